@@ -1,0 +1,186 @@
+//! What is to be done: sends, which go through the ledger, and effects, which are rows of our own.
+//!
+//! ```text
+//!             gate says no
+//!   planned ───────────────▶ blocked            (final, with its reason)
+//!   │  ▲  ▲ └──────────────▶ held ──▶ planned   (loop guard; a person lets it go on)
+//!   │  │  └── postponed, or retried later
+//!   ▼  │
+//!   sending ──▶ sent                            (final: the provider has taken it)
+//!   │  ▲   └──▶ failed                          (final: the provider refused it for good)
+//!   ▼  │
+//!   unknown ──▶ sent                            (adopted: callback, or the provider's list shows it)
+//!          └──▶ planned                         (the complete list shows none after the grace: never taken)
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Channel, EventKind, Phone};
+
+/// One thing a rule wants done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Action {
+    Send(Send),
+    Effect(Effect),
+}
+
+impl Action {
+    /// The action's stable name, as rules write it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Send(send) => send.kind(),
+            Self::Effect(effect) => effect.kind(),
+        }
+    }
+}
+
+/// A message that leaves.
+///
+/// ```json
+/// {"send": "sms", "to": "+34600111222", "reply": true, "text": "Hola"}
+/// {"send": "whatsapp", "to": "+34600111222", "template": {"content": "HX…", "variables": {"1": "Ana"}}}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    #[serde(rename = "send")]
+    pub channel: Channel,
+    pub to: Phone,
+    /// An answer to the event's own message: it goes out from the number that was written to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reply: bool,
+    #[serde(flatten)]
+    pub body: SendBody,
+}
+
+impl Send {
+    const fn kind(&self) -> &'static str {
+        match (self.reply, self.channel, &self.body) {
+            (true, _, _) => "reply",
+            (_, _, SendBody::Template(_)) => "send_whatsapp_template",
+            (_, Channel::Sms, _) => "send_sms",
+            (_, Channel::WhatsApp, _) => "send_whatsapp",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendBody {
+    Text(String),
+    Template(Template),
+}
+
+/// An approved WhatsApp template: Twilio's Content SID (or the tenant's name for it) and its variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    pub content: String,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A change in our own database, made in the very transaction that decides it: done once by nature.
+///
+/// ```json
+/// {"effect": "tag", "tag": "member"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    Tag { tag: String },
+    Untag { tag: String },
+    SetField { field: String, value: Value },
+    Note { text: String },
+    Emit { kind: EventKind, data: Value },
+}
+
+impl Effect {
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Tag { .. } => "tag",
+            Self::Untag { .. } => "untag",
+            Self::SetField { .. } => "set_field",
+            Self::Note { .. } => "note",
+            Self::Emit { .. } => "emit",
+        }
+    }
+}
+
+/// Where an action stands; drawn in the module's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionState {
+    /// Waits for its due time and its turn.
+    Planned,
+    /// An attempt is committed and under way.
+    Sending,
+    /// The provider has taken it.
+    Sent,
+    /// The provider refused it for good, or it ran out of time.
+    Failed,
+    /// The gate said no; the reason is kept.
+    Blocked,
+    /// The loop guard stopped it; a person may let it go on.
+    Held,
+    /// An attempt ended without an answer: the provider may have taken it.
+    Unknown,
+    /// An effect, done in the deciding transaction.
+    Done,
+}
+
+impl ActionState {
+    pub const ALL: [Self; 8] =
+        [Self::Planned, Self::Sending, Self::Sent, Self::Failed, Self::Blocked, Self::Held, Self::Unknown, Self::Done];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+            Self::Held => "held",
+            Self::Unknown => "unknown",
+            Self::Done => "done",
+        }
+    }
+
+    /// Whether the drawing has an arrow from this state to `next`.
+    pub const fn may_become(self, next: Self) -> bool {
+        use ActionState::{Blocked, Failed, Held, Planned, Sending, Sent, Unknown};
+        matches!(
+            (self, next),
+            (Planned, Sending | Blocked | Held | Failed)
+                | (Held, Planned)
+                | (Sending, Sent | Failed | Unknown | Planned)
+                | (Unknown, Sent | Failed | Planned)
+        )
+    }
+
+    /// Nothing more will happen by itself.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Sent | Self::Failed | Self::Blocked | Self::Done)
+    }
+}
+
+impl fmt::Display for ActionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is no action state")]
+pub struct UnknownState(String);
+
+impl FromStr for ActionState {
+    type Err = UnknownState;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}

@@ -1,0 +1,50 @@
+//! The ways a message can go.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A channel, by its stable name: `sms` or `whatsapp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    Sms,
+    WhatsApp,
+}
+
+impl Channel {
+    pub const ALL: [Self; 2] = [Self::Sms, Self::WhatsApp];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::WhatsApp => "whatsapp",
+        }
+    }
+
+    /// What the provider puts before a number of this channel.
+    pub const fn address_prefix(self) -> &'static str {
+        match self {
+            Self::Sms => "",
+            Self::WhatsApp => "whatsapp:",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is no channel: use sms or whatsapp")]
+pub struct UnknownChannel(String);
+
+impl FromStr for Channel {
+    type Err = UnknownChannel;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == text).ok_or_else(|| UnknownChannel(text.to_owned()))
+    }
+}

@@ -1,0 +1,122 @@
+//! What is known of a customer and of the business when a rule decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Channel, ContactId, Effect, Phone, TenantId, Timestamp};
+
+/// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
+///
+/// As JSON it is the `facts` of a rule's case; every field may be left out there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The instant of the facts, which is also the rules' now.
+    pub as_of: Timestamp,
+    pub tenant: TenantFacts,
+    /// `None` for events that concern no customer.
+    pub contact: Option<ContactFacts>,
+    /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_rebuilt: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TenantFacts {
+    pub id: TenantId,
+    pub slug: String,
+    pub name: String,
+    /// IANA name, such as `Europe/Madrid`.
+    pub zone: String,
+    /// BCP 47, such as `es` or `en-US`.
+    pub language: String,
+    /// Names of the blueprint rules that this tenant has enabled, with their parameters.
+    pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContactFacts {
+    pub id: ContactId,
+    pub phone: Phone,
+    /// As staff or a rule wrote it (`set_field("name", …)`), else the name the customer gave themselves, else empty.
+    pub name: String,
+    pub tags: BTreeSet<String>,
+    pub fields: BTreeMap<String, Value>,
+    /// Channels on which the customer does not want to hear from this business.
+    pub opted_out: BTreeSet<Channel>,
+    pub created_at: Timestamp,
+    /// The customer's last message by channel, before or at `as_of`.
+    pub last_inbound_at: BTreeMap<Channel, Timestamp>,
+    /// Messages this customer has ever sent us, the event's own included.
+    pub inbound_count: i64,
+}
+
+impl Facts {
+    /// Facts of nobody in particular, for cases that leave most out.
+    pub fn empty(as_of: Timestamp) -> Self {
+        Self { as_of, tenant: TenantFacts::default(), contact: None, not_rebuilt: Vec::new() }
+    }
+
+    /// Lets a decision's effects on the customer show in the facts of the next event in the same batch.
+    pub fn apply(&mut self, effect: &Effect) {
+        let Some(contact) = &mut self.contact else { return };
+        match effect {
+            Effect::Tag { tag } => {
+                contact.tags.insert(tag.clone());
+            }
+            Effect::Untag { tag } => {
+                contact.tags.remove(tag);
+            }
+            Effect::SetField { field, value } => {
+                if field == "name" {
+                    contact.name = value.as_str().unwrap_or_default().to_owned();
+                }
+                if value.is_null() {
+                    contact.fields.remove(field);
+                } else {
+                    contact.fields.insert(field.clone(), value.clone());
+                }
+            }
+            Effect::Note { .. } | Effect::Emit { .. } => {}
+        }
+    }
+}
+
+impl ContactFacts {
+    /// The first word of the name.
+    pub fn first_name(&self) -> &str {
+        self.name.split_whitespace().next().unwrap_or_default()
+    }
+}
+
+impl Default for TenantFacts {
+    fn default() -> Self {
+        Self {
+            id: TenantId::new(uuid::Uuid::nil()),
+            slug: "demo".to_owned(),
+            name: "Demo".to_owned(),
+            zone: "UTC".to_owned(),
+            language: "en".to_owned(),
+            blueprints: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for ContactFacts {
+    fn default() -> Self {
+        Self {
+            id: ContactId::new(uuid::Uuid::nil()),
+            phone: Phone::parse("+15005550006").expect("a constant that is E.164"),
+            name: String::new(),
+            tags: BTreeSet::new(),
+            fields: BTreeMap::new(),
+            opted_out: BTreeSet::new(),
+            created_at: Timestamp::from_unix_us(0),
+            last_inbound_at: BTreeMap::new(),
+            inbound_count: 1,
+        }
+    }
+}

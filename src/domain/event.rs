@@ -1,0 +1,177 @@
+//! What happened. An event is a row before anything else knows of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Channel, ContactId, EventId, TenantId, Timestamp};
+
+/// A stable name such as `inbound_sms`: lower case letters, digits and `_`, at most [`EventKind::MAX_LEN`] bytes.
+///
+/// To rename a kind, let the old name and the new be accepted by `rule.on(…)` for one release, then migrate the rows.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventKind(std::borrow::Cow<'static, str>);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' cannot be an event kind: use lower case letters, digits and _, beginning with a letter, at most 64")]
+pub struct BadEventKind(String);
+
+impl EventKind {
+    pub const MAX_LEN: usize = 64;
+
+    /// A text message came in. `data` is an [`InboundData`].
+    pub const INBOUND_SMS: Self = Self(std::borrow::Cow::Borrowed("inbound_sms"));
+    /// A WhatsApp message came in. `data` is an [`InboundData`].
+    pub const INBOUND_WHATSAPP: Self = Self(std::borrow::Cow::Borrowed("inbound_whatsapp"));
+    /// The provider reported a delivery status. `data` is a [`StatusData`].
+    pub const MESSAGE_STATUS: Self = Self(std::borrow::Cow::Borrowed("message_status"));
+    /// A customer opted out (STOP) or back in (START). `data.channel` and `data.word` say where and how.
+    pub const OPTED_OUT: Self = Self(std::borrow::Cow::Borrowed("opted_out"));
+    pub const OPTED_IN: Self = Self(std::borrow::Cow::Borrowed("opted_in"));
+    /// Somebody sent by hand (`recado send`); its one action hangs on this event.
+    pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
+
+    /// The kinds that the engine itself makes. Rules may emit others.
+    pub const BUILT_IN: [Self; 6] = [
+        Self::INBOUND_SMS,
+        Self::INBOUND_WHATSAPP,
+        Self::MESSAGE_STATUS,
+        Self::OPTED_OUT,
+        Self::OPTED_IN,
+        Self::MANUAL,
+    ];
+
+    pub fn parse(text: &str) -> Result<Self, BadEventKind> {
+        let good = text.len() <= Self::MAX_LEN
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if good { Ok(Self(text.to_owned().into())) } else { Err(BadEventKind(text.chars().take(64).collect())) }
+    }
+
+    pub const fn inbound(channel: Channel) -> Self {
+        match channel {
+            Channel::Sms => Self::INBOUND_SMS,
+            Channel::WhatsApp => Self::INBOUND_WHATSAPP,
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EventKind {
+    type Error = BadEventKind;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<EventKind> for String {
+    fn from(kind: EventKind) -> Self {
+        kind.0.into_owned()
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An event as it is stored and decided.
+///
+/// ```json
+/// {"id": "0199…", "tenant": "0199…", "kind": "inbound_sms", "channel": "sms", "contact": "0199…",
+///  "occurred_at": "2026-11-21T08:00:00Z", "dedupe_key": null, "depth": 0, "data": {"body": "CITA", …}}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub id: EventId,
+    pub tenant: TenantId,
+    pub kind: EventKind,
+    pub channel: Option<Channel>,
+    pub contact: Option<ContactId>,
+    pub occurred_at: Timestamp,
+    /// Unique within the tenant; `None` where a row written in the same transaction already guards against repeats.
+    pub dedupe_key: Option<String>,
+    /// How many `emit`s lie between this event and one from outside; at most [`Event::MAX_DEPTH`].
+    pub depth: u8,
+    pub data: Value,
+}
+
+impl Event {
+    /// An `emit` beyond this depth is refused: rules that emit each other in a circle must end.
+    pub const MAX_DEPTH: u8 = 8;
+}
+
+/// `data` of an inbound message event: what the customer sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InboundData {
+    /// The customer's number, E.164.
+    pub from: String,
+    /// Our number that was written to, E.164 (or what the provider gave where it is none).
+    pub to: String,
+    pub body: String,
+    /// The provider's id of the message (`SM…`, `MM…`).
+    pub provider_sid: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Media>,
+    /// Text and payload of the WhatsApp button that was pressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub button: Option<Button>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The name the customer gave themselves: hostile text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<String>,
+    /// The provider's id of the message this one answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replied_to: Option<String>,
+    /// `STOP`, `START` or `HELP` when the provider recognised the word, and so answered it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opt_out_type: Option<String>,
+    /// Found by the catch-up, not brought by a webhook.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    pub url: String,
+    pub content_type: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Button {
+    pub text: String,
+    pub payload: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Location {
+    pub latitude: f64,
+    pub longitude: f64,
+    pub address: String,
+    pub label: String,
+}
+
+/// `data` of a `message_status` event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusData {
+    pub message: String,
+    pub status: String,
+    pub error_code: Option<i64>,
+}

@@ -1,0 +1,22 @@
+//! Pure words of the field: no I/O, no database, no HTTP. Everything else speaks in these types.
+
+pub mod action;
+pub mod channel;
+pub mod clock;
+pub mod contact;
+pub mod event;
+pub mod fold;
+pub mod id;
+pub mod opt_out;
+pub mod phone;
+pub mod segments;
+pub mod status;
+
+pub use action::{Action, ActionState, Effect, Send, SendBody};
+pub use channel::Channel;
+pub use clock::{Clock, Timestamp};
+pub use contact::Facts;
+pub use event::{Event, EventKind};
+pub use id::{ActionId, ContactId, EventId, Ids, MessageId, TenantId};
+pub use phone::Phone;
+pub use status::DeliveryStatus;

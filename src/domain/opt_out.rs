@@ -1,0 +1,1 @@
+//! Words by which customers opt out, in, or ask for help.

@@ -1,0 +1,1 @@
+//! Segments, counted as Twilio counts them.

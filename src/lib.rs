@@ -1,0 +1,3 @@
+//! Recado: a rule-driven messaging automation engine.
+
+pub mod domain;

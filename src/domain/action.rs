@@ -111,6 +111,41 @@ impl Effect {
     }
 }
 
+/// Who began it: quiet hours and caps hold for what the business starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Decided by that customer's own message.
+    Answer,
+    /// Started by the business: a rule on another event.
+    Business,
+    /// Sent by a person by hand.
+    Manual,
+    /// Required by law or custom: the confirmation of a STOP. Passes the opt-out and the caps.
+    System,
+}
+
+impl Origin {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Business => "business",
+            Self::Manual => "manual",
+            Self::System => "system",
+        }
+    }
+
+    /// The stored name; anything else counts as started by the business, the strictest.
+    pub fn from_stored(text: &str) -> Self {
+        match text {
+            "answer" => Self::Answer,
+            "manual" => Self::Manual,
+            "system" => Self::System,
+            _ => Self::Business,
+        }
+    }
+}
+
 /// Where an action stands; drawn in the module's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

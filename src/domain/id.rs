@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -79,11 +80,19 @@ pub struct Ids {
     clock: Clock,
     random: Random,
     last: Mutex<u128>,
+    last_tick_us: AtomicI64,
 }
 
 impl Ids {
     pub const fn new(clock: Clock, random: Random) -> Self {
-        Self { clock, random, last: Mutex::new(0) }
+        Self { clock, random, last: Mutex::new(0), last_tick_us: AtomicI64::new(0) }
+    }
+
+    /// Now in microseconds, but later than any tick before: an order for what is planned.
+    pub fn tick_us(&self) -> i64 {
+        let now = self.clock.now().unix_us();
+        let last = self.last_tick_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
+        now.max(last.unwrap_or_default() + 1)
     }
 
     pub fn next<Noun>(&self) -> Id<Noun> {

@@ -1,5 +1,6 @@
 //! Pure words of the field: no I/O, no database, no HTTP. Everything else speaks in these types.
 
+pub mod abort;
 pub mod action;
 pub mod channel;
 pub mod clock;
@@ -12,7 +13,7 @@ pub mod phone;
 pub mod segments;
 pub mod status;
 
-pub use action::{Action, ActionState, Effect, Send, SendBody};
+pub use action::{Action, ActionState, Effect, Origin, Send, SendBody};
 pub use channel::Channel;
 pub use clock::{Clock, Timestamp};
 pub use contact::Facts;

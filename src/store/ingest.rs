@@ -1,0 +1,330 @@
+//! A message from a customer, with its contact and its event: three rows, one transaction, once.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{DatabaseTransaction, Value};
+
+use super::StoreError;
+use super::ledger::{self, NewAction};
+use super::sql;
+use super::writer::Means;
+use crate::domain::event::InboundData;
+use crate::domain::opt_out::Word;
+use crate::domain::{Channel, ContactId, Event, EventId, EventKind, MessageId, Phone, TenantId, Timestamp};
+
+/// A parsed, verified message on its way in.
+#[derive(Clone, Debug)]
+pub struct NewInbound {
+    pub tenant: TenantId,
+    pub channel: Channel,
+    /// `None` where the provider gave something that is no number (a short code, a business-scoped id).
+    pub from: Option<Phone>,
+    pub data: InboundData,
+    pub at: Timestamp,
+    pub segments: i32,
+    /// The customer asked to stop or to start again.
+    pub wish: Option<Wish>,
+}
+
+/// STOP, START or HELP, taken down in the same transaction as the message, so that it holds once we have answered.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub word: Word,
+    /// What the customer wrote, folded.
+    pub text: String,
+    /// START words that only count as such for somebody who has opted out.
+    pub only_if_opted_out: bool,
+    /// Our confirmation, where the provider gives none.
+    pub confirmation: Option<Confirmation>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    pub sender: String,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    pub event: Option<EventId>,
+    pub message: Option<MessageId>,
+    /// The provider had brought this message before: nothing was done but to count the repeat.
+    pub duplicate: bool,
+    /// The customer was not known before... or has just opted out: what the caller must know at once.
+    pub opted_out: bool,
+}
+
+const DUPLICATE: Ingested = Ingested { event: None, message: None, duplicate: true, opted_out: false };
+
+pub(super) async fn ingest(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    inbound: &[NewInbound],
+) -> Result<Vec<Ingested>, StoreError> {
+    if inbound.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut seen = known_sids(txn, inbound).await?;
+    let mut fresh = Vec::with_capacity(inbound.len());
+    let mut repeats: Vec<Value> = Vec::new();
+    for item in inbound {
+        let new = seen.insert((item.tenant, item.data.provider_sid.as_str()));
+        fresh.push(new);
+        if !new {
+            repeats.extend([item.data.provider_sid.clone().into(), item.tenant.uuid().into()]);
+        }
+    }
+    count_repeats(txn, repeats).await?;
+    let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
+    let contacts = upsert_contacts(txn, means, &news).await?;
+    let mut stored = write_rows(txn, means, &news, &contacts).await?.into_iter();
+    Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
+}
+
+async fn known_sids<'a>(
+    txn: &DatabaseTransaction,
+    inbound: &'a [NewInbound],
+) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
+    let list = inbound.iter().map(|item| item.data.provider_sid.as_str().into()).collect();
+    let found = sql::query_in(txn, "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list).await?;
+    let mut known = HashSet::with_capacity(inbound.len());
+    for row in found {
+        let (tenant, sid): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let tenant = TenantId::new(tenant);
+        // Borrow the request's own text, so that the set can take in the batch's ids too.
+        for item in inbound.iter().filter(|item| item.tenant == tenant && item.data.provider_sid == sid) {
+            known.insert((tenant, item.data.provider_sid.as_str()));
+        }
+    }
+    Ok(known)
+}
+
+/// A repeat has no effect, but it leaves a trace: it is how a replayed webhook shows.
+async fn count_repeats(txn: &DatabaseTransaction, repeats: Vec<Value>) -> Result<(), StoreError> {
+    if repeats.is_empty() {
+        return Ok(());
+    }
+    sql::rows(
+        txn,
+        "UPDATE messages SET repeats = repeats + 1 FROM (VALUES {rows}) AS v
+         WHERE messages.provider_sid = v.column1 AND messages.tenant_id = v.column2",
+        2,
+        repeats,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Finds or makes the customers of a batch: one row a number, however it is written.
+async fn upsert_contacts(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    news: &[&NewInbound],
+) -> Result<HashMap<(TenantId, String), ContactId>, StoreError> {
+    struct Seen<'a> {
+        first: &'a NewInbound,
+        phone: &'a Phone,
+        count: i64,
+        sms: Option<i64>,
+        whatsapp: Option<i64>,
+    }
+    let mut seen: HashMap<(TenantId, String), Seen<'_>> = HashMap::with_capacity(news.len());
+    for item in news {
+        let Some(phone) = &item.from else { continue };
+        let entry = seen.entry((item.tenant, phone.key())).or_insert(Seen {
+            first: item,
+            phone,
+            count: 0,
+            sms: None,
+            whatsapp: None,
+        });
+        entry.count += 1;
+        let last = match item.channel {
+            Channel::Sms => &mut entry.sms,
+            Channel::WhatsApp => &mut entry.whatsapp,
+        };
+        *last = (*last).max(Some(item.at.unix_us()));
+    }
+    let mut values: Vec<Value> = Vec::with_capacity(seen.len() * 12);
+    // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
+    let mut sorted: Vec<_> = seen.into_iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    for ((tenant, key), seen) in sorted {
+        let id: ContactId = means.ids.next();
+        values.extend([
+            id.uuid().into(),
+            tenant.uuid().into(),
+            seen.phone.as_str().into(),
+            key.into(),
+            "".into(),
+            seen.first.data.profile_name.clone().unwrap_or_default().into(),
+            "[]".into(),
+            "{}".into(),
+            seen.count.into(),
+            seen.sms.into(),
+            seen.whatsapp.into(),
+            seen.first.at.unix_us().into(),
+        ]);
+    }
+    let returned = sql::rows(
+        txn,
+        "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
+           last_sms_us, last_whatsapp_us, created_us) VALUES {rows}
+         ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
+           inbound_count = contacts.inbound_count + excluded.inbound_count,
+           profile_name = CASE WHEN excluded.profile_name = '' THEN contacts.profile_name ELSE excluded.profile_name END,
+           last_sms_us = CASE WHEN coalesce(excluded.last_sms_us, 0) > coalesce(contacts.last_sms_us, 0)
+             THEN excluded.last_sms_us ELSE contacts.last_sms_us END,
+           last_whatsapp_us = CASE WHEN coalesce(excluded.last_whatsapp_us, 0) > coalesce(contacts.last_whatsapp_us, 0)
+             THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END
+         RETURNING id, tenant_id, phone_key",
+        12,
+        values,
+    )
+    .await?;
+    let mut contacts = HashMap::with_capacity(returned.len());
+    for row in returned {
+        let (id, tenant, key): (uuid::Uuid, uuid::Uuid, String) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        contacts.insert((TenantId::new(tenant), key), ContactId::new(id));
+    }
+    Ok(contacts)
+}
+
+async fn write_rows(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    news: &[&NewInbound],
+    contacts: &HashMap<(TenantId, String), ContactId>,
+) -> Result<Vec<Ingested>, StoreError> {
+    let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
+    let mut events = Vec::with_capacity(news.len());
+    let mut stored = Vec::with_capacity(news.len());
+    let mut wishes = Vec::new();
+    for item in news {
+        let key = item.from.as_ref().map_or_else(|| item.data.from.clone(), Phone::key);
+        let contact = contacts.get(&(item.tenant, key.clone())).copied();
+        let message: MessageId = means.ids.next();
+        let event = Event {
+            id: means.ids.next(),
+            tenant: item.tenant,
+            kind: EventKind::inbound(item.channel),
+            channel: Some(item.channel),
+            contact,
+            occurred_at: item.at,
+            dedupe_key: None,
+            depth: 0,
+            data: serde_json::to_value(&item.data).map_err(StoreError::json)?,
+        };
+        messages.extend([
+            message.uuid().into(),
+            item.tenant.uuid().into(),
+            contact.map(ContactId::uuid).into(),
+            item.channel.as_str().into(),
+            "in".into(),
+            "customer".into(),
+            item.data.from.clone().into(),
+            key.clone().into(),
+            item.data.to.clone().into(),
+            item.data.body.clone().into(),
+            extra(&item.data)?.into(),
+            "received".into(),
+            5i16.into(),
+            item.data.provider_sid.clone().into(),
+            Value::BigInt(None),
+            item.segments.into(),
+            item.at.unix_us().into(),
+            item.data.late.into(),
+            0i32.into(),
+        ]);
+        stored.push(Ingested {
+            event: Some(event.id),
+            message: Some(message),
+            duplicate: false,
+            opted_out: matches!(&item.wish, Some(wish) if wish.word == Word::Stop),
+        });
+        if let Some(wish) = &item.wish {
+            wishes.push((*item, wish, key, contact, event.id));
+        }
+        events.push(event);
+    }
+    super::messages::insert(txn, messages).await?;
+    super::events::insert(txn, &events).await?;
+    for (item, wish, key, contact, cause) in wishes {
+        obey(txn, means, item, wish, key, contact, cause).await?;
+    }
+    Ok(stored)
+}
+
+/// Media and the like as one document; `{}` for a plain text.
+fn extra(data: &InboundData) -> Result<String, StoreError> {
+    let plain = data.media.is_empty()
+        && data.button.is_none()
+        && data.location.is_none()
+        && data.replied_to.is_none()
+        && data.opt_out_type.is_none();
+    if plain {
+        return Ok("{}".to_owned());
+    }
+    let slim = InboundData {
+        from: String::new(),
+        to: String::new(),
+        body: String::new(),
+        provider_sid: String::new(),
+        ..data.clone()
+    };
+    let mut document = serde_json::to_value(slim).map_err(StoreError::json)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.retain(|_, value| value.as_str() != Some(""));
+    }
+    Ok(document.to_string())
+}
+
+async fn obey(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    item: &NewInbound,
+    wish: &Wish,
+    peer_key: String,
+    contact: Option<ContactId>,
+    cause: EventId,
+) -> Result<(), StoreError> {
+    let opted_out = super::opt_outs::is_out(txn, item.tenant, item.channel, &peer_key).await?;
+    let change = match wish.word {
+        Word::Stop => Some(false),
+        Word::Start if opted_out => Some(true),
+        Word::Start | Word::Help => None,
+    };
+    if wish.word == Word::Start && wish.only_if_opted_out && !opted_out {
+        return Ok(());
+    }
+    if let Some(back_in) = change {
+        let entry = super::opt_outs::Entry {
+            tenant: item.tenant,
+            channel: item.channel,
+            peer_key: peer_key.clone(),
+            sender: String::new(),
+            active: !back_in,
+            word: wish.text.clone(),
+            at: item.at,
+        };
+        super::opt_outs::record(txn, means, &entry).await?;
+        let event = Event {
+            id: means.ids.next(),
+            tenant: item.tenant,
+            kind: if back_in { EventKind::OPTED_IN } else { EventKind::OPTED_OUT },
+            channel: Some(item.channel),
+            contact,
+            occurred_at: item.at,
+            dedupe_key: None,
+            depth: 0,
+            data: serde_json::json!({"channel": item.channel, "word": wish.text}),
+        };
+        super::events::insert(txn, &[event]).await?;
+    }
+    if let (Some(confirmation), Some(phone)) = (&wish.confirmation, &item.from) {
+        let action = NewAction::confirmation(cause, item, phone, contact, confirmation);
+        ledger::plan(txn, means, &[action]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,542 @@
+//! The ledger: planned once, claimed with its attempt written down, closed by a verdict.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::ingest::{Confirmation, NewInbound};
+use super::writer::Means;
+use super::{StoreError, events, messages, opt_outs, sql};
+use crate::domain::{
+    Action, ActionId, ActionState, Channel, ContactId, DeliveryStatus, EventId, Origin, Phone, Send, SendBody, TenantId,
+    Timestamp, segments,
+};
+
+/// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
+pub const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Twilio's code for a recipient who has opted out of a sender.
+pub const OPTED_OUT_CODE: i64 = 21610;
+
+/// An action to be written down.
+#[derive(Clone, Debug)]
+pub struct NewAction {
+    pub id: ActionId,
+    pub tenant: TenantId,
+    pub event: EventId,
+    pub contact: Option<ContactId>,
+    pub rule: String,
+    pub index: usize,
+    /// `Planned`, `Done` (an effect) or `Blocked` (no sender to send it from).
+    pub state: ActionState,
+    pub reason: Option<String>,
+    pub origin: Origin,
+    pub action: Action,
+    /// E.164 or Messaging Service SID; `None` for effects.
+    pub sender: Option<String>,
+}
+
+impl NewAction {
+    /// The rule name under which confirmations of STOP, START and HELP are planned.
+    pub const CONFIRMATION_RULE: &'static str = "recado: opt-out confirmation";
+
+    pub(super) fn confirmation(
+        cause: EventId,
+        item: &NewInbound,
+        to: &Phone,
+        contact: Option<ContactId>,
+        confirmation: &Confirmation,
+    ) -> Self {
+        Self {
+            id: ActionId::of(cause, Self::CONFIRMATION_RULE, 0),
+            tenant: item.tenant,
+            event: cause,
+            contact,
+            rule: Self::CONFIRMATION_RULE.to_owned(),
+            index: 0,
+            state: ActionState::Planned,
+            reason: None,
+            origin: Origin::System,
+            action: Action::Send(Send {
+                channel: item.channel,
+                to: to.clone(),
+                reply: true,
+                body: SendBody::Text(confirmation.text.clone()),
+            }),
+            sender: Some(confirmation.sender.clone()),
+        }
+    }
+}
+
+/// Writes actions down; one that is there already stays as it is.
+pub(super) async fn plan(txn: &impl ConnectionTrait, means: &Means, actions: &[NewAction]) -> Result<(), StoreError> {
+    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * 18);
+    for new in actions {
+        let planned_us = means.ids.tick_us();
+        let send = match &new.action {
+            Action::Send(send) => Some(send),
+            Action::Effect(_) => None,
+        };
+        let lane = send.zip(new.sender.as_ref()).map(|(send, sender)| lane(send.channel, sender, &send.to));
+        values.extend([
+            new.id.uuid().into(),
+            new.tenant.uuid().into(),
+            new.event.uuid().into(),
+            new.contact.map(ContactId::uuid).into(),
+            new.rule.clone().into(),
+            (new.index as i32).into(),
+            new.action.kind().into(),
+            new.state.as_str().into(),
+            send.map(|send| send.channel.as_str()).into(),
+            new.sender.clone().into(),
+            send.map(|send| send.to.as_str()).into(),
+            send.map(|send| send.to.key()).into(),
+            lane.into(),
+            new.origin.as_str().into(),
+            serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
+            0i32.into(),
+            planned_us.into(),
+            planned_us.into(),
+            new.reason.clone().into(),
+        ]);
+    }
+    sql::rows(
+        txn,
+        "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
+           peer_key, lane, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
+        19,
+        values,
+    )
+    .await?;
+    Ok(())
+}
+
+/// One send at a time goes along a lane, in planned order.
+fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
+    format!("{}{sender}>{}", channel.address_prefix(), to.key())
+}
+
+/// A due action with what the gate must know, read in the claiming transaction.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Candidate {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub event_id: Uuid,
+    pub contact_id: Option<Uuid>,
+    pub channel: String,
+    pub sender: String,
+    pub recipient: String,
+    pub peer_key: String,
+    pub origin: String,
+    pub payload: String,
+    pub tries: i32,
+    pub planned_us: i64,
+    pub first_try_us: Option<i64>,
+    pub tried_us: Option<i64>,
+    /// The customer's last WhatsApp message to this tenant.
+    pub last_whatsapp_us: Option<i64>,
+    pub opted_out: bool,
+    /// Automatic messages to this customer within the loop guard's window.
+    pub recent: i64,
+    /// Messages the business started to this customer within a day; 0 where no cap is set.
+    pub started: i64,
+}
+
+impl Candidate {
+    pub const fn action(&self) -> ActionId {
+        ActionId::new(self.id)
+    }
+
+    pub const fn tenant(&self) -> TenantId {
+        TenantId::new(self.tenant_id)
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin::from_stored(&self.origin)
+    }
+
+    /// The send as it was planned.
+    pub fn send(&self) -> Result<Send, StoreError> {
+        match serde_json::from_str(&self.payload).map_err(StoreError::json)? {
+            Action::Send(send) => Ok(send),
+            Action::Effect(effect) => Err(StoreError::Stored(format!("action {} is no send: {}", self.id, effect.kind()))),
+        }
+    }
+}
+
+/// What the gate says to one candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    Pass,
+    /// Never; final.
+    Block(String),
+    /// Not by itself; a person may let it go on.
+    Hold(String),
+    /// Not before.
+    Postpone(Timestamp, String),
+}
+
+/// Asked for each candidate inside the claiming transaction; must not wait.
+pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + std::marker::Send + Sync>;
+
+#[derive(Clone)]
+pub struct ClaimRequest {
+    pub tenant: TenantId,
+    /// At most so many sends; what the gate stops does not count.
+    pub limit: usize,
+    pub judge: Judge,
+    /// The loop guard's window.
+    pub recent_within: Duration,
+}
+
+/// A send that may leave now: its attempt is committed.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub candidate: Candidate,
+    /// The attempt's number, from 1.
+    pub attempt: i32,
+    pub not_after: Timestamp,
+}
+
+const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
+    a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
+    (SELECT c.last_whatsapp_us FROM contacts c WHERE c.tenant_id = a.tenant_id AND c.phone_key = a.peer_key) AS last_whatsapp_us,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.channel = a.channel AND o.peer_key = a.peer_key
+      AND o.active AND (o.sender = '' OR o.sender = a.sender)) AS opted_out,
+    (SELECT count(*) FROM messages m WHERE m.tenant_id = a.tenant_id AND m.peer_key = a.peer_key AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
+    (SELECT count(*) FROM messages m WHERE m.tenant_id = a.tenant_id AND m.peer_key = a.peer_key AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') AS started
+  FROM actions a
+  WHERE a.tenant_id = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
+    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
+      AND b.state IN ('planned', 'sending', 'unknown'))
+  ORDER BY a.due_us LIMIT ?";
+
+pub(super) async fn claim(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    request: &ClaimRequest,
+) -> Result<Vec<Claimed>, StoreError> {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let now = means.clock.now();
+    let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
+    let values = vec![
+        now.minus(request.recent_within).unix_us().into(),
+        now.minus(DAY).unix_us().into(),
+        request.tenant.uuid().into(),
+        now.unix_us().into(),
+        (request.limit as i64).into(),
+    ];
+    let found = sql::query(txn, &format!("{CANDIDATES}{lock}"), values).await?;
+    let not_after = now.plus(SEND_WITHIN);
+    let (mut updates, mut attempts, mut stopped): (Vec<Value>, Vec<Value>, Vec<Value>) = Default::default();
+    let mut claimed = Vec::with_capacity(found.len());
+    for row in &found {
+        let candidate = Candidate::from_query_result(row, "")?;
+        let (state, due, reason) = match (request.judge)(&candidate, now) {
+            Gate::Pass => (ActionState::Sending, now, None),
+            Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
+            Gate::Hold(reason) => (ActionState::Held, now, Some(reason)),
+            Gate::Postpone(until, reason) => (ActionState::Planned, until, Some(reason)),
+        };
+        let passed = state == ActionState::Sending;
+        let attempt = candidate.tries + i32::from(passed);
+        updates.extend([
+            candidate.id.into(),
+            state.as_str().into(),
+            attempt.into(),
+            due.unix_us().into(),
+            reason.into(),
+            candidate.first_try_us.or(passed.then(|| now.unix_us())).into(),
+            request.tenant.uuid().into(),
+        ]);
+        if state == ActionState::Blocked {
+            stopped.extend(message_row(&candidate, "blocked", 4, None, None, now)?);
+        }
+        if passed {
+            attempts.extend([
+                candidate.id.into(),
+                attempt.into(),
+                candidate.tenant_id.into(),
+                now.unix_us().into(),
+                not_after.unix_us().into(),
+            ]);
+            claimed.push(Claimed { candidate, attempt, not_after });
+        }
+    }
+    sql::rows(
+        txn,
+        "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
+           first_try_us = v.column6, tried_us = v.column4 FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.tenant_id = v.column7",
+        7,
+        updates,
+    )
+    .await?;
+    sql::rows(
+        txn,
+        "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us) VALUES {rows}",
+        5,
+        attempts,
+    )
+    .await?;
+    messages::merge(txn, stopped).await?;
+    Ok(claimed)
+}
+
+/// How an attempt, or a reconciliation, ended.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub candidate: Candidate,
+    pub attempt: i32,
+    pub end: End,
+    pub http_status: Option<u16>,
+    pub error_code: Option<i64>,
+    /// For people: what happened and what to do.
+    pub detail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The provider has taken it.
+    Sent { sid: String, status: DeliveryStatus },
+    /// Surely not taken; again at this time.
+    Retry { at: Timestamp },
+    /// Refused for good.
+    Failed,
+    /// Perhaps taken; to be reconciled at this time.
+    Unknown { look_at: Timestamp },
+    /// Reconciled: the provider's list, or its callback, shows it.
+    Adopted { sid: String, status: DeliveryStatus },
+    /// Reconciled: the complete list shows none, it was never taken.
+    NeverTaken,
+    /// Not to be reconciled now; look again at this time.
+    StillUnknown { look_at: Timestamp },
+}
+
+impl End {
+    const fn from_state(&self) -> ActionState {
+        match self {
+            Self::Sent { .. } | Self::Retry { .. } | Self::Failed | Self::Unknown { .. } => ActionState::Sending,
+            Self::Adopted { .. } | Self::NeverTaken | Self::StillUnknown { .. } => ActionState::Unknown,
+        }
+    }
+
+    const fn to_state(&self) -> ActionState {
+        match self {
+            Self::Sent { .. } | Self::Adopted { .. } => ActionState::Sent,
+            Self::Retry { .. } | Self::NeverTaken => ActionState::Planned,
+            Self::Failed => ActionState::Failed,
+            Self::Unknown { .. } | Self::StillUnknown { .. } => ActionState::Unknown,
+        }
+    }
+
+    /// The attempt's outcome as it is stored.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "sent",
+            Self::Retry { .. } => "retry",
+            Self::Failed => "failed",
+            Self::Unknown { .. } | Self::StillUnknown { .. } => "unknown",
+            Self::Adopted { .. } => "adopted",
+            Self::NeverTaken => "never_taken",
+        }
+    }
+}
+
+/// Closes attempts. A verdict on an action that has moved on meanwhile (a callback was quicker) changes nothing.
+pub(super) async fn verdicts(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    verdicts: &[Verdict],
+) -> Result<Vec<bool>, StoreError> {
+    if verdicts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = means.clock.now();
+    let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 7);
+    let mut actions: Vec<Value> = Vec::with_capacity(verdicts.len() * 9);
+    for verdict in verdicts {
+        let end = &verdict.end;
+        let (due, sid) = match end {
+            End::Sent { sid, .. } | End::Adopted { sid, .. } => (now, Some(sid.clone())),
+            End::Retry { at } | End::Unknown { look_at: at } | End::StillUnknown { look_at: at } => (*at, None),
+            End::Failed | End::NeverTaken => (now, None),
+        };
+        let detail = (!verdict.detail.is_empty()).then(|| verdict.detail.clone());
+        actions.extend([
+            verdict.candidate.id.into(),
+            end.from_state().as_str().into(),
+            verdict.attempt.into(),
+            end.to_state().as_str().into(),
+            due.unix_us().into(),
+            detail.clone().into(),
+            verdict.error_code.into(),
+            sid.into(),
+            verdict.candidate.tenant_id.into(),
+        ]);
+        attempts.extend([
+            verdict.candidate.id.into(),
+            verdict.attempt.into(),
+            now.unix_us().into(),
+            end.name().into(),
+            verdict.http_status.map(i32::from).into(),
+            verdict.error_code.into(),
+            detail.into(),
+        ]);
+    }
+    let moved = sql::rows(
+        txn,
+        "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
+           provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.state = v.column2 AND actions.tries = v.column3
+           AND actions.tenant_id = v.column9 RETURNING actions.id",
+        9,
+        actions,
+    )
+    .await?;
+    let moved: HashSet<Uuid> = moved.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
+    sql::rows(
+        txn,
+        "UPDATE attempts SET finished_us = v.column3, outcome = v.column4, http_status = v.column5,
+           error_code = v.column6, detail = v.column7 FROM (VALUES {rows}) AS v
+         WHERE attempts.action_id = v.column1 AND attempts.n = v.column2",
+        7,
+        attempts,
+    )
+    .await?;
+    show_in_inbox(txn, means, verdicts, &moved, now).await?;
+    Ok(verdicts.iter().map(|verdict| moved.contains(&verdict.candidate.id)).collect())
+}
+
+async fn show_in_inbox(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    verdicts: &[Verdict],
+    moved: &HashSet<Uuid>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::new();
+    for verdict in verdicts.iter().filter(|verdict| moved.contains(&verdict.candidate.id)) {
+        let candidate = &verdict.candidate;
+        match &verdict.end {
+            End::Sent { sid, status } | End::Adopted { sid, status } => {
+                rows.extend(message_row(candidate, status.as_str(), status.rank(), Some(sid), None, now)?);
+            }
+            End::Failed => {
+                rows.extend(message_row(candidate, "failed", 4, None, verdict.error_code, now)?);
+                if verdict.error_code == Some(OPTED_OUT_CODE) {
+                    let entry = opt_outs::Entry {
+                        tenant: candidate.tenant(),
+                        channel: candidate.channel.parse().map_err(StoreError::stored)?,
+                        peer_key: candidate.peer_key.clone(),
+                        sender: candidate.sender.clone(),
+                        active: true,
+                        word: OPTED_OUT_CODE.to_string(),
+                        at: now,
+                    };
+                    opt_outs::record(txn, means, &entry).await?;
+                }
+            }
+            End::Retry { .. } | End::Unknown { .. } | End::NeverTaken | End::StillUnknown { .. } => {}
+        }
+    }
+    messages::merge(txn, rows).await
+}
+
+/// The inbox's row of a send.
+pub(super) fn message_row(
+    candidate: &Candidate,
+    status: &str,
+    rank: i16,
+    sid: Option<&str>,
+    error_code: Option<i64>,
+    at: Timestamp,
+) -> Result<[Value; 19], StoreError> {
+    let (body, extra) = match candidate.send()?.body {
+        SendBody::Text(text) => (text, "{}".to_owned()),
+        SendBody::Template(template) => {
+            (template.content.clone(), serde_json::json!({ "template": template }).to_string())
+        }
+    };
+    Ok([
+        candidate.id.into(),
+        candidate.tenant_id.into(),
+        candidate.contact_id.into(),
+        candidate.channel.clone().into(),
+        "out".into(),
+        candidate.origin.clone().into(),
+        candidate.recipient.clone().into(),
+        candidate.peer_key.clone().into(),
+        candidate.sender.clone().into(),
+        body.clone().into(),
+        extra.into(),
+        status.into(),
+        rank.into(),
+        sid.map(str::to_owned).into(),
+        error_code.into(),
+        (segments::count(&body).segments as i32).into(),
+        at.unix_us().into(),
+        false.into(),
+        0i32.into(),
+    ])
+}
+
+/// The tenants that have something due: a walk along the index, one step a tenant.
+pub(super) async fn due_tenants(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<TenantId>, StoreError> {
+    let now: Value = now.unix_us().into();
+    events::walk_tenants(
+        db,
+        "WITH RECURSIVE t(id) AS (
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' ORDER BY tenant_id LIMIT 1)
+           UNION ALL
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' AND tenant_id > t.id ORDER BY tenant_id LIMIT 1)
+           FROM t WHERE t.id IS NOT NULL)
+         SELECT id FROM t WHERE id IS NOT NULL
+           AND EXISTS (SELECT 1 FROM actions WHERE state = 'planned' AND tenant_id = t.id AND due_us <= ?)",
+        vec![now],
+    )
+    .await
+}
+
+/// Attempts whose process has died: from now on their outcome is unknown.
+///
+/// `began_before` leaves alone what a living process may still be sending.
+pub(super) async fn orphans_to_unknown(
+    txn: &impl ConnectionTrait,
+    began_before: Timestamp,
+    look_at: Timestamp,
+) -> Result<u64, StoreError> {
+    Ok(sql::execute(
+        txn,
+        "UPDATE actions SET state = 'unknown', due_us = ?, reason = ? WHERE state = 'sending' AND tried_us < ?",
+        vec![
+            look_at.unix_us().into(),
+            "the process ended while this was being sent; the provider may have taken it".into(),
+            began_before.unix_us().into(),
+        ],
+    )
+    .await?)
+}
+
+/// Unknown sends that it is time to look for.
+pub(super) async fn unknowns(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Candidate>, StoreError> {
+    let rows = sql::query(
+        db,
+        "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
+           a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
+           1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started
+         FROM actions a WHERE a.state = 'unknown' AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
+        vec![now.unix_us().into(), (limit as i64).into()],
+    )
+    .await?;
+    rows.iter().map(|row| Ok(Candidate::from_query_result(row, "")?)).collect()
+}

@@ -1,0 +1,157 @@
+//! The only place with SQL. SQLite or PostgreSQL, one set of statements.
+//!
+//! Hot rows go through [`Writer`]: one task, many requests a commit. Reads have connections of their own.
+//! **Invariant:** every query names its tenant, but for those that find which tenants have work, and those by the
+//! provider's ids, which are unique across tenants; they say so.
+
+mod decide;
+pub mod entity;
+mod error;
+mod events;
+mod ingest;
+mod ledger;
+mod lists;
+mod messages;
+mod open;
+mod opt_outs;
+mod settle;
+mod sql;
+mod tenants;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+
+pub use decide::{Decided, DecidedReceipt};
+pub use error::StoreError;
+pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
+pub use ledger::{Candidate, ClaimRequest, Claimed, End, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Verdict};
+pub use lists::{Listed, Unsettled};
+pub use open::{Options, Synchronous};
+pub use settle::{Settled, StatusReport};
+pub use writer::{WRITE_QUEUE, Writer};
+
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, TenantId, Timestamp};
+
+/// The database: cheap to clone, shared by all.
+#[derive(Clone)]
+pub struct Store {
+    write: DatabaseConnection,
+    read: DatabaseConnection,
+    writer: Writer,
+    means: Arc<writer::Means>,
+}
+
+impl Store {
+    pub const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    pub fn ids(&self) -> &Ids {
+        &self.means.ids
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.means.clock
+    }
+
+    /// Whether the database answers; reads one row of nothing.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sql::query_one(&self.read, "SELECT 1", vec![]).await?;
+        Ok(())
+    }
+
+    /// Tenants with undecided events.
+    pub async fn pending_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        events::pending_tenants(&self.read).await
+    }
+
+    /// A tenant's oldest undecided events, at most `limit`.
+    pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Event>, StoreError> {
+        events::pending(&self.read, tenant, limit).await
+    }
+
+    /// Tenants with planned sends that are due.
+    pub async fn due_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        ledger::due_tenants(&self.read, self.means.clock.now()).await
+    }
+
+    /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.
+    pub async fn contact_facts(
+        &self,
+        tenant: TenantId,
+        ids: &[ContactId],
+        as_of: Option<Timestamp>,
+    ) -> Result<(HashMap<ContactId, ContactFacts>, Vec<String>), StoreError> {
+        decide::contact_facts(&self.read, tenant, ids, as_of).await
+    }
+
+    /// An event and when it was handled.
+    pub async fn event(&self, tenant: TenantId, id: EventId) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
+        events::find(&self.read, tenant, id).await
+    }
+
+    /// When an event was decided, and its trace as JSON.
+    pub async fn trace(&self, tenant: TenantId, event: EventId) -> Result<Option<(Timestamp, String)>, StoreError> {
+        decide::trace(&self.read, tenant, event).await
+    }
+
+    /// What an event set going.
+    pub async fn actions_of(
+        &self,
+        tenant: TenantId,
+        event: EventId,
+    ) -> Result<Vec<entity::action::Model>, StoreError> {
+        decide::actions_of(&self.read, tenant, event).await
+    }
+
+    /// The tries of an action.
+    pub async fn attempts_of(
+        &self,
+        tenant: TenantId,
+        action: ActionId,
+    ) -> Result<Vec<entity::attempt::Model>, StoreError> {
+        decide::attempts_of(&self.read, tenant, action).await
+    }
+
+    /// Sends of unknown outcome that it is time to look for, of all tenants.
+    pub async fn unknowns(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+        ledger::unknowns(&self.read, self.means.clock.now(), limit).await
+    }
+
+    /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.
+    pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let count = ledger::orphans_to_unknown(&txn, began_before, look_at).await?;
+        txn.commit().await?;
+        Ok(count)
+    }
+
+    /// Stores an event from inside with what was decided about it beforehand: a send by hand.
+    pub async fn add_event(&self, event: &Event, actions: &[NewAction], handled: bool) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        events::insert(&txn, std::slice::from_ref(event)).await?;
+        ledger::plan(&txn, &self.means, actions).await?;
+        if handled {
+            sql::execute(
+                &txn,
+                "UPDATE events SET handled_us = ? WHERE id = ? AND tenant_id = ?",
+                vec![
+                    self.means.clock.now().unix_us().into(),
+                    event.id.uuid().into(),
+                    event.tenant.uuid().into(),
+                ],
+            )
+            .await?;
+        }
+        Ok(txn.commit().await?)
+    }
+
+    /// Whether this is SQLite, where one process serves alone.
+    pub fn is_sqlite(&self) -> bool {
+        self.write.get_database_backend() == sea_orm::DatabaseBackend::Sqlite
+    }
+}

@@ -1,0 +1,114 @@
+//! Opening a database: connections, pragmas, migrations under a lock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
+use sea_orm_migration::MigratorTrait;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::writer::{self, Means, Writer};
+use super::{Store, StoreError, sql};
+use crate::domain::{Clock, Ids};
+use crate::migrations::Migrator;
+
+/// How safely SQLite writes: `Full` survives a power cut, `Normal` may lose the last commits in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    Full,
+    Normal,
+}
+
+pub struct Options {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: SecretString,
+    pub synchronous: Synchronous,
+}
+
+/// Connections that read, at most.
+const READERS: u32 = 4;
+/// Waiting for a connection, and for PostgreSQL to answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept a connection: our texts times their few sizes.
+const STATEMENT_CACHE: usize = 256;
+/// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
+const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
+
+impl Store {
+    /// Connects; on SQLite makes the file and its folder. Does not migrate.
+    pub async fn open(options: &Options, clock: Clock, ids: Arc<Ids>) -> Result<Self, StoreError> {
+        if let Some(path) = sqlite_path(options.url.expose_secret())
+            && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                StoreError::Setup(format!("the folder {} cannot be made ({error}); check DATABASE_URL", folder.display()))
+            })?;
+        }
+        let write = connect(options, 1).await?;
+        let read = connect(options, READERS).await?;
+        let means = Arc::new(Means { ids: ids.clone(), clock: clock.clone() });
+        let writer = Writer::start(write.clone(), Means { ids, clock });
+        Ok(Self { write, read, writer, means })
+    }
+
+    /// Brings the schema up to date, one process at a time.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let lock = if self.is_sqlite() {
+            // SQLite: the transaction's own lock on the file.
+            writer::begin(&self.write).await?
+        } else {
+            let txn = self.write.begin().await?;
+            sql::execute(&txn, "SELECT pg_advisory_xact_lock(?)", vec![MIGRATION_LOCK.into()]).await?;
+            txn
+        };
+        Migrator::up(&lock, None).await?;
+        Ok(lock.commit().await?)
+    }
+
+    /// Migrations that are in the program but not in the database.
+    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        Ok(Migrator::get_pending_migrations(&self.write).await?.len())
+    }
+}
+
+/// The file of a SQLite URL, and `None` for other databases.
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
+}
+
+async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnection, StoreError> {
+    let url = options.url.expose_secret();
+    // The file is made when it is missing.
+    let url = match sqlite_path(url) {
+        Some(path) => format!("sqlite://{}?mode=rwc", path.display()),
+        None => url.to_owned(),
+    };
+    let synchronous = match options.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Normal => SqliteSynchronous::Normal,
+    };
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(connections)
+        .min_connections(u32::from(connections == 1))
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(synchronous)
+                .busy_timeout(writer::BUSY_TIMEOUT)
+                .foreign_keys(true)
+                .statement_cache_capacity(STATEMENT_CACHE)
+        })
+        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE));
+    let db = Database::connect(connect).await?;
+    debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
+    Ok(db)
+}

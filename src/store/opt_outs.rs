@@ -1,0 +1,92 @@
+//! Who does not want to hear from whom, with its history.
+
+use sea_orm::ConnectionTrait;
+
+use super::writer::Means;
+use super::{StoreError, sql};
+use crate::domain::id::{Id, noun};
+use crate::domain::{Channel, TenantId, Timestamp};
+
+/// One change: out or in again, on a channel, for all of the tenant's senders or for one.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub tenant: TenantId,
+    pub channel: Channel,
+    pub peer_key: String,
+    /// Empty for all senders.
+    pub sender: String,
+    pub active: bool,
+    /// The customer's word, or the provider's code.
+    pub word: String,
+    pub at: Timestamp,
+}
+
+/// Whether the customer has opted out of all the tenant's senders on the channel.
+pub(super) async fn is_out(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    channel: Channel,
+    peer_key: &str,
+) -> Result<bool, StoreError> {
+    let row = sql::query_one(
+        db,
+        "SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active",
+        vec![tenant.uuid().into(), channel.as_str().into(), peer_key.into()],
+    )
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.
+pub(super) async fn record(db: &impl ConnectionTrait, means: &Means, entry: &Entry) -> Result<(), StoreError> {
+    let id: Id<noun::Attempt> = means.ids.next();
+    sql::execute(
+        db,
+        "INSERT INTO opt_out_history (id, tenant_id, channel, peer_key, sender, active, word, at_us)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        vec![
+            id.uuid().into(),
+            entry.tenant.uuid().into(),
+            entry.channel.as_str().into(),
+            entry.peer_key.clone().into(),
+            entry.sender.clone().into(),
+            entry.active.into(),
+            entry.word.clone().into(),
+            entry.at.unix_us().into(),
+        ],
+    )
+    .await?;
+    if !entry.active {
+        sql::execute(
+            db,
+            "UPDATE opt_outs SET active = ?, word = ?, at_us = ? WHERE tenant_id = ? AND channel = ? AND peer_key = ?",
+            vec![
+                false.into(),
+                entry.word.clone().into(),
+                entry.at.unix_us().into(),
+                entry.tenant.uuid().into(),
+                entry.channel.as_str().into(),
+                entry.peer_key.clone().into(),
+            ],
+        )
+        .await?;
+        return Ok(());
+    }
+    sql::execute(
+        db,
+        "INSERT INTO opt_outs (tenant_id, peer_key, channel, sender, active, word, at_us) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (tenant_id, peer_key, channel, sender)
+         DO UPDATE SET active = excluded.active, word = excluded.word, at_us = excluded.at_us",
+        vec![
+            entry.tenant.uuid().into(),
+            entry.peer_key.clone().into(),
+            entry.channel.as_str().into(),
+            entry.sender.clone().into(),
+            true.into(),
+            entry.word.clone().into(),
+            entry.at.unix_us().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}

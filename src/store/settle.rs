@@ -1,0 +1,169 @@
+//! Delivery statuses: forward only, once each, in whatever order they come.
+
+use std::collections::HashMap;
+
+use sea_orm::{DatabaseTransaction, FromQueryResult, Value};
+use uuid::Uuid;
+
+use super::ledger::{self, Candidate, OPTED_OUT_CODE};
+use super::writer::Means;
+use super::{StoreError, events, messages, opt_outs, sql};
+use crate::domain::event::StatusData;
+use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, TenantId, Timestamp};
+
+/// What the provider says of one message.
+#[derive(Clone, Debug)]
+pub struct StatusReport {
+    pub tenant: TenantId,
+    /// From the callback's own URL, or from the message's row when it was polled.
+    pub action: ActionId,
+    pub sid: String,
+    pub status: DeliveryStatus,
+    pub error_code: Option<i64>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The status moved forward: an event tells of it.
+    Advanced,
+    /// Known already, or older than what is known: nothing was done.
+    Stale,
+    /// The tenant has no such action.
+    UnknownAction,
+}
+
+/// The send as the report finds it, and the status of its message, if there is one yet.
+struct Known {
+    candidate: Candidate,
+    state: String,
+    status: Option<DeliveryStatus>,
+    /// What the reports of this batch have made of it.
+    latest: Option<(DeliveryStatus, StatusReport)>,
+}
+
+pub(super) async fn settle(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    reports: &[StatusReport],
+) -> Result<Vec<Settled>, StoreError> {
+    if reports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known = load(txn, reports).await?;
+    let mut told = Vec::new();
+    let mut settled = Vec::with_capacity(reports.len());
+    for report in reports {
+        let Some(entry) = known.get_mut(&report.action.uuid()).filter(|entry| entry.candidate.tenant() == report.tenant) else {
+            settled.push(Settled::UnknownAction);
+            continue;
+        };
+        let before = entry.latest.as_ref().map(|(status, _)| *status).or(entry.status);
+        let after = before.map_or(report.status, |before| before.advance(report.status));
+        if Some(after) == before {
+            settled.push(Settled::Stale);
+            continue;
+        }
+        entry.latest = Some((after, report.clone()));
+        told.push(event_of(means, entry, report)?);
+        settled.push(Settled::Advanced);
+    }
+    write(txn, means, known.into_values()).await?;
+    events::insert(txn, &told).await?;
+    Ok(settled)
+}
+
+async fn load(txn: &DatabaseTransaction, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
+    let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
+    let rows = sql::query_in(
+        txn,
+        "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
+           planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
+           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, state
+         FROM actions WHERE lane IS NOT NULL AND id IN ({list})",
+        &[],
+        ids.clone(),
+    )
+    .await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let candidate = Candidate::from_query_result(row, "")?;
+        let state = row.try_get("", "state")?;
+        known.insert(candidate.id, Known { candidate, state, status: None, latest: None });
+    }
+    for row in messages::statuses(txn, ids).await? {
+        let (id, status): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "status")?);
+        if let Some(entry) = known.get_mut(&id) {
+            entry.status = DeliveryStatus::parse(&status);
+        }
+    }
+    Ok(known)
+}
+
+fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event, StoreError> {
+    let data = StatusData {
+        message: report.action.to_string(),
+        status: report.status.to_string(),
+        error_code: report.error_code,
+    };
+    let id: EventId = means.ids.next();
+    Ok(Event {
+        id,
+        tenant: report.tenant,
+        kind: EventKind::MESSAGE_STATUS,
+        channel: Some(entry.candidate.channel.parse().map_err(StoreError::stored)?),
+        contact: entry.candidate.contact_id.map(ContactId::new),
+        occurred_at: report.at,
+        dedupe_key: Some(format!("status:{}:{}", report.action, report.status)),
+        depth: 0,
+        data: serde_json::to_value(data).map_err(StoreError::json)?,
+    })
+}
+
+async fn write(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    known: impl Iterator<Item = Known>,
+) -> Result<(), StoreError> {
+    let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
+    for entry in known {
+        let Some((status, report)) = entry.latest else { continue };
+        let candidate = &entry.candidate;
+        rows.extend(ledger::message_row(
+            candidate,
+            status.as_str(),
+            status.rank(),
+            Some(&report.sid),
+            report.error_code,
+            report.at,
+        )?);
+        // The provider speaks of it, so it has taken it, whatever we knew: a callback may come before the answer
+        // to the create, or after we had given the attempt up.
+        if entry.state != "sent" {
+            taken.extend([candidate.id.into(), report.sid.clone().into(), candidate.tenant_id.into()]);
+        }
+        if report.error_code == Some(OPTED_OUT_CODE) {
+            let entry = opt_outs::Entry {
+                tenant: report.tenant,
+                channel: candidate.channel.parse().map_err(StoreError::stored)?,
+                peer_key: candidate.peer_key.clone(),
+                sender: candidate.sender.clone(),
+                active: true,
+                word: OPTED_OUT_CODE.to_string(),
+                at: report.at,
+            };
+            opt_outs::record(txn, means, &entry).await?;
+        }
+    }
+    messages::merge(txn, rows).await?;
+    sql::rows(
+        txn,
+        "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.tenant_id = v.column3
+           AND actions.state IN ('planned', 'sending', 'unknown', 'failed', 'held')",
+        3,
+        taken,
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Tenants and their senders, and the counter that tells running servers to read them again.
+
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set};
+use uuid::Uuid;
+
+use super::entity::{sender, setting, tenant};
+use super::{Store, StoreError, sql};
+
+/// Counts the changes to tenants and senders.
+const DIRECTORY_VERSION: &str = "directory_version";
+
+impl Store {
+    /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants' settings.
+    pub async fn directory(&self) -> Result<(u64, Vec<tenant::Model>, Vec<sender::Model>), StoreError> {
+        let version = self.directory_version().await?;
+        let tenants = tenant::Entity::find().order_by_asc(tenant::Column::Slug).all(&self.read).await?;
+        let senders = sender::Entity::find().order_by_asc(sender::Column::CreatedUs).all(&self.read).await?;
+        Ok((version, tenants, senders))
+    }
+
+    /// Rises with every change to tenants or senders.
+    pub async fn directory_version(&self) -> Result<u64, StoreError> {
+        Ok(self.setting(DIRECTORY_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or_default())
+    }
+
+    /// Adds a tenant. A slug that is taken is an error that says so.
+    pub async fn add_tenant(&self, new: tenant::Model) -> Result<(), StoreError> {
+        let slug = new.slug.clone();
+        let txn = super::writer::begin(&self.write).await?;
+        match tenant::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await {
+            Ok(_) => {}
+            Err(error) if is_unique_violation(&error) => return Err(StoreError::Taken(format!("the slug '{slug}'"))),
+            Err(error) => return Err(error.into()),
+        }
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Replaces a tenant's row.
+    pub async fn set_tenant(&self, changed: tenant::Model) -> Result<(), StoreError> {
+        let txn = super::writer::begin(&self.write).await?;
+        changed.into_active_model().reset_all().update(&txn).await?;
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.
+    pub async fn add_sender(&self, new: sender::Model) -> Result<(), StoreError> {
+        let txn = super::writer::begin(&self.write).await?;
+        let holder = sender::Entity::find()
+            .filter(sender::Column::Channel.eq(&new.channel))
+            .filter(sender::Column::Number.eq(&new.number))
+            .one(&txn)
+            .await?;
+        match holder {
+            Some(holder) if holder.tenant_id != new.tenant_id => {
+                return Err(StoreError::Taken(format!("{} {}", new.channel, new.number)));
+            }
+            Some(holder) => {
+                let mut same = holder.into_active_model();
+                same.base_url = Set(new.base_url);
+                same.update(&txn).await?;
+            }
+            None => {
+                sender::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await?;
+            }
+        }
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Takes a sender from a tenant; `false` where it had none such.
+    pub async fn remove_sender(&self, tenant: Uuid, channel: &str, number: &str) -> Result<bool, StoreError> {
+        let txn = super::writer::begin(&self.write).await?;
+        let removed = sender::Entity::delete_many()
+            .filter(sender::Column::TenantId.eq(tenant))
+            .filter(sender::Column::Channel.eq(channel))
+            .filter(sender::Column::Number.eq(number))
+            .exec(&txn)
+            .await?;
+        bump(&txn).await?;
+        txn.commit().await?;
+        Ok(removed.rows_affected > 0)
+    }
+
+    /// A named value of the installation.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(setting::Entity::find_by_id(name).one(&self.read).await?.map(|row| row.value))
+    }
+
+    pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let txn = super::writer::begin(&self.write).await?;
+        put(&txn, name, value).await?;
+        Ok(txn.commit().await?)
+    }
+}
+
+async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {
+    sql::execute(
+        db,
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        vec![name.into(), value.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn bump(db: &impl ConnectionTrait) -> Result<(), StoreError> {
+    let row = sql::query_one(db, "SELECT value FROM settings WHERE name = ?", vec![DIRECTORY_VERSION.into()]).await?;
+    let version: u64 = match row {
+        Some(row) => row.try_get_by_index::<String>(0)?.parse().unwrap_or_default(),
+        None => 0,
+    };
+    put(db, DIRECTORY_VERSION, &(version + 1).to_string()).await
+}
+
+fn is_unique_violation(error: &sea_orm::DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}

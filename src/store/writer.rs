@@ -1,0 +1,260 @@
+//! One task writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
+//!
+//! A batch runs as one transaction: messages in, decisions, claims, outcomes, status reports, in this order, each kind
+//! in a few statements of many rows. Where a batch fails for one request's sake, each is tried alone, so that one bad
+//! request harms no other. An answer is given only after the commit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use super::decide::{self, Decided, DecidedReceipt};
+use super::ingest::{self, Ingested, NewInbound};
+use super::ledger::{self, ClaimRequest, Claimed, Verdict};
+use super::settle::{self, Settled, StatusReport};
+use crate::domain::{Clock, Ids};
+
+/// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
+pub const WRITE_QUEUE: usize = 4_096;
+/// Requests that share one transaction at most.
+const BATCH_REQUESTS: usize = 512;
+/// From so many inbound messages in one batch on, the intake counts as hot and the background holds back.
+const HOT_INTAKE: usize = 32;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Request {
+    Ingest(Box<NewInbound>, Reply<Ingested>),
+    Decided(Vec<Decided>, Reply<DecidedReceipt>),
+    Claim(ClaimRequest, Reply<Vec<Claimed>>),
+    Verdict(Box<Verdict>, Reply<bool>),
+    Settle(Box<StatusReport>, Reply<Settled>),
+}
+
+/// What the kinds of requests need besides the transaction.
+pub(super) struct Means {
+    pub ids: Arc<Ids>,
+    pub clock: Clock,
+}
+
+/// The way to the writer; cheap to clone.
+#[derive(Clone)]
+pub struct Writer {
+    requests: mpsc::Sender<Request>,
+    last_intake: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    pub(super) fn start(db: DatabaseConnection, means: Means) -> Self {
+        let (requests, queue) = mpsc::channel(WRITE_QUEUE);
+        let last_intake = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(run(db, means, queue, last_intake.clone()));
+        Self { requests, last_intake }
+    }
+
+    /// Whether webhooks arrive so densely that deciding and sending should leave them the database.
+    pub fn intake_is_hot(&self) -> bool {
+        self.last_intake.load(Ordering::Relaxed) >= HOT_INTAKE
+    }
+
+    /// Stores an inbound message with its event and contact.
+    pub async fn ingest(&self, inbound: NewInbound) -> Result<Ingested, StoreError> {
+        self.ask(|reply| Request::Ingest(Box::new(inbound), reply)).await
+    }
+
+    /// Writes what was decided and marks the events handled.
+    pub async fn decided(&self, decisions: Vec<Decided>) -> Result<DecidedReceipt, StoreError> {
+        self.ask(|reply| Request::Decided(decisions, reply)).await
+    }
+
+    /// Takes actions that are due, asks the gate, and writes their attempts down.
+    pub async fn claim(&self, claim: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        self.ask(|reply| Request::Claim(claim, reply)).await
+    }
+
+    /// Writes down how an attempt ended; `false` where the action had moved on meanwhile.
+    pub async fn verdict(&self, verdict: Verdict) -> Result<bool, StoreError> {
+        self.ask(|reply| Request::Verdict(Box::new(verdict), reply)).await
+    }
+
+    /// Applies a delivery status.
+    pub async fn settle(&self, report: StatusReport) -> Result<Settled, StoreError> {
+        self.ask(|reply| Request::Settle(Box::new(report), reply)).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.try_send(request(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+async fn run(
+    db: DatabaseConnection,
+    means: Means,
+    mut queue: mpsc::Receiver<Request>,
+    last_intake: Arc<AtomicUsize>,
+) {
+    let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
+    while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
+        let batch = Batch::sort(waiting.drain(..));
+        last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
+        metrics::histogram!("recado_writer_batch_requests").record(batch.len() as f64);
+        batch.commit(&db, &means).await;
+    }
+}
+
+/// Requests of one kind, beside the replies they wait for.
+type Kind<T, R> = (Vec<T>, Vec<Reply<R>>);
+
+#[derive(Default)]
+struct Batch {
+    ingest: Kind<NewInbound, Ingested>,
+    decided: Kind<Vec<Decided>, DecidedReceipt>,
+    claim: Kind<ClaimRequest, Vec<Claimed>>,
+    verdict: Kind<Verdict, bool>,
+    settle: Kind<StatusReport, Settled>,
+}
+
+struct Results {
+    ingest: Vec<Ingested>,
+    decided: Vec<DecidedReceipt>,
+    claim: Vec<Vec<Claimed>>,
+    verdict: Vec<bool>,
+    settle: Vec<Settled>,
+}
+
+impl Batch {
+    fn sort(requests: impl Iterator<Item = Request>) -> Self {
+        let mut batch = Self::default();
+        for request in requests {
+            match request {
+                Request::Ingest(item, reply) => add(&mut batch.ingest, *item, reply),
+                Request::Decided(item, reply) => add(&mut batch.decided, item, reply),
+                Request::Claim(item, reply) => add(&mut batch.claim, item, reply),
+                Request::Verdict(item, reply) => add(&mut batch.verdict, *item, reply),
+                Request::Settle(item, reply) => add(&mut batch.settle, *item, reply),
+            }
+        }
+        batch
+    }
+
+    fn len(&self) -> usize {
+        self.ingest.0.len() + self.decided.0.len() + self.claim.0.len() + self.verdict.0.len() + self.settle.0.len()
+    }
+
+    async fn commit(self, db: &DatabaseConnection, means: &Means) {
+        match self.transact(db, means).await {
+            Ok(results) => self.answer(results),
+            Err(error) if self.len() > 1 && !error.is_outage() => {
+                tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
+                for single in self.singles() {
+                    match single.transact(db, means).await {
+                        Ok(results) => single.answer(results),
+                        Err(error) => single.refuse(&error),
+                    }
+                }
+            }
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    async fn transact(&self, db: &DatabaseConnection, means: &Means) -> Result<Results, StoreError> {
+        let begun = Instant::now();
+        let txn = begin(db).await?;
+        let results = self.execute(&txn, means).await;
+        match results {
+            Ok(results) => {
+                crate::domain::abort::point("before-commit");
+                txn.commit().await?;
+                crate::domain::abort::point("after-commit");
+                metrics::histogram!("recado_writer_commit_seconds").record(begun.elapsed().as_secs_f64());
+                Ok(results)
+            }
+            Err(error) => {
+                // The first error says more than a failing rollback would; the connection is reset either way.
+                let _ = txn.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn execute(&self, txn: &DatabaseTransaction, means: &Means) -> Result<Results, StoreError> {
+        Ok(Results {
+            ingest: ingest::ingest(txn, means, &self.ingest.0).await?,
+            decided: {
+                let mut receipts = Vec::with_capacity(self.decided.0.len());
+                for decisions in &self.decided.0 {
+                    receipts.push(decide::write(txn, means, decisions).await?);
+                }
+                receipts
+            },
+            verdict: ledger::verdicts(txn, means, &self.verdict.0).await?,
+            settle: settle::settle(txn, means, &self.settle.0).await?,
+            claim: {
+                let mut claims = Vec::with_capacity(self.claim.0.len());
+                for claim in &self.claim.0 {
+                    claims.push(ledger::claim(txn, means, claim).await?);
+                }
+                claims
+            },
+        })
+    }
+
+    fn answer(self, results: Results) {
+        // A requester that has gone away needs no answer: the rows are written all the same.
+        self.ingest.1.into_iter().zip(results.ingest).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.decided.1.into_iter().zip(results.decided).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.claim.1.into_iter().zip(results.claim).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.verdict.1.into_iter().zip(results.verdict).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.settle.1.into_iter().zip(results.settle).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+    }
+
+    fn refuse(self, error: &StoreError) {
+        self.ingest.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.decided.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.claim.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.verdict.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.settle.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+    }
+
+    fn singles(self) -> Vec<Self> {
+        fn split<T, R>(kind: Kind<T, R>) -> impl Iterator<Item = Kind<T, R>> {
+            kind.0.into_iter().zip(kind.1).map(|(item, reply)| (vec![item], vec![reply]))
+        }
+        let ingest = split(self.ingest).map(|ingest| Self { ingest, ..Self::default() });
+        let decided = split(self.decided).map(|decided| Self { decided, ..Self::default() });
+        let verdict = split(self.verdict).map(|verdict| Self { verdict, ..Self::default() });
+        let settle = split(self.settle).map(|settle| Self { settle, ..Self::default() });
+        let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
+        ingest.chain(decided).chain(verdict).chain(settle).chain(claim).collect()
+    }
+}
+
+fn add<T, R>(kind: &mut Kind<T, R>, item: T, reply: Reply<R>) {
+    kind.0.push(item);
+    kind.1.push(reply);
+}
+
+/// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred one that reads first fails
+/// when another writes in between, whatever the busy time-out.
+pub(super) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    let options = TransactionOptions {
+        isolation_level: None,
+        access_mode: None,
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+    };
+    Ok(db.begin_with_options(options).await?)
+}
+
+/// How long a statement waits for another process's lock on the SQLite file.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,4 +4,11 @@
 pub mod migrations;
 
 pub mod domain;
+
+pub mod secret;
+
+pub mod config;
+
+pub mod telemetry;
+
 pub mod store;

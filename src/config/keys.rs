@@ -1,0 +1,154 @@
+//! The flat table of keys, and their documentation out of `recado.default.toml`.
+
+use std::sync::LazyLock;
+
+use super::values;
+
+/// The embedded defaults, which are also the reference of the keys.
+pub const DEFAULTS: &str = include_str!("../recado.default.toml");
+
+/// How a key's value may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Plain,
+    /// A URL: the password in it is hidden.
+    Url,
+    /// Never, not even in part.
+    Secret,
+}
+
+const MASK: &str = "••••";
+
+#[derive(Debug)]
+pub struct Key {
+    /// As in the environment; in `recado.toml` in lower case.
+    pub name: &'static str,
+    pub alias: Option<&'static str>,
+    pub shown: Shown,
+}
+
+const fn key(name: &'static str, shown: Shown) -> Key {
+    Key { name, alias: None, shown }
+}
+
+/// In the order of `recado.default.toml`.
+pub const KEYS: &[Key] = &[
+    key("LISTEN", Shown::Plain),
+    key("APP_URL", Shown::Url),
+    key("APP_DEBUG", Shown::Plain),
+    key("DATABASE_URL", Shown::Url),
+    key("SQLITE_SYNCHRONOUS", Shown::Plain),
+    key("RULES_DIR", Shown::Plain),
+    key("RECADO_SECRET_KEY", Shown::Secret),
+    key("TWILIO_ACCOUNT_SID", Shown::Plain),
+    key("TWILIO_AUTH_TOKEN", Shown::Secret),
+    key("TWILIO_AUTH_TOKEN_SECONDARY", Shown::Secret),
+    Key { name: "TWILIO_FROM_NUMBER", alias: Some("TWILIO_PHONE_NUMBER"), shown: Shown::Plain },
+    key("TWILIO_WHATSAPP_NUMBER", Shown::Plain),
+    key("TWILIO_MESSAGING_SERVICE_SID", Shown::Plain),
+    key("TWILIO_API_BASE", Shown::Url),
+    key("RECONCILE_AFTER_S", Shown::Plain),
+    key("LOOP_GUARD_MESSAGES", Shown::Plain),
+    key("LOOP_GUARD_MINUTES", Shown::Plain),
+    key("SENDER_RATE_PER_S", Shown::Plain),
+    key("FREQUENCY_CAP_PER_DAY", Shown::Plain),
+    key("METRICS_LISTEN", Shown::Plain),
+    key("LOG_FORMAT", Shown::Plain),
+    key("LOG_LEVEL", Shown::Plain),
+];
+
+impl Key {
+    /// `value` as it may be shown.
+    pub fn show(&self, value: &str) -> String {
+        match self.shown {
+            Shown::Plain => value.to_owned(),
+            Shown::Url => values::mask_url(value),
+            Shown::Secret => MASK.to_owned(),
+        }
+    }
+
+    /// A wrong `value` as it may be shown: what looks like a token may be one, put under the wrong key.
+    pub fn show_wrong(&self, value: &str) -> String {
+        let like_a_token = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric());
+        if like_a_token { MASK.to_owned() } else { self.show(value) }
+    }
+
+    /// The paragraph above the key in `recado.default.toml`.
+    pub fn doc(&self) -> &'static str {
+        DOCS.iter().find(|(name, _)| name.eq_ignore_ascii_case(self.name)).map_or("", |(_, doc)| doc)
+    }
+}
+
+/// The key of this name or alias, in whatever case.
+pub fn find(name: &str) -> Option<&'static Key> {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    KEYS.iter().find(|key| is(key.name) || key.alias.is_some_and(is))
+}
+
+/// The known name nearest to `name`, if one is near: at most a third of its letters differ.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_uppercase();
+    let names = KEYS.iter().flat_map(|key| [Some(key.name), key.alias]).flatten();
+    let (distance, nearest) = names.map(|known| (edit_distance(&name, known), known)).min()?;
+    (distance <= name.len() / 3).then_some(nearest)
+}
+
+/// Every key of the defaults, commented out (`#key = …`) or not, with the comment right above it.
+static DOCS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let (mut docs, mut doc) = (Vec::new(), Vec::new());
+    for line in DEFAULTS.lines() {
+        if let Some(prose) = line.strip_prefix("# ") {
+            doc.push(prose);
+            continue;
+        }
+        if let Some((name, _)) = line.trim_start_matches('#').split_once(" = ") {
+            docs.push((name, doc.join("\n")));
+        }
+        doc.clear();
+    }
+    docs
+});
+
+/// Levenshtein's distance: letters added, dropped or changed.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_document_every_key_and_no_other_in_one_order() {
+        let documented: Vec<String> = DOCS.iter().map(|(name, _)| name.to_ascii_uppercase()).collect();
+        let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(documented, known);
+        for key in KEYS {
+            assert!(key.doc().ends_with('.'), "{}: {}", key.name, key.doc());
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_key() {
+        for (slip, meant) in [
+            ("listn", Some("LISTEN")),
+            ("twilio_acount_sid", Some("TWILIO_ACCOUNT_SID")),
+            ("twilio_phone_numbr", Some("TWILIO_PHONE_NUMBER")),
+            ("databse_url", Some("DATABASE_URL")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(slip), meant, "{slip}");
+        }
+    }
+}

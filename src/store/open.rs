@@ -11,15 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::writer::{self, Means, Writer};
 use super::{Store, StoreError, sql};
+use crate::config::Synchronous;
 use crate::domain::{Clock, Ids};
 use crate::migrations::Migrator;
-
-/// How safely SQLite writes: `Full` survives a power cut, `Normal` may lose the last commits in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Synchronous {
-    Full,
-    Normal,
-}
 
 pub struct Options {
     /// `sqlite://path` or `postgres://…`.

@@ -73,21 +73,6 @@ pub async fn query_in(
     Ok(found)
 }
 
-/// As [`query_in`], for statements that return nothing; gives the number of rows touched.
-pub async fn execute_in(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    before: &[Value],
-    list: Vec<Value>,
-) -> Result<u64, DbErr> {
-    let mut touched = 0;
-    for part in list.chunks(SIZES[0]) {
-        let (text, values) = padded(sql, before, part);
-        touched += execute(db, &text, values).await?;
-    }
-    Ok(touched)
-}
-
 fn padded(sql: &str, before: &[Value], part: &[Value]) -> (String, Vec<Value>) {
     let size = SIZES.into_iter().rev().find(|size| *size >= part.len()).unwrap_or(SIZES[0]);
     let text = sql.replace("{list}", &vec!["?"; size].join(","));

@@ -12,3 +12,11 @@ pub mod config;
 pub mod telemetry;
 
 pub mod store;
+
+pub mod directory;
+
+pub mod twilio;
+
+pub mod bus;
+
+pub mod actions;

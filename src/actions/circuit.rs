@@ -1,0 +1,181 @@
+//! A circuit for each account at the provider: it opens when the account is throttled, refused or out of reach, so that
+//! its troubles cost it time and others nothing.
+//!
+//! ```text
+//!   closed ──▶ open (back-off doubles, with jitter) ──▶ one probe ──▶ closed
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::domain::Timestamp;
+use crate::domain::clock::Random;
+
+/// Sends in flight to one account at most, so that one that hangs cannot use up all there are.
+pub const ACCOUNT_IN_FLIGHT_MAX: usize = 128;
+/// Sends in flight altogether.
+pub const IN_FLIGHT_MAX: usize = 512;
+/// Twilio's advice: from 100 ms, doubling, give or take a tenth, 30 s at most.
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+const JITTER_PERCENT: u32 = 10;
+/// How often refused credentials are tried again, in case they were put right at the provider.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(300);
+/// Time-outs in a row until the circuit opens for them too.
+const TIMEOUTS_TO_OPEN: u32 = 8;
+
+/// Why a send did not go through, as far as the account is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// 429, 503 or no connection; with the provider's own wait if it gave one.
+    Busy(Option<Duration>),
+    /// The credentials are refused.
+    Credentials,
+    /// No answer in time.
+    Timeout,
+}
+
+#[derive(Debug, Default)]
+struct Circuit {
+    in_flight: usize,
+    failures: u32,
+    timeouts: u32,
+    open_until: Option<Timestamp>,
+    /// Credentials refused: what people must see.
+    paused: bool,
+}
+
+pub struct Circuits {
+    accounts: Mutex<HashMap<String, Circuit>>,
+    random: Random,
+}
+
+impl Circuits {
+    pub fn new(random: Random) -> Self {
+        Self { accounts: Mutex::default(), random }
+    }
+
+    /// Sends that the account may take on now, at most `wanted`; they count as in flight until [`Circuits::done`].
+    pub fn reserve(&self, account: &str, wanted: usize, now: Timestamp) -> usize {
+        let mut accounts = self.lock();
+        let circuit = accounts.entry(account.to_owned()).or_default();
+        let probing = circuit.open_until.is_some();
+        if circuit.open_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        let max = if probing { 1 } else { ACCOUNT_IN_FLIGHT_MAX };
+        let room = wanted.min(max.saturating_sub(circuit.in_flight));
+        circuit.in_flight += room;
+        room
+    }
+
+    /// Gives back what was reserved and not used.
+    pub fn release(&self, account: &str, count: usize) {
+        if let Some(circuit) = self.lock().get_mut(account) {
+            circuit.in_flight = circuit.in_flight.saturating_sub(count);
+        }
+    }
+
+    /// One send has ended. Gives the time until which the account pauses, where this opened its circuit.
+    pub fn done(&self, account: &str, trouble: Option<Trouble>, now: Timestamp) -> Option<Timestamp> {
+        let mut accounts = self.lock();
+        let circuit = accounts.entry(account.to_owned()).or_default();
+        circuit.in_flight = circuit.in_flight.saturating_sub(1);
+        let pause = match trouble {
+            None => {
+                let in_flight = circuit.in_flight;
+                *circuit = Circuit { in_flight, ..Circuit::default() };
+                return None;
+            }
+            Some(Trouble::Credentials) => {
+                circuit.paused = true;
+                CREDENTIALS_PAUSE
+            }
+            Some(Trouble::Timeout) => {
+                circuit.timeouts += 1;
+                if circuit.timeouts < TIMEOUTS_TO_OPEN {
+                    return None;
+                }
+                self.backoff(circuit.timeouts - TIMEOUTS_TO_OPEN)
+            }
+            Some(Trouble::Busy(retry_after)) => {
+                // Many in flight fail together: they are one failure, not a reason to wait for ever.
+                if circuit.open_until.is_some_and(|until| until > now) {
+                    return circuit.open_until;
+                }
+                circuit.failures += 1;
+                let backoff = self.backoff(circuit.failures - 1);
+                retry_after.map_or(backoff, |wait| self.random.jitter(wait, JITTER_PERCENT).max(wait))
+            }
+        };
+        circuit.open_until = Some(circuit.open_until.unwrap_or(now).max(now.plus(pause)));
+        circuit.open_until
+    }
+
+    /// Whether the account's credentials are refused.
+    pub fn is_paused(&self, account: &str) -> bool {
+        self.lock().get(account).is_some_and(|circuit| circuit.paused)
+    }
+
+    /// The credentials have changed: try at once.
+    pub fn reset(&self, account: &str) {
+        self.lock().remove(account);
+    }
+
+    fn backoff(&self, failures: u32) -> Duration {
+        let grown = BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
+        self.random.jitter(grown, JITTER_PERCENT)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Circuit>> {
+        // A poisoned lock holds counts, which are good whatever happened.
+        self.accounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_us(ms * 1_000)
+    }
+
+    #[test]
+    fn throttling_backs_off_and_one_probe_closes_it() {
+        let circuits = Circuits::new(Random::seeded(1));
+        assert_eq!(circuits.reserve("AC1", 1_000, at(0)), ACCOUNT_IN_FLIGHT_MAX);
+        let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(0)).unwrap();
+        assert!((90..=110).contains(&until.unix_ms()), "{until}");
+        circuits.release("AC1", ACCOUNT_IN_FLIGHT_MAX);
+        assert_eq!(circuits.reserve("AC1", 10, at(50)), 0, "open");
+        assert_eq!(circuits.reserve("AC2", 10, at(50)), 10, "others go on");
+        assert_eq!(circuits.reserve("AC1", 10, at(200)), 1, "one probe");
+        assert_eq!(circuits.reserve("AC1", 10, at(200)), 0, "one probe only");
+        let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(200)).unwrap();
+        assert!(until.since(at(200)) >= Duration::from_millis(180), "twice as long");
+        assert_eq!(circuits.reserve("AC1", 10, at(500)), 1);
+        assert_eq!(circuits.done("AC1", None, at(500)), None);
+        assert_eq!(circuits.reserve("AC1", 10, at(500)), 10, "closed");
+    }
+
+    #[test]
+    fn the_providers_own_wait_is_kept() {
+        let circuits = Circuits::new(Random::seeded(1));
+        circuits.reserve("AC1", 1, at(0));
+        let until = circuits.done("AC1", Some(Trouble::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
+        assert!(until >= at(7_000));
+    }
+
+    #[test]
+    fn refused_credentials_pause_until_they_change() {
+        let circuits = Circuits::new(Random::seeded(1));
+        circuits.reserve("AC1", 1, at(0));
+        circuits.done("AC1", Some(Trouble::Credentials), at(0));
+        assert!(circuits.is_paused("AC1"));
+        assert_eq!(circuits.reserve("AC1", 1, at(1_000)), 0);
+        circuits.reset("AC1");
+        assert_eq!(circuits.reserve("AC1", 1, at(1_000)), 1);
+    }
+}

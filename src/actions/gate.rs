@@ -1,0 +1,197 @@
+//! The send gate: what no rule can get around. Asked for every send in the transaction that claims it.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::config::Limits;
+use crate::domain::{Origin, Phone, SendBody, Timestamp};
+use crate::store::{Candidate, Gate};
+
+/// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
+pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+/// Senders whose rate is remembered; beyond it, those that are idle are forgotten.
+const SENDERS_MAX: usize = 10_000;
+
+pub struct SendGate {
+    limits: Limits,
+    /// When each sender may send next.
+    next: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl SendGate {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, next: Mutex::default() }
+    }
+
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether `candidate` may leave now; if not, why not, in words for the one who asks.
+    pub fn judge(&self, candidate: &Candidate, now: Timestamp) -> Gate {
+        let send = match candidate.send() {
+            Ok(send) => send,
+            Err(error) => return Gate::Block(error.to_string()),
+        };
+        if let Err(error) = Phone::parse(&candidate.recipient) {
+            return Gate::Block(error.to_string());
+        }
+        let origin = candidate.origin();
+        if candidate.opted_out && origin != Origin::System {
+            return Gate::Block(format!(
+                "the customer has opted out of {} from this business; they can write START to come back",
+                candidate.channel
+            ));
+        }
+        if candidate.channel == "whatsapp" && matches!(send.body, SendBody::Text(_)) && !window_is_open(candidate, now) {
+            return Gate::Block(
+                "the customer's last WhatsApp message is more than 24 hours ago, or there is none: \
+                 send an approved template with send_whatsapp_template"
+                    .to_owned(),
+            );
+        }
+        let limits = &self.limits;
+        let automatic = matches!(origin, Origin::Answer | Origin::Business);
+        if automatic && candidate.recent >= i64::from(limits.loop_guard_messages) {
+            return Gate::Hold(format!(
+                "loop guard: {} automatic messages to this customer within {} minutes; look for two machines that \
+                 answer each other",
+                candidate.recent,
+                limits.loop_guard_window.as_secs() / 60
+            ));
+        }
+        if let Some(cap) = limits.frequency_cap_per_day
+            && origin == Origin::Business
+            && candidate.started >= i64::from(cap.get())
+        {
+            return Gate::Block(format!("frequency cap: the business has started {} messages to this customer within a day", candidate.started));
+        }
+        match limits.sender_rate_per_s {
+            Some(rate) => self.pace(&candidate.sender, rate, now),
+            None => Gate::Pass,
+        }
+    }
+
+    /// One message after another, `rate` a second and sender.
+    fn pace(&self, sender: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
+        let step = Duration::from_secs(1) / rate.get();
+        // A poisoned lock holds times, which are good whatever happened.
+        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if next.len() >= SENDERS_MAX {
+            next.retain(|_, at| *at > now);
+        }
+        let at = next.entry(sender.to_owned()).or_insert(now);
+        if *at > now {
+            return Gate::Postpone(*at, format!("at most {rate} messages a second from {sender}"));
+        }
+        *at = now.plus(step);
+        Gate::Pass
+    }
+}
+
+fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
+    candidate.last_whatsapp_us.is_some_and(|last| now.since(Timestamp::from_unix_us(last)) < WHATSAPP_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Action, Channel, Send};
+
+    const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
+
+    fn limits() -> Limits {
+        Limits {
+            loop_guard_messages: 20,
+            loop_guard_window: Duration::from_secs(600),
+            sender_rate_per_s: None,
+            frequency_cap_per_day: NonZeroU32::new(3),
+        }
+    }
+
+    fn candidate(channel: Channel, origin: Origin) -> Candidate {
+        let send = Send {
+            channel,
+            to: Phone::parse("+34600111222").unwrap(),
+            reply: false,
+            body: SendBody::Text("hola".to_owned()),
+        };
+        let id = uuid::Uuid::nil();
+        Candidate {
+            id,
+            tenant_id: id,
+            event_id: id,
+            contact_id: None,
+            channel: channel.to_string(),
+            sender: "+34911222333".to_owned(),
+            recipient: send.to.to_string(),
+            peer_key: send.to.key(),
+            origin: origin.as_str().to_owned(),
+            payload: serde_json::to_string(&Action::Send(send)).unwrap(),
+            tries: 0,
+            planned_us: 0,
+            first_try_us: None,
+            tried_us: None,
+            last_whatsapp_us: None,
+            opted_out: false,
+            recent: 0,
+            started: 0,
+        }
+    }
+
+    fn check(candidate: &Candidate, expect: &str) {
+        let gate = SendGate::new(limits()).judge(candidate, NOW);
+        let word = match &gate {
+            Gate::Pass => "pass",
+            Gate::Block(_) => "block",
+            Gate::Hold(_) => "hold",
+            Gate::Postpone(..) => "postpone",
+        };
+        assert_eq!(word, expect, "{gate:?}");
+    }
+
+    #[test]
+    fn an_opt_out_stops_all_but_its_confirmation() {
+        for (origin, expect) in
+            [(Origin::Answer, "block"), (Origin::Business, "block"), (Origin::Manual, "block"), (Origin::System, "pass")]
+        {
+            check(&Candidate { opted_out: true, ..candidate(Channel::Sms, origin) }, expect);
+        }
+    }
+
+    #[test]
+    fn whatsapp_text_needs_an_open_window() {
+        let day_us = WHATSAPP_WINDOW.as_micros() as i64;
+        for (last, expect) in [(None, "block"), (Some(NOW.unix_us() - day_us), "block"), (Some(NOW.unix_us() - day_us + 1), "pass")] {
+            check(&Candidate { last_whatsapp_us: last, ..candidate(Channel::WhatsApp, Origin::Answer) }, expect);
+        }
+        check(&candidate(Channel::Sms, Origin::Answer), "pass");
+    }
+
+    #[test]
+    fn loops_are_held_and_people_are_not() {
+        check(&Candidate { recent: 19, ..candidate(Channel::Sms, Origin::Answer) }, "pass");
+        check(&Candidate { recent: 20, ..candidate(Channel::Sms, Origin::Answer) }, "hold");
+        check(&Candidate { recent: 20, ..candidate(Channel::Sms, Origin::Manual) }, "pass");
+    }
+
+    #[test]
+    fn caps_hold_for_what_the_business_starts() {
+        check(&Candidate { started: 3, ..candidate(Channel::Sms, Origin::Business) }, "block");
+        check(&Candidate { started: 3, ..candidate(Channel::Sms, Origin::Answer) }, "pass");
+    }
+
+    #[test]
+    fn a_rate_spaces_one_senders_messages() {
+        let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(2), ..limits() });
+        let one = candidate(Channel::Sms, Origin::Answer);
+        let other = Candidate { sender: "+34911222444".to_owned(), ..one.clone() };
+        assert_eq!(gate.judge(&one, NOW), Gate::Pass);
+        assert_eq!(gate.judge(&other, NOW), Gate::Pass);
+        let half = Duration::from_millis(500);
+        assert!(matches!(gate.judge(&one, NOW), Gate::Postpone(until, _) if until == NOW.plus(half)));
+        assert_eq!(gate.judge(&one, NOW.plus(half)), Gate::Pass);
+    }
+}

@@ -1,0 +1,10 @@
+//! What can be done, and the way it goes out: the gate asks whether, the circuit whether now, the verdict says how it went.
+//!
+//! How to add an action: a variant of [`crate::domain::Effect`] or of [`crate::domain::SendBody`] with its JSON example,
+//! a function in `rules/` that makes it, a line in `store/decide.rs` (effects) or in [`deliver`] (sends).
+
+pub mod circuit;
+pub mod deliver;
+pub mod gate;
+pub mod plan;
+pub mod stops;

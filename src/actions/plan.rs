@@ -1,0 +1,63 @@
+//! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
+
+use crate::directory::{Platform, Tenant};
+use crate::domain::{Action, ActionId, ActionState, Event, Origin, Phone, Send, SendBody};
+use crate::store::NewAction;
+
+/// A row for the `index`th action of `rule` on `event`.
+pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, rule: String, index: usize, mut action: Action) -> NewAction {
+    let id = ActionId::of(event.id, &rule, index);
+    let (mut state, mut reason, mut sender) = (ActionState::Done, None, None);
+    if let Action::Send(send) = &mut action {
+        name_template(tenant, send);
+        sender = sender_of(tenant, platform, event, send);
+        state = ActionState::Planned;
+        if sender.is_none() {
+            state = ActionState::Blocked;
+            reason = Some(format!(
+                "there is no {} number to send from: set one with 'recado tenant set {} --{} +…'",
+                send.channel, tenant.slug, send.channel
+            ));
+        }
+    }
+    NewAction {
+        id,
+        tenant: tenant.id,
+        event: event.id,
+        contact: event.contact,
+        origin: origin_of(event),
+        rule,
+        index,
+        state,
+        reason,
+        action,
+        sender,
+    }
+}
+
+/// A reply leaves from the number that was written to; anything else from the tenant's own sender.
+fn sender_of(tenant: &Tenant, platform: &Platform, event: &Event, send: &Send) -> Option<String> {
+    let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| Phone::parse(to).is_ok());
+    match written_to {
+        Some(to) if send.reply => Some(to.to_owned()),
+        _ => tenant.sender(send.channel, platform),
+    }
+}
+
+/// Whether the customer began this: then it is an answer, which caps and quiet hours leave alone.
+fn origin_of(event: &Event) -> Origin {
+    if event.kind == crate::domain::EventKind::MANUAL {
+        return Origin::Manual;
+    }
+    let inbound = crate::domain::Channel::ALL.map(crate::domain::EventKind::inbound);
+    if inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
+}
+
+/// A tenant's own name for a template becomes the Content SID it stands for.
+fn name_template(tenant: &Tenant, send: &mut Send) {
+    if let SendBody::Template(template) = &mut send.body
+        && let Some(sid) = tenant.settings.templates.get(&template.content)
+    {
+        template.content.clone_from(sid);
+    }
+}

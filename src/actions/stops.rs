@@ -1,0 +1,53 @@
+//! STOPs of the last moments, looked up just before a byte leaves.
+//!
+//! The gate sees a STOP once it is committed. A send that had passed the gate before, and waits for a connection, is
+//! caught here: the STOP is noted before its commit begins. What remains is the time between this look and the first
+//! byte on the wire, some microseconds.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use crate::domain::{Channel, TenantId, Timestamp};
+use crate::store::SEND_WITHIN;
+
+/// Notes kept at most; older ones than any attempt may be are dropped first.
+const NOTES_MAX: usize = 100_000;
+
+type Who = (TenantId, Channel, String);
+
+#[derive(Default)]
+pub struct RecentStops(Mutex<HashMap<Who, Timestamp>>);
+
+impl RecentStops {
+    /// Notes that a STOP of this customer is about to be committed.
+    pub fn note(&self, tenant: TenantId, channel: Channel, peer_key: String, now: Timestamp) {
+        // A poisoned lock holds plain notes, which are good whatever happened.
+        let mut notes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if notes.len() >= NOTES_MAX {
+            notes.retain(|_, at| at.plus(SEND_WITHIN) > now);
+        }
+        notes.insert((tenant, channel, peer_key), now);
+    }
+
+    /// Whether a STOP was noted since `claimed_at`.
+    pub fn since(&self, tenant: TenantId, channel: Channel, peer_key: &str, claimed_at: Timestamp) -> bool {
+        let notes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        !notes.is_empty() && notes.get(&(tenant, channel, peer_key.to_owned())).is_some_and(|at| *at >= claimed_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_catches_what_was_claimed_before_it_only() {
+        let stops = RecentStops::default();
+        let tenant = TenantId::new(uuid::Uuid::from_u128(1));
+        let at = Timestamp::from_unix_us;
+        stops.note(tenant, Channel::Sms, "+34600111222".to_owned(), at(10));
+        assert!(stops.since(tenant, Channel::Sms, "+34600111222", at(9)));
+        assert!(!stops.since(tenant, Channel::Sms, "+34600111222", at(11)), "the gate has seen it");
+        assert!(!stops.since(tenant, Channel::WhatsApp, "+34600111222", at(9)));
+    }
+}

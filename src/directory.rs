@@ -1,6 +1,6 @@
 //! Who owns what: tenants, senders, accounts. Held in memory, read again when the database says that it has changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 use chrono_tz::Tz;
@@ -116,6 +116,7 @@ pub struct Snapshot {
     by_slug: HashMap<String, Arc<Tenant>>,
     /// By channel and the folded number, or the Messaging Service's SID.
     by_number: HashMap<(Channel, String), Arc<Tenant>>,
+    platform_numbers: HashSet<(Channel, String)>,
 }
 
 impl Snapshot {
@@ -127,9 +128,15 @@ impl Snapshot {
         self.by_slug.get(slug)
     }
 
-    /// Who owns a number (E.164) or a Messaging Service on a channel.
-    pub fn by_number(&self, channel: Channel, number: &str) -> Option<&Arc<Tenant>> {
+    /// Whose sender a number (E.164) or a Messaging Service is; the platform's own are nobody's.
+    pub fn owner(&self, channel: Channel, number: &str) -> Option<&Arc<Tenant>> {
         self.by_number.get(&(channel, number_key(number)))
+    }
+
+    /// Whom a message to this number concerns when the URL names nobody: its owner, or `demo` for the platform's numbers.
+    pub fn by_number(&self, channel: Channel, number: &str) -> Option<&Arc<Tenant>> {
+        let is_platforms = || self.platform_numbers.contains(&(channel, number_key(number)));
+        self.owner(channel, number).or_else(|| self.by_slug.get(DEMO_SLUG).filter(|_| is_platforms()))
     }
 
     /// The one tenant whose own account this is; the platform's account names nobody.
@@ -203,19 +210,14 @@ impl Directory {
             snapshot.by_slug.insert(tenant.slug.clone(), tenant.clone());
             snapshot.by_id.insert(tenant.id, tenant);
         }
-        if let Some(demo) = snapshot.by_slug.get(DEMO_SLUG).cloned() {
-            let platform = &self.platform;
-            let numbers = [
-                (Channel::Sms, platform.from_number.as_ref().map(Phone::key)),
-                (Channel::WhatsApp, platform.whatsapp_number.as_ref().map(Phone::key)),
-                (Channel::Sms, platform.messaging_service_sid.clone()),
-            ];
-            for (channel, number) in numbers {
-                if let Some(number) = number {
-                    snapshot.by_number.entry((channel, number)).or_insert_with(|| demo.clone());
-                }
-            }
-        }
+        let platform = &self.platform;
+        let numbers = [
+            (Channel::Sms, platform.from_number.as_ref().map(Phone::key)),
+            (Channel::WhatsApp, platform.whatsapp_number.as_ref().map(Phone::key)),
+            (Channel::Sms, platform.messaging_service_sid.clone()),
+            (Channel::WhatsApp, platform.messaging_service_sid.clone()),
+        ];
+        snapshot.platform_numbers = numbers.into_iter().filter_map(|(channel, number)| Some((channel, number?))).collect();
         *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(snapshot);
         Ok(())
     }

@@ -20,3 +20,11 @@ pub mod twilio;
 pub mod bus;
 
 pub mod actions;
+
+pub mod rules;
+
+pub mod pipeline;
+
+pub mod web;
+
+pub mod channels;

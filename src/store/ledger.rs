@@ -336,7 +336,7 @@ impl End {
     }
 
     /// The attempt's outcome as it is stored.
-    const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Sent { .. } => "sent",
             Self::Retry { .. } => "retry",

@@ -4,7 +4,7 @@ use sea_orm::{FromQueryResult, Value};
 
 use super::entity::{action, event, message};
 use super::{Store, StoreError, sql};
-use crate::domain::{ActionId, EventId, TenantId, Timestamp};
+use crate::domain::{ActionId, ContactId, EventId, TenantId, Timestamp};
 
 /// A message, or a send that is none yet.
 #[derive(Clone, Debug)]
@@ -116,6 +116,17 @@ impl Store {
         )
         .await?;
         row.map(|row| Ok(EventId::new(row.try_get_by_index(0)?))).transpose()
+    }
+
+    /// The customer with this folded number, if the tenant knows one.
+    pub async fn contact_by_phone(&self, tenant: TenantId, phone_key: &str) -> Result<Option<ContactId>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?",
+            vec![tenant.uuid().into(), phone_key.into()],
+        )
+        .await?;
+        row.map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).transpose()
     }
 
     pub async fn action(&self, tenant: TenantId, id: ActionId) -> Result<Option<action::Model>, StoreError> {

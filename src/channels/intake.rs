@@ -1,0 +1,175 @@
+//! From an HTTP request to a verified, parsed message: whose is it, is it signed, what does it say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+
+use crate::directory::{Snapshot, Tenant};
+use crate::domain::event::{Button, InboundData, Location, Media};
+use crate::domain::opt_out::{self, Word};
+use crate::domain::{Channel, Phone, Timestamp};
+use crate::pipeline::Pipeline;
+use crate::store::{Confirmation, NewInbound, Wish};
+use crate::twilio::form::Params;
+use crate::twilio::inbound::{InboundMessage, OptOutType, Prefix};
+use crate::twilio::signature;
+use crate::web::{AppState, Refusal};
+
+/// Twilio's forms are a few kilobytes; a body over this is refused with 413.
+pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// A body must be here within this.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A webhook whose body is read and whose form is parsed; nothing of it is trusted yet.
+pub struct Webhook {
+    pub parts: Parts,
+    pub params: Params,
+}
+
+impl Webhook {
+    pub async fn read(request: Request<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
+            .await
+            .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
+            .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
+        let params = Params::parse(&body).map_err(|error| Refusal::bad_form(error.to_string()))?;
+        Ok(Self { parts, params })
+    }
+
+    /// Refuses what the tenant's account has not signed, and what another account has.
+    ///
+    /// The URL is built from the configured public bases, never from the request's `Host`.
+    pub fn verify(&self, state: &AppState, tenant: &Tenant) -> Result<(), Refusal> {
+        let account_sid = self.params.get("AccountSid").unwrap_or_default();
+        if !state.skip_signatures {
+            let header = self.parts.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
+            let Some(header) = header else {
+                return Err(Refusal::forged(
+                    "there is no X-Twilio-Signature header: only the provider may call this URL; \
+                     to try it by hand use 'recado webhook'",
+                ));
+            };
+            let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+            let tokens = tenant.account.exposed_tokens();
+            let genuine = tenant.bases(state.pipeline.directory.platform()).any(|base| {
+                signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(&self.params))
+            });
+            if !genuine {
+                return Err(Refusal::forged(
+                    "the signature does not match: is APP_URL (or the sender's base URL) exactly what the provider calls, \
+                     is the auth token current, and does a proxy change the path or the query?",
+                ));
+            }
+        }
+        if account_sid != tenant.account.sid {
+            return Err(Refusal::forged("the AccountSid is not the one this URL belongs to"));
+        }
+        Ok(())
+    }
+}
+
+/// Receives a message for the tenant that the URL's slug names, or that its number names.
+pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
+    let webhook = Webhook::read(request).await?;
+    let snapshot = state.pipeline.directory.now();
+    let tenant = match slug {
+        Some(slug) => snapshot.by_slug(slug).cloned().ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
+        None => by_content(&snapshot, &webhook.params)?,
+    };
+    webhook.verify(state, &tenant)?;
+    let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
+    let channel = channel_of(&message)?;
+    if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
+        return Err(Refusal::forged("the number that was written to belongs to another tenant"));
+    }
+    let inbound = parse(&tenant, channel, message, state.pipeline.clock.now(), false);
+    let ingested = state.pipeline.ingest(inbound).await?;
+    if ingested.duplicate {
+        tracing::info!(tenant = %tenant.slug, sid = webhook.params.get("MessageSid").unwrap_or_default(),
+            "the provider (or a replayer) brought a message again: counted, nothing done");
+    }
+    Ok(())
+}
+
+/// The number, then the Messaging Service, then a tenant's own account. The platform's account alone names nobody.
+fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
+    let to = params.get("To").unwrap_or_default();
+    let (channel, number) =
+        to.strip_prefix("whatsapp:").map_or((Channel::Sms, to), |number| (Channel::WhatsApp, number));
+    let service = params.get("MessagingServiceSid").unwrap_or_default();
+    snapshot
+        .by_number(channel, number)
+        .or_else(|| snapshot.by_number(channel, service))
+        .or_else(|| snapshot.by_own_account(params.get("AccountSid").unwrap_or_default()))
+        .cloned()
+        .ok_or_else(|| Refusal::unknown_tenant("no tenant owns the number that was written to; add it with 'recado tenant set'".to_owned()))
+}
+
+fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
+    match (&message.from.prefix, &message.to.prefix) {
+        (Prefix::WhatsApp, _) | (_, Prefix::WhatsApp) => Ok(Channel::WhatsApp),
+        (Prefix::None, Prefix::None) => Ok(Channel::Sms),
+        _ => Err(Refusal::bad_form("From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned())),
+    }
+}
+
+/// The message in our own words.
+pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
+    let wish = wish(tenant, channel, &message);
+    NewInbound {
+        tenant: tenant.id,
+        channel,
+        from: Phone::parse(&message.from.value).ok(),
+        at,
+        segments: i32::try_from(message.num_segments).unwrap_or(i32::MAX),
+        wish,
+        data: InboundData {
+            from: message.from.value,
+            to: message.to.value,
+            body: message.body,
+            provider_sid: message.message_sid,
+            media: message.media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect(),
+            button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
+            location: message.location.map(|place| Location {
+                latitude: place.latitude,
+                longitude: place.longitude,
+                address: place.address,
+                label: place.label,
+            }),
+            profile_name: message.profile_name,
+            replied_to: message.replied_to_sid,
+            opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
+            late,
+        },
+    }
+}
+
+/// STOP, START, HELP: taken from the provider where it recognised the word (then it has answered, too), else found here.
+fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<Wish> {
+    let text = crate::domain::fold::fold_word(&message.body);
+    if let Some(kind) = message.opt_out_type {
+        let word = match kind {
+            OptOutType::Stop => Word::Stop,
+            OptOutType::Start => Word::Start,
+            OptOutType::Help => Word::Help,
+        };
+        return Some(Wish { word, text, only_if_opted_out: false, confirmation: None });
+    }
+    let found = opt_out::recognise(&message.body)?;
+    let providers = channel == Channel::Sms && found.twilio_handles_on_sms;
+    let confirmation = (!providers).then(|| Confirmation {
+        sender: message.to.value.clone(),
+        text: opt_out::confirmation(found.word, found.language, &tenant.name),
+    });
+    Some(Wish { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
+}
+
+/// Whether the pipeline's tenant is one that this number may write to: used by the catch-up, where no URL names anybody.
+pub fn tenant_of(pipeline: &Pipeline, channel: Channel, to: &str, account_sid: &str) -> Option<Arc<Tenant>> {
+    let snapshot = pipeline.directory.now();
+    snapshot.by_number(channel, to).or_else(|| snapshot.by_own_account(account_sid)).cloned()
+}

@@ -1,0 +1,435 @@
+//! The way of a message, top to bottom: [`Pipeline::ingest`], [`Pipeline::dispatch`], [`Pipeline::perform`],
+//! [`Pipeline::settle`]. Each stage ends in a commit; a wake-up tells the next one; a sweep finds what a lost wake-up
+//! leaves behind. Killed anywhere, it goes on from the rows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
+use crate::actions::gate::SendGate;
+use crate::actions::stops::RecentStops;
+use crate::actions::{deliver, plan};
+use crate::bus::{Bus, LocalBus};
+use crate::directory::{Directory, Tenant};
+use crate::domain::clock::Random;
+use crate::domain::{Clock, ContactId, Event, Facts, TenantId, Timestamp, abort};
+use crate::rules::{Decision, Evaluator, RuleSet};
+use crate::store::{
+    ClaimRequest, Claimed, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError, Verdict,
+};
+use crate::telemetry::metric;
+use crate::twilio::client::{Client, SendError};
+
+/// A webhook answers within this, or says 503: Twilio waits 15 s, and a lock on the database may last.
+const INGEST_TIMEOUT: Duration = Duration::from_secs(8);
+/// Events decided, and sends claimed, in one go.
+const BATCH_EVENTS: usize = 256;
+const BATCH_SENDS: usize = 128;
+/// How often the sweep looks for what a wake-up has missed.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A tenant whose rules overran is decided apart from the others for so long.
+const SLOW_LANE_FOR: Duration = Duration::from_secs(60);
+/// Between tries to write down an outcome that the database would not take.
+const OUTCOME_RETRY: Duration = Duration::from_millis(500);
+/// While webhooks come densely, deciding and sending rest this many times as long as they worked.
+const YIELD_TO_INTAKE: u32 = 3;
+
+pub struct Pipeline {
+    pub store: Store,
+    pub directory: Directory,
+    pub client: Client,
+    pub clock: Clock,
+    pub random: Random,
+    pub circuits: Circuits,
+    pub gate: Arc<SendGate>,
+    pub reconcile_after: Duration,
+    rules: RwLock<Arc<RuleSet>>,
+    stops: RecentStops,
+    lanes: [Lane; 2],
+    to_send: LocalBus,
+    /// Permits for sends in flight, all accounts together.
+    in_flight: Arc<tokio::sync::Semaphore>,
+    /// Tenants in the slow lane, and until when.
+    slow: Mutex<HashMap<TenantId, Timestamp>>,
+}
+
+/// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
+struct Lane {
+    to_decide: LocalBus,
+    evaluator: Evaluator,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    Fast,
+    Slow,
+}
+
+/// What a pipeline is made of.
+pub struct Parts {
+    pub store: Store,
+    pub directory: Directory,
+    pub client: Client,
+    pub clock: Clock,
+    pub random: Random,
+    pub circuits: Circuits,
+    pub gate: SendGate,
+    pub reconcile_after: Duration,
+    pub rules: Arc<RuleSet>,
+}
+
+impl Pipeline {
+    pub fn new(parts: Parts) -> Self {
+        let lane = || Lane { to_decide: LocalBus::default(), evaluator: Evaluator::start() };
+        Self {
+            store: parts.store,
+            directory: parts.directory,
+            client: parts.client,
+            clock: parts.clock,
+            random: parts.random,
+            circuits: parts.circuits,
+            gate: Arc::new(parts.gate),
+            reconcile_after: parts.reconcile_after,
+            rules: RwLock::new(parts.rules),
+            stops: RecentStops::default(),
+            lanes: [lane(), lane()],
+            to_send: LocalBus::default(),
+            in_flight: Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT_MAX)),
+            slow: Mutex::default(),
+        }
+    }
+
+    // ── 1. ingest ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Stores a verified message with its contact and event. When this returns, it is durable.
+    pub async fn ingest(&self, inbound: NewInbound) -> Result<Ingested, StoreError> {
+        let tenant = inbound.tenant;
+        if let (Some(wish), Some(from)) = (&inbound.wish, &inbound.from)
+            && wish.word == crate::domain::opt_out::Word::Stop
+        {
+            // Before the commit, so that nothing claimed earlier leaves after it.
+            self.stops.note(tenant, inbound.channel, from.key(), self.clock.now());
+        }
+        let ingested = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().ingest(inbound))
+            .await
+            .map_err(|_| StoreError::Busy)??;
+        if !ingested.duplicate {
+            self.wake_dispatch(tenant);
+        }
+        if ingested.opted_out {
+            self.to_send.publish(tenant);
+        }
+        Ok(ingested)
+    }
+
+    // ── 2. dispatch ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Decides events as they come, those of one contact in order, until the future is dropped.
+    pub async fn dispatch(&self, speed: Speed) {
+        let lane = self.lane(speed);
+        loop {
+            let tenants = lane.to_decide.receive().await;
+            let begun = self.clock.now();
+            let fair = (BATCH_EVENTS / tenants.len()).max(8);
+            let mut rest = tenants.into_iter();
+            loop {
+                let group: Vec<TenantId> = rest.by_ref().take((BATCH_EVENTS / fair).max(1)).collect();
+                if group.is_empty() {
+                    break;
+                }
+                if let Err(error) = self.decide_for(&group, fair, lane).await {
+                    tracing::warn!(%error, "deciding waits for the database");
+                    group.iter().for_each(|tenant| self.wake_dispatch(*tenant));
+                    self.clock.sleep(OUTCOME_RETRY).await;
+                }
+            }
+            self.yield_to_intake(begun).await;
+        }
+    }
+
+    /// One round: the oldest events of some tenants, decided and written in one transaction.
+    async fn decide_for(&self, tenants: &[TenantId], fair: usize, lane: &Lane) -> Result<(), StoreError> {
+        let mut batch = Vec::new();
+        let mut more = HashSet::new();
+        for tenant in tenants {
+            let events = self.store.pending_events(*tenant, fair).await?;
+            if events.len() == fair {
+                more.insert(*tenant);
+            }
+            let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
+            batch.extend(self.facts(&tenant, events).await?);
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let rules = self.rules();
+        let events: Vec<Event> = batch.iter().map(|(event, _)| event.clone()).collect();
+        let decisions = lane.evaluator.decide_batch(rules, batch).await;
+        // A batch that took too long is cut: its rest is decided in the next round.
+        if decisions.len() < events.len() {
+            more.extend(events[decisions.len()..].iter().map(|event| event.tenant));
+        }
+        let overran: HashSet<TenantId> =
+            events.iter().zip(&decisions).filter(|(_, decision)| decision.overran).map(|(event, _)| event.tenant).collect();
+        let decided: Vec<Decided> = events.iter().zip(decisions).filter_map(|(event, decision)| self.write_down(event, decision)).collect();
+        let busy: HashSet<TenantId> = decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
+        metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
+        self.store.writer().decided(decided).await?;
+        overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
+        for tenant in busy {
+            self.to_send.publish(tenant);
+            // Its rules may have emitted events.
+            self.wake_dispatch(tenant);
+        }
+        more.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
+        Ok(())
+    }
+
+    /// The facts of a tenant's events as they are now, in one query.
+    async fn facts(&self, tenant: &Tenant, events: Vec<Event>) -> Result<Vec<(Event, Facts)>, StoreError> {
+        let mut contacts: Vec<ContactId> = events.iter().filter_map(|event| event.contact).collect();
+        contacts.sort_unstable();
+        contacts.dedup();
+        let (known, _) = self.store.contact_facts(tenant.id, &contacts, None).await?;
+        let about = tenant.facts();
+        let now = self.clock.now();
+        let with_facts = |event: Event| {
+            let contact = event.contact.and_then(|id| known.get(&id).cloned());
+            (event, Facts { as_of: now, tenant: about.clone(), contact, not_rebuilt: Vec::new() })
+        };
+        Ok(events.into_iter().map(with_facts).collect())
+    }
+
+    fn write_down(&self, event: &Event, decision: Decision) -> Option<Decided> {
+        let snapshot = self.directory.now();
+        let tenant = snapshot.by_id(event.tenant)?;
+        let platform = self.directory.platform();
+        let trace = (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
+        let plan_one = |planned: crate::rules::Planned| {
+            plan::plan(tenant, platform, event, planned.rule, planned.index, planned.action)
+        };
+        Some(Decided {
+            event: event.id,
+            tenant: event.tenant,
+            contact: event.contact,
+            depth: event.depth,
+            at: Timestamp::from_unix_us(self.store.ids().tick_us()),
+            trace,
+            actions: decision.actions.into_iter().map(plan_one).collect(),
+        })
+    }
+
+    // ── 3. perform ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Claims what is due and sends it, until the future is dropped. Sends in flight go on by themselves.
+    pub async fn perform(self: &Arc<Self>) {
+        let gate = self.gate.clone();
+        let judge: Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
+        loop {
+            let tenants = self.to_send.receive().await;
+            let begun = self.clock.now();
+            // Asked for side by side, the claims of many tenants share a commit.
+            let mut claims = Vec::with_capacity(tenants.len());
+            let fair = (BATCH_SENDS / tenants.len()).max(1);
+            for tenant in tenants {
+                claims.push(self.claim_for(tenant, fair, &judge));
+            }
+            join_all(claims).await;
+            self.yield_to_intake(begun).await;
+        }
+    }
+
+    async fn claim_for(self: &Arc<Self>, tenant: TenantId, fair: usize, judge: &Judge) {
+        let Some(tenant) = self.directory.now().by_id(tenant).cloned() else { return };
+        let room = fair.min(self.in_flight.available_permits());
+        let room = self.circuits.reserve(&tenant.account.sid, room, self.clock.now());
+        // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
+        if room == 0 {
+            return;
+        }
+        let request = ClaimRequest {
+            tenant: tenant.id,
+            limit: room,
+            judge: judge.clone(),
+            recent_within: self.gate.limits().loop_guard_window,
+        };
+        let claimed = match self.store.writer().claim(request).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(%error, tenant = %tenant.slug, "sending waits for the database");
+                Vec::new()
+            }
+        };
+        self.circuits.release(&tenant.account.sid, room - claimed.len().min(room));
+        if claimed.len() == room {
+            self.to_send.publish(tenant.id);
+        }
+        for one in claimed {
+            // Never refused for long: permits were there a moment ago, and only this loop takes them.
+            let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
+            let (pipeline, tenant) = (self.clone(), tenant.clone());
+            tokio::spawn(async move {
+                pipeline.attempt(&tenant, one).await;
+                drop(permit);
+                // The next along the same lane may go now.
+                pipeline.to_send.publish(tenant.id);
+            });
+        }
+    }
+
+    /// One attempt, from the last look at the clock to the outcome written down.
+    async fn attempt(&self, tenant: &Tenant, claimed: Claimed) {
+        let begun = self.clock.now();
+        let outcome = self.send(tenant, &claimed).await;
+        abort::point("after-send");
+        let now = self.clock.now();
+        let (verdict, trouble) = match outcome {
+            Some(outcome) => {
+                metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
+                deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random)
+            }
+            None => (given_back(&claimed, now), None),
+        };
+        let name = verdict.end.name();
+        metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
+        let until = self.circuits.done(&tenant.account.sid, trouble, now);
+        if let Some(until) = until {
+            tracing::warn!(tenant = %tenant.slug, account = %tenant.account.sid, %until, reason = %verdict.detail,
+                "this account's sends pause");
+        } else if !verdict.detail.is_empty() {
+            tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %verdict.detail,
+                "a send did not go through");
+        }
+        self.write_outcome(verdict).await;
+    }
+
+    /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
+    async fn send(
+        &self,
+        tenant: &Tenant,
+        claimed: &Claimed,
+    ) -> Option<Result<crate::twilio::client::Created, SendError>> {
+        let candidate = &claimed.candidate;
+        let send = candidate.send().ok()?;
+        let account = deliver::credentials(&tenant.account)?;
+        let message = deliver::message(tenant, self.directory.platform(), candidate, &send);
+        let now = self.clock.now();
+        let claimed_at = claimed.not_after.minus(crate::store::SEND_WITHIN);
+        let stopped = candidate.origin() != crate::domain::Origin::System
+            && self.stops.since(tenant.id, send.channel, &candidate.peer_key, claimed_at);
+        if now > claimed.not_after || stopped {
+            return None;
+        }
+        abort::point("before-send");
+        Some(self.client.create_message(&account, &message).await)
+    }
+
+    /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
+    async fn write_outcome(&self, verdict: Verdict) {
+        while let Err(error) = self.store.writer().verdict(verdict.clone()).await {
+            if matches!(error, StoreError::Closed) {
+                return;
+            }
+            tracing::warn!(%error, action = %verdict.candidate.id, "an outcome waits for the database");
+            self.clock.sleep(OUTCOME_RETRY).await;
+        }
+    }
+
+    // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Applies what the provider says of a message's delivery.
+    pub async fn settle(&self, report: StatusReport) -> Result<Settled, StoreError> {
+        let tenant = report.tenant;
+        let settled = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().settle(report))
+            .await
+            .map_err(|_| StoreError::Busy)??;
+        if settled == Settled::Advanced {
+            self.wake_dispatch(tenant);
+            // It may have settled an unknown send that held back the next one.
+            self.to_send.publish(tenant);
+        }
+        Ok(settled)
+    }
+
+    // ── around the four ──────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Finds what a lost wake-up has left behind, what has fallen due, and tenants that have changed; until dropped.
+    pub async fn sweep(&self) {
+        loop {
+            if let Err(error) = self.sweep_once().await {
+                tracing::warn!(%error, "the sweep waits for the database");
+            }
+            self.clock.sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    pub async fn sweep_once(&self) -> Result<(), StoreError> {
+        self.directory.refresh().await?;
+        self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
+        self.store.due_tenants().await?.into_iter().for_each(|tenant| self.to_send.publish(tenant));
+        Ok(())
+    }
+
+    /// Tells the senders that the tenant has something due.
+    pub fn wake_perform(&self, tenant: TenantId) {
+        self.to_send.publish(tenant);
+    }
+
+    pub fn rules(&self) -> Arc<RuleSet> {
+        // A poisoned lock holds a whole rule set, which is good whatever happened.
+        self.rules.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// From the next decision on, these rules hold.
+    pub fn replace_rules(&self, rules: RuleSet) {
+        *self.rules.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(rules);
+    }
+
+    fn wake_dispatch(&self, tenant: TenantId) {
+        let now = self.clock.now();
+        let mut slow = self.slow.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let is_slow = slow.get(&tenant).is_some_and(|until| *until > now);
+        if !is_slow {
+            slow.remove(&tenant);
+        }
+        drop(slow);
+        self.lane(if is_slow { Speed::Slow } else { Speed::Fast }).to_decide.publish(tenant);
+    }
+
+    fn move_to_slow_lane(&self, tenant: TenantId) {
+        tracing::warn!(%tenant, "this tenant's rules overran their limits: they are decided apart from the others for a while");
+        metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
+        let until = self.clock.now().plus(SLOW_LANE_FOR);
+        self.slow.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(tenant, until);
+    }
+
+    const fn lane(&self, speed: Speed) -> &Lane {
+        match speed {
+            Speed::Fast => &self.lanes[0],
+            Speed::Slow => &self.lanes[1],
+        }
+    }
+
+    /// An accepted webhook is dearer than a quick answer: while they come densely, the background rests.
+    async fn yield_to_intake(&self, begun: Timestamp) {
+        if self.store.writer().intake_is_hot() {
+            let worked = self.clock.now().since(begun);
+            self.clock.sleep(worked * YIELD_TO_INTAKE).await;
+        }
+    }
+}
+
+/// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.
+fn given_back(claimed: &Claimed, now: Timestamp) -> Verdict {
+    Verdict {
+        candidate: claimed.candidate.clone(),
+        attempt: claimed.attempt,
+        end: End::Retry { at: now },
+        http_status: None,
+        error_code: None,
+        detail: "nothing left: the attempt came too late, or the customer wrote STOP meanwhile".to_owned(),
+    }
+}

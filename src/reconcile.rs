@@ -1,0 +1,137 @@
+//! Sends whose outcome nobody knows: looked for at the provider, adopted if they are there, sent if they surely are not.
+//!
+//! **No blind resend.** After the grace the provider's own list is read for this lane. Exactly one message with our text
+//! that nobody has claimed: it is ours. None at all in the complete list: the provider never took it, and it is sent.
+//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle.
+
+use std::time::Duration;
+
+use crate::actions::deliver;
+use crate::domain::{DeliveryStatus, Send, SendBody, Timestamp};
+use crate::pipeline::Pipeline;
+use crate::store::{Candidate, End, StoreError, Verdict};
+use crate::twilio::client::{Filter, MessageResource};
+
+/// How often unknown sends that have come of age are looked for.
+const EVERY: Duration = Duration::from_secs(1);
+/// Of them in one round.
+const ROUND_MAX: usize = 64;
+/// Pages of a thousand that are read of one lane's list; a longer list proves nothing.
+const PAGES_MAX: usize = 20;
+/// The provider gives times to the second, and its clock is not ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(30);
+/// When a look settled nothing: again after this, doubling.
+const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(3_600);
+/// A claim, its send and the provider's deadline together: an attempt older than this has no living process.
+pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
+
+/// Looks for unknown sends until the future is dropped.
+pub async fn run(pipeline: &Pipeline) {
+    loop {
+        if let Err(error) = round(pipeline).await {
+            tracing::warn!(%error, "reconciling waits for the database");
+        }
+        pipeline.clock.sleep(EVERY).await;
+    }
+}
+
+/// One round; gives how many sends it looked for.
+pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
+    let now = pipeline.clock.now();
+    let orphans = pipeline.store.orphans_to_unknown(now.minus(ATTEMPT_MAX), now).await?;
+    if orphans > 0 {
+        tracing::warn!(orphans, "sends whose process has ended are looked for at the provider");
+    }
+    let unknown = pipeline.store.unknowns(ROUND_MAX).await?;
+    let looked = unknown.len();
+    for candidate in unknown {
+        let verdict = look(pipeline, candidate).await?;
+        let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
+        tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
+        pipeline.store.writer().verdict(verdict).await?;
+        pipeline.wake_perform(tenant);
+    }
+    Ok(looked)
+}
+
+/// What the provider's list says of one send.
+async fn look(pipeline: &Pipeline, candidate: Candidate) -> Result<Verdict, StoreError> {
+    let now = pipeline.clock.now();
+    let (end, detail) = match candidates_at_provider(pipeline, &candidate).await {
+        Err(why) => (still_unknown(&candidate, now), why),
+        Ok(found) => {
+            let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
+            let claimed = pipeline.store.known_sids(&sids).await?;
+            let unclaimed: Vec<MessageResource> =
+                found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
+            judge(&candidate, &unclaimed, now)
+        }
+    };
+    Ok(Verdict { attempt: candidate.tries, candidate, end, http_status: None, error_code: None, detail })
+}
+
+/// The provider's messages along the lane since the first try; or why that cannot be known.
+async fn candidates_at_provider(pipeline: &Pipeline, candidate: &Candidate) -> Result<Vec<MessageResource>, String> {
+    let snapshot = pipeline.directory.now();
+    let tenant = snapshot.by_id(candidate.tenant()).ok_or("the tenant is gone")?;
+    let account = deliver::credentials(&tenant.account).ok_or("the tenant's account has no token")?;
+    let send = candidate.send().map_err(|error| error.to_string())?;
+    let prefix = send.channel.address_prefix();
+    let since = candidate.first_try_us.map_or(0, |at| at).saturating_sub(CLOCK_SKEW.as_micros() as i64);
+    // A Messaging Service chooses the number later: then only the recipient is known.
+    let from = (!candidate.sender.starts_with("MG")).then(|| format!("{prefix}{}", candidate.sender));
+    let filter = Filter {
+        to: Some(format!("{prefix}{}", candidate.recipient)),
+        from,
+        date_sent_from: None,
+        since: Some(Timestamp::from_unix_us(since).to_utc()),
+    };
+    let listing = pipeline.client.list_messages(&account, &filter, PAGES_MAX).await.map_err(|error| error.to_string())?;
+    if !listing.complete {
+        return Err(format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing"));
+    }
+    Ok(listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound")).collect())
+}
+
+/// Pure: what unclaimed messages along a send's lane mean for it.
+fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -> (End, String) {
+    let send = candidate.send();
+    let ours: Vec<&MessageResource> = unclaimed
+        .iter()
+        .filter(|message| send.as_ref().is_ok_and(|send| says_the_same(send, message)))
+        .collect();
+    match (ours.as_slice(), unclaimed.len()) {
+        ([message], _) => {
+            let status = DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued);
+            let detail = "found in the provider's list: it had been taken".to_owned();
+            (End::Adopted { sid: message.sid.clone(), status }, detail)
+        }
+        ([], 0) => {
+            (End::NeverTaken, "the provider's complete list shows no such message: it was never taken".to_owned())
+        }
+        ([], others) => (
+            still_unknown(candidate, now),
+            format!("the provider lists {others} message(s) from and to these numbers that are not known here: look at them"),
+        ),
+        (several, _) => (
+            still_unknown(candidate, now),
+            format!("the provider lists {} messages with this very text: a person must say which is which", several.len()),
+        ),
+    }
+}
+
+/// Trial accounts put a sentence before the text; of a template only the provider knows the words.
+fn says_the_same(send: &Send, message: &MessageResource) -> bool {
+    match &send.body {
+        SendBody::Text(text) => message.body.ends_with(text.as_str()),
+        SendBody::Template(_) => true,
+    }
+}
+
+/// The longer it has been unknown, the rarer it is looked for.
+fn still_unknown(candidate: &Candidate, now: Timestamp) -> End {
+    let tried = candidate.tried_us.map_or(now, Timestamp::from_unix_us);
+    let pause = now.since(tried).clamp(LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX);
+    End::StillUnknown { look_at: now.plus(pause) }
+}

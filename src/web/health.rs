@@ -1,0 +1,37 @@
+//! Is it there, and is it well.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::AppState;
+
+/// Backlogs are counted to here; more is more.
+pub const BACKLOG_COUNT_MAX: usize = 100_000;
+
+pub fn routes() -> Router<AppState> {
+    Router::new().route("/health", get(health)).route("/ready", get(ready))
+}
+
+/// The process answers; asks nothing of anybody.
+async fn health(State(state): State<AppState>) -> Json<Value> {
+    Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now()}))
+}
+
+/// The database answers, too; and how much waits.
+async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+    let timestamp = state.pipeline.clock.now();
+    match state.pipeline.store.backlog(BACKLOG_COUNT_MAX).await {
+        Ok(backlog) => {
+            let body = json!({"status": "ready", "timestamp": timestamp, "database": "ok", "backlog": backlog});
+            (StatusCode::OK, Json(body))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            let body = json!({"status": "unavailable", "timestamp": timestamp, "database": error.to_string()});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body))
+        }
+    }
+}

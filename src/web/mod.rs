@@ -1,0 +1,59 @@
+//! What all routes share: the state, the empty TwiML, refusals with their likely cause, health.
+
+pub mod health;
+mod refusal;
+
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+pub use refusal::Refusal;
+
+use crate::pipeline::Pipeline;
+use crate::telemetry::metric;
+use crate::twilio::twiml;
+
+#[derive(Clone)]
+pub struct AppState {
+    pub pipeline: Arc<Pipeline>,
+    /// `APP_DEBUG`: accept unsigned webhooks.
+    pub skip_signatures: bool,
+}
+
+impl AppState {
+    /// Counts a webhook and logs a refusal with its likely cause.
+    pub fn count(&self, route: &'static str, result: Result<(), Refusal>) -> Result<Empty, Refusal> {
+        let status = match &result {
+            Ok(()) => 200,
+            Err(refusal) => {
+                tracing::warn!(route, status = refusal.status().as_u16(), cause = refusal.cause(), "a webhook was refused");
+                refusal.status().as_u16()
+            }
+        };
+        metrics::counter!(metric::WEBHOOKS_TOTAL, "route" => route, "status" => status_label(status)).increment(1);
+        result.map(|()| Empty)
+    }
+}
+
+const fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        400 => "400",
+        403 => "403",
+        404 => "404",
+        408 => "408",
+        413 => "413",
+        503 => "503",
+        _ => "other",
+    }
+}
+
+/// The answer to every message webhook: TwiML that asks for nothing, since replies go through the ledger.
+pub struct Empty;
+
+impl IntoResponse for Empty {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, twiml::CONTENT_TYPE)], twiml::EMPTY_RESPONSE).into_response()
+    }
+}

@@ -1,3 +1,4 @@
 //! Recado: a rule-driven messaging automation engine.
 
 pub mod domain;
+pub mod rules;

@@ -1,0 +1,179 @@
+//! What a `then` can ask for. Nothing is done here: an action is only written down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+
+use super::call::{self, Call, Phase, ScriptError, error};
+use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_CHARS};
+use super::values::{kind_of, to_json};
+use super::view::{ContactView, text_argument};
+use crate::domain::action::Template;
+use crate::domain::{Action, Channel, Effect, Event, EventKind, Phone, Send, SendBody};
+
+/// The actions by name, for checks and completion.
+pub const ACTIONS: &[&str] =
+    &["reply", "send_sms", "send_whatsapp", "send_whatsapp_template", "tag", "untag", "set_field", "note", "emit"];
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn("reply", |ctx: NativeCallContext<'_>, text: Dynamic| {
+        plan(&ctx, "reply", |call| reply(call, &text))
+    });
+    engine.register_fn("send_sms", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+        plan(&ctx, "send_sms", |_| send(Channel::Sms, &to, &text))
+    });
+    engine.register_fn("send_whatsapp", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+        plan(&ctx, "send_whatsapp", |_| send(Channel::WhatsApp, &to, &text))
+    });
+    engine.register_fn(
+        "send_whatsapp_template",
+        |ctx: NativeCallContext<'_>, to: Dynamic, content: ImmutableString| {
+            plan(&ctx, "send_whatsapp_template", |_| template(&to, &content, &Map::new()))
+        },
+    );
+    engine.register_fn(
+        "send_whatsapp_template",
+        |ctx: NativeCallContext<'_>, to: Dynamic, content: ImmutableString, variables: Map| {
+            plan(&ctx, "send_whatsapp_template", |_| template(&to, &content, &variables))
+        },
+    );
+    engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
+        plan(&ctx, "tag", |call| effect(call, Effect::Tag { tag: name("a tag", &tag)? }))
+    });
+    engine.register_fn("untag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
+        plan(&ctx, "untag", |call| effect(call, Effect::Untag { tag: name("a tag", &tag)? }))
+    });
+    engine.register_fn("set_field", |ctx: NativeCallContext<'_>, field: Dynamic, value: Dynamic| {
+        plan(&ctx, "set_field", |call| {
+            effect(call, Effect::SetField { field: name("a field", &field)?, value: to_json(&value)? })
+        })
+    });
+    engine.register_fn("note", |ctx: NativeCallContext<'_>, text: Dynamic| {
+        plan(&ctx, "note", |call| effect(call, Effect::Note { text: text_within(&text, NOTE_CHARS, "")? }))
+    });
+    engine.register_fn("emit", |ctx: NativeCallContext<'_>, kind: Dynamic| {
+        plan(&ctx, "emit", |call| emit(call, &kind, &Dynamic::from(Map::new())))
+    });
+    engine.register_fn("emit", |ctx: NativeCallContext<'_>, kind: Dynamic, data: Dynamic| {
+        plan(&ctx, "emit", |call| emit(call, &kind, &data))
+    });
+}
+
+/// Writes an action down, or says at which line and why not.
+fn plan(
+    context: &NativeCallContext<'_>,
+    function: &str,
+    action: impl FnOnce(&Arc<Call>) -> Result<Action, String>,
+) -> Result<(), ScriptError> {
+    let at = context.call_position();
+    let Some(call) = call::of(context) else {
+        return Err(error(format!("{function} acts on an event: call it inside .then(|e| …)"), at));
+    };
+    if call.frame().phase == Phase::When {
+        return Err(error(format!("{function} changes something: a when only asks, so move it into .then(|e| …)"), at));
+    }
+    let action = action(&call).map_err(|message| error(format!("{function}: {message}"), at))?;
+    let mut frame = call.frame();
+    if frame.planned + frame.actions.len() >= ACTIONS_PER_EVENT {
+        return Err(error(format!("one event may lead to at most {ACTIONS_PER_EVENT} actions"), at));
+    }
+    frame.actions.push(action);
+    Ok(())
+}
+
+fn reply(call: &Call, text: &Dynamic) -> Result<Action, String> {
+    let kind = &call.event.kind;
+    let channel = Channel::ALL.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
+    let (Some(channel), Some(contact)) = (channel, call.contact()) else {
+        return Err(format!(
+            "only a customer's message can be replied to, and this event is {kind}: use send_sms or send_whatsapp"
+        ));
+    };
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
+    Ok(Action::Send(Send { channel, to: contact.phone.clone(), reply: true, body }))
+}
+
+fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
+    Ok(Action::Send(Send { channel, to: recipient(to)?, reply: false, body }))
+}
+
+fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, String> {
+    let content = name("a template", &content.into())?;
+    let mut texts = BTreeMap::new();
+    for (key, value) in variables {
+        let text = match value.as_int() {
+            Ok(number) => number.to_string(),
+            Err(_) => text_within(value, TEXT_CHARS, "")?,
+        };
+        texts.insert(key.to_string(), text);
+    }
+    let body = SendBody::Template(Template { content, variables: texts });
+    Ok(Action::Send(Send { channel: Channel::WhatsApp, to: recipient(to)?, reply: false, body }))
+}
+
+fn recipient(to: &Dynamic) -> Result<Phone, String> {
+    if let Some(view) = to.read_lock::<ContactView>() {
+        return view
+            .0
+            .contact()
+            .map(|contact| contact.phone.clone())
+            .ok_or_else(|| "the event has no contact".to_owned());
+    }
+    if to.is_unit() {
+        return Err("there is nobody to send to: this event concerns no customer, so e.contact is ()".to_owned());
+    }
+    let text = text_argument("the recipient", to).map_err(|message| format!("{message}; use e.contact or a number"))?;
+    Phone::parse(&text).map_err(|bad| bad.to_string())
+}
+
+/// An effect on the customer, for which there must be one.
+fn effect(call: &Call, effect: Effect) -> Result<Action, String> {
+    if call.contact().is_none() {
+        return Err(format!("the event {} concerns no customer", call.event.kind));
+    }
+    Ok(Action::Effect(effect))
+}
+
+fn emit(call: &Call, kind: &Dynamic, data: &Dynamic) -> Result<Action, String> {
+    let kind = EventKind::parse(&text_argument("the kind", kind)?).map_err(|bad| bad.to_string())?;
+    if EventKind::BUILT_IN.contains(&kind) {
+        return Err(format!("{kind} is an event that only the engine makes: choose a name of your own"));
+    }
+    if call.event.depth >= Event::MAX_DEPTH {
+        return Err(format!(
+            "rules have emitted events {} times in a row: they probably emit each other in a circle",
+            Event::MAX_DEPTH
+        ));
+    }
+    if !data.is_map() {
+        return Err(format!("the data must be a map such as #{{ stars: 5 }}, and this is a {}", kind_of(data)));
+    }
+    let data = to_json(data)?;
+    if data.to_string().len() > DATA_BYTES {
+        return Err(format!("the data is larger than {DATA_BYTES} bytes"));
+    }
+    Ok(Action::Effect(Effect::Emit { kind, data }))
+}
+
+fn text_within(value: &Dynamic, chars: usize, reference: &str) -> Result<String, String> {
+    let text = text_argument("the text", value)?;
+    let count = text.chars().count();
+    if count > chars {
+        return Err(format!("the text has {count} characters, and {chars} is the most{reference}"));
+    }
+    if text.trim().is_empty() {
+        return Err("the text is empty".to_owned());
+    }
+    Ok(text)
+}
+
+fn name(what: &str, value: &Dynamic) -> Result<String, String> {
+    let text = text_argument(&format!("the name of {what}"), value)?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > NAME_CHARS || trimmed.chars().any(char::is_control) {
+        return Err(format!("the name of {what} must have 1 to {NAME_CHARS} characters and no line breaks"));
+    }
+    Ok(trimmed.to_owned())
+}

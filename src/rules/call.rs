@@ -1,0 +1,97 @@
+//! One event being decided: what the scripts see of it, and what they have asked for so far.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use chrono_tz::Tz;
+use rhai::{Dynamic, NativeCallContext, Position};
+use serde_json::Value;
+
+use super::limits::READS_PER_RULE;
+use super::values::{Moment, in_short};
+use crate::domain::contact::ContactFacts;
+use crate::domain::{Action, Event, Facts, Timestamp};
+
+pub(super) type ScriptError = Box<rhai::EvalAltResult>;
+
+/// Travels as the engine's tag and inside every view. The mutex is never contended: one thread decides an event.
+pub(super) struct Call {
+    pub event: Event,
+    pub facts: Facts,
+    pub zone: Tz,
+    frame: Mutex<Frame>,
+}
+
+/// What belongs to the rule that is being evaluated.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub phase: Phase,
+    pub keyword: Option<Keyword>,
+    /// Defaults, overlaid by what the business has set.
+    pub params: BTreeMap<String, Value>,
+    pub reads: BTreeMap<String, Value>,
+    pub actions: Vec<Action>,
+    /// How many actions the rules before this one have planned.
+    pub planned: usize,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    When,
+    Then,
+}
+
+/// The keyword that brought an event to a rule, and what the customer wrote after it.
+#[derive(Clone, Default)]
+pub(super) struct Keyword {
+    pub word: String,
+    pub rest: String,
+}
+
+impl Call {
+    pub fn new(event: Event, facts: Facts) -> Arc<Self> {
+        // The zone was checked when it was set; a name from elsewhere falls back to UTC rather than stopping the rules.
+        let zone = facts.tenant.zone.parse().unwrap_or(Tz::UTC);
+        Arc::new(Self { event, facts, zone, frame: Mutex::default() })
+    }
+
+    pub fn frame(&self) -> MutexGuard<'_, Frame> {
+        // A panic in a script leaves plain data behind, which is replaced before the next rule.
+        self.frame.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        Moment { at, zone: self.zone }
+    }
+
+    pub fn now(&self) -> Moment {
+        self.moment(self.facts.as_of)
+    }
+
+    pub fn contact(&self) -> Option<&ContactFacts> {
+        self.facts.contact.as_ref()
+    }
+
+    /// A text of the event's data, empty where there is none.
+    pub fn text(&self, key: &str) -> &str {
+        self.event.data.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Remembers, once, that the rule read `path`.
+    pub fn saw(&self, path: &str, value: &Dynamic) {
+        let mut frame = self.frame();
+        if frame.reads.len() < READS_PER_RULE && !frame.reads.contains_key(path) {
+            frame.reads.insert(path.to_owned(), in_short(value));
+        }
+    }
+}
+
+/// The call that a native function was made from; `None` while a file is being loaded.
+pub(super) fn of(context: &NativeCallContext<'_>) -> Option<Arc<Call>> {
+    context.tag()?.read_lock::<Arc<Call>>().map(|call| Arc::clone(&call))
+}
+
+pub(super) fn error(message: impl Into<String>, at: Position) -> ScriptError {
+    rhai::EvalAltResult::ErrorRuntime(message.into().into(), at).into()
+}

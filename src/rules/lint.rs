@@ -1,0 +1,315 @@
+//! What can be said against a file before anything of it runs: names that do not exist, closures that capture.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, FnPtr, Stmt};
+
+use super::error::{Place, did_you_mean};
+use super::helpers::FORBIDDEN;
+use super::view;
+
+/// Every function of the engine by name, with the numbers of arguments it takes; built once.
+pub(super) struct Vocabulary(HashMap<String, BTreeSet<usize>>);
+
+/// What the language handles by itself, without a function being registered.
+const BUILT_IN: &[&str] = &[
+    "call",
+    "curry",
+    "Fn",
+    "is_def_fn",
+    "is_def_var",
+    "is_shared",
+    "print",
+    "debug",
+    "type_of",
+    "eval",
+    "in",
+    "contains",
+];
+/// Functions that take a closure and are done with it when they return. Only for these may a closure capture: kept
+/// elsewhere, a captured variable could come to hold itself, and its memory would never be freed.
+const HIGHER_ORDER: &[&str] = &[
+    "filter",
+    "map",
+    "some",
+    "all",
+    "find",
+    "find_map",
+    "index_of",
+    "for_each",
+    "reduce",
+    "reduce_rev",
+    "retain",
+    "drain",
+    "sort",
+    "sort_by",
+    "order_by",
+    "dedup",
+    "zip",
+];
+
+impl Vocabulary {
+    pub fn of(engine: &Engine) -> Self {
+        let mut names: HashMap<String, BTreeSet<usize>> = HashMap::new();
+        let all = engine.collect_fn_metadata(
+            None,
+            |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+            true,
+        );
+        for (name, arguments) in all {
+            names.entry(name).or_default().insert(arguments);
+        }
+        Self(names)
+    }
+}
+
+/// One thing to say, and the function in whose body it is; `None` for the top of the file.
+pub(super) struct Finding {
+    pub function: Option<String>,
+    pub place: Place,
+    pub message: String,
+    pub hint: String,
+    pub warning: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Report {
+    pub findings: Vec<Finding>,
+    /// Kinds that the file's rules emit, where they are written out.
+    pub emitted: BTreeSet<String>,
+    /// Which functions each function names; `None` is the top of the file.
+    calls: BTreeMap<Option<String>, BTreeSet<String>>,
+    /// Paths such as `["contact", "first_name"]` that follow a function's first parameter.
+    paths: Vec<(String, Vec<String>, Place)>,
+    /// Number of parameters by function.
+    pub parameters: HashMap<String, usize>,
+}
+
+impl Report {
+    /// Whether something is wrong in this function or in one that it calls, and what.
+    pub fn fault_in(&self, function: &str) -> Option<&Finding> {
+        let (mut seen, mut next) = (HashSet::new(), vec![function]);
+        while let Some(name) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            let fault = |finding: &&Finding| !finding.warning && finding.function.as_deref() == Some(name);
+            if let Some(found) = self.findings.iter().find(fault) {
+                return Some(found);
+            }
+            next.extend(self.calls.get(&Some(name.to_owned())).into_iter().flatten().map(String::as_str));
+        }
+        None
+    }
+
+    /// What is wrong with the things that this closure of a rule reads of its event.
+    pub fn bad_path_in(&self, function: &str) -> Option<(Place, String, String)> {
+        self.paths.iter().filter(|(owner, _, _)| owner == function).find_map(|(_, path, place)| {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            (0..path.len()).find_map(|at| {
+                let known = view::names_after(&path[..at])?;
+                if known.contains(&path[at]) {
+                    return None;
+                }
+                let before: String = path[..at].iter().map(|name| format!(".{name}")).collect();
+                let hint = did_you_mean(path[at], known.iter().copied())
+                    .map_or_else(|| format!("it has {}", known.join(", ")), |meant| format!("did you mean '{meant}'?"));
+                Some((*place, format!("e{before} has no '{}'", path[at]), hint))
+            })
+        })
+    }
+}
+
+pub(super) fn check(ast: &AST, vocabulary: &Vocabulary) -> Report {
+    let mut report = Report::default();
+    let mut scripted: HashMap<String, BTreeSet<usize>> = HashMap::new();
+    for function in ast.iter_fn_def() {
+        scripted.entry(function.name.to_string()).or_default().insert(function.params.len());
+        report.parameters.insert(function.name.to_string(), function.params.len());
+    }
+    let mut walker = Walker { report: &mut report, vocabulary, scripted: &scripted, function: None, parameter: None };
+    for statement in ast.statements() {
+        statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| walker.visit(path));
+    }
+    for function in ast.iter_fn_def() {
+        walker.function = Some(function.name.to_string());
+        walker.parameter = function.params.first().map(ToString::to_string);
+        if vocabulary.0.contains_key(function.name.as_str()) {
+            walker.say(
+                Place::default(),
+                format!("{} is a function of the language", function.name),
+                "give yours another name".to_owned(),
+            );
+        }
+        // The crate shows a function's body only through an AST that holds nothing else.
+        let mut module = rhai::Module::new();
+        module.set_script_fn(function.clone());
+        let alone = AST::new_from_module(module);
+        alone.walk(&mut |path: &[ASTNode<'_>]| walker.visit(path));
+    }
+    report
+}
+
+struct Walker<'a> {
+    report: &'a mut Report,
+    vocabulary: &'a Vocabulary,
+    scripted: &'a HashMap<String, BTreeSet<usize>>,
+    function: Option<String>,
+    parameter: Option<String>,
+}
+
+impl Walker<'_> {
+    fn visit(&mut self, path: &[ASTNode<'_>]) -> bool {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) => {
+                self.call(call, call.args.len(), (*at).into());
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, at))) => self.call(call, call.args.len() + 1, (*at).into()),
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => {
+                if let Some(pointer) = value.read_lock::<FnPtr>() {
+                    self.names(pointer.fn_name());
+                }
+            }
+            Some(ASTNode::Expr(Expr::Dot(chain, _, at))) => self.path(&chain.lhs, &chain.rhs, (*at).into()),
+            Some(ASTNode::Stmt(Stmt::Share(captured))) => {
+                if let Some((variable, _)) = captured.first() {
+                    self.capture(path, &variable.name, variable.pos.into());
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn say(&mut self, place: Place, message: String, hint: String) {
+        self.report.findings.push(Finding { function: self.function.clone(), place, message, hint, warning: false });
+    }
+
+    fn names(&mut self, function: &str) {
+        self.report.calls.entry(self.function.clone()).or_default().insert(function.to_owned());
+    }
+
+    fn call(&mut self, call: &FnCallExpr, arguments: usize, place: Place) {
+        let name = call.name.as_str();
+        if call.is_operator_call() || !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            return;
+        }
+        if name == "emit"
+            && let Some(Expr::StringConstant(kind, _)) = call.args.first()
+        {
+            self.report.emitted.insert(kind.to_string());
+        }
+        if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
+            return self.say(place, format!("{name} is not available in rules"), (*instead).to_owned());
+        }
+        if name == "print" || name == "debug" {
+            self.say(
+                place,
+                format!("{name} goes nowhere"),
+                "the trace shows what a rule reads; note(…) keeps a text".into(),
+            );
+            if let Some(last) = self.report.findings.last_mut() {
+                last.warning = true;
+            }
+            return;
+        }
+        if BUILT_IN.contains(&name) {
+            return;
+        }
+        if let Some(counts) = self.scripted.get(name) {
+            self.names(name);
+            // A function of the file called as a method takes its object as `this`, which rules do without.
+            if !counts.contains(&arguments) {
+                self.say(place, format!("{name} does not take {arguments} arguments"), takes(counts));
+            }
+            return;
+        }
+        match self.vocabulary.0.get(name) {
+            Some(counts) if counts.contains(&arguments) => {}
+            Some(counts) => self.say(place, format!("{name} does not take {arguments} arguments"), takes(counts)),
+            None => {
+                let known = self.vocabulary.0.keys().chain(self.scripted.keys()).map(String::as_str);
+                let known = known.filter(|name| name.starts_with(char::is_alphabetic));
+                let hint = did_you_mean(name, known).map_or_else(
+                    || "the functions are listed in the rules' reference".to_owned(),
+                    |meant| format!("did you mean '{meant}'?"),
+                );
+                self.say(place, format!("there is no function '{name}'"), hint);
+            }
+        }
+    }
+
+    fn path(&mut self, lhs: &Expr, rhs: &Expr, place: Place) {
+        let (Expr::Variable(variable, _, at), Some(function)) = (lhs, &self.function) else { return };
+        if self.parameter.as_deref() != Some(variable.1.as_str()) {
+            return;
+        }
+        let mut names = Vec::new();
+        let mut next = Some(rhs);
+        while let Some(step) = next {
+            let (property, after) = match step {
+                Expr::Dot(chain, _, _) => (&chain.lhs, Some(&chain.rhs)),
+                Expr::Index(chain, _, _) => (&chain.lhs, None),
+                property => (property, None),
+            };
+            let Expr::Property(name, _) = property else { break };
+            names.push(name.2.to_string());
+            next = after;
+        }
+        let place = if place.line > 0 { place } else { (*at).into() };
+        self.report.paths.push((function.clone(), names, place));
+    }
+
+    fn capture(&mut self, path: &[ASTNode<'_>], variable: &str, place: Place) {
+        let taker = path.iter().rev().skip(1).find_map(|node| match node {
+            ASTNode::Expr(Expr::Stmt(_)) => None,
+            ASTNode::Expr(Expr::MethodCall(call, _) | Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _)) => {
+                Some(Some(call.name.as_str()))
+            }
+            _ => Some(None),
+        });
+        match (&self.function, taker.flatten()) {
+            (None, _) => self.say(
+                place,
+                format!("the closure uses '{variable}', which is not its own"),
+                format!("a closure sees its parameter, its own variables and functions: write fn {variable}() {{ … }} at the top of the file and call it"),
+            ),
+            (Some(_), Some(taker)) if HIGHER_ORDER.contains(&taker) => {}
+            (Some(_), _) => self.say(
+                place,
+                format!("a closure that uses '{variable}' cannot be kept"),
+                "pass it straight to filter, map, some, all, find or the like".to_owned(),
+            ),
+        }
+    }
+}
+
+fn takes(counts: &BTreeSet<usize>) -> String {
+    let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
+    format!("it takes {}, counting what stands before the dot", counts.join(" or "))
+}
+
+/// Operators, dots and `else if`s in one unbroken row nest as deeply as they are many, and the parser does not count them
+/// as depth. A row longer than this would be walked, evaluated and dropped by recursion.
+const ROW_WORDS: usize = 4_000;
+
+/// Finds such a row before anything recurses into it. Texts and comments are counted in: whatever would leave them out
+/// could be led to leave out more.
+pub(super) fn too_long_a_row(source: &str) -> Option<(Place, String)> {
+    let (mut words, mut line, mut in_word) = (0usize, 1, false);
+    for letter in source.chars() {
+        let of_word = letter.is_alphanumeric() || letter == '_';
+        match letter {
+            ';' => words = 0,
+            '\n' => line += 1,
+            _ if of_word && in_word || letter.is_whitespace() => {}
+            _ => words += 1,
+        }
+        in_word = of_word;
+        if words > ROW_WORDS {
+            let message = format!("more than {ROW_WORDS} words and signs without a semicolon");
+            return Some((Place { line, column: 0 }, message));
+        }
+    }
+    None
+}

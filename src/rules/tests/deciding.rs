@@ -1,0 +1,93 @@
+//! Which rules an event reaches, and how an explanation tells it.
+
+use serde_json::json;
+
+use super::{actions, event, facts, load, rules, sms};
+use crate::rules::Verdict;
+
+fn rest_after(keywords: &str, body: &str) -> Option<String> {
+    let set = rules(&format!(
+        "rule(\"r\").on(\"inbound_sms\").keyword({keywords}).then(|e| note(`[${{e.keyword}}|${{e.rest}}]`));"
+    ));
+    let decision = set.decide(&sms(body), &facts());
+    actions(&decision)[0]["text"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn keywords_are_the_body_or_its_beginning() {
+    for (keywords, body, expect) in [
+        ("\"CITA\"", "cita", Some("[cita|]")),
+        ("\"cita\"", "  ¡Cíta!  ", Some("[cita|]")),
+        ("\"cita\"", "CITA mañana a las 10", Some("[cita|mañana a las 10]")),
+        ("\"cita\"", "citas", None),
+        ("\"cita\"", "una cita", None),
+        ("\"cita\"", "", None),
+        ("\"cita médica\"", "CITA  MEDICA hoy", Some("[cita medica|hoy]")),
+        ("\"cita médica\"", "cita", None),
+        ("\"cita\", \"cita medica\"", "cita médica hoy", Some("[cita medica|hoy]")),
+        ("\"a\", \"b\"", "B", Some("[b|]")),
+        ("\"👍\"", "👍 gracias", Some("[👍|gracias]")),
+        ("[\"x\", \"y\"]", "y", Some("[y|]")),
+    ] {
+        assert_eq!(rest_after(keywords, body).as_deref(), expect, "{keywords} {body}");
+    }
+}
+
+#[test]
+fn every_rule_is_explained() {
+    let set = rules(
+        "rule(\"fires\").on(\"inbound_sms\").keyword(\"hola\").then(|e| note(\"x\"));
+         rule(\"other kind\").on(\"opted_out\").then(|e| note(\"x\"));
+         rule(\"other word\").on(\"inbound_sms\").keyword(\"adios\").then(|e| note(\"x\"));
+         rule(\"asleep\").on(\"inbound_sms\").blueprint().then(|e| note(\"x\"));
+         rule(\"says no\").on(\"inbound_sms\").when(\"is new\", |e| e.contact.is_new).then(|e| note(\"x\"));
+         rule(\"fails\").on(\"inbound_sms\").then(|e| { throw \"no\" });",
+    );
+    let explained = set.explain(&sms("hola"), &facts());
+    let verdicts: Vec<(&str, &Verdict)> =
+        explained.iter().map(|verdict| (verdict.trace.rule.as_str(), &verdict.trace.verdict)).collect();
+    assert_eq!(verdicts.len(), 6);
+    assert_eq!(verdicts[0], ("fires", &Verdict::Fired));
+    assert_eq!(verdicts[1].1, &Verdict::OtherKind { kinds: vec!["opted_out".into()] });
+    assert_eq!(verdicts[2].1, &Verdict::NoKeyword { keywords: vec!["adios".into()] });
+    assert_eq!(verdicts[3].1, &Verdict::NotEnabled);
+    assert_eq!(verdicts[4].1, &Verdict::WhenNo { text: "is new".into() });
+    assert!(matches!(verdicts[5].1, Verdict::Failed { .. }));
+    assert_eq!(explained[4].trace.reads["e.contact.is_new"], false);
+    assert_eq!((explained[1].file.as_str(), explained[1].line), ("a.rhai", 2));
+    let json = serde_json::to_string(&explained).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<crate::rules::RuleVerdict>>(&json).unwrap(), explained);
+}
+
+#[test]
+fn an_event_costs_the_same_with_ten_rules_and_ten_thousand() {
+    let folder = |count: usize| {
+        let mut source = String::from("rule(\"always\").on(\"inbound_sms\").then(|e| note(\"x\"));\n");
+        let mut files = Vec::new();
+        for number in 0..count {
+            let blueprint = if number % 2 == 0 { ".blueprint()" } else { "" };
+            source += &format!(
+                "rule(\"r{number}\").on(\"inbound_sms\").keyword(\"word{number}\"){blueprint}.then(|e| note(\"{number}\"));\n"
+            );
+            if source.len() > 20_000 {
+                files.push((format!("f{number}.rhai"), std::mem::take(&mut source)));
+            }
+        }
+        files.push(("last.rhai".to_owned(), source));
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, source)| (name.as_str(), source.as_str())).collect();
+        let (set, errors) = load(&files);
+        assert!(errors.is_empty());
+        assert_eq!(set.rules().count(), count + 1);
+        set
+    };
+    let mut facts = facts();
+    facts.tenant.blueprints.insert("r4".into(), Default::default());
+    facts.tenant.blueprints.insert("r6".into(), Default::default());
+    let (small, big) = (folder(10), folder(10_000));
+    for (body, evaluated) in [("word5", 2), ("word4 x", 2), ("word2", 1), ("nothing", 1)] {
+        for set in [&small, &big] {
+            assert_eq!(set.decide(&sms(body), &facts).trace.rules.len(), evaluated, "{body}");
+        }
+    }
+    assert!(big.decide(&event("opted_in", json!({})), &facts).trace.rules.is_empty());
+}

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::Failure;
 use crate::ledger::Ledger;
 use crate::webhook::Requests;
 use crate::wire::Connection;
+use crate::{CLOCK, Failure};
 
 /// Longer than any answer may take: the provider itself gives up after 15 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -19,7 +19,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 pub enum Pace {
     /// Each connection sends its next message when its last one is answered.
     Closed,
-    /// Messages are due at fixed times, and their latency counts from then, whenever they could be sent.
+    /// Messages are due at fixed times, and their latency counts from then, whenever they could be sent; the timer's
+    /// millisecond is thus part of it.
     Open { per_s: f64 },
 }
 
@@ -67,14 +68,17 @@ async fn one(run: Arc<Run>, mut connection: Connection) {
         let Some(request) = run.requests.get(index) else { return };
         let due = run.pace.due(run.start, index);
         if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
+            let ahead = due.saturating_duration_since(Instant::now());
+            if !ahead.is_zero() {
+                CLOCK.sleep(ahead).await;
+            }
         }
         run.ledger.sent(index, due.unwrap_or_else(Instant::now));
         match tokio::time::timeout(CALL_TIMEOUT, connection.call(request)).await {
             Ok(Ok(200..=299)) => run.ledger.acknowledged(index),
-            Ok(Ok(_)) => run.ledger.refused(),
+            Ok(Ok(status)) => run.ledger.refused(status),
             Ok(Err(_)) | Err(_) => {
-                run.ledger.refused();
+                run.ledger.refused(0);
                 // A server that cannot be reached any more refuses the rest too.
                 let Ok(again) = Connection::open(run.address).await else { return };
                 connection = again;

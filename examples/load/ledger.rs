@@ -1,6 +1,6 @@
 //! What became of each message of a phase: one slot a message, written without locks by both ends.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The first sender; message `n` of a run comes from this number plus `n`.
@@ -12,6 +12,8 @@ pub struct Ledger {
     first: usize,
     slots: Vec<Slot>,
     refused: AtomicUsize,
+    /// The status of the last refusal, 0 where there was no answer.
+    refusal: AtomicU16,
     strange: AtomicUsize,
     delivered: AtomicUsize,
 }
@@ -31,6 +33,8 @@ pub struct Summary {
     pub acknowledged: usize,
     /// Not answered with 2xx, or not at all.
     pub refused: usize,
+    /// The status of the last refusal, 0 where there was no answer.
+    pub refusal: u16,
     pub acknowledged_per_s: f64,
     pub acknowledge: Spread,
     pub delivered: usize,
@@ -58,7 +62,8 @@ impl Ledger {
     pub fn new(first: usize, count: usize) -> Self {
         let slots = std::iter::repeat_with(Slot::default).take(count).collect();
         let zero = || AtomicUsize::new(0);
-        Self { start: Instant::now(), first, slots, refused: zero(), strange: zero(), delivered: zero() }
+        let refusal = AtomicU16::new(0);
+        Self { start: Instant::now(), first, slots, refused: zero(), refusal, strange: zero(), delivered: zero() }
     }
 
     pub fn sender(number: usize) -> String {
@@ -73,7 +78,9 @@ impl Ledger {
         self.slots[index].acknowledged.store(self.ns(Instant::now()), Relaxed);
     }
 
-    pub fn refused(&self) {
+    /// Answered with this status, or not at all (0).
+    pub fn refused(&self, status: u16) {
+        self.refusal.store(status, Relaxed);
         self.refused.fetch_add(1, Relaxed);
     }
 
@@ -107,6 +114,7 @@ impl Ledger {
         let (mut first_sent, mut last_acknowledged, mut last_arrived) = (u64::MAX, 0, 0);
         let mut summary = Summary {
             refused: self.refused.load(Relaxed),
+            refusal: self.refusal.load(Relaxed),
             strange: self.strange.load(Relaxed),
             delivered: self.delivered(),
             ..Summary::default()

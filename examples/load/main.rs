@@ -27,6 +27,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use recado::domain::Clock;
+
+/// Waits go by the machine's clock, latencies by `Instant`.
+const CLOCK: Clock = Clock::system();
 
 /// Any failure ends the run and is printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;

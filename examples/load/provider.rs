@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::ledger::Ledger;
 use crate::webhook::{ACCOUNT_SID, OURS};
 use crate::wire::{Connection, field};
-use crate::{Failure, phases::ANSWER};
+use crate::{CLOCK, Failure, phases::ANSWER};
 
 /// A provider on a thread of its own; it ends when this is dropped.
 pub struct Provider {
@@ -66,7 +66,7 @@ async fn answer(stream: TcpStream, ledger: &Ledger, delay: Duration) -> std::io:
             write_response(&mut response, "404 Not Found", r#"{"code":20404,"message":"not found","status":404}"#)?;
         }
         if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+            CLOCK.sleep(delay).await;
         }
         connection.write(&response).await?;
     }

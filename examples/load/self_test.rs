@@ -49,7 +49,7 @@ async fn refuses_wrong_signatures(options: &Options, program: &Program) -> Resul
     let requests = Requests::build("http://elsewhere", &options.path, &Random::seeded(1), 0, 3, phases::WORD);
     send(server.address, requests, Arc::clone(&ledger), 1, Pace::Closed).await?;
     let summary = ledger.summary();
-    Ok((summary.refused, summary.acknowledged, summary.delivered) == (3, 0, 0))
+    Ok((summary.refused, summary.refusal, summary.delivered) == (3, 403, 0))
 }
 
 /// Three messages are acknowledged; the provider gets none of the first, one of the second, two of the third.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::Failure;
 use crate::phases::RULE;
 use crate::webhook::{ACCOUNT_SID, AUTH_TOKEN, OURS};
 use crate::wire::Connection;
+use crate::{CLOCK, Failure};
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE_EVERY: Duration = Duration::from_millis(1);
@@ -91,7 +91,7 @@ impl Server {
             if started.elapsed() > READY_TIMEOUT {
                 return Err(format!("/health was not well within {READY_TIMEOUT:?}:\n{}", self.log()).into());
             }
-            tokio::time::sleep(PROBE_EVERY).await;
+            CLOCK.sleep(PROBE_EVERY).await;
         }
     }
 

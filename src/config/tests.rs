@@ -1,3 +1,5 @@
+//! Whole configurations, from files and an environment.
+
 use std::fs;
 
 use secrecy::ExposeSecret;

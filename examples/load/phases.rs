@@ -1,0 +1,210 @@
+//! The phases of a run, each on a fresh server, and how they are told.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use recado::domain::clock::Random;
+
+use crate::client::{Pace, send};
+use crate::ledger::{Ledger, Spread, Summary};
+use crate::provider::Provider;
+use crate::server::{Program, Server, Usage};
+use crate::webhook::Requests;
+use crate::{CLOCK, Failure, Options, ceilings};
+
+/// The word that the rule answers; others are only taken in.
+pub const WORD: &str = "LOAD";
+pub const ANSWER: &str = "got it";
+pub const RULE: &str = r#"rule("load").on("inbound_sms").keyword("LOAD").then(|e| reply("got it"));
+"#;
+
+const IDLE_FOR: Duration = Duration::from_secs(2);
+/// The backlog counts as stuck when nothing has come to the provider for so long.
+const STUCK_AFTER: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long the provider listens on for what should not come: a second send of what it has.
+const LINGER: Duration = Duration::from_millis(500);
+const SLOW_PROVIDER: Duration = Duration::from_millis(20);
+const OPEN_LOOP_MAX_S: f64 = 20.0;
+
+struct Phase {
+    title: &'static str,
+    word: &'static str,
+    n: usize,
+    connections: usize,
+    pace: Pace,
+    provider_delay: Duration,
+}
+
+pub struct Outcome {
+    pub summary: Summary,
+    pub before: Usage,
+    pub after: Usage,
+}
+
+/// What all phases of a run share.
+struct Bench<'a> {
+    options: &'a Options,
+    program: &'a Program,
+    random: Random,
+    /// The next message's number: no two messages of a run have a sender in common.
+    next: usize,
+}
+
+/// Measures the binary under test, then the ceilings. False where a message was lost or doubled.
+pub async fn run(options: &Options) -> Result<bool, Failure> {
+    let database_url = options.database_url.clone();
+    let program = Program { path: options.server.clone(), args: &["serve"], database_url };
+    let outcomes = measure(options, &program).await?;
+    let (intake, answered) = outcomes.split_first().ok_or("no phase ran")?;
+    let once = |summary: &Summary| summary.lost + summary.doubled + summary.strange == 0;
+    Ok(intake.summary.delivered == 0 && answered.iter().all(|outcome| once(&outcome.summary)))
+}
+
+/// Runs and prints all phases; the first outcome is the intake's, which is not to be answered.
+pub async fn measure(options: &Options, program: &Program) -> Result<Vec<Outcome>, Failure> {
+    let Options { n, connections, .. } = *options;
+    println!("{} messages a phase, {connections} connections, seed {}", n, options.seed);
+    let mut bench = Bench { options, program, random: Random::seeded(options.seed), next: 0 };
+    bench.idle().await?;
+    let fast = Duration::ZERO;
+    let phase = |title, word, pace| Phase { title, word, n, connections, pace, provider_delay: fast };
+    let intake = bench.phase(phase("intake alone: no rule answers", "HELLO", Pace::Closed)).await?;
+    let whole = bench.phase(phase("the whole way: one answer a message", WORD, Pace::Closed)).await?;
+
+    let per_s = options.rate.unwrap_or(whole.summary.delivered_per_s / 2.0).max(1.0);
+    let open = Phase {
+        n: n.min((per_s * OPEN_LOOP_MAX_S) as usize).max(1),
+        ..phase("open loop: latency from the intended time", WORD, Pace::Open { per_s })
+    };
+    println!("\n(open loop at {per_s:.0} messages a second)");
+    let open = bench.phase(open).await?;
+    let overload = Phase {
+        connections: connections * 4,
+        provider_delay: SLOW_PROVIDER,
+        ..phase("overload: four times the connections, the provider answers in 20 ms", WORD, Pace::Closed)
+    };
+    let overload = bench.phase(overload).await?;
+    print_ceilings(options, &intake.summary, &whole.summary).await?;
+    Ok(vec![intake, whole, open, overload])
+}
+
+impl Bench<'_> {
+    async fn idle(&mut self) -> Result<(), Failure> {
+        let provider = Provider::start(Arc::new(Ledger::new(0, 0)), Duration::ZERO)?;
+        let server = Server::start(self.program, provider.address).await?;
+        let before = server.usage()?;
+        CLOCK.sleep(IDLE_FOR).await;
+        let after = server.usage()?;
+        println!("\n== idle ==");
+        println!("ready in          {}", ms(server.ready));
+        println!("memory            {}", mib(after.resident_kib));
+        println!("processor         {} in {IDLE_FOR:?}", ms(after.cpu.saturating_sub(before.cpu)));
+        Ok(())
+    }
+
+    async fn phase(&mut self, phase: Phase) -> Result<Outcome, Failure> {
+        let first = self.next;
+        self.next += phase.n;
+        let ledger = Arc::new(Ledger::new(first, phase.n));
+        let provider = Provider::start(Arc::clone(&ledger), phase.provider_delay)?;
+        let server = Server::start(self.program, provider.address).await?;
+        let app_url = format!("http://{}", server.address);
+        let requests = Requests::build(&app_url, &self.options.path, &self.random, first, phase.n, phase.word);
+        let before = server.usage()?;
+        send(server.address, requests, Arc::clone(&ledger), phase.connections, phase.pace).await?;
+        let backlog = ledger.acknowledged_count().saturating_sub(ledger.delivered());
+        let answered = phase.word == WORD;
+        if answered {
+            drain(&ledger).await;
+        }
+        CLOCK.sleep(LINGER).await;
+        let outcome = Outcome { summary: ledger.summary(), before, after: server.usage()? };
+        print(&phase, &outcome, answered.then_some(backlog), &server.log());
+        if outcome.summary.acknowledged == 0 {
+            let status = outcome.summary.refusal;
+            return Err(format!("no webhook was acknowledged (last status {status}): is --path right?").into());
+        }
+        Ok(outcome)
+    }
+}
+
+/// Waits until all that was acknowledged is at the provider, or nothing comes any more.
+async fn drain(ledger: &Ledger) {
+    let expected = ledger.acknowledged_count();
+    let (mut seen, mut since) = (ledger.delivered(), Instant::now());
+    while seen < expected && since.elapsed() < STUCK_AFTER {
+        CLOCK.sleep(LOOK_EVERY).await;
+        if ledger.delivered() > seen {
+            (seen, since) = (ledger.delivered(), Instant::now());
+        }
+    }
+}
+
+fn print(phase: &Phase, outcome: &Outcome, backlog: Option<usize>, log: &str) {
+    let Outcome { summary, before, after } = outcome;
+    println!("\n== {} ==", phase.title);
+    println!("acknowledged      {:>9.0} /s    {}", summary.acknowledged_per_s, spread(summary.acknowledge));
+    if let Some(backlog) = backlog {
+        println!("at the provider   {:>9.0} /s    {}", summary.delivered_per_s, spread(summary.whole_way));
+        println!(
+            "                  {} of {} in {:.2} s; {backlog} waited when the last was acknowledged",
+            summary.delivered,
+            summary.acknowledged,
+            summary.delivered_in.as_secs_f64()
+        );
+        println!("lost, doubled     {}, {}", summary.lost, summary.doubled);
+    }
+    let cpu = after.cpu.saturating_sub(before.cpu);
+    let each_us = cpu.as_secs_f64() * 1e6 / summary.acknowledged.max(1) as f64;
+    println!("processor         {:.2} s, {each_us:.0} µs a message", cpu.as_secs_f64());
+    println!(
+        "memory            {} before, {} after, {} at most",
+        mib(before.resident_kib),
+        mib(after.resident_kib),
+        mib(after.resident_max_kib)
+    );
+    if summary.refused > 0 {
+        println!("WARNING           {} were refused, the last with status {}", summary.refused, summary.refusal);
+    }
+    if summary.strange > 0 {
+        println!("WARNING           {} calls of the provider belong to no message", summary.strange);
+    }
+    if !log.is_empty() {
+        let lines: Vec<&str> = log.lines().take(5).collect();
+        println!("WARNING           the server logged {} lines:\n{}", log.lines().count(), lines.join("\n"));
+    }
+}
+
+async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) -> Result<(), Failure> {
+    println!("\n== ceilings of this machine ==");
+    let http = ceilings::http(options).await?;
+    println!("HTTP stack alone  {:>9.0} /s    {}", http.acknowledged_per_s, spread(http.acknowledge));
+    println!("                  intake is {}", percent(intake.acknowledged_per_s, http.acknowledged_per_s));
+    for batch in ceilings::BATCHES {
+        let events_per_s = ceilings::sqlite(options.n, batch).await?;
+        println!("SQLite by {batch:<6}  {events_per_s:>9.0} /s    three rows an event, synchronous=FULL");
+        println!(
+            "                  intake is {}, the whole way {}",
+            percent(intake.acknowledged_per_s, events_per_s),
+            percent(whole.delivered_per_s, events_per_s)
+        );
+    }
+    Ok(())
+}
+
+fn spread(spread: Spread) -> String {
+    format!("p50 {}  p99 {}  max {}", ms(spread.p50), ms(spread.p99), ms(spread.max))
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1e3)
+}
+
+fn mib(kib: u64) -> String {
+    format!("{:.1} MiB", kib as f64 / 1024.0)
+}
+
+fn percent(part: f64, whole: f64) -> String {
+    format!("{:.0} %", 100.0 * part / whole.max(1.0))
+}

@@ -1,0 +1,133 @@
+//! The server under test: a child process in a temporary folder.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::phases::RULE;
+use crate::webhook::{ACCOUNT_SID, AUTH_TOKEN, OURS};
+use crate::wire::Connection;
+use crate::{CLOCK, Failure};
+
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const PROBE_EVERY: Duration = Duration::from_millis(1);
+/// What Linux counts processor time in: `sysconf(_SC_CLK_TCK)` is 100 on every common build.
+const TICKS_PER_S: f64 = 100.0;
+
+pub struct Server {
+    child: Child,
+    folder: TempDir,
+    pub address: SocketAddr,
+    /// From its start to the first good answer of `/health`.
+    pub ready: Duration,
+}
+
+/// What the server has taken of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    pub cpu: Duration,
+    pub resident_kib: u64,
+    pub resident_max_kib: u64,
+}
+
+/// How to start what is measured.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub path: std::path::PathBuf,
+    pub args: &'static [&'static str],
+    pub database_url: Option<String>,
+}
+
+impl Server {
+    pub async fn start(program: &Program, provider: SocketAddr) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        let rules = folder.path().join("rules/load");
+        fs::create_dir_all(&rules)?;
+        fs::write(rules.join("load.rhai"), RULE)?;
+        let address = free_port()?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let database = format!("sqlite://{}/recado.db", folder.path().display());
+        let started = Instant::now();
+        let child = Command::new(fs::canonicalize(&program.path).map_err(|error| {
+            format!("{} ({error}): build it first with cargo build --release", program.path.display())
+        })?)
+        .args(program.args)
+        .current_dir(folder.path())
+        .env_clear()
+        .env("LISTEN", address.to_string())
+        .env("APP_URL", format!("http://{address}"))
+        .env("DATABASE_URL", program.database_url.as_ref().unwrap_or(&database))
+        .env("RULES_DIR", folder.path().join("rules"))
+        .env("TWILIO_ACCOUNT_SID", ACCOUNT_SID)
+        .env("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
+        .env("TWILIO_FROM_NUMBER", OURS)
+        .env("TWILIO_API_BASE", format!("http://{provider}"))
+        .env("METRICS_LISTEN", "off")
+        .env("LOG_LEVEL", "warn")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+        let mut server = Self { child, folder, address, ready: Duration::ZERO };
+        server.wait_until_ready(started).await?;
+        Ok(server)
+    }
+
+    async fn wait_until_ready(&mut self, started: Instant) -> Result<(), Failure> {
+        let probe = format!("GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        loop {
+            if let Ok(mut connection) = Connection::open(self.address).await
+                && matches!(connection.call(probe.as_bytes()).await, Ok(200))
+            {
+                self.ready = started.elapsed();
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("the server ended at its start ({status}):\n{}", self.log()).into());
+            }
+            if started.elapsed() > READY_TIMEOUT {
+                return Err(format!("/health was not well within {READY_TIMEOUT:?}:\n{}", self.log()).into());
+            }
+            CLOCK.sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// What the server has logged, which at `warn` should be nothing.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn usage(&self) -> Result<Usage, Failure> {
+        let process = format!("/proc/{}", self.child.id());
+        let stat = fs::read_to_string(format!("{process}/stat"))?;
+        // The name in brackets may hold blanks; the fields after it begin with the third (proc(5)).
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            line.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        Ok(Usage {
+            cpu: Duration::from_secs_f64((ticks(14) + ticks(15)) / TICKS_PER_S),
+            resident_kib: kib("VmRSS:"),
+            resident_max_kib: kib("VmHWM:"),
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing left to do, and may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}

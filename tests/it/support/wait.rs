@@ -32,7 +32,11 @@ where
                 Ok(Err(state)) => last = Some(state),
                 Err(_) => give_up(caller, deadline, last),
             }
-            tokio::time::sleep(pause.min(left)).await;
+            // A probe that answers at once never runs into the timeout, so the deadline is asked for here too.
+            if started.elapsed() >= deadline {
+                give_up(caller, deadline, last);
+            }
+            tokio::time::sleep(pause.min(deadline.saturating_sub(started.elapsed()))).await;
             pause = (pause * 2).min(Duration::from_millis(PAUSE_MAX_MS));
         }
     }

@@ -1,1 +1,8 @@
+//! Every integration test, in one binary.
+//!
+//! `tests/run.sh` runs them all; fault runs live in the module `faults`, so that they can be run last or alone.
 
+mod callbacks;
+mod harness;
+mod support;
+mod tidy;

@@ -1,0 +1,20 @@
+//! What the tests stand on: a database, a running server, webhooks as the provider sends them, bounded waiting.
+#![allow(dead_code, reason = "a helper may be here before the test that uses it")]
+
+pub mod postgres;
+pub mod server;
+pub mod source;
+pub mod wait;
+pub mod webhook;
+
+/// A TLS provider for reqwest, which panics without one; any number of calls.
+pub fn install_tls() {
+    // Fails only where one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// An HTTP client that waits at most ten seconds for anything.
+pub fn http_client() -> reqwest::Client {
+    install_tls();
+    reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build().expect("a client with no settings")
+}

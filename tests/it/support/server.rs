@@ -1,0 +1,197 @@
+//! The real binary, `recado serve`, in a folder and on a port of its own.
+
+use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::wait::eventually;
+
+/// How long the binary may take to become ready or to stop, in seconds; a debug build on a busy machine takes one.
+const START_TIMEOUT_S: u64 = 30;
+const STOP_TIMEOUT_S: u64 = 30;
+/// How much of the log a failing test shows, in bytes from its end.
+const LOG_SHOWN_BYTES: usize = 16 * 1024;
+/// The key that says where to listen, as `host:port`.
+const LISTEN_KEY: &str = "RECADO_LISTEN";
+
+/// What a server is started with. Nothing of the test's own environment reaches it but `PATH`.
+#[derive(Clone, Debug, Default)]
+pub struct ServerOptions {
+    env: Vec<(String, String)>,
+    files: Vec<(String, String)>,
+}
+
+impl ServerOptions {
+    /// Sets a variable of the server's environment.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Puts a file into the server's folder before it starts, such as `recado.toml` or `rules/demo/hello.rhai`.
+    pub fn file(mut self, path: &str, content: impl Into<String>) -> Self {
+        self.files.push((path.to_owned(), content.into()));
+        self
+    }
+}
+
+/// A server; killed and its folder removed when dropped. Its output is shown where the test fails.
+pub struct Server {
+    /// The folder it runs in: a relative path in its settings is below it.
+    folder: TempDir,
+    port: u16,
+    options: ServerOptions,
+    /// `None` while it is stopped.
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts `recado serve` and waits until `GET /health` answers 200.
+    pub async fn start(options: ServerOptions) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        for (path, content) in &options.files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder can be made");
+            std::fs::write(path, content).expect("a file can be written");
+        }
+        let mut server = Self { folder, port: free_port(), options, child: None };
+        server.start_again().await;
+        server
+    }
+
+    /// Starts it again on the same folder and port, after [`Self::kill`] or [`Self::stop`].
+    pub async fn start_again(&mut self) {
+        self.spawn();
+        self.ready().await;
+    }
+
+    /// Sets a variable for the next start, such as where to abort.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.unset_env(name);
+        self.options.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a variable back for the next start.
+    pub fn unset_env(&mut self, name: &str) {
+        self.options.env.retain(|(existing, _)| existing != name);
+    }
+
+    /// Starts it without waiting; for tests in which it is to fail or to abort.
+    pub fn spawn(&mut self) {
+        assert!(self.child.is_none(), "stop the server before it is started again");
+        let log = self.open_log();
+        let child = Command::new(env!("CARGO_BIN_EXE_recado"))
+            .arg("serve")
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RUST_BACKTRACE", "1")
+            .env(LISTEN_KEY, format!("127.0.0.1:{}", self.port))
+            .envs(self.options.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle can be cloned"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary can be started");
+        self.child = Some(child);
+    }
+
+    /// Waits until `GET /health` answers 200; panics when the process ends before that.
+    pub async fn ready(&mut self) {
+        let url = format!("{}/health", self.url());
+        let client = super::http_client();
+        let child = self.child.as_mut().expect("the server is started");
+        let ready = eventually(Duration::from_secs(START_TIMEOUT_S), || {
+            let ended = child.try_wait().expect("the child can be asked");
+            let request = client.get(&url).send();
+            async move {
+                if let Some(status) = ended {
+                    return Ok(Err(status));
+                }
+                match request.await {
+                    Ok(response) if response.status().is_success() => Ok(Ok(())),
+                    Ok(response) => Err(format!("{url} answers {}", response.status(), url = response.url())),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        })
+        .await;
+        if let Err(status) = ready {
+            self.child = None;
+            panic!("recado serve ended before it was ready: {status}");
+        }
+    }
+
+    /// Ends it as the kernel would when memory is short: SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Fails only where it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let id = self.child.as_ref().expect("the server is started").id();
+        let told = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status();
+        assert!(told.expect("there is a shell").success(), "process {id} cannot be told to stop");
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself, as it does at an abort point.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let child = self.child.as_mut().expect("the server is started");
+        let status = eventually(Duration::from_secs(STOP_TIMEOUT_S), || {
+            let ended = child.try_wait().expect("the child can be asked");
+            async move { ended.ok_or("still running") }
+        })
+        .await;
+        self.child = None;
+        status
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:4010`.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The folder it runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// All that it has written so far, over all its starts.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    fn open_log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the log can be written")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let start = log.floor_char_boundary(log.len().saturating_sub(LOG_SHOWN_BYTES));
+            eprintln!("--- the server's log, at most its last {LOG_SHOWN_BYTES} bytes\n{}\n---", &log[start..]);
+        }
+    }
+}
+
+/// A port that is free now. Another process may take it before it is used; the kernel hands out others first.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be bound");
+    listener.local_addr().expect("a bound socket has an address").port()
+}

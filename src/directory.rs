@@ -44,7 +44,9 @@ pub struct Platform {
 impl Platform {
     fn sender(&self, channel: Channel) -> Option<String> {
         match channel {
-            Channel::Sms => self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string)),
+            Channel::Sms => {
+                self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string))
+            }
             Channel::WhatsApp => self.whatsapp_number.as_ref().map(Phone::to_string),
         }
     }
@@ -217,13 +219,16 @@ impl Directory {
             (Channel::Sms, platform.messaging_service_sid.clone()),
             (Channel::WhatsApp, platform.messaging_service_sid.clone()),
         ];
-        snapshot.platform_numbers = numbers.into_iter().filter_map(|(channel, number)| Some((channel, number?))).collect();
+        snapshot.platform_numbers =
+            numbers.into_iter().filter_map(|(channel, number)| Some((channel, number?))).collect();
         *self.current.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(snapshot);
         Ok(())
     }
 
     fn tenant(&self, row: tenant::Model, senders: Vec<Sender>) -> Result<Tenant, StoreError> {
-        let stored = |what: &str, error: &dyn std::fmt::Display| StoreError::Stored(format!("{what} of tenant '{}': {error}", row.slug));
+        let stored = |what: &str, error: &dyn std::fmt::Display| {
+            StoreError::Stored(format!("{what} of tenant '{}': {error}", row.slug))
+        };
         let mut tokens = Vec::new();
         for (column, sealed) in [("auth_token", &row.auth_token), ("auth_token_secondary", &row.auth_token_secondary)] {
             if let Some(sealed) = sealed {

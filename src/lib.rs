@@ -17,14 +17,20 @@ pub mod directory;
 
 pub mod twilio;
 
-pub mod bus;
+pub mod carrier;
 
-pub mod actions;
+pub mod bus;
 
 pub mod rules;
 
+pub mod actions;
+
 pub mod pipeline;
+
+pub mod reconcile;
 
 pub mod web;
 
 pub mod channels;
+
+pub mod app;

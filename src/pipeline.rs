@@ -16,7 +16,7 @@ use crate::bus::{Bus, LocalBus};
 use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::{Clock, ContactId, Event, Facts, TenantId, Timestamp, abort};
-use crate::rules::{Decision, Evaluator, RuleSet};
+use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet};
 use crate::store::{
     ClaimRequest, Claimed, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError, Verdict,
 };
@@ -28,6 +28,8 @@ const INGEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// Events decided, and sends claimed, in one go.
 const BATCH_EVENTS: usize = 256;
 const BATCH_SENDS: usize = 128;
+/// A batch's decisions take no longer than this and one more event; the rest waits for the next round.
+const DECIDE_BUDGET: Duration = Duration::from_millis(20);
 /// How often the sweep looks for what a wake-up has missed.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// A tenant whose rules overran is decided apart from the others for so long.
@@ -39,7 +41,7 @@ const YIELD_TO_INTAKE: u32 = 3;
 
 pub struct Pipeline {
     pub store: Store,
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     pub client: Client,
     pub clock: Clock,
     pub random: Random,
@@ -71,7 +73,7 @@ pub enum Speed {
 /// What a pipeline is made of.
 pub struct Parts {
     pub store: Store,
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     pub client: Client,
     pub clock: Clock,
     pub random: Random,
@@ -82,9 +84,11 @@ pub struct Parts {
 }
 
 impl Pipeline {
-    pub fn new(parts: Parts) -> Self {
-        let lane = || Lane { to_decide: LocalBus::default(), evaluator: Evaluator::start() };
-        Self {
+    /// Starts the rules' threads; the loops are started by `app.rs`.
+    pub fn new(parts: Parts) -> Result<Self, EvaluatorError> {
+        let lane = || Ok::<_, EvaluatorError>(Lane { to_decide: LocalBus::default(), evaluator: Evaluator::start(1)? });
+        let lanes = [lane()?, lane()?];
+        Ok(Self {
             store: parts.store,
             directory: parts.directory,
             client: parts.client,
@@ -95,11 +99,11 @@ impl Pipeline {
             reconcile_after: parts.reconcile_after,
             rules: RwLock::new(parts.rules),
             stops: RecentStops::default(),
-            lanes: [lane(), lane()],
+            lanes,
             to_send: LocalBus::default(),
             in_flight: Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT_MAX)),
             slow: Mutex::default(),
-        }
+        })
     }
 
     // ── 1. ingest ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,15 +171,23 @@ impl Pipeline {
         }
         let rules = self.rules();
         let events: Vec<Event> = batch.iter().map(|(event, _)| event.clone()).collect();
-        let decisions = lane.evaluator.decide_batch(rules, batch).await;
+        // It ends only with the process.
+        let decided = lane.evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
+        let decisions = decided.map_err(|_| StoreError::Closed)?;
         // A batch that took too long is cut: its rest is decided in the next round.
         if decisions.len() < events.len() {
             more.extend(events[decisions.len()..].iter().map(|event| event.tenant));
         }
-        let overran: HashSet<TenantId> =
-            events.iter().zip(&decisions).filter(|(_, decision)| decision.overran).map(|(event, _)| event.tenant).collect();
-        let decided: Vec<Decided> = events.iter().zip(decisions).filter_map(|(event, decision)| self.write_down(event, decision)).collect();
-        let busy: HashSet<TenantId> = decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
+        let overran: HashSet<TenantId> = events
+            .iter()
+            .zip(&decisions)
+            .filter(|(_, decision)| decision.overran)
+            .map(|(event, _)| event.tenant)
+            .collect();
+        let decided: Vec<Decided> =
+            events.iter().zip(decisions).filter_map(|(event, decision)| self.write_down(event, decision)).collect();
+        let busy: HashSet<TenantId> =
+            decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
         self.store.writer().decided(decided).await?;
         overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
@@ -207,7 +219,8 @@ impl Pipeline {
         let snapshot = self.directory.now();
         let tenant = snapshot.by_id(event.tenant)?;
         let platform = self.directory.platform();
-        let trace = (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
+        let trace =
+            (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
         let plan_one = |planned: crate::rules::Planned| {
             plan::plan(tenant, platform, event, planned.rule, planned.index, planned.action)
         };
@@ -371,6 +384,12 @@ impl Pipeline {
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         self.store.due_tenants().await?.into_iter().for_each(|tenant| self.to_send.publish(tenant));
         Ok(())
+    }
+
+    /// Waits until no send is in flight; `false` if it takes longer than `within`. Stop [`Pipeline::perform`] first.
+    pub async fn drained(&self, permits: usize, within: Duration) -> bool {
+        let all = u32::try_from(permits).unwrap_or(u32::MAX);
+        tokio::time::timeout(within, self.in_flight.acquire_many(all)).await.is_ok()
     }
 
     /// Tells the senders that the tenant has something due.

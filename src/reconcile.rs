@@ -87,7 +87,8 @@ async fn candidates_at_provider(pipeline: &Pipeline, candidate: &Candidate) -> R
         date_sent_from: None,
         since: Some(Timestamp::from_unix_us(since).to_utc()),
     };
-    let listing = pipeline.client.list_messages(&account, &filter, PAGES_MAX).await.map_err(|error| error.to_string())?;
+    let listing =
+        pipeline.client.list_messages(&account, &filter, PAGES_MAX).await.map_err(|error| error.to_string())?;
     if !listing.complete {
         return Err(format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing"));
     }
@@ -97,10 +98,8 @@ async fn candidates_at_provider(pipeline: &Pipeline, candidate: &Candidate) -> R
 /// Pure: what unclaimed messages along a send's lane mean for it.
 fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -> (End, String) {
     let send = candidate.send();
-    let ours: Vec<&MessageResource> = unclaimed
-        .iter()
-        .filter(|message| send.as_ref().is_ok_and(|send| says_the_same(send, message)))
-        .collect();
+    let ours: Vec<&MessageResource> =
+        unclaimed.iter().filter(|message| send.as_ref().is_ok_and(|send| says_the_same(send, message))).collect();
     match (ours.as_slice(), unclaimed.len()) {
         ([message], _) => {
             let status = DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued);
@@ -112,11 +111,16 @@ fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -
         }
         ([], others) => (
             still_unknown(candidate, now),
-            format!("the provider lists {others} message(s) from and to these numbers that are not known here: look at them"),
+            format!(
+                "the provider lists {others} message(s) from and to these numbers that are not known here: look at them"
+            ),
         ),
         (several, _) => (
             still_unknown(candidate, now),
-            format!("the provider lists {} messages with this very text: a person must say which is which", several.len()),
+            format!(
+                "the provider lists {} messages with this very text: a person must say which is which",
+                several.len()
+            ),
         ),
     }
 }

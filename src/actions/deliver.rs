@@ -65,7 +65,10 @@ pub fn verdict(
     let end = match outcome {
         Ok(created) => {
             http_status = Some(201);
-            End::Sent { sid: created.sid, status: DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued) }
+            End::Sent {
+                sid: created.sid,
+                status: DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued),
+            }
         }
         Err(error) => {
             detail = error.to_string();

@@ -45,7 +45,8 @@ impl SendGate {
                 candidate.channel
             ));
         }
-        if candidate.channel == "whatsapp" && matches!(send.body, SendBody::Text(_)) && !window_is_open(candidate, now) {
+        if candidate.channel == "whatsapp" && matches!(send.body, SendBody::Text(_)) && !window_is_open(candidate, now)
+        {
             return Gate::Block(
                 "the customer's last WhatsApp message is more than 24 hours ago, or there is none: \
                  send an approved template with send_whatsapp_template"
@@ -66,7 +67,10 @@ impl SendGate {
             && origin == Origin::Business
             && candidate.started >= i64::from(cap.get())
         {
-            return Gate::Block(format!("frequency cap: the business has started {} messages to this customer within a day", candidate.started));
+            return Gate::Block(format!(
+                "frequency cap: the business has started {} messages to this customer within a day",
+                candidate.started
+            ));
         }
         match limits.sender_rate_per_s {
             Some(rate) => self.pace(&candidate.sender, rate, now),
@@ -154,9 +158,12 @@ mod tests {
 
     #[test]
     fn an_opt_out_stops_all_but_its_confirmation() {
-        for (origin, expect) in
-            [(Origin::Answer, "block"), (Origin::Business, "block"), (Origin::Manual, "block"), (Origin::System, "pass")]
-        {
+        for (origin, expect) in [
+            (Origin::Answer, "block"),
+            (Origin::Business, "block"),
+            (Origin::Manual, "block"),
+            (Origin::System, "pass"),
+        ] {
             check(&Candidate { opted_out: true, ..candidate(Channel::Sms, origin) }, expect);
         }
     }
@@ -164,7 +171,9 @@ mod tests {
     #[test]
     fn whatsapp_text_needs_an_open_window() {
         let day_us = WHATSAPP_WINDOW.as_micros() as i64;
-        for (last, expect) in [(None, "block"), (Some(NOW.unix_us() - day_us), "block"), (Some(NOW.unix_us() - day_us + 1), "pass")] {
+        for (last, expect) in
+            [(None, "block"), (Some(NOW.unix_us() - day_us), "block"), (Some(NOW.unix_us() - day_us + 1), "pass")]
+        {
             check(&Candidate { last_whatsapp_us: last, ..candidate(Channel::WhatsApp, Origin::Answer) }, expect);
         }
         check(&candidate(Channel::Sms, Origin::Answer), "pass");

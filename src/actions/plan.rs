@@ -5,7 +5,14 @@ use crate::domain::{Action, ActionId, ActionState, Event, Origin, Phone, Send, S
 use crate::store::NewAction;
 
 /// A row for the `index`th action of `rule` on `event`.
-pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, rule: String, index: usize, mut action: Action) -> NewAction {
+pub fn plan(
+    tenant: &Tenant,
+    platform: &Platform,
+    event: &Event,
+    rule: String,
+    index: usize,
+    mut action: Action,
+) -> NewAction {
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut sender) = (ActionState::Done, None, None);
     if let Action::Send(send) = &mut action {

@@ -120,8 +120,7 @@ fn channel_of(from: &Address, to: &Address) -> Channel {
 /// Callbacks are best effort: what has been without a final status for long is asked for.
 async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
     let now = pipeline.clock.now();
-    let overdue =
-        pipeline.store.unsettled(now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE), STATUS_MAX).await?;
+    let overdue = pipeline.store.unsettled(now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE), STATUS_MAX).await?;
     for message in overdue {
         let snapshot = pipeline.directory.now();
         let tenant = snapshot.by_id(TenantId::new(message.tenant_id));

@@ -77,7 +77,10 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
     let webhook = Webhook::read(request).await?;
     let snapshot = state.pipeline.directory.now();
     let tenant = match slug {
-        Some(slug) => snapshot.by_slug(slug).cloned().ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
+        Some(slug) => snapshot
+            .by_slug(slug)
+            .cloned()
+            .ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
         None => by_content(&snapshot, &webhook.params)?,
     };
     webhook.verify(state, &tenant)?;
@@ -106,15 +109,22 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
         .or_else(|| snapshot.by_number(channel, service))
         .or_else(|| snapshot.by_own_account(params.get("AccountSid").unwrap_or_default()))
         .cloned()
-        .ok_or_else(|| Refusal::unknown_tenant("no tenant owns the number that was written to; add it with 'recado tenant set'".to_owned()))
+        .ok_or_else(|| {
+            Refusal::unknown_tenant(
+                "no tenant owns the number that was written to; add it with 'recado tenant set'".to_owned(),
+            )
+        })
 }
 
 fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
-    match (&message.from.prefix, &message.to.prefix) {
-        (Prefix::WhatsApp, _) | (_, Prefix::WhatsApp) => Ok(Channel::WhatsApp),
-        (Prefix::None, Prefix::None) => Ok(Channel::Sms),
-        _ => Err(Refusal::bad_form("From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned())),
+    // A prefix that is not known stays in the value.
+    if message.from.value.contains(':') || message.to.value.contains(':') {
+        return Err(Refusal::bad_form(
+            "From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned(),
+        ));
     }
+    let whatsapp = [message.from.prefix, message.to.prefix].contains(&Prefix::WhatsApp);
+    Ok(if whatsapp { Channel::WhatsApp } else { Channel::Sms })
 }
 
 /// The message in our own words.
@@ -132,7 +142,11 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
             to: message.to.value,
             body: message.body,
             provider_sid: message.message_sid,
-            media: message.media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect(),
+            media: message
+                .media
+                .into_iter()
+                .map(|one| Media { url: one.url, content_type: one.content_type })
+                .collect(),
             button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
             location: message.location.map(|place| Location {
                 latitude: place.latitude,

@@ -14,7 +14,11 @@ pub fn routes() -> Router<AppState> {
     Router::new().route("/api/twilio/{slug}/sms", post(webhook))
 }
 
-async fn webhook(State(state): State<AppState>, Path(slug): Path<String>, request: Request<Body>) -> Result<Empty, Refusal> {
+async fn webhook(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
     let received = intake::receive(&state, Some(&slug), request).await;
     state.count("sms", received)
 }

@@ -17,7 +17,11 @@ pub fn routes() -> Router<AppState> {
         .route("/api/whatsapp/webhook", post(webhook_without_slug))
 }
 
-async fn webhook(State(state): State<AppState>, Path(slug): Path<String>, request: Request<Body>) -> Result<Empty, Refusal> {
+async fn webhook(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
     let received = intake::receive(&state, Some(&slug), request).await;
     state.count("whatsapp", received)
 }

@@ -12,9 +12,7 @@ use super::writer::Means;
 use super::{StoreError, events, sql};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
-use crate::domain::{
-    Action, ActionId, Channel, ContactId, Effect, Event, EventId, Phone, TenantId, Timestamp,
-};
+use crate::domain::{Action, ActionId, Channel, ContactId, Effect, Event, EventId, Phone, TenantId, Timestamp};
 
 /// One decided event, ready to be written.
 #[derive(Clone, Debug)]
@@ -43,7 +41,8 @@ pub(super) async fn write(
     decisions: &[Decided],
 ) -> Result<DecidedReceipt, StoreError> {
     let still_open = mark_handled(txn, decisions).await?;
-    let decisions: Vec<&Decided> = decisions.iter().filter(|decided| still_open.contains(&decided.event.uuid())).collect();
+    let decisions: Vec<&Decided> =
+        decisions.iter().filter(|decided| still_open.contains(&decided.event.uuid())).collect();
     let mut traces: Vec<Value> = Vec::new();
     let mut actions: Vec<NewAction> = Vec::new();
     let mut children = Vec::new();
@@ -111,7 +110,8 @@ async fn change_contacts(
     means: &Means,
     changes: Vec<(&Decided, &NewAction, &Effect)>,
 ) -> Result<(), StoreError> {
-    let ids: Vec<Value> = changes.iter().filter_map(|(_, action, _)| action.contact).map(|id| id.uuid().into()).collect();
+    let ids: Vec<Value> =
+        changes.iter().filter_map(|(_, action, _)| action.contact).map(|id| id.uuid().into()).collect();
     if ids.is_empty() {
         return Ok(());
     }
@@ -123,8 +123,10 @@ async fn change_contacts(
     }
     let mut history: Vec<Value> = Vec::new();
     for (decided, action, effect) in changes {
-        let Some((model, tags, fields)) =
-            action.contact.and_then(|id| contacts.get_mut(&id.uuid())).filter(|(model, ..)| model.tenant_id == decided.tenant.uuid())
+        let Some((model, tags, fields)) = action
+            .contact
+            .and_then(|id| contacts.get_mut(&id.uuid()))
+            .filter(|(model, ..)| model.tenant_id == decided.tenant.uuid())
         else {
             continue;
         };
@@ -191,12 +193,9 @@ fn alter(
             old: None,
             new: Some(Json::Bool(true)),
         }),
-        Effect::Untag { tag } => tags.remove(tag).then(|| Change {
-            kind: "tag",
-            name: tag.clone(),
-            old: Some(Json::Bool(true)),
-            new: None,
-        }),
+        Effect::Untag { tag } => {
+            tags.remove(tag).then(|| Change { kind: "tag", name: tag.clone(), old: Some(Json::Bool(true)), new: None })
+        }
         Effect::SetField { field, value } => {
             let new = (!value.is_null()).then(|| value.clone());
             let old = match &new {

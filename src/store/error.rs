@@ -46,12 +46,18 @@ impl From<sea_orm::DbErr> for StoreError {
             return Self::Busy;
         }
         // SQLITE_FULL, PostgreSQL's 53100, and what the operating system says of a full file system.
-        if text.contains("disk is full") || text.contains("53100") || text.contains("No space left") || text.contains("disk I/O error") {
+        if text.contains("disk is full")
+            || text.contains("53100")
+            || text.contains("No space left")
+            || text.contains("disk I/O error")
+        {
             return Self::DiskFull;
         }
         match error {
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Self::Unreachable(text),
-            _ if text.contains("onnection") && (text.contains("closed") || text.contains("refused") || text.contains("reset")) => {
+            _ if text.contains("onnection")
+                && (text.contains("closed") || text.contains("refused") || text.contains("reset")) =>
+            {
                 Self::Unreachable(text)
             }
             _ => Self::Other(text),

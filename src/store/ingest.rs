@@ -86,7 +86,9 @@ async fn known_sids<'a>(
     inbound: &'a [NewInbound],
 ) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
     let list = inbound.iter().map(|item| item.data.provider_sid.as_str().into()).collect();
-    let found = sql::query_in(txn, "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list).await?;
+    let found =
+        sql::query_in(txn, "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list)
+            .await?;
     let mut known = HashSet::with_capacity(inbound.len());
     for row in found {
         let (tenant, sid): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);

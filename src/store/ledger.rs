@@ -11,8 +11,8 @@ use super::ingest::{Confirmation, NewInbound};
 use super::writer::Means;
 use super::{StoreError, events, messages, opt_outs, sql};
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, DeliveryStatus, EventId, Origin, Phone, Send, SendBody, TenantId,
-    Timestamp, segments,
+    Action, ActionId, ActionState, Channel, ContactId, DeliveryStatus, EventId, Origin, Phone, Send, SendBody,
+    TenantId, Timestamp, segments,
 };
 
 /// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
@@ -162,7 +162,9 @@ impl Candidate {
     pub fn send(&self) -> Result<Send, StoreError> {
         match serde_json::from_str(&self.payload).map_err(StoreError::json)? {
             Action::Send(send) => Ok(send),
-            Action::Effect(effect) => Err(StoreError::Stored(format!("action {} is no send: {}", self.id, effect.kind()))),
+            Action::Effect(effect) => {
+                Err(StoreError::Stored(format!("action {} is no send: {}", self.id, effect.kind())))
+            }
         }
     }
 }
@@ -223,7 +225,11 @@ pub(super) async fn claim(
 ) -> Result<Vec<Claimed>, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = means.clock.now();
-    let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
+    let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres {
+        " FOR UPDATE OF a SKIP LOCKED"
+    } else {
+        ""
+    };
     let values = vec![
         now.minus(request.recent_within).unix_us().into(),
         now.minus(DAY).unix_us().into(),

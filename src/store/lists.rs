@@ -37,7 +37,12 @@ pub const LIST_MAX: usize = 10_000;
 
 impl Store {
     /// A tenant's newest messages, the newest first, sends that are still under way among them.
-    pub async fn messages(&self, tenant: TenantId, peer_key: Option<&str>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+    pub async fn messages(
+        &self,
+        tenant: TenantId,
+        peer_key: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
         let limit = Ord::min(limit, LIST_MAX);
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
         let of_peer = match peer_key {
@@ -143,7 +148,8 @@ impl Store {
     pub async fn known_sids(&self, sids: &[String]) -> Result<Vec<String>, StoreError> {
         let list = sids.iter().map(|sid| sid.as_str().into()).collect();
         let rows =
-            sql::query_in(&self.read, "SELECT provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list).await?;
+            sql::query_in(&self.read, "SELECT provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list)
+                .await?;
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 

@@ -7,7 +7,8 @@ use super::{StoreError, sql};
 /// Columns of a message row, in the order of [`insert`]'s values.
 const COLUMNS: usize = 19;
 
-const INSERT: &str = "INSERT INTO messages (id, tenant_id, contact_id, channel, direction, origin, peer, peer_key, ours,
+const INSERT: &str =
+    "INSERT INTO messages (id, tenant_id, contact_id, channel, direction, origin, peer, peer_key, ours,
   body, extra, status, status_rank, provider_sid, error_code, segments, at_us, late, repeats) VALUES {rows}";
 
 /// A row stays as it is where one with its id exists, but for what moves forward: the status, and what was not known.
@@ -34,5 +35,6 @@ pub(super) async fn merge(db: &impl ConnectionTrait, values: Vec<Value>) -> Resu
 
 /// Status and error of messages by id, within a tenant's rows.
 pub(super) async fn statuses(db: &impl ConnectionTrait, ids: Vec<Value>) -> Result<Vec<QueryResult>, StoreError> {
-    Ok(sql::query_in(db, "SELECT id, tenant_id, status, status_rank FROM messages WHERE id IN ({list})", &[], ids).await?)
+    Ok(sql::query_in(db, "SELECT id, tenant_id, status, status_rank FROM messages WHERE id IN ({list})", &[], ids)
+        .await?)
 }

@@ -100,11 +100,7 @@ impl Store {
     }
 
     /// What an event set going.
-    pub async fn actions_of(
-        &self,
-        tenant: TenantId,
-        event: EventId,
-    ) -> Result<Vec<entity::action::Model>, StoreError> {
+    pub async fn actions_of(&self, tenant: TenantId, event: EventId) -> Result<Vec<entity::action::Model>, StoreError> {
         decide::actions_of(&self.read, tenant, event).await
     }
 
@@ -139,11 +135,7 @@ impl Store {
             sql::execute(
                 &txn,
                 "UPDATE events SET handled_us = ? WHERE id = ? AND tenant_id = ?",
-                vec![
-                    self.means.clock.now().unix_us().into(),
-                    event.id.uuid().into(),
-                    event.tenant.uuid().into(),
-                ],
+                vec![self.means.clock.now().unix_us().into(), event.id.uuid().into(), event.tenant.uuid().into()],
             )
             .await?;
         }

@@ -37,7 +37,10 @@ impl Store {
             && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
         {
             std::fs::create_dir_all(folder).map_err(|error| {
-                StoreError::Setup(format!("the folder {} cannot be made ({error}); check DATABASE_URL", folder.display()))
+                StoreError::Setup(format!(
+                    "the folder {} cannot be made ({error}); check DATABASE_URL",
+                    folder.display()
+                ))
             })?;
         }
         let write = connect(options, 1).await?;

@@ -54,7 +54,9 @@ pub(super) async fn settle(
     let mut told = Vec::new();
     let mut settled = Vec::with_capacity(reports.len());
     for report in reports {
-        let Some(entry) = known.get_mut(&report.action.uuid()).filter(|entry| entry.candidate.tenant() == report.tenant) else {
+        let Some(entry) =
+            known.get_mut(&report.action.uuid()).filter(|entry| entry.candidate.tenant() == report.tenant)
+        else {
             settled.push(Settled::UnknownAction);
             continue;
         };
@@ -120,11 +122,7 @@ fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event
     })
 }
 
-async fn write(
-    txn: &DatabaseTransaction,
-    means: &Means,
-    known: impl Iterator<Item = Known>,
-) -> Result<(), StoreError> {
+async fn write(txn: &DatabaseTransaction, means: &Means, known: impl Iterator<Item = Known>) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };

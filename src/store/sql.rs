@@ -23,11 +23,7 @@ pub async fn query(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> 
     db.query_all_raw(statement(db.get_database_backend(), sql, values)).await
 }
 
-pub async fn query_one(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Option<QueryResult>, DbErr> {
+pub async fn query_one(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>, DbErr> {
     db.query_one_raw(statement(db.get_database_backend(), sql, values)).await
 }
 

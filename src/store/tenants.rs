@@ -1,6 +1,8 @@
 //! Tenants and their senders, and the counter that tells running servers to read them again.
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set,
+};
 use uuid::Uuid;
 
 use super::entity::{sender, setting, tenant};
@@ -86,6 +88,20 @@ impl Store {
     /// A named value of the installation.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(setting::Entity::find_by_id(name).one(&self.read).await?.map(|row| row.value))
+    }
+
+    /// Sets a value that nobody has set; gives the one that stands.
+    pub async fn set_setting_once(&self, name: &str, value: &str) -> Result<String, StoreError> {
+        let txn = super::writer::begin(&self.write).await?;
+        sql::execute(
+            &txn,
+            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            vec![name.into(), value.into()],
+        )
+        .await?;
+        let row = sql::query_one(&txn, "SELECT value FROM settings WHERE name = ?", vec![name.into()]).await?;
+        txn.commit().await?;
+        row.map_or_else(|| Ok(value.to_owned()), |row| Ok(row.try_get_by_index(0)?))
     }
 
     pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {

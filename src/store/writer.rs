@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
@@ -98,12 +96,7 @@ impl Writer {
     }
 }
 
-async fn run(
-    db: DatabaseConnection,
-    means: Means,
-    mut queue: mpsc::Receiver<Request>,
-    last_intake: Arc<AtomicUsize>,
-) {
+async fn run(db: DatabaseConnection, means: Means, mut queue: mpsc::Receiver<Request>, last_intake: Arc<AtomicUsize>) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
         let batch = Batch::sort(waiting.drain(..));

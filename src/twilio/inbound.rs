@@ -34,23 +34,24 @@ pub mod limits {
 }
 
 /// The channel that Twilio puts before an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Prefix {
     /// A text message.
+    #[default]
     None,
     WhatsApp,
 }
 
 /// `+34600111222` or `whatsapp:+34600111222`. Not every value is a number: short codes, sender names and
 /// WhatsApp's business-scoped ids are none, and an address of another channel keeps its prefix in `value`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     pub prefix: Prefix,
     pub value: String,
 }
 
 impl Address {
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         match text.strip_prefix("whatsapp:") {
             Some(value) => Self { prefix: Prefix::WhatsApp, value: value.to_owned() },
             None => Self { prefix: Prefix::None, value: text.to_owned() },
@@ -119,7 +120,7 @@ impl OptOutType {
 ///
 /// Text that the customer chose (`body`, `profile_name`, `button`, `location`) is hostile; U+0000, which no database
 /// takes as text, has become U+FFFD.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InboundMessage {
     /// `SM…` or `MM…`; unique, and so what repeats are known by.
     pub message_sid: String,

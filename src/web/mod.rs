@@ -27,7 +27,12 @@ impl AppState {
         let status = match &result {
             Ok(()) => 200,
             Err(refusal) => {
-                tracing::warn!(route, status = refusal.status().as_u16(), cause = refusal.cause(), "a webhook was refused");
+                tracing::warn!(
+                    route,
+                    status = refusal.status().as_u16(),
+                    cause = refusal.cause(),
+                    "a webhook was refused"
+                );
                 refusal.status().as_u16()
             }
         };

@@ -54,7 +54,11 @@ impl Refusal {
 /// What could not be stored was not accepted: the provider may bring it again, and the catch-up will find it.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "this cannot be stored at the moment; bring it again", error.to_string())
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this cannot be stored at the moment; bring it again",
+            error.to_string(),
+        )
     }
 }
 

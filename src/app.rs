@@ -1,0 +1,336 @@
+//! The composition root: every route, loop and service in one list. Only this file names everything.
+
+use std::fs::File;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
+use crate::actions::gate::SendGate;
+use crate::carrier::{Carrier, CarrierConfig};
+use crate::channels::outbox::Outbox;
+use crate::channels::{catch_up, sms, status, whatsapp};
+use crate::config::{self, Config, ConfigErrors, KeyFileError};
+use crate::directory::{Account, Directory, Platform};
+use crate::domain::clock::Random;
+use crate::domain::{Clock, Ids, Phone};
+use crate::pipeline::{Parts, Pipeline, Speed};
+use crate::reconcile;
+use crate::rules::{EvaluatorError, Limits, RuleSet};
+use crate::secret::{OpenError, SealError, SecretKey};
+use crate::store::{self, Store, StoreError};
+use crate::telemetry::{self, TelemetryError, metric};
+use crate::twilio::client::{self, Client, ClientError};
+use crate::web::{AppState, health};
+
+/// What a stop waits for sends in flight: a little more than the provider's deadline.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// How often the backlog's gauges are read.
+const GAUGES_EVERY: Duration = Duration::from_secs(10);
+/// The numbers of the built-in carrier's account: Twilio's test number and its WhatsApp sandbox.
+const TRY_OUT_NUMBER: &str = "+15005550006";
+const TRY_OUT_WHATSAPP: &str = "+14155238886";
+/// Between the statuses that the built-in carrier reports.
+const TRY_OUT_CALLBACK_DELAY_MS: u64 = 200;
+/// The setting that keeps the built-in carrier's account: its SID, a blank, its token, sealed.
+const TRY_OUT_ACCOUNT: &str = "try_out_account";
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Evaluator(#[from] EvaluatorError),
+    #[error(
+        "the address {address} cannot be listened on ({cause}): is another server running there? set {key} to another"
+    )]
+    Listen { key: &'static str, address: SocketAddr, cause: std::io::Error },
+    #[error("another 'recado serve' runs on {}: stop it first, or use another DATABASE_URL", .0.display())]
+    AlreadyServing(PathBuf),
+    #[error("the built-in carrier's account cannot be read: {0}")]
+    TryOut(String),
+    #[error("the operating system gave no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl From<SealError> for AppError {
+    fn from(error: SealError) -> Self {
+        Self::TryOut(error.to_string())
+    }
+}
+
+impl From<OpenError> for AppError {
+    fn from(error: OpenError) -> Self {
+        Self::TryOut(error.to_string())
+    }
+}
+
+/// An opened installation: what every command works with.
+pub struct Installation {
+    pub config: Config,
+    pub clock: Clock,
+    pub store: Store,
+    pub directory: Arc<Directory>,
+    /// No account is configured: the built-in carrier stands in for the provider.
+    pub trying_out: bool,
+}
+
+impl Installation {
+    /// Reads the configuration in `dir`, opens the database and brings it up to date.
+    pub async fn open(dir: &Path) -> Result<Self, AppError> {
+        let config = Config::load(dir, config::environment())?;
+        let clock = Clock::system();
+        Self::with(config, clock, dir).await
+    }
+
+    pub async fn with(config: Config, clock: Clock, dir: &Path) -> Result<Self, AppError> {
+        let key = config::secret_key_or_create(&config, dir)?;
+        let store = open_store(&config, &clock).await?;
+        store.migrate().await?;
+        let trying_out = config.twilio.account.is_none();
+        let platform = platform(&config, &store, &key).await?;
+        let directory = Arc::new(Directory::open(store.clone(), key, platform).await?);
+        Ok(Self { config, clock, store, directory, trying_out })
+    }
+
+    pub fn outbox(&self) -> Outbox {
+        Outbox { store: self.store.clone(), directory: self.directory.clone() }
+    }
+
+    /// The rules of `RULES_DIR`; what is wrong with them is logged, and the rest go on.
+    pub fn load_rules(&self) -> RuleSet {
+        let (rules, errors) = RuleSet::load(&self.config.rules_dir, Limits::default());
+        for error in errors {
+            tracing::warn!("{error}");
+        }
+        rules
+    }
+}
+
+pub async fn open_store(config: &Config, clock: &Clock) -> Result<Store, AppError> {
+    let ids = Arc::new(Ids::new(clock.clone(), Random::from_os()?));
+    let options = store::Options { url: config.database_url.clone(), synchronous: config.sqlite_synchronous };
+    Ok(Store::open(&options, clock.clone(), ids).await?)
+}
+
+/// All routes.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(health::routes())
+        .merge(sms::routes())
+        .merge(whatsapp::routes())
+        .merge(status::routes())
+        .with_state(state)
+}
+
+/// A pipeline on an installation, talking to the provider at `api_base`.
+pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipeline>, AppError> {
+    Ok(Arc::new(Pipeline::new(Parts {
+        store: installation.store.clone(),
+        directory: installation.directory.clone(),
+        client: Client::new(client::http()?, api_base)?,
+        clock: installation.clock.clone(),
+        random: Random::from_os()?,
+        circuits: Circuits::new(Random::from_os()?),
+        gate: SendGate::new(installation.config.limits),
+        reconcile_after: installation.config.reconcile_after,
+        rules: Arc::new(installation.load_rules()),
+    })?))
+}
+
+/// The loops that move what is stored; each ends when its task is aborted.
+pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
+    let mut loops = JoinSet::new();
+    for speed in [Speed::Fast, Speed::Slow] {
+        let pipeline = pipeline.clone();
+        loops.spawn(async move { pipeline.dispatch(speed).await });
+    }
+    let one = pipeline.clone();
+    loops.spawn(async move { one.perform().await });
+    let one = pipeline.clone();
+    loops.spawn(async move { one.sweep().await });
+    let one = pipeline.clone();
+    loops.spawn(async move { reconcile::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move { catch_up::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move { gauges(&one).await });
+    loops
+}
+
+/// Serves until `stop`, then lets what is under way end.
+pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
+    let config = Config::load(dir, config::environment())?;
+    telemetry::start_log(config.log_format, &config.log_level)?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let _alone = serve_alone(&config)?;
+    // Counted before anything is, so that nothing is missing from the figures.
+    let metrics =
+        config.metrics_listen.map(|address| Ok::<_, AppError>((address, telemetry::install_metrics()?))).transpose()?;
+    let installation = Installation::with(config, Clock::system(), dir).await?;
+    let config = &installation.config;
+    let listener = listen("LISTEN", config.listen).await?;
+    let api_base =
+        if installation.trying_out { start_carrier(&installation).await? } else { config.twilio.api_base.clone() };
+    let pipeline = pipeline(&installation, &api_base)?;
+    if installation.store.is_sqlite() {
+        // We are alone on this file: whatever was being sent, its process has ended.
+        let now = installation.clock.now();
+        let look_at = now.plus(config.reconcile_after);
+        installation.store.orphans_to_unknown(now, look_at).await?;
+    }
+    let mut loops = start_loops(&pipeline);
+    let (stopping, stopped) = tokio::sync::watch::channel(false);
+    if let Some((address, handle)) = metrics {
+        let listener = listen("METRICS_LISTEN", address).await?;
+        let mut stopped = stopped.clone();
+        // The server ends with this future; an error here could only come from the listener, which is bound.
+        tokio::spawn(telemetry::serve_metrics(handle, listener, async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
+    announce(&installation, &pipeline, &api_base);
+    let state = AppState { pipeline: pipeline.clone(), skip_signatures: config.app_debug };
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+    tracing::info!("stopping: sends under way are let end");
+    loops.shutdown().await;
+    if !pipeline.drained(IN_FLIGHT_MAX, STOP_WITHIN).await {
+        tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
+    }
+    let _ = stopping.send(true);
+    Ok(())
+}
+
+/// On SQLite one server works on a file at a time: the lock is held until the process ends, however it ends.
+fn serve_alone(config: &Config) -> Result<Option<File>, AppError> {
+    let Some(path) = store::sqlite_path(config.database_url.expose_secret()) else { return Ok(None) };
+    let path = path.with_extension("lock");
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = File::create(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(AppError::AlreadyServing(path)),
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|cause| AppError::Listen { key, address, cause })
+}
+
+/// The account and numbers of the installation itself: from the environment, else the built-in carrier's.
+async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Platform, AppError> {
+    let twilio = &config.twilio;
+    let try_out = |number: &str| Phone::parse(number).ok();
+    let (account, from_number, whatsapp_number) = match &twilio.account {
+        Some(account) => {
+            let tokens =
+                std::iter::once(account.auth_token.clone()).chain(account.auth_token_secondary.clone()).collect();
+            let account = Account { sid: account.sid.clone(), tokens };
+            (account, twilio.from_number.clone(), twilio.whatsapp_number.clone())
+        }
+        None => (
+            try_out_account(store, key).await?,
+            twilio.from_number.clone().or_else(|| try_out(TRY_OUT_NUMBER)),
+            twilio.whatsapp_number.clone().or_else(|| try_out(TRY_OUT_WHATSAPP)),
+        ),
+    };
+    Ok(Platform {
+        account: Arc::new(account),
+        from_number,
+        whatsapp_number,
+        messaging_service_sid: twilio.messaging_service_sid.clone(),
+        app_url: config.app_url.clone(),
+    })
+}
+
+/// The built-in carrier's account: made once, so that commands and server sign with the same token.
+async fn try_out_account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
+    let stored = match store.setting(TRY_OUT_ACCOUNT).await? {
+        Some(stored) => stored,
+        None => {
+            let mut bytes = [0u8; 32];
+            getrandom::fill(&mut bytes)?;
+            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
+            let made = format!("{sid} {}", key.seal(&token, TRY_OUT_ACCOUNT)?);
+            store.set_setting_once(TRY_OUT_ACCOUNT, &made).await?
+        }
+    };
+    let (sid, sealed) =
+        stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
+    Ok(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, TRY_OUT_ACCOUNT)?] })
+}
+
+/// Starts the stand-in for the provider on a free port of the loopback; gives its base URL.
+async fn start_carrier(installation: &Installation) -> Result<String, AppError> {
+    let account = &installation.directory.platform().account;
+    let mut config = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], installation.clock.clone());
+    config.callback_delay_ms = TRY_OUT_CALLBACK_DELAY_MS;
+    for tenant in installation.directory.now().tenants().filter(|tenant| tenant.owns_account) {
+        config.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
+    }
+    let carrier = Carrier::new(config)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, carrier.router()).await });
+    Ok(base)
+}
+
+/// Tells the newcomer what runs and what to try.
+fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
+    let Installation { config, directory, .. } = installation;
+    let rules = pipeline.rules().rules().count();
+    println!("Recado {} listens on http://{}", env!("CARGO_PKG_VERSION"), config.listen);
+    println!("{rules} rules from {}", config.rules_dir.display());
+    if config.app_debug {
+        println!("!! APP_DEBUG is on: webhooks are NOT checked for their signature. Never so in production.");
+        tracing::warn!("APP_DEBUG is on: webhooks are not checked for their signature");
+    }
+    if !installation.trying_out {
+        println!("Sending through {api_base} with account {}.", directory.platform().account.sid);
+        println!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp", config.app_url);
+        return;
+    }
+    println!(
+        "No Twilio account is configured: a built-in stand-in takes what is sent ({api_base}).\n\
+         \n\
+         Try this in another terminal:\n  \
+           recado webhook --from +34600111222 'HOLA'     text the demo tenant, signed as Twilio would\n  \
+           recado messages                               see the answer and its delivery\n  \
+           recado explain last                           why it was sent, rule by rule\n  \
+           recado check && recado test                   check the rules and run their cases\n\
+         (from the source tree: cargo run --release -- webhook --from +34600111222 'HOLA')"
+    );
+}
+
+/// Backlogs as gauges, until aborted.
+async fn gauges(pipeline: &Pipeline) {
+    loop {
+        if let Ok(backlog) = pipeline.store.backlog(health::BACKLOG_COUNT_MAX).await {
+            metrics::gauge!(metric::BACKLOG_EVENTS).set(backlog.events as f64);
+            metrics::gauge!(metric::BACKLOG_ACTIONS).set(backlog.actions as f64);
+            metrics::gauge!(metric::UNKNOWN_ACTIONS).set(backlog.unknown as f64);
+        }
+        pipeline.clock.sleep(GAUGES_EVERY).await;
+    }
+}

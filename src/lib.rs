@@ -50,6 +50,7 @@
 #[path = "../migrations/mod.rs"]
 pub mod migrations;
 
+pub mod carrier;
 pub mod domain;
 
 pub mod secret;

@@ -18,7 +18,12 @@ impl RuleSet {
     ///
     /// Deciding twice gives the same actions, unless time ran out ([`Decision::overran`]).
     pub fn decide(&self, event: &Event, facts: &Facts) -> Decision {
-        let candidates = self.index.candidates(event, facts, |number| self.rules[number].entry());
+        self.decide_among(event, facts, |_| true)
+    }
+
+    fn decide_among(&self, event: &Event, facts: &Facts, keep: impl Fn(&Rule) -> bool) -> Decision {
+        let mut candidates = self.index.candidates(event, facts, |number| self.rules[number].entry());
+        candidates.retain(|candidate| keep(&self.rules[candidate.rule]));
         let mut decision =
             Decision { trace: Trace { ruleset: self.version.clone(), rules: Vec::new() }, ..Decision::default() };
         if candidates.is_empty() {
@@ -119,20 +124,33 @@ impl RuleSet {
 
     /// Every rule of the folder: what it says to this event, or why it was not even asked.
     pub fn explain(&self, event: &Event, facts: &Facts) -> Vec<RuleVerdict> {
-        let mut evaluated = self.decide(event, facts).trace.rules.into_iter().peekable();
-        self.rules
-            .iter()
-            .map(|rule| {
-                // Rules are evaluated in the order in which they stand here.
-                let trace = evaluated.next_if(|trace| trace.rule == rule.info.name).unwrap_or_else(|| RuleTrace {
-                    rule: rule.info.name.clone(),
-                    verdict: rule.passed_over(event, facts),
-                    reads: <_>::default(),
-                    actions: 0,
-                });
-                RuleVerdict { file: rule.info.file.clone(), line: rule.info.line, trace }
-            })
-            .collect()
+        self.explain_among(event, facts, |_| true).0
+    }
+
+    /// What the rules of one file say to this event, and what they want done.
+    pub(super) fn explain_file(&self, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Vec<Planned>) {
+        self.explain_among(event, facts, |rule| rule.info.file == file)
+    }
+
+    fn explain_among(
+        &self,
+        event: &Event,
+        facts: &Facts,
+        keep: impl Fn(&Rule) -> bool,
+    ) -> (Vec<RuleVerdict>, Vec<Planned>) {
+        let decision = self.decide_among(event, facts, &keep);
+        let mut evaluated = decision.trace.rules.into_iter().peekable();
+        let verdicts = self.rules.iter().filter(|rule| keep(rule)).map(|rule| {
+            // Rules are evaluated in the order in which they stand here.
+            let trace = evaluated.next_if(|trace| trace.rule == rule.info.name).unwrap_or_else(|| RuleTrace {
+                rule: rule.info.name.clone(),
+                verdict: rule.passed_over(event, facts),
+                reads: <_>::default(),
+                actions: 0,
+            });
+            RuleVerdict { file: rule.info.file.clone(), line: rule.info.line, trace }
+        });
+        (verdicts.collect(), decision.actions)
     }
 }
 

@@ -71,13 +71,17 @@ fn number(text: &str) -> Dynamic {
     let Some(start) = text.find(|c: char| c.is_ascii_digit()) else { return Dynamic::UNIT };
     let negative = text[..start].ends_with('-');
     let digits = &text[start..];
-    let end = digits
-        .char_indices()
-        .find(|(at, c)| {
-            let inside = matches!(c, '.' | ',') && digits[at + 1..].starts_with(|next: char| next.is_ascii_digit());
-            !c.is_ascii_digit() && !(inside && !digits[..*at].contains(['.', ',']))
-        })
-        .map_or(digits.len(), |(at, _)| at);
+    let mut pointed = false;
+    let mut end = 0;
+    for (at, letter) in digits.char_indices() {
+        let point =
+            matches!(letter, '.' | ',') && !pointed && digits[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+        if !letter.is_ascii_digit() && !point {
+            break;
+        }
+        pointed |= point;
+        end = at + 1;
+    }
     let plain = digits[..end].replace(',', ".");
     let sign = if negative { "-" } else { "" };
     let signed = format!("{sign}{plain}");

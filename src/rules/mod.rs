@@ -3,9 +3,12 @@
 mod actions;
 mod builder;
 mod call;
+pub mod cases;
+pub mod check;
 mod decide;
 mod engine;
 mod error;
+mod evaluator;
 mod failure;
 mod helpers;
 mod index;
@@ -29,6 +32,7 @@ use serde_json::Value;
 
 pub use actions::ACTIONS;
 pub use error::{RuleError, Severity};
+pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};

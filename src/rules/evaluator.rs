@@ -1,0 +1,172 @@
+//! Deciding by the batch, on threads of its own whose stacks are deep enough for any script that the limits allow.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::limits::STACK_BYTES;
+use super::{Decision, RuleSet, failure, stack};
+use crate::domain::{Action, ContactId, Effect, Event, Facts};
+
+/// The most events in one batch; those beyond are left for the next.
+pub const BATCH_MAX: usize = 1_024;
+/// The most batches that wait for a thread; who asks for more waits in line.
+pub const QUEUE_MAX: usize = 64;
+
+/// A small pool of threads that do nothing but decide. Dropping it ends them, after the batches they are at.
+pub struct Evaluator {
+    jobs: Sender<Job>,
+    places: Arc<Semaphore>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluatorError {
+    #[error("no thread for the rules could be started: {0}; give the process more memory or threads")]
+    NoThread(#[from] std::io::Error),
+    #[error("the rules' threads have ended, which happens only while the process stops")]
+    Ended,
+}
+
+impl Evaluator {
+    /// Starts this many threads, at least one.
+    pub fn start(threads: usize) -> Result<Self, EvaluatorError> {
+        let (jobs, queue) = channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..threads.max(1) {
+            let queue = Arc::clone(&queue);
+            let thread = thread::Builder::new().name(format!("rules-{number}")).stack_size(STACK_BYTES);
+            thread.spawn(move || work(&queue))?;
+        }
+        Ok(Self { jobs, places: Arc::new(Semaphore::new(QUEUE_MAX)) })
+    }
+
+    /// Decides events in their order, and gives the decisions of as many as `budget` allowed: always the first ones, and
+    /// at least one. The rest stay undecided, for another batch.
+    ///
+    /// What a decision does to a customer (tags, fields) shows in the facts of that customer's later events in the batch.
+    pub async fn decide_batch(
+        &self,
+        rules: Arc<RuleSet>,
+        batch: Vec<(Event, Facts)>,
+        budget: Duration,
+    ) -> Result<Vec<Decision>, EvaluatorError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| EvaluatorError::Ended)?;
+        let (answer, decisions) = oneshot::channel();
+        let job = move || {
+            // Who asked may have gone; then nobody misses the answer.
+            let _ = answer.send(decide_in_turn(&rules, batch, budget));
+            drop(place);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| EvaluatorError::Ended)?;
+        decisions.await.map_err(|_| EvaluatorError::Ended)
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    stack::this_thread_has_it();
+    loop {
+        // The lock is held while waiting, and only then: jobs run outside it, so it is never poisoned by one.
+        let job = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+        let Ok(job) = job else { return };
+        // A panic is answered by the job's dropped sender; the thread lives on.
+        let _ = failure::caught(|| {
+            job();
+            Ok(())
+        });
+    }
+}
+
+fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration) -> Vec<Decision> {
+    let started = Instant::now();
+    let mut effects: HashMap<ContactId, Vec<Effect>> = HashMap::new();
+    let mut decisions = Vec::with_capacity(batch.len().min(BATCH_MAX));
+    for (event, mut facts) in batch.into_iter().take(BATCH_MAX) {
+        if !decisions.is_empty() && started.elapsed() >= budget {
+            break;
+        }
+        let so_far = event.contact.map(|contact| effects.entry(contact).or_default());
+        for effect in so_far.iter().flat_map(|effects| effects.iter()) {
+            facts.apply(effect);
+        }
+        let decision = rules.decide(&event, &facts);
+        if let Some(so_far) = so_far {
+            so_far.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
+                Action::Effect(effect @ (Effect::Tag { .. } | Effect::Untag { .. } | Effect::SetField { .. })) => {
+                    Some(effect.clone())
+                }
+                _ => None,
+            }));
+        }
+        decisions.push(decision);
+    }
+    decisions
+}
+
+impl std::fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("places", &self.places.available_permits()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{actions, facts, rules, sms};
+    use super::*;
+
+    const COUNTS: &str = "rule(\"first\").on(\"inbound_sms\").when(\"is new\", |e| !e.contact.tag(\"seen\"))
+            .then(|e| { tag(\"seen\"); set_field(\"name\", e.body); note(`hello ${e.contact.name}`) });
+        rule(\"again\").on(\"inbound_sms\").when(\"is known\", |e| e.contact.tag(\"seen\")).then(|e| note(`again ${e.contact.name}`));";
+
+    fn from(contact: u128, body: &str) -> (Event, Facts) {
+        let mut event = sms(body);
+        event.contact = Some(ContactId::new(uuid::Uuid::from_u128(contact)));
+        (event, facts())
+    }
+
+    #[tokio::test]
+    async fn effects_show_in_the_same_customers_later_events() {
+        let evaluator = Evaluator::start(2).unwrap();
+        let batch = vec![from(1, "Eva"), from(2, "Leo"), from(1, "x"), from(2, "y")];
+        let decisions = evaluator.decide_batch(Arc::new(rules(COUNTS)), batch, Duration::from_secs(60)).await.unwrap();
+        let notes: Vec<String> = decisions
+            .iter()
+            .map(|decision| actions(decision).as_array().unwrap().last().unwrap()["text"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(notes, ["hello Ana María", "hello Ana María", "again Eva", "again Leo"]);
+    }
+
+    #[tokio::test]
+    async fn a_budget_ends_a_batch_early_but_never_empty() {
+        let evaluator = Evaluator::start(1).unwrap();
+        let rules = Arc::new(rules("rule(\"r\").on(\"inbound_sms\").then(|e| { loop {} });"));
+        let batch: Vec<_> = (0..50).map(|number| from(number, "x")).collect();
+        let decisions = evaluator.decide_batch(Arc::clone(&rules), batch, Duration::ZERO).await.unwrap();
+        assert_eq!(decisions.len(), 1);
+        assert!(decisions[0].overran);
+        let none = evaluator.decide_batch(rules, Vec::new(), Duration::ZERO).await.unwrap();
+        assert!(none.is_empty());
+    }
+
+    #[tokio::test]
+    async fn many_batches_run_at_once_and_in_line() {
+        let evaluator = Arc::new(Evaluator::start(2).unwrap());
+        let rules = Arc::new(rules(COUNTS));
+        let tasks: Vec<_> = (0..200)
+            .map(|number| {
+                let (evaluator, rules) = (Arc::clone(&evaluator), Arc::clone(&rules));
+                tokio::spawn(async move {
+                    evaluator.decide_batch(rules, vec![from(number, "x")], Duration::from_secs(60)).await.unwrap().len()
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), 1);
+        }
+    }
+}

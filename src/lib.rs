@@ -50,7 +50,6 @@
 #[path = "../migrations/mod.rs"]
 pub mod migrations;
 
-pub mod carrier;
 pub mod domain;
 
 pub mod secret;

@@ -4,4 +4,6 @@
 //! the crash tests go through.
 
 mod crash;
+mod database;
+mod provider;
 mod rig;

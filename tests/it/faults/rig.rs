@@ -4,18 +4,21 @@ use std::future::Future;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use recado::carrier::{Carrier, CarrierConfig, Fault, FaultKind, Message};
-use recado::domain::Clock;
+use recado::config::Synchronous;
+use recado::directory::{new_tenant, sealed_as};
 use recado::domain::clock::Random;
-use recado::store::entity::{action, event, message};
+use recado::domain::{Clock, Ids, MessageId};
+use recado::secret::SecretKey;
+use recado::store::Store;
+use recado::store::entity::{action, attempt, event, message, sender};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
 use tokio::net::TcpListener;
 
 use crate::support::server::{Server, ServerOptions};
-use crate::support::webhook::{Form, Twilio};
+use crate::support::webhook::{Form, Twilio, message_sid};
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const TOKEN: &str = "00000000000000000000000000000001";
@@ -119,9 +122,9 @@ impl Provider {
         self.carrier.add_fault(fault).expect("few faults are ordered");
     }
 
-    /// Strikes creations with this probability until it is cleared.
-    pub fn order_percent(&self, fault: FaultKind, percent: u8) {
-        self.order(Fault { percent, ..Fault::always(fault) });
+    /// Strikes one account's creations until it is cleared.
+    pub fn order_for(&self, own: &Own, fault: FaultKind) {
+        self.order(Fault { account: Some(own.account.to_owned()), ..Fault::always(fault) });
     }
 
     /// What was sent, in the order in which it was taken.
@@ -199,6 +202,10 @@ impl Look {
         action::Entity::find().all(&self.0).await.expect("actions can be read")
     }
 
+    pub async fn attempts(&self) -> Vec<attempt::Model> {
+        attempt::Entity::find().all(&self.0).await.expect("attempts can be read")
+    }
+
     pub async fn events(&self) -> Vec<event::Model> {
         event::Entity::find().all(&self.0).await.expect("events can be read")
     }
@@ -232,16 +239,119 @@ impl Look {
     }
 }
 
-/// A number that rises from task to task.
-#[derive(Default)]
-pub struct Tally(AtomicUsize);
+/// A tenant with an account and a number of its own.
+#[derive(Clone, Debug)]
+pub struct Own {
+    pub slug: &'static str,
+    pub account: &'static str,
+    pub token: &'static str,
+    pub number: &'static str,
+}
 
-impl Tally {
-    pub fn add(&self) -> usize {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+pub const A: Own = Own {
+    slug: "a",
+    account: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    token: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    number: "+34911111122",
+};
+pub const B: Own = Own {
+    slug: "b",
+    account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    token: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    number: "+34911111133",
+};
+
+impl Own {
+    /// Writes the tenant into a database, its token sealed.
+    pub async fn store(&self, store: &Store) {
+        let key = SecretKey::parse(SECRET_KEY).expect("it is a key");
+        let mut row = new_tenant(store, self.slug, self.slug);
+        row.account_sid = Some(self.account.to_owned());
+        row.auth_token =
+            Some(key.seal(&self.token.into(), &sealed_as(row.id, "auth_token")).expect("it can be sealed"));
+        let id: MessageId = store.ids().next();
+        let sender = sender::Model {
+            id: id.uuid(),
+            tenant_id: row.id,
+            channel: "sms".to_owned(),
+            number: self.number.to_owned(),
+            base_url: None,
+            created_us: row.created_us,
+        };
+        store.add_tenant(row).await.expect("the slug is free");
+        store.add_sender(sender).await.expect("the number is free");
     }
 
-    pub fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    /// The account as it posts to a server at `url`.
+    pub fn twilio(&self, url: &str) -> Twilio {
+        Twilio::new(url, self.account, self.token)
     }
+
+    pub fn path(&self) -> String {
+        format!("/api/twilio/{}/sms", self.slug)
+    }
+
+    /// A text to this tenant, signed by its own account; the answer's status.
+    pub async fn post(&self, twilio: &Twilio, sid: u128, from: &str, body: &str) -> Option<u16> {
+        let form = twilio.inbound(&message_sid(sid), from, self.number, body);
+        twilio.post(&self.path(), &form).await.ok().map(|response| response.status().as_u16())
+    }
+}
+
+/// A provider that knows both tenants' accounts, and a server, not started yet, that has both tenants.
+pub async fn two_tenants(options: impl FnOnce(&str) -> ServerOptions) -> (Provider, Server) {
+    let mut config = CarrierConfig::new(ACCOUNT, TOKEN, Clock::system());
+    config.accounts = [A, B].map(|own| (own.account.to_owned(), own.token.into())).into();
+    let provider = Provider::with(config).await;
+    let server = Server::prepare(options(&provider.url));
+    let store = open(server.folder()).await;
+    store.migrate().await.expect("the schema can be made");
+    for own in [A, B] {
+        own.store(&store).await;
+    }
+    (provider, server)
+}
+
+/// The store of a server's folder.
+pub async fn open(folder: &Path) -> Store {
+    let url = format!("sqlite://{}", folder.join("data/recado.db").display());
+    let clock = Clock::system();
+    let ids = Arc::new(Ids::new(clock.clone(), Random::from_os().expect("the system gives random numbers")));
+    let options = recado::store::Options { url: url.into(), synchronous: Synchronous::Normal };
+    Store::open(&options, clock, ids).await.expect("the file can be opened")
+}
+
+/// Waits until a message to `to` has been taken.
+pub async fn taken_to(provider: &Provider, to: &str, count: usize) {
+    loop {
+        let taken = provider.carrier.taken();
+        if provider.carrier.count_to(to) >= count {
+            return;
+        }
+        provider.carrier.wait_taken(taken + 1).await;
+    }
+}
+
+/// How long texts to a tenant take from their posting to their answer's arrival at the provider, sorted.
+pub async fn round_trips(
+    provider: &Provider,
+    own: &Own,
+    twilio: &Twilio,
+    numbers: std::ops::Range<usize>,
+) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for number in numbers {
+        let (started, from) = (Instant::now(), customer(number));
+        assert_eq!(own.post(twilio, number as u128, &from, "hola").await, Some(200));
+        let arrived = tokio::time::timeout(Duration::from_secs(60), taken_to(provider, &from, 1)).await;
+        assert!(arrived.is_ok(), "no answer to {from} within a minute");
+        took.push(started.elapsed());
+    }
+    took.sort();
+    took
+}
+
+/// The value below which `percent` of sorted values lie.
+pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }

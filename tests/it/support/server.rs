@@ -23,9 +23,16 @@ const LISTEN_KEY: &str = "LISTEN";
 pub struct ServerOptions {
     env: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    file_size_errors: bool,
 }
 
 impl ServerOptions {
+    /// Where its files may not grow any more (`prlimit --fsize`), writing fails; otherwise it would end the process.
+    pub fn file_size_errors(mut self) -> Self {
+        self.file_size_errors = true;
+        self
+    }
+
     /// Sets a variable of the server's environment.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
@@ -89,7 +96,15 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "stop the server before it is started again");
         let log = self.open_log();
-        let child = Command::new(env!("CARGO_BIN_EXE_recado"))
+        let binary = env!("CARGO_BIN_EXE_recado");
+        let mut command = if self.options.file_size_errors {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+            shell
+        } else {
+            Command::new(binary)
+        };
+        let child = command
             .arg("serve")
             .current_dir(self.folder.path())
             .env_clear()

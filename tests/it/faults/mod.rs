@@ -5,5 +5,8 @@
 
 mod crash;
 mod database;
+mod fuzz;
+mod inside;
 mod provider;
 mod rig;
+mod tenants;

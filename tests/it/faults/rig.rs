@@ -39,6 +39,10 @@ impl Dice {
         Self(Random::seeded(seed))
     }
 
+    pub fn next(&self) -> u64 {
+        self.0.next_u64()
+    }
+
     pub fn below(&self, end: usize) -> usize {
         (self.0.next_u64() % end as u64) as usize
     }

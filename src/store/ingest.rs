@@ -66,18 +66,19 @@ pub(super) async fn ingest(
     }
     let mut seen = known_sids(txn, inbound).await?;
     let mut fresh = Vec::with_capacity(inbound.len());
-    let mut repeats: Vec<Value> = Vec::new();
+    let mut repeats: HashMap<(&str, TenantId), i32> = HashMap::new();
     for item in inbound {
         let new = seen.insert((item.tenant, item.data.provider_sid.as_str()));
         fresh.push(new);
         if !new {
-            repeats.extend([item.data.provider_sid.clone().into(), item.tenant.uuid().into()]);
+            *repeats.entry((&item.data.provider_sid, item.tenant)).or_default() += 1;
         }
     }
-    count_repeats(txn, repeats).await?;
     let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
     let contacts = upsert_contacts(txn, means, &news).await?;
     let mut stored = write_rows(txn, means, &news, &contacts).await?.into_iter();
+    // After the rows, since some repeat a message of this very batch.
+    count_repeats(txn, repeats).await?;
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
 }
 
@@ -102,16 +103,17 @@ async fn known_sids<'a>(
 }
 
 /// A repeat has no effect, but it leaves a trace: it is how a replayed webhook shows.
-async fn count_repeats(txn: &DatabaseTransaction, repeats: Vec<Value>) -> Result<(), StoreError> {
+async fn count_repeats(txn: &DatabaseTransaction, repeats: HashMap<(&str, TenantId), i32>) -> Result<(), StoreError> {
     if repeats.is_empty() {
         return Ok(());
     }
+    let rows = repeats.into_iter().flat_map(|((sid, tenant), count)| [sid.into(), tenant.uuid().into(), count.into()]);
     sql::rows(
         txn,
-        "UPDATE messages SET repeats = repeats + 1 FROM (VALUES {rows}) AS v
+        "UPDATE messages SET repeats = repeats + v.column3 FROM (VALUES {rows}) AS v
          WHERE messages.provider_sid = v.column1 AND messages.tenant_id = v.column2",
-        2,
-        repeats,
+        3,
+        rows.collect(),
     )
     .await?;
     Ok(())

@@ -34,3 +34,5 @@ pub mod web;
 pub mod channels;
 
 pub mod app;
+
+pub mod cli;

@@ -16,7 +16,7 @@ const STOP_TIMEOUT_S: u64 = 30;
 /// How much of the log a failing test shows, in bytes from its end.
 const LOG_SHOWN_BYTES: usize = 16 * 1024;
 /// The key that says where to listen, as `host:port`.
-const LISTEN_KEY: &str = "RECADO_LISTEN";
+const LISTEN_KEY: &str = "LISTEN";
 
 /// What a server is started with. Nothing of the test's own environment reaches it but `PATH`.
 #[derive(Clone, Debug, Default)]

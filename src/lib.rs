@@ -1,4 +1,51 @@
 //! Recado: a rule-driven messaging automation engine.
+//!
+//! Messages come in as signed webhooks; each becomes a durable event; rules written in Rhai decide; what they want sent
+//! goes through a ledger that sends it once. Read [`pipeline`] top to bottom for the way of a message.
+//!
+//! # Code map
+//!
+//! The modules below stand in the order of their dependencies: **a module imports only modules above it.** Only [`app`]
+//! and the commands in `cli` name everything. A test keeps this true.
+//!
+//! | to change … | look in |
+//! |---|---|
+//! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
+//! | a setting | [`config`], `src/recado.default.toml` |
+//! | a table or a query | `migrations/`, [`store`] |
+//! | whose number or account it is | [`directory`] |
+//! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
+//! | what rules can read and do | [`rules`] |
+//! | whether a send may leave, when, from which number | [`actions`] |
+//! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
+//! | a webhook, a channel, catching up | [`channels`], [`web`] |
+//! | a command | `cli` |
+//!
+//! # Invariants
+//!
+//! - **A webhook is answered after its event is committed.** No accepted event is lost.
+//! - **The row is the truth, the bus only a wake-up.** A sweep finds what a lost wake-up leaves behind.
+//! - **Deciding does no I/O.** [`rules::RuleSet::decide`] takes an event and facts, and gives actions: any event can be
+//!   decided again, on any rules, at any time.
+//! - **What is sent is sent once.** An action's identity is (event, rule, index). Its attempt is committed before the
+//!   provider is called, the outcome after. Where the outcome is unknown the provider's list decides, never a guess.
+//! - **One send at a time along a lane** (channel, sender, recipient), in planned order.
+//! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
+//! - **Statuses move forward only**, in whatever order they are told.
+//! - **Every query names its tenant**, but for those that look which tenants have work.
+//! - **Time comes from [`domain::Clock`], chance from [`domain::clock::Random`]**; clippy refuses other sources.
+//! - Deliberately absent: TwiML replies to messages (a reply that skips the ledger could not be accounted for), retries
+//!   inside the HTTP client (the ledger decides), configuration read after the start.
+//!
+//! # Where this differs from what one might expect
+//!
+//! - The bus carries tenants, not event ids: a stage reads a tenant's oldest rows by itself, which keeps the order of a
+//!   contact's events without any memory of what was handed out, makes repeats of a wake-up free, and shares the work
+//!   fairly between tenants. A bus between machines can carry the same.
+//! - Effects on our own rows (tags, fields, notes, emitted events) are done in the deciding transaction, not queued: they
+//!   are exactly once by nature, and the customer's next event sees them.
+//! - STOP is obeyed while a message is taken in, not when its rules are decided: from our answer on it holds.
+//! - Action ids are derived from (event, rule, index), so planning twice meets the primary key, without another index.
 
 #[path = "../migrations/mod.rs"]
 pub mod migrations;

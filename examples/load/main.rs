@@ -57,7 +57,7 @@ struct Options {
     #[arg(long, default_value = "target/release/recado")]
     server: PathBuf,
     /// Where the server takes messages.
-    #[arg(long, default_value = "/api/twilio/default/sms")]
+    #[arg(long, default_value = "/api/twilio/demo/sms")]
     path: String,
     /// A database of the server's, empty at the start; not given, SQLite in a temporary folder, fresh for each phase.
     #[arg(long)]

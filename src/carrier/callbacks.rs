@@ -164,7 +164,7 @@ pub async fn run(carrier: Weak<Inner>, mut jobs: mpsc::Receiver<Job>) {
         let Some(carrier) = carrier.upgrade() else { return };
         tokio::spawn(async move {
             if carrier.report_next(&mut job).await {
-                job.due = carrier.clock.now().plus(carrier.callbacks.delay);
+                job.due = job.due.plus(carrier.callbacks.delay);
                 carrier.callbacks.enqueue(job);
             }
             carrier.callbacks.finished();

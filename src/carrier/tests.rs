@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::post;
 use secrecy::SecretString;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
@@ -46,9 +47,14 @@ impl World {
         change(&mut config);
         let carrier = Carrier::new(config).unwrap();
         let base = format!("http://{}", serve(carrier.router()).await);
-        let client = Client::new(twilio::http().unwrap(), &base).unwrap().with_deadline(Duration::from_millis(500));
+        let client = Client::new(twilio::http().unwrap(), &base).unwrap();
         let account = twilio::Account { sid: SID.into(), token: TOKEN.into() };
         Self { carrier, client, account, clock, base }
+    }
+
+    /// A client that soon gives up on an answer, but not on a busy machine.
+    fn impatient(&self) -> Client {
+        self.client.clone().with_deadline(Duration::from_secs(1))
     }
 
     async fn send(&self, text: &str) -> Result<twilio::Created, SendError> {
@@ -59,7 +65,7 @@ impl World {
     async fn send_under(&self, fault: FaultKind, taken: bool) -> SendError {
         let before = self.carrier.taken();
         self.carrier.add_fault(Fault::times(fault, 1)).unwrap();
-        let error = self.send("hola").await.unwrap_err();
+        let error = self.impatient().create_message(&self.account, &message("hola")).await.unwrap_err();
         assert_eq!(self.carrier.taken() - before, u64::from(taken), "{fault:?}");
         self.send("the fault is over").await.unwrap();
         error
@@ -176,6 +182,21 @@ async fn what_cannot_be_reached_got_nothing() {
 }
 
 #[tokio::test]
+async fn a_dropped_connection_carries_no_byte() {
+    let world = World::new().await;
+    world.carrier.add_fault(Fault { on: On::Any, ..Fault::times(FaultKind::DropBeforeAccept, 1) }).unwrap();
+    let mut stream = TcpStream::connect(world.base.trim_start_matches("http://")).await.unwrap();
+    let credentials = STANDARD.encode(format!("{SID}:{TOKEN}"));
+    let path = format!("/2010-04-01/Accounts/{SID}/Messages.json");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: carrier\r\nAuthorization: Basic {credentials}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // A reset is as good an end as an orderly one.
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+}
+
+#[tokio::test]
 async fn endless_answers_are_cut() {
     let world = World::new().await;
     let long = Router::new().fallback(|| async { (StatusCode::CREATED, "x".repeat(twilio::BODY_MAX_BYTES + 1)) });
@@ -235,7 +256,7 @@ async fn lists_fail_without_lying() {
     }
     for fault in [FaultKind::Hang, FaultKind::DropBeforeAccept] {
         world.carrier.add_fault(Fault { on: On::List, ..Fault::times(fault, 1) }).unwrap();
-        let error = world.client.fetch_message(&world.account, "SM1").await.unwrap_err();
+        let error = world.impatient().fetch_message(&world.account, "SM1").await.unwrap_err();
         assert!(matches!(error, ListError::Unreachable { .. }), "{fault:?}: {error}");
     }
 }

@@ -2,11 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rhai::{EvalAltResult, Position};
+use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::call::ScriptError;
 use super::engine::OUT_OF_TIME;
 use super::error::Place;
+use super::limits::MESSAGE_CHARS;
+use super::values::{in_short, text_of};
 
 pub(super) struct Failure {
     pub place: Place,
@@ -44,13 +46,22 @@ fn of(error: EvalAltResult) -> Failure {
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             limit(&format!("a value grew too large ({})", what.to_lowercase()))
         }
-        EvalAltResult::ErrorRuntime(value, _) => Failure { place: at.into(), message: value.to_string(), limit: false },
+        EvalAltResult::ErrorRuntime(value, _) => Failure { place: at.into(), message: thrown(value), limit: false },
         other => {
             let text = other.to_string();
             let text = text.rsplit_once(" (line ").map_or(text.as_str(), |(text, _)| text);
-            let text = text.lines().next().unwrap_or_default().to_owned();
+            let text = text.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
             Failure { place: at.into(), message: with_hint(text), limit: false }
         }
+    }
+}
+
+/// What a script threw, in short: it goes to the trace and to logs.
+fn thrown(value: &Dynamic) -> String {
+    match text_of(value) {
+        Some(text) if !text.trim().is_empty() => text.chars().take(MESSAGE_CHARS).collect(),
+        Some(_) => "the script threw an error without words".to_owned(),
+        None => format!("the script threw {}", in_short(value)),
     }
 }
 

@@ -16,6 +16,8 @@ pub const DATA_DEPTH: usize = 24;
 pub const READS_PER_RULE: usize = 32;
 /// The longest text that the trace keeps of a value read, in characters.
 pub const READ_CHARS: usize = 120;
+/// The longest error of a script that is kept, in characters.
+pub const MESSAGE_CHARS: usize = 500;
 /// The longest `local(…, format)` format, in bytes.
 pub const FORMAT_BYTES: usize = 64;
 /// The most keywords or event kinds of one rule.

@@ -129,9 +129,6 @@ impl Loader {
 
     /// Compiles, checks and runs one file. Statements run one by one, so that a bad one spares its neighbours.
     fn file(&mut self, name: &str, source: &str) {
-        if let Some(problem) = lint::too_long_a_row(source) {
-            return self.errors.push(RuleError::new(name, problem.0, problem.1).hint("cut it into smaller pieces"));
-        }
         let ast = match self.engine.compile(source) {
             Ok(ast) => ast,
             Err(error) => {

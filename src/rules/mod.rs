@@ -1,4 +1,26 @@
 //! Rules: Rhai files in a folder, which decide what an event leads to.
+//!
+//! A file is data when it is loaded, and code only inside its closures:
+//! ```rhai
+//! rule("hours")                                          // unique in the folder; part of its actions' identity
+//!     .on("inbound_sms", "inbound_whatsapp")             // kinds of events, one or more
+//!     .keyword("HOURS", "HORARIO")                       // optional: the text is one of these, or begins with it
+//!     .blueprint().param("text", "Open from 9 to 18 h.") // optional: asleep until a tenant enables it
+//!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
+//!     .then(|e| reply(e.params.text));                   // one or more
+//! ```
+//! What `e` has stands in `view`, what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
+//! from one event to the next.
+//!
+//! **Architecture invariants.** Deciding does no I/O and knows no clock but `Facts::as_of`; time is measured only to stop
+//! what takes too long, and then [`Decision::overran`] says so. A rule's actions count only if all of the rule went well.
+//! One broken rule or file never stops another. Scripts run only on stacks of [`limits::STACK_BYTES`], because a real
+//! stack overflow would end the process: [`RuleSet::decide`] sees to it wherever it is called, [`Evaluator`] does so cheaply.
+//! What an event costs depends on the rules that concern it, not on how many there are.
+//!
+//! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
+//! something to read: a line in a table of `view`. To forbid something of the language: a line in `helpers::FORBIDDEN`.
 
 mod actions;
 mod builder;

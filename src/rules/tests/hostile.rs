@@ -5,17 +5,22 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{event, facts, load, rules, said, sms, verdict};
-use crate::rules::{Limits, RuleSet, Verdict};
+use crate::rules::{Decision, Limits, RuleSet, Verdict};
 
-/// What stops this, on a machine that is slow enough to be given all the time it wants.
-fn stopped(body: &str) -> String {
+/// Runs the body of a then with all the time that a slow machine may need.
+fn run_unhurried(body: &str) -> Decision {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a.rhai"), format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {body} }});"))
         .unwrap();
     let limits = Limits { rule_ms: 60_000, decision_ms: 60_000, ..Limits::default() };
     let (set, errors) = RuleSet::load(dir.path(), limits);
     assert!(errors.is_empty(), "{}", said(&errors));
-    let decision = set.decide(&sms("x"), &facts());
+    set.decide(&sms("x"), &facts())
+}
+
+/// What stops this, having let it plan nothing.
+fn stopped(body: &str) -> String {
+    let decision = run_unhurried(body);
     assert!(decision.overran, "{body}: {:?}", verdict(&decision));
     assert!(decision.actions.is_empty());
     match verdict(&decision) {
@@ -104,7 +109,6 @@ fn files_that_nest_without_end_are_refused() {
         ("calls", format!("rule(\"r\"){};", ".on(\"a\")".repeat(20_000))),
         ("else ifs", format!("if a {{}} {}", "else if a {} ".repeat(15_000))),
         ("interpolations", "`${".repeat(deep / 2)),
-        ("comments", "/*".repeat(deep)),
         ("switches", "switch 1 { 1 => ".repeat(10_000)),
     ] {
         let (set, errors) =
@@ -114,26 +118,36 @@ fn files_that_nest_without_end_are_refused() {
     }
 }
 
-/// As deep and as long as the limits let a file be: it must load and run, or be refused, but never end the process.
+/// As deep as the limits let a file be, at every level of calls: it must load and run, and never end the process.
 #[test]
-fn rows_just_below_the_limit_are_harmless() {
-    for row in [
-        format!("let x = {}1;", "1+".repeat(1_900)),
-        format!("let x = e.body{};", ".len".repeat(1_900)),
-        format!("let x = {}true;", "true&&".repeat(1_900)),
-        format!("if false {{}} {}", "else if false {} ".repeat(700)),
-        format!("let x = [0]; x{};", "[0]".repeat(1_200)),
-        format!("let x = {}1{};", "(".repeat(28), ")".repeat(28)),
-        format!("let x = {}1{};", "[".repeat(28), "]".repeat(28)),
-        format!("{}let y = 1;{}", "if true {".repeat(12), "}".repeat(12)),
-    ] {
-        let source = format!(
-            "fn down(n) {{ if n < 12 {{ down(n + 1) }} {row} 1 }}
-            rule(\"r\").on(\"inbound_sms\").then(|e| {{ down(0); {row} note(\"end\"); }});"
+fn files_just_below_the_limits_are_harmless() {
+    let below = |make: &dyn Fn(usize) -> String| {
+        let source = |depth: usize| {
+            let row = make(depth);
+            format!(
+                "fn down(n) {{ if n < 12 {{ down(n + 1); }} {row} 1 }}
+                 rule(\"r\").on(\"inbound_sms\").then(|e| {{ down(0); {row} note(\"end\"); }});"
+            )
+        };
+        (1..34).rev().map(source).find(|source| load(&[("a.rhai", source)]).1.is_empty()).unwrap()
+    };
+    let rows: [&dyn Fn(usize) -> String; 7] = [
+        &|depth| format!("let x = {}1;", "1+".repeat(depth)),
+        &|depth| format!("let x = {}true;", "true&&".repeat(depth)),
+        &|depth| format!("if false {{}} {}", "else if false {} ".repeat(depth)),
+        &|depth| format!("let x = {}1{};", "(".repeat(depth), ")".repeat(depth)),
+        &|depth| format!("let x = {}1{};", "[".repeat(depth), "]".repeat(depth)),
+        &|depth| format!("{}let y = 1;{}", "if true {".repeat(depth), "}".repeat(depth)),
+        &|depth| format!("let x = {}1{};", "[1].map(|y| ".repeat(depth), ")".repeat(depth)),
+    ];
+    for row in rows {
+        let source = below(row);
+        let decision = load(&[("a.rhai", &source)]).0.decide(&sms("x"), &facts());
+        assert!(
+            matches!(verdict(&decision), Verdict::Fired | Verdict::TooMuch { .. }),
+            "{source}: {:?}",
+            verdict(&decision)
         );
-        let (set, errors) = load(&[("row.rhai", &source)]);
-        assert!(set.rules().count() + errors.len() > 0);
-        let _ = set.decide(&sms("x"), &facts());
     }
 }
 
@@ -204,4 +218,55 @@ fn a_time_limit_holds_for_the_whole_decision() {
     assert!(decision.overran);
     assert_eq!(decision.trace.rules.last().unwrap().verdict, Verdict::NoTime);
     assert!(matches!(decision.trace.rules[0].verdict, Verdict::TooMuch { .. }));
+}
+/// The most memory that all of these together may add, in KiB.
+const MEMORY_MAX_KIB: u64 = 64 * 1024;
+const CHILD: &str = "RECADO_TEST_MEASURES_MEMORY";
+
+/// Measured in a process of its own, since other tests need memory too.
+#[test]
+fn memory_stays_within_bounds() {
+    if std::env::var_os(CHILD).is_none() {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "rules::tests::hostile::memory_stays_within_bounds"]).env(CHILD, "yes");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let before = peak_kib();
+    for body in [
+        "let s = \"\"; s.pad(16_000, 'x'); s.replace(\"x\", s);",
+        "let m = #{}; let i = 0; let s = \"\"; s.pad(9_000, 'x'); loop { m[`k${i}`] = s + i; i += 1; }",
+        "let s = \"\"; s.pad(16_000, 'x'); let a = []; a.pad(1000, 1); a.map(|x| { let t = \"\"; t.pad(16_000, 'x'); t });",
+        "let a = []; a.pad(1000, 1); a.map(|x| { let b = []; b.pad(1000, 1); b });",
+        "let x = [1, 2]; [1].map(|y| x.len() + y); let b = []; loop { b.push(x); x.push(b) }",
+        "let a = []; for i in 0..990 { a = [a]; } note(`${a}`); throw a",
+        "let m = #{}; for i in 0..490 { m = #{ a: m }; } throw m.to_json()",
+        "let s = \"xx\"; loop { s = [s, s, s].reduce(|t, x| t + x, s); }",
+        "let s = \"\"; s.pad(1_000_000_000, \"ab\")",
+        "let a = []; loop { a.push(|x| x); }",
+        "for i in 0..3_000 { e.data; e.contact.fields; e.words; }",
+        "for i in 0..5_000 { e.contact.tag(`${i}`); }",
+    ] {
+        run_unhurried(body);
+    }
+    if let (Some(before), Some(after)) = (before, peak_kib()) {
+        assert!(after - before < MEMORY_MAX_KIB, "{} KiB", after - before);
+    }
+}
+
+/// The most memory that this process ever held; `None` where the system does not say.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find(|line| line.starts_with("VmHWM"))?.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn what_a_script_throws_is_kept_in_short() {
+    let error = verdict(&run_unhurried("let a = []; for i in 0..900 { a = [a]; } throw a")).to_string();
+    assert!(error.ends_with("the script threw \"[1 items]\""), "{error}");
+    let error = verdict(&run_unhurried("let s = \"\"; s.pad(9_000, 'x'); throw s")).to_string();
+    assert!(error.len() < 600, "{error}");
+    let error = verdict(&run_unhurried("throw")).to_string();
+    assert!(error.contains("the script threw"), "{error}");
 }

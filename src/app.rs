@@ -286,6 +286,8 @@ async fn start_carrier(installation: &Installation) -> Result<String, AppError> 
     let account = &installation.directory.platform().account;
     let mut config = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], installation.clock.clone());
     config.callback_delay_ms = TRY_OUT_CALLBACK_DELAY_MS;
+    // Another seed at every start: the SIDs of an earlier one are in the database.
+    config.seed = getrandom::u64()?;
     for tenant in installation.directory.now().tenants().filter(|tenant| tenant.owns_account) {
         config.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
     }

@@ -15,6 +15,8 @@ use crate::twilio::signature;
 
 /// Twilio itself gives up after 15 s.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// A server reads tenants again every second.
+const TENANTS_KNOWN_WITHIN: Duration = Duration::from_millis(1_500);
 /// How much of an answer is shown, in characters.
 const ANSWER_SHOWN_CHARS: usize = 2_000;
 
@@ -75,16 +77,23 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
-    let sent = client::http()?
-        .post(&url)
-        .timeout(TIMEOUT)
-        .header("X-Twilio-Signature", signature::sign(token, &signed_url, &form))
-        .header("User-Agent", "TwilioProxy/1.1")
-        .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-        .body(form.encode())
-        .send()
-        .await;
-    let answer = sent.map_err(|error| no_answer(&base, &error))?;
+    let http = client::http()?;
+    let signature = signature::sign(token, &signed_url, &form);
+    let post = || {
+        http.post(&url)
+            .timeout(TIMEOUT)
+            .header("X-Twilio-Signature", &signature)
+            .header("User-Agent", "TwilioProxy/1.1")
+            .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+            .body(form.encode())
+            .send()
+    };
+    let mut answer = post().await.map_err(|error| no_answer(&base, &error))?;
+    if answer.status() == StatusCode::NOT_FOUND {
+        // The tenant may have just been added.
+        installation.clock.sleep(TENANTS_KNOWN_WITHIN).await;
+        answer = post().await.map_err(|error| no_answer(&base, &error))?;
+    }
     let status = answer.status();
     let body = answer.text().await.map_err(|error| no_answer(&base, &error))?;
     let hint = remedy(status, &tenant.slug, &signed_url);
@@ -199,7 +208,7 @@ fn remedy(status: StatusCode, slug: &str, signed_url: &str) -> Option<String> {
         403 => format!(
             "The signature was not accepted. It was made for {signed_url} with the token of this folder's configuration: \
              does the server run with the same APP_URL, account and database? Compare 'recado config' there and here. \
-             The server's log names the cause. With --to, the number may belong to another tenant."
+             The server's log names the cause. A tenant's new account is known after a second. With --to, the number may belong to another tenant."
         ),
         404 => format!(
             "That server knows no tenant '{slug}': does it use the same database, and is it Recado? \

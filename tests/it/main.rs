@@ -3,6 +3,7 @@
 //! `tests/run.sh` runs them all; fault runs live in the module `faults`, so that they can be run last or alone.
 
 mod callbacks;
+mod cli;
 mod harness;
 mod support;
 mod tidy;

@@ -11,7 +11,7 @@ use super::events::Row as EventRow;
 use super::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::directory::Tenant;
-use crate::domain::{Event, EventId, Facts, Timestamp};
+use crate::domain::{Event, EventId, EventKind, Facts, Timestamp};
 use crate::rules::Trace;
 use crate::store::StoreError;
 
@@ -40,6 +40,7 @@ struct Explanation {
     ruleset: Versions,
     /// As they were when it was decided; as they are now while it waits.
     facts: Facts,
+    /// None for a send by hand: no rule is asked about it.
     rules: Vec<rules::Line>,
     actions: Vec<actions::Line>,
 }
@@ -102,7 +103,11 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
         .map_err(|error| StoreError::Stored(error.to_string()))?;
     let facts = facts(installation, tenant, &event, decided_at).await?;
     let today = installation.load_rules();
-    let lines = rules::lines(trace.as_ref(), &today, &event, &facts, decided_at.is_some());
+    let lines = if event.kind == EventKind::MANUAL {
+        Vec::new()
+    } else {
+        rules::lines(trace.as_ref(), &today, &event, &facts, decided_at.is_some())
+    };
     Ok(Explanation {
         customer: facts.contact.as_ref().map(|contact| Customer {
             phone: contact.phone.to_string(),

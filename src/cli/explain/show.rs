@@ -6,6 +6,7 @@ use super::actions::{self, Code};
 use super::rules::{self, Said};
 use super::{Explanation, field};
 use crate::cli::text::{exact_time, one_line, short};
+use crate::domain::EventKind;
 
 /// How much of a text is shown, in characters.
 const TEXT_SHOWN_CHARS: usize = 200;
@@ -71,6 +72,10 @@ fn customer(out: &mut String, explanation: &Explanation) {
 }
 
 fn rules(out: &mut String, explanation: &Explanation) {
+    if explanation.event.kind == EventKind::MANUAL.as_str() {
+        line(out, "\nSent by hand: no rule was asked.");
+        return;
+    }
     let versions = &explanation.ruleset;
     line(out, "\nRules");
     match (&versions.decided, explanation.event.decided_at) {

@@ -27,6 +27,7 @@ const TOKEN_MAX_BYTES: u64 = 256;
     recado tenant set clinica --enable 'opening hours' --param from=09:00 --param to=18:00\n  \
     recado tenant set clinica --template weekly_offer=HX0123456789abcdef0123456789abcdef")]
 pub struct Args {
+    /// Which tenant
     slug: String,
     /// What its customers know it as
     #[arg(long, value_parser = name)]

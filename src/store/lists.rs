@@ -1,10 +1,13 @@
 //! Lists for people: messages, events, what waits.
 
+use std::collections::HashMap;
+
 use sea_orm::{FromQueryResult, Value};
+use uuid::Uuid;
 
 use super::entity::{action, event, message};
 use super::{Store, StoreError, sql};
-use crate::domain::{ActionId, ContactId, EventId, TenantId, Timestamp};
+use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, TenantId, Timestamp};
 
 /// A message, or a send that is none yet.
 #[derive(Clone, Debug)]
@@ -92,35 +95,100 @@ impl Store {
         rows.iter().map(|row| Ok(event::Model::from_query_result(row, "")?)).collect()
     }
 
-    /// The event that a message, a provider's id, or an event's own id names.
+    /// The event that an event's own id, an action's, a message's or the provider's id of a message names.
     pub async fn event_named(&self, tenant: TenantId, name: &str) -> Result<Option<EventId>, StoreError> {
-        if let Ok(id) = name.parse::<EventId>() {
-            if self.event(tenant, id).await?.is_some() {
-                return Ok(Some(id));
+        let message = match name.parse::<EventId>() {
+            Ok(id) => {
+                if self.event(tenant, id).await?.is_some() {
+                    return Ok(Some(id));
+                }
+                if let Some(action) = self.action(tenant, ActionId::new(id.uuid())).await? {
+                    return Ok(Some(EventId::new(action.event_id)));
+                }
+                self.message(tenant, MessageId::new(id.uuid())).await?
             }
-            let action = self.action(tenant, ActionId::new(id.uuid())).await?;
+            Err(_) => {
+                let row = sql::query_one(
+                    &self.read,
+                    "SELECT * FROM messages WHERE provider_sid = ? AND tenant_id = ?",
+                    vec![name.into(), tenant.uuid().into()],
+                )
+                .await?;
+                row.map(|row| message::Model::from_query_result(&row, "")).transpose()?
+            }
+        };
+        let Some(message) = message else { return Ok(None) };
+        if message.direction == "out" {
+            let action = self.action(tenant, ActionId::new(message.id)).await?;
             return Ok(action.map(|action| EventId::new(action.event_id)));
         }
-        let row = sql::query_one(
+        self.event_of_inbound(tenant, &message).await
+    }
+
+    /// An inbound message's event is made right after it, in the same transaction, but rows of others may lie between.
+    async fn event_of_inbound(
+        &self,
+        tenant: TenantId,
+        message: &message::Model,
+    ) -> Result<Option<EventId>, StoreError> {
+        const BETWEEN_MAX: i64 = 64;
+        let rows = sql::query(
             &self.read,
-            "SELECT id, direction, at_us FROM messages WHERE provider_sid = ? AND tenant_id = ?",
-            vec![name.into(), tenant.uuid().into()],
+            "SELECT * FROM events WHERE tenant_id = ? AND id > ? AND kind IN (?, ?) ORDER BY id LIMIT ?",
+            vec![
+                tenant.uuid().into(),
+                message.id.into(),
+                EventKind::INBOUND_SMS.as_str().into(),
+                EventKind::INBOUND_WHATSAPP.as_str().into(),
+                BETWEEN_MAX.into(),
+            ],
         )
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (id, direction): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if direction == "out" {
-            let action = self.action(tenant, ActionId::new(id)).await?;
-            return Ok(action.map(|action| EventId::new(action.event_id)));
+        for row in &rows {
+            let event = event::Model::from_query_result(row, "")?;
+            let data: serde_json::Value = serde_json::from_str(&event.data).map_err(StoreError::json)?;
+            if data.get("provider_sid").and_then(serde_json::Value::as_str) == message.provider_sid.as_deref() {
+                return Ok(Some(EventId::new(event.id)));
+            }
         }
-        // An inbound message's event is made right after it, in the same transaction.
+        Ok(None)
+    }
+
+    /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.
+    pub async fn last_event(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
+        let kinds = [EventKind::INBOUND_SMS, EventKind::INBOUND_WHATSAPP, EventKind::MANUAL];
+        let mut values: Vec<Value> = vec![tenant.uuid().into()];
+        values.extend(kinds.iter().map(|kind| kind.as_str().into()));
         let row = sql::query_one(
             &self.read,
-            "SELECT id FROM events WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT 1",
-            vec![tenant.uuid().into(), id.into()],
+            "SELECT id FROM events WHERE tenant_id = ? AND kind IN (?, ?, ?) ORDER BY id DESC LIMIT 1",
+            values,
         )
         .await?;
         row.map(|row| Ok(EventId::new(row.try_get_by_index(0)?))).transpose()
+    }
+
+    pub async fn message(&self, tenant: TenantId, id: MessageId) -> Result<Option<message::Model>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT * FROM messages WHERE id = ? AND tenant_id = ?",
+            vec![id.uuid().into(), tenant.uuid().into()],
+        )
+        .await?;
+        Ok(row.map(|row| message::Model::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// Why actions stand where they stand, of those of which it was written down.
+    pub async fn reasons(&self, tenant: TenantId, actions: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+        let list = actions.iter().map(|id| (*id).into()).collect();
+        let rows = sql::query_in(
+            &self.read,
+            "SELECT id, reason FROM actions WHERE tenant_id = ? AND reason IS NOT NULL AND id IN ({list})",
+            &[tenant.uuid().into()],
+            list,
+        )
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
     /// The customer with this folded number, if the tenant knows one.

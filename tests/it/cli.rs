@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::postgres::Database;
 use crate::support::server::{Server, ServerOptions, free_port};
 use crate::support::wait::eventually;
 
@@ -133,6 +134,22 @@ async fn a_newcomer_sees_the_answer_and_why() {
     let events = beside(&server, &["events", "--json"]).json();
     assert_eq!(events.as_array().expect("an array").last().expect("an event")["id"], why["event"]["id"]);
     assert!(server.stop().await.success(), "SIGTERM ends it in good order");
+}
+
+#[tokio::test]
+async fn on_postgresql_the_commands_are_the_same() {
+    let database = Database::fresh().await;
+    let server = Server::start(options().file(".env", format!("DATABASE_URL={}\n", database.url()))).await;
+    let answer = beside(&server, &["webhook", "--from", CUSTOMER, "--json", "HOLA"]).json();
+    let messages = delivered(&server).await;
+    let why = beside(&server, &["explain", "last", "--json"]).json();
+    assert_eq!(why["event"]["data"]["provider_sid"], answer["sid"]);
+    for name in [&messages[0]["id"], &messages[1]["id"], &messages[1]["provider_sid"]] {
+        let same = beside(&server, &["explain", name.as_str().expect("a name"), "--json"]).json();
+        assert_eq!(same["event"]["id"], why["event"]["id"]);
+    }
+    assert!(beside(&server, &["migrate"]).ok().contains("up to date already"));
+    assert!(!beside(&server, &["events", "--json"]).json().as_array().expect("an array").is_empty());
 }
 
 #[tokio::test]

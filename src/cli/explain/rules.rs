@@ -49,7 +49,7 @@ const fn was_evaluated(verdict: &Verdict) -> bool {
     !matches!(verdict, Verdict::OtherKind { .. } | Verdict::NoKeyword { .. } | Verdict::NotEnabled)
 }
 
-/// One line a rule: those that were evaluated first, in the order in which they were.
+/// One line a rule: first those that were evaluated, in the order in which they were, last those not concerned.
 pub fn lines(stored: Option<&Trace>, today: &RuleSet, event: &Event, facts: &Facts, decided: bool) -> Vec<Line> {
     let verdicts = today.explain(event, facts);
     merge(stored, today.version(), verdicts, decided)
@@ -74,10 +74,18 @@ fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleVerdict>, decided
             of_today(one, known)
         })
         .collect();
-    let ran = |line: &Line| line.decided.as_ref().or(line.today.as_ref()).is_some_and(|said| said.evaluated);
-    rest.sort_by_key(|line| !ran(line));
+    rest.sort_by_key(distance);
     lines.extend(rest);
     lines
+}
+
+/// How far a rule was from firing: run, asked for by the kind of event at least, or not concerned.
+fn distance(line: &Line) -> u8 {
+    match line.decided.as_ref().or(line.today.as_ref()) {
+        Some(said) if said.evaluated => 0,
+        Some(said) if said.verdict != "other_kind" => 1,
+        _ => 2,
+    }
 }
 
 fn of_stored(trace: &RuleTrace, now: Option<RuleVerdict>, same: bool) -> Line {

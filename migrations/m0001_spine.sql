@@ -40,7 +40,7 @@ CREATE TABLE contacts (
   last_sms_us bigint,
   last_whatsapp_us bigint,
   created_us bigint NOT NULL
-) {clustered};
+);
 CREATE UNIQUE INDEX contacts_by_phone ON contacts (tenant_id, phone_key);
 
 CREATE TABLE contact_history (
@@ -76,7 +76,7 @@ CREATE TABLE messages (
   at_us bigint NOT NULL,
   late boolean NOT NULL,
   repeats integer NOT NULL
-) {clustered};
+);
 CREATE UNIQUE INDEX messages_by_sid ON messages (provider_sid, tenant_id) WHERE provider_sid IS NOT NULL;
 CREATE INDEX messages_of_contact ON messages (contact_id, at_us);
 
@@ -91,7 +91,7 @@ CREATE TABLE events (
   depth smallint NOT NULL,
   data text NOT NULL,
   handled_us bigint
-) {clustered};
+);
 CREATE UNIQUE INDEX events_dedupe ON events (tenant_id, dedupe_key) WHERE dedupe_key IS NOT NULL;
 CREATE INDEX events_pending ON events (tenant_id, id) WHERE handled_us IS NULL;
 
@@ -100,7 +100,7 @@ CREATE TABLE rule_runs (
   tenant_id {id} NOT NULL,
   decided_us bigint NOT NULL,
   trace text NOT NULL
-) {clustered};
+);
 
 CREATE TABLE actions (
   id {id} NOT NULL PRIMARY KEY,
@@ -126,7 +126,7 @@ CREATE TABLE actions (
   reason text,
   error_code bigint,
   provider_sid text
-) {clustered};
+);
 CREATE INDEX actions_ready ON actions (tenant_id, due_us) WHERE state = 'planned';
 CREATE INDEX actions_lane ON actions (lane, planned_us) WHERE state IN ('planned', 'sending', 'unknown');
 CREATE INDEX actions_in_doubt ON actions (state, due_us) WHERE state IN ('sending', 'unknown');

@@ -18,7 +18,8 @@ use crate::domain::clock::Random;
 use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet};
 use crate::store::{
-    ClaimRequest, Claimed, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError, Verdict,
+    ClaimRequest, Claimed, Claims, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError,
+    Verdict,
 };
 use crate::telemetry::metric;
 use crate::twilio::client::{Client, SendError};
@@ -52,6 +53,7 @@ pub struct Pipeline {
     stops: RecentStops,
     lanes: [Lane; 2],
     to_send: LocalBus,
+    waiting: Mutex<HashSet<TenantId>>,
     /// Permits for sends in flight, all accounts together.
     in_flight: Arc<tokio::sync::Semaphore>,
     /// Tenants in the slow lane, and until when.
@@ -101,6 +103,7 @@ impl Pipeline {
             stops: RecentStops::default(),
             lanes,
             to_send: LocalBus::default(),
+            waiting: Mutex::default(),
             in_flight: Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT_MAX)),
             slow: Mutex::default(),
         })
@@ -273,6 +276,7 @@ impl Pipeline {
         let room = self.circuits.reserve(&tenant.account.sid, room, self.clock.now());
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
         if room == 0 {
+            self.note_waiting(tenant.id, true);
             return;
         }
         let request = ClaimRequest {
@@ -281,27 +285,44 @@ impl Pipeline {
             judge: judge.clone(),
             recent_within: self.gate.limits().loop_guard_window,
         };
-        let claimed = match self.store.writer().claim(request).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::warn!(%error, tenant = %tenant.slug, "sending waits for the database");
-                Vec::new()
-            }
-        };
-        self.circuits.release(&tenant.account.sid, room - claimed.len().min(room));
-        if claimed.len() == room {
+        // Before the claim, so that a lane that becomes free meanwhile wakes us.
+        self.note_waiting(tenant.id, true);
+        let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, tenant = %tenant.slug, "sending waits for the database");
+            Claims::default()
+        });
+        let sends = claims.sends.len();
+        self.circuits.release(&tenant.account.sid, room.saturating_sub(sends));
+        self.note_waiting(tenant.id, claims.more);
+        if sends == room {
             self.to_send.publish(tenant.id);
         }
-        for one in claimed {
+        for one in claims.sends {
             // Never refused for long: permits were there a moment ago, and only this loop takes them.
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
             let (pipeline, tenant) = (self.clone(), tenant.clone());
             tokio::spawn(async move {
                 pipeline.attempt(&tenant, one).await;
                 drop(permit);
-                // The next along the same lane may go now.
-                pipeline.to_send.publish(tenant.id);
+                // The next along the same lane may go now, or the next for which there was no room.
+                if pipeline.waiting().contains(&tenant.id) {
+                    pipeline.to_send.publish(tenant.id);
+                }
             });
+        }
+    }
+
+    /// Tenants with sends that are due and could not be claimed yet.
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
+        // A poisoned lock holds a plain set, which is good whatever happened.
+        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn note_waiting(&self, tenant: TenantId, waits: bool) {
+        if waits {
+            self.waiting().insert(tenant);
+        } else {
+            self.waiting().remove(&tenant);
         }
     }
 

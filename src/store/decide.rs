@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::entity::contact;
+use super::entity::{attempt, contact};
 use super::ledger::{self, NewAction};
 use super::writer::Means;
 use super::{StoreError, events, sql};
@@ -217,22 +217,16 @@ fn alter(
 }
 
 fn parse(model: &contact::Model) -> Result<(BTreeSet<String>, BTreeMap<String, Json>), StoreError> {
-    Ok((
-        serde_json::from_str(&model.tags).map_err(StoreError::json)?,
-        serde_json::from_str(&model.fields).map_err(StoreError::json)?,
-    ))
+    Ok((json(&model.tags)?, json(&model.fields)?))
 }
 
-/// A contact's row with its opt-outs.
-#[derive(FromQueryResult)]
-struct ContactRow {
-    #[sea_orm(nested)]
-    contact: contact::Model,
-    sms_out: bool,
-    whatsapp_out: bool,
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(StoreError::json)
 }
 
-const CONTACTS: &str = "SELECT c.*,
+/// A contact's row, as far as facts need it, with its opt-outs; read by position, since it is read often.
+const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
+    c.last_whatsapp_us, c.created_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'sms'
       AND o.sender = '' AND o.active) AS sms_out,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'whatsapp'
@@ -252,24 +246,22 @@ pub(super) async fn contact_facts(
     let list: Vec<Value> = ids.iter().map(|id| id.uuid().into()).collect();
     let mut facts = HashMap::with_capacity(ids.len());
     for row in sql::query_in(db, CONTACTS, &[tenant.uuid().into()], list).await? {
-        let row = ContactRow::from_query_result(&row, "")?;
-        let (tags, fields) = parse(&row.contact)?;
-        let model = row.contact;
-        let out = [(Channel::Sms, row.sms_out), (Channel::WhatsApp, row.whatsapp_out)];
-        let last = [(Channel::Sms, model.last_sms_us), (Channel::WhatsApp, model.last_whatsapp_us)];
+        let (name, profile_name): (String, String) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+        let last = [(Channel::Sms, row.try_get_by_index(7)?), (Channel::WhatsApp, row.try_get_by_index(8)?)];
+        let out = [(Channel::Sms, row.try_get_by_index(10)?), (Channel::WhatsApp, row.try_get_by_index(11)?)];
         let contact = ContactFacts {
-            id: ContactId::new(model.id),
-            phone: Phone::parse(&model.phone).map_err(StoreError::stored)?,
-            name: if model.name.is_empty() { model.profile_name } else { model.name },
-            tags,
-            fields,
+            id: ContactId::new(row.try_get_by_index(0)?),
+            phone: Phone::parse(&row.try_get_by_index::<String>(1)?).map_err(StoreError::stored)?,
+            name: if name.is_empty() { profile_name } else { name },
+            tags: json(&row.try_get_by_index::<String>(4)?)?,
+            fields: json(&row.try_get_by_index::<String>(5)?)?,
             opted_out: out.into_iter().filter(|(_, out)| *out).map(|(channel, _)| channel).collect(),
-            created_at: Timestamp::from_unix_us(model.created_us),
+            created_at: Timestamp::from_unix_us(row.try_get_by_index(9)?),
             last_inbound_at: last
                 .into_iter()
-                .filter_map(|(channel, at)| Some((channel, Timestamp::from_unix_us(at?))))
+                .filter_map(|(channel, at): (Channel, Option<i64>)| Some((channel, Timestamp::from_unix_us(at?))))
                 .collect(),
-            inbound_count: model.inbound_count,
+            inbound_count: row.try_get_by_index(6)?,
         };
         facts.insert(contact.id, contact);
     }
@@ -379,17 +371,42 @@ pub(super) async fn actions_of(
     rows.iter().map(|row| Ok(super::entity::action::Model::from_query_result(row, "")?)).collect()
 }
 
-/// Attempts of an action, the first one first.
+/// Attempts of an action, the first one first; the last may be under way.
 pub(super) async fn attempts_of(
     db: &impl ConnectionTrait,
     tenant: TenantId,
     action: ActionId,
-) -> Result<Vec<super::entity::attempt::Model>, StoreError> {
+) -> Result<Vec<attempt::Model>, StoreError> {
     let rows = sql::query(
         db,
         "SELECT * FROM attempts WHERE action_id = ? AND tenant_id = ? ORDER BY n",
         vec![action.uuid().into(), tenant.uuid().into()],
     )
     .await?;
-    rows.iter().map(|row| Ok(super::entity::attempt::Model::from_query_result(row, "")?)).collect()
+    let mut attempts: Vec<attempt::Model> =
+        rows.iter().map(|row| attempt::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    let open = sql::query_one(
+        db,
+        "SELECT tries, tried_us FROM actions WHERE id = ? AND tenant_id = ? AND tries > 0",
+        vec![action.uuid().into(), tenant.uuid().into()],
+    )
+    .await?;
+    if let Some(row) = open {
+        let (n, started_us): (i32, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        if attempts.last().is_none_or(|last| last.n < n) {
+            attempts.push(attempt::Model {
+                action_id: action.uuid(),
+                n,
+                tenant_id: tenant.uuid(),
+                started_us,
+                not_after_us: started_us.saturating_add(ledger::SEND_WITHIN.as_micros() as i64),
+                finished_us: None,
+                outcome: None,
+                http_status: None,
+                error_code: None,
+                detail: None,
+            });
+        }
+    }
+    Ok(attempts)
 }

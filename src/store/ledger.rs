@@ -229,6 +229,14 @@ pub struct ClaimRequest {
     pub recent_within: Duration,
 }
 
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    pub sends: Vec<Claimed>,
+    /// More is due, now or as soon as a lane is free.
+    pub more: bool,
+}
+
 /// A send that may leave now: its attempt is committed.
 #[derive(Clone, Debug)]
 pub struct Claimed {
@@ -258,7 +266,7 @@ pub(super) async fn claim(
     txn: &DatabaseTransaction,
     means: &Means,
     request: &ClaimRequest,
-) -> Result<Vec<Claimed>, StoreError> {
+) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = means.clock.now();
     let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres {
@@ -275,10 +283,10 @@ pub(super) async fn claim(
     ];
     let found = sql::query(txn, &format!("{CANDIDATES}{lock}"), values).await?;
     let not_after = now.plus(SEND_WITHIN);
-    let (mut updates, mut attempts, mut stopped): (Vec<Value>, Vec<Value>, Vec<Value>) = Default::default();
-    let mut claimed = Vec::with_capacity(found.len());
+    let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
+    let mut sends = Vec::with_capacity(found.len());
     for row in &found {
-        let candidate = Candidate::from_query_result(row, "")?;
+        let mut candidate = Candidate::from_query_result(row, "")?;
         let (state, due, reason) = match (request.judge)(&candidate, now) {
             Gate::Pass => (ActionState::Sending, now, None),
             Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
@@ -287,47 +295,41 @@ pub(super) async fn claim(
         };
         let passed = state == ActionState::Sending;
         let attempt = candidate.tries + i32::from(passed);
+        if passed {
+            candidate.first_try_us.get_or_insert(now.unix_us());
+            candidate.tried_us = Some(now.unix_us());
+        }
         updates.extend([
             candidate.id.into(),
             state.as_str().into(),
             attempt.into(),
             due.unix_us().into(),
             reason.into(),
-            candidate.first_try_us.or(passed.then(|| now.unix_us())).into(),
+            candidate.first_try_us.into(),
+            candidate.tried_us.into(),
             request.tenant.uuid().into(),
         ]);
         if state == ActionState::Blocked {
             stopped.extend(message_row(&candidate, "blocked", 4, None, None, now)?);
         }
         if passed {
-            attempts.extend([
-                candidate.id.into(),
-                attempt.into(),
-                candidate.tenant_id.into(),
-                now.unix_us().into(),
-                not_after.unix_us().into(),
-            ]);
-            claimed.push(Claimed { candidate, attempt, not_after });
+            sends.push(Claimed { candidate, attempt, not_after });
         }
     }
+    // The attempt: its number and its beginning. It gets a row of its own when it ends.
     sql::rows(
         txn,
         "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
-           first_try_us = v.column6, tried_us = v.column4 FROM (VALUES {rows}) AS v
-         WHERE actions.id = v.column1 AND actions.tenant_id = v.column7",
-        7,
+           first_try_us = v.column6, tried_us = v.column7 FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
+        8,
         updates,
     )
     .await?;
-    sql::rows(
-        txn,
-        "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us) VALUES {rows}",
-        5,
-        attempts,
-    )
-    .await?;
     messages::merge(txn, stopped).await?;
-    Ok(claimed)
+    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
+    let more = sql::query_one(txn, waits, vec![request.tenant.uuid().into(), now.unix_us().into()]).await?.is_some();
+    Ok(Claims { sends, more })
 }
 
 /// How an attempt, or a reconciliation, ended.
@@ -400,7 +402,7 @@ pub(super) async fn verdicts(
         return Ok(Vec::new());
     }
     let now = means.clock.now();
-    let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 7);
+    let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 10);
     let mut actions: Vec<Value> = Vec::with_capacity(verdicts.len() * 9);
     for verdict in verdicts {
         let end = &verdict.end;
@@ -421,9 +423,13 @@ pub(super) async fn verdicts(
             sid.into(),
             verdict.candidate.tenant_id.into(),
         ]);
+        let started = verdict.candidate.tried_us.map_or(now, Timestamp::from_unix_us);
         attempts.extend([
             verdict.candidate.id.into(),
             verdict.attempt.into(),
+            verdict.candidate.tenant_id.into(),
+            started.unix_us().into(),
+            started.plus(SEND_WITHIN).unix_us().into(),
             now.unix_us().into(),
             end.name().into(),
             verdict.http_status.map(i32::from).into(),
@@ -444,10 +450,11 @@ pub(super) async fn verdicts(
     let moved: HashSet<Uuid> = moved.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
     sql::rows(
         txn,
-        "UPDATE attempts SET finished_us = v.column3, outcome = v.column4, http_status = v.column5,
-           error_code = v.column6, detail = v.column7 FROM (VALUES {rows}) AS v
-         WHERE attempts.action_id = v.column1 AND attempts.n = v.column2",
-        7,
+        "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us, finished_us, outcome, http_status,
+           error_code, detail) VALUES {rows}
+         ON CONFLICT (action_id, n) DO UPDATE SET finished_us = excluded.finished_us, outcome = excluded.outcome,
+           detail = excluded.detail",
+        10,
         attempts,
     )
     .await?;

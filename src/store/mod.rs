@@ -29,7 +29,9 @@ use sea_orm::DatabaseConnection;
 pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use ledger::{Candidate, ClaimRequest, Claimed, End, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Verdict};
+pub use ledger::{
+    Candidate, ClaimRequest, Claimed, Claims, End, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Verdict,
+};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use settle::{Settled, StatusReport};

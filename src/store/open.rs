@@ -29,6 +29,13 @@ const READERS: u32 = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept a connection: our texts times their few sizes.
 const STATEMENT_CACHE: usize = 256;
+/// A commit of many messages touches a page of an index for each: small pages halve what is written.
+const PAGE_BYTES: u32 = 2_048;
+/// 32 MB of log between checkpoints: a page that changes often is copied back once.
+const CHECKPOINT_PAGES: &str = "16384";
+/// Negative: kibibytes. The writer keeps the indexes' pages at hand.
+const WRITER_CACHE: &str = "-16384";
+const READER_CACHE: &str = "-2048";
 /// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
 
@@ -90,6 +97,7 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
     };
+    let cache = if connections == 1 { WRITER_CACHE } else { READER_CACHE };
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(connections)
@@ -104,6 +112,10 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
                 .synchronous(synchronous)
                 .busy_timeout(writer::BUSY_TIMEOUT)
                 .foreign_keys(true)
+                .page_size(PAGE_BYTES)
+                .pragma("cache_size", cache)
+                .pragma("temp_store", "memory")
+                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
         .map_sqlx_sqlite_pool_opts(|pool| {

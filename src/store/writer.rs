@@ -15,7 +15,7 @@ use super::StoreError;
 use super::decide::{self, Decided, DecidedReceipt};
 use super::fresh::Fresh;
 use super::ingest::{self, Ingested, NewInbound};
-use super::ledger::{self, ClaimRequest, Claimed, Verdict};
+use super::ledger::{self, ClaimRequest, Claims, Verdict};
 use super::settle::{self, Settled, StatusReport};
 use crate::domain::{Clock, Event, Ids};
 
@@ -26,14 +26,23 @@ const BATCH_REQUESTS: usize = 512;
 /// From so many inbound messages in one batch on, the intake counts as hot and the background holds back.
 const HOT_INTAKE: usize = 32;
 
+/// How long requests of the background wait for others to share their commit.
+const LINGER: Duration = Duration::from_millis(1);
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 enum Request {
     Ingest(Box<NewInbound>, Reply<Ingested>),
     Decided(Vec<Decided>, Reply<DecidedReceipt>),
-    Claim(ClaimRequest, Reply<Vec<Claimed>>),
+    Claim(ClaimRequest, Reply<Claims>),
     Verdict(Box<Verdict>, Reply<bool>),
     Settle(Box<StatusReport>, Reply<Settled>),
+}
+
+impl Request {
+    const fn is_webhook(&self) -> bool {
+        matches!(self, Self::Ingest(..) | Self::Settle(..))
+    }
 }
 
 /// What the kinds of requests need besides the transaction.
@@ -74,7 +83,7 @@ impl Writer {
     }
 
     /// Takes actions that are due, asks the gate, and writes their attempts down.
-    pub async fn claim(&self, claim: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+    pub async fn claim(&self, claim: ClaimRequest) -> Result<Claims, StoreError> {
         self.ask(|reply| Request::Claim(claim, reply)).await
     }
 
@@ -106,6 +115,15 @@ async fn run(
 ) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
+        // Nobody waits at the other end of a line for what the background asks: let more of it come together.
+        let until = tokio::time::Instant::now() + LINGER;
+        while waiting.len() < BATCH_REQUESTS && !waiting.iter().any(Request::is_webhook) {
+            let room = BATCH_REQUESTS - waiting.len();
+            match tokio::time::timeout_at(until, queue.recv_many(&mut waiting, room)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
         let batch = Batch::sort(waiting.drain(..));
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
         metrics::histogram!("recado_writer_batch_requests").record(batch.len() as f64);
@@ -120,7 +138,7 @@ type Kind<T, R> = (Vec<T>, Vec<Reply<R>>);
 struct Batch {
     ingest: Kind<NewInbound, Ingested>,
     decided: Kind<Vec<Decided>, DecidedReceipt>,
-    claim: Kind<ClaimRequest, Vec<Claimed>>,
+    claim: Kind<ClaimRequest, Claims>,
     verdict: Kind<Verdict, bool>,
     settle: Kind<StatusReport, Settled>,
 }
@@ -128,7 +146,7 @@ struct Batch {
 struct Results {
     ingest: Vec<Ingested>,
     decided: Vec<DecidedReceipt>,
-    claim: Vec<Vec<Claimed>>,
+    claim: Vec<Claims>,
     verdict: Vec<bool>,
     settle: Vec<Settled>,
 }

@@ -164,7 +164,7 @@ impl Bench {
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
         let request = ClaimRequest { tenant: self.tenant, limit: 100, judge, recent_within };
-        self.store.writer().claim(request).await.expect("it can be claimed")
+        self.store.writer().claim(request).await.expect("it can be claimed").sends
     }
 
     /// Plans and claims an answer.

@@ -65,7 +65,14 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let key = args.contact.as_deref().map(Phone::parse_human).transpose()?.map(|phone| phone.key());
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let listed = installation.store.messages(tenant.id, key.as_deref(), args.limit).await?;
+    let store = &installation.store;
+    let listed = match key {
+        None => store.messages(tenant.id, None, args.limit).await?,
+        Some(key) => match store.contact_by_phone(tenant.id, &key).await? {
+            Some(contact) => store.messages(tenant.id, Some(contact), args.limit).await?,
+            None => Vec::new(),
+        },
+    };
     let sent: Vec<Uuid> = listed
         .iter()
         .filter_map(|one| match one {

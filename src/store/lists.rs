@@ -43,29 +43,29 @@ impl Store {
     pub async fn messages(
         &self,
         tenant: TenantId,
-        peer_key: Option<&str>,
+        contact: Option<ContactId>,
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let limit = Ord::min(limit, LIST_MAX);
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
-        let of_peer = match peer_key {
-            Some(key) => {
-                values.push(key.into());
-                " AND peer_key = ?"
+        let of_contact = match contact {
+            Some(contact) => {
+                values.push(contact.uuid().into());
+                " AND contact_id = ?"
             }
             None => "",
         };
         values.push((limit as i64).into());
         let messages = sql::query(
             &self.read,
-            &format!("SELECT * FROM messages WHERE tenant_id = ?{of_peer} ORDER BY at_us DESC, id DESC LIMIT ?"),
+            &format!("SELECT * FROM messages WHERE tenant_id = ?{of_contact} ORDER BY id DESC LIMIT ?"),
             values.clone(),
         )
         .await?;
         let sends = sql::query(
             &self.read,
             &format!(
-                "SELECT * FROM actions WHERE tenant_id = ?{of_peer} AND lane IS NOT NULL
+                "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND lane IS NOT NULL
                    AND state IN ('planned', 'sending', 'unknown', 'held') ORDER BY planned_us DESC LIMIT ?"
             ),
             values,
@@ -122,36 +122,8 @@ impl Store {
             let action = self.action(tenant, ActionId::new(message.id)).await?;
             return Ok(action.map(|action| EventId::new(action.event_id)));
         }
-        self.event_of_inbound(tenant, &message).await
-    }
-
-    /// An inbound message's event is made right after it, in the same transaction, but rows of others may lie between.
-    async fn event_of_inbound(
-        &self,
-        tenant: TenantId,
-        message: &message::Model,
-    ) -> Result<Option<EventId>, StoreError> {
-        const BETWEEN_MAX: i64 = 64;
-        let rows = sql::query(
-            &self.read,
-            "SELECT * FROM events WHERE tenant_id = ? AND id > ? AND kind IN (?, ?) ORDER BY id LIMIT ?",
-            vec![
-                tenant.uuid().into(),
-                message.id.into(),
-                EventKind::INBOUND_SMS.as_str().into(),
-                EventKind::INBOUND_WHATSAPP.as_str().into(),
-                BETWEEN_MAX.into(),
-            ],
-        )
-        .await?;
-        for row in &rows {
-            let event = event::Model::from_query_result(row, "")?;
-            let data: serde_json::Value = serde_json::from_str(&event.data).map_err(StoreError::json)?;
-            if data.get("provider_sid").and_then(serde_json::Value::as_str) == message.provider_sid.as_deref() {
-                return Ok(Some(EventId::new(event.id)));
-            }
-        }
-        Ok(None)
+        // An inbound message and its event are one.
+        Ok(Some(EventId::new(message.id)))
     }
 
     /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.

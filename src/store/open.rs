@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::fresh::Fresh;
 use super::writer::{self, Means, Writer};
 use super::{Store, StoreError, sql};
 use crate::config::Synchronous;
@@ -45,8 +47,8 @@ impl Store {
         }
         let write = connect(options, 1).await?;
         let read = connect(options, READERS).await?;
-        let means = Arc::new(Means { ids: ids.clone(), clock: clock.clone() });
-        let writer = Writer::start(write.clone(), Means { ids, clock });
+        let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
+        let writer = Writer::start(write.clone(), means.clone());
         Ok(Self { write, read, writer, means })
     }
 
@@ -104,8 +106,24 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
                 .foreign_keys(true)
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
+        })
         .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE));
     let db = Database::connect(connect).await?;
     debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
     Ok(db)
+}
+
+/// Whether a connection may be used again: not while its driver counts a transaction as open.
+///
+/// When a commit fails (a full disk), SQLite rolls back by itself, the driver's own rollback then fails, and its count
+/// stays up. The next transaction would be a savepoint, and its commit could release that and nothing else: rows would
+/// count as stored that are not.
+async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<bool, sea_orm::sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be queued: this waits behind it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }

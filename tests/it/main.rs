@@ -3,7 +3,10 @@
 //! `tests/run.sh` runs them all; fault runs live in the module `faults`, so that they can be run last or alone.
 
 mod callbacks;
+mod faults;
 mod cli;
 mod harness;
+mod judge_signatures;
+mod store;
 mod support;
 mod tidy;

@@ -136,7 +136,7 @@ async fn facts(
     }
     Ok(Facts {
         as_of: decided_at.unwrap_or_else(|| installation.clock.now()),
-        tenant: tenant.facts(),
+        tenant: tenant.facts.clone(),
         contact: event.contact.and_then(|id| known.remove(&id)),
         not_rebuilt,
     })

@@ -23,9 +23,16 @@ const LISTEN_KEY: &str = "LISTEN";
 pub struct ServerOptions {
     env: Vec<(String, String)>,
     files: Vec<(String, String)>,
+    file_size_errors: bool,
 }
 
 impl ServerOptions {
+    /// Where its files may not grow any more (`prlimit --fsize`), writing fails; otherwise it would end the process.
+    pub fn file_size_errors(mut self) -> Self {
+        self.file_size_errors = true;
+        self
+    }
+
     /// Sets a variable of the server's environment.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
@@ -52,15 +59,20 @@ pub struct Server {
 impl Server {
     /// Starts `recado serve` and waits until `GET /health` answers 200.
     pub async fn start(options: ServerOptions) -> Self {
+        let mut server = Self::prepare(options);
+        server.start_again().await;
+        server
+    }
+
+    /// Its folder and files, without the process yet.
+    pub fn prepare(options: ServerOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         for (path, content) in &options.files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder can be made");
             std::fs::write(path, content).expect("a file can be written");
         }
-        let mut server = Self { folder, port: free_port(), options, child: None };
-        server.start_again().await;
-        server
+        Self { folder, port: free_port(), options, child: None }
     }
 
     /// Starts it again on the same folder and port, after [`Self::kill`] or [`Self::stop`].
@@ -84,7 +96,15 @@ impl Server {
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "stop the server before it is started again");
         let log = self.open_log();
-        let child = Command::new(env!("CARGO_BIN_EXE_recado"))
+        let binary = env!("CARGO_BIN_EXE_recado");
+        let mut command = if self.options.file_size_errors {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
+            shell
+        } else {
+            Command::new(binary)
+        };
+        let child = command
             .arg("serve")
             .current_dir(self.folder.path())
             .env_clear()
@@ -102,6 +122,13 @@ impl Server {
 
     /// Waits until `GET /health` answers 200; panics when the process ends before that.
     pub async fn ready(&mut self) {
+        if let Err(status) = self.ready_or_ended().await {
+            panic!("recado serve ended before it was ready: {status}");
+        }
+    }
+
+    /// Waits until `GET /health` answers 200, or until the process has ended, as one does at an early abort point.
+    pub async fn ready_or_ended(&mut self) -> Result<(), ExitStatus> {
         let url = format!("{}/health", self.url());
         let client = super::http_client();
         let child = self.child.as_mut().expect("the server is started");
@@ -120,10 +147,20 @@ impl Server {
             }
         })
         .await;
-        if let Err(status) = ready {
+        if ready.is_err() {
             self.child = None;
-            panic!("recado serve ended before it was ready: {status}");
         }
+        ready
+    }
+
+    /// Whether the process runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("the child can be asked").is_none())
+    }
+
+    /// The process's id while it is started.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Ends it as the kernel would when memory is short: SIGKILL.

@@ -1,0 +1,12 @@
+//! What Recado survives: faults of the machine, the provider and the people around it, one file a kind.
+//!
+//! Runs are seeded: a failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` says how many
+//! the crash tests go through.
+
+mod crash;
+mod database;
+mod fuzz;
+mod inside;
+mod provider;
+mod rig;
+mod tenants;

@@ -1,0 +1,324 @@
+//! The life of a send, from its claim to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use recado::domain::opt_out::Word;
+use recado::domain::{ActionId, DeliveryStatus, Origin};
+use recado::store::{Confirmation, End, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
+
+use super::{ANA, Bench, LUIS, OURS, on_both};
+
+fn sent(sid: &str) -> End {
+    End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued }
+}
+
+#[tokio::test]
+async fn a_send_is_claimed_once_with_its_attempt_and_sent() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        let id = claimed.candidate.action();
+        assert_eq!((claimed.attempt, claimed.not_after), (1, bench.now().plus(SEND_WITHIN)));
+        assert_eq!(bench.state(id).await, "sending");
+        let attempts = bench.store.attempts_of(bench.tenant, id).await.unwrap();
+        assert_eq!((attempts.len(), attempts[0].finished_us), (1, None));
+        assert!(bench.claim().await.is_empty(), "it is under way");
+
+        assert!(bench.end(&claimed, sent("SMx"), None).await);
+        let row = bench.row(id).await;
+        assert_eq!((row.state.as_str(), row.provider_sid.as_deref()), ("sent", Some("SMx")));
+        let message = bench.message(id).await.unwrap();
+        assert_eq!((message.direction.as_str(), message.status.as_str()), ("out", "queued"));
+        let attempts = bench.store.attempts_of(bench.tenant, id).await.unwrap();
+        assert_eq!(attempts[0].outcome.as_deref(), Some("sent"));
+        assert_eq!(bench.store.known_sids(&["SMx".to_owned(), "SMy".to_owned()]).await.unwrap(), ["SMx"]);
+        assert!(bench.claim().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        let id = claimed.candidate.action();
+        let first_try_us = bench.now().unix_us();
+        let at = bench.now().plus(Duration::from_secs(30));
+        assert!(bench.end(&claimed, End::Retry { at }, None).await);
+        assert_eq!(bench.state(id).await, "planned");
+        assert!(bench.claim().await.is_empty());
+        assert!(bench.store.due_tenants().await.unwrap().is_empty());
+        bench.pass(30);
+        assert_eq!(bench.store.due_tenants().await.unwrap(), [bench.tenant]);
+        let again = bench.claim().await;
+        assert_eq!((again.len(), again[0].attempt), (1, 2));
+        assert_eq!(again[0].candidate.first_try_us, Some(first_try_us));
+        assert_eq!(bench.store.attempts_of(bench.tenant, id).await.unwrap().len(), 2);
+        // What the first attempt's process says late is of no account.
+        assert!(!bench.end(&claimed, End::Failed, None).await);
+        assert_eq!(bench.state(id).await, "sending");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_for_good_has_failed() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        assert!(bench.end(&claimed, End::Failed, Some(21211)).await);
+        let row = bench.row(claimed.candidate.action()).await;
+        assert_eq!((row.state.as_str(), row.error_code), ("failed", Some(21211)));
+        assert!(row.reason.is_some());
+        let message = bench.message(claimed.candidate.action()).await.unwrap();
+        assert_eq!((message.status.as_str(), message.error_code), ("failed", Some(21211)));
+        let next = bench.under_way("SM2", ANA).await;
+        assert!(!next.candidate.opted_out, "the lane is free, and the customer has not opted out");
+    })
+    .await;
+}
+
+/// Twilio's 21610: the customer has opted out of this very sender.
+#[tokio::test]
+async fn an_opt_out_that_the_provider_knows_is_taken_down_for_its_sender() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        assert!(bench.end(&claimed, End::Failed, Some(OPTED_OUT_CODE)).await);
+        assert!(bench.under_way("SM2", ANA).await.candidate.opted_out);
+        assert!(!bench.under_way("SM3", LUIS).await.candidate.opted_out);
+        // From another sender they may still be written to.
+        let (event, contact) = bench.received("SM4", ANA, "hola").await;
+        let mut send = bench.send(event, contact, 0, ANA, "hola");
+        send.sender = Some("+34922222222".to_owned());
+        bench.decide(event, contact, vec![send]).await;
+        let claimed = bench.claim().await;
+        assert_eq!(claimed.len(), 1);
+        assert!(!claimed[0].candidate.opted_out);
+    })
+    .await;
+}
+
+async fn unknown(bench: &Bench, sid: &str) -> ActionId {
+    let claimed = bench.under_way(sid, ANA).await;
+    let look_at = bench.now().plus(Duration::from_secs(60));
+    assert!(bench.end(&claimed, End::Unknown { look_at }, None).await);
+    assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
+    assert!(bench.store.unknowns(10).await.unwrap().is_empty(), "not before the grace is over");
+    bench.pass(60);
+    claimed.candidate.action()
+}
+
+/// Reconciles the one unknown send.
+async fn reconcile(bench: &Bench, end: End) -> bool {
+    let unknowns = bench.store.unknowns(10).await.unwrap();
+    let [candidate] = unknowns.as_slice() else { panic!("{unknowns:?}") };
+    let attempt = candidate.tries;
+    let candidate = candidate.clone();
+    let verdict = recado::store::Verdict {
+        candidate,
+        attempt,
+        end,
+        http_status: None,
+        error_code: None,
+        detail: "looked for".to_owned(),
+    };
+    bench.store.writer().verdict(verdict).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_unknown_send_is_adopted() {
+    on_both(|bench| async move {
+        let id = unknown(&bench, "SM1").await;
+        assert!(reconcile(&bench, End::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Delivered }).await);
+        let row = bench.row(id).await;
+        assert_eq!((row.state.as_str(), row.provider_sid.as_deref()), ("sent", Some("SMx")));
+        assert_eq!(bench.message(id).await.unwrap().status, "delivered");
+        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_send_that_was_never_taken_goes_again() {
+    on_both(|bench| async move {
+        let id = unknown(&bench, "SM1").await;
+        assert!(reconcile(&bench, End::NeverTaken).await);
+        let again = bench.claim().await;
+        assert_eq!((again.len(), again[0].attempt, again[0].candidate.action()), (1, 2, id));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_stays_unknown_is_looked_for_later() {
+    on_both(|bench| async move {
+        let id = unknown(&bench, "SM1").await;
+        let look_at = bench.now().plus(Duration::from_secs(5));
+        assert!(reconcile(&bench, End::StillUnknown { look_at }).await);
+        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+        bench.pass(5);
+        assert_eq!(bench.store.unknowns(10).await.unwrap().len(), 1);
+        let row = bench.row(id).await;
+        assert_eq!((row.state.as_str(), row.reason.as_deref()), ("unknown", Some("looked for")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_first_settles_the_send() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        let id = claimed.candidate.action();
+        let report = StatusReport {
+            tenant: bench.tenant,
+            action: id,
+            sid: "SMx".to_owned(),
+            status: DeliveryStatus::Delivered,
+            error_code: None,
+            of_no_concern: false,
+            at: bench.now(),
+        };
+        assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);
+        assert_eq!(bench.state(id).await, "sent");
+        assert!(!bench.end(&claimed, sent("SMx"), None).await, "the action has moved on");
+        let message = bench.message(id).await.unwrap();
+        assert_eq!((message.status.as_str(), message.provider_sid.as_deref()), ("delivered", Some("SMx")));
+        let attempts = bench.store.attempts_of(bench.tenant, id).await.unwrap();
+        assert_eq!(attempts[0].outcome.as_deref(), Some("sent"), "the attempt is closed all the same");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_callback_settles_what_was_given_up_as_unknown() {
+    on_both(|bench| async move {
+        let id = unknown(&bench, "SM1").await;
+        let report = StatusReport {
+            tenant: bench.tenant,
+            action: id,
+            sid: "SMx".to_owned(),
+            status: DeliveryStatus::Sent,
+            error_code: None,
+            of_no_concern: false,
+            at: bench.now(),
+        };
+        assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);
+        assert_eq!(bench.state(id).await, "sent");
+        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+        assert!(bench.claim().await.is_empty(), "nothing is sent again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attempts_of_a_dead_process_become_unknown() {
+    on_both(|bench| async move {
+        let claimed = bench.under_way("SM1", ANA).await;
+        bench.pass(30);
+        let other = bench.under_way("SM2", LUIS).await;
+        let orphans = bench.store.orphans_to_unknown(bench.now().minus(Duration::from_secs(10)), bench.now()).await;
+        assert_eq!(orphans.unwrap(), 1);
+        assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
+        assert_eq!(bench.state(other.candidate.action()).await, "sending");
+        assert_eq!(bench.store.unknowns(10).await.unwrap().len(), 1);
+        // Should that process live after all, what it knows does no harm.
+        assert!(!bench.end(&claimed, End::Failed, None).await);
+        assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_send_at_a_time_goes_along_a_lane_in_order() {
+    on_both(|bench| async move {
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            ids.push(bench.planned(&format!("SM{n}"), ANA, &format!("número {n}")).await);
+        }
+        let elsewhere = bench.planned("SM9", LUIS, "hola").await;
+        let claimed = bench.claim().await;
+        let mut of_them: Vec<ActionId> = claimed.iter().map(|one| one.candidate.action()).collect();
+        of_them.sort();
+        let mut expect = vec![ids[0], elsewhere];
+        expect.sort();
+        assert_eq!(of_them, expect, "the first of each lane");
+        let first = claimed.iter().find(|one| one.candidate.action() == ids[0]).unwrap();
+
+        // Put off, it still holds back the next.
+        let at = bench.now().plus(Duration::from_secs(60));
+        bench.end(first, End::Retry { at }, None).await;
+        assert!(bench.claim().await.is_empty());
+        bench.pass(60);
+        let first = bench.claim().await;
+        assert_eq!(first[0].candidate.action(), ids[0]);
+
+        // So does an unknown one.
+        bench.end(&first[0], End::Unknown { look_at: bench.now() }, None).await;
+        assert!(bench.claim().await.is_empty());
+        reconcile(&bench, End::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Sent }).await;
+        let second = bench.claim().await;
+        assert_eq!((second.len(), second[0].candidate.action()), (1, ids[1]));
+        bench.end(&second[0], sent("SMy"), None).await;
+        assert_eq!(bench.claim().await[0].candidate.action(), ids[2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_gate_says_is_kept_with_its_reason() {
+    on_both(|bench| async move {
+        for (n, (gate, state)) in [
+            (Gate::Block("opted out".to_owned()), "blocked"),
+            (Gate::Hold("a loop".to_owned()), "held"),
+            (Gate::Postpone(bench.now().plus(Duration::from_secs(60)), "too fast".to_owned()), "planned"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let id = bench.planned(&format!("SM{n}"), &format!("+3460011122{n}"), "hola").await;
+            let says = gate.clone();
+            assert!(bench.claim_if(Arc::new(move |_, _| says.clone())).await.is_empty());
+            let row = bench.row(id).await;
+            assert_eq!((row.state.as_str(), row.tries), (state, 0), "{gate:?}");
+            assert!(row.reason.is_some(), "{gate:?}");
+            assert!(bench.store.attempts_of(bench.tenant, id).await.unwrap().is_empty());
+            let shown = bench.message(id).await.map(|message| message.status);
+            assert_eq!(shown.as_deref(), (state == "blocked").then_some("blocked"), "people see what was stopped");
+        }
+        assert!(bench.claim().await.is_empty());
+        bench.pass(60);
+        assert_eq!(bench.claim().await.len(), 1, "what was put off");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
+    on_both(|bench| async move {
+        let first = bench.under_way("SM1", ANA).await;
+        assert_eq!(first.candidate.recent, 0);
+        bench.end(&first, sent("SMx"), None).await;
+        let second = bench.under_way("SM2", ANA).await;
+        assert_eq!((second.candidate.recent, second.candidate.started), (1, 0));
+        bench.end(&second, sent("SMy"), None).await;
+        bench.pass(601);
+        assert_eq!(bench.under_way("SM3", ANA).await.candidate.recent, 0, "the window is over");
+        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        bench.wished("SM4", LUIS, stop).await;
+        assert!(bench.under_way("SM5", LUIS).await.candidate.opted_out);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stop_is_confirmed_once_by_the_system() {
+    on_both(|bench| async move {
+        let confirmation = Some(Confirmation { sender: OURS.to_owned(), text: "baja confirmada".to_owned() });
+        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation };
+        bench.wished("SM1", ANA, stop).await;
+        let claimed = bench.claim().await;
+        assert_eq!(claimed.len(), 1);
+        assert_eq!(claimed[0].candidate.origin(), Origin::System);
+        assert!(claimed[0].candidate.opted_out);
+    })
+    .await;
+}

@@ -1,0 +1,214 @@
+//! What the store promises, checked alike on SQLite and on PostgreSQL.
+
+mod decided;
+mod facts;
+mod ingest;
+mod ledger;
+mod settle;
+mod tenants;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use recado::config::Synchronous;
+use recado::directory::new_tenant;
+use recado::domain::clock::Random;
+use recado::domain::event::InboundData;
+use recado::domain::{
+    Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Phone, Send, SendBody,
+    TenantId, Timestamp,
+};
+use recado::store::entity::{action, message};
+use recado::store::{
+    ClaimRequest, Claimed, Decided, End, Gate, Judge, Listed, NewAction, NewInbound, Options, Store, Verdict, Wish,
+};
+use tempfile::TempDir;
+
+use crate::support::postgres::Database;
+
+const OURS: &str = "+34911111111";
+const ANA: &str = "+34600111222";
+const LUIS: &str = "+34600333444";
+const START: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
+
+/// Runs a check on an empty database of each kind.
+pub async fn on_both<F: Future<Output = ()>>(check: impl Fn(Bench) -> F) {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    check(Bench::open(&format!("sqlite://{}", folder.path().join("t.db").display())).await).await;
+    let database = Database::fresh().await;
+    check(Bench::open(&database.url()).await).await;
+}
+
+/// A store on a simulated clock, with one tenant.
+#[derive(Clone)]
+pub struct Bench {
+    pub store: Store,
+    pub tenant: TenantId,
+}
+
+impl Bench {
+    async fn open(url: &str) -> Self {
+        let clock = Clock::simulated(START);
+        let ids = Arc::new(Ids::new(clock.clone(), Random::seeded(1)));
+        let options = Options { url: url.into(), synchronous: Synchronous::Normal };
+        let store = Store::open(&options, clock, ids).await.expect("the database can be opened");
+        store.migrate().await.expect("the schema can be made");
+        let tenant = Self::add_tenant(&store, "demo").await;
+        Self { store, tenant }
+    }
+
+    async fn add_tenant(store: &Store, slug: &str) -> TenantId {
+        let row = new_tenant(store, slug, slug);
+        let id = TenantId::new(row.id);
+        store.add_tenant(row).await.expect("the slug is free");
+        id
+    }
+
+    /// The same store, seen by another tenant.
+    async fn other(&self) -> Self {
+        Self { store: self.store.clone(), tenant: Self::add_tenant(&self.store, "other").await }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.store.clock().advance(Duration::from_secs(seconds));
+    }
+
+    /// A message of a customer, now.
+    fn text(&self, sid: &str, from: &str, body: &str) -> NewInbound {
+        let data = InboundData {
+            from: from.to_owned(),
+            to: OURS.to_owned(),
+            body: body.to_owned(),
+            provider_sid: sid.to_owned(),
+            ..InboundData::default()
+        };
+        NewInbound::new(self.tenant, Channel::Sms, Phone::parse(from).ok(), data, self.now(), 1, None)
+    }
+
+    /// Takes a customer's message in; its event and the customer.
+    async fn received(&self, sid: &str, from: &str, body: &str) -> (EventId, ContactId) {
+        self.take_in(self.text(sid, from, body)).await
+    }
+
+    async fn wished(&self, sid: &str, from: &str, wish: Wish) -> (EventId, ContactId) {
+        let inbound = NewInbound { wish: Some(wish.clone()), ..self.text(sid, from, &wish.text) };
+        self.take_in(inbound).await
+    }
+
+    async fn take_in(&self, inbound: NewInbound) -> (EventId, ContactId) {
+        let ingested = self.store.writer().ingest(inbound).await.expect("it can be stored");
+        assert!(!ingested.duplicate);
+        let event = ingested.event.expect("it is new");
+        let (event, _) = self.store.event(self.tenant, event).await.unwrap().expect("it is stored");
+        (event.id, event.contact.expect("the number is one"))
+    }
+
+    /// A decision with these actions.
+    fn decided(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) -> Decided {
+        let at = Timestamp::from_unix_us(self.store.ids().tick_us());
+        let (tenant, contact) = (self.tenant, Some(contact));
+        Decided { event, tenant, contact, depth: 0, at, trace: Some("{}".to_owned()), actions }
+    }
+
+    async fn decide(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) {
+        self.store.writer().decided(vec![self.decided(event, contact, actions)]).await.expect("it can be written");
+    }
+
+    fn action(&self, event: EventId, contact: ContactId, index: usize, action: Action) -> NewAction {
+        let is_send = matches!(action, Action::Send(_));
+        NewAction {
+            id: ActionId::of(event, "rule", index),
+            tenant: self.tenant,
+            event,
+            contact: Some(contact),
+            rule: "rule".to_owned(),
+            index,
+            state: if is_send { ActionState::Planned } else { ActionState::Done },
+            reason: None,
+            origin: Origin::Answer,
+            action,
+            sender: is_send.then(|| OURS.to_owned()),
+        }
+    }
+
+    fn send(&self, event: EventId, contact: ContactId, index: usize, to: &str, text: &str) -> NewAction {
+        let to = Phone::parse(to).expect("a number");
+        let send = Send { channel: Channel::Sms, to, reply: true, body: SendBody::Text(text.to_owned()) };
+        self.action(event, contact, index, Action::Send(send))
+    }
+
+    fn effect(&self, event: EventId, contact: ContactId, index: usize, effect: Effect) -> NewAction {
+        self.action(event, contact, index, Action::Effect(effect))
+    }
+
+    /// An answer to a fresh message of a customer, planned.
+    async fn planned(&self, sid: &str, to: &str, text: &str) -> ActionId {
+        let (event, contact) = self.received(sid, to, "hola").await;
+        let send = self.send(event, contact, 0, to, text);
+        let id = send.id;
+        self.decide(event, contact, vec![send]).await;
+        id
+    }
+
+    async fn claim(&self) -> Vec<Claimed> {
+        self.claim_if(Arc::new(|_, _| Gate::Pass)).await
+    }
+
+    async fn claim_if(&self, judge: Judge) -> Vec<Claimed> {
+        // What is planned counts up from now in microseconds, so that it has an order.
+        self.store.clock().advance(Duration::from_millis(1));
+        let recent_within = Duration::from_secs(600);
+        let request = ClaimRequest { tenant: self.tenant, limit: 100, judge, recent_within };
+        self.store.writer().claim(request).await.expect("it can be claimed")
+    }
+
+    /// Plans and claims an answer.
+    async fn under_way(&self, sid: &str, to: &str) -> Claimed {
+        let id = self.planned(sid, to, "hola").await;
+        let claimed = self.claim().await;
+        let [one] = claimed.as_slice() else { panic!("{claimed:?}") };
+        assert_eq!(one.candidate.action(), id);
+        one.clone()
+    }
+
+    /// Closes an attempt; whether the action was still where the attempt had left it.
+    async fn end(&self, claimed: &Claimed, end: End, error_code: Option<i64>) -> bool {
+        let detail = format!("as the test says: {end:?}");
+        let candidate = claimed.candidate.clone();
+        let verdict = Verdict { candidate, attempt: claimed.attempt, end, http_status: Some(200), error_code, detail };
+        self.store.writer().verdict(verdict).await.expect("it can be written")
+    }
+
+    async fn row(&self, id: ActionId) -> action::Model {
+        self.store.action(self.tenant, id).await.unwrap().expect("the action is there")
+    }
+
+    async fn state(&self, id: ActionId) -> String {
+        self.row(id).await.state
+    }
+
+    /// The tenant's messages, the newest first; sends that are none yet are left out.
+    async fn messages(&self) -> Vec<message::Model> {
+        let listed = self.store.messages(self.tenant, None, 1_000).await.unwrap();
+        let messages = listed.into_iter().filter_map(|listed| match listed {
+            Listed::Message(message) => Some(message),
+            Listed::Send(_) => None,
+        });
+        messages.collect()
+    }
+
+    async fn message(&self, id: ActionId) -> Option<message::Model> {
+        self.messages().await.into_iter().find(|message| message.id == id.uuid())
+    }
+
+    async fn event_kinds(&self) -> Vec<String> {
+        let mut events = self.store.events(self.tenant, 1_000).await.unwrap();
+        events.reverse();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+}

@@ -239,7 +239,16 @@ impl Look {
     pub async fn open(&self) -> Result<(), String> {
         let events = self.count("events WHERE handled_us IS NULL").await;
         let sends = self.count("actions WHERE state IN ('planned', 'sending', 'unknown', 'held')").await;
-        if events + sends == 0 { Ok(()) } else { Err(format!("{events} events undecided, {sends} sends open")) }
+        if events + sends == 0 {
+            return Ok(());
+        }
+        let open = self
+            .actions()
+            .await
+            .into_iter()
+            .filter(|action| !["sent", "failed", "blocked", "done"].contains(&&*action.state));
+        let states: Vec<_> = open.map(|action| (action.state, action.tries, action.reason)).take(5).collect();
+        Err(format!("{events} events undecided, {sends} sends open: {states:?}"))
     }
 }
 

@@ -78,7 +78,7 @@ CREATE TABLE messages (
   repeats integer NOT NULL
 ) {clustered};
 CREATE UNIQUE INDEX messages_by_sid ON messages (provider_sid, tenant_id) WHERE provider_sid IS NOT NULL;
-CREATE INDEX messages_of_peer ON messages (tenant_id, peer_key, at_us);
+CREATE INDEX messages_of_contact ON messages (contact_id, at_us);
 
 CREATE TABLE events (
   id {id} NOT NULL PRIMARY KEY,

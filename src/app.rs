@@ -286,6 +286,8 @@ async fn start_carrier(installation: &Installation) -> Result<String, AppError> 
     let account = &installation.directory.platform().account;
     let mut config = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], installation.clock.clone());
     config.callback_delay_ms = TRY_OUT_CALLBACK_DELAY_MS;
+    // Another seed at every start: the SIDs of an earlier one are in the database.
+    config.seed = getrandom::u64()?;
     for tenant in installation.directory.now().tenants().filter(|tenant| tenant.owns_account) {
         config.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
     }
@@ -296,31 +298,32 @@ async fn start_carrier(installation: &Installation) -> Result<String, AppError> 
     Ok(base)
 }
 
-/// Tells the newcomer what runs and what to try.
+/// Tells the newcomer what runs and what to try. Nobody has to listen.
 fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
     let Installation { config, directory, .. } = installation;
     let rules = pipeline.rules().rules().count();
-    println!("Recado {} listens on http://{}", env!("CARGO_PKG_VERSION"), config.listen);
-    println!("{rules} rules from {}", config.rules_dir.display());
+    let mut text = format!("Recado {} listens on http://{}\n", env!("CARGO_PKG_VERSION"), config.listen);
+    text += &format!("{rules} rules from {}\n", config.rules_dir.display());
     if config.app_debug {
-        println!("!! APP_DEBUG is on: webhooks are NOT checked for their signature. Never so in production.");
+        text += "!! APP_DEBUG is on: webhooks are NOT checked for their signature. Never so in production.\n";
         tracing::warn!("APP_DEBUG is on: webhooks are not checked for their signature");
     }
-    if !installation.trying_out {
-        println!("Sending through {api_base} with account {}.", directory.platform().account.sid);
-        println!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp", config.app_url);
-        return;
+    if installation.trying_out {
+        text += &format!(
+            "No Twilio account is configured: a built-in stand-in takes what is sent ({api_base}).\n\
+             \n\
+             Try this in another terminal:\n  \
+               recado webhook --from +34600111222 HOLA       text the demo tenant, signed as Twilio would\n  \
+               recado messages                               see the answer and its delivery\n  \
+               recado explain last                           why it was sent, rule by rule\n  \
+               recado check && recado test                   check the rules and run their cases\n\
+             (from the source tree: cargo run --release -- webhook --from +34600111222 HOLA)\n"
+        );
+    } else {
+        text += &format!("Sending through {api_base} with account {}.\n", directory.platform().account.sid);
+        text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
     }
-    println!(
-        "No Twilio account is configured: a built-in stand-in takes what is sent ({api_base}).\n\
-         \n\
-         Try this in another terminal:\n  \
-           recado webhook --from +34600111222 'HOLA'     text the demo tenant, signed as Twilio would\n  \
-           recado messages                               see the answer and its delivery\n  \
-           recado explain last                           why it was sent, rule by rule\n  \
-           recado check && recado test                   check the rules and run their cases\n\
-         (from the source tree: cargo run --release -- webhook --from +34600111222 'HOLA')"
-    );
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 
 /// Backlogs as gauges, until aborted.

@@ -83,6 +83,8 @@ pub struct Tenant {
     pub owns_account: bool,
     pub senders: Vec<Sender>,
     pub settings: TenantSettings,
+    /// What rules read of the tenant.
+    pub facts: TenantFacts,
 }
 
 impl Tenant {
@@ -96,17 +98,6 @@ impl Tenant {
     pub fn bases<'a>(&'a self, platform: &'a Platform) -> impl Iterator<Item = &'a str> {
         let own = self.senders.iter().filter_map(|sender| sender.base_url.as_deref());
         std::iter::once(platform.app_url.as_str()).chain(own)
-    }
-
-    pub fn facts(&self) -> TenantFacts {
-        TenantFacts {
-            id: self.id,
-            slug: self.slug.clone(),
-            name: self.name.clone(),
-            zone: self.zone.name().to_owned(),
-            language: self.language.clone(),
-            blueprints: self.settings.blueprints.clone(),
-        }
     }
 }
 
@@ -240,10 +231,22 @@ impl Directory {
             Some(sid) if owns_account => Arc::new(Account { sid, tokens }),
             _ => self.platform.account.clone(),
         };
+        let zone: Tz = row.zone.parse().map_err(|error| stored("zone", &error))?;
+        let settings: TenantSettings =
+            serde_json::from_str(&row.settings).map_err(|error| stored("settings", &error))?;
+        let facts = TenantFacts {
+            id: TenantId::new(row.id),
+            slug: row.slug.clone(),
+            name: row.name.clone(),
+            zone: zone.name().to_owned(),
+            language: row.language.clone(),
+            blueprints: settings.blueprints.clone(),
+        };
         Ok(Tenant {
             id: TenantId::new(row.id),
-            zone: row.zone.parse().map_err(|error| stored("zone", &error))?,
-            settings: serde_json::from_str(&row.settings).map_err(|error| stored("settings", &error))?,
+            zone,
+            settings,
+            facts,
             slug: row.slug,
             name: row.name,
             language: row.language,

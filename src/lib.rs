@@ -81,3 +81,5 @@ pub mod web;
 pub mod channels;
 
 pub mod app;
+
+pub mod cli;

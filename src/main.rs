@@ -1,21 +1,53 @@
 //! The commands, nothing else.
 
-fn main() -> std::process::ExitCode {
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("recado: the runtime cannot be started: {error}");
-            return std::process::ExitCode::FAILURE;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+
+/// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
+#[derive(Parser)]
+#[command(
+    name = "recado",
+    version,
+    after_help = "Example: recado serve\n\nWithout a command it serves. Configuration: recado config. \
+                  Exit codes: 0 done, 1 failed or refused, 2 wrong usage."
+)]
+struct Recado {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
+    Events(events::Args),
+    Messages(messages::Args),
+    Send(send::Args),
+    Webhook(webhook::Args),
+    Tenant(tenant::Args),
+    Migrate(migrate::Args),
+    Config(config::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Recado::parse().command.unwrap_or(Command::Serve(serve::Args {}));
+    cli::run(async {
+        match command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Check(args) => check::run(args),
+            Command::Test(args) => test::run(args),
+            Command::Explain(args) => explain::run(args).await,
+            Command::Events(args) => events::run(args).await,
+            Command::Messages(args) => messages::run(args).await,
+            Command::Send(args) => send::run(args).await,
+            Command::Webhook(args) => webhook::run(args).await,
+            Command::Tenant(args) => tenant::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
+            Command::Config(args) => config::run(args),
         }
-    };
-    let stop = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    match runtime.block_on(recado::app::serve(std::path::Path::new("."), stop)) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("recado: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    })
 }

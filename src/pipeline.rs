@@ -15,7 +15,7 @@ use crate::actions::{deliver, plan};
 use crate::bus::{Bus, LocalBus};
 use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
-use crate::domain::{Clock, ContactId, Event, Facts, TenantId, Timestamp, abort};
+use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet};
 use crate::store::{
     ClaimRequest, Claimed, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError, Verdict,
@@ -109,8 +109,9 @@ impl Pipeline {
     // ── 1. ingest ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Stores a verified message with its contact and event. When this returns, it is durable.
-    pub async fn ingest(&self, inbound: NewInbound) -> Result<Ingested, StoreError> {
+    pub async fn ingest(&self, mut inbound: NewInbound) -> Result<Ingested, StoreError> {
         let tenant = inbound.tenant;
+        inbound.of_no_concern = !self.concerns(tenant, &EventKind::inbound(inbound.channel), &inbound.event_data);
         if let (Some(wish), Some(from)) = (&inbound.wish, &inbound.from)
             && wish.word == crate::domain::opt_out::Word::Stop
         {
@@ -123,7 +124,7 @@ impl Pipeline {
         if !ingested.duplicate {
             self.wake_dispatch(tenant);
         }
-        if ingested.opted_out {
+        if ingested.confirmed {
             self.to_send.publish(tenant);
         }
         Ok(ingested)
@@ -146,7 +147,10 @@ impl Pipeline {
                 }
                 if let Err(error) = self.decide_for(&group, fair, lane).await {
                     tracing::warn!(%error, "deciding waits for the database");
-                    group.iter().for_each(|tenant| self.wake_dispatch(*tenant));
+                    for tenant in &group {
+                        self.store.give_back(*tenant);
+                        self.wake_dispatch(*tenant);
+                    }
                     self.clock.sleep(OUTCOME_RETRY).await;
                 }
             }
@@ -170,13 +174,18 @@ impl Pipeline {
             return Ok(());
         }
         let rules = self.rules();
-        let events: Vec<Event> = batch.iter().map(|(event, _)| event.clone()).collect();
+        let customer = |facts: &Facts| facts.contact.as_ref().map(|contact| contact.phone.clone());
+        let (events, customers): (Vec<Event>, Vec<Option<Phone>>) =
+            batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
         // It ends only with the process.
         let decided = lane.evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
         let decisions = decided.map_err(|_| StoreError::Closed)?;
         // A batch that took too long is cut: its rest is decided in the next round.
         if decisions.len() < events.len() {
-            more.extend(events[decisions.len()..].iter().map(|event| event.tenant));
+            for event in &events[decisions.len()..] {
+                self.store.give_back(event.tenant);
+                more.insert(event.tenant);
+            }
         }
         let overran: HashSet<TenantId> = events
             .iter()
@@ -184,8 +193,11 @@ impl Pipeline {
             .filter(|(_, decision)| decision.overran)
             .map(|(event, _)| event.tenant)
             .collect();
-        let decided: Vec<Decided> =
-            events.iter().zip(decisions).filter_map(|(event, decision)| self.write_down(event, decision)).collect();
+        let about = events.iter().zip(&customers);
+        let decided: Vec<Decided> = about
+            .zip(decisions)
+            .filter_map(|((event, customer), decision)| self.write_down(event, customer.as_ref(), decision))
+            .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
@@ -206,7 +218,7 @@ impl Pipeline {
         contacts.sort_unstable();
         contacts.dedup();
         let (known, _) = self.store.contact_facts(tenant.id, &contacts, None).await?;
-        let about = tenant.facts();
+        let about = &tenant.facts;
         let now = self.clock.now();
         let with_facts = |event: Event| {
             let contact = event.contact.and_then(|id| known.get(&id).cloned());
@@ -215,14 +227,14 @@ impl Pipeline {
         Ok(events.into_iter().map(with_facts).collect())
     }
 
-    fn write_down(&self, event: &Event, decision: Decision) -> Option<Decided> {
+    fn write_down(&self, event: &Event, customer: Option<&Phone>, decision: Decision) -> Option<Decided> {
         let snapshot = self.directory.now();
         let tenant = snapshot.by_id(event.tenant)?;
         let platform = self.directory.platform();
         let trace =
             (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
         let plan_one = |planned: crate::rules::Planned| {
-            plan::plan(tenant, platform, event, planned.rule, planned.index, planned.action)
+            plan::plan(tenant, platform, event, customer, planned.rule, planned.index, planned.action)
         };
         Some(Decided {
             event: event.id,
@@ -354,8 +366,9 @@ impl Pipeline {
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Applies what the provider says of a message's delivery.
-    pub async fn settle(&self, report: StatusReport) -> Result<Settled, StoreError> {
+    pub async fn settle(&self, mut report: StatusReport) -> Result<Settled, StoreError> {
         let tenant = report.tenant;
+        report.of_no_concern = !self.concerns(tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
         let settled = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().settle(report))
             .await
             .map_err(|_| StoreError::Busy)??;
@@ -395,6 +408,11 @@ impl Pipeline {
     /// Tells the senders that the tenant has something due.
     pub fn wake_perform(&self, tenant: TenantId) {
         self.to_send.publish(tenant);
+    }
+
+    /// Whether any rule listens to such an event: if none does, it is decided as soon as it is stored.
+    fn concerns(&self, tenant: TenantId, kind: &EventKind, data: &serde_json::Value) -> bool {
+        self.directory.now().by_id(tenant).is_none_or(|tenant| self.rules().concerns(kind, data, &tenant.facts))
     }
 
     pub fn rules(&self) -> Arc<RuleSet> {

@@ -4,19 +4,23 @@ use crate::directory::{Platform, Tenant};
 use crate::domain::{Action, ActionId, ActionState, Event, Origin, Phone, Send, SendBody};
 use crate::store::NewAction;
 
-/// A row for the `index`th action of `rule` on `event`.
+/// A row for the `index`th action of `rule` on `event`; `customer` is the number of the event's contact.
 pub fn plan(
     tenant: &Tenant,
     platform: &Platform,
     event: &Event,
+    customer: Option<&Phone>,
     rule: String,
     index: usize,
     mut action: Action,
 ) -> NewAction {
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut sender) = (ActionState::Done, None, None);
+    let mut contact = event.contact;
     if let Action::Send(send) = &mut action {
         name_template(tenant, send);
+        // Another number than the event's customer is another contact.
+        contact = contact.filter(|_| customer.is_some_and(|customer| customer.key() == send.to.key()));
         sender = sender_of(tenant, platform, event, send);
         state = ActionState::Planned;
         if sender.is_none() {
@@ -31,7 +35,7 @@ pub fn plan(
         id,
         tenant: tenant.id,
         event: event.id,
-        contact: event.contact,
+        contact,
         origin: origin_of(event),
         rule,
         index,

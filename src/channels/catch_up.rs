@@ -140,6 +140,7 @@ async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
             sid: message.provider_sid,
             status,
             error_code: resource.error_code.map(i64::from),
+            of_no_concern: false,
             at: now,
         };
         if pipeline.settle(report).await? == Settled::Advanced {

@@ -130,36 +130,27 @@ fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
 /// The message in our own words.
 pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
     let wish = wish(tenant, channel, &message);
-    NewInbound {
-        tenant: tenant.id,
-        channel,
-        from: Phone::parse(&message.from.value).ok(),
-        at,
-        segments: i32::try_from(message.num_segments).unwrap_or(i32::MAX),
-        wish,
-        data: InboundData {
-            from: message.from.value,
-            to: message.to.value,
-            body: message.body,
-            provider_sid: message.message_sid,
-            media: message
-                .media
-                .into_iter()
-                .map(|one| Media { url: one.url, content_type: one.content_type })
-                .collect(),
-            button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
-            location: message.location.map(|place| Location {
-                latitude: place.latitude,
-                longitude: place.longitude,
-                address: place.address,
-                label: place.label,
-            }),
-            profile_name: message.profile_name,
-            replied_to: message.replied_to_sid,
-            opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
-            late,
-        },
-    }
+    let from = Phone::parse(&message.from.value).ok();
+    let data = InboundData {
+        from: message.from.value,
+        to: message.to.value,
+        body: message.body,
+        provider_sid: message.message_sid,
+        media: message.media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect(),
+        button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
+        location: message.location.map(|place| Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            address: place.address,
+            label: place.label,
+        }),
+        profile_name: message.profile_name,
+        replied_to: message.replied_to_sid,
+        opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
+        late,
+    };
+    let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
+    NewInbound::new(tenant.id, channel, from, data, at, segments, wish)
 }
 
 /// STOP, START, HELP: taken from the provider where it recognised the word (then it has answered, too), else found here.

@@ -51,19 +51,19 @@ impl Outbox {
             tenant: tenant.id,
             kind: EventKind::MANUAL,
             channel: Some(channel),
-            contact: self.store.contact_by_phone(tenant.id, &to.key()).await?,
+            contact: None,
             occurred_at: self.store.clock().now(),
             dedupe_key: None,
             depth: 0,
             data: serde_json::json!({"to": to}),
         };
         let action = Action::Send(Send { channel, to, reply: false, body });
-        let planned = plan::plan(tenant, self.directory.platform(), &event, "by hand".to_owned(), 0, action);
+        let planned = plan::plan(tenant, self.directory.platform(), &event, None, "by hand".to_owned(), 0, action);
         if planned.state == ActionState::Blocked {
             return Err(SendRefused::NoSender(planned.reason.unwrap_or_default()));
         }
         let id = planned.id;
-        self.store.add_event(&event, &[planned], true).await?;
+        self.store.add_event(&event, vec![planned], true).await?;
         Ok(id)
     }
 }

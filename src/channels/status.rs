@@ -43,6 +43,7 @@ async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Bod
         sid: callback.message_sid,
         status,
         error_code: callback.error_code.map(i64::from),
+        of_no_concern: false,
         at: state.pipeline.clock.now(),
     };
     if state.pipeline.settle(report).await? == Settled::UnknownAction {

@@ -22,7 +22,8 @@ impl RuleSet {
     }
 
     fn decide_among(&self, event: &Event, facts: &Facts, keep: impl Fn(&Rule) -> bool) -> Decision {
-        let mut candidates = self.index.candidates(event, facts, |number| self.rules[number].entry());
+        let mut candidates =
+            self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry());
         candidates.retain(|candidate| keep(&self.rules[candidate.rule]));
         let mut decision =
             Decision { trace: Trace { ruleset: self.version.clone(), rules: Vec::new() }, ..Decision::default() };
@@ -163,7 +164,7 @@ impl Rule {
         if self.info.blueprint && !facts.tenant.blueprints.contains_key(&self.info.name) {
             return Verdict::NotEnabled;
         }
-        debug_assert!(Beginnings::of(event, 8).first_of(&self.keywords).is_none(), "the index missed a rule");
+        debug_assert!(Beginnings::of(&event.data, 8).first_of(&self.keywords).is_none(), "the index missed a rule");
         Verdict::NoKeyword { keywords: self.info.keywords.clone() }
     }
 }

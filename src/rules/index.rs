@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::call::Keyword;
+use crate::domain::EventKind;
+use crate::domain::contact::TenantFacts;
 use crate::domain::fold::{fold, fold_word};
-use crate::domain::{Event, EventKind, Facts};
 
 /// What the index needs to know of a rule.
 pub(super) struct Entry<'a> {
@@ -60,10 +63,16 @@ impl Index {
     }
 
     /// The rules to evaluate, in the order of their files. `entry` gives the rule of a number.
-    pub fn candidates<'a>(&self, event: &Event, facts: &Facts, entry: impl Fn(usize) -> Entry<'a>) -> Vec<Candidate> {
-        let beginnings = Beginnings::of(event, self.longest_keyword_words);
+    pub fn candidates<'a>(
+        &self,
+        kind: &EventKind,
+        data: &Value,
+        tenant: &TenantFacts,
+        entry: impl Fn(usize) -> Entry<'a>,
+    ) -> Vec<Candidate> {
+        let beginnings = Beginnings::of(data, self.longest_keyword_words);
         let mut found = Vec::new();
-        if let Some(of_kind) = self.kinds.get(&event.kind) {
+        if let Some(of_kind) = self.kinds.get(kind) {
             found.extend(of_kind.always.iter().map(|rule| Candidate { rule: *rule, keyword: None }));
             // Longest first: where two keywords of one rule fit, the longer one counts.
             for (beginning, rest) in beginnings.longest_first() {
@@ -75,10 +84,10 @@ impl Index {
                 }
             }
         }
-        for name in facts.tenant.blueprints.keys() {
+        for name in tenant.blueprints.keys() {
             let Some(number) = self.blueprints.get(name) else { continue };
             let entry = entry(*number);
-            if !entry.kinds.contains(&event.kind) {
+            if !entry.kinds.contains(kind) {
                 continue;
             }
             let keyword = beginnings.first_of(entry.keywords);
@@ -96,8 +105,8 @@ impl Index {
 pub(super) struct Beginnings(Vec<(String, String)>);
 
 impl Beginnings {
-    pub fn of(event: &Event, words: usize) -> Self {
-        let body = event.data.get("body").and_then(serde_json::Value::as_str).unwrap_or_default();
+    pub fn of(data: &Value, words: usize) -> Self {
+        let body = data.get("body").and_then(Value::as_str).unwrap_or_default();
         let mut beginnings: Vec<(String, String)> = Vec::new();
         let mut rest = body.trim_start();
         let mut folded = String::new();

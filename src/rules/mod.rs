@@ -59,6 +59,7 @@ pub use limits::Limits;
 pub use stack::on_rules_stack;
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
+use crate::domain::contact::TenantFacts;
 use crate::domain::{EventKind, Facts};
 
 /// All rules of a folder, ready to decide. Share it in an `Arc`.
@@ -100,6 +101,11 @@ impl RuleSet {
     /// Reads every `*.rhai` file below `dir`, in the order of their names. What is broken is left out and said so.
     pub fn load(dir: &Path, limits: Limits) -> (Self, Vec<RuleError>) {
         load::load(dir, limits)
+    }
+
+    /// Whether any rule would be evaluated for such an event of this tenant: the index alone, no script.
+    pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
+        !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty()
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

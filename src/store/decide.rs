@@ -39,6 +39,7 @@ pub(super) async fn write(
     txn: &impl ConnectionTrait,
     means: &Means,
     decisions: &[Decided],
+    committed: &mut Vec<Event>,
 ) -> Result<DecidedReceipt, StoreError> {
     let still_open = mark_handled(txn, decisions).await?;
     let decisions: Vec<&Decided> =
@@ -78,9 +79,10 @@ pub(super) async fn write(
     let sends = actions.iter().filter(|action| matches!(action.action, Action::Send(_))).count();
     let emitted = children.len();
     sql::rows(txn, "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows}", 4, traces).await?;
-    ledger::plan(txn, means, &actions).await?;
-    events::insert(txn, &children).await?;
+    events::insert(txn, children.iter().map(|event| (event, None))).await?;
+    committed.extend(children);
     change_contacts(txn, means, changes).await?;
+    ledger::plan(txn, means, actions).await?;
     Ok(DecidedReceipt { sends, emitted })
 }
 
@@ -309,12 +311,13 @@ async fn rewind(
             _ => {}
         }
     }
-    let peer: [Value; 3] = [tenant.uuid().into(), key.into(), as_of.unix_us().into()];
+    let heard = vec![tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
+    let wished = vec![tenant.uuid().into(), key.into(), as_of.unix_us().into()];
     contact.last_inbound_at.clear();
     contact.inbound_count = 0;
     let inbound = "SELECT channel, max(at_us), count(*) FROM messages
-      WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? AND direction = 'in' GROUP BY channel";
-    for row in sql::query(db, inbound, peer.to_vec()).await? {
+      WHERE tenant_id = ? AND contact_id = ? AND at_us <= ? AND direction = 'in' GROUP BY channel";
+    for row in sql::query(db, inbound, heard).await? {
         let channel: String = row.try_get_by_index(0)?;
         let channel = channel.parse().map_err(StoreError::stored)?;
         contact.last_inbound_at.insert(channel, Timestamp::from_unix_us(row.try_get_by_index(1)?));
@@ -323,7 +326,7 @@ async fn rewind(
     contact.opted_out.clear();
     let wishes = "SELECT channel, sender, active FROM opt_out_history
       WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? ORDER BY at_us, id";
-    for row in sql::query(db, wishes, peer.to_vec()).await? {
+    for row in sql::query(db, wishes, wished).await? {
         let (channel, sender, active): (String, String, bool) =
             (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let channel: Channel = channel.parse().map_err(StoreError::stored)?;

@@ -7,9 +7,13 @@ use super::{StoreError, sql};
 use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
 
 /// Inserts events; one whose dedupe key is known already is left out.
-pub(super) async fn insert(db: &impl ConnectionTrait, events: &[Event]) -> Result<(), StoreError> {
-    let mut values: Vec<Value> = Vec::with_capacity(events.len() * 10);
-    for event in events {
+/// Beside each stands when it was handled, where that is so from the start.
+pub(super) async fn insert<'a>(
+    db: &impl ConnectionTrait,
+    events: impl IntoIterator<Item = (&'a Event, Option<Timestamp>)>,
+) -> Result<(), StoreError> {
+    let mut values: Vec<Value> = Vec::new();
+    for (event, handled) in events {
         values.extend([
             event.id.uuid().into(),
             event.tenant.uuid().into(),
@@ -20,7 +24,7 @@ pub(super) async fn insert(db: &impl ConnectionTrait, events: &[Event]) -> Resul
             event.dedupe_key.clone().into(),
             i16::from(event.depth).into(),
             event.data.to_string().into(),
-            Value::BigInt(None),
+            handled.map(Timestamp::unix_us).into(),
         ]);
     }
     sql::rows(

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::{DatabaseTransaction, Value};
 
 use super::StoreError;
+use super::contacts::{Contacts, Meeting};
 use super::ledger::{self, NewAction};
 use super::sql;
 use super::writer::Means;
@@ -20,10 +21,30 @@ pub struct NewInbound {
     /// `None` where the provider gave something that is no number (a short code, a business-scoped id).
     pub from: Option<Phone>,
     pub data: InboundData,
+    /// `data` as the event carries it.
+    pub event_data: serde_json::Value,
+    /// No rule listens to such an event: it is stored as decided.
+    pub of_no_concern: bool,
     pub at: Timestamp,
     pub segments: i32,
     /// The customer asked to stop or to start again.
     pub wish: Option<Wish>,
+}
+
+impl NewInbound {
+    pub fn new(
+        tenant: TenantId,
+        channel: Channel,
+        from: Option<Phone>,
+        data: InboundData,
+        at: Timestamp,
+        segments: i32,
+        wish: Option<Wish>,
+    ) -> Self {
+        // Texts, numbers and lists: there is nothing in it that JSON could not hold.
+        let event_data = serde_json::to_value(&data).unwrap_or_default();
+        Self { tenant, channel, from, data, event_data, of_no_concern: false, at, segments, wish }
+    }
 }
 
 /// STOP, START or HELP, taken down in the same transaction as the message, so that it holds once we have answered.
@@ -50,16 +71,17 @@ pub struct Ingested {
     pub message: Option<MessageId>,
     /// The provider had brought this message before: nothing was done but to count the repeat.
     pub duplicate: bool,
-    /// The customer was not known before... or has just opted out: what the caller must know at once.
-    pub opted_out: bool,
+    /// A confirmation of STOP, START or HELP was planned.
+    pub confirmed: bool,
 }
 
-const DUPLICATE: Ingested = Ingested { event: None, message: None, duplicate: true, opted_out: false };
+const DUPLICATE: Ingested = Ingested { event: None, message: None, duplicate: true, confirmed: false };
 
 pub(super) async fn ingest(
     txn: &DatabaseTransaction,
     means: &Means,
     inbound: &[NewInbound],
+    committed: &mut Vec<Event>,
 ) -> Result<Vec<Ingested>, StoreError> {
     if inbound.is_empty() {
         return Ok(Vec::new());
@@ -75,8 +97,15 @@ pub(super) async fn ingest(
         }
     }
     let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
-    let contacts = upsert_contacts(txn, means, &news).await?;
-    let mut stored = write_rows(txn, means, &news, &contacts).await?.into_iter();
+    let mut meeting = Meeting::default();
+    for item in &news {
+        if let Some(phone) = &item.from {
+            let name = item.data.profile_name.as_deref().unwrap_or_default();
+            meeting.hear(item.tenant, phone, name, item.channel, item.at);
+        }
+    }
+    let contacts = meeting.upsert(txn, means).await?;
+    let mut stored = write_rows(txn, means, &news, &contacts, committed).await?.into_iter();
     // After the rows, since some repeat a message of this very batch.
     count_repeats(txn, repeats).await?;
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
@@ -119,87 +148,12 @@ async fn count_repeats(txn: &DatabaseTransaction, repeats: HashMap<(&str, Tenant
     Ok(())
 }
 
-/// Finds or makes the customers of a batch: one row a number, however it is written.
-async fn upsert_contacts(
-    txn: &DatabaseTransaction,
-    means: &Means,
-    news: &[&NewInbound],
-) -> Result<HashMap<(TenantId, String), ContactId>, StoreError> {
-    struct Seen<'a> {
-        first: &'a NewInbound,
-        phone: &'a Phone,
-        count: i64,
-        sms: Option<i64>,
-        whatsapp: Option<i64>,
-    }
-    let mut seen: HashMap<(TenantId, String), Seen<'_>> = HashMap::with_capacity(news.len());
-    for item in news {
-        let Some(phone) = &item.from else { continue };
-        let entry = seen.entry((item.tenant, phone.key())).or_insert(Seen {
-            first: item,
-            phone,
-            count: 0,
-            sms: None,
-            whatsapp: None,
-        });
-        entry.count += 1;
-        let last = match item.channel {
-            Channel::Sms => &mut entry.sms,
-            Channel::WhatsApp => &mut entry.whatsapp,
-        };
-        *last = (*last).max(Some(item.at.unix_us()));
-    }
-    let mut values: Vec<Value> = Vec::with_capacity(seen.len() * 12);
-    // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
-    let mut sorted: Vec<_> = seen.into_iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    for ((tenant, key), seen) in sorted {
-        let id: ContactId = means.ids.next();
-        values.extend([
-            id.uuid().into(),
-            tenant.uuid().into(),
-            seen.phone.as_str().into(),
-            key.into(),
-            "".into(),
-            seen.first.data.profile_name.clone().unwrap_or_default().into(),
-            "[]".into(),
-            "{}".into(),
-            seen.count.into(),
-            seen.sms.into(),
-            seen.whatsapp.into(),
-            seen.first.at.unix_us().into(),
-        ]);
-    }
-    let returned = sql::rows(
-        txn,
-        "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
-           last_sms_us, last_whatsapp_us, created_us) VALUES {rows}
-         ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
-           inbound_count = contacts.inbound_count + excluded.inbound_count,
-           profile_name = CASE WHEN excluded.profile_name = '' THEN contacts.profile_name ELSE excluded.profile_name END,
-           last_sms_us = CASE WHEN coalesce(excluded.last_sms_us, 0) > coalesce(contacts.last_sms_us, 0)
-             THEN excluded.last_sms_us ELSE contacts.last_sms_us END,
-           last_whatsapp_us = CASE WHEN coalesce(excluded.last_whatsapp_us, 0) > coalesce(contacts.last_whatsapp_us, 0)
-             THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END
-         RETURNING id, tenant_id, phone_key",
-        12,
-        values,
-    )
-    .await?;
-    let mut contacts = HashMap::with_capacity(returned.len());
-    for row in returned {
-        let (id, tenant, key): (uuid::Uuid, uuid::Uuid, String) =
-            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-        contacts.insert((TenantId::new(tenant), key), ContactId::new(id));
-    }
-    Ok(contacts)
-}
-
 async fn write_rows(
     txn: &DatabaseTransaction,
     means: &Means,
     news: &[&NewInbound],
-    contacts: &HashMap<(TenantId, String), ContactId>,
+    contacts: &Contacts,
+    committed: &mut Vec<Event>,
 ) -> Result<Vec<Ingested>, StoreError> {
     let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
     let mut events = Vec::with_capacity(news.len());
@@ -210,7 +164,8 @@ async fn write_rows(
         let contact = contacts.get(&(item.tenant, key.clone())).copied();
         let message: MessageId = means.ids.next();
         let event = Event {
-            id: means.ids.next(),
+            // A message and its event are two sides of one thing.
+            id: EventId::new(message.uuid()),
             tenant: item.tenant,
             kind: EventKind::inbound(item.channel),
             channel: Some(item.channel),
@@ -218,7 +173,7 @@ async fn write_rows(
             occurred_at: item.at,
             dedupe_key: None,
             depth: 0,
-            data: serde_json::to_value(&item.data).map_err(StoreError::json)?,
+            data: item.event_data.clone(),
         };
         messages.extend([
             message.uuid().into(),
@@ -245,17 +200,18 @@ async fn write_rows(
             event: Some(event.id),
             message: Some(message),
             duplicate: false,
-            opted_out: matches!(&item.wish, Some(wish) if wish.word == Word::Stop),
+            confirmed: item.wish.as_ref().is_some_and(|wish| wish.confirmation.is_some()),
         });
         if let Some(wish) = &item.wish {
             wishes.push((*item, wish, key, contact, event.id));
         }
-        events.push(event);
+        events.push((event, item.of_no_concern.then_some(item.at)));
     }
     super::messages::insert(txn, messages).await?;
-    super::events::insert(txn, &events).await?;
+    super::events::insert(txn, events.iter().map(|(event, handled)| (event, *handled))).await?;
+    committed.extend(events.into_iter().filter(|(_, handled)| handled.is_none()).map(|(event, _)| event));
     for (item, wish, key, contact, cause) in wishes {
-        obey(txn, means, item, wish, key, contact, cause).await?;
+        committed.extend(obey(txn, means, item, wish, key, contact, cause).await?);
     }
     Ok(stored)
 }
@@ -292,7 +248,7 @@ async fn obey(
     peer_key: String,
     contact: Option<ContactId>,
     cause: EventId,
-) -> Result<(), StoreError> {
+) -> Result<Option<Event>, StoreError> {
     let opted_out = super::opt_outs::is_out(txn, item.tenant, item.channel, &peer_key).await?;
     let change = match wish.word {
         Word::Stop => Some(false),
@@ -300,8 +256,9 @@ async fn obey(
         Word::Start | Word::Help => None,
     };
     if wish.word == Word::Start && wish.only_if_opted_out && !opted_out {
-        return Ok(());
+        return Ok(None);
     }
+    let mut told = None;
     if let Some(back_in) = change {
         let entry = super::opt_outs::Entry {
             tenant: item.tenant,
@@ -324,11 +281,12 @@ async fn obey(
             depth: 0,
             data: serde_json::json!({"channel": item.channel, "word": wish.text}),
         };
-        super::events::insert(txn, &[event]).await?;
+        super::events::insert(txn, [(&event, None)]).await?;
+        told = Some(event);
     }
     if let (Some(confirmation), Some(phone)) = (&wish.confirmation, &item.from) {
         let action = NewAction::confirmation(cause, item, phone, contact, confirmation);
-        ledger::plan(txn, means, &[action]).await?;
+        ledger::plan(txn, means, vec![action]).await?;
     }
-    Ok(())
+    Ok(told)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Value};
 use uuid::Uuid;
 
+use super::contacts::Meeting;
 use super::ingest::{Confirmation, NewInbound};
 use super::writer::Means;
 use super::{StoreError, events, messages, opt_outs, sql};
@@ -27,6 +28,7 @@ pub struct NewAction {
     pub id: ActionId,
     pub tenant: TenantId,
     pub event: EventId,
+    /// Of a send its recipient, `None` where that is to be found by the number; of an effect the event's contact.
     pub contact: Option<ContactId>,
     pub rule: String,
     pub index: usize,
@@ -72,9 +74,14 @@ impl NewAction {
 }
 
 /// Writes actions down; one that is there already stays as it is.
-pub(super) async fn plan(txn: &impl ConnectionTrait, means: &Means, actions: &[NewAction]) -> Result<(), StoreError> {
+pub(super) async fn plan(
+    txn: &impl ConnectionTrait,
+    means: &Means,
+    mut actions: Vec<NewAction>,
+) -> Result<(), StoreError> {
+    find_recipients(txn, means, &mut actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * 18);
-    for new in actions {
+    for new in &actions {
         let planned_us = means.ids.tick_us();
         let send = match &new.action {
             Action::Send(send) => Some(send),
@@ -114,6 +121,34 @@ pub(super) async fn plan(txn: &impl ConnectionTrait, means: &Means, actions: &[N
     Ok(())
 }
 
+/// Every send has a contact, so that what a customer has been sent can be seen and bounded.
+async fn find_recipients(
+    txn: &impl ConnectionTrait,
+    means: &Means,
+    actions: &mut [NewAction],
+) -> Result<(), StoreError> {
+    let mut unknown = Meeting::default();
+    let recipient = |new: &NewAction| match &new.action {
+        Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.clone())),
+        _ => None,
+    };
+    let wanted: Vec<(TenantId, Phone)> = actions.iter().filter_map(recipient).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let now = means.clock.now();
+    for (tenant, phone) in &wanted {
+        unknown.meet(*tenant, phone, now);
+    }
+    let contacts = unknown.upsert(txn, means).await?;
+    for new in actions {
+        if let Some((tenant, phone)) = recipient(new) {
+            new.contact = contacts.get(&(tenant, phone.key())).copied();
+        }
+    }
+    Ok(())
+}
+
 /// One send at a time goes along a lane, in planned order.
 fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
     format!("{}{sender}>{}", channel.address_prefix(), to.key())
@@ -141,7 +176,7 @@ pub struct Candidate {
     pub opted_out: bool,
     /// Automatic messages to this customer within the loop guard's window.
     pub recent: i64,
-    /// Messages the business started to this customer within a day; 0 where no cap is set.
+    /// Messages the business started to this customer within a day; 0 for other sends.
     pub started: i64,
 }
 
@@ -205,13 +240,14 @@ pub struct Claimed {
 
 const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
     a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
-    (SELECT c.last_whatsapp_us FROM contacts c WHERE c.tenant_id = a.tenant_id AND c.phone_key = a.peer_key) AS last_whatsapp_us,
+    CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
+      AS last_whatsapp_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.channel = a.channel AND o.peer_key = a.peer_key
       AND o.active AND (o.sender = '' OR o.sender = a.sender)) AS opted_out,
-    (SELECT count(*) FROM messages m WHERE m.tenant_id = a.tenant_id AND m.peer_key = a.peer_key AND m.at_us > ?
+    (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
-    (SELECT count(*) FROM messages m WHERE m.tenant_id = a.tenant_id AND m.peer_key = a.peer_key AND m.at_us > ?
-      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') AS started
+    CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started
   FROM actions a
   WHERE a.tenant_id = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us

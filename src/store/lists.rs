@@ -1,10 +1,13 @@
 //! Lists for people: messages, events, what waits.
 
+use std::collections::HashMap;
+
 use sea_orm::{FromQueryResult, Value};
+use uuid::Uuid;
 
 use super::entity::{action, event, message};
 use super::{Store, StoreError, sql};
-use crate::domain::{ActionId, ContactId, EventId, TenantId, Timestamp};
+use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, TenantId, Timestamp};
 
 /// A message, or a send that is none yet.
 #[derive(Clone, Debug)]
@@ -40,29 +43,29 @@ impl Store {
     pub async fn messages(
         &self,
         tenant: TenantId,
-        peer_key: Option<&str>,
+        contact: Option<ContactId>,
         limit: usize,
     ) -> Result<Vec<Listed>, StoreError> {
         let limit = Ord::min(limit, LIST_MAX);
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
-        let of_peer = match peer_key {
-            Some(key) => {
-                values.push(key.into());
-                " AND peer_key = ?"
+        let of_contact = match contact {
+            Some(contact) => {
+                values.push(contact.uuid().into());
+                " AND contact_id = ?"
             }
             None => "",
         };
         values.push((limit as i64).into());
         let messages = sql::query(
             &self.read,
-            &format!("SELECT * FROM messages WHERE tenant_id = ?{of_peer} ORDER BY at_us DESC, id DESC LIMIT ?"),
+            &format!("SELECT * FROM messages WHERE tenant_id = ?{of_contact} ORDER BY id DESC LIMIT ?"),
             values.clone(),
         )
         .await?;
         let sends = sql::query(
             &self.read,
             &format!(
-                "SELECT * FROM actions WHERE tenant_id = ?{of_peer} AND lane IS NOT NULL
+                "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND lane IS NOT NULL
                    AND state IN ('planned', 'sending', 'unknown', 'held') ORDER BY planned_us DESC LIMIT ?"
             ),
             values,
@@ -92,35 +95,72 @@ impl Store {
         rows.iter().map(|row| Ok(event::Model::from_query_result(row, "")?)).collect()
     }
 
-    /// The event that a message, a provider's id, or an event's own id names.
+    /// The event that an event's own id, an action's, a message's or the provider's id of a message names.
     pub async fn event_named(&self, tenant: TenantId, name: &str) -> Result<Option<EventId>, StoreError> {
-        if let Ok(id) = name.parse::<EventId>() {
-            if self.event(tenant, id).await?.is_some() {
-                return Ok(Some(id));
+        let message = match name.parse::<EventId>() {
+            Ok(id) => {
+                if self.event(tenant, id).await?.is_some() {
+                    return Ok(Some(id));
+                }
+                if let Some(action) = self.action(tenant, ActionId::new(id.uuid())).await? {
+                    return Ok(Some(EventId::new(action.event_id)));
+                }
+                self.message(tenant, MessageId::new(id.uuid())).await?
             }
-            let action = self.action(tenant, ActionId::new(id.uuid())).await?;
+            Err(_) => {
+                let row = sql::query_one(
+                    &self.read,
+                    "SELECT * FROM messages WHERE provider_sid = ? AND tenant_id = ?",
+                    vec![name.into(), tenant.uuid().into()],
+                )
+                .await?;
+                row.map(|row| message::Model::from_query_result(&row, "")).transpose()?
+            }
+        };
+        let Some(message) = message else { return Ok(None) };
+        if message.direction == "out" {
+            let action = self.action(tenant, ActionId::new(message.id)).await?;
             return Ok(action.map(|action| EventId::new(action.event_id)));
         }
+        // An inbound message and its event are one.
+        Ok(Some(EventId::new(message.id)))
+    }
+
+    /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.
+    pub async fn last_event(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
+        let kinds = [EventKind::INBOUND_SMS, EventKind::INBOUND_WHATSAPP, EventKind::MANUAL];
+        let mut values: Vec<Value> = vec![tenant.uuid().into()];
+        values.extend(kinds.iter().map(|kind| kind.as_str().into()));
         let row = sql::query_one(
             &self.read,
-            "SELECT id, direction, at_us FROM messages WHERE provider_sid = ? AND tenant_id = ?",
-            vec![name.into(), tenant.uuid().into()],
-        )
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let (id, direction): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if direction == "out" {
-            let action = self.action(tenant, ActionId::new(id)).await?;
-            return Ok(action.map(|action| EventId::new(action.event_id)));
-        }
-        // An inbound message's event is made right after it, in the same transaction.
-        let row = sql::query_one(
-            &self.read,
-            "SELECT id FROM events WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT 1",
-            vec![tenant.uuid().into(), id.into()],
+            "SELECT id FROM events WHERE tenant_id = ? AND kind IN (?, ?, ?) ORDER BY id DESC LIMIT 1",
+            values,
         )
         .await?;
         row.map(|row| Ok(EventId::new(row.try_get_by_index(0)?))).transpose()
+    }
+
+    pub async fn message(&self, tenant: TenantId, id: MessageId) -> Result<Option<message::Model>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT * FROM messages WHERE id = ? AND tenant_id = ?",
+            vec![id.uuid().into(), tenant.uuid().into()],
+        )
+        .await?;
+        Ok(row.map(|row| message::Model::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// Why actions stand where they stand, of those of which it was written down.
+    pub async fn reasons(&self, tenant: TenantId, actions: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+        let list = actions.iter().map(|id| (*id).into()).collect();
+        let rows = sql::query_in(
+            &self.read,
+            "SELECT id, reason FROM actions WHERE tenant_id = ? AND reason IS NOT NULL AND id IN ({list})",
+            &[tenant.uuid().into()],
+            list,
+        )
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
     /// The customer with this folded number, if the tenant knows one.

@@ -4,10 +4,12 @@
 //! **Invariant:** every query names its tenant, but for those that find which tenants have work, and those by the
 //! provider's ids, which are unique across tenants; they say so.
 
+mod contacts;
 mod decide;
 pub mod entity;
 mod error;
 mod events;
+mod fresh;
 mod ingest;
 mod ledger;
 mod lists;
@@ -32,6 +34,8 @@ pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use settle::{Settled, StatusReport};
 pub use writer::{WRITE_QUEUE, Writer};
+
+use fresh::Oldest;
 
 use crate::domain::contact::ContactFacts;
 use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, TenantId, Timestamp};
@@ -64,14 +68,29 @@ impl Store {
         Ok(())
     }
 
-    /// Tenants with undecided events.
+    /// Tenants with undecided events in their rows, wherever these came from.
     pub async fn pending_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
-        events::pending_tenants(&self.read).await
+        let pending = events::pending_tenants(&self.read).await?;
+        pending.iter().for_each(|tenant| self.means.fresh.waits(*tenant));
+        Ok(pending)
     }
 
-    /// A tenant's oldest undecided events, at most `limit`.
+    /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read.
     pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Event>, StoreError> {
-        events::pending(&self.read, tenant, limit).await
+        if let Oldest::AtHand(events) = self.means.fresh.oldest(tenant, limit) {
+            return Ok(events);
+        }
+        let read = events::pending(&self.read, tenant, limit).await;
+        // More may wait than was read, or it could not be read: then it is read again.
+        if read.as_ref().map_or(true, |events| events.len() >= limit) {
+            self.means.fresh.forget(tenant);
+        }
+        read
+    }
+
+    /// Events that were taken and could not be decided are to be read again.
+    pub fn give_back(&self, tenant: TenantId) {
+        self.means.fresh.forget(tenant);
     }
 
     /// Tenants with planned sends that are due.
@@ -127,18 +146,11 @@ impl Store {
     }
 
     /// Stores an event from inside with what was decided about it beforehand: a send by hand.
-    pub async fn add_event(&self, event: &Event, actions: &[NewAction], handled: bool) -> Result<(), StoreError> {
+    pub async fn add_event(&self, event: &Event, actions: Vec<NewAction>, handled: bool) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
-        events::insert(&txn, std::slice::from_ref(event)).await?;
+        let handled = handled.then(|| self.means.clock.now());
+        events::insert(&txn, [(event, handled)]).await?;
         ledger::plan(&txn, &self.means, actions).await?;
-        if handled {
-            sql::execute(
-                &txn,
-                "UPDATE events SET handled_us = ? WHERE id = ? AND tenant_id = ?",
-                vec![self.means.clock.now().unix_us().into(), event.id.uuid().into(), event.tenant.uuid().into()],
-            )
-            .await?;
-        }
         Ok(txn.commit().await?)
     }
 

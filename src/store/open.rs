@@ -10,6 +10,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, Tra
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::fresh::Fresh;
 use super::writer::{self, Means, Writer};
 use super::{Store, StoreError, sql};
 use crate::config::Synchronous;
@@ -46,8 +47,8 @@ impl Store {
         }
         let write = connect(options, 1).await?;
         let read = connect(options, READERS).await?;
-        let means = Arc::new(Means { ids: ids.clone(), clock: clock.clone() });
-        let writer = Writer::start(write.clone(), Means { ids, clock });
+        let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
+        let writer = Writer::start(write.clone(), means.clone());
         Ok(Self { write, read, writer, means })
     }
 

@@ -20,6 +20,8 @@ pub struct StatusReport {
     pub sid: String,
     pub status: DeliveryStatus,
     pub error_code: Option<i64>,
+    /// No rule listens to the event that would tell of it: that is stored as decided.
+    pub of_no_concern: bool,
     pub at: Timestamp,
 }
 
@@ -46,6 +48,7 @@ pub(super) async fn settle(
     txn: &DatabaseTransaction,
     means: &Means,
     reports: &[StatusReport],
+    committed: &mut Vec<Event>,
 ) -> Result<Vec<Settled>, StoreError> {
     if reports.is_empty() {
         return Ok(Vec::new());
@@ -71,7 +74,10 @@ pub(super) async fn settle(
         settled.push(Settled::Advanced);
     }
     write(txn, means, known.into_values()).await?;
-    events::insert(txn, &told).await?;
+    let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.of_no_concern);
+    let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
+    events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
+    committed.extend(told.into_iter().filter(concerns));
     Ok(settled)
 }
 

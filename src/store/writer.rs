@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::decide::{self, Decided, DecidedReceipt};
+use super::fresh::Fresh;
 use super::ingest::{self, Ingested, NewInbound};
 use super::ledger::{self, ClaimRequest, Claimed, Verdict};
 use super::settle::{self, Settled, StatusReport};
-use crate::domain::{Clock, Ids};
+use crate::domain::{Clock, Event, Ids};
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
 pub const WRITE_QUEUE: usize = 4_096;
@@ -39,6 +40,7 @@ enum Request {
 pub(super) struct Means {
     pub ids: Arc<Ids>,
     pub clock: Clock,
+    pub fresh: Fresh,
 }
 
 /// The way to the writer; cheap to clone.
@@ -49,7 +51,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: DatabaseConnection, means: Means) -> Self {
+    pub(super) fn start(db: DatabaseConnection, means: Arc<Means>) -> Self {
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let last_intake = Arc::new(AtomicUsize::new(0));
         tokio::spawn(run(db, means, queue, last_intake.clone()));
@@ -96,7 +98,12 @@ impl Writer {
     }
 }
 
-async fn run(db: DatabaseConnection, means: Means, mut queue: mpsc::Receiver<Request>, last_intake: Arc<AtomicUsize>) {
+async fn run(
+    db: DatabaseConnection,
+    means: Arc<Means>,
+    mut queue: mpsc::Receiver<Request>,
+    last_intake: Arc<AtomicUsize>,
+) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
         let batch = Batch::sort(waiting.drain(..));
@@ -164,12 +171,14 @@ impl Batch {
     async fn transact(&self, db: &DatabaseConnection, means: &Means) -> Result<Results, StoreError> {
         let begun = Instant::now();
         let txn = begin(db).await?;
-        let results = self.execute(&txn, means).await;
+        let mut committed = Vec::new();
+        let results = self.execute(&txn, means, &mut committed).await;
         match results {
             Ok(results) => {
                 crate::domain::abort::point("before-commit");
                 txn.commit().await?;
                 crate::domain::abort::point("after-commit");
+                means.fresh.push(committed);
                 metrics::histogram!("recado_writer_commit_seconds").record(begun.elapsed().as_secs_f64());
                 Ok(results)
             }
@@ -181,18 +190,23 @@ impl Batch {
         }
     }
 
-    async fn execute(&self, txn: &DatabaseTransaction, means: &Means) -> Result<Results, StoreError> {
+    async fn execute(
+        &self,
+        txn: &DatabaseTransaction,
+        means: &Means,
+        committed: &mut Vec<Event>,
+    ) -> Result<Results, StoreError> {
         Ok(Results {
-            ingest: ingest::ingest(txn, means, &self.ingest.0).await?,
+            ingest: ingest::ingest(txn, means, &self.ingest.0, committed).await?,
             decided: {
                 let mut receipts = Vec::with_capacity(self.decided.0.len());
                 for decisions in &self.decided.0 {
-                    receipts.push(decide::write(txn, means, decisions).await?);
+                    receipts.push(decide::write(txn, means, decisions, committed).await?);
                 }
                 receipts
             },
             verdict: ledger::verdicts(txn, means, &self.verdict.0).await?,
-            settle: settle::settle(txn, means, &self.settle.0).await?,
+            settle: settle::settle(txn, means, &self.settle.0, committed).await?,
             claim: {
                 let mut claims = Vec::with_capacity(self.claim.0.len());
                 for claim in &self.claim.0 {

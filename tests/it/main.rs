@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod faults;
+mod cli;
 mod harness;
 mod judge_signatures;
 mod store;

@@ -174,6 +174,7 @@ async fn a_callback_that_comes_first_settles_the_send() {
             sid: "SMx".to_owned(),
             status: DeliveryStatus::Delivered,
             error_code: None,
+            of_no_concern: false,
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);
@@ -197,6 +198,7 @@ async fn a_callback_settles_what_was_given_up_as_unknown() {
             sid: "SMx".to_owned(),
             status: DeliveryStatus::Sent,
             error_code: None,
+            of_no_concern: false,
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);

@@ -80,21 +80,14 @@ impl Bench {
 
     /// A message of a customer, now.
     fn text(&self, sid: &str, from: &str, body: &str) -> NewInbound {
-        NewInbound {
-            tenant: self.tenant,
-            channel: Channel::Sms,
-            from: Phone::parse(from).ok(),
-            data: InboundData {
-                from: from.to_owned(),
-                to: OURS.to_owned(),
-                body: body.to_owned(),
-                provider_sid: sid.to_owned(),
-                ..InboundData::default()
-            },
-            at: self.now(),
-            segments: 1,
-            wish: None,
-        }
+        let data = InboundData {
+            from: from.to_owned(),
+            to: OURS.to_owned(),
+            body: body.to_owned(),
+            provider_sid: sid.to_owned(),
+            ..InboundData::default()
+        };
+        NewInbound::new(self.tenant, Channel::Sms, Phone::parse(from).ok(), data, self.now(), 1, None)
     }
 
     /// Takes a customer's message in; its event and the customer.

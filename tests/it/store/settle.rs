@@ -10,7 +10,8 @@ use super::{ANA, Bench, on_both};
 
 fn report(bench: &Bench, action: ActionId, status: DeliveryStatus) -> StatusReport {
     let (tenant, at) = (bench.tenant, bench.now());
-    StatusReport { tenant, action, sid: format!("SM{action}").replace('-', ""), status, error_code: None, at }
+    let sid = format!("SM{action}").replace('-', "");
+    StatusReport { tenant, action, sid, status, error_code: None, of_no_concern: false, at }
 }
 
 /// The statuses that events have told of, in their order.

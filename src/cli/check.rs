@@ -1,0 +1,26 @@
+//! `recado check`: what is wrong with the rules, and where.
+
+use super::{CliError, Outcome, configure, print, print_json};
+use crate::rules::{self, Limits};
+
+/// Check the rules: errors and warnings with file, line and column, and their cases
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: recado check\n\nFails where a rule is broken or a case differs; warnings do not fail it."
+)]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<Outcome, CliError> {
+    let config = configure()?;
+    let report = rules::check::check(&config.rules_dir, Limits::default());
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print(report.to_string().trim_end())?;
+    }
+    Ok(if report.passed() { Outcome::Done } else { Outcome::Failed })
+}

@@ -1,0 +1,195 @@
+//! An explanation as text, to be read from top to bottom.
+
+use std::fmt::Write;
+
+use super::actions::{self, Code};
+use super::rules::{self, Said};
+use super::{Explanation, field};
+use crate::cli::text::{exact_time, one_line, short};
+use crate::domain::EventKind;
+
+/// How much of a text is shown, in characters.
+const TEXT_SHOWN_CHARS: usize = 200;
+const VALUE_SHOWN_CHARS: usize = 100;
+/// Rules that the index passed over, shown at most.
+const PASSED_OVER_SHOWN: usize = 40;
+
+pub fn text(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    event(&mut out, explanation);
+    customer(&mut out, explanation);
+    rules(&mut out, explanation);
+    actions(&mut out, explanation);
+    out
+}
+
+/// Adds a line. Writing to a string does not fail.
+fn line(out: &mut String, text: impl std::fmt::Display) {
+    let _ = writeln!(out, "{text}");
+}
+
+fn event(out: &mut String, explanation: &Explanation) {
+    let event = &explanation.event;
+    line(out, format_args!("{} at '{}', {}", event.kind, event.tenant, exact_time(event.occurred_at)));
+    line(out, format_args!("  event {}", event.id));
+    if let (Some(from), Some(to)) = (field(&event.data, "from"), field(&event.data, "to")) {
+        let body = short(field(&event.data, "body").unwrap_or_default(), TEXT_SHOWN_CHARS);
+        line(out, format_args!("  from {} to {}: \"{body}\"", one_line(from), one_line(to)));
+    } else {
+        line(out, format_args!("  {}", short(&event.data.to_string(), TEXT_SHOWN_CHARS)));
+    }
+    if let Some(sid) = field(&event.data, "provider_sid") {
+        line(out, format_args!("  the provider's id: {}", one_line(sid)));
+    }
+    match event.decided_at {
+        Some(at) => line(out, format_args!("  decided {}", exact_time(at))),
+        None => line(out, "  not decided yet: is 'recado serve' running?"),
+    }
+}
+
+fn customer(out: &mut String, explanation: &Explanation) {
+    let Some(customer) = &explanation.customer else { return };
+    line(out, "\nCustomer");
+    line(out, format_args!("  {} {}", customer.phone, one_line(&customer.name)).to_string().trim_end());
+    if let Some(warning) = &customer.numbering_warning {
+        line(out, format_args!("  numbering: {warning}"));
+    }
+    let Some(facts) = &explanation.facts.contact else { return };
+    let tags: Vec<&str> = facts.tags.iter().map(String::as_str).collect();
+    let opted_out: Vec<&str> = facts.opted_out.iter().map(|channel| channel.as_str()).collect();
+    let listed = |words: &[&str]| if words.is_empty() { "none".to_owned() } else { one_line(&words.join(", ")) };
+    line(out, format_args!("  messages so far: {}; tags: {}", facts.inbound_count, listed(&tags)));
+    if !opted_out.is_empty() {
+        line(out, format_args!("  opted out of: {}", listed(&opted_out)));
+    }
+    if !facts.fields.is_empty() {
+        let fields = serde_json::to_string(&facts.fields).unwrap_or_default();
+        line(out, format_args!("  fields: {}", short(&fields, TEXT_SHOWN_CHARS)));
+    }
+    if !explanation.facts.not_rebuilt.is_empty() {
+        line(out, format_args!("  as of the decision; but {}", explanation.facts.not_rebuilt.join("; ")));
+    }
+}
+
+fn rules(out: &mut String, explanation: &Explanation) {
+    if explanation.event.kind == EventKind::MANUAL.as_str() {
+        line(out, "\nSent by hand: no rule was asked.");
+        return;
+    }
+    let versions = &explanation.ruleset;
+    line(out, "\nRules");
+    match (&versions.decided, explanation.event.decided_at) {
+        (Some(decided), _) if *decided != versions.today => line(
+            out,
+            format_args!(
+                "  The rules have changed since (then {decided}, today {}): what was decided stands first, what today's \
+                 rules say is marked so.",
+                versions.today
+            ),
+        ),
+        (None, Some(_)) => {
+            line(out, "  No rule was evaluated. Why each was passed over is derived from today's rules.");
+        }
+        (None, None) => line(out, "  What today's rules would say:"),
+        _ => {}
+    }
+    if explanation.rules.is_empty() {
+        line(out, "  There are no rules: 'recado config' names the folder (RULES_DIR), 'recado check' looks into it.");
+    }
+    let mut passed_over = 0;
+    for one in &explanation.rules {
+        if !said(one).is_some_and(|said| said.evaluated) {
+            passed_over += 1;
+            if passed_over > PASSED_OVER_SHOWN {
+                continue;
+            }
+        }
+        rule(out, one);
+    }
+    if passed_over > PASSED_OVER_SHOWN {
+        let more = passed_over - PASSED_OVER_SHOWN;
+        line(out, format_args!("  … and {more} more that were passed over; --json lists them all"));
+    }
+}
+
+fn said(rule: &rules::Line) -> Option<&Said> {
+    rule.decided.as_ref().or(rule.today.as_ref())
+}
+
+fn rule(out: &mut String, rule: &rules::Line) {
+    let mark = match said(rule) {
+        Some(said) if said.verdict == "fired" => '+',
+        Some(said) if matches!(said.verdict.as_str(), "failed" | "too_much" | "no_time") => '!',
+        _ => '-',
+    };
+    let place = rule.file.as_ref().zip(rule.line).map(|(file, line)| format!("  ({file}:{line})"));
+    let place = place.unwrap_or_else(|| "  (no longer there)".to_owned());
+    let count = match (rule.actions, mark) {
+        (1, '+') => ", 1 action".to_owned(),
+        (count, '+') => format!(", {count} actions"),
+        _ => String::new(),
+    };
+    let name = one_line(&rule.rule);
+    match (&rule.decided, &rule.today) {
+        (Some(decided), _) => line(out, format_args!("  {mark} {name}: {}{count}{place}", one_line(&decided.why))),
+        (None, Some(today)) => line(out, format_args!("  {mark} {name}: today {}{count}{place}", one_line(&today.why))),
+        (None, None) => line(out, format_args!("  {mark} {name}{place}")),
+    }
+    if let (Some(_), Some(today)) = (&rule.decided, &rule.today) {
+        line(out, format_args!("      today: {}", one_line(&today.why)));
+    }
+    for (path, value) in &rule.reads {
+        line(out, format_args!("      read {} = {}", one_line(path), short(&value.to_string(), VALUE_SHOWN_CHARS)));
+    }
+}
+
+fn actions(out: &mut String, explanation: &Explanation) {
+    line(out, "\nActions");
+    if explanation.actions.is_empty() {
+        line(out, "  none");
+    }
+    for (at, action) in explanation.actions.iter().enumerate() {
+        one_action(out, at + 1, action);
+    }
+}
+
+fn one_action(out: &mut String, number: usize, action: &actions::Line) {
+    let reason = action.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+    line(out, format_args!("  {number}. {} by \"{}\": {}{reason}", action.kind, one_line(&action.rule), action.state));
+    match (&action.channel, &action.to, &action.body) {
+        (Some(channel), Some(to), Some(body)) => {
+            let from = action.from.as_deref().unwrap_or("nobody");
+            line(out, format_args!("     {channel} {from} -> {to}: \"{}\"", short(body, TEXT_SHOWN_CHARS)));
+        }
+        _ => line(out, format_args!("     {}", short(&action.action.to_string(), TEXT_SHOWN_CHARS))),
+    }
+    if matches!(action.state.as_str(), "planned" | "unknown") {
+        let what = if action.state == "planned" { "may leave at" } else { "is looked for at" };
+        line(out, format_args!("     {what} {}", exact_time(action.due_at)));
+    }
+    code(out, "     ", action.error.as_ref());
+    for attempt in &action.attempts {
+        let outcome = attempt.outcome.as_deref().unwrap_or("under way, or its process has ended");
+        let http = attempt.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+        let until = attempt.finished_at.map(|at| format!(" to {}", exact_time(at))).unwrap_or_default();
+        let detail = attempt.detail.as_deref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
+        let (n, from) = (attempt.n, exact_time(attempt.started_at));
+        line(out, format_args!("     try {n}, {from}{until}: {outcome}{http}{detail}"));
+        code(out, "       ", attempt.error.as_ref().filter(|error| !repeats(error, action.error.as_ref())));
+    }
+    if let Some(delivery) = &action.delivery {
+        let sid = action.provider_sid.as_deref().map(|sid| format!(" ({sid})")).unwrap_or_default();
+        line(out, format_args!("     delivery: {}{sid}", delivery.status));
+        code(out, "       ", delivery.error.as_ref());
+    }
+}
+
+fn repeats(error: &Code, before: Option<&Code>) -> bool {
+    before.is_some_and(|before| before.code == error.code)
+}
+
+fn code(out: &mut String, indent: &str, code: Option<&Code>) {
+    if let Some(code) = code {
+        line(out, format_args!("{indent}error {}", crate::cli::text::code(code.code)));
+    }
+}

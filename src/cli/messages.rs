@@ -1,0 +1,194 @@
+//! `recado messages`: the inbox, the newest first.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
+use crate::domain::{Action, Phone, SendBody, Timestamp};
+use crate::store::entity::{action, message};
+use crate::store::{Listed, StoreError};
+
+/// How much of a text a line shows, in characters.
+const BODY_SHOWN_CHARS: usize = 80;
+/// What `extra` keeps besides what a row shows anyway.
+const SHOWN_ELSEWHERE: [&str; 5] = ["from", "to", "body", "provider_sid", "late"];
+
+/// List messages in both directions, the newest first, with what became of each
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado messages --contact +34600111222\n\nThen: recado explain <ID>")]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Only those from and to this number
+    #[arg(long, value_name = "NUMBER")]
+    contact: Option<String>,
+    /// How many, at most
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// A message, or a send that is none yet: then `status` is the send's state.
+#[derive(Serialize)]
+struct Row {
+    id: Uuid,
+    tenant: String,
+    /// `in` or `out`.
+    direction: String,
+    channel: String,
+    from: String,
+    to: String,
+    body: String,
+    status: String,
+    provider_sid: Option<String>,
+    error_code: Option<i64>,
+    at: Timestamp,
+    /// Found by the catch-up, not brought by a webhook.
+    late: bool,
+    /// How often the provider brought it again.
+    repeats: i32,
+    /// Why it stands where it stands, where that needs saying.
+    reason: Option<String>,
+    segments: Option<i32>,
+    origin: String,
+    /// Media, button, location, template: where there are any.
+    #[serde(flatten)]
+    more: Map<String, Json>,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let key = args.contact.as_deref().map(Phone::parse_human).transpose()?.map(|phone| phone.key());
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let store = &installation.store;
+    let listed = match key {
+        None => store.messages(tenant.id, None, args.limit).await?,
+        Some(key) => match store.contact_by_phone(tenant.id, &key).await? {
+            Some(contact) => store.messages(tenant.id, Some(contact), args.limit).await?,
+            None => Vec::new(),
+        },
+    };
+    let sent: Vec<Uuid> = listed
+        .iter()
+        .filter_map(|one| match one {
+            Listed::Message(message) if message.direction == "out" => Some(message.id),
+            _ => None,
+        })
+        .collect();
+    let mut reasons = installation.store.reasons(tenant.id, &sent).await?;
+    let rows = listed
+        .into_iter()
+        .map(|one| match one {
+            Listed::Message(message) => of_message(&tenant.slug, message, &mut reasons),
+            Listed::Send(send) => of_send(&tenant.slug, send),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if args.json {
+        print_json(&rows)?;
+        return Ok(Outcome::Done);
+    }
+    if rows.is_empty() {
+        print(format!("'{}' has no messages yet; send it one: recado webhook --from +34600111222 HOLA", tenant.slug))?;
+    }
+    rows.iter().try_for_each(|row| print(line(row)))?;
+    Ok(Outcome::Done)
+}
+
+fn of_message(slug: &str, message: message::Model, reasons: &mut HashMap<Uuid, String>) -> Result<Row, StoreError> {
+    let inbound = message.direction == "in";
+    let (from, to) = if inbound { (message.peer, message.ours) } else { (message.ours, message.peer) };
+    let mut more: Map<String, Json> = parsed(&message.extra)?;
+    more.retain(|name, _| !SHOWN_ELSEWHERE.contains(&name.as_str()));
+    Ok(Row {
+        reason: reasons.remove(&message.id),
+        id: message.id,
+        tenant: slug.to_owned(),
+        direction: message.direction,
+        channel: message.channel,
+        from,
+        to,
+        body: message.body,
+        status: message.status,
+        provider_sid: message.provider_sid,
+        error_code: message.error_code,
+        at: Timestamp::from_unix_us(message.at_us),
+        late: message.late,
+        repeats: message.repeats,
+        segments: Some(message.segments),
+        origin: message.origin,
+        more,
+    })
+}
+
+fn of_send(slug: &str, send: action::Model) -> Result<Row, StoreError> {
+    let mut more = Map::new();
+    let body = match parsed::<Action>(&send.payload)? {
+        Action::Send(payload) => match payload.body {
+            SendBody::Text(text) => text,
+            SendBody::Template(template) => {
+                let content = template.content.clone();
+                more.insert("template".to_owned(), serde_json::to_value(template).unwrap_or_default());
+                content
+            }
+        },
+        Action::Effect(effect) => effect.kind().to_owned(),
+    };
+    Ok(Row {
+        id: send.id,
+        tenant: slug.to_owned(),
+        direction: "out".to_owned(),
+        channel: send.channel.unwrap_or_default(),
+        from: send.sender.unwrap_or_default(),
+        to: send.recipient.unwrap_or_default(),
+        body,
+        status: send.state,
+        provider_sid: send.provider_sid,
+        error_code: send.error_code,
+        at: Timestamp::from_unix_us(send.planned_us),
+        late: false,
+        repeats: 0,
+        reason: send.reason,
+        segments: None,
+        origin: send.origin,
+        more,
+    })
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(stored: &str) -> Result<T, StoreError> {
+    serde_json::from_str(stored).map_err(|error| StoreError::Stored(error.to_string()))
+}
+
+fn line(row: &Row) -> String {
+    let (arrow, peer) = if row.direction == "in" { ("<-", &row.from) } else { ("->", &row.to) };
+    let mut notes = String::new();
+    let mut note = |text: String| notes.push_str(&format!("\n    {text}"));
+    if let Some(code) = row.error_code {
+        note(format!("error {}", text::code(code)));
+    }
+    if let Some(reason) = &row.reason {
+        note(text::one_line(reason));
+    }
+    if row.late {
+        note("late: no webhook came, the catch-up found it".to_owned());
+    }
+    if row.repeats > 0 {
+        note(format!("the provider brought it {} more times; that had no effect", row.repeats));
+    }
+    let more: Vec<&str> = row.more.keys().map(String::as_str).collect();
+    if !more.is_empty() {
+        note(format!("with {} (--json shows them)", more.join(", ")));
+    }
+    format!(
+        "{}  {arrow} {peer:<16} {:<8} {:<11} {}  {}{notes}",
+        text::time(row.at),
+        row.channel,
+        row.status,
+        row.id,
+        text::short(&row.body, BODY_SHOWN_CHARS),
+    )
+}

@@ -1,0 +1,203 @@
+//! The command line: one file a command, each with its arguments and its `run`.
+//!
+//! Standard output carries results only, as text or, with `--json`, as JSON; the log and what went wrong go to standard
+//! error. Exit codes: 0 done, 1 failed or refused, 2 wrong usage.
+//!
+//! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
+
+pub mod check;
+pub mod config;
+pub mod events;
+pub mod explain;
+pub mod messages;
+pub mod migrate;
+pub mod send;
+pub mod serve;
+pub mod tenant;
+pub mod test;
+mod text;
+pub mod webhook;
+
+use std::future::Future;
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::app::{AppError, Installation};
+use crate::channels::outbox::SendRefused;
+use crate::config::{self as configuration, Config, ConfigErrors, Source};
+use crate::directory::{DEMO_SLUG, Tenant};
+use crate::domain::Clock;
+use crate::domain::phone::NotE164;
+use crate::secret::SealError;
+use crate::store::{self, StoreError};
+use crate::telemetry;
+use crate::twilio::client::ClientError;
+
+/// Where `.env`, `recado.toml` and relative paths are looked for: the working directory.
+const DIR: &str = ".";
+
+/// How a command that ran to its end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It ran, and its result is bad news: a rule is broken, a send was refused.
+    Failed,
+}
+
+/// Why a command did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("{0}")]
+    Refused(String),
+    /// The arguments make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    App(Box<AppError>),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Send(#[from] SendRefused),
+    #[error(transparent)]
+    Number(#[from] NotE164),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("the operating system gave no random bytes ({0}); try again")]
+    Random(#[from] getrandom::Error),
+    #[error("standard output cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<AppError> for CliError {
+    fn from(error: AppError) -> Self {
+        Self::App(Box::new(error))
+    }
+}
+
+/// Runs a command and says how it went, as the process's exit code.
+pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("the runtime cannot be started: {error}"), 1),
+    };
+    let ended = runtime.block_on(command);
+    // What waits in the background is in the database.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        // Whoever read our output has seen enough, such as `head`.
+        Err(CliError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error @ CliError::Usage(_)) => complain(&error.to_string(), 2),
+        Err(error) => complain(&error.to_string(), 1),
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "recado: {text}");
+    ExitCode::from(code)
+}
+
+/// One result, with its line's end.
+fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+    print(text)
+}
+
+/// The configuration, with the log started: of commands that do one thing, warnings only, unless the environment says more.
+fn configure() -> Result<Config, CliError> {
+    let config = Config::load(Path::new(DIR), configuration::environment())?;
+    let asked_for = config.explain().iter().any(|key| key.name == "LOG_LEVEL" && key.source == Source::Environment);
+    let level = if asked_for { config.log_level.as_str() } else { "warn" };
+    telemetry::start_log(config.log_format, level).map_err(AppError::from)?;
+    Ok(config)
+}
+
+/// The installation in the working directory, made if it is not there yet.
+async fn open() -> Result<Installation, CliError> {
+    Ok(Installation::with(configure()?, Clock::system(), Path::new(DIR)).await?)
+}
+
+/// The installation in the working directory, for commands that have nothing to do where there is none.
+async fn open_existing() -> Result<Installation, CliError> {
+    let config = configure()?;
+    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()).filter(|path| !path.exists()) {
+        return Err(CliError::Refused(format!(
+            "there is no database at {} yet: start 'recado serve' in this folder first, go to the folder where it runs, \
+             or set DATABASE_URL",
+            path.display()
+        )));
+    }
+    Ok(Installation::with(config, Clock::system(), Path::new(DIR)).await?)
+}
+
+fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, CliError> {
+    let snapshot = installation.directory.now();
+    snapshot.by_slug(slug).cloned().ok_or_else(|| {
+        let mut slugs: Vec<&str> = snapshot.tenants().map(|tenant| tenant.slug.as_str()).collect();
+        slugs.sort_unstable();
+        CliError::Refused(format!("no tenant has the slug '{slug}'; there are: {}", slugs.join(", ")))
+    })
+}
+
+/// How this machine reaches a server that listens on `listen`.
+fn local_url(listen: SocketAddr) -> String {
+    let ip = match listen {
+        SocketAddr::V4(at) if at.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(at) if at.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => listen.ip(),
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
+}
+
+/// The tenant that a command is about.
+#[derive(clap::Args)]
+pub struct OfTenant {
+    /// The tenant's slug
+    #[arg(long, value_name = "SLUG", default_value = DEMO_SLUG)]
+    pub tenant: String,
+}
+
+/// `NAME=VALUE`, as an argument.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, such as 1=Ana".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_on_the_loopback() {
+        let check = |listen: &str, url: &str| assert_eq!(local_url(listen.parse().unwrap()), url);
+        check("0.0.0.0:8000", "http://127.0.0.1:8000");
+        check("[::]:80", "http://[::1]:80");
+        check("10.0.0.7:8000", "http://10.0.0.7:8000");
+    }
+
+    #[test]
+    fn names_and_values_are_told_apart() {
+        assert_eq!(name_and_value("1=a=b"), Ok(("1".to_owned(), "a=b".to_owned())));
+        assert_eq!(name_and_value("1="), Ok(("1".to_owned(), String::new())));
+        assert!(name_and_value("=x").is_err());
+        assert!(name_and_value("x").is_err());
+    }
+}

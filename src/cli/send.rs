@@ -1,0 +1,188 @@
+//! `recado send`: a message by hand, through the ledger like every other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, local_url, name_and_value, open, print, print_json, text};
+use crate::app::Installation;
+use crate::channels::sms::SmsService;
+use crate::channels::whatsapp::WhatsAppService;
+use crate::domain::action::Template;
+use crate::domain::{ActionId, ActionState, TenantId, Timestamp};
+use crate::store::StoreError;
+use crate::store::entity::action;
+use crate::twilio::client;
+
+/// How long it is watched.
+const WAIT: Duration = Duration::from_secs(20);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A server on this machine says that it is there within this.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Send a message by hand and watch what becomes of it
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado send --to +34600111222 'Your order is ready'\n  \
+    recado send --to +34600111222 --whatsapp --template HX0123456789abcdef0123456789abcdef --var 1=Ana\n\n\
+    It leaves through a running 'recado serve'; without one it is planned and leaves when one starts.")]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// The recipient, E.164
+    #[arg(long, value_name = "NUMBER")]
+    to: String,
+    /// By WhatsApp instead of SMS
+    #[arg(long)]
+    whatsapp: bool,
+    /// An approved WhatsApp template: its Content SID, or the tenant's name for it
+    #[arg(long, value_name = "HX…", requires = "whatsapp", conflicts_with = "text")]
+    template: Option<String>,
+    /// A variable of the template; any number of times
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "template")]
+    variables: Vec<(String, String)>,
+    /// Plan it and do not wait
+    #[arg(long)]
+    no_wait: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// What it says
+    #[arg(required_unless_present = "template")]
+    text: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    id: ActionId,
+    tenant: String,
+    channel: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    state: ActionState,
+    reason: Option<String>,
+    due_at: Timestamp,
+    tries: i32,
+    error_code: Option<i64>,
+    provider_sid: Option<String>,
+    /// Whether a server was there to send it.
+    server: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let id = plan(&installation, &args).await?;
+    let server = is_serving(&installation).await?;
+    let show = |line: String| if args.json { Ok(()) } else { print(line) };
+    let action = if server && !args.no_wait {
+        watch(&installation, tenant.id, id, show).await?
+    } else {
+        find(&installation, tenant.id, id).await?
+    };
+    let state = state_of(&action)?;
+    if args.json {
+        print_json(&report(&tenant.slug, action, state, server))?;
+    } else if !server {
+        let url = local_url(installation.config.listen);
+        print(format!("{id} is planned. No server answers at {url}: it leaves when 'recado serve' runs"))?;
+    } else if args.no_wait {
+        print(format!("{id} is planned; see what becomes of it: recado explain {id}"))?;
+    } else {
+        print(last_word(&action, state))?;
+    }
+    let bad = matches!(state, ActionState::Failed | ActionState::Blocked | ActionState::Held | ActionState::Unknown);
+    Ok(if bad { Outcome::Failed } else { Outcome::Done })
+}
+
+async fn plan(installation: &Installation, args: &Args) -> Result<ActionId, CliError> {
+    let (slug, outbox) = (&args.of.tenant, installation.outbox());
+    let text = args.text.as_deref().unwrap_or_default();
+    Ok(match &args.template {
+        Some(content) => {
+            let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
+            let template = Template { content: content.clone(), variables };
+            WhatsAppService(outbox).send_template(slug, &args.to, template).await?
+        }
+        None if args.whatsapp => WhatsAppService(outbox).send(slug, &args.to, text).await?,
+        None => SmsService(outbox).send(slug, &args.to, text).await?,
+    })
+}
+
+/// Whether a server answers where this configuration says that it listens.
+async fn is_serving(installation: &Installation) -> Result<bool, CliError> {
+    let url = format!("{}/health", local_url(installation.config.listen));
+    let answer = client::http()?.get(url).timeout(HEALTH_TIMEOUT).send().await;
+    Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+}
+
+/// Looks until nothing more will happen by itself, or until it takes too long; shows each change.
+async fn watch(
+    installation: &Installation,
+    tenant: TenantId,
+    id: ActionId,
+    show: impl Fn(String) -> Result<(), CliError>,
+) -> Result<action::Model, CliError> {
+    let clock = &installation.clock;
+    let until = clock.now().plus(WAIT);
+    let mut shown = None;
+    loop {
+        let action = find(installation, tenant, id).await?;
+        let state = state_of(&action)?;
+        let now = (action.state.clone(), action.reason.clone());
+        if shown.as_ref() != Some(&now) {
+            let reason = action.reason.as_deref().map(|reason| format!(": {}", text::one_line(reason)));
+            show(format!("{}  {state}{}", text::exact_time(clock.now()), reason.unwrap_or_default()))?;
+            shown = Some(now);
+        }
+        if state.is_final() || state == ActionState::Held || clock.now() >= until {
+            return Ok(action);
+        }
+        clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn find(installation: &Installation, tenant: TenantId, id: ActionId) -> Result<action::Model, CliError> {
+    let action = installation.store.action(tenant, id).await?;
+    action.ok_or_else(|| CliError::Refused(format!("the send {id} is gone: was it removed by hand?")))
+}
+
+fn state_of(action: &action::Model) -> Result<ActionState, StoreError> {
+    action.state.parse().map_err(|error| StoreError::Stored(format!("{error}")))
+}
+
+fn last_word(action: &action::Model, state: ActionState) -> String {
+    let id = action.id;
+    let code = action.error_code.map(|code| format!("\nerror {}", text::code(code))).unwrap_or_default();
+    let sid = action.provider_sid.as_deref().unwrap_or_default();
+    let word = match state {
+        ActionState::Sent => format!("sent: the provider has taken it as {sid}"),
+        ActionState::Planned => {
+            format!("it waits until {}", text::time(Timestamp::from_unix_us(action.due_us)))
+        }
+        ActionState::Unknown => {
+            "whether the provider took it is not known yet; it is looked for, and not sent again meanwhile".to_owned()
+        }
+        ActionState::Sending => "it is still being sent".to_owned(),
+        other => format!("it is {other} and does not leave"),
+    };
+    format!("{word}{code}\nMore: recado explain {id}")
+}
+
+fn report(slug: &str, action: action::Model, state: ActionState, server: bool) -> Report {
+    Report {
+        id: ActionId::new(action.id),
+        tenant: slug.to_owned(),
+        channel: action.channel,
+        from: action.sender,
+        to: action.recipient,
+        state,
+        reason: action.reason,
+        due_at: Timestamp::from_unix_us(action.due_us),
+        tries: action.tries,
+        error_code: action.error_code,
+        provider_sid: action.provider_sid,
+        server,
+    }
+}

@@ -1,0 +1,45 @@
+//! `recado tenant add`.
+
+use chrono_tz::Tz;
+
+use super::{View, language, name, slug, zone};
+use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
+use crate::directory;
+
+/// Add a tenant; a running server knows it within a second
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado tenant add clinica --name 'Clínica Sol' --zone Europe/Madrid --language es")]
+pub struct Args {
+    /// Its name in URLs: lower case letters, digits and -, at most 40
+    #[arg(value_parser = slug)]
+    slug: String,
+    /// What its customers know it as; by default the slug
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// Its time zone, an IANA name
+    #[arg(long, value_parser = zone, default_value = "UTC")]
+    zone: Tz,
+    /// Its language, such as es
+    #[arg(long, value_parser = language, default_value = "en")]
+    language: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let mut tenant = directory::new_tenant(&installation.store, &args.slug, args.name.as_deref().unwrap_or(&args.slug));
+    args.zone.name().clone_into(&mut tenant.zone);
+    tenant.language = args.language;
+    installation.store.add_tenant(tenant).await?;
+    installation.directory.refresh().await?;
+    let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
+    if args.json {
+        print_json(&view)?;
+    } else {
+        print(view.text())?;
+        print(format!("Next: give it a number: recado tenant set {} --sms +34…", args.slug))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,40 @@
+//! `recado test`: whether the rules do what their cases say.
+
+use serde::Serialize;
+
+use super::{CliError, Outcome, configure, print, print_json};
+use crate::rules::cases::{self, CaseReport};
+use crate::rules::{Limits, RuleError, RuleSet};
+
+/// Try the cases of the rules (<rule>.cases.json) and show what differs
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado test")]
+pub struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    /// Rules that were left out, so that their cases were not tried.
+    errors: Vec<RuleError>,
+    #[serde(flatten)]
+    cases: CaseReport,
+}
+
+pub fn run(args: Args) -> Result<Outcome, CliError> {
+    let config = configure()?;
+    let (rules, findings) = RuleSet::load(&config.rules_dir, Limits::default());
+    let errors: Vec<RuleError> = findings.into_iter().filter(RuleError::is_error).collect();
+    let report = Report { errors, cases: cases::run_on(&rules, &config.rules_dir) };
+    if args.json {
+        print_json(&report)?;
+    } else {
+        for error in &report.errors {
+            print(error)?;
+        }
+        print(report.cases.to_string().trim_end())?;
+    }
+    Ok(if report.errors.is_empty() && report.cases.passed() { Outcome::Done } else { Outcome::Failed })
+}

@@ -1,0 +1,63 @@
+//! Text for terminals: what customers wrote is hostile there, too.
+
+use crate::domain::Timestamp;
+use crate::twilio::codes;
+
+/// On one line, without control characters and without those that turn the direction of writing.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// At most `max` characters on one line; a cut shows.
+pub fn short(text: &str, max: usize) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// UTC, to the second.
+pub fn time(at: Timestamp) -> String {
+    at.to_utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// UTC, to the millisecond: for what happens within one second.
+pub fn exact_time(at: Timestamp) -> String {
+    at.to_utc().format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
+}
+
+/// A provider's code with its meaning and what helps.
+pub fn code(code: i64) -> String {
+    let known = u32::try_from(code).ok().and_then(codes::lookup);
+    match known {
+        Some(known) => format!("{code}: {}; {}", known.meaning, known.remedy),
+        None => format!("{code}: see https://www.twilio.com/docs/api/errors/{code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_do_not_reach_the_terminal() {
+        assert_eq!(one_line("a\n\u{1b}[2Jb\u{202e}c\u{85}"), "a \u{fffd}[2Jb\u{fffd}c\u{fffd}");
+        assert_eq!(short("ñandú", 3), "ñan…");
+        assert_eq!(short("ñandú", 5), "ñandú");
+    }
+
+    #[test]
+    fn codes_say_what_helps() {
+        assert!(code(21610).contains("opted out"));
+        assert!(code(1).contains("errors/1"));
+        assert!(code(-1).contains("errors/-1"));
+    }
+}

@@ -1,0 +1,240 @@
+//! `recado webhook`: a message as Twilio would bring it, signed, to a running server.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, local_url, open_existing, print, print_json, text};
+use crate::app::Installation;
+use crate::directory::Tenant;
+use crate::domain::{Channel, Phone, segments};
+use crate::twilio::client;
+use crate::twilio::form::Params;
+use crate::twilio::signature;
+
+/// Twilio itself gives up after 15 s.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// A server reads tenants again every second.
+const TENANTS_KNOWN_WITHIN: Duration = Duration::from_millis(1_500);
+/// How much of an answer is shown, in characters.
+const ANSWER_SHOWN_CHARS: usize = 2_000;
+
+/// Bring a message to a running server, signed as Twilio would sign it
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado webhook --from +34600111222 HOLA\n  \
+    recado webhook --from +34600111222 --whatsapp --media https://example.com/cat.jpg 'My cat'\n\n\
+    Then: recado messages, recado explain last")]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// The customer's number, E.164
+    #[arg(long, value_name = "NUMBER")]
+    from: String,
+    /// The number that is written to; by default what the tenant sends from
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+    /// As a WhatsApp message
+    #[arg(long)]
+    whatsapp: bool,
+    /// The message's SID; by default a new one. The same one again is a repeat, which has no effect
+    #[arg(long, value_name = "SM…")]
+    sid: Option<String>,
+    /// A picture or other file that comes with it; any number of times
+    #[arg(long, value_name = "URL")]
+    media: Vec<String>,
+    /// The WhatsApp button that was pressed; the body is its text
+    #[arg(long, value_name = "PAYLOAD", requires = "whatsapp")]
+    button: Option<String>,
+    /// The name that the customer gave themselves on WhatsApp
+    #[arg(long, requires = "whatsapp")]
+    name: Option<String>,
+    /// Where the server is, if not where LISTEN says
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// What it says
+    #[arg(default_value = "")]
+    body: String,
+}
+
+impl Args {
+    const fn channel(&self) -> Channel {
+        if self.whatsapp { Channel::WhatsApp } else { Channel::Sms }
+    }
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let platform = installation.directory.platform();
+    let path = format!("/api/twilio/{}/{}", tenant.slug, args.channel());
+    let signed_url = format!("{}{path}", platform.app_url);
+    let base = args.url.clone().unwrap_or_else(|| local_url(installation.config.listen));
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let form = form(&installation, &tenant, &args)?;
+    let sid = form.get("MessageSid").unwrap_or_default();
+    let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
+    let http = client::http()?;
+    let signature = signature::sign(token, &signed_url, &form);
+    let post = || {
+        http.post(&url)
+            .timeout(TIMEOUT)
+            .header("X-Twilio-Signature", &signature)
+            .header("User-Agent", "TwilioProxy/1.1")
+            .header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+            .body(form.encode())
+            .send()
+    };
+    let mut answer = post().await.map_err(|error| no_answer(&base, &error))?;
+    if answer.status() == StatusCode::NOT_FOUND {
+        // The tenant may have just been added.
+        installation.clock.sleep(TENANTS_KNOWN_WITHIN).await;
+        answer = post().await.map_err(|error| no_answer(&base, &error))?;
+    }
+    let status = answer.status();
+    let body = answer.text().await.map_err(|error| no_answer(&base, &error))?;
+    let hint = remedy(status, &tenant.slug, &signed_url);
+    if args.json {
+        let status = status.as_u16();
+        print_json(
+            &json!({"sid": sid, "url": url, "signed_url": signed_url, "status": status, "body": body, "hint": hint}),
+        )?;
+    } else {
+        print(format!("{sid} was answered with {status}: {}", text::short(&body, ANSWER_SHOWN_CHARS)))?;
+        print(hint.as_deref().unwrap_or("See what it led to: recado messages; and why: recado explain last"))?;
+    }
+    Ok(if status.is_success() { Outcome::Done } else { Outcome::Failed })
+}
+
+/// The fields of <https://www.twilio.com/docs/messaging/guides/webhook-request>.
+fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Params, CliError> {
+    let channel = args.channel();
+    let from = Phone::parse_human(&args.from)?;
+    let to = Phone::parse_human(&recipient(installation, tenant, args)?)?;
+    let sid = args.sid.clone().map_or_else(|| new_sid(!args.media.is_empty()), Ok)?;
+    let address = |phone: &Phone| format!("{}{phone}", channel.address_prefix());
+    let segments = segments::count(&args.body).segments.to_string();
+    let media = args.media.len().to_string();
+    let (from_address, to_address) = (address(&from), address(&to));
+    let mut form: Params = [
+        ("SmsMessageSid", sid.as_str()),
+        ("NumMedia", &media),
+        ("SmsSid", &sid),
+        ("SmsStatus", "received"),
+        ("Body", &args.body),
+        ("To", &to_address),
+        ("NumSegments", &segments),
+        ("MessageSid", &sid),
+        ("AccountSid", &tenant.account.sid),
+        ("From", &from_address),
+        ("ApiVersion", "2010-04-01"),
+    ]
+    .into_iter()
+    .collect();
+    for (at, url) in args.media.iter().enumerate() {
+        form.push(&format!("MediaUrl{at}"), url);
+        form.push(&format!("MediaContentType{at}"), content_type(url));
+    }
+    if channel == Channel::WhatsApp {
+        form.push("WaId", from.as_str().trim_start_matches('+'));
+        form.push("ProfileName", args.name.as_deref().unwrap_or_default());
+        form.push("MessageType", if args.button.is_some() { "button" } else { "text" });
+    }
+    if let Some(payload) = &args.button {
+        form.push("ButtonText", &args.body);
+        form.push("ButtonPayload", payload);
+    }
+    Ok(form)
+}
+
+/// A Messaging Service is no number that somebody could write to.
+fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<String, CliError> {
+    let platform = installation.directory.platform();
+    let number = match args.channel() {
+        Channel::Sms => platform.from_number.as_ref(),
+        Channel::WhatsApp => platform.whatsapp_number.as_ref(),
+    };
+    let sender = tenant.sender(args.channel(), platform).filter(|sender| sender.starts_with('+'));
+    args.to.clone().or(sender).or_else(|| number.map(Phone::to_string)).ok_or_else(|| {
+        let (slug, channel) = (&tenant.slug, args.channel());
+        CliError::Refused(format!(
+            "'{slug}' has no {channel} number that could be written to: name one with --to, or give it one: \
+             recado tenant set {slug} --{channel} +34…"
+        ))
+    })
+}
+
+fn new_sid(media: bool) -> Result<String, CliError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes)?;
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}{digits}", if media { "MM" } else { "SM" }))
+}
+
+/// What the end of a URL suggests.
+fn content_type(url: &str) -> &'static str {
+    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    match path.rsplit('.').next().unwrap_or_default() {
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "pdf" => "application/pdf",
+        "mp4" => "video/mp4",
+        "ogg" => "audio/ogg",
+        "mp3" => "audio/mpeg",
+        _ => "image/jpeg",
+    }
+}
+
+fn no_answer(base: &str, error: &reqwest::Error) -> CliError {
+    CliError::Refused(if error.is_connect() {
+        format!(
+            "no server answers at {base}: start 'recado serve' (or cargo run --release), or say where it is with --url"
+        )
+    } else if error.is_timeout() {
+        format!("the server at {base} did not answer within {} s; Twilio would have given up, too", TIMEOUT.as_secs())
+    } else {
+        format!("the message could not be brought to {base}: {error}")
+    })
+}
+
+/// The likely cause of a refusal, and what helps.
+fn remedy(status: StatusCode, slug: &str, signed_url: &str) -> Option<String> {
+    Some(match status.as_u16() {
+        200..300 => return None,
+        400 => "The form was not accepted; the answer says which field, and what is expected there.".to_owned(),
+        403 => format!(
+            "The signature was not accepted. It was made for {signed_url} with the token of this folder's configuration: \
+             does the server run with the same APP_URL, account and database? Compare 'recado config' there and here. \
+             The server's log names the cause. A tenant's new account is known after a second. With --to, the number may belong to another tenant."
+        ),
+        404 => format!(
+            "That server knows no tenant '{slug}': does it use the same database, and is it Recado? \
+             Compare 'recado config' there and here."
+        ),
+        503 => "The server could not store it, so it did not accept it; its log says why. Twilio's message would be \
+                found later by the catch-up."
+            .to_owned(),
+        _ => "The server's log says why.".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sids_are_as_twilios() {
+        let sid = new_sid(false).unwrap();
+        assert!(sid.starts_with("SM") && sid.len() == 34, "{sid}");
+        assert!(new_sid(true).unwrap().starts_with("MM"));
+    }
+
+    #[test]
+    fn content_types_follow_the_name() {
+        assert_eq!(content_type("https://a.b/c.PNG?x=1.pdf"), "image/png");
+        assert_eq!(content_type("https://a.b/c"), "image/jpeg");
+    }
+}

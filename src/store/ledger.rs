@@ -254,11 +254,33 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us LIMIT ?";
 
+/// What the gate stops for good frees its lane: the next along it is asked at once, so many times in a row at most.
+const ROUNDS_MAX: usize = 64;
+
 pub(super) async fn claim(
     txn: &DatabaseTransaction,
     means: &Means,
     request: &ClaimRequest,
 ) -> Result<Vec<Claimed>, StoreError> {
+    let mut claimed = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let room = request.limit.saturating_sub(claimed.len());
+        let (of_round, lanes_freed) = claim_round(txn, means, request, room).await?;
+        claimed.extend(of_round);
+        if !lanes_freed || claimed.len() >= request.limit {
+            break;
+        }
+    }
+    Ok(claimed)
+}
+
+/// Asks the gate about at most `room` candidates; also says whether it stopped any for good.
+async fn claim_round(
+    txn: &DatabaseTransaction,
+    means: &Means,
+    request: &ClaimRequest,
+    room: usize,
+) -> Result<(Vec<Claimed>, bool), StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = means.clock.now();
     let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres {
@@ -271,12 +293,13 @@ pub(super) async fn claim(
         now.minus(DAY).unix_us().into(),
         request.tenant.uuid().into(),
         now.unix_us().into(),
-        (request.limit as i64).into(),
+        (room as i64).into(),
     ];
     let found = sql::query(txn, &format!("{CANDIDATES}{lock}"), values).await?;
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut attempts, mut stopped): (Vec<Value>, Vec<Value>, Vec<Value>) = Default::default();
     let mut claimed = Vec::with_capacity(found.len());
+    let mut lanes_freed = false;
     for row in &found {
         let candidate = Candidate::from_query_result(row, "")?;
         let (state, due, reason) = match (request.judge)(&candidate, now) {
@@ -286,6 +309,7 @@ pub(super) async fn claim(
             Gate::Postpone(until, reason) => (ActionState::Planned, until, Some(reason)),
         };
         let passed = state == ActionState::Sending;
+        lanes_freed |= matches!(state, ActionState::Blocked | ActionState::Held);
         let attempt = candidate.tries + i32::from(passed);
         updates.extend([
             candidate.id.into(),
@@ -327,7 +351,7 @@ pub(super) async fn claim(
     )
     .await?;
     messages::merge(txn, stopped).await?;
-    Ok(claimed)
+    Ok((claimed, lanes_freed))
 }
 
 /// How an attempt, or a reconciliation, ended.

@@ -21,7 +21,7 @@ use crate::support::server::{Server, ServerOptions};
 use crate::support::webhook::{Form, Twilio, message_sid};
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
-pub const TOKEN: &str = "00000000000000000000000000000001";
+pub const TOKEN: &str = "t0ken0fTheP1atf0rm77777777777777";
 pub const OURS: &str = "+34911111111";
 /// The key under which tenants' tokens are sealed.
 pub const SECRET_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -264,13 +264,13 @@ pub struct Own {
 pub const A: Own = Own {
     slug: "a",
     account: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    token: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    token: "t0ken0fA777777777777777777777777",
     number: "+34911111122",
 };
 pub const B: Own = Own {
     slug: "b",
     account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
-    token: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    token: "t0ken0fB777777777777777777777777",
     number: "+34911111133",
 };
 

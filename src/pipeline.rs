@@ -294,7 +294,7 @@ impl Pipeline {
         let sends = claims.sends.len();
         self.circuits.release(&tenant.account.sid, room.saturating_sub(sends));
         self.note_waiting(tenant.id, claims.more);
-        if sends == room {
+        if sends == room || (claims.lanes_freed && claims.more) {
             self.to_send.publish(tenant.id);
         }
         for one in claims.sends {

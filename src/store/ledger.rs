@@ -235,6 +235,8 @@ pub struct Claims {
     pub sends: Vec<Claimed>,
     /// More is due, now or as soon as a lane is free.
     pub more: bool,
+    /// The gate has stopped some for good: who came behind them may go now.
+    pub lanes_freed: bool,
 }
 
 /// A send that may leave now: its attempt is committed.
@@ -285,6 +287,7 @@ pub(super) async fn claim(
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
     let mut sends = Vec::with_capacity(found.len());
+    let mut lanes_freed = false;
     for row in &found {
         let mut candidate = Candidate::from_query_result(row, "")?;
         let (state, due, reason) = match (request.judge)(&candidate, now) {
@@ -294,6 +297,7 @@ pub(super) async fn claim(
             Gate::Postpone(until, reason) => (ActionState::Planned, until, Some(reason)),
         };
         let passed = state == ActionState::Sending;
+        lanes_freed |= matches!(state, ActionState::Blocked | ActionState::Held);
         let attempt = candidate.tries + i32::from(passed);
         if passed {
             candidate.first_try_us.get_or_insert(now.unix_us());
@@ -329,7 +333,7 @@ pub(super) async fn claim(
     messages::merge(txn, stopped).await?;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let more = sql::query_one(txn, waits, vec![request.tenant.uuid().into(), now.unix_us().into()]).await?.is_some();
-    Ok(Claims { sends, more })
+    Ok(Claims { sends, more, lanes_freed })
 }
 
 /// How an attempt, or a reconciliation, ended.

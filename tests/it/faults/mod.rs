@@ -5,8 +5,12 @@
 
 mod crash;
 mod database;
+mod flood;
 mod fuzz;
 mod inside;
 mod provider;
 mod rig;
+mod rules;
+mod secrets;
+mod stop;
 mod tenants;

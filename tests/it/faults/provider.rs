@@ -138,6 +138,30 @@ async fn after_500_it_is_looked_for_and_after_503_tried_again() {
     assert!(["retry", "never_taken", "adopted"].iter().all(|outcome| outcomes.contains_key(*outcome)), "{outcomes:?}");
 }
 
+/// Two answers to one customer in the very same words: the list shows the first while the second is looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_known_is_not_taken_for_the_one_that_is_looked_for() {
+    let provider = Provider::start(2).await;
+    provider.order(Fault::always(FaultKind::CallbacksLost));
+    let server = Server::start(rig::options(&provider.url)).await;
+    let twilio = rig::twilio(&server);
+    let look = Look::into(server.folder()).await;
+    let faults = [None, Some(FaultKind::DropBeforeAccept), Some(FaultKind::DropAfterAccept), None];
+    for (number, fault) in faults.into_iter().enumerate() {
+        fault.iter().for_each(|fault| provider.order(Fault::times(*fault, 1)));
+        let form = twilio.inbound(&message_sid(number as u128), &customer(1), OURS, "hola");
+        assert_eq!(rig::post(&twilio, &form).await, Some(200));
+        provider.carrier.wait_taken(number as u64 + 1).await;
+        eventually(SETTLED_WITHIN, || look.open()).await;
+        assert_eq!(provider.carrier.taken(), number as u64 + 1, "{fault:?}");
+    }
+    let mut taken: Vec<_> = provider.sent().into_iter().map(|message| Some(message.sid)).collect();
+    let mut known: Vec<_> = look.actions().await.into_iter().map(|action| action.provider_sid).collect();
+    taken.sort();
+    known.sort();
+    assert_eq!(known, taken, "each send has a message of its own");
+}
+
 async fn check_each_once(provider: &Provider, look: &Look, texts: usize) {
     let sent = provider.sent();
     for number in 0..texts {

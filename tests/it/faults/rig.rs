@@ -21,7 +21,7 @@ use crate::support::server::{Server, ServerOptions};
 use crate::support::webhook::{Form, Twilio, message_sid};
 
 pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
-pub const TOKEN: &str = "00000000000000000000000000000001";
+pub const TOKEN: &str = "t0ken0fTheP1atf0rm77777777777777";
 pub const OURS: &str = "+34911111111";
 /// The key under which tenants' tokens are sealed.
 pub const SECRET_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
@@ -239,7 +239,16 @@ impl Look {
     pub async fn open(&self) -> Result<(), String> {
         let events = self.count("events WHERE handled_us IS NULL").await;
         let sends = self.count("actions WHERE state IN ('planned', 'sending', 'unknown', 'held')").await;
-        if events + sends == 0 { Ok(()) } else { Err(format!("{events} events undecided, {sends} sends open")) }
+        if events + sends == 0 {
+            return Ok(());
+        }
+        let open = self
+            .actions()
+            .await
+            .into_iter()
+            .filter(|action| !["sent", "failed", "blocked", "done"].contains(&&*action.state));
+        let states: Vec<_> = open.map(|action| (action.state, action.tries, action.reason)).take(5).collect();
+        Err(format!("{events} events undecided, {sends} sends open: {states:?}"))
     }
 }
 
@@ -255,13 +264,13 @@ pub struct Own {
 pub const A: Own = Own {
     slug: "a",
     account: "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-    token: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    token: "t0ken0fA777777777777777777777777",
     number: "+34911111122",
 };
 pub const B: Own = Own {
     slug: "b",
     account: "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
-    token: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    token: "t0ken0fB777777777777777777777777",
     number: "+34911111133",
 };
 

@@ -291,6 +291,27 @@ async fn what_the_gate_says_is_kept_with_its_reason() {
     .await;
 }
 
+/// Else a customer who has opted out would hold up what comes after, a sweep for each send.
+#[tokio::test]
+async fn what_the_gate_stops_lets_the_next_along_the_lane_go_at_once() {
+    on_both(|bench| async move {
+        let mut ids = Vec::new();
+        for n in 0..5 {
+            ids.push(bench.planned(&format!("SM{n}"), ANA, "hola").await);
+        }
+        let last = ids.pop().unwrap();
+        let judge = move |candidate: &recado::store::Candidate, _| {
+            if candidate.action() == last { Gate::Pass } else { Gate::Block("not this one".to_owned()) }
+        };
+        let claimed = bench.claim_if(Arc::new(judge)).await;
+        assert_eq!((claimed.len(), claimed[0].candidate.action()), (1, last));
+        for id in ids {
+            assert_eq!(bench.state(id).await, "blocked");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
     on_both(|bench| async move {

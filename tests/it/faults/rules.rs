@@ -1,0 +1,70 @@
+//! Rules that do not end, or want all the memory: their tenant's trouble alone.
+
+use std::time::Duration;
+
+use super::rig::{self, A, B, Look, customer, percentile};
+use crate::support::server::Server;
+use crate::support::wait::eventually;
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
+/// Texts of the tenant whose rules are hostile.
+const EVIL_TEXTS: usize = 60;
+const MEMORY_MAX_KB: u64 = 64 * 1024;
+
+/// What tenant `a` has somebody do to all; `b` has only the echo.
+const HOSTILE: &str = r##"
+rule("loop").on("inbound_sms").when("a, 0", |e| e.tenant.slug == "a" && e.body == "loop").then(|e| { loop {} });
+rule("text").on("inbound_sms").when("a, 1", |e| e.tenant.slug == "a" && e.body == "text")
+    .then(|e| { let s = "x"; loop { s += s; } });
+rule("array").on("inbound_sms").when("a, 2", |e| e.tenant.slug == "a" && e.body == "array")
+    .then(|e| { let a = [1]; loop { a += a; } });
+rule("map").on("inbound_sms").when("a, 3", |e| e.tenant.slug == "a" && e.body == "map")
+    .then(|e| { let m = #{}; let n = 0; loop { m[`${n}`] = "xxxxxxxxxxxxxxxx"; n += 1; } });
+fn deep(n) { deep(n + 1) }
+rule("recursion").on("inbound_sms").when("a, 4", |e| e.tenant.slug == "a" && e.body == "recursion")
+    .then(|e| { deep(0); });
+"##;
+const KINDS: [&str; 5] = ["loop", "text", "array", "map", "recursion"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_rules_harm_their_own_tenant_alone() {
+    let options = |url: &str| rig::options(url).file("rules/hostile.rhai", HOSTILE);
+    let (provider, mut server) = rig::two_tenants(options).await;
+    server.start_again().await;
+    assert!(server.log().contains("6 rules"), "all rules are loaded");
+    let (a, b) = (A.twilio(&server.url()), B.twilio(&server.url()));
+    let alone = rig::round_trips(&provider, &B, &b, 1_000..1_100).await;
+    let before = resident_kb(&server);
+    let evil = async {
+        for number in 0..EVIL_TEXTS {
+            let status = A.post(&a, number as u128, &customer(number), KINDS[number % KINDS.len()]).await;
+            assert_eq!(status, Some(200));
+        }
+    };
+    let ((), beside) = tokio::join!(evil, rig::round_trips(&provider, &B, &b, 2_000..2_150));
+    let look = Look::into(server.folder()).await;
+    eventually(SETTLED_WITHIN, || look.open()).await;
+    assert!(server.is_running());
+    for number in 0..EVIL_TEXTS {
+        assert_eq!(
+            provider.carrier.count_to(&customer(number)),
+            1,
+            "the echo of text {number}: a good rule beside a bad one"
+        );
+    }
+    assert_eq!(look.count("events WHERE kind = 'inbound_sms' AND handled_us IS NOT NULL").await, 310);
+    let figures = |sorted: &[Duration]| (percentile(sorted, 50), percentile(sorted, 99));
+    eprintln!("hostile rules beside: p50 and p99 alone {:?}, beside them {:?}", figures(&alone), figures(&beside));
+    // Generous: a tenant that waits for another's loops waits for seconds.
+    assert!(percentile(&beside, 50) < percentile(&alone, 50) * 10 + Duration::from_millis(500));
+    if let Some((before, after)) = before.zip(resident_kb(&server)) {
+        eprintln!("memory: {before} kB before, {after} kB after");
+        assert!(after < before + MEMORY_MAX_KB, "{before} kB before, {after} kB after");
+    }
+}
+
+/// The memory that the server holds, where the system says it.
+fn resident_kb(server: &Server) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()?)).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+}

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
+use crate::actions::outbox::Outbox;
 use crate::carrier::{Carrier, CarrierConfig};
-use crate::channels::outbox::Outbox;
 use crate::channels::{catch_up, sms, status, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};

@@ -18,7 +18,8 @@
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
-//! | a webhook, a channel, catching up | [`channels`], [`web`] |
+//! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
+//! | a channel, its routes and service, catching up | [`channels`] |
 //! | a command | `cli` |
 //!
 //! # Invariants
@@ -77,6 +78,8 @@ pub mod pipeline;
 pub mod reconcile;
 
 pub mod web;
+
+pub mod intake;
 
 pub mod channels;
 

@@ -376,10 +376,16 @@ impl Pipeline {
     /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
     async fn write_outcome(&self, verdict: Verdict) {
         while let Err(error) = self.store.writer().verdict(verdict.clone()).await {
+            let action = verdict.candidate.id;
+            if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
+                // It would be refused again. The action stays `sending`, becomes `unknown`, and is looked for.
+                tracing::error!(%error, %action, "an outcome could not be written down");
+                return;
+            }
             if matches!(error, StoreError::Closed) {
                 return;
             }
-            tracing::warn!(%error, action = %verdict.candidate.id, "an outcome waits for the database");
+            tracing::warn!(%error, %action, "an outcome waits for the database");
             self.clock.sleep(OUTCOME_RETRY).await;
         }
     }

@@ -6,5 +6,6 @@
 pub mod circuit;
 pub mod deliver;
 pub mod gate;
+pub mod outbox;
 pub mod plan;
 pub mod stops;

@@ -14,6 +14,7 @@ use super::faults::{Fault, FaultError, FaultKind, On};
 use super::store::Conditions;
 use super::validate::{self, Refusal};
 use super::{Carrier, Inbound, Message};
+use crate::domain::Clock;
 use crate::domain::segments;
 use crate::domain::status::DeliveryStatus;
 use crate::twilio::form::Params;
@@ -45,7 +46,7 @@ pub async fn create(
     }
     let message = carrier.accept(account, &form);
     carrier.0.deliver(message.clone(), strike.callbacks).await;
-    answer_accepted(&message, strike.answer).await
+    answer_accepted(&message, strike.answer, &carrier.0.clock).await
 }
 
 pub async fn list(
@@ -170,14 +171,14 @@ async fn fail_before(fault: Option<FaultKind>) -> Option<Response> {
     }
 }
 
-async fn answer_accepted(message: &Message, fault: Option<FaultKind>) -> Response {
+async fn answer_accepted(message: &Message, fault: Option<FaultKind>, clock: &Clock) -> Response {
     match fault {
         Some(FaultKind::Error500AfterAccept) => internal_error(),
         Some(FaultKind::DropAfterAccept) => dropped(),
         Some(FaultKind::HangAfterAccept) => pending().await,
         Some(FaultKind::Drip) => {
             let body = serde_json::to_vec(&Resource::of(message)).unwrap_or_default();
-            (StatusCode::CREATED, dripping(body)).into_response()
+            (StatusCode::CREATED, dripping(body, clock.clone())).into_response()
         }
         _ => (StatusCode::CREATED, Json(Resource::of(message))).into_response(),
     }
@@ -216,10 +217,10 @@ fn dropped() -> Response {
     Body::from_stream(fails).into_response()
 }
 
-fn dripping(body: Vec<u8>) -> Body {
-    Body::from_stream(futures_util::stream::unfold(body.into_iter(), |mut rest| async move {
-        tokio::time::sleep(DRIP_INTERVAL).await;
-        rest.next().map(|byte| (Ok::<_, std::convert::Infallible>(Bytes::from(vec![byte])), rest))
+fn dripping(body: Vec<u8>, clock: Clock) -> Body {
+    Body::from_stream(futures_util::stream::unfold((body.into_iter(), clock), |(mut rest, clock)| async move {
+        clock.sleep(DRIP_INTERVAL).await;
+        rest.next().map(|byte| (Ok::<_, std::convert::Infallible>(Bytes::from(vec![byte])), (rest, clock)))
     }))
 }
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::intake;
 use crate::actions::deliver;
 use crate::directory::Account;
 use crate::domain::{ActionId, Channel, DeliveryStatus, TenantId, Timestamp};
+use crate::intake;
 use crate::pipeline::Pipeline;
 use crate::store::{Settled, StatusReport, StoreError};
 use crate::twilio::client::{Filter, MessageResource};

@@ -1,11 +1,10 @@
 //! The channels: how messages come in over HTTP, and the services that send by hand.
 //!
 //! How to add a channel: a variant of [`crate::domain::Channel`], a file here with its routes and its service, a line in
-//! `app.rs`. Channels do not know each other; what they share stands in [`intake`] and [`outbox`].
+//! `app.rs`. Channels do not know each other; what they share
+//! stands above them: [`crate::intake`] and [`crate::actions::outbox`].
 
 pub mod catch_up;
-pub mod intake;
-pub mod outbox;
 pub mod sms;
 pub mod status;
 pub mod whatsapp;

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 
-use super::intake::Webhook;
 use crate::domain::{ActionId, DeliveryStatus};
+use crate::intake::Webhook;
 use crate::store::{Settled, StatusReport};
 use crate::twilio::inbound::StatusCallback;
 use crate::web::{AppState, Empty, Refusal};

@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 
-use super::intake;
-use super::outbox::{Outbox, SendRefused};
+use crate::actions::outbox::{Outbox, SendRefused};
 use crate::domain::action::Template;
 use crate::domain::{ActionId, Channel, SendBody};
+use crate::intake;
 use crate::web::{AppState, Empty, Refusal};
 
 pub fn routes() -> Router<AppState> {

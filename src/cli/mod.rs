@@ -28,8 +28,8 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use crate::actions::outbox::SendRefused;
 use crate::app::{AppError, Installation};
-use crate::channels::outbox::SendRefused;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;

@@ -84,7 +84,7 @@ impl Loader {
             Err(error) => {
                 let name = if name.is_empty() { dir.display().to_string() } else { name };
                 let error = RuleError::new(&name, Place::default(), format!("the folder cannot be read: {error}"));
-                return self.errors.push(error.hint("make it readable, or point rules.dir elsewhere"));
+                return self.errors.push(error.hint("make it readable, or point RULES_DIR elsewhere"));
             }
         };
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();

@@ -117,27 +117,21 @@ async fn change_contacts(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut contacts: HashMap<Uuid, (contact::Model, BTreeSet<String>, BTreeMap<String, Json>)> = HashMap::new();
+    let mut contacts: HashMap<Uuid, Card> = HashMap::new();
     for row in sql::query_in(txn, "SELECT * FROM contacts WHERE id IN ({list})", &[], ids).await? {
         let model = contact::Model::from_query_result(&row, "")?;
-        let (tags, fields) = parse(&model)?;
-        contacts.insert(model.id, (model, tags, fields));
+        contacts.insert(model.id, Card { tags: json(&model.tags)?, fields: json(&model.fields)?, model });
     }
     let mut history: Vec<Value> = Vec::new();
     for (decided, action, effect) in changes {
-        let Some((model, tags, fields)) = action
-            .contact
-            .and_then(|id| contacts.get_mut(&id.uuid()))
-            .filter(|(model, ..)| model.tenant_id == decided.tenant.uuid())
-        else {
-            continue;
-        };
-        let Some(change) = alter(model, tags, fields, effect) else { continue };
+        let card = action.contact.and_then(|id| contacts.get_mut(&id.uuid()));
+        let Some(card) = card.filter(|card| card.model.tenant_id == decided.tenant.uuid()) else { continue };
+        let Some(change) = card.alter(effect) else { continue };
         let id: Id<noun::Attempt> = means.ids.next();
         history.extend([
             id.uuid().into(),
             decided.tenant.uuid().into(),
-            model.id.into(),
+            card.model.id.into(),
             decided.at.unix_us().into(),
             change.kind.into(),
             change.name.into(),
@@ -147,7 +141,7 @@ async fn change_contacts(
         ]);
     }
     let mut rows: Vec<Value> = Vec::new();
-    for (model, tags, fields) in contacts.into_values() {
+    for Card { model, tags, fields } in contacts.into_values() {
         rows.extend([
             model.id.into(),
             model.tenant_id.into(),
@@ -181,43 +175,46 @@ struct Change {
     new: Option<Json>,
 }
 
-/// Applies an effect; `None` where it changes nothing.
-fn alter(
-    model: &mut contact::Model,
-    tags: &mut BTreeSet<String>,
-    fields: &mut BTreeMap<String, Json>,
-    effect: &Effect,
-) -> Option<Change> {
-    match effect {
-        Effect::Tag { tag } => tags.insert(tag.clone()).then(|| Change {
-            kind: "tag",
-            name: tag.clone(),
-            old: None,
-            new: Some(Json::Bool(true)),
-        }),
-        Effect::Untag { tag } => {
-            tags.remove(tag).then(|| Change { kind: "tag", name: tag.clone(), old: Some(Json::Bool(true)), new: None })
-        }
-        Effect::SetField { field, value } => {
-            let new = (!value.is_null()).then(|| value.clone());
-            let old = match &new {
-                Some(value) => fields.insert(field.clone(), value.clone()),
-                None => fields.remove(field),
-            };
-            if field == "name" {
-                model.name = value.as_str().unwrap_or_default().to_owned();
-            }
-            (old != new).then(|| Change { kind: "field", name: field.clone(), old, new })
-        }
-        Effect::Note { text } => {
-            Some(Change { kind: "note", name: String::new(), old: None, new: Some(Json::String(text.clone())) })
-        }
-        Effect::Emit { .. } => None,
-    }
+/// A customer's row, opened to be changed.
+struct Card {
+    model: contact::Model,
+    tags: BTreeSet<String>,
+    fields: BTreeMap<String, Json>,
 }
 
-fn parse(model: &contact::Model) -> Result<(BTreeSet<String>, BTreeMap<String, Json>), StoreError> {
-    Ok((json(&model.tags)?, json(&model.fields)?))
+impl Card {
+    /// Applies an effect; `None` where it changes nothing.
+    fn alter(&mut self, effect: &Effect) -> Option<Change> {
+        match effect {
+            Effect::Tag { tag } => self.tags.insert(tag.clone()).then(|| Change {
+                kind: "tag",
+                name: tag.clone(),
+                old: None,
+                new: Some(Json::Bool(true)),
+            }),
+            Effect::Untag { tag } => self.tags.remove(tag).then(|| Change {
+                kind: "tag",
+                name: tag.clone(),
+                old: Some(Json::Bool(true)),
+                new: None,
+            }),
+            Effect::SetField { field, value } => {
+                let new = (!value.is_null()).then(|| value.clone());
+                let old = match &new {
+                    Some(value) => self.fields.insert(field.clone(), value.clone()),
+                    None => self.fields.remove(field),
+                };
+                if field == "name" {
+                    self.model.name = value.as_str().unwrap_or_default().to_owned();
+                }
+                (old != new).then(|| Change { kind: "field", name: field.clone(), old, new })
+            }
+            Effect::Note { text } => {
+                Some(Change { kind: "note", name: String::new(), old: None, new: Some(Json::String(text.clone())) })
+            }
+            Effect::Emit { .. } => None,
+        }
+    }
 }
 
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {

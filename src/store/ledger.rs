@@ -367,14 +367,14 @@ pub enum End {
 }
 
 impl End {
-    const fn from_state(&self) -> ActionState {
+    const fn leaves(&self) -> ActionState {
         match self {
             Self::Sent { .. } | Self::Retry { .. } | Self::Failed | Self::Unknown { .. } => ActionState::Sending,
             Self::Adopted { .. } | Self::NeverTaken | Self::StillUnknown { .. } => ActionState::Unknown,
         }
     }
 
-    const fn to_state(&self) -> ActionState {
+    const fn reaches(&self) -> ActionState {
         match self {
             Self::Sent { .. } | Self::Adopted { .. } => ActionState::Sent,
             Self::Retry { .. } | Self::NeverTaken => ActionState::Planned,
@@ -418,9 +418,9 @@ pub(super) async fn verdicts(
         let detail = (!verdict.detail.is_empty()).then(|| verdict.detail.clone());
         actions.extend([
             verdict.candidate.id.into(),
-            end.from_state().as_str().into(),
+            end.leaves().as_str().into(),
             verdict.attempt.into(),
-            end.to_state().as_str().into(),
+            end.reaches().as_str().into(),
             due.unix_us().into(),
             detail.clone().into(),
             verdict.error_code.into(),

@@ -164,7 +164,14 @@ impl Bench {
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
         let request = ClaimRequest { tenant: self.tenant, limit: 100, judge, recent_within };
-        self.store.writer().claim(request).await.expect("it can be claimed").sends
+        // As the pipeline does: whom the gate stopped frees the lane for the next.
+        loop {
+            let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");
+            let nobody_yet = claims.sends.is_empty() && claims.lanes_freed && claims.more;
+            if !nobody_yet {
+                return claims.sends;
+            }
+        }
     }
 
     /// Plans and claims an answer.

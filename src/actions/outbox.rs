@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::actions::plan;
+use super::plan;
 use crate::directory::Directory;
 use crate::domain::phone::NotE164;
 use crate::domain::{Action, ActionId, ActionState, Channel, Event, EventKind, Phone, Send, SendBody};

@@ -39,6 +39,7 @@ const SLOW_LANE_FOR: Duration = Duration::from_secs(60);
 const OUTCOME_RETRY: Duration = Duration::from_millis(500);
 /// While webhooks come densely, deciding and sending rest this many times as long as they worked.
 const YIELD_TO_INTAKE: u32 = 3;
+const YIELD_MAX: Duration = Duration::from_millis(15);
 
 pub struct Pipeline {
     pub store: Store,
@@ -481,7 +482,7 @@ impl Pipeline {
     async fn yield_to_intake(&self, begun: Timestamp) {
         if self.store.writer().intake_is_hot() {
             let worked = self.clock.now().since(begun);
-            self.clock.sleep(worked * YIELD_TO_INTAKE).await;
+            self.clock.sleep((worked * YIELD_TO_INTAKE).min(YIELD_MAX)).await;
         }
     }
 }

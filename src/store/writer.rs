@@ -26,8 +26,9 @@ const BATCH_REQUESTS: usize = 512;
 /// From so many inbound messages in one batch on, the intake counts as hot and the background holds back.
 const HOT_INTAKE: usize = 32;
 
-/// How long requests of the background wait for others to share their commit.
-const LINGER: Duration = Duration::from_millis(1);
+/// How long a request waits for others to share its commit, unless there are enough of them.
+const LINGER: Duration = Duration::from_millis(2);
+const ENOUGH_REQUESTS: usize = 60;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -37,12 +38,6 @@ enum Request {
     Claim(ClaimRequest, Reply<Claims>),
     Verdict(Box<Verdict>, Reply<bool>),
     Settle(Box<StatusReport>, Reply<Settled>),
-}
-
-impl Request {
-    const fn is_webhook(&self) -> bool {
-        matches!(self, Self::Ingest(..) | Self::Settle(..))
-    }
 }
 
 /// What the kinds of requests need besides the transaction.
@@ -115,9 +110,9 @@ async fn run(
 ) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
-        // Nobody waits at the other end of a line for what the background asks: let more of it come together.
+        // A commit costs the same for one as for many: let those come along that are on their way.
         let until = tokio::time::Instant::now() + LINGER;
-        while waiting.len() < BATCH_REQUESTS && !waiting.iter().any(Request::is_webhook) {
+        while waiting.len() < ENOUGH_REQUESTS {
             let room = BATCH_REQUESTS - waiting.len();
             match tokio::time::timeout_at(until, queue.recv_many(&mut waiting, room)).await {
                 Ok(1..) => {}

@@ -24,8 +24,13 @@ async fn callbacks_before_the_answer_are_joined() {
     let server = Server::start(rig::options(&provider.url)).await;
     post_all(&server, TEXTS).await;
     let look = Look::into(server.folder()).await;
-    provider.carrier.wait_taken(TEXTS as u64).await;
-    eventually(SETTLED_WITHIN, || look.open()).await;
+    provider.wait_taken(TEXTS as u64).await;
+    // The first callback settles a send; the second may still be under way.
+    let all_told = || async {
+        let told = look.count("events WHERE kind = 'message_status'").await;
+        if told < 2 * TEXTS as i64 { Err(format!("{told} statuses")) } else { look.open().await }
+    };
+    eventually(SETTLED_WITHIN, all_told).await;
     let sids: HashMap<_, _> = provider.sent().into_iter().map(|message| (message.body, message.sid)).collect();
     let messages = look.messages().await;
     let out: Vec<_> = messages.iter().filter(|message| message.direction == "out").collect();
@@ -151,7 +156,7 @@ async fn a_message_that_is_known_is_not_taken_for_the_one_that_is_looked_for() {
         fault.iter().for_each(|fault| provider.order(Fault::times(*fault, 1)));
         let form = twilio.inbound(&message_sid(number as u128), &customer(1), OURS, "hola");
         assert_eq!(rig::post(&twilio, &form).await, Some(200));
-        provider.carrier.wait_taken(number as u64 + 1).await;
+        provider.wait_taken(number as u64 + 1).await;
         eventually(SETTLED_WITHIN, || look.open()).await;
         assert_eq!(provider.carrier.taken(), number as u64 + 1, "{fault:?}");
     }

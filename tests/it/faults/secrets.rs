@@ -31,7 +31,7 @@ async fn no_token_stands_anywhere_in_plain_text() {
     }
     a.post("/api/twilio/a/sms", &fields(&[("Body", "no form of the provider's")])).await.expect("it answers");
     let look = Look::into(server.folder()).await;
-    provider.carrier.wait_taken(10).await;
+    provider.wait_taken(10).await;
     eventually(std::time::Duration::from_secs(60), || look.open()).await;
     // The account's credentials are refused: that is said aloud.
     provider.order_for(&A, FaultKind::Unauthorized);

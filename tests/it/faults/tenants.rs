@@ -27,7 +27,7 @@ async fn a_replayed_webhook_is_counted_and_has_no_second_effect() {
     let token = |n: usize| format!("{n:08}-0000-4000-8000-000000000000");
     for n in 0..=REPLAYS {
         assert_eq!(post_with_token(&twilio, &form, &token(n)).await, StatusCode::OK, "replay {n}");
-        provider.carrier.wait_taken(1).await;
+        provider.wait_taken(1).await;
         if n == 1 {
             // A restart forgets nothing of it.
             server.kill();
@@ -122,7 +122,7 @@ async fn a_stranger_learns_nothing_from_the_ids_of_others() {
         assert_eq!(A.post(&a, number as u128, &customer(number), "hola").await, Some(200));
     }
     let look = Look::into(server.folder()).await;
-    provider.carrier.wait_taken(40).await;
+    provider.wait_taken(40).await;
     provider.carrier.wait_callbacks().await;
     eventually(SETTLED_WITHIN, || look.open()).await;
     let actions = look.actions().await;

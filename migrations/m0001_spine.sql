@@ -127,7 +127,7 @@ CREATE TABLE actions (
   error_code bigint,
   provider_sid text
 );
-CREATE INDEX actions_ready ON actions (tenant_id, due_us) WHERE state = 'planned';
+CREATE INDEX actions_ready ON actions (tenant_id, due_us, planned_us) WHERE state = 'planned';
 CREATE INDEX actions_lane ON actions (lane, planned_us) WHERE state IN ('planned', 'sending', 'unknown');
 CREATE INDEX actions_in_doubt ON actions (state, due_us) WHERE state IN ('sending', 'unknown');
 

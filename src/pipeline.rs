@@ -205,12 +205,13 @@ impl Pipeline {
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
-        self.store.writer().decided(decided).await?;
+        let written = self.store.writer().decided(decided);
+        // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
+        busy.iter().for_each(|tenant| self.to_send.publish(*tenant));
+        let receipt = written.await?;
         overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
-        for tenant in busy {
-            self.to_send.publish(tenant);
-            // Its rules may have emitted events.
-            self.wake_dispatch(tenant);
+        if receipt.emitted > 0 {
+            busy.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         }
         more.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         Ok(())

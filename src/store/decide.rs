@@ -78,7 +78,13 @@ pub(super) async fn write(
     }
     let sends = actions.iter().filter(|action| matches!(action.action, Action::Send(_))).count();
     let emitted = children.len();
-    sql::rows(txn, "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows}", 4, traces).await?;
+    sql::rows_padded(
+        txn,
+        "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
+        4,
+        traces,
+    )
+    .await?;
     events::insert(txn, children.iter().map(|event| (event, None))).await?;
     committed.extend(children);
     change_contacts(txn, means, changes).await?;
@@ -95,7 +101,7 @@ async fn mark_handled(
     for decided in decisions {
         values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
     }
-    let rows = sql::rows(
+    let rows = sql::rows_padded(
         txn,
         "UPDATE events SET handled_us = v.column3 FROM (VALUES {rows}) AS v
          WHERE events.id = v.column1 AND events.tenant_id = v.column2 AND events.handled_us IS NULL RETURNING events.id",
@@ -150,7 +156,7 @@ async fn change_contacts(
             serde_json::to_string(&fields).map_err(StoreError::json)?.into(),
         ]);
     }
-    sql::rows(
+    sql::rows_padded(
         txn,
         "UPDATE contacts SET name = v.column3, tags = v.column4, fields = v.column5 FROM (VALUES {rows}) AS v
          WHERE contacts.id = v.column1 AND contacts.tenant_id = v.column2",

@@ -27,7 +27,7 @@ pub(super) async fn insert<'a>(
             handled.map(Timestamp::unix_us).into(),
         ]);
     }
-    sql::rows(
+    sql::rows_padded(
         db,
         "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
          VALUES {rows} ON CONFLICT DO NOTHING",

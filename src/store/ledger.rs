@@ -81,6 +81,7 @@ pub(super) async fn plan(
 ) -> Result<(), StoreError> {
     find_recipients(txn, means, &mut actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * 18);
+    let due_us = means.clock.now().unix_us();
     for new in &actions {
         let planned_us = means.ids.tick_us();
         let send = match &new.action {
@@ -106,11 +107,11 @@ pub(super) async fn plan(
             serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
             0i32.into(),
             planned_us.into(),
-            planned_us.into(),
+            due_us.into(),
             new.reason.clone().into(),
         ]);
     }
-    sql::rows(
+    sql::rows_padded(
         txn,
         "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
            peer_key, lane, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
@@ -262,7 +263,7 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
   WHERE a.tenant_id = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
       AND b.state IN ('planned', 'sending', 'unknown'))
-  ORDER BY a.due_us LIMIT ?";
+  ORDER BY a.due_us, a.planned_us LIMIT ?";
 
 pub(super) async fn claim(
     txn: &DatabaseTransaction,
@@ -321,7 +322,7 @@ pub(super) async fn claim(
         }
     }
     // The attempt: its number and its beginning. It gets a row of its own when it ends.
-    sql::rows(
+    sql::rows_padded(
         txn,
         "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
            first_try_us = v.column6, tried_us = v.column7 FROM (VALUES {rows}) AS v
@@ -441,7 +442,7 @@ pub(super) async fn verdicts(
             detail.into(),
         ]);
     }
-    let moved = sql::rows(
+    let moved = sql::rows_padded(
         txn,
         "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
            provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v

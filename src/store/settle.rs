@@ -160,7 +160,7 @@ async fn write(txn: &DatabaseTransaction, means: &Means, known: impl Iterator<It
         }
     }
     messages::merge(txn, rows).await?;
-    sql::rows(
+    sql::rows_padded(
         txn,
         "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.tenant_id = v.column3

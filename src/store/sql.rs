@@ -6,7 +6,7 @@
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, QueryResult, Statement, Value};
 
 /// Row counts that statements are made for, largest first.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A statement with its values.
 pub fn statement(backend: DatabaseBackend, sql: &str, values: Vec<Value>) -> Statement {
@@ -51,6 +51,24 @@ pub async fn rows(
         }
     }
     Ok(returned)
+}
+
+/// As [`rows`], in one statement where [`rows`] takes several: the last row is repeated up to one of the few sizes.
+///
+/// For statements that a repeated row does no harm: `UPDATE … FROM (VALUES {rows})` and `INSERT … ON CONFLICT DO NOTHING`.
+/// Each statement is a journey to the database and back, which costs more than some rows too many.
+pub async fn rows_padded(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    columns: usize,
+    mut values: Vec<Value>,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let count = values.len() / columns;
+    if let Some(size) = SIZES.into_iter().rev().find(|size| *size >= count && count > 0) {
+        let last = values[values.len() - columns..].to_vec();
+        values.extend(std::iter::repeat_n(last, size - count).flatten());
+    }
+    rows(db, sql, columns, values).await
 }
 
 /// Queries with `{list}` filled by `?,?,…`: padded to one of the few sizes by repeating the last value, which is harmless in an `IN`.
@@ -109,7 +127,10 @@ mod tests {
     #[test]
     fn lists_are_padded_with_their_last_value() {
         let (text, values) = padded("x = ? AND id IN ({list})", &[1.into()], &[2.into(), 3.into()]);
-        assert_eq!(text, "x = ? AND id IN (?,?,?,?)");
-        assert_eq!(values, vec![Value::from(1), 2.into(), 3.into(), 3.into(), 3.into()]);
+        assert_eq!(text, "x = ? AND id IN (?,?)");
+        assert_eq!(values, vec![Value::from(1), 2.into(), 3.into()]);
+        let (text, values) = padded("id IN ({list})", &[], &[1.into(), 2.into(), 3.into()]);
+        assert_eq!(text, "id IN (?,?,?,?)");
+        assert_eq!(values, vec![Value::from(1), 2.into(), 3.into(), 3.into()]);
     }
 }

@@ -72,9 +72,10 @@ impl Writer {
         self.ask(|reply| Request::Ingest(Box::new(inbound), reply)).await
     }
 
-    /// Writes what was decided and marks the events handled.
-    pub async fn decided(&self, decisions: Vec<Decided>) -> Result<DecidedReceipt, StoreError> {
-        self.ask(|reply| Request::Decided(decisions, reply)).await
+    /// Writes what was decided and marks the events handled. The request stands in the queue when this returns, not
+    /// only when its future is awaited: a claim that is asked for then sees what was planned, and may share the commit.
+    pub fn decided(&self, decisions: Vec<Decided>) -> impl Future<Output = Result<DecidedReceipt, StoreError>> + use<> {
+        self.ask(|reply| Request::Decided(decisions, reply))
     }
 
     /// Takes actions that are due, asks the gate, and writes their attempts down.
@@ -92,13 +93,19 @@ impl Writer {
         self.ask(|reply| Request::Settle(Box::new(report), reply)).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+    fn ask<T, R: FnOnce(Reply<T>) -> Request>(
+        &self,
+        request: R,
+    ) -> impl Future<Output = Result<T, StoreError>> + use<T, R> {
         let (reply, answer) = oneshot::channel();
-        self.requests.try_send(request(reply)).map_err(|error| match error {
+        let queued = self.requests.try_send(request(reply)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        });
+        async move {
+            queued?;
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The routes and the pipeline in the test's own process, for runs of many thousands of requests.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -8,6 +8,7 @@ use axum::http::Request;
 use recado::app::{self, Installation};
 use recado::config::Config;
 use recado::domain::Clock;
+use recado::pipeline::Pipeline;
 use recado::web::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -20,6 +21,7 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// What `recado serve` is made of, without its sockets and loops.
 pub struct Inside {
     pub installation: Installation,
+    pub pipeline: Arc<Pipeline>,
     pub router: Router,
     _folder: TempDir,
 }
@@ -29,29 +31,28 @@ pub const PUBLIC_URL: &str = "https://recado.example.com";
 
 impl Inside {
     pub async fn open() -> Self {
+        Self::at("http://127.0.0.1:1", Clock::system(), "").await
+    }
+
+    /// With its provider at `api_base`, on a clock of the test's, by these rules.
+    pub async fn at(api_base: &str, clock: Clock, rules: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let mut settings = rig::settings("http://127.0.0.1:1");
+        let mut settings = rig::settings(api_base);
         settings.extend([
             ("APP_URL", PUBLIC_URL.to_owned()),
             ("DATABASE_URL", format!("sqlite://{}", path("recado.db"))),
             ("SQLITE_SYNCHRONOUS", "normal".to_owned()),
             ("RULES_DIR", path("rules")),
         ]);
-        Self::with(settings, folder).await
-    }
-
-    async fn with(settings: Vec<(&'static str, String)>, folder: TempDir) -> Self {
         let environment = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let config = Config::load(folder.path(), environment).expect("the settings are good");
-        let installation = Self::installation(config, folder.path()).await;
-        let pipeline = app::pipeline(&installation, "http://127.0.0.1:1").expect("a pipeline can be made");
-        let router = app::router(AppState { pipeline, skip_signatures: false });
-        Self { installation, router, _folder: folder }
-    }
-
-    async fn installation(config: Config, folder: &Path) -> Installation {
-        Installation::with(config, Clock::system(), folder).await.expect("it can be opened")
+        std::fs::create_dir_all(&config.rules_dir).expect("the folder is ours");
+        std::fs::write(config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
+        let installation = Installation::with(config, clock, folder.path()).await.expect("it can be opened");
+        let pipeline = app::pipeline(&installation, api_base).expect("a pipeline can be made");
+        let router = app::router(AppState { pipeline: pipeline.clone(), skip_signatures: false });
+        Self { installation, pipeline, router, _folder: folder }
     }
 
     /// Answers one request: the status and the body.

@@ -16,7 +16,7 @@ use crate::bus::{Bus, LocalBus};
 use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
-use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet};
+use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
     ClaimRequest, Claimed, Claims, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError,
     Verdict,
@@ -122,9 +122,11 @@ impl Pipeline {
             // Before the commit, so that nothing claimed earlier leaves after it.
             self.stops.note(tenant, inbound.channel, from.key(), self.clock.now());
         }
+        let begun = self.clock.now();
         let ingested = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().ingest(inbound))
             .await
             .map_err(|_| StoreError::Busy)??;
+        metrics::histogram!(metric::INGEST_SECONDS).record(self.clock.now().since(begun).as_secs_f64());
         if !ingested.duplicate {
             self.wake_dispatch(tenant);
         }
@@ -184,6 +186,12 @@ impl Pipeline {
         // It ends only with the process.
         let decided = lane.evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
         let decisions = decided.map_err(|_| StoreError::Closed)?;
+        for rule in decisions.iter().flat_map(|decision| &decision.trace.rules) {
+            if let RuleVerdict::Failed { error } | RuleVerdict::TooMuch { error } = &rule.verdict {
+                metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
+                tracing::warn!(rule = %rule.rule, error, "a rule failed; the others went on");
+            }
+        }
         // A batch that took too long is cut: its rest is decided in the next round.
         if decisions.len() < events.len() {
             for event in &events[decisions.len()..] {
@@ -205,6 +213,9 @@ impl Pipeline {
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
+        for action in decided.iter().flat_map(|one| &one.actions) {
+            metrics::counter!(metric::ACTIONS_TOTAL, "kind" => action.action.kind()).increment(1);
+        }
         let written = self.store.writer().decided(decided);
         // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
         busy.iter().for_each(|tenant| self.to_send.publish(*tenant));
@@ -467,7 +478,6 @@ impl Pipeline {
 
     fn move_to_slow_lane(&self, tenant: TenantId) {
         tracing::warn!(%tenant, "this tenant's rules overran their limits: they are decided apart from the others for a while");
-        metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
         let until = self.clock.now().plus(SLOW_LANE_FOR);
         self.slow.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(tenant, until);
     }

@@ -18,6 +18,7 @@ use super::ingest::{self, Ingested, NewInbound};
 use super::ledger::{self, ClaimRequest, Claims, Verdict};
 use super::settle::{self, Settled, StatusReport};
 use crate::domain::{Clock, Event, Ids};
+use crate::telemetry::metric;
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
 pub const WRITE_QUEUE: usize = 4_096;
@@ -128,7 +129,7 @@ async fn run(
         }
         let batch = Batch::sort(waiting.drain(..));
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
-        metrics::histogram!("recado_writer_batch_requests").record(batch.len() as f64);
+        metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
         batch.commit(&db, &means).await;
     }
 }
@@ -199,7 +200,7 @@ impl Batch {
                 txn.commit().await?;
                 crate::domain::abort::point("after-commit");
                 means.fresh.push(committed);
-                metrics::histogram!("recado_writer_commit_seconds").record(begun.elapsed().as_secs_f64());
+                metrics::histogram!(metric::WRITER_COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
                 Ok(results)
             }
             Err(error) => {

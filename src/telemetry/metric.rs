@@ -4,11 +4,11 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Webhooks answered, by `route` (its pattern, not the path) and HTTP `status`.
 pub const WEBHOOKS_TOTAL: &str = "recado_webhooks_total";
-/// From a webhook's parsed form to its durable event.
+/// From a webhook's verified form to its durable event.
 pub const INGEST_SECONDS: &str = "recado_ingest_seconds";
 pub const EVENTS_DECIDED_TOTAL: &str = "recado_events_decided_total";
 pub const RULE_ERRORS_TOTAL: &str = "recado_rule_errors_total";
-/// Actions that came to a `state`, by `kind`.
+/// Actions that rules asked for, by `kind`.
 pub const ACTIONS_TOTAL: &str = "recado_actions_total";
 /// Calls to the provider that send something, by `outcome`: sent, retry, failed, unknown.
 pub const SENDS_TOTAL: &str = "recado_sends_total";
@@ -18,27 +18,27 @@ pub const BACKLOG_EVENTS: &str = "recado_backlog_events";
 pub const BACKLOG_ACTIONS: &str = "recado_backlog_actions";
 /// Sends whose outcome is not known: worth an alarm where it stays above zero.
 pub const UNKNOWN_ACTIONS: &str = "recado_unknown_actions";
-/// Rows of one group commit.
-pub const WRITER_BATCH_ROWS: &str = "recado_writer_batch_rows";
+/// Requests that shared one commit.
+pub const WRITER_BATCH_REQUESTS: &str = "recado_writer_batch_requests";
 pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
 
 /// From half a millisecond (a commit) to the deadline of a call to the provider.
 pub const SECONDS_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
-pub const ROWS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+pub const REQUESTS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 /// Gives the recorder of this moment every metric's help.
 pub fn describe() {
     describe_counter!(WEBHOOKS_TOTAL, "Webhooks answered, by route and HTTP status.");
-    describe_histogram!(INGEST_SECONDS, Unit::Seconds, "From a webhook's parsed form to its durable event.");
+    describe_histogram!(INGEST_SECONDS, Unit::Seconds, "From a webhook's verified form to its durable event.");
     describe_counter!(EVENTS_DECIDED_TOTAL, "Events that the rules have decided.");
     describe_counter!(RULE_ERRORS_TOTAL, "Evaluations of rules that ended in an error.");
-    describe_counter!(ACTIONS_TOTAL, "Actions that came to a state, by kind and state.");
+    describe_counter!(ACTIONS_TOTAL, "Actions that rules asked for, by kind.");
     describe_counter!(SENDS_TOTAL, "Calls to the provider that send something, by outcome.");
     describe_histogram!(PROVIDER_SECONDS, Unit::Seconds, "How long the provider took to answer.");
     describe_gauge!(BACKLOG_EVENTS, "Events that wait for a decision.");
     describe_gauge!(BACKLOG_ACTIONS, "Actions that are due and wait to be performed.");
     describe_gauge!(UNKNOWN_ACTIONS, "Sends whose outcome is not known; an alarm where it stays above zero.");
-    describe_histogram!(WRITER_BATCH_ROWS, Unit::Count, "Rows of one group commit.");
+    describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
     describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "How long one group commit took.");
 }

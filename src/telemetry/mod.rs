@@ -59,8 +59,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
 }
 
 fn recorder() -> Result<PrometheusBuilder, BuildError> {
-    let rows = Matcher::Full(metric::WRITER_BATCH_ROWS.to_owned());
-    PrometheusBuilder::new().set_buckets(metric::SECONDS_BUCKETS)?.set_buckets_for_metric(rows, metric::ROWS_BUCKETS)
+    let requests = Matcher::Full(metric::WRITER_BATCH_REQUESTS.to_owned());
+    PrometheusBuilder::new()
+        .set_buckets(metric::SECONDS_BUCKETS)?
+        .set_buckets_for_metric(requests, metric::REQUESTS_BUCKETS)
 }
 
 /// Serves `GET /metrics` on `listener` and does the upkeep, until `shutdown`.
@@ -103,7 +105,7 @@ mod tests {
             metric::describe();
             metrics::counter!(metric::WEBHOOKS_TOTAL, "route" => "sms", "status" => "200").increment(3);
             metrics::histogram!(metric::INGEST_SECONDS).record(0.004);
-            metrics::histogram!(metric::WRITER_BATCH_ROWS).record(100.0);
+            metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(100.0);
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -120,8 +122,8 @@ mod tests {
             "# HELP recado_webhooks_total ",
             "recado_webhooks_total{route=\"sms\",status=\"200\"} 3",
             "recado_ingest_seconds_bucket{le=\"0.005\"} 1",
-            "recado_writer_batch_rows_bucket{le=\"64\"} 0",
-            "recado_writer_batch_rows_bucket{le=\"128\"} 1",
+            "recado_writer_batch_requests_bucket{le=\"64\"} 0",
+            "recado_writer_batch_requests_bucket{le=\"128\"} 1",
         ] {
             assert!(page.contains(expected), "{expected}\nnot in\n{page}");
         }

@@ -15,8 +15,6 @@ const START_TIMEOUT_S: u64 = 30;
 const STOP_TIMEOUT_S: u64 = 30;
 /// How much of the log a failing test shows, in bytes from its end.
 const LOG_SHOWN_BYTES: usize = 16 * 1024;
-/// The key that says where to listen, as `host:port`.
-const LISTEN_KEY: &str = "RECADO_LISTEN";
 
 /// What a server is started with. Nothing of the test's own environment reaches it but `PATH`.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +42,7 @@ pub struct Server {
     /// The folder it runs in: a relative path in its settings is below it.
     folder: TempDir,
     port: u16,
+    metrics_port: u16,
     options: ServerOptions,
     /// `None` while it is stopped.
     child: Option<Child>,
@@ -58,7 +57,7 @@ impl Server {
             std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder can be made");
             std::fs::write(path, content).expect("a file can be written");
         }
-        let mut server = Self { folder, port: free_port(), options, child: None };
+        let mut server = Self { folder, port: free_port(), metrics_port: free_port(), options, child: None };
         server.start_again().await;
         server
     }
@@ -90,7 +89,8 @@ impl Server {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
-            .env(LISTEN_KEY, format!("127.0.0.1:{}", self.port))
+            .env("LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("METRICS_LISTEN", format!("127.0.0.1:{}", self.metrics_port))
             .envs(self.options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be cloned"))
@@ -158,6 +158,11 @@ impl Server {
     /// Where it listens, such as `http://127.0.0.1:4010`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where its metrics are, such as `http://127.0.0.1:4011/metrics`.
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.metrics_port)
     }
 
     /// The folder it runs in.

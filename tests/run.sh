@@ -20,7 +20,7 @@ fail() { printf '%s\n' "$@" >&2; exit 1; }
 # Debian packages that the tests need and this machine lacks.
 missing_packages() {
     has cc || echo gcc libc6-dev
-    [ -n "${RECADO_TEST_POSTGRES:-}" ] || tests/it/support/postgres.sh --find >/dev/null || echo postgresql
+    [ -n "${RECADO_TEST_POSTGRES:-}" ] || tests/it/support/postgres.sh --find >/dev/null 2>&1 || echo postgresql
     venv_is_current || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -48,9 +48,11 @@ make_venv() {
     cp tests/judge/requirements.txt "$venv/requirements.txt"
 }
 
-# One cluster for the whole run. It ends when this shell does: see the script.
+# One cluster for the whole run. It ends with this shell, however that ends; a shell that ends well waits for it.
 start_postgres() {
     coproc POSTGRES { exec tests/it/support/postgres.sh; }
+    local script=$POSTGRES_PID
+    trap "exec ${POSTGRES[1]}>&-; wait $script || true" EXIT
     read -r -t 60 RECADO_TEST_POSTGRES <&"${POSTGRES[0]}" || fail "PostgreSQL did not start; see the lines above."
     export RECADO_TEST_POSTGRES
 }

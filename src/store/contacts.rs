@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::Value;
 
+use super::StoreError;
+use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, sql};
 use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
 
 /// Customers of a batch, by tenant and folded number.
@@ -54,7 +55,7 @@ impl<'a> Meeting<'a> {
     }
 
     /// Finds or makes their rows.
-    pub async fn upsert(self, db: &impl ConnectionTrait, means: &Means) -> Result<Contacts, StoreError> {
+    pub async fn upsert(self, txn: &impl Txn, means: &Means) -> Result<Contacts, StoreError> {
         let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * 12);
         // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
         let mut sorted: Vec<_> = self.0.into_iter().collect();
@@ -76,14 +77,12 @@ impl<'a> Meeting<'a> {
                 met.at.unix_us().into(),
             ]);
         }
-        let rows = sql::rows(db, UPSERT, 12, values).await?;
-        let mut contacts = Contacts::with_capacity(rows.len());
-        for row in rows {
-            let (id, tenant, key): (uuid::Uuid, uuid::Uuid, String) =
-                (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
-            contacts.insert((TenantId::new(tenant), key), ContactId::new(id));
-        }
-        Ok(contacts)
+        let rows = txn
+            .returning(UPSERT, 12, Cut::Exact, values, |row| {
+                Ok(((TenantId::new(row.get(1)?), row.get(2)?), ContactId::new(row.get(0)?)))
+            })
+            .await?;
+        Ok(rows.into_iter().collect())
     }
 }
 

@@ -6,8 +6,9 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::entity::{attempt, contact};
+use super::entity::attempt;
 use super::ledger::{self, NewAction};
+use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, events, sql};
 use crate::domain::contact::ContactFacts;
@@ -36,7 +37,7 @@ pub struct DecidedReceipt {
 }
 
 pub(super) async fn write(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     means: &Means,
     decisions: &[Decided],
     committed: &mut Vec<Event>,
@@ -78,10 +79,10 @@ pub(super) async fn write(
     }
     let sends = actions.iter().filter(|action| matches!(action.action, Action::Send(_))).count();
     let emitted = children.len();
-    sql::rows_padded(
-        txn,
+    txn.rows(
         "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
         4,
+        Cut::Padded,
         traces,
     )
     .await?;
@@ -94,27 +95,28 @@ pub(super) async fn write(
 
 /// Marks the events handled; gives those that were not so before, since another process may have been quicker.
 async fn mark_handled(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     decisions: &[Decided],
 ) -> Result<std::collections::HashSet<Uuid>, StoreError> {
     let mut values: Vec<Value> = Vec::with_capacity(decisions.len() * 3);
     for decided in decisions {
         values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
     }
-    let rows = sql::rows_padded(
-        txn,
+    let still_open = txn.returning(
         "UPDATE events SET handled_us = v.column3 FROM (VALUES {rows}) AS v
          WHERE events.id = v.column1 AND events.tenant_id = v.column2 AND events.handled_us IS NULL RETURNING events.id",
         3,
+        Cut::Padded,
         values,
+        |row| row.get(0),
     )
     .await?;
-    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    Ok(still_open.into_iter().collect())
 }
 
 /// Tags, fields and notes: the customer's row and its dated history.
 async fn change_contacts(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     means: &Means,
     changes: Vec<(&Decided, &NewAction, &Effect)>,
 ) -> Result<(), StoreError> {
@@ -123,21 +125,19 @@ async fn change_contacts(
     if ids.is_empty() {
         return Ok(());
     }
-    let mut contacts: HashMap<Uuid, Card> = HashMap::new();
-    for row in sql::query_in(txn, "SELECT * FROM contacts WHERE id IN ({list})", &[], ids).await? {
-        let model = contact::Model::from_query_result(&row, "")?;
-        contacts.insert(model.id, Card { tags: json(&model.tags)?, fields: json(&model.fields)?, model });
-    }
+    let text = "SELECT id, tenant_id, name, tags, fields FROM contacts WHERE id IN ({list})";
+    let cards = txn.query_in(text, &[], ids, Card::read).await?;
+    let mut contacts: HashMap<Uuid, Card> = cards.into_iter().map(|card| (card.id, card)).collect();
     let mut history: Vec<Value> = Vec::new();
     for (decided, action, effect) in changes {
         let card = action.contact.and_then(|id| contacts.get_mut(&id.uuid()));
-        let Some(card) = card.filter(|card| card.model.tenant_id == decided.tenant.uuid()) else { continue };
+        let Some(card) = card.filter(|card| card.tenant_id == decided.tenant.uuid()) else { continue };
         let Some(change) = card.alter(effect) else { continue };
         let id: Id<noun::Attempt> = means.ids.next();
         history.extend([
             id.uuid().into(),
             decided.tenant.uuid().into(),
-            card.model.id.into(),
+            card.id.into(),
             decided.at.unix_us().into(),
             change.kind.into(),
             change.name.into(),
@@ -147,31 +147,30 @@ async fn change_contacts(
         ]);
     }
     let mut rows: Vec<Value> = Vec::new();
-    for Card { model, tags, fields } in contacts.into_values() {
+    for Card { id, tenant_id, name, tags, fields } in contacts.into_values() {
         rows.extend([
-            model.id.into(),
-            model.tenant_id.into(),
-            model.name.into(),
+            id.into(),
+            tenant_id.into(),
+            name.into(),
             serde_json::to_string(&tags).map_err(StoreError::json)?.into(),
             serde_json::to_string(&fields).map_err(StoreError::json)?.into(),
         ]);
     }
-    sql::rows_padded(
-        txn,
+    txn.rows(
         "UPDATE contacts SET name = v.column3, tags = v.column4, fields = v.column5 FROM (VALUES {rows}) AS v
          WHERE contacts.id = v.column1 AND contacts.tenant_id = v.column2",
         5,
+        Cut::Padded,
         rows,
     )
     .await?;
-    sql::rows(
-        txn,
+    txn.rows(
         "INSERT INTO contact_history (id, tenant_id, contact_id, at_us, kind, name, old, new, action_id) VALUES {rows}",
         9,
+        Cut::Exact,
         history,
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 struct Change {
@@ -183,12 +182,24 @@ struct Change {
 
 /// A customer's row, opened to be changed.
 struct Card {
-    model: contact::Model,
+    id: Uuid,
+    tenant_id: Uuid,
+    name: String,
     tags: BTreeSet<String>,
     fields: BTreeMap<String, Json>,
 }
 
 impl Card {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.get(0)?,
+            tenant_id: row.get(1)?,
+            name: row.get(2)?,
+            tags: json(&row.get::<String>(3)?)?,
+            fields: json(&row.get::<String>(4)?)?,
+        })
+    }
+
     /// Applies an effect; `None` where it changes nothing.
     fn alter(&mut self, effect: &Effect) -> Option<Change> {
         match effect {
@@ -211,7 +222,7 @@ impl Card {
                     None => self.fields.remove(field),
                 };
                 if field == "name" {
-                    self.model.name = value.as_str().unwrap_or_default().to_owned();
+                    self.name = value.as_str().unwrap_or_default().to_owned();
                 }
                 (old != new).then(|| Change { kind: "field", name: field.clone(), old, new })
             }

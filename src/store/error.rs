@@ -64,3 +64,16 @@ impl From<sea_orm::DbErr> for StoreError {
         }
     }
 }
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            // A full file system shows as either.
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::DiskFull,
+            Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => Self::Unreachable(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}

@@ -3,13 +3,14 @@
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::entity::event;
+use super::sql::{Cut, Txn};
 use super::{StoreError, sql};
 use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
 
 /// Inserts events; one whose dedupe key is known already is left out.
 /// Beside each stands when it was handled, where that is so from the start.
 pub(super) async fn insert<'a>(
-    db: &impl ConnectionTrait,
+    txn: &impl Txn,
     events: impl IntoIterator<Item = (&'a Event, Option<Timestamp>)>,
 ) -> Result<(), StoreError> {
     let mut values: Vec<Value> = Vec::new();
@@ -27,15 +28,14 @@ pub(super) async fn insert<'a>(
             handled.map(Timestamp::unix_us).into(),
         ]);
     }
-    sql::rows_padded(
-        db,
+    txn.rows(
         "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
          VALUES {rows} ON CONFLICT DO NOTHING",
         10,
+        Cut::Padded,
         values,
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// The tenants that have undecided events: a walk along the index, one step a tenant.

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{DatabaseTransaction, Value};
+use sea_orm::Value;
 
 use super::StoreError;
 use super::contacts::{Contacts, Meeting};
 use super::ledger::{self, NewAction};
-use super::sql;
+use super::sql::{Cut, Txn};
 use super::writer::Means;
 use crate::domain::event::InboundData;
 use crate::domain::opt_out::Word;
@@ -78,7 +78,7 @@ pub struct Ingested {
 const DUPLICATE: Ingested = Ingested { event: None, message: None, duplicate: true, confirmed: false };
 
 pub(super) async fn ingest(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     inbound: &[NewInbound],
     committed: &mut Vec<Event>,
@@ -112,17 +112,14 @@ pub(super) async fn ingest(
 }
 
 async fn known_sids<'a>(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     inbound: &'a [NewInbound],
 ) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
     let list = inbound.iter().map(|item| item.data.provider_sid.as_str().into()).collect();
-    let found =
-        sql::query_in(txn, "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list)
-            .await?;
+    let text = "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})";
+    let found = txn.query_in(text, &[], list, |row| Ok((TenantId::new(row.get(0)?), row.get::<String>(1)?))).await?;
     let mut known = HashSet::with_capacity(inbound.len());
-    for row in found {
-        let (tenant, sid): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        let tenant = TenantId::new(tenant);
+    for (tenant, sid) in found {
         // Borrow the request's own text, so that the set can take in the batch's ids too.
         for item in inbound.iter().filter(|item| item.tenant == tenant && item.data.provider_sid == sid) {
             known.insert((tenant, item.data.provider_sid.as_str()));
@@ -132,24 +129,23 @@ async fn known_sids<'a>(
 }
 
 /// A repeat has no effect, but it leaves a trace: it is how a replayed webhook shows.
-async fn count_repeats(txn: &DatabaseTransaction, repeats: HashMap<(&str, TenantId), i32>) -> Result<(), StoreError> {
+async fn count_repeats(txn: &impl Txn, repeats: HashMap<(&str, TenantId), i32>) -> Result<(), StoreError> {
     if repeats.is_empty() {
         return Ok(());
     }
     let rows = repeats.into_iter().flat_map(|((sid, tenant), count)| [sid.into(), tenant.uuid().into(), count.into()]);
-    sql::rows(
-        txn,
+    txn.rows(
         "UPDATE messages SET repeats = repeats + v.column3 FROM (VALUES {rows}) AS v
          WHERE messages.provider_sid = v.column1 AND messages.tenant_id = v.column2",
         3,
+        Cut::Exact,
         rows.collect(),
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 async fn write_rows(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     news: &[&NewInbound],
     contacts: &Contacts,
@@ -241,7 +237,7 @@ fn extra(data: &InboundData) -> Result<String, StoreError> {
 }
 
 async fn obey(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     item: &NewInbound,
     wish: &Wish,

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 use super::contacts::Meeting;
 use super::ingest::{Confirmation, NewInbound};
+use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, events, messages, opt_outs, sql};
 use crate::domain::{
@@ -75,7 +76,7 @@ impl NewAction {
 
 /// Writes actions down; one that is there already stays as it is.
 pub(super) async fn plan(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     means: &Means,
     mut actions: Vec<NewAction>,
 ) -> Result<(), StoreError> {
@@ -111,20 +112,19 @@ pub(super) async fn plan(
             new.reason.clone().into(),
         ]);
     }
-    sql::rows_padded(
-        txn,
+    txn.rows(
         "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
            peer_key, lane, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
         19,
+        Cut::Padded,
         values,
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Every send has a contact, so that what a customer has been sent can be seen and bounded.
 async fn find_recipients(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     means: &Means,
     actions: &mut [NewAction],
 ) -> Result<(), StoreError> {
@@ -156,7 +156,7 @@ fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
 }
 
 /// A due action with what the gate must know, read in the claiming transaction.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct Candidate {
     pub id: Uuid,
     pub tenant_id: Uuid,
@@ -182,6 +182,30 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Reads the columns in the order of the fields.
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.get(0)?,
+            tenant_id: row.get(1)?,
+            event_id: row.get(2)?,
+            contact_id: row.get(3)?,
+            channel: row.get(4)?,
+            sender: row.get(5)?,
+            recipient: row.get(6)?,
+            peer_key: row.get(7)?,
+            origin: row.get(8)?,
+            payload: row.get(9)?,
+            tries: row.get(10)?,
+            planned_us: row.get(11)?,
+            first_try_us: row.get(12)?,
+            tried_us: row.get(13)?,
+            last_whatsapp_us: row.get(14)?,
+            opted_out: row.get(15)?,
+            recent: row.get(16)?,
+            started: row.get(17)?,
+        })
+    }
+
     pub const fn action(&self) -> ActionId {
         ActionId::new(self.id)
     }
@@ -266,13 +290,13 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
   ORDER BY a.due_us, a.planned_us LIMIT ?";
 
 pub(super) async fn claim(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     request: &ClaimRequest,
 ) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = means.clock.now();
-    let lock = if txn.get_database_backend() == sea_orm::DatabaseBackend::Postgres {
+    let lock = if txn.is_postgres() {
         " FOR UPDATE OF a SKIP LOCKED"
     } else {
         ""
@@ -284,13 +308,12 @@ pub(super) async fn claim(
         now.unix_us().into(),
         (request.limit as i64).into(),
     ];
-    let found = sql::query(txn, &format!("{CANDIDATES}{lock}"), values).await?;
+    let found = txn.query(&format!("{CANDIDATES}{lock}"), values, Candidate::read).await?;
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
     let mut sends = Vec::with_capacity(found.len());
     let mut lanes_freed = false;
-    for row in &found {
-        let mut candidate = Candidate::from_query_result(row, "")?;
+    for mut candidate in found {
         let (state, due, reason) = match (request.judge)(&candidate, now) {
             Gate::Pass => (ActionState::Sending, now, None),
             Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
@@ -322,19 +345,19 @@ pub(super) async fn claim(
         }
     }
     // The attempt: its number and its beginning. It gets a row of its own when it ends.
-    sql::rows_padded(
-        txn,
+    txn.rows(
         "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
            first_try_us = v.column6, tried_us = v.column7 FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
         8,
+        Cut::Padded,
         updates,
     )
     .await?;
     messages::merge(txn, stopped).await?;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
-    let more = sql::query_one(txn, waits, vec![request.tenant.uuid().into(), now.unix_us().into()]).await?.is_some();
-    Ok(Claims { sends, more, lanes_freed })
+    let waiting = txn.query(waits, vec![request.tenant.uuid().into(), now.unix_us().into()], |_| Ok(())).await?;
+    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed })
 }
 
 /// How an attempt, or a reconciliation, ended.
@@ -399,7 +422,7 @@ impl End {
 
 /// Closes attempts. A verdict on an action that has moved on meanwhile (a callback was quicker) changes nothing.
 pub(super) async fn verdicts(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     verdicts: &[Verdict],
 ) -> Result<Vec<bool>, StoreError> {
@@ -442,24 +465,25 @@ pub(super) async fn verdicts(
             detail.into(),
         ]);
     }
-    let moved = sql::rows_padded(
-        txn,
+    let moved = txn.returning(
         "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
            provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.state = v.column2 AND actions.tries = v.column3
            AND actions.tenant_id = v.column9 RETURNING actions.id",
         9,
+        Cut::Padded,
         actions,
+        |row| row.get(0),
     )
     .await?;
-    let moved: HashSet<Uuid> = moved.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?;
-    sql::rows(
-        txn,
+    let moved: HashSet<Uuid> = moved.into_iter().collect();
+    txn.rows(
         "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us, finished_us, outcome, http_status,
            error_code, detail) VALUES {rows}
          ON CONFLICT (action_id, n) DO UPDATE SET finished_us = excluded.finished_us, outcome = excluded.outcome,
            detail = excluded.detail",
         10,
+        Cut::Exact,
         attempts,
     )
     .await?;
@@ -468,7 +492,7 @@ pub(super) async fn verdicts(
 }
 
 async fn show_in_inbox(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     verdicts: &[Verdict],
     moved: &HashSet<Uuid>,
@@ -561,12 +585,11 @@ pub(super) async fn due_tenants(db: &impl ConnectionTrait, now: Timestamp) -> Re
 ///
 /// `began_before` leaves alone what a living process may still be sending.
 pub(super) async fn orphans_to_unknown(
-    txn: &impl ConnectionTrait,
+    txn: &impl Txn,
     began_before: Timestamp,
     look_at: Timestamp,
 ) -> Result<u64, StoreError> {
-    Ok(sql::execute(
-        txn,
+    txn.execute(
         "UPDATE actions SET state = 'unknown', due_us = ?, reason = ? WHERE state = 'sending' AND tried_us < ?",
         vec![
             look_at.unix_us().into(),
@@ -574,7 +597,7 @@ pub(super) async fn orphans_to_unknown(
             began_before.unix_us().into(),
         ],
     )
-    .await?)
+    .await
 }
 
 /// Unknown sends that it is time to look for.
@@ -592,5 +615,5 @@ pub(super) async fn unknowns(
         vec![now.unix_us().into(), (limit as i64).into()],
     )
     .await?;
-    rows.iter().map(|row| Ok(Candidate::from_query_result(row, "")?)).collect()
+    rows.iter().map(|row| Candidate::read(&Row::Sea(row))).collect()
 }

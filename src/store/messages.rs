@@ -1,8 +1,10 @@
 //! Rows of the inbox.
 
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::Value;
+use uuid::Uuid;
 
-use super::{StoreError, sql};
+use super::StoreError;
+use super::sql::{Cut, Txn};
 
 /// Columns of a message row, in the order of [`insert`]'s values.
 const COLUMNS: usize = 19;
@@ -19,22 +21,20 @@ const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
   status_rank = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status_rank ELSE messages.status_rank END";
 
 /// New rows only.
-pub(super) async fn insert(db: &impl ConnectionTrait, values: Vec<Value>) -> Result<(), StoreError> {
-    sql::rows(db, INSERT, COLUMNS, values).await?;
-    Ok(())
+pub(super) async fn insert(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
+    txn.rows(INSERT, COLUMNS, Cut::Exact, values).await
 }
 
 /// New rows, or the same again with a status that may have moved forward.
-pub(super) async fn merge(db: &impl ConnectionTrait, values: Vec<Value>) -> Result<(), StoreError> {
+pub(super) async fn merge(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
     if values.is_empty() {
         return Ok(());
     }
-    sql::rows(db, &format!("{INSERT}{MERGE}"), COLUMNS, values).await?;
-    Ok(())
+    txn.rows(&format!("{INSERT}{MERGE}"), COLUMNS, Cut::Exact, values).await
 }
 
-/// Status and error of messages by id, within a tenant's rows.
-pub(super) async fn statuses(db: &impl ConnectionTrait, ids: Vec<Value>) -> Result<Vec<QueryResult>, StoreError> {
-    Ok(sql::query_in(db, "SELECT id, tenant_id, status, status_rank FROM messages WHERE id IN ({list})", &[], ids)
-        .await?)
+/// Statuses of messages by id; an outbound message has its action's id, which no other tenant's has.
+pub(super) async fn statuses(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Uuid, String)>, StoreError> {
+    txn.query_in("SELECT id, status FROM messages WHERE id IN ({list})", &[], ids, |row| Ok((row.get(0)?, row.get(1)?)))
+        .await
 }

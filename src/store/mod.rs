@@ -18,6 +18,7 @@ mod open;
 mod opt_outs;
 mod settle;
 mod sql;
+mod sqlite;
 mod tenants;
 mod writer;
 

@@ -11,7 +11,8 @@ use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::fresh::Fresh;
-use super::writer::{self, Means, Writer};
+use super::sqlite::Sqlite;
+use super::writer::{self, Home, Means, Writer};
 use super::{Store, StoreError, sql};
 use crate::config::Synchronous;
 use crate::domain::{Clock, Ids};
@@ -28,13 +29,13 @@ const READERS: u32 = 4;
 /// Waiting for a connection, and for PostgreSQL to answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept a connection: our texts times their few sizes.
-const STATEMENT_CACHE: usize = 256;
+pub(super) const STATEMENT_CACHE: usize = 256;
 /// A commit of many messages touches a page of an index for each: small pages halve what is written.
 const PAGE_BYTES: u32 = 2_048;
 /// 32 MB of log between checkpoints: a page that changes often is copied back once.
-const CHECKPOINT_PAGES: &str = "16384";
+pub(super) const CHECKPOINT_PAGES: &str = "16384";
 /// Negative: kibibytes. The writer keeps the indexes' pages at hand.
-const WRITER_CACHE: &str = "-16384";
+pub(super) const WRITER_CACHE: &str = "-16384";
 const READER_CACHE: &str = "-2048";
 /// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
@@ -55,7 +56,11 @@ impl Store {
         let write = connect(options, 1).await?;
         let read = connect(options, READERS).await?;
         let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
-        let writer = Writer::start(write.clone(), means.clone());
+        let home = match sqlite_path(options.url.expose_secret()) {
+            Some(path) => Home::Sqlite(Sqlite::open(&path, options.synchronous)?),
+            None => Home::Postgres(write.clone()),
+        };
+        let writer = Writer::start(home, means.clone())?;
         Ok(Self { write, read, writer, means })
     }
 
@@ -97,7 +102,6 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
     };
-    let cache = if connections == 1 { WRITER_CACHE } else { READER_CACHE };
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(connections)
@@ -113,7 +117,7 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
                 .busy_timeout(writer::BUSY_TIMEOUT)
                 .foreign_keys(true)
                 .page_size(PAGE_BYTES)
-                .pragma("cache_size", cache)
+                .pragma("cache_size", READER_CACHE)
                 .pragma("temp_store", "memory")
                 .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
                 .statement_cache_capacity(STATEMENT_CACHE)

@@ -1,9 +1,8 @@
 //! Who does not want to hear from whom, with its history.
 
-use sea_orm::ConnectionTrait;
-
+use super::StoreError;
+use super::sql::Txn;
 use super::writer::Means;
-use super::{StoreError, sql};
 use crate::domain::id::{Id, noun};
 use crate::domain::{Channel, TenantId, Timestamp};
 
@@ -23,25 +22,25 @@ pub struct Entry {
 
 /// Whether the customer has opted out of all the tenant's senders on the channel.
 pub(super) async fn is_out(
-    db: &impl ConnectionTrait,
+    txn: &impl Txn,
     tenant: TenantId,
     channel: Channel,
     peer_key: &str,
 ) -> Result<bool, StoreError> {
-    let row = sql::query_one(
-        db,
-        "SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active",
-        vec![tenant.uuid().into(), channel.as_str().into(), peer_key.into()],
-    )
-    .await?;
-    Ok(row.is_some())
+    let found = txn
+        .query(
+            "SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active",
+            vec![tenant.uuid().into(), channel.as_str().into(), peer_key.into()],
+            |_| Ok(()),
+        )
+        .await?;
+    Ok(!found.is_empty())
 }
 
 /// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.
-pub(super) async fn record(db: &impl ConnectionTrait, means: &Means, entry: &Entry) -> Result<(), StoreError> {
+pub(super) async fn record(txn: &impl Txn, means: &Means, entry: &Entry) -> Result<(), StoreError> {
     let id: Id<noun::Attempt> = means.ids.next();
-    sql::execute(
-        db,
+    txn.execute(
         "INSERT INTO opt_out_history (id, tenant_id, channel, peer_key, sender, active, word, at_us)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         vec![
@@ -57,8 +56,7 @@ pub(super) async fn record(db: &impl ConnectionTrait, means: &Means, entry: &Ent
     )
     .await?;
     if !entry.active {
-        sql::execute(
-            db,
+        txn.execute(
             "UPDATE opt_outs SET active = ?, word = ?, at_us = ? WHERE tenant_id = ? AND channel = ? AND peer_key = ?",
             vec![
                 false.into(),
@@ -72,8 +70,7 @@ pub(super) async fn record(db: &impl ConnectionTrait, means: &Means, entry: &Ent
         .await?;
         return Ok(());
     }
-    sql::execute(
-        db,
+    txn.execute(
         "INSERT INTO opt_outs (tenant_id, peer_key, channel, sender, active, word, at_us) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (tenant_id, peer_key, channel, sender)
          DO UPDATE SET active = excluded.active, word = excluded.word, at_us = excluded.at_us",

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{DatabaseTransaction, FromQueryResult, Value};
+use sea_orm::Value;
 use uuid::Uuid;
 
 use super::ledger::{self, Candidate, OPTED_OUT_CODE};
+use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, events, messages, opt_outs, sql};
+use super::{StoreError, events, messages, opt_outs};
 use crate::domain::event::StatusData;
 use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, TenantId, Timestamp};
 
@@ -45,7 +46,7 @@ struct Known {
 }
 
 pub(super) async fn settle(
-    txn: &DatabaseTransaction,
+    txn: &impl Txn,
     means: &Means,
     reports: &[StatusReport],
     committed: &mut Vec<Event>,
@@ -81,26 +82,21 @@ pub(super) async fn settle(
     Ok(settled)
 }
 
-async fn load(txn: &DatabaseTransaction, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
+async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
     let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
-    let rows = sql::query_in(
-        txn,
+    let found = txn.query_in(
         "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
            planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
            CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, state
          FROM actions WHERE lane IS NOT NULL AND id IN ({list})",
         &[],
         ids.clone(),
+        |row| Ok((Candidate::read(row)?, row.get(18)?)),
     )
     .await?;
-    let mut known = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let candidate = Candidate::from_query_result(row, "")?;
-        let state = row.try_get("", "state")?;
-        known.insert(candidate.id, Known { candidate, state, status: None, latest: None });
-    }
-    for row in messages::statuses(txn, ids).await? {
-        let (id, status): (Uuid, String) = (row.try_get("", "id")?, row.try_get("", "status")?);
+    let entry = |(candidate, state): (Candidate, String)| (candidate.id, Known { candidate, state, status: None, latest: None });
+    let mut known: HashMap<Uuid, Known> = found.into_iter().map(entry).collect();
+    for (id, status) in messages::statuses(txn, ids).await? {
         if let Some(entry) = known.get_mut(&id) {
             entry.status = DeliveryStatus::parse(&status);
         }
@@ -128,7 +124,7 @@ fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event
     })
 }
 
-async fn write(txn: &DatabaseTransaction, means: &Means, known: impl Iterator<Item = Known>) -> Result<(), StoreError> {
+async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
@@ -160,14 +156,13 @@ async fn write(txn: &DatabaseTransaction, means: &Means, known: impl Iterator<It
         }
     }
     messages::merge(txn, rows).await?;
-    sql::rows_padded(
-        txn,
+    txn.rows(
         "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.tenant_id = v.column3
            AND actions.state IN ('planned', 'sending', 'unknown', 'failed', 'held')",
         3,
+        Cut::Padded,
         taken,
     )
-    .await?;
-    Ok(())
+    .await
 }

@@ -1,12 +1,135 @@
 //! Statements of many rows, in the words of both databases.
 //!
-//! SQL is written with `?`; PostgreSQL gets `$1…`. Statement texts come in few sizes, so that the prepared-statement
-//! cache holds them all: one statement for many rows costs a tenth of one statement a row.
+//! SQL is written with `?`; PostgreSQL gets `$1…`. There many rows go into one statement, since each is a journey; the
+//! texts come in few sizes, so that the prepared-statement cache holds them all. SQLite's writer (`sqlite.rs`) runs one
+//! prepared statement for row after row.
 
-use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, QueryResult, Statement, Value};
+use rusqlite::types::FromSql;
+use sea_orm::{
+    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
+};
+
+use super::StoreError;
 
 /// Row counts that statements are made for, largest first.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+
+/// An open transaction that writes, on either database. Dropped, it is rolled back.
+///
+/// The futures of one on SQLite are done at once: it calls the library itself.
+pub(super) trait Txn {
+    fn is_postgres(&self) -> bool;
+
+    /// Runs one statement; gives the number of rows it touched.
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError>;
+
+    async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
+
+    /// Runs `sql` for each row of `values`, which hold `columns` each, one after another: `{rows}` becomes `(?,…),(?,…)`,
+    /// in an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
+    async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError>;
+
+    /// As [`Txn::rows`], and gives what `RETURNING` returned.
+    async fn returning<T>(
+        &self,
+        sql: &str,
+        columns: usize,
+        cut: Cut,
+        values: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError>;
+
+    /// Queries with `IN ({list})`; a row may come twice where the list names it twice. `before` are the values of the `?`
+    /// before the list.
+    async fn query_in<T>(
+        &self,
+        sql: &str,
+        before: &[Value],
+        list: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError>;
+
+    async fn commit(self) -> Result<(), StoreError>;
+
+    async fn rollback(self) -> Result<(), StoreError>;
+}
+
+/// Makes a value of a row.
+pub(super) trait Read<T>: Fn(&Row) -> Result<T, StoreError> {}
+impl<T, F: Fn(&Row) -> Result<T, StoreError>> Read<T> for F {}
+
+/// A row, read by position.
+pub(super) enum Row<'r> {
+    Sea(&'r QueryResult),
+    Sqlite(&'r rusqlite::Row<'r>),
+}
+
+impl Row<'_> {
+    pub fn get<T: TryGetable + FromSql>(&self, index: usize) -> Result<T, StoreError> {
+        match self {
+            Self::Sea(row) => Ok(row.try_get_by_index(index)?),
+            Self::Sqlite(row) => Ok(row.get(index)?),
+        }
+    }
+}
+
+/// How many rows become statements of a few sizes, where many go into one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Each row once.
+    Exact,
+    /// The last row may be repeated, which spares statements: for `UPDATE … FROM (VALUES {rows})` and
+    /// `INSERT … ON CONFLICT DO NOTHING`, where it does no harm.
+    Padded,
+}
+
+impl Txn for DatabaseTransaction {
+    fn is_postgres(&self) -> bool {
+        self.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
+        Ok(execute(self, sql, values).await?)
+    }
+
+    async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
+        query(self, sql, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError> {
+        rows(self, sql, columns, cut, values).await?;
+        Ok(())
+    }
+
+    async fn returning<T>(
+        &self,
+        sql: &str,
+        columns: usize,
+        cut: Cut,
+        values: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        rows(self, sql, columns, cut, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn query_in<T>(
+        &self,
+        sql: &str,
+        before: &[Value],
+        list: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        query_in(self, sql, before, list).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        Ok(Self::commit(self).await?)
+    }
+
+    async fn rollback(self) -> Result<(), StoreError> {
+        Ok(Self::rollback(self).await?)
+    }
+}
 
 /// A statement with its values.
 pub fn statement(backend: DatabaseBackend, sql: &str, values: Vec<Value>) -> Statement {
@@ -27,17 +150,21 @@ pub async fn query_one(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>)
     db.query_one_raw(statement(db.get_database_backend(), sql, values)).await
 }
 
-/// Runs `sql` with `{rows}` filled by `(?,…),(?,…)`: an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
-/// `values` holds the rows one after another, `columns` each. Gives what `RETURNING` returned.
-pub async fn rows(
+async fn rows(
     db: &impl ConnectionTrait,
     sql: &str,
     columns: usize,
-    values: Vec<Value>,
+    cut: Cut,
+    mut values: Vec<Value>,
 ) -> Result<Vec<QueryResult>, DbErr> {
+    let mut left = values.len() / columns;
+    if let Some(size) = SIZES.into_iter().rev().find(|size| cut == Cut::Padded && *size >= left && left > 0) {
+        let last = values[values.len() - columns..].to_vec();
+        values.extend(std::iter::repeat_n(last, size - left).flatten());
+        left = size;
+    }
     let mut returned = Vec::new();
     let mut values = values.into_iter();
-    let mut left = values.len() / columns;
     let one = format!("({})", vec!["?"; columns].join(","));
     while left > 0 {
         let size = SIZES.into_iter().find(|size| *size <= left).unwrap_or(1);
@@ -51,24 +178,6 @@ pub async fn rows(
         }
     }
     Ok(returned)
-}
-
-/// As [`rows`], in one statement where [`rows`] takes several: the last row is repeated up to one of the few sizes.
-///
-/// For statements that a repeated row does no harm: `UPDATE … FROM (VALUES {rows})` and `INSERT … ON CONFLICT DO NOTHING`.
-/// Each statement is a journey to the database and back, which costs more than some rows too many.
-pub async fn rows_padded(
-    db: &impl ConnectionTrait,
-    sql: &str,
-    columns: usize,
-    mut values: Vec<Value>,
-) -> Result<Vec<QueryResult>, DbErr> {
-    let count = values.len() / columns;
-    if let Some(size) = SIZES.into_iter().rev().find(|size| *size >= count && count > 0) {
-        let last = values[values.len() - columns..].to_vec();
-        values.extend(std::iter::repeat_n(last, size - count).flatten());
-    }
-    rows(db, sql, columns, values).await
 }
 
 /// Queries with `{list}` filled by `?,?,…`: padded to one of the few sizes by repeating the last value, which is harmless in an `IN`.

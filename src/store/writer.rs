@@ -1,7 +1,7 @@
 //! One task writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
 //!
-//! A batch runs as one transaction: messages in, decisions, claims, outcomes, status reports, in this order, each kind
-//! in a few statements of many rows. Where a batch fails for one request's sake, each is tried alone, so that one bad
+//! A batch runs as one transaction: messages in, decisions, outcomes, status reports, claims, in this order, each kind
+//! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch fails for one request's sake, each is tried alone, so that one bad
 //! request harms no other. An answer is given only after the commit.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use super::fresh::Fresh;
 use super::ingest::{self, Ingested, NewInbound};
 use super::ledger::{self, ClaimRequest, Claims, Verdict};
 use super::settle::{self, Settled, StatusReport};
+use super::sql::Txn;
+use super::sqlite::Sqlite;
 use crate::domain::{Clock, Event, Ids};
 use crate::telemetry::metric;
 
@@ -41,6 +43,12 @@ enum Request {
     Settle(Box<StatusReport>, Reply<Settled>),
 }
 
+/// Where the writer's transactions begin.
+pub(super) enum Home {
+    Sqlite(Sqlite),
+    Postgres(DatabaseConnection),
+}
+
 /// What the kinds of requests need besides the transaction.
 pub(super) struct Means {
     pub ids: Arc<Ids>,
@@ -56,11 +64,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: DatabaseConnection, means: Arc<Means>) -> Self {
+    /// Starts the writer's thread; it ends when the last `Writer` is dropped.
+    pub(super) fn start(home: Home, means: Arc<Means>) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let last_intake = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(run(db, means, queue, last_intake.clone()));
-        Self { requests, last_intake }
+        let failed = |error: std::io::Error| StoreError::Setup(format!("the writer's thread cannot start: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let intake = last_intake.clone();
+        let work = move || runtime.block_on(run(&home, &means, queue, &intake));
+        std::thread::Builder::new().name("writer".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { requests, last_intake })
     }
 
     /// Whether webhooks arrive so densely that deciding and sending should leave them the database.
@@ -110,12 +123,7 @@ impl Writer {
     }
 }
 
-async fn run(
-    db: DatabaseConnection,
-    means: Arc<Means>,
-    mut queue: mpsc::Receiver<Request>,
-    last_intake: Arc<AtomicUsize>,
-) {
+async fn run(home: &Home, means: &Means, mut queue: mpsc::Receiver<Request>, last_intake: &AtomicUsize) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
         // A commit costs the same for one as for many: let those come along that are on their way.
@@ -130,7 +138,7 @@ async fn run(
         let batch = Batch::sort(waiting.drain(..));
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
-        batch.commit(&db, &means).await;
+        batch.commit(home, means).await;
     }
 }
 
@@ -173,13 +181,13 @@ impl Batch {
         self.ingest.0.len() + self.decided.0.len() + self.claim.0.len() + self.verdict.0.len() + self.settle.0.len()
     }
 
-    async fn commit(self, db: &DatabaseConnection, means: &Means) {
-        match self.transact(db, means).await {
+    async fn commit(self, home: &Home, means: &Means) {
+        match self.transact(home, means).await {
             Ok(results) => self.answer(results),
             Err(error) if self.len() > 1 && !error.is_outage() => {
                 tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
                 for single in self.singles() {
-                    match single.transact(db, means).await {
+                    match single.transact(home, means).await {
                         Ok(results) => single.answer(results),
                         Err(error) => single.refuse(&error),
                     }
@@ -189,9 +197,15 @@ impl Batch {
         }
     }
 
-    async fn transact(&self, db: &DatabaseConnection, means: &Means) -> Result<Results, StoreError> {
+    async fn transact(&self, home: &Home, means: &Means) -> Result<Results, StoreError> {
+        match home {
+            Home::Sqlite(db) => self.transact_in(db.begin()?, means).await,
+            Home::Postgres(db) => self.transact_in(begin(db).await?, means).await,
+        }
+    }
+
+    async fn transact_in(&self, txn: impl Txn, means: &Means) -> Result<Results, StoreError> {
         let begun = Instant::now();
-        let txn = begin(db).await?;
         let mut committed = Vec::new();
         let results = self.execute(&txn, means, &mut committed).await;
         match results {
@@ -213,7 +227,7 @@ impl Batch {
 
     async fn execute(
         &self,
-        txn: &DatabaseTransaction,
+        txn: &impl Txn,
         means: &Means,
         committed: &mut Vec<Event>,
     ) -> Result<Results, StoreError> {

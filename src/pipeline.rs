@@ -18,8 +18,8 @@ use crate::domain::clock::Random;
 use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
-    ClaimRequest, Claimed, Claims, Decided, End, Ingested, Judge, NewInbound, Settled, StatusReport, Store, StoreError,
-    Verdict,
+    ClaimRequest, Claimed, Claims, Decided, End, Ingested, Judge, NewInbound, Pending, Settled, StatusReport, Store,
+    StoreError, Verdict,
 };
 use crate::telemetry::metric;
 use crate::twilio::client::{Client, SendError};
@@ -228,16 +228,20 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The facts of a tenant's events as they are now, in one query.
-    async fn facts(&self, tenant: &Tenant, events: Vec<Event>) -> Result<Vec<(Event, Facts)>, StoreError> {
-        let mut contacts: Vec<ContactId> = events.iter().filter_map(|event| event.contact).collect();
+    /// The facts of a tenant's events as they are now: what is not at hand, in one query.
+    async fn facts(&self, tenant: &Tenant, events: Vec<Pending>) -> Result<Vec<(Event, Facts)>, StoreError> {
+        let unread = events.iter().filter(|pending| pending.customer.is_none());
+        let mut contacts: Vec<ContactId> = unread.filter_map(|pending| pending.event.contact).collect();
         contacts.sort_unstable();
         contacts.dedup();
-        let (known, _) = self.store.contact_facts(tenant.id, &contacts, None).await?;
+        let known = match contacts.as_slice() {
+            [] => HashMap::new(),
+            contacts => self.store.contact_facts(tenant.id, contacts, None).await?.0,
+        };
         let about = &tenant.facts;
         let now = self.clock.now();
-        let with_facts = |event: Event| {
-            let contact = event.contact.and_then(|id| known.get(&id).cloned());
+        let with_facts = |Pending { event, customer }| {
+            let contact = customer.or_else(|| known.get(&event.contact?).cloned());
             (event, Facts { as_of: now, tenant: about.clone(), contact, not_rebuilt: Vec::new() })
         };
         Ok(events.into_iter().map(with_facts).collect())

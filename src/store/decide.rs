@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::entity::attempt;
+use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
@@ -40,7 +41,7 @@ pub(super) async fn write(
     txn: &impl Txn,
     means: &Means,
     decisions: &[Decided],
-    committed: &mut Vec<Event>,
+    committed: &mut Committed,
 ) -> Result<DecidedReceipt, StoreError> {
     let still_open = mark_handled(txn, decisions).await?;
     let decisions: Vec<&Decided> =
@@ -87,17 +88,15 @@ pub(super) async fn write(
     )
     .await?;
     events::insert(txn, children.iter().map(|event| (event, None))).await?;
-    committed.extend(children);
+    committed.events.extend(children);
+    committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, means, changes).await?;
     ledger::plan(txn, means, actions).await?;
     Ok(DecidedReceipt { sends, emitted })
 }
 
 /// Marks the events handled; gives those that were not so before, since another process may have been quicker.
-async fn mark_handled(
-    txn: &impl Txn,
-    decisions: &[Decided],
-) -> Result<std::collections::HashSet<Uuid>, StoreError> {
+async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<std::collections::HashSet<Uuid>, StoreError> {
     let mut values: Vec<Value> = Vec::with_capacity(decisions.len() * 3);
     for decided in decisions {
         values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
@@ -260,23 +259,7 @@ pub(super) async fn contact_facts(
     let list: Vec<Value> = ids.iter().map(|id| id.uuid().into()).collect();
     let mut facts = HashMap::with_capacity(ids.len());
     for row in sql::query_in(db, CONTACTS, &[tenant.uuid().into()], list).await? {
-        let (name, profile_name): (String, String) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
-        let last = [(Channel::Sms, row.try_get_by_index(7)?), (Channel::WhatsApp, row.try_get_by_index(8)?)];
-        let out = [(Channel::Sms, row.try_get_by_index(10)?), (Channel::WhatsApp, row.try_get_by_index(11)?)];
-        let contact = ContactFacts {
-            id: ContactId::new(row.try_get_by_index(0)?),
-            phone: Phone::parse(&row.try_get_by_index::<String>(1)?).map_err(StoreError::stored)?,
-            name: if name.is_empty() { profile_name } else { name },
-            tags: json(&row.try_get_by_index::<String>(4)?)?,
-            fields: json(&row.try_get_by_index::<String>(5)?)?,
-            opted_out: out.into_iter().filter(|(_, out)| *out).map(|(channel, _)| channel).collect(),
-            created_at: Timestamp::from_unix_us(row.try_get_by_index(9)?),
-            last_inbound_at: last
-                .into_iter()
-                .filter_map(|(channel, at): (Channel, Option<i64>)| Some((channel, Timestamp::from_unix_us(at?))))
-                .collect(),
-            inbound_count: row.try_get_by_index(6)?,
-        };
+        let contact = read_facts(&Row::Sea(&row))?;
         facts.insert(contact.id, contact);
     }
     let mut not_rebuilt = Vec::new();
@@ -286,6 +269,42 @@ pub(super) async fn contact_facts(
         }
     }
     Ok((facts, not_rebuilt))
+}
+
+fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
+    let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
+    let last = [(Channel::Sms, row.get(7)?), (Channel::WhatsApp, row.get(8)?)];
+    let out = [(Channel::Sms, row.get(10)?), (Channel::WhatsApp, row.get(11)?)];
+    Ok(ContactFacts {
+        id: ContactId::new(row.get(0)?),
+        phone: Phone::parse(&row.get::<String>(1)?).map_err(StoreError::stored)?,
+        name: if name.is_empty() { profile_name } else { name },
+        tags: json(&row.get::<String>(4)?)?,
+        fields: json(&row.get::<String>(5)?)?,
+        opted_out: out.into_iter().filter(|(_, out)| *out).map(|(channel, _)| channel).collect(),
+        created_at: Timestamp::from_unix_us(row.get(9)?),
+        last_inbound_at: last
+            .into_iter()
+            .filter_map(|(channel, at): (Channel, Option<i64>)| Some((channel, Timestamp::from_unix_us(at?))))
+            .collect(),
+        inbound_count: row.get(6)?,
+    })
+}
+
+/// Reads the customers of the events that will be kept at hand, as the transaction leaves them.
+pub(super) async fn read_customers(txn: &impl Txn, means: &Means, committed: &mut Committed) -> Result<(), StoreError> {
+    let mut wanted: HashMap<TenantId, Vec<Value>> = HashMap::new();
+    for event in &committed.events {
+        if let Some(contact) = event.contact {
+            wanted.entry(event.tenant).or_default().push(contact.uuid().into());
+        }
+    }
+    wanted.retain(|tenant, _| means.fresh.keeps(*tenant));
+    for (tenant, list) in wanted {
+        let customers = txn.query_in(CONTACTS, &[tenant.uuid().into()], list, read_facts).await?;
+        committed.customers.extend(customers.into_iter().map(|customer| (customer.id, customer)));
+    }
+    Ok(())
 }
 
 /// Undoes what happened to a customer after `as_of`.

@@ -1,15 +1,37 @@
-//! Events that were just committed, kept at hand so that deciding them needs no reading.
+//! Events that were just committed, kept at hand with what is known of their customers, so that deciding them needs no
+//! reading.
 //!
 //! The rows stay the truth. What is at hand for a tenant is either *all* that waits, in the order of its commits, or
-//! nothing is and the rows are read: too many came, another process wrote, or the program has just started.
+//! nothing is and the rows are read: too many came, another process wrote, or the program has just started. What was
+//! known of a customer is at hand until any customer is changed by more than their own messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
-use crate::domain::{Event, TenantId};
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ContactId, Event, TenantId};
 
 /// Events kept at hand, of all tenants together; beyond it, they are read from their rows.
 const AT_HAND_MAX: usize = 4_096;
+
+/// What a transaction leaves to be taken up once it is committed.
+#[derive(Default)]
+pub(super) struct Committed {
+    /// Events that are to be decided.
+    pub events: Vec<Event>,
+    /// Their customers as the transaction leaves them, as far as they were read.
+    pub customers: HashMap<ContactId, ContactFacts>,
+    /// Some customer was changed by a decision, or has opted out or in.
+    pub changed_customers: bool,
+}
+
+/// An undecided event.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub event: Event,
+    /// What is known of its customer; `None` where that is to be read.
+    pub customer: Option<ContactFacts>,
+}
 
 #[derive(Default)]
 pub(super) struct Fresh(Mutex<State>);
@@ -17,29 +39,45 @@ pub(super) struct Fresh(Mutex<State>);
 #[derive(Default)]
 struct State {
     /// Tenants whose waiting events are all here. A tenant that is not here has rows that were not seen.
-    at_hand: HashMap<TenantId, VecDeque<Event>>,
+    at_hand: HashMap<TenantId, VecDeque<Waiting>>,
     count: usize,
+    /// Counts the commits that changed customers: what was known before them is no longer so.
+    changes: u64,
+}
+
+struct Waiting {
+    pending: Pending,
+    known_at: u64,
 }
 
 /// What is to be done for a tenant's oldest events.
 pub(super) enum Oldest {
-    AtHand(Vec<Event>),
+    AtHand(Vec<Pending>),
     /// Read the rows; if they are not all that waits, say so with [`Fresh::forget`].
     Read,
 }
 
 impl Fresh {
-    /// Events in the order of their commit. Called by the writer, before anybody hears of the commit.
-    pub fn push(&self, events: Vec<Event>) {
+    /// Takes events up in the order of their commit. Called by the writer, before anybody hears of the commit.
+    pub fn push(&self, committed: Committed) {
         let mut state = self.lock();
-        for event in events {
+        state.changes += u64::from(committed.changed_customers);
+        let known_at = state.changes;
+        for event in committed.events {
             if state.count >= AT_HAND_MAX {
                 state.forget(event.tenant);
             } else if let Some(queue) = state.at_hand.get_mut(&event.tenant) {
-                queue.push_back(event);
+                let customer = event.contact.and_then(|contact| committed.customers.get(&contact).cloned());
+                queue.push_back(Waiting { pending: Pending { event, customer }, known_at });
                 state.count += 1;
             }
         }
+    }
+
+    /// Whether events of this tenant will be kept at hand, so that it is worth while to read their customers.
+    pub fn keeps(&self, tenant: TenantId) -> bool {
+        let state = self.lock();
+        state.count < AT_HAND_MAX && state.at_hand.contains_key(&tenant)
     }
 
     /// There are rows that are not at hand.
@@ -50,7 +88,7 @@ impl Fresh {
     /// Rows of this tenant wait. If none are at hand, they came from elsewhere and must be read; else they are in work.
     pub fn waits(&self, tenant: TenantId) {
         let mut state = self.lock();
-        if state.at_hand.get(&tenant).is_some_and(VecDeque::is_empty) {
+        if state.at_hand.get(&tenant).is_some_and(|queue| queue.is_empty()) {
             state.forget(tenant);
         }
     }
@@ -63,9 +101,14 @@ impl Fresh {
             return Oldest::Read;
         };
         let count = limit.min(queue.len());
-        let events: Vec<Event> = queue.drain(..count).collect();
+        let taken: Vec<Waiting> = queue.drain(..count).collect();
         state.count -= count;
-        Oldest::AtHand(events)
+        let changes = state.changes;
+        let still_so = |waiting: Waiting| {
+            let customer = waiting.pending.customer.filter(|_| waiting.known_at == changes);
+            Pending { customer, ..waiting.pending }
+        };
+        Oldest::AtHand(taken.into_iter().map(still_so).collect())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ use sea_orm::Value;
 
 use super::StoreError;
 use super::contacts::{Contacts, Meeting};
+use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
@@ -81,7 +82,7 @@ pub(super) async fn ingest(
     txn: &impl Txn,
     means: &Means,
     inbound: &[NewInbound],
-    committed: &mut Vec<Event>,
+    committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
     if inbound.is_empty() {
         return Ok(Vec::new());
@@ -111,10 +112,7 @@ pub(super) async fn ingest(
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
 }
 
-async fn known_sids<'a>(
-    txn: &impl Txn,
-    inbound: &'a [NewInbound],
-) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
+async fn known_sids<'a>(txn: &impl Txn, inbound: &'a [NewInbound]) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
     let list = inbound.iter().map(|item| item.data.provider_sid.as_str().into()).collect();
     let text = "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})";
     let found = txn.query_in(text, &[], list, |row| Ok((TenantId::new(row.get(0)?), row.get::<String>(1)?))).await?;
@@ -149,7 +147,7 @@ async fn write_rows(
     means: &Means,
     news: &[&NewInbound],
     contacts: &Contacts,
-    committed: &mut Vec<Event>,
+    committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
     let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
     let mut events = Vec::with_capacity(news.len());
@@ -205,9 +203,11 @@ async fn write_rows(
     }
     super::messages::insert(txn, messages).await?;
     super::events::insert(txn, events.iter().map(|(event, handled)| (event, *handled))).await?;
-    committed.extend(events.into_iter().filter(|(_, handled)| handled.is_none()).map(|(event, _)| event));
+    committed.events.extend(events.into_iter().filter(|(_, handled)| handled.is_none()).map(|(event, _)| event));
     for (item, wish, key, contact, cause) in wishes {
-        committed.extend(obey(txn, means, item, wish, key, contact, cause).await?);
+        let told = obey(txn, means, item, wish, key, contact, cause).await?;
+        committed.changed_customers |= told.is_some();
+        committed.events.extend(told);
     }
     Ok(stored)
 }

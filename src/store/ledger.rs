@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 use super::contacts::Meeting;
+use super::fresh::Committed;
 use super::ingest::{Confirmation, NewInbound};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
@@ -75,11 +76,7 @@ impl NewAction {
 }
 
 /// Writes actions down; one that is there already stays as it is.
-pub(super) async fn plan(
-    txn: &impl Txn,
-    means: &Means,
-    mut actions: Vec<NewAction>,
-) -> Result<(), StoreError> {
+pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewAction>) -> Result<(), StoreError> {
     find_recipients(txn, means, &mut actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * 18);
     let due_us = means.clock.now().unix_us();
@@ -123,11 +120,7 @@ pub(super) async fn plan(
 }
 
 /// Every send has a contact, so that what a customer has been sent can be seen and bounded.
-async fn find_recipients(
-    txn: &impl Txn,
-    means: &Means,
-    actions: &mut [NewAction],
-) -> Result<(), StoreError> {
+async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction]) -> Result<(), StoreError> {
     let mut unknown = Meeting::default();
     let recipient = |new: &NewAction| match &new.action {
         Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.clone())),
@@ -289,18 +282,10 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
 
-pub(super) async fn claim(
-    txn: &impl Txn,
-    means: &Means,
-    request: &ClaimRequest,
-) -> Result<Claims, StoreError> {
+pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = means.clock.now();
-    let lock = if txn.is_postgres() {
-        " FOR UPDATE OF a SKIP LOCKED"
-    } else {
-        ""
-    };
+    let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
     let values = vec![
         now.minus(request.recent_within).unix_us().into(),
         now.minus(DAY).unix_us().into(),
@@ -425,10 +410,12 @@ pub(super) async fn verdicts(
     txn: &impl Txn,
     means: &Means,
     verdicts: &[Verdict],
+    committed: &mut Committed,
 ) -> Result<Vec<bool>, StoreError> {
     if verdicts.is_empty() {
         return Ok(Vec::new());
     }
+    committed.changed_customers |= verdicts.iter().any(|verdict| verdict.error_code == Some(OPTED_OUT_CODE));
     let now = means.clock.now();
     let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 10);
     let mut actions: Vec<Value> = Vec::with_capacity(verdicts.len() * 9);
@@ -465,17 +452,18 @@ pub(super) async fn verdicts(
             detail.into(),
         ]);
     }
-    let moved = txn.returning(
-        "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
+    let moved = txn
+        .returning(
+            "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
            provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.state = v.column2 AND actions.tries = v.column3
            AND actions.tenant_id = v.column9 RETURNING actions.id",
-        9,
-        Cut::Padded,
-        actions,
-        |row| row.get(0),
-    )
-    .await?;
+            9,
+            Cut::Padded,
+            actions,
+            |row| row.get(0),
+        )
+        .await?;
     let moved: HashSet<Uuid> = moved.into_iter().collect();
     txn.rows(
         "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us, finished_us, outcome, http_status,

@@ -38,6 +38,8 @@ pub use open::{Options, sqlite_path};
 pub use settle::{Settled, StatusReport};
 pub use writer::{WRITE_QUEUE, Writer};
 
+pub use fresh::Pending;
+
 use fresh::Oldest;
 
 use crate::domain::contact::ContactFacts;
@@ -79,7 +81,7 @@ impl Store {
     }
 
     /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read.
-    pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Event>, StoreError> {
+    pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Pending>, StoreError> {
         if let Oldest::AtHand(events) = self.means.fresh.oldest(tenant, limit) {
             return Ok(events);
         }
@@ -88,7 +90,7 @@ impl Store {
         if read.as_ref().map_or(true, |events| events.len() >= limit) {
             self.means.fresh.forget(tenant);
         }
-        read
+        Ok(read?.into_iter().map(|event| Pending { event, customer: None }).collect())
     }
 
     /// Events that were taken and could not be decided are to be read again.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sea_orm::Value;
 use uuid::Uuid;
 
+use super::fresh::Committed;
 use super::ledger::{self, Candidate, OPTED_OUT_CODE};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
@@ -49,7 +50,7 @@ pub(super) async fn settle(
     txn: &impl Txn,
     means: &Means,
     reports: &[StatusReport],
-    committed: &mut Vec<Event>,
+    committed: &mut Committed,
 ) -> Result<Vec<Settled>, StoreError> {
     if reports.is_empty() {
         return Ok(Vec::new());
@@ -74,27 +75,31 @@ pub(super) async fn settle(
         told.push(event_of(means, entry, report)?);
         settled.push(Settled::Advanced);
     }
+    committed.changed_customers |= reports.iter().any(|report| report.error_code == Some(OPTED_OUT_CODE));
     write(txn, means, known.into_values()).await?;
     let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.of_no_concern);
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
-    committed.extend(told.into_iter().filter(concerns));
+    committed.events.extend(told.into_iter().filter(concerns));
     Ok(settled)
 }
 
 async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
     let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
-    let found = txn.query_in(
-        "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
+    let found = txn
+        .query_in(
+            "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
            planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
            CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, state
          FROM actions WHERE lane IS NOT NULL AND id IN ({list})",
-        &[],
-        ids.clone(),
-        |row| Ok((Candidate::read(row)?, row.get(18)?)),
-    )
-    .await?;
-    let entry = |(candidate, state): (Candidate, String)| (candidate.id, Known { candidate, state, status: None, latest: None });
+            &[],
+            ids.clone(),
+            |row| Ok((Candidate::read(row)?, row.get(18)?)),
+        )
+        .await?;
+    let entry = |(candidate, state): (Candidate, String)| {
+        (candidate.id, Known { candidate, state, status: None, latest: None })
+    };
     let mut known: HashMap<Uuid, Known> = found.into_iter().map(entry).collect();
     for (id, status) in messages::statuses(txn, ids).await? {
         if let Some(entry) = known.get_mut(&id) {

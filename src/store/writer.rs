@@ -13,13 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::decide::{self, Decided, DecidedReceipt};
-use super::fresh::Fresh;
+use super::fresh::{Committed, Fresh};
 use super::ingest::{self, Ingested, NewInbound};
 use super::ledger::{self, ClaimRequest, Claims, Verdict};
 use super::settle::{self, Settled, StatusReport};
 use super::sql::Txn;
 use super::sqlite::Sqlite;
-use crate::domain::{Clock, Event, Ids};
+use crate::domain::{Clock, Ids};
 use crate::telemetry::metric;
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
@@ -206,7 +206,7 @@ impl Batch {
 
     async fn transact_in(&self, txn: impl Txn, means: &Means) -> Result<Results, StoreError> {
         let begun = Instant::now();
-        let mut committed = Vec::new();
+        let mut committed = Committed::default();
         let results = self.execute(&txn, means, &mut committed).await;
         match results {
             Ok(results) => {
@@ -225,13 +225,8 @@ impl Batch {
         }
     }
 
-    async fn execute(
-        &self,
-        txn: &impl Txn,
-        means: &Means,
-        committed: &mut Vec<Event>,
-    ) -> Result<Results, StoreError> {
-        Ok(Results {
+    async fn execute(&self, txn: &impl Txn, means: &Means, committed: &mut Committed) -> Result<Results, StoreError> {
+        let results = Results {
             ingest: ingest::ingest(txn, means, &self.ingest.0, committed).await?,
             decided: {
                 let mut receipts = Vec::with_capacity(self.decided.0.len());
@@ -240,7 +235,7 @@ impl Batch {
                 }
                 receipts
             },
-            verdict: ledger::verdicts(txn, means, &self.verdict.0).await?,
+            verdict: ledger::verdicts(txn, means, &self.verdict.0, committed).await?,
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
             claim: {
                 let mut claims = Vec::with_capacity(self.claim.0.len());
@@ -249,7 +244,12 @@ impl Batch {
                 }
                 claims
             },
-        })
+        };
+        // On PostgreSQL other processes change customers too: there they are read when it comes to deciding.
+        if !txn.is_postgres() {
+            decide::read_customers(txn, means, committed).await?;
+        }
+        Ok(results)
     }
 
     fn answer(self, results: Results) {

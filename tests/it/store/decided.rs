@@ -58,8 +58,8 @@ async fn emitted_events_are_deeper_and_keep_their_customer() {
         bench.decide(event, contact, vec![bench.effect(event, contact, 0, emit)]).await;
         let pending = bench.store.pending_events(bench.tenant, 10).await.unwrap();
         assert_eq!(pending.len(), 1);
-        assert_eq!((pending[0].depth, pending[0].contact), (1, Some(contact)));
-        assert_eq!(pending[0].data, json!({"n": [1, 2]}));
+        assert_eq!((pending[0].event.depth, pending[0].event.contact), (1, Some(contact)));
+        assert_eq!(pending[0].event.data, json!({"n": [1, 2]}));
     })
     .await;
 }

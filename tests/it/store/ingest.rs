@@ -12,8 +12,8 @@ async fn a_message_comes_with_its_customer_and_its_event() {
         let (event, contact) = bench.received("SM1", ANA, "CITA").await;
         let pending = bench.store.pending_events(bench.tenant, 10).await.unwrap();
         assert_eq!(pending.len(), 1);
-        assert_eq!((pending[0].id, pending[0].contact), (event, Some(contact)));
-        assert_eq!(pending[0].data["body"], "CITA");
+        assert_eq!((pending[0].event.id, pending[0].event.contact), (event, Some(contact)));
+        assert_eq!(pending[0].event.data["body"], "CITA");
         assert_eq!(bench.store.pending_tenants().await.unwrap(), [bench.tenant]);
         let messages = bench.messages().await;
         assert_eq!(messages.len(), 1);

@@ -34,8 +34,9 @@ pub(super) const STATEMENT_CACHE: usize = 256;
 const PAGE_BYTES: u32 = 2_048;
 /// 32 MB of log between checkpoints: a page that changes often is copied back once.
 pub(super) const CHECKPOINT_PAGES: &str = "16384";
-/// Negative: kibibytes. The writer keeps the indexes' pages at hand.
-pub(super) const WRITER_CACHE: &str = "-16384";
+/// Negative: kibibytes. The writer keeps the pages at hand that every commit touches. A larger cache costs more than it
+/// spares: after a commit that has split a page, SQLite looks through all of it.
+pub(super) const WRITER_CACHE: &str = "-4096";
 const READER_CACHE: &str = "-2048";
 /// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7265_6361_646f;

@@ -32,8 +32,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const STATEMENT_CACHE: usize = 256;
 /// A commit of many messages touches a page of an index for each: small pages halve what is written.
 const PAGE_BYTES: u32 = 2_048;
-/// 32 MB of log between checkpoints: a page that changes often is copied back once.
-pub(super) const CHECKPOINT_PAGES: &str = "16384";
 /// Negative: kibibytes. The writer keeps the pages at hand that every commit touches. A larger cache costs more than it
 /// spares: after a commit that has split a page, SQLite looks through all of it.
 pub(super) const WRITER_CACHE: &str = "-4096";
@@ -120,7 +118,6 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
                 .page_size(PAGE_BYTES)
                 .pragma("cache_size", READER_CACHE)
                 .pragma("temp_store", "memory")
-                .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
         .map_sqlx_sqlite_pool_opts(|pool| {

@@ -3,49 +3,123 @@
 //! Measured with the server's statements at 64 messages a commit: 110 µs a message for the whole way, three times as much
 //! through a connection on a thread of its own, to which each statement travels and from which each row is copied.
 
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, Transaction, TransactionBehavior};
 use sea_orm::Value;
 
 use super::StoreError;
-use super::open::{CHECKPOINT_PAGES, STATEMENT_CACHE, WRITER_CACHE};
+use super::open::{STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Read, Row, Txn};
 use super::writer::BUSY_TIMEOUT;
 use crate::config::Synchronous;
 
+/// Rows written between checkpoints; about as many pages of the log, 32 MB.
+const CHECKPOINT_ROWS: u64 = 16_384;
+
 /// A connection that only the writer uses.
-pub(super) struct Sqlite(Connection);
+pub(super) struct Sqlite {
+    connection: Connection,
+    checkpoints: Checkpoints,
+}
 
 impl Sqlite {
     /// Opens a file that exists and has its page size and journal mode already.
-    pub fn open(path: &std::path::Path, synchronous: Synchronous) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        let synchronous = match synchronous {
-            Synchronous::Full => "FULL",
-            Synchronous::Normal => "NORMAL",
-        };
-        connection.pragma_update(None, "synchronous", synchronous)?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        connection.pragma_update(None, "temp_store", "memory")?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-        // A plan does not hang on the values bound: otherwise some statements are prepared again for every row.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        Ok(Self(connection))
+    pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
+        let checkpoints = Checkpoints::start(connect(path, synchronous)?, CHECKPOINT_ROWS)?;
+        Ok(Self { connection: connect(path, synchronous)?, checkpoints })
     }
 
     /// Begins a transaction that has the lock on the file.
     pub fn begin(&self) -> Result<SqliteTxn<'_>, StoreError> {
-        if !self.0.is_autocommit() {
+        if !self.connection.is_autocommit() {
             // A rollback that failed (a full disk) has left it open: nothing of it may join what comes now.
-            self.0.execute_batch("ROLLBACK")?;
+            self.connection.execute_batch("ROLLBACK")?;
         }
         // Unchecked: that there is but one at a time is the writer's order, not the borrow checker's.
-        Ok(SqliteTxn(Transaction::new_unchecked(&self.0, TransactionBehavior::Immediate)?))
+        Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
+    }
+
+    /// To be called between transactions: keeps the log from growing.
+    pub fn tend(&self) {
+        self.checkpoints.tend(&self.connection);
+    }
+}
+
+fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let synchronous = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A plan does not hang on the values bound: otherwise some statements are prepared again for every row.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    Ok(connection)
+}
+
+/// Copies the log into the database file, beside the writer.
+///
+/// A writer that does so itself stands still meanwhile, some 50 ms a second under load. But while it goes on writing, the
+/// copy never catches up with it, and the log is begun anew only when all of it is copied: the small rest is therefore
+/// left to the writer, between two transactions.
+struct Checkpoints {
+    every_rows: u64,
+    wake: SyncSender<()>,
+    copied: Arc<AtomicBool>,
+    /// Rows that were written when the log was last begun anew.
+    rows: Cell<u64>,
+    copying: Cell<bool>,
+}
+
+impl Checkpoints {
+    fn start(connection: Connection, every_rows: u64) -> Result<Self, StoreError> {
+        let (wake, asked) = std::sync::mpsc::sync_channel(1);
+        let copied = Arc::new(AtomicBool::new(false));
+        let done = copied.clone();
+        let work = move || {
+            // Until the writer is gone.
+            while asked.recv().is_ok() {
+                checkpoint(&connection);
+                done.store(true, Ordering::Release);
+            }
+        };
+        let failed = |error| StoreError::Setup(format!("the checkpoints' thread cannot start: {error}"));
+        std::thread::Builder::new().name("checkpoints".to_owned()).spawn(work).map_err(failed)?;
+        Ok(Self { every_rows, wake, copied, rows: Cell::new(0), copying: Cell::new(false) })
+    }
+
+    fn tend(&self, connection: &Connection) {
+        let written = connection.total_changes();
+        if self.copying.get() {
+            if self.copied.swap(false, Ordering::Acquire) {
+                checkpoint(connection);
+                self.rows.set(written);
+                self.copying.set(false);
+            }
+        } else if written - self.rows.get() >= self.every_rows {
+            self.copying.set(self.wake.try_send(()).is_ok());
+        }
+    }
+}
+
+/// As far as it can be done without waiting for anybody. What fails is tried again with the next one.
+fn checkpoint(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the database's log could not be copied into it; it grows until it can");
     }
 }
 
@@ -196,6 +270,31 @@ impl ToSql for Bound<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The log's frames after as many rows, and those copied.
+    fn write_rows(checkpoints_every: u64) -> i64 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        Connection::open(&path).unwrap().execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x text)").unwrap();
+        let connect = || connect(&path, Synchronous::Normal).unwrap();
+        let checkpoints = Checkpoints::start(connect(), checkpoints_every).unwrap();
+        let db = Sqlite { connection: connect(), checkpoints };
+        for _ in 0..2_000 {
+            let txn = db.begin().unwrap();
+            txn.0.execute("INSERT INTO t VALUES (hex(randomblob(500)))", []).unwrap();
+            txn.0.commit().unwrap();
+            db.tend();
+        }
+        let log = std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len();
+        i64::try_from(log).unwrap()
+    }
+
+    #[test]
+    fn the_log_is_begun_anew_while_the_writer_goes_on() {
+        let never = write_rows(u64::MAX);
+        let often = write_rows(100);
+        assert!(often * 3 < never, "the log grew to {often} bytes, without checkpoints to {never}");
+    }
 
     #[test]
     fn an_update_of_many_rows_becomes_one_of_a_single_row() {

@@ -139,6 +139,9 @@ async fn run(home: &Home, means: &Means, mut queue: mpsc::Receiver<Request>, las
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
         batch.commit(home, means).await;
+        if let Home::Sqlite(db) = home {
+            db.tend();
+        }
     }
 }
 

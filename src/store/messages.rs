@@ -4,7 +4,9 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::ledger::Candidate;
 use super::sql::{Cut, Txn};
+use crate::domain::{SendBody, Timestamp, segments};
 
 /// Columns of a message row, in the order of [`insert`]'s values.
 const COLUMNS: usize = 19;
@@ -19,6 +21,44 @@ const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
   status = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status ELSE messages.status END,
   error_code = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.error_code ELSE messages.error_code END,
   status_rank = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status_rank ELSE messages.status_rank END";
+
+/// The inbox's row of a send.
+pub(super) fn row_of_send(
+    candidate: &Candidate,
+    status: &str,
+    rank: i16,
+    sid: Option<&str>,
+    error_code: Option<i64>,
+    at: Timestamp,
+) -> Result<[Value; COLUMNS], StoreError> {
+    let (body, extra) = match candidate.send()?.body {
+        SendBody::Text(text) => (text, "{}".to_owned()),
+        SendBody::Template(template) => {
+            (template.content.clone(), serde_json::json!({ "template": template }).to_string())
+        }
+    };
+    Ok([
+        candidate.id.into(),
+        candidate.tenant_id.into(),
+        candidate.contact_id.into(),
+        candidate.channel.clone().into(),
+        "out".into(),
+        candidate.origin.clone().into(),
+        candidate.recipient.clone().into(),
+        candidate.peer_key.clone().into(),
+        candidate.sender.clone().into(),
+        body.clone().into(),
+        extra.into(),
+        status.into(),
+        rank.into(),
+        sid.map(str::to_owned).into(),
+        error_code.into(),
+        (segments::count(&body).segments as i32).into(),
+        at.unix_us().into(),
+        false.into(),
+        0i32.into(),
+    ])
+}
 
 /// New rows only.
 pub(super) async fn insert(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {

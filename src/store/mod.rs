@@ -20,6 +20,7 @@ mod settle;
 mod sql;
 mod sqlite;
 mod tenants;
+mod verdict;
 mod writer;
 
 use std::collections::HashMap;
@@ -30,12 +31,11 @@ use sea_orm::DatabaseConnection;
 pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use ledger::{
-    Candidate, ClaimRequest, Claimed, Claims, End, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Verdict,
-};
+pub use ledger::{Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use settle::{Settled, StatusReport};
+pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 
 pub use fresh::Pending;

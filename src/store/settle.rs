@@ -6,7 +6,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::fresh::Committed;
-use super::ledger::{self, Candidate, OPTED_OUT_CODE};
+use super::ledger::{Candidate, OPTED_OUT_CODE};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
 use super::{StoreError, events, messages, opt_outs};
@@ -134,7 +134,7 @@ async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
         let candidate = &entry.candidate;
-        rows.extend(ledger::message_row(
+        rows.extend(messages::row_of_send(
             candidate,
             status.as_str(),
             status.rank(),

@@ -15,10 +15,11 @@ use super::StoreError;
 use super::decide::{self, Decided, DecidedReceipt};
 use super::fresh::{Committed, Fresh};
 use super::ingest::{self, Ingested, NewInbound};
-use super::ledger::{self, ClaimRequest, Claims, Verdict};
+use super::ledger::{self, ClaimRequest, Claims};
 use super::settle::{self, Settled, StatusReport};
 use super::sql::Txn;
 use super::sqlite::Sqlite;
+use super::verdict::{self, Verdict};
 use crate::domain::{Clock, Ids};
 use crate::telemetry::metric;
 
@@ -238,7 +239,7 @@ impl Batch {
                 }
                 receipts
             },
-            verdict: ledger::verdicts(txn, means, &self.verdict.0, committed).await?,
+            verdict: verdict::verdicts(txn, means, &self.verdict.0, committed).await?,
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
             claim: {
                 let mut claims = Vec::with_capacity(self.claim.0.len());

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use recado::domain::clock::Random;
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait, Value,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::client::{Pace, send};
 use crate::ledger::{Ledger, Summary, per_s};
@@ -20,6 +16,10 @@ use crate::{Failure, Options};
 /// Rows a commit, counted in events of three rows.
 pub const BATCHES: [usize; 2] = [64, 256];
 const NO_PROVIDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
+
+/// As the server opens its database.
+const SETTINGS: &str = "PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full;
+    PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 16384;";
 
 /// The three rows of an event as the server has them, less what a ceiling need not carry.
 const SCHEMA: [&str; 5] = [
@@ -43,80 +43,76 @@ pub async fn http(options: &Options) -> Result<Summary, Failure> {
     Ok(ledger.summary())
 }
 
-/// Events a second that SQLite takes at synchronous=FULL, committed by the `batch`.
-pub async fn sqlite(events: usize, batch: usize) -> Result<f64, Failure> {
+/// Events a second that SQLite takes at synchronous=FULL, committed by the `batch`, called as the server's writer calls it.
+pub fn sqlite(events: usize, batch: usize) -> Result<f64, Failure> {
     let folder = tempfile::tempdir()?;
-    let mut options = ConnectOptions::new(format!("sqlite://{}/ceiling.db?mode=rwc", folder.path().display()));
-    options.max_connections(1).sqlx_logging(false);
-    options.map_sqlx_sqlite_opts(|sqlite| {
-        sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
-    });
-    let db = Database::connect(options).await?;
+    let mut db = Connection::open(folder.path().join("ceiling.db"))?;
+    db.execute_batch(SETTINGS)?;
     for statement in SCHEMA {
-        db.execute_unprepared(statement).await?;
+        db.execute_batch(statement)?;
     }
     let random = Random::seeded(1);
     let mut busy = Duration::ZERO;
     let mut done = 0;
     while done < events {
-        let rows = Rows::of(done as u128, batch, &random);
+        let rows: Vec<Rows> = (done..done + batch).map(|number| Rows::of(number, &random)).collect();
         let started = Instant::now();
-        commit(&db, rows, batch).await?;
+        commit(&mut db, &rows)?;
         busy += started.elapsed();
         done += batch;
     }
-    db.close().await?;
     Ok(per_s(done, busy))
 }
 
-async fn commit(db: &DatabaseConnection, rows: Rows, batch: usize) -> Result<(), Failure> {
-    let begin = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    };
-    let transaction = db.begin_with_options(begin).await?;
-    for (into, columns, values) in [
-        ("contacts (id, tenant_id, phone_key, name, created_us)", 5, rows.contacts),
-        ("messages (id, tenant_id, contact_id, body, provider_sid, at_us)", 6, rows.messages),
-        ("events (id, tenant_id, contact_id, dedupe_key, data, occurred_us)", 6, rows.events),
-    ] {
-        let row = format!("({})", vec!["?"; columns].join(","));
-        let sql = format!("INSERT INTO {into} VALUES {} ON CONFLICT DO NOTHING", vec![row; batch].join(","));
-        transaction.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
+fn commit(db: &mut Connection, rows: &[Rows]) -> Result<(), Failure> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut contact = transaction.prepare_cached(
+            "INSERT INTO contacts (id, tenant_id, phone_key, name, created_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )?;
+        let mut message = transaction.prepare_cached(
+            "INSERT INTO messages (id, tenant_id, contact_id, body, provider_sid, at_us) VALUES (?, ?, ?, ?, ?, ?)",
+        )?;
+        let mut event = transaction.prepare_cached(
+            "INSERT INTO events (id, tenant_id, contact_id, dedupe_key, data, occurred_us) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )?;
+        for row in rows {
+            contact.execute((row.id(1), TENANT, &row.sender, "", row.at_us))?;
+            message.execute((row.id(2), TENANT, row.id(1), &row.body, &row.sid, row.at_us))?;
+            event.execute((row.id(3), TENANT, row.id(1), &row.sid, &row.data, row.at_us))?;
+        }
     }
-    transaction.commit().await?;
-    Ok(())
+    Ok(transaction.commit()?)
 }
 
-/// The values of a batch, made before the clock starts.
-#[derive(Default)]
+const TENANT: [u8; 16] = [7; 16];
+
+/// An event's values, made before the clock starts.
 struct Rows {
-    contacts: Vec<Value>,
-    messages: Vec<Value>,
-    events: Vec<Value>,
+    number: u128,
+    sender: String,
+    body: String,
+    sid: String,
+    data: String,
+    at_us: i64,
 }
 
 impl Rows {
-    fn of(first: u128, batch: usize, random: &Random) -> Self {
-        let mut rows = Self::default();
-        let tenant = || Value::from(vec![7u8; 16]);
-        for number in first..first + batch as u128 {
-            // Ids rise, as the server's do; the provider's do not.
-            let id = |table: u128| Value::from((number << 64 | table).to_be_bytes().to_vec());
-            let sid = format!("SM{:016x}{:016x}", random.next_u64(), random.next_u64());
-            let at = number as i64;
-            rows.contacts.extend([id(1), tenant(), Ledger::sender(number as usize).into(), "".into(), at.into()]);
-            rows.messages.extend([
-                id(2),
-                tenant(),
-                id(1),
-                format!("LOAD {number}").into(),
-                sid.clone().into(),
-                at.into(),
-            ]);
-            let data = format!(r#"{{"body":"LOAD {number}","num_media":0,"num_segments":1,"sid":"{sid}"}}"#);
-            rows.events.extend([id(3), tenant(), id(1), sid.into(), data.into(), at.into()]);
+    fn of(number: usize, random: &Random) -> Self {
+        let sid = format!("SM{:016x}{:016x}", random.next_u64(), random.next_u64());
+        Self {
+            number: number as u128,
+            sender: Ledger::sender(number),
+            body: format!("LOAD {number}"),
+            data: format!(r#"{{"body":"LOAD {number}","num_media":0,"num_segments":1,"sid":"{sid}"}}"#),
+            sid,
+            at_us: number as i64,
         }
-        rows
+    }
+
+    /// Ids rise, as the server's do; the provider's do not.
+    fn id(&self, table: u128) -> [u8; 16] {
+        (self.number << 64 | table).to_be_bytes()
     }
 }

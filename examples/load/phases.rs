@@ -182,7 +182,7 @@ async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) ->
     println!("HTTP stack alone  {:>9.0} /s    {}", http.acknowledged_per_s, spread(http.acknowledge));
     println!("                  intake is {}", percent(intake.acknowledged_per_s, http.acknowledged_per_s));
     for batch in ceilings::BATCHES {
-        let events_per_s = ceilings::sqlite(options.n, batch).await?;
+        let events_per_s = ceilings::sqlite(options.n, batch)?;
         println!("SQLite by {batch:<6}  {events_per_s:>9.0} /s    three rows an event, synchronous=FULL");
         println!(
             "                  intake is {}, the whole way {}",

@@ -11,7 +11,7 @@ pub enum StoreError {
     Unreachable(String),
     #[error("{} requests wait for the database already; try again in a moment", super::WRITE_QUEUE)]
     QueueFull,
-    #[error("the store is closed: the program is stopping")]
+    #[error("the store is closed: the program is stopping, or its writer has died; start it again")]
     Closed,
     #[error("{0} is taken already")]
     Taken(String),

@@ -1,6 +1,6 @@
 //! The only place with SQL. SQLite or PostgreSQL, one set of statements.
 //!
-//! Hot rows go through [`Writer`]: one task, many requests a commit. Reads have connections of their own.
+//! Hot rows go through [`Writer`]: one thread, many requests a commit. Reads have connections of their own.
 //! **Invariant:** every query names its tenant, but for those that find which tenants have work, and those by the
 //! provider's ids, which are unique across tenants; they say so.
 

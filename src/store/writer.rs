@@ -1,4 +1,4 @@
-//! One task writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
+//! One thread writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
 //!
 //! A batch runs as one transaction: messages in, decisions, outcomes, status reports, claims, in this order, each kind
 //! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch fails for one request's sake, each is tried alone, so that one bad
@@ -75,6 +75,11 @@ impl Writer {
         let work = move || runtime.block_on(run(&home, &means, queue, &intake));
         std::thread::Builder::new().name("writer".to_owned()).spawn(work).map_err(failed)?;
         Ok(Self { requests, last_intake })
+    }
+
+    /// Whether requests are still taken: a writer that has died of a fault of its own takes none.
+    pub fn is_alive(&self) -> bool {
+        !self.requests.is_closed()
     }
 
     /// Whether webhooks arrive so densely that deciding and sending should leave them the database.

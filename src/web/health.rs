@@ -7,6 +7,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::AppState;
+use crate::store::StoreError;
 
 /// Backlogs are counted to here; more is more.
 pub const BACKLOG_COUNT_MAX: usize = 100_000;
@@ -20,10 +21,13 @@ async fn health(State(state): State<AppState>) -> Json<Value> {
     Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now()}))
 }
 
-/// The database answers, too; and how much waits.
+/// The database answers and can be written, too; and how much waits.
 async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let timestamp = state.pipeline.clock.now();
-    match state.pipeline.store.backlog(BACKLOG_COUNT_MAX).await {
+    let store = &state.pipeline.store;
+    let backlog =
+        if store.writer().is_alive() { store.backlog(BACKLOG_COUNT_MAX).await } else { Err(StoreError::Closed) };
+    match backlog {
         Ok(backlog) => {
             let body = json!({"status": "ready", "timestamp": timestamp, "database": "ok", "backlog": backlog});
             (StatusCode::OK, Json(body))

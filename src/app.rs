@@ -265,20 +265,26 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
 
 /// The built-in carrier's account: made once, so that commands and server sign with the same token.
 async fn try_out_account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
-    let stored = match store.setting(TRY_OUT_ACCOUNT).await? {
-        Some(stored) => stored,
-        None => {
-            let mut bytes = [0u8; 32];
-            getrandom::fill(&mut bytes)?;
-            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
-            let made = format!("{sid} {}", key.seal(&token, TRY_OUT_ACCOUNT)?);
-            store.set_setting_once(TRY_OUT_ACCOUNT, &made).await?
-        }
+    let read = |stored: &str| {
+        let (sid, sealed) =
+            stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
+        Ok::<_, AppError>(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, TRY_OUT_ACCOUNT)?] })
     };
-    let (sid, sealed) =
-        stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
-    Ok(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, TRY_OUT_ACCOUNT)?] })
+    let stored = store.setting(TRY_OUT_ACCOUNT).await?;
+    if let Some(account) = stored.as_deref().and_then(|stored| read(stored).ok()) {
+        return Ok(account);
+    }
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
+    let made = format!("{sid} {}", key.seal(&token, TRY_OUT_ACCOUNT)?);
+    if stored.is_none() {
+        return read(&store.set_setting_once(TRY_OUT_ACCOUNT, &made).await?);
+    }
+    // The key has changed since. It is an account of nobody's: a new one does as well.
+    store.set_setting(TRY_OUT_ACCOUNT, &made).await?;
+    read(&made)
 }
 
 /// Starts the stand-in for the provider on a free port of the loopback; gives its base URL.

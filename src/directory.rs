@@ -18,6 +18,7 @@ use crate::store::{Store, StoreError};
 pub const DEMO_SLUG: &str = "demo";
 
 /// An account at the provider. The first token signs and sends; further ones are accepted while tokens are rotated.
+/// None at all: they were sealed under a key that is not the present one.
 #[derive(Debug)]
 pub struct Account {
     pub sid: String,
@@ -196,7 +197,16 @@ impl Directory {
         let mut snapshot = Snapshot { version, ..Snapshot::default() };
         for row in tenants {
             let senders = own.remove(&row.id).unwrap_or_default();
-            let tenant = Arc::new(self.tenant(row, senders)?);
+            let id = TenantId::new(row.id);
+            let tenant = match self.tenant(row, senders) {
+                Ok(tenant) => Arc::new(tenant),
+                // One row that cannot be read is no reason to stop the others.
+                Err(error) => {
+                    tracing::error!(%error, tenant = %id, "this tenant's change does not hold");
+                    let Some(before) = self.now().by_id(id).cloned() else { continue };
+                    before
+                }
+            };
             for sender in &tenant.senders {
                 snapshot.by_number.insert((sender.channel, number_key(&sender.number)), tenant.clone());
             }
@@ -221,12 +231,20 @@ impl Directory {
             StoreError::Stored(format!("{what} of tenant '{}': {error}", row.slug))
         };
         let mut tokens = Vec::new();
+        let mut locked = false;
         for (column, sealed) in [("auth_token", &row.auth_token), ("auth_token_secondary", &row.auth_token_secondary)] {
             if let Some(sealed) = sealed {
-                tokens.push(self.key.open(sealed, &sealed_as(row.id, column)).map_err(|error| stored(column, &error))?);
+                match self.key.open(sealed, &sealed_as(row.id, column)) {
+                    Ok(token) => tokens.push(token),
+                    Err(error) => {
+                        locked = true;
+                        tracing::error!(tenant = %row.slug, column, %error,
+                            "without this token webhooks are refused, and sends wait");
+                    }
+                }
             }
         }
-        let owns_account = row.account_sid.is_some() && !tokens.is_empty();
+        let owns_account = row.account_sid.is_some() && (locked || !tokens.is_empty());
         let account = match row.account_sid.clone() {
             Some(sid) if owns_account => Arc::new(Account { sid, tokens }),
             _ => self.platform.account.clone(),

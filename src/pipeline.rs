@@ -15,6 +15,7 @@ use crate::actions::{deliver, plan};
 use crate::bus::{Bus, LocalBus};
 use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
+use crate::domain::phone::mask_numbers;
 use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
@@ -186,10 +187,13 @@ impl Pipeline {
         // It ends only with the process.
         let decided = lane.evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
         let decisions = decided.map_err(|_| StoreError::Closed)?;
-        for rule in decisions.iter().flat_map(|decision| &decision.trace.rules) {
-            if let RuleVerdict::Failed { error } | RuleVerdict::TooMuch { error } = &rule.verdict {
-                metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
-                tracing::warn!(rule = %rule.rule, error, "a rule failed; the others went on");
+        for (event, decision) in events.iter().zip(&decisions) {
+            for rule in &decision.trace.rules {
+                if let RuleVerdict::Failed { .. } | RuleVerdict::TooMuch { .. } = rule.verdict {
+                    metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
+                    // Its words may be the customer's: they are for `explain`, not for the log.
+                    tracing::warn!(rule = %rule.rule, event = %event.id, "a rule failed, the others went on: see recado explain");
+                }
             }
         }
         // A batch that took too long is cut: its rest is decided in the next round.
@@ -360,10 +364,10 @@ impl Pipeline {
         metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
         let until = self.circuits.done(&tenant.account.sid, trouble, now);
         if let Some(until) = until {
-            tracing::warn!(tenant = %tenant.slug, account = %tenant.account.sid, %until, reason = %verdict.detail,
+            tracing::warn!(tenant = %tenant.slug, account = %tenant.account.sid, %until, reason = %mask_numbers(&verdict.detail),
                 "this account's sends pause");
         } else if !verdict.detail.is_empty() {
-            tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %verdict.detail,
+            tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %mask_numbers(&verdict.detail),
                 "a send did not go through");
         }
         self.write_outcome(verdict).await;

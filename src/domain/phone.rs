@@ -79,6 +79,22 @@ pub fn mask(text: &str) -> String {
     head.iter().chain(std::iter::repeat_n(&'•', chars.len() - 7)).chain(tail).collect()
 }
 
+/// Masks what may be numbers in a text, such as the provider's words about a send: runs of eight digits and more.
+pub fn mask_numbers(text: &str) -> String {
+    const DIGITS_MIN: usize = 8;
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].len() - rest[start..].trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (run, after) = rest[start..].split_at(digits);
+        masked.push_str(&rest[..start]);
+        masked.push_str(&if digits < DIGITS_MIN { run.to_owned() } else { mask(run) });
+        rest = after;
+    }
+    masked.push_str(rest);
+    masked
+}
+
 impl fmt::Display for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -111,6 +127,14 @@ mod tests {
 
     fn key(text: &str) -> String {
         Phone::parse(text).unwrap().key()
+    }
+
+    #[test]
+    fn numbers_within_a_text_are_masked() {
+        let said = "HTTP 400, 21211: The 'To' number +34600111222 is not valid (whatsapp:+34600111222), see 21211";
+        let masked = "HTTP 400, 21211: The 'To' number +346••••1222 is not valid (whatsapp:+346••••1222), see 21211";
+        assert_eq!(mask_numbers(said), masked);
+        assert_eq!(mask_numbers("á 12345678"), "á 123•5678");
     }
 
     #[test]

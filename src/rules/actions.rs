@@ -91,7 +91,10 @@ fn reply(call: &Call, text: &Dynamic) -> Result<Action, String> {
         ));
     };
     let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
-    Ok(Action::Send(Send { channel, to: contact.phone.clone(), reply: true, body }))
+    // To the number that wrote: another form of it, by which the customer is known, may not be reachable.
+    let from = call.event.data.get("from").and_then(serde_json::Value::as_str).and_then(|from| Phone::parse(from).ok());
+    let to = from.filter(|from| from.key() == contact.phone.key()).unwrap_or_else(|| contact.phone.clone());
+    Ok(Action::Send(Send { channel, to, reply: true, body }))
 }
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {

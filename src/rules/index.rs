@@ -101,7 +101,8 @@ impl Index {
     }
 }
 
-/// The first word of a text, its first two words, and so on: folded, each with what comes after it.
+/// What of a text a keyword can be: its first word, or all of it where that is no longer than the longest keyword.
+/// Folded, each with what comes after it.
 pub(super) struct Beginnings(Vec<(String, String)>);
 
 impl Beginnings {
@@ -110,7 +111,7 @@ impl Beginnings {
         let mut beginnings: Vec<(String, String)> = Vec::new();
         let mut rest = body.trim_start();
         let mut folded = String::new();
-        for _ in 0..words {
+        for number in 0..words {
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
             if end == 0 {
                 break;
@@ -120,7 +121,9 @@ impl Beginnings {
             }
             folded.push_str(&normal_word(&rest[..end]));
             rest = rest[end..].trim_start();
-            beginnings.push((folded.clone(), rest.trim_end().to_owned()));
+            if number == 0 || rest.is_empty() {
+                beginnings.push((folded.clone(), rest.trim_end().to_owned()));
+            }
         }
         Self(beginnings)
     }

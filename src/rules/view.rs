@@ -74,8 +74,8 @@ pub(super) const CONTACT: &[(&str, Getter)] = &[
             None => Dynamic::UNIT,
         })
     }),
-    ("inbound_count", |call| of_contact(call, |contact| contact.inbound_count.into())),
-    ("is_new", |call| of_contact(call, |contact| (contact.inbound_count <= 1).into())),
+    ("inbound_count", |call| of_contact(call, |contact| inbound_count(call, contact).into())),
+    ("is_new", |call| of_contact(call, |contact| (inbound_count(call, contact) <= 1).into())),
 ];
 
 /// What `e.tenant` and `e.business` have.
@@ -100,6 +100,12 @@ fn of_contact(
     read: impl FnOnce(&crate::domain::contact::ContactFacts) -> Dynamic,
 ) -> Result<Dynamic, String> {
     Ok(call.contact().map_or(Dynamic::UNIT, read))
+}
+
+/// Messages from the customer up to this event. An inbound event knows which one it is: the customer may have written
+/// again before it is decided.
+fn inbound_count(call: &Call, contact: &crate::domain::contact::ContactFacts) -> i64 {
+    call.event.data.get("nth").and_then(Value::as_i64).unwrap_or(contact.inbound_count)
 }
 
 /// The customer's language as they chose it (`set_field("language", "es")`), else the business's.

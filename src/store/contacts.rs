@@ -9,8 +9,8 @@ use super::sql::{Cut, Txn};
 use super::writer::Means;
 use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
 
-/// Customers of a batch, by tenant and folded number.
-pub(super) type Contacts = HashMap<(TenantId, String), ContactId>;
+/// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
+pub(super) type Contacts = HashMap<(TenantId, String), (ContactId, i64)>;
 
 /// A customer as a batch has met them.
 pub(super) struct Met<'a> {
@@ -79,7 +79,7 @@ impl<'a> Meeting<'a> {
         }
         let rows = txn
             .returning(UPSERT, 12, Cut::Exact, values, |row| {
-                Ok(((TenantId::new(row.get(1)?), row.get(2)?), ContactId::new(row.get(0)?)))
+                Ok(((TenantId::new(row.get(1)?), row.get(2)?), (ContactId::new(row.get(0)?), row.get(3)?)))
             })
             .await?;
         Ok(rows.into_iter().collect())
@@ -96,4 +96,4 @@ const UPSERT: &str =
          THEN excluded.last_sms_us ELSE contacts.last_sms_us END,
        last_whatsapp_us = CASE WHEN coalesce(excluded.last_whatsapp_us, 0) > coalesce(contacts.last_whatsapp_us, 0)
          THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END
-     RETURNING id, tenant_id, phone_key";
+     RETURNING id, tenant_id, phone_key, inbound_count";

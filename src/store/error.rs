@@ -40,7 +40,7 @@ impl StoreError {
 
 impl From<sea_orm::DbErr> for StoreError {
     fn from(error: sea_orm::DbErr) -> Self {
-        use sea_orm::DbErr;
+        use sea_orm::{DbErr, RuntimeErr};
         let text = error.to_string();
         if text.contains("database is locked") || text.contains("database table is locked") {
             return Self::Busy;
@@ -53,15 +53,25 @@ impl From<sea_orm::DbErr> for StoreError {
         {
             return Self::DiskFull;
         }
-        match error {
-            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => Self::Unreachable(text),
-            _ if text.contains("onnection")
-                && (text.contains("closed") || text.contains("refused") || text.contains("reset")) =>
-            {
-                Self::Unreachable(text)
-            }
-            _ => Self::Other(text),
+        let unreachable = match &error {
+            DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => is_gone(cause),
+            _ => false,
+        };
+        if unreachable { Self::Unreachable(text) } else { Self::Other(text) }
+    }
+}
+
+/// Whether it is the connection or the whole server that has failed, not the statement. Class 08 is a connection's
+/// failure, 57P01 to 57P03 a server that goes down or comes up (PostgreSQL, appendix A).
+fn is_gone(cause: &sea_orm::sqlx::Error) -> bool {
+    use sea_orm::sqlx::Error;
+    match cause {
+        Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+        Error::Database(refused) => {
+            refused.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P0"))
         }
+        _ => false,
     }
 }
 

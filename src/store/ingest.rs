@@ -105,8 +105,14 @@ pub(super) async fn ingest(
             meeting.hear(item.tenant, phone, name, item.channel, item.at);
         }
     }
-    let contacts = meeting.upsert(txn, means).await?;
-    let mut stored = write_rows(txn, means, &news, &contacts, committed).await?.into_iter();
+    let mut contacts = meeting.upsert(txn, means).await?;
+    // Back to the count before the batch: each of its messages has a number of its own.
+    for item in &news {
+        if let Some((_, count)) = item.from.as_ref().and_then(|phone| contacts.get_mut(&(item.tenant, phone.key()))) {
+            *count -= 1;
+        }
+    }
+    let mut stored = write_rows(txn, means, &news, contacts, committed).await?.into_iter();
     // After the rows, since some repeat a message of this very batch.
     count_repeats(txn, repeats).await?;
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
@@ -146,7 +152,7 @@ async fn write_rows(
     txn: &impl Txn,
     means: &Means,
     news: &[&NewInbound],
-    contacts: &Contacts,
+    mut contacts: Contacts,
     committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
     let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
@@ -155,7 +161,12 @@ async fn write_rows(
     let mut wishes = Vec::new();
     for item in news {
         let key = item.from.as_ref().map_or_else(|| item.data.from.clone(), Phone::key);
-        let contact = contacts.get(&(item.tenant, key.clone())).copied();
+        let mut data = item.event_data.clone();
+        let contact = contacts.get_mut(&(item.tenant, key.clone())).map(|(contact, count)| {
+            *count += 1;
+            data["nth"] = (*count).into();
+            *contact
+        });
         let message: MessageId = means.ids.next();
         let event = Event {
             // A message and its event are two sides of one thing.
@@ -167,7 +178,7 @@ async fn write_rows(
             occurred_at: item.at,
             dedupe_key: None,
             depth: 0,
-            data: item.event_data.clone(),
+            data,
         };
         messages.extend([
             message.uuid().into(),

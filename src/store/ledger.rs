@@ -134,7 +134,7 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
     let contacts = unknown.upsert(txn, means).await?;
     for new in actions {
         if let Some((tenant, phone)) = recipient(new) {
-            new.contact = contacts.get(&(tenant, phone.key())).copied();
+            new.contact = contacts.get(&(tenant, phone.key())).map(|(id, _)| *id);
         }
     }
     Ok(())
@@ -357,6 +357,12 @@ pub(super) async fn due_tenants(db: &impl ConnectionTrait, now: Timestamp) -> Re
         vec![now],
     )
     .await
+}
+
+/// Whether there are any such: looked for every second, so without taking the lock to write.
+pub(super) async fn has_orphans(db: &impl ConnectionTrait, began_before: Timestamp) -> Result<bool, StoreError> {
+    let text = "SELECT 1 FROM actions WHERE state = 'sending' AND tried_us < ? LIMIT 1";
+    Ok(sql::query_one(db, text, vec![began_before.unix_us().into()]).await?.is_some())
 }
 
 /// Attempts whose process has died: from now on their outcome is unknown.

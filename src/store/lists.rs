@@ -65,8 +65,10 @@ impl Store {
         let sends = sql::query(
             &self.read,
             &format!(
-                "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND lane IS NOT NULL
-                   AND state IN ('planned', 'sending', 'unknown', 'held') ORDER BY planned_us DESC LIMIT ?"
+                // A send that never had a sender has no lane, and no row among the messages.
+                "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND channel IS NOT NULL
+                   AND (state IN ('planned', 'sending', 'unknown', 'held') OR (state = 'blocked' AND lane IS NULL))
+                 ORDER BY planned_us DESC LIMIT ?"
             ),
             values,
         )

@@ -43,7 +43,7 @@ pub use fresh::Pending;
 use fresh::Oldest;
 
 use crate::domain::contact::ContactFacts;
-use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, TenantId, Timestamp};
+use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, TenantId, Timestamp, abort};
 
 /// The database: cheap to clone, shared by all.
 #[derive(Clone)]
@@ -144,9 +144,14 @@ impl Store {
 
     /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.
     pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
+        if !ledger::has_orphans(&self.read, began_before).await? {
+            return Ok(0);
+        }
         let txn = writer::begin(&self.write).await?;
         let count = ledger::orphans_to_unknown(&txn, began_before, look_at).await?;
+        abort::point("before-commit");
         txn.commit().await?;
+        abort::point("after-commit");
         Ok(count)
     }
 
@@ -156,7 +161,10 @@ impl Store {
         let handled = handled.then(|| self.means.clock.now());
         events::insert(&txn, [(event, handled)]).await?;
         ledger::plan(&txn, &self.means, actions).await?;
-        Ok(txn.commit().await?)
+        abort::point("before-commit");
+        txn.commit().await?;
+        abort::point("after-commit");
+        Ok(())
     }
 
     /// Whether this is SQLite, where one process serves alone.

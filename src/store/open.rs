@@ -93,10 +93,8 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
 async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnection, StoreError> {
     let url = options.url.expose_secret();
     // The file is made when it is missing.
-    let url = match sqlite_path(url) {
-        Some(path) => format!("sqlite://{}?mode=rwc", path.display()),
-        None => url.to_owned(),
-    };
+    let file = sqlite_path(url);
+    let url = if file.is_some() { "sqlite://?mode=rwc".to_owned() } else { url.to_owned() };
     let synchronous = match options.synchronous {
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
@@ -110,6 +108,8 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
         .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
+            // As it was written: in a URL, `%20` would be a blank.
+            let sqlite = file.iter().fold(sqlite, |sqlite, file| sqlite.filename(file));
             sqlite
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)

@@ -195,10 +195,19 @@ impl Batch {
             Ok(results) => self.answer(results),
             Err(error) if self.len() > 1 && !error.is_outage() => {
                 tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
+                let mut outage = None;
                 for single in self.singles() {
+                    // Each would wait as long for what is out: the rest is refused at once.
+                    if let Some(outage) = &outage {
+                        single.refuse(outage);
+                        continue;
+                    }
                     match single.transact(home, means).await {
                         Ok(results) => single.answer(results),
-                        Err(error) => single.refuse(&error),
+                        Err(error) => {
+                            outage = error.is_outage().then(|| error.clone());
+                            single.refuse(&error);
+                        }
                     }
                 }
             }

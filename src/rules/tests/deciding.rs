@@ -14,7 +14,7 @@ fn rest_after(keywords: &str, body: &str) -> Option<String> {
 }
 
 #[test]
-fn keywords_are_the_body_or_its_beginning() {
+fn keywords_are_the_whole_body_or_its_first_word() {
     for (keywords, body, expect) in [
         ("\"CITA\"", "cita", Some("[cita|]")),
         ("\"cita\"", "  ¡Cíta!  ", Some("[cita|]")),
@@ -22,15 +22,38 @@ fn keywords_are_the_body_or_its_beginning() {
         ("\"cita\"", "citas", None),
         ("\"cita\"", "una cita", None),
         ("\"cita\"", "", None),
-        ("\"cita médica\"", "CITA  MEDICA hoy", Some("[cita medica|hoy]")),
+        ("\"cita médica\"", "CITA  MEDICA!", Some("[cita medica|]")),
+        ("\"no más\"", "no mas tarde", None),
         ("\"cita médica\"", "cita", None),
-        ("\"cita\", \"cita medica\"", "cita médica hoy", Some("[cita medica|hoy]")),
+        ("\"cita\", \"cita medica\"", "cita médica", Some("[cita medica|]")),
+        ("\"cita\", \"cita medica\"", "cita médica hoy", Some("[cita|médica hoy]")),
         ("\"a\", \"b\"", "B", Some("[b|]")),
         ("\"👍\"", "👍 gracias", Some("[👍|gracias]")),
         ("[\"x\", \"y\"]", "y", Some("[y|]")),
     ] {
         assert_eq!(rest_after(keywords, body).as_deref(), expect, "{keywords} {body}");
     }
+}
+
+#[test]
+fn a_reply_goes_to_the_number_that_wrote() {
+    let set = rules("rule(\"r\").on(\"inbound_sms\").then(|e| reply(\"hola\"));");
+    let mut facts = facts();
+    // Known by the old form, without the ninth digit.
+    facts.contact.as_mut().unwrap().phone = "+551187654321".parse().unwrap();
+    let wrote = event("inbound_sms", json!({"body": "oi", "from": "+5511987654321"}));
+    assert_eq!(actions(&set.decide(&wrote, &facts))[0]["to"], "+5511987654321");
+    let stranger = event("inbound_sms", json!({"body": "oi", "from": "+34600111222"}));
+    assert_eq!(actions(&set.decide(&stranger, &facts))[0]["to"], "+551187654321");
+}
+
+#[test]
+fn whether_a_customer_is_new_is_a_matter_of_the_event() {
+    let set = rules("rule(\"new\").on(\"inbound_sms\").when(\"is new\", |e| e.contact.is_new).then(|e| note(\"x\"));");
+    let fires = |data| actions(&set.decide(&event("inbound_sms", data), &facts())).as_array().unwrap().len();
+    assert_eq!(fires(json!({"body": "hola", "nth": 1})), 1, "they have written seven times since");
+    assert_eq!(fires(json!({"body": "hola", "nth": 2})), 0);
+    assert_eq!(fires(json!({"body": "hola"})), 0);
 }
 
 #[test]

@@ -44,6 +44,21 @@ async fn a_repeat_is_counted_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn each_message_knows_which_of_its_customer_it_is() {
+    on_both(|bench| async move {
+        // Side by side, so that they share a transaction.
+        let texts = ["SM1", "SM2", "SM3"].map(|sid| bench.store.writer().ingest(bench.text(sid, ANA, "hola")));
+        join_all(texts).await;
+        bench.received("SM4", ANA, "hola").await;
+        let pending = bench.store.pending_events(bench.tenant, 10).await.unwrap();
+        let mut nth: Vec<i64> = pending.iter().map(|one| one.event.data["nth"].as_i64().unwrap()).collect();
+        nth.sort_unstable();
+        assert_eq!(nth, [1, 2, 3, 4]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tenants_do_not_share_messages_or_customers() {
     on_both(|bench| async move {
         let other = bench.other().await;

@@ -1,6 +1,9 @@
 //! Tenants and senders: a slug and a number have one owner.
 
-use recado::directory::new_tenant;
+use std::sync::Arc;
+
+use recado::directory::{Account, Directory, Platform, new_tenant, sealed_as};
+use recado::secret::SecretKey;
 use recado::store::StoreError;
 use recado::store::entity::sender;
 
@@ -65,6 +68,48 @@ async fn a_setting_that_is_set_once_stays() {
         assert_eq!(bench.store.set_setting_once("a", "2").await.unwrap(), "1");
         bench.store.set_setting("a", "3").await.unwrap();
         assert_eq!(bench.store.setting("a").await.unwrap().as_deref(), Some("3"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
+    on_both(|bench| async move {
+        let other = bench.other().await;
+        let (_, tenants, _) = bench.store.directory().await.unwrap();
+        let key = |digit: &str| SecretKey::parse(&digit.repeat(64)).unwrap();
+        let account = Arc::new(Account { sid: format!("AC{:032}", 1), tokens: vec!["platform".into()] });
+        let platform = Platform {
+            account,
+            from_number: None,
+            whatsapp_number: None,
+            messaging_service_sid: None,
+            app_url: "http://localhost".to_owned(),
+        };
+        let mut row = tenants.into_iter().find(|row| row.id == bench.tenant.uuid()).unwrap();
+        row.account_sid = Some(format!("AC{:032}", 2));
+        let sealed_as = sealed_as(row.id, "auth_token");
+        row.auth_token = Some(key("a").seal(&"token".into(), &sealed_as).unwrap());
+        bench.store.set_tenant(row.clone()).await.unwrap();
+
+        let directory = Directory::open(bench.store.clone(), key("b"), platform).await.unwrap();
+        let locked = directory.now().by_id(bench.tenant).cloned().unwrap();
+        // Not the platform's account: that would send in another's name.
+        assert_eq!(
+            (locked.account.sid.as_str(), locked.account.tokens.len()),
+            (row.account_sid.as_deref().unwrap(), 0)
+        );
+        assert_eq!(directory.now().by_id(other.tenant).unwrap().account.tokens.len(), 1);
+
+        row.auth_token = Some(key("b").seal(&"token".into(), &sealed_as).unwrap());
+        bench.store.set_tenant(row.clone()).await.unwrap();
+        directory.refresh().await.unwrap();
+        assert_eq!(directory.now().by_id(bench.tenant).unwrap().account.exposed_tokens(), ["token"]);
+
+        row.settings = "not JSON".to_owned();
+        bench.store.set_tenant(row).await.unwrap();
+        directory.refresh().await.unwrap();
+        assert_eq!(directory.now().by_id(bench.tenant).unwrap().account.exposed_tokens(), ["token"], "as it was");
     })
     .await;
 }

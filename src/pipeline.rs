@@ -293,6 +293,10 @@ impl Pipeline {
 
     async fn claim_for(self: &Arc<Self>, tenant: TenantId, fair: usize, judge: &Judge) {
         let Some(tenant) = self.directory.now().by_id(tenant).cloned() else { return };
+        // Sealed under another key: its sends wait in their rows, and the sweep looks again.
+        if tenant.account.tokens.is_empty() {
+            return;
+        }
         let room = fair.min(self.in_flight.available_permits());
         let room = self.circuits.reserve(&tenant.account.sid, room, self.clock.now());
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
@@ -347,24 +351,29 @@ impl Pipeline {
         }
     }
 
-    /// One attempt, from the last look at the clock to the outcome written down.
-    async fn attempt(&self, tenant: &Tenant, claimed: Claimed) {
+    /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
+    pub async fn attempt(&self, tenant: &Tenant, claimed: Claimed) {
         let begun = self.clock.now();
         let outcome = self.send(tenant, &claimed).await;
         abort::point("after-send");
         let now = self.clock.now();
-        let (verdict, trouble) = match outcome {
+        let account = &tenant.account.sid;
+        let (verdict, until) = match outcome {
             Some(outcome) => {
                 metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
-                deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random)
+                let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
+                (verdict, self.circuits.done(account, trouble, now))
             }
-            None => (given_back(&claimed, now), None),
+            None => {
+                // Nobody has asked the provider: an open circuit stays open.
+                self.circuits.release(account, 1);
+                (given_back(&claimed, now), None)
+            }
         };
         let name = verdict.end.name();
         metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
-        let until = self.circuits.done(&tenant.account.sid, trouble, now);
         if let Some(until) = until {
-            tracing::warn!(tenant = %tenant.slug, account = %tenant.account.sid, %until, reason = %mask_numbers(&verdict.detail),
+            tracing::warn!(tenant = %tenant.slug, account, %until, reason = %mask_numbers(&verdict.detail),
                 "this account's sends pause");
         } else if !verdict.detail.is_empty() {
             tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %mask_numbers(&verdict.detail),
@@ -441,7 +450,12 @@ impl Pipeline {
     }
 
     pub async fn sweep_once(&self) -> Result<(), StoreError> {
+        let before = self.directory.now();
         self.directory.refresh().await?;
+        let now = self.directory.now();
+        if !Arc::ptr_eq(&before, &now) {
+            now.changed_accounts(&before).for_each(|account| self.circuits.reset(account));
+        }
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         self.store.due_tenants().await?.into_iter().for_each(|tenant| self.to_send.publish(tenant));
         Ok(())

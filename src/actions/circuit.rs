@@ -118,9 +118,11 @@ impl Circuits {
         self.lock().get(account).is_some_and(|circuit| circuit.paused)
     }
 
-    /// The credentials have changed: try at once.
+    /// The credentials have changed: try at once. What is in flight stays counted.
     pub fn reset(&self, account: &str) {
-        self.lock().remove(account);
+        if let Some(circuit) = self.lock().get_mut(account) {
+            *circuit = Circuit { in_flight: circuit.in_flight, ..Circuit::default() };
+        }
     }
 
     fn backoff(&self, failures: u32) -> Duration {
@@ -171,11 +173,12 @@ mod tests {
     #[test]
     fn refused_credentials_pause_until_they_change() {
         let circuits = Circuits::new(Random::seeded(1));
-        circuits.reserve("AC1", 1, at(0));
+        circuits.reserve("AC1", 2, at(0));
         circuits.done("AC1", Some(Trouble::Credentials), at(0));
         assert!(circuits.is_paused("AC1"));
         assert_eq!(circuits.reserve("AC1", 1, at(1_000)), 0);
         circuits.reset("AC1");
-        assert_eq!(circuits.reserve("AC1", 1, at(1_000)), 1);
+        let room = circuits.reserve("AC1", 1_000, at(1_000));
+        assert_eq!(room, ACCOUNT_IN_FLIGHT_MAX - 1, "one is still in flight");
     }
 }

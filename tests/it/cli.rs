@@ -22,7 +22,7 @@ const DELIVERED_WITHIN_S: u64 = 20;
 
 /// What a command did.
 #[derive(Debug)]
-struct Ran {
+pub struct Ran {
     code: Option<i32>,
     out: String,
     err: String,
@@ -30,13 +30,13 @@ struct Ran {
 
 impl Ran {
     #[track_caller]
-    fn ok(self) -> String {
+    pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
 
     #[track_caller]
-    fn json(self) -> Value {
+    pub fn json(self) -> Value {
         let out = self.ok();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
@@ -51,7 +51,7 @@ impl Ran {
     }
 }
 
-fn command(folder: &Path, args: &[&str]) -> Command {
+pub fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recado"));
     command
         .args(args)
@@ -63,7 +63,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Ran {
+pub fn run(command: &mut Command) -> Ran {
     let output = command.output().expect("the binary can be started");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }

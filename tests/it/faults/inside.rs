@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::rig;
+use crate::support::webhook::Form;
 
 /// Answers are short; more than this is a fault.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
@@ -72,4 +73,10 @@ pub fn posted(path: &str, body: impl Into<Body>, signature: Option<&str>) -> Req
         None => request,
     };
     request.body(body.into()).expect("a path of ours")
+}
+
+/// A form as it stands in a body.
+pub fn encode(form: &Form) -> String {
+    let params: recado::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
+    params.encode()
 }

@@ -4,6 +4,7 @@
 //! the crash tests go through.
 
 mod crash;
+mod credentials;
 mod database;
 mod flood;
 mod fuzz;
@@ -13,5 +14,6 @@ mod provider;
 mod rig;
 mod rules;
 mod secrets;
+mod signing;
 mod stop;
 mod tenants;

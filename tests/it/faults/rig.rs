@@ -17,6 +17,7 @@ use recado::store::entity::{action, attempt, event, message, sender};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
 use tokio::net::TcpListener;
 
+use crate::cli;
 use crate::support::server::{Server, ServerOptions};
 use crate::support::webhook::{Form, Twilio, message_sid};
 
@@ -173,6 +174,13 @@ pub fn settings(api_base: &str) -> Vec<(&'static str, String)> {
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into()
+}
+
+/// A command of the user's beside such a server, in its folder and with its settings.
+pub fn recado(server: &Server, args: &[&str]) -> Command {
+    let mut command = cli::command(server.folder(), args);
+    command.envs(settings("http://127.0.0.1:1")).env("LISTEN", server.url().trim_start_matches("http://"));
+    command
 }
 
 /// The provider's account as it posts to `server`.

@@ -1,13 +1,21 @@
 //! STOP while sends are queued and under way: nothing leaves after the STOP is committed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use recado::domain::Clock;
+use recado::actions::circuit::Trouble;
+use recado::directory::Tenant;
+use recado::domain::{Clock, Timestamp};
+use recado::pipeline::Speed;
+use recado::store::entity::action;
+use recado::store::{ClaimRequest, Claimed, SEND_WITHIN};
+use tokio::task::JoinSet;
 
-use super::rig::{self, Dice, Look, OURS, Provider, customer};
+use super::inside::{Inside, PUBLIC_URL, encode, posted};
+use super::rig::{self, ACCOUNT, Dice, ECHO, Look, OURS, Provider, TOKEN, customer};
 use crate::support::server::Server;
 use crate::support::wait::eventually;
-use crate::support::webhook::message_sid;
+use crate::support::webhook::{Twilio, message_sid, sign};
 
 /// Customers who ask for many messages and then write STOP, each at another moment.
 const CUSTOMERS: usize = 40;
@@ -55,4 +63,122 @@ async fn nothing_leaves_after_a_stop() {
     let reasons: Vec<_> = blocked.map(|action| action.reason.unwrap_or_default()).collect();
     assert_eq!(reasons.len(), cut_off);
     assert!(reasons.iter().all(|reason| reason.contains("opted out")), "{reasons:?}");
+}
+
+/// A server without the loop that sends, so that a test may come between a claim and its attempt.
+struct Race {
+    provider: Provider,
+    inside: Inside,
+    demo: Arc<Tenant>,
+    _deciding: JoinSet<()>,
+}
+
+impl Race {
+    async fn begin() -> Self {
+        let provider = Provider::start(26).await;
+        let clock = Clock::simulated(Timestamp::parse("2026-11-21T08:00:00Z").expect("it is a time"));
+        let inside = Inside::at(&provider.url, clock, ECHO).await;
+        let demo = inside.installation.directory.now().by_slug("demo").expect("it is made").clone();
+        let pipeline = inside.pipeline.clone();
+        let mut deciding = JoinSet::new();
+        deciding.spawn(async move { pipeline.dispatch(Speed::Fast).await });
+        Self { provider, inside, demo, _deciding: deciding }
+    }
+
+    async fn text(&self, sid: u128, from: &str, body: &str) {
+        let form = Twilio::new(PUBLIC_URL, ACCOUNT, TOKEN).inbound(&message_sid(sid), from, OURS, body);
+        let path = "/api/twilio/demo/sms";
+        let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
+        assert_eq!(self.inside.answer(posted(path, encode(&form), Some(&signature))).await.0, 200);
+    }
+
+    /// Waits until nothing is undecided, then claims what is due, as the sending loop does.
+    async fn claim(&self) -> Vec<Claimed> {
+        let store = &self.inside.installation.store;
+        let decided = || async {
+            let backlog = store.backlog(100).await.expect("it can be counted");
+            if backlog.events == 0 { Ok(()) } else { Err(backlog) }
+        };
+        eventually(SETTLED_WITHIN, decided).await;
+        // What is planned counts up from now in microseconds, so that it has an order.
+        self.inside.installation.clock.advance(Duration::from_millis(1));
+        let gate = self.inside.pipeline.gate.clone();
+        let recent_within = gate.limits().loop_guard_window;
+        let judge: recado::store::Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
+        let request = ClaimRequest { tenant: self.demo.id, limit: 100, judge, recent_within };
+        store.writer().claim(request).await.expect("it can be claimed").sends
+    }
+
+    async fn attempt(&self, claimed: Claimed) {
+        self.inside.pipeline.attempt(&self.demo, claimed).await;
+    }
+
+    async fn row(&self, of: &Claimed) -> action::Model {
+        let action = self.inside.installation.store.action(self.demo.id, of.candidate.action()).await;
+        action.expect("it can be read").expect("it is there")
+    }
+
+    /// What the provider has taken: to whom, and which words.
+    fn sent(&self) -> Vec<(String, String)> {
+        self.provider.sent().into_iter().map(|message| (message.to, message.body)).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_claimed_when_a_stop_comes_does_not_leave() {
+    let race = Race::begin().await;
+    let (ana, luis) = (customer(1), customer(2));
+    race.text(1, &ana, "hola").await;
+    race.text(2, &luis, "hola").await;
+    let claimed = race.claim().await;
+    assert_eq!(claimed.len(), 2, "the gate has let both pass");
+    race.text(3, &ana, "Baja").await;
+    for one in claimed.clone() {
+        race.attempt(one).await;
+    }
+    assert_eq!(race.sent(), [(luis, "re hola".to_owned())], "the STOP is of one customer");
+    let anas = claimed.iter().find(|one| one.candidate.recipient == ana).expect("it was claimed");
+    let row = race.row(anas).await;
+    assert_eq!(row.state, "planned", "it goes back to the gate");
+    assert!(row.reason.clone().is_some_and(|reason| reason.contains("STOP")), "{row:?}");
+
+    // The gate blocks it, and then lets pass what confirms the STOP.
+    let blocked = race.claim().await;
+    assert!(blocked.is_empty(), "{blocked:?}");
+    assert_eq!(race.row(anas).await.state, "blocked");
+    for one in race.claim().await {
+        race.attempt(one).await;
+    }
+    let to_ana: Vec<_> = race.sent().into_iter().filter(|(to, _)| *to == ana).collect();
+    assert!(matches!(to_ana.as_slice(), [(_, text)] if text.contains("START")), "{to_ana:?}");
+}
+
+/// Meanwhile another node may have taken it over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_claimed_too_long_ago_does_not_leave() {
+    let race = Race::begin().await;
+    race.text(1, &customer(1), "hola").await;
+    let claimed = race.claim().await.remove(0);
+    race.inside.installation.clock.advance(SEND_WITHIN + Duration::from_millis(1));
+    race.attempt(claimed.clone()).await;
+    assert_eq!(race.sent(), []);
+    let row = race.row(&claimed).await;
+    assert_eq!((row.state.as_str(), row.tries), ("planned", 1), "{row:?}");
+    let again = race.claim().await.remove(0);
+    race.attempt(again).await;
+    assert_eq!((race.sent().len(), race.row(&claimed).await.state.as_str()), (1, "sent"));
+}
+
+/// It says nothing of the account's health, since nobody has asked the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_leave_closes_no_circuit() {
+    let race = Race::begin().await;
+    let circuits = &race.inside.pipeline.circuits;
+    race.text(1, &customer(1), "hola").await;
+    let claimed = race.claim().await.remove(0);
+    race.text(2, &customer(1), "STOP").await;
+    circuits.done(ACCOUNT, Some(Trouble::Credentials), race.inside.installation.clock.now());
+    race.attempt(claimed).await;
+    assert!(circuits.is_paused(ACCOUNT));
+    assert_eq!(race.sent(), []);
 }

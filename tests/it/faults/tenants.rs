@@ -7,7 +7,7 @@ use recado::domain::{ActionId, EventId};
 use recado::store::entity::action;
 use reqwest::StatusCode;
 
-use super::inside::{Inside, PUBLIC_URL, posted};
+use super::inside::{Inside, PUBLIC_URL, encode, posted};
 use super::rig::{self, A, ACCOUNT, B, Look, OURS, Own, Provider, TOKEN, customer};
 use crate::support::server::Server;
 use crate::support::wait::eventually;
@@ -64,11 +64,6 @@ async fn two_inside() -> Inside {
     inside
 }
 
-fn encode(form: &Form) -> String {
-    let params: recado::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
-    params.encode()
-}
-
 fn inbound(own: &Own, account: &str, to: &str, sid: u128) -> Form {
     let form = own.twilio(PUBLIC_URL).inbound(&message_sid(sid), &customer(1), to, "hola");
     with(form, "AccountSid", account)
@@ -77,27 +72,30 @@ fn inbound(own: &Own, account: &str, to: &str, sid: u128) -> Form {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tenants_token_or_account_is_refused_in_the_same_words() {
     let inside = two_inside().await;
-    let path = A.path();
-    let url = format!("{PUBLIC_URL}{path}");
     let genuine = inbound(&A, A.account, A.number, 1);
     let of_b = inbound(&A, B.account, A.number, 2);
     let of_the_platform = inbound(&A, ACCOUNT, A.number, 3);
-    let tries = [
-        ("no signature", &genuine, None),
-        ("an empty signature", &genuine, Some(String::new())),
-        ("B's token", &genuine, Some(sign(B.token, &url, &genuine))),
-        ("B's token and account", &of_b, Some(sign(B.token, &url, &of_b))),
-        ("A's token, B's account", &of_b, Some(sign(A.token, &url, &of_b))),
-        ("the platform's token", &genuine, Some(sign(TOKEN, &url, &genuine))),
-        ("the platform's token and account", &of_the_platform, Some(sign(TOKEN, &url, &of_the_platform))),
-        ("A's token for B's URL", &genuine, Some(sign(A.token, &format!("{PUBLIC_URL}{}", B.path()), &genuine))),
-        ("A's token for another host", &genuine, Some(sign(A.token, &format!("https://evil.example{path}"), &genuine))),
-    ];
     let mut words = Vec::new();
-    for (what, form, signature) in &tries {
-        let (status, body) = inside.answer(posted(&path, encode(form), signature.as_deref())).await;
-        assert_eq!(status, 403, "{what}: {}", String::from_utf8_lossy(&body));
-        words.push(body);
+    // The last one names nobody: there the number that was written to does.
+    for path in [A.path(), "/api/twilio/a/whatsapp".to_owned(), "/api/whatsapp/webhook".to_owned()] {
+        let url = format!("{PUBLIC_URL}{path}");
+        let elsewhere = format!("https://evil.example{path}");
+        let tries = [
+            ("no signature", &genuine, None),
+            ("an empty signature", &genuine, Some(String::new())),
+            ("B's token", &genuine, Some(sign(B.token, &url, &genuine))),
+            ("B's token and account", &of_b, Some(sign(B.token, &url, &of_b))),
+            ("A's token, B's account", &of_b, Some(sign(A.token, &url, &of_b))),
+            ("the platform's token", &genuine, Some(sign(TOKEN, &url, &genuine))),
+            ("the platform's token and account", &of_the_platform, Some(sign(TOKEN, &url, &of_the_platform))),
+            ("A's token for B's URL", &genuine, Some(sign(A.token, &format!("{PUBLIC_URL}{}", B.path()), &genuine))),
+            ("A's token for another host", &genuine, Some(sign(A.token, &elsewhere, &genuine))),
+        ];
+        for (what, form, signature) in &tries {
+            let (status, body) = inside.answer(posted(&path, encode(form), signature.as_deref())).await;
+            assert_eq!(status, 403, "{path}, {what}: {}", String::from_utf8_lossy(&body));
+            words.push(body);
+        }
     }
     // B's own webhook, well signed, about a number that is A's.
     let about_a = inbound(&B, B.account, A.number, 4);
@@ -109,7 +107,8 @@ async fn another_tenants_token_or_account_is_refused_in_the_same_words() {
     assert_eq!(words.len(), 1, "a stranger learns nothing from how they are refused: {words:?}");
 
     assert_eq!(inside.installation.store.backlog(100).await.unwrap().events, 0, "none of them left anything");
-    let (status, _) = inside.answer(posted(&path, encode(&genuine), Some(&sign(A.token, &url, &genuine)))).await;
+    let signature = sign(A.token, &format!("{PUBLIC_URL}{}", A.path()), &genuine);
+    let (status, _) = inside.answer(posted(&A.path(), encode(&genuine), Some(&signature))).await;
     assert_eq!(status, 200, "the genuine one passes");
 }
 

@@ -2,6 +2,7 @@
 
 mod decided;
 mod facts;
+mod fresh;
 mod ingest;
 mod ledger;
 mod settle;

@@ -15,6 +15,7 @@ const WEBHOOKS: usize = 20_000;
 const CUSTOMERS: usize = 4_000;
 /// Connections that post.
 const AT_ONCE: usize = 128;
+const MEMORY_MAX_KB: u64 = 512 * 1024;
 const DRAINED_WITHIN: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,14 +45,16 @@ async fn of_many_webhooks_none_is_lost_and_none_doubled() {
     let look = Look::into(server.folder()).await;
     eventually(DRAINED_WITHIN, || look.open()).await;
     let drained = started.elapsed();
+    let memory_kb = server.memory_kb("VmHWM");
     server.kill();
     let mut times: Vec<Duration> = answers.iter().map(|(time, _)| *time).collect();
     times.sort();
     let again: usize = answers.iter().map(|(_, tries)| tries - 1).sum();
     eprintln!(
-        "figures: {webhooks} webhooks accepted in {accepted:?} (p99 {:?}, {again} posted again), drained after {drained:?}",
+        "figures: {webhooks} webhooks accepted in {accepted:?} (p99 {:?}, {again} posted again), drained after {drained:?}, {memory_kb:?} kB at most",
         rig::percentile(&times, 99)
     );
+    assert!(memory_kb.is_none_or(|memory| memory < MEMORY_MAX_KB), "{memory_kb:?}");
     assert_eq!(look.count("events WHERE kind = 'inbound_sms' AND handled_us IS NOT NULL").await, webhooks as i64);
     assert_eq!(look.count("messages WHERE direction = 'in'").await, webhooks as i64);
     let sent = provider.sent();

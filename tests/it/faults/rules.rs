@@ -34,7 +34,7 @@ async fn hostile_rules_harm_their_own_tenant_alone() {
     assert!(server.log().contains("6 rules"), "all rules are loaded");
     let (a, b) = (A.twilio(&server.url()), B.twilio(&server.url()));
     let alone = rig::round_trips(&provider, &B, &b, 1_000..1_100).await;
-    let before = resident_kb(&server);
+    let before = server.memory_kb("VmRSS");
     let evil = async {
         for number in 0..EVIL_TEXTS {
             let status = A.post(&a, number as u128, &customer(number), KINDS[number % KINDS.len()]).await;
@@ -57,14 +57,8 @@ async fn hostile_rules_harm_their_own_tenant_alone() {
     eprintln!("hostile rules beside: p50 and p99 alone {:?}, beside them {:?}", figures(&alone), figures(&beside));
     // Generous: a tenant that waits for another's loops waits for seconds.
     assert!(percentile(&beside, 50) < percentile(&alone, 50) * 10 + Duration::from_millis(500));
-    if let Some((before, after)) = before.zip(resident_kb(&server)) {
+    if let Some((before, after)) = before.zip(server.memory_kb("VmRSS")) {
         eprintln!("memory: {before} kB before, {after} kB after");
         assert!(after < before + MEMORY_MAX_KB, "{before} kB before, {after} kB after");
     }
-}
-
-/// The memory that the server holds, where the system says it.
-fn resident_kb(server: &Server) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()?)).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }

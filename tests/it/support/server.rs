@@ -163,6 +163,13 @@ impl Server {
         self.child.as_ref().map(Child::id)
     }
 
+    /// The memory it holds (`VmRSS`), or held at most (`VmHWM`), where the system says so (proc(5)).
+    pub fn memory_kb(&self, field: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Ends it as the kernel would when memory is short: SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::rig::{self, A, B, Look, customer, percentile};
-use crate::support::server::Server;
 use crate::support::wait::eventually;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);

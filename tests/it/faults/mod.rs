@@ -5,6 +5,7 @@
 
 mod crash;
 mod database;
+mod fair;
 mod flood;
 mod fuzz;
 mod inside;

@@ -1,27 +1,30 @@
 //! The composition root: every route, loop and service in one list. Only this file names everything.
 
 use std::fs::File;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
+use crate::actions::circuit::Circuits;
 use crate::actions::gate::SendGate;
 use crate::actions::outbox::Outbox;
+use crate::bus::Speed;
 use crate::carrier::{Carrier, CarrierConfig};
 use crate::channels::{catch_up, sms, status, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone};
-use crate::pipeline::{Parts, Pipeline, Speed};
+use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
 use crate::secret::{OpenError, SealError, SecretKey};
@@ -30,6 +33,9 @@ use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
 use crate::web::{AppState, health};
 
+/// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
+/// request, or nothing, are cut off then.
+const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(9);
 /// What a stop waits for sends in flight: a little more than the provider's deadline.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How often the backlog's gauges are read.
@@ -155,7 +161,8 @@ pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipel
     })?))
 }
 
-/// The loops that move what is stored; each ends when its task is aborted.
+/// The loops that move what is stored; each ends when its task is aborted, that which claims sends rather by
+/// [`Pipeline::stop_claiming`].
 pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     for speed in [Speed::Fast, Speed::Slow] {
@@ -208,13 +215,39 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     }
     announce(&installation, &pipeline, &api_base);
     let state = AppState { pipeline: pipeline.clone(), skip_signatures: config.app_debug };
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
-    tracing::info!("stopping: sends under way are let end");
-    loops.shutdown().await;
-    if !pipeline.drained(IN_FLIGHT_MAX, STOP_WITHIN).await {
+    serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
+    if !pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }
+    loops.shutdown().await;
     let _ = stopping.send(true);
+    Ok(())
+}
+
+/// Serves until `stop`; then calls `stopping`, and lets requests under way end.
+async fn serve_until(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+    stopping: impl FnOnce(),
+) -> Result<(), AppError> {
+    let (tell, told) = oneshot::channel();
+    let stop = async move {
+        stop.await;
+        // Whoever listens has not ended yet.
+        let _ = tell.send(());
+    };
+    let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        _ = told => {}
+    }
+    tracing::info!("stopping: requests and sends under way are let end");
+    stopping();
+    match tokio::time::timeout(STOP_REQUESTS_WITHIN, serving).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!("connections with half a request are cut off"),
+    }
     Ok(())
 }
 
@@ -335,6 +368,7 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
 /// Backlogs as gauges, until aborted.
 async fn gauges(pipeline: &Pipeline) {
     loop {
+        metrics::gauge!(metric::PAUSED_ACCOUNTS).set(pipeline.circuits.paused() as f64);
         if let Ok(backlog) = pipeline.store.backlog(health::BACKLOG_COUNT_MAX).await {
             metrics::gauge!(metric::BACKLOG_EVENTS).set(backlog.events as f64);
             metrics::gauge!(metric::BACKLOG_ACTIONS).set(backlog.actions as f64);

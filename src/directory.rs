@@ -142,18 +142,6 @@ impl Snapshot {
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.by_id.values()
     }
-
-    /// The SIDs of tenants' own accounts that were others, or had another token, in an `earlier` snapshot.
-    pub fn changed_accounts<'a>(&'a self, earlier: &Self) -> impl Iterator<Item = &'a str> {
-        let same = |tenant: &Tenant| {
-            let before = earlier.by_id(tenant.id).map(|before| &before.account);
-            before.is_some_and(|before| {
-                before.sid == tenant.account.sid && before.exposed_tokens() == tenant.account.exposed_tokens()
-            })
-        };
-        let own = self.by_id.values().filter(|tenant| tenant.owns_account);
-        own.filter(move |tenant| !same(tenant)).map(|tenant| tenant.account.sid.as_str())
-    }
 }
 
 pub struct Directory {

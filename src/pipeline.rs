@@ -3,24 +3,26 @@
 //! leaves behind. Killed anywhere, it goes on from the rows.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::{Semaphore, watch};
 
 use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
 use crate::actions::stops::RecentStops;
+use crate::actions::waiting::{Alarms, Waiting};
 use crate::actions::{deliver, plan};
-use crate::bus::{Bus, LocalBus};
-use crate::directory::{Directory, Tenant};
+use crate::bus::{Bus, Lanes, LocalBus, Speed};
+use crate::directory::{Directory, Snapshot, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::phone::mask_numbers;
 use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
-    ClaimRequest, Claimed, Claims, Decided, End, Ingested, Judge, NewInbound, Pending, Settled, StatusReport, Store,
-    StoreError, Verdict,
+    ClaimRequest, Claimed, Claims, Decided, End, Gate, Ingested, Judge, NewInbound, Pending, Settled, StatusReport,
+    Store, StoreError, Verdict,
 };
 use crate::telemetry::metric;
 use crate::twilio::client::{Client, SendError};
@@ -53,25 +55,18 @@ pub struct Pipeline {
     pub reconcile_after: Duration,
     rules: RwLock<Arc<RuleSet>>,
     stops: RecentStops,
-    lanes: [Lane; 2],
+    /// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
+    to_decide: Lanes,
+    fast: Evaluator,
+    slow: Evaluator,
     to_send: LocalBus,
-    waiting: Mutex<HashSet<TenantId>>,
-    /// Permits for sends in flight, all accounts together.
-    in_flight: Arc<tokio::sync::Semaphore>,
-    /// Tenants in the slow lane, and until when.
-    slow: Mutex<HashMap<TenantId, Timestamp>>,
-}
-
-/// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
-struct Lane {
-    to_decide: LocalBus,
-    evaluator: Evaluator,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speed {
-    Fast,
-    Slow,
+    waiting: Waiting,
+    alarms: Alarms,
+    /// Permits for sends in flight.
+    in_flight: Arc<Semaphore>,
+    /// Held by the loop that claims.
+    claiming: tokio::sync::Mutex<()>,
+    stopping: watch::Sender<bool>,
 }
 
 /// What a pipeline is made of.
@@ -90,8 +85,6 @@ pub struct Parts {
 impl Pipeline {
     /// Starts the rules' threads; the loops are started by `app.rs`.
     pub fn new(parts: Parts) -> Result<Self, EvaluatorError> {
-        let lane = || Ok::<_, EvaluatorError>(Lane { to_decide: LocalBus::default(), evaluator: Evaluator::start(1)? });
-        let lanes = [lane()?, lane()?];
         Ok(Self {
             store: parts.store,
             directory: parts.directory,
@@ -103,11 +96,15 @@ impl Pipeline {
             reconcile_after: parts.reconcile_after,
             rules: RwLock::new(parts.rules),
             stops: RecentStops::default(),
-            lanes,
+            to_decide: Lanes::default(),
+            fast: Evaluator::start(1)?,
+            slow: Evaluator::start(1)?,
             to_send: LocalBus::default(),
-            waiting: Mutex::default(),
-            in_flight: Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT_MAX)),
-            slow: Mutex::default(),
+            waiting: Waiting::default(),
+            alarms: Alarms::default(),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            claiming: tokio::sync::Mutex::default(),
+            stopping: watch::Sender::new(false),
         })
     }
 
@@ -141,9 +138,12 @@ impl Pipeline {
 
     /// Decides events as they come, those of one contact in order, until the future is dropped.
     pub async fn dispatch(&self, speed: Speed) {
-        let lane = self.lane(speed);
+        let evaluator = match speed {
+            Speed::Fast => &self.fast,
+            Speed::Slow => &self.slow,
+        };
         loop {
-            let tenants = lane.to_decide.receive().await;
+            let tenants = self.to_decide.receive(speed, || self.clock.now()).await;
             let begun = self.clock.now();
             let fair = (BATCH_EVENTS / tenants.len()).max(8);
             let mut rest = tenants.into_iter();
@@ -152,7 +152,7 @@ impl Pipeline {
                 if group.is_empty() {
                     break;
                 }
-                if let Err(error) = self.decide_for(&group, fair, lane).await {
+                if let Err(error) = self.decide_for(&group, fair, evaluator).await {
                     tracing::warn!(%error, "deciding waits for the database");
                     for tenant in &group {
                         self.store.give_back(*tenant);
@@ -160,13 +160,14 @@ impl Pipeline {
                     }
                     self.clock.sleep(OUTCOME_RETRY).await;
                 }
+                self.to_decide.done(&group, self.clock.now());
             }
             self.yield_to_intake(begun).await;
         }
     }
 
     /// One round: the oldest events of some tenants, decided and written in one transaction.
-    async fn decide_for(&self, tenants: &[TenantId], fair: usize, lane: &Lane) -> Result<(), StoreError> {
+    async fn decide_for(&self, tenants: &[TenantId], fair: usize, evaluator: &Evaluator) -> Result<(), StoreError> {
         let mut batch = Vec::new();
         let mut more = HashSet::new();
         for tenant in tenants {
@@ -185,7 +186,7 @@ impl Pipeline {
         let (events, customers): (Vec<Event>, Vec<Option<Phone>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
         // It ends only with the process.
-        let decided = lane.evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
+        let decided = evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
         let decisions = decided.map_err(|_| StoreError::Closed)?;
         for (event, decision) in events.iter().zip(&decisions) {
             for rule in &decision.trace.rules {
@@ -273,81 +274,88 @@ impl Pipeline {
 
     // ── 3. perform ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Claims what is due and sends it, until the future is dropped. Sends in flight go on by themselves.
+    /// Claims what is due and sends it, until [`Pipeline::stop_claiming`]. Sends in flight go on by themselves.
     pub async fn perform(self: &Arc<Self>) {
-        let gate = self.gate.clone();
-        let judge: Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
-        loop {
-            let tenants = self.to_send.receive().await;
+        let _claiming = self.claiming.lock().await;
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow() {
+            let tenants = tokio::select! {
+                _ = stopping.changed() => continue,
+                tenants = self.to_send.receive() => tenants,
+                tenants = self.alarms.ring(&self.clock) => tenants,
+            };
             let begun = self.clock.now();
             // Asked for side by side, the claims of many tenants share a commit.
-            let mut claims = Vec::with_capacity(tenants.len());
             let fair = (BATCH_SENDS / tenants.len()).max(1);
-            for tenant in tenants {
-                claims.push(self.claim_for(tenant, fair, &judge));
-            }
-            join_all(claims).await;
+            join_all(tenants.into_iter().map(|tenant| self.claim_for(tenant, fair))).await;
             self.yield_to_intake(begun).await;
         }
     }
 
-    async fn claim_for(self: &Arc<Self>, tenant: TenantId, fair: usize, judge: &Judge) {
+    async fn claim_for(self: &Arc<Self>, tenant: TenantId, fair: usize) {
         let Some(tenant) = self.directory.now().by_id(tenant).cloned() else { return };
         // Sealed under another key: its sends wait in their rows, and the sweep looks again.
         if tenant.account.tokens.is_empty() {
             return;
         }
-        let room = fair.min(self.in_flight.available_permits());
-        let room = self.circuits.reserve(&tenant.account.sid, room, self.clock.now());
+        let account = &tenant.account.sid;
+        let allowed = self.circuits.allows(account, self.clock.now());
+        let room = self.waiting.enter(tenant.id, account, fair, allowed);
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
         if room == 0 {
-            self.note_waiting(tenant.id, true);
             return;
         }
         let request = ClaimRequest {
             tenant: tenant.id,
             limit: room,
-            judge: judge.clone(),
+            judge: self.judge(tenant.id),
             recent_within: self.gate.limits().loop_guard_window,
         };
         // Before the claim, so that a lane that becomes free meanwhile wakes us.
-        self.note_waiting(tenant.id, true);
+        self.waiting.note_lane(tenant.id, true);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
             tracing::warn!(%error, tenant = %tenant.slug, "sending waits for the database");
             Claims::default()
         });
         let sends = claims.sends.len();
-        self.circuits.release(&tenant.account.sid, room.saturating_sub(sends));
-        self.note_waiting(tenant.id, claims.more);
+        self.waiting.note_lane(tenant.id, claims.more);
+        if sends < room {
+            self.waiting.satisfied(tenant.id, account);
+            self.give_room_back(&tenant, room - sends);
+        }
         if sends == room || (claims.lanes_freed && claims.more) {
             self.to_send.publish(tenant.id);
         }
         for one in claims.sends {
-            // Never refused for long: permits were there a moment ago, and only this loop takes them.
+            // Never refused for long: room was there a moment ago, and only this loop takes it.
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
             let (pipeline, tenant) = (self.clone(), tenant.clone());
             tokio::spawn(async move {
                 pipeline.attempt(&tenant, one).await;
                 drop(permit);
-                // The next along the same lane may go now, or the next for which there was no room.
-                if pipeline.waiting().contains(&tenant.id) {
-                    pipeline.to_send.publish(tenant.id);
-                }
+                pipeline.give_room_back(&tenant, 1);
             });
         }
     }
 
-    /// Tenants with sends that are due and could not be claimed yet.
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashSet<TenantId>> {
-        // A poisoned lock holds a plain set, which is good whatever happened.
-        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// The gate's word, and an alarm for what it postpones.
+    fn judge(self: &Arc<Self>, tenant: TenantId) -> Judge {
+        let pipeline = self.clone();
+        Arc::new(move |candidate, now| {
+            let gate = pipeline.gate.judge(candidate, now);
+            if let Gate::Postpone(until, _) = &gate {
+                pipeline.alarms.set(*until, tenant);
+            }
+            gate
+        })
     }
 
-    fn note_waiting(&self, tenant: TenantId, waits: bool) {
-        if waits {
-            self.waiting().insert(tenant);
-        } else {
-            self.waiting().remove(&tenant);
+    /// Whoever may claim now, for room or for a lane, is woken: of the tenants of an account, each in its turn.
+    fn give_room_back(&self, tenant: &Tenant, count: usize) {
+        let account = &tenant.account.sid;
+        let allowed = self.circuits.allows(account, self.clock.now());
+        for next in self.waiting.leave(tenant.id, account, count, allowed) {
+            self.to_send.publish(next);
         }
     }
 
@@ -362,13 +370,13 @@ impl Pipeline {
             Some(outcome) => {
                 metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
                 let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
-                (verdict, self.circuits.done(account, trouble, now))
+                // A token that has been replaced meanwhile says nothing of the new one.
+                let stale = trouble.is_some() && self.account_has_changed(tenant);
+                let until = if stale { None } else { self.circuits.done(account, trouble, now) };
+                (verdict, until)
             }
-            None => {
-                // Nobody has asked the provider: an open circuit stays open.
-                self.circuits.release(account, 1);
-                (given_back(&claimed, now), None)
-            }
+            // Nobody has asked the provider: an open circuit stays open.
+            None => (given_back(&claimed, now), None),
         };
         let name = verdict.end.name();
         metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
@@ -379,7 +387,14 @@ impl Pipeline {
             tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %mask_numbers(&verdict.detail),
                 "a send did not go through");
         }
+        let again = match verdict.end {
+            End::Retry { at } => Some(at),
+            _ => None,
+        };
         self.write_outcome(verdict).await;
+        if let Some(at) = again {
+            self.alarms.set(at, tenant.id);
+        }
     }
 
     /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
@@ -452,19 +467,47 @@ impl Pipeline {
     pub async fn sweep_once(&self) -> Result<(), StoreError> {
         let before = self.directory.now();
         self.directory.refresh().await?;
-        let now = self.directory.now();
-        if !Arc::ptr_eq(&before, &now) {
-            now.changed_accounts(&before).for_each(|account| self.circuits.reset(account));
-        }
+        self.follow_accounts(&before);
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         self.store.due_tenants().await?.into_iter().for_each(|tenant| self.to_send.publish(tenant));
         Ok(())
     }
 
-    /// Waits until no send is in flight; `false` if it takes longer than `within`. Stop [`Pipeline::perform`] first.
-    pub async fn drained(&self, permits: usize, within: Duration) -> bool {
-        let all = u32::try_from(permits).unwrap_or(u32::MAX);
-        tokio::time::timeout(within, self.in_flight.acquire_many(all)).await.is_ok()
+    /// Where a tenant's account has changed, its sends are tried at once.
+    fn follow_accounts(&self, before: &Snapshot) {
+        let snapshot = self.directory.now();
+        if std::ptr::eq(before, &*snapshot) {
+            return;
+        }
+        self.waiting.forget_queues();
+        for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant)) {
+            if let Some(now) = snapshot.by_id(tenant.id) {
+                self.circuits.reset(&now.account.sid);
+            }
+        }
+    }
+
+    /// Whether the tenant sends through another account now, or with another token.
+    fn account_has_changed(&self, tenant: &Tenant) -> bool {
+        let snapshot = self.directory.now();
+        let now = snapshot.by_id(tenant.id);
+        now.is_none_or(|now| !deliver::same_account(&now.account, &tenant.account))
+    }
+
+    /// Nothing is claimed from now on; what has been is sent.
+    pub fn stop_claiming(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until nothing is claimed any more and no send is in flight; `false` if it takes longer than `within`.
+    /// First [`Pipeline::stop_claiming`].
+    pub async fn drained(&self, within: Duration) -> bool {
+        let all = async {
+            // First the loop ends: it needs permits for what it has claimed.
+            let _claiming = self.claiming.lock().await;
+            self.in_flight.acquire_many(IN_FLIGHT_MAX as u32).await.is_ok()
+        };
+        tokio::time::timeout(within, all).await.unwrap_or(false)
     }
 
     /// Tells the senders that the tenant has something due.
@@ -488,27 +531,12 @@ impl Pipeline {
     }
 
     fn wake_dispatch(&self, tenant: TenantId) {
-        let now = self.clock.now();
-        let mut slow = self.slow.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let is_slow = slow.get(&tenant).is_some_and(|until| *until > now);
-        if !is_slow {
-            slow.remove(&tenant);
-        }
-        drop(slow);
-        self.lane(if is_slow { Speed::Slow } else { Speed::Fast }).to_decide.publish(tenant);
+        self.to_decide.publish(tenant, self.clock.now());
     }
 
     fn move_to_slow_lane(&self, tenant: TenantId) {
         tracing::warn!(%tenant, "this tenant's rules overran their limits: they are decided apart from the others for a while");
-        let until = self.clock.now().plus(SLOW_LANE_FOR);
-        self.slow.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(tenant, until);
-    }
-
-    const fn lane(&self, speed: Speed) -> &Lane {
-        match speed {
-            Speed::Fast => &self.lanes[0],
-            Speed::Slow => &self.lanes[1],
-        }
+        self.to_decide.slow_down(tenant, self.clock.now().plus(SLOW_LANE_FOR));
     }
 
     /// An accepted webhook is dearer than a quick answer: while they come densely, the background rests.

@@ -38,7 +38,6 @@ pub enum Trouble {
 
 #[derive(Debug, Default)]
 struct Circuit {
-    in_flight: usize,
     failures: u32,
     timeouts: u32,
     open_until: Option<Timestamp>,
@@ -56,50 +55,36 @@ impl Circuits {
         Self { accounts: Mutex::default(), random }
     }
 
-    /// Sends that the account may take on now, at most `wanted`; they count as in flight until [`Circuits::done`].
-    pub fn reserve(&self, account: &str, wanted: usize, now: Timestamp) -> usize {
-        let mut accounts = self.lock();
-        let circuit = accounts.entry(account.to_owned()).or_default();
-        let probing = circuit.open_until.is_some();
-        if circuit.open_until.is_some_and(|until| until > now) {
-            return 0;
-        }
-        let max = if probing { 1 } else { ACCOUNT_IN_FLIGHT_MAX };
-        let room = wanted.min(max.saturating_sub(circuit.in_flight));
-        circuit.in_flight += room;
-        room
-    }
-
-    /// Gives back what was reserved and not used.
-    pub fn release(&self, account: &str, count: usize) {
-        if let Some(circuit) = self.lock().get_mut(account) {
-            circuit.in_flight = circuit.in_flight.saturating_sub(count);
+    /// How many sends may be in flight to the account now: none while it pauses, then one, to see.
+    pub fn allows(&self, account: &str, now: Timestamp) -> usize {
+        match self.lock().get(account).and_then(|circuit| circuit.open_until) {
+            Some(until) if until > now => 0,
+            Some(_) => 1,
+            None => ACCOUNT_IN_FLIGHT_MAX,
         }
     }
 
     /// One send has ended. Gives the time until which the account pauses, where this opened its circuit.
     pub fn done(&self, account: &str, trouble: Option<Trouble>, now: Timestamp) -> Option<Timestamp> {
         let mut accounts = self.lock();
+        let Some(trouble) = trouble else {
+            accounts.remove(account);
+            return None;
+        };
         let circuit = accounts.entry(account.to_owned()).or_default();
-        circuit.in_flight = circuit.in_flight.saturating_sub(1);
         let pause = match trouble {
-            None => {
-                let in_flight = circuit.in_flight;
-                *circuit = Circuit { in_flight, ..Circuit::default() };
-                return None;
-            }
-            Some(Trouble::Credentials) => {
+            Trouble::Credentials => {
                 circuit.paused = true;
                 CREDENTIALS_PAUSE
             }
-            Some(Trouble::Timeout) => {
+            Trouble::Timeout => {
                 circuit.timeouts += 1;
                 if circuit.timeouts < TIMEOUTS_TO_OPEN {
                     return None;
                 }
                 self.backoff(circuit.timeouts - TIMEOUTS_TO_OPEN)
             }
-            Some(Trouble::Busy(retry_after)) => {
+            Trouble::Busy(retry_after) => {
                 // Many in flight fail together: they are one failure, not a reason to wait for ever.
                 if circuit.open_until.is_some_and(|until| until > now) {
                     return circuit.open_until;
@@ -113,16 +98,14 @@ impl Circuits {
         circuit.open_until
     }
 
-    /// Whether the account's credentials are refused.
-    pub fn is_paused(&self, account: &str) -> bool {
-        self.lock().get(account).is_some_and(|circuit| circuit.paused)
+    /// Accounts whose credentials are refused: their sends wait until somebody puts these right.
+    pub fn paused(&self) -> usize {
+        self.lock().values().filter(|circuit| circuit.paused).count()
     }
 
-    /// The credentials have changed: try at once. What is in flight stays counted.
+    /// The credentials have changed: try at once.
     pub fn reset(&self, account: &str) {
-        if let Some(circuit) = self.lock().get_mut(account) {
-            *circuit = Circuit { in_flight: circuit.in_flight, ..Circuit::default() };
-        }
+        self.lock().remove(account);
     }
 
     fn backoff(&self, failures: u32) -> Duration {
@@ -147,25 +130,21 @@ mod tests {
     #[test]
     fn throttling_backs_off_and_one_probe_closes_it() {
         let circuits = Circuits::new(Random::seeded(1));
-        assert_eq!(circuits.reserve("AC1", 1_000, at(0)), ACCOUNT_IN_FLIGHT_MAX);
+        assert_eq!(circuits.allows("AC1", at(0)), ACCOUNT_IN_FLIGHT_MAX);
         let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(0)).unwrap();
         assert!((90..=110).contains(&until.unix_ms()), "{until}");
-        circuits.release("AC1", ACCOUNT_IN_FLIGHT_MAX);
-        assert_eq!(circuits.reserve("AC1", 10, at(50)), 0, "open");
-        assert_eq!(circuits.reserve("AC2", 10, at(50)), 10, "others go on");
-        assert_eq!(circuits.reserve("AC1", 10, at(200)), 1, "one probe");
-        assert_eq!(circuits.reserve("AC1", 10, at(200)), 0, "one probe only");
+        assert_eq!(circuits.allows("AC1", at(50)), 0, "open");
+        assert_eq!(circuits.allows("AC2", at(50)), ACCOUNT_IN_FLIGHT_MAX, "others go on");
+        assert_eq!(circuits.allows("AC1", at(200)), 1, "one probe");
         let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(200)).unwrap();
         assert!(until.since(at(200)) >= Duration::from_millis(180), "twice as long");
-        assert_eq!(circuits.reserve("AC1", 10, at(500)), 1);
         assert_eq!(circuits.done("AC1", None, at(500)), None);
-        assert_eq!(circuits.reserve("AC1", 10, at(500)), 10, "closed");
+        assert_eq!(circuits.allows("AC1", at(500)), ACCOUNT_IN_FLIGHT_MAX, "closed");
     }
 
     #[test]
     fn the_providers_own_wait_is_kept() {
         let circuits = Circuits::new(Random::seeded(1));
-        circuits.reserve("AC1", 1, at(0));
         let until = circuits.done("AC1", Some(Trouble::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
         assert!(until >= at(7_000));
     }
@@ -173,12 +152,11 @@ mod tests {
     #[test]
     fn refused_credentials_pause_until_they_change() {
         let circuits = Circuits::new(Random::seeded(1));
-        circuits.reserve("AC1", 2, at(0));
         circuits.done("AC1", Some(Trouble::Credentials), at(0));
-        assert!(circuits.is_paused("AC1"));
-        assert_eq!(circuits.reserve("AC1", 1, at(1_000)), 0);
+        assert_eq!(circuits.paused(), 1);
+        assert_eq!(circuits.allows("AC1", at(1_000)), 0);
         circuits.reset("AC1");
-        let room = circuits.reserve("AC1", 1_000, at(1_000));
-        assert_eq!(room, ACCOUNT_IN_FLIGHT_MAX - 1, "one is still in flight");
+        assert_eq!(circuits.paused(), 0);
+        assert_eq!(circuits.allows("AC1", at(1_000)), ACCOUNT_IN_FLIGHT_MAX);
     }
 }

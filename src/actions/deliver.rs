@@ -49,6 +49,11 @@ pub fn credentials(account: &Account) -> Option<client::Account> {
     Some(client::Account { sid: account.sid.clone(), token: account.tokens.first()?.clone() })
 }
 
+/// Whether two sign and send as the same.
+pub fn same_account(one: &Account, other: &Account) -> bool {
+    one.sid == other.sid && one.exposed_tokens().first() == other.exposed_tokens().first()
+}
+
 /// What an attempt's outcome means, for the action and for the account.
 pub fn verdict(
     claimed: &Claimed,
@@ -92,7 +97,7 @@ pub fn verdict(
                 SendError::Refused { http_status: status, code, .. } => {
                     http_status = Some(status);
                     error_code = code.map(i64::from);
-                    refused(claimed, code, now, reconcile_after)
+                    refused(claimed, code, now, reconcile_after, random)
                 }
                 SendError::Unknown { .. } => {
                     trouble = Some(Trouble::Timeout);
@@ -114,12 +119,71 @@ fn retry(candidate: &Candidate, now: Timestamp, wait: Option<Duration>, random: 
     End::Retry { at: now.plus(pause) }
 }
 
-fn refused(claimed: &Claimed, code: Option<u32>, now: Timestamp, reconcile_after: Duration) -> End {
+fn refused(claimed: &Claimed, code: Option<u32>, now: Timestamp, reconcile_after: Duration, random: &Random) -> End {
     match code.and_then(codes::lookup).map(|code| code.verdict) {
         Some(codes::Verdict::RetryLater { after_s, tries }) if claimed.attempt < i32::from(tries) => {
-            End::Retry { at: now.plus(Duration::from_secs(after_s.into())) }
+            let grown = Duration::from_secs(after_s.into()) * (1 << (claimed.attempt - 1).clamp(0, 16));
+            End::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
         }
         Some(codes::Verdict::Reconcile) => End::Unknown { look_at: now.plus(reconcile_after) },
         _ => End::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
+
+    fn claimed(attempt: i32) -> Claimed {
+        let id = uuid::Uuid::nil();
+        let candidate = Candidate {
+            id,
+            tenant_id: id,
+            event_id: id,
+            contact_id: None,
+            channel: "sms".to_owned(),
+            sender: "+34911222333".to_owned(),
+            recipient: "+34600111222".to_owned(),
+            peer_key: "+34600111222".to_owned(),
+            origin: "answer".to_owned(),
+            payload: String::new(),
+            tries: attempt,
+            planned_us: 0,
+            first_try_us: None,
+            tried_us: None,
+            last_whatsapp_us: None,
+            opted_out: false,
+            recent: 0,
+            started: 0,
+        };
+        Claimed { candidate, attempt, not_after: NOW }
+    }
+
+    /// 21611, the sender's queue is full: ten minutes, five tries.
+    #[test]
+    fn codes_that_pass_are_tried_again_later_and_later_and_not_all_at_once() {
+        let random = Random::seeded(1);
+        let wait = |attempt| match refused(&claimed(attempt), Some(21611), NOW, Duration::ZERO, &random) {
+            End::Retry { at } => Some(at.since(NOW).as_secs()),
+            _ => None,
+        };
+        for (attempt, minutes) in [(1, 10), (2, 20), (3, 40), (4, 80)] {
+            let waits: Vec<u64> = (0..20).filter_map(|_| wait(attempt)).collect();
+            assert_eq!(waits.len(), 20);
+            let around = minutes * 48..=minutes * 72;
+            assert!(waits.iter().all(|wait| around.contains(wait)), "try {attempt}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "try {attempt}: {waits:?}");
+        }
+        assert_eq!(wait(5), None, "the ledger's tries are used up");
+    }
+
+    #[test]
+    fn what_only_a_callback_can_say_is_not_tried_again() {
+        for code in [30001, 30003, 30008] {
+            let end = refused(&claimed(1), Some(code), NOW, Duration::ZERO, &Random::seeded(1));
+            assert_eq!(end, End::Failed, "{code}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::config::Limits;
 use crate::domain::{Origin, Phone, SendBody, Timestamp};
 use crate::store::{Candidate, Gate};
@@ -13,16 +15,27 @@ use crate::store::{Candidate, Gate};
 pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 /// Senders whose rate is remembered; beyond it, those that are idle are forgotten.
 const SENDERS_MAX: usize = 10_000;
+/// Postponed sends whose slot is remembered; beyond it, they ask anew when they are due.
+const SLOTS_MAX: usize = 100_000;
+/// A slot is good for so long; who comes later asks anew, so that what was held up does not leave all at once.
+const SLOT_KEPT: Duration = Duration::from_secs(1);
 
 pub struct SendGate {
     limits: Limits,
-    /// When each sender may send next.
-    next: Mutex<HashMap<String, Timestamp>>,
+    pace: Mutex<Pace>,
+}
+
+#[derive(Default)]
+struct Pace {
+    /// Each sender's first slot that is nobody's yet.
+    next: HashMap<String, Timestamp>,
+    /// The slots of sends that were postponed.
+    slots: HashMap<Uuid, Timestamp>,
 }
 
 impl SendGate {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, next: Mutex::default() }
+        Self { limits, pace: Mutex::default() }
     }
 
     pub const fn limits(&self) -> &Limits {
@@ -73,25 +86,45 @@ impl SendGate {
             ));
         }
         match limits.sender_rate_per_s {
-            Some(rate) => self.pace(&candidate.sender, rate, now),
+            Some(rate) => self.pace(candidate, rate, now),
             None => Gate::Pass,
         }
     }
 
-    /// One message after another, `rate` a second and sender.
-    fn pace(&self, sender: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
+    /// One message after another, `rate` a second and sender: who must wait gets a slot that is kept for them.
+    fn pace(&self, candidate: &Candidate, rate: NonZeroU32, now: Timestamp) -> Gate {
         let step = Duration::from_secs(1) / rate.get();
         // A poisoned lock holds times, which are good whatever happened.
-        let mut next = self.next.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Pace { next, slots } = &mut *pace;
+        let postpone = |at| Gate::Postpone(at, format!("at most {rate} messages a second from {}", candidate.sender));
+        match slots.get(&candidate.id).copied() {
+            Some(slot) if now < slot => return postpone(slot),
+            Some(slot) => {
+                slots.remove(&candidate.id);
+                if now < slot.plus(SLOT_KEPT) {
+                    return Gate::Pass;
+                }
+            }
+            None => {}
+        }
         if next.len() >= SENDERS_MAX {
             next.retain(|_, at| *at > now);
         }
-        let at = next.entry(sender.to_owned()).or_insert(now);
-        if *at > now {
-            return Gate::Postpone(*at, format!("at most {rate} messages a second from {sender}"));
+        let free = next.entry(candidate.sender.clone()).or_insert(now);
+        if *free <= now {
+            *free = now.plus(step);
+            return Gate::Pass;
         }
-        *at = now.plus(step);
-        Gate::Pass
+        if slots.len() >= SLOTS_MAX {
+            slots.retain(|_, slot| slot.plus(SLOT_KEPT) > now);
+        }
+        let slot = *free;
+        if slots.len() < SLOTS_MAX {
+            slots.insert(candidate.id, slot);
+            *free = slot.plus(step);
+        }
+        postpone(slot)
     }
 }
 
@@ -200,7 +233,42 @@ mod tests {
         assert_eq!(gate.judge(&one, NOW), Gate::Pass);
         assert_eq!(gate.judge(&other, NOW), Gate::Pass);
         let half = Duration::from_millis(500);
-        assert!(matches!(gate.judge(&one, NOW), Gate::Postpone(until, _) if until == NOW.plus(half)));
-        assert_eq!(gate.judge(&one, NOW.plus(half)), Gate::Pass);
+        assert!(
+            matches!(gate.judge(&Candidate { id: uuid::Uuid::from_u128(1), ..one.clone() }, NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
+        );
+    }
+
+    #[test]
+    fn each_send_that_must_wait_has_a_slot_of_its_own() {
+        let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
+        let step = Duration::from_millis(100);
+        let sends: Vec<_> = (0..100)
+            .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
+            .collect();
+        assert_eq!(gate.judge(&sends[0], NOW), Gate::Pass);
+        let slots: Vec<_> = sends[1..]
+            .iter()
+            .map(|send| match gate.judge(send, NOW) {
+                Gate::Postpone(slot, _) => slot,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        for (n, (send, slot)) in sends[1..].iter().zip(&slots).enumerate() {
+            assert_eq!(*slot, NOW.plus(step * (n as u32 + 1)));
+            assert!(matches!(gate.judge(send, NOW), Gate::Postpone(again, _) if again == *slot), "kept");
+            assert_eq!(gate.judge(send, *slot), Gate::Pass, "in its turn, though others wait");
+        }
+    }
+
+    #[test]
+    fn what_was_held_up_does_not_leave_all_at_once() {
+        let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
+        let late = NOW.plus(Duration::from_secs(300));
+        let sends: Vec<_> = (0..100)
+            .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
+            .collect();
+        sends.iter().for_each(|send| drop(gate.judge(send, NOW)));
+        let passed = sends.iter().filter(|send| gate.judge(send, late) == Gate::Pass).count();
+        assert_eq!(passed, 1);
     }
 }

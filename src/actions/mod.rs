@@ -9,3 +9,4 @@ pub mod gate;
 pub mod outbox;
 pub mod plan;
 pub mod stops;
+pub mod waiting;

@@ -3,10 +3,12 @@
 //!
 //! How to add a bus: a file here with a type that implements [`Bus`], chosen in `app.rs`.
 
+mod lanes;
 mod local;
 
 use std::future::Future;
 
+pub use lanes::{Lanes, Speed};
 pub use local::LocalBus;
 
 use crate::domain::TenantId;

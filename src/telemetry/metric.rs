@@ -18,6 +18,8 @@ pub const BACKLOG_EVENTS: &str = "recado_backlog_events";
 pub const BACKLOG_ACTIONS: &str = "recado_backlog_actions";
 /// Sends whose outcome is not known: worth an alarm where it stays above zero.
 pub const UNKNOWN_ACTIONS: &str = "recado_unknown_actions";
+/// Accounts at the provider whose credentials are refused: worth an alarm above zero.
+pub const PAUSED_ACCOUNTS: &str = "recado_paused_accounts";
 /// Requests that shared one commit.
 pub const WRITER_BATCH_REQUESTS: &str = "recado_writer_batch_requests";
 pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
@@ -39,6 +41,7 @@ pub fn describe() {
     describe_gauge!(BACKLOG_EVENTS, "Events that wait for a decision.");
     describe_gauge!(BACKLOG_ACTIONS, "Actions that are due and wait to be performed.");
     describe_gauge!(UNKNOWN_ACTIONS, "Sends whose outcome is not known; an alarm where it stays above zero.");
+    describe_gauge!(PAUSED_ACCOUNTS, "Accounts whose credentials are refused; an alarm above zero.");
     describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
     describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "How long one group commit took.");
 }

@@ -1,6 +1,10 @@
 //! Twilio's error codes: what each means, what helps, and whether another try can.
 //!
 //! Meanings after <https://www.twilio.com/docs/api/errors>; how long to wait is our choice where Twilio gives no time.
+//!
+//! **Only the answer to a create can lead to another try.** The same code in a status callback is about a message that
+//! Twilio has taken: that is never sent again by itself, whatever the code, for it may have reached the handset after
+//! all, or not matter any more. It stands as failed with its code, and its `message_status` event tells the rules.
 
 use Verdict::{Config, Credentials, Final, OptOut, Reconcile};
 
@@ -11,7 +15,8 @@ pub enum Verdict {
     Final,
     /// The recipient has opted out: record it, never send.
     OptOut,
-    /// Try again after so many seconds, so many times at most.
+    /// Refused for the moment: again after so many seconds, then twice as long each time, a day at most, give or take
+    /// a fifth; `tries` counts the first one too.
     RetryLater { after_s: u32, tries: u8 },
     /// Nothing passes until the account's credentials or standing are put right.
     Credentials,
@@ -100,9 +105,9 @@ const TABLE: &[Code] = &[
     code(21635, Final, "the recipient's number is a landline", "use another number"),
     code(21656, Final, "the template's variables are not valid", "compare them with the template"),
     code(21910, Config, "sender and recipient are not of one channel", "configure a sender for this channel"),
-    code(30001, later(10 * MINUTE_S, 5), "the queue overflowed", "lower the rate or add senders"),
+    code(30001, Final, "the queue overflowed", "lower the rate or add senders; send anew if it still matters"),
     code(30002, Credentials, "the account is suspended", "talk to Twilio"),
-    code(30003, later(4 * HOUR_S, 3), "the handset cannot be reached", "it may be off or abroad"),
+    code(30003, Final, "the handset cannot be reached", "it may be off or abroad; send anew if it still matters"),
     code(30004, Final, "the recipient's side blocks the message", "do not send again"),
     code(30005, Final, "the handset is unknown", "the number is probably no longer in use"),
     code(30006, Final, "a landline, or a carrier that cannot be reached", "use another number"),
@@ -112,7 +117,7 @@ const TABLE: &[Code] = &[
         "the carrier filtered the message",
         "see the carrier's rules for the content and register the sender",
     ),
-    code(30008, later(HOUR_S, 2), "the carrier failed without saying why", "nothing unless it lasts"),
+    code(30008, Final, "the carrier failed without saying why", "send anew if it still matters"),
     code(30034, Config, "the US number is not registered for A2P 10DLC", "register brand and campaign"),
     code(30036, Final, "the message's validity ran out", "send anew if it still matters"),
     code(30410, Final, "the provider timed out", "send anew if it still matters"),
@@ -152,7 +157,8 @@ mod tests {
         check(21211, Some(Final));
         check(63016, Some(Final));
         check(21408, Some(Config));
-        check(30003, Some(later(4 * HOUR_S, 3)));
+        check(21611, Some(later(10 * MINUTE_S, 5)));
+        check(30003, Some(Final));
         check(99999, None);
     }
 }

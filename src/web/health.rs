@@ -21,7 +21,7 @@ async fn health(State(state): State<AppState>) -> Json<Value> {
     Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now()}))
 }
 
-/// The database answers and can be written, too; and how much waits.
+/// The database answers and can be written, too; how much waits, and how many accounts' credentials are refused.
 async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let timestamp = state.pipeline.clock.now();
     let store = &state.pipeline.store;
@@ -29,7 +29,11 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
         if store.writer().is_alive() { store.backlog(BACKLOG_COUNT_MAX).await } else { Err(StoreError::Closed) };
     match backlog {
         Ok(backlog) => {
-            let body = json!({"status": "ready", "timestamp": timestamp, "database": "ok", "backlog": backlog});
+            let paused = state.pipeline.circuits.paused();
+            let body = json!({
+                "status": "ready", "timestamp": timestamp, "database": "ok", "backlog": backlog,
+                "paused_accounts": paused,
+            });
             (StatusCode::OK, Json(body))
         }
         Err(error) => {

@@ -6,6 +6,7 @@
 mod crash;
 mod credentials;
 mod database;
+mod fair;
 mod flood;
 mod fuzz;
 mod inside;

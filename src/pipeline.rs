@@ -298,6 +298,7 @@ impl Pipeline {
         }
         let request = ClaimRequest {
             tenant: tenant.id,
+            account_sid: tenant.account.sid.clone(),
             limit: room,
             judge: judge.clone(),
             recent_within: self.gate.limits().loop_guard_window,

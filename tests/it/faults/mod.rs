@@ -8,6 +8,7 @@ mod database;
 mod flood;
 mod fuzz;
 mod inside;
+mod late;
 mod outage;
 mod provider;
 mod rig;

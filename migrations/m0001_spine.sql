@@ -116,6 +116,7 @@ CREATE TABLE actions (
   recipient text,
   peer_key text,
   lane text,
+  account_sid text,
   origin text NOT NULL,
   payload text NOT NULL,
   tries integer NOT NULL,

@@ -11,7 +11,6 @@ use crate::directory::{Snapshot, Tenant};
 use crate::domain::event::{Button, InboundData, Location, Media};
 use crate::domain::opt_out::{self, Word};
 use crate::domain::{Channel, Phone, Timestamp};
-use crate::pipeline::Pipeline;
 use crate::store::{Confirmation, NewInbound, Wish};
 use crate::twilio::form::Params;
 use crate::twilio::inbound::{InboundMessage, OptOutType, Prefix};
@@ -173,8 +172,16 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<W
     Some(Wish { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
 }
 
-/// Whether the pipeline's tenant is one that this number may write to: used by the catch-up, where no URL names anybody.
-pub fn tenant_of(pipeline: &Pipeline, channel: Channel, to: &str, account_sid: &str) -> Option<Arc<Tenant>> {
-    let snapshot = pipeline.directory.now();
-    snapshot.by_number(channel, to).or_else(|| snapshot.by_own_account(account_sid)).cloned()
+/// Whom a message on an account concerns, where no URL names anybody: by its number, its Messaging Service or the account.
+pub fn tenant_of(
+    snapshot: &Snapshot,
+    channel: Channel,
+    to: &str,
+    service: Option<&str>,
+    account_sid: &str,
+) -> Option<Arc<Tenant>> {
+    let by_service = || service.and_then(|service| snapshot.by_number(channel, service));
+    let named = snapshot.by_number(channel, to).or_else(by_service);
+    let found = named.or_else(|| snapshot.by_own_account(account_sid));
+    found.filter(|tenant| tenant.account.sid == account_sid).cloned()
 }

@@ -307,6 +307,7 @@ impl Pipeline {
         }
         let request = ClaimRequest {
             tenant: tenant.id,
+            account_sid: tenant.account.sid.clone(),
             limit: room,
             judge: self.judge(tenant.id),
             recent_within: self.gate.limits().loop_guard_window,

@@ -4,13 +4,16 @@
 //! that nobody has claimed: it is ours. None at all in the complete list: the provider never took it, and it is sent.
 //! Anything else stays `unknown`, with its reason, for a person or a late callback to settle.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use crate::actions::deliver;
 use crate::domain::{DeliveryStatus, Send, SendBody, Timestamp};
 use crate::pipeline::Pipeline;
-use crate::store::{Candidate, End, StoreError, Verdict};
-use crate::twilio::client::{Filter, MessageResource};
+use crate::store::{Candidate, End, StoreError, Unknown, Verdict};
+use crate::twilio::client::{Account, Filter, ListError, MessageResource};
 
 /// How often unknown sends that have come of age are looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -18,8 +21,11 @@ const EVERY: Duration = Duration::from_secs(1);
 const ROUND_MAX: usize = 64;
 /// Pages of a thousand that are read of one lane's list; a longer list proves nothing.
 const PAGES_MAX: usize = 20;
-/// The provider gives times to the second, and its clock is not ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(30);
+/// The list is read from so long before the first try: if our clock was ahead of the provider's, the message seems older
+/// than its own try. What is ours already is left out by its SID.
+const CLOCK_SKEW: Duration = Duration::from_secs(3_600);
+/// For all pages of one look.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// When a look settled nothing: again after this, doubling.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(3_600);
@@ -39,27 +45,60 @@ pub async fn run(pipeline: &Pipeline) {
 /// One round; gives how many sends it looked for.
 pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
     let now = pipeline.clock.now();
-    let orphans = pipeline.store.orphans_to_unknown(now.minus(ATTEMPT_MAX), now).await?;
+    let began_before = now.minus(ATTEMPT_MAX);
+    let look_at = began_before.plus(pipeline.reconcile_after).max(now);
+    let orphans = pipeline.store.orphans_to_unknown(began_before, look_at).await?;
     if orphans > 0 {
         tracing::warn!(orphans, "sends whose process has ended are looked for at the provider");
     }
     let unknown = pipeline.store.unknowns(ROUND_MAX).await?;
     let looked = unknown.len();
-    for candidate in unknown {
-        let verdict = look(pipeline, candidate).await?;
+    let mut accounts: HashMap<String, Vec<Unknown>> = HashMap::new();
+    for one in unknown {
+        accounts.entry(one.account_sid.clone()).or_default().push(one);
+    }
+    // Side by side: one whose list does not come holds up no other.
+    let rounds = accounts.into_values().map(|of_account| look_through(pipeline, of_account));
+    join_all(rounds).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(looked)
+}
+
+/// The unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later round.
+async fn look_through(pipeline: &Pipeline, of_account: Vec<Unknown>) -> Result<(), StoreError> {
+    let mut unreadable = None;
+    for unknown in of_account {
+        let found = match &unreadable {
+            Some(why) => Err(NoList::OfAccount(String::clone(why))),
+            None => at_provider(pipeline, &unknown).await,
+        };
+        if let Err(NoList::OfAccount(why)) = &found {
+            unreadable.get_or_insert_with(|| why.clone());
+        }
+        let verdict = weigh(pipeline, unknown.candidate, found).await?;
         let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
         pipeline.store.writer().verdict(verdict).await?;
         pipeline.wake_perform(tenant);
     }
-    Ok(looked)
+    Ok(())
+}
+
+/// Why there is no list; in words for people.
+enum NoList {
+    /// So it is for every send of the account.
+    OfAccount(String),
+    OfSend(String),
 }
 
 /// What the provider's list says of one send.
-async fn look(pipeline: &Pipeline, candidate: Candidate) -> Result<Verdict, StoreError> {
+async fn weigh(
+    pipeline: &Pipeline,
+    candidate: Candidate,
+    found: Result<Vec<MessageResource>, NoList>,
+) -> Result<Verdict, StoreError> {
     let now = pipeline.clock.now();
-    let (end, detail) = match candidates_at_provider(pipeline, &candidate).await {
-        Err(why) => (still_unknown(&candidate, now), why),
+    let (end, detail) = match found {
+        Err(NoList::OfAccount(why) | NoList::OfSend(why)) => (still_unknown(&candidate, now), why),
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = pipeline.store.known_sids(&sids).await?;
@@ -71,12 +110,25 @@ async fn look(pipeline: &Pipeline, candidate: Candidate) -> Result<Verdict, Stor
     Ok(Verdict { attempt: candidate.tries, candidate, end, http_status: None, error_code: None, detail })
 }
 
-/// The provider's messages along the lane since the first try; or why that cannot be known.
-async fn candidates_at_provider(pipeline: &Pipeline, candidate: &Candidate) -> Result<Vec<MessageResource>, String> {
+/// The account that a send went through, while it is still the tenant's or the platform's.
+fn account_of(pipeline: &Pipeline, unknown: &Unknown) -> Result<Account, NoList> {
     let snapshot = pipeline.directory.now();
-    let tenant = snapshot.by_id(candidate.tenant()).ok_or("the tenant is gone")?;
-    let account = deliver::credentials(&tenant.account).ok_or("the tenant's account has no token")?;
-    let send = candidate.send().map_err(|error| error.to_string())?;
+    let tenant = snapshot.by_id(unknown.candidate.tenant()).map(|tenant| &tenant.account);
+    let accounts = tenant.into_iter().chain([&pipeline.directory.platform().account]);
+    let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
+    same.and_then(|account| deliver::credentials(account)).ok_or_else(|| {
+        NoList::OfSend(format!(
+            "it went through the account {}, which is no longer configured: look there whether it was taken",
+            unknown.account_sid
+        ))
+    })
+}
+
+/// The provider's messages along the lane since the first try.
+async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<MessageResource>, NoList> {
+    let candidate = &unknown.candidate;
+    let account = account_of(pipeline, unknown)?;
+    let send = candidate.send().map_err(|error| NoList::OfSend(error.to_string()))?;
     let prefix = send.channel.address_prefix();
     let since = candidate.first_try_us.map_or(0, |at| at).saturating_sub(CLOCK_SKEW.as_micros() as i64);
     // A Messaging Service chooses the number later: then only the recipient is known.
@@ -87,10 +139,17 @@ async fn candidates_at_provider(pipeline: &Pipeline, candidate: &Candidate) -> R
         date_sent_from: None,
         since: Some(Timestamp::from_unix_us(since).to_utc()),
     };
-    let listing =
-        pipeline.client.list_messages(&account, &filter, PAGES_MAX).await.map_err(|error| error.to_string())?;
-    if !listing.complete {
-        return Err(format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing"));
+    let list = pipeline.client.list_messages(&account, &filter, PAGES_MAX);
+    let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
+        .await
+        .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
+        .map_err(|error| match error {
+            ListError::Refused { .. } => NoList::OfSend(error.to_string()),
+            error => NoList::OfAccount(error.to_string()),
+        })?;
+    if !listing.complete() {
+        let why = format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing");
+        return Err(NoList::OfSend(why));
     }
     Ok(listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound")).collect())
 }

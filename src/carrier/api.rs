@@ -94,6 +94,27 @@ pub async fn fetch(
     }
 }
 
+/// The content itself is not kept: every medium is called a picture.
+pub async fn media(
+    State(carrier): State<Carrier>,
+    Path((account, sid)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(response) = carrier.refuse_read(&account, &headers).await {
+        return response;
+    }
+    let count = carrier
+        .store()
+        .find(&sid)
+        .filter(|message| message.account_sid == account)
+        .map_or(0, |message| message.media_urls.len());
+    let list = (0..count).map(|index| {
+        let uri = format!("/2010-04-01/Accounts/{account}/Messages/{sid}/Media/ME{index:032x}.json");
+        serde_json::json!({"sid": format!("ME{index:032x}"), "parent_sid": sid, "content_type": "image/jpeg", "uri": uri})
+    });
+    Json(serde_json::json!({"media_list": list.collect::<Vec<_>>(), "next_page_uri": null})).into_response()
+}
+
 pub async fn inbound(State(carrier): State<Carrier>, Json(inbound): Json<Inbound>) -> Response {
     let message = carrier.add_inbound(inbound);
     (StatusCode::CREATED, Json(Resource::of(&message))).into_response()

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Messages.json` | create, list |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message |
+//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
 //! | `POST /carrier/inbound` | put a message from a customer on the list: `{"from": "+34…", "to": "+34…", "body": "CITA"}` |
 //! | `POST`, `GET`, `DELETE /carrier/faults` | order a [`Fault`], see and clear what is ordered |
 //!
@@ -91,6 +92,8 @@ pub struct Inbound {
     pub from: String,
     pub to: String,
     pub body: String,
+    /// The Messaging Service that the number belongs to.
+    pub service: Option<String>,
     pub media: Vec<String>,
 }
 
@@ -146,6 +149,7 @@ impl Carrier {
         Router::new()
             .route("/2010-04-01/Accounts/{account}/Messages.json", post(api::create).get(api::list))
             .route("/2010-04-01/Accounts/{account}/Messages/{message}", get(api::fetch))
+            .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media.json", get(api::media))
             .route("/carrier/inbound", post(api::inbound))
             .route("/carrier/faults", post(api::order_fault).get(api::show_faults).delete(api::clear_faults))
             .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
@@ -189,7 +193,7 @@ impl Carrier {
         let message = Message {
             sid: inbound.sid.unwrap_or_else(|| self.new_sid(if inbound.media.is_empty() { "SM" } else { "MM" })),
             account_sid: inbound.account.unwrap_or_else(|| self.0.account_sid.clone()),
-            messaging_service_sid: None,
+            messaging_service_sid: inbound.service,
             from: Some(inbound.from),
             to: inbound.to,
             body: inbound.body,

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::contacts::{Contacts, Meeting};
 use super::fresh::Committed;
 use super::ledger::{self, NewAction};
-use super::sql::{Cut, Txn};
+use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use crate::domain::event::InboundData;
 use crate::domain::opt_out::Word;
@@ -120,13 +120,17 @@ pub(super) async fn ingest(
 
 async fn known_sids<'a>(txn: &impl Txn, inbound: &'a [NewInbound]) -> Result<HashSet<(TenantId, &'a str)>, StoreError> {
     let list = inbound.iter().map(|item| item.data.provider_sid.as_str().into()).collect();
-    let text = "SELECT tenant_id, provider_sid FROM messages WHERE provider_sid IN ({list})";
-    let found = txn.query_in(text, &[], list, |row| Ok((TenantId::new(row.get(0)?), row.get::<String>(1)?))).await?;
+    let text = "SELECT tenant_id, provider_sid, late FROM messages WHERE provider_sid IN ({list})";
+    let read = |row: &Row| Ok((TenantId::new(row.get(0)?), row.get::<String>(1)?, row.get::<bool>(2)?));
+    let found = txn.query_in(text, &[], list, read).await?;
     let mut known = HashSet::with_capacity(inbound.len());
-    for (tenant, sid) in found {
+    for (tenant, sid, late) in found {
+        // The catch-up names a tenant by the number alone, a webhook by its URL: they may differ about one message,
+        // which is then whoever's had it first.
+        let same = |item: &&NewInbound| item.tenant == tenant || late || item.data.late;
         // Borrow the request's own text, so that the set can take in the batch's ids too.
-        for item in inbound.iter().filter(|item| item.tenant == tenant && item.data.provider_sid == sid) {
-            known.insert((tenant, item.data.provider_sid.as_str()));
+        for item in inbound.iter().filter(|item| item.data.provider_sid == sid).filter(same) {
+            known.insert((item.tenant, item.data.provider_sid.as_str()));
         }
     }
     Ok(known)
@@ -256,7 +260,13 @@ async fn obey(
     contact: Option<ContactId>,
     cause: EventId,
 ) -> Result<Option<Event>, StoreError> {
-    let opted_out = super::opt_outs::is_out(txn, item.tenant, item.channel, &peer_key).await?;
+    let standing = super::opt_outs::standing(txn, item.tenant, item.channel, &peer_key).await?;
+    let opted_out = standing.iter().any(|(out, _)| *out);
+    // What comes late does not undo what the customer has said since. What comes live is the newest, whatever the clock.
+    let overtaken = |(out, at): &(bool, Timestamp)| *out == (wish.word == Word::Start) && *at > item.at;
+    if item.data.late && wish.word != Word::Help && standing.iter().any(overtaken) {
+        return Ok(None);
+    }
     let change = match wish.word {
         Word::Stop => Some(false),
         Word::Start if opted_out => Some(true),

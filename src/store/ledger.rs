@@ -237,6 +237,8 @@ pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + std::marker::Send +
 #[derive(Clone)]
 pub struct ClaimRequest {
     pub tenant: TenantId,
+    /// The provider's account that the sends go through; kept, since a tenant may get another one.
+    pub account_sid: String,
     /// At most so many sends; what the gate stops does not count.
     pub limit: usize,
     pub judge: Judge,
@@ -318,6 +320,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             candidate.first_try_us.into(),
             candidate.tried_us.into(),
             request.tenant.uuid().into(),
+            passed.then(|| request.account_sid.clone()).into(),
         ]);
         if state == ActionState::Blocked {
             stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?);
@@ -329,9 +332,10 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     // The attempt: its number and its beginning. It gets a row of its own when it ends.
     txn.rows(
         "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
-           first_try_us = v.column6, tried_us = v.column7 FROM (VALUES {rows}) AS v
+           first_try_us = v.column6, tried_us = v.column7,
+           account_sid = coalesce(v.column9, actions.account_sid) FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
-        8,
+        9,
         Cut::Padded,
         updates,
     )
@@ -384,20 +388,30 @@ pub(super) async fn orphans_to_unknown(
     .await
 }
 
+/// A send of unknown outcome.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    pub candidate: Candidate,
+    /// The account that it went through, in whose list it is to be looked for.
+    pub account_sid: String,
+}
+
 /// Unknown sends that it is time to look for.
 pub(super) async fn unknowns(
     db: &impl ConnectionTrait,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Candidate>, StoreError> {
+) -> Result<Vec<Unknown>, StoreError> {
     let rows = sql::query(
         db,
         "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
            a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
-           1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started
+           1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started,
+           coalesce(a.account_sid, '') AS account_sid
          FROM actions a WHERE a.state = 'unknown' AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
         vec![now.unix_us().into(), (limit as i64).into()],
     )
     .await?;
-    rows.iter().map(|row| Candidate::read(&Row::Sea(row))).collect()
+    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(18)? });
+    rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }

@@ -195,17 +195,25 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Sent messages of all tenants made between the two instants whose status is not final; at most `limit`, oldest first.
-    pub async fn unsettled(&self, from: Timestamp, to: Timestamp, limit: usize) -> Result<Vec<Unsettled>, StoreError> {
+    /// Sent messages of all tenants made between the two instants, behind `after`, whose status is not final; at most
+    /// `limit`, oldest first.
+    pub async fn unsettled(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Unsettled>, StoreError> {
         let bound = |at: Timestamp| {
             let ms = u64::try_from(at.unix_ms()).unwrap_or_default();
             uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
         };
+        let first = bound(from).max(after.map(MessageId::uuid).unwrap_or_default());
         let rows = sql::query(
             &self.read,
-            "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id >= ? AND id < ? AND direction = 'out'
+            "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
                AND provider_sid IS NOT NULL AND status_rank < 4 ORDER BY id LIMIT ?",
-            vec![bound(from).into(), bound(to).into(), (limit as i64).into()],
+            vec![first.into(), bound(to).into(), (limit as i64).into()],
         )
         .await?;
         rows.iter().map(|row| Ok(Unsettled::from_query_result(row, "")?)).collect()

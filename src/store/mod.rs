@@ -31,7 +31,9 @@ use sea_orm::DatabaseConnection;
 pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use ledger::{Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN};
+pub use ledger::{
+    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown,
+};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use settle::{Settled, StatusReport};
@@ -138,7 +140,7 @@ impl Store {
     }
 
     /// Sends of unknown outcome that it is time to look for, of all tenants.
-    pub async fn unknowns(&self, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+    pub async fn unknowns(&self, limit: usize) -> Result<Vec<Unknown>, StoreError> {
         ledger::unknowns(&self.read, self.means.clock.now(), limit).await
     }
 

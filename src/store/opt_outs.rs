@@ -20,21 +20,19 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
-/// Whether the customer has opted out of all the tenant's senders on the channel.
-pub(super) async fn is_out(
+/// What stands of the customer on the channel, for all senders and for single ones: whether they are out, since when.
+pub(super) async fn standing(
     txn: &impl Txn,
     tenant: TenantId,
     channel: Channel,
     peer_key: &str,
-) -> Result<bool, StoreError> {
-    let found = txn
-        .query(
-            "SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active",
-            vec![tenant.uuid().into(), channel.as_str().into(), peer_key.into()],
-            |_| Ok(()),
-        )
-        .await?;
-    Ok(!found.is_empty())
+) -> Result<Vec<(bool, Timestamp)>, StoreError> {
+    txn.query(
+        "SELECT active, at_us FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ?",
+        vec![tenant.uuid().into(), channel.as_str().into(), peer_key.into()],
+        |row| Ok((row.get(0)?, Timestamp::from_unix_us(row.get(1)?))),
+    )
+    .await
 }
 
 /// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.

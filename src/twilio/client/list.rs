@@ -58,8 +58,25 @@ pub struct MessageResource {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub messages: Vec<MessageResource>,
-    /// Every message that fits the filter is here. If not, the bound on pages was met: absence proves nothing.
-    pub complete: bool,
+    /// `None` where every message that fits the filter is here. Else the bound on pages was met: absence proves nothing.
+    pub rest: Option<Rest>,
+}
+
+impl Listing {
+    pub const fn complete(&self) -> bool {
+        self.rest.is_none()
+    }
+}
+
+/// Where a list goes on; see [`Client::list_on`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest(Url);
+
+/// What hangs on a message: pictures and the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Medium {
+    pub url: String,
+    pub content_type: String,
 }
 
 /// The list could not be had: nothing follows from it.
@@ -84,6 +101,17 @@ struct Page {
     next_page_uri: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct MediaPage {
+    media_list: Vec<MediaResource>,
+}
+
+#[derive(Deserialize)]
+struct MediaResource {
+    uri: String,
+    content_type: String,
+}
+
 impl Client {
     /// Walks at most `max_pages` pages of a thousand.
     pub async fn list_messages(
@@ -92,8 +120,19 @@ impl Client {
         filter: &Filter,
         max_pages: usize,
     ) -> Result<Listing, ListError> {
+        self.list_on(account, filter, Rest(self.first_page(account, filter)), max_pages).await
+    }
+
+    /// Goes on with a list that an earlier walk by the same filter left incomplete.
+    pub async fn list_on(
+        &self,
+        account: &Account,
+        filter: &Filter,
+        rest: Rest,
+        max_pages: usize,
+    ) -> Result<Listing, ListError> {
         let mut listing = Listing::default();
-        let mut next = Some(self.first_page(account, filter));
+        let mut next = Some(rest.0);
         for _ in 0..max_pages {
             let Some(url) = next else { break };
             let page: Page = self.get(account, self.http.get(url), PAGE_MAX_BYTES).await?;
@@ -109,7 +148,7 @@ impl Client {
                 _ => None,
             };
         }
-        listing.complete = next.is_none();
+        listing.rest = next.map(Rest);
         Ok(listing)
     }
 
@@ -121,6 +160,18 @@ impl Client {
             Err(ListError::Refused { http_status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What hangs on a message, with the URLs that its webhook would have named: ten at most, so one page.
+    /// <https://www.twilio.com/docs/messaging/api/media-resource>
+    pub async fn list_media(&self, account: &Account, sid: &str) -> Result<Vec<Medium>, ListError> {
+        let url = self.url(account, &["Messages", sid, "Media.json"]);
+        let page: MediaPage = self.get(account, self.http.get(url), BODY_MAX_BYTES).await?;
+        let medium = |one: MediaResource| {
+            let url = self.same_base(one.uri.trim_end_matches(".json"))?;
+            Ok(Medium { url: url.to_string(), content_type: one.content_type })
+        };
+        page.media_list.into_iter().map(medium).collect()
     }
 
     fn first_page(&self, account: &Account, filter: &Filter) -> Url {
@@ -144,7 +195,7 @@ impl Client {
     fn same_base(&self, uri: &str) -> Result<Url, ListError> {
         match self.base.join(uri) {
             Ok(url) if url.origin() == self.base.origin() && url.path().starts_with("/2010-04-01/Accounts/") => Ok(url),
-            _ => Err(ListError::Unreadable { why: "the next page is said to be elsewhere".to_owned() }),
+            _ => Err(ListError::Unreadable { why: "what follows is said to be elsewhere".to_owned() }),
         }
     }
 

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 pub use create::{Created, From, NewMessage, SendError};
-pub use list::{Filter, ListError, Listing, MessageResource};
+pub use list::{Filter, ListError, Listing, Medium, MessageResource, Rest};
 
 /// For a connection, name lookup and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ mod fair;
 mod flood;
 mod fuzz;
 mod inside;
+mod late;
 mod outage;
 mod provider;
 mod rig;

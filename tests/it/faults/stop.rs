@@ -105,7 +105,8 @@ impl Race {
         let gate = self.inside.pipeline.gate.clone();
         let recent_within = gate.limits().loop_guard_window;
         let judge: recado::store::Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
-        let request = ClaimRequest { tenant: self.demo.id, limit: 100, judge, recent_within };
+        let request =
+            ClaimRequest { tenant: self.demo.id, account_sid: ACCOUNT.to_owned(), limit: 100, judge, recent_within };
         store.writer().claim(request).await.expect("it can be claimed").sends
     }
 

@@ -144,3 +144,25 @@ async fn a_burst_is_stored_whole() {
     })
     .await;
 }
+
+/// The catch-up goes by the number, a webhook by its URL: whoever brings a message first, it is taken in once.
+#[tokio::test]
+async fn what_one_tenant_has_does_not_come_late_to_another() {
+    on_both(|bench| async move {
+        let other = bench.other().await;
+        let late = |bench: &Bench, sid: &str| {
+            let mut inbound = bench.text(sid, ANA, "hola");
+            inbound.data.late = true;
+            inbound
+        };
+        for (first, second) in [
+            (bench.text("SM1", ANA, "hola"), late(&other, "SM1")),
+            (late(&other, "SM2"), bench.text("SM2", ANA, "hola")),
+        ] {
+            assert!(!bench.store.writer().ingest(first).await.unwrap().duplicate);
+            assert!(bench.store.writer().ingest(second).await.unwrap().duplicate);
+        }
+        assert_eq!((bench.messages().await.len(), other.messages().await.len()), (1, 1));
+    })
+    .await;
+}

@@ -7,7 +7,7 @@ use recado::domain::opt_out::Word;
 use recado::domain::{ActionId, DeliveryStatus, Origin};
 use recado::store::{Confirmation, End, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
 
-use super::{ANA, Bench, LUIS, OURS, on_both};
+use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
 fn sent(sid: &str) -> End {
     End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued }
@@ -110,9 +110,10 @@ async fn unknown(bench: &Bench, sid: &str) -> ActionId {
 /// Reconciles the one unknown send.
 async fn reconcile(bench: &Bench, end: End) -> bool {
     let unknowns = bench.store.unknowns(10).await.unwrap();
-    let [candidate] = unknowns.as_slice() else { panic!("{unknowns:?}") };
+    let [unknown] = unknowns.as_slice() else { panic!("{unknowns:?}") };
+    assert_eq!(unknown.account_sid, ACCOUNT, "the claim has written it down");
+    let candidate = unknown.candidate.clone();
     let attempt = candidate.tries;
-    let candidate = candidate.clone();
     let verdict = recado::store::Verdict {
         candidate,
         attempt,
@@ -340,6 +341,38 @@ async fn a_stop_is_confirmed_once_by_the_system() {
         assert_eq!(claimed.len(), 1);
         assert_eq!(claimed[0].candidate.origin(), Origin::System);
         assert!(claimed[0].candidate.opted_out);
+    })
+    .await;
+}
+
+/// A wish that the catch-up brings may be older than what the customer has said since.
+#[tokio::test]
+async fn a_late_wish_undoes_no_newer_one() {
+    on_both(|bench| async move {
+        let confirmation = || Some(Confirmation { sender: OURS.to_owned(), text: "como desee".to_owned() });
+        let wish = |word, confirmation| Wish { word, text: "x".to_owned(), only_if_opted_out: false, confirmation };
+        let late = |sid: &str, from: &str, at, word| {
+            let mut inbound = bench.text(sid, from, "x");
+            (inbound.at, inbound.data.late) = (at, true);
+            inbound.wish = Some(wish(word, confirmation()));
+            inbound
+        };
+        let before = bench.now();
+        bench.pass(60);
+        bench.wished("SM1", ANA, wish(Word::Stop, None)).await;
+        bench.wished("SM2", LUIS, wish(Word::Stop, None)).await;
+        bench.pass(60);
+        bench.wished("SM3", LUIS, wish(Word::Start, None)).await;
+        bench.take_in(late("SM4", ANA, before, Word::Start)).await;
+        bench.take_in(late("SM5", LUIS, before, Word::Stop)).await;
+        assert!(bench.claim().await.is_empty(), "nothing is confirmed");
+        let ana = bench.under_way("SM6", ANA).await;
+        let luis = bench.under_way("SM7", LUIS).await;
+        assert_eq!((ana.candidate.opted_out, luis.candidate.opted_out), (true, false));
+        bench.end(&ana, sent("SMx"), None).await;
+        // The newest wish counts, however it comes.
+        bench.take_in(late("SM8", ANA, bench.now(), Word::Start)).await;
+        assert!(bench.claim().await.iter().all(|one| !one.candidate.opted_out));
     })
     .await;
 }

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 use crate::support::postgres::Database;
 
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const OURS: &str = "+34911111111";
 const ANA: &str = "+34600111222";
 const LUIS: &str = "+34600333444";
@@ -164,7 +165,8 @@ impl Bench {
         // What is planned counts up from now in microseconds, so that it has an order.
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
-        let request = ClaimRequest { tenant: self.tenant, limit: 100, judge, recent_within };
+        let request =
+            ClaimRequest { tenant: self.tenant, account_sid: ACCOUNT.to_owned(), limit: 100, judge, recent_within };
         // As the pipeline does: whom the gate stopped frees the lane for the next.
         loop {
             let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");

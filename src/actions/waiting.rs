@@ -3,6 +3,7 @@
 //! An account's room is shared by the tenants that want some: alone, one may use all of it; among others, each has an
 //! equal part, and they are served in the order in which they came.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
@@ -55,8 +56,8 @@ impl Waiting {
             *room.in_flight.entry(tenant).or_default() += given;
             room.unqueue(tenant);
         }
-        if !room.tickets.contains_key(&tenant) {
-            room.tickets.insert(tenant, ticket);
+        if let Entry::Vacant(place) = room.tickets.entry(tenant) {
+            place.insert(ticket);
             room.queue.insert(ticket, tenant);
         }
         state.in_flight += given;

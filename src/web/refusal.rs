@@ -20,6 +20,12 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "this request is not signed by the account that this URL belongs to", cause)
     }
 
+    /// The caller has proven to be the provider, or need not, and what it brings is another's: it may know so.
+    pub fn misdirected(cause: impl Into<String>) -> Self {
+        let cause = cause.into();
+        Self::new(StatusCode::FORBIDDEN, cause.clone(), cause)
+    }
+
     pub fn unknown_tenant(cause: String) -> Self {
         Self::new(StatusCode::NOT_FOUND, "nobody here is known by this URL or number", cause)
     }

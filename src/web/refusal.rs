@@ -20,7 +20,7 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "this request is not signed by the account that this URL belongs to", cause)
     }
 
-    /// The caller has proven to be the provider, or need not, and what it brings is another's: it may know so.
+    /// What is brought is another's, said to a caller who need not prove to be the provider.
     pub fn misdirected(cause: impl Into<String>) -> Self {
         let cause = cause.into();
         Self::new(StatusCode::FORBIDDEN, cause.clone(), cause)

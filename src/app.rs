@@ -72,7 +72,13 @@ pub enum AppError {
     TryOut(String),
     #[error("the operating system gave no random bytes: {0}")]
     Random(#[from] getrandom::Error),
-    #[error("{0}")]
+    #[error(
+        "{} cannot be made ({cause}): it belongs beside the database, whose folder must be there or be makeable; \
+         check DATABASE_URL, and that this user may write there",
+        path.display()
+    )]
+    Lock { path: PathBuf, cause: std::io::Error },
+    #[error("the operating system refused a connection: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -255,14 +261,12 @@ async fn serve_until(
 fn serve_alone(config: &Config) -> Result<Option<File>, AppError> {
     let Some(path) = store::sqlite_path(config.database_url.expose_secret()) else { return Ok(None) };
     let path = path.with_extension("lock");
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let file = File::create(&path)?;
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&path));
+    let file = made.map_err(|cause| AppError::Lock { path: path.clone(), cause })?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(AppError::AlreadyServing(path)),
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+        Err(std::fs::TryLockError::Error(cause)) => Err(AppError::Lock { path, cause }),
     }
 }
 

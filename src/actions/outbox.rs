@@ -17,8 +17,9 @@ pub enum SendRefused {
     Number(#[from] NotE164),
     #[error("no tenant has the slug '{0}'; see 'recado tenant list'")]
     NoTenant(String),
+    /// It was planned as blocked: without a sender, or with a template that there is not.
     #[error("{0}")]
-    NoSender(String),
+    Blocked(String),
     #[error("the text has {0} characters, {BODY_MAX_CHARS} are the most: shorten it or send two")]
     TooLong(usize),
     #[error("there is no text to send")]
@@ -60,7 +61,7 @@ impl Outbox {
         let action = Action::Send(Send { channel, to, reply: false, body });
         let planned = plan::plan(tenant, self.directory.platform(), &event, None, "by hand".to_owned(), 0, action);
         if planned.state == ActionState::Blocked {
-            return Err(SendRefused::NoSender(planned.reason.unwrap_or_default()));
+            return Err(SendRefused::Blocked(planned.reason.unwrap_or_default()));
         }
         let id = planned.id;
         self.store.add_event(&event, vec![planned], true).await?;

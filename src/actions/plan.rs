@@ -3,6 +3,7 @@
 use crate::directory::{Platform, Tenant};
 use crate::domain::{Action, ActionId, ActionState, Event, Origin, Phone, Send, SendBody};
 use crate::store::NewAction;
+use crate::twilio::is_sid;
 
 /// A row for the `index`th action of `rule` on `event`; `customer` is the number of the event's contact.
 pub fn plan(
@@ -18,17 +19,11 @@ pub fn plan(
     let (mut state, mut reason, mut sender) = (ActionState::Done, None, None);
     let mut contact = event.contact;
     if let Action::Send(send) = &mut action {
-        name_template(tenant, send);
         // Another number than the event's customer is another contact.
         contact = contact.filter(|_| customer.is_some_and(|customer| customer.key() == send.to.key()));
-        sender = sender_of(tenant, platform, event, send);
-        state = ActionState::Planned;
-        if sender.is_none() {
-            state = ActionState::Blocked;
-            reason = Some(format!(
-                "there is no {} number to send from: set one with 'recado tenant set {} --{} +…'",
-                send.channel, tenant.slug, send.channel
-            ));
+        match name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send)) {
+            Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
+            Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
         }
     }
     NewAction {
@@ -47,11 +42,16 @@ pub fn plan(
 }
 
 /// A reply leaves from the number that was written to; anything else from the tenant's own sender.
-fn sender_of(tenant: &Tenant, platform: &Platform, event: &Event, send: &Send) -> Option<String> {
+fn sender_of(tenant: &Tenant, platform: &Platform, event: &Event, send: &Send) -> Result<String, String> {
     let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| Phone::parse(to).is_ok());
     match written_to {
-        Some(to) if send.reply => Some(to.to_owned()),
-        _ => tenant.sender(send.channel, platform),
+        Some(to) if send.reply => Ok(to.to_owned()),
+        _ => tenant.sender(send.channel, platform).ok_or_else(|| {
+            format!(
+                "there is no {} number to send from: set one with 'recado tenant set {} --{} +…'",
+                send.channel, tenant.slug, send.channel
+            )
+        }),
     }
 }
 
@@ -64,11 +64,22 @@ fn origin_of(event: &Event) -> Origin {
     if inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
 }
 
-/// A tenant's own name for a template becomes the Content SID it stands for.
-fn name_template(tenant: &Tenant, send: &mut Send) {
-    if let SendBody::Template(template) = &mut send.body
-        && let Some(sid) = tenant.settings.templates.get(&template.content)
-    {
+/// A tenant's own name for a template becomes the Content SID it stands for; what is neither cannot be sent.
+fn name_template(tenant: &Tenant, send: &mut Send) -> Result<(), String> {
+    let SendBody::Template(template) = &mut send.body else { return Ok(()) };
+    let (slug, named) = (&tenant.slug, &tenant.settings.templates);
+    if let Some(sid) = named.get(&template.content) {
         template.content.clone_from(sid);
+        return Ok(());
     }
+    if is_sid("HX", &template.content) {
+        return Ok(());
+    }
+    let known: Vec<&str> = named.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(format!(
+        "'{}' is neither a template of '{slug}' (there are: {known}) nor a Content SID (HX and 32 hex digits): \
+         name it with 'recado tenant set {slug} --template NAME=HX…'",
+        template.content
+    ))
 }

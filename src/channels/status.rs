@@ -25,7 +25,7 @@ async fn webhook(
 }
 
 async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {
-    let webhook = Webhook::read(request).await?;
+    let mut webhook = Webhook::read(request).await?;
     let snapshot = state.pipeline.directory.now();
     let tenant =
         snapshot.by_slug(slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;

@@ -13,6 +13,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     let config = configure()?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if args.json {
         print_json(&config.explain())?;
     } else {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
+use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::domain::Timestamp;
 use crate::store::{StoreError, entity::event};
 
@@ -17,8 +17,8 @@ const DATA_SHOWN_CHARS: usize = 60;
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// How many, at most
-    #[arg(long, default_value_t = 20)]
+    /// How many, at most: 1 to 10000
+    #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
     /// As a JSON array
     #[arg(long)]

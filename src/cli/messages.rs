@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
+use super::{
+    CliError, OfTenant, Outcome, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
+};
 use crate::domain::{Action, Phone, SendBody, Timestamp};
 use crate::store::entity::{action, message};
 use crate::store::{Listed, StoreError};
@@ -25,8 +27,8 @@ pub struct Args {
     /// Only those from and to this number
     #[arg(long, value_name = "NUMBER")]
     contact: Option<String>,
-    /// How many, at most
-    #[arg(long, default_value_t = 20)]
+    /// How many, at most: 1 to 10000
+    #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
     /// As a JSON array
     #[arg(long)]
@@ -93,7 +95,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         return Ok(Outcome::Done);
     }
     if rows.is_empty() {
-        print(format!("'{}' has no messages yet; send it one: recado webhook --from +34600111222 HOLA", tenant.slug))?;
+        let of = for_tenant(&tenant.slug);
+        let slug = &tenant.slug;
+        print(format!("'{slug}' has no messages yet; send it one: recado webhook{of} --from +34600111222 HOLA"))?;
     }
     rows.iter().try_for_each(|row| print(line(row)))?;
     Ok(Outcome::Done)
@@ -177,7 +181,8 @@ fn line(row: &Row) -> String {
         note("late: no webhook came, the catch-up found it".to_owned());
     }
     if row.repeats > 0 {
-        note(format!("the provider brought it {} more times; that had no effect", row.repeats));
+        let times = if row.repeats == 1 { "once".to_owned() } else { format!("{} times", row.repeats) };
+        note(format!("the provider brought it {times} more; that had no effect"));
     }
     let more: Vec<&str> = row.more.keys().map(String::as_str).collect();
     if !more.is_empty() {

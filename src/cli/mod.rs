@@ -35,12 +35,17 @@ use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
 use crate::domain::phone::NotE164;
 use crate::secret::SealError;
-use crate::store::{self, StoreError};
+use crate::store::entity::action;
+use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
 use crate::twilio::client::ClientError;
+use crate::twilio::codes::BAD_CREDENTIALS;
 
 /// Where `.env`, `recado.toml` and relative paths are looked for: the working directory.
 const DIR: &str = ".";
+
+/// Tenants of one account that are asked whether the account was refused, at most.
+const SHARING_MAX: usize = 100;
 
 /// How a command that ran to its end went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +160,14 @@ fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, C
     })
 }
 
+/// The newest send that waits because the provider refused the credentials of the tenant's account: others wait with it.
+async fn refused_send(installation: &Installation, tenant: &Tenant) -> Result<Option<action::Model>, StoreError> {
+    let snapshot = installation.directory.now();
+    let others = snapshot.tenants().filter(|other| other.id != tenant.id && other.account.sid == tenant.account.sid);
+    let sharing: Vec<_> = std::iter::once(tenant.id).chain(others.map(|other| other.id)).take(SHARING_MAX).collect();
+    installation.store.waiting_with(&sharing, BAD_CREDENTIALS.into()).await
+}
+
 /// How this machine reaches a server that listens on `listen`.
 fn local_url(listen: SocketAddr) -> String {
     let ip = match listen {
@@ -171,6 +184,17 @@ pub struct OfTenant {
     /// The tenant's slug
     #[arg(long, value_name = "SLUG", default_value = DEMO_SLUG)]
     pub tenant: String,
+}
+
+/// What a hint says after the command's name, so that it is about the same tenant.
+fn for_tenant(slug: &str) -> String {
+    if slug == DEMO_SLUG { String::new() } else { format!(" --tenant {slug}") }
+}
+
+/// The length of a list, as an argument.
+fn list_length(text: &str) -> Result<usize, String> {
+    let wanted = text.parse().ok().filter(|wanted| (1..=LIST_MAX).contains(wanted));
+    wanted.ok_or_else(|| format!("write a number from 1 to {LIST_MAX}"))
 }
 
 /// `NAME=VALUE`, as an argument.

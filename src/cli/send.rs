@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, local_url, name_and_value, open, print, print_json, text};
+use super::{
+    CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json,
+    refused_send, text,
+};
 use crate::app::Installation;
 use crate::channels::sms::SmsService;
 use crate::channels::whatsapp::WhatsAppService;
@@ -14,6 +17,7 @@ use crate::domain::{ActionId, ActionState, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::entity::action;
 use crate::twilio::client;
+use crate::twilio::codes::BAD_CREDENTIALS;
 
 /// How long it is watched.
 const WAIT: Duration = Duration::from_secs(20);
@@ -82,15 +86,21 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         find(&installation, tenant.id, id).await?
     };
     let state = state_of(&action)?;
+    let of = for_tenant(&tenant.slug);
     if args.json {
         print_json(&report(&tenant.slug, action, state, server))?;
     } else if !server {
         let url = local_url(installation.config.listen);
         print(format!("{id} is planned. No server answers at {url}: it leaves when 'recado serve' runs"))?;
     } else if args.no_wait {
-        print(format!("{id} is planned; see what becomes of it: recado explain {id}"))?;
+        print(format!("{id} is planned; see what becomes of it: recado explain{of} {id}"))?;
     } else {
         print(last_word(&action, state))?;
+        if state == ActionState::Planned {
+            let refused = refused_send(&installation, &tenant).await?;
+            print(why_planned(&action, refused.as_ref(), installation.clock.now()))?;
+        }
+        print(format!("More: recado explain{of} {id}"))?;
     }
     let bad = matches!(state, ActionState::Failed | ActionState::Blocked | ActionState::Held | ActionState::Unknown);
     Ok(if bad { Outcome::Failed } else { Outcome::Done })
@@ -153,21 +163,38 @@ fn state_of(action: &action::Model) -> Result<ActionState, StoreError> {
 }
 
 fn last_word(action: &action::Model, state: ActionState) -> String {
-    let id = action.id;
     let code = action.error_code.map(|code| format!("\nerror {}", text::code(code))).unwrap_or_default();
     let sid = action.provider_sid.as_deref().unwrap_or_default();
     let word = match state {
         ActionState::Sent => format!("sent: the provider has taken it as {sid}"),
-        ActionState::Planned => {
-            format!("it waits until {}", text::time(Timestamp::from_unix_us(action.due_us)))
-        }
+        ActionState::Planned => "it is planned still, and leaves when the server can send it".to_owned(),
         ActionState::Unknown => {
             "whether the provider took it is not known yet; it is looked for, and not sent again meanwhile".to_owned()
         }
         ActionState::Sending => "it is still being sent".to_owned(),
         other => format!("it is {other} and does not leave"),
     };
-    format!("{word}{code}\nMore: recado explain {id}")
+    format!("{word}{code}")
+}
+
+/// What may keep it: its time, the account, or a server that does not work on this database.
+fn why_planned(action: &action::Model, refused: Option<&action::Model>, now: Timestamp) -> String {
+    let due = Timestamp::from_unix_us(action.due_us);
+    if due > now {
+        return format!("It may leave at {}.", text::time(due));
+    }
+    match refused {
+        Some(other) => format!(
+            "The provider refused the account's credentials{}: its sends wait until they are put right.\nerror {}",
+            other.tried_us.map(|at| format!(" at {}", text::time(Timestamp::from_unix_us(at)))).unwrap_or_default(),
+            text::code(BAD_CREDENTIALS.into())
+        ),
+        None => {
+            "Does 'recado serve' run on this database, is the provider within its reach, does a message to the same \
+                 customer go first? Its log says what it waits for."
+                .to_owned()
+        }
+    }
 }
 
 fn report(slug: &str, action: action::Model, state: ActionState, server: bool) -> Report {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, local_url, open_existing, print, print_json, text};
+use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::Installation;
 use crate::directory::Tenant;
 use crate::domain::{Channel, Phone, segments};
@@ -104,7 +104,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         )?;
     } else {
         print(format!("{sid} was answered with {status}: {}", text::short(&body, ANSWER_SHOWN_CHARS)))?;
-        print(hint.as_deref().unwrap_or("See what it led to: recado messages; and why: recado explain last"))?;
+        let of = for_tenant(&tenant.slug);
+        let then = || format!("See what it led to: recado messages{of}; and why: recado explain{of} last");
+        print(hint.unwrap_or_else(then))?;
     }
     Ok(if status.is_success() { Outcome::Done } else { Outcome::Failed })
 }

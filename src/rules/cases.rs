@@ -14,18 +14,20 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::Place;
+use super::load;
 use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
 use crate::domain::contact::{ContactFacts, TenantFacts};
-use crate::domain::{Action, Channel, Event, EventId, EventKind, Facts, Timestamp};
+use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, Send, Timestamp};
 
 /// The largest file of cases, in bytes.
 pub const CASES_BYTES: u64 = 1024 * 1024;
+const CASES_ENDING: &str = ".cases.json";
 /// When cases happen that do not say: a Monday morning.
 const NOW: &str = "2026-01-05T09:00:00Z";
 
@@ -66,7 +68,8 @@ impl Default for CaseFacts {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expectation {
-    actions: Vec<Action>,
+    /// Read one by one, so that what is wrong with one is said of that one.
+    actions: Vec<Value>,
     fired: Option<Vec<String>>,
 }
 
@@ -124,8 +127,13 @@ pub fn run_on(rules: &RuleSet, dir: &Path) -> CaseReport {
     let mut report = CaseReport::default();
     let mut files: Vec<&str> = rules.rules().map(|rule| rule.file.as_str()).collect();
     files.dedup();
+    for name in without_rules(dir, dir, Limits::default().folder_depth) {
+        let rules = name.replace(CASES_ENDING, ".rhai");
+        let error = RuleError::new(&name, Place::default(), format!("there is no {rules} for these cases"));
+        report.findings.push(error.hint("cases stand beside their file of rules and bear its name"));
+    }
     for file in files {
-        let name = format!("{}.cases.json", file.trim_end_matches(".rhai"));
+        let name = format!("{}{CASES_ENDING}", file.trim_end_matches(".rhai"));
         match read(&dir.join(&name)) {
             Ok(Some(cases)) => {
                 let results = cases.iter().map(|case| CaseResult {
@@ -143,6 +151,27 @@ pub fn run_on(rules: &RuleSet, dir: &Path) -> CaseReport {
         }
     }
     report
+}
+
+/// The files of cases that have no file of rules beside them. What cannot be read is said when the rules are loaded.
+fn without_rules(root: &Path, dir: &Path, depth: usize) -> Vec<String> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut alone = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            alone.extend(depth.checked_sub(1).map(|depth| without_rules(root, &path, depth)).unwrap_or_default());
+        } else if let Some(stem) = name.strip_suffix(CASES_ENDING)
+            && !path.with_file_name(format!("{stem}.rhai")).exists()
+        {
+            alone.push(load::relative(root, &path));
+        }
+    }
+    alone
 }
 
 /// The cases of a file; `None` if there is no such file.
@@ -169,6 +198,10 @@ fn read(path: &Path) -> Result<Option<Vec<Case>>, (Place, String)> {
 }
 
 fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
+    let expected: Vec<Action> = match case.expect.actions.iter().enumerate().map(expected_action).collect() {
+        Ok(actions) => actions,
+        Err(why) => return vec![why],
+    };
     // The constant is RFC 3339.
     let now = case.now.or_else(|| Timestamp::parse(NOW).ok()).unwrap_or(Timestamp::from_unix_us(0));
     let facts = Facts {
@@ -192,7 +225,6 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
             differences.push(format!("fired: expected {expected:?}, got {fired:?}"));
         }
     }
-    let expected = &case.expect.actions;
     for at in 0..expected.len().max(planned.len()) {
         let (wanted, got) = (expected.get(at), planned.get(at).map(|planned| &planned.action));
         if wanted != got {
@@ -206,6 +238,18 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.verdict)));
     }
     differences
+}
+
+/// An action as the case writes it, or what that lacks.
+fn expected_action((at, written): (usize, &Value)) -> Result<Action, String> {
+    let has = |name: &str| written.get(name).is_some();
+    let read = match (has("send"), has("effect")) {
+        (true, false) if !has("text") && !has("template") => Err("it lacks \"text\" or \"template\"".to_owned()),
+        (true, false) => Send::deserialize(written).map(Action::Send).map_err(|error| error.to_string()),
+        (false, true) => Effect::deserialize(written).map(Action::Effect).map_err(|error| error.to_string()),
+        _ => Err("it must have either \"send\" or \"effect\"".to_owned()),
+    };
+    read.map_err(|why| format!("action {} is expected in a form that cannot be read: {why}: {written}", at + 1))
 }
 
 fn in_json(action: Option<&Action>) -> String {
@@ -302,6 +346,39 @@ mod tests {
             assert!(!report.passed());
             assert!(report.to_string().contains(expect), "{report}");
         }
+    }
+
+    #[test]
+    fn an_expected_action_that_lacks_something_is_named() {
+        for (action, expect) in [
+            (r#"{"send": "sms", "text": "Hi"}"#, "missing field `to`"),
+            (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\" or \"template\""),
+            (r#"{"effect": "tag"}"#, "missing field `tag`"),
+            (r#"{"reply": "Hi"}"#, "either \"send\" or \"effect\""),
+        ] {
+            let report = report(&format!(
+                r#"[{{"name": "a", "event": {{"kind": "inbound_sms", "body": "hi"}}, "expect": {{"actions": [{action}]}}}},
+                    {{"name": "b", "event": {{"kind": "inbound_sms", "body": "hi"}}, "expect": {{"actions": []}}}}]"#
+            ));
+            let text = report.to_string();
+            assert_eq!(report.failed().count(), 1, "the other case is tried: {text}");
+            for words in ["hi.cases.json: \"a\" differs", "action 1 is expected in a form that cannot be read", expect]
+            {
+                assert!(text.contains(words), "{words}\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn cases_without_rules_are_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("a")).unwrap();
+        fs::write(dir.path().join("a/parking.cases.json"), "[]").unwrap();
+        fs::write(dir.path().join("a/parkin.rhai"), "").unwrap();
+        let report = run(dir.path());
+        assert!(!report.passed());
+        let expect = "a/parking.cases.json: error: there is no a/parking.rhai for these cases (";
+        assert!(report.to_string().starts_with(expect), "{report}");
     }
 
     #[test]

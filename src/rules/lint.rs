@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, FnPtr, Stmt};
+use rhai::{AST, ASTNode, Array, Dynamic, Engine, Expr, FnCallExpr, FnPtr, ImmutableString, Map, Stmt};
 
 use super::error::{Place, did_you_mean};
 use super::helpers::FORBIDDEN;
 use super::view;
+use crate::domain::Phone;
 
 /// Every function of the engine by name, with the numbers of arguments it takes; built once.
 pub(super) struct Vocabulary(HashMap<String, BTreeSet<usize>>);
@@ -165,10 +166,16 @@ impl Walker<'_> {
                 self.call(call, call.args.len(), (*at).into());
             }
             Some(ASTNode::Expr(Expr::MethodCall(call, at))) => self.call(call, call.args.len() + 1, (*at).into()),
-            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => {
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, at))) => {
                 if let Some(pointer) = value.read_lock::<FnPtr>() {
                     self.names(pointer.fn_name());
                 }
+                if holds_interpolated(value) {
+                    self.not_interpolated((*at).into());
+                }
+            }
+            Some(ASTNode::Expr(Expr::StringConstant(text, at))) if looks_interpolated(text) => {
+                self.not_interpolated((*at).into());
             }
             Some(ASTNode::Expr(Expr::Dot(chain, _, at))) => self.path(&chain.lhs, &chain.rhs, (*at).into()),
             Some(ASTNode::Stmt(Stmt::Share(captured))) => {
@@ -183,6 +190,18 @@ impl Walker<'_> {
 
     fn say(&mut self, place: Place, message: String, hint: String) {
         self.report.findings.push(Finding { function: self.function.clone(), place, message, hint, warning: false });
+    }
+
+    fn warn(&mut self, place: Place, message: String, hint: String) {
+        self.report.findings.push(Finding { function: self.function.clone(), place, message, hint, warning: true });
+    }
+
+    fn not_interpolated(&mut self, place: Place) {
+        self.warn(
+            place,
+            "${…} stays as it is in double quotes: the customer would read it".to_owned(),
+            "write the text in backticks: `Hola ${e.contact.first_name}`".to_owned(),
+        );
     }
 
     fn names(&mut self, function: &str) {
@@ -203,19 +222,15 @@ impl Walker<'_> {
             return self.say(place, format!("{name} is not available in rules"), (*instead).to_owned());
         }
         if name == "print" || name == "debug" {
-            self.say(
-                place,
-                format!("{name} goes nowhere"),
-                "the trace shows what a rule reads; note(…) keeps a text".into(),
-            );
-            if let Some(last) = self.report.findings.last_mut() {
-                last.warning = true;
-            }
-            return;
+            let hint = "the trace shows what a rule reads; note(…) keeps a text";
+            return self.warn(place, format!("{name} goes nowhere"), hint.to_owned());
         }
         if name == "curry" && !is_capture(call, place) {
             // What a function pointer carries is not counted by the size limits, so it could grow without end.
             return self.say(place, "curry is not available in rules".into(), "write a closure: |x| f(1, x)".into());
+        }
+        if let Some((place, message, hint)) = bad_literal(name, call) {
+            self.say(place, message, hint);
         }
         if BUILT_IN.contains(&name) {
             return;
@@ -291,6 +306,43 @@ impl Walker<'_> {
 /// The parser writes a closure that captures as `curry(closure, variable…)`, in the closure's own place.
 fn is_capture(call: &FnCallExpr, place: Place) -> bool {
     matches!(call.args.first(), Some(Expr::DynamicConstant(_, at)) if Place::from(*at) == place)
+}
+
+/// What is wrong with an argument that is written out, and so wrong each time: a recipient, or a text that is none.
+fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)> {
+    let text_at = match name {
+        "reply" | "note" => 0,
+        "send_sms" | "send_whatsapp" => 1,
+        "send_whatsapp_template" => usize::MAX,
+        _ => return None,
+    };
+    if let (1.., Some(Expr::StringConstant(number, at))) = (text_at, call.args.first())
+        && let Err(error) = Phone::parse(number)
+    {
+        return Some(((*at).into(), format!("{name}: {error}"), "use e.contact, or a whole number".to_owned()));
+    }
+    match call.args.get(text_at) {
+        Some(Expr::IntegerConstant(_, at) | Expr::FloatConstant(_, at) | Expr::BoolConstant(_, at)) => {
+            Some(((*at).into(), format!("{name} takes a text"), "write it in quotes: \"…\"".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a text means to be put together from values. In backticks it would have been taken apart already.
+fn looks_interpolated(text: &str) -> bool {
+    text.split_once("${").is_some_and(|(_, rest)| rest.contains('}'))
+}
+
+/// The same of a constant, and of all that is in it.
+fn holds_interpolated(constant: &Dynamic) -> bool {
+    if let Some(array) = constant.read_lock::<Array>() {
+        return array.iter().any(holds_interpolated);
+    }
+    if let Some(map) = constant.read_lock::<Map>() {
+        return map.values().any(holds_interpolated);
+    }
+    constant.read_lock::<ImmutableString>().is_some_and(|text| looks_interpolated(&text))
 }
 
 fn takes(counts: &BTreeSet<usize>) -> String {

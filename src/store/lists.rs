@@ -85,6 +85,23 @@ impl Store {
         Ok(listed)
     }
 
+    /// The newest of these tenants' sends that wait after the provider answered with this code.
+    pub async fn waiting_with(&self, tenants: &[TenantId], code: i64) -> Result<Option<action::Model>, StoreError> {
+        let list = vec!["?"; tenants.len()].join(", ");
+        let mut values: Vec<Value> = tenants.iter().map(|tenant| tenant.uuid().into()).collect();
+        values.push(code.into());
+        let row = sql::query_one(
+            &self.read,
+            &format!(
+                "SELECT * FROM actions WHERE tenant_id IN ({list}) AND state = 'planned' AND error_code = ?
+                 ORDER BY tried_us DESC LIMIT 1"
+            ),
+            values,
+        )
+        .await?;
+        Ok(row.map(|row| action::Model::from_query_result(&row, "")).transpose()?)
+    }
+
     /// A tenant's newest events, the newest first.
     pub async fn events(&self, tenant: TenantId, limit: usize) -> Result<Vec<event::Model>, StoreError> {
         let limit = Ord::min(limit, LIST_MAX) as i64;

@@ -52,8 +52,8 @@ impl Store {
                 ))
             })?;
         }
-        let write = connect(options, 1).await?;
-        let read = connect(options, READERS).await?;
+        let write = connect(options, 1).await.map_err(|error| of_file(options, error))?;
+        let read = connect(options, READERS).await.map_err(|error| of_file(options, error))?;
         let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
         let home = match sqlite_path(options.url.expose_secret()) {
             Some(path) => Home::Sqlite(Sqlite::open(&path, options.synchronous)?),
@@ -127,6 +127,18 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
     let db = Database::connect(connect).await?;
     debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
     Ok(db)
+}
+
+/// Names the file that cannot be opened, and what is expected there.
+fn of_file(options: &Options, error: StoreError) -> StoreError {
+    match (sqlite_path(options.url.expose_secret()), error) {
+        (Some(path), StoreError::Other(why) | StoreError::Unreachable(why)) => StoreError::Setup(format!(
+            "{} cannot be opened as a SQLite database ({why}): DATABASE_URL is to name a database of Recado's, \
+             or a file that is not there yet",
+            path.display()
+        )),
+        (_, error) => error,
+    }
 }
 
 /// Whether a connection may be used again: not while its driver counts a transaction as open.

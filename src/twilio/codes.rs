@@ -35,6 +35,9 @@ pub struct Code {
     pub verdict: Verdict,
 }
 
+/// The account's credentials are refused.
+pub const BAD_CREDENTIALS: u32 = 20003;
+
 /// `None` for a code that is not in the table: treat it by its HTTP status.
 pub fn lookup(code: u32) -> Option<&'static Code> {
     TABLE.binary_search_by_key(&code, |entry| entry.code).ok().map(|at| &TABLE[at])
@@ -74,7 +77,7 @@ const TABLE: &[Code] = &[
     code(12102, Config, "our TwiML does not begin with Response", "report this with the webhook's answer"),
     code(12200, Config, "our TwiML does not fit Twilio's schema", "report this with the webhook's answer"),
     code(12300, Config, "our webhook's answer has a wrong content type", "check the proxy before it"),
-    code(20003, Credentials, "the credentials are wrong", "check the account's SID and auth token"),
+    code(BAD_CREDENTIALS, Credentials, "the credentials are wrong", "check the account's SID and auth token"),
     code(20404, Final, "there is no such resource", "check the account's SID and the message's"),
     code(20429, later(1, 8), "too many requests at once; nothing was processed", "lower the rate"),
     code(20500, Reconcile, "Twilio failed, perhaps after taking the message", "wait for reconciliation"),

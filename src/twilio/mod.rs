@@ -10,3 +10,9 @@ pub mod form;
 pub mod inbound;
 pub mod signature;
 pub mod twiml;
+
+/// Whether this is an identifier of Twilio's: the prefix of its kind, such as `AC`, and 32 hex digits.
+pub fn is_sid(prefix: &str, text: &str) -> bool {
+    let digits = text.strip_prefix(prefix);
+    digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}

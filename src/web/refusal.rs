@@ -20,6 +20,12 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "this request is not signed by the account that this URL belongs to", cause)
     }
 
+    /// What is brought is another's, said to a caller who need not prove to be the provider.
+    pub fn misdirected(cause: impl Into<String>) -> Self {
+        let cause = cause.into();
+        Self::new(StatusCode::FORBIDDEN, cause.clone(), cause)
+    }
+
     pub fn unknown_tenant(cause: String) -> Self {
         Self::new(StatusCode::NOT_FOUND, "nobody here is known by this URL or number", cause)
     }

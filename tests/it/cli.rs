@@ -1,5 +1,7 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod newcomer;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;

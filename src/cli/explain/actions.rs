@@ -63,7 +63,7 @@ pub struct Code {
 }
 
 impl Code {
-    fn new(code: i64) -> Self {
+    pub fn new(code: i64) -> Self {
         let known = u32::try_from(code).ok().and_then(codes::lookup);
         Self { code, meaning: known.map(|known| known.meaning), remedy: known.map(|known| known.remedy) }
     }

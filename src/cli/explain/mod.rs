@@ -3,17 +3,20 @@
 mod actions;
 mod rules;
 mod show;
+mod word;
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::events::Row as EventRow;
-use super::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json};
+use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json, refused_send};
 use crate::app::Installation;
 use crate::directory::Tenant;
-use crate::domain::{Event, EventId, EventKind, Facts, Timestamp};
+use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
 use crate::rules::Trace;
 use crate::store::StoreError;
+use crate::twilio::codes::BAD_CREDENTIALS;
 
 /// The word for the newest message or send by hand.
 const LAST: &str = "last";
@@ -36,6 +39,10 @@ pub struct Args {
 #[derive(Serialize)]
 struct Explanation {
     event: EventRow,
+    /// What it did where it is a STOP, a START or a call for help, and who answers that.
+    opt_out: Option<String>,
+    /// The newest of the account's sends that wait because the provider refused its credentials.
+    refused: Option<Refused>,
     customer: Option<Customer>,
     ruleset: Versions,
     /// As they were when it was decided; as they are now while it waits.
@@ -51,6 +58,14 @@ struct Customer {
     name: String,
     /// What national numbering says against the number.
     numbering_warning: Option<String>,
+}
+
+/// A send that waits until the account's credentials are put right, as all others of that account do.
+#[derive(Serialize)]
+struct Refused {
+    action: Uuid,
+    tried_at: Option<Timestamp>,
+    error: actions::Code,
 }
 
 /// The rules' versions.
@@ -79,13 +94,13 @@ async fn named(installation: &Installation, tenant: &Tenant, name: &str) -> Resu
         LAST => installation.store.last_event(tenant.id).await?,
         name => installation.store.event_named(tenant.id, name).await?,
     };
-    let slug = &tenant.slug;
+    let (slug, of) = (&tenant.slug, for_tenant(&tenant.slug));
     found.ok_or_else(|| {
         CliError::Refused(match name {
-            LAST => format!("'{slug}' has no message yet; send it one: recado webhook --from +34600111222 HOLA"),
+            LAST => format!("'{slug}' has no message yet; send it one: recado webhook{of} --from +34600111222 HOLA"),
             name => format!(
-                "'{slug}' has no event, action or message '{name}': 'recado events' and 'recado messages' list them, \
-                 and --tenant names another business"
+                "'{slug}' has no event, action or message '{name}': 'recado events{of}' and 'recado messages{of}' list \
+                 them, and --tenant names another business"
             ),
         })
     })
@@ -108,7 +123,12 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
     } else {
         rules::lines(trace.as_ref(), &today, &event, &facts, decided_at.is_some())
     };
+    let event = row(&tenant.slug, event, handled_at);
+    let actions = actions::lines(store, tenant.id, id).await?;
+    let waits = actions.iter().any(|action| action.state == ActionState::Planned.as_str());
     Ok(Explanation {
+        opt_out: word::said(&event),
+        refused: if waits { refused(installation, tenant).await? } else { None },
         customer: facts.contact.as_ref().map(|contact| Customer {
             phone: contact.phone.to_string(),
             name: contact.name.clone(),
@@ -117,9 +137,18 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
         ruleset: Versions { decided: trace.map(|trace| trace.ruleset), today: today.version().to_owned() },
         facts,
         rules: lines,
-        actions: actions::lines(store, tenant.id, id).await?,
-        event: row(&tenant.slug, event, handled_at),
+        actions,
+        event,
     })
+}
+
+async fn refused(installation: &Installation, tenant: &Tenant) -> Result<Option<Refused>, StoreError> {
+    let newest = refused_send(installation, tenant).await?;
+    Ok(newest.map(|action| Refused {
+        action: action.id,
+        tried_at: action.tried_us.map(Timestamp::from_unix_us),
+        error: actions::Code::new(BAD_CREDENTIALS.into()),
+    }))
 }
 
 /// What the rules could read when they decided, as far as it can be rebuilt.

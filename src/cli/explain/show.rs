@@ -41,6 +41,9 @@ fn event(out: &mut String, explanation: &Explanation) {
     if let Some(sid) = field(&event.data, "provider_sid") {
         line(out, format_args!("  the provider's id: {}", one_line(sid)));
     }
+    if let Some(opt_out) = &explanation.opt_out {
+        line(out, format_args!("  {opt_out}"));
+    }
     match event.decided_at {
         Some(at) => line(out, format_args!("  decided {}", exact_time(at))),
         None => line(out, "  not decided yet: is 'recado serve' running?"),
@@ -150,6 +153,12 @@ fn actions(out: &mut String, explanation: &Explanation) {
     }
     for (at, action) in explanation.actions.iter().enumerate() {
         one_action(out, at + 1, action);
+    }
+    if let Some(refused) = &explanation.refused {
+        let tried = refused.tried_at.map(|at| format!(", last at {}", exact_time(at))).unwrap_or_default();
+        line(out, format_args!("  The account's sends wait: the provider refused its credentials{tried}"));
+        line(out, format_args!("  ({}).", refused.action));
+        code(out, "    ", Some(&refused.error));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::directory::{Tenant, TenantSettings, sealed_as};
 use crate::domain::{Channel, Phone, TenantId};
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
+use crate::twilio::is_sid;
 
 /// The variable that a token may come in; as an argument it would show in the list of processes.
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
@@ -24,7 +25,7 @@ const TOKEN_MAX_BYTES: u64 = 256;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado tenant set clinica --sms +34600111000 --whatsapp +34600111000\n  \
     RECADO_TENANT_AUTH_TOKEN=… recado tenant set clinica --account-sid AC…\n  \
-    recado tenant set clinica --enable 'opening hours' --param from=09:00 --param to=18:00\n  \
+    recado tenant set clinica --enable hours --param 'text_es=Abrimos de 10 a 14 h.'\n  \
     recado tenant set clinica --template weekly_offer=HX0123456789abcdef0123456789abcdef")]
 pub struct Args {
     /// Which tenant
@@ -305,10 +306,6 @@ fn a_sender(text: &str) -> Result<String, String> {
 
 fn account_sid(text: &str) -> Result<String, String> {
     if is_sid("AC", text) { Ok(text.to_owned()) } else { Err("an account SID is AC and 32 hex digits".to_owned()) }
-}
-
-fn is_sid(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Scheme and host, perhaps a path; without a slash at its end.

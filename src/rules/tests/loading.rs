@@ -83,6 +83,37 @@ fn names_are_checked_when_loading() {
 }
 
 #[test]
+fn values_in_double_quotes_are_warned_of() {
+    let rule = |body: &str| format!("rule(\"r\").on(\"inbound_sms\").then(|e| {body});");
+    let warning = "warning: ${…} stays as it is in double quotes: the customer would read it (write the text in \
+                   backticks: `Hola ${e.contact.first_name}`)";
+    check(&rule("reply(\"Hola ${e.body}\")"), &format!("a.rhai:1:44: {warning}"));
+    check(&rule("reply(pick(\"es\", #{ es: \"Hola ${e.body}\", en: \"Hi\" }))"), warning);
+    check("rule(\"r\").on(\"inbound_sms\").blueprint().param(\"t\", \"${x}\").then(|e| reply(e.params.t));", warning);
+    let twice = rule("{ let t = \"${e.body}\"; reply(t); }");
+    assert_eq!(complaints(&twice).matches("warning").count(), 1);
+    assert_eq!(load(&[("a.rhai", &twice)]).0.rules().count(), 1, "the rule is kept");
+    for good in [
+        "reply(`Hola ${e.body}`)",
+        "reply(\"5 $ {x}\")",
+        "reply(\"${\")",
+        "reply(`a ${if true { \"b\" } else { \"c\" }}`)",
+    ] {
+        assert_eq!(complaints(&rule(good)), "", "{good}");
+    }
+}
+
+#[test]
+fn literals_that_never_do_are_refused() {
+    let rule = |body: &str| format!("rule(\"r\").on(\"inbound_sms\").then(|e| {body});");
+    check(&rule("send_sms(\"600\", \"x\")"), "a.rhai:1:47: error: send_sms: ");
+    check(&rule("send_whatsapp_template(\"600\", \"hi\")"), "error: send_whatsapp_template: ");
+    check(&rule("reply(5)"), "a.rhai:1:44: error: reply takes a text (write it in quotes: \"…\")");
+    check(&rule("send_sms(e.contact, true)"), "error: send_sms takes a text");
+    assert_eq!(complaints(&rule("send_sms(\"+34600111222\", \"x\")")), "");
+}
+
+#[test]
 fn what_is_not_deterministic_or_not_safe_is_refused() {
     let rule = |body: &str| format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {body}; }});");
     for (body, expect) in [

@@ -1,0 +1,78 @@
+//! STOP, START, HELP: what such a word did, and who answers it.
+
+use crate::cli::events::Row;
+use crate::cli::text::one_line;
+use crate::domain::opt_out::{self, Word};
+use crate::domain::{Channel, EventKind};
+
+/// What to say of an event that is, or comes of, such a word.
+pub fn said(event: &Row) -> Option<String> {
+    let text = |name: &str| super::field(&event.data, name);
+    let channel = event.channel.as_deref().unwrap_or_default();
+    for (kind, what) in [(EventKind::OPTED_OUT, "out of"), (EventKind::OPTED_IN, "into")] {
+        if event.kind == kind.as_str() {
+            return Some(format!("the customer opted {what} {channel} with \"{}\"", one_line(text("word")?)));
+        }
+    }
+    if !Channel::ALL.iter().any(|channel| event.kind == EventKind::inbound(*channel).as_str()) {
+        return None;
+    }
+    let body = text("body").unwrap_or_default();
+    let (word, theirs, perhaps) = match text("opt_out_type") {
+        Some("STOP") => (Word::Stop, true, false),
+        Some("START") => (Word::Start, true, false),
+        Some(_) => (Word::Help, true, false),
+        None => {
+            let found = opt_out::recognise(body)?;
+            let theirs = channel == Channel::Sms.as_str() && found.twilio_handles_on_sms;
+            (found.word, theirs, found.only_if_opted_out)
+        }
+    };
+    let what = match word {
+        Word::Stop => format!("an opt-out: nothing more goes to this customer on {channel}"),
+        Word::Start if perhaps => "an opt-in, if the customer had opted out; else an answer like any".to_owned(),
+        Word::Start => format!("an opt-in: messages on {channel} may go to this customer again"),
+        Word::Help => "a call for help".to_owned(),
+    };
+    let who = if theirs { "Twilio itself answers it" } else { "we answer it, see the actions" };
+    Some(format!("\"{}\" is {what}; {who}", one_line(body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::Timestamp;
+
+    fn check(kind: &str, channel: &str, data: Value, expect: Option<&str>) {
+        let row = Row {
+            id: uuid::Uuid::nil(),
+            tenant: "demo".to_owned(),
+            kind: kind.to_owned(),
+            channel: Some(channel.to_owned()),
+            contact: None,
+            occurred_at: Timestamp::from_unix_us(0),
+            decided_at: None,
+            depth: 0,
+            data,
+        };
+        assert_eq!(said(&row).as_deref(), expect);
+    }
+
+    #[test]
+    fn it_says_who_answers() {
+        let out = "an opt-out: nothing more goes to this customer on";
+        let theirs = format!("\"STOP\" is {out} sms; Twilio itself answers it");
+        check("inbound_sms", "sms", json!({"body": "STOP"}), Some(&theirs));
+        let ours = format!("\"STOP\" is {out} whatsapp; we answer it, see the actions");
+        check("inbound_whatsapp", "whatsapp", json!({"body": "STOP"}), Some(&ours));
+        let ours = format!("\"Baja\" is {out} sms; we answer it, see the actions");
+        check("inbound_sms", "sms", json!({"body": "Baja"}), Some(&ours));
+        let theirs = format!("\"Basta\" is {out} sms; Twilio itself answers it");
+        check("inbound_sms", "sms", json!({"body": "Basta", "opt_out_type": "STOP"}), Some(&theirs));
+        check("opted_out", "sms", json!({"word": "stop"}), Some("the customer opted out of sms with \"stop\""));
+        check("inbound_sms", "sms", json!({"body": "Hola"}), None);
+        check("manual", "sms", json!({"body": "STOP"}), None);
+    }
+}

@@ -300,7 +300,8 @@ impl Pipeline {
         }
         let account = &tenant.account.sid;
         let allowed = self.circuits.allows(account, self.clock.now());
-        let room = self.waiting.enter(tenant.id, account, fair, allowed);
+        let wanted = fair.min(self.in_flight.available_permits());
+        let room = self.waiting.enter(tenant.id, account, wanted, allowed);
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
         if room == 0 {
             return;
@@ -334,7 +335,10 @@ impl Pipeline {
             tokio::spawn(async move {
                 pipeline.attempt(&tenant, one).await;
                 drop(permit);
-                pipeline.give_room_back(&tenant, 1);
+                // The next along the same lane may go now.
+                if pipeline.waiting.for_lane(tenant.id) {
+                    pipeline.to_send.publish(tenant.id);
+                }
             });
         }
     }
@@ -351,7 +355,7 @@ impl Pipeline {
         })
     }
 
-    /// Whoever may claim now, for room or for a lane, is woken: of the tenants of an account, each in its turn.
+    /// Whoever may claim now that there is room is woken: of the tenants of an account, each in its turn.
     fn give_room_back(&self, tenant: &Tenant, count: usize) {
         let account = &tenant.account.sid;
         let allowed = self.circuits.allows(account, self.clock.now());
@@ -392,6 +396,8 @@ impl Pipeline {
             End::Retry { at } => Some(at),
             _ => None,
         };
+        // The provider has room again, while the outcome is still to be written.
+        self.give_room_back(tenant, 1);
         self.write_outcome(verdict).await;
         if let Some(at) = again {
             self.alarms.set(at, tenant.id);

@@ -92,9 +92,6 @@ impl Waiting {
         if let Some(other) = state.short.pop_front() {
             next.extend(state.accounts.get(&other).map(|room| room.next(share)).unwrap_or_default());
         }
-        if state.lanes.contains(&tenant) {
-            next.push(tenant);
-        }
         state.accounts.retain(|_, room| room.taken > 0 || !room.queue.is_empty());
         next
     }
@@ -107,6 +104,11 @@ impl Waiting {
         } else {
             state.lanes.remove(&tenant);
         }
+    }
+
+    /// Whether the tenant has sends that are due and wait for one of its own to end.
+    pub fn for_lane(&self, tenant: TenantId) -> bool {
+        self.lock().lanes.contains(&tenant)
     }
 
     /// Who waits stands in no queue any more: accounts have changed, and the rows say who is to be woken.

@@ -1,8 +1,9 @@
 //! One thread writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
 //!
 //! A batch runs as one transaction: messages in, decisions, outcomes, status reports, claims, in this order, each kind
-//! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch fails for one request's sake, each is tried alone, so that one bad
-//! request harms no other. An answer is given only after the commit.
+//! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch
+//! fails for one request's sake, each is tried alone, so that one bad request harms no other. An answer is given only
+//! after the commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

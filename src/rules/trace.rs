@@ -65,7 +65,7 @@ pub enum Verdict {
     NoTime,
     /// The index passed over it: it listens to other kinds of events.
     OtherKind { kinds: Vec<String> },
-    /// The index passed over it: the text does not begin with one of its keywords.
+    /// The index passed over it: neither the text nor its first word is one of its keywords.
     NoKeyword { keywords: Vec<String> },
     /// A blueprint that this business has not enabled.
     NotEnabled,
@@ -80,7 +80,9 @@ impl std::fmt::Display for Verdict {
             Self::TooMuch { error } => write!(f, "stopped by a limit: {error}"),
             Self::NoTime => f.write_str("not reached: the time for this decision was used up"),
             Self::OtherKind { kinds } => write!(f, "listens only to {}", kinds.join(", ")),
-            Self::NoKeyword { keywords } => write!(f, "the text does not begin with {}", keywords.join(" or ")),
+            Self::NoKeyword { keywords } => {
+                write!(f, "neither the text nor its first word is {}", keywords.join(" or "))
+            }
             Self::NotEnabled => f.write_str("a blueprint that this business has not enabled"),
         }
     }

@@ -165,7 +165,7 @@ async fn when_the_rules_change_then_and_today_are_told_apart() {
     assert_eq!(why["rules"][0]["today"]["verdict"], "no_keyword");
     assert_ne!(why["ruleset"]["decided"], why["ruleset"]["today"]);
     let why = beside(&server, &["explain", "last"]).ok();
-    assert!(why.contains("today: the text does not begin with CIAO"), "{why}");
+    assert!(why.contains("today: neither the text nor its first word is CIAO"), "{why}");
 }
 
 #[tokio::test]

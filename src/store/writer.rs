@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StoreError;
 use super::decide::{self, Decided, DecidedReceipt};
@@ -31,9 +31,10 @@ const BATCH_REQUESTS: usize = 512;
 /// From so many inbound messages in one batch on, the intake counts as hot and the background holds back.
 const HOT_INTAKE: usize = 32;
 
-/// How long a request waits for others to share its commit, unless there are enough of them.
-const LINGER: Duration = Duration::from_millis(2);
-const ENOUGH_REQUESTS: usize = 60;
+/// How long a request waits for others to share its commit, unless there are enough of them. Enough is fewer than a
+/// busy server has at hand: while these are committed, the answers to the last ones go out and the next ones come in.
+const LINGER: Duration = Duration::from_millis(1);
+const ENOUGH_REQUESTS: usize = 20;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -62,6 +63,8 @@ pub(super) struct Means {
 #[derive(Clone)]
 pub struct Writer {
     requests: mpsc::Sender<Request>,
+    /// Told when [`ENOUGH_REQUESTS`] wait, so that the writer need not wake for each of them.
+    enough: Arc<Notify>,
     last_intake: Arc<AtomicUsize>,
 }
 
@@ -72,10 +75,11 @@ impl Writer {
         let last_intake = Arc::new(AtomicUsize::new(0));
         let failed = |error: std::io::Error| StoreError::Setup(format!("the writer's thread cannot start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let intake = last_intake.clone();
-        let work = move || runtime.block_on(run(&home, &means, queue, &intake));
+        let enough = Arc::new(Notify::new());
+        let (intake, told) = (last_intake.clone(), enough.clone());
+        let work = move || runtime.block_on(run(&home, &means, queue, &told, &intake));
         std::thread::Builder::new().name("writer".to_owned()).spawn(work).map_err(failed)?;
-        Ok(Self { requests, last_intake })
+        Ok(Self { requests, enough, last_intake })
     }
 
     /// Whether requests are still taken: a writer that has died of a fault of its own takes none.
@@ -123,6 +127,9 @@ impl Writer {
             mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         });
+        if self.requests.max_capacity() - self.requests.capacity() >= ENOUGH_REQUESTS {
+            self.enough.notify_one();
+        }
         async move {
             queued?;
             answer.await.map_err(|_| StoreError::Closed)?
@@ -130,17 +137,24 @@ impl Writer {
     }
 }
 
-async fn run(home: &Home, means: &Means, mut queue: mpsc::Receiver<Request>, last_intake: &AtomicUsize) {
+async fn run(
+    home: &Home,
+    means: &Means,
+    mut queue: mpsc::Receiver<Request>,
+    enough: &Notify,
+    last_intake: &AtomicUsize,
+) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
     while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
         // A commit costs the same for one as for many: let those come along that are on their way.
         let until = tokio::time::Instant::now() + LINGER;
-        while waiting.len() < ENOUGH_REQUESTS {
-            let room = BATCH_REQUESTS - waiting.len();
-            match tokio::time::timeout_at(until, queue.recv_many(&mut waiting, room)).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
-            }
+        while waiting.len() + queue.len() < ENOUGH_REQUESTS
+            && tokio::time::timeout_at(until, enough.notified()).await.is_ok()
+        {}
+        while waiting.len() < BATCH_REQUESTS
+            && let Ok(request) = queue.try_recv()
+        {
+            waiting.push(request);
         }
         let batch = Batch::sort(waiting.drain(..));
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use recado::cli::{self, carrier, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -28,6 +28,7 @@ enum Command {
     Messages(messages::Args),
     Send(send::Args),
     Webhook(webhook::Args),
+    Carrier(carrier::Args),
     Tenant(tenant::Args),
     Migrate(migrate::Args),
     Config(config::Args),
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
+            Command::Carrier(args) => carrier::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),

@@ -71,6 +71,7 @@ pub use numbers::NumberConfig;
 use numbers::Numbers;
 pub use store::{Direction, Message, WebhookOutcome};
 use store::Store;
+pub use validate::check_loopback;
 
 /// Of a request's body.
 const BODY_MAX_BYTES: usize = 64 * 1024;

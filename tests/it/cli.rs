@@ -338,7 +338,7 @@ fn a_database_is_migrated_once() {
 
 #[test]
 fn every_help_has_an_example() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["check"],
@@ -348,6 +348,7 @@ fn every_help_has_an_example() {
         &["messages"],
         &["send"],
         &["webhook"],
+        &["carrier"],
         &["tenant"],
         &["tenant", "add"],
         &["tenant", "set"],

@@ -2,6 +2,8 @@
 
 mod try_out;
 
+pub use try_out::CARRIER_BASE;
+
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -195,8 +197,11 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     let installation = Installation::with(config, Clock::system(), dir).await?;
     let config = &installation.config;
     let listener = listen("LISTEN", config.listen).await?;
-    let api_base =
-        if installation.trying_out { try_out::start_carrier(&installation).await? } else { config.twilio.api_base.clone() };
+    let api_base = if installation.trying_out {
+        try_out::start_carrier(&installation).await?
+    } else {
+        config.twilio.api_base.clone()
+    };
     let pipeline = pipeline(&installation, &api_base)?;
     if installation.store.is_sqlite() {
         // We are alone on this file: whatever was being sent, its process has ended.

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use recado::cli::{self, carrier, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use recado::cli::{
+    self, carrier, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook,
+};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]

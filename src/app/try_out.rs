@@ -22,7 +22,7 @@ const CALLBACK_DELAY_MS: u64 = 200;
 /// The setting that keeps its account: its SID, a blank, its token, sealed.
 const ACCOUNT: &str = "try_out_account";
 /// The setting that says where it is, for the commands beside the server.
-const BASE: &str = "carrier_base";
+pub const CARRIER_BASE: &str = "carrier_base";
 /// How often it is told of new numbers.
 const NUMBERS_EVERY: Duration = Duration::from_secs(1);
 
@@ -66,7 +66,7 @@ pub async fn start_carrier(installation: &Installation) -> Result<String, AppErr
     let carrier = Carrier::new(carrier)?;
     let listener = listen(config).await?;
     let base = format!("http://{}", listener.local_addr()?);
-    store.set_setting(BASE, &base).await?;
+    store.set_setting(CARRIER_BASE, &base).await?;
     let router = carrier.router();
     tokio::spawn(async move { axum::serve(listener, router).await });
     tokio::spawn(follow(carrier, directory.clone(), clock.clone(), snapshot));

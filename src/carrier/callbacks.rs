@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::faults::{CallbackFault, FaultKind};
 use super::messages::error_message;
-use super::store::bare;
+use super::store::{Direction, bare};
 use super::webhook::Method;
 use super::{Inner, Message};
 use crate::domain::clock::Timestamp;
@@ -100,7 +100,9 @@ impl Inner {
         let due = self.clock.now().plus(self.callbacks.delay);
         let mut job = Job { due, message, statuses, error_code, copies };
         match struck {
-            Some(CallbackFault { kind: FaultKind::CallbacksBeforeAnswer, .. }) => while self.report_next(&mut job).await {},
+            Some(CallbackFault { kind: FaultKind::CallbacksBeforeAnswer, .. }) => {
+                while self.report_next(&mut job).await {}
+            }
             Some(CallbackFault { kind: FaultKind::CallbacksLate, delay }) => {
                 job.due = job.due.plus(delay);
                 if !self.later(job.due, Next::Reports(Box::new(job))) {
@@ -113,7 +115,8 @@ impl Inner {
 
     /// The statuses that a message will go through, and the code of its failure.
     fn fate(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
-        if message.is_whatsapp() {
+        // An answer is within the window: the customer has just written.
+        if message.is_whatsapp() && message.direction == Direction::OutboundApi {
             let from = message.from.clone().or_else(|| self.numbers.first_of(&message.account_sid)).unwrap_or_default();
             let template = message.content_sid.is_some();
             let refused = self.consent.refusal(&from, &message.to, template, message.created_at);

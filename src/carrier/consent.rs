@@ -28,7 +28,8 @@ const STOPPED: &str = "You have successfully been unsubscribed. You will not rec
 const STARTED: &str = "You have successfully been re-subscribed to messages from this number. Reply HELP for help. \
                        Reply STOP to unsubscribe. Msg&Data Rates May Apply.";
 const HELP: &str = "Reply STOP to unsubscribe. Msg&Data Rates May Apply.";
-const JOINED: &str = "Twilio Sandbox: You are all set! The sandbox can now send/receive messages. Reply stop to leave it.";
+const JOINED: &str =
+    "Twilio Sandbox: You are all set! The sandbox can now send/receive messages. Reply stop to leave it.";
 const LEFT: &str = "Twilio Sandbox: You have left the sandbox.";
 
 /// What comes of a customer's words before the business hears them.

@@ -148,13 +148,8 @@ pub async fn create(State(carrier): State<Carrier>, headers: HeaderMap, body: By
     if given.types.values().all(Value::is_null) || variables > VARIABLES_MAX {
         return answer::bad_request("A template needs a type, and has at most 100 variables.");
     }
-    let template = Template {
-        sid: carrier.new_sid("HX"),
-        account_sid,
-        given,
-        approval: None,
-        created_at: carrier.0.clock.now(),
-    };
+    let template =
+        Template { sid: carrier.new_sid("HX"), account_sid, given, approval: None, created_at: carrier.0.clock.now() };
     let mut templates = carrier.0.templates.lock();
     if templates.len() >= TEMPLATES_MAX {
         return answer::bad_request("The carrier keeps no more templates: delete some.");

@@ -182,6 +182,12 @@ impl Inner {
             replies = replies_of(&mut called);
         }
         self.change(&message.sid, |message| message.webhook = Some(called.outcome));
+        let refused =
+            !message.is_whatsapp() && self.consent.opted_out(&message.to, message.from.as_deref().unwrap_or_default());
+        if refused && !replies.is_empty() {
+            tracing::debug!(sid = message.sid, "21610: a reply to a customer who has opted out is not sent");
+            return;
+        }
         for reply in replies {
             self.answer(message, reply);
         }

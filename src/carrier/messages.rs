@@ -94,9 +94,10 @@ impl Carrier {
 
     /// From Twilio's test number nothing goes out and nothing is reported, unless it is a number of the account.
     fn is_test(&self, message: &Message) -> bool {
-        message.from.as_deref().is_some_and(|from| {
-            bare(from) == TEST_SENDER && !self.0.numbers.owns(&message.account_sid, TEST_SENDER)
-        })
+        message
+            .from
+            .as_deref()
+            .is_some_and(|from| bare(from) == TEST_SENDER && !self.0.numbers.owns(&message.account_sid, TEST_SENDER))
     }
 }
 

@@ -69,8 +69,8 @@ pub use faults::{Fault, FaultKind, On};
 pub use inbound::{CustomerText, TextChannel, TextError};
 pub use numbers::NumberConfig;
 use numbers::Numbers;
-pub use store::{Direction, Message, WebhookOutcome};
 use store::Store;
+pub use store::{Direction, Message, WebhookOutcome};
 pub use validate::check_loopback;
 
 /// Of a request's body.
@@ -205,10 +205,7 @@ impl Carrier {
             .route("/{file}", get(account::fetch))
             .route("/{account}/Balance.json", get(account::balance))
             .route("/{account}/Messages.json", post(messages::create).get(messages::list))
-            .route(
-                "/{account}/Messages/{file}",
-                get(messages::fetch).post(messages::update).delete(messages::delete),
-            )
+            .route("/{account}/Messages/{file}", get(messages::fetch).post(messages::update).delete(messages::delete))
             .route("/{account}/Messages/{message}/Media.json", get(messages::media))
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(

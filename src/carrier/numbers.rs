@@ -156,9 +156,8 @@ impl Carrier {
         let mut numbers = self.0.numbers.lock();
         let mut before = std::mem::take(&mut *numbers);
         for config in configs.into_iter().take(NUMBERS_MAX) {
-            let same = |known: &Number| {
-                known.config.number == config.number && known.config.account_sid == config.account_sid
-            };
+            let same =
+                |known: &Number| known.config.number == config.number && known.config.account_sid == config.account_sid;
             let number = match before.iter().position(same) {
                 Some(at) => Number { config, ..before.swap_remove(at) },
                 None => self.new_number(config, now),
@@ -239,8 +238,7 @@ impl Carrier {
         };
         let now = self.0.clock.now();
         let label = wanted.clone();
-        let config =
-            NumberConfig { account_sid: account.to_owned(), number: wanted, label, ..NumberConfig::default() };
+        let config = NumberConfig { account_sid: account.to_owned(), number: wanted, label, ..NumberConfig::default() };
         let mut number = self.new_number(config, now);
         number.update(form, now)?;
         let mut numbers = self.0.numbers.lock();

@@ -1,5 +1,7 @@
 //! The client against the carrier, over a real loopback connection.
 
+mod twin;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

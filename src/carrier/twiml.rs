@@ -81,7 +81,10 @@ fn open(path: &[String], name: &str, start: &BytesStart, replies: &mut Vec<Reply
             let attribute = |name: &str| {
                 let found = start.try_get_attribute(name).ok().flatten()?;
                 let value = String::from_utf8_lossy(&found.value).into_owned();
-                quick_xml::escape::unescape(&value).ok().map(|value| value.into_owned()).filter(|value| !value.is_empty())
+                quick_xml::escape::unescape(&value)
+                    .ok()
+                    .map(|value| value.into_owned())
+                    .filter(|value| !value.is_empty())
             };
             let (to, from) = (attribute("to"), attribute("from"));
             replies.push(Reply { to, from, status_callback: attribute("statusCallback"), ..Reply::default() });

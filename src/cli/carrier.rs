@@ -66,7 +66,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     for fault in args.fault {
         carrier.add_fault(fault).map_err(|error| CliError::Usage(error.to_string()))?;
     }
-    let refused = |error| CliError::Refused(format!("{} cannot be listened on: {error}; use another --listen", args.listen));
+    let refused =
+        |error| CliError::Refused(format!("{} cannot be listened on: {error}; use another --listen", args.listen));
     let listener = carrier::listen(args.listen).await.map_err(refused)?;
     let base = format!("http://{}", listener.local_addr()?);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -138,7 +139,8 @@ fn announcement(base: &str, sid: &str, token: Option<&SecretString>, numbers: &[
     if numbers.iter().any(|number| number.number == SANDBOX) {
         text += &format!("{SANDBOX} is WhatsApp's sandbox: its customers write 'join {SANDBOX_CODE}' first.\n");
     }
-    text + &format!("\nText it:\n  recado phone --carrier {base}")
+    text += &format!("\nText it:\n  recado phone --carrier {base}");
+    text
 }
 
 fn hex() -> Result<String, CliError> {

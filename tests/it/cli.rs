@@ -1,6 +1,7 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
 mod newcomer;
+mod try_out;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -300,27 +300,13 @@ class Carrier(unittest.TestCase):
         self.assertEqual((found.status, found.error_code), ("undelivered", 63016))
 
         content = self.client.content.v1.contents
-        template = content.create(
-            ContentList.ContentCreateRequest(
-                {
-                    "friendly_name": "reminder",
-                    "language": "es",
-                    "variables": {"1": "alguien"},
-                    "types": ContentList.Types(
-                        {
-                            "twilio/quick-reply": ContentList.TwilioQuickReply(
-                                {
-                                    "body": "Hola {{1}}, ¿vienes {{2}}?",
-                                    "actions": [
-                                        ContentList.QuickReplyAction({"type": "QUICK_REPLY", "title": "Sí", "id": "yes"})
-                                    ],
-                                }
-                            )
-                        }
-                    ),
-                }
-            )
-        )
+        quick_reply = {
+            "body": "Hola {{1}}, ¿vienes {{2}}?",
+            "actions": [{"type": "QUICK_REPLY", "title": "Sí", "id": "yes"}],
+        }
+        given = {"friendly_name": "reminder", "language": "es", "variables": {"1": "alguien"}}
+        given["types"] = {"twilio/quick-reply": quick_reply}
+        template = content.create(ContentList.ContentCreateRequest(given))
         approval = content(template.sid).approval_create.create(
             ApprovalCreateList.ContentApprovalRequest({"name": "reminder", "category": "UTILITY"})
         )

@@ -202,14 +202,17 @@ impl Carrier {
 
     pub fn router(&self) -> Router {
         let account = Router::new()
-            .route("/{file}", get(account::fetch))
+            .route("/{account}", get(account::fetch))
             .route("/{account}/Balance.json", get(account::balance))
             .route("/{account}/Messages.json", post(messages::create).get(messages::list))
-            .route("/{account}/Messages/{file}", get(messages::fetch).post(messages::update).delete(messages::delete))
+            .route(
+                "/{account}/Messages/{message}",
+                get(messages::fetch).post(messages::update).delete(messages::delete),
+            )
             .route("/{account}/Messages/{message}/Media.json", get(messages::media))
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(
-                "/{account}/IncomingPhoneNumbers/{file}",
+                "/{account}/IncomingPhoneNumbers/{number}",
                 get(numbers::fetch).post(numbers::update).delete(numbers::delete),
             );
         let content = Router::new()

@@ -110,9 +110,9 @@ async fn a_server_sends_through_the_carrier_of_the_command_line() {
         if said.contains("recado phone") { Ok(said) } else { Err(said) }
     })
     .await;
-    let exported = said.lines().filter_map(|line| line.trim().strip_prefix("export ")?.split_once('='));
-    let server = exported.fold(options(), |options, (name, value)| options.env(name, value));
-    let server = Server::start(server).await;
+    let exported: Vec<_> = said.lines().filter_map(|line| line.trim().strip_prefix("export ")).collect();
+    // Where the commands beside the server read it, too.
+    let server = Server::start(options().file(".env", exported.join("\n"))).await;
     let sent = beside(&server, &["send", "--to", CUSTOMER, "Hi", "--json"]).json();
     assert_eq!(sent["state"], "sent", "{sent}");
     let base = said.lines().find_map(|line| line.split_once("--carrier ")).expect("it says how to text it").1;

@@ -5,6 +5,7 @@
 //!
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
 
+pub mod carrier;
 pub mod check;
 pub mod config;
 pub mod events;

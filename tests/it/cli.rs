@@ -1,6 +1,7 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
 mod newcomer;
+mod try_out;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -338,7 +339,7 @@ fn a_database_is_migrated_once() {
 
 #[test]
 fn every_help_has_an_example() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["check"],
@@ -348,6 +349,7 @@ fn every_help_has_an_example() {
         &["messages"],
         &["send"],
         &["webhook"],
+        &["carrier"],
         &["tenant"],
         &["tenant", "add"],
         &["tenant", "set"],

@@ -51,7 +51,7 @@ fn accepts(case: &Case) -> bool {
 }
 
 /// The Python with the official library: that of `tests/run.sh`, which leaves it below the build folder.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let default = concat!(env!("CARGO_TARGET_TMPDIR"), "/../test-venv/bin/python");
     let python = std::env::var_os("RECADO_TEST_PYTHON").map_or_else(|| PathBuf::from(default), PathBuf::from);
     assert!(python.exists(), "{} is missing: run tests/run.sh once, it makes it", python.display());

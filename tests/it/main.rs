@@ -6,6 +6,7 @@ mod callbacks;
 mod faults;
 mod cli;
 mod harness;
+mod judge_carrier;
 mod judge_signatures;
 mod store;
 mod support;

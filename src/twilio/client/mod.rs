@@ -52,12 +52,17 @@ pub enum ClientError {
 
 /// The HTTP client as Twilio wants it: HTTP/1.1 with kept connections, no redirects, no retries, ring for TLS.
 pub fn http() -> Result<reqwest::Client, ClientError> {
+    http_connecting_within(CONNECT_TIMEOUT)
+}
+
+/// The same with another limit for connecting.
+pub fn http_connecting_within(limit: Duration) -> Result<reqwest::Client, ClientError> {
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .http1_only()
         .tcp_nodelay(true)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(limit)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(POOL_IDLE_MAX)
         .redirect(reqwest::redirect::Policy::none())

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod id;
 pub mod opt_out;
 pub mod phone;
+pub mod refusal;
 pub mod segments;
 pub mod status;
 
@@ -20,4 +21,5 @@ pub use contact::Facts;
 pub use event::{Event, EventKind};
 pub use id::{ActionId, ContactId, EventId, Ids, MessageId, TenantId};
 pub use phone::Phone;
+pub use refusal::RefusalKind;
 pub use status::DeliveryStatus;

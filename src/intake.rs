@@ -103,7 +103,11 @@ async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result
     let channel = channel_of(&message)?;
     let snapshot = state.pipeline.directory.now();
     if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
-        return Err(misdirected(state, RefusalKind::Number, "the number that was written to belongs to another tenant"));
+        return Err(misdirected(
+            state,
+            RefusalKind::Number,
+            "the number that was written to belongs to another tenant",
+        ));
     }
     let inbound = parse(tenant, channel, message, state.pipeline.clock.now(), false);
     let ingested = state.pipeline.ingest(inbound).await?;

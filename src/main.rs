@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use recado::cli::{
+    self, check, config, doctor, events, explain, messages, migrate, send, serve, tenant, test, webhook,
+};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -31,6 +33,7 @@ enum Command {
     Tenant(tenant::Args),
     Migrate(migrate::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
+            Command::Doctor(args) => doctor::run(args).await,
         }
     })
 }

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod messages;

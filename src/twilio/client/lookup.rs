@@ -48,7 +48,8 @@ impl Host {
             Self::Messaging => "messaging",
             Self::Content => "content",
         };
-        let rest = base.host_str().and_then(|host| host.strip_prefix("api.")).filter(|rest| rest.ends_with("twilio.com"));
+        let rest =
+            base.host_str().and_then(|host| host.strip_prefix("api.")).filter(|rest| rest.ends_with("twilio.com"));
         if let Some(rest) = rest {
             // A host that was good is good with another label.
             let _ = url.set_host(Some(&format!("{label}.{rest}")));

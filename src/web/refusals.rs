@@ -59,3 +59,26 @@ impl Refusals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_waits_in_few_places() {
+        let refusals = Refusals::default();
+        let at = Timestamp::from_unix_us(1);
+        for n in 0..1_000 {
+            refusals.note(
+                "sms",
+                &Refusal::unknown_tenant(format!("no tenant has the slug '{n}{}'", "x".repeat(1_000))),
+                at,
+            );
+        }
+        refusals.note("sms", &Refusal::from(crate::store::StoreError::Busy), at);
+        let waiting = refusals.waiting();
+        let counted: Vec<&Refused> = waiting.values().collect();
+        assert_eq!((counted.len(), counted[0].count), (1, 1_000), "our own failures are nobody's refusal");
+        assert!(counted[0].detail.chars().count() <= DETAIL_MAX_CHARS);
+    }
+}

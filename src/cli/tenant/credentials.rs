@@ -113,11 +113,12 @@ fn in_file(path: &Path) -> Result<SecretString, CliError> {
 /// A line from whoever is at the terminal, or the next line of standard input.
 async fn asked(what: &'static str, hidden: bool) -> Result<SecretString, CliError> {
     let at_terminal = io::stdin().is_terminal();
-    let mut shown = None;
+    let mut hiding = None;
     if at_terminal {
+        // Before it is asked for: who answers at once is not to see it either.
+        hiding = hidden.then(Hidden::start).transpose()?;
         let aside = if hidden { " (it is not shown)" } else { "" };
         write!(io::stderr(), "{what}{aside}: ")?;
-        shown = hidden.then(Hidden::start).transpose()?;
     }
     let line = tokio::task::spawn_blocking(next_line);
     let line = tokio::select! {
@@ -125,7 +126,7 @@ async fn asked(what: &'static str, hidden: bool) -> Result<SecretString, CliErro
         // Else the terminal would go on hiding what is typed.
         _ = tokio::signal::ctrl_c() => Err(io::ErrorKind::Interrupted.into()),
     };
-    if shown.take().is_some() {
+    if hiding.take().is_some() {
         writeln!(io::stderr())?;
     }
     match line {

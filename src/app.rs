@@ -223,15 +223,15 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     }
     announce(&installation, &pipeline, &api_base);
     let state = AppState::new(pipeline.clone(), config.app_debug);
-    let refusals = state.refusals.clone();
-    loops.spawn(keep_refusals(refusals.clone(), pipeline.clone()));
+    let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
     if !pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }
     loops.shutdown().await;
-    refusals.keep(&installation.store).await;
     let _ = stopping.send(true);
+    // Fails only where it has died, which was said.
+    let _ = keeping.await;
     Ok(())
 }
 
@@ -374,10 +374,18 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 
-/// Writes down what was refused, until aborted.
-async fn keep_refusals(refusals: Arc<Refusals>, pipeline: Arc<Pipeline>) {
-    loop {
-        pipeline.clock.sleep(KEEP_REFUSALS_EVERY).await;
+/// Writes down what was refused, and the rest at the end.
+async fn keep_refusals(
+    refusals: Arc<Refusals>,
+    pipeline: Arc<Pipeline>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    let mut going_on = true;
+    while going_on {
+        tokio::select! {
+            () = pipeline.clock.sleep(KEEP_REFUSALS_EVERY) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => going_on = false,
+        }
         refusals.keep(&pipeline.store).await;
     }
 }

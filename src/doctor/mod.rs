@@ -136,7 +136,7 @@ impl Doctor<'_> {
                 continue;
             }
             let of_account: Vec<&Line> = lines.iter().filter(|line| line.account_sid == used.account.sid).collect();
-            findings.extend(self.numbers(&used, &of_account, fix).await);
+            findings.extend(self.numbers(&used, &of_account, &self.tenants(scope), fix).await);
             findings.extend(self.whatsapp(&used, &of_account).await);
             findings.extend(self.templates(&used, scope).await);
         }

@@ -1,6 +1,9 @@
 //! Numbers and Messaging Services: are they the account's, can they text, and do their messages come here.
 
+use std::sync::Arc;
+
 use super::{Check, Doctor, Finding, Line, Used};
+use crate::directory::Tenant;
 use crate::domain::Channel;
 use crate::twilio::client::{IncomingNumber, LookupError, MessagingService, Numbers};
 use crate::twilio::is_sid;
@@ -14,7 +17,13 @@ const UNUSED_SHOWN_MAX: usize = 10;
 pub const OVERRIDES: &str = "#rc=3&rp=all";
 
 impl Doctor<'_> {
-    pub(super) async fn numbers(&self, used: &Used, lines: &[&Line], fix: bool) -> Vec<Finding> {
+    pub(super) async fn numbers(
+        &self,
+        used: &Used,
+        lines: &[&Line],
+        tenants: &[Arc<Tenant>],
+        fix: bool,
+    ) -> Vec<Finding> {
         let listed = match self.client.list_numbers(&used.credentials, None, PAGES_MAX).await {
             Ok(listed) => listed,
             Err(error) => {
@@ -30,7 +39,7 @@ impl Doctor<'_> {
                 self.number(used, line, &listed, fix).await
             });
         }
-        findings.extend(self.without_sender(used));
+        findings.extend(self.without_sender(used, tenants));
         findings.extend(self.unused(used, &listed));
         findings
     }
@@ -101,22 +110,19 @@ impl Doctor<'_> {
     }
 
     /// Tenants that would send from another account's number, or from none.
-    fn without_sender(&self, used: &Used) -> Vec<Finding> {
+    fn without_sender(&self, used: &Used, tenants: &[Arc<Tenant>]) -> Vec<Finding> {
         let platform = self.directory.platform();
-        let snapshot = self.directory.now();
-        let mut tenants: Vec<_> = snapshot.tenants().filter(|tenant| tenant.account.sid == used.account.sid).collect();
-        tenants.sort_by(|a, b| a.slug.cmp(&b.slug));
-        let without = tenants.into_iter().filter(|tenant| {
-            tenant.owns_account && tenant.senders.is_empty()
-                || tenant.sender(Channel::Sms, platform).is_none()
-                    && tenant.sender(Channel::WhatsApp, platform).is_none()
-        });
-        let finding = |slug: &str| {
-            Finding::error(Check::Number, &used.account.sid, "there is no number of this account to send from")
-                .of(slug)
-                .remedy(format!("recado tenant set {slug} --sms +34…"))
+        let has_none = |tenant: &Tenant| {
+            let sends = |channel| tenant.sender(channel, platform).is_some();
+            tenant.senders.is_empty() && (tenant.owns_account || !Channel::ALL.into_iter().any(sends))
         };
-        without.map(|tenant| finding(&tenant.slug)).collect()
+        let of_account = tenants.iter().filter(|tenant| tenant.account.sid == used.account.sid);
+        let finding = |tenant: &Arc<Tenant>| {
+            Finding::error(Check::Number, &used.account.sid, "there is no number of this account to send from")
+                .of(&tenant.slug)
+                .remedy(format!("recado tenant set {} --sms +34…", tenant.slug))
+        };
+        of_account.filter(|tenant| has_none(tenant)).map(finding).collect()
     }
 
     /// Numbers of the account that nobody sends from.

@@ -207,7 +207,7 @@ async fn what_is_wrong_at_twilio_is_said_with_its_remedy() {
         Severity::Error,
         SOLS,
         "OFFLINE at WhatsApp, and cannot send: the business is not verified",
-        "",
+        "WhatsApp senders",
     );
     found.has_with_remedy(Severity::Error, LUNAS, "not registered with WhatsApp", "WhatsApp senders");
     found.has_with_remedy(Severity::Error, "offer (HX", "no such template", "--template offer=HX");
@@ -215,7 +215,7 @@ async fn what_is_wrong_at_twilio_is_said_with_its_remedy() {
         Severity::Warning,
         "offer",
         "'offer' (offer.rhai) sends it",
-        "tenant set luna --template offer=HX",
+        "tenant set demo --template offer=HX",
     );
     let of_luna = rig.doctor(&["--tenant", "luna"], &[]);
     of_luna.has(Severity::Error, LUNAS, "called by GET");

@@ -35,7 +35,7 @@ fn shows_no_token(rig: &Rig, ran: &Ran) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_kept_only_when_twilio_takes_them() {
     let rig = rig().await;
     let command = ["tenant", "credentials", "sol"];
@@ -66,7 +66,7 @@ async fn credentials_are_kept_only_when_twilio_takes_them() {
     rig.doctor(&[], &[]).has(recado::doctor::Severity::Error, OTHER, "refuses the credentials");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_token_comes_and_goes_by_itself() {
     let rig = rig().await;
     let second = ["tenant", "credentials", "sol", "--secondary", "--no-check"];
@@ -91,7 +91,7 @@ async fn a_second_token_comes_and_goes_by_itself() {
     rig.run(&["tenant", "credentials", "sol", "--remove"]).fails(1, &["no account of its own"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_typed_is_not_shown() {
     let rig = rig().await;
     let answers = [("Account SID: ", OTHER), ("Auth Token (it is not shown): ", OTHER_TOKEN)];

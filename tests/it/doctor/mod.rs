@@ -136,7 +136,7 @@ fn webhook(slug: &str) -> String {
     format!("{PUBLIC}/api/twilio/{slug}/sms#rc=3&rp=all")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_installation_that_is_fit_is_said_to_be() {
     let rig = Rig::public(&[number(OURS, &webhook("demo")), number("+34999999999", "")]).await;
     let hx = "HX0123456789abcdef0123456789abcdef";
@@ -168,7 +168,7 @@ async fn an_installation_that_is_fit_is_said_to_be() {
     assert!(rig.twilio.kept().posted.is_empty(), "nothing is changed without being asked");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_at_twilio_is_said_with_its_remedy() {
     let silent = but(number(SOLS, &webhook("sol")), "capabilities", json!({"sms": false}));
     let numbers = [
@@ -223,7 +223,7 @@ async fn what_is_wrong_at_twilio_is_said_with_its_remedy() {
     rig.run(&["doctor", "--tenant", "nobody"]).fails(1, &["there are: demo, luna, sol"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn fix_sets_the_webhooks_and_nothing_else() {
     let before = "https://old.example/sms";
     let numbers =
@@ -254,7 +254,7 @@ async fn fix_sets_the_webhooks_and_nothing_else() {
     assert_eq!(rig.twilio.kept().posted.len(), 2, "what is right is left alone");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_credentials_are_named_with_whose_they_are() {
     let rig = Rig::start(&[number(OURS, "")], &[]).await;
     let wrong = "wr0ngwr0ngwr0ngwr0ngwr0ngwr0ngwr";
@@ -276,7 +276,7 @@ async fn refused_credentials_are_named_with_whose_they_are() {
     locked.has_with_remedy(Severity::Error, OTHER, "auth_token does not open", "recado tenant credentials sol");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_public_url_must_lead_to_this_very_server() {
     let rig = Rig::start(&[], &[]).await;
     let other = Server::start(ServerOptions::default().env("METRICS_LISTEN", "off")).await;
@@ -291,7 +291,7 @@ async fn a_public_url_must_lead_to_this_very_server() {
     at(&rig.twilio.url).has(Severity::Error, &rig.twilio.url, "HTTP 401, and not what Recado says");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn offline_nobody_is_asked_but_this_machine() {
     let rig = Rig::start(&[number(OURS, "")], &[]).await;
     let key = rig.server.folder().join("data/secret.key");
@@ -320,6 +320,7 @@ fn alone(folder: &Path) -> Findings {
 #[test]
 fn where_nothing_is_yet_it_says_what_to_begin_with() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+    std::fs::create_dir(folder.path().join("rules")).expect("it is ours");
     let found = alone(folder.path());
     found.has_with_remedy(Severity::Warning, "recado.db", "no database yet", "recado serve");
     found.has_with_remedy(Severity::Warning, "rules", "no rules", "RULES_DIR");

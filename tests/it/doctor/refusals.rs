@@ -15,7 +15,7 @@ const CUSTOMER: &str = "+34600111222";
 const WITHIN: Duration = Duration::from_secs(20);
 const GUESSES: usize = 40;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_webhooks_are_counted_by_their_cause() {
     let mut rig = Rig::start(&[], &[]).await;
     let url = rig.server.url();

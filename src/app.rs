@@ -36,7 +36,7 @@ use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
-use crate::web::{AppState, health};
+use crate::web::{AppState, Refusals, health};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
@@ -45,6 +45,8 @@ const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(9);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How often the backlog's gauges are read.
 const GAUGES_EVERY: Duration = Duration::from_secs(10);
+/// How often refused webhooks are written down: a flood of them costs one commit in this time.
+const KEEP_REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -221,13 +223,16 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
         }));
     }
     announce(&installation, &pipeline, &api_base);
-    let state = AppState { pipeline: pipeline.clone(), skip_signatures: config.app_debug };
+    let state = AppState::new(pipeline.clone(), config.app_debug);
+    let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
     if !pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }
     loops.shutdown().await;
     let _ = stopping.send(true);
+    // Fails only where it has died, which was said.
+    let _ = keeping.await;
     Ok(())
 }
 
@@ -335,6 +340,22 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
         text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
     }
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+}
+
+/// Writes down what was refused, and the rest at the end.
+async fn keep_refusals(
+    refusals: Arc<Refusals>,
+    pipeline: Arc<Pipeline>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    let mut going_on = true;
+    while going_on {
+        tokio::select! {
+            () = pipeline.clock.sleep(KEEP_REFUSALS_EVERY) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => going_on = false,
+        }
+        refusals.keep(&pipeline.store).await;
+    }
 }
 
 /// Backlogs as gauges, until aborted.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use recado::cli::{
-    self, carrier, check, config, events, explain, messages, migrate, send, serve, settle, tenant, test, webhook,
+    self, carrier, check, config, doctor, events, explain, messages, migrate, send, serve, settle, tenant, test,
+    webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -35,6 +36,7 @@ enum Command {
     Tenant(tenant::Args),
     Migrate(migrate::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
+            Command::Doctor(args) => doctor::run(args).await,
         }
     })
 }

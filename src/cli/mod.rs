@@ -8,6 +8,7 @@
 pub mod carrier;
 pub mod check;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod messages;

@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use sources::Source;
-pub use values::{LogFormat, Synchronous};
+pub use values::{LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
 use crate::domain::Phone;
 use crate::secret::SecretKey;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use recado::cli::{self, check, config, events, explain, messages, migrate, phone, send, serve, tenant, test, webhook};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Events(events::Args),
     Messages(messages::Args),
     Send(send::Args),
+    Phone(phone::Args),
     Webhook(webhook::Args),
     Tenant(tenant::Args),
     Migrate(migrate::Args),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             Command::Events(args) => events::run(args).await,
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
+            Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

@@ -7,6 +7,7 @@ mod faults;
 mod cli;
 mod harness;
 mod judge_signatures;
+mod phone;
 mod store;
 mod support;
 mod tidy;

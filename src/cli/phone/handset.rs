@@ -222,6 +222,9 @@ impl Handset {
 
     /// News from the carrier.
     pub fn update(&mut self, update: Update) -> Vec<Wish> {
+        if !matches!(update, Update::Away | Update::NotTaken(..)) && std::mem::take(&mut self.away) {
+            self.notice = Some("The server is back.".to_owned());
+        }
         match update {
             Update::Messages { customer, messages, history } => {
                 let at = self.customers.iter().position(|known| known.number == customer);
@@ -249,12 +252,8 @@ impl Handset {
                 }
             }
             Update::Away => self.away = true,
-            Update::Back => {
-                if std::mem::take(&mut self.away) {
-                    self.notice = Some("The server is back.".to_owned());
-                }
-                return vec![Wish::Numbers];
-            }
+            // It may have been started with other numbers.
+            Update::Back => return vec![Wish::Numbers],
         }
         Vec::new()
     }

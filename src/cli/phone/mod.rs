@@ -11,6 +11,8 @@ mod keys;
 mod net;
 mod plain;
 mod screen;
+#[cfg(test)]
+mod tests;
 mod view;
 mod wire;
 mod wrap;

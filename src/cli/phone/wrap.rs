@@ -8,6 +8,11 @@ use crate::cli::text;
 /// Of one letter, with all that is put on it: the flags and families that there are take fewer.
 const GRAPHEME_MAX_CHARS: usize = 12;
 
+const JOINER: char = '\u{200d}';
+const EMOJI_SELECTOR: char = '\u{fe0f}';
+/// Below it are letters, some of which need the joiner.
+const EMOJI_FIRST: char = '\u{1f000}';
+
 pub fn width(text: &str) -> usize {
     text.width()
 }
@@ -79,8 +84,16 @@ pub fn cut(text: &str, columns: usize) -> String {
 }
 
 /// The letters that take room, each with no more on it than any needs.
+///
+/// Terminals differ in how wide joined emoji and those with a variation selector are, and one that counts otherwise than
+/// we do would shift the rest of the row: joined ones are shown one by one, selectors are left out.
 fn letters(text: &str) -> impl Iterator<Item = String> {
-    let whole = text.graphemes(true).map(|letter| letter.chars().take(GRAPHEME_MAX_CHARS).collect::<String>());
+    let parts = text.graphemes(true).flat_map(|letter| {
+        let joined = letter.chars().any(|c| c >= EMOJI_FIRST);
+        letter.split(move |c| joined && c == JOINER)
+    });
+    let whole = parts
+        .map(|letter| letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect::<String>());
     whole.filter(|letter| letter.width() > 0)
 }
 
@@ -102,6 +115,7 @@ mod tests {
     fn wide_letters_take_two_columns() {
         assert_eq!(wrap("日本語テキスト", 5), ["日本", "語テ", "キス", "ト"]);
         assert_eq!(wrap("👍👍👍", 4), ["👍👍", "👍"]);
+        assert_eq!(wrap("👨‍👩‍👧 ❤\u{fe0f} क्‍ष", 20), ["👨👩👧 ❤ क्‍ष"]);
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("日本語", 6), "日本語");
     }

@@ -7,7 +7,7 @@ use chrono::{Local, NaiveDateTime};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, EventStream};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,7 +19,7 @@ use super::view;
 use crate::cli::CliError;
 use crate::domain::Timestamp;
 
-/// Of news that are taken in before the screen is drawn again.
+/// Of news, and of keys, that are taken in before the screen is drawn again.
 const AT_ONCE_MAX: usize = 256;
 
 pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver<Update>) -> Result<(), CliError> {
@@ -42,7 +42,14 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
         }
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => wishes.extend(phone.event(event)),
+                Some(Ok(event)) => {
+                    wishes.extend(phone.event(event));
+                    // What is typed quickly is drawn at once.
+                    for _ in 0..AT_ONCE_MAX {
+                        let Some(Some(Ok(event))) = events.next().now_or_never() else { break };
+                        wishes.extend(phone.event(event));
+                    }
+                }
                 // The terminal is gone.
                 Some(Err(_)) | None => return Ok(()),
             },

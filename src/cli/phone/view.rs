@@ -190,6 +190,7 @@ fn welcome(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
                 Span::raw("."),
             ]));
             lines.push(Line::styled("✓ on its way   ✓✓ arrived   ✗ not, and why", DIM));
+            lines.push(Line::styled("Why an answer came, or none: recado explain last", DIM));
             if !chat.answered {
                 lines.push(Line::styled("Nobody has told the carrier where to bring messages to this number.", NOTE));
             }

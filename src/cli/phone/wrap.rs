@@ -8,9 +8,8 @@ use crate::cli::text;
 /// Of one letter, with all that is put on it: the flags and families that there are take fewer.
 const GRAPHEME_MAX_CHARS: usize = 12;
 
-const JOINER: char = '\u{200d}';
 const EMOJI_SELECTOR: char = '\u{fe0f}';
-/// Below it are letters, some of which need the joiner.
+/// Below it are letters, which are composed in other ways.
 const EMOJI_FIRST: char = '\u{1f000}';
 
 pub fn width(text: &str) -> usize {
@@ -85,16 +84,28 @@ pub fn cut(text: &str, columns: usize) -> String {
 
 /// The letters that take room, each with no more on it than any needs.
 ///
-/// Terminals differ in how wide joined emoji and those with a variation selector are, and one that counts otherwise than
-/// we do would shift the rest of the row: joined ones are shown one by one, selectors are left out.
+/// Terminals differ in how wide composed emoji are (families, flags, skin tones, selectors), and one that counts otherwise
+/// than we do shifts the rest of the row and leaves its remains on the screen: they are shown by their parts.
 fn letters(text: &str) -> impl Iterator<Item = String> {
-    let parts = text.graphemes(true).flat_map(|letter| {
-        let joined = letter.chars().any(|c| c >= EMOJI_FIRST);
-        letter.split(move |c| joined && c == JOINER)
+    let whole = text.graphemes(true).flat_map(|letter| {
+        let is_emoji = letter.chars().any(|c| c >= EMOJI_FIRST);
+        let parts: Vec<String> = if is_emoji {
+            letter.chars().filter_map(part).map(String::from).collect()
+        } else {
+            vec![letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect()]
+        };
+        parts
     });
-    let whole = parts
-        .map(|letter| letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect::<String>());
     whole.filter(|letter| letter.width() > 0)
+}
+
+/// What is shown of a composed emoji's part: of a flag its country's letters, of a skin tone nothing.
+fn part(c: char) -> Option<char> {
+    match c {
+        '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from(c) - 0x1f1e6 + u32::from('A')),
+        '\u{1f3fb}'..='\u{1f3ff}' => None,
+        c => Some(c),
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +126,7 @@ mod tests {
     fn wide_letters_take_two_columns() {
         assert_eq!(wrap("日本語テキスト", 5), ["日本", "語テ", "キス", "ト"]);
         assert_eq!(wrap("👍👍👍", 4), ["👍👍", "👍"]);
-        assert_eq!(wrap("👨‍👩‍👧 ❤\u{fe0f} क्‍ष", 20), ["👨👩👧 ❤ क्‍ष"]);
+        assert_eq!(wrap("👨‍👩‍👧 🇪🇸 👍🏽 ❤\u{fe0f} क्‍ष", 20), ["👨👩👧 ES 👍 ❤ क्‍ष"]);
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("日本語", 6), "日本語");
     }

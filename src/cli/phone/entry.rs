@@ -1,6 +1,6 @@
 //! One message as the phone keeps it, with its ticks.
 
-use super::wire::{Direction, Message, Text};
+use super::wire::{Direction, Message, Text, Webhook, Why};
 use crate::cli::text;
 use crate::domain::{Channel, DeliveryStatus, Timestamp};
 
@@ -113,13 +113,7 @@ fn mark(message: &Message) -> Mark {
     if message.direction == Direction::Inbound {
         return match &message.webhook {
             None => Mark::Sent,
-            Some(hook) => match (hook.status, &hook.error) {
-                (Some(200..=299), None) => Mark::Delivered,
-                (Some(status), None) => Mark::Failed(format!("the server answered {status}: see its log")),
-                (Some(status), Some(error)) => Mark::Failed(format!("the server answered {status}: {error}")),
-                (None, Some(error)) => Mark::Failed(format!("the server was not reached: {error}")),
-                (None, None) => Mark::Sent,
-            },
+            Some(hook) => fared(hook),
         };
     }
     match DeliveryStatus::parse(&message.status) {
@@ -133,6 +127,21 @@ fn mark(message: &Message) -> Mark {
             })
         }
         _ => Mark::Waiting,
+    }
+}
+
+/// How a customer's text fared at the business's server.
+fn fared(hook: &Webhook) -> Mark {
+    let why = hook.error.as_ref().map(|why| match why {
+        Why::Code(code) => format!("error {}", text::code(*code)),
+        Why::Words(words) => words.clone(),
+    });
+    match (hook.status, why) {
+        (Some(200..=299), None) => Mark::Delivered,
+        (Some(status), None) => Mark::Failed(format!("the server answered {status}: see its log")),
+        (Some(status), Some(why)) => Mark::Failed(format!("the server answered {status}: {why}")),
+        (None, Some(why)) => Mark::Failed(format!("the server was not reached: {why}")),
+        (None, None) => Mark::Sent,
     }
 }
 
@@ -178,6 +187,12 @@ mod tests {
             "✗ the server answered 403: signature",
         );
         check("inbound", hook(json!({"status": 500, "attempts": 2})), "✗ the server answered 500: see its log");
+        check(
+            "inbound",
+            hook(json!({"status": null, "attempts": 2, "error": 11205})),
+            "✗ the server was not reached: error 11205: Twilio could not connect to our webhook; \
+             check that the public URL is reachable from outside",
+        );
         let away = hook(json!({"status": null, "attempts": 1, "error": "connection refused"}));
         check("inbound", away, "✗ the server was not reached: connection refused");
     }

@@ -156,11 +156,11 @@ impl Handset {
     }
 
     fn key_picking(&mut self, key: KeyEvent, what: Pick, at: usize) -> Vec<Wish> {
-        let count = self.choices(what).len();
+        let count = self.choices(what).len().max(1);
         match key.code {
             KeyCode::Esc => self.mode = Mode::Write,
-            KeyCode::Up | KeyCode::BackTab => self.mode = Mode::Pick(what, (at + count - 1) % count.max(1)),
-            KeyCode::Down | KeyCode::Tab => self.mode = Mode::Pick(what, (at + 1) % count.max(1)),
+            KeyCode::Up | KeyCode::BackTab => self.mode = Mode::Pick(what, (at + count - 1) % count),
+            KeyCode::Down | KeyCode::Tab => self.mode = Mode::Pick(what, (at + 1) % count),
             KeyCode::Char('n' | '+') if what == Pick::Customer => return self.pick(what, self.customers.len()),
             KeyCode::Char(digit @ '1'..='9') => return self.pick(what, usize::from(digit as u8 - b'1')),
             KeyCode::Enter => return self.pick(what, at),

@@ -33,7 +33,7 @@ use crate::store::{self, Store};
 use crate::twilio::client;
 
 use handset::{CUSTOMERS_MAX, Handset};
-use net::{CARRIER_BASE, Carrier, Line};
+use net::{CARRIER_BASE, Carrier, Line, NetError};
 
 /// Where the carrier is unless the installation says otherwise.
 const CARRIER_DEFAULT: &str = "http://127.0.0.1:8010";
@@ -56,6 +56,9 @@ pub struct Args {
     /// By WhatsApp instead of SMS
     #[arg(long)]
     whatsapp: bool,
+    /// The customer's name on WhatsApp; of the first customer
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     /// Where the carrier is, on this machine; otherwise where the server in this folder says
     #[arg(long, value_name = "URL", value_parser = net::loopback)]
     carrier: Option<Url>,
@@ -75,8 +78,12 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     };
     let clock = Clock::system();
     let carrier = Arc::new(Carrier::new(client::http()?, base, store));
-    let numbers = carrier.numbers().await.map_err(|error| CliError::Refused(error.to_string()))?;
+    let numbers = carrier.numbers().await.map_err(|error| match error {
+        NetError::Away { .. } => CliError::Refused(error.to_string()),
+        _ => CliError::Refused(format!("{error}. Is another program there? Say where the carrier is: --carrier URL")),
+    })?;
     let mut phone = Handset::new(customers.clone(), clock.clone());
+    phone.customers[0].name = args.name.unwrap_or_default();
     let asked = if args.whatsapp { Channel::WhatsApp } else { Channel::Sms };
     phone.learn(&numbers, asked);
     if let Some(to) = &args.to {

@@ -50,6 +50,9 @@ pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
         printer.print(&phone, now >= until)?;
         let mut wishes = phone.drawn(printer.drawn());
         if ended && !waits {
+            if phone.away {
+                return Err(CliError::Refused("the carrier is away: does 'recado serve' still run?".to_owned()));
+            }
             return Ok(printer.outcome(&phone));
         }
         tokio::select! {
@@ -133,11 +136,13 @@ impl Printer {
         self.failed.clone_from(&self.printed);
     }
 
-    /// Prints what is new, in order: one of ours when it has arrived or failed, or in any case where `all` is due.
+    /// Prints what is new, in order: one of ours when it has arrived or failed, or is answered, or where `all` is due.
     fn print(&mut self, phone: &Handset, all: bool) -> Result<(), CliError> {
-        for entry in &phone.me().entries {
+        let entries = &phone.me().entries;
+        for (at, entry) in entries.iter().enumerate() {
             if !self.printed.contains(&entry.id) {
-                if entry.mine && !is_settled(entry) && !all {
+                let answered = || entries.iter().skip(at + 1).any(|other| !other.mine && is_settled(other));
+                if entry.mine && !is_settled(entry) && !all && !answered() {
                     break;
                 }
                 print(line_of(phone, entry))?;
@@ -159,7 +164,8 @@ impl Printer {
         let Some(at) = entries.iter().position(|entry| Some(&entry.id) == last) else { return true };
         let mut answers = entries.iter().skip(at + 1).filter(|entry| !entry.mine).peekable();
         let answered = answers.peek().is_some() && answers.all(is_settled);
-        matches!(entries[at].mark, Mark::Failed(_)) || (is_settled(&entries[at]) && answered)
+        // The carrier answers some words itself, and does not bring them to the server.
+        matches!(entries[at].mark, Mark::Failed(_)) || answered
     }
 
     /// What is printed has been seen.

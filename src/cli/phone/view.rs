@@ -252,6 +252,9 @@ fn composer(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
 /// What is being written, its cursor on the screen.
 fn write_in(frame: &mut Frame<'_>, editor: &Editor, area: Rect, cursor: bool) {
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+    if rows == 0 {
+        return;
+    }
     let lines = fold(editor.text(), columns);
     let before = fold(editor.before(), columns);
     let (mut row, mut column) = (before.len() - 1, before.last().map_or(0, |line| width(line)));

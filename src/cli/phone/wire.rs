@@ -94,7 +94,15 @@ pub struct Template {
 pub struct Webhook {
     /// `None` where no answer came.
     pub status: Option<u16>,
-    pub error: Option<String>,
+    /// Twilio's code of the failure, or words.
+    pub error: Option<Why>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Why {
+    Code(i64),
+    Words(String),
 }
 
 impl Message {

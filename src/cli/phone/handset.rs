@@ -288,11 +288,16 @@ impl Handset {
         }
     }
 
-    /// What was on the screen has been seen.
+    /// What was on the screen has been seen, and what stands above it in the same chat.
     pub fn drawn(&mut self, drawn: Drawn) -> Vec<Wish> {
         let mut wishes = Vec::new();
+        let now = self.now().cloned();
         let entries = &mut self.customers[self.customer].entries;
-        for entry in entries.iter_mut().filter(|entry| drawn.visible.contains(&entry.id)) {
+        let end = entries.iter().rposition(|entry| drawn.visible.contains(&entry.id)).map_or(0, |last| last + 1);
+        for entry in entries.iter_mut().take(end) {
+            if !drawn.visible.contains(&entry.id) && !now.as_ref().is_some_and(|chat| chat.is_of(entry)) {
+                continue;
+            }
             entry.seen = true;
             if entry.to_be_told() {
                 entry.told = true;

@@ -4,10 +4,9 @@ use std::io::{self, Stdout};
 use std::sync::Once;
 
 use chrono::{Local, NaiveDateTime};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, EventStream};
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
-use futures_util::{FutureExt, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +31,7 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
         return Ok(());
     };
     let mut screen = Screen::open()?;
-    let mut events = EventStream::new();
+    let mut keys = read_keys();
     loop {
         let unread = phone.unread_of(phone.customer);
         let mut wishes = screen.draw(&mut phone)?;
@@ -41,18 +40,15 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
             wishes.extend(screen.draw(&mut phone)?);
         }
         tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => {
+            event = keys.recv() => {
+                // Without a terminal there is nobody any more.
+                let Some(event) = event else { return Ok(()) };
+                wishes.extend(phone.event(event));
+                for _ in 0..AT_ONCE_MAX {
+                    let Ok(event) = keys.try_recv() else { break };
                     wishes.extend(phone.event(event));
-                    // What is typed quickly is drawn at once.
-                    for _ in 0..AT_ONCE_MAX {
-                        let Some(Some(Ok(event))) = events.next().now_or_never() else { break };
-                        wishes.extend(phone.event(event));
-                    }
                 }
-                // The terminal is gone.
-                Some(Err(_)) | None => return Ok(()),
-            },
+            }
             Some(update) = updates.recv() => {
                 wishes.extend(phone.update(update));
                 for _ in 0..AT_ONCE_MAX {
@@ -73,6 +69,19 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
             }
         }
     }
+}
+
+/// Reads on a thread of its own, which ends with the terminal or with the process.
+fn read_keys() -> mpsc::Receiver<Event> {
+    let (keys, receiver) = mpsc::channel(AT_ONCE_MAX);
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if keys.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// Passes a wish on to the carrier.

@@ -238,7 +238,8 @@ impl Handset {
                 if let Some(at) = owner {
                     let entries = &mut self.customers[at].entries;
                     let known = entries.iter().any(|entry| entry.sid.as_deref() == Some(&message.sid));
-                    match entries.iter().position(|entry| entry.id == id) {
+                    // Unless the feed has told of it first.
+                    match entries.iter().position(|entry| entry.id == id && entry.sid.is_none()) {
                         Some(waiting) if known => drop(entries.remove(waiting)),
                         Some(waiting) => entries[waiting] = Entry::of(id, *message, true),
                         None => {}

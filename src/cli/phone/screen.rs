@@ -22,22 +22,20 @@ use crate::domain::Timestamp;
 const AT_ONCE_MAX: usize = 256;
 
 pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver<Update>) -> Result<(), CliError> {
-    let mut ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()]
-        .map(signal)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter();
-    let (Some(mut terminate), Some(mut hangup), Some(mut interrupt)) = (ends.next(), ends.next(), ends.next()) else {
-        return Ok(());
-    };
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut screen = Screen::open()?;
     let mut keys = read_keys();
+    let mut wishes = Vec::new();
     loop {
         let unread = phone.unread_of(phone.customer);
-        let mut wishes = screen.draw(&mut phone)?;
+        wishes.extend(screen.draw(&mut phone)?);
         if phone.unread_of(phone.customer) != unread {
             // What has just been seen is no longer counted as unread.
             wishes.extend(screen.draw(&mut phone)?);
+        }
+        for wish in std::mem::take(&mut wishes) {
+            fulfil(&mut phone, &mut line, wish);
         }
         tokio::select! {
             event = keys.recv() => {
@@ -61,12 +59,11 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
             _ = hangup.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
-        for wish in wishes {
-            match wish {
-                Wish::Quit => return Ok(()),
-                Wish::Redraw => screen.terminal.clear()?,
-                wish => fulfil(&mut phone, &mut line, wish),
-            }
+        if wishes.contains(&Wish::Quit) {
+            return Ok(());
+        }
+        if wishes.contains(&Wish::Redraw) {
+            screen.terminal.clear()?;
         }
     }
 }

@@ -70,9 +70,13 @@ fn utc(at: Timestamp) -> NaiveDateTime {
 /// Draws on a screen of this size, as the program does; gives the rows and what is wanted.
 fn screen(phone: &mut Handset, columns: u16, rows: u16) -> (Vec<String>, Vec<Wish>) {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    let mut drawn = None;
-    terminal.draw(|frame| drawn = Some(view::draw(frame, phone, utc))).unwrap();
-    let wishes = phone.drawn(drawn.unwrap());
+    let mut wishes = Vec::new();
+    // Again, for what has been seen by then.
+    for _ in 0..2 {
+        let mut drawn = None;
+        terminal.draw(|frame| drawn = Some(view::draw(frame, phone, utc))).unwrap();
+        wishes.extend(phone.drawn(drawn.unwrap()));
+    }
     let buffer = terminal.backend().buffer();
     let row = |y| {
         let mut text = String::new();
@@ -110,8 +114,8 @@ fn the_screen_is_a_chat() {
         "                   ─── Sat 21 Nov 2026 ───",
         "                                         HOLA  10:00 ✓✓ ▌",
         "",
-        " ▐ ¡Hola! Somos Demo. ¿En qué podemos",
-        " ▐ ayudarte hoy?                10:00 ✓",
+        " ▐ ¡Hola! Somos Demo. ¿En qué podemos ayudarte",
+        " ▐ hoy?                                10:00 ✓",
         "",
         "╭──────────────────────────────────────────────────────────╮",
         "│ Write a message …                                        │",

@@ -11,7 +11,8 @@ use super::bubble::{self, Around, BAD, DIM};
 use super::editor::Editor;
 use super::handset::{Ask, Drawn, Handset, Mode, Pick};
 use super::keys::name_of;
-use super::wrap::{cut, fold, width};
+use super::wrap::{cut, fold, width, wrap};
+use crate::cli::text;
 use crate::domain::{Channel, Timestamp, segments};
 
 /// Smaller screens show nothing useful.
@@ -329,9 +330,9 @@ fn list(frame: &mut Frame<'_>, phone: &Handset, what: Pick, at: usize, area: Rec
         Pick::Button => "Press which button?",
     };
     let choices = phone.choices(what);
-    let line = |(place, (text, unread)): (usize, &(String, usize))| {
+    let line = |(place, (words, unread)): (usize, &(String, usize))| {
         let key = if place < 9 { format!("{} ", place + 1) } else { "  ".to_owned() };
-        format!("{key}{}{}", crate::cli::text::one_line(text).trim_end(), badge(*unread))
+        format!("{key}{}{}", text::one_line(words).trim_end(), badge(*unread))
     };
     let lines: Vec<String> = choices.iter().enumerate().map(line).collect();
     let columns = lines.iter().map(|line| width(line)).max().unwrap_or_default().max(width(title) + 2);
@@ -353,7 +354,7 @@ fn question(frame: &mut Frame<'_>, what: Ask, editor: &Editor, wrong: Option<&st
         Ask::Name => ("The name in your profile", "The business sees it on WhatsApp"),
         Ask::Media => ("Attach what stands at", "The address of a picture or file"),
     };
-    let wrong: Vec<String> = wrong.map(|wrong| super::wrap::wrap(wrong, 60)).unwrap_or_default();
+    let wrong: Vec<String> = wrong.map(|wrong| wrap(wrong, 60)).unwrap_or_default();
     let inner = window(frame, area, title, 60, 2 + wrong.len().max(1) - 1);
     let [answer, below] = Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(inner);
     write_in(frame, editor, answer, true);

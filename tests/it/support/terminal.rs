@@ -111,6 +111,14 @@ impl Terminal {
         !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && cooked
     }
 
+    /// Waits until it is, for what a program wrote last may still be on its way when it has ended.
+    pub async fn given_back(&self) {
+        eventually(Duration::from_secs(SHOWN_WITHIN_S), || async {
+            if self.is_given_back() { Ok(()) } else { Err("the screen, the cursor, pasting or the modes are changed") }
+        })
+        .await;
+    }
+
     /// The titles that a program gave the window.
     pub fn titles(&self) -> Vec<String> {
         self.parser.lock().expect("no reader panics").callbacks().titles.clone()

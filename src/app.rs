@@ -356,7 +356,6 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
             "No Twilio account is configured: a built-in stand-in takes what is sent ({api_base}).\n\
              \n\
              Try this in another terminal:\n  \
-               recado phone                                  be a customer: write, and see the answer\n  \
                recado webhook --from +34600111222 HOLA       text the demo tenant, signed as Twilio would\n  \
                recado messages                               see the answer and its delivery\n  \
                recado explain last                           why it was sent, rule by rule\n  \

@@ -328,9 +328,12 @@ impl Handset {
         };
         let sid = |id| self.entry(id).and_then(|entry| entry.sid.clone());
         if let Some((label, of)) = button {
-            text.reply_to = sid(of);
             text.body = label.clone();
-            text.button = Some(Button { text: label.clone(), payload: label });
+            // Only WhatsApp knows buttons; elsewhere their words are written.
+            if chat.channel == Channel::WhatsApp {
+                text.reply_to = sid(of);
+                text.button = Some(Button { text: label.clone(), payload: label });
+            }
         } else {
             text.reply_to = self.reply.and_then(sid);
             if self.editor.text().trim().is_empty() && self.media.is_empty() {

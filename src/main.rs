@@ -7,6 +7,7 @@ use recado::cli::{
     self, carrier, check, config, doctor, events, explain, messages, migrate, send, serve, settle, tenant, test,
     webhook,
 };
+use recado::cli::{self, check, config, events, explain, messages, migrate, phone, send, serve, tenant, test, webhook};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -31,6 +32,7 @@ enum Command {
     Messages(messages::Args),
     Send(send::Args),
     Settle(settle::Args),
+    Phone(phone::Args),
     Webhook(webhook::Args),
     Carrier(carrier::Args),
     Tenant(tenant::Args),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Settle(args) => settle::run(args).await,
+            Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,

@@ -13,6 +13,7 @@ pub mod events;
 pub mod explain;
 pub mod messages;
 pub mod migrate;
+pub mod phone;
 pub mod send;
 pub mod serve;
 pub mod settle;

@@ -8,11 +8,23 @@ pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => ' ',
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
+            c => harmless(c),
         })
         .collect()
+}
+
+/// The same with its lines kept; there is always one.
+pub fn lines(text: &str) -> Vec<String> {
+    text.replace("\r\n", "\n").split(['\n', '\u{2028}', '\u{2029}']).map(one_line).collect()
+}
+
+/// What a terminal obeys instead of showing it, and what turns the direction of writing, becomes U+FFFD.
+fn harmless(c: char) -> char {
+    match c {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
 }
 
 /// At most `max` characters on one line; a cut shows.
@@ -50,6 +62,8 @@ mod tests {
     #[test]
     fn escapes_do_not_reach_the_terminal() {
         assert_eq!(one_line("a\n\u{1b}[2Jb\u{202e}c\u{85}"), "a \u{fffd}[2Jb\u{fffd}c\u{fffd}");
+        assert_eq!(one_line("\u{200f}a\u{2028}b"), "\u{fffd}a\u{fffd}b");
+        assert_eq!(lines("a\r\nb\u{2028}\u{9b}2J\n"), ["a", "b", "\u{fffd}2J", ""]);
         assert_eq!(short("ñandú", 3), "ñan…");
         assert_eq!(short("ñandú", 5), "ñandú");
     }

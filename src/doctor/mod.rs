@@ -216,7 +216,7 @@ pub fn webhook(base: &str, slug: &str, channel: Channel) -> String {
 
 fn without_slug(base: &str, channel: Channel) -> Vec<String> {
     match channel {
-        Channel::Sms => Vec::new(),
+        Channel::Sms | Channel::Email => Vec::new(),
         Channel::WhatsApp => vec![format!("{base}/api/whatsapp/webhook")],
     }
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod harness;
 mod judge_carrier;
 mod judge_signatures;
+mod phone;
 mod store;
 mod support;
 mod tidy;

@@ -165,7 +165,8 @@ struct ApiError {
     message: String,
 }
 
-async fn read_body(response: &mut reqwest::Response, max_bytes: usize) -> Result<Vec<u8>, String> {
+/// A whole body of at most `max_bytes`.
+pub async fn read_body(response: &mut reqwest::Response, max_bytes: usize) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(why)? {
         if body.len() + chunk.len() > max_bytes {
@@ -177,7 +178,7 @@ async fn read_body(response: &mut reqwest::Response, max_bytes: usize) -> Result
 }
 
 /// The innermost cause, without the URL.
-fn why(error: reqwest::Error) -> String {
+pub fn why(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {

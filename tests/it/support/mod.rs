@@ -4,6 +4,7 @@
 pub mod postgres;
 pub mod server;
 pub mod source;
+pub mod terminal;
 pub mod wait;
 pub mod webhook;
 

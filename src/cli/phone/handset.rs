@@ -1,0 +1,413 @@
+//! What the phone knows and shows, without a screen or a network: keys and news go in, wishes come out.
+
+use std::collections::VecDeque;
+
+use super::editor::Editor;
+use super::entry::{Entry, Mark};
+use super::net::Update;
+use super::wire::{Button, Message, Number, Text};
+use crate::domain::opt_out::{self, Word};
+use crate::domain::{Channel, Clock, Phone};
+
+/// Of customers: each has a digit.
+pub const CUSTOMERS_MAX: usize = 9;
+/// Of businesses' numbers, by channel.
+const CHATS_MAX: usize = 100;
+/// Of a customer's messages; the oldest go.
+const ENTRIES_MAX: usize = 500;
+/// Of texts that can be called up again.
+const SENT_MAX: usize = 100;
+/// Of one message, as Twilio takes them.
+pub const MEDIA_MAX: usize = 10;
+
+/// A customer: a number of ours.
+#[derive(Debug)]
+pub struct Customer {
+    pub number: Phone,
+    /// The profile's, for WhatsApp.
+    pub name: String,
+    pub entries: VecDeque<Entry>,
+}
+
+/// A business's number on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    pub number: String,
+    pub label: String,
+    pub channel: Channel,
+    /// Somebody takes what is sent there.
+    pub answered: bool,
+}
+
+/// What keys do at the moment.
+#[derive(Debug)]
+pub enum Mode {
+    Write,
+    /// Choosing from a list: what, and which line of it.
+    Pick(Pick, usize),
+    /// Asked for one line; with what was wrong about the last answer.
+    Ask {
+        what: Ask,
+        editor: Editor,
+        wrong: Option<String>,
+    },
+    /// Choosing the message to answer, by its id.
+    Select(u64),
+    Help,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    Customer,
+    Chat,
+    Button,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Number,
+    Name,
+    Media,
+}
+
+/// What the phone wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wish {
+    Watch(Phone),
+    Send(u64, Text),
+    Read(String),
+    Numbers,
+    /// The whole screen anew.
+    Redraw,
+    Quit,
+}
+
+/// What the last drawing showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// Rows of the conversation on the screen, and in all.
+    pub page: usize,
+    pub rows: usize,
+    /// Rows below the screen.
+    pub below: usize,
+    /// Messages of which something was on the screen, by id.
+    pub visible: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub struct Handset {
+    pub customers: Vec<Customer>,
+    pub customer: usize,
+    pub chats: Vec<Chat>,
+    pub chat: usize,
+    pub mode: Mode,
+    pub editor: Editor,
+    pub media: Vec<String>,
+    /// The id of the message being answered.
+    pub reply: Option<u64>,
+    pub drawn: Drawn,
+    pub away: bool,
+    /// A word to the user, until the next key.
+    pub notice: Option<String>,
+    pub(super) sent: VecDeque<String>,
+    /// Which of `sent` was called up, from the newest; and what was being written then.
+    pub(super) called_up: Option<(usize, String)>,
+    clock: Clock,
+    last_id: u64,
+}
+
+impl Handset {
+    /// `customers` must not be empty.
+    pub fn new(customers: Vec<Phone>, clock: Clock) -> Self {
+        let customer = |number| Customer { number, name: String::new(), entries: VecDeque::new() };
+        Self {
+            customers: customers.into_iter().take(CUSTOMERS_MAX).map(customer).collect(),
+            customer: 0,
+            chats: Vec::new(),
+            chat: 0,
+            mode: Mode::Write,
+            editor: Editor::default(),
+            media: Vec::new(),
+            reply: None,
+            drawn: Drawn::default(),
+            away: false,
+            notice: None,
+            sent: VecDeque::new(),
+            called_up: None,
+            clock,
+            last_id: 0,
+        }
+    }
+
+    pub fn me(&self) -> &Customer {
+        &self.customers[self.customer]
+    }
+
+    /// Whom the customer writes to; `None` as long as no number is known.
+    pub fn now(&self) -> Option<&Chat> {
+        self.chats.get(self.chat)
+    }
+
+    /// The messages of the chat on the screen, the oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        let now = self.now();
+        self.me().entries.iter().filter(move |entry| now.is_some_and(|chat| chat.is_of(entry)))
+    }
+
+    /// The message that `entry` answers, where it is remembered.
+    pub fn answered_by(&self, entry: &Entry) -> Option<&Entry> {
+        let sid = entry.reply_to.as_ref()?;
+        self.me().entries.iter().rev().find(|other| other.sid.as_ref() == Some(sid))
+    }
+
+    pub fn entry(&self, id: u64) -> Option<&Entry> {
+        self.me().entries.iter().rev().find(|entry| entry.id == id)
+    }
+
+    /// The newest message with buttons in this chat.
+    pub fn buttons(&self) -> Option<&Entry> {
+        self.entries().rev().find(|entry| !entry.buttons.is_empty())
+    }
+
+    pub fn unread_of(&self, customer: usize) -> usize {
+        self.customers[customer].entries.iter().filter(|entry| !entry.seen).count()
+    }
+
+    pub fn unread_in(&self, chat: &Chat) -> usize {
+        self.me().entries.iter().filter(|entry| !entry.seen && chat.is_of(entry)).count()
+    }
+
+    /// The customer's last word on it in this chat was a STOP.
+    pub fn opted_out(&self) -> bool {
+        let words = self.entries().rev().filter(|entry| entry.mine);
+        words
+            .filter_map(|entry| opt_out::recognise(&entry.body))
+            .find(|said| said.word != Word::Help)
+            .is_some_and(|said| said.word == Word::Stop)
+    }
+
+    /// Makes the chat with `number` on `channel` the one on the screen; adds it if need be.
+    pub fn open(&mut self, number: &str, channel: Channel) {
+        let known = self.chats.iter().position(|chat| chat.number == number && chat.channel == channel);
+        self.chat = known.unwrap_or_else(|| {
+            self.chats.push(Chat { number: number.to_owned(), label: String::new(), channel, answered: true });
+            self.chats.len() - 1
+        });
+        self.reset();
+    }
+
+    /// What the carrier has; chats that are open stay. `preferred` is the channel of the first chat, at the start.
+    pub fn learn(&mut self, numbers: &[Number], preferred: Channel) {
+        let at_start = self.chats.is_empty();
+        for number in numbers {
+            let hooks = [(Channel::Sms, &number.sms_url), (Channel::WhatsApp, &number.whatsapp_url)];
+            let nowhere = hooks.iter().all(|(_, url)| url.is_none());
+            for (channel, url) in hooks {
+                let known = self.chats.iter().position(|chat| chat.number == number.number && chat.channel == channel);
+                let label = number.label.clone().unwrap_or_default();
+                match known {
+                    Some(at) => (self.chats[at].label, self.chats[at].answered) = (label, url.is_some()),
+                    None if (url.is_some() || nowhere) && self.chats.len() < CHATS_MAX => {
+                        let number = number.number.clone();
+                        self.chats.push(Chat { number, label, channel, answered: url.is_some() });
+                    }
+                    None => {}
+                }
+            }
+        }
+        if at_start {
+            self.chat = self.chats.iter().position(|chat| chat.channel == preferred).unwrap_or_default();
+        }
+    }
+
+    /// News from the carrier.
+    pub fn update(&mut self, update: Update) -> Vec<Wish> {
+        if !matches!(update, Update::Away | Update::NotTaken(..)) && std::mem::take(&mut self.away) {
+            self.notice = Some("The server is back.".to_owned());
+        }
+        match update {
+            Update::Messages { customer, messages, history } => {
+                let at = self.customers.iter().position(|known| known.number == customer);
+                for message in messages {
+                    self.arrive(at, message, history);
+                }
+            }
+            Update::Numbers(numbers) => self.learn(&numbers, Channel::Sms),
+            Update::Taken(id, message) => {
+                let owner = self.customers.iter().position(|customer| customer.entries.iter().any(|e| e.id == id));
+                if let Some(at) = owner {
+                    let entries = &mut self.customers[at].entries;
+                    let known = entries.iter().any(|entry| entry.sid.as_deref() == Some(&message.sid));
+                    // Unless the feed has told of it first.
+                    match entries.iter().position(|entry| entry.id == id && entry.sid.is_none()) {
+                        Some(waiting) if known => drop(entries.remove(waiting)),
+                        Some(waiting) => entries[waiting] = Entry::of(id, *message, true),
+                        None => {}
+                    }
+                }
+            }
+            Update::NotTaken(id, why) => {
+                let mut entries = self.customers.iter_mut().flat_map(|customer| &mut customer.entries);
+                if let Some(entry) = entries.find(|entry| entry.id == id) {
+                    entry.mark = Mark::Failed(why);
+                }
+            }
+            Update::Away => self.away = true,
+            // It may have been started with other numbers.
+            Update::Back => return vec![Wish::Numbers],
+        }
+        Vec::new()
+    }
+
+    fn arrive(&mut self, customer: Option<usize>, message: Message, history: bool) {
+        let Some(at) = customer else { return };
+        let (number, channel) = (message.business().to_owned(), message.channel);
+        let known = self.chats.iter().any(|chat| chat.number == number && chat.channel == channel);
+        if !known && self.chats.len() < CHATS_MAX {
+            self.chats.push(Chat { number, label: String::new(), channel, answered: true });
+        }
+        let id = self.next_id();
+        let entries = &mut self.customers[at].entries;
+        if let Some(entry) = entries.iter_mut().rev().find(|entry| entry.sid.as_deref() == Some(&message.sid)) {
+            entry.follow(&message);
+            return;
+        }
+        let entry = Entry::of(id, message, history);
+        if entry.mine {
+            // Told of here before its own answer has come: it takes the place of the one that waits.
+            let same =
+                |other: &&mut Entry| other.sid.is_none() && other.mark == Mark::Waiting && other.is_same_text(&entry);
+            if let Some(waiting) = entries.iter_mut().find(same) {
+                *waiting = Entry { id: waiting.id, ..entry };
+                return;
+            }
+        }
+        let place = entries.iter().rposition(|other| other.at <= entry.at).map_or(0, |before| before + 1);
+        entries.insert(place, entry);
+        if entries.len() > ENTRIES_MAX {
+            entries.pop_front();
+        }
+    }
+
+    /// What was on the screen has been seen, and what stands above it in the same chat.
+    pub fn drawn(&mut self, drawn: Drawn) -> Vec<Wish> {
+        let mut wishes = Vec::new();
+        let now = self.now().cloned();
+        let entries = &mut self.customers[self.customer].entries;
+        let end = entries.iter().rposition(|entry| drawn.visible.contains(&entry.id)).map_or(0, |last| last + 1);
+        for entry in entries.iter_mut().take(end) {
+            if !drawn.visible.contains(&entry.id) && !now.as_ref().is_some_and(|chat| chat.is_of(entry)) {
+                continue;
+            }
+            entry.seen = true;
+            if entry.to_be_told() {
+                entry.told = true;
+                wishes.extend(entry.sid.clone().map(Wish::Read));
+            }
+        }
+        self.drawn = drawn;
+        wishes
+    }
+
+    /// Sends what is written and attached; a `button` alone.
+    pub(super) fn send(&mut self, button: Option<(String, u64)>) -> Vec<Wish> {
+        let Some(chat) = self.now().cloned() else {
+            self.notice = Some("The carrier has no number to write to: is 'recado serve' running?".to_owned());
+            return Vec::new();
+        };
+        let me = self.me();
+        let mut text = Text {
+            from: me.number.as_str().to_owned(),
+            to: chat.number,
+            channel: chat.channel,
+            body: String::new(),
+            media: Vec::new(),
+            button: None,
+            profile_name: Some(me.name.clone()).filter(|name| chat.channel == Channel::WhatsApp && !name.is_empty()),
+            reply_to: None,
+        };
+        let sid = |id| self.entry(id).and_then(|entry| entry.sid.clone());
+        if let Some((label, of)) = button {
+            text.body = label.clone();
+            // Only WhatsApp knows buttons; elsewhere their words are written.
+            if chat.channel == Channel::WhatsApp {
+                text.reply_to = sid(of);
+                text.button = Some(Button { text: label.clone(), payload: label });
+            }
+        } else {
+            text.reply_to = self.reply.and_then(sid);
+            if self.editor.text().trim().is_empty() && self.media.is_empty() {
+                return Vec::new();
+            }
+            text.body = self.editor.take();
+            text.media = std::mem::take(&mut self.media);
+            self.reply = None;
+            self.remember(&text.body);
+        }
+        self.post(text)
+    }
+
+    /// Sends a line, where nobody edits; one that is a button's words presses it.
+    pub fn say(&mut self, line: &str) -> Vec<Wish> {
+        let button = self.buttons().filter(|entry| entry.buttons.iter().any(|button| button == line));
+        match button.map(|entry| entry.id) {
+            Some(of) => self.send(Some((line.to_owned(), of))),
+            None => self.send_word(line),
+        }
+    }
+
+    /// Sends a word by itself; what is being written stays.
+    pub(super) fn send_word(&mut self, word: &str) -> Vec<Wish> {
+        let written = std::mem::replace(&mut self.editor, Editor::new(word));
+        let (media, reply) = (std::mem::take(&mut self.media), self.reply.take());
+        let wishes = self.send(None);
+        (self.editor, self.media, self.reply) = (written, media, reply);
+        wishes
+    }
+
+    fn post(&mut self, text: Text) -> Vec<Wish> {
+        let (id, now) = (self.next_id(), self.clock.now());
+        let entries = &mut self.customers[self.customer].entries;
+        entries.push_back(Entry::waiting(id, &text, now));
+        if entries.len() > ENTRIES_MAX {
+            entries.pop_front();
+        }
+        self.drawn.below = 0;
+        vec![Wish::Send(id, text)]
+    }
+
+    fn remember(&mut self, body: &str) {
+        self.called_up = None;
+        if body.is_empty() || self.sent.back().is_some_and(|last| last == body) {
+            return;
+        }
+        self.sent.push_back(body.to_owned());
+        if self.sent.len() > SENT_MAX {
+            self.sent.pop_front();
+        }
+    }
+
+    /// Another chat is on the screen.
+    pub(super) fn reset(&mut self) {
+        self.mode = Mode::Write;
+        self.reply = None;
+        self.drawn = Drawn::default();
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+impl Chat {
+    pub fn is_of(&self, entry: &Entry) -> bool {
+        self.channel == entry.channel && self.number == entry.business
+    }
+}
+
+impl Entry {
+    fn is_same_text(&self, other: &Self) -> bool {
+        self.channel == other.channel && self.business == other.business && self.body == other.body
+    }
+}

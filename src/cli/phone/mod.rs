@@ -1,0 +1,143 @@
+//! `recado phone`: a customer's phone in the terminal, at the built-in carrier.
+//!
+//! [`handset`] is what the phone knows, and [`keys`] what keys do to it: neither knows a screen or a network. [`view`]
+//! draws it, [`net`] talks to the carrier, [`screen`] holds them together; [`plain`] does without a screen.
+
+mod bubble;
+mod editor;
+mod entry;
+mod handset;
+mod keys;
+mod net;
+mod plain;
+mod screen;
+#[cfg(test)]
+mod tests;
+mod view;
+mod wire;
+mod wrap;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::ExposeSecret;
+
+use super::{CliError, DIR, Outcome};
+use crate::app::Installation;
+use crate::config::{self as configuration, Config};
+use crate::domain::{Channel, Clock, Phone};
+use crate::store::{self, Store};
+use crate::twilio::client;
+
+use handset::{CUSTOMERS_MAX, Handset};
+use net::{CARRIER_BASE, Carrier, Line, NetError};
+
+/// Where the carrier is unless the installation says otherwise.
+const CARRIER_DEFAULT: &str = "http://127.0.0.1:8010";
+const CUSTOMER_DEFAULT: &str = "+34600111222";
+const WAIT_MAX_S: u64 = 600;
+
+/// A customer's phone in the terminal: write to a business, see its answers, without a Twilio account
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado phone\n  \
+    recado phone --from +34600111222 --from +34600111333 --whatsapp\n  \
+    printf 'HOLA\\nSTOP\\n' | recado phone --plain\n\n\
+    It talks to the built-in carrier of a running 'recado serve'. F1 shows the keys, Ctrl-C quits.")]
+pub struct Args {
+    /// The customer's number, E.164; several times for several customers
+    #[arg(long, value_name = "NUMBER", default_value = CUSTOMER_DEFAULT)]
+    from: Vec<String>,
+    /// The business's number; otherwise the first that the carrier has
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+    /// By WhatsApp instead of SMS
+    #[arg(long)]
+    whatsapp: bool,
+    /// The customer's name on WhatsApp; of the first customer
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Where the carrier is, on this machine; otherwise where the server in this folder says
+    #[arg(long, value_name = "URL", value_parser = net::loopback)]
+    carrier: Option<Url>,
+    /// Without a screen: a line in is sent, what comes is a line out; also where the output is no terminal
+    #[arg(long)]
+    plain: bool,
+    /// How long --plain waits for an answer, after each line and at the end: 0s to 600s
+    #[arg(long, value_name = "SECONDS", default_value = "5s", value_parser = wait)]
+    wait: Duration,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let customers = customers(&args.from)?;
+    let (base, store) = match args.carrier {
+        Some(base) => (base, None),
+        None => find_carrier().await?,
+    };
+    let clock = Clock::system();
+    let carrier = Arc::new(Carrier::new(client::http()?, base, store));
+    let numbers = carrier.numbers().await.map_err(|error| match error {
+        NetError::Away { .. } => CliError::Refused(error.to_string()),
+        _ => CliError::Refused(format!("{error}. Is another program there? Say where the carrier is: --carrier URL")),
+    })?;
+    let mut phone = Handset::new(customers.clone(), clock.clone());
+    phone.customers[0].name = args.name.unwrap_or_default();
+    let asked = if args.whatsapp { Channel::WhatsApp } else { Channel::Sms };
+    phone.learn(&numbers, asked);
+    if let Some(to) = &args.to {
+        let number = Phone::parse_human(to)?;
+        let only_whatsapp = numbers
+            .iter()
+            .any(|one| one.number == number.as_str() && one.sms_url.is_none() && one.whatsapp_url.is_some());
+        phone.open(number.as_str(), if only_whatsapp { Channel::WhatsApp } else { asked });
+    }
+    let (mut line, updates) = Line::new(carrier, clock.clone());
+    for customer in customers {
+        line.watch(customer);
+    }
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let typed = io::stdin().is_terminal();
+    if args.plain || dumb || !typed || !io::stdout().is_terminal() {
+        return plain::run(plain::Plain { phone, line, updates, clock, wait: args.wait, typed }).await;
+    }
+    screen::run(phone, line, updates).await?;
+    Ok(Outcome::Done)
+}
+
+fn customers(from: &[String]) -> Result<Vec<Phone>, CliError> {
+    let mut customers: Vec<Phone> = Vec::new();
+    for number in from {
+        let number = Phone::parse_human(number)?;
+        if !customers.contains(&number) {
+            customers.push(number);
+        }
+    }
+    if customers.len() > CUSTOMERS_MAX {
+        return Err(CliError::Usage(format!("the phone holds {CUSTOMERS_MAX} numbers: give fewer --from")));
+    }
+    Ok(customers)
+}
+
+/// Where the server in this folder has its carrier, and the store that will say so again.
+async fn find_carrier() -> Result<(Url, Option<Store>), CliError> {
+    let config = Config::load(Path::new(DIR), configuration::environment())?;
+    let path = store::sqlite_path(config.database_url.expose_secret());
+    let mut store = None;
+    if path.is_none_or(|path| path.exists()) {
+        // The log is not started: its lines would stand in the middle of the screen.
+        store = Some(Installation::with(config, Clock::system(), Path::new(DIR)).await?.store);
+    }
+    let found = match &store {
+        Some(store) => store.setting(CARRIER_BASE).await?,
+        None => None,
+    };
+    let base = net::loopback(found.as_deref().unwrap_or(CARRIER_DEFAULT)).map_err(CliError::Refused)?;
+    Ok((base, store))
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok().filter(|&seconds| seconds <= WAIT_MAX_S);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("write seconds from 0s to {WAIT_MAX_S}s"))
+}

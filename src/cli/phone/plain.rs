@@ -1,0 +1,200 @@
+//! The phone without a screen: a line in is a message sent, a line out is a message that came, or one of ours with its
+//! ticks.
+//!
+//! ```text
+//! > HOLA ✓✓
+//! < ¡Hola! Somos Demo. ¿En qué podemos ayudarte?
+//! ```
+
+use std::collections::HashSet;
+use std::io::{BufRead, Read};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::entry::{Entry, Mark};
+use super::handset::{Drawn, Handset, Wish};
+use super::keys::name_of;
+use super::net::{Line, Update};
+use super::screen::fulfil;
+use crate::cli::{CliError, Outcome, print, text};
+use crate::domain::Clock;
+
+/// Of a line that is typed; the rest of a longer one is the next line.
+const LINE_MAX_BYTES: u64 = 16 * 1024;
+/// Of lines that are read ahead.
+const LINES_MAX: usize = 16;
+
+pub struct Plain {
+    pub phone: Handset,
+    pub line: Line,
+    pub updates: mpsc::Receiver<Update>,
+    pub clock: Clock,
+    /// How long an answer is waited for.
+    pub wait: Duration,
+    /// A person types: what they write next does not wait for an answer to the last.
+    pub typed: bool,
+}
+
+/// Sends standard input line by line; ends with it, when what was sent last is answered or `wait` has passed.
+pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
+    let Plain { mut phone, mut line, mut updates, clock, wait, typed } = plain;
+    let mut printer = Printer::default();
+    await_history(&mut phone, &mut updates, &clock, wait).await;
+    printer.skip(&phone);
+    let mut lines = read_lines();
+    let (mut ended, mut until) = (false, clock.now());
+    loop {
+        let now = clock.now();
+        let waits = now < until && !printer.is_answered(&phone);
+        printer.print(&phone, now >= until)?;
+        let mut wishes = phone.drawn(printer.drawn());
+        if ended && !waits {
+            if phone.away {
+                return Err(CliError::Refused("the carrier is away: does 'recado serve' still run?".to_owned()));
+            }
+            return Ok(printer.outcome(&phone));
+        }
+        tokio::select! {
+            typed = lines.recv(), if !ended && (typed || !waits) => match typed {
+                Some(text) => {
+                    wishes.extend(phone.say(&text));
+                    printer.ours.extend(sent(&wishes));
+                    until = clock.now().plus(wait);
+                }
+                None => ended = true,
+            },
+            Some(update) = updates.recv() => wishes.extend(phone.update(update)),
+            () = clock.sleep_until(until), if now < until => {}
+            () = line.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
+        }
+        for wish in wishes {
+            fulfil(&mut phone, &mut line, wish);
+        }
+    }
+}
+
+/// The texts among these wishes.
+fn sent(wishes: &[Wish]) -> impl Iterator<Item = u64> {
+    wishes.iter().filter_map(|wish| if let Wish::Send(id, _) = wish { Some(*id) } else { None })
+}
+
+/// Takes in what was said before we came.
+async fn await_history(phone: &mut Handset, updates: &mut mpsc::Receiver<Update>, clock: &Clock, wait: Duration) {
+    let until = clock.now().plus(wait);
+    loop {
+        tokio::select! {
+            Some(update) = updates.recv() => {
+                let more = match &update {
+                    Update::Messages { messages, history, .. } => *history && messages.len() >= super::net::PAGE_MAX,
+                    _ => true,
+                };
+                // What it asks for was asked at the start.
+                phone.update(update);
+                if !more {
+                    return;
+                }
+            }
+            () = clock.sleep_until(until) => return,
+        }
+    }
+}
+
+/// Reads on a thread of its own, which ends with standard input or with the process.
+fn read_lines() -> mpsc::Receiver<String> {
+    let (lines, receiver) = mpsc::channel(LINES_MAX);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match input.by_ref().take(LINE_MAX_BYTES).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+            if lines.blocking_send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// What of the conversation has been printed.
+#[derive(Default)]
+struct Printer {
+    printed: HashSet<u64>,
+    /// Those whose failure is told, or was before we came.
+    failed: HashSet<u64>,
+    /// What we have sent.
+    ours: Vec<u64>,
+}
+
+impl Printer {
+    fn skip(&mut self, phone: &Handset) {
+        self.printed.extend(phone.me().entries.iter().map(|entry| entry.id));
+        self.failed.clone_from(&self.printed);
+    }
+
+    /// Prints what is new, in order: one of ours when it has arrived or failed, or is answered, or where `all` is due.
+    fn print(&mut self, phone: &Handset, all: bool) -> Result<(), CliError> {
+        let entries = &phone.me().entries;
+        for (at, entry) in entries.iter().enumerate() {
+            if !self.printed.contains(&entry.id) {
+                let answered = || entries.iter().skip(at + 1).any(|other| !other.mine && is_settled(other));
+                if entry.mine && !is_settled(entry) && !all && !answered() {
+                    break;
+                }
+                print(line_of(phone, entry))?;
+                self.printed.insert(entry.id);
+            }
+            if let Mark::Failed(why) = &entry.mark
+                && self.failed.insert(entry.id)
+            {
+                print(format!("! {}", text::one_line(why)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent last has failed, or is answered by messages of which no more is to be heard.
+    fn is_answered(&self, phone: &Handset) -> bool {
+        let entries = &phone.me().entries;
+        let last = self.ours.last();
+        let Some(at) = entries.iter().position(|entry| Some(&entry.id) == last) else { return true };
+        let mut answers = entries.iter().skip(at + 1).filter(|entry| !entry.mine).peekable();
+        let answered = answers.peek().is_some() && answers.all(is_settled);
+        // The carrier answers some words itself, and does not bring them to the server.
+        matches!(entries[at].mark, Mark::Failed(_)) || answered
+    }
+
+    /// What is printed has been seen.
+    fn drawn(&self) -> Drawn {
+        Drawn { visible: self.printed.iter().copied().collect(), ..Drawn::default() }
+    }
+
+    /// Bad news where something of ours was not taken.
+    fn outcome(&self, phone: &Handset) -> Outcome {
+        let lost =
+            |entry: &Entry| matches!(entry.mark, Mark::Waiting | Mark::Failed(_)) && self.ours.contains(&entry.id);
+        if phone.me().entries.iter().any(lost) { Outcome::Failed } else { Outcome::Done }
+    }
+}
+
+fn is_settled(entry: &Entry) -> bool {
+    !matches!(entry.mark, Mark::Waiting | Mark::Sent)
+}
+
+fn line_of(phone: &Handset, entry: &Entry) -> String {
+    let here = phone.now().is_some_and(|chat| chat.is_of(entry));
+    let whence =
+        if here { String::new() } else { format!("[{} {}] ", name_of(entry.channel), text::one_line(&entry.business)) };
+    let mut said = text::lines(&entry.body).join("\n  ");
+    for url in &entry.media {
+        said += &format!(" 📎 {}", text::one_line(url));
+    }
+    for (at, button) in entry.buttons.iter().enumerate() {
+        said += &format!(" [{} {}]", at + 1, text::one_line(button));
+    }
+    if entry.mine { format!("> {whence}{said} {}", entry.mark.ticks()) } else { format!("< {whence}{said}") }
+}

@@ -1,0 +1,150 @@
+//! The phone in a terminal: keys in, screen out, and the terminal as it was when all is over, however it ends.
+
+use std::io::{self, Stdout};
+use std::sync::Once;
+
+use chrono::{Local, NaiveDateTime};
+use crossterm::event::{self, DisableBracketedPaste, EnableBracketedPaste, Event};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::handset::{Handset, Wish};
+use super::net::{Job, Line, Update};
+use super::view;
+use crate::cli::CliError;
+use crate::domain::Timestamp;
+
+/// Of news, and of keys, that are taken in before the screen is drawn again.
+const AT_ONCE_MAX: usize = 256;
+
+pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver<Update>) -> Result<(), CliError> {
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut screen = Screen::open()?;
+    let mut keys = read_keys();
+    let mut wishes = Vec::new();
+    loop {
+        let unread = phone.unread_of(phone.customer);
+        wishes.extend(screen.draw(&mut phone)?);
+        if phone.unread_of(phone.customer) != unread {
+            // What has just been seen is no longer counted as unread.
+            wishes.extend(screen.draw(&mut phone)?);
+        }
+        for wish in std::mem::take(&mut wishes) {
+            fulfil(&mut phone, &mut line, wish);
+        }
+        tokio::select! {
+            event = keys.recv() => {
+                // Without a terminal there is nobody any more.
+                let Some(event) = event else { return Ok(()) };
+                wishes.extend(phone.event(event));
+                for _ in 0..AT_ONCE_MAX {
+                    let Ok(event) = keys.try_recv() else { break };
+                    wishes.extend(phone.event(event));
+                }
+            }
+            Some(update) = updates.recv() => {
+                wishes.extend(phone.update(update));
+                for _ in 0..AT_ONCE_MAX {
+                    let Ok(update) = updates.try_recv() else { break };
+                    wishes.extend(phone.update(update));
+                }
+            }
+            () = line.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
+            _ = terminate.recv() => return Ok(()),
+            _ = hangup.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+        if wishes.contains(&Wish::Quit) {
+            return Ok(());
+        }
+        if wishes.contains(&Wish::Redraw) {
+            screen.terminal.clear()?;
+        }
+    }
+}
+
+/// Reads on a thread of its own, which ends with the terminal or with the process.
+fn read_keys() -> mpsc::Receiver<Event> {
+    let (keys, receiver) = mpsc::channel(AT_ONCE_MAX);
+    std::thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if keys.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Passes a wish on to the carrier.
+pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
+    let refused = match wish {
+        Wish::Watch(customer) => {
+            line.watch(customer);
+            None
+        }
+        Wish::Send(id, text) => line.order(Job::Text(id, text)).err(),
+        // Neither is missed where too much waits.
+        Wish::Read(sid) => line.order(Job::Read(sid)).err(),
+        Wish::Numbers => line.order(Job::Numbers).err(),
+        Wish::Redraw | Wish::Quit => None,
+    };
+    if let Some(Job::Text(id, _)) = refused {
+        phone.update(Update::NotTaken(id, "too many messages wait for the carrier: send it again later".to_owned()));
+    }
+}
+
+/// The wall clock's time.
+fn local(at: Timestamp) -> NaiveDateTime {
+    at.to_utc().with_timezone(&Local).naive_local()
+}
+
+struct Screen {
+    terminal: Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Screen {
+    fn open() -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                restore();
+                before(panic);
+            }));
+        });
+        enable_raw_mode()?;
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()));
+        let opened = terminal.and_then(|terminal| {
+            execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+            Ok(Self { terminal })
+        });
+        if opened.is_err() {
+            restore();
+        }
+        opened
+    }
+
+    fn draw(&mut self, phone: &mut Handset) -> io::Result<Vec<Wish>> {
+        let mut drawn = None;
+        self.terminal.draw(|frame| drawn = Some(view::draw(frame, phone, local)))?;
+        Ok(drawn.map(|drawn| phone.drawn(drawn)).unwrap_or_default())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back as it was. What cannot be undone any more belongs to a terminal that is gone.
+fn restore() {
+    let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}

@@ -1,0 +1,117 @@
+//! What the carrier's own routes say and take, as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Channel, Timestamp};
+
+/// A number of the carrier's that a business answers on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Number {
+    pub number: String,
+    pub label: Option<String>,
+    /// Where texts to it are posted; `None` where nobody takes them.
+    pub sms_url: Option<String>,
+    pub whatsapp_url: Option<String>,
+}
+
+/// What a customer sends: `{"from": "+34600111222", "to": "+15005550006", "channel": "sms", "body": "HOLA"}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Text {
+    pub from: String,
+    pub to: String,
+    pub channel: Channel,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub button: Option<Button>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_name: Option<String>,
+    /// The SID of the message that this one answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Button {
+    pub text: String,
+    pub payload: String,
+}
+
+/// The answer to a [`Text`] that was taken.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Taken {
+    pub message: Message,
+}
+
+/// A page of a customer's messages, the oldest first.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Page {
+    pub seq: u64,
+    pub messages: Vec<Message>,
+}
+
+/// As the business sees it: what the customer sent is inbound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// A message as it stands now; it comes again with a higher `seq` when something about it changes.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Message {
+    pub seq: u64,
+    pub sid: String,
+    pub direction: Direction,
+    pub channel: Channel,
+    pub from: Option<String>,
+    pub to: String,
+    pub body: Option<String>,
+    #[serde(default)]
+    pub media: Vec<String>,
+    pub template: Option<Template>,
+    /// Twilio's word, such as `delivered`.
+    pub status: String,
+    pub error_code: Option<i64>,
+    pub reply_to: Option<String>,
+    /// What came of posting a customer's text to the business; `None` as long as that is not known.
+    pub webhook: Option<Webhook>,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Template {
+    /// With its variables filled in.
+    pub body: Option<String>,
+    #[serde(default)]
+    pub buttons: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Webhook {
+    /// `None` where no answer came.
+    pub status: Option<u16>,
+    /// Twilio's code of the failure, or words.
+    pub error: Option<Why>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Why {
+    Code(i64),
+    Words(String),
+}
+
+impl Message {
+    /// The business's number, without its channel's prefix.
+    pub fn business(&self) -> &str {
+        let number = match self.direction {
+            Direction::Inbound => &self.to,
+            Direction::Outbound => self.from.as_deref().unwrap_or_default(),
+        };
+        number.strip_prefix(self.channel.address_prefix()).unwrap_or(number)
+    }
+}

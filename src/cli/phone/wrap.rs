@@ -1,0 +1,156 @@
+//! Text in columns: what a terminal shows of it, and how wide.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::cli::text;
+
+/// Of one letter, with all that is put on it: the flags and families that there are take fewer.
+const GRAPHEME_MAX_CHARS: usize = 12;
+
+const EMOJI_SELECTOR: char = '\u{fe0f}';
+/// Below it are letters, which are composed in other ways.
+const EMOJI_FIRST: char = '\u{1f000}';
+
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Breaks a text between words, or within those that are too long, into lines of at most `columns` (two at least).
+/// What a terminal would obey is made harmless.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(2);
+    text::lines(text).iter().flat_map(|line| wrap_line(line, columns)).collect()
+}
+
+fn wrap_line(text: &str, columns: usize) -> Vec<String> {
+    let (mut lines, mut line, mut filled) = (Vec::new(), String::new(), 0);
+    for letter in letters(text) {
+        if filled + letter.width() > columns && letter == " " {
+            // It ends the line, and nothing would show.
+            lines.push(std::mem::take(&mut line));
+            filled = 0;
+            continue;
+        }
+        if filled + letter.width() > columns {
+            let rest = match line.rfind(' ') {
+                Some(at) => line.split_off(at + 1),
+                None => String::new(),
+            };
+            lines.push(std::mem::replace(&mut line, rest).trim_end_matches(' ').to_owned());
+            filled = line.width();
+        }
+        line.push_str(&letter);
+        filled += letter.width();
+    }
+    lines.push(line);
+    lines
+}
+
+/// Breaks a text at exactly `columns`, so that where its beginning breaks does not depend on what follows.
+pub fn fold(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(2);
+    let mut lines = Vec::new();
+    for text in text::lines(text) {
+        let (mut line, mut filled) = (String::new(), 0);
+        for letter in letters(&text) {
+            if filled + letter.width() > columns {
+                lines.push(std::mem::take(&mut line));
+                filled = 0;
+            }
+            filled += letter.width();
+            line.push_str(&letter);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// At most `columns` of one line; a cut shows.
+pub fn cut(text: &str, columns: usize) -> String {
+    let line = text::one_line(text);
+    if line.width() <= columns {
+        return letters(&line).collect();
+    }
+    let mut kept = String::new();
+    for letter in letters(&line) {
+        if kept.width() + letter.width() + 1 > columns {
+            break;
+        }
+        kept.push_str(&letter);
+    }
+    kept + "…"
+}
+
+/// The letters that take room, each with no more on it than any needs.
+///
+/// Terminals differ in how wide composed emoji are (families, flags, skin tones, selectors), and one that counts otherwise
+/// than we do shifts the rest of the row and leaves its remains on the screen: they are shown by their parts.
+fn letters(text: &str) -> impl Iterator<Item = String> {
+    let whole = text.graphemes(true).flat_map(|letter| {
+        let is_emoji = letter.chars().any(|c| c >= EMOJI_FIRST);
+        let parts: Vec<String> = if is_emoji {
+            letter.chars().filter_map(part).map(String::from).collect()
+        } else {
+            vec![letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect()]
+        };
+        parts
+    });
+    whole.filter(|letter| letter.width() > 0)
+}
+
+/// What is shown of a composed emoji's part: of a flag its country's letters, of a skin tone nothing.
+fn part(c: char) -> Option<char> {
+    match c {
+        '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from(c) - 0x1f1e6 + u32::from('A')),
+        '\u{1f3fb}'..='\u{1f3ff}' => None,
+        c => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_stay_whole_where_they_can() {
+        assert_eq!(wrap("¿En qué podemos ayudarte?", 12), ["¿En qué", "podemos", "ayudarte?"]);
+        assert_eq!(wrap("a\n\nb", 12), ["a", "", "b"]);
+        assert_eq!(wrap("https://example.com/x", 8), ["https://", "example.", "com/x"]);
+        assert_eq!(wrap("ab cd", 2), ["ab", "cd"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        assert_eq!(wrap("日本語テキスト", 5), ["日本", "語テ", "キス", "ト"]);
+        assert_eq!(wrap("👍👍👍", 4), ["👍👍", "👍"]);
+        assert_eq!(wrap("👨‍👩‍👧 🇪🇸 👍🏽 ❤\u{fe0f} क्‍ष", 20), ["👨👩👧 ES 👍 ❤ क्‍ष"]);
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("日本語", 6), "日本語");
+    }
+
+    #[test]
+    fn a_letter_with_a_thousand_marks_is_shorn() {
+        let letter = format!("e{}", "\u{301}".repeat(1000));
+        assert_eq!(wrap(&letter, 10)[0].chars().count(), GRAPHEME_MAX_CHARS);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_wide_and_nothing_in_it_is_obeyed(text in any::<String>(), columns in 2usize..40) {
+            for line in wrap(&text, columns).into_iter().chain(fold(&text, columns)).chain([cut(&text, columns)]) {
+                prop_assert!(line.width() <= columns, "{line:?}");
+                prop_assert!(!line.chars().any(char::is_control));
+            }
+        }
+
+        #[test]
+        fn no_letter_is_lost(text in "[a-zñé日👍 ]{0,80}", columns in 2usize..40) {
+            let bare = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(bare(&wrap(&text, columns).concat()), bare(&text));
+            prop_assert_eq!(fold(&text, columns).concat(), text);
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //! | a setting | [`config`], `src/recado.default.toml` |
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
+//! | a backup, a tenant's export and import | [`archive`] |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -66,6 +67,8 @@ pub mod telemetry;
 pub mod store;
 
 pub mod directory;
+
+pub mod archive;
 
 pub mod twilio;
 

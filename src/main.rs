@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use clap::{CommandFactory, Parser, Subcommand};
+use recado::cli::{
+    self, backup, check, completions, config, events, explain, man, messages, migrate, send, serve, tenant, test,
+    webhook,
+};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -29,8 +32,11 @@ enum Command {
     Send(send::Args),
     Webhook(webhook::Args),
     Tenant(tenant::Args),
+    Backup(backup::Args),
     Migrate(migrate::Args),
     Config(config::Args),
+    Man(man::Args),
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,8 +52,11 @@ fn main() -> ExitCode {
             Command::Send(args) => send::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
+            Command::Man(args) => man::run(&args, Recado::command()),
+            Command::Completions(args) => completions::run(&args, Recado::command()),
         }
     })
 }

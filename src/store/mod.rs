@@ -5,6 +5,7 @@
 //! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
+mod backup;
 mod contacts;
 mod decide;
 pub mod entity;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use backup::copy_sqlite;
 pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};

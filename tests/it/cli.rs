@@ -1,5 +1,7 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod backup;
+mod manual;
 mod newcomer;
 
 use std::path::Path;

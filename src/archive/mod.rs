@@ -1,0 +1,3 @@
+//! What leaves an installation as a file, and comes back: backups and single tenants.
+
+pub mod file;

@@ -332,7 +332,10 @@ async fn start_carrier(installation: &Installation) -> Result<String, AppError> 
     // Another seed at every start: the SIDs of an earlier one are in the database.
     config.seed = getrandom::u64()?;
     for tenant in installation.directory.now().tenants().filter(|tenant| tenant.owns_account) {
-        config.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
+        // One without a token that opens can neither send nor sign.
+        if let Some(token) = tenant.account.tokens.first() {
+            config.accounts.insert(tenant.account.sid.clone(), token.clone());
+        }
     }
     let carrier = Carrier::new(config)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -11,6 +11,8 @@ pub mod completions;
 pub mod config;
 pub mod events;
 pub mod explain;
+pub mod export;
+pub mod import;
 pub mod man;
 pub mod messages;
 pub mod migrate;
@@ -33,7 +35,9 @@ use serde::Serialize;
 
 use crate::actions::outbox::SendRefused;
 use crate::app::{AppError, Installation};
+use crate::archive::export::ExportError;
 use crate::archive::file::FileError;
+use crate::archive::import::ImportError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
@@ -83,6 +87,10 @@ pub enum CliError {
     Seal(#[from] SealError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error("the operating system gave no random bytes ({0}); try again")]
     Random(#[from] getrandom::Error),
     #[error("standard output cannot be written: {0}")]

@@ -141,7 +141,7 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
 }
 
 /// One send at a time goes along a lane, in planned order.
-fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
+pub fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
     format!("{}{sender}>{}", channel.address_prefix(), to.key())
 }
 

@@ -18,9 +18,11 @@ mod lists;
 mod messages;
 mod open;
 mod opt_outs;
+mod portable;
 mod settle;
 mod sql;
 mod sqlite;
+mod tables;
 mod tenants;
 mod verdict;
 mod writer;
@@ -35,11 +37,13 @@ pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{
-    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown,
+    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane,
 };
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
+pub use portable::Frozen;
 pub use settle::{Settled, StatusReport};
+pub use tables::{NotARow, TABLES, Table};
 pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 

@@ -123,7 +123,7 @@ impl View {
     }
 }
 
-fn slug(text: &str) -> Result<String, String> {
+pub(super) fn slug(text: &str) -> Result<String, String> {
     let good = (1..=SLUG_MAX_BYTES).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if good {

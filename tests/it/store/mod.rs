@@ -5,6 +5,7 @@ mod facts;
 mod fresh;
 mod ingest;
 mod ledger;
+mod portable;
 mod settle;
 mod tenants;
 

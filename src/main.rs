@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, backup, check, completions, config, events, explain, export, import, man, messages, migrate, send, serve,
-    tenant, test, webhook,
+    self, backup, check, completions, config, erase, events, explain, export, import, man, messages, migrate, send,
+    serve, tenant, test, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -35,6 +35,7 @@ enum Command {
     Backup(backup::Args),
     Export(export::Args),
     Import(import::Args),
+    Erase(erase::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Man(man::Args),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             Command::Backup(args) => backup::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Import(args) => import::run(args).await,
+            Command::Erase(args) => erase::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
             Command::Man(args) => man::run(&args, Recado::command()),

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod erase;
 pub mod events;
 pub mod explain;
 pub mod export;

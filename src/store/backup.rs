@@ -1,4 +1,4 @@
-//! A copy of a SQLite database while a server works on it.
+//! A SQLite file as a whole: copied or compacted while a server works on it.
 
 use std::path::Path;
 
@@ -26,4 +26,17 @@ pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Setup(format!("the copy is not sound ({said}): was the database itself damaged? check its disk")))
+}
+
+/// Writes the database anew, without what lies in unused parts of its file and of its log, such as rows that were
+/// deleted. `false` where somebody reads from the log still, so that it is not emptied yet.
+///
+/// Others who write wait meanwhile; longer than [`BUSY_TIMEOUT`], and webhooks are refused.
+pub fn compact_sqlite(path: &Path) -> Result<bool, StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.execute_batch("VACUUM")?;
+    // https://sqlite.org/pragma.html#pragma_wal_checkpoint: the first column is 1 where it was held up.
+    let held_up: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(held_up == 0)
 }

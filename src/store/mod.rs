@@ -9,6 +9,7 @@ mod backup;
 mod contacts;
 mod decide;
 pub mod entity;
+mod erase;
 mod error;
 mod events;
 mod fresh;
@@ -32,8 +33,9 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
-pub use backup::copy_sqlite;
+pub use backup::{compact_sqlite, copy_sqlite};
 pub use decide::{Decided, DecidedReceipt};
+pub use erase::Erased;
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{

@@ -3,6 +3,7 @@
 mod backup;
 mod manual;
 mod newcomer;
+mod portable;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

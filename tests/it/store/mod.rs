@@ -1,6 +1,7 @@
 //! What the store promises, checked alike on SQLite and on PostgreSQL.
 
 mod decided;
+mod erase;
 mod facts;
 mod fresh;
 mod ingest;

@@ -61,6 +61,9 @@ pub struct TenantSettings {
     pub blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     /// Names for approved WhatsApp templates: name to Content SID (`HX…`).
     pub templates: BTreeMap<String, String>,
+    /// After how many days what happened is removed; `None` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u32>,
 }
 
 /// A sender of a tenant's own.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, backup, check, completions, config, erase, events, explain, export, import, man, messages, migrate, send,
-    serve, tenant, test, webhook,
+    self, backup, check, completions, config, erase, events, explain, export, import, man, messages, migrate,
+    retention, send, serve, tenant, test, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -36,6 +36,7 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Erase(erase::Args),
+    Retention(retention::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Man(man::Args),
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             Command::Export(args) => export::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Erase(args) => erase::run(args).await,
+            Command::Retention(args) => retention::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
             Command::Man(args) => man::run(&args, Recado::command()),

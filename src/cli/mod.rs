@@ -17,6 +17,7 @@ pub mod import;
 pub mod man;
 pub mod messages;
 pub mod migrate;
+pub mod retention;
 pub mod send;
 pub mod serve;
 pub mod tenant;

@@ -20,6 +20,7 @@ mod messages;
 mod open;
 mod opt_outs;
 mod portable;
+mod retention;
 mod settle;
 mod sql;
 mod sqlite;
@@ -44,6 +45,7 @@ pub use ledger::{
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use portable::Frozen;
+pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};
 pub use tables::{NotARow, TABLES, Table};
 pub use verdict::{End, Verdict};

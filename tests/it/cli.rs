@@ -341,7 +341,7 @@ fn a_database_is_migrated_once() {
 
 #[test]
 fn every_help_has_an_example() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["serve"],
         &["check"],
@@ -356,6 +356,14 @@ fn every_help_has_an_example() {
         &["tenant", "set"],
         &["tenant", "list"],
         &["migrate"],
+        &["backup"],
+        &["export"],
+        &["import"],
+        &["erase"],
+        &["retention"],
+        &["retention", "run"],
+        &["man"],
+        &["completions"],
     ];
     for args in commands.into_iter().chain([&["config"][..]]) {
         let help = alone(&[], &[args, &["--help"]].concat()).ok();

@@ -55,6 +55,8 @@ struct View {
     senders: Vec<SenderView>,
     blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     templates: BTreeMap<String, String>,
+    /// `None` where everything is kept.
+    retain_days: Option<u32>,
     webhooks: Webhooks,
 }
 
@@ -95,6 +97,7 @@ impl View {
             senders: senders.collect(),
             blueprints: tenant.settings.blueprints.clone(),
             templates: tenant.settings.templates.clone(),
+            retain_days: tenant.settings.retain_days,
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -117,6 +120,9 @@ impl View {
         }
         for (name, content) in &self.templates {
             lines.push(format!("  template {name}: {content}"));
+        }
+        if let Some(days) = self.retain_days {
+            lines.push(format!("  keeps what happened for {days} days"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")

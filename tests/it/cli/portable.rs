@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{CUSTOMER, Ran, beside, command, delivered, options, run};
+use super::{CUSTOMER, Ran, beside, command, options, run};
 use crate::faults::rig::Look;
 use crate::support::server::Server;
 use crate::support::wait::eventually;
@@ -66,9 +66,17 @@ async fn an_erased_customer_stands_in_no_byte_of_the_file() {
     }
     beside(&server, &["webhook", "--from", CUSTOMER, "--whatsapp", "--name", "Remedios", "HOLA"]).ok();
     beside(&server, &["webhook", "--from", "+34600777888", "HOLA pepino"]).ok();
-    delivered(&server).await;
     let look = Look::into(server.folder()).await;
-    eventually(Duration::from_secs(20), || look.open()).await;
+    let settled = || async {
+        let open = look.count("messages WHERE direction = 'out' AND status <> 'delivered'").await;
+        let delivered = look.count("messages WHERE direction = 'out'").await;
+        if (open, delivered) == (0, 6) {
+            look.open().await
+        } else {
+            Err(format!("{delivered} answers, {open} on their way"))
+        }
+    };
+    eventually(Duration::from_secs(20), settled).await;
     assert_eq!(standing(server.folder(), &words), words, "they are there before");
 
     beside(&server, &["erase", "demo", CUSTOMER]).fails(1, &["nothing was erased"]);
@@ -87,4 +95,19 @@ async fn an_erased_customer_stands_in_no_byte_of_the_file() {
     beside(&server, &["explain", erased["id"].as_str().unwrap()]).ok();
     let again = beside(&server, &["erase", "demo", CUSTOMER, "--yes"]).ok();
     assert!(again.contains("erased: 0 customer, 0 messages"), "{again}");
+}
+
+#[test]
+fn what_grows_old_goes_only_where_the_tenant_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    in_folder(folder.path(), &["tenant", "add", "sol"]).ok();
+    let run_all = || in_folder(folder.path(), &["retention", "run"]).ok();
+    assert!(run_all().contains("everything is kept"));
+    in_folder(folder.path(), &["retention", "run", "--tenant", "sol"]).fails(1, &["--retain-days"]);
+    in_folder(folder.path(), &["tenant", "set", "sol", "--retain-days", "3"]).fails(2, &["7 to 3650"]);
+    let set = in_folder(folder.path(), &["tenant", "set", "sol", "--retain-days", "30"]).ok();
+    assert!(set.contains("keeps what happened for 30 days"), "{set}");
+    assert!(run_all().contains("sol: 0 events"));
+    in_folder(folder.path(), &["tenant", "set", "sol", "--retain-days", "0"]).ok();
+    assert!(run_all().contains("everything is kept"));
 }

@@ -7,6 +7,7 @@ mod fresh;
 mod ingest;
 mod ledger;
 mod portable;
+mod retention;
 mod settle;
 mod tenants;
 

@@ -227,7 +227,7 @@ impl Work<'_> {
             }
             "action" => {
                 // Lanes are shared by all tenants: one that is not the row's own could hold up another's sends.
-                if let Some(given) = text(row, "lane").filter(|lane| !lane.is_empty()) {
+                if let Some(given) = text(row, "lane") {
                     let to = text(row, "recipient").and_then(|to| Phone::parse(&to).ok());
                     let channel = text(row, "channel").and_then(|channel| channel.parse().ok());
                     let own = channel.zip(text(row, "sender")).zip(to);

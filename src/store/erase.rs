@@ -117,11 +117,11 @@ impl Store {
     }
 
     async fn erase_actions(&self, who: &Who) -> Result<u64, StoreError> {
-        // Whatever it was: an action that says nothing, and can be read.
+        // Whatever it was: an action that says nothing, and can be read. Without a lane no report of the provider's meets it.
         let nothing = Action::Effect(Effect::Note { text: String::new() });
         let nothing = serde_json::to_string(&nothing).map_err(StoreError::json)?;
         let set = format!(
-            "contact_id = NULL, recipient = NULL, peer_key = NULL, lane = '', payload = '{nothing}', reason = '{ERASED}'"
+            "contact_id = NULL, recipient = NULL, peer_key = NULL, lane = NULL, payload = '{nothing}', reason = '{ERASED}'"
         );
         let mut actions = 0;
         loop {

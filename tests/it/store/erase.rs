@@ -3,7 +3,7 @@
 use recado::archive::export;
 use recado::domain::opt_out::Word;
 use recado::domain::{DeliveryStatus, Effect, Phone};
-use recado::store::{End, Erased};
+use recado::store::{End, Erased, Settled, StatusReport};
 use serde_json::json;
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
@@ -70,6 +70,19 @@ async fn nothing_is_left_of_an_erased_customer() {
         assert_eq!(lines_with(&after, "SMout"), 2, "the bones of message and action stay");
         assert!(bench.claim().await.is_empty() && bench.store.unknowns(10).await.unwrap().is_empty());
         assert_eq!(erase(&bench, ANA).await, Erased::default(), "a second time there is nothing");
+        // The provider still reports on what it had taken.
+        let sent = before.iter().find(|line| line.contains("SMout") && line.starts_with("{\"message")).unwrap();
+        let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
+        let report = StatusReport {
+            tenant: bench.tenant,
+            action: sent["message"]["id"].as_str().unwrap().parse().unwrap(),
+            sid: "SMout".to_owned(),
+            status: DeliveryStatus::Delivered,
+            error_code: None,
+            of_no_concern: false,
+            at: bench.now(),
+        };
+        assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::UnknownAction);
         // A repeat of the provider's is still one.
         let again = bench.store.writer().ingest(bench.text("SM1", ANA, TEXT)).await.unwrap();
         assert!(again.duplicate);

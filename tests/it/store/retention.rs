@@ -1,7 +1,12 @@
 //! What has grown old goes, whole stories at a time; what is open or must be known stays.
 
+use std::sync::Arc;
+
+use recado::directory::{Account, Directory, Platform};
 use recado::domain::opt_out::Word;
-use recado::domain::{DeliveryStatus, Timestamp};
+use recado::domain::{Clock, DeliveryStatus, Timestamp};
+use recado::retention;
+use recado::secret::SecretKey;
 use recado::store::{End, Removed};
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
@@ -71,6 +76,45 @@ async fn old_stories_go_and_the_rest_stays() {
         assert_eq!(facts[&contact].inbound_count, 2);
         assert_eq!(bench.claim().await.len(), 1);
         assert!(bench.under_way("SMagain", LUIS).await.candidate.opted_out);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
+    on_both(|bench| async move {
+        let platform = Platform {
+            account: Arc::new(Account { sid: super::ACCOUNT.to_owned(), tokens: vec!["platform".into()] }),
+            from_number: None,
+            whatsapp_number: None,
+            messaging_service_sid: None,
+            app_url: "http://localhost".to_owned(),
+        };
+        let key = SecretKey::parse(&"a".repeat(64)).unwrap();
+        let directory = Directory::open(bench.store.clone(), key, platform).await.unwrap();
+        let purge = async || {
+            directory.refresh().await.unwrap();
+            let tenant = directory.now().by_id(bench.tenant).cloned().unwrap();
+            retention::purge(&bench.store, &tenant, &Clock::system(), false).await.unwrap().messages
+        };
+        for number in 0..3 {
+            let (event, contact) = bench.received(&format!("SM{number}"), ANA, "hola").await;
+            bench.decide(event, contact, vec![]).await;
+            bench.pass(10 * DAY_S);
+        }
+        assert_eq!(purge().await, 0, "by default everything is kept");
+        for (days, goes) in [(35, 0), (25, 1), (1, 2)] {
+            let (_, tenants, _) = bench.store.directory().await.unwrap();
+            let mut row = tenants.into_iter().next().unwrap();
+            row.settings = format!("{{\"retain_days\": {days}}}");
+            bench.store.set_tenant(row).await.unwrap();
+            assert_eq!(purge().await, goes, "{days} days");
+        }
+        // One day is read as seven, whoever wrote it.
+        let (event, contact) = bench.received("SM9", ANA, "hola").await;
+        bench.decide(event, contact, vec![]).await;
+        bench.pass(5 * DAY_S);
+        assert_eq!(purge().await, 0);
     })
     .await;
 }

@@ -25,6 +25,8 @@ const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 /// Between two transactions, for others who write.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What is wrong with a line, in characters.
+const WHY_MAX_CHARS: usize = 300;
 /// Senders of one tenant; they are kept in memory until the end.
 const SENDERS_MAX: usize = 1_000;
 
@@ -291,8 +293,10 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
+    /// What it says goes to a terminal, and may quote the file: without control characters, and short.
     fn wrong(&self, why: String) -> ImportError {
-        ImportError::Line { line: self.line, why }
+        let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        ImportError::Line { line: self.line, why: why.chars().take(WHY_MAX_CHARS).map(tame).collect() }
     }
 
     /// The next line's kind and what it says.

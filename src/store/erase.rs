@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Store, StoreError, sql, writer};
-use crate::domain::{Action, Effect, TenantId};
+use crate::domain::{Action, Effect, EventKind, TenantId};
 
 /// Rows that are changed in one transaction, at most.
 const PAGE_ROWS: usize = 200;
@@ -133,7 +133,10 @@ impl Store {
             let causes = "SELECT event_id FROM actions WHERE id IN ({list})";
             let causes = sql::query_in(&self.read, causes, &[], values(&ids)).await?;
             let events = causes.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
-            self.change("DELETE FROM rule_runs", "", "event_id", events).await?;
+            self.change("DELETE FROM rule_runs", "", "event_id", events.clone()).await?;
+            // A send by hand is an event of nobody's that names the number.
+            let by_hand = format!("data = CASE WHEN kind = '{}' THEN '{{}}' ELSE data END", EventKind::MANUAL.as_str());
+            self.change("UPDATE events SET", &by_hand, "id", events).await?;
             self.change("UPDATE attempts SET", "detail = NULL", "action_id", ids.clone()).await?;
             actions += self.change("UPDATE actions SET", &set, "id", ids).await?;
         }

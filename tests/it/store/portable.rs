@@ -188,6 +188,7 @@ async fn a_file_that_is_not_right_leaves_nothing_behind() {
             ("this is no line of an export", replaced(message, "{\"message\":")),
             ("this is no line of an export", replaced(message, "{\"message\":{},\"event\":{}}")),
             ("'gossip' is no kind of row", replaced(message, "{\"gossip\":{}}")),
+            ("'\u{fffd}[2J' is no kind of row", replaced(message, "{\"\\u001b[2J\":{}}")),
             ("bytes at most", replaced(message, &long)),
             ("'at_us' is missing", changed(message, &|row| row["at_us"] = "noon".into())),
             ("'at_us' is missing", changed(message, &|row| drop(row.as_object_mut().unwrap().remove("at_us")))),

@@ -31,6 +31,7 @@ use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone};
 use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
+use crate::retention;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
 use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
@@ -183,6 +184,8 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     loops.spawn(async move { reconcile::run(&one).await });
     let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move { retention::run(&one.store, &one.directory, &one.clock).await });
     let one = pipeline.clone();
     loops.spawn(async move { gauges(&one).await });
     loops

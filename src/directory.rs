@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 pub const DEMO_SLUG: &str = "demo";
 
 /// An account at the provider. The first token signs and sends; further ones are accepted while tokens are rotated.
-/// None at all: they were sealed under a key that is not the present one.
+/// None at all: they were sealed under a key that is not the present one, or the tenant was imported without them.
 #[derive(Debug)]
 pub struct Account {
     pub sid: String,
@@ -62,6 +62,9 @@ pub struct TenantSettings {
     pub blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     /// Names for approved WhatsApp templates: name to Content SID (`HX…`).
     pub templates: BTreeMap<String, String>,
+    /// After how many days what happened is removed; `None` for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u32>,
 }
 
 /// A sender of a tenant's own.
@@ -232,20 +235,19 @@ impl Directory {
             StoreError::Stored(format!("{what} of tenant '{}': {error}", row.slug))
         };
         let mut tokens = Vec::new();
-        let mut locked = false;
         for (column, sealed) in [("auth_token", &row.auth_token), ("auth_token_secondary", &row.auth_token_secondary)] {
             if let Some(sealed) = sealed {
                 match self.key.open(sealed, &sealed_as(row.id, column)) {
                     Ok(token) => tokens.push(token),
                     Err(error) => {
-                        locked = true;
                         tracing::error!(tenant = %row.slug, column, %error,
                             "without this token webhooks are refused, and sends wait");
                     }
                 }
             }
         }
-        let owns_account = row.account_sid.is_some() && (locked || !tokens.is_empty());
+        // Its own even without a token that opens, as after an import: the platform's would send in another's name.
+        let owns_account = row.account_sid.is_some();
         let account = match row.account_sid.clone() {
             Some(sid) if owns_account => Arc::new(Account { sid, tokens }),
             _ => self.platform.account.clone(),

@@ -15,6 +15,8 @@
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
 //! | what any provider answers to a send | [`provider`] |
+//! | a backup, a tenant's export and import | [`archive`] |
+//! | how long what happened is kept | [`retention`] |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -70,6 +72,10 @@ pub mod store;
 pub mod directory;
 
 pub mod provider;
+
+pub mod archive;
+
+pub mod retention;
 
 pub mod twilio;
 

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, carrier, check, config, doctor, events, explain, messages, migrate, send, serve, settle, tenant, test,
-    webhook,
+    self, backup, carrier, check, completions, config, doctor, erase, events, explain, export, import, man, messages,
+    migrate, phone, retention, send, serve, settle, tenant, test, webhook,
 };
-use recado::cli::{self, check, config, events, explain, messages, migrate, phone, send, serve, tenant, test, webhook};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -36,9 +35,16 @@ enum Command {
     Webhook(webhook::Args),
     Carrier(carrier::Args),
     Tenant(tenant::Args),
+    Backup(backup::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Erase(erase::Args),
+    Retention(retention::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Doctor(doctor::Args),
+    Man(man::Args),
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,9 +63,16 @@ fn main() -> ExitCode {
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
+            Command::Backup(args) => backup::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Import(args) => import::run(args).await,
+            Command::Erase(args) => erase::run(args).await,
+            Command::Retention(args) => retention::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Man(args) => man::run(&args, Recado::command()),
+            Command::Completions(args) => completions::run(&args, Recado::command()),
         }
     })
 }

@@ -60,7 +60,10 @@ pub async fn start_carrier(installation: &Installation) -> Result<String, AppErr
     carrier.seed = getrandom::u64()?;
     let snapshot = directory.now();
     for tenant in snapshot.tenants().filter(|tenant| tenant.owns_account) {
-        carrier.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
+        // One without a token that opens can neither send nor sign.
+        if let Some(token) = tenant.account.tokens.first() {
+            carrier.accounts.insert(tenant.account.sid.clone(), token.clone());
+        }
     }
     carrier.numbers = numbers(&snapshot, directory.platform());
     let carrier = Carrier::new(carrier)?;

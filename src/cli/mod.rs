@@ -6,14 +6,21 @@
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
 
 pub mod carrier;
+pub mod backup;
 pub mod check;
+pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod erase;
 pub mod events;
 pub mod explain;
+pub mod export;
+pub mod import;
+pub mod man;
 pub mod messages;
 pub mod migrate;
 pub mod phone;
+pub mod retention;
 pub mod send;
 pub mod serve;
 pub mod settle;
@@ -34,6 +41,9 @@ use serde::Serialize;
 
 use crate::actions::outbox::SendRefused;
 use crate::app::{AppError, Installation};
+use crate::archive::export::ExportError;
+use crate::archive::file::FileError;
+use crate::archive::import::ImportError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
@@ -81,6 +91,12 @@ pub enum CliError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
     #[error("the operating system gave no random bytes ({0}); try again")]
     Random(#[from] getrandom::Error),
     #[error("standard output cannot be written: {0}")]
@@ -145,14 +161,21 @@ async fn open() -> Result<Installation, CliError> {
 /// The installation in the working directory, for commands that have nothing to do where there is none.
 async fn open_existing() -> Result<Installation, CliError> {
     let config = configure()?;
-    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()).filter(|path| !path.exists()) {
-        return Err(CliError::Refused(format!(
-            "there is no database at {} yet: start 'recado serve' in this folder first, go to the folder where it runs, \
-             or set DATABASE_URL",
-            path.display()
-        )));
+    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()) {
+        must_exist(&path)?;
     }
     Ok(Installation::with(config, Clock::system(), Path::new(DIR)).await?)
+}
+
+fn must_exist(database: &Path) -> Result<(), CliError> {
+    if database.exists() {
+        return Ok(());
+    }
+    Err(CliError::Refused(format!(
+        "there is no database at {} yet: start 'recado serve' in this folder first, go to the folder where it runs, \
+         or set DATABASE_URL",
+        database.display()
+    )))
 }
 
 fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, CliError> {

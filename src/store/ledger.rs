@@ -88,23 +88,17 @@ struct Heading {
 
 impl Heading {
     fn of(new: &NewAction) -> Self {
+        let lane = new.sender.as_ref().and_then(|sender| lane(new.tenant, new.contact, sender, &new.action));
         match &new.action {
             Action::Send(send) => Self {
                 channel: Some(send.channel.as_str()),
                 recipient: Some(send.to.to_string()),
                 peer_key: Some(send.to.key()),
-                lane: new.sender.as_ref().and_then(|sender| lane(send, sender)),
+                lane,
             },
             Action::Request(request) => {
                 let host = host(request);
-                // A customer's requests to one server keep their order.
-                let contact = new.contact.map_or_else(String::new, |contact| contact.to_string());
-                Self {
-                    channel: Some(REQUEST_CHANNEL),
-                    lane: Some(format!("{}>{host}>{contact}", new.tenant)),
-                    peer_key: Some(host.clone()),
-                    recipient: Some(host),
-                }
+                Self { channel: Some(REQUEST_CHANNEL), peer_key: Some(host.clone()), recipient: Some(host), lane }
             }
             Action::Effect(_) => Self::default(),
         }
@@ -188,10 +182,20 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
     Ok(())
 }
 
-/// One send at a time goes along a lane, in planned order. E-mails need none: each may arrive before another anyhow.
-fn lane(send: &Send, sender: &str) -> Option<String> {
-    let to = send.to.phone()?;
-    Some(format!("{}{sender}>{}", send.channel.address_prefix(), to.key()))
+/// One send at a time goes along a lane, in planned order: a customer's messages from one number, a customer's requests
+/// to one server. E-mails need none: each may arrive before another anyhow.
+pub fn lane(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
+    match action {
+        Action::Send(send) => {
+            let to = send.to.phone()?;
+            Some(format!("{}{sender}>{}", send.channel.address_prefix(), to.key()))
+        }
+        Action::Request(request) => {
+            let contact = contact.map_or_else(String::new, |contact| contact.to_string());
+            Some(format!("{tenant}>{}>{contact}", host(request)))
+        }
+        Action::Effect(_) => None,
+    }
 }
 
 /// A due action with what the gate must know, read in the claiming transaction.

@@ -65,9 +65,10 @@ impl Store {
         let sends = sql::query(
             &self.read,
             &format!(
-                // A send that never had a sender has no lane, and no row among the messages.
+                // A send that never had a sender has no lane, and no row among the messages. Erased ones have no lane.
                 "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND channel IS NOT NULL
-                   AND (state IN ('planned', 'sending', 'unknown', 'held') OR (state = 'blocked' AND lane IS NULL))
+                   AND (state IN ('planned', 'sending', 'unknown', 'held') OR (state = 'blocked' AND lane IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = actions.id)))
                  ORDER BY planned_us DESC LIMIT ?"
             ),
             values,

@@ -6,9 +6,11 @@
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
 mod by_hand;
+mod backup;
 mod contacts;
 mod decide;
 pub mod entity;
+mod erase;
 mod error;
 mod events;
 mod fresh;
@@ -20,9 +22,12 @@ mod messages;
 mod open;
 mod opt_outs;
 mod refusals;
+mod portable;
+mod retention;
 mod settle;
 mod sql;
 mod sqlite;
+mod tables;
 mod tenants;
 mod verdict;
 mod writer;
@@ -32,17 +37,22 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
 pub use decide::{Decided, DecidedReceipt};
+pub use erase::Erased;
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{
-    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown,
+    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane,
 };
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
+pub use portable::Frozen;
 pub use refusals::{Refused, RefusedSum};
+pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};
+pub use tables::{NotARow, TABLES, Table};
 pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 

@@ -6,16 +6,19 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entity::{sender, setting, tenant};
+use super::portable::IMPORTING;
 use super::{Store, StoreError, sql};
 
 /// Counts the changes to tenants and senders.
 const DIRECTORY_VERSION: &str = "directory_version";
 
 impl Store {
-    /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants' settings.
+    /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants'
+    /// settings. A tenant that is being imported is not there yet.
     pub async fn directory(&self) -> Result<(u64, Vec<tenant::Model>, Vec<sender::Model>), StoreError> {
         let version = self.directory_version().await?;
-        let tenants = tenant::Entity::find().order_by_asc(tenant::Column::Slug).all(&self.read).await?;
+        let whole = tenant::Column::Slug.not_like(format!("{IMPORTING}%"));
+        let tenants = tenant::Entity::find().filter(whole).order_by_asc(tenant::Column::Slug).all(&self.read).await?;
         let senders = sender::Entity::find().order_by_asc(sender::Column::CreatedUs).all(&self.read).await?;
         Ok((version, tenants, senders))
     }
@@ -122,7 +125,7 @@ async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), S
 }
 
 /// In one statement: two that change something at once must not end at the same count.
-async fn bump(db: &impl ConnectionTrait) -> Result<(), StoreError> {
+pub(super) async fn bump(db: &impl ConnectionTrait) -> Result<(), StoreError> {
     sql::execute(
         db,
         "INSERT INTO settings (name, value) VALUES (?, '1')

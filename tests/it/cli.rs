@@ -1,6 +1,9 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod backup;
+mod manual;
 mod newcomer;
+mod portable;
 mod try_out;
 
 use std::path::Path;
@@ -359,6 +362,14 @@ fn every_help_has_an_example() {
         &["tenant", "credentials"],
         &["doctor"],
         &["migrate"],
+        &["backup"],
+        &["export"],
+        &["import"],
+        &["erase"],
+        &["retention"],
+        &["retention", "run"],
+        &["man"],
+        &["completions"],
     ];
     for args in commands.iter().copied().chain([&["config"][..]]) {
         let help = alone(&[], &[args, &["--help"]].concat()).ok();

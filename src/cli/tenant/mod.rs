@@ -64,6 +64,8 @@ struct View {
     senders: Vec<SenderView>,
     blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     templates: BTreeMap<String, String>,
+    /// `None` where everything is kept.
+    retain_days: Option<u32>,
     webhooks: Webhooks,
 }
 
@@ -104,6 +106,7 @@ impl View {
             senders: senders.collect(),
             blueprints: tenant.settings.blueprints.clone(),
             templates: tenant.settings.templates.clone(),
+            retain_days: tenant.settings.retain_days,
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -127,6 +130,9 @@ impl View {
         for (name, content) in &self.templates {
             lines.push(format!("  template {name}: {content}"));
         }
+        if let Some(days) = self.retain_days {
+            lines.push(format!("  keeps what happened for {days} days"));
+        }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")
     }
@@ -139,7 +145,7 @@ async fn row(installation: &Installation, tenant: &Tenant) -> Result<tenant::Mod
     row.ok_or_else(|| CliError::Refused(format!("'{}' was just removed", tenant.slug)))
 }
 
-fn slug(text: &str) -> Result<String, String> {
+pub(super) fn slug(text: &str) -> Result<String, String> {
     let good = (1..=SLUG_MAX_BYTES).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if good {

@@ -13,6 +13,7 @@ use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
 use crate::directory::{Tenant, TenantSettings};
 use crate::domain::{Channel, Phone, TenantId};
+use crate::retention::{RETAIN_DAYS_MAX, RETAIN_DAYS_MIN};
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
 use crate::twilio::is_sid;
@@ -78,6 +79,9 @@ pub struct Args {
     /// Name an approved WhatsApp template, for rules; without a value the name is removed; any number of times
     #[arg(long = "template", value_name = "NAME=HX…", value_parser = name_and_value)]
     templates: Vec<(String, String)>,
+    /// Remove what happened longer ago than so many days, 7 to 3650; 0 keeps everything
+    #[arg(long, value_name = "N", value_parser = retain_days)]
+    retain_days: Option<u32>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -189,6 +193,9 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
     if let Some(rule) = &args.enable {
         settings.blueprints.insert(rule.clone(), params_of(installation, rule, &args.params)?);
     }
+    if let Some(days) = args.retain_days {
+        settings.retain_days = (days > 0).then_some(days);
+    }
     for (name, content) in &args.templates {
         if content.is_empty() {
             settings.templates.remove(name);
@@ -293,6 +300,16 @@ fn a_sender(text: &str) -> Result<String, String> {
         .map_err(|error| format!("{error}; a Messaging Service is MG and 32 hex digits"))
 }
 
+fn retain_days(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok().filter(|days| *days == 0 || (RETAIN_DAYS_MIN..=RETAIN_DAYS_MAX).contains(days));
+    days.ok_or_else(|| {
+        format!(
+            "write {RETAIN_DAYS_MIN} to {RETAIN_DAYS_MAX} days, or 0 to keep everything: what is removed sooner could be \
+             taken for new when the provider repeats it"
+        )
+    })
+}
+
 /// Scheme and host, perhaps a path; without a slash at its end.
 fn base_url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).ok().filter(|url| {
@@ -321,6 +338,14 @@ mod tests {
         assert_eq!(like(&5.into(), "12"), Some(12.into()));
         assert_eq!(like(&5.into(), "twelve"), None);
         assert_eq!(like(&true.into(), "false"), Some(false.into()));
+    }
+
+    #[test]
+    fn nothing_goes_before_the_provider_has_ended_repeating_it() {
+        assert_eq!((retain_days("0"), retain_days("7"), retain_days("3650")), (Ok(0), Ok(7), Ok(3_650)));
+        for bad in ["1", "6", "3651", "-1", "year"] {
+            assert!(retain_days(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

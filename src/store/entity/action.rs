@@ -23,6 +23,8 @@ pub struct Model {
     pub peer_key: Option<String>,
     /// Channel, sender and recipient: one send at a time.
     pub lane: Option<String>,
+    /// The way it leaves: the name of a `domain::Route`.
+    pub route: Option<String>,
     /// The provider's account that the last attempt went through.
     pub account_sid: Option<String>,
     /// `answer`, `business`, `manual` or `system`.

@@ -1,4 +1,4 @@
-//! Tokens: after a busy life, no plain one stands in any file of the server's.
+//! Tokens: after a busy life, no plain one stands in any file of the server's, nor in a backup or an export.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,12 +41,18 @@ async fn no_token_stands_anywhere_in_plain_text() {
     eventually(std::time::Duration::from_secs(20), pausing).await;
     assert!(server.log().contains("a webhook was refused"), "it is logged");
 
+    // What leaves the server as a file is searched with the rest.
+    for args in [&["backup", "copy.db"][..], &["export", "a", "--to", "a.jsonl"], &["export", "b", "--to", "b.jsonl"]] {
+        crate::cli::run(&mut rig::recado(&server, args)).ok();
+    }
+
     let basic = |account: &str, token: &str| STANDARD.encode(format!("{account}:{token}"));
     // Two signatures given above are tokens themselves; those came in from outside, but even so they must not be kept.
     let secrets = [TOKEN, SECONDARY, A.token, B.token, SECRET_KEY].map(str::to_owned);
     let secrets: Vec<String> = secrets
         .into_iter()
         .chain([basic(ACCOUNT, TOKEN), basic(A.account, A.token), basic(B.account, B.token)])
+        .chain([TOKEN, SECONDARY, A.token, B.token].map(hex))
         .collect();
     let mut searched = Vec::new();
     for entry in walk(server.folder()) {
@@ -57,9 +63,13 @@ async fn no_token_stands_anywhere_in_plain_text() {
         }
         searched.push(entry.file_name().expect("a file has a name").to_string_lossy().into_owned());
     }
-    for expect in ["recado.db", "recado.db-wal", "server.log"] {
+    for expect in ["recado.db", "recado.db-wal", "server.log", "copy.db", "a.jsonl", "b.jsonl"] {
         assert!(searched.iter().any(|name| name == expect), "{expect} is not among {searched:?}");
     }
+}
+
+fn hex(secret: &str) -> String {
+    secret.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

@@ -2,10 +2,13 @@
 
 mod by_hand;
 mod decided;
+mod erase;
 mod facts;
 mod fresh;
 mod ingest;
 mod ledger;
+mod portable;
+mod retention;
 mod settle;
 mod refusals;
 mod tenants;

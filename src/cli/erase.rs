@@ -1,0 +1,88 @@
+//! `recado erase`: a customer, out of every table.
+
+use std::io::{self, BufRead, Read, Write};
+
+use secrecy::ExposeSecret;
+
+use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
+use crate::domain::Phone;
+use crate::store::{self, StoreError};
+
+/// Of what is typed to confirm.
+const TYPED_MAX_BYTES: u64 = 256;
+
+/// Erase a customer: name, fields, texts, media, traces; what stays is that they opted out, and the ledger's bare bones
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado erase demo +34600111222\n\n\
+    Not reached: what the provider keeps, and backups, exports and logs made before.")]
+pub struct Args {
+    /// The tenant's slug
+    tenant: String,
+    /// The customer's number
+    number: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Leave the SQLite file as it is: traces stay in its unused parts, but a server of many messages need not wait
+    #[arg(long)]
+    no_compact: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let phone = Phone::parse_human(&args.number)?;
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.tenant)?;
+    if !args.yes {
+        confirm(&tenant.slug, &phone)?;
+    }
+    let erased = installation.store.erase_contact(tenant.id, &phone.key()).await?;
+    let database = store::sqlite_path(installation.config.database_url.expose_secret());
+    let compacted = match database.filter(|_| !args.no_compact) {
+        Some(path) => {
+            let compacted = tokio::task::spawn_blocking(move || store::compact_sqlite(&path)).await;
+            match compacted.map_err(|error| CliError::Refused(format!("the compaction was broken off: {error}")))? {
+                // It is erased all the same; what follows says what is left to do.
+                Err(StoreError::Busy) => false,
+                compacted => compacted?,
+            }
+        }
+        None => false,
+    };
+    if args.json {
+        print_json(&erased)?;
+        return Ok(Outcome::Done);
+    }
+    print(format!(
+        "erased: {} customer, {} messages, {} events, {} actions; {} sends that waited do not leave",
+        erased.customers, erased.messages, erased.events, erased.actions, erased.cancelled
+    ))?;
+    if erased.kept_opt_outs > 0 {
+        print("kept: that this number has opted out, so that it stays refused")?;
+    }
+    if erased.at_provider > 0 {
+        print(format!("{} of these messages are at Twilio, too: delete them there", erased.at_provider))?;
+    }
+    if installation.store.is_sqlite() && !compacted {
+        print(
+            "Traces may stay in unused parts of the file; the same command again, without --no-compact, removes them.",
+        )?;
+    } else if !installation.store.is_sqlite() {
+        print("PostgreSQL keeps old rows in its files until VACUUM FULL, and in its own logs and backups.")?;
+    }
+    print("Backups, exports and logs that were made before still have them.")?;
+    Ok(Outcome::Done)
+}
+
+/// What is erased does not come back: the slug is to be typed.
+fn confirm(slug: &str, phone: &Phone) -> Result<(), CliError> {
+    write!(io::stderr(), "Everything about {phone} at '{slug}' goes for good. Type {slug} to go on: ")?;
+    let mut typed = String::new();
+    io::stdin().lock().take(TYPED_MAX_BYTES).read_line(&mut typed)?;
+    if typed.trim() == slug {
+        return Ok(());
+    }
+    Err(CliError::Refused("nothing was erased: type the tenant's slug, or say --yes".to_owned()))
+}

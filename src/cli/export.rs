@@ -1,0 +1,36 @@
+//! `recado export`: a tenant as JSON lines.
+
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+
+use super::{CliError, Outcome, open_existing, print};
+use crate::archive::export;
+use crate::archive::file::Draft;
+
+/// Write a tenant as JSON lines, as it is at this moment: all but its auth tokens
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado export sol --to sol.jsonl\n\nThen, elsewhere: recado import sol.jsonl")]
+pub struct Args {
+    /// The tenant's slug
+    tenant: String,
+    /// A file, readable by you only, or - for standard output
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    to: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open_existing().await?;
+    if args.to.as_os_str() == "-" {
+        export::export(&installation.store, &args.tenant, &mut BufWriter::new(io::stdout().lock())).await?;
+        return Ok(Outcome::Done);
+    }
+    let (draft, file) = Draft::new(&args.to, args.force)?;
+    let rows = export::export(&installation.store, &args.tenant, &mut BufWriter::new(file)).await?;
+    let bytes = draft.keep()?;
+    print(format!("{}: {bytes} bytes; {}", args.to.display(), super::import::counted(&rows)))?;
+    print("NOT in it are auth tokens. It has customers' numbers and messages: keep it as you keep those.")?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,140 @@
+//! What is older than a tenant keeps it: whole stories, an event with all that came of it, in small transactions.
+
+use std::collections::HashSet;
+
+use sea_orm::Value;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Store, StoreError, sql, writer};
+use crate::domain::{EventId, TenantId, Timestamp};
+
+/// Events that are looked at, and removed, in one step.
+const PAGE_EVENTS: usize = 100;
+const OPEN: [&str; 4] = ["planned", "sending", "unknown", "held"];
+
+/// How much has been removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    pub events: u64,
+    pub actions: u64,
+    pub messages: u64,
+}
+
+/// One step of a walk from the oldest event on.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub removed: Removed,
+    /// Where the next step begins; `None` where all that is old has been looked at.
+    pub next: Option<EventId>,
+}
+
+impl Store {
+    /// Removes, behind `after`, some of a tenant's events from before `before`, each with its trace, its actions, their
+    /// attempts and the messages that belong to them. An event that is undecided, or of which something is still to be
+    /// sent, stays with all of it. With `dry_run` it only counts.
+    ///
+    /// Customers, what is known of them, and opt-outs stay whatever their age.
+    pub async fn remove_old(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        after: Option<EventId>,
+        dry_run: bool,
+    ) -> Result<Step, StoreError> {
+        let page = sql::query(
+            &self.read,
+            "SELECT id, handled_us FROM events WHERE tenant_id = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            vec![
+                tenant.uuid().into(),
+                after.map(EventId::uuid).unwrap_or_default().into(),
+                first_of(before.unix_ms()).into(),
+                (PAGE_EVENTS as i64).into(),
+            ],
+        )
+        .await?;
+        let mut removed = Removed::default();
+        let mut ids: Vec<(Uuid, Option<i64>)> = Vec::with_capacity(page.len());
+        for row in &page {
+            ids.push((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+        }
+        let (Some((oldest, _)), Some((newest, _))) = (ids.first(), ids.last()) else {
+            return Ok(Step { removed, next: None });
+        };
+        let (oldest, newest) = (EventId::new(*oldest), EventId::new(*newest));
+        let next = (page.len() == PAGE_EVENTS).then_some(newest);
+        let actions = self.actions_between(tenant, oldest, newest).await?;
+        let open: HashSet<Uuid> =
+            actions.iter().filter(|(_, _, state)| OPEN.contains(&state.as_str())).map(|(_, event, _)| *event).collect();
+        let events: HashSet<Uuid> =
+            ids.into_iter().filter(|(id, handled)| handled.is_some() && !open.contains(id)).map(|(id, _)| id).collect();
+        let actions: Vec<Uuid> =
+            actions.into_iter().filter(|(_, event, _)| events.contains(event)).map(|(id, _, _)| id).collect();
+        let events: Vec<Uuid> = events.into_iter().collect();
+        // An inbound message has its event's id, an outbound one its action's.
+        let messages = [events.clone(), actions.clone()].concat();
+        if dry_run {
+            let text = "SELECT id FROM messages WHERE tenant_id = ? AND id IN ({list})";
+            let list = messages.iter().map(|id| (*id).into()).collect();
+            let mut there: Vec<Uuid> = Vec::new();
+            for row in sql::query_in(&self.read, text, &[tenant.uuid().into()], list).await? {
+                there.push(row.try_get_by_index(0)?);
+            }
+            let messages = there.into_iter().collect::<HashSet<_>>().len() as u64;
+            removed = Removed { events: events.len() as u64, actions: actions.len() as u64, messages };
+            return Ok(Step { removed, next });
+        }
+        let txn = writer::begin(&self.write).await?;
+        delete(&txn, "attempts", "action_id", tenant, &actions).await?;
+        delete(&txn, "rule_runs", "event_id", tenant, &events).await?;
+        removed.messages = delete(&txn, "messages", "id", tenant, &messages).await?;
+        removed.actions = delete(&txn, "actions", "id", tenant, &actions).await?;
+        removed.events = delete(&txn, "events", "id", tenant, &events).await?;
+        txn.commit().await?;
+        Ok(Step { removed, next })
+    }
+
+    /// The actions of the events from one to another: an action's id carries its event's millisecond.
+    async fn actions_between(
+        &self,
+        tenant: TenantId,
+        oldest: EventId,
+        newest: EventId,
+    ) -> Result<Vec<(Uuid, Uuid, String)>, StoreError> {
+        let rows = sql::query(
+            &self.read,
+            "SELECT id, event_id, state FROM actions WHERE id >= ? AND id < ? AND tenant_id = ?",
+            vec![
+                first_of(oldest.unix_ms() as i64).into(),
+                first_of(newest.unix_ms() as i64 + 1).into(),
+                tenant.uuid().into(),
+            ],
+        )
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?)))
+            .collect()
+    }
+}
+
+/// The smallest id of a millisecond.
+fn first_of(ms: i64) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(u64::try_from(ms).unwrap_or_default(), &[0; 10]).into_uuid()
+}
+
+async fn delete(
+    db: &impl sea_orm::ConnectionTrait,
+    table: &str,
+    key: &str,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for part in ids.chunks(PAGE_EVENTS) {
+        let marks = vec!["?"; part.len()].join(",");
+        let values: Vec<Value> = std::iter::once(tenant.uuid()).chain(part.iter().copied()).map(Into::into).collect();
+        let text = format!("DELETE FROM {table} WHERE tenant_id = ? AND {key} IN ({marks})");
+        deleted += sql::execute(db, &text, values).await?;
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,137 @@
+//! What has grown old goes, whole stories at a time; what is open or must be known stays.
+
+use std::sync::Arc;
+
+use recado::directory::{Account, Directory, Platform};
+use recado::domain::opt_out::Word;
+use recado::domain::{Clock, DeliveryStatus, Timestamp};
+use recado::retention;
+use recado::secret::SecretKey;
+use recado::store::{End, Removed};
+
+use super::{ANA, Bench, LUIS, Wish, on_both};
+
+const DAY_S: u64 = 24 * 3_600;
+
+async fn remove(bench: &Bench, before: Timestamp, dry_run: bool) -> Removed {
+    let (mut all, mut after) = (Removed::default(), None);
+    loop {
+        let step = bench.store.remove_old(bench.tenant, before, after, dry_run).await.expect("it can be removed");
+        all.events += step.removed.events;
+        all.actions += step.removed.actions;
+        all.messages += step.removed.messages;
+        match step.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+async fn answered(bench: &Bench, sid: &str, number: &str) {
+    let claimed = bench.under_way(sid, number).await;
+    bench.end(&claimed, End::Sent { sid: format!("{sid}out"), status: DeliveryStatus::Queued }, None).await;
+}
+
+#[tokio::test]
+async fn old_stories_go_and_the_rest_stays() {
+    on_both(|bench| async move {
+        let other = bench.other().await;
+        other.received("SMother", ANA, "de otro").await;
+        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        bench.wished("SMstop", LUIS, stop).await;
+        for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
+            bench.decide(event.event.id, event.event.contact.unwrap(), vec![]).await;
+        }
+        answered(&bench, "SMold", ANA).await;
+        let open = bench.planned("SMopen", "+34600000001", "espera").await;
+        let (undecided, _) = bench.received("SMundecided", "+34600000002", "sin decidir").await;
+        bench.pass(10 * DAY_S);
+        let before = bench.now();
+        bench.pass(1);
+        // The one that is due is sent, and is young: its event is not.
+        let (young, contact) = bench.received("SMyoung", ANA, "hoy").await;
+        bench.decide(young, contact, vec![]).await;
+
+        let counted = remove(&bench, before, true).await;
+        assert_eq!(bench.event_kinds().await.len(), 6, "it only counts");
+        let removed = remove(&bench, before, false).await;
+        // The stop and what it told, the answered message.
+        assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3 });
+        assert_eq!(counted, removed);
+        let (sids, kinds): (Vec<_>, Vec<_>) = bench
+            .messages()
+            .await
+            .into_iter()
+            .map(|message| (message.provider_sid.unwrap(), message.direction))
+            .unzip();
+        assert_eq!(sids, ["SMyoung", "SMundecided", "SMopen"]);
+        assert_eq!(kinds, ["in"; 3]);
+        assert_eq!(bench.state(open).await, "planned");
+        assert!(bench.store.event(bench.tenant, undecided).await.unwrap().is_some());
+        assert_eq!(other.messages().await.len(), 1);
+        assert_eq!(remove(&bench, before, false).await, Removed::default());
+
+        // Who the customers are, and what they wish, does not grow old.
+        let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
+        assert_eq!(facts[&contact].inbound_count, 2);
+        assert_eq!(bench.claim().await.len(), 1);
+        assert!(bench.under_way("SMagain", LUIS).await.candidate.opted_out);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
+    on_both(|bench| async move {
+        let platform = Platform {
+            account: Arc::new(Account { sid: super::ACCOUNT.to_owned(), tokens: vec!["platform".into()] }),
+            from_number: None,
+            whatsapp_number: None,
+            messaging_service_sid: None,
+            app_url: "http://localhost".to_owned(),
+        };
+        let key = SecretKey::parse(&"a".repeat(64)).unwrap();
+        let directory = Directory::open(bench.store.clone(), key, platform).await.unwrap();
+        let purge = async || {
+            directory.refresh().await.unwrap();
+            let tenant = directory.now().by_id(bench.tenant).cloned().unwrap();
+            retention::purge(&bench.store, &tenant, &Clock::system(), false).await.unwrap().messages
+        };
+        for number in 0..3 {
+            let (event, contact) = bench.received(&format!("SM{number}"), ANA, "hola").await;
+            bench.decide(event, contact, vec![]).await;
+            bench.pass(10 * DAY_S);
+        }
+        assert_eq!(purge().await, 0, "by default everything is kept");
+        for (days, goes) in [(35, 0), (25, 1), (1, 2)] {
+            let (_, tenants, _) = bench.store.directory().await.unwrap();
+            let mut row = tenants.into_iter().next().unwrap();
+            row.settings = format!("{{\"retain_days\": {days}}}");
+            bench.store.set_tenant(row).await.unwrap();
+            assert_eq!(purge().await, goes, "{days} days");
+        }
+        // One day is read as seven, whoever wrote it.
+        let (event, contact) = bench.received("SM9", ANA, "hola").await;
+        bench.decide(event, contact, vec![]).await;
+        bench.pass(5 * DAY_S);
+        assert_eq!(purge().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_go_in_small_steps() {
+    on_both(|bench| async move {
+        for number in 0..250 {
+            let (event, contact) = bench.received(&format!("SM{number}"), ANA, "hola").await;
+            bench.decide(event, contact, vec![]).await;
+        }
+        bench.pass(10 * DAY_S);
+        let first = bench.store.remove_old(bench.tenant, bench.now(), None, false).await.unwrap();
+        assert_eq!(first.removed.events, 100);
+        assert_eq!(bench.messages().await.len(), 150);
+        assert_eq!(remove(&bench, bench.now(), false).await.events, 150);
+        assert!(bench.messages().await.is_empty());
+    })
+    .await;
+}

@@ -35,7 +35,8 @@ pub fn error(status: StatusCode, code: u32, message: &str) -> Response {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        error(StatusCode::BAD_REQUEST, self.code, &self.message)
+        let status = StatusCode::from_u16(self.http_status).unwrap_or(StatusCode::BAD_REQUEST);
+        error(status, self.code, &self.message)
     }
 }
 
@@ -44,7 +45,7 @@ pub fn unauthorized() -> Response {
 }
 
 pub fn not_found(path: &str) -> Response {
-    error(StatusCode::NOT_FOUND, 20404, &format!("The requested resource {path} was not found"))
+    Refusal::not_found(path).into_response()
 }
 
 pub fn bad_request(message: &str) -> Response {

@@ -150,7 +150,7 @@ pub async fn fetch(
     }
     match carrier.named(&account, &file) {
         Ok(message) => Json(Resource::of(&message)).into_response(),
-        Err(response) => response,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -167,16 +167,19 @@ pub async fn update(
     let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
     let message = match carrier.named(&account, &file) {
         Ok(message) => message,
-        Err(response) => return response,
+        Err(refusal) => return refusal.into_response(),
     };
     let changed = match (form.get("Status"), form.get("Body")) {
         (Some("canceled"), _) => carrier.cancel(&message).await,
-        (Some(other), _) => Err(answer::bad_request(&format!("The Status {other} cannot be set; canceled can."))),
+        (Some(other), _) => Err(Refusal::new(20001, format!("The Status {other} cannot be set; canceled can."))),
         (None, Some("")) => carrier.redact(&message),
-        (None, Some(_)) => Err(answer::bad_request("The Body can only be made empty.")),
+        (None, Some(_)) => Err(Refusal::new(20001, "The Body can only be made empty.".to_owned())),
         (None, None) => Ok(message),
     };
-    changed.map_or_else(|response| response, |message| Json(Resource::of(&message)).into_response())
+    match changed {
+        Ok(message) => Json(Resource::of(&message)).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 pub async fn delete(
@@ -192,45 +195,45 @@ pub async fn delete(
             carrier.0.remove(&message.sid);
             StatusCode::NO_CONTENT.into_response()
         }
-        Err(response) => response,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
 /// A record is only changed or deleted when nothing more happens to it.
-fn complete(message: &Message) -> Result<(), Response> {
+fn complete(message: &Message) -> Result<(), Refusal> {
     if message.status.is_final() {
         return Ok(());
     }
-    Err(answer::error(StatusCode::CONFLICT, 20009, "Cannot delete this resource before it is complete."))
+    let text = "Cannot delete this resource before it is complete.".to_owned();
+    Err(Refusal { http_status: 409, ..Refusal::new(20009, text) })
 }
 
 impl Carrier {
-    async fn cancel(&self, message: &Message) -> Result<Message, Response> {
+    async fn cancel(&self, message: &Message) -> Result<Message, Refusal> {
         // It may leave at this moment: only one of the two changes its status.
         let canceled = self.0.change_if(&message.sid, DeliveryStatus::Scheduled, DeliveryStatus::Canceled);
-        let refused = || answer::error(StatusCode::BAD_REQUEST, 30409, "This message cannot be canceled.");
-        let canceled = canceled.ok_or_else(refused)?;
+        let canceled = canceled.ok_or_else(|| Refusal::new(30409, "This message cannot be canceled.".to_owned()))?;
         self.0.report_at_once(canceled.clone()).await;
         Ok(canceled)
     }
 
-    fn redact(&self, message: &Message) -> Result<Message, Response> {
+    fn redact(&self, message: &Message) -> Result<Message, Refusal> {
         complete(message)?;
         let redacted = self.0.change(&message.sid, |message| {
             message.body.clear();
             message.template = None;
             message.content_variables = None;
         });
-        redacted.ok_or_else(|| answer::not_found(&message.sid))
+        redacted.ok_or_else(|| Refusal::not_found(&message.sid))
     }
 
     /// The message of this account that `SM….json` names.
-    fn named(&self, account: &str, file: &str) -> Result<Message, Response> {
+    fn named(&self, account: &str, file: &str) -> Result<Message, Refusal> {
         let sid = file.strip_suffix(".json").unwrap_or(file);
         let store = self.0.store();
         let found = store.find(sid).filter(|message| message.account_sid == account).cloned();
         drop(store);
-        found.ok_or_else(|| answer::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{file}")))
+        found.ok_or_else(|| Refusal::not_found(&format!("/2010-04-01/Accounts/{account}/Messages/{file}")))
     }
 }
 

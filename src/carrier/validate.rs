@@ -9,16 +9,22 @@ use crate::domain::Timestamp;
 use crate::domain::phone::Phone;
 use crate::twilio::form::Params;
 
-/// Twilio's code and message of a refusal; the HTTP status is 400.
+/// Twilio's code and message of a refusal.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
+    pub http_status: u16,
     pub code: u32,
     pub message: String,
 }
 
 impl Refusal {
+    /// With HTTP 400.
     pub const fn new(code: u32, message: String) -> Self {
-        Self { code, message }
+        Self { http_status: 400, code, message }
+    }
+
+    pub fn not_found(path: &str) -> Self {
+        Self { http_status: 404, code: 20404, message: format!("The requested resource {path} was not found") }
     }
 }
 

@@ -21,6 +21,7 @@ async fn refusals_add_up_by_tenant_and_kind() {
         bench.store.add_refusals(&first).await.unwrap();
         bench.store.clock().advance(Duration::from_secs(3600));
         bench.store.add_refusals(&[signature(Some(bench.tenant), 3, "second")]).await.unwrap();
+        bench.store.add_refusals(&[signature(Some(bench.tenant), 4, "in the same hour")]).await.unwrap();
         let last = bench.now();
         bench
             .store
@@ -31,9 +32,9 @@ async fn refusals_add_up_by_tenant_and_kind() {
         let of = async |tenant, since| bench.store.refusals_since(tenant, since).await.unwrap();
         let ours = of(Some(bench.tenant), begun).await;
         let signature = ours.iter().find(|sum| sum.kind == RefusalKind::Signature).unwrap();
-        assert_eq!((signature.count, signature.last, signature.detail.as_str()), (5, last, "second"));
+        assert_eq!((signature.count, signature.last, signature.detail.as_str()), (9, last, "in the same hour"));
         assert_eq!(ours.len(), 2);
-        assert_eq!(of(Some(bench.tenant), last).await.iter().map(|sum| sum.count).sum::<u64>(), 4, "of the last hour");
+        assert_eq!(of(Some(bench.tenant), last).await.iter().map(|sum| sum.count).sum::<u64>(), 8, "of the last hour");
         assert_eq!(of(Some(other), begun).await[0].detail, "theirs");
         assert_eq!(of(None, begun).await[0].count, 7);
 

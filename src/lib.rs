@@ -15,6 +15,7 @@
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
 //! | what any provider answers to a send | [`provider`] |
+//! | how e-mail leaves, its templates | [`email`] |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -71,6 +72,8 @@ pub mod directory;
 pub mod provider;
 
 pub mod twilio;
+
+pub mod email;
 
 pub mod carrier;
 

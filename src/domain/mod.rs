@@ -10,6 +10,7 @@ pub mod fold;
 pub mod id;
 pub mod opt_out;
 pub mod phone;
+pub mod plain;
 pub mod segments;
 pub mod status;
 

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use lettre::Address;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::sources::Reader;
 use super::values;
+use crate::domain::EmailAddress;
 use crate::domain::plain::is_plain;
 
 pub const SMTP_URL: &str = "smtp://user:password@host:587, smtps://user:password@host:465 or smtp://localhost:1025?tls=none; \
@@ -102,7 +102,7 @@ fn mailbox(text: &str) -> Option<Mailbox> {
         Some((name, address)) => (name.trim().trim_matches('"').trim(), address),
         None => ("", text.trim()),
     };
-    let address: Address = address.parse().ok()?;
+    let address = EmailAddress::parse(address).ok()?.as_str().parse().ok()?;
     let good = name.chars().all(is_plain) && name.chars().count() <= NAME_CHARS;
     good.then(|| Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
@@ -175,7 +175,9 @@ mod tests {
         check("Clínica Sol <hola@clinica.example>", Some((Some("Clínica Sol"), "hola@clinica.example")));
         check("\"Sol, S.L.\" <a@b.example>", Some((Some("Sol, S.L."), "a@b.example")));
         check("a@b.example", Some((None, "a@b.example")));
-        for bad in ["", "Sol", "Sol <a@b", "a b@c.example", "So\u{202E}l <a@b.example>", "S\nl <a@b.example>"] {
+        for bad in
+            ["", "Sol", "Sol <a@b", "a b@c.example", "So\u{202E}l <a@b.example>", "S\nl <a@b.example>", "a@ñ.example"]
+        {
             check(bad, None);
         }
     }

@@ -24,7 +24,7 @@ pub use folder::{FILES_MAX, Folder};
 pub use smtp::{CONNECTIONS_MAX, DEADLINE, Server};
 
 use crate::config;
-use crate::domain::{ActionId, Clock, DeliveryStatus};
+use crate::domain::{ActionId, Clock, DeliveryStatus, EmailAddress};
 use crate::provider::{NotTaken, Taken};
 
 /// The longest subject, in characters.
@@ -40,8 +40,7 @@ pub struct Mail {
     /// What sends it; its Message-ID is made of this.
     pub id: ActionId,
     pub from: Mailbox,
-    /// The recipient's bare address.
-    pub to: String,
+    pub to: EmailAddress,
     pub subject: String,
     pub text: String,
     /// The same for those who see HTML.

@@ -43,8 +43,6 @@ pub enum Fault {
     NoLogin,
     /// Every connection is in use.
     NoRoom,
-    /// The server cannot carry such an address.
-    NoUtf8,
 }
 
 impl From<SmtpError> for Fault {
@@ -70,11 +68,9 @@ pub fn not_taken(stage: Stage, fault: &Fault) -> NotTaken {
         }
         Fault::NoLogin => "it offers no login by PLAIN or LOGIN: take user and password out of SMTP_URL".to_owned(),
         Fault::NoRoom => "every connection to it is in use".to_owned(),
-        Fault::NoUtf8 => "the mail server takes no address with letters beyond ASCII: use another one".to_owned(),
     };
     let busy = Failure::Busy { retry_after: None };
     let (what, detail) = match (fault, stage) {
-        (Fault::NoUtf8, _) => (Failure::Refused, why),
         (Fault::NoLogin, _) => (Failure::Credentials, format!("the mail server cannot be logged in to: {why}")),
         (_, Stage::Connect | Stage::Login) => {
             (busy, format!("the mail server cannot be used ({why}); nothing was sent: check SMTP_URL and the network"))

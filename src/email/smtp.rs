@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Severity;
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
@@ -162,16 +161,8 @@ impl Server {
 
 /// One mail over a connection that is ready for one.
 async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
-    let mut options = Vec::new();
-    let ascii = |address: &Address| (address.as_ref() as &str).is_ascii();
-    if !(ascii(&letter.from) && ascii(&letter.to)) {
-        let server = connection.server_info();
-        if !(server.supports_feature(Extension::SmtpUtfEight) && server.supports_feature(Extension::EightBitMime)) {
-            return Err(Fault::NoUtf8);
-        }
-        options = vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
-    }
-    connection.command(Mail::new(Some(letter.from.clone()), options)).await?;
+    // Addresses are ASCII, and so is what lettre has encoded: no extension is needed.
+    connection.command(Mail::new(Some(letter.from.clone()), vec![])).await?;
     connection.command(Rcpt::new(letter.to.clone(), vec![])).await?;
     let leave = connection.command(Data).await?;
     if !leave.has_code(GO_AHEAD) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{Channel, Phone, TenantId};
+use crate::domain::{Channel, EmailAddress, Phone, TenantId};
 use crate::secret::SecretKey;
 use crate::store::entity::tenant;
 use crate::store::{Store, StoreError};
@@ -38,6 +38,8 @@ pub struct Platform {
     pub from_number: Option<Phone>,
     pub whatsapp_number: Option<Phone>,
     pub messaging_service_sid: Option<String>,
+    /// The address that e-mail comes from.
+    pub mail_from: String,
     /// The public base of all webhook URLs.
     pub app_url: String,
 }
@@ -49,7 +51,7 @@ impl Platform {
                 self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string))
             }
             Channel::WhatsApp => self.whatsapp_number.as_ref().map(Phone::to_string),
-            Channel::Email => None,
+            Channel::Email => Some(self.mail_from.clone()),
         }
     }
 }
@@ -62,6 +64,8 @@ pub struct TenantSettings {
     pub blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     /// Names for approved WhatsApp templates: name to Content SID (`HX…`).
     pub templates: BTreeMap<String, String>,
+    /// Where e-mail to "staff" goes.
+    pub staff_emails: Vec<EmailAddress>,
 }
 
 /// A sender of a tenant's own.
@@ -260,6 +264,7 @@ impl Directory {
             zone: zone.name().to_owned(),
             language: row.language.clone(),
             blueprints: settings.blueprints.clone(),
+            staff_emails: settings.staff_emails.clone(),
         };
         Ok(Tenant {
             id: TenantId::new(row.id),

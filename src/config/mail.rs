@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lettre::Address;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -30,6 +31,14 @@ pub struct Mail {
     pub from: Option<Mailbox>,
     /// Certificates in PEM, trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+impl Mail {
+    /// MAIL_FROM, or, where only files are written, nobody in particular.
+    pub fn sender(&self) -> Mailbox {
+        let nobody = || Mailbox::new(None, Address::new_dangerous("recado", "localhost"));
+        self.from.clone().unwrap_or_else(nobody)
+    }
 }
 
 /// The server that takes it.

@@ -78,9 +78,7 @@ impl Mailer {
     /// # Errors
     /// The file of certificates cannot be used, or TLS not be set up.
     pub fn new(config: &config::Mail, folder: &Path, clock: Clock) -> Result<Self, MailerError> {
-        // Without a sender only files are written.
-        let nobody = || Mailbox::new(None, lettre::Address::new_dangerous("recado", "localhost"));
-        let from = config.from.clone().unwrap_or_else(nobody);
+        let from = config.sender();
         let way = match &config.smtp {
             Some(server) => Way::Server(Server::new(server, &from, config.ca_file.as_deref())?),
             None => Way::Folder(Folder::new(folder)),

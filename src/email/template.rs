@@ -361,7 +361,10 @@ impl Html {
                 tag.push(c);
                 Self::Tag(tag)
             }
-            Self::Quoted(attribute) if c == attribute.quote => Self::Tag(attribute.tag + " "),
+            Self::Quoted(mut attribute) if c == attribute.quote => {
+                attribute.tag.push(c);
+                Self::Tag(attribute.tag)
+            }
             Self::Quoted(attribute) => {
                 let empty = attribute.empty && (c.is_whitespace() || c.is_control());
                 Self::Quoted(Attribute { empty, ..attribute })

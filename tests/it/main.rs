@@ -5,6 +5,7 @@
 mod callbacks;
 mod faults;
 mod cli;
+mod email;
 mod harness;
 mod judge_signatures;
 mod store;

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::{CliError, Outcome};
 use crate::app::Installation;
 use crate::directory::Tenant;
-use crate::domain::Channel;
+use crate::domain::{Channel, EmailAddress};
 
 /// A slug's letters, at most.
 const SLUG_MAX_BYTES: usize = 40;
@@ -55,6 +55,7 @@ struct View {
     senders: Vec<SenderView>,
     blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     templates: BTreeMap<String, String>,
+    staff_emails: Vec<EmailAddress>,
     webhooks: Webhooks,
 }
 
@@ -95,6 +96,7 @@ impl View {
             senders: senders.collect(),
             blueprints: tenant.settings.blueprints.clone(),
             templates: tenant.settings.templates.clone(),
+            staff_emails: tenant.settings.staff_emails.clone(),
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -117,6 +119,9 @@ impl View {
         }
         for (name, content) in &self.templates {
             lines.push(format!("  template {name}: {content}"));
+        }
+        for address in &self.staff_emails {
+            lines.push(format!("  staff: {address}"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")

@@ -100,6 +100,7 @@ fn values_cannot_become_html() {
         "<p onclick='f(\"{{x}}\")'>",
         "<p/ONCLICK=\"{{x}}\">",
         "<p \"{{x}}\">",
+        "<p title=\"a\"\"{{x}}\">",
         "<!-- {{x}} -->",
         "a < b {{x}}",
     ] {

@@ -13,7 +13,7 @@ mod inside;
 mod late;
 mod outage;
 mod provider;
-mod rig;
+pub mod rig;
 mod rules;
 mod secrets;
 mod signing;

@@ -88,7 +88,7 @@ async fn what_is_known_depends_on_the_dot() {
         later(outcome(silent, but("x", None)).await, Stage::Content);
         assert_eq!(outcome(silent, but(".", None)).await, Err((Stage::End, Failure::Unknown)));
     }
-    for odd in ["354 more?\r\n", "999 what\r\n", "garbage\r\n", "250-half\r\n250"] {
+    for odd in ["354 more?\r\n", "999 what\r\n", "garbage\r\n"] {
         assert_eq!(outcome(true, but(".", Some(odd))).await, Err((Stage::End, Failure::Unknown)), "{odd}");
     }
     later(outcome(false, but("DATA", Some("250 fine\r\n"))).await, Stage::Envelope);

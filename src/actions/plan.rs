@@ -28,7 +28,9 @@ pub fn plan(
                 Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
             }
         }
-        Action::Request(_) => (state, route) = (ActionState::Planned, Some(Route::Request)),
+        Action::Request(_) => {
+            (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(REQUESTER.to_owned()));
+        }
         Action::Effect(_) => {}
     }
     NewAction {
@@ -46,6 +48,9 @@ pub fn plan(
         sender,
     }
 }
+
+/// What stands for a sender with requests.
+const REQUESTER: &str = "recado";
 
 /// Which way it goes.
 fn route_of(send: &Send) -> Route {

@@ -10,7 +10,7 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a server may say on one connection, TLS included.
-const READ_MAX_BYTES: usize = 1024 * 1024;
+const READ_MAX_BYTES: usize = 256 * 1024;
 /// The first byte of a TLS handshake (RFC 8446, 5.1); no SMTP command begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 

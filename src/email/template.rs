@@ -346,7 +346,7 @@ impl Html {
         match self {
             Self::Text if c == '<' => Self::Tag(String::new()),
             Self::Text => Self::Text,
-            Self::Tag(tag) if c == '>' && !(tag.starts_with("!--") && !tag.ends_with("--")) => {
+            Self::Tag(tag) if c == '>' && (!tag.starts_with("!--") || tag.ends_with("--")) => {
                 let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
                 let raw = RAW_ELEMENTS.into_iter().find(|raw| raw.eq_ignore_ascii_case(name));
                 raw.map_or(Self::Text, |raw| Self::Raw(raw, String::new()))

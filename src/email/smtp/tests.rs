@@ -1,6 +1,7 @@
 //! The dialogue over a pipe, with a server that stops wherever a test wants it to.
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, duplex};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::provider::Failure;
@@ -20,7 +21,11 @@ fn letter() -> Letter {
 }
 
 /// Answers each line by `answer`, until that gives none: then it hangs up, or, silent, ends here with the pipe still open.
-async fn serve(pipe: DuplexStream, silent: bool, answer: impl Fn(&str) -> Option<&'static str>) -> DuplexStream {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    pipe: S,
+    silent: bool,
+    answer: impl Fn(&str) -> Option<&'static str>,
+) -> S {
     let mut pipe = BufReader::new(pipe);
     let mut next = Some("220 here\r\n");
     loop {
@@ -131,4 +136,33 @@ async fn answers_injected_behind_that_to_starttls_are_not_believed() {
     };
     // The first of them met the TLS handshake, which is what they are no part of.
     assert!(failed.contains("corrupt message") || failed.contains("InvalidContentType"), "{failed}");
+}
+
+/// What a mail comes to at a server that falls silent where a line begins with `at`, when its time is over.
+async fn given_up(at: &'static str) -> NotTaken {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let smtp = Smtp { host: "127.0.0.1".into(), port, security: Security::None, login: None };
+    let from = Mailbox::new(None, "hola@sol.example".parse().unwrap());
+    let server = Server { deadline: Duration::from_secs(3), ..Server::new(&smtp, &from, None).unwrap() };
+    let silence = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let _open = serve(stream, true, but(at, None)).await;
+        std::future::pending().await
+    };
+    let letter = letter();
+    tokio::select! {
+        sent = server.send(&letter) => sent.unwrap_err(),
+        () = silence => unreachable!("never ends"),
+    }
+}
+
+#[tokio::test]
+async fn no_server_is_waited_for_longer_than_the_deadline() {
+    let (greeted, ended) = tokio::join!(given_up("EHLO"), given_up("."));
+    assert!(
+        matches!(greeted.what, Failure::Busy { .. }) && greeted.detail.contains("no answer within 3 s"),
+        "{greeted:?}"
+    );
+    assert!(ended.what == Failure::Unknown && ended.detail.contains("no answer within 3 s"), "{ended:?}");
 }

@@ -37,6 +37,8 @@ async fn send(mailer: &Mailer, to: &str) -> Result<Taken, NotTaken> {
     mailer.send(&mail(mailer, to)).await
 }
 
+type Expected = fn(&Failure) -> bool;
+
 async fn refusal(mailer: &Mailer, to: &str) -> NotTaken {
     send(mailer, to).await.expect_err(to)
 }
@@ -91,17 +93,17 @@ async fn a_connection_serves_many_mails_even_after_a_refusal() {
 async fn each_refusal_says_what_may_be_done_next() {
     let server = MailServer::start();
     let mailer = mailer(&server.plain(), None);
-    let busy = |what: &Failure| matches!(what, Failure::Busy { .. });
-    let later = |what: &Failure| matches!(what, Failure::Later { .. });
-    let refused = |what: &Failure| *what == Failure::Refused;
-    let cases: [(&str, i64, &dyn Fn(&Failure) -> bool); 7] = [
-        ("451.rcpt@example.com", 451, &later),
-        ("421.rcpt@example.com", 421, &busy),
-        ("452.end@example.com", 452, &busy),
-        ("450.end@example.com", 450, &later),
-        ("550.rcpt@example.com", 550, &refused),
-        ("554.end@example.com", 554, &refused),
-        ("530.rcpt@example.com", 530, &|what| *what == Failure::Credentials),
+    let busy: Expected = |what| matches!(what, Failure::Busy { .. });
+    let later: Expected = |what| matches!(what, Failure::Later { .. });
+    let refused: Expected = |what| *what == Failure::Refused;
+    let cases: [(&str, i64, Expected); 7] = [
+        ("451.rcpt@example.com", 451, later),
+        ("421.rcpt@example.com", 421, busy),
+        ("452.end@example.com", 452, busy),
+        ("450.end@example.com", 450, later),
+        ("550.rcpt@example.com", 550, refused),
+        ("554.end@example.com", 554, refused),
+        ("530.rcpt@example.com", 530, |what| *what == Failure::Credentials),
     ];
     for (to, code, expect) in cases {
         let refusal = refusal(&mailer, to).await;

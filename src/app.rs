@@ -1,5 +1,9 @@
 //! The composition root: every route, loop and service in one list. Only this file names everything.
 
+mod try_out;
+
+pub use try_out::CARRIER_BASE;
+
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -9,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -19,7 +23,7 @@ use crate::actions::gate::SendGate;
 use crate::actions::outbox::Outbox;
 use crate::actions::ways::Ways;
 use crate::bus::Speed;
-use crate::carrier::{Carrier, CarrierConfig};
+use crate::carrier;
 use crate::channels::{catch_up, sms, status, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
@@ -33,7 +37,7 @@ use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
-use crate::web::{AppState, health};
+use crate::web::{AppState, Refusals, health};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
@@ -42,13 +46,8 @@ const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(9);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How often the backlog's gauges are read.
 const GAUGES_EVERY: Duration = Duration::from_secs(10);
-/// The numbers of the built-in carrier's account: Twilio's test number and its WhatsApp sandbox.
-const TRY_OUT_NUMBER: &str = "+15005550006";
-const TRY_OUT_WHATSAPP: &str = "+14155238886";
-/// Between the statuses that the built-in carrier reports.
-const TRY_OUT_CALLBACK_DELAY_MS: u64 = 200;
-/// The setting that keeps the built-in carrier's account: its SID, a blank, its token, sealed.
-const TRY_OUT_ACCOUNT: &str = "try_out_account";
+/// How often refused webhooks are written down: a flood of them costs one commit in this time.
+const KEEP_REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -212,8 +211,11 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     let installation = Installation::with(config, Clock::system(), dir).await?;
     let config = &installation.config;
     let listener = listen("LISTEN", config.listen).await?;
-    let api_base =
-        if installation.trying_out { start_carrier(&installation).await? } else { config.twilio.api_base.clone() };
+    let api_base = if installation.trying_out {
+        try_out::start_carrier(&installation).await?
+    } else {
+        config.twilio.api_base.clone()
+    };
     let pipeline = pipeline(&installation, &api_base)?;
     if installation.store.is_sqlite() {
         // We are alone on this file: whatever was being sent, its process has ended.
@@ -232,13 +234,16 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
         }));
     }
     announce(&installation, &pipeline, &api_base);
-    let state = AppState { pipeline: pipeline.clone(), skip_signatures: config.app_debug };
+    let state = AppState::new(pipeline.clone(), config.app_debug);
+    let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
     if !pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }
     loops.shutdown().await;
     let _ = stopping.send(true);
+    // Fails only where it has died, which was said.
+    let _ = keeping.await;
     Ok(())
 }
 
@@ -289,7 +294,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, A
 /// The account and numbers of the installation itself: from the environment, else the built-in carrier's.
 async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Platform, AppError> {
     let twilio = &config.twilio;
-    let try_out = |number: &str| Phone::parse(number).ok();
+    let number = |number: &str| Phone::parse(number).ok();
     let (account, from_number, whatsapp_number) = match &twilio.account {
         Some(account) => {
             let tokens =
@@ -298,9 +303,9 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
             (account, twilio.from_number.clone(), twilio.whatsapp_number.clone())
         }
         None => (
-            try_out_account(store, key).await?,
-            twilio.from_number.clone().or_else(|| try_out(TRY_OUT_NUMBER)),
-            twilio.whatsapp_number.clone().or_else(|| try_out(TRY_OUT_WHATSAPP)),
+            try_out::account(store, key).await?,
+            twilio.from_number.clone().or_else(|| number(try_out::NUMBER)),
+            twilio.whatsapp_number.clone().or_else(|| number(carrier::SANDBOX)),
         ),
     };
     Ok(Platform {
@@ -311,47 +316,6 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
         mail_from: config.mail.sender().email.to_string(),
         app_url: config.app_url.clone(),
     })
-}
-
-/// The built-in carrier's account: made once, so that commands and server sign with the same token.
-async fn try_out_account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
-    let read = |stored: &str| {
-        let (sid, sealed) =
-            stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
-        Ok::<_, AppError>(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, TRY_OUT_ACCOUNT)?] })
-    };
-    let stored = store.setting(TRY_OUT_ACCOUNT).await?;
-    if let Some(account) = stored.as_deref().and_then(|stored| read(stored).ok()) {
-        return Ok(account);
-    }
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes)?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
-    let made = format!("{sid} {}", key.seal(&token, TRY_OUT_ACCOUNT)?);
-    if stored.is_none() {
-        return read(&store.set_setting_once(TRY_OUT_ACCOUNT, &made).await?);
-    }
-    // The key has changed since. It is an account of nobody's: a new one does as well.
-    store.set_setting(TRY_OUT_ACCOUNT, &made).await?;
-    read(&made)
-}
-
-/// Starts the stand-in for the provider on a free port of the loopback; gives its base URL.
-async fn start_carrier(installation: &Installation) -> Result<String, AppError> {
-    let account = &installation.directory.platform().account;
-    let mut config = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], installation.clock.clone());
-    config.callback_delay_ms = TRY_OUT_CALLBACK_DELAY_MS;
-    // Another seed at every start: the SIDs of an earlier one are in the database.
-    config.seed = getrandom::u64()?;
-    for tenant in installation.directory.now().tenants().filter(|tenant| tenant.owns_account) {
-        config.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
-    }
-    let carrier = Carrier::new(config)?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, carrier.router()).await });
-    Ok(base)
 }
 
 /// Tells the newcomer what runs and what to try. Nobody has to listen.
@@ -366,15 +330,23 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
     }
     if installation.trying_out {
         text += &format!(
-            "No Twilio account is configured: a built-in stand-in takes what is sent ({api_base}).\n\
+            "No Twilio account is configured: a built-in carrier stands in for Twilio ({api_base}).\n\
              \n\
              Try this in another terminal:\n  \
+               recado phone                                  text it, as a customer would, and see the answers\n  \
                recado webhook --from +34600111222 HOLA       text the demo tenant, signed as Twilio would\n  \
                recado messages                               see the answer and its delivery\n  \
                recado explain last                           why it was sent, rule by rule\n  \
                recado check && recado test                   check the rules and run their cases\n\
-             (from the source tree: cargo run --release -- webhook --from +34600111222 HOLA)\n"
+             (from the source tree: cargo run --release -- phone)\n"
         );
+        if let Err(why) = carrier::check_loopback(&config.app_url) {
+            text += &format!(
+                "!! APP_URL is {}: {why}. Until then no message reaches this server, and none is sent.\n",
+                config.app_url
+            );
+            tracing::warn!(app_url = %config.app_url, "the built-in carrier calls loopback addresses only");
+        }
     } else {
         text += &format!("Sending through {api_base} with account {}.\n", directory.platform().account.sid);
         text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
@@ -389,6 +361,22 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
         )
     };
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
+}
+
+/// Writes down what was refused, and the rest at the end.
+async fn keep_refusals(
+    refusals: Arc<Refusals>,
+    pipeline: Arc<Pipeline>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    let mut going_on = true;
+    while going_on {
+        tokio::select! {
+            () = pipeline.clock.sleep(KEEP_REFUSALS_EVERY) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => going_on = false,
+        }
+        refusals.keep(&pipeline.store).await;
+    }
 }
 
 /// Backlogs as gauges, until aborted.

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use crate::directory::{Snapshot, Tenant};
 use crate::domain::event::{Button, InboundData, Location, Media};
 use crate::domain::opt_out::{self, Word};
-use crate::domain::{Channel, Phone, Timestamp};
+use crate::domain::{Channel, Phone, RefusalKind, Timestamp};
 use crate::store::{Confirmation, NewInbound, Wish};
 use crate::twilio::form::Params;
 use crate::twilio::inbound::{InboundMessage, OptOutType, Prefix};
@@ -52,6 +52,7 @@ impl Webhook {
             let header = self.parts.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
             let Some(header) = header else {
                 return Err(Refusal::forged(
+                    RefusalKind::Unsigned,
                     "there is no X-Twilio-Signature header: only the provider may call this URL; \
                      to try it by hand use 'recado webhook'",
                 ));
@@ -63,6 +64,7 @@ impl Webhook {
             });
             if !genuine {
                 return Err(Refusal::forged(
+                    RefusalKind::Signature,
                     "the signature does not match: is APP_URL (or the sender's base URL) exactly what the provider calls, \
                      is the auth token current, and does a proxy change the path or the query?",
                 ));
@@ -71,6 +73,7 @@ impl Webhook {
         if self.params.get("AccountSid") != Some(&tenant.account.sid) {
             return Err(misdirected(
                 state,
+                RefusalKind::Account,
                 "the AccountSid is missing, or is not that of the account that this URL's tenant uses: \
                  see 'recado tenant list'",
             ));
@@ -81,7 +84,7 @@ impl Webhook {
 
 /// Receives a message for the tenant that the URL's slug names, or that its number names.
 pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
-    let mut webhook = Webhook::read(request).await?;
+    let webhook = Webhook::read(request).await?;
     let snapshot = state.pipeline.directory.now();
     let tenant = match slug {
         Some(slug) => snapshot
@@ -90,13 +93,23 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
             .ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
         None => by_content(&snapshot, &webhook.params)?,
     };
-    webhook.verify(state, &tenant)?;
+    take(state, &tenant, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+}
+
+/// Takes a message in for a tenant, whose account must have signed it.
+async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), Refusal> {
+    webhook.verify(state, tenant)?;
     let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
     let channel = channel_of(&message)?;
+    let snapshot = state.pipeline.directory.now();
     if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
-        return Err(misdirected(state, "the number that was written to belongs to another tenant"));
+        return Err(misdirected(
+            state,
+            RefusalKind::Number,
+            "the number that was written to belongs to another tenant",
+        ));
     }
-    let inbound = parse(&tenant, channel, message, state.pipeline.clock.now(), false);
+    let inbound = parse(tenant, channel, message, state.pipeline.clock.now(), false);
     let ingested = state.pipeline.ingest(inbound).await?;
     if ingested.duplicate {
         tracing::info!(tenant = %tenant.slug, sid = webhook.params.get("MessageSid").unwrap_or_default(),
@@ -106,8 +119,8 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
 }
 
 /// What it brings is another's. Only where unsigned webhooks are accepted is the caller told; a forger learns nothing.
-fn misdirected(state: &AppState, cause: &'static str) -> Refusal {
-    if state.skip_signatures { Refusal::misdirected(cause) } else { Refusal::forged(cause) }
+fn misdirected(state: &AppState, kind: RefusalKind, cause: &'static str) -> Refusal {
+    if state.skip_signatures { Refusal::misdirected(kind, cause) } else { Refusal::forged(kind, cause) }
 }
 
 /// The number, then the Messaging Service, then a tenant's own account. The platform's account alone names nobody.

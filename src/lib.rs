@@ -20,6 +20,7 @@
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
+//! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | a channel, its routes and service, catching up | [`channels`] |
 //! | a command | `cli` |
@@ -86,6 +87,8 @@ pub mod actions;
 pub mod pipeline;
 
 pub mod reconcile;
+
+pub mod doctor;
 
 pub mod web;
 

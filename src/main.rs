@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use recado::cli::{
-    self, check, config, events, explain, messages, migrate, send, serve, settle, tenant, test, webhook,
+    self, carrier, check, config, doctor, events, explain, messages, migrate, send, serve, settle, tenant, test,
+    webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -31,9 +32,11 @@ enum Command {
     Send(send::Args),
     Settle(settle::Args),
     Webhook(webhook::Args),
+    Carrier(carrier::Args),
     Tenant(tenant::Args),
     Migrate(migrate::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,9 +52,11 @@ fn main() -> ExitCode {
             Command::Send(args) => send::run(args).await,
             Command::Settle(args) => settle::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
+            Command::Carrier(args) => carrier::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Config(args) => config::run(args),
+            Command::Doctor(args) => doctor::run(args).await,
         }
     })
 }

@@ -2,11 +2,15 @@
 //!
 //! ```json
 //! {"fault": "drop_after_accept", "times": 3, "percent": 50, "account": "AC…", "on": "create"}
+//! {"fault": "callbacks_late", "delay_ms": 90000}
 //! ```
 
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::domain::clock::Random;
 
@@ -43,6 +47,8 @@ pub enum FaultKind {
     CallbacksDoubled,
     /// The last status is reported first.
     CallbacksReordered,
+    /// The status callbacks come only after `delay_ms`.
+    CallbacksLate,
     /// No status callback comes.
     CallbacksLost,
     /// The status callbacks come before the answer to the request.
@@ -51,8 +57,8 @@ pub enum FaultKind {
 
 impl FaultKind {
     const fn is_about_callbacks(self) -> bool {
-        use FaultKind::{CallbacksBeforeAnswer, CallbacksDoubled, CallbacksLost, CallbacksReordered};
-        matches!(self, CallbacksDoubled | CallbacksReordered | CallbacksLost | CallbacksBeforeAnswer)
+        use FaultKind::{CallbacksBeforeAnswer, CallbacksDoubled, CallbacksLate, CallbacksLost, CallbacksReordered};
+        matches!(self, CallbacksDoubled | CallbacksReordered | CallbacksLate | CallbacksLost | CallbacksBeforeAnswer)
     }
 }
 
@@ -83,7 +89,13 @@ pub struct Fault {
     pub account: Option<String>,
     #[serde(default)]
     pub on: On,
+    /// Of callbacks that come late, a day at most; half a minute where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
 }
+
+const DELAY_MS: u64 = 30_000;
+const DELAY_MAX_MS: u64 = 24 * 3_600 * 1_000;
 
 const fn always() -> u8 {
     100
@@ -92,12 +104,12 @@ const fn always() -> u8 {
 impl Fault {
     /// Strikes every creation, so many times.
     pub const fn times(fault: FaultKind, times: u32) -> Self {
-        Self { fault, times: Some(times), percent: 100, account: None, on: On::Create }
+        Self { fault, times: Some(times), percent: 100, account: None, on: On::Create, delay_ms: None }
     }
 
     /// Strikes every creation until cleared.
     pub const fn always(fault: FaultKind) -> Self {
-        Self { fault, times: None, percent: 100, account: None, on: On::Create }
+        Self { fault, times: None, percent: 100, account: None, on: On::Create, delay_ms: None }
     }
 }
 
@@ -107,13 +119,39 @@ pub enum FaultError {
     TooMany,
     #[error("percent is {0}: choose 0 to 100")]
     Percent(u8),
+    #[error("delay_ms is {0}: choose {DELAY_MAX_MS} at most")]
+    Delay(u64),
+}
+
+/// `throttle`, or `callbacks_late:delay_ms=90000,times=3`.
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, options) = text.split_once(':').unwrap_or((text, ""));
+        let mut fault = Map::new();
+        fault.insert("fault".to_owned(), kind.into());
+        for option in options.split(',').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').ok_or_else(|| format!("write NAME=VALUE, not '{option}'"))?;
+            let value = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
+            fault.insert(name.to_owned(), value);
+        }
+        serde_json::from_value(Value::Object(fault)).map_err(|error| error.to_string())
+    }
 }
 
 /// What strikes one request: at most one fault of the answer and one of the callbacks, the first ordered first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strike {
     pub answer: Option<FaultKind>,
-    pub callbacks: Option<FaultKind>,
+    pub callbacks: Option<CallbackFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallbackFault {
+    pub kind: FaultKind,
+    /// How late they come, if that is the fault.
+    pub delay: Duration,
 }
 
 #[derive(Default)]
@@ -123,6 +161,9 @@ impl Faults {
     pub fn add(&self, fault: Fault) -> Result<(), FaultError> {
         if fault.percent > 100 {
             return Err(FaultError::Percent(fault.percent));
+        }
+        if let Some(delay_ms) = fault.delay_ms.filter(|delay_ms| *delay_ms > DELAY_MAX_MS) {
+            return Err(FaultError::Delay(delay_ms));
         }
         let mut faults = self.lock();
         if faults.len() == FAULTS_MAX {
@@ -146,12 +187,18 @@ impl Faults {
         let mut strike = Strike::default();
         let mut faults = self.lock();
         for fault in faults.iter_mut() {
-            let slot = if fault.fault.is_about_callbacks() { &mut strike.callbacks } else { &mut strike.answer };
+            let about_callbacks = fault.fault.is_about_callbacks();
+            let free = if about_callbacks { strike.callbacks.is_none() } else { strike.answer.is_none() };
             let concerned = (fault.on == On::Any || fault.on == on)
                 && fault.times != Some(0)
                 && fault.account.as_deref().is_none_or(|only| only == account);
-            if slot.is_none() && concerned && random.next_u64() % 100 < u64::from(fault.percent) {
-                *slot = Some(fault.fault);
+            if free && concerned && random.next_u64() % 100 < u64::from(fault.percent) {
+                if about_callbacks {
+                    let delay = Duration::from_millis(fault.delay_ms.unwrap_or(DELAY_MS));
+                    strike.callbacks = Some(CallbackFault { kind: fault.fault, delay });
+                } else {
+                    strike.answer = Some(fault.fault);
+                }
                 fault.times = fault.times.map(|times| times - 1);
             }
         }
@@ -163,5 +210,22 @@ impl Faults {
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
         // A poisoned lock holds a list of plain values, each whole.
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_written_on_a_command_line() {
+        assert_eq!("throttle".parse(), Ok(Fault::always(FaultKind::Throttle)));
+        let late = Fault { delay_ms: Some(90_000), ..Fault::times(FaultKind::CallbacksLate, 3) };
+        assert_eq!("callbacks_late:delay_ms=90000,times=3".parse(), Ok(late));
+        let listing = Fault { percent: 50, on: On::List, ..Fault::always(FaultKind::Error500) };
+        assert_eq!("error_500:percent=50,on=list".parse(), Ok(listing));
+        for bad in ["earthquake", "throttle:times", "throttle:tmes=3", "throttle:times=many"] {
+            assert!(bad.parse::<Fault>().is_err(), "{bad}");
+        }
     }
 }

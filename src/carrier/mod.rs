@@ -1,51 +1,82 @@
 //! The built-in carrier: a stand-in for Twilio's Messages API over HTTP, for trying Recado out and for tests.
 //!
-//! It answers like Twilio (<https://www.twilio.com/docs/messaging/api/message-resource>), delivers every message to
-//! nobody, reports back with signed status callbacks, and misbehaves on demand ([`faults`]).
+//! It answers like Twilio (<https://www.twilio.com/docs/messaging/api/message-resource>), calls webhooks and reports
+//! deliveries with signed requests, keeps to what customers allow, and misbehaves on demand ([`faults`]).
 //!
 //! | Route | |
 //! |---|---|
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Messages.json` | create, list |
-//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message |
+//! | `GET`, `POST`, `DELETE /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message: fetch, redact or cancel, delete |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
-//! | `POST /carrier/inbound` | put a message from a customer on the list: `{"from": "+34…", "to": "+34…", "body": "CITA"}` |
+//! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
+//! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
+//! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
+//! | `GET /carrier/numbers` | the numbers one can text |
+//! | `POST /carrier/texts` | a customer writes ([`CustomerText`]): the webhook goes out |
+//! | `GET /carrier/feed?customer=…&after=…&wait_ms=…` | what came or changed: a long poll |
+//! | `POST /carrier/messages/{sid}/read` | the customer opens a WhatsApp message |
+//! | `POST /carrier/inbound` | a message from a customer without a webhook, as if that had been missed: [`Inbound`] |
 //! | `POST`, `GET`, `DELETE /carrier/faults` | order a [`Fault`], see and clear what is ordered |
 //!
-//! **Architecture invariant:** it calls back loopback addresses only, and its own routes ask for no credentials: it must
-//! listen on loopback alone.
+//! **Architecture invariant:** it calls loopback addresses only, and its own routes ask for no credentials: it must listen
+//! on loopback alone, which [`listen`] sees to.
 
-mod api;
+mod account;
+mod answer;
 mod callbacks;
+mod consent;
+mod content;
+mod control;
 pub mod faults;
+mod feed;
+mod inbound;
+mod messages;
+mod numbers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod twiml;
 mod validate;
+mod webhook;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::domain::clock::{Clock, Random};
+use crate::domain::clock::{Clock, Random, Timestamp};
 use crate::domain::status::DeliveryStatus;
 use crate::twilio::client::{self, ClientError};
 
 use callbacks::Job;
+use consent::Consent;
+pub use consent::{SANDBOX, SANDBOX_CODE};
+use content::Templates;
 use faults::Faults;
 pub use faults::{Fault, FaultKind, On};
-pub use store::Message;
+pub use inbound::{CustomerText, TextChannel, TextError};
+pub use numbers::NumberConfig;
+use numbers::Numbers;
 use store::Store;
+pub use store::{Direction, Message, WebhookOutcome};
+pub use validate::check_loopback;
 
 /// Of a request's body.
 const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Webhooks of customers' texts that are under way at once.
+const WEBHOOKS_MAX: usize = 256;
 
 pub struct CarrierConfig {
     pub account_sid: String,
@@ -61,6 +92,10 @@ pub struct CarrierConfig {
     pub whatsapp_read: bool,
     /// How many messages are remembered; the oldest go.
     pub keep_max: usize,
+    /// Refuse senders that are no number of the account, and templates that were not made here.
+    pub strict: bool,
+    /// What customers can text; see [`Carrier::set_numbers`].
+    pub numbers: Vec<NumberConfig>,
 }
 
 impl CarrierConfig {
@@ -77,6 +112,8 @@ impl CarrierConfig {
             callback_delay_ms: 0,
             whatsapp_read: false,
             keep_max: Self::KEEP_MAX,
+            strict: false,
+            numbers: Vec::new(),
         }
     }
 }
@@ -106,10 +143,19 @@ struct Inner {
     accounts: HashMap<String, Account>,
     clock: Clock,
     random: Random,
+    started_at: Timestamp,
     whatsapp_read: bool,
+    strict: bool,
+    http: reqwest::Client,
     store: Mutex<Store>,
+    /// The number of the last change, to be waited for.
+    changes: watch::Sender<u64>,
+    numbers: Numbers,
+    templates: Templates,
+    consent: Consent,
     faults: Faults,
     callbacks: callbacks::Callbacks,
+    webhooks: Arc<Semaphore>,
     /// Messages taken since the start, to be waited for.
     taken: watch::Sender<u64>,
 }
@@ -133,37 +179,77 @@ impl Carrier {
         let carrier = Self(Arc::new(Inner {
             account_sid: config.account_sid,
             accounts: accounts.collect(),
+            started_at: config.clock.now(),
             clock: config.clock,
             random: Random::seeded(config.seed),
             whatsapp_read: config.whatsapp_read,
+            strict: config.strict,
+            http: client::http()?,
             store: Mutex::new(Store::new(config.keep_max)),
+            changes: watch::Sender::new(0),
+            numbers: Numbers::default(),
+            templates: Templates::default(),
+            consent: Consent::default(),
             faults: Faults::default(),
-            callbacks: callbacks::Callbacks::new(client::http()?, queue, config.callback_delay_ms),
+            callbacks: callbacks::Callbacks::new(queue, config.callback_delay_ms),
+            webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             taken: watch::Sender::new(0),
         }));
+        carrier.set_numbers(config.numbers);
         tokio::spawn(callbacks::run(Arc::downgrade(&carrier.0), jobs));
         Ok(carrier)
     }
 
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/2010-04-01/Accounts/{account}/Messages.json", post(api::create).get(api::list))
-            .route("/2010-04-01/Accounts/{account}/Messages/{message}", get(api::fetch))
-            .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media.json", get(api::media))
-            .route("/carrier/inbound", post(api::inbound))
-            .route("/carrier/faults", post(api::order_fault).get(api::show_faults).delete(api::clear_faults))
+        let account = Router::new()
+            .route("/{account}", get(account::fetch))
+            .route("/{account}/Balance.json", get(account::balance))
+            .route("/{account}/Messages.json", post(messages::create).get(messages::list))
+            .route(
+                "/{account}/Messages/{message}",
+                get(messages::fetch).post(messages::update).delete(messages::delete),
+            )
+            .route("/{account}/Messages/{message}/Media.json", get(messages::media))
+            .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
+            .route(
+                "/{account}/IncomingPhoneNumbers/{number}",
+                get(numbers::fetch).post(numbers::update).delete(numbers::delete),
+            );
+        let content = Router::new()
+            .route("/", post(content::create).get(content::list))
+            .route("/{sid}", get(content::fetch).delete(content::delete))
+            .route("/{sid}/ApprovalRequests", get(content::approvals))
+            .route("/{sid}/ApprovalRequests/whatsapp", post(content::submit));
+        let twilio = Router::new()
+            .nest("/2010-04-01/Accounts", account)
+            .nest("/v1/Content", content)
+            .layer(middleware::from_fn_with_state(self.clone(), name_request));
+        let control = Router::new()
+            .route("/carrier/numbers", get(control::numbers))
+            .route("/carrier/texts", post(control::text))
+            .route("/carrier/feed", get(feed::follow))
+            .route("/carrier/messages/{sid}/read", post(control::read))
+            .route("/carrier/inbound", post(control::inbound))
+            .route(
+                "/carrier/faults",
+                post(control::order_fault).get(control::show_faults).delete(control::clear_faults),
+            )
+            .layer(middleware::from_fn(control::guard));
+        twilio
+            .merge(control)
+            .fallback(|request: Request| async move { answer::not_found(request.uri().path()) })
             .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
             .with_state(self.clone())
     }
 
     /// All that is remembered, the oldest first.
     pub fn messages(&self) -> Vec<Message> {
-        self.store().iter().cloned().collect()
+        self.0.store().iter().cloned().collect()
     }
 
     /// How many of the remembered messages were sent to `to` (as Twilio writes it).
     pub fn count_to(&self, to: &str) -> usize {
-        self.store().to(to).filter(|message| message.status != DeliveryStatus::Received).count()
+        self.0.store().to(to).filter(|message| message.direction != Direction::Inbound).count()
     }
 
     /// How many messages have been taken since the start; faults that swallow the answer count, refusals do not.
@@ -190,23 +276,14 @@ impl Carrier {
     /// Puts a message from a customer on the list; no webhook is posted.
     pub fn add_inbound(&self, inbound: Inbound) -> Message {
         let now = self.0.clock.now();
-        let message = Message {
-            sid: inbound.sid.unwrap_or_else(|| self.new_sid(if inbound.media.is_empty() { "SM" } else { "MM" })),
-            account_sid: inbound.account.unwrap_or_else(|| self.0.account_sid.clone()),
-            messaging_service_sid: inbound.service,
-            from: Some(inbound.from),
-            to: inbound.to,
-            body: inbound.body,
-            media_urls: inbound.media,
-            content_sid: None,
-            content_variables: None,
-            status_callback: None,
-            status: DeliveryStatus::Received,
-            created_at: now,
-            sent_at: Some(now),
-        };
-        self.store().push(message.clone());
-        message
+        let sid = inbound.sid.unwrap_or_else(|| self.new_sid(if inbound.media.is_empty() { "SM" } else { "MM" }));
+        let account = inbound.account.unwrap_or_else(|| self.0.account_sid.clone());
+        let mut message = Message::new(sid, account, Direction::Inbound, now);
+        self.0.consent.note(&inbound.from, &inbound.to, &inbound.body, now);
+        message.messaging_service_sid = inbound.service;
+        (message.from, message.to) = (Some(inbound.from), inbound.to);
+        (message.body, message.media_urls) = (inbound.body, inbound.media);
+        self.0.push(message)
     }
 
     /// Orders a fault; refused when more than [`faults::FAULTS_MAX`] are ordered.
@@ -218,12 +295,32 @@ impl Carrier {
         self.0.faults.clear();
     }
 
-    fn store(&self) -> MutexGuard<'_, Store> {
-        self.0.store()
+    fn new_sid(&self, prefix: &str) -> String {
+        self.0.new_sid(prefix)
     }
 
-    fn new_sid(&self, prefix: &str) -> String {
-        format!("{prefix}{:016x}{:016x}", self.0.random.next_u64(), self.0.random.next_u64())
+    fn authenticates(&self, account: &str, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        self.0.accounts.get(account).is_some_and(|known| given == Some(known.authorization.as_bytes()))
+    }
+
+    /// The account whose credentials a request brings, where no path names one.
+    fn account_of(&self, headers: &HeaderMap) -> Option<String> {
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)?;
+        let mut accounts = self.0.accounts.iter();
+        accounts.find(|(_, known)| known.authorization.as_bytes() == given).map(|(sid, _)| sid.clone())
+    }
+
+    async fn refuse_read(&self, account: &str, headers: &HeaderMap) -> Option<Response> {
+        if !self.authenticates(account, headers) {
+            return Some(answer::unauthorized());
+        }
+        let strike = self.0.faults.strike(On::List, account, &self.0.random);
+        answer::fail_before(strike.answer).await
+    }
+
+    fn may_send(&self, account: &str, from: &str) -> bool {
+        self.0.numbers.owns(account, from) || from == validate::TEST_SENDER
     }
 }
 
@@ -232,4 +329,65 @@ impl Inner {
         // Every change of the store is whole before anything in it can panic.
         self.store.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+
+    fn push(&self, message: Message) -> Message {
+        let message = self.store().push(message);
+        self.changed(message.seq);
+        message
+    }
+
+    fn change(&self, sid: &str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+        let changed = self.store().change(sid, self.clock.now(), change)?;
+        self.changed(changed.seq);
+        Some(changed)
+    }
+
+    /// Moves a message from one status to another; `None` where it has another already.
+    fn change_if(&self, sid: &str, is: DeliveryStatus, becomes: DeliveryStatus) -> Option<Message> {
+        let mut store = self.store();
+        store.find(sid).filter(|message| message.status == is)?;
+        let changed = store.change(sid, self.clock.now(), |message| message.status = becomes)?;
+        drop(store);
+        self.changed(changed.seq);
+        Some(changed)
+    }
+
+    fn remove(&self, sid: &str) {
+        self.store().remove(sid);
+    }
+
+    fn changed(&self, seq: u64) {
+        self.changes.send_modify(|last| *last = seq.max(*last));
+    }
+
+    fn new_sid(&self, prefix: &str) -> String {
+        format!("{prefix}{:016x}{:016x}", self.random.next_u64(), self.random.next_u64())
+    }
+}
+
+/// A listener of the carrier's: on loopback, or not at all.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        let why = "the carrier listens on a loopback address only, such as 127.0.0.1:8010";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    }
+    TcpListener::bind(address).await
+}
+
+/// Every answer names its request, as Twilio's do.
+async fn name_request(
+    axum::extract::State(carrier): axum::extract::State<Carrier>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if let Ok(id) = HeaderValue::from_str(&carrier.new_sid("RQ")) {
+        response.headers_mut().insert("Twilio-Request-Id", id);
+    }
+    response
+}
+
+/// A time as the API of 2010 writes it.
+fn rfc2822(at: Timestamp) -> String {
+    at.to_utc().to_rfc2822()
 }

@@ -1,15 +1,49 @@
-//! The messages that the carrier remembers.
+//! The messages that the carrier remembers, and the order in which they changed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use serde::Serialize;
+
+use super::content::Rendered;
 use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
+
+/// Which way a message goes, as seen by the business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Inbound,
+    /// Created through the REST API.
+    OutboundApi,
+    /// An answer: by TwiML, or by the carrier itself to STOP and the like.
+    OutboundReply,
+}
+
+impl Direction {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::OutboundApi => "outbound-api",
+            Self::OutboundReply => "outbound-reply",
+        }
+    }
+}
+
+/// How the webhook of a customer's message fared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WebhookOutcome {
+    /// HTTP; absent where no answer came.
+    pub status: Option<u16>,
+    pub attempts: u32,
+    /// Twilio's code of the failure.
+    pub error: Option<u32>,
+}
 
 /// A message, from a customer or to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub sid: String,
     pub account_sid: String,
+    pub direction: Direction,
     pub messaging_service_sid: Option<String>,
     /// `None` where a Messaging Service would choose.
     pub from: Option<String>,
@@ -18,11 +52,73 @@ pub struct Message {
     pub media_urls: Vec<String>,
     pub content_sid: Option<String>,
     pub content_variables: Option<String>,
+    /// What the template became.
+    pub template: Option<Rendered>,
     pub status_callback: Option<String>,
-    /// `received` marks what came from a customer.
+    /// The message that a customer answers.
+    pub reply_to: Option<String>,
+    /// Absent while it is under way, and where there is none.
+    pub webhook: Option<WebhookOutcome>,
     pub status: DeliveryStatus,
+    pub error_code: Option<u32>,
+    /// The customer has opened it before its delivery was reported.
+    pub read_early: bool,
+    /// When a scheduled message is to leave.
+    pub send_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    pub updated_at: Timestamp,
     pub sent_at: Option<Timestamp>,
+    /// The number of its last change, over all messages.
+    pub seq: u64,
+}
+
+impl Message {
+    /// With no text yet, queued, or received where it comes from a customer.
+    pub fn new(sid: String, account_sid: String, direction: Direction, now: Timestamp) -> Self {
+        let inbound = direction == Direction::Inbound;
+        Self {
+            sid,
+            account_sid,
+            direction,
+            messaging_service_sid: None,
+            from: None,
+            to: String::new(),
+            body: String::new(),
+            media_urls: Vec::new(),
+            content_sid: None,
+            content_variables: None,
+            template: None,
+            status_callback: None,
+            reply_to: None,
+            webhook: None,
+            status: if inbound { DeliveryStatus::Received } else { DeliveryStatus::Queued },
+            error_code: None,
+            read_early: false,
+            send_at: None,
+            created_at: now,
+            updated_at: now,
+            sent_at: inbound.then_some(now),
+            seq: 0,
+        }
+    }
+
+    pub fn is_whatsapp(&self) -> bool {
+        self.to.starts_with("whatsapp:")
+    }
+
+    /// The customer's side, without the channel's prefix.
+    pub fn customer(&self) -> &str {
+        let address = match self.direction {
+            Direction::Inbound => self.from.as_deref().unwrap_or_default(),
+            Direction::OutboundApi | Direction::OutboundReply => &self.to,
+        };
+        bare(address)
+    }
+}
+
+/// An address without the channel's prefix.
+pub fn bare(address: &str) -> &str {
+    address.strip_prefix("whatsapp:").unwrap_or(address)
 }
 
 /// Conditions on a list; days in UTC as `YYYY-MM-DD`, which compare as text.
@@ -40,28 +136,50 @@ pub struct Conditions<'a> {
 pub struct Store {
     keep_max: usize,
     first: u64,
-    messages: VecDeque<Message>,
+    /// `None` where one was deleted.
+    messages: VecDeque<Option<Message>>,
     by_sid: HashMap<String, u64>,
     by_to: HashMap<String, VecDeque<u64>>,
+    /// The message's number by that of its last change.
+    by_seq: BTreeMap<u64, u64>,
+    seq: u64,
 }
 
 impl Store {
     pub fn new(keep_max: usize) -> Self {
-        Self { keep_max, first: 0, messages: VecDeque::new(), by_sid: HashMap::new(), by_to: HashMap::new() }
-    }
-
-    pub fn push(&mut self, message: Message) {
-        let number = self.first + self.messages.len() as u64;
-        self.by_sid.insert(message.sid.clone(), number);
-        self.by_to.entry(message.to.clone()).or_default().push_back(number);
-        self.messages.push_back(message);
-        if self.messages.len() > self.keep_max {
-            self.forget_oldest();
+        Self {
+            keep_max,
+            first: 0,
+            messages: VecDeque::new(),
+            by_sid: HashMap::new(),
+            by_to: HashMap::new(),
+            by_seq: BTreeMap::new(),
+            seq: 0,
         }
     }
 
+    /// The number of the last change.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Gives the message as it is kept.
+    pub fn push(&mut self, mut message: Message) -> Message {
+        let number = self.first + self.messages.len() as u64;
+        self.seq += 1;
+        message.seq = self.seq;
+        self.by_seq.insert(self.seq, number);
+        self.by_sid.insert(message.sid.clone(), number);
+        self.by_to.entry(message.to.clone()).or_default().push_back(number);
+        self.messages.push_back(Some(message.clone()));
+        if self.messages.len() > self.keep_max {
+            self.forget_oldest();
+        }
+        message
+    }
+
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
-        self.messages.iter()
+        self.messages.iter().flatten()
     }
 
     /// The messages to one address, the oldest first.
@@ -73,13 +191,34 @@ impl Store {
         self.at(*self.by_sid.get(sid)?)
     }
 
-    /// Moves a message's status forward.
-    pub fn report(&mut self, sid: &str, status: DeliveryStatus, now: Timestamp) {
-        let Some(number) = self.by_sid.get(sid) else { return };
-        if let Some(message) = self.messages.get_mut((number - self.first) as usize) {
-            message.status = message.status.advance(status);
-            message.sent_at.get_or_insert(now);
+    /// Changes a message; gives it as it is then, or nothing where there is none.
+    pub fn change(&mut self, sid: &str, now: Timestamp, change: impl FnOnce(&mut Message)) -> Option<Message> {
+        let number = *self.by_sid.get(sid)?;
+        let index = number.checked_sub(self.first)? as usize;
+        let message = self.messages.get_mut(index)?.as_mut()?;
+        change(message);
+        message.updated_at = now;
+        self.seq += 1;
+        self.by_seq.remove(&message.seq);
+        message.seq = self.seq;
+        self.by_seq.insert(self.seq, number);
+        Some(message.clone())
+    }
+
+    /// Takes a message off every list.
+    pub fn remove(&mut self, sid: &str) {
+        let Some(number) = self.by_sid.remove(sid) else { return };
+        let gone = number.checked_sub(self.first).and_then(|index| self.messages.get_mut(index as usize)?.take());
+        if let Some(message) = gone {
+            self.by_seq.remove(&message.seq);
         }
+    }
+
+    /// What changed after `seq`, the oldest change first; of one customer, or of all.
+    pub fn changed_after(&self, seq: u64, customer: Option<&str>, limit: usize) -> Vec<Message> {
+        let changed = self.by_seq.range(seq.saturating_add(1)..).filter_map(|(_, number)| self.at(*number));
+        let concerned = changed.filter(|message| customer.is_none_or(|customer| message.customer() == customer));
+        concerned.take(limit).cloned().collect()
     }
 
     /// A page, the newest first, of what came before the message `before`; and whether more follows.
@@ -99,18 +238,24 @@ impl Store {
     }
 
     fn at(&self, number: u64) -> Option<&Message> {
-        self.messages.get(number.checked_sub(self.first)? as usize)
+        self.messages.get(number.checked_sub(self.first)? as usize)?.as_ref()
     }
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.messages.pop_front() else { return };
+        let number = self.first;
+        self.first += 1;
+        let Some(oldest) = oldest else { return };
         // A SID given twice by `add_inbound` belongs to the newer one.
-        if self.by_sid.get(&oldest.sid) == Some(&self.first) {
+        if self.by_sid.get(&oldest.sid) == Some(&number) {
             self.by_sid.remove(&oldest.sid);
         }
-        self.first += 1;
+        self.by_seq.remove(&oldest.seq);
         if let Some(numbers) = self.by_to.get_mut(&oldest.to) {
-            numbers.pop_front();
+            // What was deleted before it may stand in front of it.
+            while numbers.front().is_some_and(|to| *to <= number) {
+                numbers.pop_front();
+            }
             if numbers.is_empty() {
                 self.by_to.remove(&oldest.to);
             }

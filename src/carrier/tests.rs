@@ -1,5 +1,7 @@
 //! The client against the carrier, over a real loopback connection.
 
+mod twin;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -279,6 +281,7 @@ async fn statuses(fault: Option<FaultKind>, to: &str, count: usize) -> Vec<Strin
         world.carrier.add_fault(Fault::times(fault, 1)).unwrap();
     }
     let from = if to.starts_with("whatsapp:") { format!("whatsapp:{FROM}") } else { FROM.into() };
+    world.carrier.add_inbound(Inbound { from: to.into(), to: from.clone(), ..Inbound::default() });
     let message = NewMessage { status_callback: Some(url), ..NewMessage::text(From::Number(from), to, "hola") };
     let created = world.client.create_message(&world.account, &message).await.unwrap();
     if fault == Some(FaultKind::CallbacksBeforeAnswer) {

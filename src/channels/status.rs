@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 
+use crate::directory::Tenant;
 use crate::domain::{ActionId, DeliveryStatus, Route};
 use crate::intake::Webhook;
 use crate::store::{Settled, StatusReport};
@@ -25,10 +26,14 @@ async fn webhook(
 }
 
 async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {
-    let mut webhook = Webhook::read(request).await?;
+    let webhook = Webhook::read(request).await?;
     let snapshot = state.pipeline.directory.now();
     let tenant =
         snapshot.by_slug(slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
+    apply(state, tenant, action, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+}
+
+async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Webhook) -> Result<(), Refusal> {
     webhook.verify(state, tenant)?;
     let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
     let callback = StatusCallback::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;

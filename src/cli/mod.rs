@@ -5,8 +5,10 @@
 //!
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
 
+pub mod carrier;
 pub mod check;
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod messages;

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
-use crate::app::Installation;
+use crate::app::{CARRIER_BASE, Installation};
 use crate::directory::Tenant;
 use crate::domain::{Channel, Phone, segments};
 use crate::twilio::client;
@@ -15,6 +15,8 @@ use crate::twilio::signature;
 
 /// Twilio itself gives up after 15 s.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// It is on this machine.
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A server reads tenants again every second.
 const TENANTS_KNOWN_WITHIN: Duration = Duration::from_millis(1_500);
 /// How much of an answer is shown, in characters.
@@ -78,6 +80,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
     let http = client::http()?;
+    if installation.trying_out {
+        tell_carrier(&installation, &http, &tenant, &form).await?;
+    }
     let signature = signature::sign(token, &signed_url, &form);
     let post = || {
         http.post(&url)
@@ -109,6 +114,26 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         print(hint.unwrap_or_else(then))?;
     }
     Ok(if status.is_success() { Outcome::Done } else { Outcome::Failed })
+}
+
+/// The built-in carrier has brought this message, so to say: it lists it, and what depends on the customer's having written
+/// (WhatsApp's window) holds there, too. Where no carrier runs, the server will say what is wrong.
+async fn tell_carrier(
+    installation: &Installation,
+    http: &reqwest::Client,
+    tenant: &Tenant,
+    form: &Params,
+) -> Result<(), CliError> {
+    let Some(base) = installation.store.setting(CARRIER_BASE).await? else { return Ok(()) };
+    let media: Vec<_> = form.iter().filter(|(key, _)| key.starts_with("MediaUrl")).map(|(_, url)| url).collect();
+    let field = |key: &str| form.get(key).unwrap_or_default();
+    let message = json!({"account": tenant.account.sid, "sid": field("MessageSid"), "from": field("From"),
+                         "to": field("To"), "body": field("Body"), "media": media});
+    let told = http.post(format!("{base}/carrier/inbound")).timeout(CARRIER_TIMEOUT).json(&message).send().await;
+    if let Err(error) = told {
+        tracing::debug!(%error, "the built-in carrier does not answer");
+    }
+    Ok(())
 }
 
 /// The fields of <https://www.twilio.com/docs/messaging/guides/webhook-request>.

@@ -47,6 +47,7 @@ pub const KEYS: &[Key] = &[
     key("TWILIO_WHATSAPP_NUMBER", Shown::Plain),
     key("TWILIO_MESSAGING_SERVICE_SID", Shown::Plain),
     key("TWILIO_API_BASE", Shown::Url),
+    key("CARRIER_LISTEN", Shown::Plain),
     key("RECONCILE_AFTER_S", Shown::Plain),
     key("SMTP_URL", Shown::Url),
     key("MAIL_FROM", Shown::Plain),

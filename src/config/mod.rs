@@ -25,7 +25,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use mail::{Login, Mail, Security, Smtp};
 pub use sources::Source;
-pub use values::{LogFormat, Synchronous};
+pub use values::{LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
 use crate::domain::Phone;
 use crate::secret::SecretKey;
@@ -48,6 +48,8 @@ pub struct Config {
     /// The key for tenants' tokens, if it was set; see [`secret_key_or_create`].
     pub secret_key: Option<SecretKey>,
     pub twilio: Twilio,
+    /// Where the built-in carrier listens, if it stands in; a loopback address.
+    pub carrier_listen: SocketAddr,
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
     pub mail: Mail,
@@ -149,6 +151,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let rules_dir = reader.read("RULES_DIR", "a folder", |text| Some(PathBuf::from(text)));
     let secret_key = reader
         .read("RECADO_SECRET_KEY", "64 hex digits, as of: openssl rand -hex 32", |text| SecretKey::parse(text).ok());
+    let carrier_listen = reader.read("CARRIER_LISTEN", values::LOOPBACK_ADDRESS, values::loopback_address);
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
@@ -181,6 +184,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         rules_dir: rules_dir?,
         secret_key,
         twilio,
+        carrier_listen: carrier_listen?,
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
         limits: limits?,

@@ -46,6 +46,7 @@ fn with_nothing_set_the_defaults_hold() {
     assert_eq!(config.sqlite_synchronous, Synchronous::Full);
     assert!(config.twilio.account.is_none());
     assert_eq!(config.twilio.api_base, "https://api.twilio.com");
+    assert_eq!(config.carrier_listen.to_string(), "127.0.0.1:8010");
     assert_eq!(config.reconcile_after, Duration::from_secs(60));
     let limits = Limits {
         loop_guard_messages: 20,
@@ -147,6 +148,14 @@ fn unsigned_webhooks_only_where_nobody_else_can_reach() {
         let config = load(&[("APP_DEBUG", "true"), ("LISTEN", listen), ("APP_URL", app_url)]);
         assert_eq!(config.is_ok(), good, "{listen} {app_url}: {config:?}");
     }
+}
+
+#[test]
+fn the_carrier_listens_on_loopback_or_not_at_all() {
+    assert_eq!(load(&[("CARRIER_LISTEN", "[::1]:0")]).unwrap().carrier_listen.to_string(), "[::1]:0");
+    let errors = load(&[("CARRIER_LISTEN", "0.0.0.0:8010")]).unwrap_err();
+    assert!(errors.contains("CARRIER_LISTEN in the environment: '0.0.0.0:8010'"), "{errors}");
+    assert!(errors.contains("a loopback address"), "{errors}");
 }
 
 #[test]

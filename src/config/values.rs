@@ -23,6 +23,7 @@ pub enum LogFormat {
 }
 
 pub const ADDRESS: &str = "an address and a port, such as 127.0.0.1:8000";
+pub const LOOPBACK_ADDRESS: &str = "a loopback address and a port, such as 127.0.0.1:8010";
 pub const ADDRESS_OR_OFF: &str = "an address and a port, such as 127.0.0.1:9464, or off";
 pub const BASE_URL: &str =
     "a URL such as https://messages.example.com: http or https, no trailing slash, user, query or fragment";
@@ -43,6 +44,10 @@ const AUTH_TOKEN_CHARS: usize = 32;
 pub fn address(text: &str) -> Option<SocketAddr> {
     let numeric = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     numeric.parse().ok()
+}
+
+pub fn loopback_address(text: &str) -> Option<SocketAddr> {
+    address(text).filter(|address| address.ip().is_loopback())
 }
 
 pub fn address_or_off(text: &str) -> Option<Option<SocketAddr>> {

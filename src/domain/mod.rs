@@ -13,6 +13,7 @@ pub mod opt_out;
 pub mod phone;
 pub mod plain;
 pub mod route;
+pub mod refusal;
 pub mod segments;
 pub mod status;
 
@@ -24,5 +25,6 @@ pub use contact::Facts;
 pub use event::{Event, EventKind};
 pub use id::{ActionId, ContactId, EventId, Ids, MessageId, TenantId};
 pub use phone::Phone;
+pub use refusal::RefusalKind;
 pub use route::{Outlet, Route};
 pub use status::DeliveryStatus;

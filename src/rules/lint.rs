@@ -80,6 +80,8 @@ pub(super) struct Report {
     pub findings: Vec<Finding>,
     /// Kinds that the file's rules emit, where they are written out.
     pub emitted: BTreeSet<String>,
+    /// Templates that each function sends, where their names are written out.
+    templates: BTreeMap<String, BTreeSet<String>>,
     /// Which functions each function names; `None` is the top of the file.
     calls: BTreeMap<Option<String>, BTreeSet<String>>,
     /// Paths such as `["contact", "first_name"]` that follow a function's first parameter.
@@ -91,18 +93,27 @@ pub(super) struct Report {
 impl Report {
     /// Whether something is wrong in this function or in one that it calls, and what.
     pub fn fault_in(&self, function: &str) -> Option<&Finding> {
-        let (mut seen, mut next) = (HashSet::new(), vec![function]);
+        let is_in = |finding: &Finding, name: &str| finding.function.as_deref() == Some(name);
+        let faults = |name| self.findings.iter().find(move |finding| !finding.warning && is_in(finding, name));
+        self.reached(function).into_iter().find_map(faults)
+    }
+
+    /// The templates that this function, or one that it calls, names in so many words.
+    pub fn templates_in<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a str> {
+        let reached = self.reached(function).into_iter();
+        reached.flat_map(|name| self.templates.get(name).into_iter().flatten().map(String::as_str))
+    }
+
+    /// A function and those that it calls, each once.
+    fn reached<'a>(&'a self, function: &'a str) -> Vec<&'a str> {
+        let (mut seen, mut reached, mut next) = (HashSet::new(), Vec::new(), vec![function]);
         while let Some(name) = next.pop() {
-            if !seen.insert(name) {
-                continue;
+            if seen.insert(name) {
+                reached.push(name);
+                next.extend(self.calls.get(&Some(name.to_owned())).into_iter().flatten().map(String::as_str));
             }
-            let fault = |finding: &&Finding| !finding.warning && finding.function.as_deref() == Some(name);
-            if let Some(found) = self.findings.iter().find(fault) {
-                return Some(found);
-            }
-            next.extend(self.calls.get(&Some(name.to_owned())).into_iter().flatten().map(String::as_str));
         }
-        None
+        reached
     }
 
     /// What is wrong with the things that this closure of a rule reads of its event.
@@ -221,6 +232,11 @@ impl Walker<'_> {
             && let Some(Expr::StringConstant(kind, _)) = call.args.first()
         {
             self.report.emitted.insert(kind.to_string());
+        }
+        if name == "send_whatsapp_template"
+            && let (Some(Expr::StringConstant(template, _)), Some(function)) = (call.args.get(1), &self.function)
+        {
+            self.report.templates.entry(function.clone()).or_default().insert(template.to_string());
         }
         if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
             return self.say(place, format!("{name} is not available in rules"), (*instead).to_owned());

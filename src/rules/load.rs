@@ -237,7 +237,7 @@ impl Loader {
         for (kind, place) in &draft.kinds {
             self.kinds_used.push((kind.clone(), draft.name.clone(), file.to_owned(), *place));
         }
-        self.rules.push(finished(file, draft, functions));
+        self.rules.push(finished(file, draft, functions, report));
     }
 
     fn unknown_kinds(&mut self) {
@@ -302,7 +302,7 @@ fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
         .map_or(ClosureFault::None, |(place, message, hint)| ClosureFault::New(place, message, hint))
 }
 
-fn finished(file: &str, draft: Draft, functions: &Arc<AST>) -> Rule {
+fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> Rule {
     let mut folded: Vec<String> = Vec::new();
     for keyword in &draft.keywords {
         let keyword = normal(keyword);
@@ -310,6 +310,8 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>) -> Rule {
             folded.push(keyword);
         }
     }
+    let templates =
+        draft.thens.iter().flat_map(|then| report.templates_in(&then.function)).map(str::to_owned).collect();
     Rule {
         info: RuleInfo {
             name: draft.name,
@@ -319,6 +321,7 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>) -> Rule {
             keywords: draft.keywords,
             blueprint: draft.blueprint,
             params: draft.params,
+            templates,
         },
         keywords: folded,
         functions: Arc::clone(functions),

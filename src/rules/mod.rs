@@ -47,7 +47,7 @@ mod trace;
 mod values;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,8 @@ pub struct RuleInfo {
     pub blueprint: bool,
     /// A blueprint's parameters with their defaults.
     pub params: BTreeMap<String, Value>,
+    /// Templates that it names in so many words; which others it sends shows only when it runs.
+    pub templates: BTreeSet<String>,
 }
 
 struct Rule {

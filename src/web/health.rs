@@ -16,9 +16,9 @@ pub fn routes() -> Router<AppState> {
     Router::new().route("/health", get(health)).route("/ready", get(ready))
 }
 
-/// The process answers; asks nothing of anybody.
+/// The process answers, and which one it is; asks nothing of anybody.
 async fn health(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now()}))
+    Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now(), "instance": &*state.instance}))
 }
 
 /// The database answers and can be written, too; how much waits, and how many accounts' credentials are refused.

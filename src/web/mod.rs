@@ -1,7 +1,8 @@
-//! What all routes share: the state, the empty TwiML, refusals with their likely cause, health.
+//! What all routes share: the state, the empty TwiML, refusals with their likely cause and their count, health.
 
 pub mod health;
 mod refusal;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 pub use refusal::Refusal;
+pub use refusals::Refusals;
 
 use crate::pipeline::Pipeline;
 use crate::telemetry::metric;
@@ -19,9 +21,17 @@ pub struct AppState {
     pub pipeline: Arc<Pipeline>,
     /// `APP_DEBUG`: accept unsigned webhooks.
     pub skip_signatures: bool,
+    pub refusals: Arc<Refusals>,
+    /// Drawn at the start and told at `/health`: whether a URL leads to this very server.
+    pub instance: Arc<str>,
 }
 
 impl AppState {
+    pub fn new(pipeline: Arc<Pipeline>, skip_signatures: bool) -> Self {
+        let instance = format!("{:016x}", pipeline.random.next_u64()).into();
+        Self { pipeline, skip_signatures, refusals: Arc::default(), instance }
+    }
+
     /// Counts a webhook and logs a refusal with its likely cause.
     pub fn count(&self, route: &'static str, result: Result<(), Refusal>) -> Result<Empty, Refusal> {
         let status = match &result {
@@ -33,6 +43,7 @@ impl AppState {
                     cause = refusal.cause(),
                     "a webhook was refused"
                 );
+                self.refusals.note(route, refusal, self.pipeline.clock.now());
                 refusal.status().as_u16()
             }
         };

@@ -3,6 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::domain::{RefusalKind, TenantId};
 use crate::store::StoreError;
 
 #[derive(Debug)]
@@ -12,36 +13,41 @@ pub struct Refusal {
     text: String,
     /// Said to the log.
     cause: String,
+    /// `None` where it is our own failure: that is no fault of who called.
+    kind: Option<RefusalKind>,
+    /// Whose URL was called, as far as it is known.
+    tenant: Option<TenantId>,
 }
 
 impl Refusal {
     /// The caller has not proven to be the provider: the same words whatever the reason.
-    pub fn forged(cause: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "this request is not signed by the account that this URL belongs to", cause)
+    pub fn forged(kind: RefusalKind, cause: impl Into<String>) -> Self {
+        let text = "this request is not signed by the account that this URL belongs to";
+        Self::new(StatusCode::FORBIDDEN, text, cause, kind)
     }
 
     /// What is brought is another's, said to a caller who need not prove to be the provider.
-    pub fn misdirected(cause: impl Into<String>) -> Self {
+    pub fn misdirected(kind: RefusalKind, cause: impl Into<String>) -> Self {
         let cause = cause.into();
-        Self::new(StatusCode::FORBIDDEN, cause.clone(), cause)
+        Self::new(StatusCode::FORBIDDEN, cause.clone(), cause, kind)
     }
 
     pub fn unknown_tenant(cause: String) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "nobody here is known by this URL or number", cause)
+        Self::new(StatusCode::NOT_FOUND, "nobody here is known by this URL or number", cause, RefusalKind::Unknown)
     }
 
     /// The form cannot be read; the text says which field and what is expected.
     pub fn bad_form(cause: String) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, cause.clone(), cause)
+        Self::new(StatusCode::BAD_REQUEST, cause.clone(), cause, RefusalKind::BadForm)
     }
 
     pub fn too_large(max_bytes: usize) -> Self {
         let text = format!("the body has more than {max_bytes} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text.clone(), text)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, text.clone(), text, RefusalKind::TooLarge)
     }
 
     pub fn timeout(cause: &str) -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, cause, cause)
+        Self::new(StatusCode::REQUEST_TIMEOUT, cause, cause, RefusalKind::TooSlow)
     }
 
     pub const fn status(&self) -> StatusCode {
@@ -52,19 +58,35 @@ impl Refusal {
         &self.cause
     }
 
-    fn new(status: StatusCode, text: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self { status, text: text.into(), cause: cause.into() }
+    pub const fn kind(&self) -> Option<RefusalKind> {
+        self.kind
+    }
+
+    pub const fn tenant(&self) -> Option<TenantId> {
+        self.tenant
+    }
+
+    /// With whose URL was called.
+    #[must_use]
+    pub fn of(self, tenant: TenantId) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+
+    fn new(status: StatusCode, text: impl Into<String>, cause: impl Into<String>, kind: RefusalKind) -> Self {
+        Self { status, text: text.into(), cause: cause.into(), kind: Some(kind), tenant: None }
     }
 }
 
 /// What could not be stored was not accepted: the provider may bring it again, and the catch-up will find it.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this cannot be stored at the moment; bring it again",
-            error.to_string(),
-        )
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            text: "this cannot be stored at the moment; bring it again".to_owned(),
+            cause: error.to_string(),
+            kind: None,
+            tenant: None,
+        }
     }
 }
 

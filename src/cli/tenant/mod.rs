@@ -1,8 +1,11 @@
 //! `recado tenant`: the businesses that share the installation.
 
+mod account;
 mod add;
+mod credentials;
 mod list;
 mod set;
+mod show;
 
 use std::collections::BTreeMap;
 
@@ -12,14 +15,16 @@ use serde_json::Value as Json;
 use super::{CliError, Outcome};
 use crate::app::Installation;
 use crate::directory::Tenant;
+use crate::doctor::webhook;
 use crate::domain::{Channel, EmailAddress};
+use crate::store::entity::tenant;
 
 /// A slug's letters, at most.
 const SLUG_MAX_BYTES: usize = 40;
 /// A name's characters, at most.
 const NAME_MAX_CHARS: usize = 100;
 
-/// Add, list and change tenants: the businesses that share this installation
+/// Add, list, show and change tenants: the businesses that share this installation
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant add clinica --name 'Clínica Sol' --zone Europe/Madrid --language es")]
 pub struct Args {
@@ -31,14 +36,18 @@ pub struct Args {
 enum Command {
     Add(add::Args),
     List(list::Args),
+    Show(show::Args),
     Set(Box<set::Args>),
+    Credentials(credentials::Args),
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     match args.command {
         Command::Add(args) => add::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Show(args) => show::run(args).await,
         Command::Set(args) => set::run(*args).await,
+        Command::Credentials(args) => credentials::run(args).await,
     }
 }
 
@@ -79,7 +88,7 @@ impl View {
             let own = tenant.senders.iter().find(|sender| sender.channel == channel);
             let base = own.and_then(|sender| sender.base_url.as_ref());
             let base = base.unwrap_or(&installation.directory.platform().app_url);
-            format!("{base}/api/twilio/{}/{channel}", tenant.slug)
+            webhook(base, &tenant.slug, channel)
         };
         let senders = tenant.senders.iter().map(|sender| SenderView {
             channel: sender.channel,
@@ -126,6 +135,13 @@ impl View {
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")
     }
+}
+
+/// A tenant as it is stored, to be changed.
+async fn row(installation: &Installation, tenant: &Tenant) -> Result<tenant::Model, CliError> {
+    let (_, rows, _) = installation.store.directory().await?;
+    let row = rows.into_iter().find(|row| row.id == tenant.id.uuid());
+    row.ok_or_else(|| CliError::Refused(format!("'{}' was just removed", tenant.slug)))
 }
 
 fn slug(text: &str) -> Result<String, String> {

@@ -1,16 +1,17 @@
 //! `recado tenant set`: everything is checked before anything is changed.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use chrono_tz::Tz;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
-use super::{View, language, name, zone};
+use super::account::{self, TOKEN_MAX_BYTES, account_sid};
+use super::{View, language, name, row, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
-use crate::directory::{Tenant, TenantSettings, sealed_as};
+use crate::directory::{Tenant, TenantSettings};
 use crate::domain::{Channel, EmailAddress, Phone, TenantId};
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
@@ -18,8 +19,6 @@ use crate::twilio::is_sid;
 
 /// The variable that a token may come in; as an argument it would show in the list of processes.
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
-/// Of a token on standard input.
-const TOKEN_MAX_BYTES: u64 = 256;
 /// Addresses of staff: each is an action of its own.
 const STAFF_MAX: usize = 10;
 
@@ -63,6 +62,9 @@ pub struct Args {
     /// Accept what the present token signs, too, while it is being changed
     #[arg(long, requires = "account_sid")]
     keep_old_token: bool,
+    /// Keep the account without asking Twilio whether its token is right
+    #[arg(long, requires = "account_sid")]
+    no_check: bool,
     /// Back to the installation's account
     #[arg(long, conflicts_with = "account_sid")]
     remove_account: bool,
@@ -94,7 +96,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.slug)?;
     let stored = row(&installation, &tenant).await?;
     let mut changed = stored.clone();
-    change_account(&installation, &tenant, &args, &mut changed)?;
+    let said = change_account(&installation, &tenant, &args, &mut changed).await?;
     change_names(&args, &mut changed);
     let settings = change_settings(&installation, &tenant, &args)?;
     if settings != tenant.settings {
@@ -121,6 +123,10 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         installation.store.add_sender(sender).await?;
     }
     installation.directory.refresh().await?;
+    if let Some(said) = said {
+        // With standard error closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "{said}");
+    }
     let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
     if args.json {
         print_json(&view)?
@@ -128,12 +134,6 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         print(view.text())?
     }
     Ok(Outcome::Done)
-}
-
-async fn row(installation: &Installation, tenant: &Tenant) -> Result<tenant::Model, CliError> {
-    let (_, rows, _) = installation.store.directory().await?;
-    let row = rows.into_iter().find(|row| row.id == tenant.id.uuid());
-    row.ok_or_else(|| CliError::Refused(format!("'{}' was just removed", tenant.slug)))
 }
 
 fn change_names(args: &Args, row: &mut tenant::Model) {
@@ -148,54 +148,43 @@ fn change_names(args: &Args, row: &mut tenant::Model) {
     }
 }
 
-fn change_account(
+/// Sets or removes the account; gives what is to be said of it.
+async fn change_account(
     installation: &Installation,
     tenant: &Tenant,
     args: &Args,
     row: &mut tenant::Model,
-) -> Result<(), CliError> {
-    let key = installation.directory.key();
+) -> Result<Option<String>, CliError> {
     if args.remove_account {
-        (row.account_sid, row.auth_token, row.auth_token_secondary) = (None, None, None);
+        account::remove(row);
     }
-    let Some(sid) = &args.account_sid else { return Ok(()) };
+    let Some(sid) = &args.account_sid else { return Ok(None) };
     let token = token(args)?;
-    let seal = |token: &SecretString, column: &str| key.seal(token, &sealed_as(row.id, column));
     let old = tenant.account.tokens.first().filter(|_| tenant.owns_account && tenant.account.sid == *sid);
-    row.auth_token_secondary = match (args.keep_old_token, old) {
-        (true, Some(old)) => Some(seal(old, "auth_token_secondary")?),
-        (true, None) => {
-            return Err(CliError::Refused(format!("'{}' has no token for {sid} that could be kept", tenant.slug)));
-        }
-        (false, _) => None,
-    };
-    row.auth_token = Some(seal(&token, "auth_token")?);
-    row.account_sid = Some(sid.clone());
-    Ok(())
+    if args.keep_old_token && old.is_none() {
+        return Err(CliError::Refused(format!("'{}' has no token for {sid} that could be kept", tenant.slug)));
+    }
+    let said = account::checked(installation, sid, &token, args.no_check).await?;
+    account::keep(installation, row, sid, &token, old.filter(|_| args.keep_old_token))?;
+    Ok(Some(said))
 }
 
 /// Never from an argument: those show in the list of processes and in the shell's history.
 fn token(args: &Args) -> Result<SecretString, CliError> {
-    let text = if args.auth_token_stdin {
+    if args.auth_token_stdin {
         let mut text = String::new();
         let read = std::io::stdin().take(TOKEN_MAX_BYTES).read_to_string(&mut text);
         read.map_err(|error| CliError::Refused(format!("the token cannot be read from standard input: {error}")))?;
-        text
-    } else {
-        std::env::var(TOKEN_VARIABLE).map_err(|_| {
-            CliError::Usage(format!(
-                "the account's auth token is missing: put it into {TOKEN_VARIABLE}, or pipe it in with --auth-token-stdin"
-            ))
-        })?
-    };
-    let token = text.trim();
-    if token.len() == 32 && token.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        Ok(token.into())
-    } else {
-        Err(CliError::Refused(
-            "an auth token has 32 letters and digits; the console shows it beside the SID".to_owned(),
-        ))
+        return account::token(&text);
     }
+    let text = std::env::var(TOKEN_VARIABLE).map_err(|_| {
+        CliError::Usage(format!(
+            "the account's auth token is missing: put it into {TOKEN_VARIABLE}, pipe it in with --auth-token-stdin, or let \
+             'recado tenant credentials {}' ask for it",
+            args.slug
+        ))
+    })?;
+    account::token(&text)
 }
 
 fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<TenantSettings, CliError> {
@@ -334,10 +323,6 @@ fn a_sender(text: &str) -> Result<String, String> {
     Phone::parse_human(number)
         .map(|phone| phone.to_string())
         .map_err(|error| format!("{error}; a Messaging Service is MG and 32 hex digits"))
-}
-
-fn account_sid(text: &str) -> Result<String, String> {
-    if is_sid("AC", text) { Ok(text.to_owned()) } else { Err("an account SID is AC and 32 hex digits".to_owned()) }
 }
 
 /// Scheme and host, perhaps a path; without a slash at its end.

@@ -165,7 +165,12 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Result<Created, SendError> {
-        classify(Answer { status: StatusCode::from_u16(status).unwrap(), retry_after: None, body: Ok(body.into()) })
+        classify(Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            date: None,
+            body: Ok(body.into()),
+        })
     }
 
     fn name(result: Result<Created, SendError>) -> &'static str {

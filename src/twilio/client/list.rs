@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// The credentials go with the next request, so it must not lead elsewhere.
-    fn same_base(&self, uri: &str) -> Result<Url, ListError> {
+    pub(super) fn same_base(&self, uri: &str) -> Result<Url, ListError> {
         match self.base.join(uri) {
             Ok(url) if url.origin() == self.base.origin() && url.path().starts_with("/2010-04-01/Accounts/") => Ok(url),
             _ => Err(ListError::Unreadable { why: "what follows is said to be elsewhere".to_owned() }),
@@ -241,7 +241,7 @@ fn rfc2822<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime
     DateTime::parse_from_rfc2822(&text).map(|at| Some(at.to_utc())).map_err(serde::de::Error::custom)
 }
 
-fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn text_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 

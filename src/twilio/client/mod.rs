@@ -1,22 +1,30 @@
-//! Twilio's REST API: create a message, list messages, fetch one.
+//! Twilio's REST API: create a message, list messages, fetch one; ask how an account, its numbers and templates are set up.
 //!
 //! The base URL is handed in, so that tests and the built-in carrier stand where Twilio stands. Nothing is retried here,
 //! neither by us nor by the HTTP client: whether to is the ledger's decision, and the errors say what it must know.
 //! Tokens are never logged.
 
+mod account;
 mod create;
 mod list;
+mod lookup;
+mod numbers;
+mod whatsapp;
 
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, StatusCode, Url, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+pub use account::{AccountResource, Balance};
 pub use create::{Created, From, NewMessage, SendError};
 pub use list::{Filter, ListError, Listing, Medium, MessageResource, Rest};
+pub use lookup::{Answered, LookupError};
+pub use numbers::{Capabilities, IncomingNumber, MessagingService, Numbers};
+pub use whatsapp::{Approval, Content, OfflineReason, Sender, SenderWebhook};
 
 /// For a connection, name lookup and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,12 +60,17 @@ pub enum ClientError {
 
 /// The HTTP client as Twilio wants it: HTTP/1.1 with kept connections, no redirects, no retries, ring for TLS.
 pub fn http() -> Result<reqwest::Client, ClientError> {
+    http_connecting_within(CONNECT_TIMEOUT)
+}
+
+/// The same with another limit for connecting.
+pub fn http_connecting_within(limit: Duration) -> Result<reqwest::Client, ClientError> {
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .http1_only()
         .tcp_nodelay(true)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(limit)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(POOL_IDLE_MAX)
         .redirect(reqwest::redirect::Policy::none())
@@ -108,12 +121,12 @@ impl Client {
             Ok(Err(error)) => return Err(Lost::Unknown(why(error))),
             Ok(Ok(response)) => response,
         };
-        let retry_after = retry_after(response.headers());
+        let (retry_after, date) = (retry_after(response.headers()), date(response.headers()));
         let body = match timeout_at(deadline, read_body(&mut response, max_bytes)).await {
             Err(_) => Err("the answer did not end in time".to_owned()),
             Ok(body) => body,
         };
-        Ok(Answer { status: response.status(), retry_after, body })
+        Ok(Answer { status: response.status(), retry_after, date, body })
     }
 }
 
@@ -121,6 +134,8 @@ impl Client {
 struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
+    /// Twilio's own time, to the second.
+    date: Option<DateTime<Utc>>,
     /// Else why it could not be read.
     body: Result<Vec<u8>, String>,
 }
@@ -171,6 +186,11 @@ fn why(error: reqwest::Error) -> String {
     cause.to_string()
 }
 
+fn date(headers: &header::HeaderMap) -> Option<DateTime<Utc>> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc())
+}
+
 /// Seconds, or a date, which is taken as relative to the answer's own (RFC 9110).
 fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
     let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
@@ -179,8 +199,7 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = DateTime::parse_from_rfc2822(value).ok()?;
-            let now = DateTime::parse_from_rfc2822(text(header::DATE)?).ok()?;
-            (until - now).to_std().unwrap_or_default()
+            (until.to_utc() - date(headers)?).to_std().unwrap_or_default()
         }
     };
     Some(wait.min(RETRY_AFTER_MAX))

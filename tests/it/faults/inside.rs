@@ -52,7 +52,7 @@ impl Inside {
         std::fs::write(config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
         let installation = Installation::with(config, clock, folder.path()).await.expect("it can be opened");
         let pipeline = app::pipeline(&installation, api_base).expect("a pipeline can be made");
-        let router = app::router(AppState { pipeline: pipeline.clone(), skip_signatures: false });
+        let router = app::router(AppState::new(pipeline.clone(), false));
         Self { installation, pipeline, router, _folder: folder }
     }
 

@@ -6,6 +6,7 @@
 mod crash;
 mod credentials;
 mod database;
+mod demand;
 mod fair;
 mod flood;
 mod fuzz;

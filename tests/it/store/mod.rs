@@ -7,6 +7,7 @@ mod fresh;
 mod ingest;
 mod ledger;
 mod settle;
+mod refusals;
 mod tenants;
 
 use std::future::Future;

@@ -1,0 +1,132 @@
+//! The built-in carrier inside the server, where no Twilio account is configured: its account, its numbers, its listener.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::{AppError, Installation};
+use crate::carrier::{self, Carrier, CarrierConfig, NumberConfig};
+use crate::config::{Config, Source};
+use crate::directory::{Account, DEMO_SLUG, Directory, Platform, Snapshot};
+use crate::domain::{Channel, Clock, Phone};
+use crate::secret::SecretKey;
+use crate::store::Store;
+
+/// The number of the built-in carrier's account; that of WhatsApp is the sandbox's.
+pub const NUMBER: &str = "+15005550006";
+/// Between the statuses that it reports.
+const CALLBACK_DELAY_MS: u64 = 200;
+/// The setting that keeps its account: its SID, a blank, its token, sealed.
+const ACCOUNT: &str = "try_out_account";
+/// The setting that says where it is, for the commands beside the server.
+pub const CARRIER_BASE: &str = "carrier_base";
+/// How often it is told of new numbers.
+const NUMBERS_EVERY: Duration = Duration::from_secs(1);
+
+/// The built-in carrier's account: made once, so that commands and server sign with the same token.
+pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
+    let read = |stored: &str| {
+        let (sid, sealed) =
+            stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
+        Ok::<_, AppError>(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, ACCOUNT)?] })
+    };
+    let stored = store.setting(ACCOUNT).await?;
+    if let Some(account) = stored.as_deref().and_then(|stored| read(stored).ok()) {
+        return Ok(account);
+    }
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)?;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
+    let made = format!("{sid} {}", key.seal(&token, ACCOUNT)?);
+    if stored.is_none() {
+        return read(&store.set_setting_once(ACCOUNT, &made).await?);
+    }
+    // The key has changed since. It is an account of nobody's: a new one does as well.
+    store.set_setting(ACCOUNT, &made).await?;
+    read(&made)
+}
+
+/// Starts the stand-in for the provider; gives its base URL.
+pub async fn start_carrier(installation: &Installation) -> Result<String, AppError> {
+    let Installation { config, clock, store, directory, .. } = installation;
+    let account = &directory.platform().account;
+    let mut carrier = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], clock.clone());
+    carrier.callback_delay_ms = CALLBACK_DELAY_MS;
+    // Another seed at every start: the SIDs of an earlier one are in the database.
+    carrier.seed = getrandom::u64()?;
+    let snapshot = directory.now();
+    for tenant in snapshot.tenants().filter(|tenant| tenant.owns_account) {
+        carrier.accounts.insert(tenant.account.sid.clone(), tenant.account.tokens[0].clone());
+    }
+    carrier.numbers = numbers(&snapshot, directory.platform());
+    let carrier = Carrier::new(carrier)?;
+    let listener = listen(config).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    store.set_setting(CARRIER_BASE, &base).await?;
+    let router = carrier.router();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(follow(carrier, directory.clone(), clock.clone(), snapshot));
+    Ok(base)
+}
+
+/// Where `CARRIER_LISTEN` says; nobody has asked for the default, so another port does where that is taken.
+async fn listen(config: &Config) -> Result<TcpListener, AppError> {
+    let address = config.carrier_listen;
+    let asked_for = config.explain().iter().any(|key| key.name == "CARRIER_LISTEN" && key.source != Source::Default);
+    let listened = match carrier::listen(address).await {
+        Err(_) if !asked_for => carrier::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await,
+        listened => listened,
+    };
+    listened.map_err(|cause| AppError::Listen { key: "CARRIER_LISTEN", address, cause })
+}
+
+/// Tells the carrier of the numbers that tenants are given later, until the process ends.
+async fn follow(carrier: Carrier, directory: Arc<Directory>, clock: Clock, mut known: Arc<Snapshot>) {
+    loop {
+        clock.sleep(NUMBERS_EVERY).await;
+        let now = directory.now();
+        if !Arc::ptr_eq(&known, &now) {
+            carrier.set_numbers(numbers(&now, directory.platform()));
+            known = now;
+        }
+    }
+}
+
+/// The platform's numbers, which `demo` answers, and every tenant's own, with where their messages go.
+fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
+    let mut numbers: Vec<NumberConfig> = Vec::new();
+    let mut add = |account: &str, slug: &str, channel: Channel, number: &str, base: &str| {
+        let known = |one: &NumberConfig| one.number == number && one.account_sid == account;
+        let at = numbers.iter().position(known).unwrap_or_else(|| {
+            let (account_sid, number, label) = (account.to_owned(), number.to_owned(), slug.to_owned());
+            numbers.push(NumberConfig { account_sid, number, label, sms_url: None, whatsapp_url: None });
+            numbers.len() - 1
+        });
+        let url = Some(format!("{base}/api/twilio/{slug}/{channel}"));
+        match channel {
+            Channel::Sms => numbers[at].sms_url = url,
+            Channel::WhatsApp => numbers[at].whatsapp_url = url,
+            // No sender of e-mail is a number.
+            Channel::Email => {}
+        }
+    };
+    let own = [(Channel::Sms, &platform.from_number), (Channel::WhatsApp, &platform.whatsapp_number)];
+    for (channel, number) in own.into_iter().filter_map(|(channel, number)| Some((channel, number.as_ref()?))) {
+        if snapshot.owner(channel, number.as_str()).is_none() && snapshot.by_slug(DEMO_SLUG).is_some() {
+            add(&platform.account.sid, DEMO_SLUG, channel, number.as_str(), &platform.app_url);
+        }
+    }
+    let mut tenants: Vec<_> = snapshot.tenants().collect();
+    tenants.sort_by(|one, other| one.slug.cmp(&other.slug));
+    for tenant in tenants {
+        for sender in tenant.senders.iter().filter(|sender| Phone::parse(&sender.number).is_ok()) {
+            let base = sender.base_url.as_deref().unwrap_or(&platform.app_url);
+            add(&tenant.account.sid, &tenant.slug, sender.channel, &sender.number, base);
+        }
+    }
+    numbers
+}

@@ -1,0 +1,212 @@
+//! What customers allow: opt-outs of text messages, WhatsApp's window, who has joined the sandbox.
+//!
+//! After <https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out> (the default handling),
+//! <https://www.twilio.com/docs/api/errors/63016>, <https://www.twilio.com/docs/whatsapp/sandbox>.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::store::bare;
+use crate::domain::Timestamp;
+use crate::domain::opt_out::{self, Word};
+
+/// Twilio's shared WhatsApp number; only who has joined it gets anything from it.
+pub const SANDBOX: &str = "+14155238886";
+/// What a customer of the sandbox writes first, after `join `.
+pub const SANDBOX_CODE: &str = "recado-demo";
+const SANDBOX_FOR: Duration = Duration::from_secs(3 * 24 * 3_600);
+const WINDOW: Duration = Duration::from_secs(24 * 3_600);
+/// Pairs of a number and a customer that are remembered in each list.
+const PAIRS_MAX: usize = 100_000;
+
+const NOT_JOINED: u32 = 63015;
+const OUTSIDE_WINDOW: u32 = 63016;
+
+const STOPPED: &str = "You have successfully been unsubscribed. You will not receive any more messages from this number. \
+                       Reply START to resubscribe.";
+const STARTED: &str = "You have successfully been re-subscribed to messages from this number. Reply HELP for help. \
+                       Reply STOP to unsubscribe. Msg&Data Rates May Apply.";
+const HELP: &str = "Reply STOP to unsubscribe. Msg&Data Rates May Apply.";
+const JOINED: &str =
+    "Twilio Sandbox: You are all set! The sandbox can now send/receive messages. Reply stop to leave it.";
+const LEFT: &str = "Twilio Sandbox: You have left the sandbox.";
+
+/// What comes of a customer's words before the business hears them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What the carrier itself answers.
+    pub answer: Option<String>,
+    /// Whether the business hears of it at all.
+    pub goes_on: bool,
+}
+
+impl Heard {
+    const fn quietly() -> Self {
+        Self { answer: None, goes_on: true }
+    }
+}
+
+/// A sender and a customer, as they stand in an address, the prefix left off.
+type Pair = (String, String);
+
+#[derive(Default)]
+struct Lists {
+    opted_out: HashSet<Pair>,
+    /// When a customer last wrote to a WhatsApp number.
+    whatsapp: HashMap<Pair, Timestamp>,
+    /// When a customer joined the sandbox.
+    joined: HashMap<String, Timestamp>,
+}
+
+#[derive(Default)]
+pub struct Consent(Mutex<Lists>);
+
+impl Consent {
+    /// Hears a customer's message; addresses as Twilio writes them.
+    pub fn hear(&self, from: &str, to: &str, body: &str, now: Timestamp) -> Heard {
+        let pair = (bare(to).to_owned(), bare(from).to_owned());
+        if !to.starts_with("whatsapp:") {
+            return self.hear_text(pair, body);
+        }
+        if pair.0 == SANDBOX
+            && let Some(answer) = self.hear_sandbox(&pair.1, body, now)
+        {
+            return Heard { answer: Some(answer), goes_on: false };
+        }
+        self.heard_on_whatsapp(pair, now);
+        Heard::quietly()
+    }
+
+    /// A message of which the business has heard otherwise: its writer has joined, and nothing is answered.
+    pub fn note(&self, from: &str, to: &str, body: &str, now: Timestamp) {
+        let pair = (bare(to).to_owned(), bare(from).to_owned());
+        if to.starts_with("whatsapp:") {
+            if pair.0 == SANDBOX {
+                self.lock().joined.insert(pair.1.clone(), now);
+            }
+            self.heard_on_whatsapp(pair, now);
+        } else {
+            self.hear_text(pair, body);
+        }
+    }
+
+    /// Whether Twilio refuses texts from this sender to this customer (21610).
+    pub fn opted_out(&self, from: &str, to: &str) -> bool {
+        self.lock().opted_out.contains(&(bare(from).to_owned(), bare(to).to_owned()))
+    }
+
+    /// Twilio's code why a WhatsApp message will not arrive.
+    pub fn refusal(&self, from: &str, to: &str, template: bool, now: Timestamp) -> Option<u32> {
+        let (from, to) = (bare(from), bare(to));
+        let lists = self.lock();
+        let fresh = |at: Option<&Timestamp>, within| at.is_some_and(|at| now.since(*at) < within);
+        if from == SANDBOX && !fresh(lists.joined.get(to), SANDBOX_FOR) {
+            return Some(NOT_JOINED);
+        }
+        let open = template || fresh(lists.whatsapp.get(&(from.to_owned(), to.to_owned())), WINDOW);
+        (!open).then_some(OUTSIDE_WINDOW)
+    }
+
+    /// STOP and START are answered where they change something, so that two machines do not answer each other for ever.
+    fn hear_text(&self, pair: Pair, body: &str) -> Heard {
+        let Some(found) = opt_out::recognise(body).filter(|found| found.twilio_handles_on_sms) else {
+            return Heard::quietly();
+        };
+        let mut lists = self.lock();
+        let answer = match found.word {
+            Word::Help => Some(HELP),
+            Word::Start => lists.opted_out.remove(&pair).then_some(STARTED),
+            Word::Stop if lists.opted_out.len() >= PAIRS_MAX => None,
+            Word::Stop => lists.opted_out.insert(pair).then_some(STOPPED),
+        };
+        Heard { answer: answer.map(str::to_owned), goes_on: true }
+    }
+
+    fn hear_sandbox(&self, customer: &str, body: &str, now: Timestamp) -> Option<String> {
+        let text = body.trim().to_lowercase();
+        let joined = self.lock().joined.get(customer).is_some_and(|at| now.since(*at) < SANDBOX_FOR);
+        if text.strip_prefix("join ").is_some_and(|code| code.trim() == SANDBOX_CODE) {
+            self.lock().joined.insert(customer.to_owned(), now);
+            self.heard_on_whatsapp((SANDBOX.to_owned(), customer.to_owned()), now);
+            return Some(JOINED.to_owned());
+        }
+        if !joined {
+            return Some(format!(
+                "Twilio Sandbox: Your number whatsapp:{customer} is not connected to a sandbox. You need to connect it \
+                 first by sending join {SANDBOX_CODE}"
+            ));
+        }
+        (text == "stop").then(|| {
+            self.lock().joined.remove(customer);
+            LEFT.to_owned()
+        })
+    }
+
+    fn heard_on_whatsapp(&self, pair: Pair, now: Timestamp) {
+        let mut lists = self.lock();
+        if lists.whatsapp.len() >= PAIRS_MAX {
+            lists.whatsapp.retain(|_, at| now.since(*at) < WINDOW);
+            lists.joined.retain(|_, at| now.since(*at) < SANDBOX_FOR);
+        }
+        if lists.whatsapp.len() < PAIRS_MAX {
+            lists.whatsapp.insert(pair, now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        // A poisoned lock holds plain lists, which are good whatever happened.
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CUSTOMER: &str = "+34600111222";
+    const OURS: &str = "+34911222333";
+
+    fn now(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_us(1_800_000_000_000_000).plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn stop_holds_until_start_and_is_answered_once() {
+        let consent = Consent::default();
+        let hear = |body: &str| consent.hear(CUSTOMER, OURS, body, now(0));
+        assert_eq!(hear("please stop it"), Heard::quietly());
+        assert_eq!(hear("Stop").answer.as_deref(), Some(STOPPED));
+        assert_eq!(hear("STOP"), Heard::quietly());
+        assert!(consent.opted_out(OURS, CUSTOMER) && !consent.opted_out("+34911222444", CUSTOMER));
+        assert_eq!(hear("HELP").answer.as_deref(), Some(HELP));
+        assert_eq!(hear("Start").answer.as_deref(), Some(STARTED));
+        assert_eq!(hear("YES"), Heard::quietly());
+        assert!(!consent.opted_out(OURS, CUSTOMER));
+    }
+
+    #[test]
+    fn whatsapp_is_open_for_a_day_and_to_templates_always() {
+        let consent = Consent::default();
+        let (from, to) = (format!("whatsapp:{OURS}"), format!("whatsapp:{CUSTOMER}"));
+        let refusal = |template, seconds| consent.refusal(&from, &to, template, now(seconds));
+        assert_eq!((refusal(false, 0), refusal(true, 0)), (Some(63016), None));
+        assert_eq!(consent.hear(&to, &from, "STOP", now(0)), Heard::quietly());
+        assert_eq!((refusal(false, 24 * 3_600 - 1), refusal(false, 24 * 3_600)), (None, Some(63016)));
+    }
+
+    #[test]
+    fn the_sandbox_wants_to_be_joined() {
+        let consent = Consent::default();
+        let (sandbox, customer) = (format!("whatsapp:{SANDBOX}"), format!("whatsapp:{CUSTOMER}"));
+        let hear = |body: &str| consent.hear(&customer, &sandbox, body, now(0));
+        assert!(hear("hola").answer.is_some_and(|answer| answer.contains("join recado-demo")));
+        assert_eq!(consent.refusal(&sandbox, &customer, true, now(0)), Some(63015));
+        assert!(!hear("Join recado-demo ").goes_on);
+        assert_eq!(hear("hola"), Heard::quietly());
+        assert_eq!(consent.refusal(&sandbox, &customer, false, now(0)), None);
+        assert_eq!(consent.refusal(&sandbox, &customer, true, now(3 * 24 * 3_600)), Some(63015));
+        assert_eq!(hear("stop").answer.as_deref(), Some(LEFT));
+        assert_eq!(consent.refusal(&sandbox, &customer, true, now(0)), Some(63015));
+    }
+}

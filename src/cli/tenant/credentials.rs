@@ -1,0 +1,163 @@
+//! `recado tenant credentials`: a tenant's own Twilio account, asked for, tried at Twilio, kept encrypted.
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::account::{self, TOKEN_MAX_BYTES, account_sid};
+use super::{View, row};
+use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
+use crate::store::entity::tenant;
+
+/// Give a tenant its own Twilio account, or change its token: asked for, checked at Twilio, kept encrypted
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado tenant credentials clinica\n  \
+    recado tenant credentials clinica --account-sid AC… --token-file token.txt\n  \
+    recado tenant credentials clinica --secondary    the other token, while they are rotated\n\n\
+    Not at a terminal, the SID (without --account-sid) and the token are read from standard input, a line each. \
+    A token is never an argument: those show in the list of processes.")]
+pub struct Args {
+    /// Which tenant
+    slug: String,
+    /// The account's SID; else it is asked for
+    #[arg(long, value_name = "AC…", value_parser = account_sid)]
+    account_sid: Option<String>,
+    /// Read the auth token from this file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The account's secondary token: webhooks that it signs are accepted, too
+    #[arg(long, conflicts_with = "account_sid")]
+    secondary: bool,
+    /// Back to the installation's account; with --secondary, forget the secondary token only
+    #[arg(long, conflicts_with_all = ["account_sid", "token_file", "no_check"])]
+    remove: bool,
+    /// Keep them without asking Twilio
+    #[arg(long)]
+    no_check: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.slug)?;
+    let mut changed = row(&installation, &tenant).await?;
+    let said = if args.remove {
+        forget(&args, &mut changed)?;
+        None
+    } else {
+        let sid = match (args.secondary, &changed.account_sid, &args.account_sid) {
+            (true, Some(sid), _) => sid.clone(),
+            (true, None, _) => {
+                return Err(CliError::Refused(format!(
+                    "'{}' has no account of its own that could have a secondary token: leave --secondary out",
+                    args.slug
+                )));
+            }
+            (false, _, Some(sid)) => sid.clone(),
+            (false, _, None) => {
+                account_sid(asked("Account SID", false).await?.expose_secret().trim()).map_err(CliError::Refused)?
+            }
+        };
+        let token = match &args.token_file {
+            Some(path) => in_file(path)?,
+            None => account::token(asked("Auth Token", true).await?.expose_secret())?,
+        };
+        let said = account::checked(&installation, &sid, &token, args.no_check).await?;
+        if args.secondary {
+            account::keep_second(&installation, &mut changed, &token)?;
+        } else {
+            account::keep(&installation, &mut changed, &sid, &token, None)?;
+        }
+        Some(said)
+    };
+    installation.store.set_tenant(changed).await?;
+    installation.directory.refresh().await?;
+    if let Some(said) = said {
+        // With standard error closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{said}");
+    }
+    let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
+    if args.json {
+        print_json(&view)?
+    } else {
+        print(view.text())?
+    }
+    Ok(Outcome::Done)
+}
+
+fn forget(args: &Args, row: &mut tenant::Model) -> Result<(), CliError> {
+    if row.account_sid.is_none() || args.secondary && row.auth_token_secondary.is_none() {
+        let what = if args.secondary { "secondary token" } else { "account of its own" };
+        return Err(CliError::Refused(format!("'{}' has no {what}", args.slug)));
+    }
+    if args.secondary {
+        row.auth_token_secondary = None;
+    } else {
+        account::remove(row);
+    }
+    Ok(())
+}
+
+fn in_file(path: &Path) -> Result<SecretString, CliError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(TOKEN_MAX_BYTES).read_to_string(&mut text));
+    read.map_err(|error| CliError::Refused(format!("{} cannot be read: {error}", path.display())))?;
+    account::token(SecretString::from(text).expose_secret())
+}
+
+/// A line from whoever is at the terminal, or the next line of standard input.
+async fn asked(what: &'static str, hidden: bool) -> Result<SecretString, CliError> {
+    let at_terminal = io::stdin().is_terminal();
+    let mut hiding = None;
+    if at_terminal {
+        // Before it is asked for: who answers at once is not to see it either.
+        hiding = hidden.then(Hidden::start).transpose()?;
+        let aside = if hidden { " (it is not shown)" } else { "" };
+        write!(io::stderr(), "{what}{aside}: ")?;
+    }
+    let line = tokio::task::spawn_blocking(next_line);
+    let line = tokio::select! {
+        line = line => line.unwrap_or_else(|error| Err(io::Error::other(error))),
+        // Else the terminal would go on hiding what is typed.
+        _ = tokio::signal::ctrl_c() => Err(io::ErrorKind::Interrupted.into()),
+    };
+    if hiding.take().is_some() {
+        writeln!(io::stderr())?;
+    }
+    match line {
+        Ok(line) if !line.expose_secret().trim().is_empty() => Ok(line),
+        Ok(_) => Err(CliError::Usage(format!("{what}: nothing was given, and nothing was changed"))),
+        Err(error) => Err(CliError::Refused(format!("{what} cannot be read, and nothing was changed: {error}"))),
+    }
+}
+
+fn next_line() -> io::Result<SecretString> {
+    let mut line = String::new();
+    io::stdin().lock().take(TOKEN_MAX_BYTES).read_line(&mut line)?;
+    Ok(line.into())
+}
+
+/// While it lives the terminal does not show what is typed.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn start() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // A terminal that has gone away shows nothing either.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a check found, in words for whoever looks after the installation.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// In the order of their weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Ok,
+    /// Good to know; nothing is the matter.
+    Note,
+    /// It works, but not as well as it could, or not for long.
+    Warning,
+    /// Messages are lost, refused or not sent until this is put right.
+    Error,
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Configuration,
+    SecretKey,
+    Disk,
+    Database,
+    Server,
+    Rules,
+    Clock,
+    Account,
+    Number,
+    Whatsapp,
+    AppUrl,
+    Template,
+    Refusals,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    pub check: Check,
+    /// The tenant's slug, where it concerns one.
+    pub tenant: Option<String>,
+    /// Which one: an account's SID, a number, a file.
+    pub subject: String,
+    /// What is the matter; may hold what others wrote.
+    pub says: String,
+    /// What to do.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    pub fn ok(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(Severity::Ok, check, subject, says)
+    }
+
+    pub fn note(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(Severity::Note, check, subject, says)
+    }
+
+    pub fn warning(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, check, subject, says)
+    }
+
+    pub fn error(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(Severity::Error, check, subject, says)
+    }
+
+    #[must_use]
+    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    /// With the tenant that it concerns.
+    #[must_use]
+    pub fn of(self, slug: impl Into<String>) -> Self {
+        Self { tenant: Some(slug.into()), ..self }
+    }
+
+    fn new(severity: Severity, check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { severity, check, tenant: None, subject: subject.into(), says: says.into(), remedy: None }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! The database and the server that runs on it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Check, Doctor, Finding};
+use crate::config::url_of_listener;
+
+/// For reading through a SQLite file; a larger one is not done by then.
+const FILE_CHECK_WITHIN: Duration = Duration::from_secs(30);
+/// For one question to our own server.
+pub(super) const OWN_SERVER_WITHIN: Duration = Duration::from_secs(10);
+/// Of its answer.
+const OWN_ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// Counted to here; more is more.
+const COUNT_MAX: usize = 100_000;
+
+/// What `/ready` says.
+#[derive(Deserialize)]
+struct Ready {
+    status: String,
+    #[serde(default)]
+    paused_accounts: u64,
+}
+
+impl Doctor<'_> {
+    pub(super) async fn database(&self) -> Vec<Finding> {
+        let subject = if self.store.is_sqlite() { "SQLite" } else { "PostgreSQL" };
+        let mut findings = Vec::new();
+        match tokio::time::timeout(FILE_CHECK_WITHIN, self.store.faults_in_file()).await {
+            Ok(Ok(faults)) if faults.is_empty() => {
+                findings.push(Finding::ok(Check::Database, subject, "it answers, is up to date and in order"));
+            }
+            Ok(Ok(faults)) => findings.push(
+                Finding::error(Check::Database, subject, format!("the file is damaged: {}", faults.join("; ")))
+                    .remedy("stop the server and restore a backup; look after the disk"),
+            ),
+            Ok(Err(error)) => findings.push(Finding::error(Check::Database, subject, error.to_string())),
+            Err(_) => {
+                let says = "it answers; its file is too large to be read through here";
+                findings.push(Finding::note(Check::Database, subject, says));
+            }
+        }
+        findings.extend(self.waiting(subject).await);
+        findings
+    }
+
+    /// What waits, and what waits for a person.
+    async fn waiting(&self, subject: &str) -> Vec<Finding> {
+        let counts = async { Ok((self.store.backlog(COUNT_MAX).await?, self.store.held(COUNT_MAX).await?)) };
+        let (backlog, held) = match counts.await {
+            Ok(counts) => counts,
+            Err(error) => {
+                let error: crate::store::StoreError = error;
+                return vec![Finding::error(Check::Database, subject, error.to_string())];
+            }
+        };
+        let mut findings = Vec::new();
+        if backlog.events + backlog.actions > 0 {
+            let says = format!("{} events wait for a decision, {} sends to leave", backlog.events, backlog.actions);
+            findings.push(
+                Finding::note(Check::Database, subject, says)
+                    .remedy("'recado messages' and 'recado explain' say of each why; without a server all waits"),
+            );
+        }
+        if backlog.unknown > 0 {
+            let says = format!("of {} sends it is not known whether Twilio took them", backlog.unknown);
+            findings.push(
+                Finding::warning(Check::Database, subject, says)
+                    .remedy("they are looked for by themselves; 'recado explain' says how far that has come"),
+            );
+        }
+        if held > 0 {
+            let says = format!("{held} sends are held back");
+            findings.push(
+                Finding::warning(Check::Database, subject, says).remedy("'recado explain' says why, such as a loop"),
+            );
+        }
+        findings
+    }
+
+    /// The server that runs here, if one does: only it knows which accounts wait.
+    pub(super) async fn server(&self) -> Vec<Finding> {
+        let base = url_of_listener(self.config.listen);
+        match self.own::<Ready>(&format!("{base}/ready")).await {
+            Ok(ready) if ready.paused_accounts > 0 => {
+                let says = format!("sends wait: Twilio refuses the credentials of {} accounts", ready.paused_accounts);
+                vec![Finding::error(Check::Server, base, says).remedy("see which below, and put its token right")]
+            }
+            Ok(ready) if ready.status == "ready" => vec![Finding::ok(Check::Server, base, "it runs and is ready")],
+            Ok(ready) => vec![Finding::error(Check::Server, base, format!("it says '{}'", ready.status))],
+            Err(why) => vec![
+                Finding::warning(Check::Server, base, format!("no server of Recado's answers there ({why})"))
+                    .remedy("start it: recado serve"),
+            ],
+        }
+    }
+
+    /// A JSON answer of our own server, with any status that carries one.
+    pub(super) async fn own<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
+        let answer = async {
+            let mut response = self.http.get(url).send().await.map_err(why)?;
+            if response.status().is_redirection() {
+                let to =
+                    response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");
+                return Err(format!("it redirects to {to}"));
+            }
+            let mut body = Vec::new();
+            while let Some(chunk) = response.chunk().await.map_err(why)? {
+                if body.len() + chunk.len() > OWN_ANSWER_MAX_BYTES {
+                    return Err("its answer is far too long".to_owned());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let status = response.status().as_u16();
+            serde_json::from_slice(&body).map_err(|_| format!("HTTP {status}, and not what Recado says there"))
+        };
+        match tokio::time::timeout(OWN_SERVER_WITHIN, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("no answer within {} s", OWN_SERVER_WITHIN.as_secs())),
+        }
+    }
+}
+
+/// The innermost cause: the outer ones say only that a request failed.
+fn why(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,123 @@
+//! Why a webhook is refused: few kinds, so that they can be counted, each with its likely cause and what helps.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Kept by its name: a new kind gets a new one, and none is renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RefusalKind {
+    /// 403: without a signature.
+    Unsigned,
+    /// 403: the signature does not match.
+    Signature,
+    /// 403: signed, but of another account than the tenant's.
+    Account,
+    /// 403: signed, but to another tenant's number.
+    Number,
+    /// 404: no tenant by this slug or number.
+    Unknown,
+    /// 400: the form cannot be read.
+    BadForm,
+    /// 413
+    TooLarge,
+    /// 408: the body did not come in time.
+    TooSlow,
+}
+
+/// A stored kind that this version does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no kind of refusal that this version knows; it was written by a newer one")]
+pub struct UnknownKind(String);
+
+impl RefusalKind {
+    pub const ALL: [Self; 8] = [
+        Self::Unsigned,
+        Self::Signature,
+        Self::Account,
+        Self::Number,
+        Self::Unknown,
+        Self::BadForm,
+        Self::TooLarge,
+        Self::TooSlow,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Signature => "signature",
+            Self::Account => "account",
+            Self::Number => "number",
+            Self::Unknown => "unknown",
+            Self::BadForm => "bad_form",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+        }
+    }
+
+    /// What was refused, after a count: `3 webhooks …`.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Unsigned => "came without a signature",
+            Self::Signature => "had a signature that does not match",
+            Self::Account => "were signed, but came from another account than the tenant's",
+            Self::Number => "were for a number that belongs to another tenant",
+            Self::Unknown => "were for a slug or a number that no tenant has",
+            Self::BadForm => "had a form that cannot be read",
+            Self::TooLarge => "had a body that is too large",
+            Self::TooSlow => "had a body that did not arrive in time",
+        }
+    }
+
+    /// The likely cause, and what helps.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Unsigned => {
+                "Twilio signs each of its calls: somebody else calls this URL, or a proxy drops the header \
+                 X-Twilio-Signature"
+            }
+            Self::Signature => {
+                "APP_URL (or the sender's base URL) must be, to the letter, what Twilio calls; the auth token must be the \
+                 account's present one; and no proxy may change the path or the query"
+            }
+            Self::Account => {
+                "the number is of another account: give the tenant that account with 'recado tenant credentials', or \
+                 correct the slug in the number's webhook"
+            }
+            Self::Number => "correct the slug in the number's webhook, or give the number to this tenant",
+            Self::Unknown => {
+                "correct the slug in the number's webhook ('recado tenant list' has the URLs), or give the number to a \
+                 tenant with 'recado tenant set'"
+            }
+            Self::BadForm => "the webhook must be sent by HTTP POST; if it is, somebody else calls this URL",
+            Self::TooLarge | Self::TooSlow => "Twilio's forms are small and quick: somebody else calls this URL",
+        }
+    }
+}
+
+impl fmt::Display for RefusalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RefusalKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_known_by_their_names() {
+        for kind in RefusalKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert!(!kind.meaning().is_empty() && !kind.remedy().is_empty());
+        }
+        assert!("forged".parse::<RefusalKind>().unwrap_err().to_string().contains("newer"));
+    }
+}

@@ -1,0 +1,84 @@
+//! What was refused, counted in memory and written down now and then: a flood costs no more than a single refusal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Refusal;
+use crate::domain::{RefusalKind, TenantId, Timestamp};
+use crate::store::{Refused, Store};
+
+/// Counts that wait to be written, at most: tenants times routes times kinds. What is beyond is in the log only.
+const WAITING_MAX: usize = 10_000;
+/// Of what is kept of the last one, in characters.
+const DETAIL_MAX_CHARS: usize = 200;
+
+type Key = (Option<TenantId>, &'static str, RefusalKind);
+
+#[derive(Default)]
+pub struct Refusals(Mutex<HashMap<Key, Refused>>);
+
+impl Refusals {
+    /// Counts a refusal; our own failures are none.
+    pub fn note(&self, route: &'static str, refusal: &Refusal, at: Timestamp) {
+        let Some(kind) = refusal.kind() else { return };
+        let detail = refusal.cause().chars().take(DETAIL_MAX_CHARS).collect();
+        self.add(Refused { tenant: refusal.tenant(), route, kind, count: 1, at, detail });
+    }
+
+    /// Writes down what has been counted. What cannot be written waits.
+    pub async fn keep(&self, store: &Store) {
+        let counted: Vec<Refused> = self.waiting().drain().map(|(_, refused)| refused).collect();
+        if counted.is_empty() {
+            return;
+        }
+        if let Err(error) = store.add_refusals(&counted).await {
+            tracing::warn!(%error, "refused webhooks could not be counted; it is tried again");
+            counted.into_iter().for_each(|refused| self.add(refused));
+        }
+    }
+
+    fn add(&self, refused: Refused) {
+        let mut waiting = self.waiting();
+        let full = waiting.len() >= WAITING_MAX;
+        match waiting.get_mut(&(refused.tenant, refused.route, refused.kind)) {
+            Some(known) => {
+                known.count += refused.count;
+                if refused.at > known.at {
+                    (known.at, known.detail) = (refused.at, refused.detail);
+                }
+            }
+            None if full => {}
+            None => {
+                waiting.insert((refused.tenant, refused.route, refused.kind), refused);
+            }
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Refused>> {
+        // Counts are whole whatever happened to who held them.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_waits_in_few_places() {
+        let refusals = Refusals::default();
+        let at = Timestamp::from_unix_us(1);
+        for n in 0..1_000 {
+            refusals.note(
+                "sms",
+                &Refusal::unknown_tenant(format!("no tenant has the slug '{n}{}'", "x".repeat(1_000))),
+                at,
+            );
+        }
+        refusals.note("sms", &Refusal::from(crate::store::StoreError::Busy), at);
+        let waiting = refusals.waiting();
+        let counted: Vec<&Refused> = waiting.values().collect();
+        assert_eq!((counted.len(), counted[0].count), (1, 1_000), "our own failures are nobody's refusal");
+        assert!(counted[0].detail.chars().count() <= DETAIL_MAX_CHARS);
+    }
+}

@@ -1,0 +1,129 @@
+//! The built-in carrier, inside the server and as a command.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
+
+use super::{CUSTOMER, DELIVERED_WITHIN_S, HELLO, alone, beside, command, options};
+use crate::support::http_client;
+use crate::support::server::Server;
+use crate::support::wait::eventually;
+
+/// Where a server's carrier is, as the server has written down.
+async fn carrier(server: &Server) -> String {
+    let url = format!("sqlite://{}", server.folder().join("data/recado.db").display());
+    let database = sea_orm::Database::connect(url).await.expect("the file can be opened");
+    let query = "SELECT value FROM settings WHERE name = 'carrier_base'";
+    let row = database.query_one_raw(Statement::from_string(database.get_database_backend(), query)).await;
+    row.expect("a query of ours").expect("it is there").try_get_by_index(0).expect("a text")
+}
+
+async fn writes(base: &str, to: &str, channel: &str, body: &str) -> u16 {
+    let text = json!({"from": CUSTOMER, "to": to, "channel": channel, "body": body});
+    let answer = http_client().post(format!("{base}/carrier/texts")).json(&text).send().await;
+    answer.expect("the carrier answers").status().as_u16()
+}
+
+/// Waits until the feed shows a message to the customer with this text and status.
+async fn shows(base: &str, body: &str, status: &str) {
+    let url = format!("{base}/carrier/feed?customer=%2B{}", CUSTOMER.trim_start_matches('+'));
+    eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
+        let feed: Value = http_client().get(&url).send().await.expect("it answers").json().await.expect("JSON");
+        let messages = feed["messages"].as_array().expect("a list");
+        let shown = messages.iter().any(|message| {
+            message["direction"] == "outbound"
+                && message["status"] == status
+                && message["body"].as_str().is_some_and(|text| text.contains(body))
+        });
+        if shown { Ok(()) } else { Err(feed) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_customer_texts_a_server_without_an_account() {
+    let both = HELLO.replace("\"inbound_sms\"", "\"inbound_sms\", \"inbound_whatsapp\"");
+    let server = Server::start(options().env("CARRIER_LISTEN", "127.0.0.1:0").file("rules/hello.rhai", both)).await;
+    let base = carrier(&server).await;
+    assert!(server.log().contains(&base) && server.log().contains("recado phone"), "{}", server.log());
+    assert_eq!(writes(&base, "+15005550006", "sms", "HOLA").await, 201);
+    shows(&base, "Hola, HOLA", "delivered").await;
+
+    // WhatsApp is the sandbox's: it wants to be joined.
+    assert_eq!(writes(&base, "+14155238886", "whatsapp", "HOLA").await, 201);
+    shows(&base, "join recado-demo", "delivered").await;
+    assert_eq!(writes(&base, "+14155238886", "whatsapp", "join recado-demo").await, 201);
+    shows(&base, "You are all set", "delivered").await;
+    assert_eq!(writes(&base, "+14155238886", "whatsapp", "HOLA").await, 201);
+    eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
+        let messages = beside(&server, &["messages", "--contact", CUSTOMER, "--json"]).json();
+        let newest = &messages[0];
+        let answered =
+            newest["channel"] == "whatsapp" && newest["direction"] == "out" && newest["status"] == "delivered";
+        if answered { Ok(()) } else { Err(newest.clone()) }
+    })
+    .await;
+
+    // A number that a tenant is given can be texted a moment later.
+    beside(&server, &["tenant", "add", "sol"]).ok();
+    beside(&server, &["tenant", "set", "sol", "--sms", "+34911222333"]).ok();
+    eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
+        let numbers = http_client().get(format!("{base}/carrier/numbers")).send().await.expect("it answers");
+        let numbers: Value = numbers.json().await.expect("JSON");
+        let sol = numbers.as_array().expect("a list").iter().find(|number| number["label"] == "sol").cloned();
+        let sol = sol.ok_or(numbers)?;
+        assert_eq!(sol["sms_url"], format!("{}/api/twilio/sol/sms", server.url()));
+        assert_eq!(sol["whatsapp_url"], Value::Null);
+        Ok::<_, Value>(())
+    })
+    .await;
+    assert_eq!(writes(&base, "+34911222333", "whatsapp", "HOLA").await, 409);
+}
+
+#[tokio::test]
+async fn a_public_url_that_the_carrier_cannot_call_is_said() {
+    let server = Server::start(options().env("APP_URL", "https://messages.example.com")).await;
+    assert!(server.log().contains("!! APP_URL is https://messages.example.com"), "{}", server.log());
+}
+
+/// Ended when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Fails only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_server_sends_through_the_carrier_of_the_command_line() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+    let args = ["carrier", "--listen", "127.0.0.1:0", "--callback-delay", "0", "--number", "+34911222333"];
+    let log = std::fs::File::create(folder.path().join("carrier.log")).expect("a file can be made");
+    let _running = Running(command(folder.path(), &args).stdout(log).stderr(Stdio::null()).spawn().expect("it starts"));
+    let said = eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
+        let said = std::fs::read_to_string(folder.path().join("carrier.log")).expect("it can be read");
+        if said.contains("recado phone") { Ok(said) } else { Err(said) }
+    })
+    .await;
+    let exported: Vec<_> = said.lines().filter_map(|line| line.trim().strip_prefix("export ")).collect();
+    // Where the commands beside the server read it, too.
+    let server = Server::start(options().file(".env", exported.join("\n"))).await;
+    let sent = beside(&server, &["send", "--to", CUSTOMER, "Hi", "--json"]).json();
+    assert_eq!(sent["state"], "sent", "{sent}");
+    let base = said.lines().find_map(|line| line.split_once("--carrier ")).expect("it says how to text it").1;
+    shows(base, "Hi", "delivered").await;
+}
+
+#[test]
+fn a_carrier_that_makes_no_sense_is_refused() {
+    alone(&[], &["carrier", "--listen", "0.0.0.0:0"]).fails(1, &["loopback address only"]);
+    alone(&[], &["carrier", "--fault", "earthquake"]).fails(2, &["earthquake"]);
+    alone(&[], &["carrier", "--fault", "throttle:percent=101"]).fails(2, &["0 to 100"]);
+    alone(&[], &["carrier", "--webhook", "https://example.com/in"]).fails(2, &["loopback"]);
+    alone(&[], &["carrier", "--number", "600111222"]).fails(2, &["E.164"]);
+}

@@ -29,6 +29,7 @@ use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone};
+use crate::email::{Mailer, MailerError};
 use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::retention;
@@ -61,6 +62,8 @@ pub enum AppError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Mailer(#[from] MailerError),
     #[error(transparent)]
     Evaluator(#[from] EvaluatorError),
     #[error(
@@ -153,12 +156,20 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
+/// Without a server for e-mail, it is written beside the database.
+fn mailer(installation: &Installation) -> Result<Mailer, MailerError> {
+    let config = &installation.config;
+    let database = store::sqlite_path(config.database_url.expose_secret());
+    let beside = database.as_deref().and_then(Path::parent).unwrap_or(Path::new("data"));
+    Mailer::new(&config.mail, &beside.join("mail"), installation.clock.clone())
+}
+
 /// A pipeline on an installation, talking to the provider at `api_base`.
 pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipeline>, AppError> {
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
-        ways: Ways { twilio: Client::new(client::http()?, api_base)? },
+        ways: Ways { twilio: Client::new(client::http()?, api_base)?, mailer: mailer(installation)? },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),
@@ -305,6 +316,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
         from_number,
         whatsapp_number,
         messaging_service_sid: twilio.messaging_service_sid.clone(),
+        mail_from: config.mail.sender().email.to_string(),
         app_url: config.app_url.clone(),
     })
 }
@@ -342,6 +354,15 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
         text += &format!("Sending through {api_base} with account {}.\n", directory.platform().account.sid);
         text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
     }
+    let mailer = &pipeline.ways.mailer;
+    text += &if mailer.delivers() {
+        format!("E-mail goes to {} and comes from {}.\n", mailer.destination(), mailer.from())
+    } else {
+        format!(
+            "No SMTP_URL is configured: e-mail is written to files in {} and reaches nobody.\n",
+            mailer.destination()
+        )
+    };
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{Channel, Phone, TenantId};
+use crate::domain::{Channel, EmailAddress, Phone, TenantId};
 use crate::secret::SecretKey;
 use crate::store::entity::tenant;
 use crate::store::{Store, StoreError};
@@ -38,6 +38,8 @@ pub struct Platform {
     pub from_number: Option<Phone>,
     pub whatsapp_number: Option<Phone>,
     pub messaging_service_sid: Option<String>,
+    /// The address that e-mail comes from.
+    pub mail_from: String,
     /// The public base of all webhook URLs.
     pub app_url: String,
 }
@@ -49,7 +51,7 @@ impl Platform {
                 self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string))
             }
             Channel::WhatsApp => self.whatsapp_number.as_ref().map(Phone::to_string),
-            Channel::Email => None,
+            Channel::Email => Some(self.mail_from.clone()),
         }
     }
 }
@@ -65,6 +67,8 @@ pub struct TenantSettings {
     /// After how many days what happened is removed; `None` for never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retain_days: Option<u32>,
+    /// Where e-mail to "staff" goes.
+    pub staff_emails: Vec<EmailAddress>,
 }
 
 /// A sender of a tenant's own.
@@ -262,6 +266,7 @@ impl Directory {
             zone: zone.name().to_owned(),
             language: row.language.clone(),
             blueprints: settings.blueprints.clone(),
+            staff_emails: settings.staff_emails.clone(),
         };
         Ok(Tenant {
             id: TenantId::new(row.id),

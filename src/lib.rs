@@ -17,6 +17,7 @@
 //! | what any provider answers to a send | [`provider`] |
 //! | a backup, a tenant's export and import | [`archive`] |
 //! | how long what happened is kept | [`retention`] |
+//! | how e-mail leaves, its templates | [`email`] |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -78,6 +79,8 @@ pub mod archive;
 pub mod retention;
 
 pub mod twilio;
+
+pub mod email;
 
 pub mod carrier;
 

@@ -18,8 +18,9 @@ use crate::actions::{deliver, plan};
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
 use crate::directory::{Directory, Snapshot, Tenant};
 use crate::domain::clock::Random;
+use crate::domain::contact::ContactFacts;
 use crate::domain::phone::mask_numbers;
-use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Phone, Route, TenantId, Timestamp, abort};
+use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp, abort};
 use crate::provider::{NotTaken, Taken};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
@@ -183,8 +184,8 @@ impl Pipeline {
             return Ok(());
         }
         let rules = self.rules();
-        let customer = |facts: &Facts| facts.contact.as_ref().map(|contact| contact.phone.clone());
-        let (events, customers): (Vec<Event>, Vec<Option<Phone>>) =
+        let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
+        let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
         // It ends only with the process.
         let decided = evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
@@ -214,7 +215,7 @@ impl Pipeline {
         let about = events.iter().zip(&customers);
         let decided: Vec<Decided> = about
             .zip(decisions)
-            .filter_map(|((event, customer), decision)| self.write_down(event, customer.as_ref(), decision))
+            .filter_map(|((event, customer), decision)| self.write_down(event, customer, decision))
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
@@ -254,7 +255,7 @@ impl Pipeline {
         Ok(events.into_iter().map(with_facts).collect())
     }
 
-    fn write_down(&self, event: &Event, customer: Option<&Phone>, decision: Decision) -> Option<Decided> {
+    fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
         let snapshot = self.directory.now();
         let tenant = snapshot.by_id(event.tenant)?;
         let platform = self.directory.platform();
@@ -298,7 +299,7 @@ impl Pipeline {
         let Some(tenant) = self.directory.now().by_id(outlet.tenant).cloned() else { return };
         // Nothing can leave this way now: its sends wait in their rows, and the sweep looks again.
         let Some(door) = self.door(tenant, outlet.route) else { return };
-        let allowed = self.circuits.allows(&door.account, self.clock.now());
+        let allowed = self.allowed(&door);
         let wanted = fair.min(self.in_flight.available_permits());
         let room = self.waiting.enter(&door.outlet, &door.account, wanted, allowed);
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
@@ -360,9 +361,14 @@ impl Pipeline {
         })
     }
 
+    /// How many sends may be under way there at once, as things stand.
+    fn allowed(&self, door: &Door) -> usize {
+        self.circuits.allows(&door.account, self.clock.now()).min(self.ways.at_once(&door.outlet.route))
+    }
+
     /// Whoever may claim now that there is room is woken: of those who share an account, each in its turn.
     fn give_room_back(&self, door: &Door, count: usize) {
-        let allowed = self.circuits.allows(&door.account, self.clock.now());
+        let allowed = self.allowed(door);
         for next in self.waiting.leave(&door.outlet, &door.account, count, allowed) {
             self.to_send.publish(next);
         }

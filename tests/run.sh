@@ -41,7 +41,7 @@ install_packages() {
 }
 
 make_venv() {
-    step "Python with the official twilio library, in $venv"
+    step "Python with the official twilio library and an SMTP server, in $venv"
     python3 -m venv --clear "$venv"
     "$RECADO_TEST_PYTHON" -m pip install --quiet --disable-pip-version-check -r tests/judge/requirements.txt
     # Last, so that a half-made one is made again.

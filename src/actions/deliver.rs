@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use lettre::message::Mailbox;
+
 use super::circuit::Trouble;
 use crate::directory::{Account, Platform, Tenant};
 use crate::domain::clock::Random;
-use crate::domain::{DeliveryStatus, Send, SendBody, Timestamp};
+use crate::domain::{Address, DeliveryStatus, Send, SendBody, Timestamp};
+use crate::email::Mail;
 use crate::provider::{Failure, NotTaken, Taken};
 use crate::store::{Candidate, Claimed, End, Verdict};
 use crate::twilio::client::{self, Created, From, NewMessage, SendError};
@@ -40,6 +43,22 @@ pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send
         }
     }
     message
+}
+
+/// What goes to the mail server; `None` for what is no e-mail. Without a name in MAIL_FROM it comes in the tenant's.
+pub fn mail(tenant: &Tenant, from: &Mailbox, candidate: &Candidate, send: &Send) -> Option<Mail> {
+    let (SendBody::Email(body), Address::Email(to)) = (&send.body, &send.to) else { return None };
+    let name = from.name.clone().unwrap_or_else(|| tenant.name.clone());
+    Some(Mail {
+        id: candidate.action(),
+        from: Mailbox::new(Some(name), from.email.clone()),
+        to: to.clone(),
+        subject: body.subject.clone(),
+        text: body.text.clone(),
+        html: body.html.clone(),
+        reply_to: None,
+        unsubscribe: None,
+    })
 }
 
 /// Our action's id stands in the URL: so a callback finds its action even before the create is answered.

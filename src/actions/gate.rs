@@ -57,8 +57,9 @@ impl SendGate {
         }
         let origin = candidate.origin();
         if candidate.opted_out && origin != Origin::System {
+            let back = if send.channel == Channel::Email { "" } else { "; they can write START to come back" };
             return Gate::Block(format!(
-                "the customer has opted out of {} from this business; they can write START to come back",
+                "the customer has opted out of {} from this business{back}",
                 candidate.channel
             ));
         }

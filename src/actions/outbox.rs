@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use super::plan;
 use crate::directory::Directory;
+use crate::domain::address::NotAnEmail;
 use crate::domain::phone::NotE164;
-use crate::domain::{Action, ActionId, ActionState, Channel, Event, EventKind, Phone, Send, SendBody};
+use crate::domain::{
+    Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventKind, Phone, Send, SendBody,
+};
+use crate::email::{BODY_BYTES, SUBJECT_CHARS};
 use crate::store::{Store, StoreError};
 
 /// Twilio's limit on a body (error 21617).
@@ -15,6 +19,8 @@ pub const BODY_MAX_CHARS: usize = 1_600;
 pub enum SendRefused {
     #[error(transparent)]
     Number(#[from] NotE164),
+    #[error(transparent)]
+    Email(#[from] NotAnEmail),
     #[error("no tenant has the slug '{0}'; see 'recado tenant list'")]
     NoTenant(String),
     /// It was planned as blocked: without a sender, or with a template that there is not.
@@ -22,6 +28,8 @@ pub enum SendRefused {
     Blocked(String),
     #[error("the text has {0} characters, {BODY_MAX_CHARS} are the most: shorten it or send two")]
     TooLong(usize),
+    #[error("{0} has {1} {2}, and {3} are the most: shorten it")]
+    MailTooLong(&'static str, usize, &'static str, usize),
     #[error("there is no text to send")]
     Empty,
     #[error(transparent)]
@@ -37,14 +45,11 @@ pub struct Outbox {
 impl Outbox {
     /// Writes the send into the ledger, from where a running server takes it. What is wrong with it is said here.
     pub async fn plan(&self, slug: &str, channel: Channel, to: &str, body: SendBody) -> Result<ActionId, SendRefused> {
-        let to = Phone::parse_human(to)?;
-        if let SendBody::Text(text) = &body {
-            match text.chars().count() {
-                0 => return Err(SendRefused::Empty),
-                count if count > BODY_MAX_CHARS => return Err(SendRefused::TooLong(count)),
-                _ => {}
-            }
-        }
+        let to: Address = match channel {
+            Channel::Email => EmailAddress::parse(to)?.into(),
+            Channel::Sms | Channel::WhatsApp => Phone::parse_human(to)?.into(),
+        };
+        fits(&body)?;
         let snapshot = self.directory.now();
         let tenant = snapshot.by_slug(slug).ok_or_else(|| SendRefused::NoTenant(slug.to_owned()))?;
         let event = Event {
@@ -58,13 +63,36 @@ impl Outbox {
             depth: 0,
             data: serde_json::json!({"to": to}),
         };
-        let action = Action::Send(Send { channel, to: to.into(), reply: false, body });
-        let planned = plan::plan(tenant, self.directory.platform(), &event, None, "by hand".to_owned(), 0, action);
+        let action = Action::Send(Send { channel, to, reply: false, body });
+        let planned = plan::plan(tenant, self.directory.platform(), &event, &[], "by hand".to_owned(), 0, action);
         if planned.state == ActionState::Blocked {
             return Err(SendRefused::Blocked(planned.reason.unwrap_or_default()));
         }
         let id = planned.id;
         self.store.add_event(&event, vec![planned], true).await?;
         Ok(id)
+    }
+}
+
+/// Whether there is something to say, and not too much.
+fn fits(body: &SendBody) -> Result<(), SendRefused> {
+    match body {
+        SendBody::Text(text) => match text.chars().count() {
+            0 => Err(SendRefused::Empty),
+            count if count > BODY_MAX_CHARS => Err(SendRefused::TooLong(count)),
+            _ => Ok(()),
+        },
+        SendBody::Template(_) => Ok(()),
+        SendBody::Email(email) => {
+            let (subject, text) = (email.subject.chars().count(), email.text.len());
+            match (subject, text) {
+                (0, _) | (_, 0) => Err(SendRefused::Empty),
+                _ if subject > SUBJECT_CHARS => {
+                    Err(SendRefused::MailTooLong("the subject", subject, "characters", SUBJECT_CHARS))
+                }
+                _ if text > BODY_BYTES => Err(SendRefused::MailTooLong("the text", text, "bytes", BODY_BYTES)),
+                _ => Ok(()),
+            }
+        }
     }
 }

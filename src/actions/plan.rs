@@ -5,12 +5,12 @@ use crate::domain::{Action, ActionId, ActionState, Channel, Event, Origin, Phone
 use crate::store::NewAction;
 use crate::twilio::is_sid;
 
-/// A row for the `index`th action of `rule` on `event`; `customer` is the number of the event's contact.
+/// A row for the `index`th action of `rule` on `event`; `customer` are the keys of the contact's addresses.
 pub fn plan(
     tenant: &Tenant,
     platform: &Platform,
     event: &Event,
-    customer: Option<&Phone>,
+    customer: &[String],
     rule: String,
     index: usize,
     mut action: Action,
@@ -20,8 +20,8 @@ pub fn plan(
     let mut contact = event.contact;
     match &mut action {
         Action::Send(send) => {
-            // Another number than the event's customer is another contact.
-            contact = contact.filter(|_| customer.is_some_and(|customer| customer.key() == send.to.key()));
+            // Another address than the event's customer is another contact.
+            contact = contact.filter(|_| customer.contains(&send.to.key()));
             route = Some(route_of(send));
             match name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send)) {
                 Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),

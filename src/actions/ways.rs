@@ -3,6 +3,7 @@
 use super::deliver;
 use crate::directory::{Account, Platform, Tenant};
 use crate::domain::{Action, Route};
+use crate::email::{self, Mailer};
 use crate::provider::{Failure, NotTaken, Taken};
 use crate::store::Candidate;
 use crate::twilio::client::Client;
@@ -10,6 +11,7 @@ use crate::twilio::client::Client;
 /// Everything that can take a send.
 pub struct Ways {
     pub twilio: Client,
+    pub mailer: Mailer,
 }
 
 impl Ways {
@@ -40,7 +42,19 @@ impl Ways {
                 let message = deliver::message(tenant, platform, candidate, send);
                 deliver::of_twilio(self.twilio.create_message(&account, &message).await)
             }
+            (Route::Email, Action::Send(send)) => match deliver::mail(tenant, self.mailer.from(), candidate, send) {
+                Some(mail) => self.mailer.send(&mail).await,
+                None => Err(no_way(route)),
+            },
             _ => Err(no_way(route)),
+        }
+    }
+
+    /// The most sends under way on a route at once: more would only wait for a connection.
+    pub fn at_once(&self, route: &Route) -> usize {
+        match route {
+            Route::Email => email::CONNECTIONS_MAX,
+            Route::Twilio | Route::Request | Route::Provider(_) => usize::MAX,
         }
     }
 }

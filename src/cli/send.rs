@@ -10,10 +10,11 @@ use super::{
     refused_send, text,
 };
 use crate::app::Installation;
+use crate::channels::email::EmailService;
 use crate::channels::sms::SmsService;
 use crate::channels::whatsapp::WhatsAppService;
 use crate::domain::action::Template;
-use crate::domain::{ActionId, ActionState, TenantId, Timestamp};
+use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::entity::action;
 use crate::twilio::client;
@@ -29,14 +30,21 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Send a message by hand and watch what becomes of it
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado send --to +34600111222 'Your order is ready'\n  \
-    recado send --to +34600111222 --whatsapp --template HX0123456789abcdef0123456789abcdef --var 1=Ana\n\n\
+    recado send --to +34600111222 --whatsapp --template HX0123456789abcdef0123456789abcdef --var 1=Ana\n  \
+    recado send --to ana@example.com --email --subject 'Your order' 'It is ready'\n\n\
     It leaves through a running 'recado serve'; without one it is planned and leaves when one starts.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// The recipient, E.164
+    /// The recipient, E.164; or with --email an address
     #[arg(long, value_name = "NUMBER")]
     to: String,
+    /// By e-mail instead of SMS
+    #[arg(long, requires = "subject", conflicts_with = "whatsapp")]
+    email: bool,
+    /// The e-mail's subject
+    #[arg(long, requires = "email")]
+    subject: Option<String>,
     /// By WhatsApp instead of SMS
     #[arg(long)]
     whatsapp: bool,
@@ -114,6 +122,10 @@ async fn plan(installation: &Installation, args: &Args) -> Result<ActionId, CliE
             let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
             let template = Template { content: content.clone(), variables };
             WhatsAppService(outbox).send_template(slug, &args.to, template).await?
+        }
+        None if args.email => {
+            let subject = args.subject.clone().unwrap_or_default();
+            EmailService(outbox).send(slug, &args.to, EmailBody { subject, text: text.to_owned(), html: None }).await?
         }
         None if args.whatsapp => WhatsAppService(outbox).send(slug, &args.to, text).await?,
         None => SmsService(outbox).send(slug, &args.to, text).await?,

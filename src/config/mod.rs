@@ -9,6 +9,7 @@
 mod error;
 mod key_file;
 mod keys;
+mod mail;
 mod sources;
 mod values;
 
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
+pub use mail::{Login, Mail, Security, Smtp};
 pub use sources::Source;
 pub use values::{LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
@@ -50,6 +52,7 @@ pub struct Config {
     pub carrier_listen: SocketAddr,
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
+    pub mail: Mail,
     pub limits: Limits,
     /// Where the metrics are served; `None` where they are off.
     pub metrics_listen: Option<SocketAddr>,
@@ -155,6 +158,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let log_level = reader.read("LOG_LEVEL", values::LOG_LEVEL, values::log_level);
     let limits = read_limits(reader);
     let twilio = read_twilio(reader);
+    let mail = mail::read(reader);
 
     let app_url = app_url.or_else(|| listen.map(values::url_of_listener));
     if let (Some(true), Some(listen), Some(url)) = (app_debug, listen, &app_url)
@@ -182,6 +186,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         twilio,
         carrier_listen: carrier_listen?,
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
+        mail,
         limits: limits?,
         metrics_listen: metrics_listen?,
         log_format: log_format?,

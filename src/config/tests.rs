@@ -119,6 +119,8 @@ fn no_secret_is_shown_right_or_wrong() {
         ("TWILIO_AUTH_TOKEN_SECONDARY", TOKEN),
         ("DATABASE_URL", "postgres://recado:fedcba98@db/recado"),
         ("RECADO_SECRET_KEY", &"fedcba98".repeat(8)),
+        ("SMTP_URL", "smtps://hola:fedcba98@mail.example"),
+        ("MAIL_FROM", "hola@clinica.example"),
     ];
     let config = load(&right).unwrap();
     let shown = format!("{config:?}{}{}", config.explain_text(), serde_json::to_string(config.explain()).unwrap());
@@ -128,7 +130,7 @@ fn no_secret_is_shown_right_or_wrong() {
 
     let wrong = right.map(|(name, value)| (name, format!("!{value}")));
     let errors = load(&wrong.each_ref().map(|(name, value)| (*name, value.as_str()))).unwrap_err();
-    assert_eq!(errors.lines().count(), 6, "{errors}");
+    assert_eq!(errors.lines().count(), 7, "{errors}");
     assert!(!errors.contains("fedcba98"), "{errors}");
     let errors = load(&[("TWILIO_ACCOUNT_SID", TOKEN), ("TWILIO_AUTH_TOKEN", SID)]).unwrap_err();
     assert!(!errors.contains(TOKEN), "{errors}");
@@ -171,6 +173,25 @@ fn an_alias_is_the_same_key() {
     assert!(errors.contains(expected), "{errors}");
     let whatsapp = load(&[("TWILIO_WHATSAPP_NUMBER", "whatsapp:+14155238886")]).unwrap().twilio.whatsapp_number;
     assert_eq!(whatsapp.as_ref().map(Phone::as_str), Some("+14155238886"));
+}
+
+#[test]
+fn mail_needs_a_sender_and_plain_text_is_warned_of() {
+    let mail = load(&[("SMTP_URL", "smtp://u:p%40@mail.example"), ("MAIL_FROM", "Sol, S.L. <hola@sol.example>")])
+        .unwrap()
+        .mail;
+    let (smtp, from) = (mail.smtp.unwrap(), mail.from.unwrap());
+    assert_eq!((smtp.host.as_str(), smtp.port, smtp.security), ("mail.example", 587, Security::StartTls));
+    assert_eq!(smtp.login.unwrap().password.expose_secret(), "p@");
+    assert_eq!((from.name.as_deref(), from.email.as_ref()), (Some("Sol, S.L."), "hola@sol.example"));
+    assert!(load(&[]).unwrap().mail.smtp.is_none());
+
+    let errors = load(&[("SMTP_URL", "smtp://mail.example")]).unwrap_err();
+    assert!(errors.contains("SMTP_URL is set but MAIL_FROM is not"), "{errors}");
+    let from = ("MAIL_FROM", "hola@sol.example");
+    assert_eq!(load(&[("SMTP_URL", "smtp://127.0.0.1:25?tls=none"), from]).unwrap().warnings, [""; 0]);
+    let warnings = load(&[("SMTP_URL", "smtp://mail.example?tls=none"), from]).unwrap().warnings;
+    assert!(warnings[0].contains("without TLS"), "{warnings:?}");
 }
 
 #[test]

@@ -144,9 +144,12 @@ pub fn url_of_listener(listen: SocketAddr) -> String {
 /// Whether a URL's host can only be this machine.
 pub fn is_loopback_url(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default();
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    is_loopback(url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// Whether a host, a name or an IP address without brackets, can only be this machine.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A URL, well formed or not, without its user's password and without a `password` in its query.

@@ -114,7 +114,7 @@ impl Doctor<'_> {
         let platform = self.directory.platform();
         let has_none = |tenant: &Tenant| {
             let sends = |channel| tenant.sender(channel, platform).is_some();
-            tenant.senders.is_empty() && (tenant.owns_account || !Channel::ALL.into_iter().any(sends))
+            tenant.senders.is_empty() && (tenant.owns_account || !Channel::INBOUND.into_iter().any(sends))
         };
         let of_account = tenants.iter().filter(|tenant| tenant.account.sid == used.account.sid);
         let finding = |tenant: &Arc<Tenant>| {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Channel, ContactId, Effect, Phone, TenantId, Timestamp};
+use super::{Channel, ContactId, Effect, EmailAddress, Phone, TenantId, Timestamp};
 
 /// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
 ///
@@ -34,6 +34,8 @@ pub struct TenantFacts {
     pub language: String,
     /// Names of the blueprint rules that this tenant has enabled, with their parameters.
     pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
+    /// Where e-mail to "staff" goes.
+    pub staff_emails: Vec<EmailAddress>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +88,16 @@ impl Facts {
 }
 
 impl ContactFacts {
+    /// The field `email`, where that is an address.
+    pub fn email(&self) -> Option<EmailAddress> {
+        EmailAddress::parse(self.fields.get("email")?.as_str()?).ok()
+    }
+
+    /// What the customer can be reached under, each as [`super::Address::key`].
+    pub fn address_keys(&self) -> Vec<String> {
+        std::iter::once(self.phone.key()).chain(self.email().map(|email| email.key())).collect()
+    }
+
     /// The first word of the name.
     pub fn first_name(&self) -> &str {
         self.name.split_whitespace().next().unwrap_or_default()
@@ -101,6 +113,7 @@ impl Default for TenantFacts {
             zone: "UTC".to_owned(),
             language: "en".to_owned(),
             blueprints: BTreeMap::new(),
+            staff_emails: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod fold;
 pub mod id;
 pub mod opt_out;
 pub mod phone;
+pub mod plain;
 pub mod route;
 pub mod refusal;
 pub mod segments;

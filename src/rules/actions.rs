@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::call::{self, Call, Phase, ScriptError, error};
+use super::email;
 use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_CHARS};
 use super::values::{kind_of, to_json};
 use super::view::{ContactView, text_argument};
@@ -13,8 +14,18 @@ use crate::domain::action::Template;
 use crate::domain::{Action, Channel, Effect, Event, EventKind, Phone, Send, SendBody};
 
 /// The actions by name, for checks and completion.
-pub const ACTIONS: &[&str] =
-    &["reply", "send_sms", "send_whatsapp", "send_whatsapp_template", "tag", "untag", "set_field", "note", "emit"];
+pub const ACTIONS: &[&str] = &[
+    "reply",
+    "send_sms",
+    "send_whatsapp",
+    "send_whatsapp_template",
+    "send_email",
+    "tag",
+    "untag",
+    "set_field",
+    "note",
+    "emit",
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("reply", |ctx: NativeCallContext<'_>, text: Dynamic| {
@@ -36,6 +47,12 @@ pub(super) fn register(engine: &mut Engine) {
         "send_whatsapp_template",
         |ctx: NativeCallContext<'_>, to: Dynamic, content: ImmutableString, variables: Map| {
             plan(&ctx, "send_whatsapp_template", |_| template(&to, &content, &variables))
+        },
+    );
+    engine.register_fn(
+        "send_email",
+        |ctx: NativeCallContext<'_>, to: Dynamic, subject_or_template: Dynamic, text_or_values: Dynamic| {
+            plan_all(&ctx, "send_email", |call| email::sends(call, &to, &subject_or_template, &text_or_values))
         },
     );
     engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
@@ -66,6 +83,14 @@ fn plan(
     function: &str,
     action: impl FnOnce(&Arc<Call>) -> Result<Action, String>,
 ) -> Result<(), ScriptError> {
+    plan_all(context, function, |call| Ok(vec![action(call)?]))
+}
+
+fn plan_all(
+    context: &NativeCallContext<'_>,
+    function: &str,
+    actions: impl FnOnce(&Arc<Call>) -> Result<Vec<Action>, String>,
+) -> Result<(), ScriptError> {
     let at = context.call_position();
     let Some(call) = call::of(context) else {
         return Err(error(format!("{function} acts on an event: call it inside .then(|e| …)"), at));
@@ -73,12 +98,12 @@ fn plan(
     if call.frame().phase == Phase::When {
         return Err(error(format!("{function} changes something: a when only asks, so move it into .then(|e| …)"), at));
     }
-    let action = action(&call).map_err(|message| error(format!("{function}: {message}"), at))?;
+    let actions = actions(&call).map_err(|message| error(format!("{function}: {message}"), at))?;
     let mut frame = call.frame();
-    if frame.planned + frame.actions.len() >= ACTIONS_PER_EVENT {
+    if frame.planned + frame.actions.len() + actions.len() > ACTIONS_PER_EVENT {
         return Err(error(format!("one event may lead to at most {ACTIONS_PER_EVENT} actions"), at));
     }
-    frame.actions.push(action);
+    frame.actions.extend(actions);
     Ok(())
 }
 
@@ -160,7 +185,7 @@ fn emit(call: &Call, kind: &Dynamic, data: &Dynamic) -> Result<Action, String> {
     Ok(Action::Effect(Effect::Emit { kind, data }))
 }
 
-fn text_within(value: &Dynamic, chars: usize, reference: &str) -> Result<String, String> {
+pub(super) fn text_within(value: &Dynamic, chars: usize, reference: &str) -> Result<String, String> {
     let text = text_argument("the text", value)?;
     let count = text.chars().count();
     if count > chars {

@@ -11,6 +11,7 @@ use super::limits::READS_PER_RULE;
 use super::values::{Moment, in_short};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, Event, Facts, Timestamp};
+use crate::email::template::Templates;
 
 pub(super) type ScriptError = Box<rhai::EvalAltResult>;
 
@@ -19,6 +20,7 @@ pub(super) struct Call {
     pub event: Event,
     pub facts: Facts,
     pub zone: Tz,
+    pub templates: Arc<Templates>,
     frame: Mutex<Frame>,
 }
 
@@ -50,10 +52,10 @@ pub(super) struct Keyword {
 }
 
 impl Call {
-    pub fn new(event: Event, facts: Facts) -> Arc<Self> {
+    pub fn new(event: Event, facts: Facts, templates: Arc<Templates>) -> Arc<Self> {
         // The zone was checked when it was set; a name from elsewhere falls back to UTC rather than stopping the rules.
         let zone = facts.tenant.zone.parse().unwrap_or(Tz::UTC);
-        Arc::new(Self { event, facts, zone, frame: Mutex::default() })
+        Arc::new(Self { event, facts, zone, templates, frame: Mutex::default() })
     }
 
     pub fn frame(&self) -> MutexGuard<'_, Frame> {

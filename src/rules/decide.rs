@@ -31,7 +31,7 @@ impl RuleSet {
             return decision;
         }
         stack::on_rules_stack(|| {
-            let call = Call::new(event.clone(), facts.clone());
+            let call = Call::new(event.clone(), facts.clone(), Arc::clone(&self.templates));
             self.evaluate(&call, candidates, &mut decision);
         });
         decision

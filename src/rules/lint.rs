@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rhai::{AST, ASTNode, Array, Dynamic, Engine, Expr, FnCallExpr, FnPtr, ImmutableString, Map, Stmt};
 
+use super::email::STAFF;
 use super::error::{Place, did_you_mean};
 use super::helpers::FORBIDDEN;
 use super::view;
-use crate::domain::Phone;
+use crate::domain::{EmailAddress, Phone};
+use crate::email::template::Templates;
 
 /// Every function of the engine by name, with the numbers of arguments it takes; built once.
 pub(super) struct Vocabulary(HashMap<String, BTreeSet<usize>>);
@@ -132,14 +134,15 @@ impl Report {
     }
 }
 
-pub(super) fn check(ast: &AST, vocabulary: &Vocabulary) -> Report {
+pub(super) fn check(ast: &AST, vocabulary: &Vocabulary, templates: &Templates) -> Report {
     let mut report = Report::default();
     let mut scripted: HashMap<String, BTreeSet<usize>> = HashMap::new();
     for function in ast.iter_fn_def() {
         scripted.entry(function.name.to_string()).or_default().insert(function.params.len());
         report.parameters.insert(function.name.to_string(), function.params.len());
     }
-    let mut walker = Walker { report: &mut report, vocabulary, scripted: &scripted, function: None, parameter: None };
+    let mut walker =
+        Walker { report: &mut report, vocabulary, templates, scripted: &scripted, function: None, parameter: None };
     for statement in ast.statements() {
         statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| walker.visit(path));
     }
@@ -165,6 +168,7 @@ pub(super) fn check(ast: &AST, vocabulary: &Vocabulary) -> Report {
 struct Walker<'a> {
     report: &'a mut Report,
     vocabulary: &'a Vocabulary,
+    templates: &'a Templates,
     scripted: &'a HashMap<String, BTreeSet<usize>>,
     function: Option<String>,
     parameter: Option<String>,
@@ -248,6 +252,11 @@ impl Walker<'_> {
         if let Some((place, message, hint)) = bad_literal(name, call) {
             self.say(place, message, hint);
         }
+        if name == "send_email"
+            && let Some((place, message, hint)) = bad_template(call, self.templates)
+        {
+            self.say(place, message, hint);
+        }
         if BUILT_IN.contains(&name) {
             return;
         }
@@ -326,6 +335,14 @@ fn is_capture(call: &FnCallExpr, place: Place) -> bool {
 
 /// What is wrong with an argument that is written out, and so wrong each time: a recipient, or a text that is none.
 fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)> {
+    if name == "send_email"
+        && let Some(Expr::StringConstant(address, at)) = call.args.first()
+        && address.as_str() != STAFF
+        && let Err(error) = EmailAddress::parse(address)
+    {
+        let hint = "use e.contact, \"staff\" or an address".to_owned();
+        return Some(((*at).into(), format!("{name}: {error}"), hint));
+    }
     let text_at = match name {
         "reply" | "note" => 0,
         "send_sms" | "send_whatsapp" => 1,
@@ -342,6 +359,38 @@ fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)>
             Some(((*at).into(), format!("{name} takes a text"), "write it in quotes: \"…\"".to_owned()))
         }
         _ => None,
+    }
+}
+
+/// What is wrong with a template and its values where both are written out.
+fn bad_template(call: &FnCallExpr, templates: &Templates) -> Option<(Place, String, String)> {
+    let [_, Expr::StringConstant(name, at), values] = call.args.as_slice() else { return None };
+    let given: BTreeSet<String> = match values {
+        Expr::Map(map, _) => map.0.iter().map(|(key, _)| key.name.to_string()).collect(),
+        Expr::DynamicConstant(map, _) => map.read_lock::<Map>()?.keys().map(ToString::to_string).collect(),
+        _ => return None,
+    };
+    let at = Place::from(*at);
+    let Some(needed) = templates.values(name) else {
+        let hint = did_you_mean(name, templates.names())
+            .map_or_else(|| format!("write templates/{name}.txt"), |meant| format!("did you mean '{meant}'?"));
+        return Some((at, format!("send_email: there is no template '{name}'"), hint));
+    };
+    let missing = needed.iter().find(|value| !given.contains(**value));
+    let spare = given.iter().find(|value| !needed.contains(value.as_str()));
+    let hint =
+        |known: Vec<&str>| format!("it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") });
+    match (missing, spare) {
+        (Some(value), _) => Some((
+            at,
+            format!("send_email: the template '{name}' needs the value '{value}'"),
+            format!("add {value}: … to the map"),
+        )),
+        (None, Some(value)) => {
+            let known = needed.iter().copied().collect();
+            Some((at, format!("send_email: the template '{name}' has no {{{{{value}}}}}"), hint(known)))
+        }
+        (None, None) => None,
     }
 }
 

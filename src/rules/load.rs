@@ -17,6 +17,7 @@ use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
 use super::{Rule, RuleInfo, RuleSet, engine, failure, stack};
 use crate::domain::EventKind;
+use crate::email::template::{TemplateFault, Templates};
 
 pub(super) fn load(dir: &Path, limits: Limits) -> (RuleSet, Vec<RuleError>) {
     stack::on_rules_stack(|| Loader::new(limits).folder(dir))
@@ -26,6 +27,7 @@ struct Loader {
     limits: Limits,
     engine: Engine,
     vocabulary: Vocabulary,
+    templates: Templates,
     rules: Vec<Rule>,
     places: HashMap<String, (String, Place)>,
     kinds_used: Vec<(EventKind, String, String, Place)>,
@@ -41,6 +43,7 @@ impl Loader {
             limits,
             engine,
             vocabulary,
+            templates: Templates::default(),
             rules: Vec::new(),
             places: HashMap::new(),
             kinds_used: Vec::new(),
@@ -54,12 +57,18 @@ impl Loader {
         self.list(dir, dir, self.limits.folder_depth, &mut files);
         files.sort();
         let mut hash = Sha256::new();
-        for (name, path) in files {
-            let Some(source) = self.read(&name, &path) else { continue };
+        let mut mix = |name: &str, source: &str| {
             for part in [name.as_bytes(), source.as_bytes()] {
                 hash.update((part.len() as u64).to_be_bytes());
                 hash.update(part);
             }
+        };
+        let (templates, faults) = Templates::load(dir, &mut mix);
+        self.templates = templates;
+        self.errors.extend(faults.into_iter().map(of_template));
+        for (name, path) in files {
+            let Some(source) = self.read(&name, &path) else { continue };
+            mix(&name, &source);
             self.file(&name, &source);
         }
         self.unknown_kinds();
@@ -73,7 +82,14 @@ impl Loader {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        let set = RuleSet { engine: self.engine, limits: self.limits, rules: self.rules, index, version };
+        let set = RuleSet {
+            engine: self.engine,
+            limits: self.limits,
+            rules: self.rules,
+            index,
+            templates: Arc::new(self.templates),
+            version,
+        };
         (set, self.errors)
     }
 
@@ -137,7 +153,7 @@ impl Loader {
                 return self.errors.push(hint.into_iter().fold(error, RuleError::hint));
             }
         };
-        let report = lint::check(&ast, &self.vocabulary);
+        let report = lint::check(&ast, &self.vocabulary, &self.templates);
         self.emitted.extend(report.emitted.iter().cloned());
         let drafts = self.run(name, &ast, &report);
         self.say_findings(name, &report);
@@ -237,6 +253,10 @@ impl Loader {
             self.errors.push(error.hint(hint).of_rule(&rule).warning());
         }
     }
+}
+
+fn of_template(fault: TemplateFault) -> RuleError {
+    RuleError::new(&fault.file, Place { line: fault.line, column: 0 }, fault.message)
 }
 
 fn locked(drafts: &Drafts) -> MutexGuard<'_, Vec<Draft>> {

@@ -17,6 +17,8 @@
 //! what takes too long, and then [`Decision::overran`] says so. A rule's actions count only if all of the rule went well.
 //! One broken rule or file never stops another. Scripts run only on stacks of [`limits::STACK_BYTES`], because a real
 //! stack overflow would end the process: [`RuleSet::decide`] sees to it wherever it is called, [`Evaluator`] does so cheaply.
+//! Templates of e-mails are loaded with the rules and rendered while deciding: the action holds what is sent, and the
+//! version of the rules stands for their templates too.
 //! What an event costs depends on the rules that concern it, not on how many there are.
 //!
 //! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
@@ -28,6 +30,7 @@ mod call;
 pub mod cases;
 pub mod check;
 mod decide;
+mod email;
 mod engine;
 mod error;
 mod evaluator;
@@ -61,6 +64,7 @@ pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
 use crate::domain::{EventKind, Facts};
+use crate::email::template::Templates;
 
 /// All rules of a folder, ready to decide. Share it in an `Arc`.
 pub struct RuleSet {
@@ -68,6 +72,7 @@ pub struct RuleSet {
     limits: Limits,
     rules: Vec<Rule>,
     index: index::Index,
+    templates: Arc<Templates>,
     version: String,
 }
 
@@ -100,7 +105,7 @@ struct Rule {
 }
 
 impl RuleSet {
-    /// Reads every `*.rhai` file below `dir`, in the order of their names. What is broken is left out and said so.
+    /// Reads the templates of e-mails and every `*.rhai` file below `dir`, in the order of their names. What is broken is left out and said so.
     pub fn load(dir: &Path, limits: Limits) -> (Self, Vec<RuleError>) {
         load::load(dir, limits)
     }

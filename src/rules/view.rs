@@ -59,6 +59,9 @@ pub(super) const CONTACT: &[(&str, Getter)] = &[
     ("phone", |call| of_contact(call, |contact| contact.phone.as_str().into())),
     ("name", |call| of_contact(call, |contact| contact.name.as_str().into())),
     ("first_name", |call| of_contact(call, |contact| contact.first_name().into())),
+    ("email", |call| {
+        of_contact(call, |contact| contact.email().map_or_else(String::new, |email| email.to_string()).into())
+    }),
     ("tags", |call| {
         of_contact(call, |contact| contact.tags.iter().map(|tag| tag.as_str().into()).collect::<Array>().into())
     }),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::judge_signatures::python;
+use crate::support::python;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/carrier.py");
 

@@ -1,12 +1,13 @@
 //! Made-up webhooks, judged by the official Python library and by ours: both must say the same.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use recado::twilio::form::Params;
 use recado::twilio::signature::{Body, verify};
 use serde::Deserialize;
+
+use crate::support::python;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/fuzz.py");
 /// Disagreements shown before the test gives up.
@@ -48,12 +49,4 @@ fn accepts(case: &Case) -> bool {
     // What is no form is refused before its signature is looked at.
     Params::parse(case.body.as_bytes())
         .is_ok_and(|params| verify(&case.signature, &[&case.token], &case.url, Body::Form(&params)))
-}
-
-/// The Python with the official library: that of `tests/run.sh`, which leaves it below the build folder.
-pub fn python() -> PathBuf {
-    let default = concat!(env!("CARGO_TARGET_TMPDIR"), "/../test-venv/bin/python");
-    let python = std::env::var_os("RECADO_TEST_PYTHON").map_or_else(|| PathBuf::from(default), PathBuf::from);
-    assert!(python.exists(), "{} is missing: run tests/run.sh once, it makes it", python.display());
-    python
 }

@@ -5,6 +5,7 @@
 mod callbacks;
 mod faults;
 mod cli;
+mod email;
 mod doctor;
 mod harness;
 mod judge_carrier;

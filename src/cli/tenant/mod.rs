@@ -16,7 +16,7 @@ use super::{CliError, Outcome};
 use crate::app::Installation;
 use crate::directory::Tenant;
 use crate::doctor::webhook;
-use crate::domain::Channel;
+use crate::domain::{Channel, EmailAddress};
 use crate::store::entity::tenant;
 
 /// A slug's letters, at most.
@@ -66,6 +66,7 @@ struct View {
     templates: BTreeMap<String, String>,
     /// `None` where everything is kept.
     retain_days: Option<u32>,
+    staff_emails: Vec<EmailAddress>,
     webhooks: Webhooks,
 }
 
@@ -107,6 +108,7 @@ impl View {
             blueprints: tenant.settings.blueprints.clone(),
             templates: tenant.settings.templates.clone(),
             retain_days: tenant.settings.retain_days,
+            staff_emails: tenant.settings.staff_emails.clone(),
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -132,6 +134,9 @@ impl View {
         }
         if let Some(days) = self.retain_days {
             lines.push(format!("  keeps what happened for {days} days"));
+        }
+        for address in &self.staff_emails {
+            lines.push(format!("  staff: {address}"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")

@@ -12,7 +12,7 @@ use super::{View, language, name, row, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
 use crate::directory::{Tenant, TenantSettings};
-use crate::domain::{Channel, Phone, TenantId};
+use crate::domain::{Channel, EmailAddress, Phone, TenantId};
 use crate::retention::{RETAIN_DAYS_MAX, RETAIN_DAYS_MIN};
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
@@ -20,8 +20,10 @@ use crate::twilio::is_sid;
 
 /// The variable that a token may come in; as an argument it would show in the list of processes.
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
+/// Addresses of staff: each is an action of its own.
+const STAFF_MAX: usize = 10;
 
-/// Change a tenant: names, senders, its own account, blueprint rules, templates; a running server follows within a second
+/// Change a tenant: names, senders, its own account, blueprint rules, templates, staff; a running server follows within a second
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado tenant set clinica --sms +34600111000 --whatsapp +34600111000\n  \
     RECADO_TENANT_AUTH_TOKEN=… recado tenant set clinica --account-sid AC…\n  \
@@ -82,6 +84,12 @@ pub struct Args {
     /// Remove what happened longer ago than so many days, 7 to 3650; 0 keeps everything
     #[arg(long, value_name = "N", value_parser = retain_days)]
     retain_days: Option<u32>,
+    /// An address that e-mail to "staff" goes to; any number of times
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    staff_email: Vec<EmailAddress>,
+    /// No e-mail to "staff" to this address any more; any number of times
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    remove_staff_email: Vec<EmailAddress>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -196,6 +204,7 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
     if let Some(days) = args.retain_days {
         settings.retain_days = (days > 0).then_some(days);
     }
+    change_staff(tenant, args, &mut settings)?;
     for (name, content) in &args.templates {
         if content.is_empty() {
             settings.templates.remove(name);
@@ -206,6 +215,25 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
         }
     }
     Ok(settings)
+}
+
+fn change_staff(tenant: &Tenant, args: &Args, settings: &mut TenantSettings) -> Result<(), CliError> {
+    let staff = &mut settings.staff_emails;
+    for address in &args.remove_staff_email {
+        let place = staff.iter().position(|known| known.key() == address.key());
+        let place =
+            place.ok_or_else(|| CliError::Refused(format!("'{}' has no staff address {address}", tenant.slug)))?;
+        staff.remove(place);
+    }
+    for address in &args.staff_email {
+        if !staff.iter().any(|known| known.key() == address.key()) {
+            staff.push(address.clone());
+        }
+    }
+    if staff.len() > STAFF_MAX {
+        return Err(CliError::Refused(format!("a tenant may have {STAFF_MAX} staff addresses: use a mailing list")));
+    }
+    Ok(())
 }
 
 /// The chosen parameters of a blueprint, each of which the rule must have.
@@ -287,6 +315,10 @@ fn new_senders(installation: &Installation, tenant: &Tenant, args: &Args) -> Res
         }
     };
     Ok(senders.into_iter().map(model).collect())
+}
+
+fn email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|error| error.to_string())
 }
 
 /// A number, or a Messaging Service.

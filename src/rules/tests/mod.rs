@@ -1,6 +1,7 @@
 //! Rules written into a folder of their own, loaded, and given events.
 
 mod deciding;
+mod email;
 mod hostile;
 mod loading;
 mod scripts;

@@ -80,6 +80,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
         let key = |digit: &str| SecretKey::parse(&digit.repeat(64)).unwrap();
         let account = Arc::new(Account { sid: format!("AC{:032}", 1), tokens: vec!["platform".into()] });
         let platform = Platform {
+            mail_from: "hola@sol.example".to_owned(),
             account,
             from_number: None,
             whatsapp_number: None,

@@ -1,6 +1,7 @@
 //! What the tests stand on: a database, a running server, webhooks as the provider sends them, bounded waiting.
 #![allow(dead_code, reason = "a helper may be here before the test that uses it")]
 
+pub mod mail;
 pub mod postgres;
 pub mod server;
 pub mod source;
@@ -18,4 +19,12 @@ pub fn install_tls() {
 pub fn http_client() -> reqwest::Client {
     install_tls();
     reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build().expect("a client with no settings")
+}
+
+/// The Python with the libraries of the tests: that of `tests/run.sh`, which leaves it below the build folder.
+pub fn python() -> std::path::PathBuf {
+    let default = concat!(env!("CARGO_TARGET_TMPDIR"), "/../test-venv/bin/python");
+    let python = std::env::var_os("RECADO_TEST_PYTHON").map_or_else(|| default.into(), std::path::PathBuf::from);
+    assert!(python.exists(), "{} is missing: run tests/run.sh once, it makes it", python.display());
+    python
 }

@@ -15,6 +15,7 @@
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
 //! | what any provider answers to a send | [`provider`] |
+//! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -69,6 +70,8 @@ pub mod store;
 pub mod directory;
 
 pub mod provider;
+
+pub mod outbound;
 
 pub mod twilio;
 

@@ -47,6 +47,8 @@ pub const KEYS: &[Key] = &[
     key("TWILIO_WHATSAPP_NUMBER", Shown::Plain),
     key("TWILIO_MESSAGING_SERVICE_SID", Shown::Plain),
     key("TWILIO_API_BASE", Shown::Url),
+    key("PROVIDERS_FILE", Shown::Plain),
+    key("OUTBOUND_ALLOW", Shown::Plain),
     key("RECONCILE_AFTER_S", Shown::Plain),
     key("LOOP_GUARD_MESSAGES", Shown::Plain),
     key("LOOP_GUARD_MINUTES", Shown::Plain),

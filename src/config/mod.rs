@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use sources::Source;
-pub use values::{LogFormat, Synchronous};
+pub use values::{Allowed, LogFormat, Synchronous};
 
 use crate::domain::Phone;
 use crate::secret::SecretKey;
@@ -46,6 +46,10 @@ pub struct Config {
     /// The key for tenants' tokens, if it was set; see [`secret_key_or_create`].
     pub secret_key: Option<SecretKey>,
     pub twilio: Twilio,
+    /// The description of the other providers, if there are any; a relative path starts at the working directory.
+    pub providers_file: Option<PathBuf>,
+    /// What providers and requests may call though it is not public.
+    pub outbound_allow: Vec<Allowed>,
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
     pub limits: Limits,
@@ -146,6 +150,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let rules_dir = reader.read("RULES_DIR", "a folder", |text| Some(PathBuf::from(text)));
     let secret_key = reader
         .read("RECADO_SECRET_KEY", "64 hex digits, as of: openssl rand -hex 32", |text| SecretKey::parse(text).ok());
+    let providers_file = reader.read("PROVIDERS_FILE", "a file", |text| Some(PathBuf::from(text)));
+    let outbound_allow = reader.read("OUTBOUND_ALLOW", values::ALLOWED, values::allowed);
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
@@ -177,6 +183,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         rules_dir: rules_dir?,
         secret_key,
         twilio,
+        providers_file,
+        outbound_allow: outbound_allow.unwrap_or_default(),
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         limits: limits?,
         metrics_listen: metrics_listen?,

@@ -1,0 +1,18 @@
+//! Calls to addresses that a person or a rule has written down: other providers of messages, and `http_request`.
+//!
+//! **Architecture invariant:** every call here goes through [`Client`], whose guard decides of the very address that is
+//! connected to. Twilio's own client is not here: its address is a setting of the installation's.
+//!
+//! | | |
+//! |---|---|
+//! | [`address`] | which addresses are public |
+//! | [`guard`] | which may be called |
+//! | [`client`] | one call: connected, sent, answered within its limits |
+//! | [`template`] | texts with `{{placeholders}}`, escaped for where they stand |
+//! | [`file`] | `PROVIDERS_FILE`: what a provider's description may say |
+//! | [`provider`] | a described provider: one send, one delivery callback |
+//! | [`providers`] | all of them, and which numbers go through which |
+
+pub mod address;
+pub mod client;
+pub mod guard;

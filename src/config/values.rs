@@ -44,7 +44,8 @@ impl Allowed {
         // A last part of digits would be an address, and is none: a slip.
         let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let label = |label: &str| {
-            (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         let is_number = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
         (host.len() <= 253 && !is_number && host.split('.').all(label)).then_some(Self::Host(host))
@@ -59,7 +60,8 @@ impl Allowed {
     }
 }
 
-pub const ALLOWED: &str = "CIDR blocks, addresses or host names, comma-separated, such as 10.20.0.0/16, sms.internal; 100 at most";
+pub const ALLOWED: &str =
+    "CIDR blocks, addresses or host names, comma-separated, such as 10.20.0.0/16, sms.internal; 100 at most";
 pub const ADDRESS: &str = "an address and a port, such as 127.0.0.1:8000";
 pub const ADDRESS_OR_OFF: &str = "an address and a port, such as 127.0.0.1:9464, or off";
 pub const BASE_URL: &str =

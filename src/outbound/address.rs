@@ -79,9 +79,7 @@ fn stands_for(address: Ipv6Addr) -> Option<[Ipv4Addr; 2]> {
         // 6to4 (RFC 3056): after the first 16.
         [0x2002, high, low, ..] => Some([at(high, low); 2]),
         // Teredo (RFC 4380): its server, and at the end the client, each bit turned over.
-        [0x2001, 0, high, low, _, _, client_high, client_low] => {
-            Some([at(high, low), at(!client_high, !client_low)])
-        }
+        [0x2001, 0, high, low, _, _, client_high, client_low] => Some([at(high, low), at(!client_high, !client_low)]),
         _ => None,
     }
 }
@@ -103,9 +101,25 @@ mod tests {
             }
         }
         for public in [
-            "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-            "168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0",
-            "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255",
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "168.63.129.15",
+            "168.63.129.17",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
         ] {
             assert!(is_public(public), "{public}");
         }
@@ -120,8 +134,23 @@ mod tests {
             assert!(is_public(public), "{public}");
         }
         for not in [
-            "::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "100::1", "5f00::1", "2001:db8::1",
-            "2001:2::1", "2001:10::1", "2001:1ff:ffff::1", "3fff::1", "64:ff9b:1::1", "4000::1", "1fff::1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fec0::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "100::1",
+            "5f00::1",
+            "2001:db8::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:1ff:ffff::1",
+            "3fff::1",
+            "64:ff9b:1::1",
+            "4000::1",
+            "1fff::1",
         ] {
             assert!(!is_public(not), "{not}");
         }
@@ -129,7 +158,9 @@ mod tests {
 
     #[test]
     fn an_address_within_an_address_is_seen() {
-        for (inner, public) in [("8.8.8.8", true), ("127.0.0.1", false), ("169.254.169.254", false), ("10.0.0.1", false)] {
+        for (inner, public) in
+            [("8.8.8.8", true), ("127.0.0.1", false), ("169.254.169.254", false), ("10.0.0.1", false)]
+        {
             let four: Ipv4Addr = inner.parse().unwrap();
             let [a, b, c, d] = four.octets().map(u16::from);
             let (high, low) = (a << 8 | b, c << 8 | d);

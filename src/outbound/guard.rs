@@ -70,9 +70,7 @@ impl Guard {
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Forbidden::NoHost)?;
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(address) => {
-                self.objection(address).map_or(Ok(()), |what| Err(Forbidden::Address { address, what }))
-            }
+            Ok(address) => self.objection(address).map_or(Ok(()), |what| Err(Forbidden::Address { address, what })),
             Err(_) => Ok(()),
         }
     }

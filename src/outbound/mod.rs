@@ -8,11 +8,28 @@
 //! | [`address`] | which addresses are public |
 //! | [`guard`] | which may be called |
 //! | [`client`] | one call: connected, sent, answered within its limits |
+//! | [`header`] | headers that somebody has written down |
+//! | [`pattern`] | finding a value in an answer |
 //! | [`template`] | texts with `{{placeholders}}`, escaped for where they stand |
 //! | [`file`] | `PROVIDERS_FILE`: what a provider's description may say |
 //! | [`provider`] | a described provider: one send, one delivery callback |
 //! | [`providers`] | all of them, and which numbers go through which |
+//! | [`request`] | `http_request` |
 
 pub mod address;
 pub mod client;
+pub mod file;
 pub mod guard;
+pub mod header;
+pub mod pattern;
+pub mod provider;
+pub mod providers;
+pub mod request;
+pub mod template;
+
+pub use client::Client;
+pub use provider::Provider;
+pub use providers::Providers;
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,7 @@ CREATE TABLE actions (
   recipient text,
   peer_key text,
   lane text,
+  route text,
   account_sid text,
   origin text NOT NULL,
   payload text NOT NULL,
@@ -128,7 +129,7 @@ CREATE TABLE actions (
   error_code bigint,
   provider_sid text
 );
-CREATE INDEX actions_ready ON actions (tenant_id, due_us, planned_us) WHERE state = 'planned';
+CREATE INDEX actions_ready ON actions (tenant_id, route, due_us, planned_us) WHERE state = 'planned';
 CREATE INDEX actions_lane ON actions (lane, planned_us) WHERE state IN ('planned', 'sending', 'unknown');
 CREATE INDEX actions_in_doubt ON actions (state, due_us) WHERE state IN ('sending', 'unknown');
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::actions::circuit::Circuits;
 use crate::actions::gate::SendGate;
 use crate::actions::outbox::Outbox;
+use crate::actions::ways::Ways;
 use crate::bus::Speed;
 use crate::carrier::{Carrier, CarrierConfig};
 use crate::channels::{catch_up, sms, status, whatsapp};
@@ -157,7 +158,7 @@ pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipel
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
-        client: Client::new(client::http()?, api_base)?,
+        ways: Ways { twilio: Client::new(client::http()?, api_base)? },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),

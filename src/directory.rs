@@ -49,6 +49,7 @@ impl Platform {
                 self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string))
             }
             Channel::WhatsApp => self.whatsapp_number.as_ref().map(Phone::to_string),
+            Channel::Email => None,
         }
     }
 }

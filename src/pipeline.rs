@@ -13,19 +13,20 @@ use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
 use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
+use crate::actions::ways::{self, Ways};
 use crate::actions::{deliver, plan};
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
 use crate::directory::{Directory, Snapshot, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::phone::mask_numbers;
-use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Phone, TenantId, Timestamp, abort};
+use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Phone, Route, TenantId, Timestamp, abort};
+use crate::provider::{NotTaken, Taken};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
-    ClaimRequest, Claimed, Claims, Decided, End, Gate, Ingested, Judge, NewInbound, Pending, Settled, StatusReport,
-    Store, StoreError, Verdict,
+    ClaimRequest, Claimed, Claims, Decided, End, Gate, Ingested, Judge, NewAction, NewInbound, Pending, Settled,
+    StatusReport, Store, StoreError, Verdict,
 };
 use crate::telemetry::metric;
-use crate::twilio::client::{Client, SendError};
 
 /// A webhook answers within this, or says 503: Twilio waits 15 s, and a lock on the database may last.
 const INGEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -47,7 +48,7 @@ const YIELD_MAX: Duration = Duration::from_millis(15);
 pub struct Pipeline {
     pub store: Store,
     pub directory: Arc<Directory>,
-    pub client: Client,
+    pub ways: Ways,
     pub clock: Clock,
     pub random: Random,
     pub circuits: Circuits,
@@ -59,7 +60,7 @@ pub struct Pipeline {
     to_decide: Lanes,
     fast: Evaluator,
     slow: Evaluator,
-    to_send: LocalBus,
+    to_send: LocalBus<Outlet>,
     waiting: Waiting,
     alarms: Alarms,
     /// Permits for sends in flight.
@@ -73,7 +74,7 @@ pub struct Pipeline {
 pub struct Parts {
     pub store: Store,
     pub directory: Arc<Directory>,
-    pub client: Client,
+    pub ways: Ways,
     pub clock: Clock,
     pub random: Random,
     pub circuits: Circuits,
@@ -88,7 +89,7 @@ impl Pipeline {
         Ok(Self {
             store: parts.store,
             directory: parts.directory,
-            client: parts.client,
+            ways: parts.ways,
             clock: parts.clock,
             random: parts.random,
             circuits: parts.circuits,
@@ -129,7 +130,7 @@ impl Pipeline {
             self.wake_dispatch(tenant);
         }
         if ingested.confirmed {
-            self.to_send.publish(tenant);
+            self.to_send.publish(Outlet::new(tenant, Route::Twilio));
         }
         Ok(ingested)
     }
@@ -217,13 +218,14 @@ impl Pipeline {
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
+        let outlets: HashSet<Outlet> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
         for action in decided.iter().flat_map(|one| &one.actions) {
             metrics::counter!(metric::ACTIONS_TOTAL, "kind" => action.action.kind()).increment(1);
         }
         let written = self.store.writer().decided(decided);
         // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
-        busy.iter().for_each(|tenant| self.to_send.publish(*tenant));
+        outlets.into_iter().for_each(|outlet| self.to_send.publish(outlet));
         let receipt = written.await?;
         overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
         if receipt.emitted > 0 {
@@ -279,104 +281,106 @@ impl Pipeline {
         let _claiming = self.claiming.lock().await;
         let mut stopping = self.stopping.subscribe();
         while !*stopping.borrow() {
-            let tenants = tokio::select! {
+            let outlets = tokio::select! {
                 _ = stopping.changed() => continue,
-                tenants = self.to_send.receive() => tenants,
-                tenants = self.alarms.ring(&self.clock) => tenants,
+                outlets = self.to_send.receive() => outlets,
+                outlets = self.alarms.ring(&self.clock) => outlets,
             };
             let begun = self.clock.now();
-            // Asked for side by side, the claims of many tenants share a commit.
-            let fair = (BATCH_SENDS / tenants.len()).max(1);
-            join_all(tenants.into_iter().map(|tenant| self.claim_for(tenant, fair))).await;
+            // Asked for side by side, the claims of many share a commit.
+            let fair = (BATCH_SENDS / outlets.len()).max(1);
+            join_all(outlets.into_iter().map(|outlet| self.claim_for(outlet, fair))).await;
             self.yield_to_intake(begun).await;
         }
     }
 
-    async fn claim_for(self: &Arc<Self>, tenant: TenantId, fair: usize) {
-        let Some(tenant) = self.directory.now().by_id(tenant).cloned() else { return };
-        // Sealed under another key: its sends wait in their rows, and the sweep looks again.
-        if tenant.account.tokens.is_empty() {
-            return;
-        }
-        let account = &tenant.account.sid;
-        let allowed = self.circuits.allows(account, self.clock.now());
+    async fn claim_for(self: &Arc<Self>, outlet: Outlet, fair: usize) {
+        let Some(tenant) = self.directory.now().by_id(outlet.tenant).cloned() else { return };
+        // Nothing can leave this way now: its sends wait in their rows, and the sweep looks again.
+        let Some(door) = self.door(tenant, outlet.route) else { return };
+        let allowed = self.circuits.allows(&door.account, self.clock.now());
         let wanted = fair.min(self.in_flight.available_permits());
-        let room = self.waiting.enter(tenant.id, account, wanted, allowed);
+        let room = self.waiting.enter(&door.outlet, &door.account, wanted, allowed);
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
         if room == 0 {
             return;
         }
         let request = ClaimRequest {
-            tenant: tenant.id,
-            account_sid: tenant.account.sid.clone(),
+            outlet: door.outlet.clone(),
+            account_sid: door.account.clone(),
             limit: room,
-            judge: self.judge(tenant.id),
+            judge: self.judge(&door.outlet),
             recent_within: self.gate.limits().loop_guard_window,
         };
         // Before the claim, so that a lane that becomes free meanwhile wakes us.
-        self.waiting.note_lane(tenant.id, true);
+        self.waiting.note_lane(&door.outlet, true);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, tenant = %tenant.slug, "sending waits for the database");
+            tracing::warn!(%error, tenant = %door.tenant.slug, "sending waits for the database");
             Claims::default()
         });
         let sends = claims.sends.len();
-        self.waiting.note_lane(tenant.id, claims.more);
+        self.waiting.note_lane(&door.outlet, claims.more);
         if sends < room {
-            self.waiting.satisfied(tenant.id, account);
-            self.give_room_back(&tenant, room - sends);
+            self.waiting.satisfied(&door.outlet, &door.account);
+            self.give_room_back(&door, room - sends);
         }
         if sends == room || (claims.lanes_freed && claims.more) {
-            self.to_send.publish(tenant.id);
+            self.to_send.publish(door.outlet.clone());
         }
         for one in claims.sends {
             // Never refused for long: room was there a moment ago, and only this loop takes it.
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
-            let (pipeline, tenant) = (self.clone(), tenant.clone());
+            let (pipeline, door) = (self.clone(), door.clone());
             tokio::spawn(async move {
-                pipeline.attempt(&tenant, one).await;
+                pipeline.attempt(&door, one).await;
                 drop(permit);
                 // The next along the same lane may go now.
-                if pipeline.waiting.for_lane(tenant.id) {
-                    pipeline.to_send.publish(tenant.id);
+                if pipeline.waiting.for_lane(&door.outlet) {
+                    pipeline.to_send.publish(door.outlet);
                 }
             });
         }
     }
 
+    /// Where a tenant's sends along a route go out; `None` where nothing can leave that way now.
+    pub fn door(&self, tenant: Arc<Tenant>, route: Route) -> Option<Door> {
+        let account = self.ways.account(&tenant, &route)?;
+        Some(Door { outlet: Outlet::new(tenant.id, route), tenant, account })
+    }
+
     /// The gate's word, and an alarm for what it postpones.
-    fn judge(self: &Arc<Self>, tenant: TenantId) -> Judge {
-        let pipeline = self.clone();
+    fn judge(self: &Arc<Self>, outlet: &Outlet) -> Judge {
+        let (pipeline, outlet) = (self.clone(), outlet.clone());
         Arc::new(move |candidate, now| {
             let gate = pipeline.gate.judge(candidate, now);
             if let Gate::Postpone(until, _) = &gate {
-                pipeline.alarms.set(*until, tenant);
+                pipeline.alarms.set(*until, outlet.clone());
             }
             gate
         })
     }
 
-    /// Whoever may claim now that there is room is woken: of the tenants of an account, each in its turn.
-    fn give_room_back(&self, tenant: &Tenant, count: usize) {
-        let account = &tenant.account.sid;
-        let allowed = self.circuits.allows(account, self.clock.now());
-        for next in self.waiting.leave(tenant.id, account, count, allowed) {
+    /// Whoever may claim now that there is room is woken: of those who share an account, each in its turn.
+    fn give_room_back(&self, door: &Door, count: usize) {
+        let allowed = self.circuits.allows(&door.account, self.clock.now());
+        for next in self.waiting.leave(&door.outlet, &door.account, count, allowed) {
             self.to_send.publish(next);
         }
     }
 
     /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
-    pub async fn attempt(&self, tenant: &Tenant, claimed: Claimed) {
+    pub async fn attempt(&self, door: &Door, claimed: Claimed) {
         let begun = self.clock.now();
-        let outcome = self.send(tenant, &claimed).await;
+        let outcome = self.send(door, &claimed).await;
         abort::point("after-send");
         let now = self.clock.now();
-        let account = &tenant.account.sid;
+        let (tenant, account) = (&door.tenant, &door.account);
         let (verdict, until) = match outcome {
             Some(outcome) => {
                 metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
                 let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
                 // A token that has been replaced meanwhile says nothing of the new one.
-                let stale = trouble.is_some() && self.account_has_changed(tenant);
+                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.outlet.route);
                 let until = if stale { None } else { self.circuits.done(account, trouble, now) };
                 (verdict, until)
             }
@@ -397,32 +401,30 @@ impl Pipeline {
             _ => None,
         };
         // The provider has room again, while the outcome is still to be written.
-        self.give_room_back(tenant, 1);
+        self.give_room_back(door, 1);
         self.write_outcome(verdict).await;
         if let Some(at) = again {
-            self.alarms.set(at, tenant.id);
+            self.alarms.set(at, door.outlet.clone());
         }
     }
 
     /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
-    async fn send(
-        &self,
-        tenant: &Tenant,
-        claimed: &Claimed,
-    ) -> Option<Result<crate::twilio::client::Created, SendError>> {
+    async fn send(&self, door: &Door, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
         let candidate = &claimed.candidate;
-        let send = candidate.send().ok()?;
-        let account = deliver::credentials(&tenant.account)?;
-        let message = deliver::message(tenant, self.directory.platform(), candidate, &send);
+        let planned = candidate.planned().ok()?;
         let now = self.clock.now();
         let claimed_at = claimed.not_after.minus(crate::store::SEND_WITHIN);
         let stopped = candidate.origin() != crate::domain::Origin::System
-            && self.stops.since(tenant.id, send.channel, &candidate.peer_key, claimed_at);
+            && candidate
+                .channel
+                .parse()
+                .is_ok_and(|channel| self.stops.since(door.tenant.id, channel, &candidate.peer_key, claimed_at));
         if now > claimed.not_after || stopped {
             return None;
         }
         abort::point("before-send");
-        Some(self.client.create_message(&account, &message).await)
+        let platform = self.directory.platform();
+        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, &planned).await)
     }
 
     /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
@@ -444,9 +446,10 @@ impl Pipeline {
 
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Applies what the provider says of a message's delivery.
-    pub async fn settle(&self, mut report: StatusReport) -> Result<Settled, StoreError> {
+    /// Applies what the provider of `route` says of a message's delivery.
+    pub async fn settle(&self, route: Route, mut report: StatusReport) -> Result<Settled, StoreError> {
         let tenant = report.tenant;
+        let outlet = Outlet::new(tenant, route);
         report.of_no_concern = !self.concerns(tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
         let settled = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().settle(report))
             .await
@@ -454,7 +457,7 @@ impl Pipeline {
         if settled == Settled::Advanced {
             self.wake_dispatch(tenant);
             // It may have settled an unknown send that held back the next one.
-            self.to_send.publish(tenant);
+            self.to_send.publish(outlet);
         }
         Ok(settled)
     }
@@ -476,7 +479,7 @@ impl Pipeline {
         self.directory.refresh().await?;
         self.follow_accounts(&before);
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
-        self.store.due_tenants().await?.into_iter().for_each(|tenant| self.to_send.publish(tenant));
+        self.store.due_outlets().await?.into_iter().for_each(|outlet| self.to_send.publish(outlet));
         Ok(())
     }
 
@@ -487,18 +490,18 @@ impl Pipeline {
             return;
         }
         self.waiting.forget_queues();
-        for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant)) {
+        for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant, &Route::Twilio)) {
             if let Some(now) = snapshot.by_id(tenant.id) {
                 self.circuits.reset(&now.account.sid);
             }
         }
     }
 
-    /// Whether the tenant sends through another account now, or with another token.
-    fn account_has_changed(&self, tenant: &Tenant) -> bool {
+    /// Whether the tenant's sends along a route go through another account now, or with another token.
+    fn account_has_changed(&self, tenant: &Tenant, route: &Route) -> bool {
         let snapshot = self.directory.now();
         let now = snapshot.by_id(tenant.id);
-        now.is_none_or(|now| !deliver::same_account(&now.account, &tenant.account))
+        now.is_none_or(|now| ways::has_changed(route, &tenant.account, &now.account))
     }
 
     /// Nothing is claimed from now on; what has been is sent.
@@ -517,9 +520,9 @@ impl Pipeline {
         tokio::time::timeout(within, all).await.unwrap_or(false)
     }
 
-    /// Tells the senders that the tenant has something due.
-    pub fn wake_perform(&self, tenant: TenantId) {
-        self.to_send.publish(tenant);
+    /// Tells the senders that something is due there.
+    pub fn wake_perform(&self, outlet: Outlet) {
+        self.to_send.publish(outlet);
     }
 
     /// Whether any rule listens to such an event: if none does, it is decided as soon as it is stored.
@@ -553,6 +556,19 @@ impl Pipeline {
             self.clock.sleep((worked * YIELD_TO_INTAKE).min(YIELD_MAX)).await;
         }
     }
+}
+
+/// Where a claim goes out: whose it is, along which route, and with whom it shares room and troubles.
+#[derive(Clone)]
+pub struct Door {
+    tenant: Arc<Tenant>,
+    outlet: Outlet,
+    account: String,
+}
+
+/// Where an action waits to leave; `None` for effects.
+fn outlet_of(action: &NewAction) -> Option<Outlet> {
+    Some(Outlet::new(action.tenant, action.route.clone()?))
 }
 
 /// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.

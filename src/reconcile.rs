@@ -2,7 +2,8 @@
 //!
 //! **No blind resend.** After the grace the provider's own list is read for this lane. Exactly one message with our text
 //! that nobody has claimed: it is ours. None at all in the complete list: the provider never took it, and it is sent.
-//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle.
+//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle. So does what went by
+//! another way than Twilio: nobody else has a list to look into.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::actions::deliver;
-use crate::domain::{DeliveryStatus, Send, SendBody, Timestamp};
+use crate::domain::{DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
 use crate::pipeline::Pipeline;
 use crate::store::{Candidate, End, StoreError, Unknown, Verdict};
 use crate::twilio::client::{Account, Filter, ListError, MessageResource};
@@ -51,7 +52,7 @@ pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
     if orphans > 0 {
         tracing::warn!(orphans, "sends whose process has ended are looked for at the provider");
     }
-    let unknown = pipeline.store.unknowns(ROUND_MAX).await?;
+    let unknown = pipeline.store.unknowns(&Route::Twilio, ROUND_MAX).await?;
     let looked = unknown.len();
     let mut accounts: HashMap<String, Vec<Unknown>> = HashMap::new();
     for one in unknown {
@@ -78,7 +79,7 @@ async fn look_through(pipeline: &Pipeline, of_account: Vec<Unknown>) -> Result<(
         let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
         pipeline.store.writer().verdict(verdict).await?;
-        pipeline.wake_perform(tenant);
+        pipeline.wake_perform(Outlet::new(tenant, Route::Twilio));
     }
     Ok(())
 }
@@ -139,7 +140,7 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Messa
         date_sent_from: None,
         since: Some(Timestamp::from_unix_us(since).to_utc()),
     };
-    let list = pipeline.client.list_messages(&account, &filter, PAGES_MAX);
+    let list = pipeline.ways.twilio.list_messages(&account, &filter, PAGES_MAX);
     let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
         .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
@@ -188,7 +189,7 @@ fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -
 fn says_the_same(send: &Send, message: &MessageResource) -> bool {
     match &send.body {
         SendBody::Text(text) => message.body.ends_with(text.as_str()),
-        SendBody::Template(_) => true,
+        SendBody::Template(_) | SendBody::Email(_) => true,
     }
 }
 

@@ -6,6 +6,7 @@ use super::circuit::Trouble;
 use crate::directory::{Account, Platform, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::{DeliveryStatus, Send, SendBody, Timestamp};
+use crate::provider::{Failure, NotTaken, Taken};
 use crate::store::{Candidate, Claimed, End, Verdict};
 use crate::twilio::client::{self, Created, From, NewMessage, SendError};
 use crate::twilio::codes;
@@ -29,6 +30,8 @@ pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send
     message.status_callback = Some(status_url(platform, &tenant.slug, candidate));
     match &send.body {
         SendBody::Text(text) => message.body = Some(text.clone()),
+        // It goes another way: see `plan`.
+        SendBody::Email(email) => message.body = Some(email.text.clone()),
         SendBody::Template(template) => {
             message.body = None;
             message.content_sid = Some(template.content.clone());
@@ -54,59 +57,71 @@ pub fn same_account(one: &Account, other: &Account) -> bool {
     one.sid == other.sid && one.exposed_tokens().first() == other.exposed_tokens().first()
 }
 
+/// Twilio's outcome in the ledger's words.
+pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Taken, NotTaken> {
+    let error = match outcome {
+        Ok(created) => {
+            let status = DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued);
+            return Ok(Taken { sid: created.sid, status, http_status: Some(201) });
+        }
+        Err(error) => error,
+    };
+    let detail = error.to_string();
+    let (what, http_status, code) = match error {
+        SendError::NotSent { .. } => (Failure::Busy { retry_after: None }, None, None),
+        SendError::Throttled { retry_after } => (Failure::Busy { retry_after }, Some(429), None),
+        SendError::Unavailable { retry_after } => (Failure::Busy { retry_after }, Some(503), None),
+        SendError::Unauthorized { http_status, .. } => (Failure::Credentials, Some(http_status), Some(20003)),
+        SendError::Refused { http_status, code, .. } => {
+            let what = match code.and_then(codes::lookup).map(|code| code.verdict) {
+                Some(codes::Verdict::RetryLater { after_s, tries }) => {
+                    Failure::Later { after: Duration::from_secs(after_s.into()), tries: tries.into() }
+                }
+                Some(codes::Verdict::Reconcile) => Failure::Unknown,
+                _ => Failure::Refused,
+            };
+            (what, Some(http_status), code.map(i64::from))
+        }
+        SendError::Unknown { .. } => (Failure::Unknown, None, None),
+    };
+    Err(NotTaken { what, http_status, code, detail })
+}
+
 /// What an attempt's outcome means, for the action and for the account.
 pub fn verdict(
     claimed: &Claimed,
-    outcome: Result<Created, SendError>,
+    outcome: Result<Taken, NotTaken>,
     now: Timestamp,
     reconcile_after: Duration,
     random: &Random,
 ) -> (Verdict, Option<Trouble>) {
     let candidate = &claimed.candidate;
-    let mut http_status = None;
-    let mut error_code = None;
-    let mut detail = String::new();
-    let mut trouble = None;
-    let end = match outcome {
-        Ok(created) => {
-            http_status = Some(201);
-            End::Sent {
-                sid: created.sid,
-                status: DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued),
-            }
+    let verdict = |end, http_status, error_code, detail| Verdict {
+        candidate: candidate.clone(),
+        attempt: claimed.attempt,
+        end,
+        http_status,
+        error_code,
+        detail,
+    };
+    let NotTaken { what, http_status, code, detail } = match outcome {
+        Ok(Taken { sid, status, http_status }) => {
+            return (verdict(End::Sent { sid, status }, http_status, None, String::new()), None);
         }
-        Err(error) => {
-            detail = error.to_string();
-            match error {
-                SendError::NotSent { .. } => {
-                    trouble = Some(Trouble::Busy(None));
-                    retry(candidate, now, None, random)
-                }
-                SendError::Throttled { retry_after } | SendError::Unavailable { retry_after } => {
-                    http_status = Some(if matches!(error, SendError::Throttled { .. }) { 429 } else { 503 });
-                    trouble = Some(Trouble::Busy(retry_after));
-                    retry(candidate, now, retry_after, random)
-                }
-                SendError::Unauthorized { http_status: status, .. } => {
-                    http_status = Some(status);
-                    error_code = Some(20003);
-                    trouble = Some(Trouble::Credentials);
-                    // The account pauses, the action waits with it: nothing is lost while the token is put right.
-                    End::Retry { at: now }
-                }
-                SendError::Refused { http_status: status, code, .. } => {
-                    http_status = Some(status);
-                    error_code = code.map(i64::from);
-                    refused(claimed, code, now, reconcile_after, random)
-                }
-                SendError::Unknown { .. } => {
-                    trouble = Some(Trouble::Timeout);
-                    End::Unknown { look_at: now.plus(reconcile_after) }
-                }
-            }
+        Err(not_taken) => not_taken,
+    };
+    let (end, trouble) = match what {
+        Failure::Busy { retry_after } => (retry(candidate, now, retry_after, random), Some(Trouble::Busy(retry_after))),
+        // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
+        Failure::Credentials => (End::Retry { at: now }, Some(Trouble::Credentials)),
+        Failure::Later { after, tries } => (later(claimed, after, tries, now, random), None),
+        Failure::Refused => (End::Failed, None),
+        // Of Twilio's own unknown answers, only the lost ones say something of the account.
+        Failure::Unknown => {
+            (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(Trouble::Timeout))
         }
     };
-    (Verdict { candidate: candidate.clone(), attempt: claimed.attempt, end, http_status, error_code, detail }, trouble)
+    (verdict(end, http_status, code, detail), trouble)
 }
 
 fn retry(candidate: &Candidate, now: Timestamp, wait: Option<Duration>, random: &Random) -> End {
@@ -119,15 +134,12 @@ fn retry(candidate: &Candidate, now: Timestamp, wait: Option<Duration>, random: 
     End::Retry { at: now.plus(pause) }
 }
 
-fn refused(claimed: &Claimed, code: Option<u32>, now: Timestamp, reconcile_after: Duration, random: &Random) -> End {
-    match code.and_then(codes::lookup).map(|code| code.verdict) {
-        Some(codes::Verdict::RetryLater { after_s, tries }) if claimed.attempt < i32::from(tries) => {
-            let grown = Duration::from_secs(after_s.into()) * (1 << (claimed.attempt - 1).clamp(0, 16));
-            End::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
-        }
-        Some(codes::Verdict::Reconcile) => End::Unknown { look_at: now.plus(reconcile_after) },
-        _ => End::Failed,
+fn later(claimed: &Claimed, after: Duration, tries: u32, now: Timestamp, random: &Random) -> End {
+    if claimed.attempt >= i32::try_from(tries).unwrap_or(i32::MAX) {
+        return End::Failed;
     }
+    let grown = after * (1 << (claimed.attempt - 1).clamp(0, 16));
+    End::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
 }
 
 #[cfg(test)]
@@ -157,15 +169,22 @@ mod tests {
             opted_out: false,
             recent: 0,
             started: 0,
+            route: "twilio".to_owned(),
         };
         Claimed { candidate, attempt, not_after: NOW }
+    }
+
+    /// What becomes of an action whose `attempt`th try Twilio has refused with `code`.
+    fn end(attempt: i32, code: u32, random: &Random) -> End {
+        let refused = SendError::Refused { http_status: 400, code: Some(code), message: String::new() };
+        verdict(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.end
     }
 
     /// 21611, the sender's queue is full: ten minutes, five tries.
     #[test]
     fn codes_that_pass_are_tried_again_later_and_later_and_not_all_at_once() {
         let random = Random::seeded(1);
-        let wait = |attempt| match refused(&claimed(attempt), Some(21611), NOW, Duration::ZERO, &random) {
+        let wait = |attempt| match end(attempt, 21611, &random) {
             End::Retry { at } => Some(at.since(NOW).as_secs()),
             _ => None,
         };
@@ -182,8 +201,7 @@ mod tests {
     #[test]
     fn what_only_a_callback_can_say_is_not_tried_again() {
         for code in [30001, 30003, 30008] {
-            let end = refused(&claimed(1), Some(code), NOW, Duration::ZERO, &Random::seeded(1));
-            assert_eq!(end, End::Failed, "{code}");
+            assert_eq!(end(1, code, &Random::seeded(1)), End::Failed, "{code}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::Limits;
-use crate::domain::{Origin, Phone, SendBody, Timestamp};
+use crate::domain::{Action, Channel, Origin, Phone, SendBody, Timestamp};
 use crate::store::{Candidate, Gate};
 
 /// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
@@ -44,11 +44,15 @@ impl SendGate {
 
     /// Whether `candidate` may leave now; if not, why not, in words for the one who asks.
     pub fn judge(&self, candidate: &Candidate, now: Timestamp) -> Gate {
-        let send = match candidate.send() {
-            Ok(send) => send,
+        let send = match candidate.planned() {
+            Ok(Action::Send(send)) => send,
+            // No message: nobody is disturbed.
+            Ok(Action::Request(_) | Action::Effect(_)) => return Gate::Pass,
             Err(error) => return Gate::Block(error.to_string()),
         };
-        if let Err(error) = Phone::parse(&candidate.recipient) {
+        if send.channel != Channel::Email
+            && let Err(error) = Phone::parse(&candidate.recipient)
+        {
             return Gate::Block(error.to_string());
         }
         let origin = candidate.origin();
@@ -135,7 +139,7 @@ fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Action, Channel, Send};
+    use crate::domain::Send;
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
 
@@ -151,7 +155,7 @@ mod tests {
     fn candidate(channel: Channel, origin: Origin) -> Candidate {
         let send = Send {
             channel,
-            to: Phone::parse("+34600111222").unwrap(),
+            to: Phone::parse("+34600111222").unwrap().into(),
             reply: false,
             body: SendBody::Text("hola".to_owned()),
         };
@@ -165,6 +169,7 @@ mod tests {
             sender: "+34911222333".to_owned(),
             recipient: send.to.to_string(),
             peer_key: send.to.key(),
+            route: "twilio".to_owned(),
             origin: origin.as_str().to_owned(),
             payload: serde_json::to_string(&Action::Send(send)).unwrap(),
             tries: 0,

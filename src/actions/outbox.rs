@@ -58,7 +58,7 @@ impl Outbox {
             depth: 0,
             data: serde_json::json!({"to": to}),
         };
-        let action = Action::Send(Send { channel, to, reply: false, body });
+        let action = Action::Send(Send { channel, to: to.into(), reply: false, body });
         let planned = plan::plan(tenant, self.directory.platform(), &event, None, "by hand".to_owned(), 0, action);
         if planned.state == ActionState::Blocked {
             return Err(SendRefused::Blocked(planned.reason.unwrap_or_default()));

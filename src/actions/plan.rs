@@ -1,7 +1,7 @@
 //! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
 
 use crate::directory::{Platform, Tenant};
-use crate::domain::{Action, ActionId, ActionState, Event, Origin, Phone, Send, SendBody};
+use crate::domain::{Action, ActionId, ActionState, Channel, Event, Origin, Phone, Route, Send, SendBody};
 use crate::store::NewAction;
 use crate::twilio::is_sid;
 
@@ -16,15 +16,20 @@ pub fn plan(
     mut action: Action,
 ) -> NewAction {
     let id = ActionId::of(event.id, &rule, index);
-    let (mut state, mut reason, mut sender) = (ActionState::Done, None, None);
+    let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);
     let mut contact = event.contact;
-    if let Action::Send(send) = &mut action {
-        // Another number than the event's customer is another contact.
-        contact = contact.filter(|_| customer.is_some_and(|customer| customer.key() == send.to.key()));
-        match name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send)) {
-            Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
-            Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
+    match &mut action {
+        Action::Send(send) => {
+            // Another number than the event's customer is another contact.
+            contact = contact.filter(|_| customer.is_some_and(|customer| customer.key() == send.to.key()));
+            route = Some(route_of(send));
+            match name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send)) {
+                Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
+                Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
+            }
         }
+        Action::Request(_) => (state, route) = (ActionState::Planned, Some(Route::Request)),
+        Action::Effect(_) => {}
     }
     NewAction {
         id,
@@ -37,7 +42,16 @@ pub fn plan(
         state,
         reason,
         action,
+        route,
         sender,
+    }
+}
+
+/// Which way it goes.
+fn route_of(send: &Send) -> Route {
+    match send.channel {
+        Channel::Sms | Channel::WhatsApp => Route::Twilio,
+        Channel::Email => Route::Email,
     }
 }
 
@@ -60,7 +74,7 @@ fn origin_of(event: &Event) -> Origin {
     if event.kind == crate::domain::EventKind::MANUAL {
         return Origin::Manual;
     }
-    let inbound = crate::domain::Channel::ALL.map(crate::domain::EventKind::inbound);
+    let inbound = Channel::INBOUND.map(crate::domain::EventKind::inbound);
     if inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::circuit::IN_FLIGHT_MAX;
-use crate::domain::{Clock, TenantId, Timestamp};
+use crate::domain::{Clock, Outlet, Timestamp};
 
 /// Times that are kept at most; what falls due beyond them, the sweep finds.
 const ALARMS_MAX: usize = 100_000;
@@ -27,38 +27,38 @@ struct State {
     /// Accounts that had room of their own when there was none altogether.
     short: VecDeque<String>,
     /// Tenants whose next send waits for one of their own to end.
-    lanes: HashSet<TenantId>,
+    lanes: HashSet<Outlet>,
     next_ticket: u64,
 }
 
 #[derive(Default)]
 struct Room {
-    in_flight: HashMap<TenantId, usize>,
+    in_flight: HashMap<Outlet, usize>,
     taken: usize,
-    tickets: HashMap<TenantId, u64>,
-    queue: BTreeMap<u64, TenantId>,
+    tickets: HashMap<Outlet, u64>,
+    queue: BTreeMap<u64, Outlet>,
 }
 
 impl Waiting {
     /// Room for at most `wanted` more sends of the tenant, where `max` may be in flight to its account; it is taken
     /// until [`Waiting::leave`]. Who gets some goes to the end of the queue, who gets none keeps their place, until
     /// [`Waiting::satisfied`].
-    pub fn enter(&self, tenant: TenantId, account: &str, wanted: usize, max: usize) -> usize {
+    pub fn enter(&self, outlet: &Outlet, account: &str, wanted: usize, max: usize) -> usize {
         let mut state = self.lock();
         let free = IN_FLIGHT_MAX.saturating_sub(state.in_flight);
         let max = max.min(state.share_of_all());
         state.next_ticket += 1;
         let ticket = state.next_ticket;
         let room = state.accounts.entry(account.to_owned()).or_default();
-        let given = wanted.min(free).min(room.open_to(tenant, max));
+        let given = wanted.min(free).min(room.open_to(outlet, max));
         if given > 0 {
             room.taken += given;
-            *room.in_flight.entry(tenant).or_default() += given;
-            room.unqueue(tenant);
+            *room.in_flight.entry(outlet.clone()).or_default() += given;
+            room.unqueue(outlet);
         }
-        if let Entry::Vacant(place) = room.tickets.entry(tenant) {
+        if let Entry::Vacant(place) = room.tickets.entry(outlet.clone()) {
             place.insert(ticket);
-            room.queue.insert(ticket, tenant);
+            room.queue.insert(ticket, outlet.clone());
         }
         state.in_flight += given;
         if free == 0 && !state.short.iter().any(|short| short == account) {
@@ -68,22 +68,22 @@ impl Waiting {
     }
 
     /// The tenant has nothing more for which it wants room.
-    pub fn satisfied(&self, tenant: TenantId, account: &str) {
+    pub fn satisfied(&self, outlet: &Outlet, account: &str) {
         if let Some(room) = self.lock().accounts.get_mut(account) {
-            room.unqueue(tenant);
+            room.unqueue(outlet);
         }
     }
 
     /// Gives room back. Gives the tenants that may enter now, where `max` may be in flight to the account.
-    pub fn leave(&self, tenant: TenantId, account: &str, count: usize, max: usize) -> Vec<TenantId> {
+    pub fn leave(&self, outlet: &Outlet, account: &str, count: usize, max: usize) -> Vec<Outlet> {
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(count);
         if let Some(room) = state.accounts.get_mut(account) {
             room.taken = room.taken.saturating_sub(count);
-            let own = room.in_flight.entry(tenant).or_default();
+            let own = room.in_flight.entry(outlet.clone()).or_default();
             *own = own.saturating_sub(count);
             if *own == 0 {
-                room.in_flight.remove(&tenant);
+                room.in_flight.remove(outlet);
             }
         }
         let share = state.share_of_all();
@@ -97,18 +97,18 @@ impl Waiting {
     }
 
     /// Notes whether the tenant has sends that are due and wait for one of its own to end.
-    pub fn note_lane(&self, tenant: TenantId, waits: bool) {
+    pub fn note_lane(&self, outlet: &Outlet, waits: bool) {
         let mut state = self.lock();
         if waits {
-            state.lanes.insert(tenant);
+            state.lanes.insert(outlet.clone());
         } else {
-            state.lanes.remove(&tenant);
+            state.lanes.remove(outlet);
         }
     }
 
     /// Whether the tenant has sends that are due and wait for one of its own to end.
-    pub fn for_lane(&self, tenant: TenantId) -> bool {
-        self.lock().lanes.contains(&tenant)
+    pub fn for_lane(&self, outlet: &Outlet) -> bool {
+        self.lock().lanes.contains(outlet)
     }
 
     /// Who waits stands in no queue any more: accounts have changed, and the rows say who is to be woken.
@@ -134,28 +134,28 @@ impl State {
 
 impl Room {
     /// How many more sends of the tenant may go out, were it to ask now.
-    fn open_to(&self, tenant: TenantId, max: usize) -> usize {
-        let others = self.queue.len() - usize::from(self.tickets.contains_key(&tenant));
+    fn open_to(&self, outlet: &Outlet, max: usize) -> usize {
+        let others = self.queue.len() - usize::from(self.tickets.contains_key(outlet));
         let share = (max / (others + 1)).max(1);
         let free = max.saturating_sub(self.taken);
-        let before = self.tickets.get(&tenant).copied().unwrap_or(u64::MAX);
-        let ahead = self.queue.range(..before).filter(|(_, other)| self.own(**other) < share).take(free).count();
-        (free - ahead).min(share.saturating_sub(self.own(tenant)))
+        let before = self.tickets.get(outlet).copied().unwrap_or(u64::MAX);
+        let ahead = self.queue.range(..before).filter(|(_, other)| self.own(other) < share).take(free).count();
+        (free - ahead).min(share.saturating_sub(self.own(outlet)))
     }
 
     /// The first in the queue for whom there is room.
-    fn next(&self, max: usize) -> Vec<TenantId> {
+    fn next(&self, max: usize) -> Vec<Outlet> {
         let share = (max / self.queue.len().max(1)).max(1);
         let free = max.saturating_sub(self.taken);
-        self.queue.values().filter(|tenant| self.own(**tenant) < share).take(free).copied().collect()
+        self.queue.values().filter(|outlet| self.own(outlet) < share).take(free).cloned().collect()
     }
 
-    fn own(&self, tenant: TenantId) -> usize {
-        self.in_flight.get(&tenant).copied().unwrap_or_default()
+    fn own(&self, outlet: &Outlet) -> usize {
+        self.in_flight.get(outlet).copied().unwrap_or_default()
     }
 
-    fn unqueue(&mut self, tenant: TenantId) {
-        if let Some(ticket) = self.tickets.remove(&tenant) {
+    fn unqueue(&mut self, outlet: &Outlet) {
+        if let Some(ticket) = self.tickets.remove(outlet) {
             self.queue.remove(&ticket);
         }
     }
@@ -164,17 +164,17 @@ impl Room {
 /// When tenants' postponed sends fall due.
 #[derive(Default)]
 pub struct Alarms {
-    times: Mutex<BTreeSet<(Timestamp, TenantId)>>,
+    times: Mutex<BTreeSet<(Timestamp, Outlet)>>,
     sooner: Notify,
 }
 
 impl Alarms {
     /// Notes that the tenant has something due at this time.
-    pub fn set(&self, at: Timestamp, tenant: TenantId) {
+    pub fn set(&self, at: Timestamp, outlet: Outlet) {
         let mut times = self.lock();
         let sooner = times.first().is_none_or(|(first, _)| at < *first);
         if times.len() < ALARMS_MAX {
-            times.insert((at, tenant));
+            times.insert((at, outlet));
         }
         drop(times);
         if sooner {
@@ -183,7 +183,7 @@ impl Alarms {
     }
 
     /// Waits for the next time to come, then gives the tenants whose time has.
-    pub async fn ring(&self, clock: &Clock) -> Vec<TenantId> {
+    pub async fn ring(&self, clock: &Clock) -> Vec<Outlet> {
         loop {
             let due = self.take(clock.now());
             if !due.is_empty() {
@@ -203,17 +203,17 @@ impl Alarms {
         }
     }
 
-    fn take(&self, now: Timestamp) -> Vec<TenantId> {
+    fn take(&self, now: Timestamp) -> Vec<Outlet> {
         let mut times = self.lock();
         let mut due = BTreeSet::new();
-        while let Some((_, tenant)) = times.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((_, outlet)) = times.first().filter(|(at, _)| *at <= now).cloned() {
             times.pop_first();
-            due.insert(tenant);
+            due.insert(outlet);
         }
         due.into_iter().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, TenantId)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, Outlet)>> {
         // A poisoned lock holds plain times, which are good whatever happened.
         self.times.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -222,24 +222,25 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Route, TenantId};
 
     const MAX: usize = 128;
 
-    fn tenant(n: u128) -> TenantId {
-        TenantId::new(uuid::Uuid::from_u128(n))
+    fn outlet(n: u128) -> Outlet {
+        Outlet::new(TenantId::new(uuid::Uuid::from_u128(n)), Route::Twilio)
     }
 
     #[test]
     fn one_alone_uses_all_the_room_and_a_second_gets_half() {
         let waiting = Waiting::default();
-        let (a, b) = (tenant(1), tenant(2));
+        let (a, b) = (&outlet(1), &outlet(2));
         assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), MAX);
         assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), 0);
         assert_eq!(waiting.enter(b, "AC1", 1_000, MAX), 0);
         assert_eq!(waiting.enter(b, "AC2", 10, MAX), 10, "another account has room of its own");
         for n in 1..=MAX / 2 {
             // What the first gives up, the second gets, though the first asks before.
-            assert_eq!(waiting.leave(a, "AC1", 1, MAX), [b], "{n}");
+            assert_eq!(waiting.leave(a, "AC1", 1, MAX), [b.clone()], "{n}");
             assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), 0, "{n}");
             assert_eq!(waiting.enter(b, "AC1", 1, MAX), 1, "{n}");
         }
@@ -254,31 +255,31 @@ mod tests {
         let waiting = Waiting::default();
         let mut served = HashMap::new();
         let mut in_flight = VecDeque::new();
-        let mut ready: BTreeSet<TenantId> = (0..MANY).map(tenant).collect();
+        let mut ready: BTreeSet<Outlet> = (0..MANY).map(outlet).collect();
         for _ in 0..3 * MANY {
             for one in std::mem::take(&mut ready) {
-                let given = waiting.enter(one, "AC1", 10, MAX);
-                in_flight.extend(std::iter::repeat_n(one, given));
+                let given = waiting.enter(&one, "AC1", 10, MAX);
+                in_flight.extend(std::iter::repeat_n(one.clone(), given));
                 *served.entry(one).or_insert(0) += given;
             }
             let ended = in_flight.pop_front().unwrap();
             // The one whose send has ended asks too, and comes first by its id.
-            ready.extend(waiting.leave(ended, "AC1", 1, MAX));
+            ready.extend(waiting.leave(&ended, "AC1", 1, MAX));
             ready.insert(ended);
         }
-        let least = (0..MANY).map(|n| served[&tenant(n)]).min().unwrap();
+        let least = (0..MANY).map(|n| served[&outlet(n)]).min().unwrap();
         assert!(least >= 2, "{least}");
     }
 
     #[test]
     fn a_probe_is_one_whoever_waits() {
         let waiting = Waiting::default();
-        assert_eq!(waiting.enter(tenant(1), "AC1", 10, 0), 0, "the circuit is open");
-        assert_eq!(waiting.enter(tenant(2), "AC1", 10, 0), 0);
-        assert_eq!(waiting.enter(tenant(2), "AC1", 10, 1), 0, "the other came first");
-        assert_eq!(waiting.enter(tenant(1), "AC1", 10, 1), 1);
-        assert_eq!(waiting.enter(tenant(2), "AC1", 10, 1), 0, "one probe only");
-        assert_eq!(waiting.leave(tenant(1), "AC1", 1, 1), [tenant(2)]);
+        assert_eq!(waiting.enter(&outlet(1), "AC1", 10, 0), 0, "the circuit is open");
+        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 0), 0);
+        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 1), 0, "the other came first");
+        assert_eq!(waiting.enter(&outlet(1), "AC1", 10, 1), 1);
+        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 1), 0, "one probe only");
+        assert_eq!(waiting.leave(&outlet(1), "AC1", 1, 1), [outlet(2)]);
     }
 
     #[test]
@@ -286,12 +287,12 @@ mod tests {
         let waiting = Waiting::default();
         let account = |n: u128| format!("AC{n}");
         for n in 0..4 {
-            assert_eq!(waiting.enter(tenant(n), &account(n), MAX, MAX), MAX);
+            assert_eq!(waiting.enter(&outlet(n), &account(n), MAX, MAX), MAX);
         }
-        assert_eq!(waiting.enter(tenant(4), &account(4), MAX, MAX), 0);
-        assert_eq!(waiting.leave(tenant(0), &account(0), 1, MAX), [tenant(4)], "woken by another account's end");
-        assert_eq!(waiting.enter(tenant(0), &account(0), 1, MAX), 0, "it has more than its part");
-        assert_eq!(waiting.enter(tenant(4), &account(4), MAX, MAX), 1);
+        assert_eq!(waiting.enter(&outlet(4), &account(4), MAX, MAX), 0);
+        assert_eq!(waiting.leave(&outlet(0), &account(0), 1, MAX), [outlet(4)], "woken by another account's end");
+        assert_eq!(waiting.enter(&outlet(0), &account(0), 1, MAX), 0, "it has more than its part");
+        assert_eq!(waiting.enter(&outlet(4), &account(4), MAX, MAX), 1);
     }
 
     #[tokio::test]
@@ -299,15 +300,15 @@ mod tests {
         let at = |ms: i64| Timestamp::from_unix_us(ms * 1_000);
         let clock = Clock::simulated(at(0));
         let alarms = Alarms::default();
-        alarms.set(at(200), tenant(2));
+        alarms.set(at(200), outlet(2));
         let (rung, ()) = tokio::join!(alarms.ring(&clock), async {
             tokio::task::yield_now().await;
-            alarms.set(at(100), tenant(1));
+            alarms.set(at(100), outlet(1));
             tokio::task::yield_now().await;
             clock.set(at(100));
         });
-        assert_eq!(rung, [tenant(1)]);
+        assert_eq!(rung, [outlet(1)]);
         clock.set(at(300));
-        assert_eq!(alarms.ring(&clock).await, [tenant(2)]);
+        assert_eq!(alarms.ring(&clock).await, [outlet(2)]);
     }
 }

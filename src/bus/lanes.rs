@@ -17,8 +17,8 @@ pub enum Speed {
 
 #[derive(Default)]
 pub struct Lanes {
-    fast: LocalBus,
-    slow: LocalBus,
+    fast: LocalBus<TenantId>,
+    slow: LocalBus<TenantId>,
     state: Mutex<State>,
 }
 
@@ -82,7 +82,7 @@ impl Lanes {
         true
     }
 
-    const fn bus(&self, speed: Speed) -> &LocalBus {
+    const fn bus(&self, speed: Speed) -> &LocalBus<TenantId> {
         match speed {
             Speed::Fast => &self.fast,
             Speed::Slow => &self.slow,

@@ -6,30 +6,35 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::Bus;
-use crate::domain::TenantId;
+use super::Waker;
 
-/// A set of tenants, and somebody to tell.
-#[derive(Default)]
-pub struct LocalBus {
-    ready: Mutex<BTreeSet<TenantId>>,
+/// A set of those who have something waiting, and somebody to tell.
+pub struct LocalBus<K> {
+    ready: Mutex<BTreeSet<K>>,
     told: Notify,
 }
 
-impl LocalBus {
-    fn take(&self) -> Vec<TenantId> {
+impl<K> Default for LocalBus<K> {
+    fn default() -> Self {
+        Self { ready: Mutex::default(), told: Notify::new() }
+    }
+}
+
+impl<K: Waker> LocalBus<K> {
+    fn take(&self) -> Vec<K> {
         // A poisoned lock holds a plain set, which is good whatever happened.
         let mut ready = self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         std::mem::take(&mut *ready).into_iter().collect()
     }
 }
 
-impl Bus for LocalBus {
-    fn publish(&self, tenant: TenantId) {
-        self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(tenant);
+impl<K: Waker> Bus<K> for LocalBus<K> {
+    fn publish(&self, who: K) {
+        self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(who);
         self.told.notify_one();
     }
 
-    async fn receive(&self) -> Vec<TenantId> {
+    async fn receive(&self) -> Vec<K> {
         loop {
             let ready = self.take();
             if !ready.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::actions::deliver;
 use crate::directory::Account;
-use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, TenantId, Timestamp};
+use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
 use crate::intake;
 use crate::pipeline::Pipeline;
 use crate::store::{Settled, StatusReport, StoreError, Unsettled};
@@ -104,8 +104,8 @@ async fn walk(
     let mut rest = None;
     for _ in 0..PARTS_MAX {
         let part = match rest.take() {
-            None => pipeline.client.list_messages(account, &filter, PAGES_MAX).await,
-            Some(rest) => pipeline.client.list_on(account, &filter, rest, PAGES_MAX).await,
+            None => pipeline.ways.twilio.list_messages(account, &filter, PAGES_MAX).await,
+            Some(rest) => pipeline.ways.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
         };
         let part = match part {
             Ok(part) => part,
@@ -177,7 +177,7 @@ async fn take_in(
 
 /// The list counts what hangs on a message, and no more. Better a message without it than none.
 async fn media_of(pipeline: &Pipeline, account: &client::Account, sid: &str) -> Vec<Media> {
-    let media = pipeline.client.list_media(account, sid).await.unwrap_or_else(|error| {
+    let media = pipeline.ways.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
         tracing::warn!(sid, %error, "a late message is taken in without its media");
         Vec::new()
     });
@@ -200,7 +200,7 @@ async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
         if silent.contains(&account.sid) {
             continue;
         }
-        match pipeline.client.fetch_message(&account, &message.provider_sid).await {
+        match pipeline.ways.twilio.fetch_message(&account, &message.provider_sid).await {
             Ok(Some(resource)) => settle(pipeline, message, &resource).await?,
             Ok(None) => {}
             Err(error) => {
@@ -237,7 +237,7 @@ async fn settle(pipeline: &Pipeline, message: Unsettled, resource: &MessageResou
         of_no_concern: false,
         at: pipeline.clock.now(),
     };
-    if pipeline.settle(report).await? == Settled::Advanced {
+    if pipeline.settle(Route::Twilio, report).await? == Settled::Advanced {
         tracing::debug!(message = %message.id, %status, "a status that no callback had brought");
     }
     Ok(())

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::routing::post;
 
-use crate::domain::{ActionId, DeliveryStatus};
+use crate::domain::{ActionId, DeliveryStatus, Route};
 use crate::intake::Webhook;
 use crate::store::{Settled, StatusReport};
 use crate::twilio::inbound::StatusCallback;
@@ -46,7 +46,7 @@ async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Bod
         of_no_concern: false,
         at: state.pipeline.clock.now(),
     };
-    if state.pipeline.settle(report).await? == Settled::UnknownAction {
+    if state.pipeline.settle(Route::Twilio, report).await? == Settled::UnknownAction {
         tracing::warn!(tenant = %tenant.slug, %action, "a delivery status of a send that this tenant does not have");
     }
     Ok(())

@@ -133,14 +133,14 @@ fn of_send(slug: &str, send: action::Model) -> Result<Row, StoreError> {
     let mut more = Map::new();
     let body = match parsed::<Action>(&send.payload)? {
         Action::Send(payload) => match payload.body {
-            SendBody::Text(text) => text,
+            body @ (SendBody::Text(_) | SendBody::Email(_)) => body.shown(),
             SendBody::Template(template) => {
                 let content = template.content.clone();
                 more.insert("template".to_owned(), serde_json::to_value(template).unwrap_or_default());
                 content
             }
         },
-        Action::Effect(effect) => effect.kind().to_owned(),
+        other => other.kind().to_owned(),
     };
     Ok(Row {
         id: send.id,

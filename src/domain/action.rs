@@ -20,13 +20,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Channel, EventKind, Phone};
+use super::{Address, Channel, EventKind};
 
 /// One thing a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Action {
     Send(Send),
+    Request(HttpRequest),
     Effect(Effect),
 }
 
@@ -35,6 +36,7 @@ impl Action {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Send(send) => send.kind(),
+            Self::Request(_) => "http_request",
             Self::Effect(effect) => effect.kind(),
         }
     }
@@ -45,12 +47,13 @@ impl Action {
 /// ```json
 /// {"send": "sms", "to": "+34600111222", "reply": true, "text": "Hola"}
 /// {"send": "whatsapp", "to": "+34600111222", "template": {"content": "HX…", "variables": {"1": "Ana"}}}
+/// {"send": "email", "to": "ana@example.com", "email": {"subject": "Hola", "text": "Hola, Ana"}}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
     #[serde(rename = "send")]
     pub channel: Channel,
-    pub to: Phone,
+    pub to: Address,
     /// An answer to the event's own message: it goes out from the number that was written to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reply: bool,
@@ -65,6 +68,7 @@ impl Send {
             (_, _, SendBody::Template(_)) => "send_whatsapp_template",
             (_, Channel::Sms, _) => "send_sms",
             (_, Channel::WhatsApp, _) => "send_whatsapp",
+            (_, Channel::Email, _) => "send_email",
         }
     }
 }
@@ -74,6 +78,56 @@ impl Send {
 pub enum SendBody {
     Text(String),
     Template(Template),
+    Email(EmailBody),
+}
+
+impl SendBody {
+    /// For lists: the words that leave, or what stands for them.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Template(template) => {
+                let variables = template.variables.iter().map(|(name, value)| format!(" {name}={value}"));
+                format!("template {}{}", template.content, variables.collect::<String>())
+            }
+            Self::Email(email) => format!("{}: {}", email.subject, email.text),
+        }
+    }
+}
+
+/// What an e-mail says. Text is always there; HTML beside it for who shows that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailBody {
+    pub subject: String,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+}
+
+/// An HTTP request to somebody else's server.
+///
+/// ```json
+/// {"method": "POST", "url": "https://example.com/hook", "headers": {"content-type": "application/json"}, "body": "{}"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    pub url: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
 }
 
 /// An approved WhatsApp template: Twilio's Content SID (or the tenant's name for it) and its variables.

@@ -5,28 +5,33 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A channel, by its stable name: `sms` or `whatsapp`.
+/// A channel, by its stable name: `sms`, `whatsapp` or `email`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     Sms,
     WhatsApp,
+    /// Only outwards: nothing takes e-mail in.
+    Email,
 }
 
 impl Channel {
-    pub const ALL: [Self; 2] = [Self::Sms, Self::WhatsApp];
+    pub const ALL: [Self; 3] = [Self::Sms, Self::WhatsApp, Self::Email];
+    /// Those that messages come in by, to a number.
+    pub const INBOUND: [Self; 2] = [Self::Sms, Self::WhatsApp];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sms => "sms",
             Self::WhatsApp => "whatsapp",
+            Self::Email => "email",
         }
     }
 
     /// What the provider puts before a number of this channel.
     pub const fn address_prefix(self) -> &'static str {
         match self {
-            Self::Sms => "",
+            Self::Sms | Self::Email => "",
             Self::WhatsApp => "whatsapp:",
         }
     }
@@ -39,7 +44,7 @@ impl fmt::Display for Channel {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no channel: use sms or whatsapp")]
+#[error("'{0}' is no channel: use sms, whatsapp or email")]
 pub struct UnknownChannel(String);
 
 impl FromStr for Channel {

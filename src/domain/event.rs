@@ -25,6 +25,8 @@ impl EventKind {
     pub const INBOUND_SMS: Self = Self(std::borrow::Cow::Borrowed("inbound_sms"));
     /// A WhatsApp message came in. `data` is an [`InboundData`].
     pub const INBOUND_WHATSAPP: Self = Self(std::borrow::Cow::Borrowed("inbound_whatsapp"));
+    /// An e-mail came in: a name kept free, nothing takes e-mail in.
+    pub const INBOUND_EMAIL: Self = Self(std::borrow::Cow::Borrowed("inbound_email"));
     /// The provider reported a delivery status. `data` is a [`StatusData`].
     pub const MESSAGE_STATUS: Self = Self(std::borrow::Cow::Borrowed("message_status"));
     /// A customer opted out (STOP) or back in (START). `data.channel` and `data.word` say where and how.
@@ -54,6 +56,7 @@ impl EventKind {
         match channel {
             Channel::Sms => Self::INBOUND_SMS,
             Channel::WhatsApp => Self::INBOUND_WHATSAPP,
+            Channel::Email => Self::INBOUND_EMAIL,
         }
     }
 

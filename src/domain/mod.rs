@@ -2,6 +2,7 @@
 
 pub mod abort;
 pub mod action;
+pub mod address;
 pub mod channel;
 pub mod clock;
 pub mod contact;
@@ -10,14 +11,17 @@ pub mod fold;
 pub mod id;
 pub mod opt_out;
 pub mod phone;
+pub mod route;
 pub mod segments;
 pub mod status;
 
-pub use action::{Action, ActionState, Effect, Origin, Send, SendBody};
+pub use action::{Action, ActionState, Effect, EmailBody, HttpRequest, Origin, Send, SendBody};
+pub use address::{Address, EmailAddress};
 pub use channel::Channel;
 pub use clock::{Clock, Timestamp};
 pub use contact::Facts;
 pub use event::{Event, EventKind};
 pub use id::{ActionId, ContactId, EventId, Ids, MessageId, TenantId};
 pub use phone::Phone;
+pub use route::{Outlet, Route};
 pub use status::DeliveryStatus;

@@ -84,7 +84,7 @@ fn plan(
 
 fn reply(call: &Call, text: &Dynamic) -> Result<Action, String> {
     let kind = &call.event.kind;
-    let channel = Channel::ALL.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
+    let channel = Channel::INBOUND.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
     let (Some(channel), Some(contact)) = (channel, call.contact()) else {
         return Err(format!(
             "only a customer's message can be replied to, and this event is {kind}: use send_sms or send_whatsapp"
@@ -94,12 +94,12 @@ fn reply(call: &Call, text: &Dynamic) -> Result<Action, String> {
     // To the number that wrote: another form of it, by which the customer is known, may not be reachable.
     let from = call.event.data.get("from").and_then(serde_json::Value::as_str).and_then(|from| Phone::parse(from).ok());
     let to = from.filter(|from| from.key() == contact.phone.key()).unwrap_or_else(|| contact.phone.clone());
-    Ok(Action::Send(Send { channel, to, reply: true, body }))
+    Ok(Action::Send(Send { channel, to: to.into(), reply: true, body }))
 }
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
     let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
-    Ok(Action::Send(Send { channel, to: recipient(to)?, reply: false, body }))
+    Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, body }))
 }
 
 fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, String> {
@@ -113,7 +113,7 @@ fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, Stri
         texts.insert(key.to_string(), text);
     }
     let body = SendBody::Template(Template { content, variables: texts });
-    Ok(Action::Send(Send { channel: Channel::WhatsApp, to: recipient(to)?, reply: false, body }))
+    Ok(Action::Send(Send { channel: Channel::WhatsApp, to: recipient(to)?.into(), reply: false, body }))
 }
 
 fn recipient(to: &Dynamic) -> Result<Phone, String> {

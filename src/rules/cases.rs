@@ -23,7 +23,7 @@ use super::error::Place;
 use super::load;
 use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
 use crate::domain::contact::{ContactFacts, TenantFacts};
-use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, Send, Timestamp};
+use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Send, Timestamp};
 
 /// The largest file of cases, in bytes.
 pub const CASES_BYTES: u64 = 1024 * 1024;
@@ -243,11 +243,16 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
 /// An action as the case writes it, or what that lacks.
 fn expected_action((at, written): (usize, &Value)) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
-    let read = match (has("send"), has("effect")) {
-        (true, false) if !has("text") && !has("template") => Err("it lacks \"text\" or \"template\"".to_owned()),
-        (true, false) => Send::deserialize(written).map(Action::Send).map_err(|error| error.to_string()),
-        (false, true) => Effect::deserialize(written).map(Action::Effect).map_err(|error| error.to_string()),
-        _ => Err("it must have either \"send\" or \"effect\"".to_owned()),
+    let read = match (has("send"), has("effect"), has("url")) {
+        (true, false, false) if !has("text") && !has("template") && !has("email") => {
+            Err("it lacks \"text\", \"template\" or \"email\"".to_owned())
+        }
+        (true, false, false) => Send::deserialize(written).map(Action::Send).map_err(|error| error.to_string()),
+        (false, true, false) => Effect::deserialize(written).map(Action::Effect).map_err(|error| error.to_string()),
+        (false, false, true) => {
+            HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
+        }
+        _ => Err("it must have one of \"send\", \"effect\" and \"url\"".to_owned()),
     };
     read.map_err(|why| format!("action {} is expected in a form that cannot be read: {why}: {written}", at + 1))
 }
@@ -258,7 +263,7 @@ fn in_json(action: Option<&Action>) -> String {
 
 fn event(case: &Case, facts: &Facts) -> Event {
     let kind = &case.event.kind;
-    let inbound = Channel::ALL.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
+    let inbound = Channel::INBOUND.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
     let mut data = case.event.data.clone();
     data.extend(case.event.more.clone());
     if let (Some(_), Some(contact)) = (inbound, &facts.contact) {
@@ -352,9 +357,9 @@ mod tests {
     fn an_expected_action_that_lacks_something_is_named() {
         for (action, expect) in [
             (r#"{"send": "sms", "text": "Hi"}"#, "missing field `to`"),
-            (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\" or \"template\""),
+            (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\", \"template\" or \"email\""),
             (r#"{"effect": "tag"}"#, "missing field `tag`"),
-            (r#"{"reply": "Hi"}"#, "either \"send\" or \"effect\""),
+            (r#"{"reply": "Hi"}"#, "one of \"send\", \"effect\" and \"url\""),
         ] {
             let report = report(&format!(
                 r#"[{{"name": "a", "event": {{"kind": "inbound_sms", "body": "hi"}}, "expect": {{"actions": [{action}]}}}},

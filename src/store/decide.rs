@@ -73,12 +73,12 @@ pub(super) async fn write(
                     data: data.clone(),
                 }),
                 Action::Effect(effect) => changes.push((decided, action, effect)),
-                Action::Send(_) => {}
+                Action::Send(_) | Action::Request(_) => {}
             }
             actions.push(action.clone());
         }
     }
-    let sends = actions.iter().filter(|action| matches!(action.action, Action::Send(_))).count();
+    let sends = actions.iter().filter(|action| action.route.is_some()).count();
     let emitted = children.len();
     txn.rows(
         "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",

@@ -10,9 +10,10 @@ use super::contacts::Meeting;
 use super::ingest::{Confirmation, NewInbound};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, events, messages, sql};
+use super::{StoreError, messages, sql};
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, EventId, Origin, Phone, Send, SendBody, TenantId, Timestamp,
+    Action, ActionId, ActionState, ContactId, EventId, HttpRequest, Origin, Outlet, Phone, Route, Send, SendBody,
+    TenantId, Timestamp,
 };
 
 /// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
@@ -36,7 +37,10 @@ pub struct NewAction {
     pub reason: Option<String>,
     pub origin: Origin,
     pub action: Action,
-    /// E.164 or Messaging Service SID; `None` for effects.
+    /// The way it leaves; `None` for effects.
+    pub route: Option<Route>,
+    /// Where it comes from: E.164, Messaging Service SID, the name of a provider's sender; `None` for effects, and for
+    /// requests.
     pub sender: Option<String>,
 }
 
@@ -63,27 +67,71 @@ impl NewAction {
             origin: Origin::System,
             action: Action::Send(Send {
                 channel: item.channel,
-                to: to.clone(),
+                to: to.clone().into(),
                 reply: true,
                 body: SendBody::Text(confirmation.text.clone()),
             }),
+            // From the number that was written to, and so by its provider.
+            route: Some(Route::Twilio),
             sender: Some(confirmation.sender.clone()),
         }
     }
 }
 
+/// Where an action goes, as its row has it.
+#[derive(Default)]
+struct Heading {
+    channel: Option<&'static str>,
+    recipient: Option<String>,
+    peer_key: Option<String>,
+    lane: Option<String>,
+}
+
+impl Heading {
+    fn of(new: &NewAction) -> Self {
+        match &new.action {
+            Action::Send(send) => Self {
+                channel: Some(send.channel.as_str()),
+                recipient: Some(send.to.to_string()),
+                peer_key: Some(send.to.key()),
+                lane: new.sender.as_ref().and_then(|sender| lane(send, sender)),
+            },
+            Action::Request(request) => {
+                let host = host(request);
+                // A customer's requests to one server keep their order.
+                let contact = new.contact.map_or_else(String::new, |contact| contact.to_string());
+                Self {
+                    channel: Some(REQUEST_CHANNEL),
+                    lane: Some(format!("{}>{host}>{contact}", new.tenant)),
+                    peer_key: Some(host.clone()),
+                    recipient: Some(host),
+                }
+            }
+            Action::Effect(_) => Self::default(),
+        }
+    }
+}
+
+/// What stands for a channel with requests, which have none.
+const REQUEST_CHANNEL: &str = "http";
+
+/// The server that a request goes to: all of its URL that lists and logs may show.
+fn host(request: &HttpRequest) -> String {
+    let after = request.url.split_once("://").map_or(request.url.as_str(), |(_, rest)| rest);
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+const PLANNED_COLUMNS: usize = 20;
+
 /// Writes actions down; one that is there already stays as it is.
 pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewAction>) -> Result<(), StoreError> {
     find_recipients(txn, means, &mut actions).await?;
-    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * 18);
+    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * PLANNED_COLUMNS);
     let due_us = means.clock.now().unix_us();
     for new in &actions {
         let planned_us = means.ids.tick_us();
-        let send = match &new.action {
-            Action::Send(send) => Some(send),
-            Action::Effect(_) => None,
-        };
-        let lane = send.zip(new.sender.as_ref()).map(|(send, sender)| lane(send.channel, sender, &send.to));
+        let heading = Heading::of(new);
         values.extend([
             new.id.uuid().into(),
             new.tenant.uuid().into(),
@@ -93,11 +141,12 @@ pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewActi
             (new.index as i32).into(),
             new.action.kind().into(),
             new.state.as_str().into(),
-            send.map(|send| send.channel.as_str()).into(),
+            heading.channel.into(),
             new.sender.clone().into(),
-            send.map(|send| send.to.as_str()).into(),
-            send.map(|send| send.to.key()).into(),
-            lane.into(),
+            heading.recipient.into(),
+            heading.peer_key.into(),
+            heading.lane.into(),
+            new.route.as_ref().map(Route::to_string).into(),
             new.origin.as_str().into(),
             serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
             0i32.into(),
@@ -108,19 +157,19 @@ pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewActi
     }
     txn.rows(
         "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
-           peer_key, lane, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
-        19,
+           peer_key, lane, route, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
+        PLANNED_COLUMNS,
         Cut::Padded,
         values,
     )
     .await
 }
 
-/// Every send has a contact, so that what a customer has been sent can be seen and bounded.
+/// Every send to a number has a contact, so that what a customer has been sent can be seen and bounded.
 async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction]) -> Result<(), StoreError> {
     let mut unknown = Meeting::default();
     let recipient = |new: &NewAction| match &new.action {
-        Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.clone())),
+        Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.phone()?.clone())),
         _ => None,
     };
     let wanted: Vec<(TenantId, Phone)> = actions.iter().filter_map(recipient).collect();
@@ -140,9 +189,10 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
     Ok(())
 }
 
-/// One send at a time goes along a lane, in planned order.
-fn lane(channel: Channel, sender: &str, to: &Phone) -> String {
-    format!("{}{sender}>{}", channel.address_prefix(), to.key())
+/// One send at a time goes along a lane, in planned order. E-mails need none: each may arrive before another anyhow.
+fn lane(send: &Send, sender: &str) -> Option<String> {
+    let to = send.to.phone()?;
+    Some(format!("{}{sender}>{}", send.channel.address_prefix(), to.key()))
 }
 
 /// A due action with what the gate must know, read in the claiming transaction.
@@ -169,6 +219,7 @@ pub struct Candidate {
     pub recent: i64,
     /// Messages the business started to this customer within a day; 0 for other sends.
     pub started: i64,
+    pub route: String,
 }
 
 impl Candidate {
@@ -193,6 +244,7 @@ impl Candidate {
             opted_out: row.get(15)?,
             recent: row.get(16)?,
             started: row.get(17)?,
+            route: row.get(18)?,
         })
     }
 
@@ -208,13 +260,20 @@ impl Candidate {
         Origin::from_stored(&self.origin)
     }
 
-    /// The send as it was planned.
+    pub fn route(&self) -> Result<Route, StoreError> {
+        self.route.parse().map_err(|error| StoreError::Stored(format!("action {}: {error}", self.id)))
+    }
+
+    /// What is to leave, as it was planned.
+    pub fn planned(&self) -> Result<Action, StoreError> {
+        serde_json::from_str(&self.payload).map_err(StoreError::json)
+    }
+
+    /// The message as it was planned.
     pub fn send(&self) -> Result<Send, StoreError> {
-        match serde_json::from_str(&self.payload).map_err(StoreError::json)? {
+        match self.planned()? {
             Action::Send(send) => Ok(send),
-            Action::Effect(effect) => {
-                Err(StoreError::Stored(format!("action {} is no send: {}", self.id, effect.kind())))
-            }
+            other => Err(StoreError::Stored(format!("action {} is no message: {}", self.id, other.kind()))),
         }
     }
 }
@@ -236,7 +295,7 @@ pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + std::marker::Send +
 
 #[derive(Clone)]
 pub struct ClaimRequest {
-    pub tenant: TenantId,
+    pub outlet: Outlet,
     /// The provider's account that the sends go through; kept, since a tenant may get another one.
     pub account_sid: String,
     /// At most so many sends; what the gate stops does not count.
@@ -274,9 +333,10 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
     (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
-      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started
+      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
+    a.route
   FROM actions a
-  WHERE a.tenant_id = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
+  WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
       AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
@@ -288,7 +348,8 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let values = vec![
         now.minus(request.recent_within).unix_us().into(),
         now.minus(DAY).unix_us().into(),
-        request.tenant.uuid().into(),
+        request.outlet.tenant.uuid().into(),
+        request.outlet.route.to_string().into(),
         now.unix_us().into(),
         (request.limit as i64).into(),
     ];
@@ -319,11 +380,11 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             reason.into(),
             candidate.first_try_us.into(),
             candidate.tried_us.into(),
-            request.tenant.uuid().into(),
+            request.outlet.tenant.uuid().into(),
             passed.then(|| request.account_sid.clone()).into(),
         ]);
         if state == ActionState::Blocked {
-            stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?);
+            stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
         }
         if passed {
             sends.push(Claimed { candidate, attempt, not_after });
@@ -341,26 +402,38 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     )
     .await?;
     messages::merge(txn, stopped).await?;
-    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
-    let waiting = txn.query(waits, vec![request.tenant.uuid().into(), now.unix_us().into()], |_| Ok(())).await?;
+    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
+    let of_outlet =
+        vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
+    let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
     Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed })
 }
 
-/// The tenants that have something due: a walk along the index, one step a tenant.
-pub(super) async fn due_tenants(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<TenantId>, StoreError> {
-    let now: Value = now.unix_us().into();
-    events::walk_tenants(
+/// What has something due: a walk along the index, one step a tenant and route.
+pub(super) async fn due_outlets(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Outlet>, StoreError> {
+    let rows = sql::query(
         db,
-        "WITH RECURSIVE t(id) AS (
-           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' ORDER BY tenant_id LIMIT 1)
+        "WITH RECURSIVE t(id, route) AS (
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1)
            UNION ALL
-           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' AND tenant_id > t.id ORDER BY tenant_id LIMIT 1)
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1)
            FROM t WHERE t.id IS NOT NULL)
-         SELECT id FROM t WHERE id IS NOT NULL
-           AND EXISTS (SELECT 1 FROM actions WHERE state = 'planned' AND tenant_id = t.id AND due_us <= ?)",
-        vec![now],
+         SELECT id, route FROM t WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM actions
+           WHERE state = 'planned' AND tenant_id = t.id AND actions.route = t.route AND due_us <= ?)",
+        vec![now.unix_us().into()],
     )
-    .await
+    .await?;
+    let read = |row: &Row| {
+        let route: String = row.get(1)?;
+        let route =
+            route.parse().map_err(|error: crate::domain::route::UnknownRoute| StoreError::Stored(error.to_string()))?;
+        Ok(Outlet { tenant: TenantId::new(row.get(0)?), route })
+    };
+    rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }
 
 /// Whether there are any such: looked for every second, so without taking the lock to write.
@@ -396,9 +469,10 @@ pub struct Unknown {
     pub account_sid: String,
 }
 
-/// Unknown sends that it is time to look for.
+/// Unknown sends along a route that it is time to look for.
 pub(super) async fn unknowns(
     db: &impl ConnectionTrait,
+    route: &Route,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Unknown>, StoreError> {
@@ -407,11 +481,11 @@ pub(super) async fn unknowns(
         "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
            a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
            1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started,
-           coalesce(a.account_sid, '') AS account_sid
-         FROM actions a WHERE a.state = 'unknown' AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
-        vec![now.unix_us().into(), (limit as i64).into()],
+           a.route, coalesce(a.account_sid, '') AS account_sid
+         FROM actions a WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
+        vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()],
     )
     .await?;
-    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(18)? });
+    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(19)? });
     rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::entity::{action, event, message};
 use super::{Store, StoreError, sql};
-use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, TenantId, Timestamp};
+use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, Route, TenantId, Timestamp};
 
 /// A message, or a send that is none yet.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Sent messages of all tenants made between the two instants, behind `after`, whose status is not final; at most
+    /// Messages of all tenants that Twilio has taken, made between the two instants, behind `after`, whose status is not final; at most
     /// `limit`, oldest first.
     pub async fn unsettled(
         &self,
@@ -229,8 +229,9 @@ impl Store {
         let rows = sql::query(
             &self.read,
             "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
-               AND provider_sid IS NOT NULL AND status_rank < 4 ORDER BY id LIMIT ?",
-            vec![first.into(), bound(to).into(), (limit as i64).into()],
+               AND provider_sid IS NOT NULL AND status_rank < 4
+               AND EXISTS (SELECT 1 FROM actions WHERE actions.id = messages.id AND route = ?) ORDER BY id LIMIT ?",
+            vec![first.into(), bound(to).into(), Route::Twilio.to_string().into(), (limit as i64).into()],
         )
         .await?;
         rows.iter().map(|row| Ok(Unsettled::from_query_result(row, "")?)).collect()

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::ledger::Candidate;
 use super::sql::{Cut, Txn};
-use crate::domain::{SendBody, Timestamp, segments};
+use crate::domain::{Action, Channel, SendBody, Timestamp, segments};
 
 /// Columns of a message row, in the order of [`insert`]'s values.
 const COLUMNS: usize = 19;
@@ -22,7 +22,7 @@ const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
   error_code = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.error_code ELSE messages.error_code END,
   status_rank = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status_rank ELSE messages.status_rank END";
 
-/// The inbox's row of a send.
+/// The inbox's row of a send; `None` for what is no message.
 pub(super) fn row_of_send(
     candidate: &Candidate,
     status: &str,
@@ -30,14 +30,19 @@ pub(super) fn row_of_send(
     sid: Option<&str>,
     error_code: Option<i64>,
     at: Timestamp,
-) -> Result<[Value; COLUMNS], StoreError> {
-    let (body, extra) = match candidate.send()?.body {
+) -> Result<Option<[Value; COLUMNS]>, StoreError> {
+    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
+    let (body, extra) = match send.body {
         SendBody::Text(text) => (text, "{}".to_owned()),
+        SendBody::Email(email) => {
+            (email.text, serde_json::json!({ "subject": email.subject, "html": email.html }).to_string())
+        }
         SendBody::Template(template) => {
             (template.content.clone(), serde_json::json!({ "template": template }).to_string())
         }
     };
-    Ok([
+    let segments = if send.channel == Channel::Email { 0 } else { segments::count(&body).segments };
+    Ok(Some([
         candidate.id.into(),
         candidate.tenant_id.into(),
         candidate.contact_id.into(),
@@ -47,17 +52,17 @@ pub(super) fn row_of_send(
         candidate.recipient.clone().into(),
         candidate.peer_key.clone().into(),
         candidate.sender.clone().into(),
-        body.clone().into(),
+        body.into(),
         extra.into(),
         status.into(),
         rank.into(),
         sid.map(str::to_owned).into(),
         error_code.into(),
-        (segments::count(&body).segments as i32).into(),
+        (segments as i32).into(),
         at.unix_us().into(),
         false.into(),
         0i32.into(),
-    ])
+    ]))
 }
 
 /// New rows only.

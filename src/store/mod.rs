@@ -46,7 +46,7 @@ pub use fresh::Pending;
 use fresh::Oldest;
 
 use crate::domain::contact::ContactFacts;
-use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, TenantId, Timestamp, abort};
+use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, Outlet, Route, TenantId, Timestamp, abort};
 
 /// The database: cheap to clone, shared by all.
 #[derive(Clone)]
@@ -101,9 +101,9 @@ impl Store {
         self.means.fresh.forget(tenant);
     }
 
-    /// Tenants with planned sends that are due.
-    pub async fn due_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
-        ledger::due_tenants(&self.read, self.means.clock.now()).await
+    /// Who has planned sends that are due, and along which routes.
+    pub async fn due_outlets(&self) -> Result<Vec<Outlet>, StoreError> {
+        ledger::due_outlets(&self.read, self.means.clock.now()).await
     }
 
     /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.
@@ -140,9 +140,9 @@ impl Store {
         decide::attempts_of(&self.read, tenant, action).await
     }
 
-    /// Sends of unknown outcome that it is time to look for, of all tenants.
-    pub async fn unknowns(&self, limit: usize) -> Result<Vec<Unknown>, StoreError> {
-        ledger::unknowns(&self.read, self.means.clock.now(), limit).await
+    /// Sends along a route of unknown outcome that it is time to look for, of all tenants.
+    pub async fn unknowns(&self, route: &Route, limit: usize) -> Result<Vec<Unknown>, StoreError> {
+        ledger::unknowns(&self.read, route, self.means.clock.now(), limit).await
     }
 
     /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.

@@ -11,7 +11,7 @@ use super::sql::{Cut, Txn};
 use super::writer::Means;
 use super::{StoreError, events, messages, opt_outs};
 use crate::domain::event::StatusData;
-use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, TenantId, Timestamp};
+use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
 
 /// What the provider says of one message.
 #[derive(Clone, Debug)]
@@ -90,11 +90,11 @@ async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, 
         .query_in(
             "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
            planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
-           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, state
-         FROM actions WHERE lane IS NOT NULL AND id IN ({list})",
+           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, state
+         FROM actions WHERE route IS NOT NULL AND route <> 'request' AND id IN ({list})",
             &[],
             ids.clone(),
-            |row| Ok((Candidate::read(row)?, row.get(18)?)),
+            |row| Ok((Candidate::read(row)?, row.get(19)?)),
         )
         .await?;
     let entry = |(candidate, state): (Candidate, String)| {
@@ -134,20 +134,24 @@ async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
         let candidate = &entry.candidate;
-        rows.extend(messages::row_of_send(
-            candidate,
-            status.as_str(),
-            status.rank(),
-            Some(&report.sid),
-            report.error_code,
-            report.at,
-        )?);
+        rows.extend(
+            messages::row_of_send(
+                candidate,
+                status.as_str(),
+                status.rank(),
+                Some(&report.sid),
+                report.error_code,
+                report.at,
+            )?
+            .into_iter()
+            .flatten(),
+        );
         // The provider speaks of it, so it has taken it, whatever we knew: a callback may come before the answer
         // to the create, or after we had given the attempt up.
         if entry.state != "sent" {
             taken.extend([candidate.id.into(), report.sid.clone().into(), candidate.tenant_id.into()]);
         }
-        if report.error_code == Some(OPTED_OUT_CODE) {
+        if report.error_code == Some(OPTED_OUT_CODE) && candidate.route()? == Route::Twilio {
             let entry = opt_outs::Entry {
                 tenant: report.tenant,
                 channel: candidate.channel.parse().map_err(StoreError::stored)?,

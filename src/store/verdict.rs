@@ -10,7 +10,7 @@ use super::ledger::{Candidate, OPTED_OUT_CODE, SEND_WITHIN};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
 use super::{StoreError, messages, opt_outs};
-use crate::domain::{ActionState, DeliveryStatus, Timestamp};
+use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
 
 /// How an attempt, or a reconciliation, ended.
 #[derive(Clone, Debug)]
@@ -22,6 +22,13 @@ pub struct Verdict {
     pub error_code: Option<i64>,
     /// For people: what happened and what to do.
     pub detail: String,
+}
+
+impl Verdict {
+    /// Twilio says that the customer has opted out; another provider's number may mean anything.
+    fn says_opted_out(&self) -> bool {
+        self.error_code == Some(OPTED_OUT_CODE) && matches!(self.candidate.route(), Ok(Route::Twilio))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +89,7 @@ pub(super) async fn verdicts(
     if verdicts.is_empty() {
         return Ok(Vec::new());
     }
-    committed.changed_customers |= verdicts.iter().any(|verdict| verdict.error_code == Some(OPTED_OUT_CODE));
+    committed.changed_customers |= verdicts.iter().any(Verdict::says_opted_out);
     let now = means.clock.now();
     let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 10);
     let mut actions: Vec<Value> = Vec::with_capacity(verdicts.len() * 9);
@@ -158,11 +165,17 @@ async fn show_in_inbox(
         let candidate = &verdict.candidate;
         match &verdict.end {
             End::Sent { sid, status } | End::Adopted { sid, status } => {
-                rows.extend(messages::row_of_send(candidate, status.as_str(), status.rank(), Some(sid), None, now)?);
+                rows.extend(
+                    messages::row_of_send(candidate, status.as_str(), status.rank(), Some(sid), None, now)?
+                        .into_iter()
+                        .flatten(),
+                );
             }
             End::Failed => {
-                rows.extend(messages::row_of_send(candidate, "failed", 4, None, verdict.error_code, now)?);
-                if verdict.error_code == Some(OPTED_OUT_CODE) {
+                rows.extend(
+                    messages::row_of_send(candidate, "failed", 4, None, verdict.error_code, now)?.into_iter().flatten(),
+                );
+                if verdict.says_opted_out() {
                     let entry = opt_outs::Entry {
                         tenant: candidate.tenant(),
                         channel: candidate.channel.parse().map_err(StoreError::stored)?,

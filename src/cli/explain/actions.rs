@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::domain::{Action, ActionId, EventId, SendBody, TenantId, Timestamp};
+use crate::domain::{Action, ActionId, EventId, TenantId, Timestamp};
 use crate::store::entity::{action, attempt, message};
 use crate::store::{Store, StoreError};
 use crate::twilio::codes;
@@ -88,15 +88,8 @@ fn line(
 ) -> Result<Line, StoreError> {
     let stored = |error: serde_json::Error| StoreError::Stored(error.to_string());
     let body = match serde_json::from_str::<Action>(&action.payload).map_err(stored)? {
-        Action::Send(send) => Some(match send.body {
-            SendBody::Text(text) => text,
-            SendBody::Template(template) => {
-                let variables: Vec<String> =
-                    template.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                format!("template {} {}", template.content, variables.join(" ")).trim_end().to_owned()
-            }
-        }),
-        Action::Effect(_) => None,
+        Action::Send(send) => Some(send.body.shown()),
+        Action::Request(_) | Action::Effect(_) => None,
     };
     // Blocked ones stand in the inbox, too, but nobody has reported on them.
     let delivery = message

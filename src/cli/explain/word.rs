@@ -14,7 +14,7 @@ pub fn said(event: &Row) -> Option<String> {
             return Some(format!("the customer opted {what} {channel} with \"{}\"", one_line(text("word")?)));
         }
     }
-    if !Channel::ALL.iter().any(|channel| event.kind == EventKind::inbound(*channel).as_str()) {
+    if !Channel::INBOUND.iter().any(|channel| event.kind == EventKind::inbound(*channel).as_str()) {
         return None;
     }
     let body = text("body").unwrap_or_default();

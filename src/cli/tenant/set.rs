@@ -105,7 +105,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         installation.store.set_tenant(changed).await?;
     }
     for number in &args.remove_sender {
-        for channel in Channel::ALL {
+        for channel in Channel::INBOUND {
             installation.store.remove_sender(tenant.id.uuid(), channel.as_str(), number).await?;
         }
     }

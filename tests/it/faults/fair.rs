@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use recado::app;
 use recado::carrier::CarrierConfig;
 use recado::directory::{new_tenant, sealed_as};
-use recado::domain::{Channel, Clock, SendBody, Timestamp};
+use recado::domain::{Channel, Clock, Outlet, Route, SendBody, Timestamp};
 use recado::secret::SecretKey;
 use recado::store::Listed;
 use tokio::net::TcpListener;
@@ -38,7 +38,7 @@ async fn plan(inside: &Inside, slug: &str, customers: std::ops::Range<usize>) {
         planned.expect("it can be sent");
     }
     let snapshot = inside.installation.directory.now();
-    inside.pipeline.wake_perform(snapshot.by_slug(slug).expect("it is there").id);
+    inside.pipeline.wake_perform(Outlet::new(snapshot.by_slug(slug).expect("it is there").id, Route::Twilio));
 }
 
 /// A provider that answers only as often as it is let.

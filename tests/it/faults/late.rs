@@ -8,7 +8,7 @@ use recado::app;
 use recado::carrier::{CarrierConfig, Fault, FaultKind, Inbound, On};
 use recado::channels::catch_up;
 use recado::directory::{Tenant, new_tenant, sealed_as};
-use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, SendBody, Timestamp};
+use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Outlet, Route, SendBody, Timestamp};
 use recado::pipeline::Pipeline;
 use recado::reconcile;
 use recado::secret::SecretKey;
@@ -45,7 +45,7 @@ impl World {
         let inside = Inside::at(&provider.url, clock.clone(), "").await;
         let pipeline = app::pipeline(&inside.installation, &provider.url).expect("a pipeline can be made");
         let mut pipeline = Arc::into_inner(pipeline).expect("nobody else has it");
-        pipeline.client = pipeline.client.with_deadline(DEADLINE);
+        pipeline.ways.twilio = pipeline.ways.twilio.with_deadline(DEADLINE);
         pipeline.reconcile_after = reconcile_after;
         Self { provider, inside, pipeline: Arc::new(pipeline), clock, theirs }
     }
@@ -105,7 +105,7 @@ impl World {
         outbox.plan(slug, Channel::Sms, to, body).await.expect("it can be planned");
         let tenant = self.tenant(slug);
         let request = ClaimRequest {
-            tenant: tenant.id,
+            outlet: Outlet::new(tenant.id, Route::Twilio),
             account_sid: tenant.account.sid.clone(),
             limit: 1,
             judge: Arc::new(|_, _| Gate::Pass),
@@ -123,7 +123,7 @@ impl World {
         let send = claimed.candidate.send().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
         let message = deliver::message(&tenant, platform, &claimed.candidate, &send);
-        let created = self.pipeline.client.create_message(&account, &message).await.expect("it is taken");
+        let created = self.pipeline.ways.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }
 

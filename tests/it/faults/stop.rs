@@ -6,7 +6,7 @@ use std::time::Duration;
 use recado::actions::circuit::Trouble;
 use recado::bus::Speed;
 use recado::directory::Tenant;
-use recado::domain::{Clock, Timestamp};
+use recado::domain::{Clock, Outlet, Route, Timestamp};
 use recado::store::entity::action;
 use recado::store::{ClaimRequest, Claimed, SEND_WITHIN};
 use tokio::task::JoinSet;
@@ -105,13 +105,19 @@ impl Race {
         let gate = self.inside.pipeline.gate.clone();
         let recent_within = gate.limits().loop_guard_window;
         let judge: recado::store::Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
-        let request =
-            ClaimRequest { tenant: self.demo.id, account_sid: ACCOUNT.to_owned(), limit: 100, judge, recent_within };
+        let request = ClaimRequest {
+            outlet: Outlet::new(self.demo.id, Route::Twilio),
+            account_sid: ACCOUNT.to_owned(),
+            limit: 100,
+            judge,
+            recent_within,
+        };
         store.writer().claim(request).await.expect("it can be claimed").sends
     }
 
     async fn attempt(&self, claimed: Claimed) {
-        self.inside.pipeline.attempt(&self.demo, claimed).await;
+        let door = self.inside.pipeline.door(self.demo.clone(), Route::Twilio).expect("it has an account");
+        self.inside.pipeline.attempt(&door, claimed).await;
     }
 
     async fn row(&self, of: &Claimed) -> action::Model {

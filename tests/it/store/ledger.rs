@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::opt_out::Word;
-use recado::domain::{ActionId, DeliveryStatus, Origin};
+use recado::domain::{ActionId, DeliveryStatus, Origin, Outlet, Route};
 use recado::store::{Confirmation, End, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
@@ -47,9 +47,9 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
         assert!(bench.end(&claimed, End::Retry { at }, None).await);
         assert_eq!(bench.state(id).await, "planned");
         assert!(bench.claim().await.is_empty());
-        assert!(bench.store.due_tenants().await.unwrap().is_empty());
+        assert!(bench.store.due_outlets().await.unwrap().is_empty());
         bench.pass(30);
-        assert_eq!(bench.store.due_tenants().await.unwrap(), [bench.tenant]);
+        assert_eq!(bench.store.due_outlets().await.unwrap(), [Outlet::new(bench.tenant, Route::Twilio)]);
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
         assert_eq!(again[0].candidate.first_try_us, Some(first_try_us));
@@ -102,14 +102,14 @@ async fn unknown(bench: &Bench, sid: &str) -> ActionId {
     let look_at = bench.now().plus(Duration::from_secs(60));
     assert!(bench.end(&claimed, End::Unknown { look_at }, None).await);
     assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
-    assert!(bench.store.unknowns(10).await.unwrap().is_empty(), "not before the grace is over");
+    assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty(), "not before the grace is over");
     bench.pass(60);
     claimed.candidate.action()
 }
 
 /// Reconciles the one unknown send.
 async fn reconcile(bench: &Bench, end: End) -> bool {
-    let unknowns = bench.store.unknowns(10).await.unwrap();
+    let unknowns = bench.store.unknowns(&Route::Twilio, 10).await.unwrap();
     let [unknown] = unknowns.as_slice() else { panic!("{unknowns:?}") };
     assert_eq!(unknown.account_sid, ACCOUNT, "the claim has written it down");
     let candidate = unknown.candidate.clone();
@@ -133,7 +133,7 @@ async fn an_unknown_send_is_adopted() {
         let row = bench.row(id).await;
         assert_eq!((row.state.as_str(), row.provider_sid.as_deref()), ("sent", Some("SMx")));
         assert_eq!(bench.message(id).await.unwrap().status, "delivered");
-        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+        assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty());
     })
     .await;
 }
@@ -155,9 +155,9 @@ async fn what_stays_unknown_is_looked_for_later() {
         let id = unknown(&bench, "SM1").await;
         let look_at = bench.now().plus(Duration::from_secs(5));
         assert!(reconcile(&bench, End::StillUnknown { look_at }).await);
-        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+        assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty());
         bench.pass(5);
-        assert_eq!(bench.store.unknowns(10).await.unwrap().len(), 1);
+        assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
         let row = bench.row(id).await;
         assert_eq!((row.state.as_str(), row.reason.as_deref()), ("unknown", Some("looked for")));
     })
@@ -204,7 +204,7 @@ async fn a_callback_settles_what_was_given_up_as_unknown() {
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);
         assert_eq!(bench.state(id).await, "sent");
-        assert!(bench.store.unknowns(10).await.unwrap().is_empty());
+        assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty());
         assert!(bench.claim().await.is_empty(), "nothing is sent again");
     })
     .await;
@@ -220,7 +220,7 @@ async fn attempts_of_a_dead_process_become_unknown() {
         assert_eq!(orphans.unwrap(), 1);
         assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
         assert_eq!(bench.state(other.candidate.action()).await, "sending");
-        assert_eq!(bench.store.unknowns(10).await.unwrap().len(), 1);
+        assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
         // Should that process live after all, what it knows does no harm.
         assert!(!bench.end(&claimed, End::Failed, None).await);
         assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");

@@ -17,8 +17,8 @@ use recado::directory::new_tenant;
 use recado::domain::clock::Random;
 use recado::domain::event::InboundData;
 use recado::domain::{
-    Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Phone, Send, SendBody,
-    TenantId, Timestamp,
+    Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Outlet, Phone, Route, Send,
+    SendBody, TenantId, Timestamp,
 };
 use recado::store::entity::{action, message};
 use recado::store::{
@@ -134,13 +134,14 @@ impl Bench {
             reason: None,
             origin: Origin::Answer,
             action,
+            route: is_send.then_some(Route::Twilio),
             sender: is_send.then(|| OURS.to_owned()),
         }
     }
 
     fn send(&self, event: EventId, contact: ContactId, index: usize, to: &str, text: &str) -> NewAction {
         let to = Phone::parse(to).expect("a number");
-        let send = Send { channel: Channel::Sms, to, reply: true, body: SendBody::Text(text.to_owned()) };
+        let send = Send { channel: Channel::Sms, to: to.into(), reply: true, body: SendBody::Text(text.to_owned()) };
         self.action(event, contact, index, Action::Send(send))
     }
 
@@ -165,8 +166,13 @@ impl Bench {
         // What is planned counts up from now in microseconds, so that it has an order.
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
-        let request =
-            ClaimRequest { tenant: self.tenant, account_sid: ACCOUNT.to_owned(), limit: 100, judge, recent_within };
+        let request = ClaimRequest {
+            outlet: Outlet::new(self.tenant, Route::Twilio),
+            account_sid: ACCOUNT.to_owned(),
+            limit: 100,
+            judge,
+            recent_within,
+        };
         // As the pipeline does: whom the gate stopped frees the lane for the next.
         loop {
             let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use reqwest::Url;
 use reqwest::header::HeaderName;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use super::client::Client;
 use super::header::{self, HEADERS_MAX};
@@ -364,7 +364,10 @@ impl Description {
             let rendered = template.render(&sample());
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(rendered.expose_secret()) {
                 let column = error.column();
-                let why = format!("it is no JSON (line {}, column {column}): {{{{values}}}} stand within quotes", error.line());
+                let why = format!(
+                    "it is no JSON (line {}, column {column}): {{{{values}}}} stand within quotes",
+                    error.line()
+                );
                 faults.say("body", why);
             }
         }
@@ -413,13 +416,7 @@ pub fn is_prefix(text: &str) -> bool {
 
 /// A message to try a template with. None of the values is JSON by itself, so that one without quotes shows.
 const fn sample() -> Values<'static> {
-    Values {
-        to: "+15005550006",
-        from: "sender",
-        text: "text",
-        id: "id",
-        callback: "https://recado.example/callback",
-    }
+    Values { to: "+15005550006", from: "sender", text: "text", id: "id", callback: "https://recado.example/callback" }
 }
 
 #[cfg(test)]

@@ -31,9 +31,17 @@ fn faults(text: &str) -> String {
 
 #[test]
 fn the_example_reads_once_its_comments_are_taken_off() {
-    let example: String = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| {
-        line.starts_with("[") || (line.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')))
-    }).map(|line| format!("{line}\n")).collect();
+    let example: String = EXAMPLE
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| {
+            line.starts_with("[")
+                || (line
+                    .split_once(" = ")
+                    .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
     let client = Client::new(Vec::new()).unwrap();
     let secret = |name: &str| (name == "INDIA_API_KEY").then(|| "x".into());
     let read = parse(&example, "x", &Means { secret: &secret, client: &client });
@@ -44,8 +52,28 @@ fn the_example_reads_once_its_comments_are_taken_off() {
     assert_eq!(provider.rate.map(NonZeroU32::get), Some(10));
     assert!(provider.callback.as_ref().is_some_and(|callback| callback.statuses.len() == 6));
     // Every field that there is stands in the example.
-    for field in ["name", "prefixes", "sender", "method", "url", "headers", "content_type", "body", "success", "id", "error",
-        "error_code", "retry", "idempotent", "rate", "status", "sent", "delivered", "undelivered", "failed"] {
+    for field in [
+        "name",
+        "prefixes",
+        "sender",
+        "method",
+        "url",
+        "headers",
+        "content_type",
+        "body",
+        "success",
+        "id",
+        "error",
+        "error_code",
+        "retry",
+        "idempotent",
+        "rate",
+        "status",
+        "sent",
+        "delivered",
+        "undelivered",
+        "failed",
+    ] {
         assert!(example.contains(&format!("{field} = ")), "{field}");
     }
     // As it stands it describes nothing.
@@ -85,7 +113,11 @@ fn slips_name_file_provider_and_field() {
         ("id = \"/id\"", "channels = [\"whatsapp\"]", "channels: only [\"sms\"]"),
         ("id = \"/id\"", "method = \"GET\"", "body: a GET has none"),
         ("id = \"/id\"", "callback = { status = \"s\" }", "callback: say which words"),
-        ("id = \"/id\"", "callback = { status = \"s\", sent = [\"A\"], failed = [\"a\"] }", "callback: 'a' cannot mean two"),
+        (
+            "id = \"/id\"",
+            "callback = { status = \"s\", sent = [\"A\"], failed = [\"a\"] }",
+            "callback: 'a' cannot mean two",
+        ),
         ("id = \"/id\"", "idd = \"/id\"", "providers.toml line 10: unknown field `idd`"),
         ("sender = \"RECADO\"", "", "missing field `sender`"),
         ("id = \"/id\"", "id = \"/id", "providers.toml line 10"),
@@ -96,7 +128,10 @@ fn slips_name_file_provider_and_field() {
     }
     let twice = format!("{GOOD}{}", GOOD.replace("+91", "+92"));
     assert!(faults(&twice).contains("name: another provider has it"));
-    assert_eq!(faults(&GOOD.replace("\"91\"", "\"+91\"").replace("RECADO", "").replace("/id\"", "x\"")).lines().count(), 2);
+    assert_eq!(
+        faults(&GOOD.replace("\"91\"", "\"+91\"").replace("RECADO", "").replace("/id\"", "x\"")).lines().count(),
+        2
+    );
 }
 
 #[test]

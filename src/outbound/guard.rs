@@ -62,13 +62,7 @@ impl Guard {
 
     /// What can be said of a URL before it is called. Of a name, its addresses decide, when it is.
     pub fn check(&self, url: &Url) -> Result<(), Forbidden> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Forbidden::Scheme(url.scheme().chars().take(20).collect()));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Forbidden::UserInfo);
-        }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Forbidden::NoHost)?;
+        let host = check_shape(url)?;
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
             Ok(address) => self.objection(address).map_or(Ok(()), |what| Err(Forbidden::Address { address, what })),
             Err(_) => Ok(()),
@@ -106,6 +100,17 @@ impl Resolve for Guard {
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// What can be said of any URL, wherever it leads; gives its host.
+pub fn check_shape(url: &Url) -> Result<&str, Forbidden> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Forbidden::Scheme(url.scheme().chars().take(20).collect()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Forbidden::UserInfo);
+    }
+    url.host_str().filter(|host| !host.is_empty()).ok_or(Forbidden::NoHost)
 }
 
 /// What the guard said, if that is why a call failed.

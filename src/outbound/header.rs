@@ -28,7 +28,9 @@ pub enum HeaderError {
     #[error("the header '{0}' is the connection's own: leave it out")]
     OfTheConnection(String),
     /// The value may be secret.
-    #[error("the header '{0}' has a value with a line break or another control character in it, or one of over {VALUE_MAX_BYTES} bytes")]
+    #[error(
+        "the header '{0}' has a value with a line break or another control character in it, or one of over {VALUE_MAX_BYTES} bytes"
+    )]
     Value(String),
 }
 
@@ -60,7 +62,17 @@ mod tests {
         for good in ["Authorization", "X-Api-Key", "accept", "content-type"] {
             assert!(name(good).is_ok(), "{good}");
         }
-        for bad in ["Host", "Content-Length", "TRANSFER-ENCODING", "Connection", "Proxy-Authorization", "", "a b", "a:b", "a\r\nb"] {
+        for bad in [
+            "Host",
+            "Content-Length",
+            "TRANSFER-ENCODING",
+            "Connection",
+            "Proxy-Authorization",
+            "",
+            "a b",
+            "a:b",
+            "a\r\nb",
+        ] {
             assert!(name(bad).is_err(), "{bad}");
         }
         let key = name("x-key").unwrap();

@@ -24,7 +24,9 @@ pub enum PatternError {
     TooLong,
     #[error("'{0}' is no regular expression: {1}")]
     Regex(String, String),
-    #[error("'{0}' has no group: put brackets around the value, as in id=([0-9]+), or write a JSON pointer such as /id")]
+    #[error(
+        "'{0}' has no group: put brackets around the value, as in id=([0-9]+), or write a JSON pointer such as /id"
+    )]
     NoGroup(String),
 }
 
@@ -97,7 +99,11 @@ mod tests {
     fn slips_are_named() {
         let wrong = |text: &str| Pattern::parse(text).unwrap_err().to_string();
         assert!(wrong("OK [0-9]+").contains("no group"));
-        assert!(wrong("OK ([0-9]+").contains("no regular expression: error: unclosed group"), "{}", wrong("OK ([0-9]+"));
+        assert!(
+            wrong("OK ([0-9]+").contains("no regular expression: error: unclosed group"),
+            "{}",
+            wrong("OK ([0-9]+")
+        );
         assert!(wrong("(?:a{9999}){9999}").contains("no regular expression"));
         assert!(wrong(&"x".repeat(PATTERN_MAX_CHARS + 1)).contains("letters"));
     }

@@ -156,15 +156,17 @@ impl Provider {
         let code = self.error_code.as_ref().and_then(|pattern| pattern.find(&body)?.parse().ok());
         let (what, detail) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let detail = format!("refuses the credentials ({status}){said}: check the variables in its description");
+                let detail =
+                    format!("refuses the credentials ({status}){said}: check the variables in its description");
                 (Failure::Credentials, detail)
             }
             // Whether the request was ever read to its end is not known.
             StatusCode::REQUEST_TIMEOUT => return Err(self.unknown(http_status, &format!("{status}{said}"))),
             _ if status.is_server_error() => return Err(self.unknown(http_status, &format!("{status}{said}"))),
-            _ if status.is_redirection() => {
-                (Failure::Refused, format!("answers with a redirect ({status}), which is not followed: correct its url"))
-            }
+            _ if status.is_redirection() => (
+                Failure::Refused,
+                format!("answers with a redirect ({status}), which is not followed: correct its url"),
+            ),
             _ => (Failure::Refused, format!("refused the message ({status}){said}")),
         };
         Err(self.not_taken(what, http_status, code, detail))
@@ -208,8 +210,8 @@ impl Provider {
         let find = |pointer: &Option<String>| pattern::at(body, pointer.as_deref()?).filter(|found| !found.is_empty());
         let word = pattern::at(body, &callback.status).ok_or(CallbackError::NoStatus(callback.status.clone()))?;
         let status = callback.statuses.get(&word.to_lowercase()).copied();
-        let status =
-            status.ok_or_else(|| CallbackError::UnknownStatus(word.chars().filter(|c| !c.is_control()).take(60).collect()))?;
+        let status = status
+            .ok_or_else(|| CallbackError::UnknownStatus(word.chars().filter(|c| !c.is_control()).take(60).collect()))?;
         Ok(Told {
             sid: find(&callback.id).filter(|sid| sid.chars().count() <= FOUND_MAX_CHARS),
             status,

@@ -13,14 +13,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 
 use super::client::{Answer, Client, Lost};
-use super::guard::Forbidden;
+use super::guard::{self, Forbidden};
 use super::header::{self, HEADERS_MAX, HeaderError};
-use crate::domain::{DeliveryStatus, HttpRequest};
+use crate::domain::{DeliveryStatus, HttpMethod, HttpRequest};
 use crate::provider::{Failure, NotTaken, Taken};
 
 pub const URL_MAX_CHARS: usize = 2_000;
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
-pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Our action's id, the same at each try.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What was not done is tried again after this, doubling, so many times in all.
@@ -30,16 +29,14 @@ const TRIES_MAX: u32 = 8;
 /// What is wrong with a request before it is made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    #[error("'{0}' is no method for a request: use {methods}", methods = METHODS.join(", "))]
-    Method(String),
     #[error("the URL cannot be read ({0}): write it out, as in https://example.com/hook")]
     Url(String),
     #[error("the URL has over {URL_MAX_CHARS} letters")]
     LongUrl,
     #[error("the body has over {BODY_MAX_BYTES} bytes")]
     LongBody,
-    #[error("a {0} has no body: put the values into the URL's query")]
-    NoBody(String),
+    #[error("a GET or DELETE has no body: put the values into the URL's query")]
+    NoBody,
     #[error("there are over {HEADERS_MAX} headers")]
     ManyHeaders,
     #[error(transparent)]
@@ -56,11 +53,6 @@ pub fn check(request: &HttpRequest) -> Result<(), RequestError> {
 }
 
 fn parse(request: &HttpRequest, id: &str) -> Result<Request, RequestError> {
-    if !METHODS.contains(&request.method.as_str()) {
-        return Err(RequestError::Method(request.method.chars().take(20).collect()));
-    }
-    let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| RequestError::Method(request.method.chars().take(20).collect()))?;
     if request.url.chars().count() > URL_MAX_CHARS {
         return Err(RequestError::LongUrl);
     }
@@ -68,14 +60,8 @@ fn parse(request: &HttpRequest, id: &str) -> Result<Request, RequestError> {
         return Err(RequestError::ManyHeaders);
     }
     let url = Url::parse(&request.url).map_err(|error| RequestError::Url(error.to_string()))?;
-    let mut made = Request::new(method, url);
-    let scheme_only = made.url();
-    if !matches!(scheme_only.scheme(), "http" | "https") {
-        return Err(Forbidden::Scheme(scheme_only.scheme().chars().take(20).collect()).into());
-    }
-    if !scheme_only.username().is_empty() || scheme_only.password().is_some() {
-        return Err(Forbidden::UserInfo.into());
-    }
+    guard::check_shape(&url)?;
+    let mut made = Request::new(method(request.method), url);
     for (name, value) in &request.headers {
         let name = header::name(name)?;
         if name == IDEMPOTENCY_KEY {
@@ -88,8 +74,8 @@ fn parse(request: &HttpRequest, id: &str) -> Result<Request, RequestError> {
         made.headers_mut().insert(HeaderName::from_static(IDEMPOTENCY_KEY), id);
     }
     if let Some(body) = &request.body {
-        if matches!(request.method.as_str(), "GET" | "DELETE") {
-            return Err(RequestError::NoBody(request.method.clone()));
+        if matches!(request.method, HttpMethod::Get | HttpMethod::Delete) {
+            return Err(RequestError::NoBody);
         }
         if body.len() > BODY_MAX_BYTES {
             return Err(RequestError::LongBody);
@@ -97,6 +83,16 @@ fn parse(request: &HttpRequest, id: &str) -> Result<Request, RequestError> {
         *made.body_mut() = Some(Body::from(body.clone()));
     }
     Ok(made)
+}
+
+const fn method(method: HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+    }
 }
 
 /// A URL as it may be shown: without its query, which may hold what is nobody's business.
@@ -118,7 +114,7 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ta
         what,
         http_status,
         code: None,
-        detail: format!("{} {shown} {why}", request.method),
+        detail: format!("{} {shown} {why}", method(request.method)),
     };
     let made = parse(request, id).map_err(|error| not(Failure::Refused, None, format!("was not made: {error}")))?;
     let again = |after: Option<Duration>| Failure::Later { after: after.unwrap_or(AGAIN_AFTER), tries: TRIES_MAX };
@@ -127,21 +123,25 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ta
         if repeatable {
             not(again(None), http_status, format!("is tried again: {why}"))
         } else {
-            not(Failure::Unknown, http_status, format!("may have been done or not ({why}): it is not repeated by itself"))
+            not(
+                Failure::Unknown,
+                http_status,
+                format!("may have been done or not ({why}): it is not repeated by itself"),
+            )
         }
     };
     match client.call(made).await {
-        Ok(Answer { status, .. }) if status.is_success() => Ok(Taken {
-            sid: id.to_owned(),
-            status: DeliveryStatus::Sent,
-            http_status: Some(status.as_u16()),
-        }),
+        Ok(Answer { status, .. }) if status.is_success() => {
+            Ok(Taken { sid: id.to_owned(), status: DeliveryStatus::Sent, http_status: Some(status.as_u16()) })
+        }
         Ok(Answer { status, retry_after, .. }) => {
             let http_status = Some(status.as_u16());
             Err(match status.as_u16() {
                 429 | 503 => not(again(retry_after), http_status, format!("was answered {status}: it was not done")),
                 408 | 500.. => lost(http_status, format!("it was answered {status}")),
-                300..400 => not(Failure::Refused, http_status, format!("was answered {status}: redirects are not followed")),
+                300..400 => {
+                    not(Failure::Refused, http_status, format!("was answered {status}: redirects are not followed"))
+                }
                 _ => not(Failure::Refused, http_status, format!("was refused: {status}")),
             })
         }

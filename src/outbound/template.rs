@@ -189,7 +189,8 @@ mod tests {
 
     fn render(template: &str, place: Place, text: &str) -> String {
         let secret = |name: &str| (name == "KEY").then(|| "s3\"cr&t".into());
-        let values = Values { to: "+919876543210", from: "RECADO", text, id: "id-1", callback: "https://x.example/c?a=b" };
+        let values =
+            Values { to: "+919876543210", from: "RECADO", text, id: "id-1", callback: "https://x.example/c?a=b" };
         Template::parse(template, place, &secret).unwrap().render(&values).expose_secret().to_owned()
     }
 

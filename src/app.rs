@@ -1,8 +1,10 @@
 //! The composition root: every route, loop and service in one list. Only this file names everything.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,11 +22,14 @@ use crate::actions::outbox::Outbox;
 use crate::actions::ways::Ways;
 use crate::bus::Speed;
 use crate::carrier::{Carrier, CarrierConfig};
-use crate::channels::{catch_up, sms, status, whatsapp};
+use crate::channels::{catch_up, provider, sms, status, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
-use crate::domain::{Clock, Ids, Phone};
+use crate::domain::{Clock, Ids, Phone, Route};
+use crate::outbound::file::Means;
+use crate::outbound::providers::ProvidersError;
+use crate::outbound::{self, Callbacks, Providers};
 use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
@@ -53,6 +58,10 @@ const TRY_OUT_ACCOUNT: &str = "try_out_account";
 pub enum AppError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    #[error("{0}")]
+    Providers(#[from] ProvidersError),
+    #[error(transparent)]
+    Outbound(#[from] outbound::client::ClientError),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error(transparent)]
@@ -118,7 +127,8 @@ impl Installation {
         let store = open_store(&config, &clock).await?;
         store.migrate().await?;
         let trying_out = config.twilio.account.is_none();
-        let platform = platform(&config, &store, &key).await?;
+        let providers = load_providers(&config, dir)?;
+        let platform = platform(&config, &store, &key, providers).await?;
         let directory = Arc::new(Directory::open(store.clone(), key, platform).await?);
         Ok(Self { config, clock, store, directory, trying_out })
     }
@@ -150,7 +160,17 @@ pub fn router(state: AppState) -> Router {
         .merge(sms::routes())
         .merge(whatsapp::routes())
         .merge(status::routes())
+        .merge(provider::routes())
         .with_state(state)
+}
+
+/// The other providers, as `PROVIDERS_FILE` describes them; none where it is not set.
+pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError> {
+    let Some(file) = &config.providers_file else { return Ok(Providers::default()) };
+    let variables = config::Variables::read(dir, config::environment());
+    let client = outbound::Client::new(config.outbound_allow.clone())?;
+    let means = Means { secret: &|name| variables.get(name), client: &client };
+    Ok(Providers::load(&dir.join(file), &means)?)
 }
 
 /// A pipeline on an installation, talking to the provider at `api_base`.
@@ -158,14 +178,26 @@ pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipel
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
-        ways: Ways { twilio: Client::new(client::http()?, api_base)? },
+        ways: Ways {
+            twilio: Client::new(client::http()?, api_base)?,
+            outbound: outbound::Client::new(installation.config.outbound_allow.clone())?,
+            callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
+        },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),
-        gate: SendGate::new(installation.config.limits),
+        gate: SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers)),
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
     })?))
+}
+
+/// The providers' own rates, by their routes.
+fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
+    let rate = |provider: &Arc<outbound::Provider>| {
+        Some((Route::Provider(provider.name.as_str().into()).to_string(), provider.rate?))
+    };
+    providers.iter().filter_map(rate).collect()
 }
 
 /// The loops that move what is stored; each ends when its task is aborted, that which claims sends rather by
@@ -276,7 +308,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, A
 }
 
 /// The account and numbers of the installation itself: from the environment, else the built-in carrier's.
-async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Platform, AppError> {
+async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Providers) -> Result<Platform, AppError> {
     let twilio = &config.twilio;
     let try_out = |number: &str| Phone::parse(number).ok();
     let (account, from_number, whatsapp_number) = match &twilio.account {
@@ -297,6 +329,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
         from_number,
         whatsapp_number,
         messaging_service_sid: twilio.messaging_service_sid.clone(),
+        providers,
         app_url: config.app_url.clone(),
     })
 }
@@ -366,6 +399,9 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
     } else {
         text += &format!("Sending through {api_base} with account {}.\n", directory.platform().account.sid);
         text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
+    }
+    for provider in directory.platform().providers.iter() {
+        text += &format!("Provider '{}' sends from {}\n", provider.name, provider.sender);
     }
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }

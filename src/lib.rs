@@ -65,13 +65,13 @@ pub mod config;
 
 pub mod telemetry;
 
-pub mod store;
-
-pub mod directory;
-
 pub mod provider;
 
 pub mod outbound;
+
+pub mod store;
+
+pub mod directory;
 
 pub mod twilio;
 

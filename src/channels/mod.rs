@@ -5,6 +5,7 @@
 //! stands above them: [`crate::intake`] and [`crate::actions::outbox`].
 
 pub mod catch_up;
+pub mod provider;
 pub mod sms;
 pub mod status;
 pub mod whatsapp;

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
-pub use sources::Source;
+pub use sources::{Source, Variables};
 pub use values::{Allowed, LogFormat, Synchronous};
 
 use crate::domain::Phone;

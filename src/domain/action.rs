@@ -130,6 +130,13 @@ pub enum HttpMethod {
     Delete,
 }
 
+impl HttpMethod {
+    /// Done twice is done once (RFC 9110, 9.2.2).
+    pub const fn is_idempotent(self) -> bool {
+        matches!(self, Self::Get | Self::Put | Self::Delete)
+    }
+}
+
 /// An approved WhatsApp template: Twilio's Content SID (or the tenant's name for it) and its variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {

@@ -152,7 +152,7 @@ pub fn read(path: &Path, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>
     parse(&text, &file, means)
 }
 
-fn parse(text: &str, file: &str, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
+pub(super) fn parse(text: &str, file: &str, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
     let written: Written = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         // Only the message: the error's full text quotes the line, which may hold what should be a secret.

@@ -13,10 +13,12 @@
 //! | [`template`] | texts with `{{placeholders}}`, escaped for where they stand |
 //! | [`file`] | `PROVIDERS_FILE`: what a provider's description may say |
 //! | [`provider`] | a described provider: one send, one delivery callback |
+//! | [`callback`] | where a provider reports deliveries |
 //! | [`providers`] | all of them, and which numbers go through which |
 //! | [`request`] | `http_request` |
 
 pub mod address;
+pub mod callback;
 pub mod client;
 pub mod file;
 pub mod guard;
@@ -27,6 +29,7 @@ pub mod providers;
 pub mod request;
 pub mod template;
 
+pub use callback::Callbacks;
 pub use client::Client;
 pub use provider::Provider;
 pub use providers::Providers;

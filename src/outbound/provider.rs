@@ -110,6 +110,11 @@ impl Provider {
         }
     }
 
+    /// Whether it tells how a message fares.
+    pub const fn reports(&self) -> bool {
+        self.callback.is_some()
+    }
+
     fn request(&self, message: &Values<'_>) -> Result<Request, String> {
         // The parser's words quote nothing.
         let url = Url::parse(self.url.render(message).expose_secret()).map_err(|error| error.to_string())?;
@@ -173,10 +178,10 @@ impl Provider {
     }
 
     fn unknown(&self, http_status: Option<u16>, why: &str) -> NotTaken {
-        let next = if self.idempotent {
-            "it is repeated with the same id"
-        } else {
-            "its delivery report decides, or a person"
+        let next = match (self.idempotent, &self.callback) {
+            (true, _) => "it is repeated with the same id",
+            (false, Some(_)) => "its delivery report decides",
+            (false, None) => "it is not sent again",
         };
         let detail = format!("may have taken the message or not ({why}): {next}");
         self.not_taken(Failure::Unknown, http_status, None, detail)
@@ -228,3 +233,7 @@ fn hide(text: &str, part: &str) -> String {
     }
     text.replace(part, MASK).replace(&percent_encode(part), MASK)
 }
+
+#[cfg(test)]
+#[path = "provider_tests.rs"]
+mod tests;

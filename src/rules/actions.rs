@@ -7,14 +7,25 @@ use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
 use super::call::{self, Call, Phase, ScriptError, error};
 use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_CHARS};
+use super::request::http_request;
 use super::values::{kind_of, to_json};
 use super::view::{ContactView, text_argument};
 use crate::domain::action::Template;
 use crate::domain::{Action, Channel, Effect, Event, EventKind, Phone, Send, SendBody};
 
 /// The actions by name, for checks and completion.
-pub const ACTIONS: &[&str] =
-    &["reply", "send_sms", "send_whatsapp", "send_whatsapp_template", "tag", "untag", "set_field", "note", "emit"];
+pub const ACTIONS: &[&str] = &[
+    "reply",
+    "send_sms",
+    "send_whatsapp",
+    "send_whatsapp_template",
+    "http_request",
+    "tag",
+    "untag",
+    "set_field",
+    "note",
+    "emit",
+];
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("reply", |ctx: NativeCallContext<'_>, text: Dynamic| {
@@ -38,6 +49,9 @@ pub(super) fn register(engine: &mut Engine) {
             plan(&ctx, "send_whatsapp_template", |_| template(&to, &content, &variables))
         },
     );
+    engine.register_fn("http_request", |ctx: NativeCallContext<'_>, asked: Dynamic| {
+        plan(&ctx, "http_request", |_| http_request(&asked))
+    });
     engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
         plan(&ctx, "tag", |call| effect(call, Effect::Tag { tag: name("a tag", &tag)? }))
     });

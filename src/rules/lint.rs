@@ -310,6 +310,15 @@ fn is_capture(call: &FnCallExpr, place: Place) -> bool {
 
 /// What is wrong with an argument that is written out, and so wrong each time: a recipient, or a text that is none.
 fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)> {
+    if name == "http_request" {
+        let (url, place) = written_url(call.args.first()?)?;
+        let why = super::request::bad_url(&url)?;
+        return Some((
+            place,
+            format!("http_request: {why}"),
+            "write it out, as in https://example.com/hook".to_owned(),
+        ));
+    }
     let text_at = match name {
         "reply" | "note" => 0,
         "send_sms" | "send_whatsapp" => 1,
@@ -324,6 +333,21 @@ fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)>
     match call.args.get(text_at) {
         Some(Expr::IntegerConstant(_, at) | Expr::FloatConstant(_, at) | Expr::BoolConstant(_, at)) => {
             Some(((*at).into(), format!("{name} takes a text"), "write it in quotes: \"…\"".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The `url` of a map that is written out.
+fn written_url(map: &Expr) -> Option<(ImmutableString, Place)> {
+    match map {
+        Expr::Map(entries, _) => entries.0.iter().find_map(|(name, value)| match value {
+            Expr::StringConstant(url, at) if name.as_str() == "url" => Some((url.clone(), (*at).into())),
+            _ => None,
+        }),
+        Expr::DynamicConstant(value, at) => {
+            let url = value.read_lock::<Map>()?.get("url")?.clone();
+            Some((url.try_cast::<ImmutableString>()?, (*at).into()))
         }
         _ => None,
     }

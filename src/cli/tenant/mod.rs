@@ -55,6 +55,7 @@ struct View {
     senders: Vec<SenderView>,
     blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     templates: BTreeMap<String, String>,
+    routes: BTreeMap<String, String>,
     webhooks: Webhooks,
 }
 
@@ -95,6 +96,7 @@ impl View {
             senders: senders.collect(),
             blueprints: tenant.settings.blueprints.clone(),
             templates: tenant.settings.templates.clone(),
+            routes: tenant.settings.routes.clone(),
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -117,6 +119,9 @@ impl View {
         }
         for (name, content) in &self.templates {
             lines.push(format!("  template {name}: {content}"));
+        }
+        for (prefix, way) in &self.routes {
+            lines.push(format!("  {prefix} goes through {way}"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")

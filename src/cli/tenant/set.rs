@@ -10,8 +10,9 @@ use serde_json::Value as Json;
 use super::{View, language, name, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
-use crate::directory::{Tenant, TenantSettings, sealed_as};
+use crate::directory::{TWILIO, Tenant, TenantSettings, sealed_as};
 use crate::domain::{Channel, Phone, TenantId};
+use crate::outbound::file::is_prefix;
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
 use crate::twilio::is_sid;
@@ -20,6 +21,8 @@ use crate::twilio::is_sid;
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
 /// Of a token on standard input.
 const TOKEN_MAX_BYTES: u64 = 256;
+/// Prefixes that a tenant routes itself.
+const ROUTES_MAX: usize = 200;
 
 /// Change a tenant: names, senders, its own account, blueprint rules, templates; a running server follows within a second
 #[derive(clap::Args)]
@@ -76,6 +79,10 @@ pub struct Args {
     /// Name an approved WhatsApp template, for rules; without a value the name is removed; any number of times
     #[arg(long = "template", value_name = "NAME=HX…", value_parser = name_and_value)]
     templates: Vec<(String, String)>,
+    /// Send text messages to numbers that begin so through a provider of PROVIDERS_FILE, or through twilio; without a
+    /// value, as the installation does; any number of times
+    #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
+    routes: Vec<(String, String)>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -209,7 +216,38 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
             return Err(CliError::Refused(format!("'{content}' is no Content SID: write HX and 32 hex digits")));
         }
     }
+    for (prefix, way) in &args.routes {
+        set_route(installation, &mut settings, prefix, way)?;
+    }
     Ok(settings)
+}
+
+fn set_route(
+    installation: &Installation,
+    settings: &mut TenantSettings,
+    prefix: &str,
+    way: &str,
+) -> Result<(), CliError> {
+    if !is_prefix(prefix) {
+        return Err(CliError::Refused(format!(
+            "'{prefix}' is no prefix: + and the first digits of a number, such as +91"
+        )));
+    }
+    if way.is_empty() {
+        settings.routes.remove(prefix);
+        return Ok(());
+    }
+    let providers = &installation.directory.platform().providers;
+    if way != TWILIO && providers.named(way).is_none() {
+        let known: Vec<&str> =
+            std::iter::once(TWILIO).chain(providers.iter().map(|provider| provider.name.as_str())).collect();
+        return Err(CliError::Refused(format!("there is no provider '{way}'; there are: {}", known.join(", "))));
+    }
+    if settings.routes.len() >= ROUTES_MAX && !settings.routes.contains_key(prefix) {
+        return Err(CliError::Refused(format!("a tenant routes at most {ROUTES_MAX} prefixes: remove some first")));
+    }
+    settings.routes.insert(prefix.to_owned(), way.to_owned());
+    Ok(())
 }
 
 /// The chosen parameters of a blueprint, each of which the rule must have.

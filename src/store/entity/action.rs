@@ -26,6 +26,8 @@ pub struct Model {
     /// The provider's account that the last attempt went through.
     pub account_sid: Option<String>,
     /// `answer`, `business`, `manual` or `system`.
+    /// By which way it leaves; none for effects.
+    pub route: Option<String>,
     pub origin: String,
     /// JSON of the `domain::Action`.
     pub payload: String,

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use recado::cli::{self, check, config, events, explain, messages, migrate, send, serve, tenant, test, webhook};
+use recado::cli::{
+    self, check, config, events, explain, messages, migrate, send, serve, settle, tenant, test, webhook,
+};
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
@@ -27,6 +29,7 @@ enum Command {
     Events(events::Args),
     Messages(messages::Args),
     Send(send::Args),
+    Settle(settle::Args),
     Webhook(webhook::Args),
     Tenant(tenant::Args),
     Migrate(migrate::Args),
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
             Command::Events(args) => events::run(args).await,
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
+            Command::Settle(args) => settle::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

@@ -66,7 +66,7 @@ pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
 }
 
 /// Unknown sends along ways that have no list to look in: repeated where that does no harm; else they wait for the
-/// delivery report, if there will be one. None holds up its lane for ever.
+/// delivery report, or for a person. Requests are given up, or one bad answer would hold up a customer's for ever.
 async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
     let providers = &pipeline.directory.platform().providers;
     let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
@@ -92,10 +92,10 @@ async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
 enum Kind {
     /// Who takes it tells a repeat by its id, or done twice is done once.
     Harmless,
-    /// A delivery report may come.
-    Reported,
+    /// Its delivery report may say, or a person.
+    Message,
     /// Nobody will ever say.
-    Silent,
+    Request,
 }
 
 fn kind_of(candidate: &Candidate, route: &Route, providers: &Providers) -> Kind {
@@ -105,22 +105,26 @@ fn kind_of(candidate: &Candidate, route: &Route, providers: &Providers) -> Kind 
     };
     match (provider, candidate.planned()) {
         (Some(provider), _) if provider.idempotent => Kind::Harmless,
-        (Some(provider), _) if provider.reports() => Kind::Reported,
         (None, Ok(Action::Request(request))) if request.method.is_idempotent() => Kind::Harmless,
-        _ => Kind::Silent,
+        (None, Ok(Action::Request(_))) => Kind::Request,
+        _ => Kind::Message,
     }
 }
 
 /// Pure: what becomes of it now.
 fn without_looking(candidate: &Candidate, kind: Kind, now: Timestamp) -> (End, String) {
     let first = candidate.first_try_us.map_or(now, Timestamp::from_unix_us);
-    let given_up = || (End::GivenUp, "nobody can say whether it was taken: it is not sent again".to_owned());
     match kind {
-        _ if now.since(first) >= deliver::GIVE_UP_AFTER => given_up(),
-        Kind::Silent => given_up(),
-        Kind::Harmless => (End::Repeatable, "repeated with the same id: done twice is done once".to_owned()),
-        Kind::Reported => {
-            (still_unknown(candidate, now), "whether it was taken is not known: its delivery report decides".to_owned())
+        Kind::Harmless if now.since(first) < deliver::GIVE_UP_AFTER => {
+            (End::Repeatable, "repeated with the same id: done twice is done once".to_owned())
+        }
+        Kind::Harmless | Kind::Message => (
+            still_unknown(candidate, now),
+            "whether it was taken is not known: its delivery report decides, or a person with 'recado settle'"
+                .to_owned(),
+        ),
+        Kind::Request => {
+            (End::GivenUp, "nobody can say whether it was done, and done again it could be done twice".to_owned())
         }
     }
 }

@@ -30,7 +30,9 @@ pub fn plan(
                 Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
             }
         }
-        Action::Request(_) => (state, route) = (ActionState::Planned, Some(Route::Request)),
+        Action::Request(_) => {
+            (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(REQUESTER.to_owned()));
+        }
         Action::Effect(_) => {}
     }
     NewAction {
@@ -48,6 +50,9 @@ pub fn plan(
         sender,
     }
 }
+
+/// What stands for a sender with requests.
+const REQUESTER: &str = "recado";
 
 /// Which way it goes. The prefix decides of replies, too: a country whose numbers Twilio does not reach well is not
 /// reached better by an answer. Who wants otherwise routes the prefix to `twilio`.

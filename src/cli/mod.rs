@@ -13,6 +13,7 @@ pub mod messages;
 pub mod migrate;
 pub mod send;
 pub mod serve;
+pub mod settle;
 pub mod tenant;
 pub mod test;
 mod text;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             gate says no
-//!   planned ───────────────▶ blocked            (final, with its reason)
+//!   planned, held ─────────▶ blocked            (final, with its reason; held ones by a person's word)
 //!   │  ▲  ▲ └──────────────▶ held ──▶ planned   (loop guard; a person lets it go on)
 //!   │  │  └── postponed, or retried later
 //!   ▼  │
@@ -252,7 +252,7 @@ impl ActionState {
         matches!(
             (self, next),
             (Planned, Sending | Blocked | Held | Failed)
-                | (Held, Planned)
+                | (Held, Planned | Blocked)
                 | (Sending, Sent | Failed | Unknown | Planned)
                 | (Unknown, Sent | Failed | Planned)
         )

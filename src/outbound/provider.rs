@@ -110,11 +110,6 @@ impl Provider {
         }
     }
 
-    /// Whether it tells how a message fares.
-    pub const fn reports(&self) -> bool {
-        self.callback.is_some()
-    }
-
     fn request(&self, message: &Values<'_>) -> Result<Request, String> {
         // The parser's words quote nothing.
         let url = Url::parse(self.url.render(message).expose_secret()).map_err(|error| error.to_string())?;
@@ -178,10 +173,10 @@ impl Provider {
     }
 
     fn unknown(&self, http_status: Option<u16>, why: &str) -> NotTaken {
-        let next = match (self.idempotent, &self.callback) {
-            (true, _) => "it is repeated with the same id",
-            (false, Some(_)) => "its delivery report decides",
-            (false, None) => "it is not sent again",
+        let next = if self.idempotent {
+            "it is repeated with the same id"
+        } else {
+            "its delivery report decides, or a person with 'recado settle'"
         };
         let detail = format!("may have taken the message or not ({why}): {next}");
         self.not_taken(Failure::Unknown, http_status, None, detail)

@@ -39,8 +39,7 @@ pub struct NewAction {
     pub action: Action,
     /// The way it leaves; `None` for effects.
     pub route: Option<Route>,
-    /// Where it comes from: E.164, Messaging Service SID, the name of a provider's sender; `None` for effects, and for
-    /// requests.
+    /// Where it comes from: E.164, Messaging Service SID, an e-mail address, a name; `None` for effects.
     pub sender: Option<String>,
 }
 
@@ -407,6 +406,20 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
         vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
     let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
     Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed })
+}
+
+/// Sends by id, with the state each is in, so far as they leave.
+pub(super) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Candidate, String)>, StoreError> {
+    txn.query_in(
+        "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
+           planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
+           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, state
+         FROM actions WHERE route IS NOT NULL AND id IN ({list})",
+        &[],
+        ids,
+        |row| Ok((Candidate::read(row)?, row.get(19)?)),
+    )
+    .await
 }
 
 /// What has something due: a walk along the index, one step a tenant and route.

@@ -5,6 +5,7 @@
 //! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
+mod by_hand;
 mod contacts;
 mod decide;
 pub mod entity;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use by_hand::{Heeded, Word};
 pub use decide::{Decided, DecidedReceipt};
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
@@ -168,6 +170,14 @@ impl Store {
         txn.commit().await?;
         abort::point("after-commit");
         Ok(())
+    }
+
+    /// Heeds a person's word on a send that waits for one.
+    pub async fn heed(&self, tenant: TenantId, action: ActionId, word: &Word) -> Result<Heeded, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let heeded = by_hand::heed(&txn, &self.means, tenant, action, word).await?;
+        txn.commit().await?;
+        Ok(heeded)
     }
 
     /// Whether this is SQLite, where one process serves alone.

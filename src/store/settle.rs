@@ -9,7 +9,7 @@ use super::fresh::Committed;
 use super::ledger::{Candidate, OPTED_OUT_CODE};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, events, messages, opt_outs};
+use super::{StoreError, events, ledger, messages, opt_outs};
 use crate::domain::event::StatusData;
 use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
 
@@ -86,21 +86,13 @@ pub(super) async fn settle(
 
 async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
     let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
-    let found = txn
-        .query_in(
-            "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
-           planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
-           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, state
-         FROM actions WHERE route IS NOT NULL AND route <> 'request' AND id IN ({list})",
-            &[],
-            ids.clone(),
-            |row| Ok((Candidate::read(row)?, row.get(19)?)),
-        )
-        .await?;
+    let found = ledger::find(txn, ids.clone()).await?.into_iter();
+    // Nobody reports on a request.
+    let found = found.filter(|(candidate, _)| candidate.route().is_ok_and(|route| route != Route::Request));
     let entry = |(candidate, state): (Candidate, String)| {
         (candidate.id, Known { candidate, state, status: None, latest: None })
     };
-    let mut known: HashMap<Uuid, Known> = found.into_iter().map(entry).collect();
+    let mut known: HashMap<Uuid, Known> = found.map(entry).collect();
     for (id, status) in messages::statuses(txn, ids).await? {
         if let Some(entry) = known.get_mut(&id) {
             entry.status = DeliveryStatus::parse(&status);

@@ -163,7 +163,7 @@ fn only_messages_are_replied_to_and_only_customers_written_to() {
 
 #[test]
 fn requests_are_written_down_whole() {
-    let asked = |body: &str| actions(&then(body)).remove(0);
+    let asked = |body: &str| actions(&then(body))[0].clone();
     assert_eq!(
         asked(
             "http_request(#{ url: \"https://x.example/a\", headers: #{ \"X-N\": 5 }, json: #{ to: e.contact.phone } })"

@@ -1,0 +1,94 @@
+//! `recado settle`: a person's word on a send that waits for one.
+
+use serde::Serialize;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json};
+use crate::domain::{ActionId, ActionState};
+use crate::store::{Heeded, Word};
+
+/// Say what became of a send that the engine leaves alone: unknown, held, or not wanted any more
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado settle 0199f3c2-… --sent --sid SM0123456789abcdef0123456789abcdef\n  \
+    recado settle 0199f3c2-… --not-sent\n  recado settle 0199f3c2-… --release\n  recado settle 0199f3c2-… --give-up\n\n\
+    The id stands in 'recado explain' and 'recado messages'. Look at the provider first: what was taken and is said \
+    not to be is sent twice.")]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// The send's id
+    action: ActionId,
+    #[command(flatten)]
+    word: Words,
+    /// The provider's id of it
+    #[arg(long, value_name = "SM…", requires = "sent")]
+    sid: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Words {
+    /// It was unknown: the provider has taken it
+    #[arg(long)]
+    sent: bool,
+    /// It was unknown: the provider never took it, send it
+    #[arg(long)]
+    not_sent: bool,
+    /// It was held by the loop guard: let it go
+    #[arg(long)]
+    release: bool,
+    /// It is not to be sent any more
+    #[arg(long)]
+    give_up: bool,
+}
+
+#[derive(Serialize)]
+struct Settled {
+    id: ActionId,
+    state: ActionState,
+}
+
+impl Args {
+    fn word(&self) -> Word {
+        match self.word {
+            Words { sent: true, .. } => Word::Sent { sid: self.sid.clone() },
+            Words { not_sent: true, .. } => Word::NotSent,
+            Words { release: true, .. } => Word::Release,
+            Words { .. } => Word::GiveUp,
+        }
+    }
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let word = args.word();
+    let state = match installation.store.heed(tenant.id, args.action, &word).await? {
+        Heeded::Now(state) => state,
+        Heeded::Stands(state) => {
+            return Err(CliError::Refused(format!(
+                "{} is {state}, where this changes nothing: --sent and --not-sent are for unknown sends, --release for \
+                 held ones, --give-up for all that are not over",
+                args.action
+            )));
+        }
+        Heeded::Unknown => {
+            return Err(CliError::Refused(format!(
+                "'{}' has no send {}: 'recado messages{}' lists them, 'recado explain' shows their ids",
+                tenant.slug,
+                args.action,
+                for_tenant(&tenant.slug)
+            )));
+        }
+    };
+    if args.json {
+        print_json(&Settled { id: args.action, state })?;
+    } else if state == ActionState::Planned {
+        print(format!("{} is planned: a running server sends it now", args.action))?;
+    } else {
+        print(format!("{} is {state}", args.action))?;
+    }
+    Ok(Outcome::Done)
+}

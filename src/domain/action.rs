@@ -10,7 +10,9 @@
 //!   │  ▲   └──▶ failed                          (final: the provider refused it for good)
 //!   ▼  │
 //!   unknown ──▶ sent                            (adopted: callback, or the provider's list shows it)
-//!          └──▶ planned                         (the complete list shows none after the grace: never taken)
+//!          ├──▶ planned                         (the complete list shows none after the grace: never taken; or a
+//!          │                                      repeat does no harm)
+//!          └──▶ failed                          (a request that nobody will ever say anything of; a person's word)
 //! ```
 
 use std::collections::BTreeMap;

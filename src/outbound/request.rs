@@ -118,7 +118,7 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ta
     };
     let made = parse(request, id).map_err(|error| not(Failure::Refused, None, format!("was not made: {error}")))?;
     let again = |after: Option<Duration>| Failure::Later { after: after.unwrap_or(AGAIN_AFTER), tries: TRIES_MAX };
-    let repeatable = made.method().is_idempotent();
+    let repeatable = request.method.is_idempotent();
     let lost = |http_status, why: String| {
         if repeatable {
             not(again(None), http_status, format!("is tried again: {why}"))

@@ -111,7 +111,7 @@ async fn no_spelling_of_the_loopback_is_connected_to() {
 #[tokio::test]
 async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
     let listener = Listener::answering("127.0.0.1", OK).await;
-    // First a public address (nothing listens there: discard-only port), then the loopback.
+    // Forbidden both times, whatever comes first.
     for order in [["192.0.2.1", "127.0.0.1"], ["127.0.0.1", "127.0.0.1"]] {
         let client = Client::with_guard(Guard::with_lookup(Vec::new(), answers(&order))).unwrap();
         for _ in 0..3 {

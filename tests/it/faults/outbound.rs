@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::rig::{self, Look, OURS, Provider, customer, post, twilio};
@@ -24,8 +24,12 @@ async fn counting(ip: &str, answer: String) -> (u16, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::SeqCst);
-            // Who has gone meanwhile has been counted.
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                // Who has gone meanwhile has been counted. What is asked is read, or closing would reset the connection.
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
         }
     });
     (port, count)

@@ -253,6 +253,19 @@ mod tests {
     }
 
     #[test]
+    fn a_routes_own_rate_holds_for_all_its_senders() {
+        let rates = [("provider:india".to_owned(), NonZeroU32::MIN)].into();
+        let gate = SendGate::new(limits()).with_rates(rates);
+        let twilios = candidate(Channel::Sms, Origin::Answer);
+        let one = Candidate { route: "provider:india".to_owned(), ..twilios.clone() };
+        let other = Candidate { id: uuid::Uuid::from_u128(1), sender: "OTHER".to_owned(), ..one.clone() };
+        assert_eq!(gate.judge(&one, NOW), Gate::Pass);
+        let second = Duration::from_secs(1);
+        assert!(matches!(gate.judge(&other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
+        assert_eq!((gate.judge(&twilios, NOW), gate.judge(&twilios, NOW)), (Gate::Pass, Gate::Pass));
+    }
+
+    #[test]
     fn each_send_that_must_wait_has_a_slot_of_its_own() {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
         let step = Duration::from_millis(100);

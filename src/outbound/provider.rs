@@ -189,7 +189,7 @@ impl Provider {
     /// The provider's own words, without what it may have repeated of the message and of our secrets.
     fn said(&self, body: &str, message: &Values<'_>) -> String {
         let found = self.error.as_ref().and_then(|pattern| pattern.find(body));
-        let mut said = found.map_or_else(|| body.to_owned(), |found| found);
+        let mut said = found.unwrap_or_else(|| body.to_owned());
         for secret in self.secrets() {
             said = hide(&said, secret.expose_secret());
         }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::cli::run;
+use crate::cli::{command, run};
 use crate::faults::rig::{self, Look, OURS, Provider, post, recado, twilio};
 use crate::support::http_client;
 use crate::support::server::{Server, ServerOptions};
@@ -107,13 +107,22 @@ error_code = "/code"
     }
 }
 
+/// What an impatient gateway reports before it has answered.
+const EARLY: &str = "early";
+
 async fn take(State(gateway): State<Gateway>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let body = String::from_utf8(body.to_vec()).expect("UTF-8");
     let id = {
         let mut asked = gateway.asked.lock().expect("no test panics within");
-        asked.push(Asked { method, target: uri.to_string(), headers: headers.clone(), body });
+        asked.push(Asked { method, target: uri.to_string(), headers: headers.clone(), body: body.clone() });
         asked.len()
     };
+    if body.contains(EARLY) {
+        let message: Value = serde_json::from_str(&body).expect("JSON");
+        let told = http_client().post(message["callback"].as_str().expect("a URL"));
+        let told = told.json(&json!({"id": format!("gw-{id}"), "state": "DELIVERED"})).send().await;
+        assert_eq!(told.expect("an answer").status(), 204);
+    }
     let mut answers = gateway.answers.lock().expect("no test panics within");
     let status = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
     // What it says of an error, it says with our own credentials in it: some do.
@@ -262,6 +271,88 @@ async fn an_answer_that_was_lost_is_settled_by_the_callback_and_nothing_is_sent_
     assert!(server.log().contains("(500 Internal Server Error: no, Bearer •••• /send?key=••••)"), "{}", server.log());
     assert!(server.stop().await.success());
     nothing_secret_is_kept(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_before_the_answer_is_joined() {
+    let (twilio, gateway) = (Provider::start(7).await, Gateway::answering(&[500, 200]).await);
+    let server = Server::start(options(&twilio, &gateway.described("idempotent = true"))).await;
+    for number in 0..2u128 {
+        write(&server, number, INDIAN, EARLY).await;
+        gateway.wait_asked(number as usize + 1).await;
+        outgoing(&server, INDIAN, "delivered").await;
+        state(&server, INDIAN, "sent").await;
+    }
+    let look = Look::into(server.folder()).await;
+    eventually(WITHIN, || look.open()).await;
+    assert_eq!(gateway.asked().len(), 2, "once each, even where the answer was an error");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_died_after_sending_does_not_send_again() {
+    let (twilio, gateway) = (Provider::start(8).await, Gateway::answering(&[200]).await);
+    let mut server =
+        Server::start(options(&twilio, &gateway.described("")).env("RECADO_ABORT_AT", "after-send:1")).await;
+    write(&server, 1, INDIAN, "one").await;
+    let body = gateway.wait_asked(1).await[0].json();
+    server.ended().await;
+    server.unset_env("RECADO_ABORT_AT");
+    server.start_again().await;
+    state(&server, INDIAN, "unknown").await;
+    // By another way meanwhile, so that its reconciliation has had its turns.
+    write(&server, 2, SPANISH, "hola").await;
+    twilio.wait_taken(1).await;
+    let callback = body["callback"].as_str().expect("a URL");
+    let told = http_client().post(callback).json(&json!({"id": "gw-1", "state": "SENT"})).send().await;
+    assert_eq!(told.expect("an answer").status(), 204);
+    state(&server, INDIAN, "sent").await;
+    assert_eq!(gateway.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_planned_for_a_provider_that_was_taken_out_waits() {
+    let (twilio, gateway) = (Provider::start(9).await, Gateway::answering(&[503]).await);
+    let described = gateway.described("");
+    let mut server = Server::start(options(&twilio, &described)).await;
+    write(&server, 1, INDIAN, "one").await;
+    gateway.wait_asked(1).await;
+    server.stop().await;
+    gateway.answer(200);
+    let before = gateway.asked().len();
+    let file = server.folder().join("gateways.toml");
+    std::fs::write(&file, "").expect("it can be written");
+    server.start_again().await;
+    write(&server, 2, SPANISH, "hola").await;
+    twilio.wait_taken(1).await;
+    let events = ask(&server, &["messages", "--contact", INDIAN, "--json"]);
+    let id = events[0]["id"].as_str().expect("an id").to_owned();
+    let why = ask(&server, &["explain", &id, "--json"]);
+    let reason = why["actions"][0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("PROVIDERS_FILE describes no provider 'india'"), "{why}");
+    assert_eq!(gateway.asked().len(), before);
+    server.stop().await;
+    std::fs::write(&file, described).expect("it can be written");
+    server.start_again().await;
+    state(&server, INDIAN, "sent").await;
+}
+
+#[test]
+fn a_broken_description_is_said_by_file_provider_and_field() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+    let described = "[[provider]]\nname = \"india\"\nprefixes = [\"91\"]\nsender = \"RECADO\"\n\
+        url = \"https://sms.example.com/send?key={{env.NOWHERE}}&text={{text}}\"\nmethod = \"GET\"\n";
+    std::fs::write(folder.path().join(".env"), "PROVIDERS_FILE=p.toml\n").expect("it can be written");
+    std::fs::write(folder.path().join("p.toml"), described).expect("it can be written");
+    let said = format!("{:?}", run(&mut command(folder.path(), &["config"])));
+    for words in [
+        "Some(1)",
+        "LISTEN = 127.0.0.1:8000",
+        "provider 'india', prefixes: '91' is no prefix",
+        "url: NOWHERE is not set",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert!(run(&mut command(folder.path(), &["config", "--providers"])).ok().contains("# [[provider]]"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,7 +85,7 @@ pub async fn lines(
         let attempts = store.attempts_of(tenant, id).await?;
         let message = store.message(tenant, id.message()).await?;
         let mut line = line(action, attempts, message)?;
-        line.reason = line.reason.take().or_else(|| no_provider(&line, providers));
+        line.reason = no_provider(&line, providers).or(line.reason);
         lines.push(line);
     }
     Ok(lines)

@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(waiting.enter(b, "AC2", 10, MAX), 10, "another account has room of its own");
         for n in 1..=MAX / 2 {
             // What the first gives up, the second gets, though the first asks before.
-            assert_eq!(waiting.leave(a, "AC1", 1, MAX), [b.clone()], "{n}");
+            assert_eq!(waiting.leave(a, "AC1", 1, MAX), std::slice::from_ref(b), "{n}");
             assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), 0, "{n}");
             assert_eq!(waiting.enter(b, "AC1", 1, MAX), 1, "{n}");
         }

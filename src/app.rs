@@ -4,9 +4,11 @@ mod try_out;
 
 pub use try_out::CARRIER_BASE;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,12 +26,15 @@ use crate::actions::outbox::Outbox;
 use crate::actions::ways::Ways;
 use crate::bus::Speed;
 use crate::carrier;
-use crate::channels::{catch_up, sms, status, whatsapp};
+use crate::channels::{catch_up, provider, sms, status, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
-use crate::domain::{Clock, Ids, Phone};
+use crate::domain::{Clock, Ids, Phone, Route};
 use crate::email::{Mailer, MailerError};
+use crate::outbound::file::Means;
+use crate::outbound::providers::ProvidersError;
+use crate::outbound::{self, Callbacks, Providers};
 use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::retention;
@@ -54,6 +59,10 @@ const KEEP_REFUSALS_EVERY: Duration = Duration::from_secs(1);
 pub enum AppError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
+    #[error("{0}")]
+    Providers(#[from] ProvidersError),
+    #[error(transparent)]
+    Outbound(#[from] outbound::client::ClientError),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error(transparent)]
@@ -121,7 +130,8 @@ impl Installation {
         let store = open_store(&config, &clock).await?;
         store.migrate().await?;
         let trying_out = config.twilio.account.is_none();
-        let platform = platform(&config, &store, &key).await?;
+        let providers = load_providers(&config, dir)?;
+        let platform = platform(&config, &store, &key, providers).await?;
         let directory = Arc::new(Directory::open(store.clone(), key, platform).await?);
         Ok(Self { config, clock, store, directory, trying_out })
     }
@@ -153,6 +163,7 @@ pub fn router(state: AppState) -> Router {
         .merge(sms::routes())
         .merge(whatsapp::routes())
         .merge(status::routes())
+        .merge(provider::routes())
         .with_state(state)
 }
 
@@ -164,19 +175,41 @@ fn mailer(installation: &Installation) -> Result<Mailer, MailerError> {
     Mailer::new(&config.mail, &beside.join("mail"), installation.clock.clone())
 }
 
+/// The other providers, as `PROVIDERS_FILE` describes them; none where it is not set.
+pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError> {
+    let Some(file) = &config.providers_file else { return Ok(Providers::default()) };
+    let variables = config::Variables::read(dir, config::environment());
+    let client = outbound::Client::new(config.outbound_allow.clone())?;
+    let means = Means { secret: &|name| variables.get(name), client: &client };
+    Ok(Providers::load(&dir.join(file), &means)?)
+}
+
 /// A pipeline on an installation, talking to the provider at `api_base`.
 pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipeline>, AppError> {
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
-        ways: Ways { twilio: Client::new(client::http()?, api_base)?, mailer: mailer(installation)? },
+        ways: Ways {
+            twilio: Client::new(client::http()?, api_base)?,
+            mailer: mailer(installation)?,
+            outbound: outbound::Client::new(installation.config.outbound_allow.clone())?,
+            callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
+        },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),
-        gate: SendGate::new(installation.config.limits),
+        gate: SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers)),
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
     })?))
+}
+
+/// The providers' own rates, by their routes.
+fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
+    let rate = |provider: &Arc<outbound::Provider>| {
+        Some((Route::Provider(provider.name.as_str().into()).to_string(), provider.rate?))
+    };
+    providers.iter().filter_map(rate).collect()
 }
 
 /// The loops that move what is stored; each ends when its task is aborted, that which claims sends rather by
@@ -295,7 +328,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, A
 }
 
 /// The account and numbers of the installation itself: from the environment, else the built-in carrier's.
-async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Platform, AppError> {
+async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Providers) -> Result<Platform, AppError> {
     let twilio = &config.twilio;
     let number = |number: &str| Phone::parse(number).ok();
     let (account, from_number, whatsapp_number) = match &twilio.account {
@@ -317,6 +350,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey) -> Result<Pla
         whatsapp_number,
         messaging_service_sid: twilio.messaging_service_sid.clone(),
         mail_from: config.mail.sender().email.to_string(),
+        providers,
         app_url: config.app_url.clone(),
     })
 }
@@ -363,6 +397,9 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
             mailer.destination()
         )
     };
+    for provider in directory.platform().providers.iter() {
+        text += &format!("Provider '{}' sends from {}\n", provider.name, provider.sender);
+    }
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
 

@@ -9,13 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{Channel, EmailAddress, Phone, TenantId};
+use crate::domain::{Channel, EmailAddress, Phone, Route, TenantId};
+use crate::outbound::Providers;
 use crate::secret::SecretKey;
 use crate::store::entity::tenant;
 use crate::store::{Store, StoreError};
 
 /// The tenant that an empty database gets; it owns the platform's numbers for URLs without a slug.
 pub const DEMO_SLUG: &str = "demo";
+
+/// What a tenant calls the default way where it routes a prefix.
+pub const TWILIO: &str = "twilio";
 
 /// An account at the provider. The first token signs and sends; further ones are accepted while tokens are rotated.
 /// None at all: they were sealed under a key that is not the present one, or the tenant was imported without them.
@@ -40,6 +44,8 @@ pub struct Platform {
     pub messaging_service_sid: Option<String>,
     /// The address that e-mail comes from.
     pub mail_from: String,
+    /// Besides Twilio.
+    pub providers: Providers,
     /// The public base of all webhook URLs.
     pub app_url: String,
 }
@@ -69,6 +75,9 @@ pub struct TenantSettings {
     pub retain_days: Option<u32>,
     /// Where e-mail to "staff" goes.
     pub staff_emails: Vec<EmailAddress>,
+    /// Which numbers' text messages go by which way, where it is not the installation's choice: prefix to `twilio` or a
+    /// provider's name.
+    pub routes: BTreeMap<String, String>,
 }
 
 /// A sender of a tenant's own.
@@ -101,6 +110,20 @@ impl Tenant {
     pub fn sender(&self, channel: Channel, platform: &Platform) -> Option<String> {
         let own = self.senders.iter().find(|sender| sender.channel == channel);
         own.map(|sender| sender.number.clone()).or_else(|| platform.sender(channel))
+    }
+
+    /// By which way a text message to this number goes: as the tenant has chosen, else as the installation has; of
+    /// several prefixes the longest decides.
+    pub fn sms_route(&self, platform: &Platform, to: &Phone) -> Route {
+        let own = self.settings.routes.iter().filter(|(prefix, _)| to.as_str().starts_with(prefix.as_str()));
+        match own.max_by_key(|(prefix, _)| prefix.len()) {
+            Some((_, name)) if name == TWILIO => Route::Twilio,
+            Some((_, name)) => Route::Provider(name.as_str().into()),
+            None => {
+                let provider = platform.providers.route(Channel::Sms, to);
+                provider.map_or(Route::Twilio, |provider| Route::Provider(provider.name.as_str().into()))
+            }
+        }
     }
 
     /// The public bases under which this tenant's webhooks may have been called.

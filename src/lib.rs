@@ -18,6 +18,7 @@
 //! | a backup, a tenant's export and import | [`archive`] |
 //! | how long what happened is kept | [`retention`] |
 //! | how e-mail leaves, its templates | [`email`] |
+//! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
@@ -68,11 +69,13 @@ pub mod config;
 
 pub mod telemetry;
 
+pub mod provider;
+
+pub mod outbound;
+
 pub mod store;
 
 pub mod directory;
-
-pub mod provider;
 
 pub mod archive;
 

@@ -345,7 +345,7 @@ impl Pipeline {
 
     /// Where a tenant's sends along a route go out; `None` where nothing can leave that way now.
     pub fn door(&self, tenant: Arc<Tenant>, route: Route) -> Option<Door> {
-        let account = self.ways.account(&tenant, &route)?;
+        let account = self.ways.account(&tenant, self.directory.platform(), &route)?;
         Some(Door { outlet: Outlet::new(tenant.id, route), tenant, account })
     }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::actions::deliver;
-use crate::domain::{DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
+use crate::domain::{Action, DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
+use crate::outbound::Providers;
 use crate::pipeline::Pipeline;
 use crate::store::{Candidate, End, StoreError, Unknown, Verdict};
 use crate::twilio::client::{Account, Filter, ListError, MessageResource};
@@ -61,7 +62,71 @@ pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
     // Side by side: one whose list does not come holds up no other.
     let rounds = accounts.into_values().map(|of_account| look_through(pipeline, of_account));
     join_all(rounds).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(looked + without_list(pipeline).await?)
+}
+
+/// Unknown sends along ways that have no list to look in: repeated where that does no harm; else they wait for the
+/// delivery report, or for a person. Requests are given up, or one bad answer would hold up a customer's for ever.
+async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
+    let providers = &pipeline.directory.platform().providers;
+    let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
+    let mut looked = 0;
+    for route in routes.chain([Route::Request]) {
+        for Unknown { candidate, .. } in pipeline.store.unknowns(&route, ROUND_MAX).await? {
+            looked += 1;
+            let kind = kind_of(&candidate, &route, providers);
+            let (end, detail) = without_looking(&candidate, kind, pipeline.clock.now());
+            let (outlet, action) = (Outlet::new(candidate.tenant(), route.clone()), candidate.action());
+            tracing::info!(%action, outcome = end.name(), reason = %detail, "an unknown send was looked at");
+            let attempt = candidate.tries;
+            let verdict = Verdict { attempt, candidate, end, http_status: None, error_code: None, detail };
+            pipeline.store.writer().verdict(verdict).await?;
+            pipeline.wake_perform(outlet);
+        }
+    }
     Ok(looked)
+}
+
+/// Of what can still become of a send that nobody can look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Who takes it tells a repeat by its id, or done twice is done once.
+    Harmless,
+    /// Its delivery report may say, or a person.
+    Message,
+    /// Nobody will ever say.
+    Request,
+}
+
+fn kind_of(candidate: &Candidate, route: &Route, providers: &Providers) -> Kind {
+    let provider = match route {
+        Route::Provider(name) => providers.named(name),
+        _ => None,
+    };
+    match (provider, candidate.planned()) {
+        (Some(provider), _) if provider.idempotent => Kind::Harmless,
+        (None, Ok(Action::Request(request))) if request.method.is_idempotent() => Kind::Harmless,
+        (None, Ok(Action::Request(_))) => Kind::Request,
+        _ => Kind::Message,
+    }
+}
+
+/// Pure: what becomes of it now.
+fn without_looking(candidate: &Candidate, kind: Kind, now: Timestamp) -> (End, String) {
+    let first = candidate.first_try_us.map_or(now, Timestamp::from_unix_us);
+    match kind {
+        Kind::Harmless if now.since(first) < deliver::GIVE_UP_AFTER => {
+            (End::Repeatable, "repeated with the same id: done twice is done once".to_owned())
+        }
+        Kind::Harmless | Kind::Message => (
+            still_unknown(candidate, now),
+            "whether it was taken is not known: its delivery report decides, or a person with 'recado settle'"
+                .to_owned(),
+        ),
+        Kind::Request => {
+            (End::GivenUp, "nobody can say whether it was done, and done again it could be done twice".to_owned())
+        }
+    }
 }
 
 /// The unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later round.

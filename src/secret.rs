@@ -11,7 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
+use sha2::Sha256;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -89,9 +91,28 @@ impl SecretKey {
         String::from_utf8(plain).map(SecretString::from).map_err(|_| OpenError::Malformed)
     }
 
+    /// A keyed hash of `parts` for one purpose: with a key of its own, so that none can be used for another.
+    pub fn mac(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
+        let of_purpose = hash(self.0.expose_secret(), &[purpose]);
+        hash(&of_purpose, parts)
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.expose_secret().into())
     }
+}
+
+/// HMAC-SHA256 (RFC 2104) of parts, each with its length before it, so that they cannot be parted otherwise.
+fn hash(key: &[u8; KEY_BYTES], parts: &[&str]) -> [u8; 32] {
+    let mut mac = match <Hmac<Sha256> as KeyInit>::new_from_slice(key) {
+        Ok(mac) => mac,
+        Err(_) => unreachable!("HMAC takes keys of any length (RFC 2104)"),
+    };
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.finalize().into_bytes().into()
 }
 
 impl fmt::Debug for SecretKey {

@@ -22,6 +22,8 @@ const SLOT_KEPT: Duration = Duration::from_secs(1);
 
 pub struct SendGate {
     limits: Limits,
+    /// Messages a second along a route, all its senders together.
+    rates: HashMap<String, NonZeroU32>,
     pace: Mutex<Pace>,
 }
 
@@ -35,7 +37,13 @@ struct Pace {
 
 impl SendGate {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, pace: Mutex::default() }
+        Self { limits, rates: HashMap::new(), pace: Mutex::default() }
+    }
+
+    /// With rates of routes' own.
+    #[must_use]
+    pub fn with_rates(self, rates: HashMap<String, NonZeroU32>) -> Self {
+        Self { rates, ..self }
     }
 
     pub const fn limits(&self) -> &Limits {
@@ -90,19 +98,20 @@ impl SendGate {
                 candidate.started
             ));
         }
-        match limits.sender_rate_per_s {
-            Some(rate) => self.pace(candidate, rate, now),
-            None => Gate::Pass,
+        match (self.rates.get(&candidate.route), limits.sender_rate_per_s) {
+            (Some(rate), _) => self.pace(candidate, &candidate.route, *rate, now),
+            (None, Some(rate)) => self.pace(candidate, &candidate.sender, rate, now),
+            (None, None) => Gate::Pass,
         }
     }
 
-    /// One message after another, `rate` a second and sender: who must wait gets a slot that is kept for them.
-    fn pace(&self, candidate: &Candidate, rate: NonZeroU32, now: Timestamp) -> Gate {
+    /// One message after another, `rate` a second from `whom`, a sender or a route: who must wait gets a slot that is kept for them.
+    fn pace(&self, candidate: &Candidate, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
         let step = Duration::from_secs(1) / rate.get();
         // A poisoned lock holds times, which are good whatever happened.
         let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Pace { next, slots } = &mut *pace;
-        let postpone = |at| Gate::Postpone(at, format!("at most {rate} messages a second from {}", candidate.sender));
+        let postpone = |at| Gate::Postpone(at, format!("at most {rate} messages a second from {whom}"));
         match slots.get(&candidate.id).copied() {
             Some(slot) if now < slot => return postpone(slot),
             Some(slot) => {
@@ -116,7 +125,7 @@ impl SendGate {
         if next.len() >= SENDERS_MAX {
             next.retain(|_, at| *at > now);
         }
-        let free = next.entry(candidate.sender.clone()).or_insert(now);
+        let free = next.entry(whom.to_owned()).or_insert(now);
         if *free <= now {
             *free = now.plus(step);
             return Gate::Pass;
@@ -242,6 +251,19 @@ mod tests {
         assert!(
             matches!(gate.judge(&Candidate { id: uuid::Uuid::from_u128(1), ..one.clone() }, NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
         );
+    }
+
+    #[test]
+    fn a_routes_own_rate_holds_for_all_its_senders() {
+        let rates = [("provider:india".to_owned(), NonZeroU32::MIN)].into();
+        let gate = SendGate::new(limits()).with_rates(rates);
+        let twilios = candidate(Channel::Sms, Origin::Answer);
+        let one = Candidate { route: "provider:india".to_owned(), ..twilios.clone() };
+        let other = Candidate { id: uuid::Uuid::from_u128(1), sender: "OTHER".to_owned(), ..one.clone() };
+        assert_eq!(gate.judge(&one, NOW), Gate::Pass);
+        let second = Duration::from_secs(1);
+        assert!(matches!(gate.judge(&other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
+        assert_eq!((gate.judge(&twilios, NOW), gate.judge(&twilios, NOW)), (Gate::Pass, Gate::Pass));
     }
 
     #[test]

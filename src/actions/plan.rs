@@ -22,8 +22,10 @@ pub fn plan(
         Action::Send(send) => {
             // Another address than the event's customer is another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
-            route = Some(route_of(send));
-            match name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send)) {
+            let way = route_of(tenant, platform, send);
+            let from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
+            route = Some(way);
+            match from {
                 Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
                 Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
             }
@@ -52,16 +54,34 @@ pub fn plan(
 /// What stands for a sender with requests.
 const REQUESTER: &str = "recado";
 
-/// Which way it goes.
-fn route_of(send: &Send) -> Route {
-    match send.channel {
-        Channel::Sms | Channel::WhatsApp => Route::Twilio,
-        Channel::Email => Route::Email,
+/// Which way it goes. The prefix decides of replies, too: a country whose numbers Twilio does not reach well is not
+/// reached better by an answer. Who wants otherwise routes the prefix to `twilio`.
+fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
+    match (send.channel, send.to.phone()) {
+        (Channel::Sms, Some(to)) => tenant.sms_route(platform, to),
+        (Channel::Sms | Channel::WhatsApp, _) => Route::Twilio,
+        (Channel::Email, _) => Route::Email,
     }
 }
 
-/// A reply leaves from the number that was written to; anything else from the tenant's own sender.
-fn sender_of(tenant: &Tenant, platform: &Platform, event: &Event, send: &Send) -> Result<String, String> {
+/// By another provider, from that provider's sender. By Twilio, a reply leaves from the number that was written to,
+/// anything else from the tenant's own sender.
+fn sender_of(
+    tenant: &Tenant,
+    platform: &Platform,
+    event: &Event,
+    send: &Send,
+    route: &Route,
+) -> Result<String, String> {
+    if let Route::Provider(name) = route {
+        let slug = &tenant.slug;
+        return platform.providers.named(name).map(|provider| provider.sender.clone()).ok_or_else(|| {
+            format!(
+                "PROVIDERS_FILE describes no provider '{name}', which '{slug}' routes this number to: describe it, or \
+                 choose another with 'recado tenant set {slug} --route +…=NAME'"
+            )
+        });
+    }
     let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| Phone::parse(to).is_ok());
     match written_to {
         Some(to) if send.reply => Ok(to.to_owned()),

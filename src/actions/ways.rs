@@ -1,9 +1,13 @@
 //! The ways out, by route: who is asked to take a send, and whose troubles it shares.
 
+use std::sync::Arc;
+
 use super::deliver;
 use crate::directory::{Account, Platform, Tenant};
-use crate::domain::{Action, Route};
+use crate::domain::{Action, Route, Send, SendBody};
 use crate::email::{self, Mailer};
+use crate::outbound::template::Values;
+use crate::outbound::{self, Callbacks, request};
 use crate::provider::{Failure, NotTaken, Taken};
 use crate::store::Candidate;
 use crate::twilio::client::Client;
@@ -12,16 +16,20 @@ use crate::twilio::client::Client;
 pub struct Ways {
     pub twilio: Client,
     pub mailer: Mailer,
+    /// For described providers and requests: guarded.
+    pub outbound: outbound::Client,
+    pub callbacks: Callbacks,
 }
 
 impl Ways {
     /// Under what name a route's sends share room and troubles: with all of the same account, or of the same server.
     /// `None` where nothing can leave this way now, so that it waits in its row.
-    pub fn account(&self, tenant: &Tenant, route: &Route) -> Option<String> {
+    pub fn account(&self, tenant: &Tenant, platform: &Platform, route: &Route) -> Option<String> {
         match route {
             // Sealed under another key: nothing can be signed or sent.
             Route::Twilio => (!tenant.account.tokens.is_empty()).then(|| tenant.account.sid.clone()),
-            Route::Email | Route::Provider(_) => Some(route.to_string()),
+            Route::Provider(name) => platform.providers.named(name).map(|_| route.to_string()),
+            Route::Email => Some(route.to_string()),
             // Whatever hangs at the other end, it is this tenant's own.
             Route::Request => Some(format!("{route}:{}", tenant.id)),
         }
@@ -46,6 +54,12 @@ impl Ways {
                 Some(mail) => self.mailer.send(&mail).await,
                 None => Err(no_way(route)),
             },
+            (Route::Provider(name), Action::Send(send)) => {
+                self.through_provider(tenant, platform, candidate, name, send).await
+            }
+            (Route::Request, Action::Request(wanted)) => {
+                request::send(&self.outbound, wanted, &candidate.id.to_string()).await
+            }
             _ => Err(no_way(route)),
         }
     }
@@ -56,6 +70,23 @@ impl Ways {
             Route::Email => email::CONNECTIONS_MAX,
             Route::Twilio | Route::Request | Route::Provider(_) => usize::MAX,
         }
+    }
+
+    async fn through_provider(
+        &self,
+        tenant: &Tenant,
+        platform: &Platform,
+        candidate: &Candidate,
+        name: &Arc<str>,
+        send: &Send,
+    ) -> Result<Taken, NotTaken> {
+        let (Some(provider), SendBody::Text(text)) = (platform.providers.named(name), &send.body) else {
+            return Err(no_way(&Route::Provider(name.clone())));
+        };
+        let id = candidate.id.to_string();
+        let callback = self.callbacks.url(name, &tenant.slug, &id);
+        let values = Values { to: send.to.as_str(), from: &candidate.sender, text, id: &id, callback: &callback };
+        provider.send(&self.outbound, &values).await
     }
 }
 

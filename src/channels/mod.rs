@@ -6,6 +6,7 @@
 
 pub mod catch_up;
 pub mod email;
+pub mod provider;
 pub mod sms;
 pub mod status;
 pub mod whatsapp;

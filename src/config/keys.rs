@@ -48,6 +48,8 @@ pub const KEYS: &[Key] = &[
     key("TWILIO_MESSAGING_SERVICE_SID", Shown::Plain),
     key("TWILIO_API_BASE", Shown::Url),
     key("CARRIER_LISTEN", Shown::Plain),
+    key("PROVIDERS_FILE", Shown::Plain),
+    key("OUTBOUND_ALLOW", Shown::Plain),
     key("RECONCILE_AFTER_S", Shown::Plain),
     key("SMTP_URL", Shown::Url),
     key("MAIL_FROM", Shown::Plain),

@@ -24,8 +24,8 @@ use serde::Serialize;
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use mail::{Login, Mail, Security, Smtp};
-pub use sources::Source;
-pub use values::{LogFormat, Synchronous, is_loopback_url, url_of_listener};
+pub use sources::{Source, Variables};
+pub use values::{Allowed, LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
 use crate::domain::Phone;
 use crate::secret::SecretKey;
@@ -50,6 +50,10 @@ pub struct Config {
     pub twilio: Twilio,
     /// Where the built-in carrier listens, if it stands in; a loopback address.
     pub carrier_listen: SocketAddr,
+    /// The description of the other providers, if there are any; a relative path starts at the working directory.
+    pub providers_file: Option<PathBuf>,
+    /// What providers and requests may call though it is not public.
+    pub outbound_allow: Vec<Allowed>,
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
     pub mail: Mail,
@@ -152,6 +156,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let secret_key = reader
         .read("RECADO_SECRET_KEY", "64 hex digits, as of: openssl rand -hex 32", |text| SecretKey::parse(text).ok());
     let carrier_listen = reader.read("CARRIER_LISTEN", values::LOOPBACK_ADDRESS, values::loopback_address);
+    let providers_file = reader.read("PROVIDERS_FILE", "a file", |text| Some(PathBuf::from(text)));
+    let outbound_allow = reader.read("OUTBOUND_ALLOW", values::ALLOWED, values::allowed);
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
@@ -185,6 +191,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         secret_key,
         twilio,
         carrier_listen: carrier_listen?,
+        providers_file,
+        outbound_allow: outbound_allow.unwrap_or_default(),
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
         limits: limits?,

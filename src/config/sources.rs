@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::mem::discriminant;
 use std::path::Path;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 use toml::de::{DeTable, DeValue};
 
@@ -223,6 +224,23 @@ impl Reader {
             entries.push(Entry::new(key, &name, value, source(line)));
         }
         entries
+    }
+}
+
+/// The variables of the environment and of `.env`, for a file that names some of them; the environment wins.
+pub struct Variables(HashMap<String, SecretString>);
+
+impl Variables {
+    /// What is wrong with `.env`, [`super::Config::load`] has said.
+    pub fn read(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
+        let text = std::fs::read_to_string(dir.join(DOT_ENV)).unwrap_or_default();
+        let dot_env = dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes()).flatten();
+        Self(dot_env.chain(environment).map(|(name, value)| (name, value.into())).collect())
+    }
+
+    /// The value of a variable; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<SecretString> {
+        self.0.get(name).filter(|value| !value.expose_secret().trim().is_empty()).cloned()
     }
 }
 

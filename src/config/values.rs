@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::IpNet;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -22,6 +23,45 @@ pub enum LogFormat {
     Json,
 }
 
+/// What may be called though it is not public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    Block(IpNet),
+    /// In lower case, without a dot at its end; whatever its addresses are.
+    Host(String),
+}
+
+impl Allowed {
+    /// `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`, `gateway.internal`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if let Ok(block) = text.parse::<IpNet>() {
+            return Some(Self::Block(block.trunc()));
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(Self::Block(address.into()));
+        }
+        // A last part of digits would be an address, and is none: a slip.
+        let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let is_number = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+        (host.len() <= 253 && !is_number && host.split('.').all(label)).then_some(Self::Host(host))
+    }
+
+    pub fn holds_address(&self, address: IpAddr) -> bool {
+        matches!(self, Self::Block(block) if block.contains(&address))
+    }
+
+    pub fn is_host(&self, name: &str) -> bool {
+        matches!(self, Self::Host(host) if name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(host))
+    }
+}
+
+pub const ALLOWED: &str =
+    "CIDR blocks, addresses or host names, comma-separated, such as 10.20.0.0/16, sms.internal; 100 at most";
 pub const ADDRESS: &str = "an address and a port, such as 127.0.0.1:8000";
 pub const LOOPBACK_ADDRESS: &str = "a loopback address and a port, such as 127.0.0.1:8010";
 pub const ADDRESS_OR_OFF: &str = "an address and a port, such as 127.0.0.1:9464, or off";
@@ -52,6 +92,13 @@ pub fn loopback_address(text: &str) -> Option<SocketAddr> {
 
 pub fn address_or_off(text: &str) -> Option<Option<SocketAddr>> {
     if text.eq_ignore_ascii_case("off") { Some(None) } else { address(text).map(Some) }
+}
+
+const ALLOWED_MAX: usize = 100;
+
+pub fn allowed(text: &str) -> Option<Vec<Allowed>> {
+    let allowed: Vec<Allowed> = text.split(',').map(Allowed::parse).collect::<Option<_>>()?;
+    (allowed.len() <= ALLOWED_MAX).then_some(allowed)
 }
 
 pub fn true_or_false(text: &str) -> Option<bool> {

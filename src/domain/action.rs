@@ -10,7 +10,9 @@
 //!   │  ▲   └──▶ failed                          (final: the provider refused it for good)
 //!   ▼  │
 //!   unknown ──▶ sent                            (adopted: callback, or the provider's list shows it)
-//!          └──▶ planned                         (the complete list shows none after the grace: never taken)
+//!          ├──▶ planned                         (the complete list shows none after the grace: never taken; or a
+//!          │                                      repeat does no harm)
+//!          └──▶ failed                          (a request that nobody will ever say anything of; a person's word)
 //! ```
 
 use std::collections::BTreeMap;
@@ -128,6 +130,13 @@ pub enum HttpMethod {
     Put,
     Patch,
     Delete,
+}
+
+impl HttpMethod {
+    /// Done twice is done once (RFC 9110, 9.2.2).
+    pub const fn is_idempotent(self) -> bool {
+        matches!(self, Self::Get | Self::Put | Self::Delete)
+    }
 }
 
 /// An approved WhatsApp template: Twilio's Content SID (or the tenant's name for it) and its variables.

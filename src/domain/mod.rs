@@ -17,7 +17,7 @@ pub mod refusal;
 pub mod segments;
 pub mod status;
 
-pub use action::{Action, ActionState, Effect, EmailBody, HttpRequest, Origin, Send, SendBody};
+pub use action::{Action, ActionState, Effect, EmailBody, HttpMethod, HttpRequest, Origin, Send, SendBody};
 pub use address::{Address, EmailAddress};
 pub use channel::Channel;
 pub use clock::{Clock, Timestamp};

@@ -14,6 +14,8 @@ pub enum RefusalKind {
     Account,
     /// 403: signed, but to another tenant's number.
     Number,
+    /// 403: a described provider's callback URL that was not made here.
+    Proof,
     /// 404: no tenant by this slug or number.
     Unknown,
     /// 400: the form cannot be read.
@@ -30,11 +32,12 @@ pub enum RefusalKind {
 pub struct UnknownKind(String);
 
 impl RefusalKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unsigned,
         Self::Signature,
         Self::Account,
         Self::Number,
+        Self::Proof,
         Self::Unknown,
         Self::BadForm,
         Self::TooLarge,
@@ -47,6 +50,7 @@ impl RefusalKind {
             Self::Signature => "signature",
             Self::Account => "account",
             Self::Number => "number",
+            Self::Proof => "proof",
             Self::Unknown => "unknown",
             Self::BadForm => "bad_form",
             Self::TooLarge => "too_large",
@@ -61,6 +65,7 @@ impl RefusalKind {
             Self::Signature => "had a signature that does not match",
             Self::Account => "were signed, but came from another account than the tenant's",
             Self::Number => "were for a number that belongs to another tenant",
+            Self::Proof => "came to a provider's callback URL that was not made here",
             Self::Unknown => "were for a slug or a number that no tenant has",
             Self::BadForm => "had a form that cannot be read",
             Self::TooLarge => "had a body that is too large",
@@ -82,6 +87,9 @@ impl RefusalKind {
             Self::Account => {
                 "the number is of another account: give the tenant that account with 'recado tenant credentials', or \
                  correct the slug in the number's webhook"
+            }
+            Self::Proof => {
+                "URLs given to a provider before RECADO_SECRET_KEY changed are refused; otherwise somebody guesses them"
             }
             Self::Number => "correct the slug in the number's webhook, or give the number to this tenant",
             Self::Unknown => {

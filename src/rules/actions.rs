@@ -8,6 +8,7 @@ use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 use super::call::{self, Call, Phase, ScriptError, error};
 use super::email;
 use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_CHARS};
+use super::request::http_request;
 use super::values::{kind_of, to_json};
 use super::view::{ContactView, text_argument};
 use crate::domain::action::Template;
@@ -20,6 +21,7 @@ pub const ACTIONS: &[&str] = &[
     "send_whatsapp",
     "send_whatsapp_template",
     "send_email",
+    "http_request",
     "tag",
     "untag",
     "set_field",
@@ -55,6 +57,9 @@ pub(super) fn register(engine: &mut Engine) {
             plan_all(&ctx, "send_email", |call| email::sends(call, &to, &subject_or_template, &text_or_values))
         },
     );
+    engine.register_fn("http_request", |ctx: NativeCallContext<'_>, asked: Dynamic| {
+        plan(&ctx, "http_request", |_| http_request(&asked))
+    });
     engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
         plan(&ctx, "tag", |call| effect(call, Effect::Tag { tag: name("a tag", &tag)? }))
     });

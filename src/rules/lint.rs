@@ -343,6 +343,15 @@ fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)>
         let hint = "use e.contact, \"staff\" or an address".to_owned();
         return Some(((*at).into(), format!("{name}: {error}"), hint));
     }
+    if name == "http_request" {
+        let (url, place) = written_url(call.args.first()?)?;
+        let why = super::request::bad_url(&url)?;
+        return Some((
+            place,
+            format!("http_request: {why}"),
+            "write it out, as in https://example.com/hook".to_owned(),
+        ));
+    }
     let text_at = match name {
         "reply" | "note" => 0,
         "send_sms" | "send_whatsapp" => 1,
@@ -391,6 +400,21 @@ fn bad_template(call: &FnCallExpr, templates: &Templates) -> Option<(Place, Stri
             Some((at, format!("send_email: the template '{name}' has no {{{{{value}}}}}"), hint(known)))
         }
         (None, None) => None,
+    }
+}
+
+/// The `url` of a map that is written out.
+fn written_url(map: &Expr) -> Option<(ImmutableString, Place)> {
+    match map {
+        Expr::Map(entries, _) => entries.0.iter().find_map(|(name, value)| match value {
+            Expr::StringConstant(url, at) if name.as_str() == "url" => Some((url.clone(), (*at).into())),
+            _ => None,
+        }),
+        Expr::DynamicConstant(value, at) => {
+            let url = value.read_lock::<Map>()?.get("url")?.clone();
+            Some((url.try_cast::<ImmutableString>()?, (*at).into()))
+        }
+        _ => None,
     }
 }
 

@@ -40,6 +40,7 @@ mod index;
 pub mod limits;
 mod lint;
 mod load;
+mod request;
 mod stack;
 #[cfg(test)]
 mod tests;

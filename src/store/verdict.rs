@@ -45,6 +45,10 @@ pub enum End {
     Adopted { sid: String, status: DeliveryStatus },
     /// Reconciled: the complete list shows none, it was never taken.
     NeverTaken,
+    /// Nobody can say, but to do it again does no harm: whoever takes it tells a repeat by its id.
+    Repeatable,
+    /// Nobody will ever say, and to do it again could do it twice: it is over.
+    GivenUp,
     /// Not to be reconciled now; look again at this time.
     StillUnknown { look_at: Timestamp },
 }
@@ -53,15 +57,17 @@ impl End {
     const fn leaves(&self) -> ActionState {
         match self {
             Self::Sent { .. } | Self::Retry { .. } | Self::Failed | Self::Unknown { .. } => ActionState::Sending,
-            Self::Adopted { .. } | Self::NeverTaken | Self::StillUnknown { .. } => ActionState::Unknown,
+            Self::Adopted { .. } | Self::NeverTaken | Self::Repeatable | Self::GivenUp | Self::StillUnknown { .. } => {
+                ActionState::Unknown
+            }
         }
     }
 
     const fn reaches(&self) -> ActionState {
         match self {
             Self::Sent { .. } | Self::Adopted { .. } => ActionState::Sent,
-            Self::Retry { .. } | Self::NeverTaken => ActionState::Planned,
-            Self::Failed => ActionState::Failed,
+            Self::Retry { .. } | Self::NeverTaken | Self::Repeatable => ActionState::Planned,
+            Self::Failed | Self::GivenUp => ActionState::Failed,
             Self::Unknown { .. } | Self::StillUnknown { .. } => ActionState::Unknown,
         }
     }
@@ -75,6 +81,8 @@ impl End {
             Self::Unknown { .. } | Self::StillUnknown { .. } => "unknown",
             Self::Adopted { .. } => "adopted",
             Self::NeverTaken => "never_taken",
+            Self::Repeatable => "repeatable",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -98,7 +106,7 @@ pub(super) async fn verdicts(
         let (due, sid) = match end {
             End::Sent { sid, .. } | End::Adopted { sid, .. } => (now, Some(sid.clone())),
             End::Retry { at } | End::Unknown { look_at: at } | End::StillUnknown { look_at: at } => (*at, None),
-            End::Failed | End::NeverTaken => (now, None),
+            End::Failed | End::NeverTaken | End::Repeatable | End::GivenUp => (now, None),
         };
         let detail = (!verdict.detail.is_empty()).then(|| verdict.detail.clone());
         actions.extend([
@@ -171,7 +179,7 @@ async fn show_in_inbox(
                         .flatten(),
                 );
             }
-            End::Failed => {
+            End::Failed | End::GivenUp => {
                 rows.extend(
                     messages::row_of_send(candidate, "failed", 4, None, verdict.error_code, now)?.into_iter().flatten(),
                 );
@@ -188,7 +196,7 @@ async fn show_in_inbox(
                     opt_outs::record(txn, means, &entry).await?;
                 }
             }
-            End::Retry { .. } | End::Unknown { .. } | End::NeverTaken | End::StillUnknown { .. } => {}
+            End::Retry { .. } | End::Unknown { .. } | End::NeverTaken | End::Repeatable | End::StillUnknown { .. } => {}
         }
     }
     messages::merge(txn, rows).await

@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod faults;
+mod gateway;
 mod cli;
 mod email;
 mod doctor;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::domain::{Action, ActionId, EventId, TenantId, Timestamp};
+use crate::domain::{Action, ActionId, ActionState, EventId, Route, TenantId, Timestamp};
+use crate::outbound::{Providers, request};
 use crate::store::entity::{action, attempt, message};
 use crate::store::{Store, StoreError};
 use crate::twilio::codes;
@@ -18,6 +19,8 @@ pub struct Line {
     pub state: String,
     /// Why it stands there, where that needs saying.
     pub reason: Option<String>,
+    /// By which way it leaves: `twilio`, `provider:india`, `email`, `request`; none for effects.
+    pub route: Option<String>,
     pub channel: Option<String>,
     pub from: Option<String>,
     pub to: Option<String>,
@@ -70,15 +73,35 @@ impl Code {
 }
 
 /// An event's actions in their order, each with its tries and its message.
-pub async fn lines(store: &Store, tenant: TenantId, event: EventId) -> Result<Vec<Line>, StoreError> {
+pub async fn lines(
+    store: &Store,
+    providers: &Providers,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Vec<Line>, StoreError> {
     let mut lines = Vec::new();
     for action in store.actions_of(tenant, event).await? {
         let id = ActionId::new(action.id);
         let attempts = store.attempts_of(tenant, id).await?;
         let message = store.message(tenant, id.message()).await?;
-        lines.push(line(action, attempts, message)?);
+        let mut line = line(action, attempts, message)?;
+        line.reason = no_provider(&line, providers).or(line.reason);
+        lines.push(line);
     }
     Ok(lines)
+}
+
+/// Why a send waits whose provider was taken out.
+fn no_provider(line: &Line, providers: &Providers) -> Option<String> {
+    let route = line.route.as_deref().and_then(|route| route.parse().ok());
+    match route {
+        Some(Route::Provider(name))
+            if line.state == ActionState::Planned.as_str() && providers.named(&name).is_none() =>
+        {
+            Some(format!("it waits: PROVIDERS_FILE describes no provider '{name}' any more"))
+        }
+        _ => None,
+    }
 }
 
 fn line(
@@ -87,10 +110,16 @@ fn line(
     message: Option<message::Model>,
 ) -> Result<Line, StoreError> {
     let stored = |error: serde_json::Error| StoreError::Stored(error.to_string());
-    let body = match serde_json::from_str::<Action>(&action.payload).map_err(stored)? {
+    let mut planned: Action = serde_json::from_str(&action.payload).map_err(stored)?;
+    let body = match &planned {
         Action::Send(send) => Some(send.body.shown()),
         Action::Request(_) | Action::Effect(_) => None,
     };
+    // What a request proves its right with is nobody's business here.
+    if let Action::Request(request) = &mut planned {
+        request.url = request::shown(&request.url);
+        request.headers.values_mut().for_each(|value| "••••".clone_into(value));
+    }
     // Blocked ones stand in the inbox, too, but nobody has reported on them.
     let delivery = message
         .filter(|message| message.provider_sid.is_some())
@@ -102,12 +131,13 @@ fn line(
         kind: action.kind,
         state: action.state,
         reason: action.reason,
+        route: action.route,
         channel: action.channel,
         from: action.sender,
         to: action.recipient,
         body,
         origin: action.origin,
-        action: serde_json::from_str(&action.payload).map_err(stored)?,
+        action: serde_json::to_value(planned).map_err(stored)?,
         planned_at: Timestamp::from_unix_us(action.planned_us),
         due_at: Timestamp::from_unix_us(action.due_us),
         provider_sid: action.provider_sid,

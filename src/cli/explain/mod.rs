@@ -124,7 +124,7 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
         rules::lines(trace.as_ref(), &today, &event, &facts, decided_at.is_some())
     };
     let event = row(&tenant.slug, event, handled_at);
-    let actions = actions::lines(store, tenant.id, id).await?;
+    let actions = actions::lines(store, &installation.directory.platform().providers, tenant.id, id).await?;
     let waits = actions.iter().any(|action| action.state == ActionState::Planned.as_str());
     Ok(Explanation {
         opt_out: word::said(&event),

@@ -168,12 +168,18 @@ fn one_action(out: &mut String, number: usize, action: &actions::Line) {
     match (&action.channel, &action.to, &action.body) {
         (Some(channel), Some(to), Some(body)) => {
             let from = action.from.as_deref().unwrap_or("nobody");
-            line(out, format_args!("     {channel} {from} -> {to}: \"{}\"", short(body, TEXT_SHOWN_CHARS)));
+            let way = action.route.as_deref().filter(|route| route.starts_with("provider:"));
+            let way = way.map(|route| format!(" by {route}")).unwrap_or_default();
+            line(out, format_args!("     {channel} {from} -> {to}{way}: \"{}\"", short(body, TEXT_SHOWN_CHARS)));
         }
         _ => line(out, format_args!("     {}", short(&action.action.to_string(), TEXT_SHOWN_CHARS))),
     }
     if matches!(action.state.as_str(), "planned" | "unknown") {
-        let what = if action.state == "planned" { "may leave at" } else { "is looked for at" };
+        let what = match (action.state.as_str(), action.route.as_deref()) {
+            ("planned", _) => "may leave at",
+            (_, Some("twilio")) => "is looked for at",
+            _ => "its outcome is not known; looked at again, where anything can be done, at",
+        };
         line(out, format_args!("     {what} {}", exact_time(action.due_at)));
     }
     code(out, "     ", action.error.as_ref());

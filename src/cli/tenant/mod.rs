@@ -67,6 +67,7 @@ struct View {
     /// `None` where everything is kept.
     retain_days: Option<u32>,
     staff_emails: Vec<EmailAddress>,
+    routes: BTreeMap<String, String>,
     webhooks: Webhooks,
 }
 
@@ -109,6 +110,7 @@ impl View {
             templates: tenant.settings.templates.clone(),
             retain_days: tenant.settings.retain_days,
             staff_emails: tenant.settings.staff_emails.clone(),
+            routes: tenant.settings.routes.clone(),
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -137,6 +139,9 @@ impl View {
         }
         for address in &self.staff_emails {
             lines.push(format!("  staff: {address}"));
+        }
+        for (prefix, way) in &self.routes {
+            lines.push(format!("  {prefix} goes through {way}"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")

@@ -11,8 +11,9 @@ use super::account::{self, TOKEN_MAX_BYTES, account_sid};
 use super::{View, language, name, row, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
-use crate::directory::{Tenant, TenantSettings};
+use crate::directory::{TWILIO, Tenant, TenantSettings};
 use crate::domain::{Channel, EmailAddress, Phone, TenantId};
+use crate::outbound::file::is_prefix;
 use crate::retention::{RETAIN_DAYS_MAX, RETAIN_DAYS_MIN};
 use crate::store::StoreError;
 use crate::store::entity::{sender, tenant};
@@ -22,6 +23,8 @@ use crate::twilio::is_sid;
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
 /// Addresses of staff: each is an action of its own.
 const STAFF_MAX: usize = 10;
+/// Prefixes that a tenant routes itself.
+const ROUTES_MAX: usize = 200;
 
 /// Change a tenant: names, senders, its own account, blueprint rules, templates, staff; a running server follows within a second
 #[derive(clap::Args)]
@@ -90,6 +93,10 @@ pub struct Args {
     /// No e-mail to "staff" to this address any more; any number of times
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     remove_staff_email: Vec<EmailAddress>,
+    /// Send text messages to numbers that begin so through a provider of PROVIDERS_FILE, or through twilio; without a
+    /// value, as the installation does; any number of times
+    #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
+    routes: Vec<(String, String)>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -214,6 +221,9 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
             return Err(CliError::Refused(format!("'{content}' is no Content SID: write HX and 32 hex digits")));
         }
     }
+    for (prefix, way) in &args.routes {
+        set_route(installation, &mut settings, prefix, way)?;
+    }
     Ok(settings)
 }
 
@@ -233,6 +243,34 @@ fn change_staff(tenant: &Tenant, args: &Args, settings: &mut TenantSettings) -> 
     if staff.len() > STAFF_MAX {
         return Err(CliError::Refused(format!("a tenant may have {STAFF_MAX} staff addresses: use a mailing list")));
     }
+    Ok(())
+}
+
+fn set_route(
+    installation: &Installation,
+    settings: &mut TenantSettings,
+    prefix: &str,
+    way: &str,
+) -> Result<(), CliError> {
+    if !is_prefix(prefix) {
+        return Err(CliError::Refused(format!(
+            "'{prefix}' is no prefix: + and the first digits of a number, such as +91"
+        )));
+    }
+    if way.is_empty() {
+        settings.routes.remove(prefix);
+        return Ok(());
+    }
+    let providers = &installation.directory.platform().providers;
+    if way != TWILIO && providers.named(way).is_none() {
+        let known: Vec<&str> =
+            std::iter::once(TWILIO).chain(providers.iter().map(|provider| provider.name.as_str())).collect();
+        return Err(CliError::Refused(format!("there is no provider '{way}'; there are: {}", known.join(", "))));
+    }
+    if settings.routes.len() >= ROUTES_MAX && !settings.routes.contains_key(prefix) {
+        return Err(CliError::Refused(format!("a tenant routes at most {ROUTES_MAX} prefixes: remove some first")));
+    }
+    settings.routes.insert(prefix.to_owned(), way.to_owned());
     Ok(())
 }
 

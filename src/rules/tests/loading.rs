@@ -108,6 +108,14 @@ fn literals_that_never_do_are_refused() {
     let rule = |body: &str| format!("rule(\"r\").on(\"inbound_sms\").then(|e| {body});");
     check(&rule("send_sms(\"600\", \"x\")"), "a.rhai:1:47: error: send_sms: ");
     check(&rule("send_whatsapp_template(\"600\", \"hi\")"), "error: send_whatsapp_template: ");
+    check(
+        &rule("http_request(#{ url: \"file:///etc/passwd\" })"),
+        "error: http_request: only http:// and https:// are",
+    );
+    check(
+        &rule("http_request(#{ url: \"example.com/x\", body: e.body })"),
+        "error: http_request: the URL cannot be read",
+    );
     check(&rule("reply(5)"), "a.rhai:1:44: error: reply takes a text (write it in quotes: \"…\")");
     check(&rule("send_sms(e.contact, true)"), "error: send_sms takes a text");
     assert_eq!(complaints(&rule("send_sms(\"+34600111222\", \"x\")")), "");

@@ -162,6 +162,38 @@ fn only_messages_are_replied_to_and_only_customers_written_to() {
 }
 
 #[test]
+fn requests_are_written_down_whole() {
+    let asked = |body: &str| actions(&then(body))[0].clone();
+    assert_eq!(
+        asked(
+            "http_request(#{ url: \"https://x.example/a\", headers: #{ \"X-N\": 5 }, json: #{ to: e.contact.phone } })"
+        ),
+        json!({"method": "POST", "url": "https://x.example/a", "body": "{\"to\":\"+34600111222\"}",
+               "headers": {"X-N": "5", "content-type": "application/json"}})
+    );
+    assert_eq!(
+        asked("http_request(#{ method: \"delete\", url: \"http://x.example/\" + e.kind })"),
+        json!({"method": "DELETE", "url": "http://x.example/inbound_sms"})
+    );
+    for (body, expect) in [
+        ("let u = \"ftp://x\"; http_request(#{ url: u })", "only http:// and https:// are called"),
+        ("let u = \"http://a:b@x\"; http_request(#{ url: u })", "a user or a password"),
+        ("http_request(#{ method: \"TRACE\", url: \"http://x\" })", "'TRACE' is no method"),
+        ("http_request(#{ uri: \"http://x\" })", "there is no 'uri': it takes method, url"),
+        ("http_request(#{ body: \"x\" })", "it lacks the url"),
+        ("http_request(\"http://x\")", "it takes a map"),
+        ("http_request(#{ url: \"http://x\", json: 1, body: \"x\" })", "both json and body"),
+        ("http_request(#{ method: \"GET\", url: \"http://x\", body: \"x\" })", "has no body"),
+        ("http_request(#{ url: \"http://x\", headers: #{ Host: \"y\" } })", "the connection's own"),
+        ("http_request(#{ url: \"http://x\", headers: #{ \"Idempotency-Key\": \"y\" } })", "set by Recado"),
+        ("http_request(#{ url: \"http://x\", headers: #{ A: \"y\\r\\nHost: z\" } })", "a line break"),
+    ] {
+        let error = failure(body);
+        assert!(error.contains(expect), "{body}: {error}");
+    }
+}
+
+#[test]
 fn a_when_only_asks() {
     let rules = rules("rule(\"r\").on(\"inbound_sms\").when(\"x\", |e| { reply(\"x\"); true }).then(|e| note(\"y\"));");
     let decision = rules.decide(&sms("x"), &facts());

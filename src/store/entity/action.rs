@@ -23,7 +23,7 @@ pub struct Model {
     pub peer_key: Option<String>,
     /// Channel, sender and recipient: one send at a time.
     pub lane: Option<String>,
-    /// The way it leaves: the name of a `domain::Route`.
+    /// The way it leaves: the name of a `domain::Route`; none for effects.
     pub route: Option<String>,
     /// The provider's account that the last attempt went through.
     pub account_sid: Option<String>,

@@ -13,6 +13,7 @@ mod fuzz;
 mod inside;
 mod late;
 mod outage;
+mod outbound;
 mod provider;
 pub mod rig;
 mod rules;

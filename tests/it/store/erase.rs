@@ -82,7 +82,10 @@ async fn nothing_is_left_of_an_erased_customer() {
         // Luis said so, too: his message, and its event.
         assert_eq!(lines_with(&after, TEXT), 2, "{after:?}");
         assert_eq!(lines_with(&after, "SMout"), 2, "the bones of message and action stay");
-        assert!(bench.claim().await.is_empty() && bench.store.unknowns(&recado::domain::Route::Twilio, 10).await.unwrap().is_empty());
+        assert!(
+            bench.claim().await.is_empty()
+                && bench.store.unknowns(&recado::domain::Route::Twilio, 10).await.unwrap().is_empty()
+        );
         assert_eq!(erase(&bench, ANA).await, Erased::default(), "a second time there is nothing");
         // The provider still reports on what it had taken.
         let sent = before.iter().find(|line| line.contains("SMout") && line.starts_with("{\"message")).unwrap();

@@ -85,6 +85,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
             from_number: None,
             whatsapp_number: None,
             messaging_service_sid: None,
+            providers: recado::outbound::Providers::default(),
             app_url: "http://localhost".to_owned(),
         };
         let mut row = tenants.into_iter().find(|row| row.id == bench.tenant.uuid()).unwrap();

@@ -1,0 +1,130 @@
+//! The guard: who writes a URL for us to call must not reach through us what they cannot reach themselves.
+//!
+//! A name is looked up by the HTTP client's own resolver, which drops the addresses that may not be called: what was
+//! checked is what is connected to, and a name that answers otherwise a moment later gains nothing. An address that
+//! stands in the URL itself passes no resolver, so it is checked in the URL, in whatever spelling: the parser has made
+//! one of all (`http://2130706433/`, `http://0x7f.1/` and `http://127.1/` are 127.0.0.1).
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::address;
+use crate::config::Allowed;
+
+/// Of one name that are looked at.
+const ADDRESSES_MAX: usize = 64;
+
+/// Why a URL is not called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    #[error("only http:// and https:// are called, not {0}:")]
+    Scheme(String),
+    #[error("a URL with a user or a password in it is not called: put them into a header")]
+    UserInfo,
+    #[error("the URL names no host")]
+    NoHost,
+    #[error(
+        "{address} is {what} and is not called: use a public address, or, if this one is meant, name it in OUTBOUND_ALLOW"
+    )]
+    Address { address: IpAddr, what: &'static str },
+    #[error(
+        "'{name}' leads to {address}, {what}, and is not called: use a host with a public address, or, if this one is \
+         meant, name it in OUTBOUND_ALLOW"
+    )]
+    Name { name: String, address: IpAddr, what: &'static str },
+}
+
+/// Looks a name up; the machine's resolver, or a test's.
+pub type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync>;
+
+/// What may be called: public addresses, and what the installation allows beyond them.
+#[derive(Clone)]
+pub struct Guard {
+    allowed: Arc<[Allowed]>,
+    lookup: Lookup,
+}
+
+impl Guard {
+    pub fn new(allowed: Vec<Allowed>) -> Self {
+        Self::with_lookup(allowed, Arc::new(|name| Box::pin(of_machine(name))))
+    }
+
+    pub fn with_lookup(allowed: Vec<Allowed>, lookup: Lookup) -> Self {
+        Self { allowed: allowed.into(), lookup }
+    }
+
+    /// What can be said of a URL before it is called. Of a name, its addresses decide, when it is.
+    pub fn check(&self, url: &Url) -> Result<(), Forbidden> {
+        let host = check_shape(url)?;
+        match host.trim_start_matches('[').trim_end_matches(']').parse() {
+            Ok(address) => self.objection(address).map_or(Ok(()), |what| Err(Forbidden::Address { address, what })),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn objection(&self, address: IpAddr) -> Option<&'static str> {
+        let allowed = self.allowed.iter().any(|allowed| allowed.holds_address(address.to_canonical()));
+        address::objection(address).filter(|_| !allowed)
+    }
+
+    /// The addresses of a name that may be called.
+    async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>> {
+        let mut addresses = (self.lookup)(name.clone()).await?;
+        addresses.truncate(ADDRESSES_MAX);
+        if self.allowed.iter().any(|allowed| allowed.is_host(&name)) {
+            return Ok(addresses);
+        }
+        let objections: Vec<_> = addresses.iter().map(|address| self.objection(*address)).collect();
+        let first = addresses.iter().zip(&objections).find_map(|(address, what)| Some((*address, (*what)?)));
+        let good: Vec<_> = addresses.iter().zip(&objections).filter(|(_, what)| what.is_none()).collect();
+        match (good.as_slice(), first) {
+            ([], Some((address, what))) => Err(Forbidden::Name { name, address, what }.into()),
+            (good, _) => Ok(good.iter().map(|(address, _)| **address).collect()),
+        }
+    }
+}
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let addresses = self.clone().addresses(name.as_str().to_owned());
+        Box::pin(async move {
+            // Port 0: the client puts the URL's there.
+            let addresses: Vec<_> = addresses.await?.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// What can be said of any URL, wherever it leads; gives its host.
+pub fn check_shape(url: &Url) -> Result<&str, Forbidden> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Forbidden::Scheme(url.scheme().chars().take(20).collect()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Forbidden::UserInfo);
+    }
+    url.host_str().filter(|host| !host.is_empty()).ok_or(Forbidden::NoHost)
+}
+
+/// What the guard said, if that is why a call failed.
+pub fn forbidden(error: &reqwest::Error) -> Option<&Forbidden> {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(forbidden) = error.downcast_ref() {
+            return Some(forbidden);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+async fn of_machine(name: String) -> io::Result<Vec<IpAddr>> {
+    Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+}

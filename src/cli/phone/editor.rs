@@ -116,7 +116,7 @@ impl Editor {
         let column = self.before()[end + 1..].graphemes(true).count();
         self.cursor = end;
         self.home();
-        self.to_column(column);
+        self.go_to_column(column);
         true
     }
 
@@ -125,12 +125,12 @@ impl Editor {
         let Some(end) = self.text[self.cursor..].find('\n') else { return false };
         let column = self.before().rsplit('\n').next().unwrap_or_default().graphemes(true).count();
         self.cursor += end + 1;
-        self.to_column(column);
+        self.go_to_column(column);
         true
     }
 
     /// From the start of a line to so many letters behind it, within the line.
-    fn to_column(&mut self, column: usize) {
+    fn go_to_column(&mut self, column: usize) {
         let line = self.text[self.cursor..].split('\n').next().unwrap_or_default();
         self.cursor += line.grapheme_indices(true).nth(column).map_or(line.len(), |(at, _)| at);
     }

@@ -161,7 +161,7 @@ pub enum Update {
 /// What the phone wants of the carrier, in this order.
 #[derive(Debug)]
 pub enum Job {
-    Text(u64, Text),
+    Text(u64, Box<Text>),
     Read(String),
     Numbers,
 }

@@ -88,7 +88,7 @@ pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
             line.watch(customer);
             None
         }
-        Wish::Send(id, text) => line.order(Job::Text(id, text)).err(),
+        Wish::Send(id, text) => line.order(Job::Text(id, Box::new(text))).err(),
         // Neither is missed where too much waits.
         Wish::Read(sid) => line.order(Job::Read(sid)).err(),
         Wish::Numbers => line.order(Job::Numbers).err(),

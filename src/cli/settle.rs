@@ -20,7 +20,7 @@ pub struct Args {
     #[command(flatten)]
     word: Words,
     /// The provider's id of it
-    #[arg(long, value_name = "SM…", requires = "sent")]
+    #[arg(long, value_name = "SM…", conflicts_with_all = ["not_sent", "release", "give_up"])]
     sid: Option<String>,
     /// As JSON
     #[arg(long)]

@@ -4,6 +4,7 @@ mod backup;
 mod manual;
 mod newcomer;
 mod portable;
+mod settle;
 mod try_out;
 
 use std::path::Path;

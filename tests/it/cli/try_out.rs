@@ -11,6 +11,8 @@ use crate::support::http_client;
 use crate::support::server::Server;
 use crate::support::wait::eventually;
 
+const OURS: &str = "+34911222333";
+
 /// Where a server's carrier is, as the server has written down.
 async fn carrier(server: &Server) -> String {
     let url = format!("sqlite://{}", server.folder().join("data/recado.db").display());
@@ -99,24 +101,63 @@ impl Drop for Running {
     }
 }
 
-#[tokio::test]
-async fn a_server_sends_through_the_carrier_of_the_command_line() {
-    let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
-    let args = ["carrier", "--listen", "127.0.0.1:0", "--callback-delay", "0", "--number", "+34911222333"];
-    let log = std::fs::File::create(folder.path().join("carrier.log")).expect("a file can be made");
-    let _running = Running(command(folder.path(), &args).stdout(log).stderr(Stdio::null()).spawn().expect("it starts"));
+/// Starts `recado carrier` for a server that has not been started yet, which is told of it. Gives its base URL.
+async fn carrier_beside(server: &Server) -> (Running, String) {
+    let said_at = server.folder().join("carrier.log");
+    let log = std::fs::File::create(&said_at).expect("a file can be made");
+    let webhook = format!("{}/api/twilio/demo/sms", server.url());
+    let args = ["carrier", "--listen", "127.0.0.1:0", "--callback-delay", "0", "--number", OURS, "--webhook", &webhook];
+    let running = command(server.folder(), &args).stdout(log).stderr(Stdio::null()).spawn().expect("it starts");
+    let running = Running(running);
     let said = eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
-        let said = std::fs::read_to_string(folder.path().join("carrier.log")).expect("it can be read");
+        let said = std::fs::read_to_string(&said_at).expect("it can be read");
         if said.contains("recado phone") { Ok(said) } else { Err(said) }
     })
     .await;
     let exported: Vec<_> = said.lines().filter_map(|line| line.trim().strip_prefix("export ")).collect();
     // Where the commands beside the server read it, too.
-    let server = Server::start(options().file(".env", exported.join("\n"))).await;
+    std::fs::write(server.folder().join(".env"), exported.join("\n")).expect("a file can be written");
+    let base = said.lines().find_map(|line| line.split_once("--carrier ")).expect("it says how to text it").1;
+    (running, base.to_owned())
+}
+
+#[tokio::test]
+async fn a_server_sends_through_the_carrier_of_the_command_line() {
+    let mut server = Server::prepare(options());
+    let (_running, base) = carrier_beside(&server).await;
+    server.start_again().await;
     let sent = beside(&server, &["send", "--to", CUSTOMER, "Hi", "--json"]).json();
     assert_eq!(sent["state"], "sent", "{sent}");
-    let base = said.lines().find_map(|line| line.split_once("--carrier ")).expect("it says how to text it").1;
-    shows(base, "Hi", "delivered").await;
+    shows(&base, "Hi", "delivered").await;
+}
+
+/// The carrier is a process of its own: it goes on while the server is down, and its list tells what was missed.
+#[tokio::test]
+async fn what_was_written_while_the_server_was_down_is_answered_when_it_is_back() {
+    let mut server = Server::prepare(options());
+    let (_running, base) = carrier_beside(&server).await;
+    server.start_again().await;
+    assert_eq!(writes(&base, OURS, "sms", "HOLA one").await, 201);
+    shows(&base, "Hola, HOLA one", "delivered").await;
+    assert!(server.stop().await.success());
+    assert_eq!(writes(&base, OURS, "sms", "HOLA two").await, 201);
+    let url = format!("{base}/carrier/feed");
+    eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
+        let feed: Value = http_client().get(&url).send().await.expect("it answers").json().await.expect("JSON");
+        let messages = feed["messages"].as_array().expect("a list");
+        let lost = messages.iter().any(|one| one["body"] == "HOLA two" && !one["webhook"]["error"].is_null());
+        if lost { Ok(()) } else { Err(feed) }
+    })
+    .await;
+    server.start_again().await;
+    shows(&base, "Hola, HOLA two", "delivered").await;
+    let messages = beside(&server, &["messages", "--json"]).json();
+    let of = |body: &str| {
+        let found = messages.as_array().expect("an array").iter().filter(|one| one["body"] == body);
+        found.map(|one| one["late"].as_bool().expect("a flag")).collect::<Vec<_>>()
+    };
+    assert_eq!((of("HOLA one"), of("HOLA two")), (vec![false], vec![true]), "{messages}");
+    assert_eq!((of("Hola, HOLA one").len(), of("Hola, HOLA two").len()), (1, 1), "answered once: {messages}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod fake;
 mod plain;
+mod real;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -2,8 +2,8 @@
 //!
 //! **No blind resend.** After the grace the provider's own list is read for this lane. Exactly one message with our text
 //! that nobody has claimed: it is ours. None at all in the complete list: the provider never took it, and it is sent.
-//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle. So does what went by
-//! another way than Twilio: nobody else has a list to look into.
+//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle. What went by
+//! another way than Twilio has no list to be looked up in: it is repeated only where that does no harm.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -6,6 +6,7 @@
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
 mod by_hand;
+mod claim;
 mod backup;
 mod contacts;
 mod decide;
@@ -39,13 +40,12 @@ use sea_orm::DatabaseConnection;
 
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
+pub use claim::{ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use ledger::{
-    Candidate, ClaimRequest, Claimed, Claims, Gate, Judge, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane,
-};
+pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use portable::Frozen;
@@ -118,7 +118,7 @@ impl Store {
 
     /// Who has planned sends that are due, and along which routes.
     pub async fn due_outlets(&self) -> Result<Vec<Outlet>, StoreError> {
-        ledger::due_outlets(&self.read, self.means.clock.now()).await
+        claim::due_outlets(&self.read, self.means.clock.now()).await
     }
 
     /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.

@@ -13,10 +13,10 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StoreError;
+use super::claim::{self, ClaimRequest, Claims};
 use super::decide::{self, Decided, DecidedReceipt};
 use super::fresh::{Committed, Fresh};
 use super::ingest::{self, Ingested, NewInbound};
-use super::ledger::{self, ClaimRequest, Claims};
 use super::settle::{self, Settled, StatusReport};
 use super::sql::Txn;
 use super::sqlite::Sqlite;
@@ -272,8 +272,8 @@ impl Batch {
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
             claim: {
                 let mut claims = Vec::with_capacity(self.claim.0.len());
-                for claim in &self.claim.0 {
-                    claims.push(ledger::claim(txn, means, claim).await?);
+                for request in &self.claim.0 {
+                    claims.push(claim::claim(txn, means, request).await?);
                 }
                 claims
             },

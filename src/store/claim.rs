@@ -1,0 +1,170 @@
+//! Claims: what is due and may leave now, with its attempt written down in the same transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Value};
+
+use super::ledger::{Candidate, SEND_WITHIN};
+use super::sql::{Cut, Row, Txn};
+use super::writer::Means;
+use super::{StoreError, messages, sql};
+use crate::domain::route::UnknownRoute;
+use crate::domain::{ActionState, Outlet, TenantId, Timestamp};
+
+/// What the gate says to one candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    Pass,
+    /// Never; final.
+    Block(String),
+    /// Not by itself; a person may let it go on.
+    Hold(String),
+    /// Not before.
+    Postpone(Timestamp, String),
+}
+
+/// Asked for each candidate inside the claiming transaction; must not wait.
+pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + Send + Sync>;
+
+#[derive(Clone)]
+pub struct ClaimRequest {
+    pub outlet: Outlet,
+    /// The provider's account that the sends go through; kept, since a tenant may get another one.
+    pub account_sid: String,
+    /// At most so many sends; what the gate stops does not count.
+    pub limit: usize,
+    pub judge: Judge,
+    /// The loop guard's window.
+    pub recent_within: Duration,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    pub sends: Vec<Claimed>,
+    /// More is due, now or as soon as a lane is free.
+    pub more: bool,
+    /// The gate has stopped some for good: who came behind them may go now.
+    pub lanes_freed: bool,
+}
+
+/// A send that may leave now: its attempt is committed.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub candidate: Candidate,
+    /// The attempt's number, from 1.
+    pub attempt: i32,
+    pub not_after: Timestamp,
+}
+
+const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
+    a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
+    CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
+      AS last_whatsapp_us,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.channel = a.channel AND o.peer_key = a.peer_key
+      AND o.active AND (o.sender = '' OR o.sender = a.sender)) AS opted_out,
+    (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
+    CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
+    a.route
+  FROM actions a
+  WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
+    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
+      AND b.state IN ('planned', 'sending', 'unknown'))
+  ORDER BY a.due_us, a.planned_us LIMIT ?";
+
+pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest) -> Result<Claims, StoreError> {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let now = means.clock.now();
+    let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
+    let values = vec![
+        now.minus(request.recent_within).unix_us().into(),
+        now.minus(DAY).unix_us().into(),
+        request.outlet.tenant.uuid().into(),
+        request.outlet.route.to_string().into(),
+        now.unix_us().into(),
+        (request.limit as i64).into(),
+    ];
+    let found = txn.query(&format!("{CANDIDATES}{lock}"), values, Candidate::read).await?;
+    let not_after = now.plus(SEND_WITHIN);
+    let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
+    let mut sends = Vec::with_capacity(found.len());
+    let mut lanes_freed = false;
+    for mut candidate in found {
+        let (state, due, reason) = match (request.judge)(&candidate, now) {
+            Gate::Pass => (ActionState::Sending, now, None),
+            Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
+            Gate::Hold(reason) => (ActionState::Held, now, Some(reason)),
+            Gate::Postpone(until, reason) => (ActionState::Planned, until, Some(reason)),
+        };
+        let passed = state == ActionState::Sending;
+        lanes_freed |= matches!(state, ActionState::Blocked | ActionState::Held);
+        let attempt = candidate.tries + i32::from(passed);
+        if passed {
+            candidate.first_try_us.get_or_insert(now.unix_us());
+            candidate.tried_us = Some(now.unix_us());
+        }
+        updates.extend([
+            candidate.id.into(),
+            state.as_str().into(),
+            attempt.into(),
+            due.unix_us().into(),
+            reason.into(),
+            candidate.first_try_us.into(),
+            candidate.tried_us.into(),
+            request.outlet.tenant.uuid().into(),
+            passed.then(|| request.account_sid.clone()).into(),
+        ]);
+        if state == ActionState::Blocked {
+            stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
+        }
+        if passed {
+            sends.push(Claimed { candidate, attempt, not_after });
+        }
+    }
+    // The attempt: its number and its beginning. It gets a row of its own when it ends.
+    txn.rows(
+        "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
+           first_try_us = v.column6, tried_us = v.column7,
+           account_sid = coalesce(v.column9, actions.account_sid) FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
+        9,
+        Cut::Padded,
+        updates,
+    )
+    .await?;
+    messages::merge(txn, stopped).await?;
+    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
+    let of_outlet =
+        vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
+    let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
+    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed })
+}
+
+/// What has something due: a walk along the index, one step a tenant and route.
+pub(super) async fn due_outlets(db: &impl ConnectionTrait, now: Timestamp) -> Result<Vec<Outlet>, StoreError> {
+    let rows = sql::query(
+        db,
+        "WITH RECURSIVE t(id, route) AS (
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1)
+           UNION ALL
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1)
+           FROM t WHERE t.id IS NOT NULL)
+         SELECT id, route FROM t WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM actions
+           WHERE state = 'planned' AND tenant_id = t.id AND actions.route = t.route AND due_us <= ?)",
+        vec![now.unix_us().into()],
+    )
+    .await?;
+    let read = |row: &Row| {
+        let route: String = row.get(1)?;
+        let route = route.parse().map_err(|error: UnknownRoute| StoreError::Stored(error.to_string()))?;
+        Ok(Outlet { tenant: TenantId::new(row.get(0)?), route })
+    };
+    rows.iter().map(|row| read(&Row::Sea(row))).collect()
+}

@@ -18,7 +18,7 @@ use crate::domain::Timestamp;
 
 /// The form of the file; another one is refused.
 pub const FORMAT: u32 = 1;
-const LEFT_OUT: &str = "auth tokens: set them anew after the import (recado tenant set --account-sid)";
+const LEFT_OUT: &str = "auth tokens: set them anew after the import (recado tenant credentials)";
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]

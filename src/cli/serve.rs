@@ -11,7 +11,7 @@ use crate::app;
 /// What a shell reports of a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// Start the server: webhooks in, rules, sends out; without a Twilio account, a built-in stand-in takes what is sent
+/// Start the server: webhooks in, rules, sends out; without a Twilio account, a built-in carrier does
 #[derive(clap::Args)]
 #[command(after_help = "Example: LISTEN=127.0.0.1:9000 recado serve")]
 pub struct Args {}

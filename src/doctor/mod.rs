@@ -99,7 +99,7 @@ impl Doctor<'_> {
                 Finding::note(
                     Check::Account,
                     "try-out mode",
-                    "no Twilio account is configured: a built-in stand-in takes what is sent, and nothing is asked of Twilio",
+                    "no Twilio account is configured: the built-in carrier takes what is sent, and nothing is asked of Twilio",
                 )
                 .remedy("to go live, put TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER and APP_URL into .env"),
             );

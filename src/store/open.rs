@@ -1,6 +1,7 @@
 //! Opening a database: connections, pragmas, migrations under a lock.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,9 @@ impl Store {
                 ))
             })?;
         }
+        if let Some(path) = sqlite_path(options.url.expose_secret()) {
+            make_private(&path);
+        }
         let write = connect(options, 1).await.map_err(|error| of_file(options, error))?;
         let read = connect(options, READERS).await.map_err(|error| of_file(options, error))?;
         let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
@@ -81,6 +85,16 @@ impl Store {
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
         Ok(Migrator::get_pending_migrations(&self.write).await?.len())
     }
+}
+
+/// Makes a new file that its owner alone may read: it is to hold customers' messages. SQLite gives its companions (-wal,
+/// -shm) the same mode. Where it cannot be made, opening it says why.
+fn make_private(path: &Path) {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
+    drop(new.open(path));
 }
 
 /// The file of a SQLite URL, and `None` for other databases.

@@ -32,7 +32,7 @@ pub fn token(text: &str) -> Result<SecretString, CliError> {
 
 /// Asks Twilio whether SID and token belong together, before anything is kept; gives what is to be said of it.
 ///
-/// Where the built-in stand-in takes what is sent, Twilio has no part in it and is not asked.
+/// Where the built-in carrier takes what is sent, Twilio has no part in it and is not asked.
 pub async fn checked(
     installation: &Installation,
     sid: &str,

@@ -123,3 +123,17 @@ fn the_help_of_tenant_set_shows_a_blueprint_that_there_is() {
     let set = ["tenant", "set", "demo", "--enable", name, "--param", param];
     run(command(folder.path(), &set).env("RULES_DIR", rules)).ok();
 }
+
+/// What customers write is nobody else's on this machine.
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start(options()).await;
+    beside(&server, &["webhook", "--from", CUSTOMER, "HOLA"]).ok();
+    for name in ["recado.db", "recado.db-wal", "recado.db-shm", "secret.key"] {
+        let file = server.folder().join("data").join(name);
+        let mode = std::fs::metadata(&file).unwrap_or_else(|error| panic!("{name}: {error}")).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}

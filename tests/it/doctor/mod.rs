@@ -328,7 +328,7 @@ fn where_nothing_is_yet_it_says_what_to_begin_with() {
     assert!(found.passed());
     run(&mut command(folder.path(), &["migrate"])).ok();
     let found = alone(folder.path());
-    found.has_with_remedy(Severity::Note, "try-out mode", "stand-in", "TWILIO_ACCOUNT_SID");
+    found.has_with_remedy(Severity::Note, "try-out mode", "built-in carrier", "TWILIO_ACCOUNT_SID");
     found.has_with_remedy(Severity::Warning, "127.0.0.1", "no server of Recado's", "recado serve");
     assert!(found.passed(), "trying out is no fault: {found:#?}");
 }

@@ -66,7 +66,7 @@ pub use consent::{SANDBOX, SANDBOX_CODE};
 use content::Templates;
 use faults::Faults;
 pub use faults::{Fault, FaultKind, On};
-pub use inbound::{CustomerText, TextChannel, TextError};
+pub use inbound::{CustomerText, TextChannel, TextError, content_type};
 pub use numbers::NumberConfig;
 use numbers::Numbers;
 use store::Store;

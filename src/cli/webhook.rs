@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::{CARRIER_BASE, Installation};
+use crate::carrier::content_type;
 use crate::directory::Tenant;
 use crate::domain::{Channel, Phone, segments};
 use crate::twilio::client;
@@ -200,20 +201,6 @@ fn new_sid(media: bool) -> Result<String, CliError> {
     getrandom::fill(&mut bytes)?;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("{}{digits}", if media { "MM" } else { "SM" }))
-}
-
-/// What the end of a URL suggests.
-fn content_type(url: &str) -> &'static str {
-    let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-    match path.rsplit('.').next().unwrap_or_default() {
-        "png" => "image/png",
-        "gif" => "image/gif",
-        "pdf" => "application/pdf",
-        "mp4" => "video/mp4",
-        "ogg" => "audio/ogg",
-        "mp3" => "audio/mpeg",
-        _ => "image/jpeg",
-    }
 }
 
 fn no_answer(base: &str, error: &reqwest::Error) -> CliError {

@@ -8,8 +8,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use secrecy::{ExposeSecret, SecretString};
 
 use super::account::{self, TOKEN_MAX_BYTES, account_sid};
-use super::{View, row};
-use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
+use super::{row, show_changed};
+use crate::cli::{CliError, Outcome, find_tenant, open};
 use crate::store::entity::tenant;
 
 /// Give a tenant its own Twilio account, or change its token: asked for, checked at Twilio, kept encrypted
@@ -81,13 +81,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         // With standard error closed there is nobody to tell.
         let _ = writeln!(io::stderr(), "{said}");
     }
-    let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
-    if args.json {
-        print_json(&view)?
-    } else {
-        print(view.text())?
-    }
-    Ok(Outcome::Done)
+    show_changed(&installation, &args.slug, args.json)
 }
 
 fn forget(args: &Args, row: &mut tenant::Model) -> Result<(), CliError> {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{CliError, Outcome};
+use super::{CliError, Outcome, find_tenant, print, print_json};
 use crate::app::Installation;
 use crate::directory::Tenant;
 use crate::doctor::webhook;
@@ -146,6 +146,17 @@ impl View {
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")
     }
+}
+
+/// Ends a command that has changed a tenant: how it stands now.
+fn show_changed(installation: &Installation, slug: &str, json: bool) -> Result<Outcome, CliError> {
+    let view = View::new(installation, &*find_tenant(installation, slug)?);
+    if json {
+        print_json(&view)?
+    } else {
+        print(view.text())?
+    }
+    Ok(Outcome::Done)
 }
 
 /// A tenant as it is stored, to be changed.

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use serde_json::Value as Json;
 
 use super::account::{self, TOKEN_MAX_BYTES, account_sid};
-use super::{View, language, name, row, zone};
+use super::{language, name, row, show_changed, zone};
 use crate::app::Installation;
-use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open, print, print_json};
+use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
 use crate::directory::{TWILIO, Tenant, TenantSettings};
 use crate::domain::{Channel, EmailAddress, Phone, TenantId};
 use crate::outbound::file::is_prefix;
@@ -138,13 +138,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         // With standard error closed there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "{said}");
     }
-    let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
-    if args.json {
-        print_json(&view)?
-    } else {
-        print(view.text())?
-    }
-    Ok(Outcome::Done)
+    show_changed(&installation, &args.slug, args.json)
 }
 
 fn change_names(args: &Args, row: &mut tenant::Model) {

@@ -3,12 +3,16 @@
 #
 #   FAULT_SEEDS=1000 tests/run.sh    more seeds for the crash tests (200 by default)
 #   JUDGE_CASES=1000000 tests/run.sh more fuzzed webhooks against the official library (20,000 by default)
+#   PROPTEST_RNG_SEED=7 tests/run.sh other cases of the property tests; one seed always makes the same (2026 by default)
+#   PROPTEST_CASES=100000 tests/run.sh
+#                                    more of them
 #   RECADO_TEST_POSTGRES=postgres://user@host tests/run.sh
 #                                    a server to make databases on (no path, no parameters), instead of a throwaway one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_INCREMENTAL=0
 export FAULT_SEEDS="${FAULT_SEEDS:-200}"
+export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-2026}"
 export JUDGE_CASES="${JUDGE_CASES:-20000}"
 venv="${CARGO_TARGET_DIR:-$PWD/target}/test-venv"
 export RECADO_TEST_PYTHON="$venv/bin/python"

@@ -1,12 +1,15 @@
 //! Text in columns: what a terminal shows of it, and how wide.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::text;
 
 /// Of one letter, with all that is put on it: the flags and families that there are take fewer.
 const GRAPHEME_MAX_CHARS: usize = 12;
+
+/// The narrowest line has room for any one letter.
+const LETTER_MAX_COLUMNS: usize = 2;
 
 const EMOJI_SELECTOR: char = '\u{fe0f}';
 /// Below it are letters, which are composed in other ways.
@@ -19,47 +22,55 @@ pub fn width(text: &str) -> usize {
 /// Breaks a text between words, or within those that are too long, into lines of at most `columns` (two at least).
 /// What a terminal would obey is made harmless.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(2);
+    let columns = columns.max(LETTER_MAX_COLUMNS);
     text::lines(text).iter().flat_map(|line| wrap_line(line, columns)).collect()
 }
 
 fn wrap_line(text: &str, columns: usize) -> Vec<String> {
-    let (mut lines, mut line, mut filled) = (Vec::new(), String::new(), 0);
+    let (mut lines, mut line) = (Vec::new(), String::new());
     for letter in letters(text) {
-        if filled + letter.width() > columns && letter == " " {
-            // It ends the line, and nothing would show.
-            lines.push(std::mem::take(&mut line));
-            filled = 0;
+        if push(&mut line, &letter, columns) {
             continue;
         }
-        if filled + letter.width() > columns {
-            let rest = match line.rfind(' ') {
-                Some(at) => line.split_off(at + 1),
-                None => String::new(),
-            };
-            lines.push(std::mem::replace(&mut line, rest).trim_end_matches(' ').to_owned());
-            filled = line.width();
+        if letter == " " {
+            // It ends the line, and nothing would show.
+            lines.push(std::mem::take(&mut line));
+            continue;
         }
-        line.push_str(&letter);
-        filled += letter.width();
+        let rest = match line.rfind(' ') {
+            Some(at) => line.split_off(at + 1),
+            None => String::new(),
+        };
+        lines.push(std::mem::replace(&mut line, rest).trim_end_matches(' ').to_owned());
+        if !push(&mut line, &letter, columns) {
+            lines.push(std::mem::replace(&mut line, letter));
+        }
     }
     lines.push(line);
     lines
 }
 
+/// Adds a letter to a line that has room for it. The whole is measured: a letter may change the width of the one before it.
+fn push(line: &mut String, letter: &str, columns: usize) -> bool {
+    let end = line.len();
+    line.push_str(letter);
+    let fits = line.width() <= columns;
+    if !fits {
+        line.truncate(end);
+    }
+    fits
+}
+
 /// Breaks a text at exactly `columns`, so that where its beginning breaks does not depend on what follows.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(2);
+    let columns = columns.max(LETTER_MAX_COLUMNS);
     let mut lines = Vec::new();
     for text in text::lines(text) {
-        let (mut line, mut filled) = (String::new(), 0);
+        let mut line = String::new();
         for letter in letters(&text) {
-            if filled + letter.width() > columns {
-                lines.push(std::mem::take(&mut line));
-                filled = 0;
+            if !push(&mut line, &letter, columns) {
+                lines.push(std::mem::replace(&mut line, letter));
             }
-            filled += letter.width();
-            line.push_str(&letter);
         }
         lines.push(line);
     }
@@ -69,15 +80,15 @@ pub fn fold(text: &str, columns: usize) -> Vec<String> {
 /// At most `columns` of one line; a cut shows.
 pub fn cut(text: &str, columns: usize) -> String {
     let line = text::one_line(text);
-    if line.width() <= columns {
-        return letters(&line).collect();
+    let whole: String = letters(&line).collect();
+    if whole.width() <= columns {
+        return whole;
     }
     let mut kept = String::new();
     for letter in letters(&line) {
-        if kept.width() + letter.width() + 1 > columns {
+        if !push(&mut kept, &letter, columns.saturating_sub(1)) {
             break;
         }
-        kept.push_str(&letter);
     }
     kept + "…"
 }
@@ -94,9 +105,18 @@ fn letters(text: &str) -> impl Iterator<Item = String> {
         } else {
             vec![letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect()]
         };
-        parts
+        // No line may be too narrow for a letter: one that is wider than any of its parts is shown by them as well.
+        match parts.as_slice() {
+            [whole] if whole.width() > LETTER_MAX_COLUMNS => whole.chars().map(narrow).map(String::from).collect(),
+            _ => parts,
+        }
     });
     whole.filter(|letter| letter.width() > 0)
+}
+
+/// A few letters are wider than any place for one, such as U+17D8, three columns: something else stands for them.
+fn narrow(c: char) -> char {
+    if c.width().unwrap_or(0) > LETTER_MAX_COLUMNS { char::REPLACEMENT_CHARACTER } else { c }
 }
 
 /// What is shown of a composed emoji's part: of a flag its country's letters, of a skin tone nothing.
@@ -135,6 +155,13 @@ mod tests {
     fn a_letter_with_a_thousand_marks_is_shorn() {
         let letter = format!("e{}", "\u{301}".repeat(1000));
         assert_eq!(wrap(&letter, 10)[0].chars().count(), GRAPHEME_MAX_CHARS);
+    }
+
+    #[test]
+    fn a_letter_wider_than_two_columns_is_shown_by_its_parts() {
+        assert_eq!(wrap("𘠀ெ", 2), ["𘠀", "ெ"]);
+        assert_eq!(fold("𘠀ெ", 2), ["𘠀", "ெ"]);
+        assert_eq!(wrap("\u{17d8}", 2), ["\u{fffd}"]);
     }
 
     proptest! {

@@ -250,7 +250,7 @@ impl Pipeline {
         let now = self.clock.now();
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (event, Facts { as_of: now, tenant: about.clone(), contact, not_rebuilt: Vec::new() })
+            (event, Facts { as_of: now, tenant: about.clone(), contact, appointment: None, not_rebuilt: Vec::new() })
         };
         Ok(events.into_iter().map(with_facts).collect())
     }
@@ -272,6 +272,7 @@ impl Pipeline {
             at: Timestamp::from_unix_us(self.store.ids().tick_us()),
             trace,
             actions: decision.actions.into_iter().map(plan_one).collect(),
+            timers: Vec::new(),
         })
     }
 

@@ -48,6 +48,9 @@ pub fn plan(
         action,
         route,
         sender,
+        due: None,
+        subject: None,
+        expires: None,
     }
 }
 

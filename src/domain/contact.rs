@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::appointment::AppointmentFacts;
 use super::{Channel, ContactId, Effect, EmailAddress, Phone, TenantId, Timestamp};
 
 /// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
@@ -17,6 +18,9 @@ pub struct Facts {
     pub tenant: TenantFacts,
     /// `None` for events that concern no customer.
     pub contact: Option<ContactFacts>,
+    /// The appointment that the event is about, as it stands at `as_of`; `None` where it is about none, or it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appointment: Option<AppointmentFacts>,
     /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rebuilt: Vec<String>,
@@ -59,7 +63,7 @@ pub struct ContactFacts {
 impl Facts {
     /// Facts of nobody in particular, for cases that leave most out.
     pub fn empty(as_of: Timestamp) -> Self {
-        Self { as_of, tenant: TenantFacts::default(), contact: None, not_rebuilt: Vec::new() }
+        Self { as_of, tenant: TenantFacts::default(), contact: None, appointment: None, not_rebuilt: Vec::new() }
     }
 
     /// Lets a decision's effects on the customer show in the facts of the next event in the same batch.

@@ -23,6 +23,8 @@ pub mod noun {
     pub enum Event {}
     pub enum Action {}
     pub enum Attempt {}
+    pub enum Timer {}
+    pub enum Appointment {}
 }
 
 pub type TenantId = Id<noun::Tenant>;
@@ -30,6 +32,7 @@ pub type ContactId = Id<noun::Contact>;
 pub type MessageId = Id<noun::Message>;
 pub type EventId = Id<noun::Event>;
 pub type ActionId = Id<noun::Action>;
+pub type AppointmentId = Id<noun::Appointment>;
 pub type AttemptId = Id<noun::Attempt>;
 
 impl<Noun> Id<Noun> {

@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod action;
 pub mod address;
+pub mod appointment;
 pub mod channel;
 pub mod clock;
 pub mod contact;
@@ -16,6 +17,7 @@ pub mod route;
 pub mod refusal;
 pub mod segments;
 pub mod status;
+pub mod timer;
 
 pub use action::{Action, ActionState, Effect, EmailBody, HttpMethod, HttpRequest, Origin, Send, SendBody};
 pub use address::{Address, EmailAddress};
@@ -23,8 +25,9 @@ pub use channel::Channel;
 pub use clock::{Clock, Timestamp};
 pub use contact::Facts;
 pub use event::{Event, EventKind};
-pub use id::{ActionId, ContactId, EventId, Ids, MessageId, TenantId};
+pub use id::{ActionId, AppointmentId, ContactId, EventId, Ids, MessageId, TenantId};
 pub use phone::Phone;
 pub use refusal::RefusalKind;
 pub use route::{Outlet, Route};
 pub use status::DeliveryStatus;
+pub use timer::{NewTimer, Purpose, TimerId};

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use super::error::Place;
 use super::load;
 use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
+use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Send, Timestamp};
 
@@ -57,11 +58,12 @@ struct CaseEvent {
 struct CaseFacts {
     tenant: TenantFacts,
     contact: Option<ContactFacts>,
+    appointment: Option<AppointmentFacts>,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { tenant: TenantFacts::default(), contact: Some(ContactFacts::default()) }
+        Self { tenant: TenantFacts::default(), contact: Some(ContactFacts::default()), appointment: None }
     }
 }
 
@@ -208,6 +210,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         as_of: now,
         tenant: case.facts.tenant.clone(),
         contact: case.facts.contact.clone(),
+        appointment: case.facts.appointment.clone(),
         not_rebuilt: Vec::new(),
     };
     let (verdicts, planned) = rules.explain_file(file, &event(case, &facts), &facts);

@@ -11,10 +11,12 @@ use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, events, sql};
+use super::{StoreError, events, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
-use crate::domain::{Action, ActionId, Channel, ContactId, Effect, Event, EventId, Phone, TenantId, Timestamp};
+use crate::domain::{
+    Action, ActionId, Channel, ContactId, Effect, Event, EventId, NewTimer, Phone, TenantId, Timestamp,
+};
 
 /// One decided event, ready to be written.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Decided {
     pub trace: Option<String>,
     /// Sends and effects, in the order in which the rules asked for them.
     pub actions: Vec<NewAction>,
+    /// What falls due later.
+    pub timers: Vec<NewTimer>,
 }
 
 /// What the decision has set going.
@@ -92,6 +96,7 @@ pub(super) async fn write(
     committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, means, changes).await?;
     ledger::plan(txn, means, actions).await?;
+    timers::plan(txn, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted })
 }
 

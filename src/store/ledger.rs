@@ -40,6 +40,12 @@ pub struct NewAction {
     pub route: Option<Route>,
     /// Where it comes from: E.164, Messaging Service SID, an e-mail address, a name; `None` for effects.
     pub sender: Option<String>,
+    /// Not before this instant; `None` for at once.
+    pub due: Option<Timestamp>,
+    /// What it is about besides the customer, such as an appointment: ended with it.
+    pub subject: Option<Uuid>,
+    /// From here on it makes no sense any more.
+    pub expires: Option<Timestamp>,
 }
 
 impl NewAction {
@@ -72,6 +78,9 @@ impl NewAction {
             // From the number that was written to, and so by its provider.
             route: Some(Route::Twilio),
             sender: Some(confirmation.sender.clone()),
+            due: None,
+            subject: None,
+            expires: None,
         }
     }
 }
@@ -114,15 +123,18 @@ fn host(request: &HttpRequest) -> String {
     authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-const PLANNED_COLUMNS: usize = 20;
+const PLANNED_COLUMNS: usize = 22;
 
 /// Writes actions down; one that is there already stays as it is.
 pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewAction>) -> Result<(), StoreError> {
     find_recipients(txn, means, &mut actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * PLANNED_COLUMNS);
-    let due_us = means.clock.now().unix_us();
+    let now = means.clock.now();
     for new in &actions {
-        let planned_us = means.ids.tick_us();
+        let due = new.due.filter(|due| *due > now);
+        // Its place in the lane: what is to leave later does not hold back what is to leave now.
+        let planned_us = due.map_or_else(|| means.ids.tick_us(), Timestamp::unix_us);
+        let due_us = due.unwrap_or(now).unix_us();
         let heading = Heading::of(new);
         values.extend([
             new.id.uuid().into(),
@@ -145,11 +157,14 @@ pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewActi
             planned_us.into(),
             due_us.into(),
             new.reason.clone().into(),
+            new.subject.into(),
+            new.expires.map(Timestamp::unix_us).into(),
         ]);
     }
     txn.rows(
         "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
-           peer_key, lane, route, origin, payload, tries, planned_us, due_us, reason) VALUES {rows} ON CONFLICT DO NOTHING",
+           peer_key, lane, route, origin, payload, tries, planned_us, due_us, reason,
+           subject_id, expires_us) VALUES {rows} ON CONFLICT DO NOTHING",
         PLANNED_COLUMNS,
         Cut::Padded,
         values,

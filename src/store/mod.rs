@@ -30,6 +30,7 @@ mod sql;
 mod sqlite;
 mod tables;
 mod tenants;
+mod timers;
 mod verdict;
 mod writer;
 

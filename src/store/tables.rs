@@ -217,6 +217,8 @@ pub const TABLES: [Table; 10] = [
             column("reason", MaybeText),
             column("error_code", MaybeBig),
             column("provider_sid", MaybeText),
+            column("subject_id", MaybeId),
+            column("expires_us", MaybeBig),
         ],
     },
     Table {

@@ -167,6 +167,7 @@ async fn facts(
         as_of: decided_at.unwrap_or_else(|| installation.clock.now()),
         tenant: tenant.facts.clone(),
         contact: event.contact.and_then(|id| known.remove(&id)),
+        appointment: None,
         not_rebuilt,
     })
 }

@@ -119,7 +119,7 @@ impl Bench {
     fn decided(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let (tenant, contact) = (self.tenant, Some(contact));
-        Decided { event, tenant, contact, depth: 0, at, trace: Some("{}".to_owned()), actions }
+        Decided { event, tenant, contact, depth: 0, at, trace: Some("{}".to_owned()), actions, timers: Vec::new() }
     }
 
     async fn decide(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) {
@@ -141,6 +141,9 @@ impl Bench {
             action,
             route: is_send.then_some(Route::Twilio),
             sender: is_send.then(|| OURS.to_owned()),
+            due: None,
+            subject: None,
+            expires: None,
         }
     }
 

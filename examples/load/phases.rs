@@ -189,8 +189,22 @@ async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) ->
             percent(intake.acknowledged_per_s, events_per_s),
             percent(whole.delivered_per_s, events_per_s)
         );
+        let both = both_per_s(http.acknowledged_per_s, events_per_s, processors());
+        println!("  with the HTTP   {both:>9.0} /s    at most, were there nothing else to do on {} processors", processors());
+        println!("                  intake is {}", percent(intake.acknowledged_per_s, both));
     }
     Ok(())
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// What both ceilings allow together: the HTTP stack and its client keep all processors busy, SQLite one.
+fn both_per_s(http_per_s: f64, sqlite_per_s: f64, processors: usize) -> f64 {
+    let processors = processors as f64;
+    let busy_s = processors / http_per_s.max(1.0) + 1.0 / sqlite_per_s.max(1.0);
+    (processors / busy_s).min(sqlite_per_s)
 }
 
 fn spread(spread: Spread) -> String {

@@ -24,6 +24,7 @@ use crate::actions::circuit::Circuits;
 use crate::actions::gate::SendGate;
 use crate::actions::outbox::Outbox;
 use crate::actions::ways::Ways;
+use crate::api;
 use crate::bus::Speed;
 use crate::carrier;
 use crate::channels::{catch_up, provider, sms, status, whatsapp};
@@ -164,6 +165,7 @@ pub fn router(state: AppState) -> Router {
         .merge(whatsapp::routes())
         .merge(status::routes())
         .merge(provider::routes())
+        .merge(api::routes())
         .with_state(state)
 }
 

@@ -26,6 +26,7 @@
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | a channel, its routes and service, catching up | [`channels`] |
+//! | the REST API, its description | [`api`] |
 //! | a command | `cli` |
 //!
 //! # Invariants
@@ -104,6 +105,8 @@ pub mod web;
 pub mod intake;
 
 pub mod channels;
+
+pub mod api;
 
 pub mod app;
 

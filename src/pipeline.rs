@@ -527,6 +527,13 @@ impl Pipeline {
         tokio::time::timeout(within, all).await.unwrap_or(false)
     }
 
+    /// Stores an event of a program's own, for the rules to decide.
+    pub async fn tell(&self, event: &Event) -> Result<(), StoreError> {
+        self.store.add_event(event, Vec::new(), false).await?;
+        self.wake_dispatch(event.tenant);
+        Ok(())
+    }
+
     /// Tells the senders that something is due there.
     pub fn wake_perform(&self, outlet: Outlet) {
         self.to_send.publish(outlet);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::plan;
-use crate::directory::Directory;
+use crate::directory::{Directory, Tenant};
 use crate::domain::address::NotAnEmail;
 use crate::domain::phone::NotE164;
 use crate::domain::{
-    Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventKind, Phone, Send, SendBody,
+    Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventId, EventKind, Phone, Send, SendBody,
 };
 use crate::email::{BODY_BYTES, SUBJECT_CHARS};
 use crate::store::{Store, StoreError};
@@ -45,15 +45,27 @@ pub struct Outbox {
 impl Outbox {
     /// Writes the send into the ledger, from where a running server takes it. What is wrong with it is said here.
     pub async fn plan(&self, slug: &str, channel: Channel, to: &str, body: SendBody) -> Result<ActionId, SendRefused> {
+        let snapshot = self.directory.now();
+        let tenant = snapshot.by_slug(slug).ok_or_else(|| SendRefused::NoTenant(slug.to_owned()))?;
+        self.plan_as(self.store.ids().next(), tenant, channel, to, body).await
+    }
+
+    /// As [`Outbox::plan`], under an event of this identity: planned again with the same, it stays the one send.
+    pub async fn plan_as(
+        &self,
+        event: EventId,
+        tenant: &Tenant,
+        channel: Channel,
+        to: &str,
+        body: SendBody,
+    ) -> Result<ActionId, SendRefused> {
         let to: Address = match channel {
             Channel::Email => EmailAddress::parse(to)?.into(),
             Channel::Sms | Channel::WhatsApp => Phone::parse_human(to)?.into(),
         };
         fits(&body)?;
-        let snapshot = self.directory.now();
-        let tenant = snapshot.by_slug(slug).ok_or_else(|| SendRefused::NoTenant(slug.to_owned()))?;
         let event = Event {
-            id: self.store.ids().next(),
+            id: event,
             tenant: tenant.id,
             kind: EventKind::MANUAL,
             channel: Some(channel),

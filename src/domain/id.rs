@@ -24,6 +24,7 @@ pub mod noun {
     pub enum Action {}
     pub enum Attempt {}
     pub enum Timer {}
+    pub enum Token {}
     pub enum Appointment {}
 }
 

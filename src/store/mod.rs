@@ -7,8 +7,10 @@
 
 mod by_hand;
 mod claim;
+mod api_tokens;
 mod backup;
 mod contacts;
+mod customers;
 mod decide;
 pub mod entity;
 mod erase;
@@ -16,6 +18,7 @@ mod error;
 mod events;
 mod fresh;
 mod health;
+mod idempotency;
 mod ingest;
 mod ledger;
 mod lists;
@@ -39,12 +42,15 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
 pub use claim::{ClaimRequest, Claimed, Claims, Gate, Judge};
+pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
+pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};

@@ -6,6 +6,7 @@ mod credentials;
 mod list;
 mod set;
 mod show;
+mod token;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ enum Command {
     Show(show::Args),
     Set(Box<set::Args>),
     Credentials(credentials::Args),
+    Token(token::Args),
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
@@ -48,6 +50,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Show(args) => show::run(args).await,
         Command::Set(args) => set::run(*args).await,
         Command::Credentials(args) => credentials::run(args).await,
+        Command::Token(args) => token::run(args).await,
     }
 }
 

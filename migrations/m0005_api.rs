@@ -1,0 +1,13 @@
+//! The REST API: its tokens, and what was done under which idempotency key.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        super::run(manager, include_str!("m0005_api.sql")).await
+    }
+}

@@ -1,0 +1,112 @@
+//! Errors as RFC 9457 has them: a status, a stable code for programs, a sentence for people.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::store::StoreError;
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` says which one.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    #[schema(example = 422)]
+    status: u16,
+    /// Stable, for programs.
+    #[schema(value_type = String, example = "not_e164")]
+    code: &'static str,
+    /// For people: what is wrong, and what to do next.
+    detail: String,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into() }
+    }
+
+    /// What the request says cannot be done.
+    pub fn unfit(code: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.to_string())
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// The tenant has none, or it is another's: the same words.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "a request to the API could not be served");
+        let detail = "the database cannot take this at the moment: bring it again, with the same Idempotency-Key";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// What any route may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "they describe; handlers answer with a problem")]
+pub enum Common {
+    /// The request cannot be read
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] Problem),
+    /// There is no token that holds
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] Problem),
+    /// There is no such thing, or it is another tenant's
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Problem),
+    /// The URL does not take this method
+    #[response(status = 405, content_type = "application/problem+json")]
+    WrongMethod(#[to_schema] Problem),
+    /// The database cannot take it at the moment
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] Problem),
+}
+
+/// What routes that change something may answer besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "they describe; handlers answer with a problem")]
+pub enum Writing {
+    /// The body did not come in time
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(#[to_schema] Problem),
+    /// The state of things does not allow it, or a request with this Idempotency-Key is under way
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(#[to_schema] Problem),
+    /// The body is too large
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] Problem),
+    /// The body is no JSON by its content type
+    #[response(status = 415, content_type = "application/problem+json")]
+    NoJson(#[to_schema] Problem),
+    /// What the body says cannot be done
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unfit(#[to_schema] Problem),
+}

@@ -12,7 +12,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_spine::Migration), Box::new(m0002_refusals::Migration), Box::new(m0003_timers::Migration), Box::new(m0005_api::Migration)]
+        vec![
+            Box::new(m0001_spine::Migration),
+            Box::new(m0002_refusals::Migration),
+            Box::new(m0003_timers::Migration),
+            Box::new(m0005_api::Migration),
+        ]
     }
 }
 

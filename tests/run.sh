@@ -3,6 +3,7 @@
 #
 #   FAULT_SEEDS=1000 tests/run.sh    more seeds for the crash tests (200 by default)
 #   JUDGE_CASES=1000000 tests/run.sh more fuzzed webhooks against the official library (20,000 by default)
+#   API_CASES=500 tests/run.sh       more requests an operation of the REST API (25 by default)
 #   PROPTEST_RNG_SEED=7 tests/run.sh other cases of the property tests; one seed always makes the same (2026 by default)
 #   PROPTEST_CASES=100000 tests/run.sh
 #                                    more of them
@@ -45,7 +46,7 @@ install_packages() {
 }
 
 make_venv() {
-    step "Python with the official twilio library and an SMTP server, in $venv"
+    step "Python with the official twilio library, an SMTP server and a tester of APIs, in $venv"
     python3 -m venv --clear "$venv"
     "$RECADO_TEST_PYTHON" -m pip install --quiet --disable-pip-version-check -r tests/judge/requirements.txt
     # Last, so that a half-made one is made again.

@@ -190,7 +190,10 @@ async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) ->
             percent(whole.delivered_per_s, events_per_s)
         );
         let both = both_per_s(http.acknowledged_per_s, events_per_s, processors());
-        println!("  with the HTTP   {both:>9.0} /s    at most, were there nothing else to do on {} processors", processors());
+        println!(
+            "  with the HTTP   {both:>9.0} /s    at most, were there nothing else to do on {} processors",
+            processors()
+        );
         println!("                  intake is {}", percent(intake.acknowledged_per_s, both));
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::{HeaderName, StatusCode};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 

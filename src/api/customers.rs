@@ -94,7 +94,7 @@ pub struct CustomerEdit {
 
 /// Customers, by age
 #[utoipa::path(get, path = "/customers", tag = "customers", params(Cursor),
-    responses((status = 200, body = Page<Customer>), Common))]
+    responses((status = 200, description = "A page of them", body = Page<Customer>), Common))]
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -112,7 +112,7 @@ async fn list(
 #[utoipa::path(post, path = "/customers", tag = "customers", request_body = NewCustomer,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
-    responses((status = 201, body = Customer), Common, Writing))]
+    responses((status = 201, description = "The new customer", body = Customer), Common, Writing))]
 async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.pipeline.store, caller.0.id);
     once(&state, &caller, body, async |id, new: NewCustomer| {
@@ -130,7 +130,7 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustom
 
 /// One customer
 #[utoipa::path(get, path = "/customers/{id}", tag = "customers", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Customer), Common))]
+    responses((status = 200, description = "The customer", body = Customer), Common))]
 async fn show(
     State(state): State<AppState>,
     caller: Caller,
@@ -143,7 +143,7 @@ async fn show(
 #[utoipa::path(patch, path = "/customers/{id}", tag = "customers", request_body = CustomerEdit,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
         description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 200, body = Customer), Common, Writing))]
+    responses((status = 200, description = "The customer as changed", body = Customer), Common, Writing))]
 async fn change(
     State(state): State<AppState>,
     caller: Caller,

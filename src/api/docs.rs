@@ -13,7 +13,7 @@ use utoipa_swagger_ui::{Config, serve};
 use crate::web::AppState;
 
 /// The page brings its own scripts and styles, and talks to this server alone.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 #[derive(Clone)]

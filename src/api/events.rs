@@ -87,7 +87,7 @@ struct NewEvent {
 
 /// Events, the newest first
 #[utoipa::path(get, path = "/events", tag = "events", params(Cursor),
-    responses((status = 200, body = Page<Happened>), Common))]
+    responses((status = 200, description = "A page of them", body = Page<Happened>), Common))]
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -101,7 +101,7 @@ async fn list(
 
 /// One event
 #[utoipa::path(get, path = "/events/{id}", tag = "events", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Happened), Common))]
+    responses((status = 200, description = "The event", body = Happened), Common))]
 async fn show(
     State(state): State<AppState>,
     caller: Caller,
@@ -118,7 +118,7 @@ async fn show(
 #[utoipa::path(post, path = "/events", tag = "events", request_body = NewEvent,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
-    responses((status = 202, body = Happened), Common, Writing))]
+    responses((status = 202, description = "It is stored, and will be decided", body = Happened), Common, Writing))]
 async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewEvent>) -> Result<Response, Problem> {
     let (pipeline, tenant) = (&state.pipeline, caller.0.id);
     once(&state, &caller, body, async |id, new: NewEvent| {

@@ -113,7 +113,7 @@ struct Accepted {
 
 /// Messages, the newest first
 #[utoipa::path(get, path = "/messages", tag = "messages", params(Whose),
-    responses((status = 200, body = Page<Message>), Common))]
+    responses((status = 200, description = "A page of them", body = Page<Message>), Common))]
 async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -128,7 +128,7 @@ async fn list(
 
 /// One message
 #[utoipa::path(get, path = "/messages/{id}", tag = "messages", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Message), Common))]
+    responses((status = 200, description = "The message", body = Message), Common))]
 async fn show(
     State(state): State<AppState>,
     caller: Caller,
@@ -144,14 +144,15 @@ async fn show(
 #[utoipa::path(post, path = "/messages", tag = "messages", request_body = NewMessage,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
-    responses((status = 202, body = Accepted), Common, Writing))]
+    responses((status = 202, description = "It is in the ledger", body = Accepted), Common, Writing))]
 async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
     let pipeline = &state.pipeline;
     let outbox = Outbox { store: pipeline.store.clone(), directory: pipeline.directory.clone() };
     once(&state, &caller, body, async |id, new: NewMessage| {
         let (channel, to) = (new.channel, new.to.clone());
         let content = content(new)?;
-        let action: ActionId = outbox.plan_as(EventId::new(id), &caller.0, channel, &to, content).await.map_err(refused)?;
+        let action: ActionId =
+            outbox.plan_as(EventId::new(id), &caller.0, channel, &to, content).await.map_err(refused)?;
         pipeline.wake_perform(crate::domain::Outlet::new(caller.0.id, Route::Twilio));
         let row = pipeline.store.action(caller.0.id, action).await?;
         let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);

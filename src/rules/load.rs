@@ -247,10 +247,10 @@ impl Loader {
                 continue;
             }
             let known = built_in.iter().copied().chain(self.emitted.iter().map(String::as_str));
-            let hint = did_you_mean(kind.as_str(), known)
-                .map_or_else(|| "no rule emits it".to_owned(), |meant| format!("did you mean '{meant}'?"));
-            let error = RuleError::new(&file, place, format!("nothing makes events of kind '{kind}'"));
-            self.errors.push(error.hint(hint).of_rule(&rule).warning());
+            // A program of the tenant's own may tell of it, unless it is only misspelt.
+            let Some(meant) = did_you_mean(kind.as_str(), known) else { continue };
+            let error = RuleError::new(&file, place, format!("nothing here makes events of kind '{kind}'"));
+            self.errors.push(error.hint(format!("did you mean '{meant}'?")).of_rule(&rule).warning());
         }
     }
 }

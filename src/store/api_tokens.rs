@@ -32,13 +32,8 @@ impl Store {
         if row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?.unwrap_or_default() >= TOKENS_MAX {
             return Ok(None);
         }
-        let values: Vec<Value> = vec![
-            id.uuid().into(),
-            tenant.uuid().into(),
-            name.into(),
-            hash.into(),
-            self.clock().now().unix_us().into(),
-        ];
+        let values: Vec<Value> =
+            vec![id.uuid().into(), tenant.uuid().into(), name.into(), hash.into(), self.clock().now().unix_us().into()];
         let insert = "INSERT INTO api_tokens (id, tenant_id, name, hash, created_us) VALUES (?, ?, ?, ?, ?)";
         sql::execute(&txn, insert, values).await?;
         txn.commit().await?;
@@ -54,7 +49,8 @@ impl Store {
 
     /// A tenant's tokens, revoked ones among them, the oldest first.
     pub async fn api_tokens(&self, tenant: TenantId) -> Result<Vec<ApiToken>, StoreError> {
-        let text = "SELECT id, name, created_us, revoked_us FROM api_tokens WHERE tenant_id = ? ORDER BY created_us, id";
+        let text =
+            "SELECT id, name, created_us, revoked_us FROM api_tokens WHERE tenant_id = ? ORDER BY created_us, id";
         let rows = sql::query(&self.read, text, vec![tenant.uuid().into()]).await?;
         let read = |row: &sea_orm::QueryResult| {
             let revoked: Option<i64> = row.try_get_by_index(3)?;

@@ -45,7 +45,8 @@ impl Store {
     pub async fn add_customer(&self, phone: &Phone, change: CustomerChange) -> Result<Option<ContactId>, StoreError> {
         let tenant = change.tenant;
         let txn = writer::begin(&self.write).await?;
-        let known = "SELECT c.id, EXISTS (SELECT 1 FROM events e WHERE e.id = ? AND e.tenant_id = c.tenant_id) FROM contacts c
+        let known =
+            "SELECT c.id, EXISTS (SELECT 1 FROM events e WHERE e.id = ? AND e.tenant_id = c.tenant_id) FROM contacts c
           WHERE c.tenant_id = ? AND c.phone_key = ?";
         let values = vec![change.event.uuid().into(), tenant.uuid().into(), phone.key().into()];
         if let Some(row) = sql::query_one(&txn, known, values).await? {

@@ -48,10 +48,7 @@ impl Store {
         let insert = "INSERT INTO idempotency_keys (tenant_id, key_text, request_hash, made_id, held_until_us, at_us)
           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let held_until = now.plus(HELD_FOR).unix_us();
-        let row = [
-            of_key(),
-            vec![request.into(), made.uuid().into(), held_until.into(), now.unix_us().into()],
-        ];
+        let row = [of_key(), vec![request.into(), made.uuid().into(), held_until.into(), now.unix_us().into()]];
         let begun = if sql::execute(&txn, insert, row.concat()).await? > 0 {
             Begun::Work { id: made.uuid() }
         } else {

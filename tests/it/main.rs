@@ -2,6 +2,7 @@
 //!
 //! `tests/run.sh` runs them all; fault runs live in the module `faults`, so that they can be run last or alone.
 
+mod api;
 mod callbacks;
 mod faults;
 mod gateway;

@@ -72,7 +72,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
             let token = token.expose_secret();
             match json {
                 true => print_json(&json!({ "id": id, "name": name, "token": token }))?,
-                false => print(format_args!("{token}\n\nIt is shown this once: only its hash is kept. Its id is {id}."))?,
+                false => {
+                    print(format_args!("{token}\n\nIt is shown this once: only its hash is kept. Its id is {id}."))?
+                }
             }
         }
         Command::List { slug, json } => {

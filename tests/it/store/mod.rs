@@ -6,6 +6,7 @@ mod erase;
 mod facts;
 mod fresh;
 mod ingest;
+mod keys;
 mod ledger;
 mod portable;
 mod retention;

@@ -41,9 +41,12 @@ impl FromRequestParts<AppState> for Caller {
             return Err(refused());
         }
         let owner = state.pipeline.store.api_token_owner(&hash_of_token(token)).await?.ok_or_else(refused)?;
-        // A tenant that another process has just made is read by the next sweep.
-        let tenant = state.pipeline.directory.now().by_id(owner).cloned().ok_or_else(refused)?;
-        Ok(Self(tenant))
+        let directory = &state.pipeline.directory;
+        if directory.now().by_id(owner).is_none() {
+            // Another process has just made it.
+            directory.refresh().await?;
+        }
+        Ok(Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?))
     }
 }
 

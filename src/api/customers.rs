@@ -93,7 +93,7 @@ pub struct CustomerEdit {
 }
 
 /// Customers, by age
-#[utoipa::path(get, path = "/customers", tag = "customers", params(Cursor),
+#[utoipa::path(get, path = "/customers", operation_id = "listCustomers", tag = "customers", params(Cursor),
     responses((status = 200, description = "A page of them", body = Page<Customer>), Common))]
 async fn list(
     State(state): State<AppState>,
@@ -109,7 +109,7 @@ async fn list(
 }
 
 /// Adds a customer
-#[utoipa::path(post, path = "/customers", tag = "customers", request_body = NewCustomer,
+#[utoipa::path(post, path = "/customers", operation_id = "addCustomer", tag = "customers", request_body = NewCustomer,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
     responses((status = 201, description = "The new customer", body = Customer), Common, Writing))]
@@ -129,7 +129,7 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustom
 }
 
 /// One customer
-#[utoipa::path(get, path = "/customers/{id}", tag = "customers", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/customers/{id}", operation_id = "getCustomer", tag = "customers", params(("id" = Uuid, Path)),
     responses((status = 200, description = "The customer", body = Customer), Common))]
 async fn show(
     State(state): State<AppState>,
@@ -140,7 +140,7 @@ async fn show(
 }
 
 /// Changes a customer
-#[utoipa::path(patch, path = "/customers/{id}", tag = "customers", request_body = CustomerEdit,
+#[utoipa::path(patch, path = "/customers/{id}", operation_id = "changeCustomer", tag = "customers", request_body = CustomerEdit,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
         description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The customer as changed", body = Customer), Common, Writing))]

@@ -86,7 +86,7 @@ struct NewEvent {
 }
 
 /// Events, the newest first
-#[utoipa::path(get, path = "/events", tag = "events", params(Cursor),
+#[utoipa::path(get, path = "/events", operation_id = "listEvents", tag = "events", params(Cursor),
     responses((status = 200, description = "A page of them", body = Page<Happened>), Common))]
 async fn list(
     State(state): State<AppState>,
@@ -100,7 +100,7 @@ async fn list(
 }
 
 /// One event
-#[utoipa::path(get, path = "/events/{id}", tag = "events", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/events/{id}", operation_id = "getEvent", tag = "events", params(("id" = Uuid, Path)),
     responses((status = 200, description = "The event", body = Happened), Common))]
 async fn show(
     State(state): State<AppState>,
@@ -115,7 +115,7 @@ async fn show(
 /// Tells of an event
 ///
 /// Rules with `.on("…")` of its kind decide what it leads to.
-#[utoipa::path(post, path = "/events", tag = "events", request_body = NewEvent,
+#[utoipa::path(post, path = "/events", operation_id = "tellEvent", tag = "events", request_body = NewEvent,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
     responses((status = 202, description = "It is stored, and will be decided", body = Happened), Common, Writing))]

@@ -112,7 +112,7 @@ struct Accepted {
 }
 
 /// Messages, the newest first
-#[utoipa::path(get, path = "/messages", tag = "messages", params(Whose),
+#[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages", params(Whose),
     responses((status = 200, description = "A page of them", body = Page<Message>), Common))]
 async fn list(
     State(state): State<AppState>,
@@ -127,7 +127,7 @@ async fn list(
 }
 
 /// One message
-#[utoipa::path(get, path = "/messages/{id}", tag = "messages", params(("id" = Uuid, Path)),
+#[utoipa::path(get, path = "/messages/{id}", operation_id = "getMessage", tag = "messages", params(("id" = Uuid, Path)),
     responses((status = 200, description = "The message", body = Message), Common))]
 async fn show(
     State(state): State<AppState>,
@@ -141,7 +141,7 @@ async fn show(
 /// Sends a message
 ///
 /// It goes through the ledger like any other: opt-outs, windows and rates hold.
-#[utoipa::path(post, path = "/messages", tag = "messages", request_body = NewMessage,
+#[utoipa::path(post, path = "/messages", operation_id = "sendMessage", tag = "messages", request_body = NewMessage,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
     responses((status = 202, description = "It is in the ledger", body = Accepted), Common, Writing))]

@@ -130,7 +130,8 @@ async fn a_key_makes_a_request_once_however_often_it_comes() {
     let theirs = api.ask(&api.other, Method::POST, "messages", Some(&body), "k1").await;
     assert_eq!(theirs.status(), 202, "another tenant's keys are its own");
     let events = api.get("events").await;
-    assert_eq!(events["items"].as_array().map(Vec::len), Some(1));
+    let by_hand = events["items"].as_array().expect("items").iter().filter(|event| event["kind"] == "manual").count();
+    assert_eq!(by_hand, 1);
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn the_description_is_true() {
     std::fs::write(&file, description).expect("a file can be written");
     let valid =
         Command::new(python()).args(["-m", "openapi_spec_validator"]).arg(&file).output().expect("it can be run");
-    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&valid.stdout));
+    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&[valid.stdout, valid.stderr].concat()));
     let cases = std::env::var("API_CASES").unwrap_or_else(|_| "25".to_owned());
     let authorization = format!("Authorization: Bearer {}", api.token);
     let tested = Command::new(python().with_file_name("schemathesis"))

@@ -73,6 +73,10 @@ impl Store {
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
+        // What programs were answered names them, and stays only as the fact that it was answered.
+        let answers = "UPDATE idempotency_keys SET body = '{}' WHERE tenant_id = ? AND (body LIKE ? OR body LIKE ?)";
+        let named = vec![tenant.uuid().into(), format!("%{contact}%").into(), format!("%{phone_key}%").into()];
+        sql::execute(&txn, answers, named).await?;
         txn.commit().await?;
         let kept = "SELECT (SELECT count(*) FROM opt_outs WHERE tenant_id = ? AND peer_key = ?)
           + (SELECT count(*) FROM opt_out_history WHERE tenant_id = ? AND peer_key = ?)";

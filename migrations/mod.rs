@@ -5,13 +5,19 @@ use sea_orm_migration::prelude::*;
 mod m0001_spine;
 mod m0002_refusals;
 mod m0003_timers;
+mod m0004_appointments;
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_spine::Migration), Box::new(m0002_refusals::Migration), Box::new(m0003_timers::Migration)]
+        vec![
+            Box::new(m0001_spine::Migration),
+            Box::new(m0002_refusals::Migration),
+            Box::new(m0003_timers::Migration),
+            Box::new(m0004_appointments::Migration),
+        ]
     }
 }
 

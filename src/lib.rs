@@ -17,6 +17,7 @@
 //! | what any provider answers to a send | [`provider`] |
 //! | a backup, a tenant's export and import | [`archive`] |
 //! | how long what happened is kept | [`retention`] |
+//! | appointments: booking, free slots, their import and export | [`appointments`], [`store::appointments`] |
 //! | how e-mail leaves, its templates | [`email`] |
 //! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
@@ -80,6 +81,8 @@ pub mod directory;
 pub mod archive;
 
 pub mod retention;
+
+pub mod appointments;
 
 pub mod twilio;
 

@@ -250,7 +250,17 @@ impl Pipeline {
         let now = self.clock.now();
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (event, Facts { as_of: now, tenant: about.clone(), contact, appointment: None, not_rebuilt: Vec::new() })
+            (
+                event,
+                Facts {
+                    as_of: now,
+                    tenant: about.clone(),
+                    contact,
+                    appointment: None,
+                    next_appointment: None,
+                    not_rebuilt: Vec::new(),
+                },
+            )
         };
         Ok(events.into_iter().map(with_facts).collect())
     }

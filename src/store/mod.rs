@@ -5,6 +5,7 @@
 //! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
+pub mod appointments;
 mod by_hand;
 mod claim;
 mod backup;

@@ -168,6 +168,7 @@ async fn facts(
         tenant: tenant.facts.clone(),
         contact: event.contact.and_then(|id| known.remove(&id)),
         appointment: None,
+        next_appointment: None,
         not_rebuilt,
     })
 }

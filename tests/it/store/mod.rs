@@ -1,5 +1,6 @@
 //! What the store promises, checked alike on SQLite and on PostgreSQL.
 
+mod appointments;
 mod by_hand;
 mod decided;
 mod erase;

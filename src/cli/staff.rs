@@ -1,0 +1,129 @@
+//! `recado staff`: who takes appointments.
+
+use chrono_tz::Tz;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
+use crate::store::appointments::{NewStaff, StaffMember};
+
+/// Add and list staff: who takes appointments, and who does what
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado staff add Marta --service cut --service colour")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Add(AddArgs),
+    /// List the staff
+    List(ListArgs),
+    /// Somebody takes no appointments any more; what is booked stays
+    Remove(RemoveArgs),
+}
+
+/// Add somebody, or change what is known of them
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado staff add Marta --service cut --zone Atlantic/Canary")]
+pub struct AddArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name; case and accents do not count
+    name: String,
+    /// What they do; any number of times. Whoever has none does everything
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// Where they work, if not in the business's zone
+    #[arg(long, value_name = "IANA")]
+    zone: Option<Tz>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name
+    name: String,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::Add(args) => add(args).await,
+        Command::List(args) => list(args).await,
+        Command::Remove(args) => remove(args).await,
+    }
+}
+
+async fn add(args: AddArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let new = NewStaff {
+        name: args.name,
+        zone: args.zone.map(Some),
+        hours: None,
+        services: (!args.services.is_empty()).then_some(args.services),
+        active: Some(true),
+    };
+    let member = installation.store.set_staff(tenant.id, &new).await?;
+    if args.json {
+        print_json(&member)?
+    } else {
+        print(line(&member))?
+    }
+    Ok(Outcome::Done)
+}
+
+async fn list(args: ListArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let staff = installation.store.staff(tenant.id).await?;
+    if args.json {
+        print_json(&staff)?;
+    } else if staff.is_empty() {
+        print(format!("'{}' has no staff yet; add somebody with 'recado staff add NAME'", tenant.slug))?;
+    } else {
+        staff.iter().try_for_each(|member| print(line(member)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
+    let new = NewStaff { name: member.name, active: Some(false), ..NewStaff::default() };
+    print(line(&installation.store.set_staff(tenant.id, &new).await?))?;
+    Ok(Outcome::Done)
+}
+
+fn named(staff: &[StaffMember], slug: &str, name: &str) -> Result<StaffMember, CliError> {
+    let key = crate::domain::fold::fold(name);
+    let found = staff.iter().find(|member| crate::domain::fold::fold(&member.name) == key);
+    found.cloned().ok_or_else(|| {
+        let names: Vec<&str> = staff.iter().map(|member| member.name.as_str()).collect();
+        CliError::Refused(format!(
+            "nobody of the staff of '{slug}' is called '{name}'; there are: {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn line(member: &StaffMember) -> String {
+    let services: Vec<String> = member.services.iter().map(|name| text::one_line(name)).collect();
+    let does = if services.is_empty() { "does everything".to_owned() } else { services.join(", ") };
+    let zone = member.zone.map(|zone| format!("  in {zone}")).unwrap_or_default();
+    let off = if member.active { "" } else { "  (takes no appointments any more)" };
+    format!("{}  {does}{zone}{off}", text::one_line(&member.name))
+}

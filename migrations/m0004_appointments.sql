@@ -63,6 +63,7 @@ CREATE TABLE appointment_history (
   facts text NOT NULL
 ) {clustered};
 CREATE INDEX appointment_history_of ON appointment_history (tenant_id, appointment_id, at_us);
+CREATE INDEX appointment_history_of_contact ON appointment_history (tenant_id, contact_id, at_us);
 
 CREATE TABLE occupied (
   tenant_id {id} NOT NULL,

@@ -15,6 +15,7 @@ use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
 use crate::actions::ways::{self, Ways};
 use crate::actions::{deliver, plan};
+use crate::appointments::facts as appointments;
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
 use crate::directory::{Directory, Snapshot, Tenant};
 use crate::domain::clock::Random;
@@ -248,19 +249,13 @@ impl Pipeline {
         };
         let about = &tenant.facts;
         let now = self.clock.now();
+        let next = self.rules().reads_next_appointment();
+        let about_them = events.iter().map(|pending| &pending.event);
+        let book = appointments::known(&self.store, tenant.id, about_them, now, None, next).await?;
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (
-                event,
-                Facts {
-                    as_of: now,
-                    tenant: about.clone(),
-                    contact,
-                    appointment: None,
-                    next_appointment: None,
-                    not_rebuilt: Vec::new(),
-                },
-            )
+            let facts = book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) });
+            (event, facts)
         };
         Ok(events.into_iter().map(with_facts).collect())
     }

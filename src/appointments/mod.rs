@@ -2,6 +2,13 @@
 //!
 //! What is booked, and that nobody is booked twice, is the store's: [`crate::store::appointments`].
 
+pub mod desk;
+pub mod facts;
+pub mod feed;
+pub mod ical;
+pub mod sheet;
+pub mod slots;
+
 use chrono::NaiveDateTime;
 
 use crate::domain::Timestamp;

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
 use crate::store::appointments::{NewStaff, StaffMember};
+use crate::time::WeeklyHours;
 
 /// Add and list staff: who takes appointments, and who does what
 #[derive(clap::Args)]
@@ -33,6 +34,9 @@ pub struct AddArgs {
     /// What they do; any number of times. Whoever has none does everything
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
+    /// When customers can book them, if not when the business is open: 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'
+    #[arg(long, value_name = "HOURS")]
+    hours: Option<WeeklyHours>,
     /// Where they work, if not in the business's zone
     #[arg(long, value_name = "IANA")]
     zone: Option<Tz>,
@@ -72,7 +76,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     let new = NewStaff {
         name: args.name,
         zone: args.zone.map(Some),
-        hours: None,
+        hours: args.hours.map(Some),
         services: (!args.services.is_empty()).then_some(args.services),
         active: Some(true),
     };

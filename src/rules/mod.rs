@@ -47,6 +47,7 @@ mod tests;
 mod trace;
 mod values;
 mod view;
+mod view_appointment;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -74,6 +75,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     index: index::Index,
     templates: Arc<Templates>,
+    reads_next_appointment: bool,
     version: String,
 }
 
@@ -114,6 +116,11 @@ impl RuleSet {
     /// Whether any rule would be evaluated for such an event of this tenant: the index alone, no script.
     pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
         !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty()
+    }
+
+    /// Whether some rule may read the customer's next appointment: if none does, it need not be looked for.
+    pub const fn reads_next_appointment(&self) -> bool {
+        self.reads_next_appointment
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

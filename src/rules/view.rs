@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::call::{Call, ScriptError, error};
 use super::error::did_you_mean;
 use super::values::{kind_of, text_of, to_script};
+use super::view_appointment;
 use crate::domain::fold::fold;
 
 /// `e`
@@ -90,7 +91,7 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
 ];
 
 /// What `e` has besides [`EVENT`]: views of their own.
-pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params"];
+pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params", "appointment", "next_appointment"];
 /// What `e.contact` can be asked.
 pub(super) const CONTACT_METHODS: &[&str] = &["tag", "field", "opted_out"];
 
@@ -134,6 +135,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("business", |view: &mut EventView| TenantView(Arc::clone(&view.0)));
     engine.register_get("params", |view: &mut EventView| ParamsView(Arc::clone(&view.0)));
     register_contact_methods(engine);
+    view_appointment::register(engine);
 
     engine.register_indexer_get(|_: &mut EventView, name: ImmutableString| unknown("e", &name, EVENT, EVENT_VIEWS));
     engine.register_indexer_get(|_: &mut ContactView, name: ImmutableString| {
@@ -217,6 +219,7 @@ pub(super) fn names_after(path: &[&str]) -> Option<Vec<&'static str>> {
         [] => of(EVENT, EVENT_VIEWS),
         ["contact"] => of(CONTACT, CONTACT_METHODS),
         ["tenant" | "business"] => of(TENANT, &[]),
+        ["appointment" | "next_appointment"] => Some(view_appointment::names().collect()),
         _ => None,
     }
 }

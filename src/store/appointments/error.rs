@@ -32,6 +32,12 @@ pub enum BookingError {
     Ambiguous { at: NaiveDateTime, zone: String },
     #[error("the year is out of reach: appointments are from 1970 to 9998")]
     OutOfReach,
+    #[error("the appointment '{0}' is another customer's or for another service: cancel it, and book anew")]
+    AnotherOne(String),
+    #[error("it is {0} and not known here: only appointments that stand are taken in")]
+    Over(AppointmentState),
+    #[error("the business has not said when it is open: 'recado tenant hours' says so")]
+    NoHours,
     #[error("there is no appointment {0}")]
     NotFound(AppointmentId),
     #[error("the appointment is {state}: it cannot be {} any more", .change.done())]
@@ -46,8 +52,6 @@ pub enum BookingError {
     TooFarAhead(Timestamp, u32),
     #[error("{0} is outside opening hours: choose another time, see 'recado appointments free'")]
     Closed(NaiveDateTime),
-    #[error("'{0}' is no opening hours: {1}")]
-    Hours(String, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -68,13 +72,15 @@ impl BookingError {
             Self::UidTaken(_) => "uid_taken",
             Self::Ambiguous { .. } => "ambiguous_time",
             Self::OutOfReach => "bad_time",
+            Self::AnotherOne(_) => "another_one",
+            Self::Over(_) => "is_over",
+            Self::NoHours => "no_hours",
             Self::NotFound(_) => "not_found",
             Self::NotPossible { .. } => "not_possible",
             Self::Changed { .. } => "changed_meanwhile",
             Self::Past(_) => "in_the_past",
             Self::TooFarAhead(..) => "too_far_ahead",
             Self::Closed(_) => "closed",
-            Self::Hours(..) => "bad_hours",
             Self::Store(_) => "database",
         }
     }

@@ -4,9 +4,9 @@
 //! touches, whose primary key is (tenant, staff, granule). Whoever comes second meets the key, whatever was read before.
 
 mod error;
+mod import;
 mod read;
 mod staff;
-mod wall;
 mod write;
 
 use std::time::Duration;
@@ -16,9 +16,10 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 pub use error::BookingError;
+pub use import::{IMPORT_MAX, Imported, Row};
 pub use read::Filter;
 pub use staff::{NewStaff, Service, StaffMember};
-pub use write::{Moved, NewAppointment, Order};
+pub use write::{Moved, NewAppointment, Order, granules};
 
 pub(super) use write::{Asked, by_rules};
 
@@ -26,6 +27,7 @@ use super::fresh::Committed;
 use super::{Store, StoreError, writer};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp, abort};
+use crate::time::zone::to_instant;
 
 /// What a service lasts that is named for the first time.
 pub const DEFAULT_MINUTES: u32 = 30;
@@ -50,7 +52,7 @@ impl Starts {
     pub fn at(self, zone: Tz) -> Timestamp {
         match self {
             Self::At(at) => at,
-            Self::Local(local) => wall::to_instant(local, zone),
+            Self::Local(local) => to_instant(local, zone),
         }
     }
 }

@@ -8,8 +8,9 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::super::sql::{self, Row, Txn};
 use super::super::{LIST_MAX, Store, StoreError};
-use super::Appointment;
+use super::{Appointment, NewAppointment, staff};
 use crate::domain::appointment::AppointmentFacts;
+use crate::domain::fold::fold;
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp};
 
 /// Which appointments are listed; what is `None` says nothing.
@@ -81,6 +82,30 @@ pub(super) async fn one_to_change(
     Ok(txn.query(&text, vec![tenant.uuid().into(), id.uuid().into()], read).await?.pop())
 }
 
+pub(super) async fn by_uid(txn: &impl Txn, tenant: TenantId, uid: &str) -> Result<Option<Appointment>, StoreError> {
+    let text = format!("{APPOINTMENTS} AND a.uid = ?");
+    Ok(txn.query(&text, vec![tenant.uuid().into(), uid.into()], read).await?.pop())
+}
+
+/// The one of this customer, for this service, at this time; of several one that stands.
+pub(super) async fn same(txn: &impl Txn, new: &NewAppointment) -> Result<Option<Appointment>, StoreError> {
+    let zone = match &new.staff {
+        Some(name) => staff::zone_of(txn, new.tenant, name).await?.unwrap_or(new.zone),
+        None => new.zone,
+    };
+    let text = format!(
+        "{APPOINTMENTS} AND a.starts_us = ? AND s.name_key = ? AND c.phone_key = ?
+         ORDER BY CASE WHEN a.state IN ('booked', 'confirmed') THEN 1 ELSE 0 END, a.id"
+    );
+    let values = vec![
+        new.tenant.uuid().into(),
+        new.starts.at(zone).unix_us().into(),
+        fold(&new.service).into(),
+        new.customer.key().into(),
+    ];
+    Ok(txn.query(&text, values, read).await?.pop())
+}
+
 impl Store {
     pub async fn appointment(&self, tenant: TenantId, id: AppointmentId) -> Result<Option<Appointment>, StoreError> {
         let text = format!("{APPOINTMENTS} AND a.id = ?");
@@ -121,15 +146,13 @@ impl Store {
         rows.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
-    /// The times at which a staff member is occupied between two instants, each as it is kept: in whole granules.
+    /// Which of these granules of a staff member are taken, in order.
     pub async fn occupied(
         &self,
         tenant: TenantId,
         staff: StaffId,
-        from: Timestamp,
-        to: Timestamp,
+        granules: std::ops::Range<i64>,
     ) -> Result<Vec<i64>, StoreError> {
-        let granules = super::write::granules(from, to);
         let rows = sql::query(
             &self.read,
             "SELECT granule FROM occupied WHERE tenant_id = ? AND staff_id = ? AND granule >= ? AND granule < ?
@@ -175,6 +198,41 @@ impl Store {
             let appointment = read(&Row::Sea(&row))?;
             if let Some(contact) = appointment.contact {
                 next.entry(contact).or_insert_with(|| appointment.facts());
+            }
+        }
+        Ok(next)
+    }
+}
+
+impl Store {
+    /// As [`Store::next_appointments`], as it was at `then`.
+    pub async fn next_appointments_then(
+        &self,
+        tenant: TenantId,
+        contacts: &[ContactId],
+        then: Timestamp,
+    ) -> Result<HashMap<ContactId, AppointmentFacts>, StoreError> {
+        let list: Vec<Value> = contacts.iter().map(|id| id.uuid().into()).collect();
+        let rows = sql::query_in(
+            &self.read,
+            "SELECT contact_id, facts FROM appointment_history WHERE tenant_id = ? AND at_us < ? AND contact_id IN ({list})
+             ORDER BY at_us, id",
+            &[tenant.uuid().into(), then.unix_us().into()],
+            list,
+        )
+        .await?;
+        // Of each appointment what was written last.
+        let mut last: HashMap<AppointmentId, (ContactId, AppointmentFacts)> = HashMap::new();
+        for row in rows {
+            let (contact, text): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let facts: AppointmentFacts = serde_json::from_str(&text).map_err(StoreError::json)?;
+            last.insert(facts.id, (ContactId::new(contact), facts));
+        }
+        let mut next: HashMap<ContactId, AppointmentFacts> = HashMap::new();
+        for (contact, facts) in last.into_values().filter(|(_, facts)| facts.is_active() && facts.ends_at > then) {
+            let found = next.entry(contact).or_insert_with(|| facts.clone());
+            if (facts.starts_at, facts.id) < (found.starts_at, found.id) {
+                *found = facts;
             }
         }
         Ok(next)

@@ -12,6 +12,7 @@ use super::super::{Store, StoreError};
 use super::{BookingError, DEFAULT_MINUTES, MINUTES_MAX, NAME_MAX_CHARS};
 use crate::domain::fold::fold;
 use crate::domain::{ServiceId, StaffId, TenantId};
+use crate::time::WeeklyHours;
 
 /// Names that a refusal lists, at most.
 const LISTED_MAX: usize = 20;
@@ -35,7 +36,7 @@ pub struct StaffMember {
     /// Theirs, where it is not the business's.
     pub zone: Option<Tz>,
     /// Their opening hours, where these are not the business's.
-    pub hours: Option<String>,
+    pub hours: Option<WeeklyHours>,
     pub active: bool,
     /// What they do, by name; all services where none is named.
     pub services: BTreeSet<String>,
@@ -50,7 +51,7 @@ pub struct NewStaff {
     pub name: String,
     /// `None` leaves what there is, here and below; `Some(None)` is the business's.
     pub zone: Option<Option<Tz>>,
-    pub hours: Option<Option<String>>,
+    pub hours: Option<Option<WeeklyHours>>,
     pub services: Option<Vec<String>>,
     pub active: Option<bool>,
 }
@@ -147,16 +148,23 @@ const STAFF: &str = "SELECT t.id, t.name, t.zone, t.hours, t.active, t.feed_us,
 
 fn read_staff(row: &Row) -> Result<StaffMember, StoreError> {
     let zone: Option<String> = row.get(2)?;
-    let services: Option<String> = row.get(6)?;
+    let (hours, services): (Option<String>, Option<String>) = (row.get(3)?, row.get(6)?);
     Ok(StaffMember {
         id: StaffId::new(row.get(0)?),
         name: row.get(1)?,
         zone: zone.map(|zone| zone.parse()).transpose().map_err(StoreError::stored)?,
-        hours: row.get(3)?,
+        hours: hours.map(|hours| hours.parse()).transpose().map_err(StoreError::stored)?,
         active: row.get(4)?,
         feed_us: row.get(5)?,
         services: services.iter().flat_map(|names| names.split('\n')).map(str::to_owned).collect(),
     })
+}
+
+/// The zone of their own that the one who is called so has.
+pub(super) async fn zone_of(txn: &impl Txn, tenant: TenantId, given: &str) -> Result<Option<Tz>, StoreError> {
+    let text = format!("{STAFF} AND t.name_key = ?");
+    let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
+    Ok(found.and_then(|member| member.zone))
 }
 
 /// The one who is called so and does this service.
@@ -259,7 +267,7 @@ impl Store {
             set_column(&txn, "zone", zone, tenant, id).await?;
         }
         if let Some(hours) = &new.hours {
-            set_column(&txn, "hours", hours.clone(), tenant, id).await?;
+            set_column(&txn, "hours", hours.as_ref().map(WeeklyHours::to_string), tenant, id).await?;
         }
         if let Some(services) = &new.services {
             set_services(&txn, &self.means, tenant, id, services).await?;

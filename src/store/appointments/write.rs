@@ -10,12 +10,12 @@ use super::super::sql::{Cut, Txn};
 use super::super::writer::Means;
 use super::super::{Decided, NewAction, StoreError, events, timers};
 use super::staff::{self, Service, StaffMember};
-use super::wall::{to_instant, to_wall};
 use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, read};
 use crate::domain::id::{Id, noun};
 use crate::domain::{
     AppointmentId, AppointmentState, By, Change, ContactId, Event, EventKind, Origin, Phone, TenantId, Timestamp,
 };
+use crate::time::zone::{to_instant, to_wall};
 
 /// Why what was planned around an appointment does not leave any more.
 const ENDED: &str = "the appointment was";
@@ -233,7 +233,7 @@ async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Pla
 }
 
 /// The granules that a time touches, each counted from 1970.
-pub(super) fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
+pub fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
     let size = GRANULE.as_micros() as i64;
     starts.unix_us().div_euclid(size)..(ends.unix_us() + size - 1).div_euclid(size)
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, backup, carrier, check, completions, config, doctor, erase, events, explain, export, import, man, messages,
-    migrate, phone, retention, send, serve, settle, tenant, test, webhook,
+    self, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export, import, man,
+    messages, migrate, phone, retention, send, serve, settle, tenant, test, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -41,6 +41,7 @@ enum Command {
     Erase(erase::Args),
     Retention(retention::Args),
     Migrate(migrate::Args),
+    Cron(cron::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Man(man::Args),
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
             Command::Erase(args) => erase::run(args).await,
             Command::Retention(args) => retention::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Cron(args) => cron::run(args),
             Command::Config(args) => config::run(args),
             Command::Doctor(args) => doctor::run(args).await,
             Command::Man(args) => man::run(&args, Recado::command()),

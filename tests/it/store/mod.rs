@@ -8,6 +8,7 @@ mod fresh;
 mod ingest;
 mod ledger;
 mod portable;
+mod quiet;
 mod retention;
 mod settle;
 mod refusals;

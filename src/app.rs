@@ -352,6 +352,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Pr
         mail_from: config.mail.sender().email.to_string(),
         providers,
         app_url: config.app_url.clone(),
+        quiet: config.quiet_hours.clone(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, appointments, backup, carrier, check, completions, config, doctor, erase, events, explain, export, import,
+    self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export, import,
     man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, webhook,
 };
 
@@ -44,6 +44,7 @@ enum Command {
     Erase(erase::Args),
     Retention(retention::Args),
     Migrate(migrate::Args),
+    Cron(cron::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Man(man::Args),
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
             Command::Erase(args) => erase::run(args).await,
             Command::Retention(args) => retention::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Cron(args) => cron::run(args),
             Command::Config(args) => config::run(args),
             Command::Doctor(args) => doctor::run(args).await,
             Command::Man(args) => man::run(&args, Recado::command()),

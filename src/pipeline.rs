@@ -316,7 +316,7 @@ impl Pipeline {
             outlet: door.outlet.clone(),
             account_sid: door.account.clone(),
             limit: room,
-            judge: self.judge(&door.outlet),
+            judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
         };
         // Before the claim, so that a lane that becomes free meanwhile wakes us.
@@ -356,12 +356,12 @@ impl Pipeline {
     }
 
     /// The gate's word, and an alarm for what it postpones.
-    fn judge(self: &Arc<Self>, outlet: &Outlet) -> Judge {
-        let (pipeline, outlet) = (self.clone(), outlet.clone());
+    fn judge(self: &Arc<Self>, door: &Door) -> Judge {
+        let (pipeline, door) = (self.clone(), door.clone());
         Arc::new(move |candidate, now| {
-            let gate = pipeline.gate.judge(candidate, now);
-            if let Gate::Postpone(until, _) = &gate {
-                pipeline.alarms.set(*until, outlet.clone());
+            let gate = pipeline.gate.judge(candidate, now, &door.tenant.quiet(pipeline.directory.platform()));
+            if let Gate::Postpone(until, _) | Gate::Replan(until, _) = &gate {
+                pipeline.alarms.set(*until, door.outlet.clone());
             }
             gate
         })

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod cron;
 pub mod doctor;
 pub mod erase;
 pub mod events;

@@ -43,6 +43,9 @@ pub struct TenantFacts {
     pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
     /// Where e-mail to "staff" goes.
     pub staff_emails: Vec<EmailAddress>,
+    /// When it is open, as `time::WeeklyHours` writes it: `mon-fri 09:00-14:00; 2026-12-25 closed`; empty where nobody has
+    /// said so.
+    pub hours: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +136,7 @@ impl Default for TenantFacts {
             language: "en".to_owned(),
             blueprints: BTreeMap::new(),
             staff_emails: Vec::new(),
+            hours: String::new(),
         }
     }
 }

@@ -9,7 +9,7 @@
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
 //! ```
-//! What `e` has stands in `view`, what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
 //!

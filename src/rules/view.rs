@@ -10,6 +10,8 @@ use super::error::did_you_mean;
 use super::values::{kind_of, text_of, to_script};
 use super::view_appointment;
 use crate::domain::fold::fold;
+use crate::time::WeeklyHours;
+use crate::time::hours::NoHours;
 
 /// `e`
 #[derive(Clone)]
@@ -88,6 +90,19 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
     ("name", |call| Ok(call.facts.tenant.name.as_str().into())),
     ("zone", |call| Ok(call.facts.tenant.zone.as_str().into())),
     ("language", |call| Ok(call.facts.tenant.language.as_str().into())),
+    // Where nobody has said when it is open, it is never closed.
+    ("open_now", |call| {
+        let wall = call.now().local().naive_local();
+        Ok(hours(call)?.is_none_or(|hours| hours.is_open(wall)).into())
+    }),
+    ("next_open", |call| {
+        let next = hours(call)?.and_then(|hours| hours.next_open(call.facts.as_of, call.zone));
+        Ok(next.map_or(Dynamic::UNIT, |at| Dynamic::from(call.moment(at))))
+    }),
+    ("hours_today", |call| {
+        let today = call.now().local().date_naive();
+        Ok(hours(call)?.map_or_else(String::new, |hours| hours.text_on(today)).into())
+    }),
 ];
 
 /// What `e` has besides [`EVENT`]: views of their own.
@@ -104,6 +119,14 @@ fn of_contact(
     read: impl FnOnce(&crate::domain::contact::ContactFacts) -> Dynamic,
 ) -> Result<Dynamic, String> {
     Ok(call.contact().map_or(Dynamic::UNIT, read))
+}
+
+/// When the business is open, if anybody has said so.
+fn hours(call: &Call) -> Result<Option<WeeklyHours>, String> {
+    match call.facts.tenant.hours.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error: NoHours| error.to_string()),
+    }
 }
 
 /// Messages from the customer up to this event. An inbound event knows which one it is: the customer may have written

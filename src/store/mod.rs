@@ -42,7 +42,7 @@ use sea_orm::DatabaseConnection;
 
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
-pub use claim::{ClaimRequest, Claimed, Claims, Gate, Judge};
+pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;

@@ -5,10 +5,13 @@
 
 pub mod cron;
 pub mod hours;
+pub mod phones;
+pub mod quiet;
 pub mod span;
 mod words;
 pub mod zone;
 
 pub use cron::Cron;
 pub use hours::WeeklyHours;
+pub use quiet::{Quiet, QuietRules};
 pub use span::Span;

@@ -3,6 +3,7 @@
 //! `tests/run.sh` runs them all; fault runs live in the module `faults`, so that they can be run last or alone.
 
 mod callbacks;
+mod croner;
 mod faults;
 mod gateway;
 mod cli;
@@ -10,6 +11,7 @@ mod email;
 mod doctor;
 mod harness;
 mod judge_carrier;
+mod judge_phone_zones;
 mod judge_signatures;
 mod phone;
 mod store;

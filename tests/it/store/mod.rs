@@ -9,6 +9,7 @@ mod fresh;
 mod ingest;
 mod ledger;
 mod portable;
+mod quiet;
 mod retention;
 mod settle;
 mod refusals;

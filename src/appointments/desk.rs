@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::slots::Calendar;
+use crate::directory::Tenant;
 use crate::domain::fold::fold;
 use crate::domain::{TenantId, Timestamp};
 use crate::store::Store;
@@ -27,7 +28,8 @@ pub struct Desk<'s> {
     pub tenant: TenantId,
     pub zone: Tz,
     /// When the business is open, its holidays included. Staff with hours of their own keep its holidays, too.
-    pub hours: WeeklyHours,
+    /// `None` where it has not said so: then only staff with hours of their own can be booked.
+    pub hours: Option<WeeklyHours>,
 }
 
 /// A time that could be booked when it was looked for.
@@ -56,7 +58,11 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-impl Desk<'_> {
+impl<'s> Desk<'s> {
+    pub fn of(store: &'s Store, tenant: &Tenant) -> Self {
+        Self { store, tenant: tenant.id, zone: tenant.zone, hours: tenant.settings.hours.clone() }
+    }
+
     /// Free times in order; where several of the staff are free at once, one for each.
     pub async fn free_slots(&self, wanted: &Wanted) -> Result<Vec<Slot>, BookingError> {
         let service = self.service(&wanted.service).await?;
@@ -66,7 +72,7 @@ impl Desk<'_> {
         let to = wanted.to.min(from.plus(DAY * FREE_DAYS_MAX)).min(now.plus(DAY * AHEAD_MAX_DAYS));
         let mut slots = Vec::new();
         for member in self.who(&service, wanted.staff.as_deref()).await? {
-            let (hours, zone) = self.times_of(member.as_ref());
+            let (hours, zone) = self.times_of(member.as_ref())?;
             let occupied = self.occupied(member.as_ref(), from, to).await?;
             let calendar = Calendar { hours: &hours, zone, occupied: &occupied };
             slots.extend(calendar.free(service.minutes, from, to, limit).into_iter().map(|at| Slot {
@@ -88,7 +94,7 @@ impl Desk<'_> {
         let service = self.service(&new.service).await?;
         let mut last = None;
         for member in self.who(&service, new.staff.as_deref()).await? {
-            let (hours, zone) = self.times_of(member.as_ref());
+            let (hours, zone) = self.times_of(member.as_ref())?;
             let at = new.starts.at(zone);
             self.is_ahead(at)?;
             let calendar = Calendar { hours: &hours, zone, occupied: &BTreeSet::new() };
@@ -109,7 +115,7 @@ impl Desk<'_> {
 
     /// Whether a customer may have this appointment at that time.
     pub fn may_move(&self, appointment: &Appointment, to: Starts, member: Option<&StaffMember>) -> Result<(), BookingError> {
-        let (hours, zone) = self.times_of(member);
+        let (hours, zone) = self.times_of(member)?;
         let at = to.at(zone);
         self.is_ahead(at)?;
         let minutes = u32::try_from(appointment.lasts().as_secs() / 60).unwrap_or(u32::MAX);
@@ -166,10 +172,14 @@ impl Desk<'_> {
     }
 
     /// When somebody can be booked, and by which clock.
-    fn times_of(&self, member: Option<&StaffMember>) -> (WeeklyHours, Tz) {
+    fn times_of(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
         let own = member.and_then(|member| member.hours.clone());
-        let hours = own.map_or_else(|| self.hours.clone(), |own| own.with_holidays_of(&self.hours));
-        (hours, member.and_then(|member| member.zone).unwrap_or(self.zone))
+        let hours = match (own, &self.hours) {
+            (Some(own), Some(business)) => own.with_holidays_of(business),
+            (Some(own), None) => own,
+            (None, business) => business.clone().ok_or(BookingError::NoHours)?,
+        };
+        Ok((hours, member.and_then(|member| member.zone).unwrap_or(self.zone)))
     }
 
     async fn occupied(

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
+use crate::appointments::feed;
 use crate::store::appointments::{NewStaff, StaffMember};
 use crate::time::WeeklyHours;
 
@@ -21,6 +22,23 @@ enum Command {
     List(ListArgs),
     /// Somebody takes no appointments any more; what is booked stays
     Remove(RemoveArgs),
+    Feed(FeedArgs),
+}
+
+/// Open somebody's calendar feed and show its URL; whoever has the URL sees their appointments
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado staff feed Marta\n\nA URL that has got about: --renew makes another, --close leaves none.")]
+pub struct FeedArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name
+    name: String,
+    /// Another URL; the one before leads nowhere any more
+    #[arg(long)]
+    renew: bool,
+    /// No URL any more
+    #[arg(long, conflicts_with = "renew")]
+    close: bool,
 }
 
 /// Add somebody, or change what is known of them
@@ -67,6 +85,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Add(args) => add(args).await,
         Command::List(args) => list(args).await,
         Command::Remove(args) => remove(args).await,
+        Command::Feed(args) => show_feed(args).await,
     }
 }
 
@@ -109,6 +128,21 @@ async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
     let member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
     let new = NewStaff { name: member.name, active: Some(false), ..NewStaff::default() };
     print(line(&installation.store.set_staff(tenant.id, &new).await?))?;
+    Ok(Outcome::Done)
+}
+
+async fn show_feed(args: FeedArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let mut member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
+    if args.close || args.renew || member.feed_us.is_none() {
+        member.feed_us = installation.store.set_feed(tenant.id, member.id, !args.close).await?;
+    }
+    let directory = &installation.directory;
+    match feed::token(directory.key(), tenant.id, &member) {
+        Some(token) => print(format!("{}/calendar/{token}.ics", directory.platform().app_url))?,
+        None => print(format!("{} has no feed any more", text::one_line(&member.name)))?,
+    }
     Ok(Outcome::Done)
 }
 

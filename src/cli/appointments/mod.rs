@@ -2,6 +2,8 @@
 
 mod add;
 mod change;
+mod files;
+mod free;
 mod list;
 
 use super::{CliError, Outcome, text};
@@ -30,6 +32,9 @@ enum Command {
     /// The customer did not come
     NoShow(change::Args),
     List(list::Args),
+    Free(free::Args),
+    Import(files::ImportArgs),
+    Export(files::ExportArgs),
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
@@ -42,6 +47,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Complete(args) => change::run(args, Change::Complete).await,
         Command::NoShow(args) => change::run(args, Change::NoShow).await,
         Command::List(args) => list::run(args).await,
+        Command::Free(args) => free::run(args).await,
+        Command::Import(args) => files::import(args).await,
+        Command::Export(args) => files::export(args).await,
     }
 }
 

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_spine;
 mod m0002_refusals;
 mod m0003_timers;
+mod m0004_appointments;
 mod m0005_api;
 
 pub struct Migrator;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_spine::Migration),
             Box::new(m0002_refusals::Migration),
             Box::new(m0003_timers::Migration),
+            Box::new(m0004_appointments::Migration),
             Box::new(m0005_api::Migration),
         ]
     }

@@ -44,7 +44,7 @@ use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
-use crate::web::{AppState, Refusals, health};
+use crate::web::{AppState, Refusals, calendar, health};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
@@ -161,6 +161,7 @@ pub async fn open_store(config: &Config, clock: &Clock) -> Result<Store, AppErro
 pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(health::routes())
+        .merge(calendar::routes())
         .merge(sms::routes())
         .merge(whatsapp::routes())
         .merge(status::routes())
@@ -354,6 +355,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Pr
         mail_from: config.mail.sender().email.to_string(),
         providers,
         app_url: config.app_url.clone(),
+        quiet: config.quiet_hours.clone(),
     })
 }
 

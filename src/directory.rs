@@ -14,6 +14,7 @@ use crate::outbound::Providers;
 use crate::secret::SecretKey;
 use crate::store::entity::tenant;
 use crate::store::{Store, StoreError};
+use crate::time::{Quiet, QuietRules, WeeklyHours};
 
 /// The tenant that an empty database gets; it owns the platform's numbers for URLs without a slug.
 pub const DEMO_SLUG: &str = "demo";
@@ -48,6 +49,8 @@ pub struct Platform {
     pub providers: Providers,
     /// The public base of all webhook URLs.
     pub app_url: String,
+    /// When customers are not to hear from businesses that begin by themselves.
+    pub quiet: QuietRules,
 }
 
 impl Platform {
@@ -78,6 +81,11 @@ pub struct TenantSettings {
     /// Which numbers' text messages go by which way, where it is not the installation's choice: prefix to `twilio` or a
     /// provider's name.
     pub routes: BTreeMap<String, String>,
+    /// Quiet hours that are not the installation's.
+    pub quiet: QuietRules,
+    /// When it is open, holidays among them; `None` where nobody has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<WeeklyHours>,
 }
 
 /// A sender of a tenant's own.
@@ -124,6 +132,11 @@ impl Tenant {
                 provider.map_or(Route::Twilio, |provider| Route::Provider(provider.name.as_str().into()))
             }
         }
+    }
+
+    /// When its customers are not to hear from it.
+    pub const fn quiet<'a>(&'a self, platform: &'a Platform) -> Quiet<'a> {
+        Quiet { installation: &platform.quiet, tenant: &self.settings.quiet, zone: self.zone }
     }
 
     /// The public bases under which this tenant's webhooks may have been called.
@@ -290,6 +303,7 @@ impl Directory {
             language: row.language.clone(),
             blueprints: settings.blueprints.clone(),
             staff_emails: settings.staff_emails.clone(),
+            hours: settings.hours.as_ref().map_or_else(String::new, WeeklyHours::to_string),
         };
         Ok(Tenant {
             id: TenantId::new(row.id),

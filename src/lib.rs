@@ -11,12 +11,14 @@
 //! | to change … | look in |
 //! |---|---|
 //! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
+//! | spans, zones, schedules, opening hours, quiet hours | [`time`] |
 //! | a setting | [`config`], `src/recado.default.toml` |
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
 //! | what any provider answers to a send | [`provider`] |
 //! | a backup, a tenant's export and import | [`archive`] |
 //! | how long what happened is kept | [`retention`] |
+//! | appointments: booking, free slots, their import and export | [`appointments`], [`store::appointments`] |
 //! | how e-mail leaves, its templates | [`email`] |
 //! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
@@ -64,6 +66,8 @@ pub mod migrations;
 
 pub mod domain;
 
+pub mod time;
+
 pub mod secret;
 
 pub mod config;
@@ -81,6 +85,8 @@ pub mod directory;
 pub mod archive;
 
 pub mod retention;
+
+pub mod appointments;
 
 pub mod twilio;
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, backup, carrier, check, completions, config, doctor, erase, events, explain, export, import, man, messages,
-    migrate, phone, retention, send, serve, settle, tenant, test, webhook,
+    self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
+    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -31,6 +31,9 @@ enum Command {
     Messages(messages::Args),
     Send(send::Args),
     Settle(settle::Args),
+    Appointments(appointments::Args),
+    Services(services::Args),
+    Staff(staff::Args),
     Phone(phone::Args),
     Webhook(webhook::Args),
     Carrier(carrier::Args),
@@ -41,6 +44,7 @@ enum Command {
     Erase(erase::Args),
     Retention(retention::Args),
     Migrate(migrate::Args),
+    Cron(cron::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Man(man::Args),
@@ -59,6 +63,9 @@ fn main() -> ExitCode {
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Settle(args) => settle::run(args).await,
+            Command::Appointments(args) => appointments::run(args).await,
+            Command::Services(args) => services::run(args).await,
+            Command::Staff(args) => staff::run(args).await,
             Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,
@@ -69,6 +76,7 @@ fn main() -> ExitCode {
             Command::Erase(args) => erase::run(args).await,
             Command::Retention(args) => retention::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Cron(args) => cron::run(args),
             Command::Config(args) => config::run(args),
             Command::Doctor(args) => doctor::run(args).await,
             Command::Man(args) => man::run(&args, Recado::command()),

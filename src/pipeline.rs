@@ -15,6 +15,7 @@ use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
 use crate::actions::ways::{self, Ways};
 use crate::actions::{deliver, plan};
+use crate::appointments::facts as appointments;
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
 use crate::directory::{Directory, Snapshot, Tenant};
 use crate::domain::clock::Random;
@@ -248,9 +249,13 @@ impl Pipeline {
         };
         let about = &tenant.facts;
         let now = self.clock.now();
+        let next = self.rules().reads_next_appointment();
+        let about_them = events.iter().map(|pending| &pending.event);
+        let book = appointments::known(&self.store, tenant.id, about_them, now, None, next).await?;
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (event, Facts { as_of: now, tenant: about.clone(), contact, appointment: None, not_rebuilt: Vec::new() })
+            let facts = book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) });
+            (event, facts)
         };
         Ok(events.into_iter().map(with_facts).collect())
     }
@@ -311,7 +316,7 @@ impl Pipeline {
             outlet: door.outlet.clone(),
             account_sid: door.account.clone(),
             limit: room,
-            judge: self.judge(&door.outlet),
+            judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
         };
         // Before the claim, so that a lane that becomes free meanwhile wakes us.
@@ -351,12 +356,12 @@ impl Pipeline {
     }
 
     /// The gate's word, and an alarm for what it postpones.
-    fn judge(self: &Arc<Self>, outlet: &Outlet) -> Judge {
-        let (pipeline, outlet) = (self.clone(), outlet.clone());
+    fn judge(self: &Arc<Self>, door: &Door) -> Judge {
+        let (pipeline, door) = (self.clone(), door.clone());
         Arc::new(move |candidate, now| {
-            let gate = pipeline.gate.judge(candidate, now);
-            if let Gate::Postpone(until, _) = &gate {
-                pipeline.alarms.set(*until, outlet.clone());
+            let gate = pipeline.gate.judge(candidate, now, &door.tenant.quiet(pipeline.directory.platform()));
+            if let Gate::Postpone(until, _) | Gate::Replan(until, _) = &gate {
+                pipeline.alarms.set(*until, door.outlet.clone());
             }
             gate
         })
@@ -554,7 +559,8 @@ impl Pipeline {
         *self.rules.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(rules);
     }
 
-    fn wake_dispatch(&self, tenant: TenantId) {
+    /// Says that a tenant has events to be decided.
+    pub fn wake_dispatch(&self, tenant: TenantId) {
         self.to_decide.publish(tenant, self.clock.now());
     }
 

@@ -189,6 +189,9 @@ mod tests {
             recent: 0,
             started: 0,
             route: "twilio".to_owned(),
+            expires_us: None,
+            last_inbound_us: None,
+            fields: None,
         };
         Claimed { candidate, attempt, not_after: NOW }
     }

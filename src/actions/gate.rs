@@ -8,8 +8,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::Limits;
-use crate::domain::{Action, Channel, Origin, Phone, SendBody, Timestamp};
-use crate::store::{Candidate, Gate};
+use crate::domain::{Action, Channel, EventId, Origin, Phone, SendBody, Timestamp};
+use crate::store::{ANSWERED_WITHIN, Candidate, Gate};
+use crate::time::Quiet;
 
 /// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
 pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
@@ -50,19 +51,22 @@ impl SendGate {
         &self.limits
     }
 
-    /// Whether `candidate` may leave now; if not, why not, in words for the one who asks.
-    pub fn judge(&self, candidate: &Candidate, now: Timestamp) -> Gate {
+    /// Whether `candidate` may leave now; if not, why not, in words for the one who asks. `quiet` are its tenant's quiet
+    /// hours.
+    pub fn judge(&self, candidate: &Candidate, now: Timestamp, quiet: &Quiet<'_>) -> Gate {
         let send = match candidate.planned() {
             Ok(Action::Send(send)) => send,
             // No message: nobody is disturbed.
             Ok(Action::Request(_) | Action::Effect(_)) => return Gate::Pass,
             Err(error) => return Gate::Block(error.to_string()),
         };
-        if send.channel != Channel::Email
-            && let Err(error) = Phone::parse(&candidate.recipient)
-        {
-            return Gate::Block(error.to_string());
-        }
+        let phone = match send.channel {
+            Channel::Email => None,
+            Channel::Sms | Channel::WhatsApp => match Phone::parse(&candidate.recipient) {
+                Ok(phone) => Some(phone),
+                Err(error) => return Gate::Block(error.to_string()),
+            },
+        };
         let origin = candidate.origin();
         if candidate.opted_out && origin != Origin::System {
             let back = if send.channel == Channel::Email { "" } else { "; they can write START to come back" };
@@ -97,6 +101,15 @@ impl SendGate {
                 "frequency cap: the business has started {} messages to this customer within a day",
                 candidate.started
             ));
+        }
+        let expires = candidate.expires_us.map(Timestamp::from_unix_us);
+        if let Some(expires) = expires.filter(|expires| *expires <= now) {
+            return Gate::Block(format!("too late: it made sense until {expires}"));
+        }
+        if let Some(phone) = phone.filter(|_| is_started(candidate, origin, now))
+            && let Some(wait) = until_allowed(candidate, &phone, expires, now, quiet)
+        {
+            return wait;
         }
         match (self.rates.get(&candidate.route), limits.sender_rate_per_s) {
             (Some(rate), _) => self.pace(candidate, &candidate.route, *rate, now),
@@ -142,6 +155,40 @@ impl SendGate {
     }
 }
 
+/// Whether the business has begun this, so that quiet hours hold for it: an answer is one for an hour.
+fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
+    let event_at = Timestamp::from_unix_us(EventId::new(candidate.event_id).unix_ms() as i64 * 1_000);
+    let last = candidate.last_inbound_us.map_or(event_at, Timestamp::from_unix_us).max(event_at);
+    match origin {
+        Origin::Business => true,
+        Origin::Answer => now.since(last) > ANSWERED_WITHIN,
+        Origin::Manual | Origin::System => false,
+    }
+}
+
+/// What becomes of it in the customer's quiet hours; `None` where it may leave now.
+fn until_allowed(
+    candidate: &Candidate,
+    phone: &Phone,
+    expires: Option<Timestamp>,
+    now: Timestamp,
+    quiet: &Quiet<'_>,
+) -> Option<Gate> {
+    let local = quiet.of(phone, candidate.zone());
+    if !local.is_quiet(now) {
+        return None;
+    }
+    let reason = local.reason(now);
+    Some(match local.next_allowed(now) {
+        Some(next) if expires.is_none_or(|expires| next < expires) => Gate::Replan(next, format!("{reason}; it waits")),
+        Some(next) => Gate::Block(format!("{reason}; when they end, at {next}, it is too late for it")),
+        None => Gate::Block(format!(
+            "{reason}; no minute of the day is allowed in all zones that the number may be in: set the customer's field \
+             'zone', such as America/New_York"
+        )),
+    })
+}
+
 fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
     candidate.last_whatsapp_us.is_some_and(|last| now.since(Timestamp::from_unix_us(last)) < WHATSAPP_WINDOW)
 }
@@ -150,6 +197,7 @@ fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::domain::Send;
+    use crate::time::QuietRules;
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
 
@@ -180,6 +228,9 @@ mod tests {
             recipient: send.to.to_string(),
             peer_key: send.to.key(),
             route: "twilio".to_owned(),
+            expires_us: None,
+            last_inbound_us: None,
+            fields: None,
             origin: origin.as_str().to_owned(),
             payload: serde_json::to_string(&Action::Send(send)).unwrap(),
             tries: 0,
@@ -193,13 +244,20 @@ mod tests {
         }
     }
 
+    /// At a tenant without quiet hours.
+    fn judge(gate: &SendGate, candidate: &Candidate, now: Timestamp) -> Gate {
+        let none = QuietRules::default();
+        gate.judge(candidate, now, &Quiet { installation: &none, tenant: &none, zone: chrono_tz::Tz::UTC })
+    }
+
     fn check(candidate: &Candidate, expect: &str) {
-        let gate = SendGate::new(limits()).judge(candidate, NOW);
+        let gate = judge(&SendGate::new(limits()), candidate, NOW);
         let word = match &gate {
             Gate::Pass => "pass",
             Gate::Block(_) => "block",
             Gate::Hold(_) => "hold",
             Gate::Postpone(..) => "postpone",
+            Gate::Replan(..) => "replan",
         };
         assert_eq!(word, expect, "{gate:?}");
     }
@@ -245,11 +303,11 @@ mod tests {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(2), ..limits() });
         let one = candidate(Channel::Sms, Origin::Answer);
         let other = Candidate { sender: "+34911222444".to_owned(), ..one.clone() };
-        assert_eq!(gate.judge(&one, NOW), Gate::Pass);
-        assert_eq!(gate.judge(&other, NOW), Gate::Pass);
+        assert_eq!(judge(&gate, &one, NOW), Gate::Pass);
+        assert_eq!(judge(&gate, &other, NOW), Gate::Pass);
         let half = Duration::from_millis(500);
         assert!(
-            matches!(gate.judge(&Candidate { id: uuid::Uuid::from_u128(1), ..one.clone() }, NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
+            matches!(judge(&gate, &Candidate { id: uuid::Uuid::from_u128(1), ..one.clone() }, NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
         );
     }
 
@@ -260,10 +318,10 @@ mod tests {
         let twilios = candidate(Channel::Sms, Origin::Answer);
         let one = Candidate { route: "provider:india".to_owned(), ..twilios.clone() };
         let other = Candidate { id: uuid::Uuid::from_u128(1), sender: "OTHER".to_owned(), ..one.clone() };
-        assert_eq!(gate.judge(&one, NOW), Gate::Pass);
+        assert_eq!(judge(&gate, &one, NOW), Gate::Pass);
         let second = Duration::from_secs(1);
-        assert!(matches!(gate.judge(&other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
-        assert_eq!((gate.judge(&twilios, NOW), gate.judge(&twilios, NOW)), (Gate::Pass, Gate::Pass));
+        assert!(matches!(judge(&gate, &other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
+        assert_eq!((judge(&gate, &twilios, NOW), judge(&gate, &twilios, NOW)), (Gate::Pass, Gate::Pass));
     }
 
     #[test]
@@ -273,18 +331,18 @@ mod tests {
         let sends: Vec<_> = (0..100)
             .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
             .collect();
-        assert_eq!(gate.judge(&sends[0], NOW), Gate::Pass);
+        assert_eq!(judge(&gate, &sends[0], NOW), Gate::Pass);
         let slots: Vec<_> = sends[1..]
             .iter()
-            .map(|send| match gate.judge(send, NOW) {
+            .map(|send| match judge(&gate, send, NOW) {
                 Gate::Postpone(slot, _) => slot,
                 other => panic!("{other:?}"),
             })
             .collect();
         for (n, (send, slot)) in sends[1..].iter().zip(&slots).enumerate() {
             assert_eq!(*slot, NOW.plus(step * (n as u32 + 1)));
-            assert!(matches!(gate.judge(send, NOW), Gate::Postpone(again, _) if again == *slot), "kept");
-            assert_eq!(gate.judge(send, *slot), Gate::Pass, "in its turn, though others wait");
+            assert!(matches!(judge(&gate, send, NOW), Gate::Postpone(again, _) if again == *slot), "kept");
+            assert_eq!(judge(&gate, send, *slot), Gate::Pass, "in its turn, though others wait");
         }
     }
 
@@ -295,8 +353,8 @@ mod tests {
         let sends: Vec<_> = (0..100)
             .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
             .collect();
-        sends.iter().for_each(|send| drop(gate.judge(send, NOW)));
-        let passed = sends.iter().filter(|send| gate.judge(send, late) == Gate::Pass).count();
+        sends.iter().for_each(|send| drop(judge(&gate, send, NOW)));
+        let passed = sends.iter().filter(|send| judge(&gate, send, late) == Gate::Pass).count();
         assert_eq!(passed, 1);
     }
 }

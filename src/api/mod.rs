@@ -6,6 +6,7 @@
 //! How to add a route: a handler with `#[utoipa::path]` that names each status it gives (those in [`problem`] by their
 //! types), and its line in the module's `routes()`; a new module's also in [`routes`].
 
+mod appointments;
 mod body;
 mod caller;
 mod customers;
@@ -15,6 +16,7 @@ mod messages;
 mod once;
 mod page;
 mod problem;
+mod team;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -31,7 +33,7 @@ use problem::Problem;
 #[openapi(
     info(
         title = "Recado",
-        description = "Customers, messages and events of one tenant. A token opens exactly one tenant: \
+        description = "Customers, messages, events and appointments of one tenant. A token opens exactly one tenant: \
             `recado tenant token add SLUG --name …` makes it. Every error is a problem (RFC 9457) whose `code` is stable."
     ),
     modifiers(&TokenScheme),
@@ -50,8 +52,14 @@ impl utoipa::Modify for TokenScheme {
 
 /// All routes, and their description beside them.
 pub fn routes() -> Router<AppState> {
-    let api = OpenApiRouter::with_openapi(Description::openapi())
-        .nest("/api/v1", customers::routes().merge(messages::routes()).merge(events::routes()));
+    let api = OpenApiRouter::with_openapi(Description::openapi()).nest(
+        "/api/v1",
+        customers::routes()
+            .merge(messages::routes())
+            .merge(events::routes())
+            .merge(appointments::routes())
+            .merge(team::routes()),
+    );
     let (router, description) = api.split_for_parts();
     let unknown = Router::new().route("/api/v1/{*rest}", axum::routing::any(unknown));
     router.method_not_allowed_fallback(wrong_method).merge(docs::routes(description)).merge(unknown)

@@ -5,11 +5,13 @@
 //!
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
 
+pub mod appointments;
 pub mod carrier;
 pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod config;
+pub mod cron;
 pub mod doctor;
 pub mod erase;
 pub mod events;
@@ -23,7 +25,9 @@ pub mod phone;
 pub mod retention;
 pub mod send;
 pub mod serve;
+pub mod services;
 pub mod settle;
+pub mod staff;
 pub mod tenant;
 pub mod test;
 mod text;
@@ -49,6 +53,7 @@ use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
 use crate::domain::phone::NotE164;
 use crate::secret::SealError;
+use crate::store::appointments::BookingError;
 use crate::store::entity::action;
 use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
@@ -97,6 +102,8 @@ pub enum CliError {
     Export(#[from] ExportError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Booking(#[from] BookingError),
     #[error("the operating system gave no random bytes ({0}); try again")]
     Random(#[from] getrandom::Error),
     #[error("standard output cannot be written: {0}")]

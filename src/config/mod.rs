@@ -29,6 +29,7 @@ pub use values::{Allowed, LogFormat, Synchronous, is_loopback_url, url_of_listen
 
 use crate::domain::Phone;
 use crate::secret::SecretKey;
+use crate::time::QuietRules;
 use sources::Reader;
 
 /// The configuration in force.
@@ -58,6 +59,8 @@ pub struct Config {
     pub reconcile_after: Duration,
     pub mail: Mail,
     pub limits: Limits,
+    /// When customers are not to hear from businesses that begin by themselves.
+    pub quiet_hours: QuietRules,
     /// Where the metrics are served; `None` where they are off.
     pub metrics_listen: Option<SocketAddr>,
     pub log_format: LogFormat,
@@ -163,6 +166,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
     let log_level = reader.read("LOG_LEVEL", values::LOG_LEVEL, values::log_level);
     let limits = read_limits(reader);
+    let quiet_hours = reader.read("QUIET_HOURS", values::QUIET_HOURS, |text| text.parse::<QuietRules>().ok());
     let twilio = read_twilio(reader);
     let mail = mail::read(reader);
 
@@ -196,6 +200,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
         limits: limits?,
+        quiet_hours: quiet_hours?,
         metrics_listen: metrics_listen?,
         log_format: log_format?,
         log_level: log_level?,

@@ -55,6 +55,10 @@ fn with_nothing_set_the_defaults_hold() {
         frequency_cap_per_day: None,
     };
     assert_eq!(config.limits, limits);
+    let quiet: Vec<String> = config.quiet_hours.iter().map(|(prefix, hours)| format!("{prefix} {hours}")).collect();
+    assert_eq!(quiet, ["+1 21:00-08:00", "all 21:00-09:00"]);
+    assert_eq!(load(&[("QUIET_HOURS", "off")]).unwrap().quiet_hours, Default::default());
+    assert!(load(&[("QUIET_HOURS", "9-5")]).unwrap_err().contains("such as +1=21:00-08:00"));
     assert_eq!(config.warnings, [""; 0]);
     assert_eq!(load(&[("LISTEN", "0.0.0.0:80")]).unwrap().app_url, "http://127.0.0.1:80");
 }

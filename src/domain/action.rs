@@ -22,7 +22,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, Channel, EventKind};
+use super::{Address, AppointmentId, Change, Channel, EventKind};
 
 /// One thing a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,9 +160,20 @@ pub enum Effect {
     SetField { field: String, value: Value },
     Note { text: String },
     Emit { kind: EventKind, data: Value },
+    ConfirmAppointment { appointment: AppointmentId },
+    CancelAppointment { appointment: AppointmentId },
 }
 
 impl Effect {
+    /// What it does with which appointment.
+    pub const fn of_appointment(&self) -> Option<(AppointmentId, Change)> {
+        match self {
+            Self::ConfirmAppointment { appointment } => Some((*appointment, Change::Confirm)),
+            Self::CancelAppointment { appointment } => Some((*appointment, Change::Cancel)),
+            _ => None,
+        }
+    }
+
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Tag { .. } => "tag",
@@ -170,6 +181,8 @@ impl Effect {
             Self::SetField { .. } => "set_field",
             Self::Note { .. } => "note",
             Self::Emit { .. } => "emit",
+            Self::ConfirmAppointment { .. } => "confirm_appointment",
+            Self::CancelAppointment { .. } => "cancel_appointment",
         }
     }
 }

@@ -21,6 +21,9 @@ pub struct Facts {
     /// The appointment that the event is about, as it stands at `as_of`; `None` where it is about none, or it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appointment: Option<AppointmentFacts>,
+    /// The customer's next appointment that stands at `as_of`; read only where some rule asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_appointment: Option<AppointmentFacts>,
     /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rebuilt: Vec<String>,
@@ -40,6 +43,9 @@ pub struct TenantFacts {
     pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
     /// Where e-mail to "staff" goes.
     pub staff_emails: Vec<EmailAddress>,
+    /// When it is open, as `time::WeeklyHours` writes it: `mon-fri 09:00-14:00; 2026-12-25 closed`; empty where nobody has
+    /// said so.
+    pub hours: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,11 +69,23 @@ pub struct ContactFacts {
 impl Facts {
     /// Facts of nobody in particular, for cases that leave most out.
     pub fn empty(as_of: Timestamp) -> Self {
-        Self { as_of, tenant: TenantFacts::default(), contact: None, appointment: None, not_rebuilt: Vec::new() }
+        Self {
+            as_of,
+            tenant: TenantFacts::default(),
+            contact: None,
+            appointment: None,
+            next_appointment: None,
+            not_rebuilt: Vec::new(),
+        }
     }
 
     /// Lets a decision's effects on the customer show in the facts of the next event in the same batch.
     pub fn apply(&mut self, effect: &Effect) {
+        if let Some((id, change)) = effect.of_appointment() {
+            let known = self.appointment.iter_mut().chain(&mut self.next_appointment);
+            known.filter(|known| known.id == id).for_each(|known| known.apply(change));
+            self.next_appointment.take_if(|next| !next.is_active());
+        }
         let Some(contact) = &mut self.contact else { return };
         match effect {
             Effect::Tag { tag } => {
@@ -86,7 +104,7 @@ impl Facts {
                     contact.fields.insert(field.clone(), value.clone());
                 }
             }
-            Effect::Note { .. } | Effect::Emit { .. } => {}
+            _ => {}
         }
     }
 }
@@ -118,6 +136,7 @@ impl Default for TenantFacts {
             language: "en".to_owned(),
             blueprints: BTreeMap::new(),
             staff_emails: Vec::new(),
+            hours: String::new(),
         }
     }
 }

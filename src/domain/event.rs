@@ -34,15 +34,29 @@ impl EventKind {
     pub const OPTED_IN: Self = Self(std::borrow::Cow::Borrowed("opted_in"));
     /// Somebody sent by hand (`recado send`); its one action hangs on this event.
     pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
+    /// What was done with an appointment. `data.appointment` is its [`super::appointment::AppointmentFacts`] afterwards,
+    /// `data.by` who did it; a moved one has `data.previous_starts_at`.
+    pub const APPOINTMENT_BOOKED: Self = Self(std::borrow::Cow::Borrowed("appointment_booked"));
+    pub const APPOINTMENT_CONFIRMED: Self = Self(std::borrow::Cow::Borrowed("appointment_confirmed"));
+    pub const APPOINTMENT_MOVED: Self = Self(std::borrow::Cow::Borrowed("appointment_moved"));
+    pub const APPOINTMENT_CANCELLED: Self = Self(std::borrow::Cow::Borrowed("appointment_cancelled"));
+    pub const APPOINTMENT_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("appointment_completed"));
+    pub const APPOINTMENT_NO_SHOW: Self = Self(std::borrow::Cow::Borrowed("appointment_no_show"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 6] = [
+    pub const BUILT_IN: [Self; 12] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
         Self::OPTED_OUT,
         Self::OPTED_IN,
         Self::MANUAL,
+        Self::APPOINTMENT_BOOKED,
+        Self::APPOINTMENT_CONFIRMED,
+        Self::APPOINTMENT_MOVED,
+        Self::APPOINTMENT_CANCELLED,
+        Self::APPOINTMENT_COMPLETED,
+        Self::APPOINTMENT_NO_SHOW,
     ];
 
     pub fn parse(text: &str) -> Result<Self, BadEventKind> {

@@ -26,6 +26,8 @@ pub mod noun {
     pub enum Timer {}
     pub enum Token {}
     pub enum Appointment {}
+    pub enum Service {}
+    pub enum Staff {}
 }
 
 pub type TenantId = Id<noun::Tenant>;
@@ -34,6 +36,8 @@ pub type MessageId = Id<noun::Message>;
 pub type EventId = Id<noun::Event>;
 pub type ActionId = Id<noun::Action>;
 pub type AppointmentId = Id<noun::Appointment>;
+pub type ServiceId = Id<noun::Service>;
+pub type StaffId = Id<noun::Staff>;
 pub type AttemptId = Id<noun::Attempt>;
 
 impl<Noun> Id<Noun> {

@@ -21,11 +21,12 @@ pub mod timer;
 
 pub use action::{Action, ActionState, Effect, EmailBody, HttpMethod, HttpRequest, Origin, Send, SendBody};
 pub use address::{Address, EmailAddress};
+pub use appointment::{AppointmentState, By, Change};
 pub use channel::Channel;
 pub use clock::{Clock, Timestamp};
 pub use contact::Facts;
 pub use event::{Event, EventKind};
-pub use id::{ActionId, AppointmentId, ContactId, EventId, Ids, MessageId, TenantId};
+pub use id::{ActionId, AppointmentId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId};
 pub use phone::Phone;
 pub use refusal::RefusalKind;
 pub use route::{Outlet, Route};

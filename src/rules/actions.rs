@@ -11,8 +11,9 @@ use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_
 use super::request::http_request;
 use super::values::{kind_of, to_json};
 use super::view::{ContactView, text_argument};
+use super::view_appointment;
 use crate::domain::action::Template;
-use crate::domain::{Action, Channel, Effect, Event, EventKind, Phone, Send, SendBody};
+use crate::domain::{Action, Change, Channel, Effect, Event, EventKind, Phone, Send, SendBody};
 
 /// The actions by name, for checks and completion.
 pub const ACTIONS: &[&str] = &[
@@ -27,6 +28,8 @@ pub const ACTIONS: &[&str] = &[
     "set_field",
     "note",
     "emit",
+    "confirm_appointment",
+    "cancel_appointment",
 ];
 
 pub(super) fn register(engine: &mut Engine) {
@@ -80,6 +83,14 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("emit", |ctx: NativeCallContext<'_>, kind: Dynamic, data: Dynamic| {
         plan(&ctx, "emit", |call| emit(call, &kind, &data))
     });
+    for (function, change) in [("confirm_appointment", Change::Confirm), ("cancel_appointment", Change::Cancel)] {
+        engine.register_fn(function, move |ctx: NativeCallContext<'_>| {
+            plan(&ctx, function, |call| view_appointment::change(call, None, change))
+        });
+        engine.register_fn(function, move |ctx: NativeCallContext<'_>, which: Dynamic| {
+            plan(&ctx, function, |call| view_appointment::change(call, Some(&which), change))
+        });
+    }
 }
 
 /// Writes an action down, or says at which line and why not.

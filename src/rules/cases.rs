@@ -59,11 +59,17 @@ struct CaseFacts {
     tenant: TenantFacts,
     contact: Option<ContactFacts>,
     appointment: Option<AppointmentFacts>,
+    next_appointment: Option<AppointmentFacts>,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { tenant: TenantFacts::default(), contact: Some(ContactFacts::default()), appointment: None }
+        Self {
+            tenant: TenantFacts::default(),
+            contact: Some(ContactFacts::default()),
+            appointment: None,
+            next_appointment: None,
+        }
     }
 }
 
@@ -211,6 +217,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         tenant: case.facts.tenant.clone(),
         contact: case.facts.contact.clone(),
         appointment: case.facts.appointment.clone(),
+        next_appointment: case.facts.next_appointment.clone(),
         not_rebuilt: Vec::new(),
     };
     let (verdicts, planned) = rules.explain_file(file, &event(case, &facts), &facts);

@@ -97,9 +97,8 @@ fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration)
         let decision = rules.decide(&event, &facts);
         if let Some(so_far) = so_far {
             so_far.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
-                Action::Effect(effect @ (Effect::Tag { .. } | Effect::Untag { .. } | Effect::SetField { .. })) => {
-                    Some(effect.clone())
-                }
+                Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
+                Action::Effect(effect) => Some(effect.clone()),
                 _ => None,
             }));
         }

@@ -15,7 +15,7 @@ use super::error::{Place, RuleError, did_you_mean};
 use super::index::{Index, normal};
 use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
-use super::{Rule, RuleInfo, RuleSet, engine, failure, stack};
+use super::{Rule, RuleInfo, RuleSet, engine, failure, stack, view_appointment};
 use crate::domain::EventKind;
 use crate::email::template::{TemplateFault, Templates};
 
@@ -32,6 +32,7 @@ struct Loader {
     places: HashMap<String, (String, Place)>,
     kinds_used: Vec<(EventKind, String, String, Place)>,
     emitted: BTreeSet<String>,
+    reads_next_appointment: bool,
     errors: Vec<RuleError>,
 }
 
@@ -48,6 +49,7 @@ impl Loader {
             places: HashMap::new(),
             kinds_used: Vec::new(),
             emitted: BTreeSet::new(),
+            reads_next_appointment: false,
             errors: Vec::new(),
         }
     }
@@ -88,6 +90,7 @@ impl Loader {
             rules: self.rules,
             index,
             templates: Arc::new(self.templates),
+            reads_next_appointment: self.reads_next_appointment,
             version,
         };
         (set, self.errors)
@@ -145,6 +148,8 @@ impl Loader {
 
     /// Compiles, checks and runs one file. Statements run one by one, so that a bad one spares its neighbours.
     fn file(&mut self, name: &str, source: &str) {
+        // A comment may say so, too: then it is read for nothing.
+        self.reads_next_appointment |= view_appointment::NEXT_APPOINTMENT.iter().any(|word| source.contains(word));
         let ast = match self.engine.compile(source) {
             Ok(ast) => ast,
             Err(error) => {

@@ -9,7 +9,7 @@
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
 //! ```
-//! What `e` has stands in `view`, what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
 //!
@@ -47,6 +47,7 @@ mod tests;
 mod trace;
 mod values;
 mod view;
+mod view_appointment;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -74,6 +75,7 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     index: index::Index,
     templates: Arc<Templates>,
+    reads_next_appointment: bool,
     version: String,
 }
 
@@ -114,6 +116,11 @@ impl RuleSet {
     /// Whether any rule would be evaluated for such an event of this tenant: the index alone, no script.
     pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
         !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty()
+    }
+
+    /// Whether some rule may read the customer's next appointment: if none does, it need not be looked for.
+    pub const fn reads_next_appointment(&self) -> bool {
+        self.reads_next_appointment
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::call::{Call, ScriptError, error};
 use super::error::did_you_mean;
 use super::values::{kind_of, text_of, to_script};
+use super::view_appointment;
 use crate::domain::fold::fold;
+use crate::time::WeeklyHours;
+use crate::time::hours::NoHours;
 
 /// `e`
 #[derive(Clone)]
@@ -87,10 +90,23 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
     ("name", |call| Ok(call.facts.tenant.name.as_str().into())),
     ("zone", |call| Ok(call.facts.tenant.zone.as_str().into())),
     ("language", |call| Ok(call.facts.tenant.language.as_str().into())),
+    // Where nobody has said when it is open, it is never closed.
+    ("open_now", |call| {
+        let wall = call.now().local().naive_local();
+        Ok(hours(call)?.is_none_or(|hours| hours.is_open(wall)).into())
+    }),
+    ("next_open", |call| {
+        let next = hours(call)?.and_then(|hours| hours.next_open(call.facts.as_of, call.zone));
+        Ok(next.map_or(Dynamic::UNIT, |at| Dynamic::from(call.moment(at))))
+    }),
+    ("hours_today", |call| {
+        let today = call.now().local().date_naive();
+        Ok(hours(call)?.map_or_else(String::new, |hours| hours.text_on(today)).into())
+    }),
 ];
 
 /// What `e` has besides [`EVENT`]: views of their own.
-pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params"];
+pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params", "appointment", "next_appointment"];
 /// What `e.contact` can be asked.
 pub(super) const CONTACT_METHODS: &[&str] = &["tag", "field", "opted_out"];
 
@@ -103,6 +119,14 @@ fn of_contact(
     read: impl FnOnce(&crate::domain::contact::ContactFacts) -> Dynamic,
 ) -> Result<Dynamic, String> {
     Ok(call.contact().map_or(Dynamic::UNIT, read))
+}
+
+/// When the business is open, if anybody has said so.
+fn hours(call: &Call) -> Result<Option<WeeklyHours>, String> {
+    match call.facts.tenant.hours.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error: NoHours| error.to_string()),
+    }
 }
 
 /// Messages from the customer up to this event. An inbound event knows which one it is: the customer may have written
@@ -134,6 +158,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("business", |view: &mut EventView| TenantView(Arc::clone(&view.0)));
     engine.register_get("params", |view: &mut EventView| ParamsView(Arc::clone(&view.0)));
     register_contact_methods(engine);
+    view_appointment::register(engine);
 
     engine.register_indexer_get(|_: &mut EventView, name: ImmutableString| unknown("e", &name, EVENT, EVENT_VIEWS));
     engine.register_indexer_get(|_: &mut ContactView, name: ImmutableString| {
@@ -217,6 +242,7 @@ pub(super) fn names_after(path: &[&str]) -> Option<Vec<&'static str>> {
         [] => of(EVENT, EVENT_VIEWS),
         ["contact"] => of(CONTACT, CONTACT_METHODS),
         ["tenant" | "business"] => of(TENANT, &[]),
+        ["appointment" | "next_appointment"] => Some(view_appointment::names().collect()),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Value};
+use uuid::Uuid;
 
 use super::ledger::{Candidate, SEND_WITHIN};
 use super::sql::{Cut, Row, Txn};
@@ -20,8 +21,10 @@ pub enum Gate {
     Block(String),
     /// Not by itself; a person may let it go on.
     Hold(String),
-    /// Not before.
+    /// Not before; who comes behind it in its lane waits, too.
     Postpone(Timestamp, String),
+    /// Planned for then: who comes behind it in its lane may go first.
+    Replan(Timestamp, String),
 }
 
 /// Asked for each candidate inside the claiming transaction; must not wait.
@@ -58,6 +61,10 @@ pub struct Claimed {
     pub not_after: Timestamp,
 }
 
+/// An answer that leaves within this after its event, or after the customer's last message, is one; later, it counts as
+/// started by the business where quiet hours are asked for.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
+
 const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
     a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
     CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
@@ -68,12 +75,23 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
-    a.route
+    a.route, a.expires_us,
+    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp') THEN (
+      SELECT CASE WHEN coalesce(c.last_sms_us, 0) > coalesce(c.last_whatsapp_us, 0) THEN c.last_sms_us
+        ELSE c.last_whatsapp_us END FROM contacts c WHERE c.id = a.contact_id) END AS last_inbound_us,
+    CASE WHEN a.channel IN ('sms', 'whatsapp') AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
+      THEN (SELECT c.fields FROM contacts c WHERE c.id = a.contact_id) END AS fields
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
       AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
+
+/// The least id that an event of the last hour can have: ids begin with their millisecond.
+fn fresh_from(now: Timestamp) -> Uuid {
+    let ms = u64::try_from(now.minus(ANSWERED_WITHIN).unix_ms()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
+}
 
 pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -82,6 +100,8 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let values = vec![
         now.minus(request.recent_within).unix_us().into(),
         now.minus(DAY).unix_us().into(),
+        fresh_from(now).into(),
+        fresh_from(now).into(),
         request.outlet.tenant.uuid().into(),
         request.outlet.route.to_string().into(),
         now.unix_us().into(),
@@ -93,14 +113,16 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let mut sends = Vec::with_capacity(found.len());
     let mut lanes_freed = false;
     for mut candidate in found {
-        let (state, due, reason) = match (request.judge)(&candidate, now) {
+        let gate = (request.judge)(&candidate, now);
+        let replanned = if let Gate::Replan(until, _) = &gate { Some(until.unix_us()) } else { None };
+        let (state, due, reason) = match gate {
             Gate::Pass => (ActionState::Sending, now, None),
             Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
             Gate::Hold(reason) => (ActionState::Held, now, Some(reason)),
-            Gate::Postpone(until, reason) => (ActionState::Planned, until, Some(reason)),
+            Gate::Postpone(until, reason) | Gate::Replan(until, reason) => (ActionState::Planned, until, Some(reason)),
         };
         let passed = state == ActionState::Sending;
-        lanes_freed |= matches!(state, ActionState::Blocked | ActionState::Held);
+        lanes_freed |= replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held);
         let attempt = candidate.tries + i32::from(passed);
         if passed {
             candidate.first_try_us.get_or_insert(now.unix_us());
@@ -116,6 +138,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             candidate.tried_us.into(),
             request.outlet.tenant.uuid().into(),
             passed.then(|| request.account_sid.clone()).into(),
+            replanned.into(),
         ]);
         if state == ActionState::Blocked {
             stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
@@ -124,13 +147,17 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             sends.push(Claimed { candidate, attempt, not_after });
         }
     }
-    // The attempt: its number and its beginning. It gets a row of its own when it ends.
+    // The attempt: its number and its beginning. It gets a row of its own when it ends. What is planned anew comes behind
+    // what its lane has planned for then already: they keep their order, and go one after another.
     txn.rows(
         "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
            first_try_us = v.column6, tried_us = v.column7,
-           account_sid = coalesce(v.column9, actions.account_sid) FROM (VALUES {rows}) AS v
-         WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
-        9,
+           account_sid = coalesce(v.column9, actions.account_sid),
+           planned_us = CASE WHEN v.column10 IS NULL THEN actions.planned_us ELSE coalesce((
+             SELECT max(b.planned_us) + 1 FROM actions b WHERE b.lane = actions.lane AND b.planned_us >= v.column10
+               AND b.planned_us < v.column10 + 1000000 AND b.state IN ('planned', 'sending', 'unknown')), v.column10) END
+         FROM (VALUES {rows}) AS v WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
+        10,
         Cut::Padded,
         updates,
     )

@@ -11,7 +11,7 @@ use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, events, sql, timers};
+use super::{StoreError, appointments, events, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
 use crate::domain::{
@@ -53,6 +53,7 @@ pub(super) async fn write(
     let mut traces: Vec<Value> = Vec::new();
     let mut actions: Vec<NewAction> = Vec::new();
     let mut children = Vec::new();
+    let mut asked = Vec::new();
     let mut changes: Vec<(&Decided, &NewAction, &Effect)> = Vec::new();
     for decided in &decisions {
         if let Some(trace) = &decided.trace {
@@ -76,14 +77,16 @@ pub(super) async fn write(
                     depth: decided.depth + 1,
                     data: data.clone(),
                 }),
-                Action::Effect(effect) => changes.push((decided, action, effect)),
+                Action::Effect(effect) => match effect.of_appointment() {
+                    Some((id, change)) => asked.push(appointments::Asked::new(decided, action, id, change)),
+                    None => changes.push((decided, action, effect)),
+                },
                 Action::Send(_) | Action::Request(_) => {}
             }
             actions.push(action.clone());
         }
     }
     let sends = actions.iter().filter(|action| action.route.is_some()).count();
-    let emitted = children.len();
     txn.rows(
         "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
         4,
@@ -92,9 +95,14 @@ pub(super) async fn write(
     )
     .await?;
     events::insert(txn, children.iter().map(|event| (event, None))).await?;
+    let mut emitted = children.len();
     committed.events.extend(children);
     committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, means, changes).await?;
+    // Before anything is planned: what hangs on an appointment that is cancelled here is only what was planned before.
+    let changed = appointments::by_rules(txn, means, &asked).await?;
+    emitted += changed.len();
+    committed.events.extend(changed);
     ledger::plan(txn, means, actions).await?;
     timers::plan(txn, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted })
@@ -233,7 +241,7 @@ impl Card {
             Effect::Note { text } => {
                 Some(Change { kind: "note", name: String::new(), old: None, new: Some(Json::String(text.clone())) })
             }
-            Effect::Emit { .. } => None,
+            Effect::Emit { .. } | Effect::ConfirmAppointment { .. } | Effect::CancelAppointment { .. } => None,
         }
     }
 }

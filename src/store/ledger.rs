@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
@@ -237,6 +238,12 @@ pub struct Candidate {
     /// Messages the business started to this customer within a day; 0 for other sends.
     pub started: i64,
     pub route: String,
+    /// From here on it makes no sense any more.
+    pub expires_us: Option<i64>,
+    /// The customer's last message, of an answer whose event is more than an hour old; else `None`.
+    pub last_inbound_us: Option<i64>,
+    /// The customer's fields as JSON, of what may be bound to quiet hours; else `None`.
+    pub fields: Option<String>,
 }
 
 impl Candidate {
@@ -262,6 +269,9 @@ impl Candidate {
             recent: row.get(16)?,
             started: row.get(17)?,
             route: row.get(18)?,
+            expires_us: row.get(19)?,
+            last_inbound_us: row.get(20)?,
+            fields: row.get(21)?,
         })
     }
 
@@ -279,6 +289,12 @@ impl Candidate {
 
     pub fn route(&self) -> Result<Route, StoreError> {
         self.route.parse().map_err(|error| StoreError::Stored(format!("action {}: {error}", self.id)))
+    }
+
+    /// The customer's own time zone, if it is known: their field `zone`, an IANA name.
+    pub fn zone(&self) -> Option<Tz> {
+        let fields: serde_json::Value = serde_json::from_str(self.fields.as_ref()?).ok()?;
+        fields.get("zone")?.as_str()?.parse().ok()
     }
 
     /// What is to leave, as it was planned.
@@ -300,11 +316,12 @@ pub(super) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Candida
     txn.query_in(
         "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
            planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
-           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, state
+           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, expires_us,
+           CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields, state
          FROM actions WHERE route IS NOT NULL AND id IN ({list})",
         &[],
         ids,
-        |row| Ok((Candidate::read(row)?, row.get(19)?)),
+        |row| Ok((Candidate::read(row)?, row.get(22)?)),
     )
     .await
 }
@@ -354,11 +371,12 @@ pub(super) async fn unknowns(
         "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
            a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
            1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started,
-           a.route, coalesce(a.account_sid, '') AS account_sid
+           a.route, a.expires_us, CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields,
+           coalesce(a.account_sid, '') AS account_sid
          FROM actions a WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
         vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()],
     )
     .await?;
-    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(19)? });
+    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(22)? });
     rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }

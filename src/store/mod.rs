@@ -5,6 +5,7 @@
 //! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
 //! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
 
+pub mod appointments;
 mod by_hand;
 mod claim;
 mod api_tokens;
@@ -45,7 +46,7 @@ use sea_orm::DatabaseConnection;
 pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
-pub use claim::{ClaimRequest, Claimed, Claims, Gate, Judge};
+pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;

@@ -34,7 +34,6 @@ pub(super) async fn plan(txn: &impl Txn, timers: impl IntoIterator<Item = &NewTi
 }
 
 /// What hangs on a subject ends: its timers, and what is planned and has not left. In the transaction that moves or ends it.
-#[expect(dead_code, reason = "appointments come next")]
 pub(super) async fn end_subject(
     txn: &impl Txn,
     tenant: TenantId,

@@ -1,5 +1,6 @@
 //! What all routes share: the state, the empty TwiML, refusals with their likely cause and their count, health.
 
+pub mod calendar;
 pub mod health;
 mod refusal;
 mod refusals;

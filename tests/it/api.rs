@@ -211,3 +211,45 @@ async fn the_description_is_true() {
     assert!(tested.status.success(), "{}", String::from_utf8_lossy(&tested.stdout));
     assert!(!api.server.log().contains("panicked"), "{}", api.server.log());
 }
+
+#[tokio::test]
+async fn appointments_are_booked_moved_and_ended() {
+    let api = Api::start().await;
+    let (status, _) = api.post("staff", &json!({"name": "Eva", "hours": "mon-fri 09:00-14:00"}), "").await;
+    assert_eq!(status, 200);
+    // A Tuesday.
+    let cut = json!({"phone": ANA, "service": "cut", "staff": "Eva", "starts_at": "2030-12-03T10:00:00Z"});
+    let (status, booked) = api.post("appointments", &cut, "b1").await;
+    assert_eq!((status, &booked["state"], &booked["ends_at"]), (201, &json!("booked"), &json!("2030-12-03T10:30:00Z")));
+    assert_eq!(api.post("appointments", &cut, "b1").await.1, booked, "the same answer, and no second one");
+    let (status, problem) = api.post("appointments", &cut, "b2").await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("slot_taken")));
+
+    let id = booked["id"].as_str().expect("an id");
+    let to = json!({"starts_at": "2030-12-03T11:00", "version": 1});
+    let path = format!("appointments/{id}");
+    let moved: Value = api.ask(&api.token, Method::PATCH, &path, Some(&to), "").await.json().await.expect("JSON");
+    assert_eq!((&moved["starts_at"], &moved["version"]), (&json!("2030-12-03T11:00:00Z"), &json!(2)));
+    let stale = api.ask(&api.token, Method::PATCH, &path, Some(&to), "").await;
+    assert_eq!(stale.status(), 409, "it has been changed meanwhile");
+    assert_eq!(api.post("appointments", &cut, "b3").await.0, 201, "its old time is free");
+    for (step, status, state) in
+        [("confirm", 200, "confirmed"), ("cancel", 200, "cancelled"), ("cancel", 200, "cancelled")]
+    {
+        let (got, one) = api.post(&format!("{path}/{step}"), &json!({}), "").await;
+        assert_eq!((got, one["state"].as_str()), (status, Some(state)));
+    }
+    let (status, problem) = api.post(&format!("{path}/complete"), &json!({}), "").await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("not_possible")));
+
+    let page = api.get("appointments?limit=1&from=2030-12-03T00:00:00Z").await;
+    let next = page["next"].as_str().expect("there is another");
+    let rest = api.get(&format!("appointments?limit=1&from=2030-12-03T00:00:00Z&after={next}")).await;
+    assert_eq!((&rest["items"][0]["id"], &rest["next"]), (&booked["id"], &Value::Null), "by when they begin");
+    let theirs = api.ask(&api.other, Method::GET, &path, None, "").await;
+    assert_eq!(theirs.status(), 404);
+    let events = api.get("events?limit=200").await;
+    let of = |kind: &str| events["items"].as_array().expect("items").iter().filter(|one| one["kind"] == kind).count();
+    let kinds = ["appointment_booked", "appointment_moved", "appointment_confirmed", "appointment_cancelled"];
+    assert_eq!(kinds.map(of), [2, 1, 1, 1]);
+}

@@ -1,6 +1,7 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
 mod backup;
+mod hours;
 mod manual;
 mod newcomer;
 mod portable;

@@ -4,6 +4,7 @@
 
 mod api;
 mod callbacks;
+mod croner;
 mod faults;
 mod gateway;
 mod cli;
@@ -11,6 +12,7 @@ mod email;
 mod doctor;
 mod harness;
 mod judge_carrier;
+mod judge_phone_zones;
 mod judge_signatures;
 mod phone;
 mod store;

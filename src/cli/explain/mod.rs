@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::events::Row as EventRow;
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json, refused_send};
 use crate::app::Installation;
+use crate::appointments::facts as appointments;
 use crate::directory::Tenant;
 use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
 use crate::rules::Trace;
@@ -163,13 +164,13 @@ async fn facts(
     if decided_at.is_some() {
         not_rebuilt.push("the business's name, zone, language and blueprints are today's".to_owned());
     }
-    Ok(Facts {
-        as_of: decided_at.unwrap_or_else(|| installation.clock.now()),
-        tenant: tenant.facts.clone(),
-        contact: event.contact.and_then(|id| known.remove(&id)),
-        appointment: None,
-        not_rebuilt,
-    })
+    let as_of = decided_at.unwrap_or_else(|| installation.clock.now());
+    let next = installation.load_rules().reads_next_appointment();
+    let events = std::iter::once(event);
+    let book = appointments::known(&installation.store, tenant.id, events, as_of, decided_at, next).await?;
+    let contact = event.contact.and_then(|id| known.remove(&id));
+    let facts = Facts { tenant: tenant.facts.clone(), contact, not_rebuilt, ..Facts::empty(as_of) };
+    Ok(book.fill(event, facts))
 }
 
 fn row(slug: &str, event: Event, decided_at: Option<Timestamp>) -> EventRow {

@@ -3,6 +3,7 @@
 mod account;
 mod add;
 mod credentials;
+mod hours;
 mod list;
 mod set;
 mod show;
@@ -19,6 +20,7 @@ use crate::directory::Tenant;
 use crate::doctor::webhook;
 use crate::domain::{Channel, EmailAddress};
 use crate::store::entity::tenant;
+use crate::time::{QuietRules, WeeklyHours};
 
 /// A slug's letters, at most.
 const SLUG_MAX_BYTES: usize = 40;
@@ -71,6 +73,10 @@ struct View {
     retain_days: Option<u32>,
     staff_emails: Vec<EmailAddress>,
     routes: BTreeMap<String, String>,
+    /// Quiet hours of its own, by prefix.
+    quiet: QuietRules,
+    /// When it is open; `None` where nobody has said so.
+    hours: Option<WeeklyHours>,
     webhooks: Webhooks,
 }
 
@@ -114,6 +120,8 @@ impl View {
             retain_days: tenant.settings.retain_days,
             staff_emails: tenant.settings.staff_emails.clone(),
             routes: tenant.settings.routes.clone(),
+            quiet: tenant.settings.quiet.clone(),
+            hours: tenant.settings.hours.clone(),
             webhooks: Webhooks { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
         }
     }
@@ -145,6 +153,12 @@ impl View {
         }
         for (prefix, way) in &self.routes {
             lines.push(format!("  {prefix} goes through {way}"));
+        }
+        if let Some(hours) = &self.hours {
+            lines.push(format!("  open: {hours}"));
+        }
+        for (prefix, hours) in self.quiet.iter() {
+            lines.push(format!("  quiet hours for {prefix}: {hours}"));
         }
         lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
         lines.join("\n")
@@ -184,7 +198,7 @@ fn name(text: &str) -> Result<String, String> {
     if good { Ok(text.to_owned()) } else { Err(format!("a name has 1 to {NAME_MAX_CHARS} characters on one line")) }
 }
 
-fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
+pub(super) fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
     text.parse().map_err(|_| "write a zone of the IANA list, such as Europe/Madrid or America/Mexico_City".to_owned())
 }
 

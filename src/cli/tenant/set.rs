@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::Value as Json;
 
 use super::account::{self, TOKEN_MAX_BYTES, account_sid};
-use super::{language, name, row, show_changed, zone};
+use super::{hours, language, name, row, show_changed, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
 use crate::directory::{TWILIO, Tenant, TenantSettings};
@@ -97,6 +97,8 @@ pub struct Args {
     /// value, as the installation does; any number of times
     #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
     routes: Vec<(String, String)>,
+    #[command(flatten)]
+    hours: hours::Args,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -218,6 +220,7 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
     for (prefix, way) in &args.routes {
         set_route(installation, &mut settings, prefix, way)?;
     }
+    hours::change(&tenant.slug, &args.hours, &mut settings)?;
     Ok(settings)
 }
 

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod email;
+mod hours;
 mod hostile;
 mod loading;
 mod scripts;

@@ -15,6 +15,7 @@ mod late;
 mod outage;
 mod outbound;
 mod provider;
+mod quiet;
 pub mod rig;
 mod rules;
 mod secrets;

@@ -104,7 +104,10 @@ impl Race {
         self.inside.installation.clock.advance(Duration::from_millis(1));
         let gate = self.inside.pipeline.gate.clone();
         let recent_within = gate.limits().loop_guard_window;
-        let judge: recado::store::Judge = Arc::new(move |candidate, now| gate.judge(candidate, now));
+        let (none, zone) = (recado::time::QuietRules::default(), self.demo.zone);
+        let judge: recado::store::Judge = Arc::new(move |candidate, now| {
+            gate.judge(candidate, now, &recado::time::Quiet { installation: &none, tenant: &none, zone })
+        });
         let request = ClaimRequest {
             outlet: Outlet::new(self.demo.id, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),

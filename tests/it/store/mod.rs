@@ -1,5 +1,6 @@
 //! What the store promises, checked alike on SQLite and on PostgreSQL.
 
+mod appointments;
 mod by_hand;
 mod decided;
 mod erase;
@@ -9,6 +10,7 @@ mod ingest;
 mod keys;
 mod ledger;
 mod portable;
+mod quiet;
 mod retention;
 mod settle;
 mod refusals;

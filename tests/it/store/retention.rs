@@ -91,6 +91,7 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
             app_url: "http://localhost".to_owned(),
             mail_from: "hola@example.com".to_owned(),
             providers: Default::default(),
+            quiet: Default::default(),
         };
         let key = SecretKey::parse(&"a".repeat(64)).unwrap();
         let directory = Directory::open(bench.store.clone(), key, platform).await.unwrap();

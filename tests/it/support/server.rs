@@ -110,6 +110,8 @@ impl Server {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("RUST_BACKTRACE", "1")
+            // Tests run at any hour.
+            .env("QUIET_HOURS", "off")
             .env(LISTEN_KEY, format!("127.0.0.1:{}", self.port))
             .envs(self.options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

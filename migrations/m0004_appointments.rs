@@ -1,0 +1,13 @@
+//! Appointments: services, staff, what is booked, which minutes of whom that occupies.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        super::run(manager, include_str!("m0004_appointments.sql")).await
+    }
+}

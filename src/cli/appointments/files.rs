@@ -1,0 +1,165 @@
+//! `recado appointments import|export`: from and to a spreadsheet or a calendar.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::appointments::sheet::{Context, FILE_MAX_BYTES};
+use crate::appointments::{feed, ical, parse_starts, sheet};
+use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, open_existing, print, print_json, text};
+use crate::store::LIST_MAX;
+use crate::store::appointments::{Filter, Imported, Row, Starts};
+
+/// Take appointments in from a spreadsheet (CSV) or a calendar file (.ics), all in one go
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado appointments import week.csv --preview\n  \
+    recado appointments import marta.ics --staff Marta\n\n\
+    A spreadsheet's first line names its columns: customer, service, starts_at, and as far as there are external_id, \
+    name, staff, minutes, state, note. Taken in again, it changes nothing. What is refused is left out, and said so.")]
+pub struct ImportArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// The file: CSV, or iCalendar where it ends with .ics
+    file: PathBuf,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    preview: bool,
+    /// With whom, where the file does not say
+    #[arg(long, value_name = "NAME")]
+    staff: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write appointments to standard output, as a spreadsheet (CSV) or a calendar
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado appointments export --from 2026-12-01T00:00 > december.csv\n\n\
+    Without --from it is all of them. A cell that a spreadsheet would take for a formula has a ' before it.")]
+pub struct ExportArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Those that end after this
+    #[arg(long, value_name = "TIME", value_parser = parse_starts)]
+    from: Option<Starts>,
+    /// Those that begin before this
+    #[arg(long, value_name = "TIME", value_parser = parse_starts)]
+    to: Option<Starts>,
+    /// As iCalendar
+    #[arg(long)]
+    ics: bool,
+}
+
+/// What became of the file.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    preview: bool,
+    new: usize,
+    changed: usize,
+    unchanged: usize,
+    /// Of a calendar: over, or too far ahead.
+    passed_over: usize,
+    refused: Vec<Refused>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    /// Its line, or of a calendar its UID.
+    at: String,
+    code: &'static str,
+    reason: String,
+}
+
+pub async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
+    let bytes = read(&args.file)?;
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let context = Context { tenant: tenant.id, zone: tenant.zone, staff: args.staff.as_deref() };
+    let mut report = Report { preview: args.preview, ..Report::default() };
+    let refused = |error: &dyn std::fmt::Display| CliError::Refused(format!("{}: {error}", args.file.display()));
+    let is_calendar = args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ics"));
+    let said: Vec<(String, Result<Row, String>)> = if is_calendar {
+        let read = ical::read(&bytes, context, installation.clock.now()).map_err(|error| refused(&error))?;
+        report.passed_over = read.passed_over;
+        read.entries.into_iter().map(|entry| (format!("UID {}", entry.uid), entry.row)).collect()
+    } else {
+        let lines = sheet::read(&bytes, context).map_err(|error| refused(&error))?;
+        lines.into_iter().map(|line| (format!("line {}", line.line), line.row)).collect()
+    };
+    let (mut rows, mut places) = (Vec::new(), Vec::new());
+    for (at, row) in said {
+        match row {
+            Ok(row) => {
+                rows.push(row);
+                places.push(at);
+            }
+            Err(reason) => report.refused.push(Refused { at, code: "unreadable", reason }),
+        }
+    }
+    let imported = installation.store.import_appointments(tenant.id, &rows, args.preview).await?;
+    for (at, one) in places.into_iter().zip(imported) {
+        match one {
+            Ok(Imported::New(_)) => report.new += 1,
+            Ok(Imported::Changed(_)) => report.changed += 1,
+            Ok(Imported::Unchanged(_)) => report.unchanged += 1,
+            Err(error) => report.refused.push(Refused { at, code: error.code(), reason: error.to_string() }),
+        }
+    }
+    if args.json {
+        print_json(&report)?
+    } else {
+        show(&report)?
+    }
+    Ok(if report.refused.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, CliError> {
+    let unread = |error| CliError::Refused(format!("{} cannot be read: {error}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).map_err(unread)?.take(FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() as u64 > FILE_MAX_BYTES {
+        return Err(CliError::Refused(format!(
+            "{} has more than {FILE_MAX_BYTES} bytes: part it into smaller files",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+fn show(report: &Report) -> Result<(), CliError> {
+    for Refused { at, reason, .. } in &report.refused {
+        print(format!("{}: refused: {}", text::short(at, 80), text::one_line(reason)))?;
+    }
+    let over = match report.passed_over {
+        0 => String::new(),
+        count => format!(", {count} passed over (in the past, or more than a year ahead)"),
+    };
+    let Report { new, changed, unchanged, .. } = report;
+    let preview = if report.preview { "  (a preview: nothing was changed)" } else { "" };
+    print(format!(
+        "{new} new, {changed} changed, {unchanged} unchanged, {} refused{over}{preview}",
+        report.refused.len()
+    ))
+}
+
+pub async fn export(args: ExportArgs) -> Result<Outcome, CliError> {
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let at = |starts: Starts| starts.at(tenant.zone);
+    let mut filter = Filter { from: args.from.map(at), to: args.to.map(at), limit: LIST_MAX, ..Filter::default() };
+    let mut all = Vec::new();
+    loop {
+        let page = installation.store.appointments(tenant.id, &filter).await?;
+        filter.after = page.last().map(|last| (last.starts_at, last.id));
+        let more = page.len() == LIST_MAX;
+        all.extend(page);
+        if !more {
+            break;
+        }
+    }
+    let text = if args.ics { feed::write(&tenant.name, &all).text } else { sheet::write(&all) };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Outcome::Done)
+}

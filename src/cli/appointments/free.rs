@@ -1,0 +1,58 @@
+//! `recado appointments free`.
+
+use std::time::Duration;
+
+use crate::appointments::desk::{Desk, FREE_DAYS_MAX, FREE_MAX, Wanted};
+use crate::appointments::parse_starts;
+use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
+use crate::store::appointments::Starts;
+
+/// What is looked through where nobody says until when.
+const DEFAULT_DAYS: u32 = 7;
+
+/// List the free times that customers may book
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado appointments free --service cut --staff Marta --from 2026-12-01T00:00\n\n\
+    The business's hours are set with 'recado tenant set --hours', somebody's own with 'recado staff add --hours'.")]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// What is to be done
+    #[arg(long)]
+    service: String,
+    /// With nobody else
+    #[arg(long, value_name = "NAME")]
+    staff: Option<String>,
+    /// From when on; now where nothing is said
+    #[arg(long, value_name = "TIME", value_parser = parse_starts)]
+    from: Option<Starts>,
+    /// Until when, at most 62 days later; a week where nothing is said
+    #[arg(long, value_name = "TIME", value_parser = parse_starts)]
+    to: Option<Starts>,
+    /// How many, at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=FREE_MAX as i64))]
+    limit: u16,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open_existing().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let from = args.from.map_or_else(|| installation.clock.now(), |from| from.at(tenant.zone));
+    let days = Duration::from_secs(u64::from(DEFAULT_DAYS.min(FREE_DAYS_MAX)) * 24 * 3_600);
+    let to = args.to.map_or_else(|| from.plus(days), |to| to.at(tenant.zone));
+    let wanted = Wanted { service: args.service, staff: args.staff, from, to, limit: usize::from(args.limit) };
+    let slots = Desk::of(&installation.store, &tenant).free_slots(&wanted).await?;
+    if args.json {
+        print_json(&slots)?;
+    } else if slots.is_empty() {
+        print("nothing is free then")?;
+    }
+    for slot in slots.iter().filter(|_| !args.json) {
+        let with = slot.staff.as_deref().map(|staff| format!("  with {}", text::short(staff, 30))).unwrap_or_default();
+        print(format!("{} {}{with}", slot.starts_local.format("%Y-%m-%d %H:%M"), slot.zone))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,95 @@
+//! `recado services`: what can be booked.
+
+use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
+use crate::store::appointments::{DEFAULT_MINUTES, Service};
+
+/// Add and list services: what can be booked, and how long it lasts
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado services add cut --minutes 45")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Add a service, or change how long one lasts
+    Add(AddArgs),
+    /// List the services
+    List(ListArgs),
+    /// Offer a service no longer; what is booked stays
+    Remove(RemoveArgs),
+}
+
+#[derive(clap::Args)]
+pub struct AddArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Its name; case and accents do not count
+    name: String,
+    /// How long it lasts, 30 where nothing is said
+    #[arg(long)]
+    minutes: Option<u32>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Its name
+    name: String,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let store = &installation.store;
+    match args.command {
+        Command::Add(args) => {
+            let tenant = find_tenant(&installation, &args.of.tenant)?;
+            let service = store.set_service(tenant.id, &args.name, args.minutes, Some(true)).await?;
+            if args.json { print_json(&service)? } else { print(line(&service))? }
+        }
+        Command::List(args) => {
+            let tenant = find_tenant(&installation, &args.of.tenant)?;
+            let services = store.services(tenant.id).await?;
+            if args.json {
+                print_json(&services)?;
+            } else if services.is_empty() {
+                print(format!(
+                    "'{}' has no service yet; the first booking makes one, {DEFAULT_MINUTES} minutes long",
+                    tenant.slug
+                ))?;
+            } else {
+                services.iter().try_for_each(|service| print(line(service)))?;
+            }
+        }
+        Command::Remove(args) => {
+            let tenant = find_tenant(&installation, &args.of.tenant)?;
+            let known = store.services(tenant.id).await?;
+            let key = crate::domain::fold::fold(&args.name);
+            let Some(service) = known.into_iter().find(|service| crate::domain::fold::fold(&service.name) == key)
+            else {
+                return Err(CliError::Refused(format!("'{}' has no service '{}'", tenant.slug, args.name)));
+            };
+            print(line(&store.set_service(tenant.id, &service.name, None, Some(false)).await?))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn line(service: &Service) -> String {
+    let off = if service.active { "" } else { "  (not offered any more)" };
+    format!("{}  {} minutes{off}", super::text::one_line(&service.name), service.minutes)
+}

@@ -1,0 +1,169 @@
+//! `recado staff`: who takes appointments.
+
+use chrono_tz::Tz;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
+use crate::appointments::feed;
+use crate::store::appointments::{NewStaff, StaffMember};
+use crate::time::WeeklyHours;
+
+/// Add and list staff: who takes appointments, and who does what
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado staff add Marta --service cut --service colour")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Add(AddArgs),
+    /// List the staff
+    List(ListArgs),
+    /// Somebody takes no appointments any more; what is booked stays
+    Remove(RemoveArgs),
+    Feed(FeedArgs),
+}
+
+/// Open somebody's calendar feed and show its URL; whoever has the URL sees their appointments
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: recado staff feed Marta\n\nA URL that has got about: --renew makes another, --close leaves none."
+)]
+pub struct FeedArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name
+    name: String,
+    /// Another URL; the one before leads nowhere any more
+    #[arg(long)]
+    renew: bool,
+    /// No URL any more
+    #[arg(long, conflicts_with = "renew")]
+    close: bool,
+}
+
+/// Add somebody, or change what is known of them
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado staff add Marta --service cut --zone Atlantic/Canary")]
+pub struct AddArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name; case and accents do not count
+    name: String,
+    /// What they do; any number of times. Whoever has none does everything
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    /// When customers can book them, if not when the business is open: 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'
+    #[arg(long, value_name = "HOURS")]
+    hours: Option<WeeklyHours>,
+    /// Where they work, if not in the business's zone
+    #[arg(long, value_name = "IANA")]
+    zone: Option<Tz>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Their name
+    name: String,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::Add(args) => add(args).await,
+        Command::List(args) => list(args).await,
+        Command::Remove(args) => remove(args).await,
+        Command::Feed(args) => show_feed(args).await,
+    }
+}
+
+async fn add(args: AddArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let new = NewStaff {
+        name: args.name,
+        zone: args.zone.map(Some),
+        hours: args.hours.map(Some),
+        services: (!args.services.is_empty()).then_some(args.services),
+        active: Some(true),
+    };
+    let member = installation.store.set_staff(tenant.id, &new).await?;
+    if args.json {
+        print_json(&member)?
+    } else {
+        print(line(&member))?
+    }
+    Ok(Outcome::Done)
+}
+
+async fn list(args: ListArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let staff = installation.store.staff(tenant.id).await?;
+    if args.json {
+        print_json(&staff)?;
+    } else if staff.is_empty() {
+        print(format!("'{}' has no staff yet; add somebody with 'recado staff add NAME'", tenant.slug))?;
+    } else {
+        staff.iter().try_for_each(|member| print(line(member)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
+    let new = NewStaff { name: member.name, active: Some(false), ..NewStaff::default() };
+    print(line(&installation.store.set_staff(tenant.id, &new).await?))?;
+    Ok(Outcome::Done)
+}
+
+async fn show_feed(args: FeedArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let mut member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
+    if args.close || args.renew || member.feed_us.is_none() {
+        member.feed_us = installation.store.set_feed(tenant.id, member.id, !args.close).await?;
+    }
+    let directory = &installation.directory;
+    match feed::token(directory.key(), tenant.id, &member) {
+        Some(token) => print(format!("{}/calendar/{token}.ics", directory.platform().app_url))?,
+        None => print(format!("{} has no feed any more", text::one_line(&member.name)))?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn named(staff: &[StaffMember], slug: &str, name: &str) -> Result<StaffMember, CliError> {
+    let key = crate::domain::fold::fold(name);
+    let found = staff.iter().find(|member| crate::domain::fold::fold(&member.name) == key);
+    found.cloned().ok_or_else(|| {
+        let names: Vec<&str> = staff.iter().map(|member| member.name.as_str()).collect();
+        CliError::Refused(format!(
+            "nobody of the staff of '{slug}' is called '{name}'; there are: {}",
+            names.join(", ")
+        ))
+    })
+}
+
+fn line(member: &StaffMember) -> String {
+    let services: Vec<String> = member.services.iter().map(|name| text::one_line(name)).collect();
+    let does = if services.is_empty() { "does everything".to_owned() } else { services.join(", ") };
+    let zone = member.zone.map(|zone| format!("  in {zone}")).unwrap_or_default();
+    let off = if member.active { "" } else { "  (takes no appointments any more)" };
+    format!("{}  {does}{zone}{off}", text::one_line(&member.name))
+}

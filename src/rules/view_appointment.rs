@@ -1,0 +1,118 @@
+//! `e.appointment` and `e.next_appointment`: what scripts read of appointments, and what they may do with them.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, ImmutableString, Position};
+
+use super::call::{Call, ScriptError, error};
+use super::error::did_you_mean;
+use super::values::Moment;
+use super::view::EventView;
+use crate::domain::appointment::AppointmentFacts;
+use crate::domain::{Action, AppointmentState, Change, Effect, Timestamp};
+
+/// Files in which one of these words stands read the customer's next appointment.
+pub(super) const NEXT_APPOINTMENT: [&str; 3] = ["next_appointment", "confirm_appointment", "cancel_appointment"];
+
+/// The appointment that an event is about, or the customer's next one.
+#[derive(Clone)]
+pub(super) struct AppointmentView {
+    call: Arc<Call>,
+    which: Which,
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Own,
+    Next,
+}
+
+impl Which {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Own => "e.appointment",
+            Self::Next => "e.next_appointment",
+        }
+    }
+
+    const fn of(self, call: &Call) -> Option<&AppointmentFacts> {
+        match self {
+            Self::Own => call.facts.appointment.as_ref(),
+            Self::Next => call.facts.next_appointment.as_ref(),
+        }
+    }
+}
+
+type Getter = fn(&AppointmentFacts) -> Dynamic;
+
+/// What an appointment has. Its times are by the clock on its own wall.
+const APPOINTMENT: &[(&str, Getter)] = &[
+    ("id", |appointment| appointment.id.to_string().into()),
+    ("service", |appointment| appointment.service.as_str().into()),
+    ("staff", |appointment| appointment.staff.as_deref().map_or(Dynamic::UNIT, Into::into)),
+    ("starts_at", |appointment| moment(appointment, appointment.starts_at)),
+    ("ends_at", |appointment| moment(appointment, appointment.ends_at)),
+    ("state", |appointment| appointment.state.as_str().into()),
+];
+
+fn moment(appointment: &AppointmentFacts, at: Timestamp) -> Dynamic {
+    // The zone was checked when the appointment was made.
+    Dynamic::from(Moment { at, zone: appointment.zone.parse().unwrap_or(chrono_tz::Tz::UTC) })
+}
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    APPOINTMENT.iter().map(|(name, _)| *name)
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<AppointmentView>("AppointmentView");
+    for (name, which) in [("appointment", Which::Own), ("next_appointment", Which::Next)] {
+        engine.register_get(name, move |view: &mut EventView| {
+            let call = Arc::clone(&view.0);
+            if which.of(&call).is_some() {
+                return Dynamic::from(AppointmentView { call, which });
+            }
+            call.saw(which.path(), &Dynamic::UNIT);
+            Dynamic::UNIT
+        });
+    }
+    for (name, getter) in APPOINTMENT {
+        engine.register_get(*name, move |view: &mut AppointmentView| {
+            let value = view.which.of(&view.call).map_or(Dynamic::UNIT, getter);
+            view.call.saw(&format!("{}.{name}", view.which.path()), &value);
+            value
+        });
+    }
+    engine.register_indexer_get(|view: &mut AppointmentView, name: ImmutableString| -> Result<Dynamic, ScriptError> {
+        let path = view.which.path();
+        let hint =
+            did_you_mean(&name, names()).map_or_else(String::new, |meant| format!(": did you mean {path}.{meant}?"));
+        Err(error(format!("{path} has no '{name}'{hint}"), Position::NONE))
+    });
+}
+
+/// A change of `which`; where nothing is said, of the appointment that the event is about, or else of the customer's next.
+pub(super) fn change(call: &Call, which: Option<&Dynamic>, change: Change) -> Result<Action, String> {
+    let found = match which {
+        Some(given) => {
+            let view = given.read_lock::<AppointmentView>();
+            view.and_then(|view| view.which.of(call).cloned())
+        }
+        None => call.facts.appointment.as_ref().or(call.facts.next_appointment.as_ref()).cloned(),
+    };
+    let Some(facts) = found else {
+        return Err(
+            "there is no such appointment: ask first, such as .when(\"has one\", |e| e.next_appointment != ())"
+                .to_owned(),
+        );
+    };
+    let state: AppointmentState = facts.state.parse().map_err(|bad| format!("{bad}"))?;
+    if state.after(change).is_none() {
+        return Err(format!("the appointment is {state}, and cannot be {} any more", change.done()));
+    }
+    let appointment = facts.id;
+    Ok(Action::Effect(match change {
+        Change::Cancel => Effect::CancelAppointment { appointment },
+        _ => Effect::ConfirmAppointment { appointment },
+    }))
+}

@@ -2,6 +2,9 @@
 //! [`Pipeline::settle`]. Each stage ends in a commit; a wake-up tells the next one; a sweep finds what a lost wake-up
 //! leaves behind. Killed anywhere, it goes on from the rows.
 
+mod accounts;
+pub mod recall;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -13,10 +16,10 @@ use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
 use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
-use crate::actions::ways::{self, Ways};
+use crate::actions::ways::Ways;
 use crate::actions::{deliver, plan};
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
-use crate::directory::{Directory, Snapshot, Tenant};
+use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
 use crate::domain::phone::mask_numbers;
@@ -170,6 +173,7 @@ impl Pipeline {
 
     /// One round: the oldest events of some tenants, decided and written in one transaction.
     async fn decide_for(&self, tenants: &[TenantId], fair: usize, evaluator: &Evaluator) -> Result<(), StoreError> {
+        let rules = self.rules();
         let mut batch = Vec::new();
         let mut more = HashSet::new();
         for tenant in tenants {
@@ -178,12 +182,11 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
-            batch.extend(self.facts(&tenant, events).await?);
+            batch.extend(self.facts(&tenant, &rules, events).await?);
         }
         if batch.is_empty() {
             return Ok(());
         }
-        let rules = self.rules();
         let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
         let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
@@ -219,15 +222,24 @@ impl Pipeline {
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
-        let outlets: HashSet<Outlet> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
+        let outlets: HashSet<_> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
         for action in decided.iter().flat_map(|one| &one.actions) {
             metrics::counter!(metric::ACTIONS_TOTAL, "kind" => action.action.kind()).increment(1);
         }
         let written = self.store.writer().decided(decided);
         // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
-        outlets.into_iter().for_each(|outlet| self.to_send.publish(outlet));
+        for (outlet, due) in outlets {
+            match due {
+                None => self.to_send.publish(outlet),
+                Some(due) => self.alarms.set(due, outlet),
+            }
+        }
         let receipt = written.await?;
+        if receipt.overtaken > 0 {
+            tenants.iter().for_each(|tenant| self.store.give_back(*tenant));
+            more.extend(tenants);
+        }
         overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
         if receipt.emitted > 0 {
             busy.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
@@ -237,7 +249,12 @@ impl Pipeline {
     }
 
     /// The facts of a tenant's events as they are now: what is not at hand, in one query.
-    async fn facts(&self, tenant: &Tenant, events: Vec<Pending>) -> Result<Vec<(Event, Facts)>, StoreError> {
+    async fn facts(
+        &self,
+        tenant: &Tenant,
+        rules: &RuleSet,
+        events: Vec<Pending>,
+    ) -> Result<Vec<(Event, Facts)>, StoreError> {
         let unread = events.iter().filter(|pending| pending.customer.is_none());
         let mut contacts: Vec<ContactId> = unread.filter_map(|pending| pending.event.contact).collect();
         contacts.sort_unstable();
@@ -250,9 +267,11 @@ impl Pipeline {
         let now = self.clock.now();
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (event, Facts { as_of: now, tenant: about.clone(), contact, appointment: None, not_rebuilt: Vec::new() })
+            (event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) })
         };
-        Ok(events.into_iter().map(with_facts).collect())
+        let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
+        recall::recall(&self.store, rules, &mut batch, None).await?;
+        Ok(batch)
     }
 
     fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
@@ -262,7 +281,7 @@ impl Pipeline {
         let trace =
             (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
         let plan_one = |planned: crate::rules::Planned| {
-            plan::plan(tenant, platform, event, customer, planned.rule, planned.index, planned.action)
+            plan::plan(tenant, platform, event, customer, planned)
         };
         Some(Decided {
             event: event.id,
@@ -273,6 +292,8 @@ impl Pipeline {
             trace,
             actions: decision.actions.into_iter().map(plan_one).collect(),
             timers: Vec::new(),
+            firings: decision.firings,
+            questions: decision.questions,
         })
     }
 
@@ -490,27 +511,6 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Where a tenant's account has changed, its sends are tried at once.
-    fn follow_accounts(&self, before: &Snapshot) {
-        let snapshot = self.directory.now();
-        if std::ptr::eq(before, &*snapshot) {
-            return;
-        }
-        self.waiting.forget_queues();
-        for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant, &Route::Twilio)) {
-            if let Some(now) = snapshot.by_id(tenant.id) {
-                self.circuits.reset(&now.account.sid);
-            }
-        }
-    }
-
-    /// Whether the tenant's sends along a route go through another account now, or with another token.
-    fn account_has_changed(&self, tenant: &Tenant, route: &Route) -> bool {
-        let snapshot = self.directory.now();
-        let now = snapshot.by_id(tenant.id);
-        now.is_none_or(|now| ways::has_changed(route, &tenant.account, &now.account))
-    }
-
     /// Nothing is claimed from now on; what has been is sent.
     pub fn stop_claiming(&self) {
         self.stopping.send_replace(true);
@@ -573,9 +573,9 @@ pub struct Door {
     account: String,
 }
 
-/// Where an action waits to leave; `None` for effects.
-fn outlet_of(action: &NewAction) -> Option<Outlet> {
-    Some(Outlet::new(action.tenant, action.route.clone()?))
+/// Where an action waits to leave, and until when, if not only for its turn; `None` for effects.
+fn outlet_of(action: &NewAction) -> Option<(Outlet, Option<Timestamp>)> {
+    Some((Outlet::new(action.tenant, action.route.clone()?), action.due))
 }
 
 /// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.

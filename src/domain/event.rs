@@ -34,15 +34,18 @@ impl EventKind {
     pub const OPTED_IN: Self = Self(std::borrow::Cow::Borrowed("opted_in"));
     /// Somebody sent by hand (`recado send`); its one action hangs on this event.
     pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
+    /// A timer fell due. `data` is its payload and, as `timer`, its rule, purpose and due time.
+    pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 6] = [
+    pub const BUILT_IN: [Self; 7] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
         Self::OPTED_OUT,
         Self::OPTED_IN,
         Self::MANUAL,
+        Self::TIMER,
     ];
 
     pub fn parse(text: &str) -> Result<Self, BadEventKind> {
@@ -58,6 +61,11 @@ impl EventKind {
             Channel::WhatsApp => Self::INBOUND_WHATSAPP,
             Channel::Email => Self::INBOUND_EMAIL,
         }
+    }
+
+    /// The channel on which such an event brings a customer's message; `None` for all other kinds.
+    pub fn inbound_channel(&self) -> Option<Channel> {
+        Channel::INBOUND.into_iter().find(|channel| Self::inbound(*channel) == *self)
     }
 
     pub fn as_str(&self) -> &str {

@@ -9,22 +9,31 @@
 //!              "actions": [{"send": "sms", "to": "+15005550006", "reply": true, "text": "¡Hola, Ana!"}]}}]
 //! ```
 //! All may be left out but the name, the event's kind and the expectation. What the event has besides `kind`, `channel`
-//! and `data` joins its data. A contact is made up unless the facts say `"contact": null`. Only the rules of the file
+//! and `data` joins its data. An action that leaves later says so: `"in": "2h"` after the case's now, or `"due": "2026-…"`.
+//! `"question": {"name": "day", "state": {…}}` in the facts is open when the event comes; the silence after it is an event
+//! of kind `timer`. `"asks": [{"name": "hour", "state": {…}}]` in the expectation are the questions that the event leads to.
+//! `"firings": {"hello": ["2026-01-05T08:00:00Z"]}` in the facts is when rules with a limit last ran. A contact is made up unless the facts say `"contact": null`. Only the rules of the file
 //! beside the cases count: those of other files neither help nor disturb.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use chrono_tz::Tz;
+use serde_json::{Map, Value, json};
 
 use super::error::Place;
 use super::load;
 use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
-use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Send, Timestamp};
+use crate::domain::{
+    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Purpose, Question, QuestionChange,
+    Send, Timestamp,
+};
+use crate::time::Span;
 
 /// The largest file of cases, in bytes.
 pub const CASES_BYTES: u64 = 1024 * 1024;
@@ -59,11 +68,32 @@ struct CaseFacts {
     tenant: TenantFacts,
     contact: Option<ContactFacts>,
     appointment: Option<AppointmentFacts>,
+    question: Option<CaseQuestion>,
+    firings: BTreeMap<String, Vec<Timestamp>>,
+}
+
+/// The question that waits for an answer when the event comes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseQuestion {
+    name: String,
+    #[serde(default)]
+    state: Value,
+    /// That of the event where it is left out.
+    channel: Option<Channel>,
+    /// The one of the file that hears the answer where it is left out.
+    rule: Option<String>,
 }
 
 impl Default for CaseFacts {
     fn default() -> Self {
-        Self { tenant: TenantFacts::default(), contact: Some(ContactFacts::default()), appointment: None }
+        Self {
+            tenant: TenantFacts::default(),
+            contact: Some(ContactFacts::default()),
+            appointment: None,
+            question: None,
+            firings: BTreeMap::new(),
+        }
     }
 }
 
@@ -73,6 +103,15 @@ struct Expectation {
     /// Read one by one, so that what is wrong with one is said of that one.
     actions: Vec<Value>,
     fired: Option<Vec<String>>,
+    asks: Option<Vec<ExpectedQuestion>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectedQuestion {
+    name: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    state: Value,
 }
 
 /// What became of all cases of a folder.
@@ -200,20 +239,28 @@ fn read(path: &Path) -> Result<Option<Vec<Case>>, (Place, String)> {
 }
 
 fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
-    let expected: Vec<Action> = match case.expect.actions.iter().enumerate().map(expected_action).collect() {
+    // The constant is RFC 3339.
+    let now = case.now.or_else(|| Timestamp::parse(NOW).ok()).unwrap_or(Timestamp::from_unix_us(0));
+    let zone = case.facts.tenant.zone.parse().unwrap_or(Tz::UTC);
+    let read = |(at, written)| expected_action(at, written, now, zone);
+    let expected: Vec<Expected> = match case.expect.actions.iter().enumerate().map(read).collect() {
         Ok(actions) => actions,
         Err(why) => return vec![why],
     };
-    // The constant is RFC 3339.
-    let now = case.now.or_else(|| Timestamp::parse(NOW).ok()).unwrap_or(Timestamp::from_unix_us(0));
-    let facts = Facts {
-        as_of: now,
+    let mut facts = Facts {
         tenant: case.facts.tenant.clone(),
         contact: case.facts.contact.clone(),
         appointment: case.facts.appointment.clone(),
-        not_rebuilt: Vec::new(),
+        firings: case.facts.firings.clone(),
+        ..Facts::empty(now)
     };
-    let (verdicts, planned) = rules.explain_file(file, &event(case, &facts), &facts);
+    let mut event = event(case, &facts);
+    if let Some(question) = &case.facts.question {
+        question.pose(rules, file, &mut event, &mut facts);
+    }
+    let (verdicts, decision) = rules.explain_file(file, &event, &facts);
+    let planned: Vec<Expected> =
+        decision.actions.iter().map(|planned| Expected { action: planned.action.clone(), due: planned.due }).collect();
     let traces: Vec<&RuleTrace> = verdicts.iter().map(|verdict| &verdict.trace).collect();
     let mut differences = Vec::new();
     for trace in &traces {
@@ -222,31 +269,61 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         }
     }
     if let Some(expected) = &case.expect.fired {
-        let fired = traces.iter().filter(|trace| trace.verdict == Verdict::Fired);
+        let fired = traces.iter().filter(|trace| trace.verdict.counts());
         let fired: Vec<&str> = fired.map(|trace| trace.rule.as_str()).collect();
         if *expected != fired {
             differences.push(format!("fired: expected {expected:?}, got {fired:?}"));
         }
     }
     for at in 0..expected.len().max(planned.len()) {
-        let (wanted, got) = (expected.get(at), planned.get(at).map(|planned| &planned.action));
+        let (wanted, got) = (expected.get(at), planned.get(at));
         if wanted != got {
             differences.push(format!("action {}:", at + 1));
             differences.push(format!("  - {}", in_json(wanted)));
             differences.push(format!("  + {}", in_json(got)));
         }
     }
+    if let Some(expected) = &case.expect.asks {
+        let asked = asked(&decision.questions);
+        if *expected != asked {
+            differences.push(format!("asks: expected {}, got {}", json!(expected), json!(asked)));
+        }
+    }
     if !differences.is_empty() {
-        let why = traces.iter().filter(|trace| trace.verdict != Verdict::Fired);
+        let why = traces.iter().filter(|trace| !trace.verdict.counts());
         differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.verdict)));
     }
     differences
 }
 
-/// An action as the case writes it, or what that lacks.
-fn expected_action((at, written): (usize, &Value)) -> Result<Action, String> {
+/// An action, and when it may leave if not at once.
+#[derive(PartialEq, Serialize)]
+struct Expected {
+    #[serde(flatten)]
+    action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<Timestamp>,
+}
+
+/// An action as the case writes it, or what that lacks. `in` and `due` stand beside what the action has.
+fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Result<Expected, String> {
+    let wrong = |why: String| format!("action {} is expected in a form that cannot be read: {why}: {written}", at + 1);
+    let mut bare = written.clone();
+    let mut take = |name: &str| bare.as_object_mut().and_then(|fields| fields.remove(name));
+    let due = match (take("in"), take("due")) {
+        (None, None) => Ok(None),
+        (Some(Value::String(span)), None) => {
+            span.parse::<Span>().map(|span| Some(span.after(now, zone))).map_err(|bad| bad.to_string())
+        }
+        (None, Some(Value::String(due))) => Timestamp::parse(&due).map(Some).map_err(|bad| format!("\"due\": {bad}")),
+        _ => Err("it must have \"in\" (a span) or \"due\" (RFC 3339), a text".to_owned()),
+    };
+    Ok(Expected { action: bare_action(&bare).map_err(wrong)?, due: due.map_err(wrong)? })
+}
+
+fn bare_action(written: &Value) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
-    let read = match (has("send"), has("effect"), has("url")) {
+    match (has("send"), has("effect"), has("url")) {
         (true, false, false) if !has("text") && !has("template") && !has("email") => {
             Err("it lacks \"text\", \"template\" or \"email\"".to_owned())
         }
@@ -256,11 +333,43 @@ fn expected_action((at, written): (usize, &Value)) -> Result<Action, String> {
             HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
         }
         _ => Err("it must have one of \"send\", \"effect\" and \"url\"".to_owned()),
-    };
-    read.map_err(|why| format!("action {} is expected in a form that cannot be read: {why}: {written}", at + 1))
+    }
 }
 
-fn in_json(action: Option<&Action>) -> String {
+/// The questions that are open after the event, as a case writes them.
+fn asked(changes: &[QuestionChange]) -> Vec<ExpectedQuestion> {
+    let asked = changes.iter().filter_map(|change| match change {
+        QuestionChange::Open(question) => {
+            Some(ExpectedQuestion { name: question.name.clone(), state: question.state.clone() })
+        }
+        QuestionChange::Close(_) => None,
+    });
+    asked.collect()
+}
+
+impl CaseQuestion {
+    /// Makes it the open one on the event's channel.
+    fn pose(&self, rules: &RuleSet, file: &str, event: &mut Event, facts: &mut Facts) {
+        let channel = self.channel.or(event.kind.inbound_channel()).unwrap_or(Channel::Sms);
+        let rule = self.rule.clone().or_else(|| rules.asker_in(file, &self.name)).unwrap_or_default();
+        let question = Question {
+            id: ActionId::new(uuid::Uuid::nil()),
+            channel,
+            rule,
+            name: self.name.clone(),
+            state: self.state.clone(),
+            asked_at: facts.as_of,
+            expires_at: facts.as_of,
+        };
+        if event.kind == EventKind::TIMER {
+            event.data["question"] = json!({"id": question.id, "channel": channel, "name": self.name});
+            event.data["timer"] = json!({"rule": question.rule, "purpose": Purpose::Silence.as_str()});
+        }
+        facts.questions.insert(channel, question);
+    }
+}
+
+fn in_json(action: Option<&Expected>) -> String {
     action.map_or_else(|| "nothing".to_owned(), |action| serde_json::to_string(action).unwrap_or_default())
 }
 

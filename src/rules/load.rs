@@ -15,6 +15,7 @@ use super::error::{Place, RuleError, did_you_mean};
 use super::index::{Index, normal};
 use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
+use super::talk::Talk;
 use super::{Rule, RuleInfo, RuleSet, engine, failure, stack};
 use crate::domain::EventKind;
 use crate::email::template::{TemplateFault, Templates};
@@ -74,8 +75,12 @@ impl Loader {
         self.unknown_kinds();
         self.engine.set_default_tag(Dynamic::UNIT);
         let mut index = Index::default();
+        let mut talkers = HashMap::new();
         for (number, rule) in self.rules.iter().enumerate() {
             index.add(number, &rule.entry());
+            if !rule.talk.is_empty() {
+                talkers.insert(rule.info.name.clone(), number);
+            }
         }
         let version = hash.finalize()[..8].iter().fold(String::new(), |mut hex, byte| {
             // Writing to a string cannot fail.
@@ -85,8 +90,10 @@ impl Loader {
         let set = RuleSet {
             engine: self.engine,
             limits: self.limits,
+            has_limits: self.rules.iter().any(|rule| rule.limit.is_some()),
             rules: self.rules,
             index,
+            talkers,
             templates: Arc::new(self.templates),
             version,
         };
@@ -216,12 +223,15 @@ impl Loader {
             }
         }
         let mut broken = false;
-        for closure in draft.whens.iter().map(|(_, closure)| closure).chain(&draft.thens) {
-            match closure_fault(closure, report) {
+        for (closure, parameters) in closures(&draft) {
+            match closure_fault(closure, parameters, report) {
                 ClosureFault::None => {}
                 ClosureFault::SaidAlready => broken = true,
                 ClosureFault::New(place, message, hint) => self.errors.push(fault(place, message, &hint)),
             }
+        }
+        for (place, message, hint) in question_faults(&draft, report) {
+            self.errors.push(fault(place, message, &hint));
         }
         if let Some((other, place)) = self.places.get(&draft.name) {
             let message = format!("there is a rule \"{}\" already, in {other}:{}", draft.name, place.line);
@@ -270,7 +280,27 @@ enum ClosureFault {
     New(Place, String, String),
 }
 
-fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
+/// A draft's closures, each with the number of parameters it takes.
+fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize)> {
+    let of_event = draft.whens.iter().chain(&draft.silences).map(|(_, closure)| closure).chain(&draft.thens);
+    of_event.map(|closure| (closure, 1)).chain(draft.answers.iter().map(|(_, closure)| (closure, 2)))
+}
+
+/// Questions that are asked, as far as their names are written out, or end in silence, and that nobody hears the answer to.
+fn question_faults(draft: &Draft, report: &Report) -> Vec<(Place, String, String)> {
+    let heard = |name: &str| draft.answers.iter().any(|(known, _)| known == name);
+    let asked = closures(draft).flat_map(|(closure, _)| report.asked_in(&closure.function));
+    let asked = asked.map(|(name, place)| (name, *place));
+    let silent = draft.silences.iter().map(|(name, closure)| (name.as_str(), closure.place));
+    let unheard: BTreeMap<&str, Place> = asked.chain(silent).filter(|(name, _)| !heard(name)).collect();
+    let fault = |(name, place): (&str, Place)| {
+        let message = format!("nobody hears the answer to the question \"{name}\"");
+        (place, message, format!("add .on_answer(\"{name}\", |e, answer| …) to the rule"))
+    };
+    unheard.into_iter().map(fault).collect()
+}
+
+fn closure_fault(closure: &Closure, parameters: usize, report: &Report) -> ClosureFault {
     if report.fault_in(&closure.function).is_some() {
         return ClosureFault::SaidAlready;
     }
@@ -284,13 +314,11 @@ fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
         };
     }
     match report.parameters.get(&closure.function) {
-        Some(1) => {}
+        Some(count) if *count == parameters => {}
         Some(_) => {
-            return ClosureFault::New(
-                closure.place,
-                "the closure must have one parameter".into(),
-                "write |e| …".into(),
-            );
+            let (number, hint) = if parameters == 1 { ("one parameter", "|e|") } else { ("two parameters", "|e, answer|") };
+            let message = format!("the closure must have {number}");
+            return ClosureFault::New(closure.place, message, format!("write {hint} …"));
         }
         None => {
             let message = format!("'{}' is no function of this file", closure.function);
@@ -311,8 +339,13 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> 
         }
     }
     let templates =
-        draft.thens.iter().flat_map(|then| report.templates_in(&then.function)).map(str::to_owned).collect();
+        closures(&draft).flat_map(|(closure, _)| report.templates_in(&closure.function)).map(str::to_owned).collect();
+    let by_name = |list: Vec<(String, Closure)>| -> BTreeMap<String, String> {
+        list.into_iter().map(|(name, closure)| (name, closure.function)).collect()
+    };
     Rule {
+        limit: draft.limit,
+        talk: Arc::new(Talk { answers: by_name(draft.answers), silences: by_name(draft.silences) }),
         info: RuleInfo {
             name: draft.name,
             file: file.to_owned(),

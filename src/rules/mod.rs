@@ -21,6 +21,8 @@
 //! version of the rules stands for their templates too.
 //! What an event costs depends on the rules that concern it, not on how many there are.
 //!
+//! What an action can be told afterwards stands in `later`, how often a rule may run in `limit`, how it asks back in `talk`.
+//!
 //! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
 //! something to read: a line in a table of `view`. To forbid something of the language: a line in `helpers::FORBIDDEN`.
 
@@ -38,17 +40,20 @@ mod failure;
 mod helpers;
 mod index;
 pub mod limits;
+mod later;
+mod limit;
 mod lint;
 mod load;
 mod request;
 mod stack;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod values;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,6 +78,9 @@ pub struct RuleSet {
     limits: Limits,
     rules: Vec<Rule>,
     index: index::Index,
+    /// Rules that ask customers something, by name.
+    talkers: HashMap<String, usize>,
+    has_limits: bool,
     templates: Arc<Templates>,
     version: String,
 }
@@ -103,6 +111,8 @@ struct Rule {
     functions: Arc<AST>,
     whens: Vec<(String, String)>,
     thens: Vec<String>,
+    limit: Option<limit::Limit>,
+    talk: Arc<talk::Talk>,
 }
 
 impl RuleSet {
@@ -111,9 +121,11 @@ impl RuleSet {
         load::load(dir, limits)
     }
 
-    /// Whether any rule would be evaluated for such an event of this tenant: the index alone, no script.
+    /// Whether any rule may be evaluated for such an event of this tenant: the index alone, no script. A message may answer
+    /// a question, whatever it says.
     pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
-        !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty()
+        let may_answer = || kind.inbound_channel().is_some() && self.asks(tenant);
+        !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty() || may_answer()
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

@@ -7,8 +7,8 @@ use sea_orm::Value;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError, sql, writer};
-use crate::domain::{Action, Effect, EventKind, TenantId};
+use super::{Store, StoreError, firings, questions, sql, writer};
+use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 
 /// Rows that are changed in one transaction, at most.
 const PAGE_ROWS: usize = 200;
@@ -71,6 +71,8 @@ impl Store {
         let txn = writer::begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
+        questions::forget(&txn, tenant, ContactId::new(contact)).await?;
+        firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         txn.commit().await?;

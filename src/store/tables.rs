@@ -64,7 +64,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 12] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -219,6 +219,33 @@ pub const TABLES: [Table; 10] = [
             column("provider_sid", MaybeText),
             column("subject_id", MaybeId),
             column("expires_us", MaybeBig),
+        ],
+    },
+    Table {
+        kind: "firing",
+        name: "rule_firings",
+        order: &["contact_id", "rule", "at_us", "event_id"],
+        columns: &[
+            column("contact_id", Of("contacts")),
+            column("rule", Text),
+            column("at_us", Big),
+            // Its event may be gone already: retention takes that first.
+            column("event_id", Id),
+        ],
+    },
+    Table {
+        kind: "question",
+        name: "questions",
+        order: &["contact_id", "channel"],
+        columns: &[
+            column("contact_id", Of("contacts")),
+            column("channel", Word(CHANNELS)),
+            column("id", Id),
+            column("rule", Text),
+            column("name", Text),
+            column("state", Document(|_| true)),
+            column("asked_us", Big),
+            column("expires_us", Big),
         ],
     },
     Table {

@@ -14,7 +14,8 @@ use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing,
 use crate::app::Installation;
 use crate::directory::Tenant;
 use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
-use crate::rules::Trace;
+use crate::pipeline::recall::recall;
+use crate::rules::{RuleSet, Trace};
 use crate::store::StoreError;
 use crate::twilio::codes::BAD_CREDENTIALS;
 
@@ -116,8 +117,8 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
         .map(|(_, trace)| serde_json::from_str(&trace))
         .transpose()
         .map_err(|error| StoreError::Stored(error.to_string()))?;
-    let facts = facts(installation, tenant, &event, decided_at).await?;
     let today = installation.load_rules();
+    let facts = facts(installation, tenant, &today, &event, decided_at, trace.as_ref()).await?;
     let lines = if event.kind == EventKind::MANUAL {
         Vec::new()
     } else {
@@ -155,21 +156,31 @@ async fn refused(installation: &Installation, tenant: &Tenant) -> Result<Option<
 async fn facts(
     installation: &Installation,
     tenant: &Tenant,
+    rules: &RuleSet,
     event: &Event,
     decided_at: Option<Timestamp>,
+    trace: Option<&Trace>,
 ) -> Result<Facts, StoreError> {
     let contacts: Vec<_> = event.contact.into_iter().collect();
     let (mut known, mut not_rebuilt) = installation.store.contact_facts(tenant.id, &contacts, decided_at).await?;
     if decided_at.is_some() {
         not_rebuilt.push("the business's name, zone, language and blueprints are today's".to_owned());
     }
-    Ok(Facts {
-        as_of: decided_at.unwrap_or_else(|| installation.clock.now()),
+    let facts = Facts {
         tenant: tenant.facts.clone(),
         contact: event.contact.and_then(|id| known.remove(&id)),
-        appointment: None,
         not_rebuilt,
-    })
+        ..Facts::empty(decided_at.unwrap_or_else(|| installation.clock.now()))
+    };
+    let mut batch = [(event.clone(), facts)];
+    recall(&installation.store, rules, &mut batch, decided_at).await?;
+    let [(_, mut facts)] = batch;
+    if decided_at.is_some() {
+        // What was open then stands in the trace: its row is gone once it has found its end.
+        let question = trace.and_then(|trace| trace.question.clone());
+        facts.questions = question.into_iter().map(|question| (question.channel, question)).collect();
+    }
+    Ok(facts)
 }
 
 fn row(slug: &str, event: Event, decided_at: Option<Timestamp>) -> EventRow {

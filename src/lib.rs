@@ -11,6 +11,7 @@
 //! | to change … | look in |
 //! |---|---|
 //! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
+//! | spans, zones, schedules, opening hours, quiet hours | [`time`] |
 //! | a setting | [`config`], `src/recado.default.toml` |
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
@@ -62,6 +63,8 @@
 pub mod migrations;
 
 pub mod domain;
+
+pub mod time;
 
 pub mod secret;
 

@@ -71,8 +71,8 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
     a.route
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
-    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
-      AND b.state IN ('planned', 'sending', 'unknown'))
+    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us <= a.planned_us
+      AND (b.planned_us < a.planned_us OR b.id < a.id) AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
 
 pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest) -> Result<Claims, StoreError> {

@@ -5,6 +5,7 @@ mod email;
 mod hostile;
 mod loading;
 mod scripts;
+mod talk;
 
 use std::fs;
 

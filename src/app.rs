@@ -229,7 +229,9 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
     let one = pipeline.clone();
-    loops.spawn(async move { retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await });
+    loops.spawn(async move {
+        retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await
+    });
     let one = pipeline.clone();
     loops.spawn(async move { gauges(&one).await });
     loops

@@ -21,7 +21,7 @@
 //! | how e-mail leaves, its templates | [`email`] |
 //! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
-//! | what rules can read and do | [`rules`] |
+//! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
 //! | whether a send may leave, when, from which number | [`actions`] |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is checked before going live, and what each finding says | [`doctor`] |

@@ -280,9 +280,7 @@ impl Pipeline {
         let platform = self.directory.platform();
         let trace =
             (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
-        let plan_one = |planned: crate::rules::Planned| {
-            plan::plan(tenant, platform, event, customer, planned)
-        };
+        let plan_one = |planned: crate::rules::Planned| plan::plan(tenant, platform, event, customer, planned);
         Some(Decided {
             event: event.id,
             tenant: event.tenant,

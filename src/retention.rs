@@ -19,12 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Removes what is older than its tenant keeps it, until the future is dropped. `remembers` says from when on the limits
 /// of rules count, if there are any.
-pub async fn run(
-    store: &Store,
-    directory: &Directory,
-    clock: &Clock,
-    remembers: impl Fn(&Facts) -> Option<Timestamp>,
-) {
+pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers: impl Fn(&Facts) -> Option<Timestamp>) {
     loop {
         for tenant in directory.now().tenants() {
             let counted_from = remembers(&Facts { tenant: tenant.facts.clone(), ..Facts::empty(clock.now()) });

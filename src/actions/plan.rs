@@ -7,13 +7,7 @@ use crate::store::NewAction;
 use crate::twilio::is_sid;
 
 /// A row for what a rule wants done about `event`; `customer` are the keys of the contact's addresses.
-pub fn plan(
-    tenant: &Tenant,
-    platform: &Platform,
-    event: &Event,
-    customer: &[String],
-    planned: Planned,
-) -> NewAction {
+pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[String], planned: Planned) -> NewAction {
     let Planned { rule, index, mut action, due } = planned;
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);

@@ -20,8 +20,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::error::Place;
@@ -30,8 +30,8 @@ use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::{
-    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Purpose, Question, QuestionChange,
-    Send, Timestamp,
+    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Purpose, Question,
+    QuestionChange, Send, Timestamp,
 };
 use crate::time::Span;
 

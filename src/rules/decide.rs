@@ -178,7 +178,8 @@ impl RuleSet {
         // A conversation comes before the rules, and stands apart: its rule may be asked with the others, too.
         let first = self.turn(event, facts, &keep).and_then(|_| evaluated.next());
         let asker = first.as_ref().and_then(|trace| self.rules.iter().find(|rule| rule.info.name == trace.rule));
-        let mut verdicts: Vec<RuleVerdict> = asker.zip(first.clone()).map(|(rule, trace)| verdict(rule, trace)).into_iter().collect();
+        let mut verdicts: Vec<RuleVerdict> =
+            asker.zip(first.clone()).map(|(rule, trace)| verdict(rule, trace)).into_iter().collect();
         for rule in self.rules.iter().filter(|rule| keep(rule)) {
             let name = &rule.info.name;
             // Rules are evaluated in the order in which they stand here.

@@ -76,8 +76,9 @@ pub(super) fn after(call: &Call, span: &Dynamic) -> Result<Timestamp, String> {
 }
 
 pub(super) fn span_of(span: &Dynamic) -> Result<Span, String> {
-    let text = text_of(span)
-        .ok_or_else(|| format!("a span is a text such as \"90s\", \"2h\" or \"1d\", and this is a {}", kind_of(span)))?;
+    let text = text_of(span).ok_or_else(|| {
+        format!("a span is a text such as \"90s\", \"2h\" or \"1d\", and this is a {}", kind_of(span))
+    })?;
     text.parse::<Span>().map_err(|bad| bad.to_string())
 }
 

@@ -316,7 +316,8 @@ fn closure_fault(closure: &Closure, parameters: usize, report: &Report) -> Closu
     match report.parameters.get(&closure.function) {
         Some(count) if *count == parameters => {}
         Some(_) => {
-            let (number, hint) = if parameters == 1 { ("one parameter", "|e|") } else { ("two parameters", "|e, answer|") };
+            let (number, hint) =
+                if parameters == 1 { ("one parameter", "|e|") } else { ("two parameters", "|e, answer|") };
             let message = format!("the closure must have {number}");
             return ClosureFault::New(closure.place, message, format!("write {hint} …"));
         }

@@ -30,9 +30,7 @@ use super::view::EventView;
 use super::{Rule, RuleSet};
 use crate::domain::contact::is_silence;
 use crate::domain::fold::fold;
-use crate::domain::{
-    Action, ActionId, Channel, Event, Facts, Question, QuestionChange, Send, SendBody, opt_out,
-};
+use crate::domain::{Action, ActionId, Channel, Event, Facts, Question, QuestionChange, Send, SendBody, opt_out};
 
 /// A rule's closures by the question's name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,9 +146,7 @@ fn asking(
     let question = name("a question", question)?;
     let heard = call.frame().talk.as_ref().is_some_and(|talk| talk.answers.contains_key(&question));
     if !heard {
-        return Err(format!(
-            "nobody would hear the answer: add .on_answer(\"{question}\", |e, answer| …) to the rule"
-        ));
+        return Err(format!("nobody would hear the answer: add .on_answer(\"{question}\", |e, answer| …) to the rule"));
     }
     let (mut channel, mut state) = (None, Value::Null);
     for one in more {
@@ -214,7 +210,8 @@ fn pass_on(context: &NativeCallContext<'_>) -> Result<(), ScriptError> {
 pub(super) fn said(call: &Call, before: &[QuestionChange], changes: &[QuestionChange]) -> Vec<String> {
     let mut open: BTreeMap<Channel, &Question> = call.facts.questions.iter().map(|(at, open)| (*at, open)).collect();
     let mut said = Vec::new();
-    for (change, new) in before.iter().map(|change| (change, false)).chain(changes.iter().map(|change| (change, true))) {
+    for (change, new) in before.iter().map(|change| (change, false)).chain(changes.iter().map(|change| (change, true)))
+    {
         match change {
             QuestionChange::Close(question) => drop(open.remove(&question.channel)),
             QuestionChange::Open(question) => {
@@ -304,7 +301,9 @@ impl RuleSet {
             Turn::Silence(rule, question) => {
                 let close = QuestionChange::Close(question.clone());
                 let trace = self.run(call, rule, None, left, decision, || self.fall_silent(call, rule, question));
-                if trace.verdict.counts() { return end(decision, trace) }
+                if trace.verdict.counts() {
+                    return end(decision, trace);
+                }
                 // Nobody tells this silence again: the question ends, whatever became of the rule.
                 decision.questions.push(close);
                 trace

@@ -69,7 +69,8 @@ pub(super) async fn allowed(txn: &impl Txn, decided: &Decided) -> Result<bool, S
         txn.query("SELECT 1 FROM contacts WHERE tenant_id = ? AND id = ? FOR UPDATE", of(), |_| Ok(())).await?;
     }
     for firing in &decided.firings {
-        let text = "SELECT count(*) FROM rule_firings WHERE tenant_id = ? AND contact_id = ? AND rule = ? AND at_us >= ?";
+        let text =
+            "SELECT count(*) FROM rule_firings WHERE tenant_id = ? AND contact_id = ? AND rule = ? AND at_us >= ?";
         let values = [of(), vec![firing.rule.clone().into(), firing.since.unix_us().into()]].concat();
         let counts: Vec<i64> = txn.query(text, values, |row| row.get(0)).await?;
         if counts.first().is_some_and(|count| *count >= i64::from(firing.times)) {
@@ -101,11 +102,7 @@ pub(super) async fn write(txn: &impl Txn, decided: &Decided) -> Result<(), Store
 }
 
 /// How often rules ran for a customer, forgotten.
-pub(super) async fn forget(
-    db: &impl ConnectionTrait,
-    tenant: TenantId,
-    contact: ContactId,
-) -> Result<u64, StoreError> {
+pub(super) async fn forget(db: &impl ConnectionTrait, tenant: TenantId, contact: ContactId) -> Result<u64, StoreError> {
     let of = vec![tenant.uuid().into(), contact.uuid().into()];
     Ok(sql::execute(db, "DELETE FROM rule_firings WHERE tenant_id = ? AND contact_id = ?", of).await?)
 }

@@ -152,10 +152,9 @@ impl Frozen {
         let by_id = table.order.iter().all(|column| !TEXTS.contains(column));
         // Text in the order of its bytes, as SQLite has it. There `+` keeps the planner to the primary key: by another
         // index all rows would have to be sorted, in memory.
-        let order = table
-            .order
-            .iter()
-            .map(|column| if postgres && TEXTS.contains(column) { format!("{column} COLLATE \"C\"") } else { (*column).to_owned() });
+        let order = table.order.iter().map(|column| {
+            if postgres && TEXTS.contains(column) { format!("{column} COLLATE \"C\"") } else { (*column).to_owned() }
+        });
         let order = order.collect::<Vec<_>>().join(", ");
         let plus = if postgres || !by_id { "" } else { "+" };
         let text =

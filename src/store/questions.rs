@@ -143,11 +143,7 @@ pub(super) async fn end_on(
 }
 
 /// What a customer was asked, forgotten.
-pub(super) async fn forget(
-    db: &impl ConnectionTrait,
-    tenant: TenantId,
-    contact: ContactId,
-) -> Result<u64, StoreError> {
+pub(super) async fn forget(db: &impl ConnectionTrait, tenant: TenantId, contact: ContactId) -> Result<u64, StoreError> {
     let of = || vec![tenant.uuid().into(), contact.uuid().into()];
     let silences = "DELETE FROM timers WHERE tenant_id = ? AND contact_id = ? AND purpose = 'silence'";
     sql::execute(db, silences, of()).await?;

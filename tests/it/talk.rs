@@ -144,7 +144,11 @@ async fn a_conversation_goes_on_across_restarts() {
     assert_eq!(scene.says("10").await, ["other 10"]);
     let told = rig::recado(&scene.server, &["explain", &message_sid(3)]).output().expect("it runs");
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
-    for words in ["+ booking: answered: this answers its question \"day\"", "asks \"hour\" on sms, until 20", "- other: not asked: this answers a question of \"booking\""] {
+    for words in [
+        "+ booking: answered: this answers its question \"day\"",
+        "asks \"hour\" on sms, until 20",
+        "- other: not asked: this answers a question of \"booking\"",
+    ] {
         assert!(told.contains(words), "{words}\n{told}");
     }
 }
@@ -249,7 +253,9 @@ async fn killed_in_a_conversation(seed: u64) {
             rig::post(&twilio, &form).await;
             if number == deadly {
                 // It dies once it gets there; where it never does, it is killed all the same.
-                let _ = tokio::time::timeout(Duration::from_secs(2), scene.provider.carrier.wait_taken(before as u64 + 1)).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_secs(2), scene.provider.carrier.wait_taken(before as u64 + 1))
+                        .await;
             }
         }
         if number == deadly {

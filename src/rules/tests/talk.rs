@@ -144,14 +144,22 @@ fn a_conversation_has_steps() {
     assert_eq!(open(&facts), Some(("day", &Value::Null)), "it stays open");
 
     let monday = says(&set, &mut facts, " ¡Monday ");
-    assert_eq!(verdicts(&monday), [("booking", &fits_nothing), ("other", &Verdict::Fired)], "folded, not stripped of signs");
+    assert_eq!(
+        verdicts(&monday),
+        [("booking", &fits_nothing), ("other", &Verdict::Fired)],
+        "folded, not stripped of signs"
+    );
     let monday = says(&set, &mut facts, " MÓNDAY ");
     assert_eq!(verdicts(&monday), [("booking", &Verdict::Answered { question: day() })], "nobody else is asked");
     assert_eq!(open(&facts), Some(("hour", &json!({"day": "monday"}))));
     assert!(matches!(&monday.questions[..], [QuestionChange::Close(_), QuestionChange::Open(_)]));
 
     let odd = says(&set, &mut facts, "early");
-    assert_eq!(actions(&odd), json!([{"effect": "note", "text": "other early"}]), "false: what it asked for does not count");
+    assert_eq!(
+        actions(&odd),
+        json!([{"effect": "note", "text": "other early"}]),
+        "false: what it asked for does not count"
+    );
     let hour = says(&set, &mut facts, "9 PLEASE");
     assert_eq!(actions(&hour)[0]["text"], "monday 9 please, 9 PLEASE");
     assert_eq!(actions(&hour)[1]["text"], "other 9 PLEASE", "pass_on");
@@ -278,9 +286,8 @@ fn every_rule_is_explained_when_one_has_heard_the_answer() {
 #[test]
 fn whom_and_where_to_ask() {
     let asks = |kind: &str, call: &str| {
-        let set = rules(&format!(
-            "rule(\"r\").on(\"{kind}\").then(|e| {{ {call} }}).on_answer(\"q\", |e, a| reply(a));"
-        ));
+        let set =
+            rules(&format!("rule(\"r\").on(\"{kind}\").then(|e| {{ {call} }}).on_answer(\"q\", |e, a| reply(a));"));
         let mut facts = facts();
         let customer = facts.contact.as_mut().unwrap();
         customer.last_inbound_at.insert(Channel::WhatsApp, now());
@@ -302,7 +309,10 @@ fn whom_and_where_to_ask() {
         ("ask(\"q\", \"?\", \"0s\")", "span"),
         ("ask(\"q\", \"?\", \"1h\", \"email\")", "no answer can come in on email"),
         ("ask(\"q\", \"?\", \"1h\", \"pigeon\")", "pigeon"),
-        ("let t = \"12345678\"; for i in [1,2,3,4,5,6,7,8] { t += t; } ask(\"q\", \"?\", \"1h\", #{ t: t, u: t })", "larger than 2048 bytes"),
+        (
+            "let t = \"12345678\"; for i in [1,2,3,4,5,6,7,8] { t += t; } ask(\"q\", \"?\", \"1h\", #{ t: t, u: t })",
+            "larger than 2048 bytes",
+        ),
         ("pass_on()", "inside .on_answer"),
     ] {
         let decision = asks("opted_in", call);

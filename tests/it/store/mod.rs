@@ -10,6 +10,7 @@ mod ledger;
 mod portable;
 mod retention;
 mod settle;
+mod talk;
 mod refusals;
 mod tenants;
 

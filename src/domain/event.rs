@@ -35,14 +35,18 @@ impl EventKind {
     /// Somebody sent by hand (`recado send`); its one action hangs on this event.
     pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
 
+    /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
+    pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
+
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 6] = [
+    pub const BUILT_IN: [Self; 7] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
         Self::OPTED_OUT,
         Self::OPTED_IN,
         Self::MANUAL,
+        Self::TIMER,
     ];
 
     pub fn parse(text: &str) -> Result<Self, BadEventKind> {

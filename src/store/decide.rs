@@ -96,7 +96,7 @@ pub(super) async fn write(
     committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, means, changes).await?;
     ledger::plan(txn, means, actions).await?;
-    timers::plan(txn, decisions.iter().flat_map(|decided| &decided.timers)).await?;
+    timers::plan(txn, means, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted })
 }
 

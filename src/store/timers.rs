@@ -1,16 +1,67 @@
 //! Timers: rows in the order in which they fall due.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use sea_orm::Value;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::StoreError;
 use super::sql::{Cut, Txn};
-use crate::domain::{ContactId, NewTimer, TenantId};
+use super::writer::Means;
+use super::{Store, StoreError, sql};
+use crate::domain::{ContactId, NewTimer, TenantId, Timestamp};
+
+/// What the scheduler sleeps until, so that a nearer timer wakes it.
+pub(super) struct Sleeper {
+    until_us: AtomicI64,
+    nearer: Notify,
+}
+
+impl Default for Sleeper {
+    fn default() -> Self {
+        Self { until_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
+    }
+}
+
+impl Sleeper {
+    /// A timer is about to be committed. Where it is woken before that, it looks again within its longest sleep.
+    fn planned(&self, due: Timestamp) {
+        if due.unix_us() < self.until_us.load(Ordering::SeqCst) {
+            self.nearer.notify_one();
+        }
+    }
+}
+
+impl Store {
+    /// When the next timer falls due, or one that was set aside is to be tried again. From this call on a nearer one that
+    /// is planned in this process ends [`Store::nearer_timer`].
+    pub async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sleeper = &self.means.sleeper;
+        // While it is looked for, any is nearer.
+        sleeper.until_us.store(i64::MAX, Ordering::SeqCst);
+        let text = "SELECT min(due_us) FROM (SELECT min(due_us) AS due_us FROM timers
+                    UNION ALL SELECT min(retry_us) FROM timers_set_aside WHERE retry_us IS NOT NULL) AS next";
+        let row = sql::query_one(&self.read, text, vec![]).await?;
+        let next: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        sleeper.until_us.store(next.unwrap_or(i64::MAX), Ordering::SeqCst);
+        Ok(next.map(Timestamp::from_unix_us))
+    }
+
+    /// Waits until a timer is planned that is due before what [`Store::next_timer`] found.
+    pub async fn nearer_timer(&self) {
+        self.means.sleeper.nearer.notified().await;
+    }
+}
 
 /// Writes timers down; one that is there already stays as it is.
-pub(super) async fn plan(txn: &impl Txn, timers: impl IntoIterator<Item = &NewTimer>) -> Result<(), StoreError> {
+pub(super) async fn plan(
+    txn: &impl Txn,
+    means: &Means,
+    timers: impl IntoIterator<Item = &NewTimer>,
+) -> Result<(), StoreError> {
     let mut values: Vec<Value> = Vec::new();
     for timer in timers {
+        means.sleeper.planned(timer.due);
         values.extend([
             timer.due.unix_us().into(),
             timer.id.uuid().into(),
@@ -43,6 +94,7 @@ pub(super) async fn end_subject(
 ) -> Result<(), StoreError> {
     let of = || vec![tenant.uuid().into(), subject.into()];
     txn.execute("DELETE FROM timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
+    txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
     txn.execute(
         "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'",

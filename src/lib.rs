@@ -11,6 +11,7 @@
 //! | to change … | look in |
 //! |---|---|
 //! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
+//! | spans, zones, schedules, opening hours, quiet hours | [`time`] |
 //! | a setting | [`config`], `src/recado.default.toml` |
 //! | a table or a query | `migrations/`, [`store`] |
 //! | whose number or account it is | [`directory`] |
@@ -22,6 +23,7 @@
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do | [`rules`] |
 //! | whether a send may leave, when, from which number | [`actions`] |
+//! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
@@ -94,6 +96,8 @@ pub mod rules;
 pub mod actions;
 
 pub mod pipeline;
+
+pub mod schedule;
 
 pub mod reconcile;
 

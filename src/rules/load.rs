@@ -15,6 +15,7 @@ use super::error::{Place, RuleError, did_you_mean};
 use super::index::{Index, normal};
 use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
+use super::timing::{self, Timing, When};
 use super::{Rule, RuleInfo, RuleSet, engine, failure, stack};
 use crate::domain::EventKind;
 use crate::email::template::{TemplateFault, Templates};
@@ -191,11 +192,12 @@ impl Loader {
         }
     }
 
-    fn rule(&mut self, file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) {
+    fn rule(&mut self, file: &str, mut draft: Draft, functions: &Arc<AST>, report: &Report) {
         if draft.unfinished {
             return;
         }
         let faults_before = self.errors.len();
+        let timing = timing::settled(&mut draft);
         let fault = |place: Place, message: String, hint: &str| {
             let error = RuleError::new(file, place, message).of_rule(&draft.name);
             if hint.is_empty() { error } else { error.hint(hint) }
@@ -203,8 +205,13 @@ impl Loader {
         for (place, message, hint) in &draft.faults {
             self.errors.push(fault(*place, message.clone(), hint));
         }
+        let timing = timing.unwrap_or_else(|(place, message, hint)| {
+            self.errors.push(fault(place, message, hint));
+            None
+        });
+        let by_schedule = matches!(timing, Some(Timing { when: When::Cron(_), .. }));
         if draft.faults.is_empty() {
-            if draft.kinds.is_empty() {
+            if draft.kinds.is_empty() && draft.implied.is_empty() && !by_schedule {
                 self.errors.push(fault(draft.place, "the rule listens to nothing".into(), "add .on(\"inbound_sms\")"));
             }
             if draft.thens.is_empty() {
@@ -216,8 +223,12 @@ impl Loader {
             }
         }
         let mut broken = false;
-        for closure in draft.whens.iter().map(|(_, closure)| closure).chain(&draft.thens) {
-            match closure_fault(closure, report) {
+        let of_events =
+            draft.whens.iter().map(|(_, closure)| closure).chain(&draft.thens).map(|closure| (closure, &[][..]));
+        let of_contacts = draft.timing.each.iter().filter_map(|each| each.filter.as_ref());
+        let closures: Vec<_> = of_events.chain(of_contacts.map(|closure| (closure, &["contact"][..]))).collect();
+        for (closure, of) in closures {
+            match closure_fault(closure, of, report) {
                 ClosureFault::None => {}
                 ClosureFault::SaidAlready => broken = true,
                 ClosureFault::New(place, message, hint) => self.errors.push(fault(place, message, &hint)),
@@ -237,7 +248,7 @@ impl Loader {
         for (kind, place) in &draft.kinds {
             self.kinds_used.push((kind.clone(), draft.name.clone(), file.to_owned(), *place));
         }
-        self.rules.push(finished(file, draft, functions, report));
+        self.rules.push(finished(file, draft, timing, functions, report));
     }
 
     fn unknown_kinds(&mut self) {
@@ -270,7 +281,8 @@ enum ClosureFault {
     New(Place, String, String),
 }
 
-fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
+/// `of` is what the closure is given, as a path from the event.
+fn closure_fault(closure: &Closure, of: &[&str], report: &Report) -> ClosureFault {
     if report.fault_in(&closure.function).is_some() {
         return ClosureFault::SaidAlready;
     }
@@ -298,11 +310,11 @@ fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
         }
     }
     report
-        .bad_path_in(&closure.function)
+        .bad_path_in(&closure.function, of)
         .map_or(ClosureFault::None, |(place, message, hint)| ClosureFault::New(place, message, hint))
 }
 
-fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> Rule {
+fn finished(file: &str, draft: Draft, timing: Option<Timing>, functions: &Arc<AST>, report: &Report) -> Rule {
     let mut folded: Vec<String> = Vec::new();
     for keyword in &draft.keywords {
         let keyword = normal(keyword);
@@ -317,16 +329,19 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> 
             name: draft.name,
             file: file.to_owned(),
             line: draft.place.line,
-            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).collect(),
+            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).chain(draft.implied).collect(),
             keywords: draft.keywords,
             blueprint: draft.blueprint,
             params: draft.params,
             templates,
+            timing: timing.as_ref().map(Timing::text),
         },
         keywords: folded,
         functions: Arc::clone(functions),
         whens: draft.whens.into_iter().map(|(text, closure)| (text, closure.function)).collect(),
         thens: draft.thens.into_iter().map(|closure| closure.function).collect(),
+        timing,
+        each: draft.timing.each.map(|each| each.filter.map(|filter| filter.function)),
     }
 }
 

@@ -56,6 +56,7 @@ pub use refusals::{Refused, RefusedSum};
 pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};
 pub use tables::{NotARow, TABLES, Table};
+pub use timers::PendingTimer;
 pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use sea_orm::Value;
+use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::sql::{Cut, Txn};
+use super::fire::COLUMNS;
+use super::lists::LIST_MAX;
+use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{Store, StoreError, sql};
-use crate::domain::{ContactId, NewTimer, TenantId, Timestamp};
+use crate::domain::{ContactId, NewTimer, TenantId, TimerId, Timestamp};
 
 /// What the scheduler sleeps until, so that a nearer timer wakes it.
 pub(super) struct Sleeper {
@@ -47,9 +50,54 @@ impl Store {
         Ok(next.map(Timestamp::from_unix_us))
     }
 
+    /// What is pending, the next first, at most `limit`: of one tenant, or of all for commands that say so.
+    pub async fn timers(&self, tenant: Option<TenantId>, limit: usize) -> Result<Vec<PendingTimer>, StoreError> {
+        let limit = limit.min(LIST_MAX) as i64;
+        let (of, mut values) = match tenant {
+            Some(tenant) => ("WHERE tenant_id = ?", vec![tenant.uuid().into()]),
+            None => ("", Vec::new()),
+        };
+        values.push(limit.into());
+        let text = format!("SELECT {COLUMNS} FROM timers {of} ORDER BY due_us, id LIMIT ?");
+        let rows = sql::query(&self.read, &text, values).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
     /// Waits until a timer is planned that is due before what [`Store::next_timer`] found.
     pub async fn nearer_timer(&self) {
         self.means.sleeper.nearer.notified().await;
+    }
+}
+
+/// A timer's row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PendingTimer {
+    pub due: Timestamp,
+    pub id: TimerId,
+    pub tenant: TenantId,
+    pub purpose: String,
+    pub rule: String,
+    /// What the rule said of time when it was planned.
+    pub timing: String,
+    pub contact: Option<ContactId>,
+    pub subject: Option<Uuid>,
+    /// JSON, if it is well.
+    pub payload: String,
+}
+
+impl PendingTimer {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            due: Timestamp::from_unix_us(row.get(0)?),
+            id: TimerId::new(row.get(1)?),
+            tenant: TenantId::new(row.get(2)?),
+            purpose: row.get(3)?,
+            rule: row.get(4)?,
+            timing: row.get(5)?,
+            contact: row.get::<Option<Uuid>>(6)?.map(ContactId::new),
+            subject: row.get(7)?,
+            payload: row.get(8)?,
+        })
     }
 }
 

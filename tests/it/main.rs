@@ -14,4 +14,5 @@ mod judge_signatures;
 mod phone;
 mod store;
 mod support;
+mod timers;
 mod tidy;

@@ -5,6 +5,7 @@ mod email;
 mod hostile;
 mod loading;
 mod scripts;
+mod timing;
 
 use std::fs;
 

@@ -65,6 +65,8 @@ pub mod migrations;
 
 pub mod domain;
 
+pub mod time;
+
 pub mod secret;
 
 pub mod config;

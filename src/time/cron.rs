@@ -1,0 +1,466 @@
+//! Schedules as crontab writes them, on the wall clock of a zone.
+//!
+//! Fields are walked by the crate `cron`, on the wall clock as if it were UTC; what a wall time means in the zone is ours:
+//!
+//! - **Hours that are chosen** (`0 9 * * *`, `*/10 8-20 * * *`): each wall time fires once. Where clocks are set forward over
+//!   it, at the first instant after the gap; where it comes twice, at the first. Several wall times of one gap fire once.
+//! - **Every hour** (`30 * * * *`): real time goes on. Where an hour comes twice both fire, and a gap adds nothing.
+//!
+//! Day of month and weekday are alternatives where both are chosen (neither begins with `*`), as in crontab(5); else both
+//! must hold.
+//!
+//! Compared with `croner` 4 over every zone and change of 2026 to 2030 (`tests/it/croner.rs` counts them): see there for
+//! the choices in which it differs.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, Days, NaiveTime, Timelike, Utc};
+use chrono_tz::Tz;
+use cron::Schedule;
+
+use super::zone::{next_change, offset_at, to_instant, to_wall};
+use crate::domain::Timestamp;
+
+/// How far ahead the next time is looked for: 29 February comes at least once within it, but around 2100.
+pub const LOOK_AHEAD_DAYS: u64 = 8 * 366;
+/// Bytes of an expression.
+pub const EXPRESSION_MAX_BYTES: usize = 200;
+
+/// A schedule of five fields, minute, hour, day of month, month, weekday; or of six, with seconds first.
+#[derive(Clone)]
+pub struct Cron {
+    text: String,
+    pub(super) fields: Fields,
+    /// Its next time is the first that any of them gives.
+    walks: Vec<Walk>,
+}
+
+/// What each field allows, a bit for each value.
+#[derive(Clone, Copy)]
+pub(super) struct Fields {
+    pub seconds: u64,
+    pub minutes: u64,
+    pub hours: u64,
+    pub days: u64,
+    /// `L`: the last day of the month.
+    pub last_day: bool,
+    pub months: u64,
+    /// From Sunday = 0 on.
+    pub weekdays: u64,
+    /// Day of month and weekday are alternatives.
+    pub either: bool,
+}
+
+#[derive(Clone)]
+struct Walk {
+    schedule: Schedule,
+    /// Only the last day of a month counts.
+    last_day: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotACron {
+    #[error(
+        "a schedule has five fields, minute, hour, day of month, month, weekday, such as '0 9 * * MON-FRI', or six with \
+         seconds first; this has {0}"
+    )]
+    Count(usize),
+    #[error("a schedule has at most {EXPRESSION_MAX_BYTES} characters")]
+    Long,
+    #[error("{field}: '{text}' is not understood: write {expected}, lists (1,2), ranges (1-5), steps (*/2) or *")]
+    Field { field: &'static str, text: String, expected: &'static str },
+    #[error("no year has such a day: the schedule would never fire")]
+    Never,
+}
+
+/// A field: its name, its values, and what may be written there.
+struct Kind {
+    name: &'static str,
+    min: u32,
+    max: u32,
+    names: &'static [&'static str],
+    expected: &'static str,
+}
+
+const SECOND: Kind = Kind { name: "second", min: 0, max: 59, names: &[], expected: "numbers from 0 to 59" };
+const MINUTE: Kind = Kind { name: "minute", ..SECOND };
+const HOUR: Kind = Kind { name: "hour", min: 0, max: 23, names: &[], expected: "numbers from 0 to 23" };
+const DAY: Kind =
+    Kind { name: "day of month", min: 1, max: 31, names: &[], expected: "numbers from 1 to 31, or L for the last day" };
+const MONTH: Kind = Kind {
+    name: "month",
+    min: 1,
+    max: 12,
+    names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+    expected: "numbers from 1 to 12, or JAN to DEC",
+};
+const WEEKDAY: Kind = Kind {
+    name: "weekday",
+    min: 0,
+    max: 7,
+    names: WEEKDAYS,
+    expected: "numbers from 0 to 7 (0 and 7 are Sunday), or SUN to SAT",
+};
+const WEEKDAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+
+/// What crontab has names for.
+const NAMED: [(&str, &str); 7] = [
+    ("@hourly", "0 * * * *"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@weekly", "0 0 * * SUN"),
+    ("@monthly", "0 0 1 * *"),
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+];
+
+const ALL_HOURS: u64 = (1 << 24) - 1;
+
+impl Cron {
+    /// The first instant after `at` at which it fires; `None` if there is none within eight years, or from 2100 on.
+    pub fn next_after(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
+        if self.fields.hours == ALL_HOURS { self.next_elapsed(at, zone) } else { self.next_on_wall(at, zone) }
+    }
+
+    /// Each wall time once.
+    fn next_on_wall(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
+        let mut wall = to_wall(at, zone).and_utc();
+        let until = wall.checked_add_days(Days::new(LOOK_AHEAD_DAYS))?;
+        loop {
+            // Wall times that have been, in the first of two passes, come again: they do not fire again.
+            wall = self.next_wall(wall).filter(|wall| *wall <= until)?;
+            let instant = to_instant(wall.naive_utc(), zone);
+            if instant > at {
+                return Some(instant);
+            }
+        }
+    }
+
+    /// Each instant whose wall time fits.
+    fn next_elapsed(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let until = at.plus(Duration::from_secs(LOOK_AHEAD_DAYS * 24 * 3_600));
+        // The first whole second after it.
+        let mut from = Timestamp::from_unix_us(at.unix_us().div_euclid(1_000_000) * 1_000_000).plus(SECOND);
+        loop {
+            // While clocks are not changed, they go as those of UTC do, so far ahead.
+            let ahead_us = offset_at(from, zone) * 1_000_000;
+            let wall = Timestamp::from_unix_us(from.unix_us() + ahead_us).minus(SECOND).to_utc();
+            let instant = Timestamp::from_unix_us(Timestamp::from(self.next_wall(wall)?).unix_us() - ahead_us);
+            let instant = Some(instant).filter(|instant| *instant <= until)?;
+            match next_change(from, instant, zone) {
+                None => return Some(instant),
+                Some(change) => from = change,
+            }
+        }
+    }
+
+    /// The first wall time after this one, which comes as if it were UTC.
+    fn next_wall(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let after = after.with_nanosecond(0).unwrap_or(after);
+        self.walks.iter().filter_map(|walk| walk.next(after)).min()
+    }
+}
+
+impl Walk {
+    fn next(&self, mut after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        loop {
+            let wall = self.schedule.after(&after).next()?;
+            let tomorrow = wall.date_naive().succ_opt()?;
+            if !self.last_day || tomorrow.day() == 1 {
+                return Some(wall);
+            }
+            after = tomorrow.and_time(NaiveTime::MIN).and_utc() - chrono::Duration::seconds(1);
+        }
+    }
+}
+
+impl FromStr for Cron {
+    type Err = NotACron;
+
+    fn from_str(text: &str) -> Result<Self, NotACron> {
+        if text.len() > EXPRESSION_MAX_BYTES {
+            return Err(NotACron::Long);
+        }
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let written =
+            NAMED.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map_or(text.as_str(), |(_, it)| it);
+        let parts: Vec<&str> = written.split(' ').filter(|part| !part.is_empty()).collect();
+        let (second, rest) = match parts.as_slice() {
+            [second, rest @ ..] if rest.len() == 5 => (*second, rest),
+            rest if rest.len() == 5 => ("0", rest),
+            other => return Err(NotACron::Count(other.len())),
+        };
+        let (day, weekday) = (rest[2].to_uppercase(), rest[4]);
+        let day_parts: Vec<&str> = day.split(',').filter(|part| *part != "L").collect();
+        let last_day = day_parts.len() < day.split(',').count();
+        let days = if day_parts.is_empty() { 0 } else { values(&DAY, &day_parts.join(","))? };
+        let any = |field: &str| field.starts_with(['*', '?']);
+        let weekdays = values(&WEEKDAY, weekday)?;
+        let fields = Fields {
+            seconds: values(&SECOND, second)?,
+            minutes: values(&MINUTE, rest[0])?,
+            hours: values(&HOUR, rest[1])?,
+            days,
+            last_day,
+            months: values(&MONTH, rest[3])?,
+            // Sunday is 0 and 7.
+            weekdays: (weekdays | weekdays >> 7) & 0x7f,
+            either: !any(&day) && !any(weekday),
+        };
+        let walks = fields.walks()?;
+        Ok(Self { text, fields, walks })
+    }
+}
+
+impl Fields {
+    const ALL_DAYS: u64 = 0xffff_fffe;
+    const ALL_WEEKDAYS: u64 = 0x7f;
+    /// What may be the last day of a month.
+    const LAST_DAYS: u64 = 0b1111 << 28;
+
+    fn walks(self) -> Result<Vec<Walk>, NotACron> {
+        let weekdays = if self.either { Self::ALL_WEEKDAYS } else { self.weekdays };
+        let mut walks = Vec::new();
+        if self.days > 0 && self.exists() {
+            walks.push(self.walk(self.days, weekdays, false)?);
+        }
+        if self.last_day {
+            walks.push(self.walk(Self::LAST_DAYS, weekdays, true)?);
+        }
+        if self.either {
+            walks.push(self.walk(Self::ALL_DAYS, self.weekdays, false)?);
+        }
+        if walks.is_empty() { Err(NotACron::Never) } else { Ok(walks) }
+    }
+
+    /// Whether some month has one of the days.
+    fn exists(self) -> bool {
+        const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        (1u32..)
+            .zip(LENGTHS)
+            .any(|(month, length)| self.months & (1 << month) > 0 && self.days.trailing_zeros() <= length)
+    }
+
+    /// In the crate's own language, which counts weekdays from 1: by name they are the same everywhere.
+    fn walk(self, days: u64, weekdays: u64, last_day: bool) -> Result<Walk, NotACron> {
+        let list = |bits: u64| ones(bits).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
+        let named: Vec<&str> = ones(weekdays).map(|day| WEEKDAYS[day as usize]).collect();
+        let (seconds, minutes, hours) = (list(self.seconds), list(self.minutes), list(self.hours));
+        let (days, months) = (list(days), list(self.months));
+        let weekdays = if weekdays == Self::ALL_WEEKDAYS { "*".to_owned() } else { named.join(",") };
+        let text = format!("{seconds} {minutes} {hours} {days} {months} {weekdays}");
+        let schedule = text.parse().map_err(|_| NotACron::Never)?;
+        Ok(Walk { schedule, last_day })
+    }
+}
+
+/// The values that a field allows, as bits.
+fn values(kind: &Kind, field: &str) -> Result<u64, NotACron> {
+    let wrong =
+        || NotACron::Field { field: kind.name, text: field.chars().take(40).collect(), expected: kind.expected };
+    let mut bits = 0;
+    for part in field.split(',') {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => {
+                (range, number(step).filter(|step| (1..=kind.max).contains(step)).ok_or_else(wrong)?)
+            }
+            None => (part, 1),
+        };
+        let (first, last) = match range {
+            "*" => (kind.min, kind.last()),
+            "?" if kind.name == DAY.name || kind.name == WEEKDAY.name => (kind.min, kind.last()),
+            _ => match range.split_once('-') {
+                Some((first, last)) => {
+                    let first = kind.value(first).ok_or_else(wrong)?;
+                    let last = kind.value(last).ok_or_else(wrong)?;
+                    // A week may end with its Sunday.
+                    (first, if last == 0 && first > 0 && kind.max == 7 { 7 } else { last })
+                }
+                None => {
+                    let first = kind.value(range).ok_or_else(wrong)?;
+                    (first, if part.contains('/') { kind.last() } else { first })
+                }
+            },
+        };
+        if first > last {
+            return Err(wrong());
+        }
+        (first..=last).step_by(step as usize).for_each(|value| bits |= 1u64 << value);
+    }
+    Ok(bits)
+}
+
+impl Kind {
+    /// The last value that `*` stands for: a week has seven days, though Sunday has two numbers.
+    const fn last(&self) -> u32 {
+        if self.max == 7 { 6 } else { self.max }
+    }
+
+    fn value(&self, text: &str) -> Option<u32> {
+        let named = self.names.iter().position(|name| text.eq_ignore_ascii_case(name));
+        match named {
+            Some(place) => Some(place as u32 + self.min),
+            None => number(text).filter(|value| (self.min..=self.max).contains(value)),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    let plain = !text.is_empty() && text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+/// The places of the bits that are set.
+pub(super) fn ones(bits: u64) -> impl Iterator<Item = u32> {
+    (0..64).filter(move |place| bits & (1 << place) > 0)
+}
+
+impl fmt::Display for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cron({})", self.text)
+    }
+}
+
+impl PartialEq for Cron {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Cron {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first times after `from`, one blank apart.
+    fn check(schedule: &str, zone: Tz, from: &str, expect: &str) {
+        let cron: Cron = schedule.parse().unwrap();
+        let mut at = Timestamp::parse(from).unwrap();
+        for expected in expect.split(' ') {
+            at = cron.next_after(at, zone).unwrap();
+            assert_eq!(at.to_string(), expected, "{schedule} in {zone}");
+        }
+    }
+
+    const MADRID: Tz = Tz::Europe__Madrid;
+
+    #[test]
+    fn chosen_hours_fire_once_whatever_clocks_do() {
+        check(
+            "30 2 * * *",
+            MADRID,
+            "2026-03-27T12:00:00Z",
+            "2026-03-28T01:30:00Z 2026-03-29T01:00:00Z 2026-03-30T00:30:00Z",
+        );
+        check("30 2 * * *", MADRID, "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z 2026-10-26T01:30:00Z");
+        // From within the second pass on, too.
+        check("30 2 * * *", MADRID, "2026-10-25T01:15:00Z", "2026-10-26T01:30:00Z");
+        check(
+            "*/20 2,3 * * *",
+            MADRID,
+            "2026-03-29T00:00:00Z",
+            "2026-03-29T01:00:00Z 2026-03-29T01:20:00Z 2026-03-29T01:40:00Z 2026-03-30T00:00:00Z",
+        );
+        check("0 9 * * MON-FRI", MADRID, "2026-03-27T00:00:00Z", "2026-03-27T08:00:00Z 2026-03-30T07:00:00Z");
+    }
+
+    #[test]
+    fn every_hour_goes_on_in_real_time() {
+        check(
+            "30 * * * *",
+            MADRID,
+            "2026-03-29T00:00:00Z",
+            "2026-03-29T00:30:00Z 2026-03-29T01:30:00Z 2026-03-29T02:30:00Z",
+        );
+        check(
+            "30 * * * *",
+            MADRID,
+            "2026-10-24T23:45:00Z",
+            "2026-10-25T00:30:00Z 2026-10-25T01:30:00Z 2026-10-25T02:30:00Z",
+        );
+        // Half an hour: 02:00 becomes 02:30, and 02:00 comes back to 01:30.
+        check("15 * * * *", Tz::Australia__Lord_Howe, "2026-10-03T15:00:00Z", "2026-10-03T16:45:00Z");
+        check(
+            "45 * * * *",
+            Tz::Australia__Lord_Howe,
+            "2026-04-04T14:00:00Z",
+            "2026-04-04T14:45:00Z 2026-04-04T15:15:00Z",
+        );
+        check("0 * * * *", MADRID, "2026-03-29T00:00:00.5Z", "2026-03-29T01:00:00Z");
+    }
+
+    #[test]
+    fn days_are_alternatives_where_both_are_chosen() {
+        check(
+            "0 0 13 * FRI",
+            Tz::UTC,
+            "2026-11-06T00:00:00Z",
+            "2026-11-13T00:00:00Z 2026-11-20T00:00:00Z 2026-11-27T00:00:00Z 2026-12-04T00:00:00Z 2026-12-11T00:00:00Z 2026-12-13T00:00:00Z",
+        );
+        check("0 0 */31 * TUE", Tz::UTC, "2026-11-21T00:00:00Z", "2026-12-01T00:00:00Z 2027-06-01T00:00:00Z");
+        check(
+            "0 0 L * *",
+            Tz::UTC,
+            "2028-01-15T00:00:00Z",
+            "2028-01-31T00:00:00Z 2028-02-29T00:00:00Z 2028-03-31T00:00:00Z",
+        );
+        check("0 0 15,L 2 *", Tz::UTC, "2027-02-01T00:00:00Z", "2027-02-15T00:00:00Z 2027-02-28T00:00:00Z");
+        check("0 12 * * 0", Tz::UTC, "2026-11-21T00:00:00Z", "2026-11-22T12:00:00Z");
+        check("0 12 * * 7", Tz::UTC, "2026-11-21T00:00:00Z", "2026-11-22T12:00:00Z");
+        check(
+            "0 12 * * FRI-SUN",
+            Tz::UTC,
+            "2026-11-21T00:00:00Z",
+            "2026-11-21T12:00:00Z 2026-11-22T12:00:00Z 2026-11-27T12:00:00Z",
+        );
+        check("5 0 12 * * *", Tz::UTC, "2026-11-21T00:00:00Z", "2026-11-21T12:00:05Z");
+    }
+
+    #[test]
+    fn leap_days_are_found_and_days_that_never_come_are_refused() {
+        check("0 0 29 2 *", Tz::UTC, "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z 2032-02-29T00:00:00Z");
+        let cron: Cron = "0 0 29 2 *".parse().unwrap();
+        assert_eq!(cron.next_after(Timestamp::parse("2096-03-01T00:00:00Z").unwrap(), Tz::UTC), None);
+        assert_eq!("0 0 30 2 *".parse::<Cron>(), Err(NotACron::Never));
+        assert_eq!("0 0 31 4,6,9,11 *".parse::<Cron>(), Err(NotACron::Never));
+    }
+
+    #[test]
+    fn errors_name_the_field_and_what_it_takes() {
+        for (text, expect) in [
+            ("", "this has 0"),
+            ("0 9 * *", "this has 4"),
+            ("0 0 9 * * * 2026", "this has 7"),
+            ("60 9 * * *", "minute: '60' is not understood: write numbers from 0 to 59"),
+            ("0 24 * * *", "hour: '24'"),
+            ("0 9 0 * *", "day of month: '0' is not understood: write numbers from 1 to 31, or L"),
+            ("0 9 * 13 *", "month: '13'"),
+            ("0 9 * * LUN", "weekday: 'LUN' is not understood: write numbers from 0 to 7"),
+            ("0 9 * * 8", "weekday: '8'"),
+            ("0 9 * * 5-1", "weekday: '5-1'"),
+            ("0 9 15W * *", "day of month: '15W'"),
+            ("0 9 * * 5L", "weekday: '5L'"),
+            ("0 9 * * MON#1", "weekday: 'MON#1'"),
+            ("*/0 9 * * *", "minute: '*/0'"),
+            ("*/60 9 * * *", "minute: '*/60'"),
+            ("1,,2 9 * * *", "minute: '1,,2'"),
+            ("? 9 * * *", "minute: '?'"),
+            ("-1 9 * * *", "minute: '-1'"),
+            ("60 * * * * *", "second: '60'"),
+        ] {
+            let error = text.parse::<Cron>().unwrap_err().to_string();
+            assert!(error.contains(expect), "{text}: {error}");
+        }
+        assert_eq!("0 ".repeat(200).parse::<Cron>(), Err(NotACron::Long));
+    }
+}

@@ -39,6 +39,7 @@ use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::retention;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
+use crate::schedule;
 use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
@@ -226,6 +227,8 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     loops.spawn(async move { one.sweep().await });
     let one = pipeline.clone();
     loops.spawn(async move { reconcile::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move { schedule::run(&one).await });
     let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
     let one = pipeline.clone();

@@ -23,6 +23,7 @@
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
 //! | whether a send may leave, when, from which number | [`actions`] |
+//! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
@@ -97,6 +98,8 @@ pub mod rules;
 pub mod actions;
 
 pub mod pipeline;
+
+pub mod schedule;
 
 pub mod reconcile;
 

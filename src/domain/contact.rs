@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::appointment::AppointmentFacts;
 use super::question::{Firing, Question, QuestionChange};
-use super::{Channel, ContactId, Effect, EmailAddress, Event, EventKind, Phone, Purpose, TenantId, Timestamp};
+use super::timer::Fired;
+use super::{Channel, ContactId, Effect, EmailAddress, Event, Phone, Purpose, TenantId, Timestamp};
 
 /// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
 ///
@@ -132,7 +133,7 @@ impl Facts {
 
 /// Whether the event says that nobody has answered a question in time.
 pub fn is_silence(event: &Event) -> bool {
-    event.kind == EventKind::TIMER && event.data["timer"]["purpose"] == Purpose::Silence.as_str()
+    Fired::of(event).is_some_and(|fired| fired.purpose == Purpose::Silence)
 }
 
 impl ContactFacts {

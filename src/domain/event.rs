@@ -34,7 +34,8 @@ impl EventKind {
     pub const OPTED_IN: Self = Self(std::borrow::Cow::Borrowed("opted_in"));
     /// Somebody sent by hand (`recado send`); its one action hangs on this event.
     pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
-    /// A timer fell due. `data` is its payload and, as `timer`, its rule, purpose and due time.
+
+    /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.

@@ -11,6 +11,7 @@ use super::call::{ScriptError, error};
 use super::error::Place;
 use super::limit::Limit;
 use super::limits::{NAME_CHARS, WORDS_PER_RULE};
+use super::timing;
 use super::values::{kind_of, text_of, to_json};
 use crate::domain::EventKind;
 
@@ -29,6 +30,9 @@ pub(super) struct Draft {
     /// By the question's name.
     pub answers: Vec<(String, Closure)>,
     pub silences: Vec<(String, Closure)>,
+    pub timing: timing::Spoken,
+    /// What it listens to by what it says of time.
+    pub implied: Vec<EventKind>,
     /// What is wrong with it, and a hint. It is left out then, and the file goes on.
     pub faults: Vec<(Place, String, String)>,
     /// Its statement failed half way, which has been said.
@@ -83,6 +87,7 @@ pub(super) fn register(engine: &mut Engine) {
     }
     engine.register_fn("blueprint", |rule: &mut RuleBuilder| rule.edit(|draft| draft.blueprint = true));
     engine.register_fn("param", param);
+    timing::register(engine);
     engine.register_fn(
         "when",
         |context: NativeCallContext<'_>, rule: &mut RuleBuilder, text: Dynamic, closure: Dynamic| {

@@ -363,7 +363,7 @@ impl CaseQuestion {
         };
         if event.kind == EventKind::TIMER {
             event.data["question"] = json!({"id": question.id, "channel": channel, "name": self.name});
-            event.data["timer"] = json!({"rule": question.rule, "purpose": Purpose::Silence.as_str()});
+            event.data["timer"] = json!({"rule": question.rule, "purpose": Purpose::Silence, "due": facts.as_of});
         }
         facts.questions.insert(channel, question);
     }

@@ -11,8 +11,12 @@ use super::index::{Beginnings, Candidate};
 use super::talk::{self, Turn};
 use super::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 use super::view::EventView;
-use super::{Rule, RuleSet, engine, stack};
-use crate::domain::{Event, Facts};
+use super::{Rule, RuleSet, engine, stack, timing};
+use crate::domain::timer::Fired;
+use crate::domain::{Event, Facts, NewTimer, Purpose};
+
+/// What a rule's timing says of an event, and the timer that is planned.
+type OfTime = (Verdict, Option<NewTimer>);
 
 impl RuleSet {
     /// What the rules want done about this event.
@@ -23,35 +27,86 @@ impl RuleSet {
     }
 
     fn decide_among(&self, event: &Event, facts: &Facts, keep: impl Fn(&Rule) -> bool) -> Decision {
-        let mut candidates =
-            self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry());
+        let fired = Fired::of(event);
+        let mut candidates = match &fired {
+            Some(fired) => self.of_timer(fired, event),
+            None => self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry()),
+        };
         candidates.retain(|candidate| keep(&self.rules[candidate.rule]));
         let turn = self.turn(event, facts, keep);
         let question = facts.question(event).cloned();
         let trace = Trace { ruleset: self.version.clone(), question, rules: Vec::new() };
         let mut decision = Decision { trace, ..Decision::default() };
-        if candidates.is_empty() && turn.is_none() {
+        if turn.is_none()
+            && let Some(fired) = fired.as_ref().filter(|fired| self.rule(&fired.rule).is_none())
+        {
+            decision.trace.rules.push(RuleTrace::without_run(&fired.rule, Verdict::Gone));
+        }
+        // What waits or comes too late is said without any script.
+        let said = |candidate: &Candidate| self.says_of_time(&self.rules[candidate.rule], fired.as_ref(), event, facts);
+        let said: Vec<_> = candidates.into_iter().map(|candidate| (said(&candidate), candidate)).collect();
+        if turn.is_none() && said.iter().all(|(said, _)| said.is_some()) {
+            said.into_iter().for_each(|(said, candidate)| self.note(&candidate, said, &mut decision));
             return decision;
         }
         stack::on_rules_stack(|| {
-            let call = Call::new(event.clone(), facts.clone(), Arc::clone(&self.templates));
-            self.evaluate(&call, turn, candidates, &mut decision);
+            let call = Call::new(timing::as_seen(event), facts.clone(), Arc::clone(&self.templates));
+            self.evaluate(&call, turn, said, &mut decision);
         });
         decision
     }
 
-    fn evaluate(&self, call: &Arc<Call>, turn: Option<Turn<'_>>, candidates: Vec<Candidate>, decision: &mut Decision) {
+    /// The one rule that a timer is for. Nobody's silence is broken here: a question's timer is heard elsewhere.
+    fn of_timer(&self, fired: &Fired, event: &Event) -> Vec<Candidate> {
+        if fired.purpose == Purpose::Silence {
+            return Vec::new();
+        }
+        let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
+        let keywords = &self.rules[number].keywords;
+        let longest = keywords.iter().map(|keyword| keyword.split(' ').count()).max().unwrap_or_default();
+        vec![Candidate { rule: number, keyword: Beginnings::of(&event.data, longest).first_of(keywords) }]
+    }
+
+    /// What a rule's timing says, and the timer that it plans; `None` where the rule is to be run now.
+    fn says_of_time(&self, rule: &Rule, fired: Option<&Fired>, event: &Event, facts: &Facts) -> Option<OfTime> {
+        match fired {
+            Some(fired) => Some((rule.when_due(fired, event, facts)?, None)),
+            None if rule.timing.is_none() => None,
+            None => Some(match rule.plan(event, facts) {
+                Ok(timer) => (Verdict::Waits { until: timer.due }, Some(timer)),
+                Err(verdict) => (verdict, None),
+            }),
+        }
+    }
+
+    fn note(&self, candidate: &Candidate, said: Option<OfTime>, decision: &mut Decision) {
+        let Some((verdict, timer)) = said else { return };
+        decision.timers.extend(timer);
+        decision.trace.rules.push(RuleTrace::without_run(&self.rules[candidate.rule].info.name, verdict));
+    }
+
+    fn evaluate(
+        &self,
+        call: &Arc<Call>,
+        turn: Option<Turn<'_>>,
+        candidates: Vec<(Option<OfTime>, Candidate)>,
+        decision: &mut Decision,
+    ) {
         let started = Instant::now();
         let whole = Duration::from_millis(self.limits.decision_ms);
         if turn.is_some_and(|turn| self.converse(call, turn, whole, decision)) {
             return;
         }
-        for candidate in candidates {
+        for (said, candidate) in candidates {
+            if said.is_some() {
+                self.note(&candidate, said, decision);
+                continue;
+            }
             let rule = &self.rules[candidate.rule];
             let left = whole.saturating_sub(started.elapsed());
             let trace = if left.is_zero() {
                 decision.overran = true;
-                RuleTrace::of(rule.info.name.clone(), Verdict::NoTime)
+                RuleTrace::without_run(&rule.info.name, Verdict::NoTime)
             } else {
                 self.run(call, rule, candidate.keyword, left, decision, || self.ask_and_do(call, rule))
             };
@@ -93,7 +148,7 @@ impl RuleSet {
         });
         decision.overran |= matches!(verdict, Verdict::TooMuch { .. });
         let frame = std::mem::take(&mut *call.frame());
-        let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::of(name.clone(), verdict) };
+        let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::without_run(name, verdict) };
         if trace.verdict.counts() {
             trace.actions = frame.actions.len();
             trace.asks = talk::said(call, &decision.questions, &frame.questions);
@@ -191,7 +246,7 @@ impl RuleSet {
                     let passed_over = rule.passed_over(event, facts).or(answered);
                     debug_assert!(passed_over.is_some(), "the index missed a rule");
                     let no_keyword = || Verdict::NoKeyword { keywords: rule.info.keywords.clone() };
-                    RuleTrace::of(name.clone(), passed_over.unwrap_or_else(no_keyword))
+                    RuleTrace::without_run(name, passed_over.unwrap_or_else(no_keyword))
                 }
             };
             verdicts.push(verdict(rule, trace));

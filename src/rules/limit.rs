@@ -7,6 +7,7 @@ use super::builder::RuleBuilder;
 use super::later::span_of;
 use super::limits::LIMIT_TIMES;
 use super::trace::Verdict;
+use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, Firing, Timestamp};
 use crate::time::Span;
 
@@ -63,6 +64,9 @@ impl super::RuleSet {
     pub fn looks_back(&self, event: &Event, facts: &Facts) -> Option<Timestamp> {
         if !self.has_limits || event.contact.is_none() {
             return None;
+        }
+        if let Some(fired) = Fired::of(event) {
+            return self.rule(&fired.rule)?.limit.as_ref().map(|limit| limit.since(facts));
         }
         let entry = |number: usize| self.rules[number].entry();
         let candidates = self.index.candidates(&event.kind, &event.data, &facts.tenant, entry);

@@ -125,11 +125,11 @@ impl Report {
         reached
     }
 
-    /// What is wrong with the things that this closure of a rule reads of its event.
-    pub fn bad_path_in(&self, function: &str) -> Option<(Place, String, String)> {
+    /// What is wrong with the things that this closure of a rule reads of its event, or of what stands at `of` in it.
+    pub fn bad_path_in(&self, function: &str, of: &[&str]) -> Option<(Place, String, String)> {
         self.paths.iter().filter(|(owner, _, _)| owner == function).find_map(|(_, path, place)| {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            (0..path.len()).find_map(|at| {
+            let path: Vec<&str> = of.iter().copied().chain(path.iter().map(String::as_str)).collect();
+            (of.len()..path.len()).find_map(|at| {
                 let known = view::names_after(&path[..at])?;
                 if known.contains(&path[at]) {
                     return None;

@@ -16,6 +16,7 @@ use super::index::{Index, normal};
 use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
 use super::talk::Talk;
+use super::timing::{self, Timing, When};
 use super::{Rule, RuleInfo, RuleSet, engine, failure, stack};
 use crate::domain::EventKind;
 use crate::email::template::{TemplateFault, Templates};
@@ -198,11 +199,12 @@ impl Loader {
         }
     }
 
-    fn rule(&mut self, file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) {
+    fn rule(&mut self, file: &str, mut draft: Draft, functions: &Arc<AST>, report: &Report) {
         if draft.unfinished {
             return;
         }
         let faults_before = self.errors.len();
+        let timing = timing::settled(&mut draft);
         let fault = |place: Place, message: String, hint: &str| {
             let error = RuleError::new(file, place, message).of_rule(&draft.name);
             if hint.is_empty() { error } else { error.hint(hint) }
@@ -210,8 +212,13 @@ impl Loader {
         for (place, message, hint) in &draft.faults {
             self.errors.push(fault(*place, message.clone(), hint));
         }
+        let timing = timing.unwrap_or_else(|(place, message, hint)| {
+            self.errors.push(fault(place, message, hint));
+            None
+        });
+        let by_schedule = matches!(timing, Some(Timing { when: When::Cron(_), .. }));
         if draft.faults.is_empty() {
-            if draft.kinds.is_empty() {
+            if draft.kinds.is_empty() && draft.implied.is_empty() && !by_schedule {
                 self.errors.push(fault(draft.place, "the rule listens to nothing".into(), "add .on(\"inbound_sms\")"));
             }
             if draft.thens.is_empty() {
@@ -223,8 +230,8 @@ impl Loader {
             }
         }
         let mut broken = false;
-        for (closure, parameters) in closures(&draft) {
-            match closure_fault(closure, parameters, report) {
+        for (closure, parameters, of) in closures(&draft) {
+            match closure_fault(closure, parameters, of, report) {
                 ClosureFault::None => {}
                 ClosureFault::SaidAlready => broken = true,
                 ClosureFault::New(place, message, hint) => self.errors.push(fault(place, message, &hint)),
@@ -247,7 +254,7 @@ impl Loader {
         for (kind, place) in &draft.kinds {
             self.kinds_used.push((kind.clone(), draft.name.clone(), file.to_owned(), *place));
         }
-        self.rules.push(finished(file, draft, functions, report));
+        self.rules.push(finished(file, draft, timing, functions, report));
     }
 
     fn unknown_kinds(&mut self) {
@@ -280,16 +287,19 @@ enum ClosureFault {
     New(Place, String, String),
 }
 
-/// A draft's closures, each with the number of parameters it takes.
-fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize)> {
+/// A draft's closures, each with the number of parameters it takes, and what the first one is, as a path from the event.
+fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize, &'static [&'static str])> {
     let of_event = draft.whens.iter().chain(&draft.silences).map(|(_, closure)| closure).chain(&draft.thens);
-    of_event.map(|closure| (closure, 1)).chain(draft.answers.iter().map(|(_, closure)| (closure, 2)))
+    let of_answer = draft.answers.iter().map(|(_, closure)| (closure, 2, &[][..]));
+    let of_contacts = draft.timing.each.iter().filter_map(|each| each.filter.as_ref());
+    let of_contacts = of_contacts.map(|closure| (closure, 1, &["contact"][..]));
+    of_event.map(|closure| (closure, 1, &[][..])).chain(of_answer).chain(of_contacts)
 }
 
 /// Questions that are asked, as far as their names are written out, or end in silence, and that nobody hears the answer to.
 fn question_faults(draft: &Draft, report: &Report) -> Vec<(Place, String, String)> {
     let heard = |name: &str| draft.answers.iter().any(|(known, _)| known == name);
-    let asked = closures(draft).flat_map(|(closure, _)| report.asked_in(&closure.function));
+    let asked = closures(draft).flat_map(|(closure, ..)| report.asked_in(&closure.function));
     let asked = asked.map(|(name, place)| (name, *place));
     let silent = draft.silences.iter().map(|(name, closure)| (name.as_str(), closure.place));
     let unheard: BTreeMap<&str, Place> = asked.chain(silent).filter(|(name, _)| !heard(name)).collect();
@@ -300,7 +310,7 @@ fn question_faults(draft: &Draft, report: &Report) -> Vec<(Place, String, String
     unheard.into_iter().map(fault).collect()
 }
 
-fn closure_fault(closure: &Closure, parameters: usize, report: &Report) -> ClosureFault {
+fn closure_fault(closure: &Closure, parameters: usize, of: &[&str], report: &Report) -> ClosureFault {
     if report.fault_in(&closure.function).is_some() {
         return ClosureFault::SaidAlready;
     }
@@ -327,11 +337,11 @@ fn closure_fault(closure: &Closure, parameters: usize, report: &Report) -> Closu
         }
     }
     report
-        .bad_path_in(&closure.function)
+        .bad_path_in(&closure.function, of)
         .map_or(ClosureFault::None, |(place, message, hint)| ClosureFault::New(place, message, hint))
 }
 
-fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> Rule {
+fn finished(file: &str, draft: Draft, timing: Option<Timing>, functions: &Arc<AST>, report: &Report) -> Rule {
     let mut folded: Vec<String> = Vec::new();
     for keyword in &draft.keywords {
         let keyword = normal(keyword);
@@ -340,7 +350,7 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> 
         }
     }
     let templates =
-        closures(&draft).flat_map(|(closure, _)| report.templates_in(&closure.function)).map(str::to_owned).collect();
+        closures(&draft).flat_map(|(closure, ..)| report.templates_in(&closure.function)).map(str::to_owned).collect();
     let by_name = |list: Vec<(String, Closure)>| -> BTreeMap<String, String> {
         list.into_iter().map(|(name, closure)| (name, closure.function)).collect()
     };
@@ -351,16 +361,19 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> 
             name: draft.name,
             file: file.to_owned(),
             line: draft.place.line,
-            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).collect(),
+            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).chain(draft.implied).collect(),
             keywords: draft.keywords,
             blueprint: draft.blueprint,
             params: draft.params,
             templates,
+            timing: timing.as_ref().map(Timing::text),
         },
         keywords: folded,
         functions: Arc::clone(functions),
         whens: draft.whens.into_iter().map(|(text, closure)| (text, closure.function)).collect(),
         thens: draft.thens.into_iter().map(|closure| closure.function).collect(),
+        timing,
+        each: draft.timing.each.map(|each| each.filter.map(|filter| filter.function)),
     }
 }
 

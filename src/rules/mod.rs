@@ -47,6 +47,7 @@ mod load;
 mod request;
 mod stack;
 mod talk;
+mod timing;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -66,6 +67,7 @@ pub use error::{RuleError, Severity};
 pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
+pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Timing, When};
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
@@ -97,6 +99,9 @@ pub struct RuleInfo {
     pub keywords: Vec<String>,
     /// Asleep until a tenant enables it.
     pub blueprint: bool,
+    /// When it runs, where not at once, such as `after 2h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing: Option<String>,
     /// A blueprint's parameters with their defaults.
     pub params: BTreeMap<String, Value>,
     /// Templates that it names in so many words; which others it sends shows only when it runs.
@@ -113,6 +118,9 @@ struct Rule {
     thens: Vec<String>,
     limit: Option<limit::Limit>,
     talk: Arc<talk::Talk>,
+    timing: Option<Timing>,
+    /// It runs for each contact that passes the filter: its function, where there is one.
+    each: Option<Option<String>>,
 }
 
 impl RuleSet {

@@ -314,10 +314,10 @@ impl RuleSet {
                 if silence {
                     decision.questions.push(QuestionChange::Close(question));
                 }
-                decision.trace.rules.push(RuleTrace::of(rule, Verdict::NobodyHears { question: name }));
+                decision.trace.rules.push(RuleTrace::without_run(&rule, Verdict::NobodyHears { question: name }));
                 return silence;
             }
-            Turn::Void { rule, question } => RuleTrace::of(rule, Verdict::SilenceBroken { question }),
+            Turn::Void { rule, question } => RuleTrace::without_run(&rule, Verdict::SilenceBroken { question }),
         };
         end(decision, trace)
     }

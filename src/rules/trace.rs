@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{Action, Firing, Question, QuestionChange, Timestamp};
+use crate::domain::{Action, Firing, NewTimer, Question, QuestionChange, Timestamp};
 
 /// All that the rules want done about one event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     pub actions: Vec<Planned>,
+    /// What falls due later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timers: Vec<NewTimer>,
     pub trace: Trace,
     /// A limit cut a rule, or the whole decision, short.
     pub overran: bool,
@@ -65,9 +68,9 @@ pub struct RuleTrace {
 }
 
 impl RuleTrace {
-    /// Of a rule that was not run.
-    pub(super) const fn of(rule: String, verdict: Verdict) -> Self {
-        Self { rule, verdict, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
+    /// Of a rule that no script was run for.
+    pub(super) fn without_run(rule: &str, verdict: Verdict) -> Self {
+        Self { rule: rule.to_owned(), verdict, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
     }
 }
 
@@ -91,6 +94,20 @@ pub enum Verdict {
     NoKeyword { keywords: Vec<String> },
     /// A blueprint that this business has not enabled.
     NotEnabled,
+    /// A timer is planned: the rule is asked when that is due.
+    Waits { until: Timestamp },
+    /// No timer is planned, for its time has passed already.
+    TooLate { due: Timestamp },
+    /// No timer is planned: the event's data holds no moment at this path.
+    NoMoment { path: String },
+    /// The timer fired too late to make sense, or what is missed is skipped.
+    Skipped { due: Timestamp, found: Timestamp },
+    /// What the timer was planned for is no longer so.
+    Void { why: String },
+    /// The timer fired, and there is no such rule any more.
+    Gone,
+    /// One page of a `for_each`: so many customers passed its filter, of so many.
+    Each { passed: usize, of: usize },
     /// It has run for this customer as often as its limit allows.
     Limited { times: u32, span: String },
     /// Its `on_answer` took the message; the question is closed.
@@ -130,10 +147,22 @@ impl std::fmt::Display for Verdict {
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::TooMuch { error } => write!(f, "stopped by a limit: {error}"),
             Self::NoTime => f.write_str("not reached: the time for this decision was used up"),
+            Self::OtherKind { kinds } if kinds.is_empty() => {
+                f.write_str("listens to no event: it runs by its schedule")
+            }
             Self::OtherKind { kinds } => write!(f, "listens only to {}", kinds.join(", ")),
             Self::NoKeyword { keywords } => {
                 write!(f, "neither the text nor its first word is {}", keywords.join(" or "))
             }
+            Self::Waits { until } => write!(f, "waits until {until}"),
+            Self::TooLate { due } => write!(f, "plans nothing: its time, {due}, had passed already"),
+            Self::NoMoment { path } => write!(f, "plans nothing: the event has no moment at '{path}'"),
+            Self::Skipped { due, found } => {
+                write!(f, "skipped: due {due}, found {} later", in_words(found.since(*due)))
+            }
+            Self::Void { why } => write!(f, "void: {why}"),
+            Self::Gone => f.write_str("there is no such rule any more"),
+            Self::Each { passed, of } => write!(f, "for each: {passed} of {of} customers passed"),
             Self::NotEnabled => f.write_str("a blueprint that this business has not enabled"),
             Self::Limited { times, span } => write!(f, "limited: it has run {times} times within {span}"),
             Self::Answered { question } => write!(f, "answered: this answers its question \"{question}\""),
@@ -164,4 +193,14 @@ pub struct RuleVerdict {
 
 const fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+/// `3 h 20 min`, or seconds where it is less than two minutes.
+fn in_words(duration: std::time::Duration) -> String {
+    let minutes = duration.as_secs() / 60;
+    match (minutes / 60, minutes % 60) {
+        (0, 0..=1) => format!("{} s", duration.as_secs()),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
 }

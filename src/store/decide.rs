@@ -57,7 +57,7 @@ pub(super) async fn write(
     let still_open = mark_handled(txn, decisions).await?;
     let mut decisions: Vec<&Decided> =
         decisions.iter().filter(|decided| still_open.contains(&decided.event.uuid())).collect();
-    let overtaken = leave_overtaken(txn, &mut decisions).await?;
+    let overtaken = leave_overtaken(txn, means, &mut decisions).await?;
     let mut traces: Vec<Value> = Vec::new();
     let mut actions: Vec<NewAction> = Vec::new();
     let mut children = Vec::new();
@@ -104,20 +104,20 @@ pub(super) async fn write(
     committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, means, changes).await?;
     ledger::plan(txn, means, actions).await?;
-    timers::plan(txn, decisions.iter().flat_map(|decided| &decided.timers)).await?;
+    timers::plan(txn, means, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted, overtaken })
 }
 
 /// Writes what stands between a customer's events: firings of rules that have a limit, questions. A decision made on what
 /// holds no more is taken out, with those on later events of the customer that it was shown to: they are decided anew.
-async fn leave_overtaken(txn: &impl Txn, decisions: &mut Vec<&Decided>) -> Result<usize, StoreError> {
+async fn leave_overtaken(txn: &impl Txn, means: &Means, decisions: &mut Vec<&Decided>) -> Result<usize, StoreError> {
     let mut customers: HashSet<ContactId> = HashSet::new();
     let mut overtaken: HashSet<EventId> = HashSet::new();
     for decided in &*decisions {
         let Some(contact) = decided.contact else { continue };
         let holds = !customers.contains(&contact)
             && firings::allowed(txn, decided).await?
-            && questions::write(txn, decided).await?;
+            && questions::write(txn, means, decided).await?;
         if holds {
             firings::write(txn, decided).await?;
             continue;

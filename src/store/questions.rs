@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::decide::Decided;
 use super::sql::{Cut, Row, Txn};
+use super::writer::Means;
 use super::{Store, StoreError, sql, timers};
 use crate::domain::{
     ActionId, Channel, ContactId, NewTimer, Purpose, Question, QuestionChange, TenantId, TimerId, Timestamp,
@@ -50,7 +51,7 @@ fn read(row: &Row) -> Result<Question, StoreError> {
 
 /// Does what a decision does to the customer's questions. `false` where one that it closes is not open any more:
 /// another process, or a STOP, was quicker, and what was decided does not hold.
-pub(super) async fn write(txn: &impl Txn, decided: &Decided) -> Result<bool, StoreError> {
+pub(super) async fn write(txn: &impl Txn, means: &Means, decided: &Decided) -> Result<bool, StoreError> {
     let Some(contact) = decided.contact else { return Ok(true) };
     for change in &decided.questions {
         let whose = [decided.tenant.uuid().into(), contact.uuid().into()];
@@ -64,14 +65,20 @@ pub(super) async fn write(txn: &impl Txn, decided: &Decided) -> Result<bool, Sto
             }
             QuestionChange::Open(question) => {
                 end(txn, decided.tenant, whose, "channel = ?", vec![question.channel.as_str().into()]).await?;
-                open(txn, decided.tenant, contact, question).await?;
+                open(txn, means, decided.tenant, contact, question).await?;
             }
         }
     }
     Ok(true)
 }
 
-async fn open(txn: &impl Txn, tenant: TenantId, contact: ContactId, question: &Question) -> Result<(), StoreError> {
+async fn open(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    contact: ContactId,
+    question: &Question,
+) -> Result<(), StoreError> {
     let values = vec![
         tenant.uuid().into(),
         contact.uuid().into(),
@@ -103,7 +110,7 @@ async fn open(txn: &impl Txn, tenant: TenantId, contact: ContactId, question: &Q
         subject: None,
         payload: serde_json::json!({"question": {"id": id, "channel": channel, "rule": rule, "name": name}}),
     };
-    timers::plan(txn, [&timer]).await
+    timers::plan(txn, means, [&timer]).await
 }
 
 fn timer_of(tenant: TenantId, rule: &str, question: ActionId) -> TimerId {

@@ -15,4 +15,5 @@ mod phone;
 mod store;
 mod support;
 mod talk;
+mod timers;
 mod tidy;

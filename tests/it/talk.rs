@@ -99,7 +99,7 @@ impl Scene {
         let look = Look::into(self.server.folder()).await;
         let payload = look.text_or_number("SELECT payload FROM timers WHERE purpose = 'silence'").await;
         let mut data: serde_json::Value = serde_json::from_str(&payload).expect("it is JSON");
-        data["timer"] = json!({"rule": "booking", "purpose": "silence"});
+        data["timer"] = json!({"rule": "booking", "purpose": "silence", "due": "2026-11-21T08:00:00Z"});
         let id = |text: String| uuid::Uuid::parse_str(&text).expect("an id");
         let store = rig::open(self.server.folder()).await;
         let sql = "SELECT lower(hex(tenant_id)) FROM timers WHERE purpose = 'silence'";

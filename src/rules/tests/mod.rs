@@ -6,6 +6,7 @@ mod hostile;
 mod loading;
 mod scripts;
 mod talk;
+mod timing;
 
 use std::fs;
 

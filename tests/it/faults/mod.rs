@@ -10,7 +10,7 @@ mod demand;
 mod fair;
 mod flood;
 mod fuzz;
-mod inside;
+pub mod inside;
 mod late;
 mod outage;
 mod outbound;

@@ -164,6 +164,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn firings_and_questions_show_in_the_same_customers_later_events() {
+        let evaluator = Evaluator::start(1).unwrap();
+        let rules = rules(
+            "rule(\"once\").on(\"inbound_sms\").limit(1, \"4h\").then(|e| note(`once ${e.body}`));
+             rule(\"asks\").on(\"inbound_sms\").keyword(\"ask\").then(|e| ask(\"q\", \"?\", \"1h\"))
+                .on_answer(\"q\", |e, answer| note(`heard ${answer}`));",
+        );
+        let batch = vec![from(1, "ask"), from(2, "b"), from(1, "C"), from(1, "d")];
+        let decisions = evaluator.decide_batch(Arc::new(rules), batch, Duration::from_secs(60)).await.unwrap();
+        let notes: Vec<Vec<String>> = decisions
+            .iter()
+            .map(|decision| {
+                let all = actions(decision);
+                let texts = all.as_array().unwrap().iter().map(|action| action["text"].as_str().unwrap().to_owned());
+                texts.collect()
+            })
+            .collect();
+        assert_eq!(notes, [vec!["once ask", "?"], vec!["once b"], vec!["heard c"], vec![]]);
+    }
+
+    #[tokio::test]
     async fn a_budget_ends_a_batch_early_but_never_empty() {
         let evaluator = Evaluator::start(1).unwrap();
         let rules = Arc::new(rules("rule(\"r\").on(\"inbound_sms\").then(|e| { loop {} });"));

@@ -60,6 +60,7 @@ async fn live(bench: &Bench) {
     bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
     bench.under_way("SM6", "+34600000006").await;
     bench.planned("SM7", "+34600000007", "espera").await;
+    bench.remembers("SM9", "+34600000009").await;
     bench.received("SM8", ANA, "sin decidir").await;
 }
 

@@ -37,6 +37,18 @@ impl Bench {
         receipt.overtaken == 0
     }
 
+    /// A customer with an open question, for whom a rule with a limit has run.
+    pub(super) async fn remembers(&self, sid: &str, from: &str) {
+        let (event, contact) = self.received(sid, from, "hola").await;
+        let at = self.now();
+        let decided = Decided {
+            questions: vec![QuestionChange::Open(self.question(1, Channel::Sms))],
+            firings: vec![Firing { rule: "hello".to_owned(), at, times: 1, since: at }],
+            ..self.decided(event, contact, vec![])
+        };
+        self.store.writer().decided(vec![decided]).await.expect("it can be written");
+    }
+
     async fn open(&self, contact: ContactId) -> BTreeMap<Channel, Question> {
         let mut open = self.store.open_questions(self.tenant, &[contact]).await.unwrap();
         open.remove(&contact).unwrap_or_default()

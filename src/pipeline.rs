@@ -3,6 +3,7 @@
 //! leaves behind. Killed anywhere, it goes on from the rows.
 
 mod attempt;
+mod page;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
@@ -170,6 +171,7 @@ impl Pipeline {
 
     /// One round: the oldest events of some tenants, decided and written in one transaction.
     async fn decide_for(&self, tenants: &[TenantId], fair: usize, evaluator: &Evaluator) -> Result<(), StoreError> {
+        let rules = self.rules();
         let mut batch = Vec::new();
         let mut more = HashSet::new();
         for tenant in tenants {
@@ -178,12 +180,16 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
+            let (pages, events): (Vec<_>, Vec<_>) =
+                events.into_iter().partition(|pending| rules.is_page(&pending.event));
+            for page in pages {
+                self.decide_page(&tenant, page.event, evaluator).await?;
+            }
             batch.extend(self.facts(&tenant, events).await?);
         }
         if batch.is_empty() {
             return Ok(());
         }
-        let rules = self.rules();
         let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
         let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
@@ -272,6 +278,7 @@ impl Pipeline {
             at: Timestamp::from_unix_us(self.store.ids().tick_us()),
             trace,
             actions: decision.actions.into_iter().map(plan_one).collect(),
+            children: Vec::new(),
             timers: decision.timers,
         })
     }

@@ -11,6 +11,9 @@
 //! All may be left out but the name, the event's kind and the expectation. What the event has besides `kind`, `channel`
 //! and `data` joins its data. A contact is made up unless the facts say `"contact": null`. Only the rules of the file
 //! beside the cases count: those of other files neither help nor disturb.
+//!
+//! A rule that waits is asked at once, on the facts of the case, with its due time as now. A schedule is tried with
+//! `"event": {"kind": "timer", "timer": {"rule": "news"}}`; with `for_each` its filter is not asked.
 
 use std::fmt;
 use std::fs;
@@ -21,9 +24,10 @@ use serde_json::{Map, Value};
 
 use super::error::Place;
 use super::load;
-use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
+use super::{Limits, Planned, RuleError, RuleSet, RuleTrace, RuleVerdict, Verdict};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
+use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{Action, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Send, Timestamp};
 
 /// The largest file of cases, in bytes.
@@ -213,7 +217,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         appointment: case.facts.appointment.clone(),
         not_rebuilt: Vec::new(),
     };
-    let (verdicts, planned) = rules.explain_file(file, &event(case, &facts), &facts);
+    let (verdicts, planned) = tried(rules, file, &event(case, &facts), &facts);
     let traces: Vec<&RuleTrace> = verdicts.iter().map(|verdict| &verdict.trace).collect();
     let mut differences = Vec::new();
     for trace in &traces {
@@ -241,6 +245,25 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.verdict)));
     }
     differences
+}
+
+/// What the rules say, and want done. A rule that waits is asked at once, on the same facts: only its now is later.
+fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Vec<Planned>) {
+    let (mut verdicts, decision) = rules.explain_file(file, event, facts);
+    let mut planned = decision.actions;
+    for timer in decision.timers {
+        let fired = Fired { rule: timer.rule, purpose: timer.purpose, due: timer.due, subject: timer.subject };
+        let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
+        let (later, decision) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
+        let of_rule = later.into_iter().filter(|verdict| verdict.trace.rule == fired.rule);
+        for (before, after) in of_rule.filter_map(|after| {
+            Some((verdicts.iter().position(|verdict| verdict.trace.rule == after.trace.rule)?, after))
+        }) {
+            verdicts[before] = after;
+        }
+        planned.extend(decision.actions);
+    }
+    (verdicts, planned)
 }
 
 /// An action as the case writes it, or what that lacks.
@@ -271,6 +294,11 @@ fn event(case: &Case, facts: &Facts) -> Event {
     data.extend(case.event.more.clone());
     if let (Some(_), Some(contact)) = (inbound, &facts.contact) {
         data.entry("from").or_insert_with(|| contact.phone.as_str().into());
+    }
+    // Of a schedule's timer only the rule need be said.
+    if let Some(Value::Object(timer)) = data.get_mut("timer") {
+        timer.entry("purpose").or_insert_with(|| Purpose::Cron.as_str().into());
+        timer.entry("due").or_insert_with(|| facts.as_of.to_string().into());
     }
     Event {
         id: EventId::new(uuid::Uuid::nil()),
@@ -375,6 +403,22 @@ mod tests {
                 assert!(text.contains(words), "{words}\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn rules_that_wait_are_asked_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let rules =
+            "rule(\"later\").on(\"inbound_sms\").after(\"2h\").then(|e| note(`${e.body} ${local(e.now, \"%H:%M\")}`));
+            rule(\"news\").cron(\"0 9 * * *\").for_each(\"contacts\").then(|e| note(`news for ${e.contact.name}`));";
+        fs::write(dir.path().join("t.rhai"), rules).unwrap();
+        let cases = r#"[{"name": "later", "event": {"kind": "inbound_sms", "body": "hi"}, "now": "2026-01-05T09:00:00Z",
+             "expect": {"fired": ["later"], "actions": [{"effect": "note", "text": "hi 11:00"}]}},
+            {"name": "news", "event": {"kind": "timer", "timer": {"rule": "news"}}, "facts": {"contact": {"name": "Ana"}},
+             "expect": {"fired": ["news"], "actions": [{"effect": "note", "text": "news for Ana"}]}}]"#;
+        fs::write(dir.path().join("t.cases.json"), cases).unwrap();
+        let report = run(dir.path());
+        assert!(report.passed(), "{report}");
     }
 
     #[test]

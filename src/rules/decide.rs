@@ -51,9 +51,9 @@ impl RuleSet {
         decision
     }
 
-    /// The one rule that a timer is for. Nobody's silence is broken here: a question's timer is heard elsewhere.
+    /// The one rule that a timer is for. A question's timer and a page of customers are heard elsewhere.
     fn of_timer(&self, fired: &Fired, event: &Event) -> Vec<Candidate> {
-        if fired.purpose == Purpose::Silence {
+        if fired.purpose == Purpose::Silence || self.is_page(event) {
             return Vec::new();
         }
         let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
@@ -163,10 +163,20 @@ impl RuleSet {
     }
 
     fn invoke(&self, call: &Arc<Call>, rule: &Rule, function: &str) -> Result<Dynamic, Failure> {
+        self.invoke_on(call, rule, function, EventView(Arc::clone(call)))
+    }
+
+    /// Calls a closure of the rule with what it is about.
+    pub(super) fn invoke_on(
+        &self,
+        call: &Arc<Call>,
+        rule: &Rule,
+        function: &str,
+        about: impl Clone + Send + Sync + 'static,
+    ) -> Result<Dynamic, Failure> {
         let options = CallFnOptions::new().eval_ast(false).with_tag(Arc::clone(call));
-        let event = EventView(Arc::clone(call));
         failure::caught(|| {
-            self.engine.call_fn_with_options(options, &mut Scope::new(), &rule.functions, function, (event,))
+            self.engine.call_fn_with_options(options, &mut Scope::new(), &rule.functions, function, (about,))
         })
     }
 
@@ -176,7 +186,7 @@ impl RuleSet {
     }
 
     /// What the rules of one file say to this event, and what they want done.
-    pub(super) fn explain_file(&self, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Vec<Planned>) {
+    pub(super) fn explain_file(&self, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Decision) {
         self.explain_among(event, facts, |rule| rule.info.file == file)
     }
 
@@ -185,9 +195,9 @@ impl RuleSet {
         event: &Event,
         facts: &Facts,
         keep: impl Fn(&Rule) -> bool,
-    ) -> (Vec<RuleVerdict>, Vec<Planned>) {
-        let decision = self.decide_among(event, facts, &keep);
-        let mut evaluated = decision.trace.rules.into_iter().peekable();
+    ) -> (Vec<RuleVerdict>, Decision) {
+        let mut decision = self.decide_among(event, facts, &keep);
+        let mut evaluated = std::mem::take(&mut decision.trace.rules).into_iter().peekable();
         let verdicts = self.rules.iter().filter(|rule| keep(rule)).map(|rule| {
             // Rules are evaluated in the order in which they stand here.
             let trace = evaluated
@@ -195,7 +205,7 @@ impl RuleSet {
                 .unwrap_or_else(|| RuleTrace::without_run(&rule.info.name, rule.passed_over(event, facts)));
             RuleVerdict { file: rule.info.file.clone(), line: rule.info.line, trace }
         });
-        (verdicts.collect(), decision.actions)
+        (verdicts.collect(), decision)
     }
 }
 

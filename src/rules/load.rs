@@ -90,6 +90,7 @@ impl Loader {
             index,
             templates: Arc::new(self.templates),
             version,
+            whole: !self.errors.iter().any(RuleError::is_error),
         };
         (set, self.errors)
     }

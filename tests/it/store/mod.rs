@@ -12,6 +12,7 @@ mod retention;
 mod settle;
 mod refusals;
 mod tenants;
+mod timers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -119,7 +120,17 @@ impl Bench {
     fn decided(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let (tenant, contact) = (self.tenant, Some(contact));
-        Decided { event, tenant, contact, depth: 0, at, trace: Some("{}".to_owned()), actions, timers: Vec::new() }
+        Decided {
+            event,
+            tenant,
+            contact,
+            depth: 0,
+            at,
+            trace: Some("{}".to_owned()),
+            actions,
+            children: Vec::new(),
+            timers: Vec::new(),
+        }
     }
 
     async fn decide(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) {

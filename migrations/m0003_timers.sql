@@ -31,6 +31,8 @@ CREATE TABLE timers_set_aside (
 ) {clustered};
 CREATE INDEX timers_to_retry ON timers_set_aside (retry_us) WHERE retry_us IS NOT NULL;
 
+CREATE INDEX contacts_of_tenant ON contacts (tenant_id, id);
+
 ALTER TABLE actions ADD COLUMN subject_id {id};
 ALTER TABLE actions ADD COLUMN expires_us bigint;
 CREATE INDEX actions_of_subject ON actions (tenant_id, subject_id) WHERE subject_id IS NOT NULL;

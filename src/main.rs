@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
     self, backup, carrier, check, completions, config, doctor, erase, events, explain, export, import, man, messages,
-    migrate, phone, retention, send, serve, settle, tenant, test, webhook,
+    migrate, phone, retention, send, serve, settle, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -31,6 +31,7 @@ enum Command {
     Messages(messages::Args),
     Send(send::Args),
     Settle(settle::Args),
+    Timers(timers::Args),
     Phone(phone::Args),
     Webhook(webhook::Args),
     Carrier(carrier::Args),
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Settle(args) => settle::run(args).await,
+            Command::Timers(args) => timers::run(args).await,
             Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,

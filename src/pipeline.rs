@@ -4,6 +4,7 @@
 
 mod accounts;
 mod attempt;
+mod page;
 pub mod recall;
 
 use std::collections::{HashMap, HashSet};
@@ -181,6 +182,11 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
+            let (pages, events): (Vec<_>, Vec<_>) =
+                events.into_iter().partition(|pending| rules.is_page(&pending.event));
+            for page in pages {
+                self.decide_page(&tenant, page.event, evaluator).await?;
+            }
             batch.extend(self.facts(&tenant, &rules, events).await?);
         }
         if batch.is_empty() {
@@ -290,6 +296,7 @@ impl Pipeline {
             actions: decision.actions.into_iter().map(plan_one).collect(),
             firings: decision.firings,
             questions: decision.questions,
+            children: Vec::new(),
             timers: decision.timers,
         })
     }

@@ -3,6 +3,8 @@
 //! Timers are rows and stay rows: nothing is loaded at the start, and memory does not grow with them. What a timer leads to
 //! is decided as any event is.
 
+mod plan;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +22,15 @@ pub const EVENTS_AHEAD_MAX: usize = 4_096;
 /// Between two looks at whether there are fewer, and after an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Fires what is due, until the future is dropped.
+/// Keeps what is planned in step with the rules and tenants, and fires what is due, until the future is dropped.
 pub async fn run(pipeline: &Pipeline) {
+    let mut kept = Kept::default();
     loop {
-        match fire_due(pipeline).await {
+        let fired = async {
+            kept.keep(pipeline).await?;
+            fire_due(pipeline).await
+        };
+        match fired.await {
             Ok(next) => {
                 let now = pipeline.clock.now();
                 let until = next.map_or(now.plus(LOOK_EVERY), |next| next.min(now.plus(LOOK_EVERY)));
@@ -37,6 +44,30 @@ pub async fn run(pipeline: &Pipeline) {
                 pipeline.clock.sleep(LOOK_EVERY).await;
             }
         }
+    }
+}
+
+/// For which rules and tenants the rows are as they should be.
+#[derive(Default)]
+struct Kept {
+    rules: Option<Arc<RuleSet>>,
+    directory: Option<Arc<Snapshot>>,
+}
+
+impl Kept {
+    async fn keep(&mut self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        let (rules, directory) = (pipeline.rules(), pipeline.directory.now());
+        let same_rules = self.rules.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &rules));
+        let same_tenants = self.directory.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &directory));
+        if same_rules && same_tenants {
+            return Ok(());
+        }
+        plan::schedules(&pipeline.store, &rules, &directory).await?;
+        if !same_rules {
+            plan::changed_rules(&pipeline.store, &rules, &directory).await?;
+        }
+        (self.rules, self.directory) = (Some(rules), Some(directory));
+        Ok(())
     }
 }
 

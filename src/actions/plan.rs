@@ -1,6 +1,7 @@
 //! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
 
 use crate::directory::{Platform, Tenant};
+use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{Action, ActionId, ActionState, Channel, Event, Origin, Phone, Route, Send, SendBody};
 use crate::rules::Planned;
 use crate::store::NewAction;
@@ -43,8 +44,8 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         route,
         sender,
         due,
-        subject: None,
-        expires: None,
+        subject: Fired::of(event).and_then(|fired| fired.subject),
+        expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod settle;
 pub mod tenant;
 pub mod test;
 mod text;
+pub mod timers;
 pub mod webhook;
 
 use std::future::Future;

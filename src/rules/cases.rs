@@ -12,8 +12,12 @@
 //! and `data` joins its data. An action that leaves later says so: `"in": "2h"` after the case's now, or `"due": "2026-…"`.
 //! `"question": {"name": "day", "state": {…}}` in the facts is open when the event comes; the silence after it is an event
 //! of kind `timer`. `"asks": [{"name": "hour", "state": {…}}]` in the expectation are the questions that the event leads to.
-//! `"firings": {"hello": ["2026-01-05T08:00:00Z"]}` in the facts is when rules with a limit last ran. A contact is made up unless the facts say `"contact": null`. Only the rules of the file
-//! beside the cases count: those of other files neither help nor disturb.
+//! `"firings": {"hello": ["2026-01-05T08:00:00Z"]}` in the facts is when rules with a limit last ran. A contact is
+//! made up unless the facts say `"contact": null`. Only the rules of the file beside the cases count: those of other files
+//! neither help nor disturb.
+//!
+//! A rule that waits is asked at once, on the facts of the case, with its due time as now. A schedule is tried with
+//! `"event": {"kind": "timer", "timer": {"rule": "news"}}`; with `for_each` its filter is not asked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,12 +30,13 @@ use serde_json::{Map, Value, json};
 
 use super::error::Place;
 use super::load;
-use super::{Limits, RuleError, RuleSet, RuleTrace, Verdict};
+use super::{Decision, Limits, RuleError, RuleSet, RuleTrace, RuleVerdict, Verdict};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
+use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{
-    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Purpose, Question,
-    QuestionChange, Send, Timestamp,
+    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question, QuestionChange, Send,
+    Timestamp,
 };
 use crate::time::Span;
 
@@ -258,7 +263,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
     if let Some(question) = &case.facts.question {
         question.pose(rules, file, &mut event, &mut facts);
     }
-    let (verdicts, decision) = rules.explain_file(file, &event, &facts);
+    let (verdicts, decision) = tried(rules, file, &event, &facts);
     let planned: Vec<Expected> =
         decision.actions.iter().map(|planned| Expected { action: planned.action.clone(), due: planned.due }).collect();
     let traces: Vec<&RuleTrace> = verdicts.iter().map(|verdict| &verdict.trace).collect();
@@ -294,6 +299,25 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.verdict)));
     }
     differences
+}
+
+/// What the rules say, and want done. A rule that waits is asked at once, on the same facts: only its now is later.
+fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Decision) {
+    let (mut verdicts, mut decision) = rules.explain_file(file, event, facts);
+    for timer in std::mem::take(&mut decision.timers) {
+        let fired = Fired { rule: timer.rule, purpose: timer.purpose, due: timer.due, subject: timer.subject };
+        let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
+        let (later, of_timer) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
+        let of_rule = later.into_iter().filter(|verdict| verdict.trace.rule == fired.rule);
+        for (before, after) in of_rule.filter_map(|after| {
+            Some((verdicts.iter().position(|verdict| verdict.trace.rule == after.trace.rule)?, after))
+        }) {
+            verdicts[before] = after;
+        }
+        decision.actions.extend(of_timer.actions);
+        decision.questions.extend(of_timer.questions);
+    }
+    (verdicts, decision)
 }
 
 /// An action, and when it may leave if not at once.
@@ -380,6 +404,11 @@ fn event(case: &Case, facts: &Facts) -> Event {
     data.extend(case.event.more.clone());
     if let (Some(_), Some(contact)) = (inbound, &facts.contact) {
         data.entry("from").or_insert_with(|| contact.phone.as_str().into());
+    }
+    // Of a schedule's timer only the rule need be said.
+    if let Some(Value::Object(timer)) = data.get_mut("timer") {
+        timer.entry("purpose").or_insert_with(|| Purpose::Cron.as_str().into());
+        timer.entry("due").or_insert_with(|| facts.as_of.to_string().into());
     }
     Event {
         id: EventId::new(uuid::Uuid::nil()),
@@ -484,6 +513,22 @@ mod tests {
                 assert!(text.contains(words), "{words}\n{text}");
             }
         }
+    }
+
+    #[test]
+    fn rules_that_wait_are_asked_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let rules =
+            "rule(\"later\").on(\"inbound_sms\").after(\"2h\").then(|e| note(`${e.body} ${local(e.now, \"%H:%M\")}`));
+            rule(\"news\").cron(\"0 9 * * *\").for_each(\"contacts\").then(|e| note(`news for ${e.contact.name}`));";
+        fs::write(dir.path().join("t.rhai"), rules).unwrap();
+        let cases = r#"[{"name": "later", "event": {"kind": "inbound_sms", "body": "hi"}, "now": "2026-01-05T09:00:00Z",
+             "expect": {"fired": ["later"], "actions": [{"effect": "note", "text": "hi 11:00"}]}},
+            {"name": "news", "event": {"kind": "timer", "timer": {"rule": "news"}}, "facts": {"contact": {"name": "Ana"}},
+             "expect": {"fired": ["news"], "actions": [{"effect": "note", "text": "news for Ana"}]}}]"#;
+        fs::write(dir.path().join("t.cases.json"), cases).unwrap();
+        let report = run(dir.path());
+        assert!(report.passed(), "{report}");
     }
 
     #[test]

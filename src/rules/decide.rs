@@ -56,9 +56,9 @@ impl RuleSet {
         decision
     }
 
-    /// The one rule that a timer is for. Nobody's silence is broken here: a question's timer is heard elsewhere.
+    /// The one rule that a timer is for. A question's timer and a page of customers are heard elsewhere.
     fn of_timer(&self, fired: &Fired, event: &Event) -> Vec<Candidate> {
-        if fired.purpose == Purpose::Silence {
+        if fired.purpose == Purpose::Silence || self.is_page(event) {
             return Vec::new();
         }
         let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
@@ -198,6 +198,7 @@ impl RuleSet {
         Ok(Verdict::Fired)
     }
 
+    /// Calls a closure of the rule with what it is about.
     pub(super) fn invoke(
         &self,
         call: &Arc<Call>,

@@ -56,15 +56,20 @@ impl Evaluator {
         batch: Vec<(Event, Facts)>,
         budget: Duration,
     ) -> Result<Vec<Decision>, EvaluatorError> {
+        self.run(move || decide_in_turn(&rules, batch, budget)).await
+    }
+
+    /// Runs `work` on one of the threads, in its turn.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, EvaluatorError> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| EvaluatorError::Ended)?;
-        let (answer, decisions) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let job = move || {
             // Who asked may have gone; then nobody misses the answer.
-            let _ = answer.send(decide_in_turn(&rules, batch, budget));
+            let _ = answer.send(work());
             drop(place);
         };
         self.jobs.send(Box::new(job)).map_err(|_| EvaluatorError::Ended)?;
-        decisions.await.map_err(|_| EvaluatorError::Ended)
+        answered.await.map_err(|_| EvaluatorError::Ended)
     }
 }
 

@@ -97,6 +97,7 @@ impl Loader {
             talkers,
             templates: Arc::new(self.templates),
             version,
+            whole: !self.errors.iter().any(RuleError::is_error),
         };
         (set, self.errors)
     }

@@ -9,6 +9,9 @@
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
 //! ```
+//! Instead of at once it may run later: `.after("2h")`, `.before("24h", "appointment.starts_at")`, or, without `.on`,
+//! `.cron("0 9 * * MON")` with or without `.for_each("contacts", |c| …)`, and `.missed("skip")`: see `timing`.
+//!
 //! What `e` has stands in `view`, what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
@@ -32,6 +35,7 @@ mod call;
 pub mod cases;
 pub mod check;
 mod decide;
+mod each;
 mod email;
 mod engine;
 mod error;
@@ -63,11 +67,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use actions::ACTIONS;
+pub use each::{PAGE_CONTACTS, Page};
 pub use error::{RuleError, Severity};
 pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
-pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Timing, When};
+pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
@@ -85,6 +90,8 @@ pub struct RuleSet {
     has_limits: bool,
     templates: Arc<Templates>,
     version: String,
+    /// Every rule of the folder could be loaded.
+    whole: bool,
 }
 
 /// What is known of a rule without running it.

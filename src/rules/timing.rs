@@ -4,6 +4,7 @@
 //! `when` and `then`, on the facts of that moment. Planning and judging are pure, as deciding is.
 
 use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -17,7 +18,7 @@ use super::values::text_of;
 use super::{Rule, RuleSet};
 use crate::domain::contact::TenantFacts;
 use crate::domain::timer::{Anchor, Fired};
-use crate::domain::{Event, EventKind, Facts, NewTimer, Purpose, TimerId, Timestamp};
+use crate::domain::{ContactId, Event, EventKind, Facts, NewTimer, Purpose, TimerId, Timestamp};
 use crate::time::{Cron, Span};
 
 /// What is found so long after its due time counts as missed: a server that was started anew misses nothing.
@@ -55,6 +56,17 @@ pub enum Missed {
     /// None is made up for.
     Skip,
     All,
+}
+
+/// A timer that is pending, as its row has it.
+pub struct Pending<'a> {
+    pub id: TimerId,
+    pub rule: &'a str,
+    pub timing: &'a str,
+    pub contact: Option<ContactId>,
+    pub subject: Option<uuid::Uuid>,
+    /// JSON.
+    pub payload: &'a str,
 }
 
 /// What a rule's statement has said of time so far.
@@ -327,11 +339,70 @@ impl RuleSet {
         if timing.is_some_and(|timing| timing.missed == Missed::All) { due } else { due.max(now) }
     }
 
+    /// What becomes of a pending timer under these rules: `None` where it stays, else its successor, if it has one. Nothing
+    /// is planned for a time that has passed.
+    pub fn replanned(&self, timer: &Pending<'_>, tenant: &TenantFacts, now: Timestamp) -> Option<Option<NewTimer>> {
+        let Some(rule) = self.rule(timer.rule) else {
+            // A rule that could not be loaded may come back: its timers wait for it, while they can.
+            return self.whole.then_some(None);
+        };
+        let Some(timing) = &rule.timing else { return Some(None) };
+        if timing.text() == timer.timing {
+            return None;
+        }
+        let again = || {
+            let data: Value = serde_json::from_str(timer.payload).ok()?;
+            let anchored = Anchored { anchor: Anchor::in_data(&data)?, data: &data };
+            let (due, until) = timing.due(&anchored, zone_of(tenant)).ok().filter(|(due, _)| *due > now)?;
+            let payload = Anchor { until, ..anchored.anchor }.into_data(data.clone());
+            let purpose = if until.is_some() { Purpose::Before } else { Purpose::After };
+            Some(NewTimer {
+                id: timer.id,
+                due,
+                tenant: tenant.id,
+                purpose,
+                rule: timer.rule.to_owned(),
+                timing: timing.text(),
+                contact: timer.contact,
+                subject: timer.subject,
+                payload,
+            })
+        };
+        Some(again())
+    }
+
+    /// The kinds of events that these rules listen to.
+    pub fn kinds_of(&self, rules: &BTreeSet<String>) -> BTreeSet<EventKind> {
+        let of_these = self.rules.iter().filter(|rule| rules.contains(&rule.info.name));
+        of_these.flat_map(|rule| rule.info.kinds.iter().cloned()).collect()
+    }
+
+    /// The timers that these rules would have planned for an event of the past.
+    pub fn planned_by(&self, rules: &BTreeSet<String>, event: &Event, facts: &Facts) -> Vec<NewTimer> {
+        let of_these = self.rules.iter().filter(|rule| rules.contains(&rule.info.name));
+        let sleeps = |rule: &&Rule| rule.info.blueprint && !facts.tenant.blueprints.contains_key(&rule.info.name);
+        let concerned =
+            of_these.filter(|rule| rule.info.kinds.contains(&event.kind) && rule.keywords.is_empty() && !sleeps(rule));
+        concerned.filter_map(|rule| rule.plan(event, facts).ok()).collect()
+    }
+
+    /// What the rules that hang on events say of time: each such rule's name and timing.
+    pub fn timings(&self) -> BTreeMap<String, String> {
+        let timed = self.rules.iter().filter_map(|rule| Some((rule, rule.timing.as_ref()?)));
+        let of_events = timed.filter(|(_, timing)| !matches!(timing.when, When::Cron(_)));
+        of_events.map(|(rule, timing)| (rule.info.name.clone(), timing.text())).collect()
+    }
+
     /// The rules that run by a schedule.
     pub fn schedules(&self) -> impl Iterator<Item = &str> {
         let of_schedule =
             |rule: &&Rule| rule.timing.as_ref().is_some_and(|timing| matches!(timing.when, When::Cron(_)));
         self.rules.iter().filter(of_schedule).map(|rule| rule.info.name.as_str())
+    }
+
+    /// Whether a rule of this name is there, or surely is not; a folder with errors may have it tomorrow.
+    pub fn knows_of(&self, rule: &str) -> bool {
+        self.whole || self.rule(rule).is_some()
     }
 
     pub(super) fn rule(&self, name: &str) -> Option<&Rule> {

@@ -31,6 +31,8 @@ pub struct Decided {
     pub trace: Option<String>,
     /// Sends and effects, in the order in which the rules asked for them.
     pub actions: Vec<NewAction>,
+    /// Events that it makes besides those that rules emit.
+    pub children: Vec<Event>,
     /// What falls due later.
     pub timers: Vec<NewTimer>,
     /// Rules with a limit that have run, for `contact`.
@@ -90,8 +92,9 @@ pub(super) async fn write(
             actions.push(action.clone());
         }
     }
+    let emitted = children.len() + decisions.iter().map(|decided| decided.children.len()).sum::<usize>();
+    children.extend(decisions.iter().flat_map(|decided| decided.children.iter().cloned()));
     let sends = actions.iter().filter(|action| action.route.is_some()).count();
-    let emitted = children.len();
     txn.rows(
         "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
         4,
@@ -277,7 +280,7 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 }
 
 /// A contact's row, as far as facts need it, with its opt-outs; read by position, since it is read often.
-const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
+pub(super) const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
     c.last_whatsapp_us, c.created_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'sms'
       AND o.sender = '' AND o.active) AS sms_out,
@@ -310,7 +313,7 @@ pub(super) async fn contact_facts(
     Ok((facts, not_rebuilt))
 }
 
-fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
+pub(super) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
     let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
     let last = [(Channel::Sms, row.get(7)?), (Channel::WhatsApp, row.get(8)?)];
     let out = [(Channel::Sms, row.get(10)?), (Channel::WhatsApp, row.get(11)?)];

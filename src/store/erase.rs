@@ -55,7 +55,10 @@ impl Store {
     pub async fn erase_contact(&self, tenant: TenantId, phone_key: &str) -> Result<Erased, StoreError> {
         let contact = self.contact_by_phone(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
         let who = Who { tenant, phone_key: phone_key.to_owned(), contact };
+        // A timer that fires meanwhile is an event, and an event that is decided meanwhile may have planned a timer.
+        self.erase_timers(&who).await?;
         let mut erased = Erased { events: self.erase_events(&who).await?, ..Erased::default() };
+        self.erase_timers(&who).await?;
         erased.cancelled = self.cancel_sends(&who).await?;
         erased.actions = self.erase_actions(&who).await?;
         loop {
@@ -82,6 +85,15 @@ impl Store {
         let row = sql::query_one(&self.read, kept, [by_key.clone(), by_key].concat()).await?;
         erased.kept_opt_outs = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
         Ok(erased)
+    }
+
+    async fn erase_timers(&self, who: &Who) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        for table in ["timers", "timers_set_aside"] {
+            let text = format!("DELETE FROM {table} WHERE tenant_id = ? AND contact_id = ?");
+            sql::execute(&txn, &text, vec![who.tenant.uuid().into(), who.contact.into()]).await?;
+        }
+        Ok(txn.commit().await?)
     }
 
     /// Their events first: one that is decided meanwhile finds itself handled, and plans nothing.

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::Value;
+use serde::Serialize;
 use uuid::Uuid;
 
+use super::lists::LIST_MAX;
 use super::sql::{Cut, Row, Txn};
+use super::timers::PendingTimer;
 use super::writer::Means;
-use super::{StoreError, events, timers};
+use super::{Store, StoreError, events, sql, timers};
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{ContactId, Event, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
 
@@ -209,4 +212,44 @@ async fn set_aside(txn: &impl Txn, now: Timestamp, broken: &[(&Stored, String)])
         "INSERT INTO timers_set_aside ({COLUMNS}, tries, retry_us, error) VALUES {{rows}} ON CONFLICT DO NOTHING"
     );
     txn.rows(&insert, 12, Cut::Padded, values).await
+}
+
+/// A timer that could not be fired.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SetAside {
+    #[serde(flatten)]
+    pub timer: PendingTimer,
+    pub tries: i32,
+    /// `None` where it waits for a person.
+    pub retry_at: Option<Timestamp>,
+    pub error: String,
+}
+
+impl Store {
+    /// A tenant's timers that could not be fired, the oldest first, at most `limit`.
+    pub async fn timers_set_aside(&self, tenant: TenantId, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+        let text = format!(
+            "SELECT {COLUMNS}, tries, retry_us, error FROM timers_set_aside WHERE tenant_id = ? ORDER BY due_us, id LIMIT ?"
+        );
+        let values = vec![tenant.uuid().into(), (limit.min(LIST_MAX) as i64).into()];
+        let read = |row: &Row| {
+            Ok(SetAside {
+                timer: PendingTimer::read(row)?,
+                tries: row.get(9)?,
+                retry_at: row.get::<Option<i64>>(10)?.map(Timestamp::from_unix_us),
+                error: row.get(11)?,
+            })
+        };
+        sql::query(&self.read, &text, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    /// Lets a tenant's timers that were set aside be tried anew: one, or all; gives how many. A running server sees it
+    /// within its longest sleep.
+    pub async fn redrive_timers(&self, tenant: TenantId, timer: Option<TimerId>) -> Result<u64, StoreError> {
+        let mut values = vec![self.clock().now().unix_us().into(), tenant.uuid().into()];
+        values.extend(timer.map(|timer| timer.uuid().into()));
+        let one = if timer.is_some() { " AND id = ?" } else { "" };
+        let text = format!("UPDATE timers_set_aside SET tries = 0, retry_us = ? WHERE tenant_id = ?{one}");
+        Ok(sql::execute(&self.write, &text, values).await?)
+    }
 }

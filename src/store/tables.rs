@@ -17,6 +17,10 @@ const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "http"];
 const ORIGINS: &[&str] = &["answer", "business", "manual", "system"];
 const STATES: &[&str] = &["planned", "sending", "sent", "failed", "blocked", "held", "unknown", "done"];
 
+const PURPOSES: &[&str] = &["after", "before", "cron", "page", "silence"];
+/// A timer that does not fire by itself.
+pub const SET_ASIDE: &str = "timer_set_aside";
+
 /// A table, without its column `tenant_id`.
 pub struct Table {
     /// What one of its rows is called.
@@ -262,6 +266,39 @@ pub const TABLES: [Table; 12] = [
             column("http_status", MaybeInt),
             column("error_code", MaybeBig),
             column("detail", MaybeText),
+        ],
+    },
+    Table {
+        kind: "timer",
+        name: "timers",
+        order: &["due_us", "id"],
+        columns: &[
+            column("due_us", Big),
+            column("id", Id),
+            column("purpose", Word(PURPOSES)),
+            column("rule", Text),
+            column("timing", Text),
+            column("contact_id", MaybeOf("contacts")),
+            column("subject_id", MaybeId),
+            column("payload", Text),
+        ],
+    },
+    Table {
+        kind: SET_ASIDE,
+        name: "timers_set_aside",
+        order: &["due_us", "id"],
+        columns: &[
+            column("due_us", Big),
+            column("id", Id),
+            column("purpose", Text),
+            column("rule", Text),
+            column("timing", Text),
+            column("contact_id", MaybeOf("contacts")),
+            column("subject_id", MaybeId),
+            column("payload", Text),
+            column("tries", Int),
+            column("retry_us", MaybeBig),
+            column("error", Text),
         ],
     },
 ];

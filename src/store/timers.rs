@@ -1,8 +1,9 @@
 //! Timers: rows in the order in which they fall due.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use sea_orm::Value;
+use sea_orm::{FromQueryResult, Value};
 use serde::Serialize;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -11,8 +12,9 @@ use super::fire::COLUMNS;
 use super::lists::LIST_MAX;
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{Store, StoreError, sql};
-use crate::domain::{ContactId, NewTimer, TenantId, TimerId, Timestamp};
+use super::{Store, StoreError, decide, entity, events, sql, writer};
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
 
 /// What the scheduler sleeps until, so that a nearer timer wakes it.
 pub(super) struct Sleeper {
@@ -86,7 +88,7 @@ pub struct PendingTimer {
 }
 
 impl PendingTimer {
-    fn read(row: &Row) -> Result<Self, StoreError> {
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             due: Timestamp::from_unix_us(row.get(0)?),
             id: TimerId::new(row.get(1)?),
@@ -150,4 +152,87 @@ pub(super) async fn end_subject(
     )
     .await?;
     Ok(())
+}
+
+/// Rows that are looked at, or changed, in one go.
+pub const TIMERS_PAGE: usize = 500;
+
+/// A timer that is to make room, and what takes its place.
+#[derive(Clone, Debug)]
+pub struct Replanned {
+    pub due: Timestamp,
+    pub id: TimerId,
+    pub tenant: TenantId,
+    /// `None` where it ends.
+    pub by: Option<NewTimer>,
+}
+
+impl Store {
+    /// The timers of all schedules.
+    pub async fn schedule_timers(&self) -> Result<Vec<PendingTimer>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM timers WHERE purpose = 'cron' ORDER BY tenant_id, rule, due_us");
+        let rows = sql::query(&self.read, &text, vec![]).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// A page of all pending timers behind `after`, in their order.
+    pub async fn timers_after(&self, after: Option<(Timestamp, TimerId)>) -> Result<Vec<PendingTimer>, StoreError> {
+        let text =
+            format!("SELECT {COLUMNS} FROM timers WHERE (due_us, id) > (?, ?) ORDER BY due_us, id LIMIT {TIMERS_PAGE}");
+        let (due, id) = after.map_or((i64::MIN, Uuid::nil()), |(due, id)| (due.unix_us(), id.uuid()));
+        let rows = sql::query(&self.read, &text, vec![due.into(), id.into()]).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// A page of the events of these kinds behind `after`, of all tenants, the oldest first.
+    pub async fn events_of_kinds(
+        &self,
+        kinds: &BTreeSet<EventKind>,
+        after: Option<EventId>,
+    ) -> Result<Vec<Event>, StoreError> {
+        let marks = vec!["?"; kinds.len()].join(",");
+        let text = format!("SELECT * FROM events WHERE id > ? AND kind IN ({marks}) ORDER BY id LIMIT {TIMERS_PAGE}");
+        let after = after.map(EventId::uuid).unwrap_or_default();
+        let values = std::iter::once(after.into()).chain(kinds.iter().map(|kind| kind.as_str().into()));
+        let rows = sql::query(&self.read, &text, values.collect()).await?;
+        rows.iter().map(|row| events::from_row(entity::event::Model::from_query_result(row, "")?)).collect()
+    }
+
+    /// Plans timers in one transaction; one that is there already stays as it is.
+    pub async fn plan_timers(&self, new: &[NewTimer]) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        plan(&txn, &self.means, new).await?;
+        Ok(Txn::commit(txn).await?)
+    }
+
+    /// Ends timers, and plans others in their place, in one transaction. What has fired meanwhile has no successor.
+    pub async fn replan_timers(&self, replanned: &[Replanned]) -> Result<u64, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let mut changed = 0;
+        for one in replanned {
+            let values = vec![one.due.unix_us().into(), one.id.uuid().into(), one.tenant.uuid().into()];
+            let text = "DELETE FROM timers WHERE due_us = ? AND id = ? AND tenant_id = ?";
+            if Txn::execute(&txn, text, values).await? > 0 {
+                plan(&txn, &self.means, &one.by).await?;
+                changed += 1;
+            }
+        }
+        abort::point("before-commit");
+        Txn::commit(txn).await?;
+        Ok(changed)
+    }
+
+    /// What is known of a tenant's customers behind `after`, in the order of their ids.
+    pub async fn contacts_after(
+        &self,
+        tenant: TenantId,
+        after: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Vec<ContactFacts>, StoreError> {
+        let text = decide::CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
+        let after = after.map_or(Uuid::nil(), ContactId::uuid);
+        let rows =
+            sql::query(&self.read, &text, vec![tenant.uuid().into(), after.into(), (limit as i64).into()]).await?;
+        rows.iter().map(|row| decide::read_facts(&Row::Sea(row))).collect()
+    }
 }

@@ -21,3 +21,4 @@ mod secrets;
 mod signing;
 mod stop;
 mod tenants;
+mod timers;

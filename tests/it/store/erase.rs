@@ -52,6 +52,15 @@ async fn live(bench: &Bench) {
     // Behind the unknown one, along the same lane.
     bench.planned("SM5", ANA, TEXT).await;
     bench.received("SM6", ANA, TEXT).await;
+    // Timers about her, well and ill.
+    let about = |number: u128| NewTimer {
+        contact: Some(contact),
+        payload: json!({"body": TEXT}),
+        ..bench.timer(number, bench.now().plus(super::Duration::from_secs(3_600)))
+    };
+    let ill = NewTimer { due: bench.now(), payload: json!(TEXT), ..about(2) };
+    bench.plan(&[about(1), ill]).await;
+    assert_eq!(bench.fire(10).await.set_aside, 1);
     // By hand: an event of nobody's.
     let event = Event {
         id: bench.store.ids().next(),

@@ -13,6 +13,7 @@ mod settle;
 mod talk;
 mod refusals;
 mod tenants;
+mod timers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -128,6 +129,7 @@ impl Bench {
             at,
             trace: Some("{}".to_owned()),
             actions,
+            children: Vec::new(),
             timers: Vec::new(),
             firings: Vec::new(),
             questions: Vec::new(),

@@ -309,10 +309,10 @@ fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<Rule
         let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
         let (later, of_timer) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
         let of_rule = later.into_iter().filter(|verdict| verdict.trace.rule == fired.rule);
-        for (before, after) in of_rule.filter_map(|after| {
-            Some((verdicts.iter().position(|verdict| verdict.trace.rule == after.trace.rule)?, after))
-        }) {
-            verdicts[before] = after;
+        for after in of_rule {
+            if let Some(before) = verdicts.iter_mut().find(|verdict| verdict.trace.rule == after.trace.rule) {
+                *before = after;
+            }
         }
         decision.actions.extend(of_timer.actions);
         decision.questions.extend(of_timer.questions);

@@ -37,7 +37,7 @@ impl RuleSet {
     /// those of the event, without a customer.
     pub fn page(&self, event: &Event, facts: &Facts, contacts: Vec<ContactFacts>, budget: Duration) -> Page {
         let mut page = Page {
-            trace: Trace { ruleset: self.version.clone(), rules: Vec::new() },
+            trace: Trace { ruleset: self.version.clone(), ..Trace::default() },
             passed: Vec::new(),
             goes_on_after: None,
         };

@@ -49,7 +49,7 @@ impl Bench {
         self.store.writer().decided(vec![decided]).await.expect("it can be written");
     }
 
-    async fn open(&self, contact: ContactId) -> BTreeMap<Channel, Question> {
+    async fn open_to(&self, contact: ContactId) -> BTreeMap<Channel, Question> {
         let mut open = self.store.open_questions(self.tenant, &[contact]).await.unwrap();
         open.remove(&contact).unwrap_or_default()
     }
@@ -108,7 +108,7 @@ async fn one_run(bench: &Bench, seed: u64) {
             }
         }
         let stored: BTreeMap<Channel, ActionId> =
-            bench.open(contact).await.into_iter().map(|(channel, question)| (channel, question.id)).collect();
+            bench.open_to(contact).await.into_iter().map(|(channel, question)| (channel, question.id)).collect();
         assert_eq!(stored, open, "seed {seed}, step {step}");
     }
     for question in asked {
@@ -123,14 +123,14 @@ async fn what_is_asked_can_be_read_with_its_state_and_is_erased() {
         let question = bench.question(7, Channel::WhatsApp);
         assert!(bench.turn("SM1", ANA, vec![QuestionChange::Open(question.clone())]).await);
         let (_, contact) = bench.received("SM2", ANA, "hola").await;
-        assert_eq!(bench.open(contact).await, BTreeMap::from([(Channel::WhatsApp, question)]));
+        assert_eq!(bench.open_to(contact).await, BTreeMap::from([(Channel::WhatsApp, question)]));
         let null = Question { state: Value::Null, ..bench.question(8, Channel::Sms) };
         assert!(bench.turn("SM3", ANA, vec![QuestionChange::Open(null.clone())]).await);
-        assert_eq!(bench.open(contact).await[&Channel::Sms], null);
+        assert_eq!(bench.open_to(contact).await[&Channel::Sms], null);
         let other = bench.other().await;
-        assert!(other.open(contact).await.is_empty(), "another tenant's");
+        assert!(other.open_to(contact).await.is_empty(), "another tenant's");
         bench.store.erase_contact(bench.tenant, ANA).await.unwrap();
-        assert!(bench.open(contact).await.is_empty());
+        assert!(bench.open_to(contact).await.is_empty());
         bench.pass(30 * 24 * 3_600);
         let left = bench.question(9, Channel::Sms);
         assert!(bench.turn("SM4", LUIS, vec![QuestionChange::Open(left)]).await);

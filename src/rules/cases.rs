@@ -255,11 +255,10 @@ fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<Rule
         let fired = Fired { rule: timer.rule, purpose: timer.purpose, due: timer.due, subject: timer.subject };
         let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
         let (later, decision) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
-        let of_rule = later.into_iter().filter(|verdict| verdict.trace.rule == fired.rule);
-        for (before, after) in of_rule.filter_map(|after| {
-            Some((verdicts.iter().position(|verdict| verdict.trace.rule == after.trace.rule)?, after))
-        }) {
-            verdicts[before] = after;
+        for after in later.into_iter().filter(|after| after.trace.rule == fired.rule) {
+            if let Some(before) = verdicts.iter_mut().find(|before| before.trace.rule == fired.rule) {
+                *before = after;
+            }
         }
         planned.extend(decision.actions);
     }

@@ -308,9 +308,8 @@ fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<Rule
         let fired = Fired { rule: timer.rule, purpose: timer.purpose, due: timer.due, subject: timer.subject };
         let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
         let (later, of_timer) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
-        let of_rule = later.into_iter().filter(|verdict| verdict.trace.rule == fired.rule);
-        for after in of_rule {
-            if let Some(before) = verdicts.iter_mut().find(|verdict| verdict.trace.rule == after.trace.rule) {
+        for after in later.into_iter().filter(|after| after.trace.rule == fired.rule) {
+            if let Some(before) = verdicts.iter_mut().find(|before| before.trace.rule == fired.rule) {
                 *before = after;
             }
         }

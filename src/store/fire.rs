@@ -159,9 +159,12 @@ pub(super) async fn fire(txn: &impl Txn, means: &Means, request: &FireRequest) -
 async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
     let values = vec![now.unix_us().into(), (limit as i64).into()];
     if txn.is_postgres() {
+        // Materialized: as a plain subquery it could be asked more than once, and give other rows each time.
+        let columns = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
         let text = format!(
-            "DELETE FROM timers WHERE (due_us, id) IN (SELECT due_us, id FROM timers WHERE due_us <= ?
-             ORDER BY due_us, id LIMIT ? FOR UPDATE SKIP LOCKED) RETURNING {COLUMNS}"
+            "WITH due AS MATERIALIZED (SELECT due_us, id FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?
+             FOR UPDATE SKIP LOCKED)
+             DELETE FROM timers t USING due WHERE t.due_us = due.due_us AND t.id = due.id RETURNING {columns}"
         );
         return txn.query(&text, values, Stored::read).await;
     }

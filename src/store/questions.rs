@@ -150,11 +150,7 @@ pub(super) async fn end_on(
 }
 
 /// What a customer was asked, forgotten; the timers of it go with all others of theirs.
-pub(super) async fn forget(
-    db: &impl ConnectionTrait,
-    tenant: TenantId,
-    contact: ContactId,
-) -> Result<u64, StoreError> {
+pub(super) async fn forget(db: &impl ConnectionTrait, tenant: TenantId, contact: ContactId) -> Result<u64, StoreError> {
     let of = vec![tenant.uuid().into(), contact.uuid().into()];
     Ok(sql::execute(db, "DELETE FROM questions WHERE tenant_id = ? AND contact_id = ?", of).await?)
 }

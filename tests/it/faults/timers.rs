@@ -100,11 +100,14 @@ async fn killed(seed: u64) -> usize {
         server.spawn();
         if server.ready_or_ended().await.is_ok() {
             let left = Look::into(server.folder()).await;
-            let until = eventually(DONE_WITHIN, || async {
-                let open = left.count("timers").await + left.count("events WHERE handled_us IS NULL").await;
-                if open == 0 || !server.is_running() { Ok(()) } else { Err(open) }
-            });
-            until.await;
+            eventually(DONE_WITHIN, || {
+                let (runs, left) = (server.is_running(), &left);
+                async move {
+                    let open = left.count("timers").await + left.count("events WHERE handled_us IS NULL").await;
+                    if open == 0 || !runs { Ok(()) } else { Err(open) }
+                }
+            })
+            .await;
         }
         deaths += usize::from(!server.is_running());
         server.kill();

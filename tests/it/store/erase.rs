@@ -2,7 +2,7 @@
 
 use recado::archive::export;
 use recado::domain::opt_out::Word;
-use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, Phone};
+use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
 use recado::store::{End, Erased, Settled, StatusReport};
 use serde_json::json;
 

@@ -85,7 +85,7 @@ fn in_is_still_a_keyword() {
 
 #[test]
 fn a_limit_counts_for_one_customer() {
-    let set = rules("rule(\"r\").on(\"inbound_sms\").limit(2, \"4h\").then(|e| note(\"x\"));");
+    let set = rules("rule(\"r\").on(\"inbound_sms\").limit(2, \"4h\").then(|e| send_sms(\"+34600111222\", \"x\"));");
     let ago = |minutes: u64| now().minus(std::time::Duration::from_secs(minutes * 60));
     let fired = |firings: Vec<Timestamp>| {
         let facts = Facts { firings: BTreeMap::from([("r".to_owned(), firings)]), ..facts() };
@@ -111,9 +111,15 @@ fn a_limit_counts_for_one_customer() {
     }
 }
 
+/// A message of its own.
+fn message(body: &str) -> Event {
+    let id = body.bytes().fold(0u128, |id, byte| id * 256 + u128::from(byte));
+    Event { id: crate::domain::EventId::new(uuid::Uuid::from_u128(id)), ..sms(body) }
+}
+
 /// What the customer says next, with the questions that are open by then.
 fn says(set: &RuleSet, facts: &mut Facts, body: &str) -> Decision {
-    let decision = set.decide(&sms(body), facts);
+    let decision = set.decide(&message(body), facts);
     decision.questions.iter().for_each(|change| facts.apply_question(change));
     decision
 }
@@ -135,7 +141,11 @@ fn a_conversation_has_steps() {
     assert_eq!(asked.trace.rules[0].asks, ["asks \"day\" on sms, until 2026-11-22T08:30:00Z"]);
     assert_eq!(open(&facts), Some(("day", &Value::Null)));
     let QuestionChange::Open(question) = &asked.questions[0] else { panic!("{asked:?}") };
-    assert_eq!(question.id, crate::domain::ActionId::of(sms("").id, "booking", 0), "that of the send that asks it");
+    assert_eq!(
+        question.id,
+        crate::domain::ActionId::of(message("BOOK").id, "booking", 0),
+        "that of the send that asks it"
+    );
 
     let day = || "day".to_owned();
     let odd = says(&set, &mut facts, "what?");

@@ -81,7 +81,9 @@ fn only_the_rule_that_planned_it_is_asked() {
     assert_eq!((verdict(&decision), decision.actions.len()), (&Verdict::Gone, 0));
     timer.purpose = Purpose::Silence;
     timer.rule = "later".to_owned();
-    assert!(decided(&rules, &timer, "2026-11-21T10:30:01Z").trace.rules.is_empty());
+    let broken = decided(&rules, &timer, "2026-11-21T10:30:01Z");
+    assert!(matches!(verdict(&broken), Verdict::SilenceBroken { .. }), "no question of its is open");
+    assert_eq!((broken.trace.rules.len(), broken.actions.len()), (1, 0));
 }
 
 #[test]

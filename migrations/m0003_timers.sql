@@ -10,7 +10,6 @@ CREATE TABLE timers (
   payload text NOT NULL,
   PRIMARY KEY (due_us, id)
 ) {clustered};
-CREATE INDEX timers_of_contact ON timers (tenant_id, contact_id) WHERE contact_id IS NOT NULL;
 CREATE INDEX timers_of_subject ON timers (tenant_id, subject_id) WHERE subject_id IS NOT NULL;
 CREATE INDEX timers_of_cron ON timers (tenant_id, rule) WHERE purpose = 'cron';
 

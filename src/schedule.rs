@@ -21,6 +21,8 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub const EVENTS_AHEAD_MAX: usize = 4_096;
 /// Between two looks at whether there are fewer, and after an error.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Pauses before a batch of timers, at most.
+const PAUSES_MAX: usize = 50;
 
 /// Keeps what is planned in step with the rules and tenants, and fires what is due, until the future is dropped.
 pub async fn run(pipeline: &Pipeline) {
@@ -78,9 +80,7 @@ pub async fn fire_due(pipeline: &Pipeline) -> Result<Option<Timestamp>, StoreErr
         if next.is_none_or(|next| next > pipeline.clock.now()) {
             return Ok(next);
         }
-        while pipeline.store.backlog(EVENTS_AHEAD_MAX).await?.events >= EVENTS_AHEAD_MAX as i64 {
-            pipeline.clock.sleep(PAUSE).await;
-        }
+        wait_for_decisions(pipeline).await?;
         let next = next_of(pipeline.rules(), pipeline.directory.now());
         let firing = pipeline.store.writer().fire(FireRequest { limit: FIRE_MAX, next }).await?;
         metrics::counter!(metric::TIMERS_FIRED_TOTAL).increment((firing.taken - firing.set_aside) as u64);
@@ -92,6 +92,17 @@ pub async fn fire_due(pipeline: &Pipeline) -> Result<Option<Timestamp>, StoreErr
             pipeline.clock.sleep(PAUSE).await;
         }
     }
+}
+
+/// Waits until few events wait to be decided, but not for ever: they may be those of a tenant that cannot be read.
+async fn wait_for_decisions(pipeline: &Pipeline) -> Result<(), StoreError> {
+    for _ in 0..PAUSES_MAX {
+        if pipeline.store.backlog(EVENTS_AHEAD_MAX).await?.events < EVENTS_AHEAD_MAX as i64 {
+            break;
+        }
+        pipeline.clock.sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// The next time of a schedule, planned in the transaction in which one fires.

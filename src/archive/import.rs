@@ -258,7 +258,8 @@ impl Work<'_> {
     /// A timer that the other installation may fire still is set aside, until a person lets it go.
     fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
         let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
-        let Some(aside) = aside.filter(|_| table.kind == "timer" && !self.options.resume) else { return table };
+        let of_timers = ["timer", SET_ASIDE].contains(&table.kind);
+        let Some(aside) = aside.filter(|_| of_timers && !self.options.resume) else { return table };
         row.insert("tries".to_owned(), 0.into());
         row.insert("retry_us".to_owned(), Json::Null);
         let why = "it was pending where this tenant was exported, and may fire there";

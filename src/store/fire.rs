@@ -119,7 +119,8 @@ impl Stored {
             channel: anchor.as_ref().and_then(|anchor| anchor.channel),
             contact: timer.contact,
             occurred_at: now,
-            dedupe_key: Some(format!("timer:{}:{}", self.id.simple(), self.due_us)),
+            // The time first: its index then grows at its end.
+            dedupe_key: Some(format!("timer:{}:{}", self.due_us, self.id.simple())),
             depth: anchor.map_or(0, |anchor| anchor.depth),
             data: fired.into_data(payload),
         };

@@ -2,8 +2,9 @@
 //!
 //! Hot rows go through [`Writer`]: one thread, many requests a commit. Reads have connections of their own.
 //! **Invariant:** every query names its tenant, or goes by an id that a row of the tenant holds, and what it finds is
-//! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
-//! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
+//! compared with the tenant before it is used. Exceptions: those that find which tenants have work; timers as they fall
+//! due, or as their rules change; those by the provider's ids, which are unique across tenants; and lanes, which all who
+//! send from one number share.
 
 mod by_hand;
 mod claim;

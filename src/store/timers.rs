@@ -19,19 +19,26 @@ use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, TenantId, Ti
 /// What the scheduler sleeps until, so that a nearer timer wakes it.
 pub(super) struct Sleeper {
     until_us: AtomicI64,
+    /// The soonest timer of transactions that are not committed yet.
+    coming_us: AtomicI64,
     nearer: Notify,
 }
 
 impl Default for Sleeper {
     fn default() -> Self {
-        Self { until_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
+        Self { until_us: AtomicI64::new(i64::MAX), coming_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
     }
 }
 
 impl Sleeper {
-    /// A timer is about to be committed. Where it is woken before that, it looks again within its longest sleep.
+    /// A timer is written down, and not committed yet.
     fn planned(&self, due: Timestamp) {
-        if due.unix_us() < self.until_us.load(Ordering::SeqCst) {
+        self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
+    }
+
+    /// What was written down is committed. One that a rollback has left behind wakes for nothing, which does no harm.
+    pub fn committed(&self) {
+        if self.coming_us.swap(i64::MAX, Ordering::SeqCst) < self.until_us.load(Ordering::SeqCst) {
             self.nearer.notify_one();
         }
     }
@@ -202,7 +209,9 @@ impl Store {
     pub async fn plan_timers(&self, new: &[NewTimer]) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
         plan(&txn, &self.means, new).await?;
-        Ok(Txn::commit(txn).await?)
+        Txn::commit(txn).await?;
+        self.means.sleeper.committed();
+        Ok(())
     }
 
     /// Ends timers, and plans others in their place, in one transaction. What has fired meanwhile has no successor.
@@ -219,6 +228,7 @@ impl Store {
         }
         abort::point("before-commit");
         Txn::commit(txn).await?;
+        self.means.sleeper.committed();
         Ok(changed)
     }
 

@@ -264,6 +264,7 @@ impl Batch {
                 txn.commit().await?;
                 crate::domain::abort::point("after-commit");
                 means.fresh.push(committed);
+                means.sleeper.committed();
                 metrics::histogram!(metric::WRITER_COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
                 Ok(results)
             }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use recado::app;
 use recado::domain::{Clock, Timestamp};
 use recado::pipeline::Pipeline;
-use recado::store::Listed;
 use recado::store::entity::event;
 use tokio::task::JoinSet;
 
@@ -125,12 +124,9 @@ async fn a_rule_waits_and_answers_when_its_time_has_come() {
     world.pending(0).await;
     let [timer] = &world.decided("timer", 1).await[..] else { panic!("one timer") };
     assert_eq!(world.verdict(timer).await, "fired");
-    let listed = world.pipeline().store.messages(world.tenant(), None, 10).await.unwrap();
-    let origins = listed.iter().filter_map(|listed| match listed {
-        Listed::Message(message) => Some(message.origin.as_str()),
-        Listed::Send(_) => None,
-    });
-    assert!(origins.into_iter().any(|origin| origin == "business"), "what is sent later, the business starts");
+    let timer = recado::domain::EventId::new(timer.id);
+    let actions = world.pipeline().store.actions_of(world.tenant(), timer).await.unwrap();
+    assert_eq!(actions[0].origin, "business", "what is sent later, the business starts");
 }
 
 const DAILY: &str = "rule(\"daily\").cron(\"0 9 * * *\").then(|e| send_sms(\"+34600999999\", \"good morning\"));";

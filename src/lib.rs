@@ -38,12 +38,9 @@
 //!   decided again, on any rules, at any time.
 //! - **What is sent is sent once.** An action's identity is (event, rule, index). Its attempt is committed before the
 //!   provider is called, the outcome after. Where the outcome is unknown the provider's list decides, never a guess.
-<<<<<<< HEAD
 //! - **What stands between a customer's events holds when it is written**: an open question that is answered, a limit, are
 //!   looked at again in the deciding transaction; what was decided on an older state is decided anew.
-=======
 //! - **A promise for later is a row, kept once.** A timer's row goes and its event comes in one transaction.
->>>>>>> timers
 //! - **One send at a time along a lane** (channel, sender, recipient), in planned order.
 //! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
 //! - **Statuses move forward only**, in whatever order they are told.

@@ -65,6 +65,13 @@ async fn whatever_comes_in_whatever_order_a_question_has_one_end() {
     .await;
 }
 
+/// Notes how a question ended, where there was one.
+fn ended(ends: &mut BTreeMap<ActionId, Vec<&'static str>>, question: Option<ActionId>, how: &'static str) {
+    if let Some(question) = question {
+        ends.entry(question).or_default().push(how);
+    }
+}
+
 /// Questions asked anew, answers and silences, some of them repeated or late, and a STOP now and then.
 async fn one_run(bench: &Bench, seed: u64) {
     let random = Random::seeded(seed);
@@ -72,7 +79,7 @@ async fn one_run(bench: &Bench, seed: u64) {
     let from = format!("+346{seed:08}");
     let (_, contact) = bench.received(&format!("SM{seed}-0"), &from, "hola").await;
     let mut asked: Vec<Question> = Vec::new();
-    let mut ends: BTreeMap<ActionId, Vec<&str>> = BTreeMap::new();
+    let mut ends: BTreeMap<ActionId, Vec<&'static str>> = BTreeMap::new();
     let mut open: BTreeMap<Channel, ActionId> = BTreeMap::new();
     for step in 1..=STEPS {
         let (sid, channel) = (format!("SM{seed}-{step}"), Channel::INBOUND[below(2) as usize]);
@@ -83,11 +90,11 @@ async fn one_run(bench: &Bench, seed: u64) {
             (0, _) => {
                 let wish = Wish { word: Word::Stop, text: "stop".into(), only_if_opted_out: false, confirmation: None };
                 bench.wished(&sid, &from, wish).await;
-                open.remove(&Channel::Sms).map(|old| ends.entry(old).or_default().push("stopped"));
+                ended(&mut ends, open.remove(&Channel::Sms), "stopped");
             }
             (1..=3, _) | (_, None) => {
                 assert!(bench.turn(&sid, &from, vec![QuestionChange::Open(new.clone())]).await);
-                open.insert(channel, new.id).map(|old| ends.entry(old).or_default().push("replaced"));
+                ended(&mut ends, open.insert(channel, new.id), "replaced");
                 asked.push(new);
             }
             (what, Some(old)) => {
@@ -101,7 +108,7 @@ async fn one_run(bench: &Bench, seed: u64) {
                     open.remove(&old.channel);
                     ends.entry(old.id).or_default().push(if what == 4 { "silent" } else { "answered" });
                     if what == 7 {
-                        open.insert(channel, new.id).map(|old| ends.entry(old).or_default().push("replaced"));
+                        ended(&mut ends, open.insert(channel, new.id), "replaced");
                         asked.push(new);
                     }
                 }

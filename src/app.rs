@@ -40,6 +40,7 @@ use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::retention;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
+use crate::schedule;
 use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
@@ -230,9 +231,13 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let one = pipeline.clone();
     loops.spawn(async move { reconcile::run(&one).await });
     let one = pipeline.clone();
+    loops.spawn(async move { schedule::run(&one).await });
+    let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
     let one = pipeline.clone();
-    loops.spawn(async move { retention::run(&one.store, &one.directory, &one.clock).await });
+    loops.spawn(async move {
+        retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await
+    });
     let one = pipeline.clone();
     loops.spawn(async move { gauges(&one).await });
     loops

@@ -22,8 +22,9 @@
 //! | how e-mail leaves, its templates | [`email`] |
 //! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
-//! | what rules can read and do | [`rules`] |
+//! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
 //! | whether a send may leave, when, from which number | [`actions`] |
+//! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
@@ -39,11 +40,14 @@
 //!   decided again, on any rules, at any time.
 //! - **What is sent is sent once.** An action's identity is (event, rule, index). Its attempt is committed before the
 //!   provider is called, the outcome after. Where the outcome is unknown the provider's list decides, never a guess.
+//! - **What stands between a customer's events holds when it is written**: an open question that is answered, a limit, are
+//!   looked at again in the deciding transaction; what was decided on an older state is decided anew.
+//! - **A promise for later is a row, kept once.** A timer's row goes and its event comes in one transaction.
 //! - **One send at a time along a lane** (channel, sender, recipient), in planned order.
 //! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
 //! - **Statuses move forward only**, in whatever order they are told.
 //! - **Every query names its tenant**, or goes by an id that a row of the tenant holds and is checked against; but for those
-//!   that look which tenants have work, by the provider's ids, and along a lane, which all who send from a number share.
+//!   that look which tenants have work or what is due, by the provider's ids, and along a lane, which all who send from a number share.
 //! - **Time comes from [`domain::Clock`], chance from [`domain::clock::Random`]**; clippy refuses other sources.
 //! - Deliberately absent: TwiML replies to messages (a reply that skips the ledger could not be accounted for), retries
 //!   inside the HTTP client (the ledger decides), configuration read after the start.
@@ -101,6 +105,8 @@ pub mod rules;
 pub mod actions;
 
 pub mod pipeline;
+
+pub mod schedule;
 
 pub mod reconcile;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
     self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
-    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, webhook,
+    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -34,6 +34,7 @@ enum Command {
     Appointments(appointments::Args),
     Services(services::Args),
     Staff(staff::Args),
+    Timers(timers::Args),
     Phone(phone::Args),
     Webhook(webhook::Args),
     Carrier(carrier::Args),
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,
             Command::Staff(args) => staff::run(args).await,
+            Command::Timers(args) => timers::run(args).await,
             Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,

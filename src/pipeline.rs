@@ -2,6 +2,11 @@
 //! [`Pipeline::settle`]. Each stage ends in a commit; a wake-up tells the next one; a sweep finds what a lost wake-up
 //! leaves behind. Killed anywhere, it goes on from the rows.
 
+mod accounts;
+mod attempt;
+mod page;
+pub mod recall;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -11,22 +16,20 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
+use crate::actions::plan;
 use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
-use crate::actions::ways::{self, Ways};
-use crate::actions::{deliver, plan};
+use crate::actions::ways::Ways;
 use crate::appointments::facts as appointments;
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
-use crate::directory::{Directory, Snapshot, Tenant};
+use crate::directory::{Directory, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
-use crate::domain::phone::mask_numbers;
-use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp, abort};
-use crate::provider::{NotTaken, Taken};
+use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
-    ClaimRequest, Claimed, Claims, Decided, End, Gate, Ingested, Judge, NewAction, NewInbound, Pending, Settled,
-    StatusReport, Store, StoreError, Verdict,
+    ClaimRequest, Claims, Decided, Gate, Ingested, Judge, NewAction, NewInbound, Pending, Settled, StatusReport, Store,
+    StoreError,
 };
 use crate::telemetry::metric;
 
@@ -171,6 +174,7 @@ impl Pipeline {
 
     /// One round: the oldest events of some tenants, decided and written in one transaction.
     async fn decide_for(&self, tenants: &[TenantId], fair: usize, evaluator: &Evaluator) -> Result<(), StoreError> {
+        let rules = self.rules();
         let mut batch = Vec::new();
         let mut more = HashSet::new();
         for tenant in tenants {
@@ -179,12 +183,16 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
-            batch.extend(self.facts(&tenant, events).await?);
+            let (pages, events): (Vec<_>, Vec<_>) =
+                events.into_iter().partition(|pending| rules.is_page(&pending.event));
+            for page in pages {
+                self.decide_page(&tenant, page.event, evaluator).await?;
+            }
+            batch.extend(self.facts(&tenant, &rules, events).await?);
         }
         if batch.is_empty() {
             return Ok(());
         }
-        let rules = self.rules();
         let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
         let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
@@ -220,15 +228,24 @@ impl Pipeline {
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
-        let outlets: HashSet<Outlet> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
+        let outlets: HashSet<_> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
         for action in decided.iter().flat_map(|one| &one.actions) {
             metrics::counter!(metric::ACTIONS_TOTAL, "kind" => action.action.kind()).increment(1);
         }
         let written = self.store.writer().decided(decided);
         // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
-        outlets.into_iter().for_each(|outlet| self.to_send.publish(outlet));
+        for (outlet, due) in outlets {
+            match due {
+                None => self.to_send.publish(outlet),
+                Some(due) => self.alarms.set(due, outlet),
+            }
+        }
         let receipt = written.await?;
+        if receipt.overtaken > 0 {
+            tenants.iter().for_each(|tenant| self.store.give_back(*tenant));
+            more.extend(tenants);
+        }
         overran.into_iter().for_each(|tenant| self.move_to_slow_lane(tenant));
         if receipt.emitted > 0 {
             busy.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
@@ -238,7 +255,12 @@ impl Pipeline {
     }
 
     /// The facts of a tenant's events as they are now: what is not at hand, in one query.
-    async fn facts(&self, tenant: &Tenant, events: Vec<Pending>) -> Result<Vec<(Event, Facts)>, StoreError> {
+    async fn facts(
+        &self,
+        tenant: &Tenant,
+        rules: &RuleSet,
+        events: Vec<Pending>,
+    ) -> Result<Vec<(Event, Facts)>, StoreError> {
         let unread = events.iter().filter(|pending| pending.customer.is_none());
         let mut contacts: Vec<ContactId> = unread.filter_map(|pending| pending.event.contact).collect();
         contacts.sort_unstable();
@@ -254,10 +276,11 @@ impl Pipeline {
         let book = appointments::known(&self.store, tenant.id, about_them, now, None, next).await?;
         let with_facts = |Pending { event, customer }| {
             let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            let facts = book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) });
-            (event, facts)
+            (event.clone(), book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) }))
         };
-        Ok(events.into_iter().map(with_facts).collect())
+        let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
+        recall::recall(&self.store, rules, &mut batch, None).await?;
+        Ok(batch)
     }
 
     fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
@@ -266,9 +289,7 @@ impl Pipeline {
         let platform = self.directory.platform();
         let trace =
             (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
-        let plan_one = |planned: crate::rules::Planned| {
-            plan::plan(tenant, platform, event, customer, planned.rule, planned.index, planned.action)
-        };
+        let plan_one = |planned: crate::rules::Planned| plan::plan(tenant, platform, event, customer, planned);
         Some(Decided {
             event: event.id,
             tenant: event.tenant,
@@ -277,7 +298,10 @@ impl Pipeline {
             at: Timestamp::from_unix_us(self.store.ids().tick_us()),
             trace,
             actions: decision.actions.into_iter().map(plan_one).collect(),
-            timers: Vec::new(),
+            firings: decision.firings,
+            questions: decision.questions,
+            children: Vec::new(),
+            timers: decision.timers,
         })
     }
 
@@ -380,82 +404,6 @@ impl Pipeline {
         }
     }
 
-    /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
-    pub async fn attempt(&self, door: &Door, claimed: Claimed) {
-        let begun = self.clock.now();
-        let outcome = self.send(door, &claimed).await;
-        abort::point("after-send");
-        let now = self.clock.now();
-        let (tenant, account) = (&door.tenant, &door.account);
-        let (verdict, until) = match outcome {
-            Some(outcome) => {
-                metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
-                let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
-                // A token that has been replaced meanwhile says nothing of the new one.
-                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.outlet.route);
-                let until = if stale { None } else { self.circuits.done(account, trouble, now) };
-                (verdict, until)
-            }
-            // Nobody has asked the provider: an open circuit stays open.
-            None => (given_back(&claimed, now), None),
-        };
-        let name = verdict.end.name();
-        metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
-        if let Some(until) = until {
-            tracing::warn!(tenant = %tenant.slug, account, %until, reason = %mask_numbers(&verdict.detail),
-                "this account's sends pause");
-        } else if !verdict.detail.is_empty() {
-            tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %mask_numbers(&verdict.detail),
-                "a send did not go through");
-        }
-        let again = match verdict.end {
-            End::Retry { at } => Some(at),
-            _ => None,
-        };
-        // The provider has room again, while the outcome is still to be written.
-        self.give_room_back(door, 1);
-        self.write_outcome(verdict).await;
-        if let Some(at) = again {
-            self.alarms.set(at, door.outlet.clone());
-        }
-    }
-
-    /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
-    async fn send(&self, door: &Door, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
-        let candidate = &claimed.candidate;
-        let planned = candidate.planned().ok()?;
-        let now = self.clock.now();
-        let claimed_at = claimed.not_after.minus(crate::store::SEND_WITHIN);
-        let stopped = candidate.origin() != crate::domain::Origin::System
-            && candidate
-                .channel
-                .parse()
-                .is_ok_and(|channel| self.stops.since(door.tenant.id, channel, &candidate.peer_key, claimed_at));
-        if now > claimed.not_after || stopped {
-            return None;
-        }
-        abort::point("before-send");
-        let platform = self.directory.platform();
-        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, &planned).await)
-    }
-
-    /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
-    async fn write_outcome(&self, verdict: Verdict) {
-        while let Err(error) = self.store.writer().verdict(verdict.clone()).await {
-            let action = verdict.candidate.id;
-            if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
-                // It would be refused again. The action stays `sending`, becomes `unknown`, and is looked for.
-                tracing::error!(%error, %action, "an outcome could not be written down");
-                return;
-            }
-            if matches!(error, StoreError::Closed) {
-                return;
-            }
-            tracing::warn!(%error, %action, "an outcome waits for the database");
-            self.clock.sleep(OUTCOME_RETRY).await;
-        }
-    }
-
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Applies what the provider of `route` says of a message's delivery.
@@ -493,27 +441,6 @@ impl Pipeline {
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         self.store.due_outlets().await?.into_iter().for_each(|outlet| self.to_send.publish(outlet));
         Ok(())
-    }
-
-    /// Where a tenant's account has changed, its sends are tried at once.
-    fn follow_accounts(&self, before: &Snapshot) {
-        let snapshot = self.directory.now();
-        if std::ptr::eq(before, &*snapshot) {
-            return;
-        }
-        self.waiting.forget_queues();
-        for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant, &Route::Twilio)) {
-            if let Some(now) = snapshot.by_id(tenant.id) {
-                self.circuits.reset(&now.account.sid);
-            }
-        }
-    }
-
-    /// Whether the tenant's sends along a route go through another account now, or with another token.
-    fn account_has_changed(&self, tenant: &Tenant, route: &Route) -> bool {
-        let snapshot = self.directory.now();
-        let now = snapshot.by_id(tenant.id);
-        now.is_none_or(|now| ways::has_changed(route, &tenant.account, &now.account))
     }
 
     /// Nothing is claimed from now on; what has been is sent.
@@ -564,6 +491,12 @@ impl Pipeline {
         self.to_decide.publish(tenant, self.clock.now());
     }
 
+    /// Events of this tenant were stored that are not at hand: they are to be read and decided.
+    pub fn wake_for_rows(&self, tenant: TenantId) {
+        self.store.give_back(tenant);
+        self.wake_dispatch(tenant);
+    }
+
     fn move_to_slow_lane(&self, tenant: TenantId) {
         tracing::warn!(%tenant, "this tenant's rules overran their limits: they are decided apart from the others for a while");
         self.to_decide.slow_down(tenant, self.clock.now().plus(SLOW_LANE_FOR));
@@ -586,19 +519,7 @@ pub struct Door {
     account: String,
 }
 
-/// Where an action waits to leave; `None` for effects.
-fn outlet_of(action: &NewAction) -> Option<Outlet> {
-    Some(Outlet::new(action.tenant, action.route.clone()?))
-}
-
-/// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.
-fn given_back(claimed: &Claimed, now: Timestamp) -> Verdict {
-    Verdict {
-        candidate: claimed.candidate.clone(),
-        attempt: claimed.attempt,
-        end: End::Retry { at: now },
-        http_status: None,
-        error_code: None,
-        detail: "nothing left: the attempt came too late, or the customer wrote STOP meanwhile".to_owned(),
-    }
+/// Where an action waits to leave, and until when, if not only for its turn; `None` for effects.
+fn outlet_of(action: &NewAction) -> Option<(Outlet, Option<Timestamp>)> {
+    Some((Outlet::new(action.tenant, action.route.clone()?), action.due))
 }

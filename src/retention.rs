@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::directory::{Directory, Tenant};
-use crate::domain::Clock;
+use crate::domain::{Clock, Facts, Timestamp};
 use crate::store::{Removed, Store, StoreError};
 
 /// The shortest. Twilio repeats a webhook within hours, and the catch-up reads its list three days back: what is removed
@@ -17,10 +17,15 @@ const EVERY: Duration = Duration::from_secs(6 * 3_600);
 const PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Removes what is older than its tenant keeps it, until the future is dropped.
-pub async fn run(store: &Store, directory: &Directory, clock: &Clock) {
+/// Removes what is older than its tenant keeps it, until the future is dropped. `remembers` says from when on the limits
+/// of rules count, if there are any.
+pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers: impl Fn(&Facts) -> Option<Timestamp>) {
     loop {
         for tenant in directory.now().tenants() {
+            let counted_from = remembers(&Facts { tenant: tenant.facts.clone(), ..Facts::empty(clock.now()) });
+            if let Err(error) = forget(store, tenant, clock.now(), counted_from).await {
+                tracing::warn!(%error, tenant = %tenant.slug, "what no rule looks back to stays for now");
+            }
             match purge(store, tenant, clock, false).await {
                 Ok(removed) if removed != Removed::default() => {
                     tracing::info!(tenant = %tenant.slug, events = removed.events, messages = removed.messages,
@@ -32,6 +37,20 @@ pub async fn run(store: &Store, directory: &Directory, clock: &Clock) {
         }
         clock.sleep(EVERY).await;
     }
+}
+
+/// Removes what no rule looks back to: firings that no limit counts, questions whose end nobody has told for long.
+async fn forget(
+    store: &Store,
+    tenant: &Tenant,
+    now: Timestamp,
+    counted_from: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    // Rules may be out of the folder for a while, and come back with what they remember.
+    let spare = DAY * RETAIN_DAYS_MIN;
+    store.remove_firings(tenant.id, counted_from.unwrap_or(now).minus(spare)).await?;
+    store.remove_stale_questions(tenant.id, now.minus(spare)).await?;
+    Ok(())
 }
 
 /// Removes what one tenant does not keep any longer; with `dry_run` it only counts. Webhooks that arrive densely go first.

@@ -10,6 +10,7 @@ use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventId, EventKind, Phone, Send, SendBody,
 };
 use crate::email::{BODY_BYTES, SUBJECT_CHARS};
+use crate::rules::Planned;
 use crate::store::{Store, StoreError};
 
 /// Twilio's limit on a body (error 21617).
@@ -76,7 +77,8 @@ impl Outbox {
             data: serde_json::json!({"to": to}),
         };
         let action = Action::Send(Send { channel, to, reply: false, body });
-        let planned = plan::plan(tenant, self.directory.platform(), &event, &[], "by hand".to_owned(), 0, action);
+        let by_hand = Planned { rule: "by hand".to_owned(), index: 0, action, due: None };
+        let planned = plan::plan(tenant, self.directory.platform(), &event, &[], by_hand);
         if planned.state == ActionState::Blocked {
             return Err(SendRefused::Blocked(planned.reason.unwrap_or_default()));
         }

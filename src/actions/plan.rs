@@ -1,20 +1,15 @@
 //! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
 
 use crate::directory::{Platform, Tenant};
+use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{Action, ActionId, ActionState, Channel, Event, Origin, Phone, Route, Send, SendBody};
+use crate::rules::Planned;
 use crate::store::NewAction;
 use crate::twilio::is_sid;
 
-/// A row for the `index`th action of `rule` on `event`; `customer` are the keys of the contact's addresses.
-pub fn plan(
-    tenant: &Tenant,
-    platform: &Platform,
-    event: &Event,
-    customer: &[String],
-    rule: String,
-    index: usize,
-    mut action: Action,
-) -> NewAction {
+/// A row for what a rule wants done about `event`; `customer` are the keys of the contact's addresses.
+pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[String], planned: Planned) -> NewAction {
+    let Planned { rule, index, mut action, due } = planned;
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);
     let mut contact = event.contact;
@@ -48,9 +43,9 @@ pub fn plan(
         action,
         route,
         sender,
-        due: None,
-        subject: None,
-        expires: None,
+        due,
+        subject: Fired::of(event).and_then(|fired| fired.subject),
+        expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::circuit::IN_FLIGHT_MAX;
 use crate::domain::{Clock, Outlet, Timestamp};
 
-/// Times that are kept at most; what falls due beyond them, the sweep finds.
+/// Times that are kept at most, the soonest; what falls due beyond them, the sweep finds.
 const ALARMS_MAX: usize = 100_000;
 
 /// Sends in flight, by account and tenant, and who waits to send more.
@@ -173,8 +173,10 @@ impl Alarms {
     pub fn set(&self, at: Timestamp, outlet: Outlet) {
         let mut times = self.lock();
         let sooner = times.first().is_none_or(|(first, _)| at < *first);
-        if times.len() < ALARMS_MAX {
-            times.insert((at, outlet));
+        times.insert((at, outlet));
+        if times.len() > ALARMS_MAX {
+            // The last one is furthest off; the sweep finds it.
+            times.pop_last();
         }
         drop(times);
         if sooner {

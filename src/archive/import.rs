@@ -16,7 +16,7 @@ use super::{Counts, End, FORMAT, Header, TenantLine};
 use crate::directory::TenantSettings;
 use crate::domain::{Clock, Phone, TenantId, Timestamp};
 use crate::store::entity::{sender, tenant};
-use crate::store::{NotARow, Store, StoreError, TABLES, Table, lane};
+use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, lane};
 
 /// A line, at most, with its end.
 const LINE_MAX_BYTES: usize = 4 << 20;
@@ -191,6 +191,7 @@ impl Work<'_> {
                 self.senders.push(sender);
                 continue;
             }
+            let table = self.table_of(table, &mut row);
             let full = self.batch.rows.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES;
             if full || self.batch.table.is_some_and(|batched| batched.kind != table.kind) {
                 self.flush(lines.line - 1).await?;
@@ -252,6 +253,18 @@ impl Work<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A timer that the other installation may fire still is set aside, until a person lets it go.
+    fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
+        let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
+        let of_timers = ["timer", SET_ASIDE].contains(&table.kind);
+        let Some(aside) = aside.filter(|_| of_timers && !self.options.resume) else { return table };
+        row.insert("tries".to_owned(), 0.into());
+        row.insert("retry_us".to_owned(), Json::Null);
+        let why = "it was pending where this tenant was exported, and may fire there";
+        row.insert("error".to_owned(), why.into());
+        aside
     }
 
     fn sender(&self, table: &Table, row: Map<String, Json>) -> Result<sender::Model, String> {

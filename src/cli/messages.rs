@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     CliError, OfTenant, Outcome, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
 };
-use crate::domain::{Action, Phone, SendBody, Timestamp};
+use crate::domain::{Action, ActionState, Phone, SendBody, Timestamp};
 use crate::store::entity::{action, message};
 use crate::store::{Listed, StoreError};
 
@@ -50,6 +50,8 @@ struct Row {
     provider_sid: Option<String>,
     error_code: Option<i64>,
     at: Timestamp,
+    /// Of a send that waits: not before this.
+    due_at: Option<Timestamp>,
     /// Found by the catch-up, not brought by a webhook.
     late: bool,
     /// How often the provider brought it again.
@@ -87,7 +89,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         .into_iter()
         .map(|one| match one {
             Listed::Message(message) => of_message(&tenant.slug, message, &mut reasons),
-            Listed::Send(send) => of_send(&tenant.slug, send),
+            Listed::Send(send) => of_send(&tenant.slug, send, installation.clock.now()),
         })
         .collect::<Result<Vec<_>, _>>()?;
     if args.json {
@@ -121,6 +123,7 @@ fn of_message(slug: &str, message: message::Model, reasons: &mut HashMap<Uuid, S
         provider_sid: message.provider_sid,
         error_code: message.error_code,
         at: Timestamp::from_unix_us(message.at_us),
+        due_at: None,
         late: message.late,
         repeats: message.repeats,
         segments: Some(message.segments),
@@ -129,7 +132,8 @@ fn of_message(slug: &str, message: message::Model, reasons: &mut HashMap<Uuid, S
     })
 }
 
-fn of_send(slug: &str, send: action::Model) -> Result<Row, StoreError> {
+fn of_send(slug: &str, send: action::Model, now: Timestamp) -> Result<Row, StoreError> {
+    let waits = send.state == ActionState::Planned.as_str();
     let mut more = Map::new();
     let body = match parsed::<Action>(&send.payload)? {
         Action::Send(payload) => match payload.body {
@@ -154,6 +158,7 @@ fn of_send(slug: &str, send: action::Model) -> Result<Row, StoreError> {
         provider_sid: send.provider_sid,
         error_code: send.error_code,
         at: Timestamp::from_unix_us(send.planned_us),
+        due_at: (waits && send.due_us > now.unix_us()).then(|| Timestamp::from_unix_us(send.due_us)),
         late: false,
         repeats: 0,
         reason: send.reason,
@@ -176,6 +181,9 @@ fn line(row: &Row) -> String {
     }
     if let Some(reason) = &row.reason {
         note(text::one_line(reason));
+    }
+    if let Some(due) = row.due_at {
+        note(format!("leaves at {}", text::time(due)));
     }
     if row.late {
         note("late: no webhook came, the catch-up found it".to_owned());

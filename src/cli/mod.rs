@@ -31,6 +31,7 @@ pub mod staff;
 pub mod tenant;
 pub mod test;
 mod text;
+pub mod timers;
 pub mod webhook;
 
 use std::future::Future;

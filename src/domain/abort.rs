@@ -1,6 +1,8 @@
-//! Points at which a test may have the process killed, as by SIGKILL: nothing runs after it, no destructor, no flush.
+//! Points at which a test may have the process killed, as by SIGKILL: nothing runs after it, no destructor, no flush. Or
+//! stopped, as by SIGSTOP, until it is told to go on.
 //!
-//! Only with the feature `abort-points`; else [`point`] is nothing. `RECADO_ABORT_AT=name:3` kills at the third passing.
+//! Only with the feature `abort-points`; else [`point`] is nothing. `RECADO_ABORT_AT=name:3` kills at the third passing,
+//! `RECADO_STOP_AT=name:3` stops.
 
 #[cfg(not(feature = "abort-points"))]
 #[inline]
@@ -9,20 +11,35 @@ pub const fn point(_name: &str) {}
 #[cfg(feature = "abort-points")]
 pub fn point(name: &str) {
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    let wanted = WANTED.get_or_init(|| {
-        let setting = std::env::var("RECADO_ABORT_AT").ok()?;
-        let (name, count) = setting.split_once(':')?;
-        Some((name.to_owned(), count.parse().ok()?))
-    });
-    if let Some((wanted, count)) = wanted
-        && wanted == name
-        && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count
-    {
-        // `kill` by ourselves: `abort()` would be SIGABRT, which the runtime could still catch.
-        let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+    use std::sync::atomic::AtomicU64;
+    static KILL: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static STOP: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+    if is_here(KILL.get_or_init(|| wanted("RECADO_ABORT_AT")), &PASSED[0], name) {
+        signal("-9");
         std::process::abort();
     }
+    if is_here(STOP.get_or_init(|| wanted("RECADO_STOP_AT")), &PASSED[1], name) {
+        signal("-STOP");
+    }
+}
+
+#[cfg(feature = "abort-points")]
+fn wanted(variable: &str) -> Option<(String, u64)> {
+    let setting = std::env::var(variable).ok()?;
+    let (name, count) = setting.split_once(':')?;
+    Some((name.to_owned(), count.parse().ok()?))
+}
+
+#[cfg(feature = "abort-points")]
+fn is_here(wanted: &Option<(String, u64)>, passed: &std::sync::atomic::AtomicU64, name: &str) -> bool {
+    wanted.as_ref().is_some_and(|(point, count)| {
+        point == name && passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == *count
+    })
+}
+
+/// By `kill`, to ourselves: `abort()` would be SIGABRT, which the runtime could still catch.
+#[cfg(feature = "abort-points")]
+fn signal(signal: &str) {
+    let _ = std::process::Command::new("kill").args([signal, &std::process::id().to_string()]).status();
 }

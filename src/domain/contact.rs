@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::appointment::AppointmentFacts;
-use super::{Channel, ContactId, Effect, EmailAddress, Phone, TenantId, Timestamp};
+use super::question::{Firing, Question, QuestionChange};
+use super::timer::Fired;
+use super::{Channel, ContactId, Effect, EmailAddress, Event, Phone, Purpose, TenantId, Timestamp};
 
 /// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
 ///
@@ -24,6 +26,12 @@ pub struct Facts {
     /// The customer's next appointment that stands at `as_of`; read only where some rule asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_appointment: Option<AppointmentFacts>,
+    /// The customer's open questions; read where rules ask any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub questions: BTreeMap<Channel, Question>,
+    /// When rules that have a limit last ran for the customer, as far back as the limits look.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub firings: BTreeMap<String, Vec<Timestamp>>,
     /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rebuilt: Vec<String>,
@@ -75,8 +83,34 @@ impl Facts {
             contact: None,
             appointment: None,
             next_appointment: None,
+            questions: BTreeMap::new(),
+            firings: BTreeMap::new(),
             not_rebuilt: Vec::new(),
         }
+    }
+
+    /// The open question that the event may answer, or whose silence it tells.
+    pub fn question(&self, event: &Event) -> Option<&Question> {
+        let silent = || event.data["question"]["channel"].as_str()?.parse().ok();
+        let channel = if is_silence(event) { silent() } else { event.kind.inbound_channel() };
+        self.questions.get(&channel?)
+    }
+
+    /// Lets what a decision did to the customer's questions show in the next event of the same batch.
+    pub fn apply_question(&mut self, change: &QuestionChange) {
+        match change {
+            QuestionChange::Open(question) => drop(self.questions.insert(question.channel, question.clone())),
+            QuestionChange::Close(question) => {
+                if self.questions.get(&question.channel).is_some_and(|open| open.id == question.id) {
+                    self.questions.remove(&question.channel);
+                }
+            }
+        }
+    }
+
+    /// Lets a firing count for the next event of the same batch.
+    pub fn apply_firing(&mut self, firing: &Firing) {
+        self.firings.entry(firing.rule.clone()).or_default().push(firing.at);
     }
 
     /// Lets a decision's effects on the customer show in the facts of the next event in the same batch.
@@ -107,6 +141,11 @@ impl Facts {
             _ => {}
         }
     }
+}
+
+/// Whether the event says that nobody has answered a question in time.
+pub fn is_silence(event: &Event) -> bool {
+    Fired::of(event).is_some_and(|fired| fired.purpose == Purpose::Silence)
 }
 
 impl ContactFacts {

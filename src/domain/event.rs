@@ -43,8 +43,11 @@ impl EventKind {
     pub const APPOINTMENT_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("appointment_completed"));
     pub const APPOINTMENT_NO_SHOW: Self = Self(std::borrow::Cow::Borrowed("appointment_no_show"));
 
+    /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
+    pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
+
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 12] = [
+    pub const BUILT_IN: [Self; 13] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -57,6 +60,7 @@ impl EventKind {
         Self::APPOINTMENT_CANCELLED,
         Self::APPOINTMENT_COMPLETED,
         Self::APPOINTMENT_NO_SHOW,
+        Self::TIMER,
     ];
 
     pub fn parse(text: &str) -> Result<Self, BadEventKind> {
@@ -72,6 +76,11 @@ impl EventKind {
             Channel::WhatsApp => Self::INBOUND_WHATSAPP,
             Channel::Email => Self::INBOUND_EMAIL,
         }
+    }
+
+    /// The channel on which such an event brings a customer's message; `None` for all other kinds.
+    pub fn inbound_channel(&self) -> Option<Channel> {
+        Channel::INBOUND.into_iter().find(|channel| Self::inbound(*channel) == *self)
     }
 
     pub fn as_str(&self) -> &str {

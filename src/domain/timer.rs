@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::id::{Id, noun};
-use super::{ContactId, TenantId, Timestamp};
+use super::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
 
 pub type TimerId = Id<noun::Timer>;
 
@@ -61,7 +61,7 @@ impl FromStr for Purpose {
 }
 
 /// A timer to be written down. Planned twice, it is there once: its row is known by its due time and its identity.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTimer {
     pub id: TimerId,
     pub due: Timestamp,
@@ -73,9 +73,90 @@ pub struct NewTimer {
     pub contact: Option<ContactId>,
     /// What it moves and dies with, such as an appointment.
     pub subject: Option<Uuid>,
-    /// What the event will have as `data`, when it fires.
+    /// What the event will have as `data`, when it fires: a JSON object.
     pub payload: Value,
 }
+
+/// What a timer hangs on, kept in its payload as `anchor`: the event that planned it, as rules are to see it again.
+///
+/// ```json
+/// {"event": "0199…", "kind": "inbound_sms", "channel": "sms", "depth": 0, "at": "2026-12-01T09:00:00Z"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Anchor {
+    pub event: EventId,
+    pub kind: EventKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    #[serde(default)]
+    pub depth: u8,
+    /// When it occurred.
+    pub at: Timestamp,
+    /// The moment that the timer comes before, such as an appointment's start: what it leads to is of no use after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Anchor {
+    pub fn of(event: &Event) -> Self {
+        Self {
+            event: event.id,
+            kind: event.kind.clone(),
+            channel: event.channel,
+            depth: event.depth,
+            at: event.occurred_at,
+            until: None,
+        }
+    }
+
+    /// The anchor in a payload; `None` where it hangs on no event, as a schedule does.
+    pub fn in_data(data: &Value) -> Option<Self> {
+        Self::deserialize(data.get(ANCHOR)?).ok()
+    }
+
+    /// Puts the anchor into the data of its event; what was there under its name gives way.
+    pub fn into_data(&self, mut data: Value) -> Value {
+        if let (Value::Object(fields), Ok(anchor)) = (&mut data, serde_json::to_value(self)) {
+            fields.insert(ANCHOR.to_owned(), anchor);
+        }
+        data
+    }
+}
+
+/// What a timer's event says of the timer, as `data.timer`.
+///
+/// ```json
+/// {"rule": "thanks", "purpose": "after", "due": "2026-12-01T11:00:00Z"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fired {
+    pub rule: String,
+    pub purpose: Purpose,
+    pub due: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Uuid>,
+}
+
+impl Fired {
+    /// What the event of a timer says; `None` for events of other kinds.
+    pub fn of(event: &Event) -> Option<Self> {
+        if event.kind != EventKind::TIMER {
+            return None;
+        }
+        Self::deserialize(event.data.get(TIMER)?).ok()
+    }
+
+    /// Puts it into a payload, which makes that the data of the timer's event.
+    pub fn into_data(&self, mut payload: Value) -> Value {
+        if let (Value::Object(fields), Ok(fired)) = (&mut payload, serde_json::to_value(self)) {
+            fields.insert(TIMER.to_owned(), fired);
+        }
+        payload
+    }
+}
+
+const ANCHOR: &str = "anchor";
+const TIMER: &str = "timer";
 
 impl TimerId {
     /// Who has promised what about whom: (tenant, rule, anchor), where the anchor is the event it hangs on, the subject, or

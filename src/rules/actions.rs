@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
-use super::call::{self, Call, Phase, ScriptError, error};
+use super::call::{self, Call, Phase, ScriptError, Wanted, error};
 use super::email;
+use super::later::PlannedAction;
 use super::limits::{ACTIONS_PER_EVENT, DATA_BYTES, NAME_CHARS, NOTE_CHARS, TEXT_CHARS};
 use super::request::http_request;
 use super::values::{kind_of, to_json};
@@ -30,11 +31,14 @@ pub const ACTIONS: &[&str] = &[
     "emit",
     "confirm_appointment",
     "cancel_appointment",
+    "ask",
 ];
+
+pub(super) const TEXT_REFERENCE: &str = " (error 21617)";
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("reply", |ctx: NativeCallContext<'_>, text: Dynamic| {
-        plan(&ctx, "reply", |call| reply(call, &text))
+        plan(&ctx, "reply", |call| reply(call, &text).map(Action::Send))
     });
     engine.register_fn("send_sms", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
         plan(&ctx, "send_sms", |_| send(Channel::Sms, &to, &text))
@@ -64,24 +68,24 @@ pub(super) fn register(engine: &mut Engine) {
         plan(&ctx, "http_request", |_| http_request(&asked))
     });
     engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
-        plan(&ctx, "tag", |call| effect(call, Effect::Tag { tag: name("a tag", &tag)? }))
+        change(&ctx, "tag", |call| effect(call, Effect::Tag { tag: name("a tag", &tag)? }))
     });
     engine.register_fn("untag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
-        plan(&ctx, "untag", |call| effect(call, Effect::Untag { tag: name("a tag", &tag)? }))
+        change(&ctx, "untag", |call| effect(call, Effect::Untag { tag: name("a tag", &tag)? }))
     });
     engine.register_fn("set_field", |ctx: NativeCallContext<'_>, field: Dynamic, value: Dynamic| {
-        plan(&ctx, "set_field", |call| {
+        change(&ctx, "set_field", |call| {
             effect(call, Effect::SetField { field: name("a field", &field)?, value: to_json(&value)? })
         })
     });
     engine.register_fn("note", |ctx: NativeCallContext<'_>, text: Dynamic| {
-        plan(&ctx, "note", |call| effect(call, Effect::Note { text: text_within(&text, NOTE_CHARS, "")? }))
+        change(&ctx, "note", |call| effect(call, Effect::Note { text: text_within(&text, NOTE_CHARS, "")? }))
     });
     engine.register_fn("emit", |ctx: NativeCallContext<'_>, kind: Dynamic| {
-        plan(&ctx, "emit", |call| emit(call, &kind, &Dynamic::from(Map::new())))
+        change(&ctx, "emit", |call| emit(call, &kind, &Dynamic::from(Map::new())))
     });
     engine.register_fn("emit", |ctx: NativeCallContext<'_>, kind: Dynamic, data: Dynamic| {
-        plan(&ctx, "emit", |call| emit(call, &kind, &data))
+        change(&ctx, "emit", |call| emit(call, &kind, &data))
     });
     for (function, change) in [("confirm_appointment", Change::Confirm), ("cancel_appointment", Change::Cancel)] {
         engine.register_fn(function, move |ctx: NativeCallContext<'_>| {
@@ -98,15 +102,24 @@ fn plan(
     context: &NativeCallContext<'_>,
     function: &str,
     action: impl FnOnce(&Arc<Call>) -> Result<Action, String>,
-) -> Result<(), ScriptError> {
+) -> Result<PlannedAction, ScriptError> {
     plan_all(context, function, |call| Ok(vec![action(call)?]))
 }
 
-fn plan_all(
+/// The same of an effect, which happens at once or not at all.
+fn change(
+    context: &NativeCallContext<'_>,
+    function: &str,
+    action: impl FnOnce(&Arc<Call>) -> Result<Action, String>,
+) -> Result<(), ScriptError> {
+    plan(context, function, action).map(drop)
+}
+
+pub(super) fn plan_all(
     context: &NativeCallContext<'_>,
     function: &str,
     actions: impl FnOnce(&Arc<Call>) -> Result<Vec<Action>, String>,
-) -> Result<(), ScriptError> {
+) -> Result<PlannedAction, ScriptError> {
     let at = context.call_position();
     let Some(call) = call::of(context) else {
         return Err(error(format!("{function} acts on an event: call it inside .then(|e| …)"), at));
@@ -119,27 +132,29 @@ fn plan_all(
     if frame.planned + frame.actions.len() + actions.len() > ACTIONS_PER_EVENT {
         return Err(error(format!("one event may lead to at most {ACTIONS_PER_EVENT} actions"), at));
     }
-    frame.actions.extend(actions);
-    Ok(())
+    let first = frame.actions.len();
+    frame.actions.extend(actions.into_iter().map(|action| Wanted { action, due: None }));
+    let which = first..frame.actions.len();
+    drop(frame);
+    Ok(PlannedAction { call, which })
 }
 
-fn reply(call: &Call, text: &Dynamic) -> Result<Action, String> {
+pub(super) fn reply(call: &Call, text: &Dynamic) -> Result<Send, String> {
     let kind = &call.event.kind;
-    let channel = Channel::INBOUND.into_iter().find(|channel| EventKind::inbound(*channel) == *kind);
-    let (Some(channel), Some(contact)) = (channel, call.contact()) else {
+    let (Some(channel), Some(contact)) = (kind.inbound_channel(), call.contact()) else {
         return Err(format!(
             "only a customer's message can be replied to, and this event is {kind}: use send_sms or send_whatsapp"
         ));
     };
-    let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
     // To the number that wrote: another form of it, by which the customer is known, may not be reachable.
     let from = call.event.data.get("from").and_then(serde_json::Value::as_str).and_then(|from| Phone::parse(from).ok());
     let to = from.filter(|from| from.key() == contact.phone.key()).unwrap_or_else(|| contact.phone.clone());
-    Ok(Action::Send(Send { channel, to: to.into(), reply: true, body }))
+    Ok(Send { channel, to: to.into(), reply: true, body })
 }
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
-    let body = SendBody::Text(text_within(text, TEXT_CHARS, " (error 21617)")?);
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
     Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, body }))
 }
 
@@ -213,7 +228,7 @@ pub(super) fn text_within(value: &Dynamic, chars: usize, reference: &str) -> Res
     Ok(text)
 }
 
-fn name(what: &str, value: &Dynamic) -> Result<String, String> {
+pub(super) fn name(what: &str, value: &Dynamic) -> Result<String, String> {
     let text = text_argument(&format!("the name of {what}"), value)?;
     let trimmed = text.trim();
     if trimmed.is_empty() || trimmed.chars().count() > NAME_CHARS || trimmed.chars().any(char::is_control) {

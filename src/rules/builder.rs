@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::call::{ScriptError, error};
 use super::error::Place;
+use super::limit::Limit;
 use super::limits::{NAME_CHARS, WORDS_PER_RULE};
+use super::timing;
 use super::values::{kind_of, text_of, to_json};
 use crate::domain::EventKind;
 
@@ -24,6 +26,13 @@ pub(super) struct Draft {
     pub params: BTreeMap<String, Value>,
     pub whens: Vec<(String, Closure)>,
     pub thens: Vec<Closure>,
+    pub limit: Option<Limit>,
+    /// By the question's name.
+    pub answers: Vec<(String, Closure)>,
+    pub silences: Vec<(String, Closure)>,
+    pub timing: timing::Spoken,
+    /// What it listens to by what it says of time.
+    pub implied: Vec<EventKind>,
     /// What is wrong with it, and a hint. It is left out then, and the file goes on.
     pub faults: Vec<(Place, String, String)>,
     /// Its statement failed half way, which has been said.
@@ -48,7 +57,7 @@ pub(super) struct RuleBuilder {
 }
 
 impl RuleBuilder {
-    fn edit(&self, change: impl FnOnce(&mut Draft)) -> Self {
+    pub fn edit(&self, change: impl FnOnce(&mut Draft)) -> Self {
         // A poisoned lock holds drafts that are complete but for the one being written.
         let mut drafts = self.drafts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(draft) = drafts.get_mut(self.at) {
@@ -58,7 +67,7 @@ impl RuleBuilder {
         self.clone()
     }
 
-    fn fault(&self, context: &NativeCallContext<'_>, message: impl Into<String>, hint: &str) -> Self {
+    pub fn fault(&self, context: &NativeCallContext<'_>, message: impl Into<String>, hint: &str) -> Self {
         let place = context.call_position().into();
         self.edit(|draft| draft.faults.push((place, message.into(), hint.to_owned())))
     }
@@ -78,6 +87,7 @@ pub(super) fn register(engine: &mut Engine) {
     }
     engine.register_fn("blueprint", |rule: &mut RuleBuilder| rule.edit(|draft| draft.blueprint = true));
     engine.register_fn("param", param);
+    timing::register(engine);
     engine.register_fn(
         "when",
         |context: NativeCallContext<'_>, rule: &mut RuleBuilder, text: Dynamic, closure: Dynamic| {
@@ -192,7 +202,7 @@ fn param(context: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, 
     }
 }
 
-fn closure_of(value: &Dynamic, context: &NativeCallContext<'_>) -> Option<Closure> {
+pub(super) fn closure_of(value: &Dynamic, context: &NativeCallContext<'_>) -> Option<Closure> {
     let pointer = value.clone().try_cast::<FnPtr>()?;
     Some(Closure {
         function: pointer.fn_name().to_owned(),

@@ -8,9 +8,10 @@ use rhai::{Dynamic, NativeCallContext, Position};
 use serde_json::Value;
 
 use super::limits::READS_PER_RULE;
+use super::talk::Talk;
 use super::values::{Moment, in_short};
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Action, Event, Facts, Timestamp};
+use crate::domain::{Action, Event, Facts, QuestionChange, Timestamp};
 use crate::email::template::Templates;
 
 pub(super) type ScriptError = Box<rhai::EvalAltResult>;
@@ -32,9 +33,24 @@ pub(super) struct Frame {
     /// Defaults, overlaid by what the business has set.
     pub params: BTreeMap<String, Value>,
     pub reads: BTreeMap<String, Value>,
-    pub actions: Vec<Action>,
+    pub actions: Vec<Wanted>,
     /// How many actions the rules before this one have planned.
     pub planned: usize,
+    pub rule: String,
+    /// The place of its first action among all of the rule's: an answer may have led to some already.
+    pub first_index: usize,
+    /// The questions that it may ask.
+    pub talk: Option<Arc<Talk>>,
+    pub questions: Vec<QuestionChange>,
+    /// The other rules may see the answer, too.
+    pub pass_on: bool,
+}
+
+/// An action that a rule asks for.
+pub(super) struct Wanted {
+    pub action: Action,
+    /// Not before this instant; `None` for at once.
+    pub due: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +58,8 @@ pub(super) enum Phase {
     #[default]
     When,
     Then,
+    /// In an `on_answer`.
+    Answer,
 }
 
 /// The keyword that brought an event to a rule, and what the customer wrote after it.

@@ -10,7 +10,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::limits::Limits;
-use super::{actions, builder, helpers, view};
+use super::{actions, builder, helpers, later, limit, talk, view};
 
 /// Why `on_progress` stopped a script.
 pub(super) const OUT_OF_OPERATIONS: &str = "operations";
@@ -74,6 +74,9 @@ pub(super) fn build(limits: &Limits) -> Engine {
     actions::register(&mut engine);
     helpers::register(&mut engine, limits.string_bytes);
     builder::register(&mut engine);
+    later::register(&mut engine);
+    limit::register(&mut engine);
+    talk::register(&mut engine);
     engine
 }
 

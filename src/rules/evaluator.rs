@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::limits::STACK_BYTES;
 use super::{Decision, RuleSet, failure, stack};
-use crate::domain::{Action, ContactId, Effect, Event, Facts};
+use crate::domain::{Action, ContactId, Effect, Event, Facts, Firing, QuestionChange};
 
 /// The most events in one batch; those beyond are left for the next.
 pub const BATCH_MAX: usize = 1_024;
@@ -49,22 +49,27 @@ impl Evaluator {
     /// Decides events in their order, and gives the decisions of as many as `budget` allowed: always the first ones, and
     /// at least one. The rest stay undecided, for another batch.
     ///
-    /// What a decision does to a customer (tags, fields) shows in the facts of that customer's later events in the batch.
+    /// What a decision does to a customer (tags, fields, questions, how often a rule has run) shows in the facts of that customer's later events in the batch.
     pub async fn decide_batch(
         &self,
         rules: Arc<RuleSet>,
         batch: Vec<(Event, Facts)>,
         budget: Duration,
     ) -> Result<Vec<Decision>, EvaluatorError> {
+        self.run(move || decide_in_turn(&rules, batch, budget)).await
+    }
+
+    /// Runs `work` on one of the threads, in its turn.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, EvaluatorError> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| EvaluatorError::Ended)?;
-        let (answer, decisions) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         let job = move || {
             // Who asked may have gone; then nobody misses the answer.
-            let _ = answer.send(decide_in_turn(&rules, batch, budget));
+            let _ = answer.send(work());
             drop(place);
         };
         self.jobs.send(Box::new(job)).map_err(|_| EvaluatorError::Ended)?;
-        decisions.await.map_err(|_| EvaluatorError::Ended)
+        answered.await.map_err(|_| EvaluatorError::Ended)
     }
 }
 
@@ -84,27 +89,49 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 
 fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration) -> Vec<Decision> {
     let started = Instant::now();
-    let mut effects: HashMap<ContactId, Vec<Effect>> = HashMap::new();
+    let mut customers: HashMap<ContactId, SoFar> = HashMap::new();
     let mut decisions = Vec::with_capacity(batch.len().min(BATCH_MAX));
     for (event, mut facts) in batch.into_iter().take(BATCH_MAX) {
         if !decisions.is_empty() && started.elapsed() >= budget {
             break;
         }
-        let so_far = event.contact.map(|contact| effects.entry(contact).or_default());
-        for effect in so_far.iter().flat_map(|effects| effects.iter()) {
-            facts.apply(effect);
+        let so_far = event.contact.map(|contact| customers.entry(contact).or_default());
+        if let Some(so_far) = &so_far {
+            so_far.show_in(&mut facts);
         }
         let decision = rules.decide(&event, &facts);
         if let Some(so_far) = so_far {
-            so_far.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
-                Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
-                Action::Effect(effect) => Some(effect.clone()),
-                _ => None,
-            }));
+            so_far.add(&decision);
         }
         decisions.push(decision);
     }
     decisions
+}
+
+/// What the decisions of this batch have done to a customer.
+#[derive(Default)]
+struct SoFar {
+    effects: Vec<Effect>,
+    firings: Vec<Firing>,
+    questions: Vec<QuestionChange>,
+}
+
+impl SoFar {
+    fn show_in(&self, facts: &mut Facts) {
+        self.effects.iter().for_each(|effect| facts.apply(effect));
+        self.firings.iter().for_each(|firing| facts.apply_firing(firing));
+        self.questions.iter().for_each(|change| facts.apply_question(change));
+    }
+
+    fn add(&mut self, decision: &Decision) {
+        self.effects.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
+            Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
+            Action::Effect(effect) => Some(effect.clone()),
+            _ => None,
+        }));
+        self.firings.extend(decision.firings.iter().cloned());
+        self.questions.extend(decision.questions.iter().cloned());
+    }
 }
 
 impl std::fmt::Debug for Evaluator {
@@ -138,6 +165,27 @@ mod tests {
             .map(|decision| actions(decision).as_array().unwrap().last().unwrap()["text"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(notes, ["hello Ana María", "hello Ana María", "again Eva", "again Leo"]);
+    }
+
+    #[tokio::test]
+    async fn firings_and_questions_show_in_the_same_customers_later_events() {
+        let evaluator = Evaluator::start(1).unwrap();
+        let rules = rules(
+            "rule(\"once\").on(\"inbound_sms\").limit(1, \"4h\").then(|e| note(`once ${e.body}`));
+             rule(\"asks\").on(\"inbound_sms\").keyword(\"ask\").then(|e| ask(\"q\", \"?\", \"1h\"))
+                .on_answer(\"q\", |e, answer| note(`heard ${answer}`));",
+        );
+        let batch = vec![from(1, "ask"), from(2, "b"), from(1, "C"), from(1, "d")];
+        let decisions = evaluator.decide_batch(Arc::new(rules), batch, Duration::from_secs(60)).await.unwrap();
+        let notes: Vec<Vec<String>> = decisions
+            .iter()
+            .map(|decision| {
+                let all = actions(decision);
+                let texts = all.as_array().unwrap().iter().map(|action| action["text"].as_str().unwrap().to_owned());
+                texts.collect()
+            })
+            .collect();
+        assert_eq!(notes, [vec!["once ask", "?"], vec!["once b"], vec!["heard c"], vec![]]);
     }
 
     #[tokio::test]

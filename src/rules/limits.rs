@@ -22,6 +22,14 @@ pub const MESSAGE_CHARS: usize = 500;
 pub const FORMAT_BYTES: usize = 64;
 /// The most keywords or event kinds of one rule.
 pub const WORDS_PER_RULE: usize = 64;
+/// How far ahead an action, or the end of a question, may lie, in days.
+pub const AHEAD_DAYS: u32 = 366;
+/// The most that `.limit(times, span)` counts.
+pub const LIMIT_TIMES: u32 = 100;
+/// The most questions of one rule.
+pub const QUESTIONS_PER_RULE: usize = 32;
+/// The most that a question may remember, in bytes of JSON.
+pub const STATE_BYTES: usize = 2 * 1024;
 /// The stack of a thread on which scripts run, in bytes: deeper than the depth limits can reach in any build.
 pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 

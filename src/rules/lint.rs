@@ -10,6 +10,7 @@ use super::helpers::FORBIDDEN;
 use super::view;
 use crate::domain::{EmailAddress, Phone};
 use crate::email::template::Templates;
+use crate::time::Span;
 
 /// Every function of the engine by name, with the numbers of arguments it takes; built once.
 pub(super) struct Vocabulary(HashMap<String, BTreeSet<usize>>);
@@ -82,6 +83,8 @@ pub(super) struct Report {
     pub emitted: BTreeSet<String>,
     /// Templates that each function sends, where their names are written out.
     templates: BTreeMap<String, BTreeSet<String>>,
+    /// Questions that each function asks, where their names are written out.
+    asked: BTreeMap<String, Vec<(String, Place)>>,
     /// Which functions each function names; `None` is the top of the file.
     calls: BTreeMap<Option<String>, BTreeSet<String>>,
     /// Paths such as `["contact", "first_name"]` that follow a function's first parameter.
@@ -104,6 +107,12 @@ impl Report {
         reached.flat_map(|name| self.templates.get(name).into_iter().flatten().map(String::as_str))
     }
 
+    /// The questions that this function, or one that it calls, asks by names in so many words.
+    pub fn asked_in<'a>(&'a self, function: &'a str) -> impl Iterator<Item = (&'a str, &'a Place)> {
+        let reached = self.reached(function).into_iter();
+        reached.flat_map(|name| self.asked.get(name).into_iter().flatten().map(|(name, place)| (name.as_str(), place)))
+    }
+
     /// A function and those that it calls, each once.
     fn reached<'a>(&'a self, function: &'a str) -> Vec<&'a str> {
         let (mut seen, mut reached, mut next) = (HashSet::new(), Vec::new(), vec![function]);
@@ -116,11 +125,11 @@ impl Report {
         reached
     }
 
-    /// What is wrong with the things that this closure of a rule reads of its event.
-    pub fn bad_path_in(&self, function: &str) -> Option<(Place, String, String)> {
+    /// What is wrong with the things that this closure of a rule reads of its event, or of what stands at `of` in it.
+    pub fn bad_path_in(&self, function: &str, of: &[&str]) -> Option<(Place, String, String)> {
         self.paths.iter().filter(|(owner, _, _)| owner == function).find_map(|(_, path, place)| {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            (0..path.len()).find_map(|at| {
+            let path: Vec<&str> = of.iter().copied().chain(path.iter().map(String::as_str)).collect();
+            (of.len()..path.len()).find_map(|at| {
                 let known = view::names_after(&path[..at])?;
                 if known.contains(&path[at]) {
                     return None;
@@ -238,6 +247,11 @@ impl Walker<'_> {
         {
             self.report.templates.entry(function.clone()).or_default().insert(template.to_string());
         }
+        if name == "ask"
+            && let (Some(Expr::StringConstant(question, _)), Some(function)) = (call.args.first(), &self.function)
+        {
+            self.report.asked.entry(function.clone()).or_default().push((question.to_string(), place));
+        }
         if let Some((_, instead)) = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name) {
             return self.say(place, format!("{name} is not available in rules"), (*instead).to_owned());
         }
@@ -352,13 +366,26 @@ fn bad_literal(name: &str, call: &FnCallExpr) -> Option<(Place, String, String)>
             "write it out, as in https://example.com/hook".to_owned(),
         ));
     }
+    let span_at = match name {
+        "in" => 0,
+        "limit" => 1,
+        "ask" => 2,
+        _ => usize::MAX,
+    };
+    if let Some(Expr::StringConstant(span, at)) = call.args.get(span_at)
+        && let Err(error) = span.parse::<Span>()
+    {
+        return Some(((*at).into(), format!("{name}: {error}"), "write it as \"2h\" or \"1d\"".to_owned()));
+    }
     let text_at = match name {
         "reply" | "note" => 0,
+        "ask" => 1,
         "send_sms" | "send_whatsapp" => 1,
         "send_whatsapp_template" => usize::MAX,
         _ => return None,
     };
     if let (1.., Some(Expr::StringConstant(number, at))) = (text_at, call.args.first())
+        && name != "ask"
         && let Err(error) = Phone::parse(number)
     {
         return Some(((*at).into(), format!("{name}: {error}"), "use e.contact, or a whole number".to_owned()));

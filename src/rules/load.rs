@@ -15,6 +15,8 @@ use super::error::{Place, RuleError, did_you_mean};
 use super::index::{Index, normal};
 use super::limits::Limits;
 use super::lint::{self, Report, Vocabulary};
+use super::talk::Talk;
+use super::timing::{self, Timing, When};
 use super::{Rule, RuleInfo, RuleSet, engine, failure, stack, view_appointment};
 use crate::domain::EventKind;
 use crate::email::template::{TemplateFault, Templates};
@@ -76,8 +78,12 @@ impl Loader {
         self.unknown_kinds();
         self.engine.set_default_tag(Dynamic::UNIT);
         let mut index = Index::default();
+        let mut talkers = HashMap::new();
         for (number, rule) in self.rules.iter().enumerate() {
             index.add(number, &rule.entry());
+            if !rule.talk.is_empty() {
+                talkers.insert(rule.info.name.clone(), number);
+            }
         }
         let version = hash.finalize()[..8].iter().fold(String::new(), |mut hex, byte| {
             // Writing to a string cannot fail.
@@ -87,11 +93,14 @@ impl Loader {
         let set = RuleSet {
             engine: self.engine,
             limits: self.limits,
+            has_limits: self.rules.iter().any(|rule| rule.limit.is_some()),
             rules: self.rules,
             index,
+            talkers,
             templates: Arc::new(self.templates),
             reads_next_appointment: self.reads_next_appointment,
             version,
+            whole: !self.errors.iter().any(RuleError::is_error),
         };
         (set, self.errors)
     }
@@ -196,11 +205,12 @@ impl Loader {
         }
     }
 
-    fn rule(&mut self, file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) {
+    fn rule(&mut self, file: &str, mut draft: Draft, functions: &Arc<AST>, report: &Report) {
         if draft.unfinished {
             return;
         }
         let faults_before = self.errors.len();
+        let timing = timing::settled(&mut draft);
         let fault = |place: Place, message: String, hint: &str| {
             let error = RuleError::new(file, place, message).of_rule(&draft.name);
             if hint.is_empty() { error } else { error.hint(hint) }
@@ -208,8 +218,13 @@ impl Loader {
         for (place, message, hint) in &draft.faults {
             self.errors.push(fault(*place, message.clone(), hint));
         }
+        let timing = timing.unwrap_or_else(|(place, message, hint)| {
+            self.errors.push(fault(place, message, hint));
+            None
+        });
+        let by_schedule = matches!(timing, Some(Timing { when: When::Cron(_), .. }));
         if draft.faults.is_empty() {
-            if draft.kinds.is_empty() {
+            if draft.kinds.is_empty() && draft.implied.is_empty() && !by_schedule {
                 self.errors.push(fault(draft.place, "the rule listens to nothing".into(), "add .on(\"inbound_sms\")"));
             }
             if draft.thens.is_empty() {
@@ -221,12 +236,15 @@ impl Loader {
             }
         }
         let mut broken = false;
-        for closure in draft.whens.iter().map(|(_, closure)| closure).chain(&draft.thens) {
-            match closure_fault(closure, report) {
+        for (closure, parameters, of) in closures(&draft) {
+            match closure_fault(closure, parameters, of, report) {
                 ClosureFault::None => {}
                 ClosureFault::SaidAlready => broken = true,
                 ClosureFault::New(place, message, hint) => self.errors.push(fault(place, message, &hint)),
             }
+        }
+        for (place, message, hint) in question_faults(&draft, report) {
+            self.errors.push(fault(place, message, &hint));
         }
         if let Some((other, place)) = self.places.get(&draft.name) {
             let message = format!("there is a rule \"{}\" already, in {other}:{}", draft.name, place.line);
@@ -242,7 +260,7 @@ impl Loader {
         for (kind, place) in &draft.kinds {
             self.kinds_used.push((kind.clone(), draft.name.clone(), file.to_owned(), *place));
         }
-        self.rules.push(finished(file, draft, functions, report));
+        self.rules.push(finished(file, draft, timing, functions, report));
     }
 
     fn unknown_kinds(&mut self) {
@@ -275,7 +293,30 @@ enum ClosureFault {
     New(Place, String, String),
 }
 
-fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
+/// A draft's closures, each with the number of parameters it takes, and what the first one is, as a path from the event.
+fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize, &'static [&'static str])> {
+    let of_event = draft.whens.iter().chain(&draft.silences).map(|(_, closure)| closure).chain(&draft.thens);
+    let of_answer = draft.answers.iter().map(|(_, closure)| (closure, 2, &[][..]));
+    let of_contacts = draft.timing.each.iter().filter_map(|each| each.filter.as_ref());
+    let of_contacts = of_contacts.map(|closure| (closure, 1, &["contact"][..]));
+    of_event.map(|closure| (closure, 1, &[][..])).chain(of_answer).chain(of_contacts)
+}
+
+/// Questions that are asked, as far as their names are written out, or end in silence, and that nobody hears the answer to.
+fn question_faults(draft: &Draft, report: &Report) -> Vec<(Place, String, String)> {
+    let heard = |name: &str| draft.answers.iter().any(|(known, _)| known == name);
+    let asked = closures(draft).flat_map(|(closure, ..)| report.asked_in(&closure.function));
+    let asked = asked.map(|(name, place)| (name, *place));
+    let silent = draft.silences.iter().map(|(name, closure)| (name.as_str(), closure.place));
+    let unheard: BTreeMap<&str, Place> = asked.chain(silent).filter(|(name, _)| !heard(name)).collect();
+    let fault = |(name, place): (&str, Place)| {
+        let message = format!("nobody hears the answer to the question \"{name}\"");
+        (place, message, format!("add .on_answer(\"{name}\", |e, answer| …) to the rule"))
+    };
+    unheard.into_iter().map(fault).collect()
+}
+
+fn closure_fault(closure: &Closure, parameters: usize, of: &[&str], report: &Report) -> ClosureFault {
     if report.fault_in(&closure.function).is_some() {
         return ClosureFault::SaidAlready;
     }
@@ -289,13 +330,12 @@ fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
         };
     }
     match report.parameters.get(&closure.function) {
-        Some(1) => {}
+        Some(count) if *count == parameters => {}
         Some(_) => {
-            return ClosureFault::New(
-                closure.place,
-                "the closure must have one parameter".into(),
-                "write |e| …".into(),
-            );
+            let (number, hint) =
+                if parameters == 1 { ("one parameter", "|e|") } else { ("two parameters", "|e, answer|") };
+            let message = format!("the closure must have {number}");
+            return ClosureFault::New(closure.place, message, format!("write {hint} …"));
         }
         None => {
             let message = format!("'{}' is no function of this file", closure.function);
@@ -303,11 +343,11 @@ fn closure_fault(closure: &Closure, report: &Report) -> ClosureFault {
         }
     }
     report
-        .bad_path_in(&closure.function)
+        .bad_path_in(&closure.function, of)
         .map_or(ClosureFault::None, |(place, message, hint)| ClosureFault::New(place, message, hint))
 }
 
-fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> Rule {
+fn finished(file: &str, draft: Draft, timing: Option<Timing>, functions: &Arc<AST>, report: &Report) -> Rule {
     let mut folded: Vec<String> = Vec::new();
     for keyword in &draft.keywords {
         let keyword = normal(keyword);
@@ -316,22 +356,30 @@ fn finished(file: &str, draft: Draft, functions: &Arc<AST>, report: &Report) -> 
         }
     }
     let templates =
-        draft.thens.iter().flat_map(|then| report.templates_in(&then.function)).map(str::to_owned).collect();
+        closures(&draft).flat_map(|(closure, ..)| report.templates_in(&closure.function)).map(str::to_owned).collect();
+    let by_name = |list: Vec<(String, Closure)>| -> BTreeMap<String, String> {
+        list.into_iter().map(|(name, closure)| (name, closure.function)).collect()
+    };
     Rule {
+        limit: draft.limit,
+        talk: Arc::new(Talk { answers: by_name(draft.answers), silences: by_name(draft.silences) }),
         info: RuleInfo {
             name: draft.name,
             file: file.to_owned(),
             line: draft.place.line,
-            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).collect(),
+            kinds: draft.kinds.into_iter().map(|(kind, _)| kind).chain(draft.implied).collect(),
             keywords: draft.keywords,
             blueprint: draft.blueprint,
             params: draft.params,
             templates,
+            timing: timing.as_ref().map(Timing::text),
         },
         keywords: folded,
         functions: Arc::clone(functions),
         whens: draft.whens.into_iter().map(|(text, closure)| (text, closure.function)).collect(),
         thens: draft.thens.into_iter().map(|closure| closure.function).collect(),
+        timing,
+        each: draft.timing.each.map(|each| each.filter.map(|filter| filter.function)),
     }
 }
 

@@ -9,7 +9,11 @@
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
 //! ```
-//! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! Instead of at once it may run later: `.after("2h")`, `.before("24h", "appointment.starts_at")`, or, without `.on`,
+//! `.cron("0 9 * * MON")` with or without `.for_each("contacts", |c| …)`, and `.missed("skip")`: see `timing`.
+//!
+//! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what
+//! a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
 //!
@@ -21,6 +25,8 @@
 //! version of the rules stands for their templates too.
 //! What an event costs depends on the rules that concern it, not on how many there are.
 //!
+//! What an action can be told afterwards stands in `later`, how often a rule may run in `limit`, how it asks back in `talk`.
+//!
 //! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
 //! something to read: a line in a table of `view`. To forbid something of the language: a line in `helpers::FORBIDDEN`.
 
@@ -30,6 +36,7 @@ mod call;
 pub mod cases;
 pub mod check;
 mod decide;
+mod each;
 mod email;
 mod engine;
 mod error;
@@ -38,10 +45,14 @@ mod failure;
 mod helpers;
 mod index;
 pub mod limits;
+mod later;
+mod limit;
 mod lint;
 mod load;
 mod request;
 mod stack;
+mod talk;
+mod timing;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -49,7 +60,7 @@ mod values;
 mod view;
 mod view_appointment;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,10 +69,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use actions::ACTIONS;
+pub use each::{PAGE_CONTACTS, Page};
 pub use error::{RuleError, Severity};
 pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
+pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
@@ -74,9 +87,14 @@ pub struct RuleSet {
     limits: Limits,
     rules: Vec<Rule>,
     index: index::Index,
+    /// Rules that ask customers something, by name.
+    talkers: HashMap<String, usize>,
+    has_limits: bool,
     templates: Arc<Templates>,
     reads_next_appointment: bool,
     version: String,
+    /// Every rule of the folder could be loaded.
+    whole: bool,
 }
 
 /// What is known of a rule without running it.
@@ -91,6 +109,9 @@ pub struct RuleInfo {
     pub keywords: Vec<String>,
     /// Asleep until a tenant enables it.
     pub blueprint: bool,
+    /// When it runs, where not at once, such as `after 2h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing: Option<String>,
     /// A blueprint's parameters with their defaults.
     pub params: BTreeMap<String, Value>,
     /// Templates that it names in so many words; which others it sends shows only when it runs.
@@ -105,6 +126,11 @@ struct Rule {
     functions: Arc<AST>,
     whens: Vec<(String, String)>,
     thens: Vec<String>,
+    limit: Option<limit::Limit>,
+    talk: Arc<talk::Talk>,
+    timing: Option<Timing>,
+    /// It runs for each contact that passes the filter: its function, where there is one.
+    each: Option<Option<String>>,
 }
 
 impl RuleSet {
@@ -113,9 +139,11 @@ impl RuleSet {
         load::load(dir, limits)
     }
 
-    /// Whether any rule would be evaluated for such an event of this tenant: the index alone, no script.
+    /// Whether any rule may be evaluated for such an event of this tenant: the index alone, no script. A message may answer
+    /// a question, whatever it says.
     pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
-        !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty()
+        let may_answer = || kind.inbound_channel().is_some() && self.asks(tenant);
+        !self.index.candidates(kind, data, tenant, |number| self.rules[number].entry()).is_empty() || may_answer()
     }
 
     /// Whether some rule may read the customer's next appointment: if none does, it need not be looked for.

@@ -121,6 +121,7 @@ pub(super) fn kind_of(value: &Dynamic) -> &'static str {
         name if name.ends_with("ContactView") => "contact",
         name if name.ends_with("TenantView") => "business",
         name if name.ends_with("EventView") => "event",
+        name if name.ends_with("PlannedAction") => "planned action",
         _ => "value of another type",
     }
 }

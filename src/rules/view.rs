@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, ImmutableString, Position};
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, Position};
 use serde_json::Value;
 
 use super::call::{Call, ScriptError, error};
 use super::error::did_you_mean;
 use super::values::{kind_of, text_of, to_script};
 use super::view_appointment;
+use crate::domain::Question;
 use crate::domain::fold::fold;
 use crate::time::WeeklyHours;
 use crate::time::hours::NoHours;
@@ -52,6 +53,7 @@ pub(super) const EVENT: &[(&str, Getter)] = &[
     ("opt_out_type", |call| optional(call, "opt_out_type")),
     ("late", |call| Ok(call.event.data.get("late").and_then(Value::as_bool).unwrap_or(false).into())),
     ("data", |call| to_script(&call.event.data)),
+    ("question", |call| call.facts.question(&call.event).map_or(Ok(Dynamic::UNIT), |open| question(call, open))),
     ("now", |call| Ok(Dynamic::from(call.now()))),
     ("keyword", |call| Ok(call.frame().keyword.as_ref().map_or_else(String::new, |found| found.word.clone()).into())),
     ("rest", |call| Ok(call.frame().keyword.as_ref().map_or_else(String::new, |found| found.rest.clone()).into())),
@@ -109,6 +111,17 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
 pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params", "appointment", "next_appointment"];
 /// What `e.contact` can be asked.
 pub(super) const CONTACT_METHODS: &[&str] = &["tag", "field", "opted_out"];
+
+/// The open question that the event may answer, or whose silence it is.
+fn question(call: &Arc<Call>, open: &Question) -> Result<Dynamic, String> {
+    let mut map = Map::new();
+    map.insert("name".into(), open.name.as_str().into());
+    map.insert("rule".into(), open.rule.as_str().into());
+    map.insert("channel".into(), open.channel.as_str().into());
+    map.insert("state".into(), to_script(&open.state)?);
+    map.insert("asked_at".into(), Dynamic::from(call.moment(open.asked_at)));
+    Ok(map.into())
+}
 
 fn optional(call: &Arc<Call>, key: &str) -> Result<Dynamic, String> {
     call.event.data.get(key).map_or(Ok(Dynamic::UNIT), to_script)

@@ -83,8 +83,8 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       THEN (SELECT c.fields FROM contacts c WHERE c.id = a.contact_id) END AS fields
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
-    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us < a.planned_us
-      AND b.state IN ('planned', 'sending', 'unknown'))
+    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us <= a.planned_us
+      AND (b.planned_us < a.planned_us OR b.id < a.id) AND b.state IN ('planned', 'sending', 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
 
 /// The least id that an event of the last hour can have: ids begin with their millisecond.

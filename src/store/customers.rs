@@ -116,8 +116,19 @@ impl Store {
             expires: None,
         };
         let actions = effects.into_iter().enumerate().map(action).collect();
-        let decided =
-            Decided { event, tenant, contact: Some(contact), depth: 0, at: now, trace: None, actions, timers: vec![] };
+        let decided = Decided {
+            event,
+            tenant,
+            contact: Some(contact),
+            depth: 0,
+            at: now,
+            trace: None,
+            actions,
+            children: Vec::new(),
+            timers: Vec::new(),
+            firings: Vec::new(),
+            questions: Vec::new(),
+        };
         decide::write(txn, &self.means, &[decided], &mut Committed::default()).await?;
         Ok(())
     }

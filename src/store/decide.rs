@@ -1,6 +1,6 @@
 //! What a decision reads, and what it writes: actions, effects and the handled mark, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
@@ -11,11 +11,12 @@ use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, appointments, events, sql, timers};
+use super::{StoreError, appointments, events, firings, questions, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
 use crate::domain::{
-    Action, ActionId, Channel, ContactId, Effect, Event, EventId, NewTimer, Phone, TenantId, Timestamp,
+    Action, ActionId, Channel, ContactId, Effect, Event, EventId, Firing, NewTimer, Phone, QuestionChange, TenantId,
+    Timestamp,
 };
 
 /// One decided event, ready to be written.
@@ -30,8 +31,14 @@ pub struct Decided {
     pub trace: Option<String>,
     /// Sends and effects, in the order in which the rules asked for them.
     pub actions: Vec<NewAction>,
+    /// Events that it makes besides those that rules emit.
+    pub children: Vec<Event>,
     /// What falls due later.
     pub timers: Vec<NewTimer>,
+    /// Rules with a limit that have run, for `contact`.
+    pub firings: Vec<Firing>,
+    /// Questions to `contact` that it asks or ends.
+    pub questions: Vec<QuestionChange>,
 }
 
 /// What the decision has set going.
@@ -39,6 +46,8 @@ pub struct Decided {
 pub struct DecidedReceipt {
     pub sends: usize,
     pub emitted: usize,
+    /// Events whose decision had been overtaken: nothing of it was written, they wait to be decided anew.
+    pub overtaken: usize,
 }
 
 pub(super) async fn write(
@@ -48,8 +57,9 @@ pub(super) async fn write(
     committed: &mut Committed,
 ) -> Result<DecidedReceipt, StoreError> {
     let still_open = mark_handled(txn, decisions).await?;
-    let decisions: Vec<&Decided> =
+    let mut decisions: Vec<&Decided> =
         decisions.iter().filter(|decided| still_open.contains(&decided.event.uuid())).collect();
+    let overtaken = leave_overtaken(txn, means, &mut decisions).await?;
     let mut traces: Vec<Value> = Vec::new();
     let mut actions: Vec<NewAction> = Vec::new();
     let mut children = Vec::new();
@@ -86,6 +96,7 @@ pub(super) async fn write(
             actions.push(action.clone());
         }
     }
+    children.extend(decisions.iter().flat_map(|decided| decided.children.iter().cloned()));
     let sends = actions.iter().filter(|action| action.route.is_some()).count();
     txn.rows(
         "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
@@ -104,12 +115,38 @@ pub(super) async fn write(
     emitted += changed.len();
     committed.events.extend(changed);
     ledger::plan(txn, means, actions).await?;
-    timers::plan(txn, decisions.iter().flat_map(|decided| &decided.timers)).await?;
-    Ok(DecidedReceipt { sends, emitted })
+    timers::plan(txn, means, decisions.iter().flat_map(|decided| &decided.timers)).await?;
+    Ok(DecidedReceipt { sends, emitted, overtaken })
+}
+
+/// Writes what stands between a customer's events: firings of rules that have a limit, questions. A decision made on what
+/// holds no more is taken out, with those on later events of the customer that it was shown to: they are decided anew.
+async fn leave_overtaken(txn: &impl Txn, means: &Means, decisions: &mut Vec<&Decided>) -> Result<usize, StoreError> {
+    let mut customers: HashSet<ContactId> = HashSet::new();
+    let mut overtaken: HashSet<EventId> = HashSet::new();
+    for decided in &*decisions {
+        let Some(contact) = decided.contact else { continue };
+        let holds = !customers.contains(&contact)
+            && firings::allowed(txn, decided).await?
+            && questions::write(txn, means, decided).await?;
+        if holds {
+            firings::write(txn, decided).await?;
+            continue;
+        }
+        customers.insert(contact);
+        overtaken.insert(decided.event);
+        txn.execute(
+            "UPDATE events SET handled_us = NULL WHERE id = ? AND tenant_id = ?",
+            vec![decided.event.uuid().into(), decided.tenant.uuid().into()],
+        )
+        .await?;
+    }
+    decisions.retain(|decided| !overtaken.contains(&decided.event));
+    Ok(overtaken.len())
 }
 
 /// Marks the events handled; gives those that were not so before, since another process may have been quicker.
-async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<std::collections::HashSet<Uuid>, StoreError> {
+async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<HashSet<Uuid>, StoreError> {
     let mut values: Vec<Value> = Vec::with_capacity(decisions.len() * 3);
     for decided in decisions {
         values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
@@ -251,7 +288,7 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 }
 
 /// A contact's row, as far as facts need it, with its opt-outs; read by position, since it is read often.
-const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
+pub(super) const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
     c.last_whatsapp_us, c.created_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'sms'
       AND o.sender = '' AND o.active) AS sms_out,
@@ -284,7 +321,7 @@ pub(super) async fn contact_facts(
     Ok((facts, not_rebuilt))
 }
 
-fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
+pub(super) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
     let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
     let last = [(Channel::Sms, row.get(7)?), (Channel::WhatsApp, row.get(8)?)];
     let out = [(Channel::Sms, row.get(10)?), (Channel::WhatsApp, row.get(11)?)];

@@ -7,8 +7,8 @@ use sea_orm::Value;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError, sql, writer};
-use crate::domain::{Action, Effect, EventKind, TenantId};
+use super::{Store, StoreError, firings, questions, sql, writer};
+use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 
 /// Rows that are changed in one transaction, at most.
 const PAGE_ROWS: usize = 200;
@@ -55,7 +55,10 @@ impl Store {
     pub async fn erase_contact(&self, tenant: TenantId, phone_key: &str) -> Result<Erased, StoreError> {
         let contact = self.contact_by_phone(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
         let who = Who { tenant, phone_key: phone_key.to_owned(), contact };
+        // A timer that fires meanwhile is an event, and an event that is decided meanwhile may have planned a timer.
+        self.erase_timers(&who).await?;
         let mut erased = Erased { events: self.erase_events(&who).await?, ..Erased::default() };
+        self.erase_timers(&who).await?;
         erased.cancelled = self.cancel_sends(&who).await?;
         erased.actions = self.erase_actions(&who).await?;
         loop {
@@ -71,6 +74,8 @@ impl Store {
         let txn = writer::begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
+        questions::forget(&txn, tenant, ContactId::new(contact)).await?;
+        firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         // What programs were answered names them, and stays only as the fact that it was answered.
@@ -84,6 +89,20 @@ impl Store {
         let row = sql::query_one(&self.read, kept, [by_key.clone(), by_key].concat()).await?;
         erased.kept_opt_outs = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
         Ok(erased)
+    }
+
+    async fn erase_timers(&self, who: &Who) -> Result<(), StoreError> {
+        // Without an index, which every timer would pay for; read through without the lock to write.
+        for table in ["timers", "timers_set_aside"] {
+            let text = format!("SELECT due_us, id FROM {table} WHERE tenant_id = ? AND contact_id = ?");
+            let theirs = vec![who.tenant.uuid().into(), who.contact.into()];
+            for row in sql::query(&self.read, &text, theirs).await? {
+                let (due_us, id): (i64, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let text = format!("DELETE FROM {table} WHERE due_us = ? AND id = ? AND tenant_id = ?");
+                sql::execute(&self.write, &text, vec![due_us.into(), id.into(), who.tenant.uuid().into()]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Their events first: one that is decided meanwhile finds itself handled, and plans nothing.

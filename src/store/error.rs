@@ -63,13 +63,14 @@ impl From<sea_orm::DbErr> for StoreError {
 }
 
 /// Whether it is the connection or the whole server that has failed, not the statement. Class 08 is a connection's
-/// failure, 57P01 to 57P03 a server that goes down or comes up (PostgreSQL, appendix A).
+/// failure, 57P01 to 57P03 a server that goes down or comes up, 25P03 a session that idled in a transaction and was ended
+/// (PostgreSQL, appendix A).
 fn is_gone(cause: &sea_orm::sqlx::Error) -> bool {
     use sea_orm::sqlx::Error;
     match cause {
         Error::Io(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
         Error::Database(refused) => {
-            refused.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P0"))
+            refused.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P0") || code == "25P03")
         }
         _ => false,
     }

@@ -287,6 +287,9 @@ async fn obey(
             at: item.at,
         };
         super::opt_outs::record(txn, means, &entry).await?;
+        if let (false, Some(contact)) = (back_in, contact) {
+            super::questions::end_on(txn, item.tenant, contact, item.channel).await?;
+        }
         let event = Event {
             id: means.ids.next(),
             tenant: item.tenant,

@@ -134,7 +134,8 @@ pub(super) async fn plan(txn: &impl Txn, means: &Means, mut actions: Vec<NewActi
     for new in &actions {
         let due = new.due.filter(|due| *due > now);
         // Its place in the lane: what is to leave later does not hold back what is to leave now.
-        let planned_us = due.map_or_else(|| means.ids.tick_us(), Timestamp::unix_us);
+        // Of one rule's that are to leave at the same time, the first goes first.
+        let planned_us = due.map_or_else(|| means.ids.tick_us(), |due| due.unix_us() + new.index as i64);
         let due_us = due.unwrap_or(now).unix_us();
         let heading = Heading::of(new);
         values.extend([

@@ -2,8 +2,9 @@
 //!
 //! Hot rows go through [`Writer`]: one thread, many requests a commit. Reads have connections of their own.
 //! **Invariant:** every query names its tenant, or goes by an id that a row of the tenant holds, and what it finds is
-//! compared with the tenant before it is used. Exceptions: those that find which tenants have work; those by the
-//! provider's ids, which are unique across tenants; and lanes, which all who send from one number share.
+//! compared with the tenant before it is used. Exceptions: those that find which tenants have work; timers as they fall
+//! due, or as their rules change; those by the provider's ids, which are unique across tenants; and lanes, which all who
+//! send from one number share.
 
 pub mod appointments;
 mod by_hand;
@@ -17,6 +18,8 @@ pub mod entity;
 mod erase;
 mod error;
 mod events;
+mod firings;
+mod fire;
 mod fresh;
 mod health;
 mod idempotency;
@@ -28,6 +31,7 @@ mod open;
 mod opt_outs;
 mod refusals;
 mod portable;
+mod questions;
 mod retention;
 mod settle;
 mod sql;
@@ -52,6 +56,7 @@ pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
 pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
+pub use fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
@@ -60,7 +65,8 @@ pub use portable::Frozen;
 pub use refusals::{Refused, RefusedSum};
 pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};
-pub use tables::{NotARow, TABLES, Table};
+pub use tables::{NotARow, SET_ASIDE, TABLES, Table};
+pub use timers::{PendingTimer, Replanned, TIMERS_PAGE};
 pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 

@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::fresh::Fresh;
 use super::sqlite::Sqlite;
+use super::timers::Sleeper;
 use super::writer::{self, Home, Means, Writer};
 use super::{Store, StoreError, sql};
 use crate::config::Synchronous;
@@ -29,6 +30,9 @@ pub struct Options {
 const READERS: u32 = 4;
 /// Waiting for a connection, and for PostgreSQL to answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long PostgreSQL bears a session that writes and says nothing in the middle of a transaction. A process that was
+/// stopped there loses what it had locked, so that others can go on; woken, it finds its commit refused.
+pub(super) const IDLE_IN_TRANSACTION: &str = "10s";
 /// Prepared statements kept a connection: our texts times their few sizes.
 pub(super) const STATEMENT_CACHE: usize = 256;
 /// A commit of many messages touches a page of an index for each: small pages halve what is written.
@@ -56,9 +60,9 @@ impl Store {
         if let Some(path) = sqlite_path(options.url.expose_secret()) {
             make_private(&path);
         }
-        let write = connect(options, 1).await.map_err(|error| of_file(options, error))?;
-        let read = connect(options, READERS).await.map_err(|error| of_file(options, error))?;
-        let means = Arc::new(Means { ids, clock, fresh: Fresh::default() });
+        let write = connect(options, 1, true).await.map_err(|error| of_file(options, error))?;
+        let read = connect(options, READERS, false).await.map_err(|error| of_file(options, error))?;
+        let means = Arc::new(Means { ids, clock, fresh: Fresh::default(), sleeper: Sleeper::default() });
         let home = match sqlite_path(options.url.expose_secret()) {
             Some(path) => Home::Sqlite(Sqlite::open(&path, options.synchronous)?),
             None => Home::Postgres(write.clone()),
@@ -104,7 +108,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
 }
 
-async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnection, StoreError> {
+async fn connect(options: &Options, connections: u32, writes: bool) -> Result<DatabaseConnection, StoreError> {
     let url = options.url.expose_secret();
     // The file is made when it is missing.
     let file = sqlite_path(url);
@@ -137,7 +141,14 @@ async fn connect(options: &Options, connections: u32) -> Result<DatabaseConnecti
         .map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
         })
-        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(STATEMENT_CACHE));
+        .map_sqlx_postgres_opts(move |postgres| {
+            let postgres = postgres.statement_cache_capacity(STATEMENT_CACHE);
+            if writes {
+                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
+            } else {
+                postgres
+            }
+        });
     let db = Database::connect(connect).await?;
     debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
     Ok(db)

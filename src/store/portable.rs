@@ -19,6 +19,8 @@ use crate::domain::TenantId;
 
 /// Before the slug of a tenant that is not whole yet; no slug of a tenant's has a slash.
 pub(super) const IMPORTING: &str = "import/";
+/// Columns in a table's identity that hold text.
+const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
 /// Rows that are removed in one transaction.
 const REMOVE_ROWS: usize = 500;
 
@@ -147,13 +149,12 @@ impl Frozen {
     ) -> Result<u64, E> {
         let backend = StreamTrait::get_database_backend(&self.0);
         let postgres = backend == sea_orm::DatabaseBackend::Postgres;
-        let by_id = table.order.iter().all(|column| *column != "peer_key");
+        let by_id = table.order.iter().all(|column| !TEXTS.contains(column));
         // Text in the order of its bytes, as SQLite has it. There `+` keeps the planner to the primary key: by another
         // index all rows would have to be sorted, in memory.
-        let order = table
-            .order
-            .iter()
-            .map(|column| if postgres && !by_id { format!("{column} COLLATE \"C\"") } else { (*column).to_owned() });
+        let order = table.order.iter().map(|column| {
+            if postgres && TEXTS.contains(column) { format!("{column} COLLATE \"C\"") } else { (*column).to_owned() }
+        });
         let order = order.collect::<Vec<_>>().join(", ");
         let plus = if postgres || !by_id { "" } else { "+" };
         let text =

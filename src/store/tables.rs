@@ -17,6 +17,10 @@ const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "http"];
 const ORIGINS: &[&str] = &["answer", "business", "manual", "system"];
 const STATES: &[&str] = &["planned", "sending", "sent", "failed", "blocked", "held", "unknown", "done"];
 
+const PURPOSES: &[&str] = &["after", "before", "cron", "page", "silence"];
+/// A timer that does not fire by itself.
+pub const SET_ASIDE: &str = "timer_set_aside";
+
 /// A table, without its column `tenant_id`.
 pub struct Table {
     /// What one of its rows is called.
@@ -64,7 +68,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 14] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -222,6 +226,33 @@ pub const TABLES: [Table; 10] = [
         ],
     },
     Table {
+        kind: "firing",
+        name: "rule_firings",
+        order: &["contact_id", "rule", "at_us", "event_id"],
+        columns: &[
+            column("contact_id", Of("contacts")),
+            column("rule", Text),
+            column("at_us", Big),
+            // Its event may be gone already: retention takes that first.
+            column("event_id", Id),
+        ],
+    },
+    Table {
+        kind: "question",
+        name: "questions",
+        order: &["contact_id", "channel"],
+        columns: &[
+            column("contact_id", Of("contacts")),
+            column("channel", Word(CHANNELS)),
+            column("id", Id),
+            column("rule", Text),
+            column("name", Text),
+            column("state", Document(|_| true)),
+            column("asked_us", Big),
+            column("expires_us", Big),
+        ],
+    },
+    Table {
         kind: "attempt",
         name: "attempts",
         order: &["action_id", "n"],
@@ -235,6 +266,39 @@ pub const TABLES: [Table; 10] = [
             column("http_status", MaybeInt),
             column("error_code", MaybeBig),
             column("detail", MaybeText),
+        ],
+    },
+    Table {
+        kind: "timer",
+        name: "timers",
+        order: &["due_us", "id"],
+        columns: &[
+            column("due_us", Big),
+            column("id", Id),
+            column("purpose", Word(PURPOSES)),
+            column("rule", Text),
+            column("timing", Text),
+            column("contact_id", MaybeOf("contacts")),
+            column("subject_id", MaybeId),
+            column("payload", Text),
+        ],
+    },
+    Table {
+        kind: SET_ASIDE,
+        name: "timers_set_aside",
+        order: &["due_us", "id"],
+        columns: &[
+            column("due_us", Big),
+            column("id", Id),
+            column("purpose", Text),
+            column("rule", Text),
+            column("timing", Text),
+            column("contact_id", MaybeOf("contacts")),
+            column("subject_id", MaybeId),
+            column("payload", Text),
+            column("tries", Int),
+            column("retry_us", MaybeBig),
+            column("error", Text),
         ],
     },
 ];

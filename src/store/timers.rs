@@ -1,16 +1,124 @@
 //! Timers: rows in the order in which they fall due.
 
-use sea_orm::Value;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use sea_orm::{FromQueryResult, Value};
+use serde::Serialize;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::StoreError;
-use super::sql::{Cut, Txn};
-use crate::domain::{ContactId, NewTimer, TenantId};
+use super::fire::COLUMNS;
+use super::lists::LIST_MAX;
+use super::sql::{Cut, Row, Txn};
+use super::writer::Means;
+use super::{Store, StoreError, decide, entity, events, sql, writer};
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
+
+/// What the scheduler sleeps until, so that a nearer timer wakes it.
+pub(super) struct Sleeper {
+    until_us: AtomicI64,
+    /// The soonest timer of transactions that are not committed yet.
+    coming_us: AtomicI64,
+    nearer: Notify,
+}
+
+impl Default for Sleeper {
+    fn default() -> Self {
+        Self { until_us: AtomicI64::new(i64::MAX), coming_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
+    }
+}
+
+impl Sleeper {
+    /// A timer is written down, and not committed yet.
+    fn planned(&self, due: Timestamp) {
+        self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
+    }
+
+    /// What was written down is committed. One that a rollback has left behind wakes for nothing, which does no harm.
+    pub fn committed(&self) {
+        if self.coming_us.swap(i64::MAX, Ordering::SeqCst) < self.until_us.load(Ordering::SeqCst) {
+            self.nearer.notify_one();
+        }
+    }
+}
+
+impl Store {
+    /// When the next timer falls due, or one that was set aside is to be tried again. From this call on a nearer one that
+    /// is planned in this process ends [`Store::nearer_timer`].
+    pub async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sleeper = &self.means.sleeper;
+        // While it is looked for, any is nearer.
+        sleeper.until_us.store(i64::MAX, Ordering::SeqCst);
+        let text = "SELECT min(due_us) FROM (SELECT min(due_us) AS due_us FROM timers
+                    UNION ALL SELECT min(retry_us) FROM timers_set_aside WHERE retry_us IS NOT NULL) AS next";
+        let row = sql::query_one(&self.read, text, vec![]).await?;
+        let next: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        sleeper.until_us.store(next.unwrap_or(i64::MAX), Ordering::SeqCst);
+        Ok(next.map(Timestamp::from_unix_us))
+    }
+
+    /// What is pending, the next first, at most `limit`: of one tenant, or of all for commands that say so.
+    pub async fn timers(&self, tenant: Option<TenantId>, limit: usize) -> Result<Vec<PendingTimer>, StoreError> {
+        let limit = limit.min(LIST_MAX) as i64;
+        let (of, mut values) = match tenant {
+            Some(tenant) => ("WHERE tenant_id = ?", vec![tenant.uuid().into()]),
+            None => ("", Vec::new()),
+        };
+        values.push(limit.into());
+        let text = format!("SELECT {COLUMNS} FROM timers {of} ORDER BY due_us, id LIMIT ?");
+        let rows = sql::query(&self.read, &text, values).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// Waits until a timer is planned that is due before what [`Store::next_timer`] found.
+    pub async fn nearer_timer(&self) {
+        self.means.sleeper.nearer.notified().await;
+    }
+}
+
+/// A timer's row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PendingTimer {
+    pub due: Timestamp,
+    pub id: TimerId,
+    pub tenant: TenantId,
+    pub purpose: String,
+    pub rule: String,
+    /// What the rule said of time when it was planned.
+    pub timing: String,
+    pub contact: Option<ContactId>,
+    pub subject: Option<Uuid>,
+    /// JSON, if it is well.
+    pub payload: String,
+}
+
+impl PendingTimer {
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            due: Timestamp::from_unix_us(row.get(0)?),
+            id: TimerId::new(row.get(1)?),
+            tenant: TenantId::new(row.get(2)?),
+            purpose: row.get(3)?,
+            rule: row.get(4)?,
+            timing: row.get(5)?,
+            contact: row.get::<Option<Uuid>>(6)?.map(ContactId::new),
+            subject: row.get(7)?,
+            payload: row.get(8)?,
+        })
+    }
+}
 
 /// Writes timers down; one that is there already stays as it is.
-pub(super) async fn plan(txn: &impl Txn, timers: impl IntoIterator<Item = &NewTimer>) -> Result<(), StoreError> {
+pub(super) async fn plan(
+    txn: &impl Txn,
+    means: &Means,
+    timers: impl IntoIterator<Item = &NewTimer>,
+) -> Result<(), StoreError> {
     let mut values: Vec<Value> = Vec::new();
     for timer in timers {
+        means.sleeper.planned(timer.due);
         values.extend([
             timer.due.unix_us().into(),
             timer.id.uuid().into(),
@@ -42,6 +150,7 @@ pub(super) async fn end_subject(
 ) -> Result<(), StoreError> {
     let of = || vec![tenant.uuid().into(), subject.into()];
     txn.execute("DELETE FROM timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
+    txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
     txn.execute(
         "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'",
@@ -49,4 +158,90 @@ pub(super) async fn end_subject(
     )
     .await?;
     Ok(())
+}
+
+/// Rows that are looked at, or changed, in one go.
+pub const TIMERS_PAGE: usize = 500;
+
+/// A timer that is to make room, and what takes its place.
+#[derive(Clone, Debug)]
+pub struct Replanned {
+    pub due: Timestamp,
+    pub id: TimerId,
+    pub tenant: TenantId,
+    /// `None` where it ends.
+    pub by: Option<NewTimer>,
+}
+
+impl Store {
+    /// The timers of all schedules.
+    pub async fn schedule_timers(&self) -> Result<Vec<PendingTimer>, StoreError> {
+        let text = format!("SELECT {COLUMNS} FROM timers WHERE purpose = 'cron' ORDER BY tenant_id, rule, due_us");
+        let rows = sql::query(&self.read, &text, vec![]).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// A page of all pending timers behind `after`, in their order.
+    pub async fn timers_after(&self, after: Option<(Timestamp, TimerId)>) -> Result<Vec<PendingTimer>, StoreError> {
+        let text =
+            format!("SELECT {COLUMNS} FROM timers WHERE (due_us, id) > (?, ?) ORDER BY due_us, id LIMIT {TIMERS_PAGE}");
+        let (due, id) = after.map_or((i64::MIN, Uuid::nil()), |(due, id)| (due.unix_us(), id.uuid()));
+        let rows = sql::query(&self.read, &text, vec![due.into(), id.into()]).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// A page of the events of these kinds behind `after`, of all tenants, the oldest first.
+    pub async fn events_of_kinds(
+        &self,
+        kinds: &BTreeSet<EventKind>,
+        after: Option<EventId>,
+    ) -> Result<Vec<Event>, StoreError> {
+        let marks = vec!["?"; kinds.len()].join(",");
+        let text = format!("SELECT * FROM events WHERE id > ? AND kind IN ({marks}) ORDER BY id LIMIT {TIMERS_PAGE}");
+        let after = after.map(EventId::uuid).unwrap_or_default();
+        let values = std::iter::once(after.into()).chain(kinds.iter().map(|kind| kind.as_str().into()));
+        let rows = sql::query(&self.read, &text, values.collect()).await?;
+        rows.iter().map(|row| events::from_row(entity::event::Model::from_query_result(row, "")?)).collect()
+    }
+
+    /// Plans timers in one transaction; one that is there already stays as it is.
+    pub async fn plan_timers(&self, new: &[NewTimer]) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        plan(&txn, &self.means, new).await?;
+        Txn::commit(txn).await?;
+        self.means.sleeper.committed();
+        Ok(())
+    }
+
+    /// Ends timers, and plans others in their place, in one transaction. What has fired meanwhile has no successor.
+    pub async fn replan_timers(&self, replanned: &[Replanned]) -> Result<u64, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let mut changed = 0;
+        for one in replanned {
+            let values = vec![one.due.unix_us().into(), one.id.uuid().into(), one.tenant.uuid().into()];
+            let text = "DELETE FROM timers WHERE due_us = ? AND id = ? AND tenant_id = ?";
+            if Txn::execute(&txn, text, values).await? > 0 {
+                plan(&txn, &self.means, &one.by).await?;
+                changed += 1;
+            }
+        }
+        abort::point("before-commit");
+        Txn::commit(txn).await?;
+        self.means.sleeper.committed();
+        Ok(changed)
+    }
+
+    /// What is known of a tenant's customers behind `after`, in the order of their ids.
+    pub async fn contacts_after(
+        &self,
+        tenant: TenantId,
+        after: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Vec<ContactFacts>, StoreError> {
+        let text = decide::CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
+        let after = after.map_or(Uuid::nil(), ContactId::uuid);
+        let rows =
+            sql::query(&self.read, &text, vec![tenant.uuid().into(), after.into(), (limit as i64).into()]).await?;
+        rows.iter().map(|row| decide::read_facts(&Row::Sea(row))).collect()
+    }
 }

@@ -1,6 +1,6 @@
 //! One thread writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
 //!
-//! A batch runs as one transaction: messages in, decisions, outcomes, status reports, claims, in this order, each kind
+//! A batch runs as one transaction: messages in, decisions, outcomes, status reports, timers that are due, claims, in this order, each kind
 //! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch
 //! fails for one request's sake, each is tried alone, so that one bad request harms no other. An answer is given only
 //! after the commit.
@@ -15,11 +15,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::StoreError;
 use super::claim::{self, ClaimRequest, Claims};
 use super::decide::{self, Decided, DecidedReceipt};
+use super::fire::{self, FireRequest, Firing};
 use super::fresh::{Committed, Fresh};
 use super::ingest::{self, Ingested, NewInbound};
 use super::settle::{self, Settled, StatusReport};
 use super::sql::Txn;
 use super::sqlite::Sqlite;
+use super::timers::Sleeper;
 use super::verdict::{self, Verdict};
 use crate::domain::{Clock, Ids};
 use crate::telemetry::metric;
@@ -44,6 +46,7 @@ enum Request {
     Claim(ClaimRequest, Reply<Claims>),
     Verdict(Box<Verdict>, Reply<bool>),
     Settle(Box<StatusReport>, Reply<Settled>),
+    Fire(FireRequest, Reply<Firing>),
 }
 
 /// Where the writer's transactions begin.
@@ -57,6 +60,7 @@ pub(super) struct Means {
     pub ids: Arc<Ids>,
     pub clock: Clock,
     pub fresh: Fresh,
+    pub sleeper: Sleeper,
 }
 
 /// The way to the writer; cheap to clone.
@@ -118,6 +122,11 @@ impl Writer {
         self.ask(|reply| Request::Settle(Box::new(report), reply)).await
     }
 
+    /// Turns timers that are due into events.
+    pub async fn fire(&self, request: FireRequest) -> Result<Firing, StoreError> {
+        self.ask(|reply| Request::Fire(request, reply)).await
+    }
+
     fn ask<T, R: FnOnce(Reply<T>) -> Request>(
         &self,
         request: R,
@@ -176,6 +185,7 @@ struct Batch {
     claim: Kind<ClaimRequest, Claims>,
     verdict: Kind<Verdict, bool>,
     settle: Kind<StatusReport, Settled>,
+    fire: Kind<FireRequest, Firing>,
 }
 
 struct Results {
@@ -184,6 +194,7 @@ struct Results {
     claim: Vec<Claims>,
     verdict: Vec<bool>,
     settle: Vec<Settled>,
+    fire: Vec<Firing>,
 }
 
 impl Batch {
@@ -196,13 +207,19 @@ impl Batch {
                 Request::Claim(item, reply) => add(&mut batch.claim, item, reply),
                 Request::Verdict(item, reply) => add(&mut batch.verdict, *item, reply),
                 Request::Settle(item, reply) => add(&mut batch.settle, *item, reply),
+                Request::Fire(item, reply) => add(&mut batch.fire, item, reply),
             }
         }
         batch
     }
 
     fn len(&self) -> usize {
-        self.ingest.0.len() + self.decided.0.len() + self.claim.0.len() + self.verdict.0.len() + self.settle.0.len()
+        self.ingest.0.len()
+            + self.decided.0.len()
+            + self.claim.0.len()
+            + self.verdict.0.len()
+            + self.settle.0.len()
+            + self.fire.0.len()
     }
 
     async fn commit(self, home: &Home, means: &Means) {
@@ -247,6 +264,7 @@ impl Batch {
                 txn.commit().await?;
                 crate::domain::abort::point("after-commit");
                 means.fresh.push(committed);
+                means.sleeper.committed();
                 metrics::histogram!(metric::WRITER_COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
                 Ok(results)
             }
@@ -270,6 +288,13 @@ impl Batch {
             },
             verdict: verdict::verdicts(txn, means, &self.verdict.0, committed).await?,
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
+            fire: {
+                let mut firings = Vec::with_capacity(self.fire.0.len());
+                for request in &self.fire.0 {
+                    firings.push(fire::fire(txn, means, request).await?);
+                }
+                firings
+            },
             claim: {
                 let mut claims = Vec::with_capacity(self.claim.0.len());
                 for request in &self.claim.0 {
@@ -292,6 +317,7 @@ impl Batch {
         self.claim.1.into_iter().zip(results.claim).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.verdict.1.into_iter().zip(results.verdict).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.settle.1.into_iter().zip(results.settle).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.fire.1.into_iter().zip(results.fire).for_each(|(reply, result)| drop(reply.send(Ok(result))));
     }
 
     fn refuse(self, error: &StoreError) {
@@ -300,6 +326,7 @@ impl Batch {
         self.claim.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.verdict.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.settle.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.fire.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
     }
 
     fn singles(self) -> Vec<Self> {
@@ -310,8 +337,9 @@ impl Batch {
         let decided = split(self.decided).map(|decided| Self { decided, ..Self::default() });
         let verdict = split(self.verdict).map(|verdict| Self { verdict, ..Self::default() });
         let settle = split(self.settle).map(|settle| Self { settle, ..Self::default() });
+        let fire = split(self.fire).map(|fire| Self { fire, ..Self::default() });
         let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
-        ingest.chain(decided).chain(verdict).chain(settle).chain(claim).collect()
+        ingest.chain(decided).chain(verdict).chain(settle).chain(fire).chain(claim).collect()
     }
 }
 

@@ -7,6 +7,8 @@ pub const WEBHOOKS_TOTAL: &str = "recado_webhooks_total";
 /// From a webhook's verified form to its durable event.
 pub const INGEST_SECONDS: &str = "recado_ingest_seconds";
 pub const EVENTS_DECIDED_TOTAL: &str = "recado_events_decided_total";
+/// Timers that became events.
+pub const TIMERS_FIRED_TOTAL: &str = "recado_timers_fired_total";
 pub const RULE_ERRORS_TOTAL: &str = "recado_rule_errors_total";
 /// Actions that rules asked for, by `kind`.
 pub const ACTIONS_TOTAL: &str = "recado_actions_total";
@@ -34,6 +36,7 @@ pub fn describe() {
     describe_counter!(WEBHOOKS_TOTAL, "Webhooks answered, by route and HTTP status.");
     describe_histogram!(INGEST_SECONDS, Unit::Seconds, "From a webhook's verified form to its durable event.");
     describe_counter!(EVENTS_DECIDED_TOTAL, "Events that the rules have decided.");
+    describe_counter!(TIMERS_FIRED_TOTAL, "Timers that fell due and became events.");
     describe_counter!(RULE_ERRORS_TOTAL, "Evaluations of rules that ended in an error.");
     describe_counter!(ACTIONS_TOTAL, "Actions that rules asked for, by kind.");
     describe_counter!(SENDS_TOTAL, "Calls to the provider that send something, by outcome.");

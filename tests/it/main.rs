@@ -17,4 +17,6 @@ mod judge_signatures;
 mod phone;
 mod store;
 mod support;
+mod talk;
+mod timers;
 mod tidy;

@@ -15,7 +15,8 @@ use crate::app::Installation;
 use crate::appointments::facts as appointments;
 use crate::directory::Tenant;
 use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
-use crate::rules::Trace;
+use crate::pipeline::recall::recall;
+use crate::rules::{RuleSet, Trace};
 use crate::store::StoreError;
 use crate::twilio::codes::BAD_CREDENTIALS;
 
@@ -117,8 +118,8 @@ async fn explain(installation: &Installation, tenant: &Tenant, id: EventId) -> R
         .map(|(_, trace)| serde_json::from_str(&trace))
         .transpose()
         .map_err(|error| StoreError::Stored(error.to_string()))?;
-    let facts = facts(installation, tenant, &event, decided_at).await?;
     let today = installation.load_rules();
+    let facts = facts(installation, tenant, &today, &event, decided_at, trace.as_ref()).await?;
     let lines = if event.kind == EventKind::MANUAL {
         Vec::new()
     } else {
@@ -156,8 +157,10 @@ async fn refused(installation: &Installation, tenant: &Tenant) -> Result<Option<
 async fn facts(
     installation: &Installation,
     tenant: &Tenant,
+    rules: &RuleSet,
     event: &Event,
     decided_at: Option<Timestamp>,
+    trace: Option<&Trace>,
 ) -> Result<Facts, StoreError> {
     let contacts: Vec<_> = event.contact.into_iter().collect();
     let (mut known, mut not_rebuilt) = installation.store.contact_facts(tenant.id, &contacts, decided_at).await?;
@@ -165,12 +168,20 @@ async fn facts(
         not_rebuilt.push("the business's name, zone, language and blueprints are today's".to_owned());
     }
     let as_of = decided_at.unwrap_or_else(|| installation.clock.now());
-    let next = installation.load_rules().reads_next_appointment();
-    let events = std::iter::once(event);
-    let book = appointments::known(&installation.store, tenant.id, events, as_of, decided_at, next).await?;
+    let store = &installation.store;
+    let next = rules.reads_next_appointment();
+    let book = appointments::known(store, tenant.id, std::iter::once(event), as_of, decided_at, next).await?;
     let contact = event.contact.and_then(|id| known.remove(&id));
     let facts = Facts { tenant: tenant.facts.clone(), contact, not_rebuilt, ..Facts::empty(as_of) };
-    Ok(book.fill(event, facts))
+    let mut batch = [(event.clone(), book.fill(event, facts))];
+    recall(store, rules, &mut batch, decided_at).await?;
+    let [(_, mut facts)] = batch;
+    if decided_at.is_some() {
+        // What was open then stands in the trace: its row is gone once it has found its end.
+        let question = trace.and_then(|trace| trace.question.clone());
+        facts.questions = question.into_iter().map(|question| (question.channel, question)).collect();
+    }
+    Ok(facts)
 }
 
 fn row(slug: &str, event: Event, decided_at: Option<Timestamp>) -> EventRow {

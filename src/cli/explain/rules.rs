@@ -23,6 +23,8 @@ pub struct Line {
     pub reads: BTreeMap<String, Json>,
     /// How many actions it asked for.
     pub actions: usize,
+    /// The questions that it asks, in words.
+    pub asks: Vec<String>,
 }
 
 /// A verdict by its stable name, and in words.
@@ -40,13 +42,9 @@ impl Said {
         Self {
             verdict: named["verdict"].as_str().unwrap_or_default().to_owned(),
             why: verdict.to_string(),
-            evaluated: was_evaluated(verdict),
+            evaluated: verdict.was_evaluated(),
         }
     }
-}
-
-const fn was_evaluated(verdict: &Verdict) -> bool {
-    !matches!(verdict, Verdict::OtherKind { .. } | Verdict::NoKeyword { .. } | Verdict::NotEnabled)
 }
 
 /// One line a rule: first those that were evaluated, in the order in which they were, last those not concerned.
@@ -70,7 +68,7 @@ fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleVerdict>, decided
         .into_iter()
         .flatten()
         .map(|one| {
-            let known = same || (silent && !was_evaluated(&one.trace.verdict));
+            let known = same || (silent && !one.trace.verdict.was_evaluated());
             of_today(one, known)
         })
         .collect();
@@ -99,6 +97,7 @@ fn of_stored(trace: &RuleTrace, now: Option<RuleVerdict>, same: bool) -> Line {
         today,
         reads: trace.reads.clone(),
         actions: trace.actions,
+        asks: trace.asks.clone(),
     }
 }
 
@@ -113,6 +112,7 @@ fn of_today(now: RuleVerdict, known: bool) -> Line {
         today,
         reads: now.trace.reads,
         actions: now.trace.actions,
+        asks: now.trace.asks,
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn trace(rule: &str, verdict: Verdict) -> RuleTrace {
-        RuleTrace { rule: rule.to_owned(), verdict, reads: BTreeMap::new(), actions: 0 }
+        RuleTrace { rule: rule.to_owned(), verdict, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
     }
 
     fn today(rule: &str, verdict: Verdict) -> RuleVerdict {
@@ -134,7 +134,7 @@ mod tests {
 
     /// Rule, what was decided, what today's rules say.
     fn check(stored: Option<(&str, Vec<RuleTrace>)>, now: Vec<RuleVerdict>, decided: bool, expect: &[[&str; 3]]) {
-        let stored = stored.map(|(ruleset, rules)| Trace { ruleset: ruleset.to_owned(), rules });
+        let stored = stored.map(|(ruleset, rules)| Trace { ruleset: ruleset.to_owned(), question: None, rules });
         let lines = merge(stored.as_ref(), "v2", now, decided);
         let word = |said: &Option<Said>| said.as_ref().map_or("-", |said| said.verdict.as_str()).to_owned();
         let got: Vec<_> =

@@ -121,7 +121,7 @@ fn said(rule: &rules::Line) -> Option<&Said> {
 
 fn rule(out: &mut String, rule: &rules::Line) {
     let mark = match said(rule) {
-        Some(said) if said.verdict == "fired" => '+',
+        Some(said) if matches!(said.verdict.as_str(), "fired" | "answered" | "silent") => '+',
         Some(said) if matches!(said.verdict.as_str(), "failed" | "too_much" | "no_time") => '!',
         _ => '-',
     };
@@ -140,6 +140,9 @@ fn rule(out: &mut String, rule: &rules::Line) {
     }
     if let (Some(_), Some(today)) = (&rule.decided, &rule.today) {
         line(out, format_args!("      today: {}", one_line(&today.why)));
+    }
+    for asked in &rule.asks {
+        line(out, format_args!("      {}", one_line(asked)));
     }
     for (path, value) in &rule.reads {
         line(out, format_args!("      read {} = {}", one_line(path), short(&value.to_string(), VALUE_SHOWN_CHARS)));

@@ -6,6 +6,8 @@ mod hours;
 mod hostile;
 mod loading;
 mod scripts;
+mod talk;
+mod timing;
 
 use std::fs;
 

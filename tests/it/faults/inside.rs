@@ -9,6 +9,7 @@ use recado::app::{self, Installation};
 use recado::config::Config;
 use recado::domain::Clock;
 use recado::pipeline::Pipeline;
+use recado::rules::RuleSet;
 use recado::web::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -54,6 +55,12 @@ impl Inside {
         let pipeline = app::pipeline(&installation, api_base).expect("a pipeline can be made");
         let router = app::router(AppState::new(pipeline.clone(), false));
         Self { installation, pipeline, router, _folder: folder }
+    }
+
+    /// Other rules than those it was opened with.
+    pub fn rules(&self, rules: &str) -> RuleSet {
+        std::fs::write(self.installation.config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
+        self.installation.load_rules()
     }
 
     /// Answers one request: the status and the body.

@@ -2,7 +2,7 @@
 
 use recado::archive::export;
 use recado::domain::opt_out::Word;
-use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, Phone};
+use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
 use recado::store::{End, Erased, Settled, StatusReport};
 use serde_json::json;
 
@@ -52,6 +52,15 @@ async fn live(bench: &Bench) {
     // Behind the unknown one, along the same lane.
     bench.planned("SM5", ANA, TEXT).await;
     bench.received("SM6", ANA, TEXT).await;
+    // Timers about her, well and ill.
+    let about = |number: u128| NewTimer {
+        contact: Some(contact),
+        payload: json!({"body": TEXT}),
+        ..bench.timer(number, bench.now().plus(super::Duration::from_secs(3_600)))
+    };
+    let ill = NewTimer { due: bench.now(), payload: json!(TEXT), ..about(2) };
+    bench.plan(&[about(1), ill]).await;
+    assert_eq!(bench.fire(10).await.set_aside, 1);
     // By hand: an event of nobody's.
     let event = Event {
         id: bench.store.ids().next(),

@@ -13,8 +13,10 @@ mod portable;
 mod quiet;
 mod retention;
 mod settle;
+mod talk;
 mod refusals;
 mod tenants;
+mod timers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -122,7 +124,19 @@ impl Bench {
     fn decided(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let (tenant, contact) = (self.tenant, Some(contact));
-        Decided { event, tenant, contact, depth: 0, at, trace: Some("{}".to_owned()), actions, timers: Vec::new() }
+        Decided {
+            event,
+            tenant,
+            contact,
+            depth: 0,
+            at,
+            trace: Some("{}".to_owned()),
+            actions,
+            children: Vec::new(),
+            timers: Vec::new(),
+            firings: Vec::new(),
+            questions: Vec::new(),
+        }
     }
 
     async fn decide(&self, event: EventId, contact: ContactId, actions: Vec<NewAction>) {

@@ -6,7 +6,7 @@ use recado::archive::export;
 use recado::archive::import::{self, ImportError, Imported, Options as How};
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
-use recado::domain::{Clock, DeliveryStatus, Effect, Ids};
+use recado::domain::{Clock, DeliveryStatus, Effect, Ids, NewTimer};
 use recado::store::entity::sender;
 use recado::store::{End, Store, TABLES};
 use serde_json::{Value, json};
@@ -60,7 +60,12 @@ async fn live(bench: &Bench) {
     bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
     bench.under_way("SM6", "+34600000006").await;
     bench.planned("SM7", "+34600000007", "espera").await;
+    bench.remembers("SM9", "+34600000009").await;
     bench.received("SM8", ANA, "sin decidir").await;
+    let later = bench.timer(1, bench.now().plus(super::Duration::from_secs(3_600)));
+    let bad = NewTimer { payload: "bad".into(), ..bench.timer(2, bench.now()) };
+    bench.plan(&[later, bad]).await;
+    assert_eq!(bench.fire(10).await.set_aside, 1);
 }
 
 async fn exported(store: &Store, slug: &str) -> Vec<String> {
@@ -145,6 +150,9 @@ async fn what_was_open_is_not_sent_by_two_installations() {
         let listed = there.store.messages(there.tenant, None, 100).await.unwrap();
         let held = listed.iter().filter(|listed| matches!(listed, super::Listed::Send(send) if send.state == "held"));
         assert_eq!(held.count(), 3);
+        assert_eq!(there.fire(10).await.taken, 0, "its timers wait for a person");
+        assert_eq!(there.store.redrive_timers(there.tenant, None).await.unwrap(), 3);
+        assert_eq!(there.fire(10).await.taken, 3);
     })
     .await;
 }

@@ -1,0 +1,157 @@
+//! `recado timers`: what is promised for later, and what could not be kept.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
+use crate::domain::{TimerId, Timestamp};
+use crate::store::PendingTimer;
+
+/// Timers: what rules have planned for later
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado timers list\n  recado timers list --set-aside\n  recado timers redrive")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    List(List),
+    Redrive(Redrive),
+}
+
+/// List what is pending, the next first
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado timers list --limit 5\n\n\
+    One that cannot be read is tried five times, a minute apart, and then waits: see --set-aside.")]
+struct List {
+    #[command(flatten)]
+    of: OfTenant,
+    /// How many, at most: 1 to 10000
+    #[arg(long, default_value_t = 20, value_parser = list_length)]
+    limit: usize,
+    /// Those that could not be fired instead, and why
+    #[arg(long)]
+    set_aside: bool,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Try those that were set aside again
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado timers redrive\n\n'recado timers list --set-aside' shows which, and why.")]
+struct Redrive {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Only the one with this id
+    id: Option<TimerId>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A timer as a person, or a script, wants it.
+#[derive(Serialize)]
+struct Row {
+    id: TimerId,
+    tenant: String,
+    due: Timestamp,
+    rule: String,
+    purpose: String,
+    timing: String,
+    /// Whom it is about.
+    contact: Option<Uuid>,
+    /// What it hangs on, such as an appointment.
+    subject: Option<Uuid>,
+    /// Of one that was set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Row {
+    fn new(slug: &str, timer: PendingTimer) -> Self {
+        Self {
+            id: timer.id,
+            tenant: slug.to_owned(),
+            due: timer.due,
+            rule: timer.rule,
+            purpose: timer.purpose,
+            timing: timer.timing,
+            contact: timer.contact.map(|contact| contact.uuid()),
+            subject: timer.subject,
+            tries: None,
+            retry_at: None,
+            error: None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let (due, rule, timing) = (text::time(self.due), text::one_line(&self.rule), text::one_line(&self.timing));
+        let about = self.contact.map(|contact| format!("  contact {contact}")).unwrap_or_default();
+        let error = match (&self.error, self.retry_at) {
+            (Some(error), Some(at)) => format!("\n    {}; tried again {}", text::one_line(error), text::time(at)),
+            (Some(error), None) => format!("\n    {}; it waits for 'recado timers redrive'", text::one_line(error)),
+            (None, _) => String::new(),
+        };
+        format!("{due}  {}  {rule}  ({timing}){about}{error}", self.id)
+    }
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::List(list) => list.run().await,
+        Command::Redrive(redrive) => redrive.run().await,
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<Outcome, CliError> {
+        let installation = open_existing().await?;
+        let tenant = find_tenant(&installation, &self.of.tenant)?;
+        let (store, slug) = (&installation.store, &tenant.slug);
+        let rows: Vec<Row> = if self.set_aside {
+            let aside = store.timers_set_aside(tenant.id, self.limit).await?.into_iter();
+            aside
+                .map(|aside| Row {
+                    tries: Some(aside.tries),
+                    retry_at: aside.retry_at,
+                    error: Some(aside.error),
+                    ..Row::new(slug, aside.timer)
+                })
+                .collect()
+        } else {
+            store.timers(Some(tenant.id), self.limit).await?.into_iter().map(|timer| Row::new(slug, timer)).collect()
+        };
+        if self.json {
+            print_json(&rows)?;
+            return Ok(Outcome::Done);
+        }
+        if rows.is_empty() {
+            let what = if self.set_aside { "was set aside" } else { "is planned for later" };
+            print(format!("nothing {what} at '{slug}'"))?;
+        }
+        rows.iter().try_for_each(|row| print(row.line()))?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Redrive {
+    async fn run(self) -> Result<Outcome, CliError> {
+        let installation = open_existing().await?;
+        let tenant = find_tenant(&installation, &self.of.tenant)?;
+        let count = installation.store.redrive_timers(tenant.id, self.id).await?;
+        if self.json {
+            print_json(&serde_json::json!({ "redriven": count }))?;
+        } else {
+            print(format!("{count} timers of '{}' are tried again within seconds", tenant.slug))?;
+        }
+        let asked_in_vain = count == 0 && self.id.is_some();
+        Ok(if asked_in_vain { Outcome::Failed } else { Outcome::Done })
+    }
+}

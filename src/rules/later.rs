@@ -1,0 +1,101 @@
+//! `send_sms(…).in("2h")` and `.at(…)`: an action that leaves later than now.
+//!
+//! ```rhai
+//! send_sms(e.contact, "How was it?").in("2h");              // elapsed; "1d" is the same time of day tomorrow
+//! reply("We are open now.").at("2026-12-01T10:00:00+01:00"); // or a moment, such as time(e.data.starts_at)
+//! ```
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rhai::{Dynamic, Engine, NativeCallContext, Token};
+
+use super::call::{Call, ScriptError, error};
+use super::limits::AHEAD_DAYS;
+use super::values::{Moment, kind_of, text_of};
+use crate::domain::Timestamp;
+use crate::time::Span;
+
+/// What a send or a request gives back: the actions just written down.
+#[derive(Clone)]
+pub(super) struct PlannedAction {
+    pub call: Arc<Call>,
+    /// Their places among the rule's actions.
+    pub which: Range<usize>,
+}
+
+pub(super) fn register(engine: &mut Engine) {
+    engine.register_type_with_name::<PlannedAction>("PlannedAction");
+    engine.register_fn("in", |ctx: NativeCallContext<'_>, planned: &mut PlannedAction, span: Dynamic| {
+        postpone(&ctx, planned, "in", |call| after(call, &span))
+    });
+    engine.register_fn("at", |ctx: NativeCallContext<'_>, planned: &mut PlannedAction, moment: Dynamic| {
+        postpone(&ctx, planned, "at", |_| instant(&moment))
+    });
+    in_is_a_method(engine);
+}
+
+/// `in` is a keyword of the language; after a dot it cannot be that, and is taken for a name.
+fn in_is_a_method(engine: &mut Engine) {
+    use std::cell::Cell;
+    thread_local! {
+        static AFTER_DOT: Cell<bool> = const { Cell::new(false) };
+    }
+    // A file is read from its beginning to its end on one thread, token by token, each of them once.
+    #[allow(deprecated, reason = "marked so by the crate to say that its shape may change, not that it will go")]
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Comment(_) => token,
+        token => {
+            let after_dot = AFTER_DOT.replace(matches!(token, Token::Period | Token::Elvis));
+            if after_dot && token == Token::In { Token::Identifier(Box::new("in".into())) } else { token }
+        }
+    });
+}
+
+fn postpone(
+    context: &NativeCallContext<'_>,
+    planned: &PlannedAction,
+    function: &str,
+    due: impl FnOnce(&Call) -> Result<Timestamp, String>,
+) -> Result<PlannedAction, ScriptError> {
+    let at = context.call_position();
+    let call = &planned.call;
+    let due = due(call).and_then(|due| within_reach(call.facts.as_of, due));
+    let due = due.map_err(|message| error(format!("{function}: {message}"), at))?;
+    for one in call.frame().actions.get_mut(planned.which.clone()).into_iter().flatten() {
+        // What has passed already leaves at once.
+        one.due = Some(due).filter(|due| *due > call.facts.as_of);
+    }
+    Ok(planned.clone())
+}
+
+/// So much later than the rules' now, on the business's wall clock.
+pub(super) fn after(call: &Call, span: &Dynamic) -> Result<Timestamp, String> {
+    Ok(span_of(span)?.after(call.facts.as_of, call.zone))
+}
+
+pub(super) fn span_of(span: &Dynamic) -> Result<Span, String> {
+    let text = text_of(span).ok_or_else(|| {
+        format!("a span is a text such as \"90s\", \"2h\" or \"1d\", and this is a {}", kind_of(span))
+    })?;
+    text.parse::<Span>().map_err(|bad| bad.to_string())
+}
+
+fn instant(moment: &Dynamic) -> Result<Timestamp, String> {
+    if let Some(moment) = moment.read_lock::<Moment>() {
+        return Ok(moment.at);
+    }
+    let hint = "write it as 2026-12-01T10:00:00+01:00, or give a moment such as time(…)";
+    let text = text_of(moment).ok_or_else(|| format!("a {} is no moment: {hint}", kind_of(moment)))?;
+    Timestamp::parse(&text).map_err(|_| format!("'{}' is no moment: {hint}", super::values::shortened(&text)))
+}
+
+/// A bound on how far ahead anything is planned.
+pub(super) fn within_reach(now: Timestamp, due: Timestamp) -> Result<Timestamp, String> {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    if due > now.plus(DAY * AHEAD_DAYS) {
+        return Err(format!("{due} is more than {AHEAD_DAYS} days ahead, which is the most"));
+    }
+    Ok(due)
+}

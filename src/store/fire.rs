@@ -1,0 +1,259 @@
+//! Timers that fall due: their rows go and their events come in one transaction, so that each fires once, whatever happens.
+//!
+//! On PostgreSQL several processes share the work: each locks what it takes and skips what others hold. One that stops in
+//! the middle loses its session after [`super::open::IDLE_IN_TRANSACTION`], and with it what it held.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::Value;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::lists::LIST_MAX;
+use super::sql::{Cut, Row, Txn};
+use super::timers::PendingTimer;
+use super::writer::Means;
+use super::{Store, StoreError, events, sql, timers};
+use crate::domain::timer::{Anchor, Fired};
+use crate::domain::{ContactId, Event, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
+
+/// Timers that fire in one transaction, at most: beyond that a commit costs little beside them.
+pub const FIRE_MAX: usize = 512;
+/// A timer that cannot be read is tried so often, the first try included; then it waits for a person.
+pub const TRIES_MAX: i32 = 5;
+/// Between two tries.
+pub const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Asked inside the firing transaction for each timer of a schedule: the one that takes its place. Must not wait.
+pub type Next = Arc<dyn Fn(&DueTimer, Timestamp) -> Option<NewTimer> + Send + Sync>;
+
+#[derive(Clone)]
+pub struct FireRequest {
+    /// At most so many timers.
+    pub limit: usize,
+    pub next: Next,
+}
+
+/// What fell due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firing {
+    /// How many timers were taken.
+    pub taken: usize,
+    /// Of these, how many could not be read and were set aside.
+    pub set_aside: usize,
+    /// Whose events wait to be decided now.
+    pub tenants: Vec<TenantId>,
+}
+
+/// A timer's row that has fallen due.
+#[derive(Clone, Debug)]
+pub struct DueTimer {
+    pub id: TimerId,
+    pub due: Timestamp,
+    pub tenant: TenantId,
+    pub purpose: Purpose,
+    pub rule: String,
+    pub contact: Option<ContactId>,
+    pub subject: Option<Uuid>,
+}
+
+/// A row as it is, readable or not.
+struct Stored {
+    due_us: i64,
+    id: Uuid,
+    tenant: Uuid,
+    purpose: String,
+    rule: String,
+    timing: String,
+    contact: Option<Uuid>,
+    subject: Option<Uuid>,
+    payload: String,
+    tries: i32,
+}
+
+pub(super) const COLUMNS: &str = "due_us, id, tenant_id, purpose, rule, timing, contact_id, subject_id, payload";
+
+impl Stored {
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            due_us: row.get(0)?,
+            id: row.get(1)?,
+            tenant: row.get(2)?,
+            purpose: row.get(3)?,
+            rule: row.get(4)?,
+            timing: row.get(5)?,
+            contact: row.get(6)?,
+            subject: row.get(7)?,
+            payload: row.get(8)?,
+            tries: 0,
+        })
+    }
+
+    fn read_again(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { tries: row.get(9)?, ..Self::read(row)? })
+    }
+
+    /// The event that it becomes, or why it cannot.
+    fn event(&self, means: &Means, now: Timestamp) -> Result<(Event, DueTimer), String> {
+        let timer = DueTimer {
+            id: TimerId::new(self.id),
+            due: Timestamp::from_unix_us(self.due_us),
+            tenant: TenantId::new(self.tenant),
+            purpose: self.purpose.parse().map_err(|error| format!("{error}"))?,
+            rule: self.rule.clone(),
+            contact: self.contact.map(ContactId::new),
+            subject: self.subject,
+        };
+        let payload: serde_json::Value =
+            serde_json::from_str(&self.payload).map_err(|error| format!("its payload is no JSON: {error}"))?;
+        if !payload.is_object() {
+            return Err("its payload is no JSON object".to_owned());
+        }
+        let anchor = Anchor::in_data(&payload);
+        let fired = Fired { rule: self.rule.clone(), purpose: timer.purpose, due: timer.due, subject: timer.subject };
+        let event = Event {
+            id: means.ids.next(),
+            tenant: timer.tenant,
+            kind: EventKind::TIMER,
+            channel: anchor.as_ref().and_then(|anchor| anchor.channel),
+            contact: timer.contact,
+            occurred_at: now,
+            // The time first: its index then grows at its end.
+            dedupe_key: Some(format!("timer:{}:{}", self.due_us, self.id.simple())),
+            depth: anchor.map_or(0, |anchor| anchor.depth),
+            data: fired.into_data(payload),
+        };
+        Ok((event, timer))
+    }
+}
+
+pub(super) async fn fire(txn: &impl Txn, means: &Means, request: &FireRequest) -> Result<Firing, StoreError> {
+    let now = means.clock.now();
+    let mut due = take(txn, now, request.limit).await?;
+    due.extend(take_again(txn, now, request.limit).await?);
+    // In the order in which they fell due, which `RETURNING` does not promise.
+    due.sort_by_key(|timer| (timer.due_us, timer.id));
+    abort::point("timers-taken");
+    let (mut fired, mut next, mut broken) = (Vec::with_capacity(due.len()), Vec::new(), Vec::new());
+    for timer in &due {
+        match timer.event(means, now) {
+            Ok((event, timer)) => {
+                if timer.purpose == Purpose::Cron {
+                    next.extend((request.next)(&timer, now));
+                }
+                fired.push(event);
+            }
+            Err(why) => broken.push((timer, why)),
+        }
+    }
+    events::insert(txn, fired.iter().map(|event| (event, None))).await?;
+    timers::plan(txn, means, &next).await?;
+    set_aside(txn, now, &broken).await?;
+    let mut tenants: Vec<TenantId> = fired.iter().map(|event| event.tenant).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    Ok(Firing { taken: due.len(), set_aside: broken.len(), tenants })
+}
+
+/// Takes the rows that are due, the oldest first.
+async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    let values = vec![now.unix_us().into(), (limit as i64).into()];
+    if txn.is_postgres() {
+        // Materialized: as a plain subquery it could be asked more than once, and give other rows each time.
+        let columns = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "WITH due AS MATERIALIZED (SELECT due_us, id FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?
+             FOR UPDATE SKIP LOCKED)
+             DELETE FROM timers t USING due WHERE t.due_us = due.due_us AND t.id = due.id RETURNING {columns}"
+        );
+        return txn.query(&text, values, Stored::read).await;
+    }
+    // The writer is alone here: what is read is the beginning of the table, which goes in one stroke.
+    let text = format!("SELECT {COLUMNS} FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?");
+    let due = txn.query(&text, values, Stored::read).await?;
+    if let Some(last) = due.last() {
+        let until = vec![last.due_us.into(), last.id.into()];
+        txn.execute("DELETE FROM timers WHERE (due_us, id) <= (?, ?)", until).await?;
+    }
+    Ok(due)
+}
+
+/// Takes what was set aside and is to be tried again.
+async fn take_again(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    let lock = if txn.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
+    let text = format!(
+        "DELETE FROM timers_set_aside WHERE (due_us, id) IN (SELECT due_us, id FROM timers_set_aside
+         WHERE retry_us <= ? ORDER BY retry_us LIMIT ?{lock}) RETURNING {COLUMNS}, tries"
+    );
+    txn.query(&text, vec![now.unix_us().into(), (limit as i64).into()], Stored::read_again).await
+}
+
+/// Keeps what could not be read out of the way of the others.
+async fn set_aside(txn: &impl Txn, now: Timestamp, broken: &[(&Stored, String)]) -> Result<(), StoreError> {
+    let mut values: Vec<Value> = Vec::new();
+    for (timer, why) in broken {
+        let tries = timer.tries + 1;
+        let retry = (tries < TRIES_MAX).then(|| now.plus(RETRY_AFTER).unix_us());
+        let timer_id = TimerId::new(timer.id);
+        tracing::error!(timer = %timer_id, rule = %timer.rule, tries, %why, "a timer cannot be fired: see recado timers list --set-aside");
+        values.extend([
+            timer.due_us.into(),
+            timer.id.into(),
+            timer.tenant.into(),
+            timer.purpose.clone().into(),
+            timer.rule.clone().into(),
+            timer.timing.clone().into(),
+            timer.contact.into(),
+            timer.subject.into(),
+            timer.payload.clone().into(),
+            tries.into(),
+            retry.into(),
+            why.clone().into(),
+        ]);
+    }
+    let insert = format!(
+        "INSERT INTO timers_set_aside ({COLUMNS}, tries, retry_us, error) VALUES {{rows}} ON CONFLICT DO NOTHING"
+    );
+    txn.rows(&insert, 12, Cut::Padded, values).await
+}
+
+/// A timer that could not be fired.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SetAside {
+    #[serde(flatten)]
+    pub timer: PendingTimer,
+    pub tries: i32,
+    /// `None` where it waits for a person.
+    pub retry_at: Option<Timestamp>,
+    pub error: String,
+}
+
+impl Store {
+    /// A tenant's timers that could not be fired, the oldest first, at most `limit`.
+    pub async fn timers_set_aside(&self, tenant: TenantId, limit: usize) -> Result<Vec<SetAside>, StoreError> {
+        let text = format!(
+            "SELECT {COLUMNS}, tries, retry_us, error FROM timers_set_aside WHERE tenant_id = ? ORDER BY due_us, id LIMIT ?"
+        );
+        let values = vec![tenant.uuid().into(), (limit.min(LIST_MAX) as i64).into()];
+        let read = |row: &Row| {
+            Ok(SetAside {
+                timer: PendingTimer::read(row)?,
+                tries: row.get(9)?,
+                retry_at: row.get::<Option<i64>>(10)?.map(Timestamp::from_unix_us),
+                error: row.get(11)?,
+            })
+        };
+        sql::query(&self.read, &text, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    /// Lets a tenant's timers that were set aside be tried anew: one, or all; gives how many. A running server sees it
+    /// within its longest sleep.
+    pub async fn redrive_timers(&self, tenant: TenantId, timer: Option<TimerId>) -> Result<u64, StoreError> {
+        let mut values = vec![self.clock().now().unix_us().into(), tenant.uuid().into()];
+        values.extend(timer.map(|timer| timer.uuid().into()));
+        let one = if timer.is_some() { " AND id = ?" } else { "" };
+        let text = format!("UPDATE timers_set_aside SET tries = 0, retry_us = ? WHERE tenant_id = ?{one}");
+        Ok(sql::execute(&self.write, &text, values).await?)
+    }
+}

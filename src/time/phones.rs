@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_decides() {
-        check("+34600111222", &[Tz::Atlantic__Canary, Tz::Europe__Madrid]);
+        check("+34600111222", &[Tz::Europe__Madrid]);
+        check("+34922111222", &[Tz::Atlantic__Canary]);
+        check("+34100111222", &[Tz::Atlantic__Canary, Tz::Europe__Madrid]);
         check("+12125550100", &[Tz::America__New_York]);
         check("+13105550100", &[Tz::America__Los_Angeles]);
         check(

@@ -103,8 +103,7 @@ impl<'s> Desk<'s> {
                 continue;
             }
             let staff = member.map(|member| member.name);
-            let one =
-                NewAppointment { tenant: self.tenant, minutes: None, new_service: false, staff, ..new.clone() };
+            let one = NewAppointment { tenant: self.tenant, minutes: None, new_service: false, staff, ..new.clone() };
             match self.store.book(&one).await {
                 Err(taken @ BookingError::Taken { .. }) => last = Some(taken),
                 booked => return booked,
@@ -114,7 +113,12 @@ impl<'s> Desk<'s> {
     }
 
     /// Whether a customer may have this appointment at that time.
-    pub fn may_move(&self, appointment: &Appointment, to: Starts, member: Option<&StaffMember>) -> Result<(), BookingError> {
+    pub fn may_move(
+        &self,
+        appointment: &Appointment,
+        to: Starts,
+        member: Option<&StaffMember>,
+    ) -> Result<(), BookingError> {
         let (hours, zone) = self.times_of(member)?;
         let at = to.at(zone);
         self.is_ahead(at)?;
@@ -143,7 +147,12 @@ impl<'s> Desk<'s> {
             Some(service) => Err(BookingError::ServiceIsOff(service.name.clone())),
             None => Err(BookingError::UnknownService {
                 name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
-                known: services.iter().filter(|one| one.active).map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "),
+                known: services
+                    .iter()
+                    .filter(|one| one.active)
+                    .map(|one| one.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
         }
     }
@@ -156,13 +165,17 @@ impl<'s> Desk<'s> {
             let key = fold(name);
             return match staff.iter().find(|member| member.active && fold(&member.name) == key) {
                 Some(member) if does(member) => Ok(vec![Some(member.clone())]),
-                Some(member) => Err(BookingError::StaffDoesNotDo {
-                    staff: member.name.clone(),
-                    service: service.name.clone(),
-                }),
+                Some(member) => {
+                    Err(BookingError::StaffDoesNotDo { staff: member.name.clone(), service: service.name.clone() })
+                }
                 None => Err(BookingError::UnknownStaff {
                     name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
-                    known: staff.iter().filter(|one| one.active).map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "),
+                    known: staff
+                        .iter()
+                        .filter(|one| one.active)
+                        .map(|one| one.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 }),
             };
         }

@@ -14,7 +14,9 @@ use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
 
 use super::sheet::Context;
 use crate::domain::{AppointmentState, By, Phone, Timestamp};
-use crate::store::appointments::{IMPORT_MAX, MINUTES_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts};
+use crate::store::appointments::{
+    IMPORT_MAX, MINUTES_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts,
+};
 use crate::time::zone::{to_instant, to_wall};
 
 /// Occurrences of one event, and how far ahead they are taken in.
@@ -411,18 +413,19 @@ mod tests {
 
     #[test]
     fn a_weekly_event_keeps_its_hour_across_the_clock_change() {
-        let text = file(&event(
-            "a",
-            "DTSTART;TZID=Europe/Madrid:20261012T100000\r\nDTEND;TZID=Europe/Madrid:20261012T104500\r\n\
+        let text = file(
+            &event(
+                "a",
+                "DTSTART;TZID=Europe/Madrid:20261012T100000\r\nDTEND;TZID=Europe/Madrid:20261012T104500\r\n\
              RRULE:FREQ=WEEKLY;UNTIL=20261109T090000Z\r\nEXDATE;TZID=Europe/Madrid:20261019T100000\r\n",
-        ) + &event(
-            "a",
-            "RECURRENCE-ID;TZID=Europe/Madrid:20261102T100000\r\nDTSTART;TZID=Europe/Madrid:20261102T120000\r\n",
-        ));
+            ) + &event(
+                "a",
+                "RECURRENCE-ID;TZID=Europe/Madrid:20261102T100000\r\nDTSTART;TZID=Europe/Madrid:20261102T120000\r\n",
+            ),
+        );
         let read = read_at(&text, "2026-10-01T00:00:00Z");
         // Monday the 12th and 26th, not the 19th; the 2nd of November has an event of its own; UNTIL is included.
-        let expected =
-            ["2026-10-12T08:00:00Z", "2026-10-26T09:00:00Z", "2026-11-09T09:00:00Z", "2026-11-02T11:00:00Z"];
+        let expected = ["2026-10-12T08:00:00Z", "2026-10-26T09:00:00Z", "2026-11-09T09:00:00Z", "2026-11-02T11:00:00Z"];
         assert_eq!(starts(&read), expected);
         let first = read.entries[0].row.as_ref().unwrap();
         assert_eq!((first.new.service.as_str(), first.new.customer.as_str()), ("Cut", "+34600111222"));

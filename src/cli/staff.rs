@@ -27,7 +27,9 @@ enum Command {
 
 /// Open somebody's calendar feed and show its URL; whoever has the URL sees their appointments
 #[derive(clap::Args)]
-#[command(after_help = "Example: recado staff feed Marta\n\nA URL that has got about: --renew makes another, --close leaves none.")]
+#[command(
+    after_help = "Example: recado staff feed Marta\n\nA URL that has got about: --renew makes another, --close leaves none."
+)]
 pub struct FeedArgs {
     #[command(flatten)]
     of: OfTenant,

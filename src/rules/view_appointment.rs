@@ -83,13 +83,12 @@ pub(super) fn register(engine: &mut Engine) {
             value
         });
     }
-    engine.register_indexer_get(
-        |view: &mut AppointmentView, name: ImmutableString| -> Result<Dynamic, ScriptError> {
-            let path = view.which.path();
-            let hint = did_you_mean(&name, names()).map_or_else(String::new, |meant| format!(": did you mean {path}.{meant}?"));
-            Err(error(format!("{path} has no '{name}'{hint}"), Position::NONE))
-        },
-    );
+    engine.register_indexer_get(|view: &mut AppointmentView, name: ImmutableString| -> Result<Dynamic, ScriptError> {
+        let path = view.which.path();
+        let hint =
+            did_you_mean(&name, names()).map_or_else(String::new, |meant| format!(": did you mean {path}.{meant}?"));
+        Err(error(format!("{path} has no '{name}'{hint}"), Position::NONE))
+    });
 }
 
 /// A change of `which`; where nothing is said, of the appointment that the event is about, or else of the customer's next.
@@ -102,7 +101,10 @@ pub(super) fn change(call: &Call, which: Option<&Dynamic>, change: Change) -> Re
         None => call.facts.appointment.as_ref().or(call.facts.next_appointment.as_ref()).cloned(),
     };
     let Some(facts) = found else {
-        return Err("there is no such appointment: ask first, such as .when(\"has one\", |e| e.next_appointment != ())".to_owned());
+        return Err(
+            "there is no such appointment: ask first, such as .when(\"has one\", |e| e.next_appointment != ())"
+                .to_owned(),
+        );
     };
     let state: AppointmentState = facts.state.parse().map_err(|bad| format!("{bad}"))?;
     if state.after(change).is_none() {

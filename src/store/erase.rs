@@ -7,7 +7,7 @@ use sea_orm::Value;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError, sql, writer};
+use super::{Store, StoreError, appointments, sql, writer};
 use crate::domain::{Action, Effect, EventKind, TenantId};
 
 /// Rows that are changed in one transaction, at most.
@@ -71,6 +71,7 @@ impl Store {
         let txn = writer::begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
+        appointments::forget_customer(&txn, tenant, contact).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         txn.commit().await?;

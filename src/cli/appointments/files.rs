@@ -107,7 +107,11 @@ pub async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
             Err(error) => report.refused.push(Refused { at, code: error.code(), reason: error.to_string() }),
         }
     }
-    if args.json { print_json(&report)? } else { show(&report)? }
+    if args.json {
+        print_json(&report)?
+    } else {
+        show(&report)?
+    }
     Ok(if report.refused.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
@@ -144,8 +148,7 @@ pub async fn export(args: ExportArgs) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let at = |starts: Starts| starts.at(tenant.zone);
-    let mut filter =
-        Filter { from: args.from.map(at), to: args.to.map(at), limit: LIST_MAX, ..Filter::default() };
+    let mut filter = Filter { from: args.from.map(at), to: args.to.map(at), limit: LIST_MAX, ..Filter::default() };
     let mut all = Vec::new();
     loop {
         let page = installation.store.appointments(tenant.id, &filter).await?;

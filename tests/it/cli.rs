@@ -1,5 +1,6 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod appointments;
 mod backup;
 mod hours;
 mod manual;

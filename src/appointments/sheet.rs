@@ -207,7 +207,7 @@ mod tests {
         #[test]
         fn a_cell_of_any_kind_comes_back(note in "\\PC{0,40}", name in "[=+@'\"a-c,;\\-]{0,8}") {
             let cells = ["x", "+34600111222", &name, "cut", "", "2026-12-01T10:00:00+01:00", "30", "booked", &note];
-            let text = line(TITLES.map(str::to_owned)) + &line(cells.map(str::to_owned));
+            let text = [line(TITLES.map(str::to_owned)), line(cells.map(str::to_owned))].concat();
             let lines = read(text.as_bytes(), context()).unwrap();
             let row = lines[0].row.as_ref().unwrap();
             prop_assert_eq!(row.new.note.as_str(), note.trim());

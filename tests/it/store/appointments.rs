@@ -478,3 +478,20 @@ async fn an_erased_customer_leaves_a_free_time() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn old_appointments_go_with_their_history() {
+    on_both(|bench| async move {
+        bench.hire("Marta").await;
+        let old = bench.store.book(&bench.with("Marta", ANA, "2026-06-01 10:00")).await.unwrap();
+        let ahead = bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();
+        let remove = async |before| bench.store.remove_old_appointments(bench.tenant, before).await.unwrap();
+        assert_eq!(remove(bench.now()).await, 0, "it was written down only now");
+        bench.pass(60);
+        assert_eq!(remove(bench.now()).await, 1);
+        assert!(bench.store.appointment(bench.tenant, old.id).await.unwrap().is_none());
+        assert!(bench.store.appointment(bench.tenant, ahead.id).await.unwrap().is_some());
+        bench.store.book(&bench.with("Marta", LUIS, "2026-06-01 10:00")).await.unwrap();
+    })
+    .await;
+}

@@ -389,7 +389,7 @@ mod tests {
             "2026-10-25T00:30:00Z 2026-10-25T01:30:00Z 2026-10-25T02:30:00Z",
         );
         // Half an hour: 02:00 becomes 02:30, and 02:00 comes back to 01:30.
-        check("15 * * * *", Tz::Australia__Lord_Howe, "2026-10-03T15:00:00Z", "2026-10-03T16:45:00Z");
+        check("15 * * * *", Tz::Australia__Lord_Howe, "2026-10-03T15:00:00Z", "2026-10-03T16:15:00Z");
         check(
             "45 * * * *",
             Tz::Australia__Lord_Howe,

@@ -8,6 +8,7 @@ use crate::time::WeeklyHours;
 use crate::time::hours::NoHours;
 
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// When it is open, such as 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'; holidays stay; '' forgets both
     #[arg(long, value_name = "HOURS")]

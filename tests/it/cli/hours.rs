@@ -54,7 +54,7 @@ async fn a_tenant_has_its_hours_its_holidays_and_its_quiet_hours() {
     assert_eq!(json["hours"], "mon 09:00-10:00; 2026-12-25 closed");
     assert_eq!(json["quiet"], serde_json::json!({"+34": "22:00-10:00"}));
     for (args, says) in [
-        (&["--hours", "lunes 9-14"][..], "no weekday"),
+        (&["--hours", "lunes 09:00-14:00"][..], "no weekday"),
         (&["--holiday", "2026-12-26=9-14"], "no shift"),
         (&["--remove-holiday", "2026-12-24"], "no holiday on 2026-12-24"),
         (&["--quiet", "34=22:00-10:00"], "no prefix"),

@@ -1,16 +1,24 @@
 //! The hours in which customers do not hear from a business that begins by itself: on any clock, around every change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Timelike;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 use recado::actions::gate::SendGate;
+use recado::bus::Speed;
 use recado::config::Limits;
 use recado::domain::{Action, Channel, Clock, Origin, Phone, Send, SendBody, Timestamp};
 use recado::store::{Candidate, Gate};
 use recado::time::zone::{next_change, to_wall};
 use recado::time::{Quiet, QuietRules, phones};
+use tokio::task::JoinSet;
+
+use super::inside::{Inside, PUBLIC_URL, encode, posted};
+use super::rig::{ACCOUNT, OURS, Provider, TOKEN, customer, taken_to};
+use crate::support::wait::eventually;
+use crate::support::webhook::{Twilio, message_sid, sign};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -186,4 +194,54 @@ fn what_makes_no_sense_any_more_does_not_leave_by_day_either() {
     clock.advance(MINUTE);
     let Gate::Block(reason) = judge(&send, clock.now(), Tz::UTC) else { panic!("it is too late") };
     assert!(reason.contains("it made sense until 2026-11-23T12:01:00Z"), "{reason}");
+}
+
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// The answer is the customer's, the offer the business's.
+const RULES: &str = "rule(\"answer\").on(\"inbound_sms\").then(|e| { emit(\"offer_wanted\", #{}); reply(\"answer\") });
+rule(\"offer\").on(\"offer_wanted\").then(|e| send_sms(e.contact, \"offer\"));\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_night_answers_leave_and_offers_wait_for_the_morning() {
+    let provider = Provider::start(23).await;
+    let clock = Clock::simulated(at("2026-11-23T22:30:00Z"));
+    let inside = Inside::at(&provider.url, clock.clone(), RULES).await;
+    let store = &inside.installation.store;
+    let (_, rows, _) = store.directory().await.expect("it can be read");
+    let mut demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
+    demo.settings = r#"{"quiet": {"all": "21:00-09:00"}}"#.to_owned();
+    store.set_tenant(demo.clone()).await.expect("it can be changed");
+    inside.installation.directory.refresh().await.expect("it can be read");
+    let mut loops = JoinSet::new();
+    let pipeline = inside.pipeline.clone();
+    loops.spawn(async move { pipeline.dispatch(Speed::Fast).await });
+    let pipeline = Arc::clone(&inside.pipeline);
+    loops.spawn(async move { pipeline.perform().await });
+
+    let from = customer(1);
+    let form = Twilio::new(PUBLIC_URL, ACCOUNT, TOKEN).inbound(&message_sid(1), &from, OURS, "hola");
+    let path = "/api/twilio/demo/sms";
+    let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
+    assert_eq!(inside.answer(posted(path, encode(&form), Some(&signature))).await.0, 200);
+    let tenant = recado::domain::TenantId::new(demo.id);
+    let postponed = || async {
+        // What is planned counts up from now in microseconds: it falls due when the clock goes on.
+        clock.advance(Duration::from_millis(1));
+        inside.pipeline.sweep_once().await.expect("it can be read");
+        let listed = store.messages(tenant, None, 10).await.expect("they can be listed");
+        let waits = listed.into_iter().find_map(|one| match one {
+            recado::store::Listed::Send(send) if send.reason.is_some() => Some(send),
+            _ => None,
+        });
+        waits.ok_or_else(|| "nothing waits".to_owned())
+    };
+    let waits = eventually(SETTLED_WITHIN, postponed).await;
+    assert!(waits.reason.as_ref().is_some_and(|reason| reason.contains("quiet hours 21:00-09:00")), "{waits:?}");
+    let morning = Timestamp::from_unix_us(waits.due_us);
+    assert_eq!(morning, at("2026-11-24T08:00:00Z"), "nine in Madrid");
+    taken_to(&provider, &from, 1).await;
+    assert_eq!(provider.sent()[0].body, "answer");
+    clock.set(morning);
+    taken_to(&provider, &from, 2).await;
+    assert_eq!(provider.sent()[1].body, "offer");
 }

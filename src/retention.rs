@@ -67,7 +67,12 @@ pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool)
         removed.events += step.removed.events;
         removed.actions += step.removed.actions;
         removed.messages += step.removed.messages;
-        let Some(next) = step.next else { return Ok(removed) };
+        let Some(next) = step.next else {
+            if !dry_run {
+                store.remove_old_appointments(tenant.id, before).await?;
+            }
+            return Ok(removed);
+        };
         after = Some(next);
         clock.sleep(PAUSE).await;
     }

@@ -413,16 +413,16 @@ mod tests {
 
     #[test]
     fn a_weekly_event_keeps_its_hour_across_the_clock_change() {
-        let text = file(
-            &event(
-                "a",
-                "DTSTART;TZID=Europe/Madrid:20261012T100000\r\nDTEND;TZID=Europe/Madrid:20261012T104500\r\n\
+        let series = event(
+            "a",
+            "DTSTART;TZID=Europe/Madrid:20261012T100000\r\nDTEND;TZID=Europe/Madrid:20261012T104500\r\n\
              RRULE:FREQ=WEEKLY;UNTIL=20261109T090000Z\r\nEXDATE;TZID=Europe/Madrid:20261019T100000\r\n",
-            ) + &event(
-                "a",
-                "RECURRENCE-ID;TZID=Europe/Madrid:20261102T100000\r\nDTSTART;TZID=Europe/Madrid:20261102T120000\r\n",
-            ),
         );
+        let own = event(
+            "a",
+            "RECURRENCE-ID;TZID=Europe/Madrid:20261102T100000\r\nDTSTART;TZID=Europe/Madrid:20261102T120000\r\n",
+        );
+        let text = file(&[series, own].concat());
         let read = read_at(&text, "2026-10-01T00:00:00Z");
         // Monday the 12th and 26th, not the 19th; the 2nd of November has an event of its own; UNTIL is included.
         let expected = ["2026-10-12T08:00:00Z", "2026-10-26T09:00:00Z", "2026-11-09T09:00:00Z", "2026-11-02T11:00:00Z"];

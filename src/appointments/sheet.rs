@@ -68,6 +68,7 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
         return Err(BadSheet::NoColumn(missing));
     }
     let mut lines = Vec::new();
+    let mut lines_to = LineCount { at: 0, line: 1 };
     for record in reader.records() {
         let record = record.map_err(of_csv)?;
         if record.iter().all(|cell| cell.trim().is_empty()) {
@@ -76,7 +77,8 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
         if lines.len() == IMPORT_MAX {
             return Err(BadSheet::TooMany);
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        let at = record.position().map_or(0, |position| position.byte() as usize);
+        let line = lines_to.count(text, at);
         let cell = |title: &str| columns.get(title).and_then(|index| record.get(*index)).map(bare).unwrap_or_default();
         let row = if record.as_slice().len() > LINE_MAX_BYTES {
             Err(format!("the line is longer than {LINE_MAX_BYTES} bytes"))
@@ -86,6 +88,23 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
         lines.push(Line { line, row });
     }
     Ok(lines)
+}
+
+/// Counts lines as an editor does: the reader's own count does not know of a record's end `\r\n` in time.
+struct LineCount {
+    at: usize,
+    line: u64,
+}
+
+impl LineCount {
+    /// The line of the record that begins at this byte, or after the ends of lines there; never before the last one.
+    fn count(&mut self, text: &[u8], byte: usize) -> u64 {
+        let ends = text.get(byte..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let passed = text.get(self.at..byte + ends).unwrap_or_default();
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at += passed.len();
+        self.line
+    }
 }
 
 fn of_csv(error: csv::Error) -> BadSheet {
@@ -207,7 +226,7 @@ mod tests {
         #[test]
         fn a_cell_of_any_kind_comes_back(note in "\\PC{0,40}", name in "[=+@'\"a-c,;\\-]{0,8}") {
             let cells = ["x", "+34600111222", &name, "cut", "", "2026-12-01T10:00:00+01:00", "30", "booked", &note];
-            let text = line(TITLES.map(str::to_owned)) + &line(cells.map(str::to_owned));
+            let text = [line(TITLES.map(str::to_owned)), line(cells.map(str::to_owned))].concat();
             let lines = read(text.as_bytes(), context()).unwrap();
             let row = lines[0].row.as_ref().unwrap();
             prop_assert_eq!(row.new.note.as_str(), note.trim());

@@ -17,7 +17,7 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the staff
     List(ListArgs),
     /// Somebody takes no appointments any more; what is booked stays
@@ -84,7 +84,7 @@ pub struct RemoveArgs {
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     match args.command {
-        Command::Add(args) => add(args).await,
+        Command::Add(args) => add(*args).await,
         Command::List(args) => list(args).await,
         Command::Remove(args) => remove(args).await,
         Command::Feed(args) => show_feed(args).await,

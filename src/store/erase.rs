@@ -7,7 +7,7 @@ use sea_orm::Value;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Store, StoreError, firings, questions, sql, writer};
+use super::{Store, StoreError, appointments, firings, questions, sql, writer};
 use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 
 /// Rows that are changed in one transaction, at most.
@@ -76,6 +76,7 @@ impl Store {
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
         questions::forget(&txn, tenant, ContactId::new(contact)).await?;
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
+        appointments::forget_customer(&txn, tenant, contact).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         // What programs were answered names them, and stays only as the fact that it was answered.

@@ -94,6 +94,29 @@ impl Store {
         Ok(Step { removed, next })
     }
 
+    /// Removes a tenant's appointments that ended, and were changed last, before `before`, with their history; how many.
+    pub async fn remove_old_appointments(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let before = before.unix_us();
+            let text =
+                "SELECT id FROM appointments WHERE tenant_id = ? AND starts_us < ? AND ends_us < ? AND updated_us < ?
+              ORDER BY starts_us LIMIT ?";
+            let limit = PAGE_EVENTS as i64;
+            let values = vec![tenant.uuid().into(), before.into(), before.into(), before.into(), limit.into()];
+            let rows = sql::query(&self.read, text, values).await?;
+            let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            if ids.is_empty() {
+                return Ok(removed);
+            }
+            let txn = writer::begin(&self.write).await?;
+            delete(&txn, "occupied", "appointment_id", tenant, &ids).await?;
+            delete(&txn, "appointment_history", "appointment_id", tenant, &ids).await?;
+            removed += delete(&txn, "appointments", "id", tenant, &ids).await?;
+            txn.commit().await?;
+        }
+    }
+
     /// The actions of the events from one to another: an action's id carries its event's millisecond.
     async fn actions_between(
         &self,

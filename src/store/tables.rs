@@ -7,7 +7,8 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{Action, EventKind, Phone};
+use crate::domain::appointment::AppointmentFacts;
+use crate::domain::{Action, AppointmentState, EventKind, Phone};
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
@@ -68,7 +69,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 14] = [
+pub const TABLES: [Table; 20] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -112,6 +113,86 @@ pub const TABLES: [Table; 14] = [
             column("old", MaybeDocument),
             column("new", MaybeDocument),
             column("action_id", MaybeId),
+        ],
+    },
+    Table {
+        kind: "service",
+        name: "services",
+        order: &["id"],
+        columns: &[
+            column("id", Id),
+            column("name", Text),
+            column("name_key", Text),
+            column("minutes", Int),
+            column("active", Flag),
+            column("created_us", Big),
+        ],
+    },
+    Table {
+        kind: "staff",
+        name: "staff",
+        order: &["id"],
+        columns: &[
+            column("id", Id),
+            column("name", Text),
+            column("name_key", Text),
+            column("zone", MaybeText),
+            column("hours", MaybeText),
+            column("active", Flag),
+            column("feed_us", MaybeBig),
+            column("created_us", Big),
+        ],
+    },
+    Table {
+        kind: "staff_service",
+        name: "staff_services",
+        order: &["staff_id", "service_id"],
+        columns: &[column("staff_id", Of("staff")), column("service_id", Of("services"))],
+    },
+    Table {
+        kind: "appointment",
+        name: "appointments",
+        order: &["id"],
+        columns: &[
+            column("id", Id),
+            column("contact_id", MaybeOf("contacts")),
+            column("service_id", Of("services")),
+            column("staff_id", MaybeOf("staff")),
+            column("starts_local", Form(|local| local.parse::<chrono::NaiveDateTime>().is_ok())),
+            column("zone", Form(|zone| zone.parse::<chrono_tz::Tz>().is_ok())),
+            column("starts_us", Big),
+            column("ends_us", Big),
+            column("state", Form(|state| state.parse::<AppointmentState>().is_ok())),
+            column("note", Text),
+            column("version", Int),
+            column("uid", Text),
+            column("created_us", Big),
+            column("updated_us", Big),
+        ],
+    },
+    Table {
+        kind: "appointment_change",
+        name: "appointment_history",
+        order: &["id"],
+        columns: &[
+            column("id", Id),
+            column("appointment_id", Of("appointments")),
+            column("contact_id", MaybeOf("contacts")),
+            column("at_us", Big),
+            column("version", Int),
+            column("what", Text),
+            column("made_by", Text),
+            column("facts", Document(is::<AppointmentFacts>)),
+        ],
+    },
+    Table {
+        kind: "occupied",
+        name: "occupied",
+        order: &["staff_id", "granule"],
+        columns: &[
+            column("staff_id", Of("staff")),
+            column("granule", Big),
+            column("appointment_id", Of("appointments")),
         ],
     },
     Table {

@@ -1,5 +1,6 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod appointments;
 mod backup;
 mod hours;
 mod manual;
@@ -354,6 +355,17 @@ fn every_help_has_an_example() {
         &["messages"],
         &["send"],
         &["settle"],
+        &["appointments"],
+        &["appointments", "add"],
+        &["appointments", "move"],
+        &["appointments", "list"],
+        &["appointments", "free"],
+        &["appointments", "import"],
+        &["appointments", "export"],
+        &["services"],
+        &["staff"],
+        &["staff", "add"],
+        &["staff", "feed"],
         &["webhook"],
         &["carrier"],
         &["tenant"],

@@ -1,5 +1,6 @@
 //! Rules written into a folder of their own, loaded, and given events.
 
+mod appointments;
 mod deciding;
 mod email;
 mod hours;

@@ -21,7 +21,7 @@ pub use read::Filter;
 pub use staff::{NewStaff, Service, StaffMember};
 pub use write::{Moved, NewAppointment, Order, granules};
 
-pub(super) use write::{Asked, by_rules};
+pub(super) use write::{Asked, by_rules, forget_customer};
 
 use super::fresh::Committed;
 use super::{Store, StoreError, writer};

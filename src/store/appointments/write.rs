@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use sea_orm::Value;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::super::contacts::Meeting;
 use super::super::sql::{Cut, Txn};
@@ -413,4 +414,29 @@ pub(in crate::store) async fn by_rules(
         }
     }
     Ok(events)
+}
+
+/// What stands is cancelled, since nobody would come; the rest stays without its customer and its note.
+pub(in crate::store) async fn forget_customer(
+    txn: &impl Txn,
+    tenant: TenantId,
+    contact: Uuid,
+) -> Result<(), StoreError> {
+    let theirs = || vec![tenant.uuid().into(), contact.into()];
+    txn.execute(
+        "DELETE FROM occupied WHERE tenant_id = ? AND appointment_id IN (SELECT id FROM appointments
+           WHERE tenant_id = ? AND contact_id = ? AND state IN ('booked', 'confirmed'))",
+        [vec![tenant.uuid().into()], theirs()].concat(),
+    )
+    .await?;
+    txn.execute("UPDATE appointment_history SET contact_id = NULL WHERE tenant_id = ? AND contact_id = ?", theirs())
+        .await?;
+    txn.execute(
+        "UPDATE appointments SET contact_id = NULL, note = '', version = version + 1,
+           state = CASE WHEN state IN ('booked', 'confirmed') THEN 'cancelled' ELSE state END
+         WHERE tenant_id = ? AND contact_id = ?",
+        theirs(),
+    )
+    .await?;
+    Ok(())
 }

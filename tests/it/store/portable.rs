@@ -7,6 +7,7 @@ use recado::archive::import::{self, ImportError, Imported, Options as How};
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
 use recado::domain::{Clock, DeliveryStatus, Effect, Ids, NewTimer};
+use recado::store::appointments::NewStaff;
 use recado::store::entity::sender;
 use recado::store::{End, Store, TABLES};
 use serde_json::{Value, json};
@@ -48,6 +49,9 @@ async fn live(bench: &Bench) {
     bench.decide(event, contact, effects).await;
     let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM2", LUIS, stop).await;
+    let does = NewStaff { name: "Marta".to_owned(), services: Some(vec!["Cut".to_owned()]), ..NewStaff::default() };
+    bench.store.set_staff(bench.tenant, &does).await.unwrap();
+    bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();
     for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
         let event = event.event;
         bench.decide(event.id, event.contact.unwrap(), vec![]).await;

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo build --release --example timers
 //! target/release/examples/timers              # 10,000 and 1,000,000 pending rows
-//! target/release/examples/timers --huge       # and 10,000,000: some 6 GB in the temporary folder, several minutes
+//! target/release/examples/timers --huge       # and 10,000,000: some 5 GB in the temporary folder, several minutes
 //! ```
 //!
 //! Half of the rows hang on an appointment and all on a customer, as reminders do. Rates are of this machine and moment:

@@ -51,7 +51,7 @@ impl Pipeline {
             let rule = fired.as_ref()?.rule.clone();
             Some(NewTimer {
                 id: TimerId::of(tenant.id, &rule, event.id.uuid()),
-                due: at,
+                due: self.clock.now(),
                 tenant: tenant.id,
                 purpose: Purpose::Page,
                 rule,

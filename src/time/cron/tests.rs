@@ -1,3 +1,5 @@
+//! Schedules around clock changes, their days, their errors.
+
 use std::collections::BTreeSet;
 
 use chrono_tz::TZ_VARIANTS;

@@ -39,13 +39,14 @@ use crate::outbound::{self, Callbacks, Providers};
 use crate::pipeline::{Parts, Pipeline};
 use crate::reconcile;
 use crate::retention;
+use crate::reviews::Links;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
 use crate::schedule;
 use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
-use crate::web::{AppState, Refusals, calendar, health};
+use crate::web::{AppState, Refusals, calendar, health, review};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
@@ -148,7 +149,12 @@ impl Installation {
         for error in errors {
             tracing::warn!("{error}");
         }
-        rules
+        rules.with_links(self.review_links())
+    }
+
+    /// Links to reviews, as the world reaches us.
+    pub fn review_links(&self) -> Links {
+        Links::new(self.config.app_url.clone(), self.directory.key().clone())
     }
 }
 
@@ -163,6 +169,7 @@ pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(health::routes())
         .merge(calendar::routes())
+        .merge(review::routes())
         .merge(sms::routes())
         .merge(whatsapp::routes())
         .merge(status::routes())

@@ -24,6 +24,8 @@
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
 //! | whether a send may leave, when, from which number | [`actions`] |
+//! | what a customer says of a visit: the link, its pages | [`reviews`], `src/web/review.rs` |
+//! | what goes out where a message came to nothing | `rules/notify.rs`, `src/store/fallback.rs` |
 //! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
@@ -97,6 +99,8 @@ pub mod twilio;
 pub mod email;
 
 pub mod carrier;
+
+pub mod reviews;
 
 pub mod bus;
 

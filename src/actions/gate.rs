@@ -8,12 +8,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::Limits;
+use crate::domain::channel::WHATSAPP_WINDOW;
 use crate::domain::{Action, Channel, EventId, Origin, Phone, SendBody, Timestamp};
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate};
 use crate::time::Quiet;
 
-/// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
-pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 /// Senders whose rate is remembered; beyond it, those that are idle are forgotten.
 const SENDERS_MAX: usize = 10_000;
 /// Postponed sends whose slot is remembered; beyond it, they ask anew when they are due.
@@ -215,6 +214,7 @@ mod tests {
             channel,
             to: Phone::parse("+34600111222").unwrap().into(),
             reply: false,
+            fallback: None,
             body: SendBody::Text("hola".to_owned()),
         };
         let id = uuid::Uuid::nil();

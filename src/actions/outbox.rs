@@ -76,7 +76,7 @@ impl Outbox {
             depth: 0,
             data: serde_json::json!({"to": to}),
         };
-        let action = Action::Send(Send { channel, to, reply: false, body });
+        let action = Action::Send(Send { channel, to, reply: false, fallback: None, body });
         let by_hand = Planned { rule: "by hand".to_owned(), index: 0, action, due: None };
         let planned = plan::plan(tenant, self.directory.platform(), &event, &[], by_hand);
         if planned.state == ActionState::Blocked {

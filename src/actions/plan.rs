@@ -17,8 +17,15 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         Action::Send(send) => {
             // Another address than the event's customer is another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
-            let way = route_of(tenant, platform, send);
-            let from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
+            let mut way = route_of(tenant, platform, send);
+            let mut from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
+            if from.is_err()
+                && let Some(instead) = send.instead()
+            {
+                *send = instead;
+                way = route_of(tenant, platform, send);
+                from = sender_of(tenant, platform, event, send, &way);
+            }
             route = Some(way);
             match from {
                 Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),

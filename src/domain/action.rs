@@ -59,11 +59,21 @@ pub struct Send {
     /// An answer to the event's own message: it goes out from the number that was written to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reply: bool,
+    /// What goes out as a text message instead where this cannot be sent or does not arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     #[serde(flatten)]
     pub body: SendBody,
 }
 
 impl Send {
+    /// The text message that goes out in its place.
+    pub fn instead(&self) -> Option<Self> {
+        let (text, to) = (self.fallback.clone()?, self.to.phone()?.clone());
+        let body = SendBody::Text(text);
+        Some(Self { channel: Channel::Sms, to: to.into(), reply: false, fallback: None, body })
+    }
+
     const fn kind(&self) -> &'static str {
         match (self.reply, self.channel, &self.body) {
             (true, _, _) => "reply",

@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
+pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 
 /// A channel, by its stable name: `sms`, `whatsapp` or `email`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -43,11 +43,19 @@ impl EventKind {
     pub const APPOINTMENT_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("appointment_completed"));
     pub const APPOINTMENT_NO_SHOW: Self = Self(std::borrow::Cow::Borrowed("appointment_no_show"));
 
+    /// A message with a fallback cannot be sent, or has not arrived. `data` is a [`FallbackData`].
+    pub const FALLBACK_WANTED: Self = Self(std::borrow::Cow::Borrowed("fallback_wanted"));
+    /// What a customer did at a link to a review, each at most once for one link: `data.request` is the event that the
+    /// link was made for, `data.score` is 1 to 5, `data.text` the private feedback.
+    pub const REVIEW_OPENED: Self = Self(std::borrow::Cow::Borrowed("review_opened"));
+    pub const REVIEW_SCORED: Self = Self(std::borrow::Cow::Borrowed("review_scored"));
+    pub const REVIEW_FEEDBACK: Self = Self(std::borrow::Cow::Borrowed("review_feedback"));
+
     /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 13] = [
+    pub const BUILT_IN: [Self; 17] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -60,6 +68,10 @@ impl EventKind {
         Self::APPOINTMENT_CANCELLED,
         Self::APPOINTMENT_COMPLETED,
         Self::APPOINTMENT_NO_SHOW,
+        Self::FALLBACK_WANTED,
+        Self::REVIEW_OPENED,
+        Self::REVIEW_SCORED,
+        Self::REVIEW_FEEDBACK,
         Self::TIMER,
     ];
 
@@ -191,6 +203,19 @@ pub struct Location {
     pub longitude: f64,
     pub address: String,
     pub label: String,
+}
+
+/// `data` of a `fallback_wanted` event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FallbackData {
+    /// The action that came to nothing.
+    pub message: String,
+    /// What goes out by text message instead.
+    pub text: String,
+    /// Why it is wanted, for people.
+    pub reason: String,
+    /// From here on it makes no sense any more.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// `data` of a `message_status` event.

@@ -198,7 +198,7 @@ fn render(pieces: &[Piece], values: &Values, write: fn(&str) -> Cow<'_, str>) ->
 }
 
 /// As text within HTML, between tags and in quoted attributes (OWASP's rule 1 and 2).
-fn escaped(text: &str) -> Cow<'_, str> {
+pub fn escaped(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -23,6 +23,7 @@ pub const ACTIONS: &[&str] = &[
     "send_whatsapp",
     "send_whatsapp_template",
     "send_email",
+    "notify",
     "http_request",
     "tag",
     "untag",
@@ -150,15 +151,21 @@ pub(super) fn reply(call: &Call, text: &Dynamic) -> Result<Send, String> {
     // To the number that wrote: another form of it, by which the customer is known, may not be reachable.
     let from = call.event.data.get("from").and_then(serde_json::Value::as_str).and_then(|from| Phone::parse(from).ok());
     let to = from.filter(|from| from.key() == contact.phone.key()).unwrap_or_else(|| contact.phone.clone());
-    Ok(Send { channel, to: to.into(), reply: true, body })
+    Ok(Send { channel, to: to.into(), reply: true, fallback: None, body })
 }
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, body }))
+    Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, fallback: None, body }))
 }
 
 fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, String> {
+    let body = template_body(content, variables)?;
+    let to = recipient(to)?.into();
+    Ok(Action::Send(Send { channel: Channel::WhatsApp, to, reply: false, fallback: None, body }))
+}
+
+pub(super) fn template_body(content: &str, variables: &Map) -> Result<SendBody, String> {
     let content = name("a template", &content.into())?;
     let mut texts = BTreeMap::new();
     for (key, value) in variables {
@@ -168,8 +175,7 @@ fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, Stri
         };
         texts.insert(key.to_string(), text);
     }
-    let body = SendBody::Template(Template { content, variables: texts });
-    Ok(Action::Send(Send { channel: Channel::WhatsApp, to: recipient(to)?.into(), reply: false, body }))
+    Ok(SendBody::Template(Template { content, variables: texts }))
 }
 
 fn recipient(to: &Dynamic) -> Result<Phone, String> {

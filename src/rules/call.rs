@@ -13,6 +13,7 @@ use super::values::{Moment, in_short};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, Event, Facts, QuestionChange, Timestamp};
 use crate::email::template::Templates;
+use crate::reviews::Links;
 
 pub(super) type ScriptError = Box<rhai::EvalAltResult>;
 
@@ -22,6 +23,7 @@ pub(super) struct Call {
     pub facts: Facts,
     pub zone: Tz,
     pub templates: Arc<Templates>,
+    pub links: Arc<Links>,
     frame: Mutex<Frame>,
 }
 
@@ -70,10 +72,10 @@ pub(super) struct Keyword {
 }
 
 impl Call {
-    pub fn new(event: Event, facts: Facts, templates: Arc<Templates>) -> Arc<Self> {
+    pub fn new(event: Event, facts: Facts, templates: Arc<Templates>, links: Arc<Links>) -> Arc<Self> {
         // The zone was checked when it was set; a name from elsewhere falls back to UTC rather than stopping the rules.
         let zone = facts.tenant.zone.parse().unwrap_or(Tz::UTC);
-        Arc::new(Self { event, facts, zone, templates, frame: Mutex::default() })
+        Arc::new(Self { event, facts, zone, templates, links, frame: Mutex::default() })
     }
 
     pub fn frame(&self) -> MutexGuard<'_, Frame> {

@@ -50,7 +50,8 @@ impl RuleSet {
             return decision;
         }
         stack::on_rules_stack(|| {
-            let call = Call::new(timing::as_seen(event), facts.clone(), Arc::clone(&self.templates));
+            let call =
+                Call::new(timing::as_seen(event), facts.clone(), Arc::clone(&self.templates), Arc::clone(&self.links));
             self.evaluate(&call, turn, said, &mut decision);
         });
         decision

@@ -87,7 +87,7 @@ impl RuleSet {
     /// Whether a customer passes; without a filter all do.
     fn passes(&self, rule: &Rule, event: &Event, facts: Facts) -> Result<bool, Failure> {
         let Some(Some(filter)) = &rule.each else { return Ok(true) };
-        let call = Call::new(timing::as_seen(event), facts, Arc::clone(&self.templates));
+        let call = Call::new(timing::as_seen(event), facts, Arc::clone(&self.templates), Arc::clone(&self.links));
         *call.frame() = Frame { params: rule.params(&call.facts), ..Frame::default() };
         engine::refill(&self.limits, Duration::MAX);
         let answer = self.invoke(&call, rule, filter, (ContactView(Arc::clone(&call)),))?;

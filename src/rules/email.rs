@@ -25,7 +25,13 @@ pub(super) fn sends(call: &Call, to: &Dynamic, what: &Dynamic, with: &Dynamic) -
         Some(values) => from_template(call, &text_argument("the template", what)?, &values)?,
         None => written_out(what, with)?,
     };
-    let send = |to: EmailAddress| Send { channel: Channel::Email, to: to.into(), reply: false, body: body.clone() };
+    let send = |to: EmailAddress| Send {
+        channel: Channel::Email,
+        to: to.into(),
+        reply: false,
+        fallback: None,
+        body: body.clone(),
+    };
     Ok(recipients.into_iter().map(|to| Action::Send(send(to))).collect())
 }
 

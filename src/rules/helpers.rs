@@ -23,6 +23,7 @@ pub(super) fn register(engine: &mut Engine, string_bytes: usize) {
     register_words(engine);
     register_times(engine);
     register_replace(engine, string_bytes);
+    register_fill(engine, string_bytes);
     for (name, instead) in FORBIDDEN {
         let refuse = move |ctx: NativeCallContext<'_>| -> Result<Dynamic, ScriptError> {
             Err(error(format!("{name} is not available in rules: {instead}"), ctx.call_position()))
@@ -129,6 +130,36 @@ fn parse(context: &NativeCallContext<'_>, text: &str) -> Result<Moment, String> 
 
 fn at_none<T>(result: Result<T, String>) -> Result<T, ScriptError> {
     result.map_err(|message| error(message, Position::NONE))
+}
+
+/// `fill("See you at {time}.", #{ time: "10:00" })`: a business's own text with what is known. What a value says is not
+/// read again; a name that is not given stays as it stands.
+fn register_fill(engine: &mut Engine, string_bytes: usize) {
+    engine.register_fn("fill", move |text: &str, values: Map| -> Result<String, ScriptError> {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let named = after.split_once('}').and_then(|(name, after)| Some((text_of(values.get(name)?)?, after)));
+            rest = match named {
+                Some((value, after)) => {
+                    filled.push_str(&value);
+                    after
+                }
+                None => {
+                    filled.push('{');
+                    after
+                }
+            };
+            if filled.len() + rest.len() > string_bytes {
+                return Err(
+                    rhai::EvalAltResult::ErrorDataTooLarge("Length of string".to_owned(), Position::NONE).into()
+                );
+            }
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    });
 }
 
 /// The language's own `replace` builds its result before its size is checked; these know the size first.

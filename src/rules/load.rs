@@ -98,6 +98,7 @@ impl Loader {
             index,
             talkers,
             templates: Arc::new(self.templates),
+            links: Arc::default(),
             reads_next_appointment: self.reads_next_appointment,
             version,
             whole: !self.errors.iter().any(RuleError::is_error),

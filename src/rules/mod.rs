@@ -25,7 +25,8 @@
 //! version of the rules stands for their templates too.
 //! What an event costs depends on the rules that concern it, not on how many there are.
 //!
-//! What an action can be told afterwards stands in `later`, how often a rule may run in `limit`, how it asks back in `talk`.
+//! What an action can be told afterwards stands in `later`, how often a rule may run in `limit`, how it asks back in `talk`,
+//! how a customer is reached the way they prefer in `notify`.
 //!
 //! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
 //! something to read: a line in a table of `view`. To forbid something of the language: a line in `helpers::FORBIDDEN`.
@@ -49,6 +50,7 @@ mod later;
 mod limit;
 mod lint;
 mod load;
+mod notify;
 mod request;
 mod stack;
 mod talk;
@@ -80,6 +82,7 @@ pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 use crate::domain::contact::TenantFacts;
 use crate::domain::{EventKind, Facts};
 use crate::email::template::Templates;
+use crate::reviews::Links;
 
 /// All rules of a folder, ready to decide. Share it in an `Arc`.
 pub struct RuleSet {
@@ -91,6 +94,7 @@ pub struct RuleSet {
     talkers: HashMap<String, usize>,
     has_limits: bool,
     templates: Arc<Templates>,
+    links: Arc<Links>,
     reads_next_appointment: bool,
     version: String,
     /// Every rule of the folder could be loaded.
@@ -137,6 +141,24 @@ impl RuleSet {
     /// Reads the templates of e-mails and every `*.rhai` file below `dir`, in the order of their names. What is broken is left out and said so.
     pub fn load(dir: &Path, limits: Limits) -> (Self, Vec<RuleError>) {
         load::load(dir, limits)
+    }
+
+    /// With links that lead somewhere.
+    #[must_use]
+    pub fn with_links(self, links: Links) -> Self {
+        Self { links: Arc::new(links), ..self }
+    }
+
+    /// The links that `review_link()` gives.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// A parameter of a blueprint as this tenant has set it, else its default.
+    pub fn param(&self, rule: &str, name: &str, tenant: &TenantFacts) -> Option<Value> {
+        let default = self.rule(rule)?.info.params.get(name)?;
+        let set = tenant.blueprints.get(rule).and_then(|set| set.get(name));
+        Some(set.unwrap_or(default).clone())
     }
 
     /// Whether any rule may be evaluated for such an event of this tenant: the index alone, no script. A message may answer

@@ -192,7 +192,7 @@ fn asked_on(call: &Arc<Call>, channel: Option<Channel>, text: &Dynamic) -> Resul
         return Err(format!("no answer can come in on {channel}: ask on sms or whatsapp"));
     }
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    Ok(Send { channel, to: contact.phone.clone().into(), reply: false, body })
+    Ok(Send { channel, to: contact.phone.clone().into(), reply: false, fallback: None, body })
 }
 
 fn pass_on(context: &NativeCallContext<'_>) -> Result<(), ScriptError> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::ledger::{Candidate, SEND_WITHIN};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, messages, sql};
+use super::{StoreError, fallback, messages, sql};
 use crate::domain::route::UnknownRoute;
 use crate::domain::{ActionState, Outlet, TenantId, Timestamp};
 
@@ -110,6 +110,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let found = txn.query(&format!("{CANDIDATES}{lock}"), values, Candidate::read).await?;
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
+    let mut blocked = Vec::new();
     let mut sends = Vec::with_capacity(found.len());
     let mut lanes_freed = false;
     for mut candidate in found {
@@ -122,6 +123,9 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             Gate::Postpone(until, reason) | Gate::Replan(until, reason) => (ActionState::Planned, until, Some(reason)),
         };
         let passed = state == ActionState::Sending;
+        if state == ActionState::Blocked {
+            blocked.push((candidate.clone(), reason.clone().unwrap_or_default()));
+        }
         lanes_freed |= replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held);
         let attempt = candidate.tries + i32::from(passed);
         if passed {
@@ -163,6 +167,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     )
     .await?;
     messages::merge(txn, stopped).await?;
+    fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await?;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_outlet =
         vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];

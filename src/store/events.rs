@@ -96,6 +96,22 @@ pub(super) async fn find(
     .transpose()
 }
 
+/// By the id alone; whoever asks has proof of it.
+pub(super) async fn find_of_link(db: &impl ConnectionTrait, id: EventId) -> Result<Option<Event>, StoreError> {
+    let row = sql::query_one(db, "SELECT * FROM events WHERE id = ?", vec![id.uuid().into()]).await?;
+    row.map(|row| from_row(event::Model::from_query_result(&row, "")?)).transpose()
+}
+
+pub(super) async fn find_by_key(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    key: &str,
+) -> Result<Option<Event>, StoreError> {
+    let text = "SELECT * FROM events WHERE tenant_id = ? AND dedupe_key = ?";
+    let row = sql::query_one(db, text, vec![tenant.uuid().into(), key.into()]).await?;
+    row.map(|row| from_row(event::Model::from_query_result(&row, "")?)).transpose()
+}
+
 pub(super) fn from_row(row: event::Model) -> Result<Event, StoreError> {
     Ok(Event {
         id: EventId::new(row.id),

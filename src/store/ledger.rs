@@ -74,6 +74,7 @@ impl NewAction {
                 channel: item.channel,
                 to: to.clone().into(),
                 reply: true,
+                fallback: None,
                 body: SendBody::Text(confirmation.text.clone()),
             }),
             // From the number that was written to, and so by its provider.

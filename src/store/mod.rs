@@ -18,6 +18,7 @@ pub mod entity;
 mod erase;
 mod error;
 mod events;
+mod fallback;
 mod firings;
 mod fire;
 mod fresh;
@@ -55,8 +56,8 @@ pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
-pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
+pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
@@ -148,6 +149,16 @@ impl Store {
     /// An event and when it was handled.
     pub async fn event(&self, tenant: TenantId, id: EventId) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
         events::find(&self.read, tenant, id).await
+    }
+
+    /// An event by its id alone, as a link that we have made names it; its tenant comes with it.
+    pub async fn event_of_link(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        events::find_of_link(&self.read, id).await
+    }
+
+    /// The event of this dedupe key.
+    pub async fn event_of_key(&self, tenant: TenantId, key: &str) -> Result<Option<Event>, StoreError> {
+        events::find_by_key(&self.read, tenant, key).await
     }
 
     /// When an event was decided, and its trace as JSON.

@@ -9,7 +9,7 @@ use super::fresh::Committed;
 use super::ledger::{Candidate, OPTED_OUT_CODE};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, events, ledger, messages, opt_outs};
+use super::{StoreError, events, fallback, ledger, messages, opt_outs};
 use crate::domain::event::StatusData;
 use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
 
@@ -56,7 +56,7 @@ pub(super) async fn settle(
         return Ok(Vec::new());
     }
     let mut known = load(txn, reports).await?;
-    let mut told = Vec::new();
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
     let mut settled = Vec::with_capacity(reports.len());
     for report in reports {
         let Some(entry) =
@@ -73,6 +73,10 @@ pub(super) async fn settle(
         }
         entry.latest = Some((after, report.clone()));
         told.push(event_of(means, entry, report)?);
+        if matches!(report.status, DeliveryStatus::Failed | DeliveryStatus::Undelivered) {
+            let code = report.error_code.map_or_else(String::new, |code| format!(" (error {code})"));
+            failed.push((entry.candidate.clone(), format!("it is {}{code}", report.status)));
+        }
         settled.push(Settled::Advanced);
     }
     committed.changed_customers |= reports.iter().any(|report| report.error_code == Some(OPTED_OUT_CODE));
@@ -81,6 +85,7 @@ pub(super) async fn settle(
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
     committed.events.extend(told.into_iter().filter(concerns));
+    fallback::tell(txn, means, failed.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await?;
     Ok(settled)
 }
 

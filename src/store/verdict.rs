@@ -9,7 +9,7 @@ use super::fresh::Committed;
 use super::ledger::{Candidate, OPTED_OUT_CODE, SEND_WITHIN};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, messages, opt_outs};
+use super::{StoreError, fallback, messages, opt_outs};
 use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
 
 /// How an attempt, or a reconciliation, ended.
@@ -158,6 +158,8 @@ pub(super) async fn verdicts(
     )
     .await?;
     show_in_inbox(txn, means, verdicts, &moved, now).await?;
+    let failed = verdicts.iter().filter(|verdict| verdict.end == End::Failed && moved.contains(&verdict.candidate.id));
+    fallback::tell(txn, means, failed.map(|verdict| (&verdict.candidate, verdict.detail.clone()))).await?;
     Ok(verdicts.iter().map(|verdict| moved.contains(&verdict.candidate.id)).collect())
 }
 

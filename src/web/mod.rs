@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod health;
 mod refusal;
 mod refusals;
+pub mod review;
 
 use std::sync::Arc;
 

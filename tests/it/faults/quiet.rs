@@ -31,7 +31,7 @@ fn at(text: &str) -> Timestamp {
 
 fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Timestamp>) -> Candidate {
     let body = SendBody::Text("hola".to_owned());
-    let send = Send { channel: Channel::Sms, to: phone.clone().into(), reply: false, body };
+    let send = Send { channel: Channel::Sms, to: phone.clone().into(), reply: false, fallback: None, body };
     let id = uuid::Uuid::nil();
     Candidate {
         id,

@@ -101,6 +101,7 @@ async fn each_route_is_claimed_for_itself() {
             channel: recado::domain::Channel::Email,
             to: recado::domain::Address::parse("Ana@example.com").unwrap(),
             reply: false,
+            fallback: None,
             body: SendBody::Email(email),
         };
         let email = NewAction {

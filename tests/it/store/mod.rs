@@ -166,7 +166,13 @@ impl Bench {
 
     fn send(&self, event: EventId, contact: ContactId, index: usize, to: &str, text: &str) -> NewAction {
         let to = Phone::parse(to).expect("a number");
-        let send = Send { channel: Channel::Sms, to: to.into(), reply: true, body: SendBody::Text(text.to_owned()) };
+        let send = Send {
+            channel: Channel::Sms,
+            to: to.into(),
+            reply: true,
+            fallback: None,
+            body: SendBody::Text(text.to_owned()),
+        };
         self.action(event, contact, index, Action::Send(send))
     }
 

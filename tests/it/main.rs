@@ -14,6 +14,7 @@ mod harness;
 mod judge_carrier;
 mod judge_phone_zones;
 mod judge_signatures;
+mod library;
 mod phone;
 mod store;
 mod support;

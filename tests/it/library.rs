@@ -20,11 +20,14 @@ use crate::support::webhook::{Twilio, message_sid, sign};
 
 const WITHIN: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3_600);
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 /// A Saturday.
 const START: &str = "2026-11-21T08:00:00Z";
 const MONDAY: &str = "2026-11-23T10:00:00Z";
 const ANA: &str = "+34600111222";
+/// Whom the provider refuses to send to (error 21612).
+const UNREACHABLE: &str = "+15005550002";
 
 /// A business with rules of the library, its customers' provider, and what has been said so far.
 struct Shop {
@@ -79,10 +82,14 @@ impl Shop {
 
     /// The customer writes.
     async fn hear(&mut self, channel: &str, body: &str) {
+        self.hear_from(ANA, channel, body).await;
+    }
+
+    async fn hear_from(&mut self, who: &str, channel: &str, body: &str) {
         self.said += 1;
         let prefix = if channel == "whatsapp" { "whatsapp:" } else { "" };
         let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
-        let (from, to) = (format!("{prefix}{ANA}"), format!("{prefix}{OURS}"));
+        let (from, to) = (format!("{prefix}{who}"), format!("{prefix}{OURS}"));
         let form = twilio.inbound(&message_sid(self.said), &from, &to, body);
         let path = format!("/api/twilio/demo/{channel}");
         let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
@@ -98,6 +105,7 @@ impl Shop {
     /// Waits until so many events of a kind are there and decided.
     async fn decided(&self, kind: &str, count: usize) -> Vec<event::Model> {
         eventually(WITHIN, || async {
+            self.sweep();
             let events = self.events(kind).await;
             let open = events.iter().filter(|event| event.handled_us.is_none()).count();
             if events.len() == count && open == 0 { Ok(events) } else { Err((events.len(), open)) }
@@ -116,10 +124,16 @@ impl Shop {
     /// What was sent by text message, in order, once it is so many.
     async fn texts(&self, count: usize) -> Vec<String> {
         eventually(WITHIN, || async {
+            self.sweep();
             let texts = self.texts_now();
             if texts.len() == count { Ok(texts) } else { Err(texts) }
         })
         .await
+    }
+
+    /// What nobody was woken for is found by the sweep, which goes by the clock.
+    fn sweep(&self) {
+        self.clock.advance(SECOND);
     }
 
     fn texts_now(&self) -> Vec<String> {
@@ -161,7 +175,8 @@ async fn a_visit_from_its_booking_to_its_review() {
     assert_eq!(shop.texts(1).await, [booked]);
     shop.timers(2).await;
     shop.clock.advance(26 * HOUR + MINUTE);
-    let reminder = "Demo: you have an appointment on Mon 23 Nov at 10:00. Reply C to confirm, M to move it, X to cancel.";
+    let reminder =
+        "Demo: you have an appointment on Mon 23 Nov at 10:00. Reply C to confirm, M to move it, X to cancel.";
     assert_eq!(shop.texts(2).await[1], reminder);
     shop.hear("sms", "C").await;
     assert_eq!(shop.texts(3).await[2], "Thank you, see you on Mon 23 Nov at 10:00.");
@@ -279,8 +294,20 @@ async fn what_whatsapp_does_not_take_goes_out_as_a_text_message_once() {
     let mut shop = Shop::open(PREFER, json!({})).await;
     shop.hear("whatsapp", "PREFER").await;
     shop.decided("inbound_whatsapp", 1).await;
-    // Here the window is open; the provider has not seen the customer's message, and refuses with 63016.
+    // Here the window is open; the provider has not seen the customer's message, and says so later.
     shop.hear("whatsapp", "NOW").await;
+    shop.provider.wait_taken(1).await;
+    let taken = shop.provider.sent().remove(0);
+    assert_eq!((taken.to.as_str(), taken.body.as_str()), ("whatsapp:+34600111222", "now"));
+    let url = taken.status_callback.expect("it asks for reports");
+    let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
+    for status in ["sent", "failed", "undelivered", "failed"] {
+        let code = if status == "sent" { 0 } else { 63016 };
+        let form = twilio.status(&taken.sid, status, &format!("whatsapp:{OURS}"), &taken.to, code);
+        let path = url.strip_prefix(PUBLIC_URL).and_then(|path| path.split('#').next()).expect("it is ours");
+        let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
+        assert_eq!(shop.inside.answer(posted(path, encode(&form), Some(&signature))).await.0, 200);
+    }
     assert_eq!(shop.texts(1).await, ["now"]);
     let [wanted] = &shop.decided("fallback_wanted", 1).await[..] else { panic!("one of them") };
     assert!(wanted.data.contains("63016"), "{}", wanted.data);
@@ -291,16 +318,11 @@ async fn what_whatsapp_does_not_take_goes_out_as_a_text_message_once() {
     assert_eq!(shop.texts(2).await, ["now", "later"]);
     let wanted = shop.decided("fallback_wanted", 2).await;
     assert!(wanted.iter().any(|event| event.data.contains("24 hours")), "the gate's reason is kept");
-    // What is reported of it besides changes nothing.
-    let data: Value = serde_json::from_str(&wanted[1].data).expect("JSON");
-    let path = format!("/api/twilio/demo/messages/{}/status", data["message"].as_str().expect("an id"));
-    let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
-    for status in ["failed", "undelivered", "failed"] {
-        let (from, to) = (format!("whatsapp:{OURS}"), format!("whatsapp:{ANA}"));
-        let form = twilio.status(&message_sid(99), status, &from, &to, 63016);
-        let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
-        assert_eq!(shop.inside.answer(posted(&path, encode(&form), Some(&signature))).await.0, 200);
+    // A number that the provider refuses at once.
+    for body in ["PREFER", "NOW"] {
+        shop.hear_from(UNREACHABLE, "whatsapp", body).await;
     }
-    assert_eq!(shop.events("fallback_wanted").await.len(), 2);
-    assert_eq!(shop.texts_now().len(), 2);
+    let wanted = shop.decided("fallback_wanted", 3).await;
+    assert!(wanted.iter().any(|event| event.data.contains("not currently reachable")), "{wanted:?}");
+    assert_eq!(shop.texts_now().len(), 2, "each went out once");
 }

@@ -5,6 +5,7 @@ mod by_hand;
 mod decided;
 mod erase;
 mod facts;
+mod fallback;
 mod fresh;
 mod ingest;
 mod keys;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
     self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
-    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, timers, webhook,
+    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, timers,
+    webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.

@@ -15,6 +15,7 @@ mod judge_carrier;
 mod judge_phone_zones;
 mod judge_signatures;
 mod phone;
+mod reminders;
 mod store;
 mod support;
 mod talk;

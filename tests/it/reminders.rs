@@ -115,7 +115,7 @@ async fn a_blueprint_has_reminders_for_what_was_booked_before_it_was_used() {
     due_at(&world, &[]).await;
     settings(&world, r#"{"blueprints": {"reminder": {}}}"#).await;
     due_at(&world, &["2026-11-25T10:00:00Z"]).await;
-    settings(&world, r#"{"blueprints": {}, "quiet": {"all": "off"}}"#).await;
+    settings(&world, r#"{"blueprints": {}}"#).await;
     settings(&world, r#"{"blueprints": {"reminder": {}}}"#).await;
     let timers = due_at(&world, &["2026-11-25T10:00:00Z"]).await;
     assert_eq!(timers[0].rule, "reminder", "still once");

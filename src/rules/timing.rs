@@ -342,13 +342,19 @@ impl RuleSet {
 
     /// What becomes of a pending timer under these rules: `None` where it stays, else its successor, if it has one. Nothing
     /// is planned for a time that has passed.
-    pub fn replanned(&self, timer: &Pending<'_>, tenant: &TenantFacts, now: Timestamp) -> Option<Option<NewTimer>> {
+    pub fn replanned(
+        &self,
+        timer: &Pending<'_>,
+        tenant: &TenantFacts,
+        now: Timestamp,
+        anyway: bool,
+    ) -> Option<Option<NewTimer>> {
         let Some(rule) = self.rule(timer.rule) else {
             // A rule that could not be loaded may come back: its timers wait for it, while they can.
             return self.whole.then_some(None);
         };
         let Some(timing) = &rule.timing else { return Some(None) };
-        if timing.text() == timer.timing {
+        if timing.text() == timer.timing && !anyway {
             return None;
         }
         let again = || {

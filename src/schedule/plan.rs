@@ -71,12 +71,18 @@ impl Keeper<'_> {
         }
         // The first start ever has nothing to make up for, but finds nothing either.
         let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
+        let moved_nights: BTreeSet<TenantId> = self
+            .directory
+            .tenants()
+            .map(|tenant| tenant.id)
+            .filter(|id| differs(&planned, &known, &night_of(*id)))
+            .collect();
         let (mut ended, mut moved, mut after) = (0, 0, None);
         loop {
             let page = store.timers_after(after).await?;
             let Some(last) = page.last() else { break };
             after = Some((last.due, last.id));
-            let mut replanned = self.changes(&page);
+            let mut replanned = self.changes(&page, &moved_nights);
             self.aim(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
             for part in replanned.chunks(TIMERS_PAGE) {
                 store.replan_timers(part).await?;
@@ -95,7 +101,8 @@ impl Keeper<'_> {
         store.set_setting(PLANNED_FOR, &text).await
     }
 
-    /// Each rule that waits, with what it says of time; a blueprint once for each tenant that uses it.
+    /// Each rule that waits, with what it says of time; a blueprint once for each tenant that uses it. And each tenant's
+    /// quiet hours, which timers keep.
     fn planned_for(&self) -> BTreeMap<String, String> {
         let timings = self.rules.timings();
         let blueprints: BTreeSet<&str> =
@@ -107,6 +114,10 @@ impl Keeper<'_> {
                 planned.extend(users.map(|tenant| (name_for(&rule, tenant), timing.clone())));
             }
             planned.insert(rule, timing);
+        }
+        for tenant in self.directory.tenants() {
+            let nights = format!("{:?} {:?} {}", tenant.settings.quiet, self.platform.quiet, tenant.zone);
+            planned.insert(night_of(tenant.id), nights);
         }
         planned
     }
@@ -169,23 +180,23 @@ impl Keeper<'_> {
         self.plan(timers.into_values().collect()).await
     }
 
-    /// Plans these, each at a time when it may leave and that lies ahead.
+    /// Plans these, each at a time when it may leave.
     async fn plan(&self, mut timers: Vec<NewTimer>) -> Result<usize, StoreError> {
         self.aim(timers.iter_mut()).await?;
-        let now = self.store.clock().now();
-        timers.retain(|timer| timer.due > now);
         for part in timers.chunks(TIMERS_PAGE) {
             self.store.plan_timers(part).await?;
         }
         Ok(timers.len())
     }
 
-    /// Moves timers out of their customers' quiet hours.
+    /// Moves timers out of their customers' quiet hours; one that would have to leave in the past keeps its time, and the gate
+    /// says why it cannot leave then.
     async fn aim(&self, timers: impl Iterator<Item = &mut NewTimer>) -> Result<(), StoreError> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&mut NewTimer>> = BTreeMap::new();
         for timer in timers.filter(|timer| timer.purpose == Purpose::Before && timer.contact.is_some()) {
             by_tenant.entry(timer.tenant).or_default().push(timer);
         }
+        let now = self.store.clock().now();
         for (id, timers) in by_tenant {
             let Some(tenant) = self.directory.by_id(id) else { continue };
             let contacts: BTreeSet<ContactId> = timers.iter().filter_map(|timer| timer.contact).collect();
@@ -193,14 +204,16 @@ impl Keeper<'_> {
             let (known, _) = self.store.contact_facts(id, &contacts, None).await?;
             for timer in timers {
                 if let Some(customer) = timer.contact.and_then(|contact| known.get(&contact)) {
-                    timer.due = plan::aim(tenant, self.platform, customer, timer);
+                    let aimed = plan::aim(tenant, self.platform, customer, timer);
+                    timer.due = if aimed > now { aimed } else { timer.due };
                 }
             }
         }
         Ok(())
     }
 
-    fn changes(&self, page: &[PendingTimer]) -> Vec<Replanned> {
+    /// Timers whose rules say another time, or whose tenants have other quiet hours.
+    fn changes(&self, page: &[PendingTimer], moved_nights: &BTreeSet<TenantId>) -> Vec<Replanned> {
         let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
         let change = |timer: &PendingTimer| {
             let tenant = self.directory.by_id(timer.tenant)?;
@@ -212,11 +225,21 @@ impl Keeper<'_> {
                 subject: timer.subject,
                 payload: &timer.payload,
             };
-            let by = self.rules.replanned(&pending, &tenant.facts, self.store.clock().now())?;
+            let anyway = timer.purpose == Purpose::Before.as_str() && moved_nights.contains(&timer.tenant);
+            let by = self.rules.replanned(&pending, &tenant.facts, self.store.clock().now(), anyway)?;
             Some(Replanned { by, ..ended(timer) })
         };
         page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
     }
+}
+
+/// Whether something that was known is another now.
+fn differs(planned: &BTreeMap<String, String>, known: &BTreeMap<String, String>, name: &str) -> bool {
+    known.get(name).is_some_and(|known| planned.get(name) != Some(known))
+}
+
+fn night_of(tenant: TenantId) -> String {
+    format!("quiet hours @ {tenant}")
 }
 
 fn uses(tenant: &Tenant, rule: &str) -> bool {

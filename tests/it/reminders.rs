@@ -35,19 +35,24 @@ async fn book(world: &World, starts: &str) -> Appointment {
         uid: None,
         by: By::Staff,
     };
-    world.pipeline().store.book(&new).await.expect("nobody is occupied")
+    let booked = world.pipeline().store.book(&new).await.expect("nobody is occupied");
+    world.pipeline().wake_dispatch(world.tenant());
+    booked
 }
 
 async fn order(world: &World, one: &Appointment, change: Change, to: Option<&str>) {
     let to = to.map(|to| Moved { starts: Some(Starts::At(at(to))), ..Moved::default() });
     let order = Order { tenant: world.tenant(), id: one.id, change, to, version: None, by: By::Staff };
     world.pipeline().store.change_appointment(&order).await.expect("it is possible");
+    world.pipeline().wake_dispatch(world.tenant());
 }
 
 /// The pending timers, once these are their times and all that has happened is decided.
 async fn due_at(world: &World, expected: &[&str]) -> Vec<PendingTimer> {
     let expected: Vec<Timestamp> = expected.iter().map(|text| at(text)).collect();
     eventually(WITHIN, || async {
+        // The loops look at what they are not told of when time passes.
+        world.clock.advance(Duration::from_secs(1));
         let store = &world.pipeline().store;
         let open = store.backlog(100).await.expect("it can be read").events;
         let timers = store.timers(None, 100).await.expect("they can be read");
@@ -104,6 +109,17 @@ async fn a_reminder_for_the_night_leaves_the_evening_before_or_in_the_morning() 
     due_at(&world, &["2026-11-26T08:00:00Z"]).await;
     world.clock.set(at("2026-11-26T08:00:01Z"));
     assert_eq!(world.sent(2).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_quiet_hours_move_what_is_planned() {
+    let world = World::start(REMINDER).await;
+    book(&world, "2026-11-25T07:00:00Z").await;
+    due_at(&world, &["2026-11-25T05:00:00Z"]).await;
+    settings(&world, r#"{"quiet": {"all": "21:00-09:00"}}"#).await;
+    due_at(&world, &["2026-11-24T19:55:00Z"]).await;
+    settings(&world, "{}").await;
+    due_at(&world, &["2026-11-25T05:00:00Z"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -196,9 +196,21 @@ impl Pipeline {
         let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
         let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
             batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
+        // Whose quiet hours timers keep; messages, which are many, plan none that come before anything.
+        let whose = |(event, facts): &(Event, Facts)| match event.kind.inbound_channel() {
+            Some(_) => None,
+            None => facts.contact.clone(),
+        };
+        let awake: Vec<Option<ContactFacts>> = batch.iter().map(whose).collect();
         // It ends only with the process.
         let decided = evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
-        let decisions = decided.map_err(|_| StoreError::Closed)?;
+        let mut decisions = decided.map_err(|_| StoreError::Closed)?;
+        for ((event, customer), decision) in events.iter().zip(&awake).zip(&mut decisions) {
+            let (Some(customer), false) = (customer, decision.timers.is_empty()) else { continue };
+            if let Some(tenant) = self.directory.now().by_id(event.tenant) {
+                plan::aim_all(tenant, self.directory.platform(), customer, decision, self.clock.now());
+            }
+        }
         for (event, decision) in events.iter().zip(&decisions) {
             for rule in &decision.trace.rules {
                 if let RuleVerdict::Failed { .. } | RuleVerdict::TooMuch { .. } = rule.verdict {

@@ -64,10 +64,11 @@ impl Kept {
         if same_rules && same_tenants {
             return Ok(());
         }
-        plan::schedules(&pipeline.store, &rules, &directory).await?;
-        if !same_rules {
-            plan::changed_rules(&pipeline.store, &rules, &directory).await?;
-        }
+        let store = &pipeline.store;
+        plan::schedules(store, &rules, &directory).await?;
+        let keeper =
+            plan::Keeper { store, rules: &rules, directory: &directory, platform: pipeline.directory.platform() };
+        keeper.changed_rules().await?;
         (self.rules, self.directory) = (Some(rules), Some(directory));
         Ok(())
     }

@@ -1,9 +1,12 @@
 //! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
 
 use crate::directory::{Platform, Tenant};
+use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
-use crate::domain::{Action, ActionId, ActionState, Channel, Event, Origin, Phone, Route, Send, SendBody};
-use crate::rules::Planned;
+use crate::domain::{
+    Action, ActionId, ActionState, Channel, Event, NewTimer, Origin, Phone, Purpose, Route, Send, SendBody, Timestamp,
+};
+use crate::rules::{Decision, Planned, Verdict};
 use crate::store::NewAction;
 use crate::twilio::is_sid;
 
@@ -54,6 +57,34 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         subject: Fired::of(event).and_then(|fired| fired.subject),
         expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
     }
+}
+
+/// When to do what comes before something, so that it may leave: where its own time lies in the customer's quiet hours, at
+/// their end or, if that is too late, at the last time before them. For what does not come before anything, its own time.
+pub fn aim(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, timer: &NewTimer) -> Timestamp {
+    if timer.purpose != Purpose::Before {
+        return timer.due;
+    }
+    let until = Anchor::in_data(&timer.payload).and_then(|anchor| anchor.until);
+    let quiet = tenant.quiet(platform).of(&customer.phone, customer.zone());
+    quiet.aim(timer.due, until).unwrap_or(timer.due)
+}
+
+/// Aims the timers of a decision, and says so in its trace. One whose time would be over is not planned.
+pub fn aim_all(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, decision: &mut Decision, now: Timestamp) {
+    let Decision { timers, trace, .. } = decision;
+    timers.retain_mut(|timer| {
+        let aimed = aim(tenant, platform, customer, timer);
+        if aimed == timer.due {
+            return true;
+        }
+        timer.due = aimed;
+        let verdict = if aimed > now { Verdict::Waits { until: aimed } } else { Verdict::TooLate { due: aimed } };
+        if let Some(rule) = trace.rules.iter_mut().find(|rule| rule.rule == timer.rule) {
+            rule.verdict = verdict;
+        }
+        aimed > now
+    });
 }
 
 /// What stands for a sender with requests.

@@ -141,7 +141,7 @@ struct Which {
 
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Step {
+pub enum Step {
     /// The customer has said that they come
     Confirm,
     /// It will not take place

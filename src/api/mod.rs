@@ -36,6 +36,7 @@ use problem::Problem;
         description = "Customers, messages, events and appointments of one tenant. A token opens exactly one tenant: \
             `recado tenant token add SLUG --name …` makes it. Every error is a problem (RFC 9457) whose `code` is stable."
     ),
+    components(schemas(appointments::Step)),
     modifiers(&TokenScheme),
     security(("token" = [])),
 )]

@@ -159,6 +159,11 @@ impl ContactFacts {
         std::iter::once(self.phone.key()).chain(self.email().map(|email| email.key())).collect()
     }
 
+    /// The customer's own time zone, if it is known: their field `zone`, an IANA name.
+    pub fn zone(&self) -> Option<chrono_tz::Tz> {
+        self.fields.get("zone")?.as_str()?.parse().ok()
+    }
+
     /// The first word of the name.
     pub fn first_name(&self) -> &str {
         self.name.split_whitespace().next().unwrap_or_default()

@@ -27,7 +27,8 @@ pub const MISSED_AFTER: Duration = Duration::from_secs(5 * 60);
 /// hours for 12, one of 2 hours for one. Never once that moment has come.
 pub const BEFORE_LATE_PART: u32 = 2;
 /// What `.before` listens to where it is about an appointment and no `.on` says otherwise.
-const OF_APPOINTMENTS: [&str; 3] = ["appointment_booked", "appointment_moved", "appointment_confirmed"];
+/// A confirmed one keeps its timers.
+const OF_APPOINTMENTS: [&str; 2] = ["appointment_booked", "appointment_moved"];
 /// The most names in a path such as `appointment.starts_at`.
 const PATH_NAMES: usize = 8;
 
@@ -341,13 +342,19 @@ impl RuleSet {
 
     /// What becomes of a pending timer under these rules: `None` where it stays, else its successor, if it has one. Nothing
     /// is planned for a time that has passed.
-    pub fn replanned(&self, timer: &Pending<'_>, tenant: &TenantFacts, now: Timestamp) -> Option<Option<NewTimer>> {
+    pub fn replanned(
+        &self,
+        timer: &Pending<'_>,
+        tenant: &TenantFacts,
+        now: Timestamp,
+        anyway: bool,
+    ) -> Option<Option<NewTimer>> {
         let Some(rule) = self.rule(timer.rule) else {
             // A rule that could not be loaded may come back: its timers wait for it, while they can.
             return self.whole.then_some(None);
         };
         let Some(timing) = &rule.timing else { return Some(None) };
-        if timing.text() == timer.timing {
+        if timing.text() == timer.timing && !anyway {
             return None;
         }
         let again = || {
@@ -369,6 +376,15 @@ impl RuleSet {
             })
         };
         Some(again())
+    }
+
+    /// Rules that come before an appointment's moment, by name.
+    pub fn before_appointments(&self) -> impl Iterator<Item = &super::RuleInfo> {
+        let is_such = |rule: &&Rule| match &rule.timing {
+            Some(Timing { when: When::Before(_, path), .. }) => path[0] == "appointment",
+            _ => false,
+        };
+        self.rules.iter().filter(is_such).map(|rule| &rule.info)
     }
 
     /// The kinds of events that these rules listen to.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::directory::Snapshot;
-use crate::domain::{Facts, NewTimer, Purpose};
-use crate::rules::{Pending, RuleSet};
+use crate::actions::plan;
+use crate::directory::{Platform, Snapshot, Tenant};
+use crate::domain::{ContactId, Event, EventId, EventKind, Facts, NewTimer, Purpose, TenantId};
+use crate::rules::{Pending, RuleInfo, RuleSet};
+use crate::store::appointments::{Appointment, Filter};
 use crate::store::{PendingTimer, Replanned, Store, StoreError, TIMERS_PAGE};
 
 /// The setting that holds which rules' timers are as the rules say: name to timing, as JSON.
@@ -47,92 +49,220 @@ pub async fn schedules(store: &Store, rules: &RuleSet, directory: &Snapshot) -> 
     Ok(())
 }
 
-/// Timers that hang on events, after their rules have changed: those of rules that are gone end, those of rules that say
-/// another time are planned anew from their anchor. Looks at all of them, in pages, only where a rule's timing has changed.
-pub async fn changed_rules(store: &Store, rules: &RuleSet, directory: &Snapshot) -> Result<(), StoreError> {
-    let timings = serde_json::to_string(&rules.timings()).map_err(|error| StoreError::Stored(error.to_string()))?;
-    let planned_for = store.setting(PLANNED_FOR).await?.unwrap_or_default();
-    if planned_for == timings {
-        return Ok(());
-    }
-    let (mut ended, mut moved, mut after) = (0, 0, None);
-    loop {
-        let page = store.timers_after(after).await?;
-        let Some(last) = page.last() else { break };
-        after = Some((last.due, last.id));
-        let (full, replanned) = (page.len() == TIMERS_PAGE, changes(store, rules, directory, &page));
-        for part in replanned.chunks(TIMERS_PAGE) {
-            store.replan_timers(part).await?;
-        }
-        ended += replanned.iter().filter(|one| one.by.is_none()).count();
-        moved += replanned.iter().filter(|one| one.by.is_some()).count();
-        if !full {
-            break;
-        }
-    }
-    let new = new_rules(store, rules, directory, &planned_for).await?;
-    if ended + moved + new > 0 {
-        tracing::info!(ended, moved, new, "timers were planned anew, for their rules have changed");
-    }
-    store.set_setting(PLANNED_FOR, &timings).await
+/// What timers that hang on events are kept in step with.
+pub struct Keeper<'k> {
+    pub store: &'k Store,
+    pub rules: &'k RuleSet,
+    pub directory: &'k Snapshot,
+    pub platform: &'k Platform,
 }
 
-/// Timers of rules that are new and come before something: for what is known of the future by its events. Of an appointment
-/// the last word counts; one that is no longer what it says is found void when it fires.
-async fn new_rules(
-    store: &Store,
-    rules: &RuleSet,
-    directory: &Snapshot,
-    planned_for: &str,
-) -> Result<usize, StoreError> {
-    // The first start ever has nothing to make up for, but reads nothing either.
-    let known: BTreeMap<String, String> = serde_json::from_str(planned_for).unwrap_or_default();
-    let before = Purpose::Before.as_str();
-    let new: BTreeSet<String> = rules
-        .timings()
-        .into_iter()
-        .filter(|(rule, timing)| timing.starts_with(before) && !known.contains_key(rule))
-        .map(|(rule, _)| rule)
-        .collect();
-    let kinds = rules.kinds_of(&new);
-    if kinds.is_empty() {
-        return Ok(0);
-    }
-    let now = store.clock().now();
-    let (mut after, mut timers) = (None, BTreeMap::new());
-    loop {
-        let page = store.events_of_kinds(&kinds, after).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for event in &page {
-            let Some(tenant) = directory.by_id(event.tenant) else { continue };
-            let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
-            timers.extend(rules.planned_by(&new, event, &facts).into_iter().map(|timer| (timer.id, timer)));
+impl Keeper<'_> {
+    /// Timers that hang on events, after their rules have changed: those of rules that are gone end, those of rules that say
+    /// another time are planned anew from their anchor. Rules that are new, and those that a tenant has come to use, get
+    /// timers for what lies ahead. Looks at all timers, in pages, only where something of it has changed.
+    pub async fn changed_rules(&self) -> Result<(), StoreError> {
+        let store = self.store;
+        let planned = self.planned_for();
+        let text = serde_json::to_string(&planned).map_err(|error| StoreError::Stored(error.to_string()))?;
+        let known = store.setting(PLANNED_FOR).await?.unwrap_or_default();
+        if known == text {
+            return Ok(());
         }
+        // The first start ever has nothing to make up for, but finds nothing either.
+        let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
+        let moved_nights: BTreeSet<TenantId> = self
+            .directory
+            .tenants()
+            .map(|tenant| tenant.id)
+            .filter(|id| differs(&planned, &known, &night_of(*id)))
+            .collect();
+        let (mut ended, mut moved, mut after) = (0, 0, None);
+        loop {
+            let page = store.timers_after(after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.due, last.id));
+            let mut replanned = self.changes(&page, &moved_nights);
+            self.aim(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
+            for part in replanned.chunks(TIMERS_PAGE) {
+                store.replan_timers(part).await?;
+            }
+            ended += replanned.iter().filter(|one| one.by.is_none()).count();
+            moved += replanned.iter().filter(|one| one.by.is_some()).count();
+            if page.len() < TIMERS_PAGE {
+                break;
+            }
+        }
+        let new: BTreeMap<String, String> = planned.into_iter().filter(|(name, _)| !known.contains_key(name)).collect();
+        let new = self.before_appointments(&new).await? + self.before_others(&new).await?;
+        if ended + moved + new > 0 {
+            tracing::info!(ended, moved, new, "timers were planned anew, for their rules have changed");
+        }
+        store.set_setting(PLANNED_FOR, &text).await
     }
-    let timers: Vec<NewTimer> = timers.into_values().collect();
-    for part in timers.chunks(TIMERS_PAGE) {
-        store.plan_timers(part).await?;
-    }
-    Ok(timers.len())
-}
 
-fn changes(store: &Store, rules: &RuleSet, directory: &Snapshot, page: &[PendingTimer]) -> Vec<Replanned> {
-    let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
-    let change = |timer: &PendingTimer| {
-        let tenant = directory.by_id(timer.tenant)?;
-        let pending = Pending {
-            id: timer.id,
-            rule: &timer.rule,
-            timing: &timer.timing,
-            contact: timer.contact,
-            subject: timer.subject,
-            payload: &timer.payload,
+    /// Each rule that waits, with what it says of time; a blueprint once for each tenant that uses it. And each tenant's
+    /// quiet hours, which timers keep.
+    fn planned_for(&self) -> BTreeMap<String, String> {
+        let timings = self.rules.timings();
+        let blueprints: BTreeSet<&str> =
+            self.rules.rules().filter(|rule| rule.blueprint).map(|rule| rule.name.as_str()).collect();
+        let mut planned = BTreeMap::new();
+        for (rule, timing) in timings {
+            if blueprints.contains(rule.as_str()) {
+                let users = self.directory.tenants().filter(|tenant| uses(tenant, &rule));
+                planned.extend(users.map(|tenant| (name_for(&rule, tenant), timing.clone())));
+            }
+            planned.insert(rule, timing);
+        }
+        for tenant in self.directory.tenants() {
+            let nights = format!("{:?} {:?} {}", tenant.settings.quiet, self.platform.quiet, tenant.zone);
+            planned.insert(night_of(tenant.id), nights);
+        }
+        planned
+    }
+
+    /// Timers of rules that are new, or new to a tenant, for the appointments that lie ahead.
+    async fn before_appointments(&self, new: &BTreeMap<String, String>) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for tenant in self.directory.tenants() {
+            let is_new = |rule: &&RuleInfo| match rule.blueprint {
+                true => uses(tenant, &rule.name) && new.contains_key(&name_for(&rule.name, tenant)),
+                false => new.contains_key(&rule.name),
+            };
+            let rules: BTreeSet<String> =
+                self.rules.before_appointments().filter(is_new).map(|rule| rule.name.clone()).collect();
+            if rules.is_empty() {
+                continue;
+            }
+            let now = self.store.clock().now();
+            let mut filter = Filter { from: Some(now), limit: TIMERS_PAGE, ..Filter::default() };
+            loop {
+                let page = self.store.appointments(tenant.id, &filter).await?;
+                let mut timers = Vec::new();
+                for appointment in page.iter().filter(|one| one.facts().is_active()) {
+                    let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
+                    timers.extend(self.rules.planned_by(&rules, &booked(tenant.id, appointment), &facts));
+                }
+                count += self.plan(timers).await?;
+                match page.last() {
+                    Some(last) if page.len() == TIMERS_PAGE => filter.after = Some((last.starts_at, last.id)),
+                    _ => break,
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Timers of rules that are new and come before something else, for what is known of the future by its events.
+    async fn before_others(&self, new: &BTreeMap<String, String>) -> Result<usize, StoreError> {
+        let of_appointments: BTreeSet<&str> = self.rules.before_appointments().map(|rule| rule.name.as_str()).collect();
+        let before = |(rule, timing): &(&String, &String)| {
+            timing.starts_with(Purpose::Before.as_str()) && !of_appointments.contains(rule.as_str())
         };
-        let by = rules.replanned(&pending, &tenant.facts, store.clock().now())?;
-        Some(Replanned { by, ..self::ended(timer) })
-    };
-    page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
+        let new: BTreeSet<String> = new.iter().filter(before).map(|(rule, _)| rule.clone()).collect();
+        let kinds = self.rules.kinds_of(&new);
+        if kinds.is_empty() {
+            return Ok(0);
+        }
+        let now = self.store.clock().now();
+        let (mut after, mut timers) = (None, BTreeMap::new());
+        loop {
+            let page = self.store.events_of_kinds(&kinds, after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for event in &page {
+                let Some(tenant) = self.directory.by_id(event.tenant) else { continue };
+                let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
+                timers.extend(self.rules.planned_by(&new, event, &facts).into_iter().map(|timer| (timer.id, timer)));
+            }
+        }
+        self.plan(timers.into_values().collect()).await
+    }
+
+    /// Plans these, each at a time when it may leave.
+    async fn plan(&self, mut timers: Vec<NewTimer>) -> Result<usize, StoreError> {
+        self.aim(timers.iter_mut()).await?;
+        for part in timers.chunks(TIMERS_PAGE) {
+            self.store.plan_timers(part).await?;
+        }
+        Ok(timers.len())
+    }
+
+    /// Moves timers out of their customers' quiet hours; one that would have to leave in the past keeps its time, and the gate
+    /// says why it cannot leave then.
+    async fn aim(&self, timers: impl Iterator<Item = &mut NewTimer>) -> Result<(), StoreError> {
+        let mut by_tenant: BTreeMap<TenantId, Vec<&mut NewTimer>> = BTreeMap::new();
+        for timer in timers.filter(|timer| timer.purpose == Purpose::Before && timer.contact.is_some()) {
+            by_tenant.entry(timer.tenant).or_default().push(timer);
+        }
+        let now = self.store.clock().now();
+        for (id, timers) in by_tenant {
+            let Some(tenant) = self.directory.by_id(id) else { continue };
+            let contacts: BTreeSet<ContactId> = timers.iter().filter_map(|timer| timer.contact).collect();
+            let contacts: Vec<ContactId> = contacts.into_iter().collect();
+            let (known, _) = self.store.contact_facts(id, &contacts, None).await?;
+            for timer in timers {
+                if let Some(customer) = timer.contact.and_then(|contact| known.get(&contact)) {
+                    let aimed = plan::aim(tenant, self.platform, customer, timer);
+                    timer.due = if aimed > now { aimed } else { timer.due };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Timers whose rules say another time, or whose tenants have other quiet hours.
+    fn changes(&self, page: &[PendingTimer], moved_nights: &BTreeSet<TenantId>) -> Vec<Replanned> {
+        let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
+        let change = |timer: &PendingTimer| {
+            let tenant = self.directory.by_id(timer.tenant)?;
+            let pending = Pending {
+                id: timer.id,
+                rule: &timer.rule,
+                timing: &timer.timing,
+                contact: timer.contact,
+                subject: timer.subject,
+                payload: &timer.payload,
+            };
+            let anyway = timer.purpose == Purpose::Before.as_str() && moved_nights.contains(&timer.tenant);
+            let by = self.rules.replanned(&pending, &tenant.facts, self.store.clock().now(), anyway)?;
+            Some(Replanned { by, ..ended(timer) })
+        };
+        page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
+    }
+}
+
+/// Whether something that was known is another now.
+fn differs(planned: &BTreeMap<String, String>, known: &BTreeMap<String, String>, name: &str) -> bool {
+    known.get(name).is_some_and(|known| planned.get(name) != Some(known))
+}
+
+fn night_of(tenant: TenantId) -> String {
+    format!("quiet hours @ {tenant}")
+}
+
+fn uses(tenant: &Tenant, rule: &str) -> bool {
+    tenant.settings.blueprints.contains_key(rule)
+}
+
+fn name_for(rule: &str, tenant: &Tenant) -> String {
+    format!("{rule} @ {}", tenant.id)
+}
+
+/// The event that an appointment was booked with, as far as timers hang on it.
+fn booked(tenant: TenantId, appointment: &Appointment) -> Event {
+    Event {
+        id: EventId::new(appointment.id.uuid()),
+        tenant,
+        kind: EventKind::APPOINTMENT_BOOKED,
+        channel: None,
+        contact: appointment.contact,
+        occurred_at: appointment.created_at,
+        dedupe_key: None,
+        depth: 0,
+        data: serde_json::json!({ "appointment": appointment.facts() }),
+    }
 }
 
 fn ended(timer: &PendingTimer) -> Replanned {

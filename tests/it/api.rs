@@ -198,7 +198,8 @@ async fn the_description_is_true() {
     std::fs::write(&file, description).expect("a file can be written");
     let valid =
         Command::new(python()).args(["-m", "openapi_spec_validator"]).arg(&file).output().expect("it can be run");
-    assert!(valid.status.success(), "{}", String::from_utf8_lossy(&[valid.stdout, valid.stderr].concat()));
+    let said = String::from_utf8_lossy(&valid.stdout).chars().take(2_000).collect::<String>();
+    assert!(valid.status.success(), "{said}");
     let cases = std::env::var("API_CASES").unwrap_or_else(|_| "25".to_owned());
     let authorization = format!("Authorization: Bearer {}", api.token);
     let tested = Command::new(python().with_file_name("schemathesis"))

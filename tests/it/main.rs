@@ -16,6 +16,7 @@ mod judge_phone_zones;
 mod judge_signatures;
 mod library;
 mod phone;
+mod reminders;
 mod store;
 mod support;
 mod talk;

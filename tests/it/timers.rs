@@ -24,15 +24,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 const START: &str = "2026-11-21T08:00:00Z";
 
 /// The program with its loops on a clock of the test's, beside a provider.
-struct World {
+pub struct World {
     provider: Provider,
     inside: Inside,
-    clock: Clock,
+    pub clock: Clock,
     loops: JoinSet<()>,
 }
 
 impl World {
-    async fn start(rules: &str) -> Self {
+    pub async fn start(rules: &str) -> Self {
         let clock = Clock::simulated(Timestamp::parse(START).expect("it is a time"));
         let provider = Provider::start(1).await;
         let inside = Inside::at(&provider.url, clock.clone(), rules).await;
@@ -41,19 +41,19 @@ impl World {
     }
 
     /// The loops end, as a server that is stopped.
-    async fn down(&mut self) {
+    pub async fn down(&mut self) {
         self.loops.shutdown().await;
     }
 
-    fn up(&mut self) {
+    pub fn up(&mut self) {
         self.loops = app::start_loops(&self.inside.pipeline);
     }
 
-    fn pipeline(&self) -> &Arc<Pipeline> {
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
         &self.inside.pipeline
     }
 
-    async fn text(&self, number: usize, body: &str) {
+    pub async fn text(&self, number: usize, body: &str) {
         let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
         let sid = message_sid(number as u128 + 1);
         let form = twilio.inbound(&sid, &customer(number), OURS, body);
@@ -63,16 +63,16 @@ impl World {
         assert_eq!(status, 200);
     }
 
-    fn tenant(&self) -> recado::domain::TenantId {
+    pub fn tenant(&self) -> recado::domain::TenantId {
         self.pipeline().directory.now().by_slug("demo").expect("it is there").id
     }
 
-    async fn timers(&self) -> usize {
+    pub async fn timers(&self) -> usize {
         self.pipeline().store.timers(None, 100).await.expect("they can be read").len()
     }
 
     /// Waits until so many timers are pending.
-    async fn pending(&self, count: usize) {
+    pub async fn pending(&self, count: usize) {
         eventually(DONE_WITHIN, || async {
             let timers = self.timers().await;
             if timers == count { Ok(()) } else { Err(timers) }
@@ -81,18 +81,18 @@ impl World {
     }
 
     /// The texts that were sent, once there are so many.
-    async fn sent(&self, count: u64) -> Vec<String> {
+    pub async fn sent(&self, count: u64) -> Vec<String> {
         self.provider.wait_taken(count).await;
         self.provider.sent().into_iter().map(|message| message.body).collect()
     }
 
-    async fn events(&self, kind: &str) -> Vec<event::Model> {
+    pub async fn events(&self, kind: &str) -> Vec<event::Model> {
         let events = self.pipeline().store.events(self.tenant(), 10_000).await.expect("they can be read");
         events.into_iter().filter(|event| event.kind == kind).collect()
     }
 
     /// Waits until so many events of a kind are there and everything is decided.
-    async fn decided(&self, kind: &str, count: usize) -> Vec<event::Model> {
+    pub async fn decided(&self, kind: &str, count: usize) -> Vec<event::Model> {
         eventually(DONE_WITHIN, || async {
             let events = self.events(kind).await;
             let open = events.iter().filter(|event| event.handled_us.is_none()).count();
@@ -101,7 +101,7 @@ impl World {
         .await
     }
 
-    async fn verdict(&self, event: &event::Model) -> String {
+    pub async fn verdict(&self, event: &event::Model) -> String {
         let id = recado::domain::EventId::new(event.id);
         let (_, trace) = self.pipeline().store.trace(self.tenant(), id).await.unwrap().expect("it is decided");
         let trace: recado::rules::Trace = serde_json::from_str(&trace).expect("a trace");

@@ -41,7 +41,8 @@ async fn a_tenant_moves_with_all_but_its_token() {
     assert!(listed.contains("sol: Clínica Sol") && listed.contains("+34911222333"), "{listed}");
     // Not the installation's: that would send in another's name.
     assert!(listed.contains(&format!("account: {ACCOUNT}")), "{listed}");
-    std::fs::write(elsewhere.path().join("cut.jsonl"), &text[..text.len() / 2]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("cut.jsonl"), &text[..text.len() - 2]).unwrap();
     in_folder(elsewhere.path(), &["import", "cut.jsonl", "--as", "luna"]).fails(1, &["line "]);
     in_folder(elsewhere.path(), &["tenant", "set", "luna", "--zone", "UTC"])
         .fails(1, &["no tenant has the slug 'luna'"]);

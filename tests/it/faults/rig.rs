@@ -70,10 +70,19 @@ where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
+    one_seed_in(1, run).await
+}
+
+/// As [`each_seed`], but of so many seeds the first: for runs that take longer.
+pub async fn one_seed_in<T, F>(part: u64, run: impl Fn(u64) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let seeds = match number("FAULT_SEED") {
         Some(seed) => seed..=seed,
-        None => 1..=number("FAULT_SEEDS").unwrap_or(SEEDS),
+        None => 1..=number("FAULT_SEEDS").unwrap_or(SEEDS).div_ceil(part),
     };
     let places = Arc::new(tokio::sync::Semaphore::new(SIDE_BY_SIDE));
     let mut running = tokio::task::JoinSet::new();

@@ -25,6 +25,8 @@ const RULE: &str =
 rule(\"begins\").on(\"inbound_sms\").then(|e| emit(\"begun\"));
 rule(\"end\").on(\"counted\").when(\"no\", |e| false).then(|e| note(\"x\"));\n";
 const TIMERS: usize = 1_200;
+/// Each run fires all of them through several lives: of so many seeds one is run.
+const SEEDS_IN: u64 = 8;
 /// How long the last life may take until nothing is due.
 const DONE_WITHIN: Duration = Duration::from_secs(90);
 
@@ -76,7 +78,7 @@ fn assert_once(rows: Vec<(String, String)>, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_timers_fire_none_is_lost_and_none_fires_twice() {
-    let deaths: usize = rig::each_seed(killed).await.into_iter().sum();
+    let deaths: usize = rig::one_seed_in(SEEDS_IN, killed).await.into_iter().sum();
     eprintln!("killed {deaths} times while timers fired");
 }
 
@@ -151,7 +153,7 @@ async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_i
     eventually(DONE_WITHIN, || async { nothing_open(&look).await }).await;
     assert!(is_stopped(id), "the other did all of it");
     assert_once(events(&look).await, TIMERS);
-    // In the issue's words 60 s; what matters is that it is longer than a session may idle in a transaction.
+    // It was stopped for longer than a session may idle in a transaction, which is all that matters.
     signal("-CONT", id);
     eventually(DONE_WITHIN, || async { first.log().contains("timers wait for the database").then_some(()).ok_or(()) })
         .await;

@@ -202,10 +202,15 @@ pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipel
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),
-        gate: SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers)),
+        gate: gate(installation),
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
     })?))
+}
+
+/// A gate of its own, with the installation's limits.
+pub fn gate(installation: &Installation) -> SendGate {
+    SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers))
 }
 
 /// The providers' own rates, by their routes.

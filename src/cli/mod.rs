@@ -17,6 +17,7 @@ pub mod erase;
 pub mod events;
 pub mod explain;
 pub mod export;
+pub mod forecast;
 pub mod import;
 pub mod man;
 pub mod messages;

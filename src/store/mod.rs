@@ -9,6 +9,7 @@
 pub mod appointments;
 mod by_hand;
 mod claim;
+mod ahead;
 mod api_tokens;
 mod backup;
 mod contacts;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use ahead::{Ahead, Left, PlannedSend};
 pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
@@ -55,13 +57,14 @@ pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
-pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
+pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use portable::Frozen;
+pub use questions::silence_of;
 pub use refusals::{Refused, RefusedSum};
 pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};

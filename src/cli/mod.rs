@@ -28,6 +28,7 @@ pub mod send;
 pub mod serve;
 pub mod services;
 pub mod settle;
+pub mod simulate;
 pub mod staff;
 pub mod tenant;
 pub mod test;

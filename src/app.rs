@@ -3,7 +3,7 @@
 pub mod rehearsal;
 mod try_out;
 
-pub use try_out::CARRIER_BASE;
+pub use try_out::{CARRIER_BASE, NUMBER as CARRIER_NUMBER};
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,8 +1,9 @@
 //! The composition root: every route, loop and service in one list. Only this file names everything.
 
+pub mod rehearsal;
 mod try_out;
 
-pub use try_out::CARRIER_BASE;
+pub use try_out::{CARRIER_BASE, NUMBER as CARRIER_NUMBER};
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -94,7 +95,12 @@ pub enum AppError {
         path.display()
     )]
     Lock { path: PathBuf, cause: std::io::Error },
-    #[error("the operating system refused a connection: {0}")]
+    #[error(
+        "a rehearsal runs on a copy of the database, which is made of SQLite's only: 'recado export' a tenant, 'recado \
+         import' it into an empty folder, and rehearse there"
+    )]
+    NoCopy,
+    #[error("the operating system refused: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -197,6 +203,10 @@ pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError
 
 /// A pipeline on an installation, talking to the provider at `api_base`.
 pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipeline>, AppError> {
+    pipeline_on(installation, api_base, false)
+}
+
+fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) -> Result<Arc<Pipeline>, AppError> {
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
@@ -205,14 +215,20 @@ pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipel
             mailer: mailer(installation)?,
             outbound: outbound::Client::new(installation.config.outbound_allow.clone())?,
             callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
+            rehearsing,
         },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
         circuits: Circuits::new(Random::from_os()?),
-        gate: SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers)),
+        gate: gate(installation),
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
     })?))
+}
+
+/// A gate of its own, with the installation's limits.
+pub fn gate(installation: &Installation) -> SendGate {
+    SendGate::new(installation.config.limits).with_rates(rates(&installation.directory.platform().providers))
 }
 
 /// The providers' own rates, by their routes.
@@ -226,6 +242,20 @@ fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
 /// The loops that move what is stored; each ends when its task is aborted, that which claims sends rather by
 /// [`Pipeline::stop_claiming`].
 pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
+    let mut loops = engine_loops(pipeline);
+    let one = pipeline.clone();
+    loops.spawn(async move { catch_up::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move {
+        retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await
+    });
+    let one = pipeline.clone();
+    loops.spawn(async move { gauges(&one).await });
+    loops
+}
+
+/// The loops that decide and send.
+fn engine_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     for speed in [Speed::Fast, Speed::Slow] {
         let pipeline = pipeline.clone();
@@ -239,14 +269,6 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     loops.spawn(async move { reconcile::run(&one).await });
     let one = pipeline.clone();
     loops.spawn(async move { schedule::run(&one).await });
-    let one = pipeline.clone();
-    loops.spawn(async move { catch_up::run(&one).await });
-    let one = pipeline.clone();
-    loops.spawn(async move {
-        retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await
-    });
-    let one = pipeline.clone();
-    loops.spawn(async move { gauges(&one).await });
     loops
 }
 

@@ -28,6 +28,7 @@
 //! | what goes out where a message came to nothing | `rules/notify.rs`, `src/store/fallback.rs` |
 //! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
+//! | what is foreseen, and how it is found out | [`forecast`]; the rehearsal on a copy: `src/app/rehearsal.rs` |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | a channel, its routes and service, catching up | [`channels`] |
@@ -111,6 +112,8 @@ pub mod actions;
 pub mod pipeline;
 
 pub mod schedule;
+
+pub mod forecast;
 
 pub mod reconcile;
 

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
     self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
-    import, man, messages, migrate, phone, retention, send, serve, services, settle, staff, tenant, test, timers,
-    webhook,
+    forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
+    test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -36,6 +36,8 @@ enum Command {
     Services(services::Args),
     Staff(staff::Args),
     Timers(timers::Args),
+    Forecast(forecast::Args),
+    Simulate(simulate::Args),
     Phone(phone::Args),
     Webhook(webhook::Args),
     Carrier(carrier::Args),
@@ -69,6 +71,8 @@ fn main() -> ExitCode {
             Command::Services(args) => services::run(args).await,
             Command::Staff(args) => staff::run(args).await,
             Command::Timers(args) => timers::run(args).await,
+            Command::Forecast(args) => forecast::run(args).await,
+            Command::Simulate(args) => simulate::run(args).await,
             Command::Phone(args) => phone::run(args).await,
             Command::Webhook(args) => webhook::run(args).await,
             Command::Carrier(args) => carrier::run(args).await,

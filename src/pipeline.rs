@@ -4,10 +4,10 @@
 
 mod accounts;
 mod attempt;
-mod page;
+pub mod page;
 pub mod recall;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -20,15 +20,14 @@ use crate::actions::plan;
 use crate::actions::stops::RecentStops;
 use crate::actions::waiting::{Alarms, Waiting};
 use crate::actions::ways::Ways;
-use crate::appointments::facts as appointments;
 use crate::bus::{Bus, Lanes, LocalBus, Speed};
-use crate::directory::{Directory, Tenant};
+use crate::directory::{Directory, Platform, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Clock, ContactId, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp};
+use crate::domain::{Clock, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
-    ClaimRequest, Claims, Decided, Gate, Ingested, Judge, NewAction, NewInbound, Pending, Settled, StatusReport, Store,
+    ClaimRequest, Claims, Decided, Gate, Ingested, Judge, NewAction, NewInbound, Settled, StatusReport, Store,
     StoreError,
 };
 use crate::telemetry::metric;
@@ -188,7 +187,7 @@ impl Pipeline {
             for page in pages {
                 self.decide_page(&tenant, page.event, evaluator).await?;
             }
-            batch.extend(self.facts(&tenant, &rules, events).await?);
+            batch.extend(recall::facts(&self.store, &rules, &tenant, events, self.clock.now()).await?);
         }
         if batch.is_empty() {
             return Ok(());
@@ -266,55 +265,10 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The facts of a tenant's events as they are now: what is not at hand, in one query.
-    async fn facts(
-        &self,
-        tenant: &Tenant,
-        rules: &RuleSet,
-        events: Vec<Pending>,
-    ) -> Result<Vec<(Event, Facts)>, StoreError> {
-        let unread = events.iter().filter(|pending| pending.customer.is_none());
-        let mut contacts: Vec<ContactId> = unread.filter_map(|pending| pending.event.contact).collect();
-        contacts.sort_unstable();
-        contacts.dedup();
-        let known = match contacts.as_slice() {
-            [] => HashMap::new(),
-            contacts => self.store.contact_facts(tenant.id, contacts, None).await?.0,
-        };
-        let about = &tenant.facts;
-        let now = self.clock.now();
-        let next = self.rules().reads_next_appointment();
-        let about_them = events.iter().map(|pending| &pending.event);
-        let book = appointments::known(&self.store, tenant.id, about_them, now, None, next).await?;
-        let with_facts = |Pending { event, customer }| {
-            let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-            (event.clone(), book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) }))
-        };
-        let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
-        recall::recall(&self.store, rules, &mut batch, None).await?;
-        Ok(batch)
-    }
-
     fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
-        let snapshot = self.directory.now();
-        let tenant = snapshot.by_id(event.tenant)?;
-        let platform = self.directory.platform();
-        let trace =
-            (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
-        let plan_one = |planned: crate::rules::Planned| plan::plan(tenant, platform, event, customer, planned);
-        Some(Decided {
-            event: event.id,
-            tenant: event.tenant,
-            contact: event.contact,
-            depth: event.depth,
-            at: Timestamp::from_unix_us(self.store.ids().tick_us()),
-            trace,
-            actions: decision.actions.into_iter().map(plan_one).collect(),
-            firings: decision.firings,
-            questions: decision.questions,
-            children: Vec::new(),
-            timers: decision.timers,
-        })
+        let at = Timestamp::from_unix_us(self.store.ids().tick_us());
+        let tenant = self.directory.now().by_id(event.tenant)?.clone();
+        Some(write_down(&tenant, self.directory.platform(), event, customer, decision, at))
     }
 
     // ── 3. perform ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -534,4 +488,30 @@ pub struct Door {
 /// Where an action waits to leave, and until when, if not only for its turn; `None` for effects.
 fn outlet_of(action: &NewAction) -> Option<(Outlet, Option<Timestamp>)> {
     Some((Outlet::new(action.tenant, action.route.clone()?), action.due))
+}
+
+/// A decision as it is to be written: what rules asked for, with its ways and senders.
+pub fn write_down(
+    tenant: &Tenant,
+    platform: &Platform,
+    event: &Event,
+    customer: &[String],
+    decision: Decision,
+    at: Timestamp,
+) -> Decided {
+    let trace = (!decision.trace.rules.is_empty()).then(|| serde_json::to_string(&decision.trace).unwrap_or_default());
+    let plan_one = |planned: crate::rules::Planned| plan::plan(tenant, platform, event, customer, planned);
+    Decided {
+        event: event.id,
+        tenant: event.tenant,
+        contact: event.contact,
+        depth: event.depth,
+        at,
+        trace,
+        actions: decision.actions.into_iter().map(plan_one).collect(),
+        firings: decision.firings,
+        questions: decision.questions,
+        children: Vec::new(),
+        timers: decision.timers,
+    }
 }

@@ -110,6 +110,6 @@ async fn wait_for_decisions(pipeline: &Pipeline) -> Result<(), StoreError> {
 fn next_of(rules: Arc<RuleSet>, directory: Arc<Snapshot>) -> Next {
     Arc::new(move |timer, now| {
         let tenant = directory.by_id(timer.tenant)?;
-        rules.next_of_schedule(&timer.rule, &tenant.facts, rules.schedule_goes_on(&timer.rule, timer.due, now))
+        rules.follows(&timer.rule, timer.due, &tenant.facts, now)
     })
 }

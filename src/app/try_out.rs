@@ -52,10 +52,15 @@ pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError
 
 /// Starts the stand-in for the provider; gives its base URL.
 pub async fn start_carrier(installation: &Installation) -> Result<String, AppError> {
+    Ok(start_carrier_with(installation, CALLBACK_DELAY_MS).await?.1)
+}
+
+/// The same, with so long between the statuses that it reports; gives the carrier, too.
+pub async fn start_carrier_with(installation: &Installation, delay_ms: u64) -> Result<(Carrier, String), AppError> {
     let Installation { config, clock, store, directory, .. } = installation;
     let account = &directory.platform().account;
     let mut carrier = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], clock.clone());
-    carrier.callback_delay_ms = CALLBACK_DELAY_MS;
+    carrier.callback_delay_ms = delay_ms;
     // Another seed at every start: the SIDs of an earlier one are in the database.
     carrier.seed = getrandom::u64()?;
     let snapshot = directory.now();
@@ -72,8 +77,8 @@ pub async fn start_carrier(installation: &Installation) -> Result<String, AppErr
     store.set_setting(CARRIER_BASE, &base).await?;
     let router = carrier.router();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    tokio::spawn(follow(carrier, directory.clone(), clock.clone(), snapshot));
-    Ok(base)
+    tokio::spawn(follow(carrier.clone(), directory.clone(), clock.clone(), snapshot));
+    Ok((carrier, base))
 }
 
 /// Where `CARRIER_LISTEN` says; nobody has asked for the default, so another port does where that is taken.

@@ -103,7 +103,7 @@ fn event(one: &Appointment) -> Event {
 }
 
 /// Without what some readers take for a line's end; line feeds are escaped where they are written.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
 }
 

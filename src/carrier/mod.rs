@@ -268,6 +268,11 @@ impl Carrier {
         let _ = self.0.callbacks.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
+    /// Messages whose statuses have yet to be reported.
+    pub fn callbacks_pending(&self) -> u64 {
+        *self.0.callbacks.pending.borrow()
+    }
+
     /// Callbacks that could not be queued because the receiver was too slow. Twilio's are best effort too.
     pub fn callbacks_dropped(&self) -> u64 {
         self.0.callbacks.dropped()

@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|_| "write an instant with its offset, such as 2026-03-27T00:00:00Z".to_owned())
 }
 

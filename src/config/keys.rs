@@ -59,6 +59,7 @@ pub const KEYS: &[Key] = &[
     key("SENDER_RATE_PER_S", Shown::Plain),
     key("FREQUENCY_CAP_PER_DAY", Shown::Plain),
     key("QUIET_HOURS", Shown::Plain),
+    key("PRICES", Shown::Plain),
     key("METRICS_LISTEN", Shown::Plain),
     key("LOG_FORMAT", Shown::Plain),
     key("LOG_LEVEL", Shown::Plain),

@@ -27,7 +27,7 @@ pub use mail::{Login, Mail, Security, Smtp};
 pub use sources::{Source, Variables};
 pub use values::{Allowed, LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
-use crate::domain::Phone;
+use crate::domain::{Phone, Prices};
 use crate::secret::SecretKey;
 use crate::time::QuietRules;
 use sources::Reader;
@@ -61,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// When customers are not to hear from businesses that begin by themselves.
     pub quiet_hours: QuietRules,
+    /// What messages cost; empty where nobody has said so.
+    pub prices: Prices,
     /// Where the metrics are served; `None` where they are off.
     pub metrics_listen: Option<SocketAddr>,
     pub log_format: LogFormat,
@@ -167,6 +169,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let log_level = reader.read("LOG_LEVEL", values::LOG_LEVEL, values::log_level);
     let limits = read_limits(reader);
     let quiet_hours = reader.read("QUIET_HOURS", values::QUIET_HOURS, |text| text.parse::<QuietRules>().ok());
+    let prices = reader.read("PRICES", values::PRICES, |text| text.parse::<Prices>().ok());
     let twilio = read_twilio(reader);
     let mail = mail::read(reader);
 
@@ -201,6 +204,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         mail,
         limits: limits?,
         quiet_hours: quiet_hours?,
+        prices: prices.unwrap_or_default(),
         metrics_listen: metrics_listen?,
         log_format: log_format?,
         log_level: log_level?,

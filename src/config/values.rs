@@ -74,6 +74,7 @@ pub const SYNCHRONOUS: &str = "full or normal";
 pub const AUTH_TOKEN: &str = "32 letters and digits, from the account's page at the provider";
 pub const PHONE: &str = "a number in E.164: + and the country code, then the number, such as +34600111222";
 pub const WHATSAPP: &str = "a number in E.164, such as +34600111222 or whatsapp:+34600111222";
+pub const PRICES: &str = "a currency and prices of a segment by prefix, such as EUR +34=0.08, +1=0.0083, whatsapp=0.05";
 pub const QUIET_HOURS: &str = "prefixes with their quiet hours, such as +1=21:00-08:00, all=21:00-09:00; or off";
 pub const LOG_FORMAT: &str = "readable or json";
 pub const LOG_LEVEL: &str =

@@ -34,6 +34,7 @@ pub enum Check {
     AppUrl,
     Template,
     Refusals,
+    Forecast,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

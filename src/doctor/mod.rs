@@ -13,6 +13,7 @@ mod public;
 mod refusals;
 mod server;
 mod templates;
+mod tomorrow;
 mod whatsapp;
 
 use std::collections::BTreeMap;
@@ -116,6 +117,7 @@ impl Doctor<'_> {
         }
         findings.extend(self.template_names(scope));
         findings.extend(self.refusals(scope).await);
+        findings.extend(self.tomorrow(scope).await);
         findings
     }
 

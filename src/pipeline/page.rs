@@ -3,7 +3,7 @@
 use super::{DECIDE_BUDGET, Pipeline};
 use crate::directory::Tenant;
 use crate::domain::timer::Fired;
-use crate::domain::{ContactId, Event, EventKind, Facts, NewTimer, Purpose, TimerId, Timestamp};
+use crate::domain::{ContactId, Event, EventKind, Facts, Ids, NewTimer, Purpose, TimerId, Timestamp};
 use crate::rules::{Evaluator, PAGE_CONTACTS, Page};
 use crate::store::{Decided, StoreError};
 
@@ -19,8 +19,7 @@ impl Pipeline {
         event: Event,
         evaluator: &Evaluator,
     ) -> Result<(), StoreError> {
-        let cursor = event.data.get(CURSOR).and_then(|cursor| cursor.as_str()?.parse::<ContactId>().ok());
-        let contacts = self.store.contacts_after(tenant.id, cursor, PAGE_CONTACTS).await?;
+        let contacts = self.store.contacts_after(tenant.id, cursor(&event), PAGE_CONTACTS).await?;
         let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(self.clock.now()) };
         let (rules, asked) = (self.rules(), event.clone());
         let page = evaluator.run(move || rules.page(&asked, &facts, contacts, DECIDE_BUDGET)).await;
@@ -32,35 +31,7 @@ impl Pipeline {
 
     fn page_decided(&self, tenant: &Tenant, event: Event, page: Page) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
-        let fired = Fired::of(&event);
-        let of_each = |contact: &ContactId| {
-            let fired = fired.clone()?;
-            Some(Event {
-                id: self.store.ids().next(),
-                tenant: tenant.id,
-                kind: EventKind::TIMER,
-                channel: None,
-                contact: Some(*contact),
-                occurred_at: at,
-                dedupe_key: Some(format!("each:{}:{}", event.id, contact)),
-                depth: event.depth,
-                data: fired.into_data(serde_json::json!({})),
-            })
-        };
-        let next = page.goes_on_after.and_then(|contact| {
-            let rule = fired.as_ref()?.rule.clone();
-            Some(NewTimer {
-                id: TimerId::of(tenant.id, &rule, event.id.uuid()),
-                due: self.clock.now(),
-                tenant: tenant.id,
-                purpose: Purpose::Page,
-                rule,
-                timing: "next page".to_owned(),
-                contact: None,
-                subject: None,
-                payload: serde_json::json!({ CURSOR: contact }),
-            })
-        });
+        let (children, next) = follow(self.store.ids(), &event, &page, at, self.clock.now());
         Decided {
             event: event.id,
             tenant: tenant.id,
@@ -69,10 +40,43 @@ impl Pipeline {
             at,
             trace: Some(serde_json::to_string(&page.trace).unwrap_or_default()),
             actions: Vec::new(),
-            children: page.passed.iter().filter_map(of_each).collect(),
+            children,
             timers: next.into_iter().collect(),
             firings: Vec::new(),
             questions: Vec::new(),
         }
     }
+}
+
+/// Behind whom a page begins.
+pub fn cursor(event: &Event) -> Option<ContactId> {
+    event.data.get(CURSOR).and_then(|cursor| cursor.as_str()?.parse().ok())
+}
+
+/// What follows a page: an event for each customer that passed, and a timer for the next page.
+pub fn follow(ids: &Ids, event: &Event, page: &Page, at: Timestamp, now: Timestamp) -> (Vec<Event>, Option<NewTimer>) {
+    let Some(fired) = Fired::of(event) else { return (Vec::new(), None) };
+    let of_each = |contact: &ContactId| Event {
+        id: ids.next(),
+        tenant: event.tenant,
+        kind: EventKind::TIMER,
+        channel: None,
+        contact: Some(*contact),
+        occurred_at: at,
+        dedupe_key: Some(format!("each:{}:{}", event.id, contact)),
+        depth: event.depth,
+        data: fired.clone().into_data(serde_json::json!({})),
+    };
+    let next = page.goes_on_after.map(|contact| NewTimer {
+        id: TimerId::of(event.tenant, &fired.rule, event.id.uuid()),
+        due: now,
+        tenant: event.tenant,
+        purpose: Purpose::Page,
+        rule: fired.rule.clone(),
+        timing: "next page".to_owned(),
+        contact: None,
+        subject: None,
+        payload: serde_json::json!({ CURSOR: contact }),
+    });
+    (page.passed.iter().map(of_each).collect(), next)
 }

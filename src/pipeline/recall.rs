@@ -2,10 +2,41 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::appointments::facts as appointments;
+use crate::directory::Tenant;
 use crate::domain::contact::is_silence;
 use crate::domain::{ContactId, Event, Facts, Timestamp};
 use crate::rules::RuleSet;
-use crate::store::{Store, StoreError};
+use crate::store::{Pending, Store, StoreError};
+
+/// The facts of a tenant's events as they are at `now`: what is not at hand, in one query.
+pub async fn facts(
+    store: &Store,
+    rules: &RuleSet,
+    tenant: &Tenant,
+    events: Vec<Pending>,
+    now: Timestamp,
+) -> Result<Vec<(Event, Facts)>, StoreError> {
+    let unread = events.iter().filter(|pending| pending.customer.is_none());
+    let mut contacts: Vec<ContactId> = unread.filter_map(|pending| pending.event.contact).collect();
+    contacts.sort_unstable();
+    contacts.dedup();
+    let known = match contacts.as_slice() {
+        [] => HashMap::new(),
+        contacts => store.contact_facts(tenant.id, contacts, None).await?.0,
+    };
+    let about = &tenant.facts;
+    let next = rules.reads_next_appointment();
+    let about_them = events.iter().map(|pending| &pending.event);
+    let book = appointments::known(store, tenant.id, about_them, now, None, next).await?;
+    let with_facts = |Pending { event, customer }| {
+        let contact = customer.or_else(|| known.get(&event.contact?).cloned());
+        (event.clone(), book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) }))
+    };
+    let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
+    recall(store, rules, &mut batch, None).await?;
+    Ok(batch)
+}
 
 /// Adds to the facts of one tenant's events what their customers were asked, and when rules with a limit last ran for
 /// them: each with one query, or none where no rule of the events' asks anything or has a limit.

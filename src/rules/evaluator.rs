@@ -108,22 +108,23 @@ fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration)
     decisions
 }
 
-/// What the decisions of this batch have done to a customer.
-#[derive(Default)]
-struct SoFar {
+/// What decisions that are not written down yet have done to a customer.
+#[derive(Clone, Debug, Default)]
+pub struct SoFar {
     effects: Vec<Effect>,
     firings: Vec<Firing>,
     questions: Vec<QuestionChange>,
 }
 
 impl SoFar {
-    fn show_in(&self, facts: &mut Facts) {
+    /// Lets it show in the facts of a later event of the customer's.
+    pub fn show_in(&self, facts: &mut Facts) {
         self.effects.iter().for_each(|effect| facts.apply(effect));
         self.firings.iter().for_each(|firing| facts.apply_firing(firing));
         self.questions.iter().for_each(|change| facts.apply_question(change));
     }
 
-    fn add(&mut self, decision: &Decision) {
+    pub fn add(&mut self, decision: &Decision) {
         self.effects.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
             Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
             Action::Effect(effect) => Some(effect.clone()),

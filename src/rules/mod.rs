@@ -73,7 +73,7 @@ use serde_json::Value;
 pub use actions::ACTIONS;
 pub use each::{PAGE_CONTACTS, Page};
 pub use error::{RuleError, Severity};
-pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError};
+pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
 pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};

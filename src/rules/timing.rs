@@ -340,6 +340,11 @@ impl RuleSet {
         if timing.is_some_and(|timing| timing.missed == Missed::All) { due } else { due.max(now) }
     }
 
+    /// The timer that takes the place of one of a schedule's that fires at `now`.
+    pub fn follows(&self, rule: &str, due: Timestamp, tenant: &TenantFacts, now: Timestamp) -> Option<NewTimer> {
+        self.next_of_schedule(rule, tenant, self.schedule_goes_on(rule, due, now))
+    }
+
     /// What becomes of a pending timer under these rules: `None` where it stays, else its successor, if it has one. Nothing
     /// is planned for a time that has passed.
     pub fn replanned(

@@ -15,8 +15,8 @@ use super::{StoreError, appointments, events, firings, questions, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
 use crate::domain::{
-    Action, ActionId, Channel, ContactId, Effect, Event, EventId, Firing, NewTimer, Phone, QuestionChange, TenantId,
-    Timestamp,
+    Action, ActionId, Channel, ContactId, Effect, Event, EventId, EventKind, Firing, Ids, NewTimer, Phone,
+    QuestionChange, TenantId, Timestamp,
 };
 
 /// One decided event, ready to be written.
@@ -76,17 +76,9 @@ pub(super) async fn write(
         }
         for action in &decided.actions {
             match &action.action {
-                Action::Effect(Effect::Emit { kind, data }) => children.push(Event {
-                    id: means.ids.next(),
-                    tenant: decided.tenant,
-                    kind: kind.clone(),
-                    channel: None,
-                    contact: decided.contact,
-                    occurred_at: decided.at,
-                    dedupe_key: Some(format!("emit:{}", action.id)),
-                    depth: decided.depth + 1,
-                    data: data.clone(),
-                }),
+                Action::Effect(Effect::Emit { kind, data }) => {
+                    children.push(emitted(means.ids.next(), decided, action, kind, data));
+                }
                 Action::Effect(effect) => match effect.of_appointment() {
                     Some((id, change)) => asked.push(appointments::Asked::new(decided, action, id, change)),
                     None => changes.push((decided, action, effect)),
@@ -117,6 +109,31 @@ pub(super) async fn write(
     ledger::plan(txn, means, actions).await?;
     timers::plan(txn, means, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted, overtaken })
+}
+
+fn emitted(id: EventId, decided: &Decided, action: &NewAction, kind: &EventKind, data: &Json) -> Event {
+    Event {
+        id,
+        tenant: decided.tenant,
+        kind: kind.clone(),
+        channel: None,
+        contact: decided.contact,
+        occurred_at: decided.at,
+        dedupe_key: Some(format!("emit:{}", action.id)),
+        depth: decided.depth + 1,
+        data: data.clone(),
+    }
+}
+
+impl Decided {
+    /// The events that its rules emit.
+    pub fn emitted(&self, ids: &Ids) -> Vec<Event> {
+        let emit = |action: &NewAction| match &action.action {
+            Action::Effect(Effect::Emit { kind, data }) => Some(emitted(ids.next(), self, action, kind, data)),
+            _ => None,
+        };
+        self.actions.iter().filter_map(emit).collect()
+    }
 }
 
 /// Writes what stands between a customer's events: firings of rules that have a limit, questions. A decision made on what

@@ -16,7 +16,7 @@ use super::timers::PendingTimer;
 use super::writer::Means;
 use super::{Store, StoreError, events, sql, timers};
 use crate::domain::timer::{Anchor, Fired};
-use crate::domain::{ContactId, Event, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
+use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
 
 /// Timers that fire in one transaction, at most: beyond that a commit costs little beside them.
 pub const FIRE_MAX: usize = 512;
@@ -60,15 +60,7 @@ pub struct DueTimer {
 
 /// A row as it is, readable or not.
 struct Stored {
-    due_us: i64,
-    id: Uuid,
-    tenant: Uuid,
-    purpose: String,
-    rule: String,
-    timing: String,
-    contact: Option<Uuid>,
-    subject: Option<Uuid>,
-    payload: String,
+    timer: PendingTimer,
     tries: i32,
 }
 
@@ -76,33 +68,24 @@ pub(super) const COLUMNS: &str = "due_us, id, tenant_id, purpose, rule, timing, 
 
 impl Stored {
     fn read(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            due_us: row.get(0)?,
-            id: row.get(1)?,
-            tenant: row.get(2)?,
-            purpose: row.get(3)?,
-            rule: row.get(4)?,
-            timing: row.get(5)?,
-            contact: row.get(6)?,
-            subject: row.get(7)?,
-            payload: row.get(8)?,
-            tries: 0,
-        })
+        Ok(Self { timer: PendingTimer::read(row)?, tries: 0 })
     }
 
     fn read_again(row: &Row) -> Result<Self, StoreError> {
         Ok(Self { tries: row.get(9)?, ..Self::read(row)? })
     }
+}
 
-    /// The event that it becomes, or why it cannot.
-    fn event(&self, means: &Means, now: Timestamp) -> Result<(Event, DueTimer), String> {
+impl PendingTimer {
+    /// The event that it becomes when it fires at `now`, or why it cannot.
+    pub fn fired(&self, id: EventId, now: Timestamp) -> Result<(Event, DueTimer), String> {
         let timer = DueTimer {
-            id: TimerId::new(self.id),
-            due: Timestamp::from_unix_us(self.due_us),
-            tenant: TenantId::new(self.tenant),
+            id: self.id,
+            due: self.due,
+            tenant: self.tenant,
             purpose: self.purpose.parse().map_err(|error| format!("{error}"))?,
             rule: self.rule.clone(),
-            contact: self.contact.map(ContactId::new),
+            contact: self.contact,
             subject: self.subject,
         };
         let payload: serde_json::Value =
@@ -113,14 +96,14 @@ impl Stored {
         let anchor = Anchor::in_data(&payload);
         let fired = Fired { rule: self.rule.clone(), purpose: timer.purpose, due: timer.due, subject: timer.subject };
         let event = Event {
-            id: means.ids.next(),
+            id,
             tenant: timer.tenant,
             kind: EventKind::TIMER,
             channel: anchor.as_ref().and_then(|anchor| anchor.channel),
             contact: timer.contact,
             occurred_at: now,
             // The time first: its index then grows at its end.
-            dedupe_key: Some(format!("timer:{}:{}", self.due_us, self.id.simple())),
+            dedupe_key: Some(format!("timer:{}:{}", self.due.unix_us(), self.id.uuid().simple())),
             depth: anchor.map_or(0, |anchor| anchor.depth),
             data: fired.into_data(payload),
         };
@@ -133,18 +116,18 @@ pub(super) async fn fire(txn: &impl Txn, means: &Means, request: &FireRequest) -
     let mut due = take(txn, now, request.limit).await?;
     due.extend(take_again(txn, now, request.limit).await?);
     // In the order in which they fell due, which `RETURNING` does not promise.
-    due.sort_by_key(|timer| (timer.due_us, timer.id));
+    due.sort_by_key(|stored| (stored.timer.due, stored.timer.id));
     abort::point("timers-taken");
     let (mut fired, mut next, mut broken) = (Vec::with_capacity(due.len()), Vec::new(), Vec::new());
-    for timer in &due {
-        match timer.event(means, now) {
+    for stored in &due {
+        match stored.timer.fired(means.ids.next(), now) {
             Ok((event, timer)) => {
                 if timer.purpose == Purpose::Cron {
                     next.extend((request.next)(&timer, now));
                 }
                 fired.push(event);
             }
-            Err(why) => broken.push((timer, why)),
+            Err(why) => broken.push((stored, why)),
         }
     }
     events::insert(txn, fired.iter().map(|event| (event, None))).await?;
@@ -173,7 +156,7 @@ async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored
     let text = format!("SELECT {COLUMNS} FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?");
     let due = txn.query(&text, values, Stored::read).await?;
     if let Some(last) = due.last() {
-        let until = vec![last.due_us.into(), last.id.into()];
+        let until = vec![last.timer.due.unix_us().into(), last.timer.id.uuid().into()];
         txn.execute("DELETE FROM timers WHERE (due_us, id) <= (?, ?)", until).await?;
     }
     Ok(due)
@@ -192,19 +175,18 @@ async fn take_again(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<
 /// Keeps what could not be read out of the way of the others.
 async fn set_aside(txn: &impl Txn, now: Timestamp, broken: &[(&Stored, String)]) -> Result<(), StoreError> {
     let mut values: Vec<Value> = Vec::new();
-    for (timer, why) in broken {
-        let tries = timer.tries + 1;
+    for (Stored { timer, tries }, why) in broken {
+        let tries = tries + 1;
         let retry = (tries < TRIES_MAX).then(|| now.plus(RETRY_AFTER).unix_us());
-        let timer_id = TimerId::new(timer.id);
-        tracing::error!(timer = %timer_id, rule = %timer.rule, tries, %why, "a timer cannot be fired: see recado timers list --set-aside");
+        tracing::error!(timer = %timer.id, rule = %timer.rule, tries, %why, "a timer cannot be fired: see recado timers list --set-aside");
         values.extend([
-            timer.due_us.into(),
-            timer.id.into(),
-            timer.tenant.into(),
+            timer.due.unix_us().into(),
+            timer.id.uuid().into(),
+            timer.tenant.uuid().into(),
             timer.purpose.clone().into(),
             timer.rule.clone().into(),
             timer.timing.clone().into(),
-            timer.contact.into(),
+            timer.contact.map(ContactId::uuid).into(),
             timer.subject.into(),
             timer.payload.clone().into(),
             tries.into(),

@@ -89,15 +89,15 @@ impl NewAction {
 
 /// Where an action goes, as its row has it.
 #[derive(Default)]
-struct Heading {
-    channel: Option<&'static str>,
-    recipient: Option<String>,
-    peer_key: Option<String>,
-    lane: Option<String>,
+pub(super) struct Heading {
+    pub channel: Option<&'static str>,
+    pub recipient: Option<String>,
+    pub peer_key: Option<String>,
+    pub lane: Option<String>,
 }
 
 impl Heading {
-    fn of(new: &NewAction) -> Self {
+    pub fn of(new: &NewAction) -> Self {
         let lane = new.sender.as_ref().and_then(|sender| lane(new.tenant, new.contact, sender, &new.action));
         match &new.action {
             Action::Send(send) => Self {

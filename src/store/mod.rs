@@ -9,6 +9,7 @@
 pub mod appointments;
 mod by_hand;
 mod claim;
+mod ahead;
 mod api_tokens;
 mod backup;
 mod contacts;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
+pub use ahead::{Ahead, Left, PlannedSend};
 pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
@@ -63,6 +65,7 @@ pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lan
 pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use open::{Options, sqlite_path};
 pub use portable::Frozen;
+pub use questions::silence_of;
 pub use refusals::{Refused, RefusedSum};
 pub use retention::{Removed, Step};
 pub use settle::{Settled, StatusReport};

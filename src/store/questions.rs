@@ -98,8 +98,13 @@ async fn open(
         values,
     )
     .await?;
+    timers::plan(txn, means, [&silence_of(tenant, contact, question)]).await
+}
+
+/// The timer that tells that nobody has answered.
+pub fn silence_of(tenant: TenantId, contact: ContactId, question: &Question) -> NewTimer {
     let Question { id, channel, rule, name, .. } = question;
-    let timer = NewTimer {
+    NewTimer {
         id: timer_of(tenant, rule, *id),
         due: question.expires_at,
         tenant,
@@ -109,8 +114,7 @@ async fn open(
         contact: Some(contact),
         subject: None,
         payload: serde_json::json!({"question": {"id": id, "channel": channel, "rule": rule, "name": name}}),
-    };
-    timers::plan(txn, means, [&timer]).await
+    }
 }
 
 fn timer_of(tenant: TenantId, rule: &str, question: ActionId) -> TimerId {

@@ -110,6 +110,22 @@ impl PendingTimer {
     }
 }
 
+impl From<NewTimer> for PendingTimer {
+    fn from(new: NewTimer) -> Self {
+        Self {
+            due: new.due,
+            id: new.id,
+            tenant: new.tenant,
+            purpose: new.purpose.as_str().to_owned(),
+            rule: new.rule,
+            timing: new.timing,
+            contact: new.contact,
+            subject: new.subject,
+            payload: new.payload.to_string(),
+        }
+    }
+}
+
 /// Writes timers down; one that is there already stays as it is.
 pub(super) async fn plan(
     txn: &impl Txn,

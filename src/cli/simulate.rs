@@ -1,0 +1,137 @@
+//! `recado simulate`: the engine through weeks in seconds, on a copy.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::{CliError, DIR, Outcome, configure, cron, find_tenant, must_exist, print, print_json, text};
+use crate::app::AppError;
+use crate::app::rehearsal::Rehearsal;
+use crate::domain::{Clock, TenantId, Timestamp};
+use crate::store::{self, PlannedSend};
+
+/// The longest time that is gone through.
+const DAYS_MAX: u32 = 366;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// Of a text, in the list.
+const TEXT_CHARS: usize = 60;
+
+/// Run the engine through the time ahead in seconds, on a copy of the database, and list what it sends
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado simulate --to 2027-01-01T00:00:00Z\n\n\
+    The same code as live, on a simulated clock with the built-in carrier: nothing leaves this machine, the database is \
+    not touched. Runs beside a server. What would have fallen due before --from is found then, as after a downtime.")]
+pub struct Args {
+    /// From this instant on, RFC 3339; now if left out
+    #[arg(long, value_name = "TIME", value_parser = cron::instant)]
+    from: Option<Timestamp>,
+    /// Until then, at most 366 days later
+    #[arg(long, value_name = "TIME", value_parser = cron::instant)]
+    to: Timestamp,
+    /// How fast: max, as fast as the machine can
+    #[arg(long, default_value = "max", value_parser = ["max"])]
+    speed: String,
+    /// List this tenant's sends alone
+    #[arg(long, value_name = "SLUG")]
+    tenant: Option<String>,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the engine sent, or stopped.
+#[derive(Serialize)]
+struct Row {
+    at: Timestamp,
+    tenant: String,
+    state: String,
+    channel: String,
+    from: String,
+    to: String,
+    text: String,
+    rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let real = Clock::system();
+    let (begun, from) = (real.now(), args.from.unwrap_or_else(|| real.now()));
+    if args.to <= from || args.to > from.plus(DAY * DAYS_MAX) {
+        return Err(CliError::Usage(format!("--to must come after --from, by at most {DAYS_MAX} days")));
+    }
+    let config = configure()?;
+    match store::sqlite_path(config.database_url.expose_secret()) {
+        Some(path) => must_exist(&path)?,
+        None => return Err(AppError::NoCopy.into()),
+    }
+    let mut rehearsal = Rehearsal::begin(config, Path::new(DIR), from).await?;
+    let tenants: Vec<(TenantId, String)> = match &args.tenant {
+        Some(slug) => vec![(find_tenant(&rehearsal.installation, slug)?.id, slug.clone())],
+        None => {
+            let snapshot = rehearsal.installation.directory.now();
+            let mut all: Vec<_> = snapshot.tenants().map(|tenant| (tenant.id, tenant.slug.clone())).collect();
+            all.sort_by(|one, other| one.1.cmp(&other.1));
+            all
+        }
+    };
+    let (mut rows, mut counts) = (Vec::new(), BTreeMap::<String, usize>::new());
+    // What falls due at the first instant belongs to it.
+    let mut seen = from.minus(Duration::from_micros(1));
+    while seen < args.to {
+        let until = seen.plus(DAY).min(args.to);
+        rehearsal.go_to(until).await?;
+        let mut day = Vec::new();
+        for (tenant, slug) in &tenants {
+            let sends = rehearsal.installation.store.settled_sends(*tenant, seen, until).await?;
+            day.extend(sends.into_iter().map(|send| row(slug, send)));
+        }
+        day.sort_by_key(|row| row.at);
+        for row in &day {
+            *counts.entry(row.state.clone()).or_default() += 1;
+            if !args.json {
+                lines(row).into_iter().try_for_each(print)?;
+            }
+        }
+        if args.json {
+            rows.extend(day);
+        }
+        seen = until;
+    }
+    if args.json {
+        print_json(&rows)?;
+        return Ok(Outcome::Done);
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let counts = if counts.is_empty() { "nothing sent".to_owned() } else { counts.join(", ") };
+    let days = args.to.since(from).as_secs_f64() / DAY.as_secs_f64();
+    print(format!("{days:.1} days in {:.1} seconds: {counts}", real.now().since(begun).as_secs_f64()))?;
+    Ok(Outcome::Done)
+}
+
+fn row(slug: &str, send: PlannedSend) -> Row {
+    Row {
+        at: send.due,
+        tenant: slug.to_owned(),
+        text: send.candidate.send().map(|send| send.body.shown()).unwrap_or_default(),
+        state: send.state,
+        channel: send.candidate.channel,
+        from: send.candidate.sender,
+        to: send.candidate.recipient,
+        rule: send.rule,
+        reason: send.reason,
+    }
+}
+
+fn lines(row: &Row) -> Vec<String> {
+    let words = text::short(&row.text, TEXT_CHARS);
+    let (to, rule) = (text::one_line(&row.to), text::one_line(&row.rule));
+    let at = text::time(row.at);
+    let mut lines =
+        vec![format!("{at}  {:7}  {:12} {:8} {to:16} {words}  (by \"{rule}\")", row.state, row.tenant, row.channel)];
+    lines.extend(row.reason.as_ref().map(|reason| format!("    {}", text::one_line(reason))));
+    lines
+}

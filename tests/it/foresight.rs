@@ -1,0 +1,346 @@
+//! Looking ahead: what a forecast promises, the engine keeps. Random businesses are run through months on a copy and a
+//! simulated clock; each send must be the one that the last forecast before it had, and each that was foreseen is sent.
+//!
+//! `FORESIGHT_SEEDS` says how many seeds, `FORESIGHT_SEED` runs one alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use recado::app::rehearsal::Rehearsal;
+use recado::app::{self, Installation};
+use recado::config::Config;
+use recado::directory::new_tenant;
+use recado::domain::clock::Random;
+use recado::domain::event::InboundData;
+use recado::domain::opt_out::Word;
+use recado::domain::{AppointmentId, By, Change, Channel, Clock, Effect, Phone, TenantId, Timestamp};
+use recado::forecast::{self, Forecast, Means, Outcome};
+use recado::store::appointments::{Moved, NewAppointment, Order, Starts};
+use recado::store::{CustomerChange, NewInbound, Wish};
+use tempfile::TempDir;
+
+const SEEDS: u64 = 2;
+const DAYS: u64 = 92;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// Customers of each business; of these the last ones are left alone from the beginning on.
+const CUSTOMERS: usize = 8;
+const LEFT_ALONE: usize = 3;
+
+/// Every kind of waiting, and what follows from it.
+const RULES: &str = r#"
+rule("booked").on("appointment_booked", "appointment_moved").then(|e| send_sms(e.contact, `Booked: ${e.data.appointment.starts_at}`));
+rule("day before").before("1d", "appointment.starts_at")
+    .then(|e| send_sms(e.contact, if e.contact.language == "es" { `Hasta mañana, ${e.contact.first_name}.` } else { `Until tomorrow, ${e.contact.first_name}.` }));
+rule("hours before").before("2h", "appointment.starts_at").when("confirmed only at noon", |e| e.contact.name != "")
+    .then(|e| { send_sms(e.contact, "Soon."); send_whatsapp(e.contact, "Soon, on WhatsApp."); });
+rule("done").on("appointment_completed").after("90m").then(|e| emit("over", #{ service: e.data.appointment.service }));
+rule("review").on("over").after("1d").limit(1, "30d").then(|e| send_sms(e.contact, `How was ${e.data.service}?`).in("1h"));
+rule("news").cron("0 9 * * MON").for_each("contacts", |c| c.tag("member")).then(|e| send_sms(e.contact, `News, ${e.contact.first_name}.`));
+rule("nightly").cron("30 2 * * SUN,WED").then(|e| send_sms("+34600999888", `Night of ${e.business.name}`));
+rule("joins").cron("15 12 10 * *").for_each("contacts", |c| !c.tag("member")).then(|e| { tag("member"); send_sms(e.contact, "You are a member now.").in("3d") });
+rule("asks").cron("0 17 20 * *").for_each("contacts", |c| c.tag("member")).then(|e| ask("well", "Is all well?", "26h", "sms"))
+    .on_silence("well", |e| { set_field("silent", true); send_sms(e.contact, "We have not heard of you.") });
+"#;
+
+/// A send, as far as both know it.
+type Told = (Timestamp, String, String, String, String, String, String);
+
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_unix_us(at.unix_us().div_euclid(1_000_000) * 1_000_000)
+}
+
+struct Business {
+    id: TenantId,
+    slug: String,
+    zone: chrono_tz::Tz,
+    customers: Vec<Phone>,
+}
+
+struct Run {
+    dice: Random,
+    rehearsal: Rehearsal,
+    businesses: Vec<Business>,
+    appointments: Vec<(TenantId, AppointmentId)>,
+    _folder: TempDir,
+}
+
+fn below(dice: &Random, end: usize) -> usize {
+    (dice.next_u64() % end as u64) as usize
+}
+
+fn settings(folder: &TempDir) -> impl Iterator<Item = (String, String)> {
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let settings = [
+        ("DATABASE_URL", format!("sqlite://{}", path("recado.db"))),
+        ("RULES_DIR", path("rules")),
+        ("METRICS_LISTEN", "off".to_owned()),
+        ("FREQUENCY_CAP_PER_DAY", "3".to_owned()),
+        ("PRICES", "EUR +34=0.08, +1=0.0083".to_owned()),
+    ];
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value))
+}
+
+const WHERE: [(&str, &str, &str, &str); 4] = [
+    ("sol", "Europe/Madrid", "es", "+34600111"),
+    ("hudson", "America/New_York", "en", "+1212555"),
+    ("sakura", "Asia/Tokyo", "en", "+8190111122"),
+    ("lord-howe", "Australia/Lord_Howe", "en", "+6141111"),
+];
+
+async fn seeded(seed: u64) -> Run {
+    let dice = Random::seeded(seed);
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    std::fs::create_dir(folder.path().join("rules")).expect("the folder is ours");
+    std::fs::write(folder.path().join("rules/all.rhai"), RULES).expect("the folder is ours");
+    let config = || Config::load(folder.path(), settings(&folder)).expect("the settings are good");
+    // Before a change of clocks in most of these zones.
+    let begin = Timestamp::parse(["2026-09-20T07:13:00Z", "2027-02-20T19:47:11Z"][below(&dice, 2)]).expect("a time");
+    let clock = Clock::simulated(begin.minus(DAY));
+    let installation = Installation::with(config(), clock, folder.path()).await.expect("it can be opened");
+    let store = &installation.store;
+    let mut businesses = Vec::new();
+    for (slug, zone, language, prefix) in WHERE {
+        let mut row = new_tenant(store, slug, slug);
+        (row.zone, row.language) = (zone.to_owned(), language.to_owned());
+        row.settings =
+            [r#"{}"#, r#"{"quiet":{"all":"20:30-10:15"}}"#, r#"{"quiet":{"all":"off"}}"#][below(&dice, 3)].to_owned();
+        let id = TenantId::new(row.id);
+        store.add_tenant(row).await.expect("the slug is free");
+        let mut customers = Vec::new();
+        for number in 0..CUSTOMERS {
+            let missing = 12usize.saturating_sub(prefix.len()).max(3);
+            let phone = Phone::parse(&format!("{prefix}{:0missing$}", number + 10)).expect("a number");
+            let mut effects =
+                vec![Effect::SetField { field: "name".to_owned(), value: format!("Ana{number} Ruiz").into() }];
+            if below(&dice, 2) == 0 {
+                effects.push(Effect::Tag { tag: "member".to_owned() });
+            }
+            if below(&dice, 3) == 0 {
+                effects.push(Effect::SetField { field: "language".to_owned(), value: "es".into() });
+            }
+            if below(&dice, 4) == 0 {
+                effects.push(Effect::SetField { field: "zone".to_owned(), value: "Asia/Kolkata".into() });
+            }
+            let change = CustomerChange { event: store.ids().next(), tenant: id, by: "api", effects };
+            store.add_customer(&phone, change).await.expect("it can be written").expect("it is new");
+            customers.push(phone);
+        }
+        businesses.push(Business { id, slug: slug.to_owned(), zone: zone.parse().expect("a zone"), customers });
+    }
+    drop(installation);
+    let rehearsal = Rehearsal::begin(config(), folder.path(), begin).await.expect("a rehearsal can begin");
+    Run { dice, rehearsal, businesses, appointments: Vec::new(), _folder: folder }
+}
+
+impl Run {
+    fn below(&self, end: usize) -> usize {
+        below(&self.dice, end)
+    }
+
+    async fn foresee(&self, until: Timestamp) -> Forecast {
+        let installation = &self.rehearsal.installation;
+        let rules = self.rehearsal.pipeline.rules();
+        let means = Means {
+            store: &installation.store,
+            directory: &installation.directory,
+            rules: &rules,
+            gate: app::gate(installation),
+            prices: &installation.config.prices,
+        };
+        forecast::forecast(&means, None, until).await.expect("the database answers")
+    }
+
+    /// What was sent or stopped after `from`, until then.
+    async fn told(&self, from: Timestamp, until: Timestamp) -> Vec<Told> {
+        let mut told = Vec::new();
+        for business in &self.businesses {
+            let store = &self.rehearsal.installation.store;
+            for send in store.settled_sends(business.id, from, until).await.expect("the database answers") {
+                let outcome = match send.state.as_str() {
+                    "blocked" | "held" => send.state.clone(),
+                    _ => "send".to_owned(),
+                };
+                let text = send.candidate.send().expect("it is a message").body.shown();
+                let candidate = send.candidate;
+                told.push((
+                    seconds(send.due),
+                    business.slug.clone(),
+                    candidate.recipient,
+                    candidate.channel,
+                    send.rule,
+                    text,
+                    outcome,
+                ));
+            }
+        }
+        told.sort();
+        told
+    }
+
+    fn customer(&self) -> (&Business, &Phone) {
+        let business = &self.businesses[self.below(self.businesses.len())];
+        (business, &business.customers[self.below(CUSTOMERS - LEFT_ALONE)])
+    }
+
+    async fn book(&self, business: &Business, customer: &Phone) -> (TenantId, AppointmentId) {
+        let ahead = Duration::from_secs(60 * (30 + self.below(20 * 24 * 60) as u64));
+        let new = NewAppointment {
+            tenant: business.id,
+            zone: business.zone,
+            customer: customer.clone(),
+            customer_name: String::new(),
+            service: "cut".to_owned(),
+            new_service: true,
+            minutes: None,
+            staff: None,
+            starts: Starts::At(self.rehearsal.now().plus(ahead)),
+            note: String::new(),
+            uid: None,
+            by: By::Staff,
+        };
+        let booked = self.rehearsal.installation.store.book(&new).await.expect("nobody is occupied");
+        self.rehearsal.pipeline.wake_for_rows(business.id);
+        (business.id, booked.id)
+    }
+
+    /// Something that nobody could foresee.
+    async fn surprise(&mut self) {
+        let store = &self.rehearsal.installation.store;
+        let (business, customer) = self.customer();
+        match self.below(10) {
+            0..=3 => {
+                let booked = self.book(business, customer).await;
+                self.appointments.push(booked);
+            }
+            4..=7 if !self.appointments.is_empty() => {
+                let (tenant, id) = self.appointments[self.below(self.appointments.len())];
+                let change = [Change::Move, Change::Cancel, Change::Complete, Change::Confirm][self.below(4)];
+                let starts = self.rehearsal.now().plus(Duration::from_secs(3_600 * (1 + self.below(300) as u64)));
+                let to =
+                    (change == Change::Move).then(|| Moved { starts: Some(Starts::At(starts)), ..Moved::default() });
+                // One that has ended already stays as it is.
+                let _ = store.change_appointment(&Order { tenant, id, change, to, version: None, by: By::Staff }).await;
+                self.rehearsal.pipeline.wake_for_rows(tenant);
+            }
+            _ => {
+                let text = ["hello", "STOP", "START"][self.below(3)];
+                let word = match text {
+                    "STOP" => Some(Word::Stop),
+                    "START" => Some(Word::Start),
+                    _ => None,
+                };
+                let wish = word.map(|word| Wish {
+                    word,
+                    text: text.to_lowercase(),
+                    only_if_opted_out: false,
+                    confirmation: None,
+                });
+                let channel = [Channel::Sms, Channel::WhatsApp][self.below(2)];
+                let data = InboundData {
+                    from: customer.to_string(),
+                    to: app::CARRIER_NUMBER.to_owned(),
+                    body: text.to_owned(),
+                    provider_sid: format!("SM{:032x}", self.dice.next_u64()),
+                    ..InboundData::default()
+                };
+                let now = self.rehearsal.now();
+                let inbound = NewInbound::new(business.id, channel, Some(customer.clone()), data, now, 1, wish);
+                self.rehearsal.pipeline.ingest(inbound).await.expect("it can be stored");
+            }
+        }
+    }
+}
+
+fn foretold(forecast: &Forecast, from: Timestamp, until: Timestamp) -> Vec<Told> {
+    let within = forecast.sends.iter().filter(|send| send.at > from && send.at <= until);
+    let told = |send: &forecast::Foreseen| {
+        let outcome = match send.outcome {
+            Outcome::Send => "send",
+            Outcome::Blocked => "blocked",
+            Outcome::Held => "held",
+            Outcome::Waits => "waits",
+        };
+        let (to, channel) = (send.to.clone(), send.channel.to_string());
+        (seconds(send.at), send.tenant.clone(), to, channel, send.rule.clone(), send.text.clone(), outcome.to_owned())
+    };
+    let mut told: Vec<Told> = within.map(told).collect();
+    told.sort();
+    told
+}
+
+#[track_caller]
+fn assert_same(foretold: &[Told], told: &[Told], what: &str) {
+    let (one, other): (BTreeSet<_>, BTreeSet<_>) = (foretold.iter().collect(), told.iter().collect());
+    let missing: Vec<_> = one.difference(&other).take(5).collect();
+    let unforeseen: Vec<_> = other.difference(&one).take(5).collect();
+    assert!(
+        foretold == told,
+        "{what}: foreseen and not sent so: {missing:#?}\nsent and not foreseen so: {unforeseen:#?}\n{} foreseen, {} told",
+        foretold.len(),
+        told.len()
+    );
+}
+
+async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
+    let mut run = seeded(seed).await;
+    run.rehearsal.settle().await.expect("the database answers");
+    // Those who are left alone have appointments, too.
+    for number in 0..run.businesses.len() {
+        for customer in run.businesses[number].customers.clone() {
+            let booked = run.book(&run.businesses[number], &customer).await;
+            if run.businesses[number].customers[..CUSTOMERS - LEFT_ALONE].contains(&customer) {
+                run.appointments.push(booked);
+            }
+        }
+    }
+    run.rehearsal.settle().await.expect("the database answers");
+    let begin = run.rehearsal.now();
+    let end = begin.plus(DAY * DAYS as u32);
+    let first = run.foresee(end).await;
+    assert_eq!(first.cut, None);
+    let (mut forecasts, mut outcomes) = (0, BTreeMap::new());
+    while run.rehearsal.now() < end {
+        let from = run.rehearsal.now();
+        let until = from.plus(Duration::from_secs(60 * (1 + run.below(5 * 24 * 60) as u64))).min(end);
+        let forecast = run.foresee(until.plus(DAY)).await;
+        run.rehearsal.go_to(until).await.expect("the database answers");
+        let told = run.told(from, until).await;
+        assert_same(&foretold(&forecast, from, until), &told, &format!("seed {seed}, from {from} until {until}"));
+        for one in told {
+            *outcomes.entry(one.6).or_default() += 1;
+        }
+        forecasts += 1;
+        run.surprise().await;
+        run.rehearsal.settle().await.expect("the database answers");
+    }
+    let left_alone: BTreeSet<String> = run
+        .businesses
+        .iter()
+        .flat_map(|one| &one.customers[CUSTOMERS - LEFT_ALONE..])
+        .map(ToString::to_string)
+        .collect();
+    let of_them = |told: Vec<Told>| told.into_iter().filter(|one| left_alone.contains(&one.2)).collect::<Vec<_>>();
+    let told = of_them(run.told(begin, end).await);
+    assert!(told.len() > 50, "seed {seed}: {} sends", told.len());
+    assert_same(
+        &of_them(foretold(&first, begin, end)),
+        &told,
+        &format!("seed {seed}, {DAYS} days of the first forecast"),
+    );
+    (forecasts, outcomes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_send_is_the_one_foreseen_and_what_is_foreseen_is_sent() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seeds = match number("FORESIGHT_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=number("FORESIGHT_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        eprintln!("seed {seed}: FORESIGHT_SEED={seed} runs it alone");
+        let (forecasts, outcomes) = a_season(seed).await;
+        eprintln!("seed {seed}: {DAYS} days, {forecasts} forecasts, all kept: {outcomes:?}");
+        assert!(outcomes.get("send").is_some_and(|sent| *sent > 100), "{outcomes:?}");
+    }
+}

@@ -184,6 +184,6 @@ fn refused(error: SendRefused) -> Problem {
         SendRefused::Blocked(_) => "blocked",
         SendRefused::Store(error) => return error.into(),
     };
-    debug_assert!(BODY_MAX_CHARS == 1_600, "the description says so");
+    const { assert!(BODY_MAX_CHARS == 1_600, "the description says so") };
     Problem::unfit(code, error)
 }

@@ -51,7 +51,6 @@ fn seconds(at: Timestamp) -> Timestamp {
 
 struct Business {
     id: TenantId,
-    slug: String,
     zone: chrono_tz::Tz,
     customers: Vec<Phone>,
 }
@@ -125,7 +124,7 @@ async fn seeded(seed: u64) -> Run {
             store.add_customer(&phone, change).await.expect("it can be written").expect("it is new");
             customers.push(phone);
         }
-        businesses.push(Business { id, slug: slug.to_owned(), zone: zone.parse().expect("a zone"), customers });
+        businesses.push(Business { id, zone: zone.parse().expect("a zone"), customers });
     }
     drop(installation);
     let rehearsal = Rehearsal::begin(config(), folder.path(), begin).await.expect("a rehearsal can begin");
@@ -153,9 +152,9 @@ impl Run {
     /// What was sent or stopped after `from`, until then.
     async fn told(&self, from: Timestamp, until: Timestamp) -> Vec<Told> {
         let mut told = Vec::new();
-        for business in &self.businesses {
-            let store = &self.rehearsal.installation.store;
-            for send in store.settled_sends(business.id, from, until).await.expect("the database answers") {
+        let store = &self.rehearsal.installation.store;
+        for tenant in self.rehearsal.installation.directory.now().tenants() {
+            for send in store.settled_sends(tenant.id, from, until).await.expect("the database answers") {
                 let outcome = match send.state.as_str() {
                     "blocked" | "held" => send.state.clone(),
                     _ => "send".to_owned(),
@@ -164,7 +163,7 @@ impl Run {
                 let candidate = send.candidate;
                 told.push((
                     seconds(send.due),
-                    business.slug.clone(),
+                    tenant.slug.clone(),
                     candidate.recipient,
                     candidate.channel,
                     send.rule,

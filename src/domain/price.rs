@@ -117,7 +117,7 @@ mod tests {
     use crate::domain::action::Template;
 
     fn to(number: &str, channel: Channel, body: SendBody) -> Send {
-        Send { channel, to: Phone::parse(number).unwrap().into(), reply: false, body }
+        Send { channel, to: Phone::parse(number).unwrap().into(), reply: false, fallback: None, body }
     }
 
     #[test]

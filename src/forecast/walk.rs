@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
             subject: timer.subject,
             payload: &timer.payload,
         };
-        let timer = match rules.replanned(&pending, &tenant.facts, now).filter(|_| hangs) {
+        let timer = match rules.replanned(&pending, &tenant.facts, now, false).filter(|_| hangs) {
             None => Some(timer),
             Some(by) => by.map(PendingTimer::from),
         };

@@ -405,7 +405,7 @@ fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem>
 }
 
 /// What the book says no to, under its own code.
-fn refused(error: BookingError) -> Problem {
+pub fn refused(error: BookingError) -> Problem {
     let code = error.code();
     let status = match error {
         BookingError::Store(error) => return error.into(),

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
+use crate::domain::hex;
 use crate::web::AppState;
 
 /// A body's bytes, at most.
@@ -51,7 +52,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
         })?;
         hash.update(&bytes);
         let value = axum::Json::<T>::from_bytes(&bytes).map_err(|rejection| not_such(&rejection))?.0;
-        Ok(Self { value, hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), key })
+        Ok(Self { value, hash: hex(hash.finalize()), key })
     }
 }
 

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::directory::Tenant;
+use crate::domain::hex;
 use crate::web::AppState;
 
 /// What our tokens begin with, so that a leaked one is known for what it is.
@@ -59,5 +60,5 @@ pub fn new_token() -> Result<SecretString, getrandom::Error> {
 
 /// What is kept of a token. It has 256 random bits, so a plain hash gives nothing away.
 pub fn hash_of_token(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(token))
 }

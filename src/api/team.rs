@@ -9,11 +9,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::appointments::refused;
 use super::body::Body;
 use super::caller::Caller;
 use super::once::once;
 use super::problem::{Common, Problem, Writing};
-use crate::store::appointments::{self as book, BookingError, NewStaff};
+use crate::store::appointments::{self as book, NewStaff};
 use crate::web::AppState;
 
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -168,11 +169,4 @@ fn chosen<T: std::str::FromStr<Err: std::fmt::Display>>(code: &'static str, text
         return Ok(None);
     }
     text.parse().map(Some).map_err(|error| Problem::unfit(code, error))
-}
-
-fn refused(error: BookingError) -> Problem {
-    match error {
-        BookingError::Store(error) => error.into(),
-        error => Problem::unfit(error.code(), error),
-    }
 }

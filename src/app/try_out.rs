@@ -39,8 +39,8 @@ pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError
     }
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes)?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let (sid, token) = (format!("AC{}", hex(&bytes[..16])), SecretString::from(hex(&bytes[16..])));
+    let (sid, token) =
+        (format!("AC{}", crate::domain::hex(&bytes[..16])), SecretString::from(crate::domain::hex(&bytes[16..])));
     let made = format!("{sid} {}", key.seal(&token, ACCOUNT)?);
     if stored.is_none() {
         return read(&store.set_setting_once(ACCOUNT, &made).await?);

@@ -146,5 +146,5 @@ fn announcement(base: &str, sid: &str, token: Option<&SecretString>, numbers: &[
 fn hex() -> Result<String, CliError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::domain::hex(bytes))
 }

@@ -199,7 +199,7 @@ fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Resul
 fn new_sid(media: bool) -> Result<String, CliError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = crate::domain::hex(bytes);
     Ok(format!("{}{digits}", if media { "MM" } else { "SM" }))
 }
 

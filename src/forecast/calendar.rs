@@ -35,7 +35,7 @@ fn entry(send: &Foreseen, forecast: &Forecast) -> Event {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let uid: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let uid = crate::domain::hex(&hash.finalize()[..16]);
     Event::new()
         .uid(&format!("{uid}@recado"))
         .timestamp(forecast.from.to_utc())

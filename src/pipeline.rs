@@ -309,20 +309,22 @@ impl Pipeline {
             judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
         };
-        // Before the claim, so that a lane that becomes free meanwhile wakes us.
-        self.waiting.note_lane(&door.outlet, true);
+        self.waiting.asks(&door.outlet, &door.account);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
             tracing::warn!(%error, tenant = %door.tenant.slug, "sending waits for the database");
             Claims::default()
         });
         let sends = claims.sends.len();
-        self.waiting.note_lane(&door.outlet, claims.more);
+        let freed_meanwhile = self.waiting.asked(&door.outlet, claims.more);
         if sends < room {
             self.waiting.satisfied(&door.outlet, &door.account);
             self.give_room_back(&door, room - sends);
         }
-        if sends == room || (claims.lanes_freed && claims.more) {
+        if sends == room || freed_meanwhile {
             self.to_send.publish(door.outlet.clone());
+        }
+        if claims.lanes_freed {
+            self.wake_lanes(&door.account);
         }
         for one in claims.sends {
             // Never refused for long: room was there a moment ago, and only this loop takes it.
@@ -331,10 +333,7 @@ impl Pipeline {
             tokio::spawn(async move {
                 pipeline.attempt(&door, one).await;
                 drop(permit);
-                // The next along the same lane may go now.
-                if pipeline.waiting.for_lane(&door.outlet) {
-                    pipeline.to_send.publish(door.outlet);
-                }
+                pipeline.wake_lanes(&door.account);
             });
         }
     }
@@ -370,6 +369,11 @@ impl Pipeline {
         }
     }
 
+    /// The next along a lane may go now: whoever waits for one is woken, of all that send from the account's numbers.
+    fn wake_lanes(&self, account: &str) {
+        self.waiting.lane_freed(account).into_iter().for_each(|outlet| self.to_send.publish(outlet));
+    }
+
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
 
     /// Applies what the provider of `route` says of a message's delivery.
@@ -383,7 +387,7 @@ impl Pipeline {
         if settled == Settled::Advanced {
             self.wake_dispatch(tenant);
             // It may have settled an unknown send that held back the next one.
-            self.to_send.publish(outlet);
+            self.send_settled(outlet);
         }
         Ok(settled)
     }
@@ -430,6 +434,14 @@ impl Pipeline {
         self.store.add_event(event, Vec::new(), false).await?;
         self.wake_dispatch(event.tenant);
         Ok(())
+    }
+
+    /// A send along this way is unknown no more: it, and what came behind it, may go.
+    pub fn send_settled(&self, outlet: Outlet) {
+        if let Some(door) = self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route)) {
+            self.wake_lanes(&door.account);
+            self.to_send.publish(door.outlet);
+        }
     }
 
     /// Tells the senders that something is due there.

@@ -81,7 +81,7 @@ async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
             let attempt = candidate.tries;
             let verdict = Verdict { attempt, candidate, end, http_status: None, error_code: None, detail };
             pipeline.store.writer().verdict(verdict).await?;
-            pipeline.wake_perform(outlet);
+            pipeline.send_settled(outlet);
         }
     }
     Ok(looked)
@@ -144,7 +144,7 @@ async fn look_through(pipeline: &Pipeline, of_account: Vec<Unknown>) -> Result<(
         let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
         pipeline.store.writer().verdict(verdict).await?;
-        pipeline.wake_perform(Outlet::new(tenant, Route::Twilio));
+        pipeline.send_settled(Outlet::new(tenant, Route::Twilio));
     }
     Ok(())
 }

@@ -49,6 +49,11 @@ pub async fn run(pipeline: &Pipeline) {
     }
 }
 
+/// Plans what the rules and tenants of now ask for, if anything has changed: before anybody looks when the next is due.
+pub async fn plan(pipeline: &Pipeline) -> Result<(), StoreError> {
+    Kept::default().keep(pipeline).await
+}
+
 /// For which rules and tenants the rows are as they should be.
 #[derive(Default)]
 struct Kept {

@@ -4,7 +4,7 @@
 //! equal part, and they are served in the order in which they came.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
@@ -26,9 +26,18 @@ struct State {
     in_flight: usize,
     /// Accounts that had room of their own when there was none altogether.
     short: VecDeque<String>,
-    /// Tenants whose next send waits for one of their own to end.
-    lanes: HashSet<Outlet>,
+    /// Tenants whose next send waits for another to end, with their account: who send from one number share its lanes.
+    lanes: HashMap<Outlet, (String, ForLane)>,
     next_ticket: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ForLane {
+    /// Being asked for; whether a lane has become free since.
+    Asking {
+        freed: bool,
+    },
+    Waits,
 }
 
 #[derive(Default)]
@@ -96,19 +105,35 @@ impl Waiting {
         next
     }
 
-    /// Notes whether the tenant has sends that are due and wait for one of its own to end.
-    pub fn note_lane(&self, outlet: &Outlet, waits: bool) {
-        let mut state = self.lock();
-        if waits {
-            state.lanes.insert(outlet.clone());
-        } else {
-            state.lanes.remove(outlet);
-        }
+    /// The tenant asks now for what is due: before the claim, so that no lane becomes free unseen.
+    pub fn asks(&self, outlet: &Outlet, account: &str) {
+        self.lock().lanes.insert(outlet.clone(), (account.to_owned(), ForLane::Asking { freed: false }));
     }
 
-    /// Whether the tenant has sends that are due and wait for one of its own to end.
-    pub fn for_lane(&self, outlet: &Outlet) -> bool {
-        self.lock().lanes.contains(outlet)
+    /// The tenant has asked, and `waits` says whether it has more that is due. Gives whether it is to ask again at once,
+    /// as a lane has become free meanwhile.
+    pub fn asked(&self, outlet: &Outlet, waits: bool) -> bool {
+        let mut state = self.lock();
+        let Some((_, lane)) = state.lanes.get_mut(outlet).filter(|_| waits) else {
+            state.lanes.remove(outlet);
+            return false;
+        };
+        let freed = *lane == ForLane::Asking { freed: true };
+        *lane = ForLane::Waits;
+        freed
+    }
+
+    /// A send has ended, and another may go along its lane. Gives the tenants of the account that wait for one.
+    pub fn lane_freed(&self, account: &str) -> Vec<Outlet> {
+        let mut waiting = Vec::new();
+        for (outlet, (of, lane)) in &mut self.lock().lanes {
+            match lane {
+                _ if of != account => {}
+                ForLane::Asking { freed } => *freed = true,
+                ForLane::Waits => waiting.push(outlet.clone()),
+            }
+        }
+        waiting
     }
 
     /// Who waits stands in no queue any more: accounts have changed, and the rows say who is to be woken.
@@ -295,6 +320,23 @@ mod tests {
         assert_eq!(waiting.leave(&outlet(0), &account(0), 1, MAX), [outlet(4)], "woken by another account's end");
         assert_eq!(waiting.enter(&outlet(0), &account(0), 1, MAX), 0, "it has more than its part");
         assert_eq!(waiting.enter(&outlet(4), &account(4), MAX, MAX), 1);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_lane_of_the_account_is_woken_by_anybodys_end() {
+        let waiting = Waiting::default();
+        let (a, b, c) = (&outlet(1), &outlet(2), &outlet(3));
+        waiting.asks(a, "AC1");
+        assert!(!waiting.asked(a, true));
+        waiting.asks(c, "AC2");
+        assert!(!waiting.asked(c, true), "of another account");
+        waiting.asks(b, "AC1");
+        assert_eq!(waiting.lane_freed("AC1"), std::slice::from_ref(a), "the other is asking and will hear of it");
+        assert!(waiting.asked(b, true), "freed while it asked");
+        waiting.asks(b, "AC1");
+        waiting.lane_freed("AC1");
+        assert!(!waiting.asked(b, false), "it has nothing more");
+        assert_eq!(waiting.lane_freed("AC1"), std::slice::from_ref(a));
     }
 
     #[tokio::test]

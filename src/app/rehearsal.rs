@@ -18,6 +18,7 @@ use crate::carrier::Carrier;
 use crate::config::{Config, Synchronous};
 use crate::domain::{Clock, Timestamp};
 use crate::pipeline::Pipeline;
+use crate::schedule;
 use crate::store::{self, StoreError};
 use crate::web::AppState;
 
@@ -67,6 +68,8 @@ impl Rehearsal {
             // Ends with the rehearsal.
             let _ = axum::serve(listener, router).await;
         });
+        // Or the clock could be moved past what the loops have yet to plan.
+        schedule::plan(&pipeline).await?;
         let loops = engine_loops(&pipeline);
         Ok(Self { installation, pipeline, carrier, stuck: 0, _loops: loops, serving, _folder: folder })
     }

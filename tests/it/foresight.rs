@@ -343,3 +343,36 @@ async fn each_send_is_the_one_foreseen_and_what_is_foreseen_is_sent() {
         assert!(outcomes.get("send").is_some_and(|sent| *sent > 100), "{outcomes:?}");
     }
 }
+
+/// Who send from one number to one customer go one after another, and none waits longer than the one before it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn businesses_that_share_a_number_do_not_wait_for_a_sweep() {
+    const BUSINESSES: usize = 6;
+    const HOURS: usize = 24;
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    std::fs::create_dir(folder.path().join("rules")).expect("the folder is ours");
+    let rule = r#"rule("hourly").cron("0 * * * *").then(|e| send_sms("+34600999888", `From ${e.business.name}`));"#;
+    std::fs::write(folder.path().join("rules/all.rhai"), rule).expect("the folder is ours");
+    let config = || Config::load(folder.path(), settings(&folder)).expect("the settings are good");
+    let begin = Timestamp::parse("2026-11-21T08:59:00Z").expect("a time");
+    let installation =
+        Installation::with(config(), Clock::simulated(begin), folder.path()).await.expect("it can be opened");
+    for number in 0..BUSINESSES {
+        let mut row = new_tenant(&installation.store, &format!("shop-{number}"), "Shop");
+        row.settings = r#"{"quiet":{"all":"off"}}"#.to_owned();
+        installation.store.add_tenant(row).await.expect("the slug is free");
+    }
+    drop(installation);
+    let mut rehearsal = Rehearsal::begin(config(), folder.path(), begin).await.expect("a rehearsal can begin");
+    let end = begin.plus(Duration::from_secs(3_600) * HOURS as u32);
+    rehearsal.go_to(end).await.expect("the database answers");
+    let mut sent = 0;
+    for tenant in rehearsal.installation.directory.now().tenants() {
+        for send in rehearsal.installation.store.settled_sends(tenant.id, begin, end).await.expect("it answers") {
+            assert_eq!(send.due.unix_us() % 3_600_000_000, 0, "{}: it left at {}", tenant.slug, send.due);
+            sent += 1;
+        }
+    }
+    // And the one that there is from the start.
+    assert_eq!(sent, HOURS * (BUSINESSES + 1));
+}

@@ -7,6 +7,7 @@ mod m0002_refusals;
 mod m0003_timers;
 mod m0004_appointments;
 mod m0005_api;
+mod m0006_subjects;
 
 pub struct Migrator;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_timers::Migration),
             Box::new(m0004_appointments::Migration),
             Box::new(m0005_api::Migration),
+            Box::new(m0006_subjects::Migration),
         ]
     }
 }

@@ -39,7 +39,8 @@ pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers:
     }
 }
 
-/// Removes what no rule looks back to: firings that no limit counts, questions whose end nobody has told for long.
+/// Removes what no rule looks back to: firings that no limit counts, questions whose end nobody has told for long,
+/// and on what the timers hung that have fired.
 async fn forget(
     store: &Store,
     tenant: &Tenant,
@@ -50,6 +51,7 @@ async fn forget(
     let spare = DAY * RETAIN_DAYS_MIN;
     store.remove_firings(tenant.id, counted_from.unwrap_or(now).minus(spare)).await?;
     store.remove_stale_questions(tenant.id, now.minus(spare)).await?;
+    store.remove_fired_notes(tenant.id, now.minus(DAY)).await?;
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -153,6 +154,96 @@ impl Fired {
         }
         payload
     }
+
+    /// As [`Fired::into_data`], for a payload as its row has it. Gives the anchor, too.
+    ///
+    /// All of the payload is read, so that what becomes an event can be read again, but none of it is kept: many timers
+    /// fall due at once.
+    ///
+    /// # Errors
+    /// What is no JSON object.
+    pub fn into_text(&self, payload: &str) -> serde_json::Result<(Option<Anchor>, String)> {
+        let Payload { anchor, empty } = serde_json::from_str(payload)?;
+        let fired = serde_json::to_string(self)?;
+        let payload = payload.trim_end();
+        // An object ends with its brace.
+        let fields = payload.strip_suffix('}').unwrap_or(payload);
+        let comma = if empty { "" } else { "," };
+        Ok((anchor, format!("{fields}{comma}\"{TIMER}\":{fired}}}")))
+    }
+}
+
+/// What is asked of a payload.
+struct Payload {
+    anchor: Option<Anchor>,
+    empty: bool,
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Payload;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
+                let mut payload = Payload { anchor: None, empty: true };
+                while let Some(name) = map.next_key::<String>()? {
+                    payload.empty = false;
+                    if name == ANCHOR {
+                        payload.anchor = Anchor::deserialize(map.next_value::<Value>()?).ok();
+                    } else {
+                        map.next_value::<Readable>()?;
+                    }
+                }
+                Ok(payload)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Any JSON that can be read into a [`Value`]; unlike [`serde::de::IgnoredAny`] it looks at numbers and strings, too.
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 const ANCHOR: &str = "anchor";
@@ -170,5 +261,41 @@ impl TimerId {
         let mut id = [0u8; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
         Self::new(uuid::Builder::from_custom_bytes(id).into_uuid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fired() -> Fired {
+        Fired { rule: "thanks".to_owned(), purpose: Purpose::After, due: Timestamp::from_unix_us(0), subject: None }
+    }
+
+    #[test]
+    fn the_text_of_a_timers_event_is_its_data() {
+        let anchor =
+            r#"{"event":"019a0000-0000-7000-8000-000000000001","kind":"order","depth":2,"at":"2026-12-01T09:00:00Z"}"#;
+        let more = r#""a":[1,-2,3.5,null,true,{"b":"\u00e1\ud83d\ude00 \"x\"}"}]"#;
+        for payload in ["{}".to_owned(), format!("{{{more}}}\n"), format!("{{{more}, \"anchor\": {anchor} }}")] {
+            let (found, text) = fired().into_text(&payload).unwrap();
+            let value: Value = serde_json::from_str(&payload).unwrap();
+            assert_eq!(found, Anchor::in_data(&value), "{payload}");
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), fired().into_data(value), "{payload}");
+        }
+        let (found, _) = fired().into_text(&format!("{{\"anchor\":{anchor}}}")).unwrap();
+        assert_eq!(found.map(|anchor| anchor.depth), Some(2));
+    }
+
+    /// Else it would become an event that nobody can read.
+    #[test]
+    fn what_could_not_be_read_again_is_refused() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        for payload in
+            ["", "7", "[]", "\"{}\"", "{\"a\":1e999}", r#"{"a":"\ud800"}"#, r#"{"a":{"\ud800":1}}"#, "{} {}", &deep]
+        {
+            assert!(serde_json::from_str::<serde_json::Map<String, Value>>(payload).is_err(), "{payload}");
+            assert!(fired().into_text(payload).is_err(), "{payload}");
+        }
     }
 }

@@ -13,21 +13,27 @@ pub(super) async fn insert<'a>(
     txn: &impl Txn,
     events: impl IntoIterator<Item = (&'a Event, Option<Timestamp>)>,
 ) -> Result<(), StoreError> {
-    let mut values: Vec<Value> = Vec::new();
-    for (event, handled) in events {
-        values.extend([
-            event.id.uuid().into(),
-            event.tenant.uuid().into(),
-            event.kind.as_str().into(),
-            event.channel.map(Channel::as_str).into(),
-            event.contact.map(ContactId::uuid).into(),
-            event.occurred_at.unix_us().into(),
-            event.dedupe_key.clone().into(),
-            i16::from(event.depth).into(),
-            event.data.to_string().into(),
-            handled.map(Timestamp::unix_us).into(),
-        ]);
-    }
+    let row = |(event, handled): (&'a Event, _)| row(event, event.data.to_string(), handled);
+    insert_rows(txn, events.into_iter().flat_map(row).collect()).await
+}
+
+/// An event's row, with its data as JSON already.
+pub(super) fn row(event: &Event, data: String, handled: Option<Timestamp>) -> [Value; 10] {
+    [
+        event.id.uuid().into(),
+        event.tenant.uuid().into(),
+        event.kind.as_str().into(),
+        event.channel.map(Channel::as_str).into(),
+        event.contact.map(ContactId::uuid).into(),
+        event.occurred_at.unix_us().into(),
+        event.dedupe_key.clone().into(),
+        i16::from(event.depth).into(),
+        data.into(),
+        handled.map(Timestamp::unix_us).into(),
+    ]
+}
+
+pub(super) async fn insert_rows(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
     txn.rows(
         "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
          VALUES {rows} ON CONFLICT DO NOTHING",

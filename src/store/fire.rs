@@ -15,7 +15,7 @@ use super::sql::{Cut, Row, Txn};
 use super::timers::PendingTimer;
 use super::writer::Means;
 use super::{Store, StoreError, events, sql, timers};
-use crate::domain::timer::{Anchor, Fired};
+use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
 
 /// Timers that fire in one transaction, at most: beyond that a commit costs little beside them.
@@ -79,6 +79,13 @@ impl Stored {
 impl PendingTimer {
     /// The event that it becomes when it fires at `now`, or why it cannot.
     pub fn fired(&self, id: EventId, now: Timestamp) -> Result<(Event, DueTimer), String> {
+        let (event, data, timer) = self.becomes(id, now)?;
+        let data = serde_json::from_str(&data).map_err(|error| format!("its payload is no JSON: {error}"))?;
+        Ok((Event { data, ..event }, timer))
+    }
+
+    /// The same, with the event's data beside it, as text.
+    fn becomes(&self, id: EventId, now: Timestamp) -> Result<(Event, String, DueTimer), String> {
         let timer = DueTimer {
             id: self.id,
             due: self.due,
@@ -88,13 +95,9 @@ impl PendingTimer {
             contact: self.contact,
             subject: self.subject,
         };
-        let payload: serde_json::Value =
-            serde_json::from_str(&self.payload).map_err(|error| format!("its payload is no JSON: {error}"))?;
-        if !payload.is_object() {
-            return Err("its payload is no JSON object".to_owned());
-        }
-        let anchor = Anchor::in_data(&payload);
         let fired = Fired { rule: self.rule.clone(), purpose: timer.purpose, due: timer.due, subject: timer.subject };
+        let (anchor, data) =
+            fired.into_text(&self.payload).map_err(|error| format!("its payload is no JSON object: {error}"))?;
         let event = Event {
             id,
             tenant: timer.tenant,
@@ -105,9 +108,9 @@ impl PendingTimer {
             // The time first: its index then grows at its end.
             dedupe_key: Some(format!("timer:{}:{}", self.due.unix_us(), self.id.uuid().simple())),
             depth: anchor.map_or(0, |anchor| anchor.depth),
-            data: fired.into_data(payload),
+            data: serde_json::Value::Null,
         };
-        Ok((event, timer))
+        Ok((event, data, timer))
     }
 }
 
@@ -118,22 +121,22 @@ pub(super) async fn fire(txn: &impl Txn, means: &Means, request: &FireRequest) -
     // In the order in which they fell due, which `RETURNING` does not promise.
     due.sort_by_key(|stored| (stored.timer.due, stored.timer.id));
     abort::point("timers-taken");
-    let (mut fired, mut next, mut broken) = (Vec::with_capacity(due.len()), Vec::new(), Vec::new());
+    let (mut rows, mut tenants, mut next, mut broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for stored in &due {
-        match stored.timer.fired(means.ids.next(), now) {
-            Ok((event, timer)) => {
+        match stored.timer.becomes(means.ids.next(), now) {
+            Ok((event, data, timer)) => {
                 if timer.purpose == Purpose::Cron {
                     next.extend((request.next)(&timer, now));
                 }
-                fired.push(event);
+                rows.extend(events::row(&event, data, None));
+                tenants.push(event.tenant);
             }
             Err(why) => broken.push((stored, why)),
         }
     }
-    events::insert(txn, fired.iter().map(|event| (event, None))).await?;
+    events::insert_rows(txn, rows).await?;
     timers::plan(txn, means, &next).await?;
     set_aside(txn, now, &broken).await?;
-    let mut tenants: Vec<TenantId> = fired.iter().map(|event| event.tenant).collect();
     tenants.sort_unstable();
     tenants.dedup();
     Ok(Firing { taken: due.len(), set_aside: broken.len(), tenants })

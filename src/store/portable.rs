@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::entity::{sender, tenant};
 use super::sql::{Cut, Txn};
 use super::tables::{Holds, TABLES, Table};
-use super::{Store, StoreError, sql, tenants, writer};
+use super::{Store, StoreError, sql, tenants, timers, writer};
 use crate::domain::TenantId;
 
 /// Before the slug of a tenant that is not whole yet; no slug of a tenant's has a slash.
@@ -99,6 +99,7 @@ impl Store {
         for sender in senders {
             sender::Entity::insert(sender.into_active_model()).exec_without_returning(&txn).await?;
         }
+        timers::hang_all(&txn, id).await?;
         tenants::bump(&txn).await?;
         Ok(txn.commit().await?)
     }

@@ -132,9 +132,14 @@ pub(super) async fn plan(
     means: &Means,
     timers: impl IntoIterator<Item = &NewTimer>,
 ) -> Result<(), StoreError> {
-    let mut values: Vec<Value> = Vec::new();
+    let (mut values, mut of_subjects): (Vec<Value>, Vec<Value>) = Default::default();
     for timer in timers {
         means.sleeper.planned(timer.due);
+        if let Some(subject) = timer.subject {
+            let row: [Value; 4] =
+                [timer.tenant.uuid().into(), subject.into(), timer.due.unix_us().into(), timer.id.uuid().into()];
+            of_subjects.extend(row);
+        }
         values.extend([
             timer.due.unix_us().into(),
             timer.id.uuid().into(),
@@ -154,7 +159,21 @@ pub(super) async fn plan(
         Cut::Padded,
         values,
     )
-    .await
+    .await?;
+    // One that fires leaves this behind: subjects lie all over the table, and firing, which comes in bursts, is to write
+    // only where the next timers are. `remove_fired_notes` tidies up.
+    let text =
+        "INSERT INTO subject_timers (tenant_id, subject_id, due_us, timer_id) VALUES {rows} ON CONFLICT DO NOTHING";
+    txn.rows(text, 4, Cut::Padded, of_subjects).await
+}
+
+/// What of a tenant's timers hangs on which subject: for timers that came in another way than by [`plan`].
+pub(super) async fn hang_all(txn: &impl Txn, tenant: TenantId) -> Result<(), StoreError> {
+    let text = "INSERT INTO subject_timers (tenant_id, subject_id, due_us, timer_id)
+        SELECT tenant_id, subject_id, due_us, id FROM timers WHERE tenant_id = ? AND subject_id IS NOT NULL
+        ON CONFLICT DO NOTHING";
+    txn.execute(text, vec![tenant.uuid().into()]).await?;
+    Ok(())
 }
 
 /// What hangs on a subject ends: its timers, and what is planned and has not left. In the transaction that moves or ends it.
@@ -165,7 +184,13 @@ pub(super) async fn end_subject(
     reason: &str,
 ) -> Result<(), StoreError> {
     let of = || vec![tenant.uuid().into(), subject.into()];
-    txn.execute("DELETE FROM timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
+    let noted = "SELECT due_us, timer_id FROM subject_timers WHERE tenant_id = ? AND subject_id = ?";
+    let theirs = txn.query(noted, of(), |row| Ok((row.get::<i64>(0)?, row.get::<Uuid>(1)?))).await?;
+    for (due_us, id) in theirs {
+        let values = vec![due_us.into(), id.into(), tenant.uuid().into()];
+        txn.execute("DELETE FROM timers WHERE due_us = ? AND id = ? AND tenant_id = ?", values).await?;
+    }
+    txn.execute("DELETE FROM subject_timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
     txn.execute(
@@ -245,6 +270,33 @@ impl Store {
         Txn::commit(txn).await?;
         self.means.sleeper.committed();
         Ok(changed)
+    }
+
+    /// Removes the notes of what hung on subjects and was due before then, in small steps.
+    pub async fn remove_fired_notes(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        let text = format!(
+            "SELECT subject_id, due_us, timer_id FROM subject_timers WHERE tenant_id = ? AND due_us < ?
+               AND (subject_id, due_us, timer_id) > (?, ?, ?) ORDER BY subject_id, due_us, timer_id LIMIT {TIMERS_PAGE}"
+        );
+        let (mut removed, mut after) = (0, (Uuid::nil(), i64::MIN, Uuid::nil()));
+        loop {
+            // Found without the lock to write: of all that is there, little may be old.
+            let values = vec![tenant.uuid().into(), before.unix_us().into()];
+            let values = [values, vec![after.0.into(), after.1.into(), after.2.into()]].concat();
+            let rows = sql::query(&self.read, &text, values).await?;
+            let Some(last) = rows.last() else { return Ok(removed) };
+            after = (last.try_get_by_index(0)?, last.try_get_by_index(1)?, last.try_get_by_index(2)?);
+            let txn = writer::begin(&self.write).await?;
+            for row in &rows {
+                let (subject, due_us, id): (Uuid, i64, Uuid) =
+                    (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+                let one = vec![tenant.uuid().into(), subject.into(), due_us.into(), id.into()];
+                let text =
+                    "DELETE FROM subject_timers WHERE tenant_id = ? AND subject_id = ? AND due_us = ? AND timer_id = ?";
+                removed += sql::execute(&txn, text, one).await?;
+            }
+            txn.commit().await?;
+        }
     }
 
     /// What is known of a tenant's customers behind `after`, in the order of their ids.

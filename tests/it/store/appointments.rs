@@ -48,7 +48,7 @@ impl Bench {
         NewAppointment { staff: Some(staff.to_owned()), ..self.appointment(customer, local(starts)) }
     }
 
-    fn order(&self, id: recado::domain::AppointmentId, change: Change) -> Order {
+    pub(super) fn order(&self, id: recado::domain::AppointmentId, change: Change) -> Order {
         Order { tenant: self.tenant, id, change, to: None, version: None, by: By::Staff }
     }
 

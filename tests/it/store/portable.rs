@@ -6,7 +6,7 @@ use recado::archive::export;
 use recado::archive::import::{self, ImportError, Imported, Options as How};
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
-use recado::domain::{Clock, DeliveryStatus, Effect, Ids, NewTimer};
+use recado::domain::{AppointmentId, Change, Clock, DeliveryStatus, Effect, Ids, NewTimer};
 use recado::store::appointments::NewStaff;
 use recado::store::entity::sender;
 use recado::store::{End, Store, TABLES};
@@ -51,7 +51,7 @@ async fn live(bench: &Bench) {
     bench.wished("SM2", LUIS, stop).await;
     let does = NewStaff { name: "Marta".to_owned(), services: Some(vec!["Cut".to_owned()]), ..NewStaff::default() };
     bench.store.set_staff(bench.tenant, &does).await.unwrap();
-    bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();
+    let booked = bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();
     for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
         let event = event.event;
         bench.decide(event.id, event.contact.unwrap(), vec![]).await;
@@ -67,6 +67,7 @@ async fn live(bench: &Bench) {
     bench.remembers("SM9", "+34600000009").await;
     bench.received("SM8", ANA, "sin decidir").await;
     let later = bench.timer(1, bench.now().plus(super::Duration::from_secs(3_600)));
+    let later = NewTimer { subject: Some(booked.id.uuid()), ..later };
     let bad = NewTimer { payload: "bad".into(), ..bench.timer(2, bench.now()) };
     bench.plan(&[later, bad]).await;
     assert_eq!(bench.fire(10).await.set_aside, 1);
@@ -112,6 +113,17 @@ async fn there_and_back_again_a_tenant_is_the_same() {
     let sqlite = another(&in_folder(&folder, "b.db")).await;
     imported(&sqlite, &second, &resumed()).await.expect("it can come in");
     assert_eq!(first[1..], exported(&sqlite, "demo").await[1..]);
+    // What hangs on an appointment does so there, too.
+    for store in [postgres, sqlite] {
+        let there = Bench { store, tenant: bench.tenant };
+        let subjects = async || -> Vec<_> {
+            let timers = there.store.timers(Some(there.tenant), 10).await.unwrap();
+            timers.into_iter().filter_map(|timer| timer.subject).collect()
+        };
+        let [subject] = subjects().await[..] else { panic!("one hangs on the appointment") };
+        there.store.change_appointment(&there.order(AppointmentId::new(subject), Change::Cancel)).await.unwrap();
+        assert!(subjects().await.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::timer::Fired;
-use recado::domain::{NewTimer, Purpose, TimerId, Timestamp};
+use recado::domain::{Change, NewTimer, Purpose, TimerId, Timestamp};
 use recado::store::{FireRequest, Firing, RETRY_AFTER, Replanned, TRIES_MAX};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Bench, START, on_both};
+use super::{ANA, Bench, START, on_both};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -177,4 +177,28 @@ impl<F: Future<Output = ()>> Polled<F> {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         self.0.as_mut().poll(&mut context).is_ready()
     }
+}
+
+#[tokio::test]
+async fn what_hangs_on_a_subject_ends_with_it_and_what_has_fired_is_tidied_away() {
+    on_both(|bench| async move {
+        bench.hire("Marta").await;
+        let booked = bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();
+        let hangs = |number: u128, minutes: u64| NewTimer {
+            subject: Some(booked.id.uuid()),
+            ..bench.timer(number, START.plus(Duration::from_secs(60 * minutes)))
+        };
+        bench.plan(&[hangs(1, 1), hangs(2, 2), hangs(3, 90), bench.timer(4, START.plus(2 * HOUR))]).await;
+        bench.pass(3_600);
+        assert_eq!(bench.fire(10).await.taken, 2);
+        let other = bench.other().await;
+        assert_eq!(other.store.remove_fired_notes(other.tenant, bench.now()).await.unwrap(), 0, "another tenant's");
+        assert_eq!(bench.store.remove_fired_notes(bench.tenant, bench.now()).await.unwrap(), 2);
+        assert_eq!(bench.store.remove_fired_notes(bench.tenant, bench.now()).await.unwrap(), 0);
+        bench.store.change_appointment(&bench.order(booked.id, Change::Cancel)).await.unwrap();
+        let left = bench.store.timers(Some(bench.tenant), 10).await.unwrap();
+        assert_eq!(left.iter().map(|timer| timer.rule.as_str()).collect::<Vec<_>>(), ["rule 4"]);
+        assert_eq!(bench.store.remove_fired_notes(bench.tenant, START.plus(100 * HOUR)).await.unwrap(), 0);
+    })
+    .await;
 }

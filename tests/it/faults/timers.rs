@@ -29,6 +29,8 @@ const TIMERS: usize = 1_200;
 const SEEDS_IN: u64 = 8;
 /// How long the last life may take until nothing is due.
 const DONE_WITHIN: Duration = Duration::from_secs(90);
+/// How long a process stands still.
+const STOPPED_FOR: Duration = Duration::from_secs(60);
 
 /// Timers of the demo tenant that are due already.
 fn due(store: &Store, tenant: TenantId, count: usize) -> Vec<NewTimer> {
@@ -147,13 +149,15 @@ async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_i
     first.spawn();
     let id = first.id().expect("it is started");
     eventually(DONE_WITHIN, || async { if is_stopped(id) { Ok(()) } else { Err("it runs") } }).await;
+    let stopped = Clock::system().now();
     let mut second = Server::prepare(options());
     second.start_again().await;
     let look = database.connect().await;
     eventually(DONE_WITHIN, || async { nothing_open(&look).await }).await;
     assert!(is_stopped(id), "the other did all of it");
     assert_once(events(&look).await, TIMERS);
-    // It was stopped for longer than a session may idle in a transaction, which is all that matters.
+    // Longer than a session may idle in a transaction, and than anything waits for it.
+    Clock::system().sleep_until(stopped.plus(STOPPED_FOR)).await;
     signal("-CONT", id);
     eventually(DONE_WITHIN, || async { first.log().contains("timers wait for the database").then_some(()).ok_or(()) })
         .await;

@@ -49,6 +49,8 @@ impl Evaluator {
     /// Decides events in their order, and gives the decisions of as many as `budget` allowed: always the first ones, and
     /// at least one. The rest stay undecided, for another batch.
     ///
+    /// A batch ends behind a decision that moves an appointment, too: whether that is possible shows when it is written.
+    ///
     /// What a decision does to a customer (tags, fields, questions, how often a rule has run) shows in the facts of that customer's later events in the batch.
     pub async fn decide_batch(
         &self,
@@ -103,7 +105,11 @@ fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration)
         if let Some(so_far) = so_far {
             so_far.add(&decision);
         }
+        let moves = decision.moves();
         decisions.push(decision);
+        if moves {
+            break;
+        }
     }
     decisions
 }

@@ -50,6 +50,7 @@ mod later;
 mod limit;
 mod lint;
 mod load;
+mod named_time;
 mod notify;
 mod request;
 mod stack;
@@ -80,7 +81,7 @@ pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{EventKind, Facts};
+use crate::domain::{Event, EventKind, Facts};
 use crate::email::template::Templates;
 use crate::reviews::Links;
 
@@ -132,6 +133,8 @@ struct Rule {
     thens: Vec<String>,
     limit: Option<limit::Limit>,
     talk: Arc<talk::Talk>,
+    /// Its file does.
+    reads_free_slots: bool,
     timing: Option<Timing>,
     /// It runs for each contact that passes the filter: its function, where there is one.
     each: Option<Option<String>>,
@@ -171,6 +174,15 @@ impl RuleSet {
     /// Whether some rule may read the customer's next appointment: if none does, it need not be looked for.
     pub const fn reads_next_appointment(&self) -> bool {
         self.reads_next_appointment
+    }
+
+    /// Whether a rule that is asked about this event may read where the customer's next appointment could be moved to: if
+    /// none does, that need not be found out. What the customer was asked must be among the facts already.
+    pub fn reads_free_slots(&self, event: &Event, facts: &Facts) -> bool {
+        if facts.next_appointment.is_none() || !self.rules.iter().any(|rule| rule.reads_free_slots) {
+            return false;
+        }
+        self.asked_about(event, facts).any(|rule| rule.reads_free_slots)
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

@@ -242,7 +242,7 @@ fn in_digits(word: &str, before: &str, after: &str) -> Option<Word> {
     }
     let bare = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end));
     let whole = number(bare.unwrap_or(of_clock))?;
-    let is_hour = of_clock != word
+    let is_hour = (bare.is_none() && of_clock != word)
         || matches!(before, "at" | "las")
         || matches!(after, "am" | "pm" | "h" | "hrs" | "hora" | "horas" | "oclock");
     let article = bare.is_some() || matches!(before, "el" | "the" | "dia" | "on");

@@ -438,7 +438,9 @@ impl Pipeline {
 
     /// A send along this way is unknown no more: it, and what came behind it, may go.
     pub fn send_settled(&self, outlet: Outlet) {
-        if let Some(door) = self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route)) {
+        if let Some(door) =
+            self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route))
+        {
             self.wake_lanes(&door.account);
             self.to_send.publish(door.outlet);
         }

@@ -4,7 +4,8 @@ use crate::directory::{Platform, Tenant};
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{
-    Action, ActionId, ActionState, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose, Route, Send, SendBody, Timestamp,
+    Action, ActionId, ActionState, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose, Route, Send,
+    SendBody, Timestamp,
 };
 use crate::rules::{Decision, Planned, Verdict};
 use crate::store::NewAction;

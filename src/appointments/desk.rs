@@ -13,10 +13,10 @@ use crate::domain::appointment::AppointmentFacts;
 use crate::domain::fold::fold;
 use crate::domain::{TenantId, Timestamp};
 pub use crate::store::appointments::AHEAD_MAX_DAYS;
-use crate::store::{Store, StoreError};
 use crate::store::appointments::{
     Appointment, BookingError, NewAppointment, Service, StaffMember, granules, is_ahead, times_of,
 };
+use crate::store::{Store, StoreError};
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 

@@ -165,13 +165,29 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
-    Tag { tag: String },
-    Untag { tag: String },
-    SetField { field: String, value: Value },
-    Note { text: String },
-    Emit { kind: EventKind, data: Value },
-    ConfirmAppointment { appointment: AppointmentId },
-    CancelAppointment { appointment: AppointmentId },
+    Tag {
+        tag: String,
+    },
+    Untag {
+        tag: String,
+    },
+    SetField {
+        field: String,
+        value: Value,
+    },
+    Note {
+        text: String,
+    },
+    Emit {
+        kind: EventKind,
+        data: Value,
+    },
+    ConfirmAppointment {
+        appointment: AppointmentId,
+    },
+    CancelAppointment {
+        appointment: AppointmentId,
+    },
     /// As its customer may: within opening hours, ahead of now, at a free time. An event tells whether it was possible.
     MoveAppointment {
         appointment: AppointmentId,

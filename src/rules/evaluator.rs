@@ -151,6 +151,7 @@ impl std::fmt::Debug for Evaluator {
 mod tests {
     use super::super::tests::{actions, facts, rules, sms};
     use super::*;
+    use crate::domain::Timestamp;
 
     const COUNTS: &str = "rule(\"first\").on(\"inbound_sms\").when(\"is new\", |e| !e.contact.tag(\"seen\"))
             .then(|e| { tag(\"seen\"); set_field(\"name\", e.body); note(`hello ${e.contact.name}`) });
@@ -193,6 +194,29 @@ mod tests {
             })
             .collect();
         assert_eq!(notes, [vec!["once ask", "?"], vec!["once b"], vec!["heard c"], vec![]]);
+    }
+
+    /// A later event would be told of a move that may be refused when it is written.
+    #[tokio::test]
+    async fn a_batch_ends_behind_a_decision_that_moves_an_appointment() {
+        let evaluator = Evaluator::start(1).unwrap();
+        let rules = rules(
+            "rule(\"moves\").on(\"inbound_sms\").keyword(\"2\").then(|e| move_appointment(\"2026-12-02T09:00:00Z\"));",
+        );
+        let next = crate::domain::appointment::AppointmentFacts {
+            id: crate::domain::AppointmentId::new(uuid::Uuid::nil()),
+            service: String::new(),
+            staff: None,
+            starts_at: Timestamp::from_unix_us(0),
+            ends_at: Timestamp::from_unix_us(0),
+            zone: String::new(),
+            state: "booked".to_owned(),
+        };
+        let batch = [from(1, "x"), from(1, "2"), from(1, "y"), from(2, "z")];
+        let batch = batch.map(|(event, facts)| (event, Facts { next_appointment: Some(next.clone()), ..facts }));
+        let decided = evaluator.decide_batch(Arc::new(rules), batch.to_vec(), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(decided.len(), 2);
+        assert!(decided[1].moves());
     }
 
     #[tokio::test]

@@ -127,12 +127,12 @@ const PHRASES: &[(&str, &str)] = &[
 
 /// Words that say nothing of which.
 const IDLE: &[&str] = &[
-    "a", "al", "am", "at", "bien", "can", "choose", "come", "d", "de", "del", "dia", "el", "en", "entonces", "es", "favor", "fine",
-    "for", "good", "gracias", "great", "gustaria", "h", "hello", "hi", "hola", "hora", "horas", "hrs", "i", "is", "it", "la", "las",
-    "like", "ll", "lo", "make", "me", "mejor", "number", "numero", "oclock", "of", "ok", "okay", "on", "one", "opcion", "option",
-    "para", "perfect", "perfecto", "please", "pm", "por", "prefer", "prefiero", "puede", "puedo", "quiero", "quisiera", "s", "ser",
-    "seria", "si", "suits", "take", "thank", "thanks", "that", "the", "then", "to", "us", "va", "vale", "viene", "want", "work",
-    "works", "would", "yes", "you",
+    "a", "al", "am", "at", "bien", "can", "choose", "come", "d", "de", "del", "dia", "el", "en", "entonces", "es",
+    "favor", "fine", "for", "good", "gracias", "great", "gustaria", "h", "hello", "hi", "hola", "hora", "horas", "hrs",
+    "i", "is", "it", "la", "las", "like", "ll", "lo", "make", "me", "mejor", "number", "numero", "oclock", "of", "ok",
+    "okay", "on", "one", "opcion", "option", "para", "perfect", "perfecto", "please", "pm", "por", "prefer",
+    "prefiero", "puede", "puedo", "quiero", "quisiera", "s", "ser", "seria", "si", "suits", "take", "thank", "thanks",
+    "that", "the", "then", "to", "us", "va", "vale", "viene", "want", "work", "works", "would", "yes", "you",
 ];
 
 /// The words that say which; `None` where one says something else.
@@ -144,7 +144,8 @@ fn words(text: &str) -> Option<Vec<Word>> {
     let all: Vec<&str> = spaced.split_whitespace().collect();
     let mut words = Vec::new();
     for (at, word) in all.iter().enumerate() {
-        let (before, after) = (at.checked_sub(1).map_or("", |at| all[at]), all.get(at + 1).copied().unwrap_or_default());
+        let (before, after) =
+            (at.checked_sub(1).map_or("", |at| all[at]), all.get(at + 1).copied().unwrap_or_default());
         match which(word, before, after) {
             Some(word) => words.push(word),
             None if matches!(*word, "am" | "pm") => words.push(Word::Afternoon(*word == "pm")),
@@ -156,7 +157,8 @@ fn words(text: &str) -> Option<Vec<Word>> {
         words.push(Word::Place(1));
     }
     // Glued to the hour: 4pm.
-    let glued = |end: &str| all.iter().any(|word| word.ends_with(end) && word.starts_with(|c: char| c.is_ascii_digit()));
+    let glued =
+        |end: &str| all.iter().any(|word| word.ends_with(end) && word.starts_with(|c: char| c.is_ascii_digit()));
     words.extend(glued("pm").then_some(Word::Afternoon(true)));
     words.extend(glued("am").then_some(Word::Afternoon(false)));
     Some(words)
@@ -167,7 +169,8 @@ fn spaced(text: &str) -> String {
     let letters: Vec<char> = fold(text).chars().collect();
     let digit = |at: Option<usize>| at.and_then(|at| letters.get(at)).is_some_and(char::is_ascii_digit);
     let keep = |at: usize, letter: char| {
-        letter.is_alphanumeric() || (matches!(letter, ':' | '.' | '/') && digit(at.checked_sub(1)) && digit(Some(at + 1)))
+        letter.is_alphanumeric()
+            || (matches!(letter, ':' | '.' | '/') && digit(at.checked_sub(1)) && digit(Some(at + 1)))
     };
     letters.iter().enumerate().map(|(at, letter)| if keep(at, *letter) { *letter } else { ' ' }).collect()
 }
@@ -267,8 +270,14 @@ mod tests {
     #[test]
     fn what_names_one_of_them() {
         for (place, answers) in [
-            (1, "1|1.|Option 1|la 1|the first one|el primero|one|uno|Tuesday|el martes|mar|12|the 12th|el 12|12 de enero|January 12|tomorrow|Mañana|mañana por la mañana|Tuesday at 9|tue 12 jan 09:00|martes 12/01 a las 9|12/1|1/12|el martes por la mañana, por favor"),
-            (2, "2|2 please|la 2|el 2|the 2nd|dos|two|number 2|2, Wednesday|el segundo|at 16:30|a las 16.30|16h30|4:30pm|4:30 p.m.|4:30|wednesday|El Miércoles|mie|el 13|pasado mañana|the day after tomorrow|in the afternoon|por la tarde|I'd like Wednesday, thanks|me va bien el miércoles"),
+            (
+                1,
+                "1|1.|Option 1|la 1|the first one|el primero|one|uno|Tuesday|el martes|mar|12|the 12th|el 12|12 de enero|January 12|tomorrow|Mañana|mañana por la mañana|Tuesday at 9|tue 12 jan 09:00|martes 12/01 a las 9|12/1|1/12|el martes por la mañana, por favor",
+            ),
+            (
+                2,
+                "2|2 please|la 2|el 2|the 2nd|dos|two|number 2|2, Wednesday|el segundo|at 16:30|a las 16.30|16h30|4:30pm|4:30 p.m.|4:30|wednesday|El Miércoles|mie|el 13|pasado mañana|the day after tomorrow|in the afternoon|por la tarde|I'd like Wednesday, thanks|me va bien el miércoles",
+            ),
             (3, "3|3rd|tres|the last one|el último|jueves|Thursday please|thursday 14|14/01"),
         ] {
             for answer in answers.split('|') {

@@ -108,7 +108,7 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
 ];
 
 /// What `e` has besides [`EVENT`]: views of their own.
-pub(super) const EVENT_VIEWS: &[&str] = 
+pub(super) const EVENT_VIEWS: &[&str] =
     &["contact", "tenant", "business", "params", "appointment", "next_appointment", "free_slots"];
 /// What `e.contact` can be asked.
 pub(super) const CONTACT_METHODS: &[&str] = &["tag", "field", "opted_out"];

@@ -10,8 +10,8 @@ use super::super::contacts::Meeting;
 use super::super::sql::{Cut, Txn};
 use super::super::writer::Means;
 use super::super::{StoreError, events, timers};
-use super::staff::{self, Service, StaffMember};
 use super::by_rules::Asked;
+use super::staff::{self, Service, StaffMember};
 use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, customers, read};
 use crate::domain::id::{Id, noun};
 use crate::domain::{
@@ -100,7 +100,8 @@ pub(super) async fn book(txn: &impl Txn, means: &Means, new: &NewAppointment) ->
     }
     occupy(txn, new.tenant, id, &place).await?;
     let booked = read::one(txn, new.tenant, id).await?.ok_or(BookingError::NotFound(id))?;
-    let told = Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0, state: None };
+    let told =
+        Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0, state: None };
     tell(txn, means, new.tenant, &booked, told, now).await?;
     Ok(booked)
 }
@@ -238,12 +239,7 @@ pub fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
 }
 
 /// Gives back what the appointment has taken, but for what it has at `place`.
-async fn free(
-    txn: &impl Txn,
-    tenant: TenantId,
-    id: AppointmentId,
-    place: Option<&Place>,
-) -> Result<(), StoreError> {
+async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option<&Place>) -> Result<(), StoreError> {
     let mut text = "DELETE FROM occupied WHERE tenant_id = ? AND appointment_id = ?".to_owned();
     let mut values: Vec<Value> = vec![tenant.uuid().into(), id.uuid().into()];
     if let Some((place, member)) = place.and_then(|place| Some((place, place.staff.as_ref()?))) {

@@ -7,7 +7,7 @@ use recado::domain::{ContactId, Phone, Timestamp};
 use recado::store::appointments::NewStaff;
 use serde_json::{Value, json};
 
-use super::{ANA, HOUR, MONDAY, Shop, all};
+use super::{ANA, HOUR, MINUTE, MONDAY, Shop, all};
 
 const LUIS: &str = "+34600333444";
 const HOURS: &str = "daily 09:00-12:00,16:00-20:00";
@@ -27,6 +27,8 @@ impl Shop {
     /// Where customers book with Marta.
     async fn with_marta(blueprints: Value) -> Self {
         let shop = Self::open("", blueprints).await;
+        // A whole hour is not two hours ahead any more.
+        shop.clock.advance(MINUTE);
         shop.set("hours", json!(HOURS)).await;
         let marta = NewStaff { name: "Marta".to_owned(), ..NewStaff::default() };
         shop.inside.pipeline.store.set_staff(shop.tenant(), &marta).await.expect("she can be added");
@@ -163,7 +165,7 @@ async fn a_time_that_is_gone_is_offered_no_more_and_at_last_staff_hear_of_it() {
     let [wanted] = &shop.decided("appointment_move_wanted", 1).await[..] else { panic!("one wish") };
     assert!(wanted.data.contains("2026-11-22 17:00"), "{}", wanted.data);
     assert_eq!(shop.starts_at(&path).await, MONDAY, "it is where it was");
-    assert_eq!(shop.reminders("reminder 24h").await[0], "2026-11-22T10:00:00Z");
+    assert!(shop.reminders("reminder 24h").await.contains(&"2026-11-22T10:00:00Z".to_owned()));
     assert!(shop.events("appointment_moved").await.is_empty());
     // And it is occupied as it was.
     let starts = Timestamp::parse(MONDAY).expect("it is a time");

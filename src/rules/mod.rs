@@ -4,7 +4,7 @@
 //! ```rhai
 //! rule("hours")                                          // unique in the folder; part of its actions' identity
 //!     .on("inbound_sms", "inbound_whatsapp")             // kinds of events, one or more
-//!     .keyword("HOURS", "HORARIO")                       // optional: the text is one of these, or begins with it
+//!     .keyword("HOURS", "HORARIO")                       // optional: the text, if there is one, is one of these, or begins with it
 //!     .blueprint().param("text", "Open from 9 to 18 h.") // optional: asleep until a tenant enables it
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
@@ -13,7 +13,8 @@
 //! `.cron("0 9 * * MON")` with or without `.for_each("contacts", |c| …)`, and `.missed("skip")`: see `timing`.
 //!
 //! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what
-//! a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! a `then` can ask for in `actions`, what can be called anywhere in `helpers`; what a customer's words mean of times that were
+//! offered, in `named_time`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
 //!

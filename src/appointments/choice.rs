@@ -13,7 +13,7 @@ pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
     // Of each half of a day its first.
     halves.dedup_by_key(|(_, half)| *half);
     let mut chosen: Vec<(Timestamp, Half)> = Vec::new();
-    let rounds: [fn(&Half, &[(Timestamp, Half)]) -> bool; 3] = [
+    let rounds: [Suits; 3] = [
         |half, chosen| chosen.last().is_none_or(|(_, last)| half.date > last.date && half.afternoon != last.afternoon),
         |half, chosen| chosen.iter().all(|(_, other)| half.date != other.date),
         |half, chosen| chosen.iter().all(|(_, other)| half != other),
@@ -29,6 +29,9 @@ pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
     chosen.sort_unstable();
     chosen
 }
+
+/// Whether a half of a day suits beside those that are chosen.
+type Suits = fn(&Half, &[(Timestamp, Half)]) -> bool;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Half {

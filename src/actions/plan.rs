@@ -4,7 +4,8 @@ use crate::directory::{Platform, Tenant};
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, Event, NewTimer, Origin, Phone, Purpose, Route, Send, SendBody, Timestamp,
+    Action, ActionId, ActionState, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose, Route, Send,
+    SendBody, Timestamp,
 };
 use crate::rules::{Decision, Planned, Verdict};
 use crate::store::NewAction;
@@ -16,10 +17,12 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);
     let mut contact = event.contact;
+    let mut follows = false;
     match &mut action {
         Action::Send(send) => {
             // Another address than the event's customer is another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
+            follows = contact.is_some() && follows_answer(event);
             let mut way = route_of(tenant, platform, send);
             let mut from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
             if from.is_err()
@@ -45,7 +48,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         tenant: tenant.id,
         event: event.id,
         contact,
-        origin: origin_of(event),
+        origin: origin_of(event, follows),
         rule,
         index,
         state,
@@ -131,12 +134,23 @@ fn sender_of(
 }
 
 /// Whether the customer began this: then it is an answer, which caps and quiet hours leave alone.
-fn origin_of(event: &Event) -> Origin {
-    if event.kind == crate::domain::EventKind::MANUAL {
+fn origin_of(event: &Event, follows: bool) -> Origin {
+    if event.kind == EventKind::MANUAL {
         return Origin::Manual;
     }
-    let inbound = Channel::INBOUND.map(crate::domain::EventKind::inbound);
-    if inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
+    let inbound = Channel::INBOUND.map(EventKind::inbound);
+    if follows || inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
+}
+
+/// Whether a rule has just done, or could not do, what the customer's own message asked for: they wait for the answer.
+fn follows_answer(event: &Event) -> bool {
+    let kinds = [
+        EventKind::APPOINTMENT_CONFIRMED,
+        EventKind::APPOINTMENT_MOVED,
+        EventKind::APPOINTMENT_CANCELLED,
+        EventKind::APPOINTMENT_MOVE_REFUSED,
+    ];
+    event.depth > 0 && kinds.contains(&event.kind) && event.data["by"] == By::Customer.as_str()
 }
 
 /// A tenant's own name for a template becomes the Content SID it stands for; what is neither cannot be sent.

@@ -6,20 +6,27 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::choice;
 use super::slots::Calendar;
 use crate::directory::Tenant;
+use crate::domain::appointment::AppointmentFacts;
 use crate::domain::fold::fold;
 use crate::domain::{TenantId, Timestamp};
-use crate::store::Store;
-use crate::store::appointments::{Appointment, BookingError, NewAppointment, Service, StaffMember, Starts, granules};
+pub use crate::store::appointments::AHEAD_MAX_DAYS;
+use crate::store::appointments::{
+    Appointment, BookingError, NewAppointment, Service, StaffMember, granules, is_ahead, times_of,
+};
+use crate::store::{Store, StoreError};
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 
-/// How far ahead customers book.
-pub const AHEAD_MAX_DAYS: u32 = 180;
 /// Free times that are looked for at once, at most, and over how many days.
 pub const FREE_MAX: usize = 500;
 pub const FREE_DAYS_MAX: u32 = 62;
+/// Times that a customer who would like to move is offered, at most; so much ahead, and over how many days.
+pub const OFFERS_MAX: usize = 3;
+const OFFER_NOTICE: Duration = Duration::from_secs(2 * 3_600);
+const OFFER_DAYS: u32 = 14;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A business's book, as its customers meet it.
@@ -72,10 +79,8 @@ impl<'s> Desk<'s> {
         let to = wanted.to.min(from.plus(DAY * FREE_DAYS_MAX)).min(now.plus(DAY * AHEAD_MAX_DAYS));
         let mut slots = Vec::new();
         for member in self.who(&service, wanted.staff.as_deref()).await? {
-            let (hours, zone) = self.times_of(member.as_ref())?;
-            let occupied = self.occupied(member.as_ref(), from, to).await?;
-            let calendar = Calendar { hours: &hours, zone, occupied: &occupied };
-            slots.extend(calendar.free(service.minutes, from, to, limit).into_iter().map(|at| Slot {
+            let (starts, zone) = self.free(member.as_ref(), service.minutes, from, to, limit).await?;
+            slots.extend(starts.into_iter().map(|at| Slot {
                 starts_at: at,
                 ends_at: after(at, service.minutes),
                 starts_local: to_wall(at, zone),
@@ -88,6 +93,45 @@ impl<'s> Desk<'s> {
         Ok(slots)
     }
 
+    /// The starts of one's free times, and by which clock they are.
+    async fn free(
+        &self,
+        member: Option<&StaffMember>,
+        minutes: u32,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Timestamp>, Tz), BookingError> {
+        let (hours, zone) = self.times_of(member)?;
+        let occupied = self.occupied(member, from, to).await?;
+        Ok((Calendar { hours: &hours, zone, occupied: &occupied }.free(minutes, from, to, limit), zone))
+    }
+
+    /// Where a customer may move an appointment that stands: a few times with the same staff and of the same length, at
+    /// most [`OFFERS_MAX`], in order, far enough apart that there is a choice. None where customers can book nothing.
+    pub async fn offers(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        match self.free_for(appointment, now).await {
+            Ok(free) => Ok(choice::spread(&free, appointment.zone.parse().unwrap_or(self.zone), OFFERS_MAX)),
+            Err(BookingError::Store(error)) => Err(error),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn free_for(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, BookingError> {
+        let service = self.service(&appointment.service).await?;
+        let member = match appointment.staff.as_deref() {
+            // Where nobody was booked, nobody is.
+            None => None,
+            named => self.who(&service, named).await?.pop().flatten(),
+        };
+        let lasts = appointment.ends_at.since(appointment.starts_at);
+        let minutes = u32::try_from(lasts.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
+        let (from, to) = (now.plus(OFFER_NOTICE), now.plus(DAY * OFFER_DAYS));
+        let (mut free, _) = self.free(member.as_ref(), minutes, from, to, usize::MAX).await?;
+        free.retain(|at| *at >= appointment.ends_at || at.plus(lasts) <= appointment.starts_at);
+        Ok(free)
+    }
+
     /// Books what a customer asks for: a known service at its usual length, ahead of now, within opening hours, with whom
     /// they name or else whoever is free.
     pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
@@ -96,9 +140,8 @@ impl<'s> Desk<'s> {
         for member in self.who(&service, new.staff.as_deref()).await? {
             let (hours, zone) = self.times_of(member.as_ref())?;
             let at = new.starts.at(zone);
-            self.is_ahead(at)?;
-            let calendar = Calendar { hours: &hours, zone, occupied: &BTreeSet::new() };
-            if !calendar.is_open(at, service.minutes) {
+            is_ahead(at, self.store.clock().now())?;
+            if !hours.is_open_from(at, after(at, service.minutes), zone) {
                 last = Some(BookingError::Closed(to_wall(at, zone)));
                 continue;
             }
@@ -110,32 +153,6 @@ impl<'s> Desk<'s> {
             }
         }
         Err(last.unwrap_or(BookingError::Closed(to_wall(new.starts.at(self.zone), self.zone))))
-    }
-
-    /// Whether a customer may have this appointment at that time.
-    pub fn may_move(
-        &self,
-        appointment: &Appointment,
-        to: Starts,
-        member: Option<&StaffMember>,
-    ) -> Result<(), BookingError> {
-        let (hours, zone) = self.times_of(member)?;
-        let at = to.at(zone);
-        self.is_ahead(at)?;
-        let minutes = u32::try_from(appointment.lasts().as_secs() / 60).unwrap_or(u32::MAX);
-        let calendar = Calendar { hours: &hours, zone, occupied: &BTreeSet::new() };
-        if calendar.is_open(at, minutes) { Ok(()) } else { Err(BookingError::Closed(to_wall(at, zone))) }
-    }
-
-    fn is_ahead(&self, at: Timestamp) -> Result<(), BookingError> {
-        let now = self.store.clock().now();
-        if at <= now {
-            return Err(BookingError::Past(at));
-        }
-        if at > now.plus(DAY * AHEAD_MAX_DAYS) {
-            return Err(BookingError::TooFarAhead(at, AHEAD_MAX_DAYS));
-        }
-        Ok(())
     }
 
     /// A service that is offered.
@@ -186,13 +203,7 @@ impl<'s> Desk<'s> {
 
     /// When somebody can be booked, and by which clock.
     fn times_of(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
-        let own = member.and_then(|member| member.hours.clone());
-        let hours = match (own, &self.hours) {
-            (Some(own), Some(business)) => own.with_holidays_of(business),
-            (Some(own), None) => own,
-            (None, business) => business.clone().ok_or(BookingError::NoHours)?,
-        };
-        Ok((hours, member.and_then(|member| member.zone).unwrap_or(self.zone)))
+        times_of(member, self.hours.as_ref(), self.zone)
     }
 
     async fn occupied(

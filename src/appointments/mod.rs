@@ -2,6 +2,7 @@
 //!
 //! What is booked, and that nobody is booked twice, is the store's: [`crate::store::appointments`].
 
+pub mod choice;
 pub mod desk;
 pub mod facts;
 pub mod feed;

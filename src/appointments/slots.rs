@@ -57,21 +57,6 @@ impl Calendar<'_> {
         let free = || self.occupied.range(granules(at, ends)).next().is_none();
         (shown && ends <= closes && free()).then_some(at)
     }
-
-    /// Whether a time of so many minutes lies within one shift.
-    pub fn is_open(&self, at: Timestamp, minutes: u32) -> bool {
-        let wall = to_wall(at, self.zone);
-        let ends = after(at, minutes);
-        let dates = [wall.date().pred_opt(), Some(wall.date())];
-        dates.into_iter().flatten().any(|date| {
-            self.hours.shifts_on(date).iter().any(|shift| {
-                let edges = at_minute(date, shift.from).zip(at_minute(date, shift.to));
-                edges.is_some_and(|(opens, closes)| {
-                    to_instant(opens, self.zone) <= at && ends <= to_instant(closes, self.zone)
-                })
-            })
-        })
-    }
 }
 
 fn after(at: Timestamp, minutes: u32) -> Timestamp {
@@ -163,7 +148,7 @@ mod tests {
             let calendar = Calendar { hours: &hours, zone, occupied: &occupied };
             let found = calendar.free(minutes, from, to, usize::MAX);
             prop_assert_eq!(&found, &brute_force(&hours, zone, &taken, i64::from(minutes), from, to));
-            prop_assert!(found.iter().all(|at| calendar.is_open(*at, minutes)));
+            prop_assert!(found.iter().all(|at| hours.is_open_from(*at, after(*at, minutes), zone)));
             let few = calendar.free(minutes, from, to, 3);
             prop_assert_eq!(few.as_slice(), &found[..found.len().min(3)]);
         }

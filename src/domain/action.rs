@@ -22,7 +22,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, AppointmentId, Change, Channel, EventKind};
+use super::{Address, AppointmentId, Change, Channel, EventKind, Timestamp};
 
 /// One thing a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,17 +165,41 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
-    Tag { tag: String },
-    Untag { tag: String },
-    SetField { field: String, value: Value },
-    Note { text: String },
-    Emit { kind: EventKind, data: Value },
-    ConfirmAppointment { appointment: AppointmentId },
-    CancelAppointment { appointment: AppointmentId },
+    Tag {
+        tag: String,
+    },
+    Untag {
+        tag: String,
+    },
+    SetField {
+        field: String,
+        value: Value,
+    },
+    Note {
+        text: String,
+    },
+    Emit {
+        kind: EventKind,
+        data: Value,
+    },
+    ConfirmAppointment {
+        appointment: AppointmentId,
+    },
+    CancelAppointment {
+        appointment: AppointmentId,
+    },
+    /// As its customer may: within opening hours, ahead of now, at a free time. An event tells whether it was possible.
+    MoveAppointment {
+        appointment: AppointmentId,
+        starts_at: Timestamp,
+        /// What the rule wanted to remember: that event's `data.state`.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        state: Value,
+    },
 }
 
 impl Effect {
-    /// What it does with which appointment.
+    /// What it does with which appointment, where that can be told before it is done: a move may be refused.
     pub const fn of_appointment(&self) -> Option<(AppointmentId, Change)> {
         match self {
             Self::ConfirmAppointment { appointment } => Some((*appointment, Change::Confirm)),
@@ -193,6 +217,7 @@ impl Effect {
             Self::Emit { .. } => "emit",
             Self::ConfirmAppointment { .. } => "confirm_appointment",
             Self::CancelAppointment { .. } => "cancel_appointment",
+            Self::MoveAppointment { .. } => "move_appointment",
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct Facts {
     /// The customer's next appointment that stands at `as_of`; read only where some rule asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_appointment: Option<AppointmentFacts>,
+    /// Where that could be moved to: a few free times, in order; looked for only where a rule that is asked reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub free_slots: Vec<Timestamp>,
     /// The customer's open questions; read where rules ask any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub questions: BTreeMap<Channel, Question>,
@@ -83,6 +86,7 @@ impl Facts {
             contact: None,
             appointment: None,
             next_appointment: None,
+            free_slots: Vec::new(),
             questions: BTreeMap::new(),
             firings: BTreeMap::new(),
             not_rebuilt: Vec::new(),

@@ -35,13 +35,16 @@ impl EventKind {
     /// Somebody sent by hand (`recado send`); its one action hangs on this event.
     pub const MANUAL: Self = Self(std::borrow::Cow::Borrowed("manual"));
     /// What was done with an appointment. `data.appointment` is its [`super::appointment::AppointmentFacts`] afterwards,
-    /// `data.by` who did it; a moved one has `data.previous_starts_at`.
+    /// `data.by` who did it; a moved one has `data.previous_starts_at`, and `data.state` where a rule gave one.
     pub const APPOINTMENT_BOOKED: Self = Self(std::borrow::Cow::Borrowed("appointment_booked"));
     pub const APPOINTMENT_CONFIRMED: Self = Self(std::borrow::Cow::Borrowed("appointment_confirmed"));
     pub const APPOINTMENT_MOVED: Self = Self(std::borrow::Cow::Borrowed("appointment_moved"));
     pub const APPOINTMENT_CANCELLED: Self = Self(std::borrow::Cow::Borrowed("appointment_cancelled"));
     pub const APPOINTMENT_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("appointment_completed"));
     pub const APPOINTMENT_NO_SHOW: Self = Self(std::borrow::Cow::Borrowed("appointment_no_show"));
+    /// A rule wanted to move an appointment, and that was not possible: it is as it was. `data.appointment` is how it
+    /// stands, `data.wanted` where it was to go, `data.reason` why, by the name that the API has for it; `data.state` as of a moved one.
+    pub const APPOINTMENT_MOVE_REFUSED: Self = Self(std::borrow::Cow::Borrowed("appointment_move_refused"));
 
     /// A message with a fallback cannot be sent, or has not arrived. `data` is a [`FallbackData`].
     pub const FALLBACK_WANTED: Self = Self(std::borrow::Cow::Borrowed("fallback_wanted"));
@@ -55,7 +58,7 @@ impl EventKind {
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 17] = [
+    pub const BUILT_IN: [Self; 18] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -68,6 +71,7 @@ impl EventKind {
         Self::APPOINTMENT_CANCELLED,
         Self::APPOINTMENT_COMPLETED,
         Self::APPOINTMENT_NO_SHOW,
+        Self::APPOINTMENT_MOVE_REFUSED,
         Self::FALLBACK_WANTED,
         Self::REVIEW_OPENED,
         Self::REVIEW_SCORED,

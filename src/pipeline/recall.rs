@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::appointments::desk::Desk;
 use crate::appointments::facts as appointments;
 use crate::directory::Tenant;
 use crate::domain::contact::is_silence;
@@ -9,7 +10,8 @@ use crate::domain::{ContactId, Event, Facts, Timestamp};
 use crate::rules::RuleSet;
 use crate::store::{Pending, Store, StoreError};
 
-/// The facts of a tenant's events as they are at `now`: what is not at hand, in one query.
+/// The facts of a tenant's events as they are at `now`: what is not at hand, in one query; free times for an appointment
+/// only where a rule that is asked reads them.
 pub async fn facts(
     store: &Store,
     rules: &RuleSet,
@@ -35,6 +37,13 @@ pub async fn facts(
     };
     let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
     recall(store, rules, &mut batch, None).await?;
+    for (event, facts) in &mut batch {
+        if rules.reads_free_slots(event, facts)
+            && let Some(next) = &facts.next_appointment
+        {
+            facts.free_slots = Desk::of(store, tenant).offers(next, now).await?;
+        }
+    }
     Ok(batch)
 }
 

@@ -32,6 +32,7 @@ pub const ACTIONS: &[&str] = &[
     "emit",
     "confirm_appointment",
     "cancel_appointment",
+    "move_appointment",
     "ask",
 ];
 
@@ -96,6 +97,12 @@ pub(super) fn register(engine: &mut Engine) {
             plan(&ctx, function, |call| view_appointment::change(call, Some(&which), change))
         });
     }
+    engine.register_fn("move_appointment", |ctx: NativeCallContext<'_>, start: Dynamic| {
+        plan(&ctx, "move_appointment", |call| view_appointment::move_to(call, &start, &Dynamic::UNIT))
+    });
+    engine.register_fn("move_appointment", |ctx: NativeCallContext<'_>, start: Dynamic, state: Dynamic| {
+        plan(&ctx, "move_appointment", |call| view_appointment::move_to(call, &start, &state))
+    });
 }
 
 /// Writes an action down, or says at which line and why not.

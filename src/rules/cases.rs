@@ -74,6 +74,7 @@ struct CaseFacts {
     contact: Option<ContactFacts>,
     appointment: Option<AppointmentFacts>,
     next_appointment: Option<AppointmentFacts>,
+    free_slots: Vec<Timestamp>,
     question: Option<CaseQuestion>,
     firings: BTreeMap<String, Vec<Timestamp>>,
 }
@@ -98,6 +99,7 @@ impl Default for CaseFacts {
             contact: Some(ContactFacts::default()),
             appointment: None,
             next_appointment: None,
+            free_slots: Vec::new(),
             question: None,
             firings: BTreeMap::new(),
         }
@@ -259,6 +261,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         contact: case.facts.contact.clone(),
         appointment: case.facts.appointment.clone(),
         next_appointment: case.facts.next_appointment.clone(),
+        free_slots: case.facts.free_slots.clone(),
         firings: case.facts.firings.clone(),
         ..Facts::empty(now)
     };

@@ -7,7 +7,7 @@ use rhai::{CallFnOptions, Dynamic, FuncArgs, Scope};
 
 use super::call::{Call, Frame, Keyword, Phase, Wanted};
 use super::failure::{self, Failure};
-use super::index::{Beginnings, Candidate};
+use super::index::{Beginnings, Candidate, has_text};
 use super::talk::{self, Turn};
 use super::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 use super::view::EventView;
@@ -28,10 +28,7 @@ impl RuleSet {
 
     fn decide_among(&self, event: &Event, facts: &Facts, keep: impl Fn(&Rule) -> bool) -> Decision {
         let fired = Fired::of(event);
-        let mut candidates = match &fired {
-            Some(fired) => self.of_timer(fired, event),
-            None => self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry()),
-        };
+        let mut candidates = self.candidates(fired.as_ref(), event, facts);
         candidates.retain(|candidate| keep(&self.rules[candidate.rule]));
         let turn = self.turn(event, facts, keep);
         let question = facts.question(event).cloned();
@@ -55,6 +52,23 @@ impl RuleSet {
             self.evaluate(&call, turn, said, &mut decision);
         });
         decision
+    }
+
+    fn candidates(&self, fired: Option<&Fired>, event: &Event, facts: &Facts) -> Vec<Candidate> {
+        match fired {
+            Some(fired) => self.of_timer(fired, event),
+            None => self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry()),
+        }
+    }
+
+    /// The rules that may run on this event: the one whose question it may answer, and those that it concerns.
+    pub(super) fn asked_about<'r>(&'r self, event: &Event, facts: &Facts) -> impl Iterator<Item = &'r Rule> + use<'r> {
+        let asker = match self.turn(event, facts, |_| true) {
+            Some(Turn::Answer(rule, ..) | Turn::Silence(rule, _)) => Some(rule),
+            _ => None,
+        };
+        let concerned = self.candidates(Fired::of(event).as_ref(), event, facts).into_iter();
+        asker.into_iter().chain(concerned.map(|candidate| &self.rules[candidate.rule]))
     }
 
     /// The one rule that a timer is for. A question's timer and a page of customers are heard elsewhere.
@@ -266,7 +280,9 @@ impl Rule {
         if self.info.blueprint && !facts.tenant.blueprints.contains_key(&self.info.name) {
             return Some(Verdict::NotEnabled);
         }
-        let none = !self.keywords.is_empty() && Beginnings::of(&event.data, 8).first_of(&self.keywords).is_none();
+        let none = !self.keywords.is_empty()
+            && has_text(&event.data)
+            && Beginnings::of(&event.data, 8).first_of(&self.keywords).is_none();
         none.then(|| Verdict::NoKeyword { keywords: self.info.keywords.clone() })
     }
 }

@@ -49,6 +49,8 @@ impl Evaluator {
     /// Decides events in their order, and gives the decisions of as many as `budget` allowed: always the first ones, and
     /// at least one. The rest stay undecided, for another batch.
     ///
+    /// A batch ends behind a decision that moves an appointment, too: whether that is possible shows when it is written.
+    ///
     /// What a decision does to a customer (tags, fields, questions, how often a rule has run) shows in the facts of that customer's later events in the batch.
     pub async fn decide_batch(
         &self,
@@ -103,7 +105,11 @@ fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration)
         if let Some(so_far) = so_far {
             so_far.add(&decision);
         }
+        let moves = decision.moves();
         decisions.push(decision);
+        if moves {
+            break;
+        }
     }
     decisions
 }
@@ -145,6 +151,7 @@ impl std::fmt::Debug for Evaluator {
 mod tests {
     use super::super::tests::{actions, facts, rules, sms};
     use super::*;
+    use crate::domain::Timestamp;
 
     const COUNTS: &str = "rule(\"first\").on(\"inbound_sms\").when(\"is new\", |e| !e.contact.tag(\"seen\"))
             .then(|e| { tag(\"seen\"); set_field(\"name\", e.body); note(`hello ${e.contact.name}`) });
@@ -187,6 +194,29 @@ mod tests {
             })
             .collect();
         assert_eq!(notes, [vec!["once ask", "?"], vec!["once b"], vec!["heard c"], vec![]]);
+    }
+
+    /// A later event would be told of a move that may be refused when it is written.
+    #[tokio::test]
+    async fn a_batch_ends_behind_a_decision_that_moves_an_appointment() {
+        let evaluator = Evaluator::start(1).unwrap();
+        let rules = rules(
+            "rule(\"moves\").on(\"inbound_sms\").keyword(\"2\").then(|e| move_appointment(\"2026-12-02T09:00:00Z\"));",
+        );
+        let next = crate::domain::appointment::AppointmentFacts {
+            id: crate::domain::AppointmentId::new(uuid::Uuid::nil()),
+            service: String::new(),
+            staff: None,
+            starts_at: Timestamp::from_unix_us(0),
+            ends_at: Timestamp::from_unix_us(0),
+            zone: String::new(),
+            state: "booked".to_owned(),
+        };
+        let batch = [from(1, "x"), from(1, "2"), from(1, "y"), from(2, "z")];
+        let batch = batch.map(|(event, facts)| (event, Facts { next_appointment: Some(next.clone()), ..facts }));
+        let decided = evaluator.decide_batch(Arc::new(rules), batch.to_vec(), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(decided.len(), 2);
+        assert!(decided[1].moves());
     }
 
     #[tokio::test]

@@ -30,6 +30,8 @@ pub(super) struct Index {
 #[derive(Default)]
 struct OfKind {
     always: Vec<usize>,
+    /// Those that have keywords: of an event without a text, none is asked for.
+    with_keywords: Vec<usize>,
     keywords: HashMap<String, Vec<usize>>,
 }
 
@@ -52,6 +54,8 @@ impl Index {
             let of_kind = self.kinds.entry(kind.clone()).or_default();
             if entry.keywords.is_empty() {
                 of_kind.always.push(number);
+            } else {
+                of_kind.with_keywords.push(number);
             }
             for keyword in entry.keywords {
                 let rules = of_kind.keywords.entry(keyword.clone()).or_default();
@@ -73,7 +77,9 @@ impl Index {
         let beginnings = Beginnings::of(data, self.longest_keyword_words);
         let mut found = Vec::new();
         if let Some(of_kind) = self.kinds.get(kind) {
-            found.extend(of_kind.always.iter().map(|rule| Candidate { rule: *rule, keyword: None }));
+            let without_text = if has_text(data) { &[][..] } else { &of_kind.with_keywords };
+            let unasked = of_kind.always.iter().chain(without_text);
+            found.extend(unasked.map(|rule| Candidate { rule: *rule, keyword: None }));
             // Longest first: where two keywords of one rule fit, the longer one counts.
             for (beginning, rest) in beginnings.longest_first() {
                 for rule in of_kind.keywords.get(beginning).into_iter().flatten() {
@@ -91,7 +97,7 @@ impl Index {
                 continue;
             }
             let keyword = beginnings.first_of(entry.keywords);
-            if entry.keywords.is_empty() || keyword.is_some() {
+            if entry.keywords.is_empty() || keyword.is_some() || !has_text(data) {
                 found.push(Candidate { rule: *number, keyword });
             }
         }
@@ -99,6 +105,11 @@ impl Index {
         found.dedup_by_key(|candidate| candidate.rule);
         found
     }
+}
+
+/// Whether the event says anything, be it nothing at all: only such a one is looked at for keywords.
+pub(super) fn has_text(data: &Value) -> bool {
+    data.get("body").is_some()
 }
 
 /// What of a text a keyword can be: its first word, or all of it where that is no longer than the longest keyword.

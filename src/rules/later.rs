@@ -82,7 +82,7 @@ pub(super) fn span_of(span: &Dynamic) -> Result<Span, String> {
     text.parse::<Span>().map_err(|bad| bad.to_string())
 }
 
-fn instant(moment: &Dynamic) -> Result<Timestamp, String> {
+pub(super) fn instant(moment: &Dynamic) -> Result<Timestamp, String> {
     if let Some(moment) = moment.read_lock::<Moment>() {
         return Ok(moment.at);
     }

@@ -173,9 +173,12 @@ impl Loader {
         let drafts = self.run(name, &ast, &report);
         self.say_findings(name, &report);
         let functions = Arc::new(ast.clone_functions_only());
+        let first = self.rules.len();
         for draft in drafts {
             self.rule(name, draft, &functions, &report);
         }
+        let reads = source.contains(view_appointment::FREE_SLOTS);
+        self.rules[first..].iter_mut().for_each(|rule| rule.reads_free_slots = reads);
     }
 
     fn run(&mut self, name: &str, ast: &AST, report: &Report) -> Vec<Draft> {
@@ -363,6 +366,7 @@ fn finished(file: &str, draft: Draft, timing: Option<Timing>, functions: &Arc<AS
     };
     Rule {
         limit: draft.limit,
+        reads_free_slots: false,
         talk: Arc::new(Talk { answers: by_name(draft.answers), silences: by_name(draft.silences) }),
         info: RuleInfo {
             name: draft.name,

@@ -4,7 +4,7 @@
 //! ```rhai
 //! rule("hours")                                          // unique in the folder; part of its actions' identity
 //!     .on("inbound_sms", "inbound_whatsapp")             // kinds of events, one or more
-//!     .keyword("HOURS", "HORARIO")                       // optional: the text is one of these, or begins with it
+//!     .keyword("HOURS", "HORARIO")                       // optional: the text, if there is one, is one of these, or begins with it
 //!     .blueprint().param("text", "Open from 9 to 18 h.") // optional: asleep until a tenant enables it
 //!     .when("is not late", |e| !e.late)                  // any number; the text is what the trace says if not
 //!     .then(|e| reply(e.params.text));                   // one or more
@@ -13,7 +13,8 @@
 //! `.cron("0 9 * * MON")` with or without `.for_each("contacts", |c| …)`, and `.missed("skip")`: see `timing`.
 //!
 //! What `e` has stands in `view` (when the business is open: `e.business.open_now`, `.next_open`, `.hours_today`), what
-//! a `then` can ask for in `actions`, what can be called anywhere in `helpers`.
+//! a `then` can ask for in `actions`, what can be called anywhere in `helpers`; what a customer's words mean of times that were
+//! offered, in `named_time`.
 //! A closure sees its parameter, its own variables and the file's functions, and nothing else: no state is left behind
 //! from one event to the next.
 //!
@@ -50,6 +51,7 @@ mod later;
 mod limit;
 mod lint;
 mod load;
+mod named_time;
 mod notify;
 mod request;
 mod stack;
@@ -80,7 +82,7 @@ pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{EventKind, Facts};
+use crate::domain::{Event, EventKind, Facts};
 use crate::email::template::Templates;
 use crate::reviews::Links;
 
@@ -132,6 +134,8 @@ struct Rule {
     thens: Vec<String>,
     limit: Option<limit::Limit>,
     talk: Arc<talk::Talk>,
+    /// Its file does.
+    reads_free_slots: bool,
     timing: Option<Timing>,
     /// It runs for each contact that passes the filter: its function, where there is one.
     each: Option<Option<String>>,
@@ -171,6 +175,15 @@ impl RuleSet {
     /// Whether some rule may read the customer's next appointment: if none does, it need not be looked for.
     pub const fn reads_next_appointment(&self) -> bool {
         self.reads_next_appointment
+    }
+
+    /// Whether a rule that is asked about this event may read where the customer's next appointment could be moved to: if
+    /// none does, that need not be found out. What the customer was asked must be among the facts already.
+    pub fn reads_free_slots(&self, event: &Event, facts: &Facts) -> bool {
+        if facts.next_appointment.is_none() || !self.rules.iter().any(|rule| rule.reads_free_slots) {
+            return false;
+        }
+        self.asked_about(event, facts).any(|rule| rule.reads_free_slots)
     }
 
     /// A hash of the files' names and texts: the same rules have the same version everywhere.

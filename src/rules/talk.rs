@@ -152,11 +152,8 @@ fn asking(
     for one in more {
         match text_of(one) {
             Some(text) => channel = Some(text.parse::<Channel>().map_err(|bad| bad.to_string())?),
-            None => state = to_json(one)?,
+            None => state = remembered(one)?,
         }
-    }
-    if state.to_string().len() > STATE_BYTES {
-        return Err(format!("what is to be remembered is larger than {STATE_BYTES} bytes"));
     }
     let expires_at = within_reach(call.facts.as_of, after(call, span)?)?;
     if expires_at <= call.facts.as_of {
@@ -173,6 +170,15 @@ fn asking(
         expires_at,
     };
     Ok((send, question))
+}
+
+/// What a rule wants to remember.
+pub(super) fn remembered(state: &Dynamic) -> Result<Value, String> {
+    let state = to_json(state)?;
+    if state.to_string().len() > STATE_BYTES {
+        return Err(format!("what is to be remembered is larger than {STATE_BYTES} bytes"));
+    }
+    Ok(state)
 }
 
 /// A reply to what came in; else on the channel that is named, that of the question whose silence this is, or the one

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{Action, Firing, NewTimer, Question, QuestionChange, Timestamp};
+use crate::domain::{Action, Effect, Firing, NewTimer, Question, QuestionChange, Timestamp};
 
 /// All that the rules want done about one event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,14 @@ pub struct Decision {
     /// Questions to the customer that are asked or find their end, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<QuestionChange>,
+}
+
+impl Decision {
+    /// Whether it moves an appointment, if that is possible.
+    pub fn moves(&self) -> bool {
+        let moves = |planned: &Planned| matches!(planned.action, Action::Effect(Effect::MoveAppointment { .. }));
+        self.actions.iter().any(moves)
+    }
 }
 
 /// An action with what makes its identity, besides the event: the rule's name and its place among that rule's actions.

@@ -108,9 +108,12 @@ pub(super) const TENANT: &[(&str, Getter)] = &[
 ];
 
 /// What `e` has besides [`EVENT`]: views of their own.
-pub(super) const EVENT_VIEWS: &[&str] = &["contact", "tenant", "business", "params", "appointment", "next_appointment"];
+pub(super) const EVENT_VIEWS: &[&str] =
+    &["contact", "tenant", "business", "params", "appointment", "next_appointment", "free_slots"];
 /// What `e.contact` can be asked.
 pub(super) const CONTACT_METHODS: &[&str] = &["tag", "field", "opted_out"];
+/// What `e.business` can be asked.
+pub(super) const TENANT_METHODS: &[&str] = &["enabled"];
 
 /// The open question that the event may answer, or whose silence it is.
 fn question(call: &Arc<Call>, open: &Question) -> Result<Dynamic, String> {
@@ -171,13 +174,21 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_get("business", |view: &mut EventView| TenantView(Arc::clone(&view.0)));
     engine.register_get("params", |view: &mut EventView| ParamsView(Arc::clone(&view.0)));
     register_contact_methods(engine);
+    // Whether the business has enabled a blueprint.
+    engine.register_fn("enabled", |view: &mut TenantView, rule: ImmutableString| {
+        let enabled = view.0.facts.tenant.blueprints.contains_key(rule.as_str());
+        view.0.saw(&format!("e.business.enabled({rule:?})"), &enabled.into());
+        enabled
+    });
     view_appointment::register(engine);
 
     engine.register_indexer_get(|_: &mut EventView, name: ImmutableString| unknown("e", &name, EVENT, EVENT_VIEWS));
     engine.register_indexer_get(|_: &mut ContactView, name: ImmutableString| {
         unknown("e.contact", &name, CONTACT, CONTACT_METHODS)
     });
-    engine.register_indexer_get(|_: &mut TenantView, name: ImmutableString| unknown("e.tenant", &name, TENANT, &[]));
+    engine.register_indexer_get(|_: &mut TenantView, name: ImmutableString| {
+        unknown("e.tenant", &name, TENANT, TENANT_METHODS)
+    });
     engine.register_indexer_get(|view: &mut ParamsView, name: ImmutableString| param(&view.0, &name));
 }
 
@@ -254,7 +265,7 @@ pub(super) fn names_after(path: &[&str]) -> Option<Vec<&'static str>> {
     match path {
         [] => of(EVENT, EVENT_VIEWS),
         ["contact"] => of(CONTACT, CONTACT_METHODS),
-        ["tenant" | "business"] => of(TENANT, &[]),
+        ["tenant" | "business"] => of(TENANT, TENANT_METHODS),
         ["appointment" | "next_appointment"] => Some(view_appointment::names().collect()),
         _ => None,
     }

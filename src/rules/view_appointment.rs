@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, ImmutableString, Position};
+use rhai::{Array, Dynamic, Engine, ImmutableString, Position};
 
 use super::call::{Call, ScriptError, error};
 use super::error::did_you_mean;
+use super::later::instant;
+use super::talk::remembered;
 use super::values::Moment;
 use super::view::EventView;
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::{Action, AppointmentState, Change, Effect, Timestamp};
+use crate::domain::{Action, AppointmentId, AppointmentState, Change, Effect, Timestamp};
 
 /// Files in which one of these words stands read the customer's next appointment.
-pub(super) const NEXT_APPOINTMENT: [&str; 3] = ["next_appointment", "confirm_appointment", "cancel_appointment"];
+pub(super) const NEXT_APPOINTMENT: [&str; 5] =
+    ["next_appointment", "confirm_appointment", "cancel_appointment", "move_appointment", FREE_SLOTS];
+/// The rules of a file in which this stands read where that could be moved to.
+pub(super) const FREE_SLOTS: &str = "free_slots";
 
 /// The appointment that an event is about, or the customer's next one.
 #[derive(Clone)]
@@ -76,6 +81,13 @@ pub(super) fn register(engine: &mut Engine) {
             Dynamic::UNIT
         });
     }
+    engine.register_get(FREE_SLOTS, |view: &mut EventView| {
+        let facts = &view.0.facts;
+        let slots = facts.next_appointment.iter().flat_map(|next| facts.free_slots.iter().map(|at| moment(next, *at)));
+        let slots = Dynamic::from(slots.collect::<Array>());
+        view.0.saw("e.free_slots", &slots);
+        slots
+    });
     for (name, getter) in APPOINTMENT {
         engine.register_get(*name, move |view: &mut AppointmentView| {
             let value = view.which.of(&view.call).map_or(Dynamic::UNIT, getter);
@@ -93,6 +105,22 @@ pub(super) fn register(engine: &mut Engine) {
 
 /// A change of `which`; where nothing is said, of the appointment that the event is about, or else of the customer's next.
 pub(super) fn change(call: &Call, which: Option<&Dynamic>, change: Change) -> Result<Action, String> {
+    let appointment = changed(call, which, change)?;
+    Ok(Action::Effect(match change {
+        Change::Cancel => Effect::CancelAppointment { appointment },
+        _ => Effect::ConfirmAppointment { appointment },
+    }))
+}
+
+/// A move of the appointment that the event is about, or else of the customer's next. Whether it is possible shows when
+/// it is done: an event says so, with `state`.
+pub(super) fn move_to(call: &Call, start: &Dynamic, state: &Dynamic) -> Result<Action, String> {
+    let (starts_at, state) = (instant(start)?, remembered(state)?);
+    let appointment = changed(call, None, Change::Move)?;
+    Ok(Action::Effect(Effect::MoveAppointment { appointment, starts_at, state }))
+}
+
+fn changed(call: &Call, which: Option<&Dynamic>, change: Change) -> Result<AppointmentId, String> {
     let found = match which {
         Some(given) => {
             let view = given.read_lock::<AppointmentView>();
@@ -110,9 +138,5 @@ pub(super) fn change(call: &Call, which: Option<&Dynamic>, change: Change) -> Re
     if state.after(change).is_none() {
         return Err(format!("the appointment is {state}, and cannot be {} any more", change.done()));
     }
-    let appointment = facts.id;
-    Ok(Action::Effect(match change {
-        Change::Cancel => Effect::CancelAppointment { appointment },
-        _ => Effect::ConfirmAppointment { appointment },
-    }))
+    Ok(facts.id)
 }

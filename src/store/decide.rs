@@ -79,8 +79,8 @@ pub(super) async fn write(
                 Action::Effect(Effect::Emit { kind, data }) => {
                     children.push(emitted(means.ids.next(), decided, action, kind, data));
                 }
-                Action::Effect(effect) => match effect.of_appointment() {
-                    Some((id, change)) => asked.push(appointments::Asked::new(decided, action, id, change)),
+                Action::Effect(effect) => match appointments::Asked::of(decided, action, effect) {
+                    Some(one) => asked.push(one),
                     None => changes.push((decided, action, effect)),
                 },
                 Action::Send(_) | Action::Request(_) => {}
@@ -295,7 +295,10 @@ impl Card {
             Effect::Note { text } => {
                 Some(Change { kind: "note", name: String::new(), old: None, new: Some(Json::String(text.clone())) })
             }
-            Effect::Emit { .. } | Effect::ConfirmAppointment { .. } | Effect::CancelAppointment { .. } => None,
+            Effect::Emit { .. }
+            | Effect::ConfirmAppointment { .. }
+            | Effect::CancelAppointment { .. }
+            | Effect::MoveAppointment { .. } => None,
         }
     }
 }

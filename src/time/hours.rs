@@ -97,6 +97,16 @@ impl WeeklyHours {
         on(Some(wall.date()), minute) || on(wall.date().pred_opt(), minute + DAY_MIN)
     }
 
+    /// Whether all of this time lies within one shift.
+    pub fn is_open_from(&self, from: Timestamp, to: Timestamp, zone: Tz) -> bool {
+        let today = to_wall(from, zone).date();
+        // A shift of the day before may go on after midnight.
+        [today.pred_opt(), Some(today)].into_iter().flatten().any(|date| {
+            let edge = |minute| to_instant(at_minute(date, minute), zone);
+            self.shifts_on(date).iter().any(|shift| edge(shift.from) <= from && to <= edge(shift.to))
+        })
+    }
+
     /// When it opens next after `at`; `None` if it does not within a year and a month.
     pub fn next_open(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         let today = to_wall(at, zone).date();

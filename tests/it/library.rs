@@ -1,6 +1,8 @@
 //! The rules of the library as a business enables them, end to end on a clock of the test's: booking, reminders, answers,
 //! the link to a review, and the text message where WhatsApp came to nothing.
 
+mod moves;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,19 +48,29 @@ impl Shop {
             copy(&Path::new("rules").join(folder), &inside.installation.config.rules_dir.join(folder));
         }
         inside.pipeline.replace_rules(inside.installation.load_rules());
-        let store = &inside.pipeline.store;
+        let token = recado::api::new_token().expect("there is chance").expose_secret().to_owned();
+        let loops = app::start_loops(&inside.pipeline);
+        let shop = Self { provider, inside, clock, token, said: 0, _loops: loops };
+        shop.set("blueprints", blueprints).await;
+        let hash = recado::api::hash_of_token(&shop.token);
+        shop.inside.pipeline.store.add_api_token(shop.tenant(), "test", &hash).await.expect("it can be added");
+        shop
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.inside.pipeline.directory.now().by_slug("demo").expect("it is there").id
+    }
+
+    /// Changes one of the business's settings.
+    async fn set(&self, name: &str, value: Value) {
+        let store = &self.inside.pipeline.store;
         let (_, tenants, _) = store.directory().await.expect("it can be read");
         let mut tenant = tenants.into_iter().find(|tenant| tenant.slug == "demo").expect("it is there");
         let mut settings: Value = serde_json::from_str(&tenant.settings).expect("JSON");
-        settings["blueprints"] = blueprints;
+        settings[name] = value;
         tenant.settings = settings.to_string();
-        let id = TenantId::new(tenant.id);
         store.set_tenant(tenant).await.expect("it can be changed");
-        inside.pipeline.directory.refresh().await.expect("it can be read");
-        let token = recado::api::new_token().expect("there is chance").expose_secret().to_owned();
-        store.add_api_token(id, "test", &recado::api::hash_of_token(&token)).await.expect("it can be added");
-        let loops = app::start_loops(&inside.pipeline);
-        Self { provider, inside, clock, token, said: 0, _loops: loops }
+        self.inside.pipeline.directory.refresh().await.expect("it can be read");
     }
 
     async fn api(&self, path: &str, body: Value) -> Value {
@@ -81,18 +93,22 @@ impl Shop {
     /// The customer writes.
     async fn hear(&mut self, channel: &str, body: &str) {
         self.said += 1;
+        self.hear_from(ANA, self.said, channel, body).await;
+    }
+
+    /// Somebody writes; `number` tells their message from others.
+    async fn hear_from(&self, who: &str, number: u128, channel: &str, body: &str) {
         let prefix = if channel == "whatsapp" { "whatsapp:" } else { "" };
         let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
-        let (from, to) = (format!("{prefix}{ANA}"), format!("{prefix}{OURS}"));
-        let form = twilio.inbound(&message_sid(self.said), &from, &to, body);
+        let (from, to) = (format!("{prefix}{who}"), format!("{prefix}{OURS}"));
+        let form = twilio.inbound(&message_sid(number), &from, &to, body);
         let path = format!("/api/twilio/demo/{channel}");
         let signature = sign(TOKEN, &format!("{PUBLIC_URL}{path}"), &form);
         assert_eq!(self.inside.answer(posted(&path, encode(&form), Some(&signature))).await.0, 200);
     }
 
     async fn events(&self, kind: &str) -> Vec<event::Model> {
-        let tenant = self.inside.pipeline.directory.now().by_slug("demo").expect("it is there").id;
-        let events = self.inside.pipeline.store.events(tenant, 10_000).await.expect("they can be read");
+        let events = self.inside.pipeline.store.events(self.tenant(), 10_000).await.expect("they can be read");
         events.into_iter().filter(|event| event.kind == kind).collect()
     }
 
@@ -117,9 +133,13 @@ impl Shop {
 
     /// What was sent by text message, in order, once it is so many.
     async fn texts(&self, count: usize) -> Vec<String> {
+        self.texts_to(ANA, count).await
+    }
+
+    async fn texts_to(&self, who: &str, count: usize) -> Vec<String> {
         eventually(WITHIN, || async {
             self.sweep();
-            let texts = self.texts_now();
+            let texts = self.texts_now_to(who);
             if texts.len() == count { Ok(texts) } else { Err(texts) }
         })
         .await
@@ -131,8 +151,12 @@ impl Shop {
     }
 
     fn texts_now(&self) -> Vec<String> {
+        self.texts_now_to(ANA)
+    }
+
+    fn texts_now_to(&self, who: &str) -> Vec<String> {
         let sent = self.provider.sent().into_iter();
-        sent.filter(|message| message.to == ANA).map(|message| message.body).collect()
+        sent.filter(|message| message.to == who).map(|message| message.body).collect()
     }
 
     async fn visit(&self, method: Method, path: &str, form: &str) -> (u16, String) {

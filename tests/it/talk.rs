@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recado::domain::{Channel, ContactId, Event, EventKind, TenantId, Timestamp};
+use recado::domain::{Channel, Clock, ContactId, Event, EventKind, TenantId, Timestamp};
 use serde_json::json;
 
 use crate::faults::rig::{self, Dice, Look, OURS, Provider};
@@ -11,6 +11,8 @@ use crate::support::wait::eventually;
 use crate::support::webhook::message_sid;
 
 const ANA: &str = "+34600111222";
+/// The library's rule for moves.
+const MOVES: &str = include_str!("../../rules/appointments/move.rhai");
 const WITHIN: Duration = Duration::from_secs(30);
 
 const RULES: &str = r#"
@@ -151,6 +153,32 @@ async fn a_conversation_goes_on_across_restarts() {
     ] {
         assert!(told.contains(words), "{words}\n{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_offered_is_meant_after_a_restart() {
+    let provider = Provider::start(1).await;
+    let options = rig::options(&provider.url).file("rules/echo.rhai", MOVES);
+    let mut scene = Scene { provider, server: Server::prepare(options), said: 0 };
+    scene.server.start_again().await;
+    let soon = Clock::system().now().plus(Duration::from_secs(5 * 24 * 3_600)).to_string();
+    for args in [
+        &["tenant", "set", "demo", "--hours", "daily 00:00-24:00", "--enable", "appointment move"][..],
+        &["appointments", "add", "--customer", ANA, "--service", "cut", "--starts-at", &soon],
+    ] {
+        let done = rig::recado(&scene.server, args).output().expect("it runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    scene.restart().await;
+    let offer = scene.says("M").await.remove(0);
+    let second = offer.split_once(", 2: ").and_then(|(_, rest)| rest.split_once(", 3: ")).expect("three times").0;
+    let (date, time) = second.rsplit_once(' ').expect("a date and a time");
+    assert_eq!((scene.questions().await.as_str(), scene.silences().await), ("sms when", 1));
+    scene.restart().await;
+    assert_eq!(scene.says("2").await, [format!("Your appointment is now on {date} at {time}.")]);
+    assert_eq!((scene.questions().await.as_str(), scene.silences().await), ("", 0));
+    let look = Look::into(scene.server.folder()).await;
+    assert_eq!(look.count("events WHERE kind = 'appointment_moved'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,6 +180,9 @@ async fn facts(
         // What was open then stands in the trace: its row is gone once it has found its end.
         let question = trace.and_then(|trace| trace.question.clone());
         facts.questions = question.into_iter().map(|question| (question.channel, question)).collect();
+        if rules.reads_free_slots(event, &facts) {
+            facts.not_rebuilt.push("which times were free is not known any more".to_owned());
+        }
     }
     Ok(facts)
 }

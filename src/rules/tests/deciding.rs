@@ -57,6 +57,24 @@ fn whether_a_customer_is_new_is_a_matter_of_the_event() {
 }
 
 #[test]
+fn a_keyword_is_asked_of_what_has_a_text() {
+    for blueprint in ["", ".blueprint()"] {
+        let set = rules(&format!(
+            "rule(\"r\").on(\"inbound_sms\", \"told\"){blueprint}.keyword(\"hola\").then(|e| note(`<${{e.keyword}}>`));"
+        ));
+        let mut facts = facts();
+        facts.tenant.blueprints.insert("r".to_owned(), <_>::default());
+        let notes = |event| actions(&set.decide(&event, &facts));
+        assert_eq!(notes(sms("Hola")), json!([{"effect": "note", "text": "<hola>"}]));
+        assert_eq!(notes(sms("adios")), json!([]));
+        assert_eq!(notes(sms("")), json!([]));
+        assert_eq!(notes(event("told", json!({"body": "adios"}))), json!([]));
+        assert_eq!(notes(event("told", json!({"stars": 5}))), json!([{"effect": "note", "text": "<>"}]));
+        assert_eq!(set.explain(&event("told", json!({})), &facts)[0].trace.verdict, Verdict::Fired);
+    }
+}
+
+#[test]
 fn every_rule_is_explained() {
     let set = rules(
         "rule(\"fires\").on(\"inbound_sms\").keyword(\"hola\").then(|e| note(\"x\"));

@@ -3,6 +3,8 @@
 //! **Nobody is booked twice**: a staff member's appointment holds a row of `occupied` for each granule of time that it
 //! touches, whose primary key is (tenant, staff, granule). Whoever comes second meets the key, whatever was read before.
 
+mod by_rules;
+mod customers;
 mod error;
 mod import;
 mod read;
@@ -15,13 +17,15 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+pub use customers::{AHEAD_MAX_DAYS, is_ahead, times_of};
 pub use error::BookingError;
 pub use import::{IMPORT_MAX, Imported, Row};
 pub use read::Filter;
 pub use staff::{NewStaff, Service, StaffMember};
 pub use write::{Moved, NewAppointment, Order, granules};
 
-pub(super) use write::{Asked, by_rules, forget_customer};
+pub(super) use by_rules::{Asked, by_rules};
+pub(super) use write::forget_customer;
 
 use super::fresh::Committed;
 use super::{Store, StoreError, writer};

@@ -3,18 +3,19 @@
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use sea_orm::Value;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::super::contacts::Meeting;
 use super::super::sql::{Cut, Txn};
 use super::super::writer::Means;
-use super::super::{Decided, NewAction, StoreError, events, timers};
+use super::super::{StoreError, events, timers};
+use super::by_rules::Asked;
 use super::staff::{self, Service, StaffMember};
-use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, read};
+use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, customers, read};
 use crate::domain::id::{Id, noun};
 use crate::domain::{
-    AppointmentId, AppointmentState, By, Change, ContactId, Event, EventKind, Origin, Phone, TenantId, Timestamp,
+    AppointmentId, AppointmentState, By, Change, ContactId, Event, EventKind, Phone, TenantId, Timestamp,
 };
 use crate::time::zone::{to_instant, to_wall};
 
@@ -67,29 +68,13 @@ pub struct Moved {
     pub minutes: Option<u32>,
 }
 
-/// What a rule asks for, and how deep its event lies.
-pub(in crate::store) struct Asked {
-    pub tenant: TenantId,
-    pub id: AppointmentId,
-    pub change: Change,
-    pub by: By,
-    pub depth: u8,
-}
-
-impl Asked {
-    pub fn new(decided: &Decided, action: &NewAction, id: AppointmentId, change: Change) -> Self {
-        let by = if action.origin == Origin::Answer { By::Customer } else { By::Rule };
-        Self { tenant: decided.tenant, id, change, by, depth: decided.depth.saturating_add(1) }
-    }
-}
-
 /// Where and how long.
-struct Place {
-    staff: Option<StaffMember>,
-    zone: Tz,
-    local: NaiveDateTime,
-    starts: Timestamp,
-    ends: Timestamp,
+pub(super) struct Place {
+    pub staff: Option<StaffMember>,
+    pub zone: Tz,
+    pub local: NaiveDateTime,
+    pub starts: Timestamp,
+    pub ends: Timestamp,
 }
 
 pub(super) async fn book(txn: &impl Txn, means: &Means, new: &NewAppointment) -> Result<Appointment, BookingError> {
@@ -115,7 +100,8 @@ pub(super) async fn book(txn: &impl Txn, means: &Means, new: &NewAppointment) ->
     }
     occupy(txn, new.tenant, id, &place).await?;
     let booked = read::one(txn, new.tenant, id).await?.ok_or(BookingError::NotFound(id))?;
-    let told = Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0 };
+    let told =
+        Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0, state: None };
     tell(txn, means, new.tenant, &booked, told, now).await?;
     Ok(booked)
 }
@@ -208,7 +194,8 @@ pub(super) fn wall_text(local: NaiveDateTime) -> String {
     local.format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// Takes the staff member's time, or says that somebody has it.
+/// Takes the staff member's time, or says that somebody has it and leaves all as it was. What the appointment itself
+/// has of it already is taken.
 async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Place) -> Result<(), BookingError> {
     let Some(member) = &place.staff else { return Ok(()) };
     let granules = granules(place.starts, place.ends);
@@ -227,8 +214,20 @@ async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Pla
             |row| row.get::<i64>(0),
         )
         .await?;
-    if taken.len() == granules.count() {
+    if taken.len() == granules.clone().count() {
         return Ok(());
+    }
+    let own = [tenant.uuid().into(), member.id.uuid().into(), id.uuid().into()];
+    let within = [granules.start.into(), granules.end.into()];
+    let text = "SELECT granule FROM occupied WHERE tenant_id = ? AND staff_id = ? AND appointment_id = ?
+      AND granule >= ? AND granule < ?";
+    let held = txn.query(text, [&own[..], &within[..]].concat(), |row| row.get::<i64>(0)).await?;
+    if held.len() == granules.count() {
+        return Ok(());
+    }
+    let text = "DELETE FROM occupied WHERE tenant_id = ? AND staff_id = ? AND appointment_id = ? AND granule = ?";
+    for granule in taken {
+        txn.execute(text, [&own[..], &[granule.into()]].concat()).await?;
     }
     Err(BookingError::Taken { who: member.name.clone(), at: place.local })
 }
@@ -239,9 +238,16 @@ pub fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
     starts.unix_us().div_euclid(size)..(ends.unix_us() + size - 1).div_euclid(size)
 }
 
-async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId) -> Result<(), StoreError> {
-    let values = vec![tenant.uuid().into(), id.uuid().into()];
-    txn.execute("DELETE FROM occupied WHERE tenant_id = ? AND appointment_id = ?", values).await?;
+/// Gives back what the appointment has taken, but for what it has at `place`.
+async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option<&Place>) -> Result<(), StoreError> {
+    let mut text = "DELETE FROM occupied WHERE tenant_id = ? AND appointment_id = ?".to_owned();
+    let mut values: Vec<Value> = vec![tenant.uuid().into(), id.uuid().into()];
+    if let Some((place, member)) = place.and_then(|place| Some((place, place.staff.as_ref()?))) {
+        let kept = granules(place.starts, place.ends);
+        text.push_str(" AND NOT (staff_id = ? AND granule >= ? AND granule < ?)");
+        values.extend([member.id.uuid().into(), kept.start.into(), kept.end.into()]);
+    }
+    txn.execute(&text, values).await?;
     Ok(())
 }
 
@@ -251,14 +257,15 @@ pub(super) async fn change(
     means: &Means,
     order: &Order,
 ) -> Result<(Appointment, Option<Event>), BookingError> {
-    change_at_depth(txn, means, order, 0).await
+    change_as(txn, means, order, None).await
 }
 
-async fn change_at_depth(
+/// As [`change`]. Where a rule has `asked` for it, a move is held to what customers are held to. Refused, all is as it was.
+pub(super) async fn change_as(
     txn: &impl Txn,
     means: &Means,
     order: &Order,
-    depth: u8,
+    asked: Option<&Asked>,
 ) -> Result<(Appointment, Option<Event>), BookingError> {
     let found = read::one_to_change(txn, order.tenant, order.id).await?;
     let before = found.ok_or(BookingError::NotFound(order.id))?;
@@ -275,12 +282,15 @@ async fn change_at_depth(
         return Ok((before, None));
     }
     let now = means.clock.now();
+    if let Some(place) = &moved {
+        if asked.is_some() {
+            customers::may_have(txn, order.tenant, place, now).await?;
+        }
+        occupy(txn, order.tenant, order.id, place).await?;
+    }
     write_change(txn, order, next, moved.as_ref(), now).await?;
     if moved.is_some() || next == AppointmentState::Cancelled {
-        free(txn, order.tenant, order.id).await?;
-    }
-    if let Some(place) = &moved {
-        occupy(txn, order.tenant, order.id, place).await?;
+        free(txn, order.tenant, order.id, moved.as_ref()).await?;
     }
     if change.ends_plans() {
         let reason = format!("{ENDED} {}", change.done().replace('_', "-"));
@@ -288,7 +298,8 @@ async fn change_at_depth(
     }
     let after = read::one(txn, order.tenant, order.id).await?.ok_or(BookingError::NotFound(order.id))?;
     let previous = moved.is_some().then_some(before.starts_at);
-    let told = Told { what: change.done(), kind: change.event(), by: order.by, previous, depth };
+    let (depth, state) = asked.map_or((0, None), |asked| (asked.depth, Some(&asked.state)));
+    let told = Told { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
     let event = tell(txn, means, order.tenant, &after, told, now).await?;
     Ok((after, Some(event)))
 }
@@ -340,12 +351,14 @@ async fn moved(txn: &impl Txn, order: &Order, before: &Appointment) -> Result<Op
     Ok((!stays).then_some(place))
 }
 
-struct Told {
+struct Told<'a> {
     what: &'static str,
     kind: EventKind,
     by: By,
     previous: Option<Timestamp>,
     depth: u8,
+    /// What the rule that asked for it wanted to remember.
+    state: Option<&'a Json>,
 }
 
 /// Writes the history and the event.
@@ -354,7 +367,7 @@ async fn tell(
     means: &Means,
     tenant: TenantId,
     appointment: &Appointment,
-    told: Told,
+    told: Told<'_>,
     now: Timestamp,
 ) -> Result<Event, StoreError> {
     let facts = serde_json::to_value(appointment.facts()).map_err(StoreError::json)?;
@@ -381,6 +394,9 @@ async fn tell(
     if let Some(previous) = told.previous {
         data["previous_starts_at"] = previous.to_string().into();
     }
+    if let Some(state) = told.state.filter(|state| !state.is_null()) {
+        data["state"] = state.clone();
+    }
     let event = Event {
         id: means.ids.next(),
         tenant,
@@ -394,26 +410,6 @@ async fn tell(
     };
     events::insert(txn, [(&event, None)]).await?;
     Ok(event)
-}
-
-/// Does what rules have asked for; gives the events of it. What is not possible any more is left as it is.
-pub(in crate::store) async fn by_rules(
-    txn: &impl Txn,
-    means: &Means,
-    asked: &[Asked],
-) -> Result<Vec<Event>, StoreError> {
-    let mut events = Vec::new();
-    for one in asked {
-        let order = Order { tenant: one.tenant, id: one.id, change: one.change, to: None, version: None, by: one.by };
-        match change_at_depth(txn, means, &order, one.depth).await {
-            Ok((_, event)) => events.extend(event),
-            Err(BookingError::Store(error)) => return Err(error),
-            Err(refused) => {
-                tracing::info!(appointment = %one.id, %refused, "a rule's change of an appointment came too late")
-            }
-        }
-    }
-    Ok(events)
 }
 
 /// What stands is cancelled, since nobody would come; the rest stays without its customer and its note.

@@ -10,6 +10,7 @@ mod fresh;
 mod ingest;
 mod keys;
 mod ledger;
+mod moves;
 mod portable;
 mod quiet;
 mod retention;

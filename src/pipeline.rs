@@ -326,6 +326,9 @@ impl Pipeline {
         if claims.lanes_freed {
             self.wake_lanes(&door.account);
         }
+        if claims.told {
+            self.wake_for_rows(door.tenant.id);
+        }
         for one in claims.sends {
             // Never refused for long: room was there a moment ago, and only this loop takes it.
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
@@ -438,7 +441,9 @@ impl Pipeline {
 
     /// A send along this way is unknown no more: it, and what came behind it, may go.
     pub fn send_settled(&self, outlet: Outlet) {
-        if let Some(door) = self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route)) {
+        if let Some(door) =
+            self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route))
+        {
             self.wake_lanes(&door.account);
             self.to_send.publish(door.outlet);
         }

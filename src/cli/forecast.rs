@@ -78,11 +78,17 @@ fn show(forecast: &Forecast, prices: &Prices) -> Result<(), CliError> {
     for send in &forecast.sends {
         lines(send, prices).into_iter().try_for_each(print)?;
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<forecast::Outcome, usize> = BTreeMap::new();
     for send in &forecast.sends {
-        *counts.entry(send.outcome.as_str()).or_default() += 1;
+        *counts.entry(send.outcome).or_default() += 1;
     }
-    let counts: Vec<String> = counts.into_iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    let counts = counts.into_iter().map(|(outcome, count)| match outcome {
+        forecast::Outcome::Send => format!("{count} will be sent"),
+        forecast::Outcome::Blocked => format!("{count} will be blocked"),
+        forecast::Outcome::Held => format!("{count} will be held"),
+        forecast::Outcome::Waits => format!("{count} will have to wait"),
+    });
+    let counts: Vec<String> = counts.collect();
     let known = forecast.sends.iter().any(|send| send.cost.is_some());
     let total = if known { format!("; about {} {}", forecast.total(), prices.currency) } else { String::new() };
     print(format!("until {}: {}{total}", text::time(forecast.until), counts.join(", ")))

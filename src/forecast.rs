@@ -20,6 +20,7 @@ mod begin;
 pub mod calendar;
 mod outlook;
 mod walk;
+mod why;
 
 use serde::Serialize;
 

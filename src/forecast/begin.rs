@@ -3,9 +3,9 @@
 //! A running server turns timers into events and events into sends: they are read in this order, and who has been met is
 //! not met again, so that nothing is lost and nothing comes twice.
 
-use super::DECIDED_MAX;
 use super::outlook::Due;
 use super::walk::{Item, Walk};
+use super::{DECIDED_MAX, why};
 use crate::domain::TenantId;
 use crate::schedule::plan::{Keeper, Schedules};
 use crate::store::{PendingTimer, Replanned, StoreError, TIMERS_PAGE};
@@ -23,7 +23,10 @@ impl Walk<'_> {
         }
         for tenant in tenants() {
             for send in self.means.store.planned_sends(tenant, self.until).await? {
-                let why = send.reason.clone().map_or_else(|| "planned".to_owned(), |why| format!("planned; {why}"));
+                let why = send
+                    .reason
+                    .clone()
+                    .map_or_else(|| "planned already".to_owned(), |why| format!("planned already; {why}"));
                 self.planned.insert(send.candidate.id);
                 self.put(send.due, Item::Send(Box::new(Due::new(send, why))));
             }
@@ -41,7 +44,7 @@ impl Walk<'_> {
             for event in page {
                 *room = room.saturating_sub(1);
                 self.fired.extend(event.dedupe_key.clone());
-                let why = format!("{} of {}, which waits to be decided", event.kind, event.occurred_at);
+                let why = why::of_undecided(&event);
                 self.put_event(event, why);
             }
         }

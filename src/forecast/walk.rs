@@ -8,12 +8,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::outlook::{Became, Due, Outlook};
-use super::{DECIDED_MAX, FORECAST_MAX, Forecast, Means};
+use super::{DECIDED_MAX, FORECAST_MAX, Forecast, Means, why};
 use crate::actions::plan;
 use crate::directory::{Snapshot, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
-use crate::domain::timer::Anchor;
 use crate::domain::{
     Action, By, Clock, ContactId, Event, Facts, Ids, Origin, Phone, Purpose, QuestionChange, TenantId, TimerId,
     Timestamp,
@@ -35,7 +34,18 @@ pub(super) enum Item {
     Send(Box<Due>),
 }
 
+/// By instant, rank, for timers their rows' order, and the order in which they came.
+type Place = (Timestamp, u8, Option<(Timestamp, TimerId)>, u64);
+
 impl Item {
+    /// In which order timers fire that are due.
+    const fn row(&self) -> Option<(Timestamp, TimerId)> {
+        match self {
+            Self::Timer(timer) => Some((timer.due, timer.id)),
+            _ => None,
+        }
+    }
+
     const fn rank(&self) -> u8 {
         match self {
             Self::Timer(_) => 0,
@@ -54,8 +64,7 @@ pub(super) struct Walk<'a> {
     pub until: Timestamp,
     clock: Clock,
     ids: Ids,
-    /// By instant, rank, and the order in which they came.
-    queue: BTreeMap<(Timestamp, u8, u64), Item>,
+    queue: BTreeMap<Place, Item>,
     came: u64,
     /// Rows of timers that were read: the last one, and whether there are more.
     read: Option<(Timestamp, TimerId)>,
@@ -138,7 +147,7 @@ impl<'a> Walk<'a> {
         let at = at.max(self.clock.now());
         if at <= self.until {
             self.came += 1;
-            self.queue.insert((at, item.rank(), self.came), item);
+            self.queue.insert((at, item.rank(), item.row(), self.came), item);
         }
     }
 
@@ -181,13 +190,12 @@ impl<'a> Walk<'a> {
         if event.dedupe_key.as_ref().is_some_and(|key| self.fired.contains(key)) {
             return;
         }
-        if due.purpose == Purpose::Cron
-            && let Some(tenant) = self.snapshot.by_id(due.tenant)
-        {
+        let Some(tenant) = self.snapshot.by_id(due.tenant).cloned() else { return };
+        if due.purpose == Purpose::Cron {
             let next = self.means.rules.follows(&due.rule, due.due, &tenant.facts, now);
             self.promise(next.map(PendingTimer::from));
         }
-        self.put_event(event, why_of(timer));
+        self.put_event(event, why::of_timer(timer, self.means.rules, &tenant.facts));
     }
 
     async fn decide(&mut self, event: Event, why: String) -> Result<(), StoreError> {
@@ -361,17 +369,5 @@ impl<'a> Walk<'a> {
             Became::Noted => {}
         }
         Ok(())
-    }
-}
-
-/// What a timer is for, in words.
-fn why_of(timer: &PendingTimer) -> String {
-    let anchor = serde_json::from_str(&timer.payload).ok().and_then(|data| Anchor::in_data(&data));
-    match (timer.purpose.parse(), anchor) {
-        (Ok(Purpose::After), Some(anchor)) => format!("{} {} of {}", timer.timing, anchor.kind, anchor.at),
-        (Ok(Purpose::Before), Some(Anchor { until: Some(until), .. })) => format!("{}, {until}", timer.timing),
-        (Ok(Purpose::Silence), _) => format!("nobody has answered by {}", timer.due),
-        (Ok(Purpose::Page), _) => "schedule".to_owned(),
-        _ => timer.timing.clone(),
     }
 }

@@ -21,7 +21,7 @@ use recado::store::{CustomerChange, NewInbound, Wish};
 use tempfile::TempDir;
 
 const SEEDS: u64 = 2;
-const DAYS: u64 = 92;
+const DAYS: u64 = 62;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const INSTANT: Duration = Duration::from_micros(1);
 /// Customers of each business; of these the last ones are left alone from the beginning on.
@@ -163,9 +163,7 @@ async fn seeded(seed: u64) -> Run {
             if below(&dice, 4) == 0 {
                 effects.push(Effect::SetField { field: "zone".to_owned(), value: "Asia/Kolkata".into() });
             }
-            if below(&dice, 3) == 0 {
-                effects.push(Effect::SetField { field: "prefers".to_owned(), value: "whatsapp".into() });
-            }
+            effects.push(Effect::SetField { field: "prefers".to_owned(), value: "whatsapp".into() });
             if number < CUSTOMERS - LEFT_ALONE {
                 effects.push(Effect::Tag { tag: "met".to_owned() });
             }
@@ -259,6 +257,16 @@ impl Run {
         };
         let booked = self.rehearsal.installation.store.book(&new).await.expect("nobody is occupied");
         (business.id, booked.id)
+    }
+
+    async fn surprises(&mut self) -> Untold {
+        let mut untold = Untold::default();
+        for _ in 0..=self.below(4) {
+            let one = self.surprise().await;
+            untold.events.extend(one.events);
+            untold.rules |= one.rules;
+        }
+        untold
     }
 
     /// Something that nobody could foresee. The engine is not told of it yet.
@@ -430,7 +438,7 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
             *outcomes.entry(format!("{} {}", one.6, one.4)).or_default() += 1;
         }
         forecasts += 1;
-        untold = run.surprise().await;
+        untold = run.surprises().await;
         // Half of it has been dealt with before the next forecast is made.
         if run.below(2) == 0 {
             run.tell(std::mem::take(&mut untold)).await;

@@ -347,7 +347,7 @@ impl Run {
     }
 
     async fn write_to(&self, business: &Business, customer: &Phone) {
-        let text = ["hello", "hello", "STOP", "START", "X"][self.below(5)];
+        let text = ["hello", "X", "STOP", "START", "X"][self.below(5)];
         let word = match text {
             "STOP" => Some(Word::Stop),
             "START" => Some(Word::Start),

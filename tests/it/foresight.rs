@@ -234,6 +234,15 @@ impl Run {
         told
     }
 
+    /// The same without what had been told before.
+    async fn told_but(&self, before: Vec<Told>, from: Timestamp, until: Timestamp) -> Vec<Told> {
+        let mut told = self.told(from, until).await;
+        for one in before {
+            told.remove(told.iter().position(|other| *other == one).expect("what has left stays"));
+        }
+        told
+    }
+
     fn customer(&self) -> (&Business, &Phone) {
         let business = &self.businesses[self.below(self.businesses.len())];
         (business, &business.customers[self.below(CUSTOMERS - LEFT_ALONE)])
@@ -241,16 +250,27 @@ impl Run {
 
     async fn book(&self, business: &Business, customer: &Phone) -> (TenantId, AppointmentId) {
         let ahead = Duration::from_secs(60 * (30 + self.below(20 * 24 * 60) as u64));
+        let zone = [business.zone, business.zone, chrono_tz::America::St_Johns][self.below(3)];
+        self.book_at(business, customer, zone, self.rehearsal.now().plus(ahead)).await
+    }
+
+    async fn book_at(
+        &self,
+        business: &Business,
+        customer: &Phone,
+        zone: chrono_tz::Tz,
+        starts: Timestamp,
+    ) -> (TenantId, AppointmentId) {
         let new = NewAppointment {
             tenant: business.id,
-            zone: [business.zone, business.zone, chrono_tz::America::St_Johns][self.below(3)],
+            zone,
             customer: customer.clone(),
             customer_name: String::new(),
             service: "cut".to_owned(),
             new_service: true,
             minutes: None,
             staff: None,
-            starts: Starts::At(self.rehearsal.now().plus(ahead)),
+            starts: Starts::At(starts),
             note: String::new(),
             uid: None,
             by: By::Staff,
@@ -348,6 +368,10 @@ impl Run {
 
     async fn write_to(&self, business: &Business, customer: &Phone) {
         let text = ["hello", "X", "STOP", "START", "X"][self.below(5)];
+        self.write_text(business, customer, [Channel::Sms, Channel::WhatsApp][self.below(2)], text).await;
+    }
+
+    async fn write_text(&self, business: &Business, customer: &Phone, channel: Channel, text: &str) {
         let word = match text {
             "STOP" => Some(Word::Stop),
             "START" => Some(Word::Start),
@@ -355,7 +379,6 @@ impl Run {
         };
         let wish =
             word.map(|word| Wish { word, text: text.to_lowercase(), only_if_opted_out: false, confirmation: None });
-        let channel = [Channel::Sms, Channel::WhatsApp][self.below(2)];
         let data = InboundData {
             from: customer.to_string(),
             to: app::CARRIER_NUMBER.to_owned(),
@@ -428,10 +451,7 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
         let forecast = run.foresee(until.plus(DAY)).await;
         run.tell(untold).await;
         run.rehearsal.go_to(until).await.expect("the database answers");
-        let mut told = run.told(from.minus(INSTANT), until).await;
-        for one in before {
-            told.remove(told.iter().position(|other| *other == one).expect("what has left stays"));
-        }
+        let told = run.told_but(before, from.minus(INSTANT), until).await;
         let foretold = foretold(&forecast, from.minus(INSTANT), until);
         assert_same(&foretold, &told, &format!("seed {seed}, from {from} until {until}"));
         for one in told {
@@ -481,6 +501,58 @@ async fn each_send_is_the_one_foreseen_and_what_is_foreseen_is_sent() {
             assert!(outcomes.get(&format!("send {rule}")).is_some_and(|sent| *sent > 0), "{rule}: {outcomes:?}");
         }
     }
+}
+
+/// One of each, where it surely makes a difference.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
+    let varies = |hours: u32| {
+        format!(
+            "rule(\"varies\").before(\"{hours}h\", \"appointment.starts_at\").then(|e| send_sms(e.contact, \"{hours}\"));"
+        )
+    };
+    let mut run = seeded(1).await;
+    run.rehearsal.settle().await.expect("the database answers");
+    let from = run.rehearsal.now();
+    let file = run.folder.path().join("rules/varying.rhai");
+    std::fs::write(&file, varies(8)).expect("the folder is ours");
+    let store = run.rehearsal.installation.store.clone();
+    let (_, rows, _) = store.directory().await.expect("the database answers");
+    let mut row = rows.into_iter().find(|row| row.slug == WHERE[0].0).expect("it is there");
+    row.settings = r#"{"quiet":{"all":"20:30-10:15"}}"#.to_owned();
+    store.set_tenant(row).await.expect("it can be changed");
+    run.rehearsal.installation.directory.refresh().await.expect("the database answers");
+    let sol = &run.businesses[0];
+    let [ana, leo, eva, ..] = &sol.customers[..] else { panic!("there are some") };
+    // By the clock in Madrid; the days are such on which it does not change.
+    let at = |days: u32, time: &str| {
+        let day = from.plus(DAY * days).to_utc().date_naive().and_time(time.parse().expect("a time"));
+        recado::time::zone::to_instant(day, sol.zone)
+    };
+    run.book_at(sol, ana, sol.zone, at(3, "17:00:00")).await;
+    run.book_at(sol, leo, sol.zone, at(4, "17:00:00")).await;
+    run.tell(Untold { events: vec![sol.id], rules: true }).await;
+    run.rehearsal.settle().await.expect("the database answers");
+    run.book_at(sol, eva, sol.zone, at(3, "08:00:00")).await;
+    run.write_text(sol, ana, Channel::Sms, "X").await;
+    std::fs::write(&file, varies(5)).expect("the folder is ours");
+
+    let (from, until) = (run.rehearsal.now(), at(5, "00:00:00"));
+    let before = run.told(from.minus(INSTANT), from).await;
+    let forecast = run.foresee(until).await;
+    let foretold = foretold(&forecast, from.minus(INSTANT), until);
+    let of = |customer: &Phone, rule: &str| {
+        let told = foretold.iter().find(|one| one.2 == customer.to_string() && one.4 == rule);
+        told.map(|one| (one.0, one.5.as_str()))
+    };
+    assert_eq!(of(eva, "hours before"), Some((at(2, "20:25:00"), "Soon.")), "the evening before");
+    assert_eq!(of(leo, "varies"), Some((at(4, "12:00:00"), "5")), "as the file says");
+    assert_eq!(of(ana, "sorry").map(|one| one.1), Some("Cancelled by the customer."));
+    assert_eq!(of(ana, "varies"), None, "it will not take place");
+    assert!(forecast.replanned);
+    run.tell(Untold { events: vec![sol.id], rules: true }).await;
+    run.rehearsal.go_to(until).await.expect("the database answers");
+    assert_same(&foretold, &run.told_but(before, from.minus(INSTANT), until).await, "five days");
 }
 
 /// Who send from one number to one customer go one after another, and none waits longer than the one before it takes.

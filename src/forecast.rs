@@ -2,20 +2,25 @@
 //!
 //! A forecast walks through the time ahead on a clock of its own: timers fire as they will ([`PendingTimer::fired`]), their
 //! events are decided by the rules on what is known today ([`RuleSet::decide`]), what that plans is walked through in turn,
-//! and each send is put to the gate at its instant ([`SendGate::judge`]). Nothing is written.
+//! and each send is put to the gate at its instant ([`SendGate::judge`]). Events that wait to be decided come first. Nothing
+//! is written.
 //!
-//! What it cannot know: what customers and staff will do, delivery reports, refusals of the provider. A rule that has been
-//! added or changed counts as it is in its file; the server plans by it from its next start on.
+//! What it cannot know: what customers and staff will do, delivery reports, refusals of the provider, and the ids that a
+//! link in a text is made of. A rule that has been added or changed counts as it is in its file: what the server plans anew
+//! when it starts with it is asked of the planner ([`crate::schedule::plan`]).
 //!
 //! ```text
 //! timers, schedules ─▶ events ─▶ decide ─▶ sends ─▶ gate ─▶ foreseen
-//!        ▲                          │        ▲        │
-//!        └──────── timers, emits ───┘        └────────┘ postponed
+//!        ▲               ▲          │        ▲        │ │
+//!        └─ timers, emits ──────────┘        └────────┘ │ postponed
+//!                        └──────────────────────────────┘ what goes out instead of what is blocked
 //! ```
 
+mod begin;
 pub mod calendar;
 mod outlook;
 mod walk;
+mod why;
 
 use serde::Serialize;
 
@@ -50,6 +55,9 @@ pub struct Forecast {
     pub sends: Vec<Foreseen>,
     /// From here on it is not complete, since [`FORECAST_MAX`] or [`DECIDED_MAX`] was reached.
     pub cut: Option<Timestamp>,
+    /// Timers are not as these rules, tenants and quiet hours say: what is foreseen holds once the server, which plans them
+    /// anew then, has been started.
+    pub replanned: bool,
 }
 
 /// What will become of a send.

@@ -326,6 +326,9 @@ impl Pipeline {
         if claims.lanes_freed {
             self.wake_lanes(&door.account);
         }
+        if claims.told {
+            self.wake_for_rows(door.tenant.id);
+        }
         for one in claims.sends {
             // Never refused for long: room was there a moment ago, and only this loop takes it.
             let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };

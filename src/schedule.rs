@@ -3,7 +3,7 @@
 //! Timers are rows and stay rows: nothing is loaded at the start, and memory does not grow with them. What a timer leads to
 //! is decided as any event is.
 
-mod plan;
+pub mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,10 +70,10 @@ impl Kept {
             return Ok(());
         }
         let store = &pipeline.store;
-        plan::schedules(store, &rules, &directory).await?;
+        plan::Schedules::look(store, &rules, &directory).await?.write(store).await?;
         let keeper =
             plan::Keeper { store, rules: &rules, directory: &directory, platform: pipeline.directory.platform() };
-        keeper.changed_rules().await?;
+        keeper.keep().await?;
         (self.rules, self.directory) = (Some(rules), Some(directory));
         Ok(())
     }

@@ -16,8 +16,9 @@ const TEXT_CHARS: usize = 60;
 /// Foresee every send that is planned: when, to whom, why, at what cost, and what will be stopped
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado forecast --days 7\n  recado forecast --tenant demo --ics > sends.ics\n\n\
-    Reads only, beside a running server. Decided are timers, schedules and what follows from them, on what is known now; \
-    what customers and staff will do is not foreseen. Costs need PRICES.")]
+    Reads only, beside a running server. Decided are events that wait, timers, schedules and what follows from them, by the \
+    rules as they are in their files and on what is known now; what customers and staff will do is not foreseen. Times are \
+    UTC. Costs need PRICES.")]
 pub struct Args {
     /// How far ahead: 1 to 366 days
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
@@ -53,8 +54,13 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     } else {
         show(&forecast, &installation.config.prices)?;
     }
+    // Notes stand beside the result, which others may read.
+    if forecast.replanned {
+        let text = "recado: the rules, or what tenants have set, are not what the server has planned by: this is what will be \
+                    sent once it has been started with them";
+        writeln!(io::stderr(), "{text}")?;
+    }
     if let Some(cut) = forecast.cut {
-        // Beside the result, which others may read.
         let text = format!(
             "recado: complete until {} only: a forecast has at most {FORECAST_MAX} sends and {DECIDED_MAX} decisions; \
              ask for fewer days, or for one tenant",
@@ -72,11 +78,17 @@ fn show(forecast: &Forecast, prices: &Prices) -> Result<(), CliError> {
     for send in &forecast.sends {
         lines(send, prices).into_iter().try_for_each(print)?;
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<forecast::Outcome, usize> = BTreeMap::new();
     for send in &forecast.sends {
-        *counts.entry(send.outcome.as_str()).or_default() += 1;
+        *counts.entry(send.outcome).or_default() += 1;
     }
-    let counts: Vec<String> = counts.into_iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    let counts = counts.into_iter().map(|(outcome, count)| match outcome {
+        forecast::Outcome::Send => format!("{count} will be sent"),
+        forecast::Outcome::Blocked => format!("{count} will be blocked"),
+        forecast::Outcome::Held => format!("{count} will be held"),
+        forecast::Outcome::Waits => format!("{count} will have to wait"),
+    });
+    let counts: Vec<String> = counts.collect();
     let known = forecast.sends.iter().any(|send| send.cost.is_some());
     let total = if known { format!("; about {} {}", forecast.total(), prices.currency) } else { String::new() };
     print(format!("until {}: {}{total}", text::time(forecast.until), counts.join(", ")))

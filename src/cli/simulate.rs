@@ -16,6 +16,8 @@ use crate::store::{self, PlannedSend};
 /// The longest time that is gone through.
 const DAYS_MAX: u32 = 366;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// So far back, "from now on" as others say it is now.
+const SLACK: Duration = Duration::from_secs(60);
 /// Of a text, in the list.
 const TEXT_CHARS: usize = 60;
 
@@ -25,7 +27,7 @@ const TEXT_CHARS: usize = 60;
     The same code as live, on a simulated clock with the built-in carrier: nothing leaves this machine, the database is \
     not touched. Runs beside a server. What would have fallen due before --from is found then, as after a downtime.")]
 pub struct Args {
-    /// From this instant on, RFC 3339; now if left out
+    /// From this instant on, RFC 3339, not in the past; now if left out
     #[arg(long, value_name = "TIME", value_parser = cron::instant)]
     from: Option<Timestamp>,
     /// Until then, at most 366 days later
@@ -59,7 +61,15 @@ struct Row {
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let real = Clock::system();
-    let (begun, from) = (real.now(), args.from.unwrap_or_else(|| real.now()));
+    let begun = real.now();
+    if let Some(from) = args.from.filter(|from| from.plus(SLACK) < begun) {
+        return Err(CliError::Usage(format!(
+            "--from {} is in the past, and a copy of the database is as it is now: leave --from out to begin now; what was \
+             sent is in 'recado messages'",
+            text::time(from)
+        )));
+    }
+    let from = args.from.map_or(begun, |from| from.max(begun));
     if args.to <= from || args.to > from.plus(DAY * DAYS_MAX) {
         return Err(CliError::Usage(format!("--to must come after --from, by at most {DAYS_MAX} days")));
     }

@@ -28,7 +28,7 @@ fn entry(send: &Foreseen, forecast: &Forecast) -> Event {
         says += &format!("\n{}: {why}", send.outcome.as_str());
     }
     if let (Some(from), Some(why)) = (send.postponed_from, &send.postponed_because) {
-        says += &format!("\npostponed from {from}: {why}");
+        says += &format!("\npostponed from {}: {why}", super::why::second(from));
     }
     let mut hash = Sha256::new();
     for part in [&send.at.to_string(), &send.tenant, &send.to, &send.rule, &send.text] {

@@ -20,12 +20,31 @@ pub(super) struct Due {
     /// What leads to it.
     why: String,
     postponed: Option<(Timestamp, String)>,
+    /// Why it will have been stopped by then.
+    ended: Option<String>,
 }
 
 impl Due {
     pub const fn new(send: PlannedSend, why: String) -> Self {
-        Self { send, why, postponed: None }
+        Self { send, why, postponed: None, ended: None }
     }
+
+    /// What it hangs on ends.
+    pub fn end(&mut self, subject: Uuid, why: &str) {
+        if self.send.subject == Some(subject) {
+            self.ended.get_or_insert_with(|| why.to_owned());
+        }
+    }
+}
+
+/// What has become of a send that was put to the gate.
+pub(super) enum Became {
+    /// It is in the forecast.
+    Noted,
+    /// It is, too; the gate has stopped it for good.
+    Blocked { candidate: Box<Candidate>, reason: String, why: String },
+    /// It is to be asked about again then.
+    Again(Timestamp, Box<Due>),
 }
 
 pub(super) struct Outlook<'a> {
@@ -36,19 +55,17 @@ pub(super) struct Outlook<'a> {
     people: HashMap<(Uuid, String, String, String), Left>,
     /// What leaves for each customer by itself, or for an address that is nobody's.
     lately: HashMap<String, Vec<(Timestamp, Origin)>>,
-    /// Appointments that will have ended by then, and how.
-    pub ended: HashMap<Uuid, String>,
     pub foreseen: Vec<Foreseen>,
 }
 
 impl<'a> Outlook<'a> {
     pub fn new(means: &'a Means<'a>, from: Timestamp) -> Self {
         let since = from.minus(DAY.max(means.gate.limits().loop_guard_window));
-        let (people, lately, ended) = Default::default();
-        Self { means, since, people, lately, ended, foreseen: Vec::new() }
+        let (people, lately) = Default::default();
+        Self { means, since, people, lately, foreseen: Vec::new() }
     }
 
-    /// Notes what becomes of a send at `now`; gives it back where it is to be asked again, and when.
+    /// Notes what becomes of a send at `now`, or says when to ask again.
     pub async fn judge(
         &mut self,
         tenant: &Tenant,
@@ -56,13 +73,12 @@ impl<'a> Outlook<'a> {
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, SoFar>,
-    ) -> Result<Option<(Timestamp, Due)>, StoreError> {
+    ) -> Result<Became, StoreError> {
         let send = due.send.candidate.send()?;
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
-        let ended = due.send.subject.and_then(|subject| self.ended.get(&subject).cloned());
         let early = if due.send.state == "blocked" {
             stopped(Outcome::Blocked, due.send.reason.as_deref().unwrap_or_default())
-        } else if let Some(why) = &ended {
+        } else if let Some(why) = &due.ended {
             stopped(Outcome::Blocked, why)
         } else if due.send.candidate.route == Route::Twilio.to_string() && tenant.account.tokens.is_empty() {
             let remedy = format!("recado tenant credentials {}", tenant.slug);
@@ -72,7 +88,7 @@ impl<'a> Outlook<'a> {
         };
         if let Some((outcome, why)) = early {
             self.note(tenant, due, &send, now, outcome, Some(why));
-            return Ok(None);
+            return Ok(Became::Noted);
         }
         let whose = self.ask(tenant, &mut due.send.candidate, now, customers, so_far).await?;
         let quiet = tenant.quiet(self.means.directory.platform());
@@ -81,14 +97,18 @@ impl<'a> Outlook<'a> {
                 self.lately.entry(whose).or_default().push((now, due.send.candidate.origin()));
                 self.note(tenant, due, &send, now, Outcome::Send, None);
             }
-            Gate::Block(why) => self.note(tenant, due, &send, now, Outcome::Blocked, Some(why)),
+            Gate::Block(reason) => {
+                let (candidate, why) = (Box::new(due.send.candidate.clone()), due.why.clone());
+                self.note(tenant, due, &send, now, Outcome::Blocked, Some(reason.clone()));
+                return Ok(Became::Blocked { candidate, reason, why });
+            }
             Gate::Hold(why) => self.note(tenant, due, &send, now, Outcome::Held, Some(why)),
             Gate::Postpone(until, why) | Gate::Replan(until, why) => {
                 due.postponed.get_or_insert((now, why));
-                return Ok(Some((until, due)));
+                return Ok(Became::Again(until, Box::new(due)));
             }
         }
-        Ok(None)
+        Ok(Became::Noted)
     }
 
     /// Fills in what the gate reads at the moment of sending; gives under what name it is counted.

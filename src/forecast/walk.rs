@@ -1,62 +1,91 @@
 //! The way through the time ahead, one thing after another.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outlook::{Due, Outlook};
-use super::{DECIDED_MAX, FORECAST_MAX, Forecast, Means};
+use uuid::Uuid;
+
+use super::outlook::{Became, Due, Outlook};
+use super::{DECIDED_MAX, FORECAST_MAX, Forecast, Means, why};
+use crate::actions::plan;
 use crate::directory::{Snapshot, Tenant};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
-use crate::domain::timer::Anchor;
 use crate::domain::{
-    Action, Change, Clock, ContactId, Effect, Event, Facts, Ids, Purpose, QuestionChange, TenantId, TimerId, Timestamp,
+    Action, By, Clock, ContactId, Event, Facts, Ids, Origin, Phone, Purpose, QuestionChange, TenantId, TimerId,
+    Timestamp,
 };
 use crate::pipeline::page::{cursor, follow};
 use crate::pipeline::{recall, write_down};
-use crate::rules::{self, Decision, PAGE_CONTACTS, SoFar};
-use crate::store::{Decided, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, silence_of};
+use crate::rules::{Decision, PAGE_CONTACTS, SoFar};
+use crate::store::{
+    Decided, NewAction, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, fallback_wanted, silence_of,
+};
 
 /// What happens at an instant, in the engine's order.
-enum Item {
+pub(super) enum Item {
     Timer(PendingTimer),
+    /// Of a schedule that goes over customers, with what has led to it: it comes before the other events of its batch.
+    Page(Event, String),
     /// With what has led to it.
     Event(Event, String),
     Send(Box<Due>),
 }
 
+/// By instant, rank, for timers their rows' order, and the order in which they came.
+type Place = (Timestamp, u8, Option<(Timestamp, TimerId)>, u64);
+
 impl Item {
+    /// In which order timers fire that are due.
+    const fn row(&self) -> Option<(Timestamp, TimerId)> {
+        match self {
+            Self::Timer(timer) => Some((timer.due, timer.id)),
+            _ => None,
+        }
+    }
+
     const fn rank(&self) -> u8 {
         match self {
             Self::Timer(_) => 0,
-            Self::Event(..) => 1,
-            Self::Send(_) => 2,
+            Self::Page(..) => 1,
+            Self::Event(..) => 2,
+            Self::Send(_) => 3,
         }
     }
 }
 
 pub(super) struct Walk<'a> {
-    means: &'a Means<'a>,
-    tenant: Option<TenantId>,
-    snapshot: Arc<Snapshot>,
+    pub means: &'a Means<'a>,
+    pub tenant: Option<TenantId>,
+    pub snapshot: Arc<Snapshot>,
     from: Timestamp,
-    until: Timestamp,
+    pub until: Timestamp,
     clock: Clock,
     ids: Ids,
-    /// By instant, rank, and the order in which they came.
-    queue: BTreeMap<(Timestamp, u8, u64), Item>,
+    queue: BTreeMap<Place, Item>,
     came: u64,
     /// Rows of timers that were read: the last one, and whether there are more.
     read: Option<(Timestamp, TimerId)>,
     more: bool,
-    met: HashSet<(Timestamp, TimerId)>,
-    /// The schedules' timers as these rules say, until their rows are met.
-    schedules: BTreeMap<(TenantId, String), PendingTimer>,
+    /// Timers that are in the queue or have been, and those that will make room.
+    pub met: HashSet<(Timestamp, TimerId)>,
+    /// Timers that have become events already, by the events' dedupe keys; and actions that are planned already.
+    pub fired: HashSet<String>,
+    pub planned: HashSet<Uuid>,
     customers: HashMap<ContactId, ContactFacts>,
+    /// Whose numbers messages go to that are not for the event's own customer.
+    numbers: HashMap<(TenantId, String), ContactId>,
+    /// Those who become customers by a message to them.
+    newcomers: BTreeSet<(TenantId, ContactId)>,
     so_far: HashMap<ContactId, SoFar>,
+    /// Appointments that will have ended by then: nothing fires for them any more.
+    ended: HashSet<Uuid>,
     outlook: Outlook<'a>,
     decided: usize,
+    /// Timers are not as the rules say: they will be when the server has been started.
+    pub replanned: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -78,12 +107,17 @@ impl<'a> Walk<'a> {
             read: None,
             more: true,
             met: HashSet::new(),
-            schedules: BTreeMap::new(),
+            fired: HashSet::new(),
+            planned: HashSet::new(),
             customers: HashMap::new(),
+            numbers: HashMap::new(),
+            newcomers: BTreeSet::new(),
             so_far: HashMap::new(),
+            ended: HashSet::new(),
             outlook: Outlook::new(means, from),
             snapshot,
             decided: 0,
+            replanned: false,
         }
     }
 
@@ -100,49 +134,30 @@ impl<'a> Walk<'a> {
             self.clock.set(key.0);
             match item {
                 Item::Timer(timer) => self.fire(&timer),
+                Item::Page(event, why) => self.decide_page(&event, &why).await?,
                 Item::Event(event, why) => self.decide(event, why).await?,
                 Item::Send(due) => self.send(*due, key.0).await?,
             }
         }
-        Ok(Forecast { from: self.from, until: self.until, sends: self.outlook.foreseen, cut })
+        let Self { from, until, replanned, .. } = self;
+        Ok(Forecast { from, until, sends: self.outlook.foreseen, cut, replanned })
     }
 
-    /// What is planned already, and the schedules' next times.
-    async fn begin(&mut self) -> Result<(), StoreError> {
-        let snapshot = self.snapshot.clone();
-        let wanted = self.tenant;
-        for tenant in snapshot.tenants().filter(|tenant| wanted.is_none_or(|only| only == tenant.id)) {
-            for send in self.means.store.planned_sends(tenant.id, self.until).await? {
-                let why = send.reason.clone().map_or_else(|| "planned".to_owned(), |why| format!("planned; {why}"));
-                self.put(send.due, Item::Send(Box::new(Due::new(send, why))));
-            }
-            let rules = self.means.rules;
-            let timers = rules.schedules().filter_map(|rule| rules.next_of_schedule(rule, &tenant.facts, self.from));
-            self.schedules.extend(timers.map(|timer| ((tenant.id, timer.rule.clone()), timer.into())));
-        }
-        for row in self.means.store.schedule_timers().await? {
-            let key = (row.tenant, row.rule.clone());
-            if self.schedules.get(&key).is_some_and(|timer| timer.timing == row.timing) {
-                self.schedules.remove(&key);
-            }
-        }
-        for timer in std::mem::take(&mut self.schedules).into_values() {
-            self.met.insert((timer.due, timer.id));
-            self.put(timer.due, Item::Timer(timer));
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, at: Timestamp, item: Item) {
+    pub fn put(&mut self, at: Timestamp, item: Item) {
         let at = at.max(self.clock.now());
         if at <= self.until {
             self.came += 1;
-            self.queue.insert((at, item.rank(), self.came), item);
+            self.queue.insert((at, item.rank(), item.row(), self.came), item);
         }
     }
 
+    pub fn put_event(&mut self, event: Event, why: String) {
+        let item = if self.means.rules.is_page(&event) { Item::Page(event, why) } else { Item::Event(event, why) };
+        self.put(self.clock.now(), item);
+    }
+
     /// Reads on where rows may fall due before what is at hand.
-    async fn read_timers(&mut self) -> Result<(), StoreError> {
+    pub async fn read_timers(&mut self) -> Result<(), StoreError> {
         while self.more {
             let next = self.queue.first_key_value().map(|(key, _)| key.0);
             if next.zip(self.read).is_some_and(|(next, (read, _))| next < read) {
@@ -151,41 +166,12 @@ impl<'a> Walk<'a> {
             let page = self.means.store.timers_ahead(self.tenant, self.read).await?;
             self.more = page.len() == TIMERS_PAGE && page.last().is_some_and(|last| last.due <= self.until);
             self.read = page.last().map(|last| (last.due, last.id)).or(self.read);
-            for timer in page {
-                self.plan(timer);
-            }
+            self.promise(page);
         }
         Ok(())
     }
 
-    /// A timer's row, as it will be once the rules as they are now have been looked at.
-    fn plan(&mut self, timer: PendingTimer) {
-        let Some(tenant) = self.snapshot.by_id(timer.tenant) else { return };
-        let rules = self.means.rules;
-        let now = self.clock.now();
-        if timer.purpose == Purpose::Cron.as_str() {
-            let as_said = rules.next_of_schedule(&timer.rule, &tenant.facts, now);
-            if as_said.is_none_or(|new| new.timing != timer.timing) {
-                return;
-            }
-        }
-        let hangs = [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == timer.purpose);
-        let pending = rules::Pending {
-            id: timer.id,
-            rule: &timer.rule,
-            timing: &timer.timing,
-            contact: timer.contact,
-            subject: timer.subject,
-            payload: &timer.payload,
-        };
-        let timer = match rules.replanned(&pending, &tenant.facts, now, false).filter(|_| hangs) {
-            None => Some(timer),
-            Some(by) => by.map(PendingTimer::from),
-        };
-        self.promise(timer);
-    }
-
-    fn promise(&mut self, timers: impl IntoIterator<Item = PendingTimer>) {
+    pub fn promise(&mut self, timers: impl IntoIterator<Item = PendingTimer>) {
         for timer in timers {
             if self.met.insert((timer.due, timer.id)) {
                 self.put(timer.due, Item::Timer(timer));
@@ -196,27 +182,26 @@ impl<'a> Walk<'a> {
     /// A timer falls due: its event, and the next time of a schedule.
     fn fire(&mut self, timer: &PendingTimer) {
         let now = self.clock.now();
-        if timer.subject.is_some_and(|subject| self.outlook.ended.contains_key(&subject)) {
+        if timer.subject.is_some_and(|subject| self.ended.contains(&subject)) {
             return;
         }
         // One that cannot be read is set aside, and sends nothing.
         let Ok((event, due)) = timer.fired(self.ids.next(), now) else { return };
-        if due.purpose == Purpose::Cron
-            && let Some(tenant) = self.snapshot.by_id(due.tenant)
-        {
+        if event.dedupe_key.as_ref().is_some_and(|key| self.fired.contains(key)) {
+            return;
+        }
+        let Some(tenant) = self.snapshot.by_id(due.tenant).cloned() else { return };
+        if due.purpose == Purpose::Cron {
             let next = self.means.rules.follows(&due.rule, due.due, &tenant.facts, now);
             self.promise(next.map(PendingTimer::from));
         }
-        self.put(now, Item::Event(event, why_of(timer)));
+        self.put_event(event, why::of_timer(timer, self.means.rules, &tenant.facts));
     }
 
     async fn decide(&mut self, event: Event, why: String) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(event.tenant).cloned() else { return Ok(()) };
         self.decided += 1;
         let (rules, now) = (self.means.rules, self.clock.now());
-        if rules.is_page(&event) {
-            return self.decide_page(&tenant, &event, &why).await;
-        }
         let customer = event.contact.and_then(|contact| self.customers.get(&contact).cloned());
         let pending = vec![Pending { event, customer }];
         let facts = recall::facts(self.means.store, rules, &tenant, pending, now).await?;
@@ -224,21 +209,27 @@ impl<'a> Walk<'a> {
             if let Some(so_far) = event.contact.and_then(|contact| self.so_far.get(&contact)) {
                 so_far.show_in(&mut facts);
             }
-            let decision = rules.decide(&event, &facts);
+            let platform = self.means.directory.platform();
+            let mut decision = rules.decide(&event, &facts);
+            if let Some(customer) = facts.contact.as_ref().filter(|_| event.kind.inbound_channel().is_none()) {
+                plan::aim_all(&tenant, platform, customer, &mut decision, now);
+            }
             self.note(&event, &decision);
             let keys = facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
             let at = Timestamp::from_unix_us(self.ids.tick_us());
-            let decided = write_down(&tenant, self.means.directory.platform(), &event, &keys, decision, at);
-            self.follow(&decided, &facts, &why)?;
+            let decided = write_down(&tenant, platform, &event, &keys, decision, at);
+            self.follow(&decided, &facts, &why).await?;
         }
         Ok(())
     }
 
     /// A page of customers: the filter is asked about what they are by then.
-    async fn decide_page(&mut self, tenant: &Tenant, event: &Event, why: &str) -> Result<(), StoreError> {
+    async fn decide_page(&mut self, event: &Event, why: &str) -> Result<(), StoreError> {
+        let Some(tenant) = self.snapshot.by_id(event.tenant).cloned() else { return Ok(()) };
+        self.decided += 1;
         let now = self.clock.now();
         let of = |contact| Facts { tenant: tenant.facts.clone(), contact, ..Facts::empty(now) };
-        let mut contacts = self.means.store.contacts_after(tenant.id, cursor(event), PAGE_CONTACTS).await?;
+        let mut contacts = self.contacts_after(&tenant, cursor(event)).await?;
         for contact in &mut contacts {
             self.customers.insert(contact.id, contact.clone());
             if let Some(so_far) = self.so_far.get(&contact.id) {
@@ -251,10 +242,20 @@ impl<'a> Walk<'a> {
         let at = Timestamp::from_unix_us(self.ids.tick_us());
         let (children, next) = follow(&self.ids, event, &page, at, now);
         for child in children {
-            self.put(now, Item::Event(child, why.to_owned()));
+            self.put_event(child, why.to_owned());
         }
         self.promise(next.map(PendingTimer::from));
         Ok(())
+    }
+
+    /// A page of customers in the order of their ids: those whom there will be by then come last.
+    async fn contacts_after(&self, tenant: &Tenant, after: Option<ContactId>) -> Result<Vec<ContactFacts>, StoreError> {
+        let mut page = self.means.store.contacts_after(tenant.id, after, PAGE_CONTACTS).await?;
+        let after = page.last().map(|last| last.id).or(after).unwrap_or(ContactId::new(Uuid::nil()));
+        let behind = self.newcomers.range((Bound::Excluded((tenant.id, after)), Bound::Unbounded));
+        let theirs = behind.take_while(|(of, _)| *of == tenant.id).filter_map(|(_, id)| self.customers.get(id));
+        page.extend(theirs.take(PAGE_CONTACTS - page.len()).cloned());
+        Ok(page)
     }
 
     /// What a decision does to the customer shows in what comes later.
@@ -270,37 +271,76 @@ impl<'a> Walk<'a> {
     }
 
     /// What a decision plans.
-    fn follow(&mut self, decided: &Decided, facts: &Facts, why: &str) -> Result<(), StoreError> {
+    async fn follow(&mut self, decided: &Decided, facts: &Facts, why: &str) -> Result<(), StoreError> {
         let now = self.clock.now();
         for event in decided.emitted(&self.ids) {
             let why = format!("{why}, then {}", event.kind);
-            self.put(now, Item::Event(event, why));
+            self.put_event(event, why);
+        }
+        // What ends with an appointment is what was planned before.
+        for action in &decided.actions {
+            self.change_appointment(decided, action, facts, why);
         }
         self.promise(decided.timers.iter().cloned().map(PendingTimer::from).collect::<Vec<_>>());
-        for action in &decided.actions {
-            if let Action::Effect(effect) = &action.action {
-                self.change_appointment(decided, effect, facts, why);
+        for action in decided.actions.iter().cloned() {
+            if self.planned.contains(&action.id.uuid()) {
+                continue;
             }
+            let contact = match (&action.action, action.contact) {
+                (Action::Send(send), None) => match send.to.phone() {
+                    Some(phone) => Some(self.whose(decided.tenant, phone).await?),
+                    None => None,
+                },
+                (_, contact) => contact,
+            };
             let due = action.due.filter(|due| *due > now).unwrap_or(now);
-            if let Some(send) = PlannedSend::of(action, due)? {
+            if let Some(send) = PlannedSend::of(&NewAction { contact, ..action }, due)? {
                 self.put(due, Item::Send(Box::new(Due::new(send, why.to_owned()))));
             }
         }
         Ok(())
     }
 
-    /// A rule that confirms or cancels the appointment that its event is about.
-    fn change_appointment(&mut self, decided: &Decided, effect: &Effect, facts: &Facts, why: &str) {
+    /// Whose number this is. A message to one that is nobody's makes a customer, of whom nothing else is known.
+    async fn whose(&mut self, tenant: TenantId, phone: &Phone) -> Result<ContactId, StoreError> {
+        let key = (tenant, phone.key());
+        if let Some(known) = self.numbers.get(&key) {
+            return Ok(*known);
+        }
+        let (contact, opted_out) = self.means.store.whose(tenant, phone).await?;
+        let id = contact.unwrap_or_else(|| {
+            let id = self.ids.next();
+            let (phone, created_at) = (phone.clone(), self.clock.now());
+            let facts = ContactFacts { id, phone, opted_out, created_at, inbound_count: 0, ..ContactFacts::default() };
+            self.customers.insert(id, facts);
+            self.newcomers.insert((tenant, id));
+            id
+        });
+        self.numbers.insert(key, id);
+        Ok(id)
+    }
+
+    /// A rule that confirms or cancels an appointment: the one that its event is about, or the customer's next.
+    fn change_appointment(&mut self, decided: &Decided, action: &NewAction, facts: &Facts, why: &str) {
+        let Action::Effect(effect) = &action.action else { return };
         let Some((id, change)) = effect.of_appointment() else { return };
-        let Some(mut appointment) = facts.appointment.clone().filter(|known| known.id == id) else { return };
+        let mut known = facts.appointment.iter().chain(&facts.next_appointment);
+        let Some(mut appointment) = known.find(|known| known.id == id).cloned() else { return };
         let before = appointment.state.clone();
         appointment.apply(change);
         if appointment.state == before {
             return;
         }
-        if change == Change::Cancel {
-            self.outlook.ended.insert(id.uuid(), "the appointment was cancelled".to_owned());
+        if change.ends_plans() {
+            let why = format!("the appointment was {}", change.done());
+            self.ended.insert(id.uuid());
+            for item in self.queue.values_mut() {
+                if let Item::Send(due) = item {
+                    due.end(id.uuid(), &why);
+                }
+            }
         }
+        let by = if action.origin == Origin::Answer { By::Customer } else { By::Rule };
         let event = Event {
             id: self.ids.next(),
             tenant: decided.tenant,
@@ -310,29 +350,24 @@ impl<'a> Walk<'a> {
             occurred_at: self.clock.now(),
             dedupe_key: None,
             depth: decided.depth.saturating_add(1),
-            data: serde_json::json!({"appointment": appointment, "by": "rule"}),
+            data: serde_json::json!({"appointment": appointment, "by": by}),
         };
         let why = format!("{why}, then {}", event.kind);
-        self.put(self.clock.now(), Item::Event(event, why));
+        self.put_event(event, why);
     }
 
     async fn send(&mut self, due: Due, now: Timestamp) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(due.send.candidate.tenant()).cloned() else { return Ok(()) };
-        if let Some((until, due)) = self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
-            self.put(until, Item::Send(Box::new(due)));
+        match self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
+            Became::Again(until, due) => self.put(until, Item::Send(due)),
+            Became::Blocked { candidate, reason, why } => {
+                if let Some(event) = fallback_wanted(&candidate, reason, self.ids.next(), now)? {
+                    let why = format!("{why}, then {}", event.kind);
+                    self.put_event(event, why);
+                }
+            }
+            Became::Noted => {}
         }
         Ok(())
-    }
-}
-
-/// What a timer is for, in words.
-fn why_of(timer: &PendingTimer) -> String {
-    let anchor = serde_json::from_str(&timer.payload).ok().and_then(|data| Anchor::in_data(&data));
-    match (timer.purpose.parse(), anchor) {
-        (Ok(Purpose::After), Some(anchor)) => format!("{} {} of {}", timer.timing, anchor.kind, anchor.at),
-        (Ok(Purpose::Before), Some(Anchor { until: Some(until), .. })) => format!("{}, {until}", timer.timing),
-        (Ok(Purpose::Silence), _) => format!("nobody has answered by {}", timer.due),
-        (Ok(Purpose::Page), _) => "schedule".to_owned(),
-        _ => timer.timing.clone(),
     }
 }

@@ -1,10 +1,14 @@
-//! What is planned, brought in step with the rules and the tenants: at the start, and when either has changed.
+//! What is planned, brought in step with the rules and the tenants: at the start, and when either has changed. What there is
+//! to do is found by functions that write nothing, which forecasts ask, too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::actions::plan;
 use crate::directory::{Platform, Snapshot, Tenant};
-use crate::domain::{ContactId, Event, EventId, EventKind, Facts, NewTimer, Purpose, TenantId};
+use crate::domain::{
+    AppointmentId, ContactId, Event, EventId, EventKind, Facts, NewTimer, Purpose, TenantId, Timestamp,
+};
 use crate::rules::{Pending, RuleInfo, RuleSet};
 use crate::store::appointments::{Appointment, Filter};
 use crate::store::{PendingTimer, Replanned, Store, StoreError, TIMERS_PAGE};
@@ -12,41 +16,53 @@ use crate::store::{PendingTimer, Replanned, Store, StoreError, TIMERS_PAGE};
 /// The setting that holds which rules' timers are as the rules say: name to timing, as JSON.
 const PLANNED_FOR: &str = "timers_planned_for";
 
-/// One timer for each schedule of each tenant: those that are missing are planned from now on, those that are no longer
-/// wanted end. One that is due already stays: it is what was missed.
-pub async fn schedules(store: &Store, rules: &RuleSet, directory: &Snapshot) -> Result<(), StoreError> {
-    let now = store.clock().now();
-    let mut wanted = BTreeMap::new();
-    for tenant in directory.tenants() {
-        let timers = rules.schedules().filter_map(|rule| rules.next_of_schedule(rule, &tenant.facts, now));
-        wanted.extend(timers.map(|timer| ((timer.tenant, timer.rule.clone()), timer)));
-    }
-    let mut gone = Vec::new();
-    for timer in store.schedule_timers().await? {
-        let key = (timer.tenant, timer.rule.clone());
-        // A tenant that could not be read, and a rule that could not be loaded, may come back.
-        let known = directory.by_id(timer.tenant).is_some() && rules.knows_of(&timer.rule);
-        let stays = match wanted.get(&key) {
-            Some(new) => new.timing == timer.timing,
-            None => !known,
-        };
-        if stays {
-            // Of two for one schedule, the earlier stays.
-            if known && wanted.remove(&key).is_none() {
+/// What is to become of the timers of schedules.
+#[derive(Debug, Default)]
+pub struct Schedules {
+    pub gone: Vec<Replanned>,
+    pub missing: Vec<NewTimer>,
+}
+
+impl Schedules {
+    /// There is to be one timer for each schedule of each tenant: those that are missing are planned from now on, those that
+    /// are no longer wanted end. One that is due already stays: it is what was missed.
+    pub async fn look(store: &Store, rules: &RuleSet, directory: &Snapshot) -> Result<Self, StoreError> {
+        let now = store.clock().now();
+        let mut wanted = BTreeMap::new();
+        for tenant in directory.tenants() {
+            let timers = rules.schedules().filter_map(|rule| rules.next_of_schedule(rule, &tenant.facts, now));
+            wanted.extend(timers.map(|timer| ((timer.tenant, timer.rule.clone()), timer)));
+        }
+        let mut gone = Vec::new();
+        for timer in store.schedule_timers().await? {
+            let key = (timer.tenant, timer.rule.clone());
+            // A tenant that could not be read, and a rule that could not be loaded, may come back.
+            let known = directory.by_id(timer.tenant).is_some() && rules.knows_of(&timer.rule);
+            let stays = match wanted.get(&key) {
+                Some(new) => new.timing == timer.timing,
+                None => !known,
+            };
+            if stays {
+                // Of two for one schedule, the earlier stays.
+                if known && wanted.remove(&key).is_none() {
+                    gone.push(ended(&timer));
+                }
+            } else {
                 gone.push(ended(&timer));
             }
-        } else {
-            gone.push(ended(&timer));
         }
+        Ok(Self { gone, missing: wanted.into_values().collect() })
     }
-    for part in gone.chunks(TIMERS_PAGE) {
-        store.replan_timers(part).await?;
+
+    pub async fn write(&self, store: &Store) -> Result<(), StoreError> {
+        for part in self.gone.chunks(TIMERS_PAGE) {
+            store.replan_timers(part).await?;
+        }
+        for part in self.missing.chunks(TIMERS_PAGE) {
+            store.plan_timers(part).await?;
+        }
+        Ok(())
     }
-    let missing: Vec<NewTimer> = wanted.into_values().collect();
-    for part in missing.chunks(TIMERS_PAGE) {
-        store.plan_timers(part).await?;
-    }
-    Ok(())
 }
 
 /// What timers that hang on events are kept in step with.
@@ -57,33 +73,29 @@ pub struct Keeper<'k> {
     pub platform: &'k Platform,
 }
 
+/// What is another than it was when timers were last planned.
+pub struct Changed {
+    /// As the setting is to have it.
+    planned_for: String,
+    /// Tenants whose quiet hours are others.
+    nights: BTreeSet<TenantId>,
+    /// Rules that were not there, and rules that a tenant has not used, with what they say of time.
+    new: BTreeMap<String, String>,
+}
+
 impl Keeper<'_> {
     /// Timers that hang on events, after their rules have changed: those of rules that are gone end, those of rules that say
     /// another time are planned anew from their anchor. Rules that are new, and those that a tenant has come to use, get
     /// timers for what lies ahead. Looks at all timers, in pages, only where something of it has changed.
-    pub async fn changed_rules(&self) -> Result<(), StoreError> {
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        let Some(changed) = self.changed().await? else { return Ok(()) };
         let store = self.store;
-        let planned = self.planned_for();
-        let text = serde_json::to_string(&planned).map_err(|error| StoreError::Stored(error.to_string()))?;
-        let known = store.setting(PLANNED_FOR).await?.unwrap_or_default();
-        if known == text {
-            return Ok(());
-        }
-        // The first start ever has nothing to make up for, but finds nothing either.
-        let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
-        let moved_nights: BTreeSet<TenantId> = self
-            .directory
-            .tenants()
-            .map(|tenant| tenant.id)
-            .filter(|id| differs(&planned, &known, &night_of(*id)))
-            .collect();
-        let (mut ended, mut moved, mut after) = (0, 0, None);
+        let (mut ended, mut moved, mut new, mut after) = (0, 0, 0, None);
         loop {
             let page = store.timers_after(after).await?;
             let Some(last) = page.last() else { break };
             after = Some((last.due, last.id));
-            let mut replanned = self.changes(&page, &moved_nights);
-            self.aim(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
+            let replanned = self.replanned(&page, &changed).await?;
             for part in replanned.chunks(TIMERS_PAGE) {
                 store.replan_timers(part).await?;
             }
@@ -93,12 +105,64 @@ impl Keeper<'_> {
                 break;
             }
         }
-        let new: BTreeMap<String, String> = planned.into_iter().filter(|(name, _)| !known.contains_key(name)).collect();
-        let new = self.before_appointments(&new).await? + self.before_others(&new).await?;
+        let mut coming = self.new_timers(&changed, None);
+        while let Some(timers) = coming.next().await? {
+            new += timers.len();
+            for part in timers.chunks(TIMERS_PAGE) {
+                store.plan_timers(part).await?;
+            }
+        }
         if ended + moved + new > 0 {
             tracing::info!(ended, moved, new, "timers were planned anew, for their rules have changed");
         }
-        store.set_setting(PLANNED_FOR, &text).await
+        store.set_setting(PLANNED_FOR, &changed.planned_for).await
+    }
+
+    /// `None` where timers are as these rules and tenants say.
+    pub async fn changed(&self) -> Result<Option<Changed>, StoreError> {
+        let planned = self.planned_for();
+        let text = serde_json::to_string(&planned).map_err(|error| StoreError::Stored(error.to_string()))?;
+        let known = self.store.setting(PLANNED_FOR).await?.unwrap_or_default();
+        if known == text {
+            return Ok(None);
+        }
+        // The first start ever has nothing to make up for, but finds nothing either.
+        let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
+        let tenants = self.directory.tenants().map(|tenant| tenant.id);
+        let nights = tenants.filter(|id| differs(&planned, &known, &night_of(*id))).collect();
+        let new = planned.into_iter().filter(|(name, _)| !known.contains_key(name)).collect();
+        Ok(Some(Changed { planned_for: text, nights, new }))
+    }
+
+    /// What becomes of these timers: none is written down.
+    pub async fn replanned(&self, page: &[PendingTimer], changed: &Changed) -> Result<Vec<Replanned>, StoreError> {
+        let mut replanned = self.changes(page, &changed.nights);
+        self.aim(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
+        Ok(replanned)
+    }
+
+    /// The timers of rules that are new: those of one tenant, or of all. They are found page by page, none is written down.
+    pub fn new_timers(&self, changed: &Changed, only: Option<TenantId>) -> NewTimers<'_> {
+        let of_tenant = |tenant: &Arc<Tenant>| {
+            let is_new = |rule: &&RuleInfo| match rule.blueprint {
+                true => uses(tenant, &rule.name) && changed.new.contains_key(&name_for(&rule.name, tenant)),
+                false => changed.new.contains_key(&rule.name),
+            };
+            let rules = self.rules.before_appointments().filter(is_new).map(|rule| rule.name.clone());
+            (tenant.clone(), rules.collect::<BTreeSet<String>>())
+        };
+        let tenants = self.directory.tenants().filter(|tenant| only.is_none_or(|only| only == tenant.id));
+        let appointments: BTreeSet<&str> = self.rules.before_appointments().map(|rule| rule.name.as_str()).collect();
+        let other = |(rule, timing): &(&String, &String)| {
+            timing.starts_with(Purpose::Before.as_str()) && !appointments.contains(rule.as_str())
+        };
+        NewTimers {
+            keeper: self,
+            only,
+            tenants: tenants.map(of_tenant).filter(|(_, rules)| !rules.is_empty()).collect(),
+            after: None,
+            others: changed.new.iter().filter(other).map(|(rule, _)| rule.clone()).collect(),
+        }
     }
 
     /// Each rule that waits, with what it says of time; a blueprint once for each tenant that uses it. And each tenant's
@@ -120,73 +184,6 @@ impl Keeper<'_> {
             planned.insert(night_of(tenant.id), nights);
         }
         planned
-    }
-
-    /// Timers of rules that are new, or new to a tenant, for the appointments that lie ahead.
-    async fn before_appointments(&self, new: &BTreeMap<String, String>) -> Result<usize, StoreError> {
-        let mut count = 0;
-        for tenant in self.directory.tenants() {
-            let is_new = |rule: &&RuleInfo| match rule.blueprint {
-                true => uses(tenant, &rule.name) && new.contains_key(&name_for(&rule.name, tenant)),
-                false => new.contains_key(&rule.name),
-            };
-            let rules: BTreeSet<String> =
-                self.rules.before_appointments().filter(is_new).map(|rule| rule.name.clone()).collect();
-            if rules.is_empty() {
-                continue;
-            }
-            let now = self.store.clock().now();
-            let mut filter = Filter { from: Some(now), limit: TIMERS_PAGE, ..Filter::default() };
-            loop {
-                let page = self.store.appointments(tenant.id, &filter).await?;
-                let mut timers = Vec::new();
-                for appointment in page.iter().filter(|one| one.facts().is_active()) {
-                    let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
-                    timers.extend(self.rules.planned_by(&rules, &booked(tenant.id, appointment), &facts));
-                }
-                count += self.plan(timers).await?;
-                match page.last() {
-                    Some(last) if page.len() == TIMERS_PAGE => filter.after = Some((last.starts_at, last.id)),
-                    _ => break,
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// Timers of rules that are new and come before something else, for what is known of the future by its events.
-    async fn before_others(&self, new: &BTreeMap<String, String>) -> Result<usize, StoreError> {
-        let of_appointments: BTreeSet<&str> = self.rules.before_appointments().map(|rule| rule.name.as_str()).collect();
-        let before = |(rule, timing): &(&String, &String)| {
-            timing.starts_with(Purpose::Before.as_str()) && !of_appointments.contains(rule.as_str())
-        };
-        let new: BTreeSet<String> = new.iter().filter(before).map(|(rule, _)| rule.clone()).collect();
-        let kinds = self.rules.kinds_of(&new);
-        if kinds.is_empty() {
-            return Ok(0);
-        }
-        let now = self.store.clock().now();
-        let (mut after, mut timers) = (None, BTreeMap::new());
-        loop {
-            let page = self.store.events_of_kinds(&kinds, after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id);
-            for event in &page {
-                let Some(tenant) = self.directory.by_id(event.tenant) else { continue };
-                let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
-                timers.extend(self.rules.planned_by(&new, event, &facts).into_iter().map(|timer| (timer.id, timer)));
-            }
-        }
-        self.plan(timers.into_values().collect()).await
-    }
-
-    /// Plans these, each at a time when it may leave.
-    async fn plan(&self, mut timers: Vec<NewTimer>) -> Result<usize, StoreError> {
-        self.aim(timers.iter_mut()).await?;
-        for part in timers.chunks(TIMERS_PAGE) {
-            self.store.plan_timers(part).await?;
-        }
-        Ok(timers.len())
     }
 
     /// Moves timers out of their customers' quiet hours; one that would have to leave in the past keeps its time, and the gate
@@ -230,6 +227,79 @@ impl Keeper<'_> {
             Some(Replanned { by, ..ended(timer) })
         };
         page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
+    }
+}
+
+/// Timers of rules that are new, for what lies ahead.
+pub struct NewTimers<'k> {
+    keeper: &'k Keeper<'k>,
+    only: Option<TenantId>,
+    /// Those whose appointments are to be looked at yet, each with the rules that are new to it.
+    tenants: Vec<(Arc<Tenant>, BTreeSet<String>)>,
+    /// Behind which appointment of the last one's to go on.
+    after: Option<(Timestamp, AppointmentId)>,
+    /// Rules that come before something else.
+    others: BTreeSet<String>,
+}
+
+impl NewTimers<'_> {
+    /// Some more, each at a time when it may leave; `None` where there are no more.
+    pub async fn next(&mut self) -> Result<Option<Vec<NewTimer>>, StoreError> {
+        while let Some((tenant, rules)) = self.tenants.last().cloned() {
+            let timers = self.before_appointments(&tenant, &rules).await?;
+            if !timers.is_empty() {
+                return Ok(Some(timers));
+            }
+        }
+        let others = std::mem::take(&mut self.others);
+        let timers = self.before_others(&others).await?;
+        Ok((!timers.is_empty()).then_some(timers))
+    }
+
+    /// For a page of the appointments that lie ahead.
+    async fn before_appointments(
+        &mut self,
+        tenant: &Tenant,
+        rules: &BTreeSet<String>,
+    ) -> Result<Vec<NewTimer>, StoreError> {
+        let Keeper { store, rules: all, .. } = self.keeper;
+        let now = store.clock().now();
+        let filter = Filter { from: Some(now), after: self.after, limit: TIMERS_PAGE, ..Filter::default() };
+        let page = store.appointments(tenant.id, &filter).await?;
+        let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
+        let active = page.iter().filter(|one| one.facts().is_active());
+        let mut timers: Vec<NewTimer> =
+            active.flat_map(|one| all.planned_by(rules, &booked(tenant.id, one), &facts)).collect();
+        self.keeper.aim(timers.iter_mut()).await?;
+        self.after = page.last().filter(|_| page.len() == TIMERS_PAGE).map(|last| (last.starts_at, last.id));
+        if self.after.is_none() {
+            self.tenants.pop();
+        }
+        Ok(timers)
+    }
+
+    /// For what is known of the future by its events.
+    async fn before_others(&self, rules: &BTreeSet<String>) -> Result<Vec<NewTimer>, StoreError> {
+        let Keeper { store, rules: all, directory, .. } = self.keeper;
+        let kinds = all.kinds_of(rules);
+        if kinds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = store.clock().now();
+        let (mut after, mut timers) = (None, BTreeMap::new());
+        loop {
+            let page = store.events_of_kinds(&kinds, after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for event in page.iter().filter(|event| self.only.is_none_or(|only| only == event.tenant)) {
+                let Some(tenant) = directory.by_id(event.tenant) else { continue };
+                let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
+                timers.extend(all.planned_by(rules, event, &facts).into_iter().map(|timer| (timer.id, timer)));
+            }
+        }
+        let mut timers: Vec<NewTimer> = timers.into_values().collect();
+        self.keeper.aim(timers.iter_mut()).await?;
+        Ok(timers)
     }
 }
 

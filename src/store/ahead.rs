@@ -1,13 +1,18 @@
 //! What lies ahead, read without touching it: for forecasts, and for a simulated clock that looks where to go next.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::ledger::{Candidate, Heading, NewAction};
 use super::lists::LIST_MAX;
 use super::sql::Row;
 use super::timers::{PendingTimer, TIMERS_PAGE};
-use super::{Store, StoreError, fire, sql};
-use crate::domain::{Channel, ContactId, Origin, TenantId, TimerId, Timestamp};
+use super::{Store, StoreError, events, fire, sql};
+use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId, TimerId, Timestamp};
+
+/// Undecided events that are read in one go.
+const UNDECIDED_PAGE: usize = 500;
 
 /// A send that is planned, or has come to its end.
 #[derive(Clone, Debug)]
@@ -110,6 +115,33 @@ impl Store {
         );
         let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, values).await
+    }
+
+    /// A page of a tenant's undecided events behind `after`, in the order in which they are decided. It reads their rows, and
+    /// leaves alone what is at hand to be decided.
+    pub async fn undecided_after(&self, tenant: TenantId, after: Option<EventId>) -> Result<Vec<Event>, StoreError> {
+        events::pending(&self.read, tenant, after, UNDECIDED_PAGE).await
+    }
+
+    /// Whose number this is, if it is anybody's, and the channels on which whoever has it wants to hear nothing.
+    pub async fn whose(
+        &self,
+        tenant: TenantId,
+        phone: &Phone,
+    ) -> Result<(Option<ContactId>, BTreeSet<Channel>), StoreError> {
+        let text = "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
+          UNION ALL SELECT channel, NULL FROM opt_outs
+            WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ('sms', 'whatsapp')";
+        let of = || [tenant.uuid().into(), phone.key().into()];
+        let (mut contact, mut opted_out) = (None, BTreeSet::new());
+        for row in sql::query(&self.read, text, [of(), of()].concat()).await? {
+            let channel: Option<String> = row.try_get_by_index(0)?;
+            if let Some(channel) = channel {
+                opted_out.insert(channel.parse().map_err(StoreError::stored)?);
+            }
+            contact = contact.or(row.try_get_by_index::<Option<Uuid>>(1)?.map(ContactId::new));
+        }
+        Ok((contact, opted_out))
     }
 
     /// A tenant's messages that left or were stopped for good within this time, the first first, at most [`LIST_MAX`].

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
@@ -12,13 +13,15 @@ use super::writer::BUSY_TIMEOUT;
 /// `VACUUM INTO` reads within one transaction: the copy is the database at one moment, with all that was committed
 /// before, those in the log included. In WAL mode a reader holds up no writer; only the log cannot be begun anew until
 /// the copy is made. Unlike a copy page by page it leaves out what lies in unused parts of the file, and does not begin
-/// again whenever the server writes. Does not sync the copy.
+/// again whenever the server writes. Does not sync the copy. The original's file and log stay as they are, byte for byte.
 pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
     let text =
         to.to_str().ok_or_else(|| StoreError::Setup(format!("{} is no UTF-8: take another name", to.display())))?;
     // A reader of a WAL database writes to its shared memory.
     let db = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
+    // Or whoever is the last to close writes the log into the file.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.execute("VACUUM INTO ?", [text])?;
     let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let said: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;

@@ -50,6 +50,8 @@ pub struct Claims {
     pub more: bool,
     /// The gate has stopped some for good: who came behind them may go now.
     pub lanes_freed: bool,
+    /// There are events that say so, and wait to be decided.
+    pub told: bool,
 }
 
 /// A send that may leave now: its attempt is committed.
@@ -167,12 +169,13 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     )
     .await?;
     messages::merge(txn, stopped).await?;
-    fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await?;
+    let told =
+        fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await? > 0;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_outlet =
         vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
     let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
-    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed })
+    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed, told })
 }
 
 /// What has something due: a walk along the index, one step a tenant and route.

@@ -15,8 +15,8 @@ use super::{StoreError, appointments, events, firings, questions, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
 use crate::domain::{
-    Action, ActionId, Channel, ContactId, Effect, Event, EventId, EventKind, Firing, Ids, NewTimer, Phone,
-    QuestionChange, TenantId, Timestamp,
+    Action, ActionId, ActionState, AppointmentId, Channel, ContactId, Effect, Event, EventId, EventKind, Firing, Ids,
+    NewTimer, Phone, QuestionChange, TenantId, Timestamp,
 };
 
 /// One decided event, ready to be written.
@@ -65,7 +65,9 @@ pub(super) async fn write(
     let mut children = Vec::new();
     let mut asked = Vec::new();
     let mut changes: Vec<(&Decided, &NewAction, &Effect)> = Vec::new();
+    let mut ends: Vec<(AppointmentId, usize)> = Vec::new();
     for decided in &decisions {
+        let before = actions.len();
         if let Some(trace) = &decided.trace {
             traces.extend([
                 decided.event.uuid().into(),
@@ -80,7 +82,10 @@ pub(super) async fn write(
                     children.push(emitted(means.ids.next(), decided, action, kind, data));
                 }
                 Action::Effect(effect) => match appointments::Asked::of(decided, action, effect) {
-                    Some(one) => asked.push(one),
+                    Some(one) => {
+                        ends.extend(one.order.change.ends_plans().then_some((one.order.id, before)));
+                        asked.push(one);
+                    }
                     None => changes.push((decided, action, effect)),
                 },
                 Action::Send(_) | Action::Request(_) => {}
@@ -104,11 +109,32 @@ pub(super) async fn write(
     change_contacts(txn, means, changes).await?;
     // Before anything is planned: what hangs on an appointment that is cancelled here is only what was planned before.
     let changed = appointments::by_rules(txn, means, &asked).await?;
+    end_plans(&mut actions, &ends, &changed);
     emitted += changed.len();
     committed.events.extend(changed);
     ledger::plan(txn, means, actions).await?;
     timers::plan(txn, means, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted, overtaken })
+}
+
+/// What was decided in this batch before the decision that moved or ended an appointment, and hangs on it, does not leave
+/// any more: as if it had been written down before.
+fn end_plans(actions: &mut [NewAction], ends: &[(AppointmentId, usize)], changed: &[Event]) {
+    for event in changed {
+        let reason = match &event.kind {
+            kind if *kind == EventKind::APPOINTMENT_CANCELLED => "the appointment was cancelled",
+            kind if *kind == EventKind::APPOINTMENT_MOVED => "the appointment was moved",
+            _ => continue,
+        };
+        let is_it = |id: &AppointmentId| event.data["appointment"]["id"] == id.to_string();
+        let Some((id, before)) = ends.iter().find(|(id, _)| is_it(id)) else { continue };
+        let hangs = |action: &&mut NewAction| {
+            action.subject == Some(id.uuid()) && action.state == ActionState::Planned && action.route.is_some()
+        };
+        for action in actions[..*before].iter_mut().filter(hangs) {
+            (action.state, action.reason) = (ActionState::Blocked, Some(reason.to_owned()));
+        }
+    }
 }
 
 fn emitted(id: EventId, decided: &Decided, action: &NewAction, kind: &EventKind, data: &Json) -> Event {

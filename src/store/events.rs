@@ -68,16 +68,18 @@ pub(super) async fn walk_tenants(
     rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
 }
 
-/// A tenant's oldest undecided events.
+/// A tenant's oldest undecided events behind `after`.
 pub(super) async fn pending(
     db: &impl ConnectionTrait,
     tenant: TenantId,
+    after: Option<EventId>,
     limit: usize,
 ) -> Result<Vec<Event>, StoreError> {
+    let after = after.map(EventId::uuid).unwrap_or_default();
     let rows = sql::query(
         db,
-        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL ORDER BY id LIMIT ?",
-        vec![tenant.uuid().into(), (limit as i64).into()],
+        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL AND id > ? ORDER BY id LIMIT ?",
+        vec![tenant.uuid().into(), after.into(), (limit as i64).into()],
     )
     .await?;
     rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()

@@ -7,40 +7,44 @@ use super::sql::Txn;
 use super::writer::Means;
 use super::{StoreError, events};
 use crate::domain::event::FallbackData;
-use crate::domain::{Action, ContactId, Event, EventKind, Timestamp};
+use crate::domain::{Action, ContactId, Event, EventId, EventKind, Timestamp};
 
-/// Tells of those of these messages that have a fallback; beside each stands why it came to nothing.
+/// Tells of those of these messages that have a fallback; beside each stands why it came to nothing. Gives how many events
+/// there are of it.
 pub(super) async fn tell<'a>(
     txn: &impl Txn,
     means: &Means,
     ended: impl IntoIterator<Item = (&'a Candidate, String)>,
-) -> Result<(), StoreError> {
+) -> Result<usize, StoreError> {
     let now = means.clock.now();
     let mut told = Vec::new();
     for (candidate, reason) in ended {
-        if candidate.contact_id.is_none() {
-            continue;
-        }
-        let Action::Send(send) = candidate.planned()? else { continue };
-        let Some(text) = send.fallback else { continue };
-        let message = candidate.action().to_string();
-        let dedupe_key = Some(format!("fallback:{message}"));
-        let expires_at = candidate.expires_us.map(Timestamp::from_unix_us);
-        let data = FallbackData { message, text, reason, expires_at };
-        told.push(Event {
-            id: means.ids.next(),
-            tenant: candidate.tenant(),
-            kind: EventKind::FALLBACK_WANTED,
-            channel: Some(send.channel),
-            contact: candidate.contact_id.map(ContactId::new),
-            occurred_at: now,
-            dedupe_key,
-            depth: 0,
-            data: serde_json::to_value(data).map_err(StoreError::json)?,
-        });
+        told.extend(wanted(candidate, reason, means.ids.next(), now)?);
     }
-    if told.is_empty() {
-        return Ok(());
+    if !told.is_empty() {
+        events::insert(txn, told.iter().map(|event| (event, None))).await?;
     }
-    events::insert(txn, told.iter().map(|event| (event, None))).await
+    Ok(told.len())
+}
+
+/// The event that tells of a message that came to nothing at `now`; `None` where nothing goes out instead of it.
+pub fn wanted(candidate: &Candidate, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
+    let Some(contact) = candidate.contact_id.map(ContactId::new) else { return Ok(None) };
+    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
+    let Some(text) = send.fallback else { return Ok(None) };
+    let message = candidate.action().to_string();
+    let dedupe_key = Some(format!("fallback:{message}"));
+    let expires_at = candidate.expires_us.map(Timestamp::from_unix_us);
+    let data = FallbackData { message, text, reason, expires_at };
+    Ok(Some(Event {
+        id,
+        tenant: candidate.tenant(),
+        kind: EventKind::FALLBACK_WANTED,
+        channel: Some(send.channel),
+        contact: Some(contact),
+        occurred_at: now,
+        dedupe_key,
+        depth: 0,
+        data: serde_json::to_value(data).map_err(StoreError::json)?,
+    }))
 }

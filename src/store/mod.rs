@@ -58,6 +58,7 @@ pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};
 pub use erase::Erased;
 pub use error::StoreError;
+pub use fallback::wanted as fallback_wanted;
 pub use fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
 pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
@@ -121,7 +122,7 @@ impl Store {
         if let Oldest::AtHand(events) = self.means.fresh.oldest(tenant, limit) {
             return Ok(events);
         }
-        let read = events::pending(&self.read, tenant, limit).await;
+        let read = events::pending(&self.read, tenant, None, limit).await;
         // More may wait than was read, or it could not be read: then it is read again.
         if read.as_ref().map_or(true, |events| events.len() >= limit) {
             self.means.fresh.forget(tenant);

@@ -1,5 +1,6 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
+mod ahead;
 mod appointments;
 mod backup;
 mod hours;
@@ -366,6 +367,11 @@ fn every_help_has_an_example() {
         &["staff"],
         &["staff", "add"],
         &["staff", "feed"],
+        &["forecast"],
+        &["simulate"],
+        &["timers"],
+        &["timers", "list"],
+        &["timers", "redrive"],
         &["webhook"],
         &["carrier"],
         &["tenant"],

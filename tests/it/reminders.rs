@@ -138,3 +138,23 @@ async fn a_blueprint_has_reminders_for_what_was_booked_before_it_was_used() {
     world.clock.set(at("2026-11-25T10:00:01Z"));
     assert_eq!(world.sent(1).await.len(), 1);
 }
+
+/// Who is decided first of those that are due at one instant is nobody's business: all but the cancellation end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_beside_a_cancellation_ends_with_it() {
+    const LATER: usize = 8;
+    let rule = |name: &str, then: &str| {
+        format!("rule(\"{name}\").before(\"2h\", \"appointment.starts_at\").then(|e| {then});\n")
+    };
+    let mut rules = rule("gives up", "cancel_appointment()");
+    (0..LATER).for_each(|n| rules += &rule(&format!("later {n}"), "send_sms(e.contact, \"later\").in(\"10m\")"));
+    let world = World::start(&rules).await;
+    book(&world, "2026-11-25T12:00:00Z").await;
+    due_at(&world, &["2026-11-25T10:00:00Z"; LATER + 1]).await;
+    world.clock.set(at("2026-11-25T10:00:00Z"));
+    world.decided("timer", LATER + 1).await;
+    world.decided("appointment_cancelled", 1).await;
+    let planned = world.pipeline().store.planned_sends(world.tenant(), at("2026-11-26T00:00:00Z")).await;
+    let planned: Vec<String> = planned.expect("they can be read").into_iter().map(|send| send.rule).collect();
+    assert_eq!(planned, [] as [String; 0]);
+}

@@ -190,7 +190,9 @@ async fn a_timer_that_cannot_be_read_is_listed_and_driven_again() {
     let url = format!("sqlite://{}", server.folder().join("data/recado.db").display());
     let database = sea_orm::Database::connect(url).await.expect("the file can be opened");
     let backend = database.get_database_backend();
-    let broken = "UPDATE timers SET due_us = due_us - 86400000000, payload = '{' || payload";
+    // At any hour: not so long ago that it would come too late.
+    let due = Clock::system().now().minus(Duration::from_secs(3_600)).unix_us();
+    let broken = format!("UPDATE timers SET due_us = {due}, payload = '{{' || payload");
     database.execute_raw(Statement::from_string(backend, broken)).await.expect("a statement of ours");
     server.start_again().await;
     let aside = eventually(Duration::from_secs(DELIVERED_WITHIN_S), || {

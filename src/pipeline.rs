@@ -6,6 +6,7 @@ mod accounts;
 mod attempt;
 pub mod page;
 pub mod recall;
+mod round;
 
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
 
+use self::round::Round;
 use crate::actions::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::actions::gate::SendGate;
 use crate::actions::plan;
@@ -151,21 +153,18 @@ impl Pipeline {
             let tenants = self.to_decide.receive(speed, || self.clock.now()).await;
             let begun = self.clock.now();
             let fair = (BATCH_EVENTS / tenants.len()).max(8);
-            let mut rest = tenants.into_iter();
-            loop {
-                let group: Vec<TenantId> = rest.by_ref().take((BATCH_EVENTS / fair).max(1)).collect();
-                if group.is_empty() {
-                    break;
-                }
-                if let Err(error) = self.decide_for(&group, fair, evaluator).await {
+            let groups = tenants.chunks((BATCH_EVENTS / fair).max(1));
+            let rounds: Vec<Round<'_>> = groups.map(|group| Round::of(self, group.to_vec())).collect();
+            for round in rounds {
+                if let Err(error) = self.decide_for(&round.tenants, fair, evaluator).await {
                     tracing::warn!(%error, "deciding waits for the database");
-                    for tenant in &group {
+                    for tenant in &round.tenants {
                         self.store.give_back(*tenant);
                         self.wake_dispatch(*tenant);
                     }
                     self.clock.sleep(OUTCOME_RETRY).await;
                 }
-                self.to_decide.done(&group, self.clock.now());
+                round.ends();
             }
             self.yield_to_intake(begun).await;
         }

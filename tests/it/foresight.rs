@@ -21,7 +21,7 @@ use recado::store::{CustomerChange, NewInbound, Wish};
 use tempfile::TempDir;
 
 const SEEDS: u64 = 2;
-const DAYS: u64 = 62;
+const DAYS: u64 = 92;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const INSTANT: Duration = Duration::from_micros(1);
 /// Customers of each business; of these the last ones are left alone from the beginning on.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use recado::app;
+use recado::bus::Speed;
 use recado::domain::{Clock, Timestamp};
 use recado::pipeline::Pipeline;
 use recado::store::entity::event;
@@ -260,4 +262,16 @@ async fn a_new_rule_that_comes_before_something_is_planned_for_what_is_known() {
     world.clock.advance(24 * HOUR + MINUTE);
     let [event] = &world.decided("timer", 1).await[..] else { panic!("one was early enough") };
     assert_eq!(world.verdict(event).await, "fired");
+}
+
+/// As when a server is stopped: what a lane had taken and not decided is taken again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_of_deciding_that_is_dropped_loses_nobody() {
+    let mut world = World::start("rule(\"hi\").on(\"inbound_sms\").then(|e| reply(e.body));\n").await;
+    world.down().await;
+    world.text(1, "a").await;
+    let dispatch = world.pipeline().dispatch(Speed::Fast);
+    assert!(dispatch.now_or_never().is_none(), "it is in the middle of it");
+    world.up();
+    assert_eq!(world.sent(1).await, ["a"]);
 }

@@ -1,11 +1,12 @@
 //! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
 
+use crate::appointments;
 use crate::directory::{Platform, Tenant};
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{
-    Action, ActionId, ActionState, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose, Route, Send,
-    SendBody, Timestamp,
+    Action, ActionId, ActionState, AppointmentId, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose,
+    Route, Send, SendBody, Timestamp,
 };
 use crate::rules::{Decision, Planned, Verdict};
 use crate::store::NewAction;
@@ -57,9 +58,17 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         route,
         sender,
         due,
-        subject: Fired::of(event).and_then(|fired| fired.subject),
+        subject: Fired::of(event).and_then(|fired| fired.subject).or_else(|| notice_of(event, due)),
         expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
     }
+}
+
+/// The appointment of which a message tells how it stands now: if it waits, for quiet hours or a provider, until that is
+/// not true any more, it is not to leave. What a rule wants later is another matter.
+fn notice_of(event: &Event, due: Option<Timestamp>) -> Option<uuid::Uuid> {
+    let tells = [EventKind::APPOINTMENT_BOOKED, EventKind::APPOINTMENT_CONFIRMED, EventKind::APPOINTMENT_MOVED];
+    let at_once = due.is_none() && tells.contains(&event.kind);
+    appointments::facts::about(event).filter(|_| at_once).map(AppointmentId::uuid)
 }
 
 /// When to do what comes before something, so that it may leave: where its own time lies in the customer's quiet hours, at

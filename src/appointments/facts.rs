@@ -47,7 +47,7 @@ pub async fn known<'e>(
 }
 
 /// The appointment that an event is about.
-fn about(event: &Event) -> Option<AppointmentId> {
+pub fn about(event: &Event) -> Option<AppointmentId> {
     event.data.get("appointment")?.get("id")?.as_str()?.parse().ok()
 }
 

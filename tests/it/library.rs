@@ -243,6 +243,20 @@ async fn an_x_cancels_and_ends_what_was_planned() {
     assert_eq!(shop.texts(4).await[3], told);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_morning_is_not_sent_where_it_is_not_true_any_more() {
+    let shop = Shop::open("", all()).await;
+    shop.set("quiet", json!({"all": "21:00-09:00"})).await;
+    shop.clock.advance(14 * HOUR);
+    let path = shop.book(MONDAY).await;
+    shop.decided("appointment_booked", 1).await;
+    shop.api(&format!("{path}/cancel"), json!({})).await;
+    shop.decided("appointment_cancelled", 1).await;
+    assert_eq!(shop.texts_now(), Vec::<String>::new(), "it is night");
+    shop.clock.advance(12 * HOUR);
+    assert_eq!(shop.texts(1).await, ["Demo: your appointment on Mon 23 Nov at 10:00 is cancelled."]);
+}
+
 const ASK: &str = "rule(\"ask\").on(\"inbound_sms\").keyword(\"ASK\").then(|e| reply(review_link()));";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ use crate::web::AppState;
 /// Between two looks at whether anything is left to do, on the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Looks without any change until the simulated clock is moved on by [`NUDGE`]: what pauses, pauses on that.
-const LOOKS: u32 = 250;
+const LOOKS: u32 = 1_000;
 const NUDGE: Duration = Duration::from_millis(100);
 /// What does not move then, waits for something that will not come, such as a token.
 const NUDGES: u32 = 20;

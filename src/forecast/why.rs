@@ -3,7 +3,8 @@
 use crate::domain::contact::TenantFacts;
 use crate::domain::timer::Anchor;
 use crate::domain::{Event, Purpose, Timestamp};
-use crate::rules::{Pending, RuleSet};
+use crate::rules::RuleSet;
+use crate::schedule::plan::pending_of;
 use crate::store::PendingTimer;
 
 /// What a timer is for.
@@ -24,15 +25,7 @@ pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> 
 
 /// When the rule would have it, whatever the hour.
 fn own_time(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> Option<Timestamp> {
-    let pending = Pending {
-        id: timer.id,
-        rule: &timer.rule,
-        timing: &timer.timing,
-        contact: timer.contact,
-        subject: timer.subject,
-        payload: &timer.payload,
-    };
-    Some(rules.replanned(&pending, tenant, Timestamp::from_unix_us(0), true)??.due)
+    Some(rules.replanned(&pending_of(timer), tenant, Timestamp::from_unix_us(0), true)??.due)
 }
 
 /// What has happened, and is still to be decided.

@@ -214,19 +214,23 @@ impl Keeper<'_> {
         let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
         let change = |timer: &PendingTimer| {
             let tenant = self.directory.by_id(timer.tenant)?;
-            let pending = Pending {
-                id: timer.id,
-                rule: &timer.rule,
-                timing: &timer.timing,
-                contact: timer.contact,
-                subject: timer.subject,
-                payload: &timer.payload,
-            };
             let anyway = timer.purpose == Purpose::Before.as_str() && moved_nights.contains(&timer.tenant);
-            let by = self.rules.replanned(&pending, &tenant.facts, self.store.clock().now(), anyway)?;
+            let by = self.rules.replanned(&pending_of(timer), &tenant.facts, self.store.clock().now(), anyway)?;
             Some(Replanned { by, ..ended(timer) })
         };
         page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
+    }
+}
+
+/// A timer's row as the rules look at it.
+pub fn pending_of(timer: &PendingTimer) -> Pending<'_> {
+    Pending {
+        id: timer.id,
+        rule: &timer.rule,
+        timing: &timer.timing,
+        contact: timer.contact,
+        subject: timer.subject,
+        payload: &timer.payload,
     }
 }
 

@@ -8,6 +8,7 @@ mod m0003_timers;
 mod m0004_appointments;
 mod m0005_api;
 mod m0006_subjects;
+mod m0007_calls;
 
 pub struct Migrator;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_appointments::Migration),
             Box::new(m0005_api::Migration),
             Box::new(m0006_subjects::Migration),
+            Box::new(m0007_calls::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{Channel, EmailAddress, Phone, Route, TenantId};
+use crate::domain::{Channel, EmailAddress, Phone, Route, TenantId, VoiceSettings};
 use crate::outbound::Providers;
 use crate::secret::SecretKey;
 use crate::store::entity::tenant;
@@ -56,6 +56,7 @@ pub struct Platform {
 impl Platform {
     fn sender(&self, channel: Channel) -> Option<String> {
         match channel {
+            Channel::Voice => self.from_number.as_ref().map(Phone::to_string),
             Channel::Sms => {
                 self.messaging_service_sid.clone().or_else(|| self.from_number.as_ref().map(Phone::to_string))
             }
@@ -83,6 +84,8 @@ pub struct TenantSettings {
     pub routes: BTreeMap<String, String>,
     /// Quiet hours that are not the installation's.
     pub quiet: QuietRules,
+    /// How calls are answered.
+    pub voice: VoiceSettings,
     /// When it is open, holidays among them; `None` where nobody has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<WeeklyHours>,
@@ -116,7 +119,10 @@ pub struct Tenant {
 impl Tenant {
     /// What the tenant sends from: its own sender, else the platform's.
     pub fn sender(&self, channel: Channel, platform: &Platform) -> Option<String> {
-        let own = self.senders.iter().find(|sender| sender.channel == channel);
+        let of = |channel| self.senders.iter().find(move |sender| sender.channel == channel);
+        // Whose number is written to is rung there, too; a Messaging Service is no number.
+        let also = || of(Channel::Sms).filter(|sender| channel == Channel::Voice && sender.number.starts_with('+'));
+        let own = of(channel).or_else(also);
         own.map(|sender| sender.number.clone()).or_else(|| platform.sender(channel))
     }
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod attempt;
+pub mod line;
 pub mod page;
 pub mod recall;
 mod round;
@@ -66,6 +67,8 @@ pub struct Pipeline {
     to_decide: Lanes,
     fast: Evaluator,
     slow: Evaluator,
+    /// While somebody is on the line.
+    line: Evaluator,
     to_send: LocalBus<Outlet>,
     waiting: Waiting,
     alarms: Alarms,
@@ -106,6 +109,7 @@ impl Pipeline {
             to_decide: Lanes::default(),
             fast: Evaluator::start(1)?,
             slow: Evaluator::start(1)?,
+            line: Evaluator::start(1)?,
             to_send: LocalBus::default(),
             waiting: Waiting::default(),
             alarms: Alarms::default(),
@@ -181,6 +185,7 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
+            let events = self.not_on_the_line(tenant.id, events);
             let (pages, events): (Vec<_>, Vec<_>) =
                 events.into_iter().partition(|pending| rules.is_page(&pending.event));
             for page in pages {
@@ -267,7 +272,9 @@ impl Pipeline {
     fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let tenant = self.directory.now().by_id(event.tenant)?.clone();
-        Some(write_down(&tenant, self.directory.platform(), event, customer, decision, at))
+        let mut decided = write_down(&tenant, self.directory.platform(), event, customer, decision, at);
+        line::nobody_listens(&mut decided);
+        Some(decided)
     }
 
     // ── 3. perform ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -529,5 +536,6 @@ pub fn write_down(
         questions: decision.questions,
         children: Vec::new(),
         timers: decision.timers,
+        answer: None,
     }
 }

@@ -56,19 +56,19 @@ impl SendGate {
         let send = match candidate.planned() {
             Ok(Action::Send(send)) => send,
             // No message: nobody is disturbed.
-            Ok(Action::Request(_) | Action::Effect(_)) => return Gate::Pass,
+            Ok(Action::Request(_) | Action::Effect(_) | Action::Voice(_)) => return Gate::Pass,
             Err(error) => return Gate::Block(error.to_string()),
         };
         let phone = match send.channel {
             Channel::Email => None,
-            Channel::Sms | Channel::WhatsApp => match Phone::parse(&candidate.recipient) {
+            Channel::Sms | Channel::WhatsApp | Channel::Voice => match Phone::parse(&candidate.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
         };
         let origin = candidate.origin();
         if candidate.opted_out && origin != Origin::System {
-            let back = if send.channel == Channel::Email { "" } else { "; they can write START to come back" };
+            let back = if matches!(send.channel, Channel::Email | Channel::Voice) { "" } else { "; they can write START to come back" };
             return Gate::Block(format!(
                 "the customer has opted out of {} from this business{back}",
                 candidate.channel

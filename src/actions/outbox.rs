@@ -62,7 +62,7 @@ impl Outbox {
     ) -> Result<ActionId, SendRefused> {
         let to: Address = match channel {
             Channel::Email => EmailAddress::parse(to)?.into(),
-            Channel::Sms | Channel::WhatsApp => Phone::parse_human(to)?.into(),
+            Channel::Sms | Channel::WhatsApp | Channel::Voice => Phone::parse_human(to)?.into(),
         };
         fits(&body)?;
         let event = Event {

@@ -42,7 +42,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         Action::Request(_) => {
             (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(REQUESTER.to_owned()));
         }
-        Action::Effect(_) => {}
+        Action::Effect(_) | Action::Voice(_) => {}
     }
     NewAction {
         id,
@@ -107,7 +107,7 @@ const REQUESTER: &str = "recado";
 fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
     match (send.channel, send.to.phone()) {
         (Channel::Sms, Some(to)) => tenant.sms_route(platform, to),
-        (Channel::Sms | Channel::WhatsApp, _) => Route::Twilio,
+        (Channel::Sms | Channel::WhatsApp | Channel::Voice, _) => Route::Twilio,
         (Channel::Email, _) => Route::Email,
     }
 }

@@ -163,7 +163,7 @@ async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessa
 
 fn content(new: NewMessage) -> Result<SendBody, Problem> {
     match (new.channel, new.text, new.template) {
-        (Channel::Email, ..) => Err(Problem::unfit("bad_channel", "channel is sms or whatsapp")),
+        (Channel::Email | Channel::Voice, ..) => Err(Problem::unfit("bad_channel", "channel is sms or whatsapp")),
         (_, Some(text), None) if text.contains('\0') => {
             Err(Problem::unfit("bad_text", "the text has a NUL in it, which no phone shows: take it out"))
         }

@@ -118,8 +118,8 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
         match channel {
             Channel::Sms => numbers[at].sms_url = url,
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
-            // No sender of e-mail is a number.
-            Channel::Email => {}
+            // No sender of e-mail is a number; where one is rung follows from where it is written to.
+            Channel::Email | Channel::Voice => {}
         }
     };
     let own = [(Channel::Sms, &platform.from_number), (Channel::WhatsApp, &platform.whatsapp_number)];

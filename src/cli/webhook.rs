@@ -184,7 +184,7 @@ fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Resul
     let number = match args.channel() {
         Channel::Sms => platform.from_number.as_ref(),
         Channel::WhatsApp => platform.whatsapp_number.as_ref(),
-        Channel::Email => None,
+        Channel::Email | Channel::Voice => None,
     };
     let sender = tenant.sender(args.channel(), platform).filter(|sender| sender.starts_with('+'));
     args.to.clone().or(sender).or_else(|| number.map(Phone::to_string)).ok_or_else(|| {

@@ -218,7 +218,7 @@ pub fn webhook(base: &str, slug: &str, channel: Channel) -> String {
 
 fn without_slug(base: &str, channel: Channel) -> Vec<String> {
     match channel {
-        Channel::Sms | Channel::Email => Vec::new(),
+        Channel::Sms | Channel::Email | Channel::Voice => Vec::new(),
         Channel::WhatsApp => vec![format!("{base}/api/whatsapp/webhook")],
     }
 }

@@ -22,7 +22,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, AppointmentId, Change, Channel, EventKind, Timestamp};
+use super::{Address, AppointmentId, Change, Channel, EventKind, Step, Timestamp};
 
 /// One thing a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum Action {
     Send(Send),
     Request(HttpRequest),
     Effect(Effect),
+    /// In the call that the event is of: said while the provider waits for the answer.
+    Voice(Step),
 }
 
 impl Action {
@@ -40,6 +42,7 @@ impl Action {
             Self::Send(send) => send.kind(),
             Self::Request(_) => "http_request",
             Self::Effect(effect) => effect.kind(),
+            Self::Voice(step) => step.kind(),
         }
     }
 }
@@ -81,6 +84,7 @@ impl Send {
             (_, Channel::Sms, _) => "send_sms",
             (_, Channel::WhatsApp, _) => "send_whatsapp",
             (_, Channel::Email, _) => "send_email",
+            (_, Channel::Voice, _) => "call",
         }
     }
 }

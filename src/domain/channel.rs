@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
 pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
 
-/// A channel, by its stable name: `sms`, `whatsapp` or `email`.
+/// A channel, by its stable name: `sms`, `whatsapp`, `email` or `voice`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
@@ -17,10 +17,12 @@ pub enum Channel {
     WhatsApp,
     /// Only outwards: nothing takes e-mail in.
     Email,
+    /// Calls.
+    Voice,
 }
 
 impl Channel {
-    pub const ALL: [Self; 3] = [Self::Sms, Self::WhatsApp, Self::Email];
+    pub const ALL: [Self; 4] = [Self::Sms, Self::WhatsApp, Self::Email, Self::Voice];
     /// Those that messages come in by, to a number.
     pub const INBOUND: [Self; 2] = [Self::Sms, Self::WhatsApp];
 
@@ -29,13 +31,14 @@ impl Channel {
             Self::Sms => "sms",
             Self::WhatsApp => "whatsapp",
             Self::Email => "email",
+            Self::Voice => "voice",
         }
     }
 
     /// What the provider puts before a number of this channel.
     pub const fn address_prefix(self) -> &'static str {
         match self {
-            Self::Sms | Self::Email => "",
+            Self::Sms | Self::Email | Self::Voice => "",
             Self::WhatsApp => "whatsapp:",
         }
     }
@@ -48,7 +51,7 @@ impl fmt::Display for Channel {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no channel: use sms, whatsapp or email")]
+#[error("'{0}' is no channel: use sms, whatsapp, email or voice")]
 pub struct UnknownChannel(String);
 
 impl FromStr for Channel {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::appointment::AppointmentFacts;
 use super::question::{Firing, Question, QuestionChange};
 use super::timer::Fired;
-use super::{Channel, ContactId, Effect, EmailAddress, Event, Phone, Purpose, TenantId, Timestamp};
+use super::{CallFacts, Channel, ContactId, Effect, EmailAddress, Event, Phone, Purpose, TenantId, Timestamp};
 
 /// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
 ///
@@ -35,6 +35,9 @@ pub struct Facts {
     /// When rules that have a limit last ran for the customer, as far back as the limits look.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub firings: BTreeMap<String, Vec<Timestamp>>,
+    /// The call that the event is of, as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallFacts>,
     /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rebuilt: Vec<String>,
@@ -89,6 +92,7 @@ impl Facts {
             free_slots: Vec::new(),
             questions: BTreeMap::new(),
             firings: BTreeMap::new(),
+            call: None,
             not_rebuilt: Vec::new(),
         }
     }

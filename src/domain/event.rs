@@ -54,11 +54,28 @@ impl EventKind {
     pub const REVIEW_SCORED: Self = Self(std::borrow::Cow::Borrowed("review_scored"));
     pub const REVIEW_FEEDBACK: Self = Self(std::borrow::Cow::Borrowed("review_feedback"));
 
+    /// Somebody rings. `data` is a [`CallData`], as of all that is told of calls.
+    pub const CALL_RECEIVED: Self = Self(std::borrow::Cow::Borrowed("call_received"));
+    /// Whom we rang has answered, and hears what is said next.
+    pub const CALL_OPENED: Self = Self(std::borrow::Cow::Borrowed("call_opened"));
+    /// Keys or words came in a call, or none where some were asked for; or what else was under way has ended.
+    pub const CALL_INPUT: Self = Self(std::borrow::Cow::Borrowed("call_input"));
+    /// The call is under way.
+    pub const CALL_ANSWERED: Self = Self(std::borrow::Cow::Borrowed("call_answered"));
+    /// It was not answered, or hung up before anything was said, as the business has chosen.
+    pub const CALL_MISSED: Self = Self(std::borrow::Cow::Borrowed("call_missed"));
+    /// It has ended.
+    pub const CALL_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("call_completed"));
+    /// It came to nothing: an error, no such number, cancelled.
+    pub const CALL_FAILED: Self = Self(std::borrow::Cow::Borrowed("call_failed"));
+    /// A recording can be heard at `data.recording_url`.
+    pub const RECORDING_READY: Self = Self(std::borrow::Cow::Borrowed("recording_ready"));
+
     /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 18] = [
+    pub const BUILT_IN: [Self; 26] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -76,6 +93,14 @@ impl EventKind {
         Self::REVIEW_OPENED,
         Self::REVIEW_SCORED,
         Self::REVIEW_FEEDBACK,
+        Self::CALL_RECEIVED,
+        Self::CALL_OPENED,
+        Self::CALL_INPUT,
+        Self::CALL_ANSWERED,
+        Self::CALL_MISSED,
+        Self::CALL_COMPLETED,
+        Self::CALL_FAILED,
+        Self::RECORDING_READY,
         Self::TIMER,
     ];
 
@@ -91,12 +116,18 @@ impl EventKind {
             Channel::Sms => Self::INBOUND_SMS,
             Channel::WhatsApp => Self::INBOUND_WHATSAPP,
             Channel::Email => Self::INBOUND_EMAIL,
+            Channel::Voice => Self::CALL_RECEIVED,
         }
     }
 
     /// The channel on which such an event brings a customer's message; `None` for all other kinds.
     pub fn inbound_channel(&self) -> Option<Channel> {
         Channel::INBOUND.into_iter().find(|channel| Self::inbound(*channel) == *self)
+    }
+
+    /// Whether somebody is on the line who hears what is said next.
+    pub fn is_on_the_line(&self) -> bool {
+        [Self::CALL_RECEIVED, Self::CALL_OPENED, Self::CALL_INPUT].contains(self)
     }
 
     pub fn as_str(&self) -> &str {
@@ -220,6 +251,63 @@ pub struct FallbackData {
     pub reason: String,
     /// From here on it makes no sense any more.
     pub expires_at: Option<Timestamp>,
+}
+
+/// `data` of what is told of a call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallData {
+    /// Our id of the call.
+    pub call: String,
+    /// The provider's (`CA…`).
+    pub sid: String,
+    /// Who rang, and who was rung: E.164, or what the provider gave where it is none.
+    pub from: String,
+    pub to: String,
+    pub status: String,
+    /// What was pressed, else what was said: as a message's body, so that keywords work.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digits: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub speech: String,
+    /// How sure the provider is of what was said: 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// How the number that was dialled answered (`completed`, `busy`, `no-answer`…), or how a queue was left (`bridged`, `leave`…).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_s: Option<u32>,
+    /// `human`, `machine_start` and the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<i64>,
+    /// Why a call counts as missed or failed, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What was said, line by line: with `call_completed`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transcript: Vec<Line>,
+    /// -1 to 1; where a conversation model was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// One line of a transcript.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// `caller` or `us`.
+    pub who: String,
+    pub text: String,
 }
 
 /// `data` of a `message_status` event.

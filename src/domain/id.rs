@@ -28,6 +28,7 @@ pub mod noun {
     pub enum Appointment {}
     pub enum Service {}
     pub enum Staff {}
+    pub enum Call {}
 }
 
 pub type TenantId = Id<noun::Tenant>;
@@ -38,6 +39,7 @@ pub type ActionId = Id<noun::Action>;
 pub type AppointmentId = Id<noun::Appointment>;
 pub type ServiceId = Id<noun::Service>;
 pub type StaffId = Id<noun::Staff>;
+pub type CallId = Id<noun::Call>;
 pub type AttemptId = Id<noun::Attempt>;
 
 impl<Noun> Id<Noun> {

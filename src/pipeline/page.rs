@@ -44,6 +44,7 @@ impl Pipeline {
             timers: next.into_iter().collect(),
             firings: Vec::new(),
             questions: Vec::new(),
+            answer: None,
         }
     }
 }

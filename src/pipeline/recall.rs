@@ -6,7 +6,7 @@ use crate::appointments::desk::Desk;
 use crate::appointments::facts as appointments;
 use crate::directory::Tenant;
 use crate::domain::contact::is_silence;
-use crate::domain::{ContactId, Event, Facts, Timestamp};
+use crate::domain::{CallId, Channel, ContactId, Event, Facts, Timestamp};
 use crate::rules::RuleSet;
 use crate::store::{Pending, Store, StoreError};
 
@@ -36,6 +36,7 @@ pub async fn facts(
         (event.clone(), book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) }))
     };
     let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
+    add_calls(store, tenant, &mut batch).await?;
     recall(store, rules, &mut batch, None).await?;
     for (event, facts) in &mut batch {
         if rules.reads_free_slots(event, facts)
@@ -45,6 +46,21 @@ pub async fn facts(
         }
     }
     Ok(batch)
+}
+
+/// Adds the calls that events are of, as they stand.
+async fn add_calls(store: &Store, tenant: &Tenant, batch: &mut [(Event, Facts)]) -> Result<(), StoreError> {
+    let of = |event: &Event| event.data.get("call").and_then(|call| call.as_str()?.parse::<CallId>().ok());
+    let spoken = batch.iter().filter(|(event, _)| event.channel == Some(Channel::Voice));
+    let ids: Vec<CallId> = spoken.filter_map(|(event, _)| of(event)).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let calls = store.calls(tenant.id, &ids).await?;
+    for (event, facts) in batch.iter_mut().filter(|(event, _)| event.channel == Some(Channel::Voice)) {
+        facts.call = of(event).and_then(|id| calls.get(&id).cloned());
+    }
+    Ok(())
 }
 
 /// Adds to the facts of one tenant's events what their customers were asked, and when rules with a limit last ran for

@@ -34,6 +34,20 @@ pub const ACTIONS: &[&str] = &[
     "cancel_appointment",
     "move_appointment",
     "ask",
+    "say",
+    "play",
+    "pause",
+    "gather",
+    "menu",
+    "record",
+    "dial",
+    "enqueue",
+    "dial_queue",
+    "redirect",
+    "hangup",
+    "reject",
+    "connect_agent",
+    "remember",
 ];
 
 pub(super) const TEXT_REFERENCE: &str = " (error 21617)";

@@ -30,6 +30,9 @@ pub(super) struct Draft {
     /// By the question's name.
     pub answers: Vec<(String, Closure)>,
     pub silences: Vec<(String, Closure)>,
+    /// By the step's name, in a call.
+    pub inputs: Vec<(String, Closure)>,
+    pub calls: Vec<(String, Closure)>,
     pub timing: timing::Spoken,
     /// What it listens to by what it says of time.
     pub implied: Vec<EventKind>,

@@ -127,6 +127,7 @@ impl RuleSet {
             };
             decision.trace.rules.push(trace);
         }
+        self.ask_again(call, decision);
     }
 
     /// Runs something of a rule; what it asks for joins the decision only if all of it went well.

@@ -10,7 +10,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::limits::Limits;
-use super::{actions, builder, helpers, later, limit, named_time, notify, talk, view};
+use super::{actions, builder, helpers, later, limit, named_time, notify, voice, talk, view};
 
 /// Why `on_progress` stopped a script.
 pub(super) const OUT_OF_OPERATIONS: &str = "operations";
@@ -79,6 +79,7 @@ pub(super) fn build(limits: &Limits) -> Engine {
     talk::register(&mut engine);
     named_time::register(&mut engine);
     notify::register(&mut engine);
+    voice::register(&mut engine);
     engine
 }
 

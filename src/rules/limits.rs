@@ -4,6 +4,8 @@
 pub const ACTIONS_PER_EVENT: usize = 32;
 /// The longest text of a message, in characters: Twilio refuses more with error 21617.
 pub const TEXT_CHARS: usize = 1_600;
+/// The longest text that is said in one go, in characters.
+pub const SPOKEN_CHARS: usize = 3_000;
 /// The longest note, in characters.
 pub const NOTE_CHARS: usize = 2_000;
 /// The longest name of a rule, tag, field, parameter or template, in characters.

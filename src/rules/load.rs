@@ -228,10 +228,12 @@ impl Loader {
         });
         let by_schedule = matches!(timing, Some(Timing { when: When::Cron(_), .. }));
         if draft.faults.is_empty() {
-            if draft.kinds.is_empty() && draft.implied.is_empty() && !by_schedule {
+            // What begins a call of ours listens to that call alone.
+            let begins = !draft.calls.is_empty();
+            if draft.kinds.is_empty() && draft.implied.is_empty() && !by_schedule && !begins {
                 self.errors.push(fault(draft.place, "the rule listens to nothing".into(), "add .on(\"inbound_sms\")"));
             }
-            if draft.thens.is_empty() {
+            if draft.thens.is_empty() && !(begins && draft.kinds.is_empty()) {
                 self.errors.push(fault(draft.place, "the rule does nothing".into(), "add .then(|e| reply(\"…\"))"));
             }
             if !draft.blueprint && !draft.params.is_empty() {
@@ -299,8 +301,8 @@ enum ClosureFault {
 
 /// A draft's closures, each with the number of parameters it takes, and what the first one is, as a path from the event.
 fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize, &'static [&'static str])> {
-    let of_event = draft.whens.iter().chain(&draft.silences).map(|(_, closure)| closure).chain(&draft.thens);
-    let of_answer = draft.answers.iter().map(|(_, closure)| (closure, 2, &[][..]));
+    let of_event = draft.whens.iter().chain(&draft.silences).chain(&draft.calls).map(|(_, closure)| closure).chain(&draft.thens);
+    let of_answer = draft.answers.iter().chain(&draft.inputs).map(|(_, closure)| (closure, 2, &[][..]));
     let of_contacts = draft.timing.each.iter().filter_map(|each| each.filter.as_ref());
     let of_contacts = of_contacts.map(|closure| (closure, 1, &["contact"][..]));
     of_event.map(|closure| (closure, 1, &[][..])).chain(of_answer).chain(of_contacts)
@@ -367,7 +369,12 @@ fn finished(file: &str, draft: Draft, timing: Option<Timing>, functions: &Arc<AS
     Rule {
         limit: draft.limit,
         reads_free_slots: false,
-        talk: Arc::new(Talk { answers: by_name(draft.answers), silences: by_name(draft.silences) }),
+        talk: Arc::new(Talk {
+            answers: by_name(draft.answers),
+            silences: by_name(draft.silences),
+            inputs: by_name(draft.inputs),
+            calls: by_name(draft.calls),
+        }),
         info: RuleInfo {
             name: draft.name,
             file: file.to_owned(),

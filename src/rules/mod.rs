@@ -63,6 +63,7 @@ mod trace;
 mod values;
 mod view;
 mod view_appointment;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -79,6 +80,7 @@ pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
 pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
+pub use voice::again;
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 
 use crate::domain::contact::TenantFacts;

@@ -27,6 +27,7 @@ use super::limits::{NAME_CHARS, QUESTIONS_PER_RULE, STATE_BYTES, TEXT_CHARS};
 use super::trace::{Decision, RuleTrace, Verdict};
 use super::values::{text_of, to_json};
 use super::view::EventView;
+use super::voice::Awaits;
 use super::{Rule, RuleSet};
 use crate::domain::contact::is_silence;
 use crate::domain::fold::fold;
@@ -37,11 +38,14 @@ use crate::domain::{Action, ActionId, Channel, Event, Facts, Question, QuestionC
 pub(super) struct Talk {
     pub answers: BTreeMap<String, String>,
     pub silences: BTreeMap<String, String>,
+    /// By the step's name, in a call: what hears keys and words, and what begins a call of ours.
+    pub inputs: BTreeMap<String, String>,
+    pub calls: BTreeMap<String, String>,
 }
 
 impl Talk {
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.silences.is_empty()
+        self.answers.is_empty() && self.silences.is_empty() && self.inputs.is_empty() && self.calls.is_empty()
     }
 }
 
@@ -80,7 +84,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("pass_on", |ctx: NativeCallContext<'_>| pass_on(&ctx));
 }
 
-fn hears(
+pub(super) fn hears(
     context: &NativeCallContext<'_>,
     rule: &RuleBuilder,
     function: &str,
@@ -246,6 +250,8 @@ pub(super) enum Turn<'r> {
     Silence(&'r Rule, Question),
     /// There is a question, but nobody who asked: the rule is gone, asleep, or has no such question any more.
     Nobody(Question),
+    /// What came in a call, for the rule that waits for it.
+    Call(Awaits<'r>),
     /// A silence that was broken meanwhile.
     Void { rule: String, question: String },
 }
@@ -254,8 +260,8 @@ impl RuleSet {
     /// Whether this business's rules ask anything, so that open questions have to be known.
     pub fn asks(&self, facts: &crate::domain::contact::TenantFacts) -> bool {
         self.talkers.values().any(|number| {
-            let info = &self.rules[*number].info;
-            !info.blueprint || facts.blueprints.contains_key(&info.name)
+            let Rule { info, talk, .. } = &self.rules[*number];
+            !talk.answers.is_empty() && (!info.blueprint || facts.blueprints.contains_key(&info.name))
         })
     }
 
@@ -282,6 +288,9 @@ impl RuleSet {
                 Some(rule) => Turn::Silence(rule, question.clone()),
                 None => Turn::Nobody(question.clone()),
             });
+        }
+        if let Some(awaits) = self.awaits(event, facts, &keep) {
+            return Some(Turn::Call(awaits));
         }
         let question = open.filter(|_| !is_opt_out_word(event))?;
         Some(match asker(question) {
@@ -323,6 +332,7 @@ impl RuleSet {
                 decision.trace.rules.push(RuleTrace::without_run(&rule, Verdict::NobodyHears { question: name }));
                 return silence;
             }
+            Turn::Call(awaits) => return self.hear_input(call, awaits, left, decision),
             Turn::Void { rule, question } => RuleTrace::without_run(&rule, Verdict::SilenceBroken { question }),
         };
         end(decision, trace)

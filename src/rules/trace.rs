@@ -130,6 +130,10 @@ pub enum Verdict {
     SilenceBroken { question: String },
     /// The rule that asked is gone, asleep, or asks no such question any more: the other rules are asked.
     NobodyHears { question: String },
+    /// Keys or words were waited for in a call, and none came.
+    NothingHeard,
+    /// What came in a call names none of the choices.
+    FitsNoChoice,
 }
 
 impl Verdict {
@@ -182,6 +186,8 @@ impl std::fmt::Display for Verdict {
             Self::SilenceBroken { question } => {
                 write!(f, "nothing to do: the question \"{question}\" was answered or replaced before its time was up")
             }
+            Self::NothingHeard => f.write_str("waited for keys or words, and none came"),
+            Self::FitsNoChoice => f.write_str("what was pressed or said is none of its choices"),
             Self::NobodyHears { question } => write!(
                 f,
                 "its question \"{question}\" is open, but the rule is gone, not enabled, or has no on_answer for it"

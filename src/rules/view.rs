@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::call::{Call, ScriptError, error};
 use super::error::did_you_mean;
 use super::values::{kind_of, text_of, to_script};
-use super::view_appointment;
+use super::{view_appointment, voice};
 use crate::domain::Question;
 use crate::domain::fold::fold;
 use crate::time::WeeklyHours;
@@ -52,6 +52,9 @@ pub(super) const EVENT: &[(&str, Getter)] = &[
     ("replied_to", |call| optional(call, "replied_to")),
     ("opt_out_type", |call| optional(call, "opt_out_type")),
     ("late", |call| Ok(call.event.data.get("late").and_then(Value::as_bool).unwrap_or(false).into())),
+    ("digits", |call| Ok(call.text("digits").into())),
+    ("speech", |call| Ok(call.text("speech").into())),
+    ("call", voice::view),
     ("data", |call| to_script(&call.event.data)),
     ("question", |call| call.facts.question(&call.event).map_or(Ok(Dynamic::UNIT), |open| question(call, open))),
     ("now", |call| Ok(Dynamic::from(call.now()))),
@@ -266,6 +269,7 @@ pub(super) fn names_after(path: &[&str]) -> Option<Vec<&'static str>> {
         [] => of(EVENT, EVENT_VIEWS),
         ["contact"] => of(CONTACT, CONTACT_METHODS),
         ["tenant" | "business"] => of(TENANT, TENANT_METHODS),
+        ["call"] => Some(voice::CALL.to_vec()),
         ["appointment" | "next_appointment"] => Some(view_appointment::names().collect()),
         _ => None,
     }

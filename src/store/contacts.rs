@@ -38,7 +38,7 @@ impl<'a> Meeting<'a> {
         let last = match channel {
             Channel::Sms => &mut met.last_sms_us,
             Channel::WhatsApp => &mut met.last_whatsapp_us,
-            Channel::Email => return,
+            Channel::Email | Channel::Voice => return,
         };
         *last = (*last).max(Some(at.unix_us()));
     }

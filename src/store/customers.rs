@@ -128,6 +128,7 @@ impl Store {
             timers: Vec::new(),
             firings: Vec::new(),
             questions: Vec::new(),
+            answer: None,
         };
         decide::write(txn, &self.means, &[decided], &mut Committed::default()).await?;
         Ok(())

@@ -11,7 +11,8 @@ use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, appointments, events, firings, questions, sql, timers};
+use super::calls::TurnAnswer;
+use super::{StoreError, appointments, calls, events, firings, questions, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};
 use crate::domain::{
@@ -35,6 +36,8 @@ pub struct Decided {
     pub children: Vec<Event>,
     /// What falls due later.
     pub timers: Vec<NewTimer>,
+    /// What is said in the call that the event is of.
+    pub answer: Option<TurnAnswer>,
     /// Rules with a limit that have run, for `contact`.
     pub firings: Vec<Firing>,
     /// Questions to `contact` that it asks or ends.
@@ -68,6 +71,9 @@ pub(super) async fn write(
     let mut ends: Vec<(AppointmentId, usize)> = Vec::new();
     for decided in &decisions {
         let before = actions.len();
+        if let Some(answer) = &decided.answer {
+            calls::answer(txn, decided.tenant, answer).await?;
+        }
         if let Some(trace) = &decided.trace {
             traces.extend([
                 decided.event.uuid().into(),
@@ -88,7 +94,7 @@ pub(super) async fn write(
                     }
                     None => changes.push((decided, action, effect)),
                 },
-                Action::Send(_) | Action::Request(_) => {}
+                Action::Send(_) | Action::Request(_) | Action::Voice(_) => {}
             }
             actions.push(action.clone());
         }

@@ -12,7 +12,7 @@ use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, sql};
 use crate::domain::{
-    Action, ActionId, ActionState, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody, TenantId,
+    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody, TenantId,
     Timestamp,
 };
 
@@ -110,7 +110,7 @@ impl Heading {
                 let host = host(request);
                 Self { channel: Some(REQUEST_CHANNEL), peer_key: Some(host.clone()), recipient: Some(host), lane }
             }
-            Action::Effect(_) => Self::default(),
+            Action::Effect(_) | Action::Voice(_) => Self::default(),
         }
     }
 }
@@ -205,13 +205,15 @@ pub fn lane(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: 
     match action {
         Action::Send(send) => {
             let to = send.to.phone()?;
-            Some(format!("{}{sender}>{}", send.channel.address_prefix(), to.key()))
+            // Who is on the phone can be written to.
+            let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.address_prefix() };
+            Some(format!("{prefix}{sender}>{}", to.key()))
         }
         Action::Request(request) => {
             let contact = contact.map_or_else(String::new, |contact| contact.to_string());
             Some(format!("{tenant}>{}>{contact}", host(request)))
         }
-        Action::Effect(_) => None,
+        Action::Effect(_) | Action::Voice(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod appointments;
 mod by_hand;
+mod calls;
 mod claim;
 mod ahead;
 mod api_tokens;
@@ -53,6 +54,9 @@ pub use ahead::{Ahead, Left, PlannedSend};
 pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
+pub use calls::{
+    CallReport, CallResult, Caller, ListedCall, ListedTurn, NewTurn, Recording, Reported, TurnAnswer, Turned,
+};
 pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use customers::CustomerChange;
 pub use decide::{Decided, DecidedReceipt};

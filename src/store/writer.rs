@@ -13,6 +13,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StoreError;
+use super::calls::{self, CallReport, NewTurn, Reported, Turned};
 use super::claim::{self, ClaimRequest, Claims};
 use super::decide::{self, Decided, DecidedReceipt};
 use super::fire::{self, FireRequest, Firing};
@@ -47,6 +48,8 @@ enum Request {
     Verdict(Box<Verdict>, Reply<bool>),
     Settle(Box<StatusReport>, Reply<Settled>),
     Fire(FireRequest, Reply<Firing>),
+    Turn(Box<NewTurn>, Reply<Turned>),
+    Call(Box<CallReport>, Reply<Reported>),
 }
 
 /// Where the writer's transactions begin.
@@ -127,6 +130,16 @@ impl Writer {
         self.ask(|reply| Request::Fire(request, reply)).await
     }
 
+    /// Stores that the provider asks what to say next in a call.
+    pub async fn turn(&self, turn: NewTurn) -> Result<Turned, StoreError> {
+        self.ask(|reply| Request::Turn(Box::new(turn), reply)).await
+    }
+
+    /// Applies what the provider says of a call.
+    pub async fn call(&self, report: CallReport) -> Result<Reported, StoreError> {
+        self.ask(|reply| Request::Call(Box::new(report), reply)).await
+    }
+
     fn ask<T, R: FnOnce(Reply<T>) -> Request>(
         &self,
         request: R,
@@ -186,6 +199,8 @@ struct Batch {
     verdict: Kind<Verdict, bool>,
     settle: Kind<StatusReport, Settled>,
     fire: Kind<FireRequest, Firing>,
+    turn: Kind<NewTurn, Turned>,
+    call: Kind<CallReport, Reported>,
 }
 
 struct Results {
@@ -195,6 +210,8 @@ struct Results {
     verdict: Vec<bool>,
     settle: Vec<Settled>,
     fire: Vec<Firing>,
+    turn: Vec<Turned>,
+    call: Vec<Reported>,
 }
 
 impl Batch {
@@ -208,6 +225,8 @@ impl Batch {
                 Request::Verdict(item, reply) => add(&mut batch.verdict, *item, reply),
                 Request::Settle(item, reply) => add(&mut batch.settle, *item, reply),
                 Request::Fire(item, reply) => add(&mut batch.fire, item, reply),
+                Request::Turn(item, reply) => add(&mut batch.turn, *item, reply),
+                Request::Call(item, reply) => add(&mut batch.call, *item, reply),
             }
         }
         batch
@@ -220,6 +239,8 @@ impl Batch {
             + self.verdict.0.len()
             + self.settle.0.len()
             + self.fire.0.len()
+            + self.turn.0.len()
+            + self.call.0.len()
     }
 
     async fn commit(self, home: &Home, means: &Means) {
@@ -279,6 +300,7 @@ impl Batch {
     async fn execute(&self, txn: &impl Txn, means: &Means, committed: &mut Committed) -> Result<Results, StoreError> {
         let results = Results {
             ingest: ingest::ingest(txn, means, &self.ingest.0, committed).await?,
+            turn: calls::turns(txn, means, &self.turn.0).await?,
             decided: {
                 let mut receipts = Vec::with_capacity(self.decided.0.len());
                 for decisions in &self.decided.0 {
@@ -288,6 +310,7 @@ impl Batch {
             },
             verdict: verdict::verdicts(txn, means, &self.verdict.0, committed).await?,
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
+            call: calls::reports(txn, means, &self.call.0, committed).await?,
             fire: {
                 let mut firings = Vec::with_capacity(self.fire.0.len());
                 for request in &self.fire.0 {
@@ -318,6 +341,8 @@ impl Batch {
         self.verdict.1.into_iter().zip(results.verdict).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.settle.1.into_iter().zip(results.settle).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.fire.1.into_iter().zip(results.fire).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.turn.1.into_iter().zip(results.turn).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.call.1.into_iter().zip(results.call).for_each(|(reply, result)| drop(reply.send(Ok(result))));
     }
 
     fn refuse(self, error: &StoreError) {
@@ -327,6 +352,8 @@ impl Batch {
         self.verdict.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.settle.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.fire.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.turn.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.call.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
     }
 
     fn singles(self) -> Vec<Self> {
@@ -339,7 +366,9 @@ impl Batch {
         let settle = split(self.settle).map(|settle| Self { settle, ..Self::default() });
         let fire = split(self.fire).map(|fire| Self { fire, ..Self::default() });
         let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
-        ingest.chain(decided).chain(verdict).chain(settle).chain(fire).chain(claim).collect()
+        let turn = split(self.turn).map(|turn| Self { turn, ..Self::default() });
+        let call = split(self.call).map(|call| Self { call, ..Self::default() });
+        ingest.chain(turn).chain(call).chain(decided).chain(verdict).chain(settle).chain(fire).chain(claim).collect()
     }
 }
 

@@ -113,6 +113,7 @@ fn line(
     let mut planned: Action = serde_json::from_str(&action.payload).map_err(stored)?;
     let body = match &planned {
         Action::Send(send) => Some(send.body.shown()),
+        Action::Voice(step) => step.spoken().map(str::to_owned),
         Action::Request(_) | Action::Effect(_) => None,
     };
     // What a request proves its right with is nobody's business here.

@@ -23,8 +23,8 @@ const PALE: Color = Color::Indexed(250);
 /// The colour of a channel, as a background.
 pub const fn colour(channel: Channel) -> Color {
     match channel {
-        // No phone takes e-mail.
-        Channel::Sms | Channel::Email => Color::Indexed(25),
+        // No phone takes e-mail, and what is spoken is in no bubble.
+        Channel::Sms | Channel::Email | Channel::Voice => Color::Indexed(25),
         Channel::WhatsApp => Color::Indexed(23),
     }
 }

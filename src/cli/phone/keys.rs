@@ -374,7 +374,7 @@ fn edit(editor: &mut Editor, key: KeyEvent, ctrl: bool) {
 const fn other(channel: Channel) -> Channel {
     match channel {
         Channel::Sms => Channel::WhatsApp,
-        Channel::WhatsApp | Channel::Email => Channel::Sms,
+        Channel::WhatsApp | Channel::Email | Channel::Voice => Channel::Sms,
     }
 }
 
@@ -384,5 +384,6 @@ pub const fn name_of(channel: Channel) -> &'static str {
         Channel::Sms => "SMS",
         Channel::WhatsApp => "WhatsApp",
         Channel::Email => "e-mail",
+        Channel::Voice => "call",
     }
 }

@@ -1,0 +1,81 @@
+//! What is said in a call where nobody has chosen words for it, in the languages that this speaks.
+
+/// Something that a caller hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The call is taken; `{name}` is the business's.
+    Greeting,
+    /// The call ends, for nothing came that could be understood.
+    Farewell,
+    NotUnderstood,
+    /// An answer takes a little longer.
+    OneMoment,
+    /// Something does not work; the call ends.
+    Trouble,
+    /// The caller is put through.
+    PutThrough,
+    /// Nobody can be reached at the moment.
+    NobodyThere,
+    /// A place in a queue; `{n}` stands for it.
+    Place,
+}
+
+/// The words for `word` in a language (BCP 47; English where it is none of these).
+pub fn words(word: Word, language: &str) -> &'static str {
+    use Word::{Farewell, Greeting, NobodyThere, NotUnderstood, OneMoment, Place, PutThrough, Trouble};
+    match (language.get(..2).unwrap_or_default(), word) {
+        ("es", Greeting) => "Hola, ha llamado a {name}. ¿En qué podemos ayudarle?",
+        ("es", Farewell) => "No le hemos oído. Vuelva a llamarnos cuando quiera. Adiós.",
+        ("es", NotUnderstood) => "Perdone, no le he entendido. ¿Puede repetirlo?",
+        ("es", OneMoment) => "Un momento, por favor.",
+        ("es", Trouble) => "Lo sentimos, ahora mismo no podemos atenderle. Por favor, llame más tarde.",
+        ("es", PutThrough) => "Le paso con una persona. Un momento, por favor.",
+        ("es", NobodyThere) => "Ahora mismo no hay nadie disponible. Le llamaremos lo antes posible. Adiós.",
+        ("es", Place) => "Es el número {n} de la cola.",
+        ("pt", Greeting) => "Olá, ligou para {name}. Como podemos ajudar?",
+        ("pt", Farewell) => "Não conseguimos ouvir. Ligue novamente quando quiser. Até logo.",
+        ("pt", NotUnderstood) => "Desculpe, não entendi. Pode repetir?",
+        ("pt", OneMoment) => "Um momento, por favor.",
+        ("pt", Trouble) => "Lamentamos, não podemos atender agora. Por favor, ligue mais tarde.",
+        ("pt", PutThrough) => "Vou passar a uma pessoa. Um momento, por favor.",
+        ("pt", NobodyThere) => "Não há ninguém disponível agora. Ligaremos assim que possível. Até logo.",
+        ("pt", Place) => "Está no lugar {n} da fila.",
+        ("fr", Greeting) => "Bonjour, vous êtes chez {name}. Que pouvons-nous faire pour vous ?",
+        ("fr", Farewell) => "Nous ne vous avons pas entendu. N'hésitez pas à rappeler. Au revoir.",
+        ("fr", NotUnderstood) => "Pardon, je n'ai pas compris. Pouvez-vous répéter ?",
+        ("fr", OneMoment) => "Un instant, s'il vous plaît.",
+        ("fr", Trouble) => "Désolé, nous ne pouvons pas vous répondre pour le moment. Merci de rappeler plus tard.",
+        ("fr", PutThrough) => "Je vous passe quelqu'un. Un instant, s'il vous plaît.",
+        ("fr", NobodyThere) => "Personne n'est disponible pour le moment. Nous vous rappellerons. Au revoir.",
+        ("fr", Place) => "Vous êtes numéro {n} dans la file.",
+        ("de", Greeting) => "Guten Tag, Sie haben {name} angerufen. Wie können wir helfen?",
+        ("de", Farewell) => "Wir haben nichts gehört. Rufen Sie gern wieder an. Auf Wiederhören.",
+        ("de", NotUnderstood) => "Entschuldigung, das habe ich nicht verstanden. Können Sie es wiederholen?",
+        ("de", OneMoment) => "Einen Moment bitte.",
+        ("de", Trouble) => "Es tut uns leid, wir können Ihren Anruf gerade nicht annehmen. Bitte rufen Sie später an.",
+        ("de", PutThrough) => "Ich verbinde Sie. Einen Moment bitte.",
+        ("de", NobodyThere) => "Gerade ist niemand erreichbar. Wir rufen Sie zurück. Auf Wiederhören.",
+        ("de", Place) => "Sie sind Nummer {n} in der Warteschlange.",
+        (_, Greeting) => "Hello, you have called {name}. How can we help you?",
+        (_, Farewell) => "We did not hear you. Please call again at any time. Goodbye.",
+        (_, NotUnderstood) => "Sorry, I did not understand that. Could you say it again?",
+        (_, OneMoment) => "One moment, please.",
+        (_, Trouble) => "We are sorry, we cannot take your call right now. Please call again later.",
+        (_, PutThrough) => "I am putting you through. One moment, please.",
+        (_, NobodyThere) => "Nobody is available at the moment. We will call you back. Goodbye.",
+        (_, Place) => "You are number {n} in the queue.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_is_known_by_its_first_part_and_any_other_is_english() {
+        assert!(words(Word::Greeting, "es-MX").starts_with("Hola"));
+        assert!(words(Word::Greeting, "xx").starts_with("Hello"));
+        assert!(words(Word::Trouble, "").starts_with("We are sorry"));
+        assert!(words(Word::Trouble, "é").starts_with("We are sorry"));
+    }
+}

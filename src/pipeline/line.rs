@@ -1,0 +1,128 @@
+//! Calls: what is said next is decided while somebody waits on the line, outside the queue of the customer's events.
+//!
+//! The event is stored like any other, and left alone by [`Pipeline::dispatch`] for a while. If nobody decides it in that
+//! time, since the process has died, the sweep finds it: what else its rules want is done, but nobody hears what they say.
+
+use std::time::Duration;
+
+use super::{INGEST_TIMEOUT, Pipeline, write_down};
+use crate::bus::Bus;
+use crate::directory::Tenant;
+use crate::domain::contact::ContactFacts;
+use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, TenantId, Timestamp};
+use crate::store::{CallReport, Decided, NewTurn, Pending, Reported, StoreError, TurnAnswer, Turned};
+
+/// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
+const LINE_HOLD: Duration = Duration::from_secs(20);
+
+/// What the rules say to a turn of a call, not written down yet.
+pub struct Heard {
+    pub event: Event,
+    pub facts: Facts,
+    pub n: i32,
+    /// In their order, each with the rule that says it.
+    pub steps: Vec<(String, Step)>,
+    decided: Decided,
+}
+
+impl Heard {
+    /// The call, as this turn found it.
+    pub fn call(&self) -> CallFacts {
+        self.facts.call.clone().unwrap_or_default()
+    }
+}
+
+/// What there is of a turn of a call.
+pub enum TurnOf {
+    New(Box<Heard>),
+    /// It was asked before; beside it what was answered, where that is known already.
+    Repeat { call: CallId, n: i32, answer: Option<Vec<Step>> },
+    /// The call is another tenant's.
+    Foreign,
+}
+
+impl Pipeline {
+    /// Stores that the provider asks what to say next, and asks the rules. Write it down with [`Pipeline::conclude`].
+    pub async fn turn(&self, tenant: &Tenant, turn: NewTurn) -> Result<TurnOf, StoreError> {
+        let turned =
+            tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn)).await.map_err(|_| StoreError::Busy)??;
+        let (event, n) = match turned {
+            Turned::New { event, n, .. } => (*event, n),
+            Turned::Repeat { call, n, answer } => return Ok(TurnOf::Repeat { call, n, answer }),
+            Turned::Foreign => return Ok(TurnOf::Foreign),
+        };
+        let rules = self.rules();
+        let pending = vec![Pending { event, customer: None }];
+        let mut batch = super::recall::facts(&self.store, &rules, tenant, pending, self.clock.now()).await?;
+        // As many come out as went in.
+        let Some((event, facts)) = batch.pop() else { return Err(StoreError::Closed) };
+        let asked = (event.clone(), facts.clone());
+        let decided = self.line.run(move || rules.decide(&asked.0, &asked.1)).await;
+        let decision = decided.map_err(|_| StoreError::Closed)?;
+        let spoken = |planned: &crate::rules::Planned| match &planned.action {
+            Action::Voice(step) => Some((planned.rule.clone(), step.clone())),
+            _ => None,
+        };
+        let steps = decision.actions.iter().filter_map(spoken).collect();
+        let customer = facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
+        let at = Timestamp::from_unix_us(self.store.ids().tick_us());
+        let decided = write_down(tenant, self.directory.platform(), &event, &customer, decision, at);
+        Ok(TurnOf::New(Box::new(Heard { event, facts, n, steps, decided })))
+    }
+
+    /// Writes down what was decided, with what is said where that is known already.
+    pub async fn conclude(&self, heard: Heard, answer: Option<TurnAnswer>) -> Result<(), StoreError> {
+        let decided = Decided { answer, ..heard.decided };
+        let tenant = decided.tenant;
+        let outlets: Vec<_> = decided.actions.iter().filter_map(super::outlet_of).collect();
+        let written = self.store.writer().decided(vec![decided]);
+        for (outlet, due) in outlets {
+            match due {
+                None => self.to_send.publish(outlet),
+                Some(due) => self.alarms.set(due, outlet),
+            }
+        }
+        let receipt = written.await?;
+        if receipt.emitted > 0 || receipt.overtaken > 0 {
+            self.wake_for_rows(tenant);
+        }
+        Ok(())
+    }
+
+    /// Applies what the provider says of a call.
+    pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
+        let tenant = report.caller.tenant;
+        let reported =
+            tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report)).await.map_err(|_| StoreError::Busy)??;
+        if reported == Reported::Advanced {
+            self.wake_dispatch(tenant);
+        }
+        Ok(reported)
+    }
+
+    /// Without the events of calls that somebody is just answering: the sweep finds what nobody has answered.
+    pub(super) fn not_on_the_line(&self, tenant: TenantId, events: Vec<Pending>) -> Vec<Pending> {
+        let fresh_from = self.clock.now().minus(LINE_HOLD);
+        let held = |event: &Event| event.kind.is_on_the_line() && event.occurred_at >= fresh_from;
+        let before = events.len();
+        let events: Vec<Pending> = events.into_iter().filter(|pending| !held(&pending.event)).collect();
+        if events.len() < before {
+            self.store.give_back(tenant);
+        }
+        events
+    }
+}
+
+/// Too late to be heard: the caller was answered otherwise, or is gone.
+pub(super) fn nobody_listens(decided: &mut Decided) {
+    let spoken = |action: &&mut crate::store::NewAction| matches!(action.action, Action::Voice(_));
+    for action in decided.actions.iter_mut().filter(spoken) {
+        action.state = ActionState::Blocked;
+        action.reason = Some("nobody was on the line any more: the call was answered without this".to_owned());
+    }
+}
+
+/// Whether a turn is the first of its call.
+pub fn opens(kind: &EventKind) -> bool {
+    *kind == EventKind::CALL_RECEIVED || *kind == EventKind::CALL_OPENED
+}

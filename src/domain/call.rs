@@ -144,6 +144,10 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<String>,
     },
+    /// A live conversation with this agent. Rules say `connect_agent`.
+    Stream {
+        agent: String,
+    },
     /// Goes on at another step of the same rule, as if the call had just come there.
     Redirect {
         step: String,
@@ -174,6 +178,7 @@ impl Step {
             Self::Enqueue { .. } => "enqueue",
             Self::DialQueue { .. } => "dial_queue",
             Self::ConnectAgent { .. } => "connect_agent",
+            Self::Stream { .. } => "stream",
             Self::Redirect { .. } => "redirect",
             Self::Remember { .. } => "remember",
             Self::Hangup => "hangup",

@@ -1,0 +1,187 @@
+//! From steps to TwiML.
+
+use crate::domain::Step;
+use crate::domain::call::{self, Gather};
+use crate::domain::voice_words::Word;
+use crate::twilio::twiml::{self, Prompt, Response, Say, TwimlError};
+use crate::twilio::words::Method;
+
+use super::compose::Line;
+
+/// Where the provider is told to call next.
+pub struct Urls<'a> {
+    /// The public base, without a slash at its end.
+    pub base: &'a str,
+    pub slug: &'a str,
+    /// The turn that is answered.
+    pub n: i32,
+    /// Opens a media stream, where one is wanted.
+    pub stream: Option<String>,
+}
+
+impl Urls<'_> {
+    /// Where what the caller does next is heard. It names the turn, so that a repeat is known as one.
+    pub fn next(&self) -> String {
+        format!("{}/api/twilio/{}/gather?turn={}", self.base, self.slug, self.n)
+    }
+
+    /// Where an answer is fetched that was not found yet.
+    pub fn wait(&self, round: u32) -> String {
+        format!("{}/api/twilio/{}/wait?turn={}&round={round}", self.base, self.slug, self.n)
+    }
+
+    fn recording(&self) -> String {
+        format!("{}/api/twilio/{}/recording", self.base, self.slug)
+    }
+
+    fn queue(&self) -> String {
+        format!("{}/api/twilio/{}/queue", self.base, self.slug)
+    }
+}
+
+/// The document that does these steps.
+pub fn render(line: &Line<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String, TwimlError> {
+    let mut response = Response::new();
+    for step in steps {
+        add(line, step, urls, &mut response);
+    }
+    response.render()
+}
+
+/// A caller whose answer is being looked for.
+pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
+    let mut response = Response::new();
+    if round == 0 {
+        response.push(speak(line, &line.words(Word::OneMoment), None, None));
+    } else {
+        response.push(twiml::Pause { length_s: Some(1) });
+    }
+    response.push(to(urls.wait(round + 1)));
+    response.render()
+}
+
+fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
+    match step {
+        Step::Say(say) => {
+            response.push(speak(line, &say.text, say.voice.as_deref(), say.language.as_deref()));
+        }
+        Step::Play { url } => {
+            response.push(twiml::Play::new(url));
+        }
+        Step::Pause { seconds } => {
+            response.push(twiml::Pause { length_s: Some((*seconds).into()) });
+        }
+        Step::Gather(gather) => ask(line, gather, urls, response),
+        Step::Record(record) => {
+            if !record.say.is_empty() {
+                response.push(speak(line, &record.say, None, None));
+            }
+            response.push(twiml::Record {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                finish_on_key: record.finish_on_key.clone(),
+                max_length_s: Some(record.max_s.into()),
+                play_beep: Some(record.beep),
+                recording_status_callback: Some(urls.recording()),
+                ..twiml::Record::default()
+            });
+            // Where nothing was recorded, the action is not called.
+            response.push(to(urls.next()));
+        }
+        Step::Dial(dial) => {
+            let record = dial.record.then_some(twiml::DialRecord::RecordFromAnswer);
+            response.push(twiml::Dial {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                timeout_s: dial.timeout_s.map(Into::into),
+                answer_on_bridge: Some(true),
+                record,
+                recording_status_callback: record.map(|_| urls.recording()),
+                nouns: vec![twiml::Number { number: dial.number.clone(), ..<_>::default() }.into()],
+                ..twiml::Dial::default()
+            });
+        }
+        Step::DialQueue { queue } => {
+            response.push(twiml::Dial {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                nouns: vec![twiml::Queue { name: queue.clone(), ..<_>::default() }.into()],
+                ..twiml::Dial::default()
+            });
+        }
+        Step::Enqueue { queue } => {
+            response.push(twiml::Enqueue {
+                name: Some(queue.clone()),
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                wait_url: Some(urls.queue()),
+                wait_url_method: Some(Method::Post),
+                ..twiml::Enqueue::default()
+            });
+        }
+        Step::Stream { .. } => {
+            let Some(url) = &urls.stream else { return };
+            let stream = twiml::Stream { url: url.clone(), ..twiml::Stream::default() };
+            response.push(twiml::Connect { stream, ..twiml::Connect::default() });
+        }
+        Step::Redirect { .. } => {
+            response.push(to(urls.next()));
+        }
+        Step::Hangup => {
+            response.push(twiml::Verb::Hangup);
+        }
+        Step::Reject { busy } => {
+            let reason = if *busy { twiml::RejectReason::Busy } else { twiml::RejectReason::Rejected };
+            response.push(twiml::Reject { reason: Some(reason) });
+        }
+        // Composed away, or nothing that is heard.
+        Step::ConnectAgent { .. } | Step::Remember { .. } => {}
+    }
+}
+
+/// A question, and what follows where no answer comes.
+fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Response) {
+    let mut children: Vec<Prompt> = Vec::new();
+    children.extend(gather.play.as_ref().map(|url| twiml::Play::new(url).into()));
+    if !gather.say.is_empty() {
+        children.push(speak(line, &gather.say, gather.voice.as_deref(), gather.language.as_deref()).into());
+    }
+    response.push(twiml::Gather {
+        input: Some(match gather.input {
+            call::Input::Digits => twiml::Input::Dtmf,
+            call::Input::Speech => twiml::Input::Speech,
+            call::Input::Both => twiml::Input::DtmfSpeech,
+        }),
+        action: Some(urls.next()),
+        method: Some(Method::Post),
+        timeout_s: gather.timeout_s.map(Into::into),
+        finish_on_key: gather.finish_on_key.clone(),
+        num_digits: gather.digits.map(Into::into),
+        language: Some(gather.language.clone().unwrap_or_else(|| line.language().to_owned())),
+        hints: gather.hints.clone(),
+        speech_timeout: Some(twiml::SpeechTimeout::Auto),
+        children,
+        ..twiml::Gather::default()
+    });
+    if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
+        // The last try: nobody need be asked what follows.
+        let farewell = gather.no_input.clone().unwrap_or_else(|| line.words(Word::Farewell));
+        response.push(speak(line, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
+        response.push(twiml::Verb::Hangup);
+    } else {
+        response.push(to(urls.next()));
+    }
+}
+
+fn speak(line: &Line<'_>, text: &str, voice: Option<&str>, language: Option<&str>) -> Say {
+    Say {
+        text: text.to_owned(),
+        voice: voice.or(line.voice()).map(str::to_owned),
+        language: Some(language.unwrap_or(line.language()).to_owned()),
+        loops: None,
+    }
+}
+
+fn to(url: String) -> twiml::Redirect {
+    twiml::Redirect { url, method: Some(Method::Post) }
+}

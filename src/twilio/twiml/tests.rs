@@ -1,0 +1,1 @@
+//! Documents as they are written, letter by letter.

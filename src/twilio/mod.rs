@@ -1,4 +1,4 @@
-//! Twilio's Messages API and webhooks, as they are on the wire.
+//! Twilio's REST API, webhooks and TwiML, as they are on the wire.
 //!
 //! **Architecture invariant:** this module imports nothing of ours. It knows Twilio's words and leaves ours to its callers.
 //!
@@ -10,6 +10,7 @@ pub mod form;
 pub mod inbound;
 pub mod signature;
 pub mod twiml;
+pub mod words;
 
 /// Whether this is an identifier of Twilio's: the prefix of its kind, such as `AC`, and 32 hex digits.
 pub fn is_sid(prefix: &str, text: &str) -> bool {

@@ -28,7 +28,7 @@ use crate::actions::ways::Ways;
 use crate::api;
 use crate::bus::Speed;
 use crate::carrier;
-use crate::channels::{catch_up, provider, sms, status, whatsapp};
+use crate::channels::{catch_up, provider, sms, status, voice, whatsapp};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
@@ -47,6 +47,7 @@ use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
+use crate::voice::Voice;
 use crate::web::{AppState, Refusals, calendar, health, review};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
@@ -180,6 +181,7 @@ pub fn router(state: AppState) -> Router {
         .merge(whatsapp::routes())
         .merge(status::routes())
         .merge(provider::routes())
+        .merge(voice::routes())
         .merge(api::routes())
         .with_state(state)
 }
@@ -307,7 +309,8 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
         }));
     }
     announce(&installation, &pipeline, &api_base);
-    let state = AppState::new(pipeline.clone(), config.app_debug);
+    let voice = Arc::new(Voice::new(pipeline.clone(), config.voice_budget));
+    let state = AppState::new(pipeline.clone(), voice, config.app_debug);
     let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
     if !pipeline.drained(STOP_WITHIN).await {

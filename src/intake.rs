@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::Method;
 use axum::http::request::Parts;
 
 use crate::directory::{Snapshot, Tenant};
@@ -35,8 +36,15 @@ impl Webhook {
             .await
             .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
             .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
-        let params = Params::parse(&body).map_err(|error| Refusal::bad_form(error.to_string()))?;
+        let form = if parts.method == Method::GET { parts.uri.query().unwrap_or_default().as_bytes() } else { &body };
+        let params = Params::parse(form).map_err(|error| Refusal::bad_form(error.to_string()))?;
         Ok(Self { parts, params })
+    }
+
+    /// A value of the URL's own query.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = Params::parse(self.parts.uri.query()?.as_bytes()).ok()?;
+        query.filled(name).map(str::to_owned)
     }
 
     /// Refuses what the tenant's account has not signed, and what another account has.
@@ -59,8 +67,11 @@ impl Webhook {
             };
             let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
             let tokens = tenant.account.exposed_tokens();
+            // What a GET brings stands in the URL, which is signed whole.
+            let none = Params::default();
+            let form = if self.parts.method == Method::GET { &none } else { &self.params };
             let genuine = tenant.bases(state.pipeline.directory.platform()).any(|base| {
-                signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(&self.params))
+                signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(form))
             });
             if !genuine {
                 return Err(Refusal::forged(

@@ -31,6 +31,7 @@
 //! | what is foreseen, and how it is found out | [`forecast`]; the rehearsal on a copy: `src/app/rehearsal.rs` |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
+//! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
 //! | a channel, its routes and service, catching up | [`channels`] |
 //! | the REST API, its description | [`api`] |
 //! | a command | `cli` |
@@ -116,6 +117,8 @@ pub mod schedule;
 pub mod forecast;
 
 pub mod reconcile;
+
+pub mod voice;
 
 pub mod doctor;
 

@@ -68,7 +68,11 @@ impl SendGate {
         };
         let origin = candidate.origin();
         if candidate.opted_out && origin != Origin::System {
-            let back = if matches!(send.channel, Channel::Email | Channel::Voice) { "" } else { "; they can write START to come back" };
+            let back = if matches!(send.channel, Channel::Email | Channel::Voice) {
+                ""
+            } else {
+                "; they can write START to come back"
+            };
             return Gate::Block(format!(
                 "the customer has opted out of {} from this business{back}",
                 candidate.channel

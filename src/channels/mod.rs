@@ -9,4 +9,5 @@ pub mod email;
 pub mod provider;
 pub mod sms;
 pub mod status;
+pub mod voice;
 pub mod whatsapp;

@@ -57,6 +57,8 @@ pub struct Config {
     pub outbound_allow: Vec<Allowed>,
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
+    /// A call's webhook is answered within this.
+    pub voice_budget: Duration,
     pub mail: Mail,
     pub limits: Limits,
     /// When customers are not to hear from businesses that begin by themselves.
@@ -163,6 +165,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let carrier_listen = reader.read("CARRIER_LISTEN", values::LOOPBACK_ADDRESS, values::loopback_address);
     let providers_file = reader.read("PROVIDERS_FILE", "a file", |text| Some(PathBuf::from(text)));
     let outbound_allow = reader.read("OUTBOUND_ALLOW", values::ALLOWED, values::allowed);
+    let voice_budget_ms = reader.read("VOICE_BUDGET_MS", "milliseconds, 100 to 10000", values::within(100, 10_000));
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
@@ -200,6 +203,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         carrier_listen: carrier_listen?,
         providers_file,
         outbound_allow: outbound_allow.unwrap_or_default(),
+        voice_budget: Duration::from_millis(voice_budget_ms?.into()),
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
         limits: limits?,

@@ -36,7 +36,11 @@ impl Heard {
 pub enum TurnOf {
     New(Box<Heard>),
     /// It was asked before; beside it what was answered, where that is known already.
-    Repeat { call: CallId, n: i32, answer: Option<Vec<Step>> },
+    Repeat {
+        call: CallId,
+        n: i32,
+        answer: Option<Vec<Step>>,
+    },
     /// The call is another tenant's.
     Foreign,
 }
@@ -44,8 +48,9 @@ pub enum TurnOf {
 impl Pipeline {
     /// Stores that the provider asks what to say next, and asks the rules. Write it down with [`Pipeline::conclude`].
     pub async fn turn(&self, tenant: &Tenant, turn: NewTurn) -> Result<TurnOf, StoreError> {
-        let turned =
-            tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn)).await.map_err(|_| StoreError::Busy)??;
+        let turned = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn))
+            .await
+            .map_err(|_| StoreError::Busy)??;
         let (event, n) = match turned {
             Turned::New { event, n, .. } => (*event, n),
             Turned::Repeat { call, n, answer } => return Ok(TurnOf::Repeat { call, n, answer }),
@@ -92,8 +97,9 @@ impl Pipeline {
     /// Applies what the provider says of a call.
     pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
         let tenant = report.caller.tenant;
-        let reported =
-            tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report)).await.map_err(|_| StoreError::Busy)??;
+        let reported = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report))
+            .await
+            .map_err(|_| StoreError::Busy)??;
         if reported == Reported::Advanced {
             self.wake_dispatch(tenant);
         }

@@ -10,7 +10,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::limits::Limits;
-use super::{actions, builder, helpers, later, limit, named_time, notify, voice, talk, view};
+use super::{actions, builder, helpers, later, limit, named_time, notify, talk, view, voice};
 
 /// Why `on_progress` stopped a script.
 pub(super) const OUT_OF_OPERATIONS: &str = "operations";

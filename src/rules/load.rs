@@ -301,7 +301,8 @@ enum ClosureFault {
 
 /// A draft's closures, each with the number of parameters it takes, and what the first one is, as a path from the event.
 fn closures(draft: &Draft) -> impl Iterator<Item = (&Closure, usize, &'static [&'static str])> {
-    let of_event = draft.whens.iter().chain(&draft.silences).chain(&draft.calls).map(|(_, closure)| closure).chain(&draft.thens);
+    let of_event =
+        draft.whens.iter().chain(&draft.silences).chain(&draft.calls).map(|(_, closure)| closure).chain(&draft.thens);
     let of_answer = draft.answers.iter().chain(&draft.inputs).map(|(_, closure)| (closure, 2, &[][..]));
     let of_contacts = draft.timing.each.iter().filter_map(|each| each.filter.as_ref());
     let of_contacts = of_contacts.map(|closure| (closure, 1, &["contact"][..]));

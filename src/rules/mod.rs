@@ -80,8 +80,8 @@ pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
 pub use limits::Limits;
 pub use stack::on_rules_stack;
 pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
-pub use voice::again;
 pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
+pub use voice::again;
 
 use crate::domain::contact::TenantFacts;
 use crate::domain::{Event, EventKind, Facts};

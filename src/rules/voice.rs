@@ -81,7 +81,9 @@ fn register_verbs(engine: &mut Engine) {
     engine.register_fn("record", |ctx: Context<'_>, how: Map| step(&ctx, "record", |call| record(call, &how)));
     engine.register_fn("record", |ctx: Context<'_>| step(&ctx, "record", |call| record(call, &Map::new())));
     engine.register_fn("dial", |ctx: Context<'_>, to: Dynamic| step(&ctx, "dial", |call| dial(call, &to, &Map::new())));
-    engine.register_fn("dial", |ctx: Context<'_>, to: Dynamic, how: Map| step(&ctx, "dial", |call| dial(call, &to, &how)));
+    engine.register_fn("dial", |ctx: Context<'_>, to: Dynamic, how: Map| {
+        step(&ctx, "dial", |call| dial(call, &to, &how))
+    });
     engine.register_fn("enqueue", |ctx: Context<'_>, queue: Dynamic| {
         step(&ctx, "enqueue", |_| Ok(Step::Enqueue { queue: name("a queue", &queue)? }))
     });
@@ -143,8 +145,20 @@ fn say(text: &Dynamic, how: &Map) -> Result<Step, String> {
 }
 
 const GATHER: [&str; 14] = [
-    "say", "play", "voice", "language", "input", "digits", "finish_on_key", "timeout", "hints", "tries", "no_input",
-    "no_match", "otherwise", "text",
+    "say",
+    "play",
+    "voice",
+    "language",
+    "input",
+    "digits",
+    "finish_on_key",
+    "timeout",
+    "hints",
+    "tries",
+    "no_input",
+    "no_match",
+    "otherwise",
+    "text",
 ];
 
 /// A gather, or a menu: what of it is no setting is a choice there.
@@ -157,7 +171,9 @@ fn gather(call: &Arc<Call>, step: String, how: &Map, menu: bool) -> Result<Step,
         choices.insert(key.to_string(), heard(call, name("a step", value)?)?);
     }
     if menu && choices.is_empty() {
-        return Err("a menu has choices, each with the step that it leads to: menu(#{ say: \"…\", \"1\": \"book\" })".into());
+        return Err(
+            "a menu has choices, each with the step that it leads to: menu(#{ say: \"…\", \"1\": \"book\" })".into()
+        );
     }
     let step = if menu || step.is_empty() { step } else { heard(call, step)? };
     let input = match optional(how, "input")?.as_deref() {
@@ -168,7 +184,8 @@ fn gather(call: &Arc<Call>, step: String, how: &Map, menu: bool) -> Result<Step,
     };
     let number = |key: &str, most: i64| -> Result<Option<i64>, String> {
         let Some(value) = how.get(key) else { return Ok(None) };
-        let number = value.as_int().map_err(|_| format!("{key} is a whole number, and this is a {}", kind_of(value)))?;
+        let number =
+            value.as_int().map_err(|_| format!("{key} is a whole number, and this is a {}", kind_of(value)))?;
         if (1..=most).contains(&number) { Ok(Some(number)) } else { Err(format!("{key} must be 1 to {most}")) }
     };
     let said = |key: &str| how.get(key).map(|text| text_within(text, SPOKEN_CHARS, "")).transpose();
@@ -194,7 +211,8 @@ fn gather(call: &Arc<Call>, step: String, how: &Map, menu: bool) -> Result<Step,
 
 fn record(call: &Arc<Call>, how: &Map) -> Result<Step, String> {
     known(how, &["say", "max", "beep", "finish_on_key", "then"])?;
-    let most = how.get("max").map(|max| max.as_int().map_err(|_| "max is a number of seconds".to_owned())).transpose()?;
+    let most =
+        how.get("max").map(|max| max.as_int().map_err(|_| "max is a number of seconds".to_owned())).transpose()?;
     let default = Record::default();
     Ok(Step::Record(Record {
         say: how.get("say").map(|text| text_within(text, SPOKEN_CHARS, "")).transpose()?.unwrap_or_default(),
@@ -223,8 +241,13 @@ fn dial(call: &Arc<Call>, to: &Dynamic, how: &Map) -> Result<Step, String> {
 /// Whether the rule hears what comes of a step.
 fn heard(call: &Arc<Call>, step: String) -> Result<String, String> {
     let frame = call.frame();
-    let hears = frame.talk.as_ref().is_some_and(|talk| talk.inputs.contains_key(&step) || talk.calls.contains_key(&step));
-    if hears { Ok(step) } else { Err(format!("nobody would hear it: add .on_input(\"{step}\", |e, input| …) to the rule")) }
+    let hears =
+        frame.talk.as_ref().is_some_and(|talk| talk.inputs.contains_key(&step) || talk.calls.contains_key(&step));
+    if hears {
+        Ok(step)
+    } else {
+        Err(format!("nobody would hear it: add .on_input(\"{step}\", |e, input| …) to the rule"))
+    }
 }
 
 fn known(how: &Map, names: &[&str]) -> Result<(), String> {
@@ -334,7 +357,13 @@ impl RuleSet {
         decision.actions[before..].iter().any(is_heard)
     }
 
-    fn invoke_step(&self, call: &Arc<Call>, rule: &Rule, function: Function<'_>, step: &str) -> Result<Verdict, Failure> {
+    fn invoke_step(
+        &self,
+        call: &Arc<Call>,
+        rule: &Rule,
+        function: Function<'_>,
+        step: &str,
+    ) -> Result<Verdict, Failure> {
         call.frame().phase = Phase::Then;
         let event = EventView(Arc::clone(call));
         // What it gives back means nothing.

@@ -60,9 +60,17 @@ impl NewTurn {
 /// What there is of a turn once it is stored.
 #[derive(Clone, Debug)]
 pub enum Turned {
-    New { event: Box<Event>, call: Box<CallFacts>, n: i32 },
+    New {
+        event: Box<Event>,
+        call: Box<CallFacts>,
+        n: i32,
+    },
     /// It was asked before; beside it what was answered, where that is known already.
-    Repeat { call: CallId, n: i32, answer: Option<Vec<Step>> },
+    Repeat {
+        call: CallId,
+        n: i32,
+        answer: Option<Vec<Step>>,
+    },
     /// The call is another tenant's.
     Foreign,
 }
@@ -120,7 +128,8 @@ struct Known {
     recording: Option<String>,
 }
 
-const KNOWN: &str = "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
+const KNOWN: &str =
+    "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
     state, turns, heard, recording_sid FROM calls";
 
 fn read(row: &Row) -> Result<Known, StoreError> {
@@ -431,7 +440,11 @@ fn event_of(
         channel: Some(Channel::Voice),
         contact: known.contact,
         occurred_at: at,
-        dedupe_key: Some(format!("{kind}:{}{}", known.facts.sid, key.map_or_else(String::new, |key| format!(":{key}")))),
+        dedupe_key: Some(format!(
+            "{kind}:{}{}",
+            known.facts.sid,
+            key.map_or_else(String::new, |key| format!(":{key}"))
+        )),
         depth: 0,
         data: data_of(known, data)?,
         kind,
@@ -452,8 +465,11 @@ fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<Line>, StoreError> 
         if !heard.is_empty() {
             lines.push(Line { who: "caller".to_owned(), text: heard });
         }
-        let steps: Vec<Step> = answer.map_or(Ok(Vec::new()), |answer| serde_json::from_str(&answer)).map_err(StoreError::json)?;
-        lines.extend(steps.iter().filter_map(Step::spoken).map(|text| Line { who: "us".to_owned(), text: text.to_owned() }));
+        let steps: Vec<Step> =
+            answer.map_or(Ok(Vec::new()), |answer| serde_json::from_str(&answer)).map_err(StoreError::json)?;
+        lines.extend(
+            steps.iter().filter_map(Step::spoken).map(|text| Line { who: "us".to_owned(), text: text.to_owned() }),
+        );
     }
     Ok(lines)
 }
@@ -530,7 +546,8 @@ impl Store {
 
     /// Calls that have ended and of which that is not told yet: oldest first, of all tenants.
     pub async fn untold_calls(&self, limit: usize) -> Result<Vec<(TenantId, CallId)>, StoreError> {
-        let text = "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL ORDER BY ended_us LIMIT ?";
+        let text =
+            "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL ORDER BY ended_us LIMIT ?";
         let rows = sql::query(&self.read, text, vec![(limit as i64).into()]).await?;
         rows.iter()
             .map(|row| Ok((TenantId::new(row.try_get_by_index(0)?), CallId::new(row.try_get_by_index(1)?))))
@@ -541,7 +558,11 @@ impl Store {
     pub async fn transcript(&self, tenant: TenantId, call: CallId) -> Result<Vec<Line>, StoreError> {
         let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
         let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
-        lines(rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect::<Result<_, StoreError>>()?)
+        lines(
+            rows.iter()
+                .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+                .collect::<Result<_, StoreError>>()?,
+        )
     }
 
     /// Tells that a call has ended, with its summary; `false` where that was told already.
@@ -629,7 +650,9 @@ fn listed(row: &Row) -> Result<ListedCall, StoreError> {
         recording_url: row.get(8)?,
         error_code: row.get(9)?,
         detail: row.get(10)?,
-        result: result.map_or(Ok(CallResult::default()), |result| serde_json::from_str(&result)).map_err(StoreError::json)?,
+        result: result
+            .map_or(Ok(CallResult::default()), |result| serde_json::from_str(&result))
+            .map_err(StoreError::json)?,
         started_at: Timestamp::from_unix_us(row.get(12)?),
         ended_at: row.get::<Option<i64>>(13)?.map(Timestamp::from_unix_us),
     })

@@ -6,12 +6,12 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::calls::TurnAnswer;
 use super::entity::attempt;
 use super::fresh::Committed;
 use super::ledger::{self, NewAction};
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::calls::TurnAnswer;
 use super::{StoreError, appointments, calls, events, firings, questions, sql, timers};
 use crate::domain::contact::ContactFacts;
 use crate::domain::id::{Id, noun};

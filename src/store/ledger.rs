@@ -12,8 +12,8 @@ use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, sql};
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody, TenantId,
-    Timestamp,
+    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody,
+    TenantId, Timestamp,
 };
 
 /// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.

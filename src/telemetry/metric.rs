@@ -26,6 +26,11 @@ pub const PAUSED_ACCOUNTS: &str = "recado_paused_accounts";
 pub const WRITER_BATCH_REQUESTS: &str = "recado_writer_batch_requests";
 pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
 
+/// From a call's webhook to what the caller hears.
+pub const CALL_ANSWER_SECONDS: &str = "recado_call_answer_seconds";
+/// Calls that were answered with the words for trouble: worth an alarm above zero.
+pub const CALL_FALLBACKS_TOTAL: &str = "recado_call_fallbacks_total";
+
 /// From half a millisecond (a commit) to the deadline of a call to the provider.
 pub const SECONDS_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
@@ -46,5 +51,7 @@ pub fn describe() {
     describe_gauge!(UNKNOWN_ACTIONS, "Sends whose outcome is not known; an alarm where it stays above zero.");
     describe_gauge!(PAUSED_ACCOUNTS, "Accounts whose credentials are refused; an alarm above zero.");
     describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
+    describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "From a call's webhook to what the caller hears.");
+    describe_counter!(CALL_FALLBACKS_TOTAL, "Calls that were answered with the words for trouble.");
     describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "How long one group commit took.");
 }

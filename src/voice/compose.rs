@@ -1,6 +1,6 @@
 //! From what the rules say to what the caller hears: agents, greetings, what is asked again, and the call's next state.
 
-use crate::directory::{Platform, Tenant};
+use crate::directory::Tenant;
 use crate::domain::call::{Awaited, CallState, Gather, Waiting};
 use crate::domain::event::CallData;
 use crate::domain::voice_words::{Word, words};
@@ -27,7 +27,6 @@ pub enum Next {
 /// Whom a call is composed for.
 pub struct Line<'a> {
     pub tenant: &'a Tenant,
-    pub platform: &'a Platform,
     pub call: &'a CallFacts,
     /// A conversation model can be asked.
     pub has_model: bool,

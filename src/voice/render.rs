@@ -8,6 +8,9 @@ use crate::twilio::words::Method;
 
 use super::compose::Line;
 
+/// Twilio's own, free of rights (<https://www.twilio.com/docs/voice/twiml/enqueue>, waitUrl).
+const MUSIC: &str = "http://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestral.mp3";
+
 /// Where the provider is told to call next.
 pub struct Urls<'a> {
     /// The public base, without a slash at its end.
@@ -58,6 +61,20 @@ pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String
     }
     response.push(to(urls.wait(round + 1)));
     response.render()
+}
+
+/// Where who waits in a queue stands, and music until the provider asks again.
+pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
+    if leaves {
+        return Response::from_iter([twiml::Verb::Leave]).render();
+    }
+    let place =
+        position.map(|n| speak(line, &line.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
+    let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
+    // Without an action, what is pressed comes back to the wait URL itself.
+    let gather =
+        twiml::Gather { input: Some(twiml::Input::Dtmf), num_digits: Some(1), children, ..twiml::Gather::default() };
+    Response::from_iter([gather]).render()
 }
 
 fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
@@ -121,7 +138,7 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
         }
         Step::Stream { .. } => {
             let Some(url) = &urls.stream else { return };
-            let stream = twiml::Stream { url: url.clone(), ..twiml::Stream::default() };
+            let stream = twiml::Stream::new(url.clone());
             response.push(twiml::Connect { stream, ..twiml::Connect::default() });
         }
         Step::Redirect { .. } => {

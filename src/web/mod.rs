@@ -17,10 +17,12 @@ pub use refusals::Refusals;
 use crate::pipeline::Pipeline;
 use crate::telemetry::metric;
 use crate::twilio::twiml;
+use crate::voice::Voice;
 
 #[derive(Clone)]
 pub struct AppState {
     pub pipeline: Arc<Pipeline>,
+    pub voice: Arc<Voice>,
     /// `APP_DEBUG`: accept unsigned webhooks.
     pub skip_signatures: bool,
     pub refusals: Arc<Refusals>,
@@ -29,15 +31,20 @@ pub struct AppState {
 }
 
 impl AppState {
-    pub fn new(pipeline: Arc<Pipeline>, skip_signatures: bool) -> Self {
+    pub fn new(pipeline: Arc<Pipeline>, voice: Arc<Voice>, skip_signatures: bool) -> Self {
         let instance = format!("{:016x}", pipeline.random.next_u64()).into();
-        Self { pipeline, skip_signatures, refusals: Arc::default(), instance }
+        Self { pipeline, voice, skip_signatures, refusals: Arc::default(), instance }
     }
 
     /// Counts a webhook and logs a refusal with its likely cause.
     pub fn count(&self, route: &'static str, result: Result<(), Refusal>) -> Result<Empty, Refusal> {
+        self.tally(route, result).map(|()| Empty)
+    }
+
+    /// The same of one that is answered with something of its own.
+    pub fn tally<T>(&self, route: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
         let status = match &result {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(refusal) => {
                 tracing::warn!(
                     route,
@@ -50,7 +57,7 @@ impl AppState {
             }
         };
         metrics::counter!(metric::WEBHOOKS_TOTAL, "route" => route, "status" => status_label(status)).increment(1);
-        result.map(|()| Empty)
+        result
     }
 }
 

@@ -1,0 +1,83 @@
+//! How a call stands, and its recordings.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+
+use super::{form, verified};
+use crate::domain::{CallStatus, RefusalKind};
+use crate::intake::Webhook;
+use crate::store::{CallReport, Recording, Reported};
+use crate::twilio::form::Params;
+use crate::web::{AppState, Empty, Refusal};
+
+pub async fn status_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
+    let told = told(&state, Some(&slug), request).await;
+    state.count("call_status", told)
+}
+
+pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
+    let told = told(&state, None, request).await;
+    state.count("call_status", told)
+}
+
+/// A recording's own callback names the call, but not its ends: those are known from the call.
+pub async fn recording(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
+    let told = told(&state, Some(&slug), request).await;
+    state.count("recording", told)
+}
+
+async fn told(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    let tenant = verified(state, slug, &mut webhook)?;
+    let params = &mut webhook.params;
+    if let (Some(sid), None) = (params.filled("CallSid"), params.filled("From")) {
+        let known = state.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let Some(known) = known else {
+            tracing::warn!(tenant = %tenant.slug, "a recording of a call that this tenant does not have");
+            return Ok(());
+        };
+        params.push("From", &known.peer);
+        params.push("To", &known.number);
+        params.push("CallStatus", known.status.as_str());
+    }
+    let mut caller = form::caller(&tenant, params, None).map_err(|refusal| refusal.of(tenant.id))?;
+    let status = params.filled("CallStatus").unwrap_or_default();
+    if CallStatus::parse(status).is_none() {
+        // The set may grow: what is new is logged, not refused, or the provider would repeat it.
+        tracing::warn!(tenant = %tenant.slug, %status, "a call's status that is not known here");
+        caller.status = CallStatus::Queued;
+    }
+    let number = |name: &str| params.filled(name).and_then(|number| number.parse().ok());
+    let report = CallReport {
+        caller,
+        duration_s: number("CallDuration"),
+        recording: recording_in(params),
+        error_code: params.filled("ErrorCode").and_then(|code| code.parse().ok()),
+        detail: params.filled("ErrorMessage").map(|text| text.chars().take(300).collect()),
+        silence_is_missed: tenant.settings.voice.silence_is_missed,
+        tell_later: state.voice.summarises(),
+        at: state.pipeline.clock.now(),
+    };
+    match state.pipeline.report(report).await? {
+        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+        Reported::Advanced | Reported::Stale => Ok(()),
+    }
+}
+
+fn recording_in(params: &Params) -> Option<Recording> {
+    let ready = params.filled("RecordingStatus").is_none_or(|status| status == "completed");
+    let (sid, url) = (params.filled("RecordingSid")?, params.filled("RecordingUrl")?);
+    ready.then(|| Recording {
+        sid: sid.to_owned(),
+        url: url.to_owned(),
+        seconds: params.filled("RecordingDuration").and_then(|seconds| seconds.parse().ok()),
+    })
+}

@@ -1,0 +1,111 @@
+//! What to say next.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+
+use super::{Document, form, verified};
+use crate::domain::event::CallData;
+use crate::domain::phone::mask;
+use crate::domain::{CallDirection, EventKind, RefusalKind};
+use crate::intake::Webhook;
+use crate::store::NewTurn;
+use crate::twilio::twiml;
+use crate::web::{AppState, Refusal};
+
+pub async fn answer_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let answered = answered(&state, Some(&slug), request).await;
+    state.tally("answer", answered)
+}
+
+pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let answered = answered(&state, None, request).await;
+    state.tally("answer", answered)
+}
+
+pub async fn gather_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let gathered = gathered(&state, Some(&slug), request).await;
+    state.tally("gather", gathered)
+}
+
+pub async fn gather(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let gathered = gathered(&state, None, request).await;
+    state.tally("gather", gathered)
+}
+
+pub async fn fallback_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let answered = in_trouble(&state, Some(&slug), request).await;
+    state.tally("fallback", answered)
+}
+
+pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let answered = in_trouble(&state, None, request).await;
+    state.tally("fallback", answered)
+}
+
+/// A call begins.
+async fn answered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+    let webhook = Webhook::read(request).await?;
+    // Somebody looks whether this URL can be reached: whatever has to do with a call must be signed.
+    if webhook.params.is_empty() {
+        return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
+    }
+    turn(state, slug, webhook, |caller| match caller {
+        CallDirection::In => (EventKind::CALL_RECEIVED, "answer".to_owned(), false),
+        CallDirection::Out => (EventKind::CALL_OPENED, "answer".to_owned(), false),
+    })
+    .await
+}
+
+/// Keys or words came, or none; or what else was under way has ended.
+async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+    let webhook = Webhook::read(request).await?;
+    // Our own URLs name the turn; what comes without it is not known from a repeat but by what it says.
+    let key = match webhook.query("turn") {
+        Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
+        Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
+        None => format!("loose:{}", state.pipeline.clock.now().unix_us()),
+    };
+    turn(state, slug, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
+}
+
+async fn turn(
+    state: &AppState,
+    slug: Option<&str>,
+    mut webhook: Webhook,
+    which: impl Fn(CallDirection) -> (EventKind, String, bool),
+) -> Result<Document, Refusal> {
+    let tenant = verified(state, slug, &mut webhook)?;
+    let caller = form::caller(&tenant, &webhook.params, None).map_err(|refusal| refusal.of(tenant.id))?;
+    let (kind, key, hears) = which(caller.direction);
+    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(&caller.peer), kind = %kind, "a call asks what to say");
+    let data = if hears { form::heard(&webhook.params) } else { CallData::default() };
+    let turn = NewTurn { caller, kind, key, data, at: state.pipeline.clock.now() };
+    let answer = state.voice.answer(&tenant, turn).await;
+    answer
+        .map(Document)
+        .map_err(|_| Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
+}
+
+/// The provider could not reach or understand the other URLs: fixed words, from memory.
+async fn in_trouble(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    if webhook.params.is_empty() {
+        return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
+    }
+    let tenant = verified(state, slug, &mut webhook)?;
+    let code = webhook.params.filled("ErrorCode").unwrap_or("none");
+    tracing::error!(tenant = %tenant.slug, code, "the provider fell back: the call's own URL did not answer it well");
+    Ok(Document(state.voice.trouble(&tenant)))
+}

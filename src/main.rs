@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
+    self, agents, appointments, backup, calls, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
     forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
     test, timers, webhook,
 };
@@ -35,6 +35,8 @@ enum Command {
     Appointments(appointments::Args),
     Services(services::Args),
     Staff(staff::Args),
+    Calls(calls::Args),
+    Agents(agents::Args),
     Timers(timers::Args),
     Forecast(forecast::Args),
     Simulate(simulate::Args),
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,
             Command::Staff(args) => staff::run(args).await,
+            Command::Calls(args) => calls::run(args).await,
+            Command::Agents(args) => agents::run(args).await,
             Command::Timers(args) => timers::run(args).await,
             Command::Forecast(args) => forecast::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,

@@ -36,7 +36,7 @@ pub(super) fn register(engine: &mut Engine) {
     in_is_a_method(engine);
 }
 
-/// `in` is a keyword of the language; after a dot it cannot be that, and is taken for a name.
+/// `in` and `call` are words of the language; after a dot they cannot be that, and are taken for names.
 fn in_is_a_method(engine: &mut Engine) {
     use std::cell::Cell;
     thread_local! {
@@ -48,7 +48,12 @@ fn in_is_a_method(engine: &mut Engine) {
         Token::Comment(_) => token,
         token => {
             let after_dot = AFTER_DOT.replace(matches!(token, Token::Period | Token::Elvis));
-            if after_dot && token == Token::In { Token::Identifier(Box::new("in".into())) } else { token }
+            let name = match &token {
+                Token::In => "in",
+                Token::Reserved(word) if **word == "call" => "call",
+                _ => return token,
+            };
+            if after_dot { Token::Identifier(Box::new(name.into())) } else { token }
         }
     });
 }

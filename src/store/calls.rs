@@ -484,6 +484,9 @@ pub struct CallResult {
     pub summary: Option<String>,
 }
 
+const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
+    error_code, detail, result, started_us, ended_us FROM calls";
+
 /// A call as lists show it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedCall {
@@ -605,10 +608,18 @@ impl Store {
 
     /// A tenant's calls, the newest first, at most `limit`.
     pub async fn list_calls(&self, tenant: TenantId, limit: usize) -> Result<Vec<ListedCall>, StoreError> {
-        let text = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
-            error_code, detail, result, started_us, ended_us FROM calls WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?";
-        let rows = sql::query(&self.read, text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
+        let text = format!("{LISTED} WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?");
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
         rows.iter().map(|row| listed(&Row::Sea(row))).collect()
+    }
+
+    /// One of them, by the provider's id or ours.
+    pub async fn listed_call(&self, tenant: TenantId, wanted: &str) -> Result<Option<ListedCall>, StoreError> {
+        let id: Option<CallId> = wanted.parse().ok();
+        let text = format!("{LISTED} WHERE tenant_id = ? AND (provider_sid = ? OR id = ?)");
+        let id = id.map(CallId::uuid).unwrap_or_default();
+        let row = sql::query_one(&self.read, &text, vec![tenant.uuid().into(), wanted.into(), id.into()]).await?;
+        row.map(|row| listed(&Row::Sea(&row))).transpose()
     }
 
     /// What was heard and said in a call, and who found the answers.

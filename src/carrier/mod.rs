@@ -24,6 +24,7 @@
 mod account;
 mod answer;
 mod callbacks;
+pub mod chat;
 mod consent;
 mod content;
 mod control;

@@ -6,6 +6,7 @@
 //!
 //! A new key: a paragraph in `recado.default.toml`, a line in [`keys::KEYS`], a field below and its line in [`read`].
 
+mod conversation;
 mod error;
 mod key_file;
 mod keys;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
+pub use conversation::{Chat, Eleven};
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use mail::{Login, Mail, Security, Smtp};
@@ -58,6 +60,8 @@ pub struct Config {
     /// How long after a send of unknown outcome the provider's list is asked.
     pub reconcile_after: Duration,
     pub mail: Mail,
+    pub chat: Chat,
+    pub eleven: Eleven,
     pub limits: Limits,
     /// When customers are not to hear from businesses that begin by themselves.
     pub quiet_hours: QuietRules,
@@ -172,6 +176,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let prices = reader.read("PRICES", values::PRICES, |text| text.parse::<Prices>().ok());
     let twilio = read_twilio(reader);
     let mail = mail::read(reader);
+    let (chat, eleven) = (conversation::read_chat(reader), conversation::read_eleven(reader));
 
     let app_url = app_url.or_else(|| listen.map(values::url_of_listener));
     if let (Some(true), Some(listen), Some(url)) = (app_debug, listen, &app_url)
@@ -202,6 +207,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         outbound_allow: outbound_allow.unwrap_or_default(),
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
+        chat: chat?,
+        eleven: eleven?,
         limits: limits?,
         quiet_hours: quiet_hours?,
         prices: prices.unwrap_or_default(),

@@ -136,7 +136,7 @@ fn no_secret_is_shown_right_or_wrong() {
 
     let wrong = right.map(|(name, value)| (name, format!("! {value}")));
     let errors = load(&wrong.each_ref().map(|(name, value)| (*name, value.as_str()))).unwrap_err();
-    assert_eq!(errors.lines().count(), 9, "{errors}");
+    assert_eq!(errors.lines().count(), 10, "{errors}");
     assert!(!errors.contains("fedcba98"), "{errors}");
     let errors = load(&[("TWILIO_ACCOUNT_SID", TOKEN), ("TWILIO_AUTH_TOKEN", SID)]).unwrap_err();
     assert!(!errors.contains(TOKEN), "{errors}");

@@ -28,6 +28,7 @@ pub mod chat;
 mod consent;
 mod content;
 mod control;
+pub mod eleven;
 pub mod faults;
 mod feed;
 mod inbound;

@@ -1,5 +1,7 @@
 //! What goes out, what comes back, and what is kept. The client against a server is in `carrier/chat/tests.rs`.
 
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, json};
 
 use super::turn::recent;
@@ -104,4 +106,14 @@ fn a_digest_keeps_to_its_form_or_is_none() {
     ] {
         assert!(matches!(digest::parse(bad), Err(ChatError::Garbled(_))), "{bad}");
     }
+}
+
+#[test]
+fn a_key_that_the_server_repeats_is_hidden() {
+    let body = br#"{"error": {"message": "the key sk-tests\n may not use this model", "code": 403}}"#;
+    let error = error::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), body, &"sk-tests".into());
+    let message = "the key ••••  may not use this model".to_owned();
+    assert_eq!(error, ChatError::Refused { status: 403, message });
+    let html = error::refusal(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>", &"sk-tests".into());
+    assert_eq!(html, ChatError::Refused { status: 502, message: String::new() });
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow::{self, Break, Continue};
 
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::lane::{Lane, Piece, ToAgent, ToCaller};
@@ -122,10 +123,7 @@ impl<'a> Session<'a> {
             Frame::Binary => return garbled(Side::Eleven, "it is binary"),
             Frame::Closed => return Break(Ended::AgentGone),
         };
-        let Ok(received) = serde_json::from_str::<eleven::Received>(text) else {
-            return garbled(Side::Eleven, "it is no message of a conversation");
-        };
-        match received {
+        match read(text, Side::Eleven, "it is no message of a conversation")? {
             eleven::Received::ConversationInitiationMetadata { event } => self.begin(event)?,
             eleven::Received::Audio { event } => self.speak(event)?,
             eleven::Received::UserTranscript { event } => {
@@ -223,13 +221,16 @@ impl<'a> Session<'a> {
 
 pub fn read_twilio(frame: &Frame) -> ControlFlow<Ended, twilio::Received<'_>> {
     match frame {
-        Frame::Text(text) => match serde_json::from_str(text) {
-            Ok(received) => Continue(received),
-            Err(_) => garbled(Side::Twilio, "it is no message of a media stream"),
-        },
+        Frame::Text(text) => read(text, Side::Twilio, "it is no message of a media stream"),
         Frame::Binary => garbled(Side::Twilio, "it is binary"),
         Frame::Closed => Break(Ended::CallerGone),
     }
+}
+
+/// Reads an object; a list would pass for one where its kind is tagged inside.
+fn read<'t, T: Deserialize<'t>>(text: &'t str, side: Side, fault: &'static str) -> ControlFlow<Ended, T> {
+    let object = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
+    object.map_or_else(|| garbled(side, fault), Continue)
 }
 
 const fn garbled<T>(side: Side, what: &'static str) -> ControlFlow<Ended, T> {

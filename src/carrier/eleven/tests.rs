@@ -105,7 +105,7 @@ async fn serve(router: Router) -> std::net::SocketAddr {
 }
 
 async fn carry(State(route): State<Route>, upgrade: WebSocketUpgrade) -> Response {
-    stream::limited(upgrade).on_upgrade(|socket| async move {
+    stream::limited(upgrade).on_upgrade(move |socket| async move {
         let Route { eleven, limits, outcomes, events, mut cancelled } = route;
         let agent = eleven.open(AGENT, SOON).await.unwrap();
         let agent_overrides =

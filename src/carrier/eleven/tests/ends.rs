@@ -18,10 +18,10 @@ async fn either_side_ends_it() {
     let with = Limits::DEFAULT;
     assert_eq!(ended(with, async |_, caller, _| caller.stop().await).await, Ended::Stopped);
     assert_eq!(ended(with, async |_, caller, _| caller.raw(Said::Close(None)).await).await, Ended::CallerGone);
-    assert_eq!(ended(with, async |_, _, agent| drop(agent.say(Step::Close).await)).await, Ended::AgentGone);
-    let vanished = ended(with, async |_, _, agent| drop(agent.say(Step::Vanish).await)).await;
+    assert_eq!(ended(with, async |_, _, agent| assert!(agent.say(Step::Close).await)).await, Ended::AgentGone);
+    let vanished = ended(with, async |_, _, agent| assert!(agent.say(Step::Vanish).await)).await;
     assert!(matches!(vanished, Ended::Lost(stream::Side::Eleven, _) | Ended::AgentGone), "{vanished:?}");
-    let cancelled = ended(with, async |world, _, _| drop(world.cancel.send(true))).await;
+    let cancelled = ended(with, async |world, _, _| world.cancel.send(true).unwrap()).await;
     assert_eq!(cancelled, Ended::Cancelled);
 }
 

@@ -74,6 +74,7 @@ async fn of_elevenlabs() {
         vec![Step::Binary(vec![0; 16])],
         vec![Step::Raw("not JSON".into())],
         vec![Step::Raw("{}".into())],
+        vec![metadata(), Step::Raw(r#"["ping",{"event_id":1}]"#.into())],
         vec![metadata(), Step::Raw(r#"{"type":"audio"}"#.into())],
         vec![metadata(), audio(1, "no base64!")],
         vec![metadata(), Step::Raw(r#"{"type":"ping","ping_event":{"event_id":1e99}}"#.into())],

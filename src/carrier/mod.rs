@@ -24,9 +24,11 @@
 mod account;
 mod answer;
 mod callbacks;
+pub mod chat;
 mod consent;
 mod content;
 mod control;
+pub mod eleven;
 pub mod faults;
 mod feed;
 mod inbound;

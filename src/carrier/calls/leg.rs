@@ -129,7 +129,7 @@ pub struct Leg {
     pub to: String,
     pub direction: CallDirection,
     pub hands: Hands,
-    pub orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Order>,
     pub plan: Plan,
     status: CallStatus,
     /// What every request about it says.
@@ -175,13 +175,11 @@ impl Leg {
     }
 
     /// Dials, unless somebody has called us; gives up when it is ordered to.
-    async fn up(&mut self) -> Result<(), End> {
+    pub async fn up(&mut self) -> Result<(), End> {
         if self.direction == CallDirection::Inbound {
             return Ok(());
         }
-        // Kept out of the way while the call is dialled.
-        let (_, nobody) = mpsc::channel(1);
-        let mut orders = std::mem::replace(&mut self.orders, nobody);
+        let mut orders = self.take_orders();
         let up = tokio::select! {
             biased;
             () = hung_up(&mut orders) => Err(End::status(CallStatus::Canceled)),
@@ -191,10 +189,14 @@ impl Leg {
         up
     }
 
+    /// Takes the orders aside, for they interrupt what else is done with the leg.
+    pub fn take_orders(&mut self) -> mpsc::Receiver<Order> {
+        std::mem::replace(&mut self.orders, mpsc::channel(1).1)
+    }
+
     /// Follows documents until the call ends; an order interrupts them.
     async fn converse(&mut self) -> End {
-        let (_, nobody) = mpsc::channel(1);
-        let mut orders = std::mem::replace(&mut self.orders, nobody);
+        let mut orders = self.take_orders();
         let mut source = self.plan.first.clone();
         loop {
             tokio::select! {

@@ -8,12 +8,15 @@
 //! would have. With [`Pace::real_time`] they take their time by the clock.
 
 mod amd;
+mod bridge;
 pub mod call;
 pub mod control;
+mod dial;
 mod document;
 mod gather;
 mod leg;
 pub mod party;
+mod queue;
 mod record;
 mod report;
 pub mod rest;
@@ -39,6 +42,7 @@ use crate::twilio::form::Params;
 pub use call::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy};
 use leg::{Leg, Order, Plan};
 use party::{ACTS_MAX, Act, PARTIES_MAX, Party};
+use queue::Queues;
 use store::CallStore;
 
 /// Calls that are remembered.
@@ -81,6 +85,7 @@ pub struct Calls {
     /// When an account's next call may begin.
     turns: Mutex<HashMap<String, Timestamp>>,
     pace: Mutex<Pace>,
+    queues: Queues,
 }
 
 /// Every value under these locks is whole whenever something could panic.
@@ -98,6 +103,7 @@ impl Calls {
             open: watch::Sender::new(0),
             turns: Mutex::default(),
             pace: Mutex::new(pace),
+            queues: Queues::default(),
         }
     }
 

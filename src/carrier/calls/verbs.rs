@@ -56,6 +56,8 @@ impl Leg {
                 Err(self.give_up(Fault::new(AGAINST_SCHEMA, why)))
             }
             "Record" => self.record(document, verb).await,
+            "Dial" => self.dial_out(document, verb).await,
+            "Enqueue" => self.enqueue(document, verb).await,
             "Message" => self.message(document, verb),
             "Reject" if self.is_up() => Err(End::by(HungUpBy::Document)),
             "Reject" => {

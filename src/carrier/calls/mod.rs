@@ -107,6 +107,11 @@ impl Calls {
         }
     }
 
+    #[cfg(test)]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     fn store(&self) -> MutexGuard<'_, CallStore> {
         lock(&self.store)
     }

@@ -1,5 +1,7 @@
 //! The client against the carrier, over a real loopback connection.
 
+mod calls;
+mod dial;
 mod twin;
 
 use std::net::SocketAddr;

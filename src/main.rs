@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, agents, appointments, backup, calls, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
-    forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
-    test, timers, webhook,
+    self, agents, appointments, backup, calls, carrier, check, completions, config, cron, doctor, erase, events,
+    explain, export, forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle,
+    simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.

@@ -9,10 +9,8 @@ use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
 
 /// Add, list and remove voice agents, and say how calls are answered that no agent takes
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example: recado agents add Lucia --number +34911111111 --language es-ES --voice Polly.Lucia \
-                  --greeting 'Clínica Sol, buenos días. ¿En qué puedo ayudarle?'"
-)]
+#[command(after_help = "Example: recado agents add Lucia --number +34911111111 --language es-ES --voice Polly.Lucia \
+                  --greeting 'Clínica Sol, buenos días. ¿En qué puedo ayudarle?'")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -154,7 +152,11 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
         None => voice.agents.push(agent.clone()),
     }
     save(&installation, &tenant, voice).await?;
-    if args.json { print_json(&agent)? } else { print(line(&agent))? }
+    if args.json {
+        print_json(&agent)?
+    } else {
+        print(line(&agent))?
+    }
     Ok(Outcome::Done)
 }
 
@@ -215,7 +217,11 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
         return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
     }
     save(&installation, &tenant, voice.clone()).await?;
-    if args.json { print_json(&voice)? } else { show(&tenant.slug, &voice)? }
+    if args.json {
+        print_json(&voice)?
+    } else {
+        show(&tenant.slug, &voice)?
+    }
     Ok(Outcome::Done)
 }
 
@@ -229,7 +235,8 @@ async fn save(installation: &Installation, tenant: &Tenant, voice: VoiceSettings
 }
 
 fn line(agent: &VoiceAgent) -> String {
-    let number = agent.number.as_ref().map_or_else(|| "where rules connect to it".to_owned(), |n| format!("calls of {n}"));
+    let number =
+        agent.number.as_ref().map_or_else(|| "where rules connect to it".to_owned(), |n| format!("calls of {n}"));
     let language = agent.language.as_deref().map(|language| format!(", {language}")).unwrap_or_default();
     let voice = agent.voice.as_deref().map(|voice| format!(", {voice}")).unwrap_or_default();
     format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode)

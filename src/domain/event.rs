@@ -71,11 +71,14 @@ impl EventKind {
     /// A recording can be heard at `data.recording_url`.
     pub const RECORDING_READY: Self = Self(std::borrow::Cow::Borrowed("recording_ready"));
 
+    /// A caller left a message for the staff with an agent: `data.body`, and `data.from` where the number is known.
+    pub const MESSAGE_LEFT: Self = Self(std::borrow::Cow::Borrowed("message_left"));
+
     /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 26] = [
+    pub const BUILT_IN: [Self; 27] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -101,6 +104,7 @@ impl EventKind {
         Self::CALL_COMPLETED,
         Self::CALL_FAILED,
         Self::RECORDING_READY,
+        Self::MESSAGE_LEFT,
         Self::TIMER,
     ];
 

@@ -141,7 +141,9 @@ async fn a5_c3_a_call_that_ends_is_stored_and_told_once_in_whatever_order() {
     let recording = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
     let completed =
         [("CallStatus", "completed"), ("CallDuration", "42"), ("RecordingSid", "RE1"), ("RecordingUrl", recording)];
-    for path in ["/api/twilio/demo/status", "/api/twilio/status", "/api/voice/status-callback", "/api/webhooks/twilio/status"] {
+    for path in
+        ["/api/twilio/demo/status", "/api/twilio/status", "/api/voice/status-callback", "/api/webhooks/twilio/status"]
+    {
         assert_eq!(ana.posts(path, &completed).await.status, 200, "{path}");
         assert_eq!(ana.posts(path, &[("CallStatus", "ringing")]).await.status, 200, "{path}");
         assert_eq!(ana.posts(path, &[("CallStatus", "busy")]).await.status, 200, "{path}");

@@ -59,8 +59,10 @@ fn the_official_library_knows_every_verb_and_attribute() {
         names: [&["Response"], names.as_slice()].concat(),
         texts: Vec::new(),
     });
-    let reply: [Verb; 2] =
-        [Message { body: "Hola".into(), ..Message::default() }.into(), Redirect::new("/next").into()];
+    let reply: [Verb; 2] = [
+        Message { body: "Hola".into(), ..Message::default() }.into(),
+        Redirect { url: "/next".into(), method: POST }.into(),
+    ];
     let names = vec!["Response", "Message", "Body", "Redirect"];
     let reply = Case { response: reply.into_iter().collect(), names, texts: Vec::new() };
     assert_agreed(cases.chain([reply]), "everything", "");

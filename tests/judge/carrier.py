@@ -18,7 +18,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
@@ -355,7 +355,8 @@ class Carrier(unittest.TestCase):
         self.assertTrue(available[0].capabilities["voice"], available[0].capabilities)
         self.assertEqual(len(self.client.available_phone_numbers("ES").mobile.list(limit=3)), 3)
         self.assertEqual(self.client.available_phone_numbers("US").local.list(area_code=533), [])
-        self.refused(20404, 404, lambda: self.client.available_phone_numbers("XX").local.list())
+        with self.assertRaisesRegex(TwilioException, "20404"):
+            self.client.available_phone_numbers("XX").local.list()
         bought = self.client.incoming_phone_numbers.create(
             phone_number=available[0].phone_number,
             voice_url=f"{self.receiver.url}/in",

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -357,6 +358,8 @@ async fn serve_until(
         // Whoever listens has not ended yet.
         let _ = tell.send(());
     };
+    // A small frame every 20 ms: waiting to fill a segment would delay a live voice.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
     tokio::select! {
         ended = &mut serving => return Ok(ended?),

@@ -72,6 +72,7 @@ pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool)
         let Some(next) = step.next else {
             if !dry_run {
                 store.remove_old_appointments(tenant.id, before).await?;
+                store.remove_old_calls(tenant.id, before).await?;
             }
             return Ok(removed);
         };

@@ -71,6 +71,7 @@ impl Store {
             let set = "contact_id = NULL, peer = '', peer_key = '', body = '', extra = '{}'";
             erased.messages += self.change("UPDATE messages SET", set, "id", ids).await?;
         }
+        self.erase_calls(&who).await?;
         let txn = writer::begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
@@ -118,6 +119,20 @@ impl Store {
             self.change("DELETE FROM rule_runs", "", "event_id", ids.clone()).await?;
             let set = format!("contact_id = NULL, data = '{{}}', handled_us = coalesce(handled_us, {now})");
             events += self.change("UPDATE events SET", &set, "id", ids).await?;
+        }
+    }
+
+    /// What was said goes, and that they rang; that there was a call stays, so that what is still told of it is known.
+    async fn erase_calls(&self, who: &Who) -> Result<(), StoreError> {
+        loop {
+            let ids = self.ids_of("calls", THEIRS, who.keys(), who.tenant).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            self.change("UPDATE call_turns SET", "heard = '', answer = NULL", "call_id", ids.clone()).await?;
+            let set = "contact_id = NULL, peer = '', peer_key = '', state = '{}', result = NULL, detail = NULL,
+                recording_sid = NULL, recording_url = NULL";
+            self.change("UPDATE calls SET", set, "id", ids).await?;
         }
     }
 

@@ -117,6 +117,26 @@ impl Store {
         }
     }
 
+    /// Removes a tenant's calls that ended before `before`, with what was said in them; how many.
+    pub async fn remove_old_calls(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let text = "SELECT id FROM calls WHERE tenant_id = ? AND started_us < ? AND ended_us < ?
+              ORDER BY started_us LIMIT ?";
+            let before = before.unix_us();
+            let values = vec![tenant.uuid().into(), before.into(), before.into(), (PAGE_EVENTS as i64).into()];
+            let rows = sql::query(&self.read, text, values).await?;
+            let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            if ids.is_empty() {
+                return Ok(removed);
+            }
+            let txn = writer::begin(&self.write).await?;
+            delete(&txn, "call_turns", "call_id", tenant, &ids).await?;
+            removed += delete(&txn, "calls", "id", tenant, &ids).await?;
+            txn.commit().await?;
+        }
+    }
+
     /// The actions of the events from one to another: an action's id carries its event's millisecond.
     async fn actions_between(
         &self,

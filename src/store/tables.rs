@@ -8,13 +8,15 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::{Action, AppointmentState, EventKind, Phone};
+use crate::domain::{Action, AppointmentState, CallState, EventKind, Phone};
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
-const CHANNELS: &[&str] = &["sms", "whatsapp", "email"];
+const CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice"];
 /// Of an action, where requests have a word of their own.
-const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "http"];
+const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice", "http"];
+const CALL_STATUSES: &[&str] =
+    &["queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
 const ORIGINS: &[&str] = &["answer", "business", "manual", "system"];
 const STATES: &[&str] = &["planned", "sending", "sent", "failed", "blocked", "held", "unknown", "done"];
 
@@ -69,7 +71,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 20] = [
+pub const TABLES: [Table; 22] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -347,6 +349,52 @@ pub const TABLES: [Table; 20] = [
             column("http_status", MaybeInt),
             column("error_code", MaybeBig),
             column("detail", MaybeText),
+        ],
+    },
+    Table {
+        kind: "call",
+        name: "calls",
+        order: &["id"],
+        columns: &[
+            column("id", Id),
+            column("contact_id", MaybeOf("contacts")),
+            column("provider_sid", Text),
+            column("direction", Word(&["in", "out"])),
+            column("peer", Text),
+            column("peer_key", Text),
+            column("number", Text),
+            column("action_id", MaybeId),
+            column("status", Word(CALL_STATUSES)),
+            column("answered_by", MaybeText),
+            column("duration_s", MaybeInt),
+            column("recording_sid", MaybeText),
+            column("recording_url", MaybeText),
+            column("error_code", MaybeBig),
+            column("detail", MaybeText),
+            column("state", Document(is::<CallState>)),
+            column("turns", Int),
+            column("heard", Flag),
+            column("result", MaybeText),
+            column("started_us", Big),
+            column("ended_us", MaybeBig),
+            column("told", Flag),
+            column("streamed", Int),
+        ],
+    },
+    Table {
+        kind: "call_turn",
+        name: "call_turns",
+        order: &["call_id", "n"],
+        columns: &[
+            column("call_id", Of("calls")),
+            column("n", Int),
+            column("key_text", Text),
+            column("event_id", Id),
+            column("at_us", Big),
+            column("heard", Text),
+            column("answer", MaybeText),
+            column("how", MaybeText),
+            column("took_ms", MaybeInt),
         ],
     },
     Table {

@@ -2,6 +2,7 @@
 
 mod appointments;
 mod by_hand;
+mod calls;
 mod decided;
 mod erase;
 mod facts;

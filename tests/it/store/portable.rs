@@ -64,6 +64,7 @@ async fn live(bench: &Bench) {
     bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
     bench.under_way("SM6", "+34600000006").await;
     bench.planned("SM7", "+34600000007", "espera").await;
+    bench.called("CA1", "¿hola?").await;
     bench.remembers("SM9", "+34600000009").await;
     bench.received("SM8", ANA, "sin decidir").await;
     let later = bench.timer(1, bench.now().plus(super::Duration::from_secs(3_600)));

@@ -1,0 +1,161 @@
+//! Calls: turns are stored once, statuses go forward only, what has ended is told once.
+
+use recado::domain::call::CallState;
+use recado::domain::event::CallData;
+use recado::domain::{CallDirection, CallStatus, EventKind, Phone, Step, TenantId};
+use recado::store::{CallReport, CallResult, Caller, NewTurn, Reported, TurnAnswer, Turned};
+
+use super::{ANA, Bench, on_both};
+
+pub fn caller(tenant: TenantId, sid: &str, from: &str, status: CallStatus) -> Caller {
+    Caller {
+        tenant,
+        sid: sid.to_owned(),
+        direction: CallDirection::In,
+        peer: from.to_owned(),
+        phone: Phone::parse(from).ok(),
+        number: super::OURS.to_owned(),
+        action: None,
+        status,
+        answered_by: None,
+    }
+}
+
+impl Bench {
+    fn asked_in(&self, sid: &str, key: &str, said: &str) -> NewTurn {
+        NewTurn {
+            caller: caller(self.tenant, sid, ANA, CallStatus::InProgress),
+            kind: if said.is_empty() { EventKind::CALL_RECEIVED } else { EventKind::CALL_INPUT },
+            key: key.to_owned(),
+            data: CallData { body: said.to_owned(), speech: said.to_owned(), ..CallData::default() },
+            at: self.now(),
+        }
+    }
+
+    fn told(&self, sid: &str, status: CallStatus, tell_later: bool) -> CallReport {
+        CallReport {
+            caller: caller(self.tenant, sid, ANA, status),
+            duration_s: Some(7),
+            recording: None,
+            error_code: None,
+            detail: None,
+            silence_is_missed: false,
+            tell_later,
+            at: self.now(),
+        }
+    }
+
+    /// A customer rings and says something, is answered with it, and hangs up.
+    pub async fn called(&self, sid: &str, said: &str) {
+        for (key, said) in [("answer", ""), ("after:1", said)] {
+            let turned = self.store.writer().turn(self.asked_in(sid, key, said)).await.expect("it can be stored");
+            let Turned::New { event, call, n } = turned else { panic!("it is new: {turned:?}") };
+            let answer = TurnAnswer {
+                call: call.id,
+                n,
+                steps: vec![Step::say(said)],
+                how: "rules",
+                took_ms: 3,
+                state: CallState { vars: [("said".to_owned(), said.into())].into(), ..CallState::default() },
+            };
+            let decided = self.decided(event.id, event.contact.expect("the number is one"), vec![]);
+            let decided = recado::store::Decided { answer: Some(answer), ..decided };
+            self.store.writer().decided(vec![decided]).await.expect("it can be written");
+        }
+        let told = self.store.writer().call(self.told(sid, CallStatus::Completed, false)).await;
+        assert_eq!(told.expect("it can be stored"), Reported::Advanced);
+    }
+}
+
+#[tokio::test]
+async fn a_turn_is_stored_once_and_a_repeat_is_told_what_was_answered() {
+    on_both(|bench| async move {
+        let Turned::New { call, n, .. } = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap()
+        else {
+            panic!("it is new");
+        };
+        let repeat = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap();
+        assert!(matches!(repeat, Turned::Repeat { n: 1, answer: None, .. }), "{repeat:?}");
+        let answer = TurnAnswer {
+            call: call.id,
+            n,
+            steps: vec![Step::say("hola"), Step::Hangup],
+            how: "rules",
+            took_ms: 1,
+            state: CallState::default(),
+        };
+        bench.store.writer().said(bench.tenant, answer).await.unwrap();
+        let repeat = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap();
+        let Turned::Repeat { answer: Some(steps), .. } = repeat else { panic!("it was answered: {repeat:?}") };
+        assert_eq!(steps, [Step::say("hola"), Step::Hangup]);
+        // Another tenant's webhook for it is refused, whatever it says.
+        let other = bench.other().await;
+        let foreign = other.store.writer().turn(other.asked_in("CA1", "after:1", "x")).await.unwrap();
+        assert!(matches!(foreign, Turned::Foreign), "{foreign:?}");
+        let foreign = other.store.writer().call(other.told("CA1", CallStatus::Completed, false)).await.unwrap();
+        assert_eq!(foreign, Reported::Foreign);
+        assert_eq!(bench.store.list_calls(bench.tenant, 10).await.unwrap().len(), 1);
+        assert!(other.store.list_calls(other.tenant, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_end_is_told_once_now_or_with_its_summary() {
+    on_both(|bench| async move {
+        bench.called("CA1", "hola").await;
+        for status in [CallStatus::Ringing, CallStatus::Completed, CallStatus::Busy] {
+            let told = bench.store.writer().call(bench.told("CA1", status, false)).await.unwrap();
+            assert_eq!(told, Reported::Stale, "{status}");
+        }
+        assert!(bench.store.untold_calls(bench.now().plus(super::Duration::from_secs(9)), 9).await.unwrap().is_empty());
+        bench.store.writer().turn(bench.asked_in("CA2", "answer", "")).await.unwrap();
+        bench.store.writer().call(bench.told("CA2", CallStatus::Completed, true)).await.unwrap();
+        let untold = bench.store.untold_calls(bench.now().plus(super::Duration::from_secs(9)), 9).await.unwrap();
+        let [(tenant, call)] = untold[..] else { panic!("one waits: {untold:?}") };
+        let result = || CallResult { sentiment: Some(0.5), summary: Some("a\nb".into()) };
+        assert!(bench.store.tell_call(tenant, call, vec![], result(), bench.now()).await.unwrap());
+        assert!(!bench.store.tell_call(tenant, call, vec![], result(), bench.now()).await.unwrap());
+        let listed = bench.store.listed_call(tenant, "CA2").await.unwrap().expect("it is there");
+        assert_eq!(listed.result.summary.as_deref(), Some("a\nb"));
+        let ended: Vec<_> = bench
+            .store
+            .pending_events(bench.tenant, 20)
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|pending| pending.event.kind == EventKind::CALL_COMPLETED)
+            .collect();
+        assert_eq!(ended.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_streams_token_is_good_once_and_for_the_turn_that_is_answered() {
+    on_both(|bench| async move {
+        let Turned::New { call, .. } = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap()
+        else {
+            panic!("it is new");
+        };
+        assert!(bench.store.begin_stream(call.id, 2).await.unwrap().is_none(), "no such turn yet");
+        assert!(bench.store.begin_stream(call.id, 1).await.unwrap().is_some());
+        assert!(bench.store.begin_stream(call.id, 1).await.unwrap().is_none(), "used");
+        bench.store.writer().turn(bench.asked_in("CA1", "after:1", "x")).await.unwrap();
+        bench.store.writer().call(bench.told("CA1", CallStatus::Completed, false)).await.unwrap();
+        assert!(bench.store.begin_stream(call.id, 2).await.unwrap().is_none(), "the call is over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn old_calls_are_removed_with_what_was_said() {
+    on_both(|bench| async move {
+        bench.called("CA1", "hola").await;
+        let day = super::Duration::from_secs(24 * 3_600);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day)).await.unwrap(), 0);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day)).await.unwrap(), 1);
+        assert!(bench.store.list_calls(bench.tenant, 10).await.unwrap().is_empty());
+    })
+    .await;
+}

@@ -10,6 +10,7 @@
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Calls.json`, `…/Calls/{sid}.json` | calls: create, list; fetch, end or redirect, delete |
+//! | `GET /2010-04-01/Accounts/{sid}/Recordings/{sid}.json`, `….wav` | a recording; as sound, a tone of its length |
 //! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{country}/Local.json`, `TollFree`, `Mobile` | numbers to buy |
 //! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
 //! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
@@ -239,6 +240,7 @@ impl Carrier {
                 "/{account}/Calls/{call}",
                 get(calls::rest::fetch).post(calls::rest::update).delete(calls::rest::delete),
             )
+            .route("/{account}/Recordings/{recording}", get(calls::recordings::fetch))
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(
                 "/{account}/IncomingPhoneNumbers/{number}",

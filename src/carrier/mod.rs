@@ -407,10 +407,11 @@ impl Inner {
         self.changes.send_modify(|last| *last = seq.max(*last));
     }
 
-    /// Where it can be reached, such as `http://127.0.0.1:8010`.
+    /// Where it can be reached, such as `http://127.0.0.1:8010`; Twilio's own where nobody has asked it anything yet.
     fn base(&self) -> String {
         // A base is replaced as a whole.
-        self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let known = self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        if known.is_empty() { "https://api.twilio.com".to_owned() } else { known }
     }
 
     fn new_sid(&self, prefix: &str) -> String {

@@ -215,6 +215,8 @@ async fn what_is_said_after_the_tone_is_recorded() {
                   transcribeCallback=\"/text\"/><Say>Nada</Say></Response>";
     let mut app = App::new(&[("/voice", record), ("/said", "<Response/>")]).await;
     let world = World::answering(&app).await;
+    // From what it is asked, the carrier knows where it can be reached.
+    world.rest(axum::http::Method::GET, "Calls.json", &[]).await;
     world.caller(vec![Step::speech("Llámenme mañana")]).await;
     let asked = app.all();
     let said = of(&asked, "/said")[0];

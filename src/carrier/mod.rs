@@ -10,6 +10,7 @@
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Calls.json`, `…/Calls/{sid}.json` | calls: create, list; fetch, end or redirect, delete |
+//! | `GET /2010-04-01/Accounts/{sid}/Recordings/{sid}.json`, `….wav` | a recording; as sound, a tone of its length |
 //! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{country}/Local.json`, `TollFree`, `Mobile` | numbers to buy |
 //! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
 //! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
@@ -241,6 +242,7 @@ impl Carrier {
                 "/{account}/Calls/{call}",
                 get(calls::rest::fetch).post(calls::rest::update).delete(calls::rest::delete),
             )
+            .route("/{account}/Recordings/{recording}", get(calls::recordings::fetch))
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(
                 "/{account}/IncomingPhoneNumbers/{number}",
@@ -407,10 +409,11 @@ impl Inner {
         self.changes.send_modify(|last| *last = seq.max(*last));
     }
 
-    /// Where it can be reached, such as `http://127.0.0.1:8010`.
+    /// Where it can be reached, such as `http://127.0.0.1:8010`; Twilio's own where nobody has asked it anything yet.
     fn base(&self) -> String {
         // A base is replaced as a whole.
-        self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let known = self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        if known.is_empty() { "https://api.twilio.com".to_owned() } else { known }
     }
 
     fn new_sid(&self, prefix: &str) -> String {

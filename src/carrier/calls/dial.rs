@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use super::bridge::{Bridge, Out, end_of};
 use super::call::{Call, CallDirection, CallStatus, Happening};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
-use super::leg::{Document, End, Leg, Plan, Source, TIME_LIMIT, hung_up};
+use super::leg::{Document, End, Farewell, Leg, Plan, Source, TIME_LIMIT, hung_up};
 use super::report::Report;
 use super::validate;
 use super::verbs::{Flow, method};
@@ -44,11 +44,18 @@ impl Leg {
             nouns => nouns.iter().take(NOUNS_MAX).cloned().collect(),
         };
         let star = verb.is_true("hangupOnStar");
+        if let Some(action) = verb.get("action") {
+            let url = self.resolve(document, Some(action))?;
+            let told = [("DialCallStatus", "completed")].into_iter().collect();
+            let (method, since) = (method(verb, "method"), self.talked());
+            self.farewell = Some(Farewell { url, method, told, lasted: "DialCallDuration", since });
+        }
         let dialled = match nouns[0].name.as_str() {
             "Queue" => self.dial_queue(document, verb, &nouns[0], star).await?,
             "Conference" => self.confer(&nouns[0], star).await,
             _ => self.dial_numbers(document, verb, &nouns, star).await?,
         };
+        self.farewell = None;
         self.after_dial(document, verb, dialled).await
     }
 

@@ -64,6 +64,24 @@ impl Document {
     }
 }
 
+/// Who is told when the party hangs up in the middle of a verb.
+pub struct Farewell {
+    pub url: String,
+    pub method: Method,
+    pub told: Params,
+    /// The field that says for how many seconds it lasted, from when.
+    pub lasted: &'static str,
+    pub since: Duration,
+}
+
+impl Farewell {
+    /// With another value of a field.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.told = self.told.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
+        self
+    }
+}
+
 /// What interrupts a call.
 #[derive(Clone, Debug)]
 pub enum Order {
@@ -142,6 +160,7 @@ pub struct Leg {
     documents: u32,
     /// Those that go on beside the call.
     pub streams: Vec<Open>,
+    pub farewell: Option<Farewell>,
 }
 
 impl Leg {
@@ -165,6 +184,7 @@ impl Leg {
             skipped: Duration::ZERO,
             documents: 0,
             streams: Vec::new(),
+            farewell: None,
             plan,
         }
     }
@@ -206,8 +226,14 @@ impl Leg {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
-                    Some(Order::Go(next)) => source = next,
-                    Some(Order::HangUp(by)) => return End::by(by),
+                    Some(Order::Go(next)) => {
+                        self.farewell = None;
+                        source = next;
+                    }
+                    Some(Order::HangUp(by)) => {
+                        self.bid_farewell().await;
+                        return End::by(by);
+                    }
                     None => return End::by(HungUpBy::Api),
                 },
                 followed = self.follow(source.clone(), false) => return match followed {
@@ -219,6 +245,13 @@ impl Leg {
                 },
             }
         }
+    }
+
+    /// Nobody is there to hear what the action answers.
+    async fn bid_farewell(&mut self) {
+        let Some(Farewell { url, method, mut told, lasted, since }) = self.farewell.take() else { return };
+        told.push(lasted, &self.talked().saturating_sub(since).as_secs().to_string());
+        let _ = self.request(&url, method, &told).await;
     }
 
     /// Does what a document says, and those that it leads to. `waiting` in a queue some verbs mean nothing.

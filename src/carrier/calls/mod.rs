@@ -19,6 +19,7 @@ mod media;
 pub mod party;
 mod queue;
 mod record;
+pub mod recordings;
 mod report;
 pub mod rest;
 mod ring;

@@ -14,7 +14,7 @@ use super::bridge::{Bridge, end_of};
 use super::call::{CallStatus, Happening, HungUpBy};
 use super::dial::Dialled;
 use super::document::{AGAINST_SCHEMA, Element, Fault};
-use super::leg::{Document, End, Leg, Source};
+use super::leg::{Document, End, Farewell, Leg, Source};
 use super::lock;
 use super::verbs::{Flow, method};
 use crate::domain::Timestamp;
@@ -144,6 +144,12 @@ impl Leg {
         };
         self.note(Happening::Queue { name: name.clone(), what: "entered" });
         let entered = self.talked();
+        if let Some(action) = verb.get("action") {
+            let url = self.resolve(document, Some(action))?;
+            let told = [("QueueSid", place.queue_sid.as_str()), ("QueueResult", "hangup")].into_iter().collect();
+            let method = method(verb, "method");
+            self.farewell = Some(Farewell { url, method, told, lasted: "QueueTime", since: entered });
+        }
         let left = tokio::select! {
             biased;
             Ok(taken) = taken => Left::Taken(taken),
@@ -152,8 +158,15 @@ impl Leg {
         let mut told: Params = [("QueueSid", place.queue_sid.clone())].into_iter().collect();
         told.push("QueueTime", &self.talked().saturating_sub(entered).as_secs().to_string());
         drop(place);
+        let farewell = self.farewell.take();
         let (result, end) = match left {
-            Left::Taken(taken) => ("bridged", self.bridge_with(&taken, &told).await),
+            Left::Taken(taken) => {
+                // From now on who hangs up has been bridged.
+                self.farewell = farewell.map(|farewell| farewell.with("QueueResult", "bridged"));
+                let end = self.bridge_with(&taken, &told).await;
+                self.farewell = None;
+                ("bridged", end)
+            }
             Left::ByItself => ("leave", None),
             Left::Ended(end) => ("hangup", Some(end)),
             Left::TooLong => ("system-error", None),

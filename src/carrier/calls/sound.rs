@@ -65,6 +65,10 @@ pub fn of_speech(text: &str) -> Vec<u8> {
     tone(200 + text.chars().count() as u64 * 1_000 / 15, HZ)
 }
 
+pub fn tone_of(seconds: u64) -> Vec<u8> {
+    tone(seconds.saturating_mul(1_000), HZ)
+}
+
 pub fn silence(ms: u64) -> Vec<u8> {
     vec![SILENCE; (ms.min(SOUND_MAX_MS) * SAMPLES_PER_MS) as usize]
 }

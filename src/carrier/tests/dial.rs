@@ -134,6 +134,22 @@ async fn a_queue_is_left_by_key_and_may_be_full() {
 }
 
 #[tokio::test]
+async fn a_person_who_hangs_up_while_waiting_is_told_to_the_action() {
+    let wait = "<Response><Enqueue waitUrl=\"/wait\" action=\"/left\">ventas</Enqueue></Response>";
+    let mut app = App::new(&[("/voice", wait), ("/wait", "<Response/>")]).await;
+    let world = World::answering(&app).await;
+    let call = CustomerCall { from: TO.into(), to: FROM.into(), live: true, ..CustomerCall::default() };
+    let sid = world.carrier.take_call(&call).unwrap().sid;
+    while app.next().await.path != "/wait" {}
+    world.clock.advance(Duration::from_millis(900));
+    world.carrier.act(&sid, Act::Does(Step::hangup())).unwrap();
+    world.carrier.wait_calls().await;
+    let asked = app.all();
+    assert_eq!((of(&asked, "/left")[0].get("QueueResult"), of(&asked, "/left")[0].get("QueueTime")), ("hangup", "0"));
+    assert_eq!(world.carrier.find_call(&sid).unwrap().status, CallStatus::Completed);
+}
+
+#[tokio::test]
 async fn a_call_is_led_elsewhere_and_ended_over_the_api() {
     let hold = "<Response><Enqueue>siempre</Enqueue></Response>";
     let mut app = App::new(&[("/call", hold), ("/other", hold)]).await;
@@ -199,12 +215,20 @@ async fn what_is_said_after_the_tone_is_recorded() {
                   transcribeCallback=\"/text\"/><Say>Nada</Say></Response>";
     let mut app = App::new(&[("/voice", record), ("/said", "<Response/>")]).await;
     let world = World::answering(&app).await;
+    // From what it is asked, the carrier knows where it can be reached.
+    world.rest(axum::http::Method::GET, "Calls.json", &[]).await;
     world.caller(vec![Step::speech("Llámenme mañana")]).await;
     let asked = app.all();
     let said = of(&asked, "/said")[0];
     assert!(crate::twilio::is_sid("RE", said.get("RecordingSid")));
     assert!(said.get("RecordingUrl").ends_with(said.get("RecordingSid")));
     assert_eq!(said.get("RecordingDuration"), "2");
+    let sound =
+        twilio::http().unwrap().get(said.get("RecordingUrl")).basic_auth(SID, Some(TOKEN)).send().await.unwrap();
+    assert_eq!((sound.status().as_u16(), sound.headers()["content-type"].to_str().unwrap()), (200, "audio/x-wav"));
+    assert_eq!(sound.bytes().await.unwrap().len(), 46 + 16_000);
+    let path = format!("Recordings/{}.json", said.get("RecordingSid"));
+    assert_eq!(world.rest(axum::http::Method::GET, &path, &[]).await.1["duration"], "2");
     let recorded = of(&asked, "/recorded")[0];
     assert_eq!(
         (recorded.get("RecordingStatus"), recorded.get("RecordingSid")),

@@ -36,7 +36,7 @@ pub enum BookingError {
     AnotherOne(String),
     #[error("it is {0} and not known here: only appointments that stand are taken in")]
     Over(AppointmentState),
-    #[error("the business has not said when it is open: 'recado tenant hours' says so")]
+    #[error("the business has not said when it is open: set them with 'recado tenant set SLUG --hours'")]
     NoHours,
     #[error("there is no appointment {0}")]
     NotFound(AppointmentId),

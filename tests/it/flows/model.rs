@@ -170,13 +170,14 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
 /// E4, by the book: each tool with a token, for the customer who is named, and none without.
 #[tokio::test]
 async fn e4_a_voice_agent_calls_its_tools_over_http_with_a_token() {
-    let server = Server::start(options(RULES)).await;
+    let mut server = Server::prepare(options(RULES));
     let run = |args: &[&str]| cli::run(&mut rig::recado(&server, args)).ok();
     run(&["tenant", "set", "demo", "--hours", "mon-sun 00:00-24:00"]);
     run(&["services", "add", "cut", "--minutes", "30"]);
     run(&["staff", "add", "Marta"]);
     let token = run(&["tenant", "token", "add", "demo", "--name", "agent"]);
     let token = token.split_whitespace().find(|word| word.starts_with("recado_")).expect("a token").to_owned();
+    server.start_again().await;
     let client = crate::support::http_client();
     let call = async |tool: &str, body: Value, token: &str| {
         let request = client.post(format!("{}/api/agent/{tool}", server.url())).bearer_auth(token).json(&body);

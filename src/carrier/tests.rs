@@ -2,6 +2,8 @@
 
 mod calls;
 mod dial;
+mod numbers;
+mod stream;
 mod twin;
 
 use std::net::SocketAddr;

@@ -103,7 +103,7 @@ impl Leg {
                     let time = Duration::from_secs(1 + speech.chars().count() as u64 / 15);
                     (Happening::Spoke { text: speech, confidence }, time)
                 }
-                Step::Silence { .. } => (Happening::Silent, SILENCE),
+                Step::Silence { .. } | Step::Sound(_) => (Happening::Silent, SILENCE),
             };
             self.note(what);
             if self.spend(time).await.is_err() {

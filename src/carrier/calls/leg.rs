@@ -15,6 +15,7 @@ use super::call::{Call, CallDirection, CallStatus, Happening, HungUpBy};
 use super::document::{self, Element, Fault};
 use super::party::{Hands, Party};
 use super::report::{Report, Reporter};
+use super::stream::Open;
 use super::verbs::Flow;
 use crate::domain::Timestamp;
 use crate::twilio::form::Params;
@@ -139,6 +140,8 @@ pub struct Leg {
     /// Time that has passed in the call, but not by the clock.
     skipped: Duration,
     documents: u32,
+    /// Those that go on beside the call.
+    pub streams: Vec<Open>,
 }
 
 impl Leg {
@@ -161,6 +164,7 @@ impl Leg {
             answered_at: None,
             skipped: Duration::ZERO,
             documents: 0,
+            streams: Vec::new(),
             plan,
         }
     }

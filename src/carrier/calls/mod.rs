@@ -15,6 +15,7 @@ mod dial;
 mod document;
 mod gather;
 mod leg;
+mod media;
 pub mod party;
 mod queue;
 mod record;
@@ -22,11 +23,13 @@ mod report;
 pub mod rest;
 mod ring;
 mod schema;
+mod sound;
 mod store;
+mod stream;
 mod validate;
 mod verbs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -43,7 +46,9 @@ pub use call::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy};
 use leg::{Leg, Order, Plan};
 use party::{ACTS_MAX, Act, PARTIES_MAX, Party};
 use queue::Queues;
+pub use sound::Sound;
 use store::CallStore;
+pub use stream::StreamRecord;
 
 /// Calls that are remembered.
 const CALLS_MAX: usize = 20_000;
@@ -86,6 +91,7 @@ pub struct Calls {
     turns: Mutex<HashMap<String, Timestamp>>,
     pace: Mutex<Pace>,
     queues: Queues,
+    streams: Mutex<VecDeque<StreamRecord>>,
 }
 
 /// Every value under these locks is whole whenever something could panic.
@@ -104,6 +110,7 @@ impl Calls {
             turns: Mutex::default(),
             pace: Mutex::new(pace),
             queues: Queues::default(),
+            streams: Mutex::default(),
         }
     }
 

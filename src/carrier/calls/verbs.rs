@@ -58,6 +58,12 @@ impl Leg {
             "Record" => self.record(document, verb).await,
             "Dial" => self.dial_out(document, verb).await,
             "Enqueue" => self.enqueue(document, verb).await,
+            "Connect" => self.connect_stream(document, verb).await,
+            "Start" => self.start_stream(document, verb).await,
+            "Stop" => {
+                self.stop_stream(verb);
+                Ok(Flow::Next)
+            }
             "Message" => self.message(document, verb),
             "Reject" if self.is_up() => Err(End::by(HungUpBy::Document)),
             "Reject" => {

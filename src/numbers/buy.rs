@@ -72,7 +72,7 @@ impl Desk<'_> {
         };
         abort::point("number_bought");
         let number = self.become_sender(tenant, &there).await.map_err(|error| half_done(tenant, number, &error))?;
-        self.judge(number).map(|number| Bought { bought: true, number })
+        Self::judge(number).map(|number| Bought { bought: true, number })
     }
 
     /// Sets a tenant's number up as if it had just been bought: what repairs everything that went wrong on the way.
@@ -147,20 +147,17 @@ impl Desk<'_> {
         } else {
             self.become_sender(tenant, &now).await?
         };
-        self.judge(number)
+        Self::judge(number)
     }
 
     /// What the provider has is what was asked for.
-    fn judge(&self, number: Owned) -> Result<Owned, NumbersError> {
+    fn judge(number: Owned) -> Result<Owned, NumbersError> {
         let goes =
             [("voice webhook", &number.voice), ("message webhook", &number.sms), ("status callback", &number.status)];
-        match goes.into_iter().find(|(_, goes)| !goes.here) {
-            None => Ok(number),
-            Some((what, goes)) => {
-                let has = if goes.to.is_empty() { "nothing".to_owned() } else { goes.to.clone() };
-                Err(NumbersError::NotAsSet { number: number.number.clone(), what, has })
-            }
-        }
+        let wrong = goes.into_iter().find(|(_, goes)| !goes.here);
+        let Some((what, goes)) = wrong else { return Ok(number) };
+        let has = if goes.to.is_empty() { "nothing".to_owned() } else { goes.to.clone() };
+        Err(NumbersError::NotAsSet { number: number.number.clone(), what, has })
     }
 
     /// Calls and texts go by it from now on, as far as it can do both.

@@ -1,4 +1,5 @@
 //! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
 
 mod line;
+mod numbers;
 mod voice;

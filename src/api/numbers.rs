@@ -1,5 +1,7 @@
 //! `/api/v1/numbers`
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,6 +14,7 @@ use super::body::{Body, Path, Query};
 use super::caller::Caller;
 use super::once::once;
 use super::problem::{Common, Problem, Writing};
+use crate::directory::Tenant;
 use crate::domain::Phone;
 use crate::numbers::{self, Bought, Desk, FOUND_MAX, NumbersError, Owned, Purchase, Released};
 use crate::twilio::client::{AvailableNumber, Search};
@@ -131,7 +134,8 @@ struct Sure {
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
 async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Numbers>, Problem> {
-    Ok(axum::Json(Numbers { items: desk(&state).list(&caller.0).await.map_err(refused)? }))
+    let (desk, tenant) = desk(&state, &caller).await?;
+    Ok(axum::Json(Numbers { items: desk.list(&tenant).await.map_err(refused)? }))
 }
 
 /// Numbers that can be bought
@@ -160,7 +164,8 @@ async fn available(
         limit: Some(limit),
         ..Search::new(country, kind)
     };
-    let found = desk(&state).search(&caller.0, &search).await.map_err(refused)?;
+    let (desk, tenant) = desk(&state, &caller).await?;
+    let found = desk.search(&tenant, &search).await.map_err(refused)?;
     Ok(axum::Json(AvailableNumbers { items: found.into_iter().map(Available::from).collect() }))
 }
 
@@ -178,7 +183,8 @@ async fn available(
 async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, wanted: Buy| {
         let purchase = purchase(wanted)?;
-        let bought = desk(&state).buy(&caller.0, &purchase).await.map_err(refused)?;
+        let (desk, tenant) = desk(&state, &caller).await?;
+        let bought = desk.buy(&tenant, &purchase).await.map_err(refused)?;
         Ok((if bought.bought { StatusCode::CREATED } else { StatusCode::OK }, bought))
     })
     .await
@@ -201,7 +207,8 @@ async fn configure(
 ) -> Result<Response, Problem> {
     let number = phone(&number)?;
     once(&state, &caller, body, async |_, Configure {}| {
-        Ok((StatusCode::OK, desk(&state).configure(&caller.0, &number).await.map_err(refused)?))
+        let (desk, tenant) = desk(&state, &caller).await?;
+        Ok((StatusCode::OK, desk.configure(&tenant, &number).await.map_err(refused)?))
     })
     .await
 }
@@ -221,19 +228,22 @@ async fn release(
     Query(sure): Query<Sure>,
 ) -> Result<axum::Json<Released>, Problem> {
     let number = phone(&number)?;
-    let desk = desk(&state);
+    let (desk, tenant) = desk(&state, &caller).await?;
     if !sure.confirm {
-        let uses = desk.uses(&caller.0, &number);
+        let uses = desk.uses(&tenant, &number);
         let uses = if uses.is_empty() { "nobody uses it".to_owned() } else { uses.join("; ") };
         let detail = format!("it does not come back, and {uses}: say confirm=true");
         return Err(Problem::new(StatusCode::CONFLICT, "not_confirmed", detail));
     }
-    Ok(axum::Json(desk.release(&caller.0, &number).await.map_err(refused)?))
+    Ok(axum::Json(desk.release(&tenant, &number).await.map_err(refused)?))
 }
 
-fn desk(state: &AppState) -> Desk<'_> {
+/// The desk, and the tenant as it stands: what is bought or given back by a command beside this server counts at once.
+async fn desk<'a>(state: &'a AppState, caller: &Caller) -> Result<(Desk<'a>, Arc<Tenant>), Problem> {
     let pipeline = &state.pipeline;
-    Desk { store: &pipeline.store, directory: &pipeline.directory, client: &pipeline.ways.twilio }
+    pipeline.directory.refresh().await?;
+    let tenant = pipeline.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
+    Ok((Desk { store: &pipeline.store, directory: &pipeline.directory, client: &pipeline.ways.twilio }, tenant))
 }
 
 fn purchase(wanted: Buy) -> Result<Purchase, Problem> {

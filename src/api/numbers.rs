@@ -154,16 +154,13 @@ async fn available(
 ) -> Result<axum::Json<AvailableNumbers>, Problem> {
     let country = numbers::country(&wanted.country).map_err(Problem::bad_request)?;
     let kind = numbers::kind(wanted.kind.as_deref().unwrap_or("local")).map_err(Problem::bad_request)?;
+    let area_code = wanted.area_code.as_deref().map(numbers::area_code).transpose().map_err(Problem::bad_request)?;
+    let contains = wanted.contains.as_deref().map(numbers::pattern).transpose().map_err(Problem::bad_request)?;
     let limit = wanted.limit.unwrap_or(FOUND);
     if !(1..=FOUND_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is a number from 1 to {FOUND_MAX}")));
     }
-    let search = Search {
-        area_code: wanted.area_code,
-        contains: wanted.contains,
-        limit: Some(limit),
-        ..Search::new(country, kind)
-    };
+    let search = Search { area_code, contains, limit: Some(limit), ..Search::new(country, kind) };
     let (desk, tenant) = desk(&state, &caller).await?;
     let found = desk.search(&tenant, &search).await.map_err(refused)?;
     Ok(axum::Json(AvailableNumbers { items: found.into_iter().map(Available::from).collect() }))

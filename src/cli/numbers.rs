@@ -48,10 +48,10 @@ pub struct SearchArgs {
     #[arg(long, default_value = "local", value_parser = numbers::kind)]
     kind: NumberKind,
     /// In the US and Canada: three digits
-    #[arg(long, value_name = "DIGITS")]
+    #[arg(long, value_name = "DIGITS", value_parser = numbers::area_code)]
     area_code: Option<String>,
     /// 2 to 16 digits or letters that it has; * stands for any one
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", value_parser = numbers::pattern)]
     contains: Option<String>,
     /// How many
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(FOUND_MAX)))]

@@ -320,3 +320,62 @@ pub fn country(text: &str) -> Result<String, String> {
         Err("write a country as two letters, such as ES".to_owned())
     }
 }
+
+/// An area code of North America.
+pub fn area_code(text: &str) -> Result<String, String> {
+    if text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("write an area code as three digits, such as 415".to_owned())
+    }
+}
+
+/// What a number is to have in it.
+pub fn pattern(text: &str) -> Result<String, String> {
+    if (2..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'*') {
+        Ok(text.to_owned())
+    } else {
+        Err("write 2 to 16 digits or letters; * stands for any one".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_for_is_parsed() {
+        assert_eq!(country("es").as_deref(), Ok("ES"));
+        assert!(country("ESP").is_err() && country("é").is_err() && country("E1").is_err());
+        assert!(kind("toll-free").is_ok() && kind("Local").is_err());
+        assert!(area_code("415").is_ok() && area_code("41").is_err() && area_code("41a").is_err());
+        assert!(pattern("34*7AB").is_ok() && pattern("7").is_err() && pattern("+34").is_err());
+    }
+
+    #[test]
+    fn a_webhook_points_here_by_each_of_its_urls() {
+        let urls = Urls::of("https://a.example", "sol");
+        let number = |json: serde_json::Value| -> IncomingNumber {
+            let mut whole = serde_json::json!({"sid": "PN1", "phone_number": "+34911990007", "sms_method": "POST"});
+            whole.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+            serde_json::from_value(whole).unwrap()
+        };
+        for (path, here) in [
+            ("/api/twilio/sol/answer", true),
+            ("/api/twilio/sol/voice#rc=1", true),
+            ("/api/webhooks/twilio", true),
+            ("/api/twilio/luna/answer", false),
+            ("/api/twilio/sol/sms", false),
+        ] {
+            let number = number(serde_json::json!({"voice_url": format!("https://a.example{path}")}));
+            assert_eq!(urls.voice(&number).here, here, "{path}");
+        }
+        let elsewhere = number(serde_json::json!({"voice_url": "https://b.example/api/twilio/sol/answer"}));
+        assert!(!urls.voice(&elsewhere).here && urls.status(&elsewhere).to.is_empty());
+        let sms = "https://a.example/api/twilio/sol/sms#rc=3&rp=all";
+        assert!(urls.sms(&number(serde_json::json!({"sms_url": sms}))).here);
+        assert!(!urls.sms(&number(serde_json::json!({"sms_url": sms, "sms_method": "GET"}))).here);
+        let app = number(serde_json::json!({"sms_url": sms, "sms_application_sid": "AP1"}));
+        assert_eq!(urls.sms(&app), Goes { here: false, to: "a TwiML App (AP1)".to_owned() });
+    }
+}

@@ -417,6 +417,7 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Pr
         providers,
         app_url: config.app_url.clone(),
         quiet: config.quiet_hours.clone(),
+        numbers_budget: config.numbers_budget,
     })
 }
 

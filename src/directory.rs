@@ -51,6 +51,8 @@ pub struct Platform {
     pub app_url: String,
     /// When customers are not to hear from businesses that begin by themselves.
     pub quiet: QuietRules,
+    /// How many numbers a tenant may own.
+    pub numbers_budget: u32,
 }
 
 impl Platform {

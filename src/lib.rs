@@ -32,6 +32,7 @@
 //! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
 //! | what is foreseen, and how it is found out | [`forecast`]; the rehearsal on a copy: `src/app/rehearsal.rs` |
 //! | what is checked before going live, and what each finding says | [`doctor`] |
+//! | numbers: found, bought, set up, given back; how many a tenant may own | [`numbers`], `src/api/numbers.rs` |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
 //! | a channel, its routes and service, catching up | [`channels`] |
@@ -129,6 +130,8 @@ pub mod reconcile;
 pub mod voice;
 
 pub mod doctor;
+
+pub mod numbers;
 
 pub mod web;
 

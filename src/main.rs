@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
     self, agents, appointments, backup, calls, carrier, check, completions, config, cron, doctor, erase, events,
-    explain, export, forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle,
-    simulate, staff, tenant, test, timers, webhook,
+    explain, export, forecast, import, man, messages, migrate, numbers, phone, retention, send, serve, services,
+    settle, simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -37,6 +37,7 @@ enum Command {
     Staff(staff::Args),
     Calls(calls::Args),
     Agents(agents::Args),
+    Numbers(numbers::Args),
     Timers(timers::Args),
     Forecast(forecast::Args),
     Simulate(simulate::Args),
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
             Command::Staff(args) => staff::run(args).await,
             Command::Calls(args) => calls::run(args).await,
             Command::Agents(args) => agents::run(args).await,
+            Command::Numbers(args) => numbers::run(args).await,
             Command::Timers(args) => timers::run(args).await,
             Command::Forecast(args) => forecast::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,

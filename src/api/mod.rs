@@ -14,6 +14,7 @@ mod customers;
 mod docs;
 mod events;
 mod messages;
+mod numbers;
 mod once;
 mod page;
 mod problem;
@@ -60,7 +61,8 @@ pub fn routes() -> Router<AppState> {
             .merge(messages::routes())
             .merge(events::routes())
             .merge(appointments::routes())
-            .merge(team::routes()),
+            .merge(team::routes())
+            .merge(numbers::routes()),
     );
     let api = api.nest("/api/agent", agent::routes());
     let (router, description) = api.split_for_parts();

@@ -24,6 +24,7 @@ pub mod import;
 pub mod man;
 pub mod messages;
 pub mod migrate;
+pub mod numbers;
 pub mod phone;
 pub mod retention;
 pub mod send;
@@ -57,6 +58,7 @@ use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
 use crate::domain::phone::NotE164;
+use crate::numbers::NumbersError;
 use crate::secret::SealError;
 use crate::store::appointments::BookingError;
 use crate::store::entity::action;
@@ -97,6 +99,8 @@ pub enum CliError {
     Send(#[from] SendRefused),
     #[error(transparent)]
     Number(#[from] NotE164),
+    #[error(transparent)]
+    Numbers(#[from] NumbersError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]

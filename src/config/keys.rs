@@ -52,6 +52,7 @@ pub const KEYS: &[Key] = &[
     key("OUTBOUND_ALLOW", Shown::Plain),
     key("RECONCILE_AFTER_S", Shown::Plain),
     key("VOICE_BUDGET_MS", Shown::Plain),
+    key("NUMBERS_BUDGET", Shown::Plain),
     key("SMTP_URL", Shown::Url),
     key("MAIL_FROM", Shown::Plain),
     key("SMTP_CA_FILE", Shown::Plain),

@@ -61,6 +61,8 @@ pub struct Config {
     pub reconcile_after: Duration,
     /// A call's webhook is answered within this.
     pub voice_budget: Duration,
+    /// How many numbers a tenant may own.
+    pub numbers_budget: u32,
     pub mail: Mail,
     pub chat: Chat,
     pub eleven: Eleven,
@@ -170,6 +172,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let providers_file = reader.read("PROVIDERS_FILE", "a file", |text| Some(PathBuf::from(text)));
     let outbound_allow = reader.read("OUTBOUND_ALLOW", values::ALLOWED, values::allowed);
     let voice_budget_ms = reader.read("VOICE_BUDGET_MS", "milliseconds, 100 to 10000", values::within(100, 10_000));
+    let numbers_budget = reader.read("NUMBERS_BUDGET", "a number, 0 to 1000", values::within(0, 1_000));
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);
     let log_format = reader.read("LOG_FORMAT", values::LOG_FORMAT, values::log_format);
@@ -209,6 +212,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
         providers_file,
         outbound_allow: outbound_allow.unwrap_or_default(),
         voice_budget: Duration::from_millis(voice_budget_ms?.into()),
+        numbers_budget: numbers_budget?,
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
         chat: chat?,

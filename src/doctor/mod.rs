@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use finding::{Check, Finding, Severity};
+pub use numbers::OVERRIDES;
 pub use refusals::REFUSALS_SHOWN_FOR;
 
 use crate::config::Config;

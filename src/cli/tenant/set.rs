@@ -128,7 +128,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         installation.store.set_tenant(changed).await?;
     }
     for number in &args.remove_sender {
-        for channel in Channel::INBOUND {
+        for channel in Channel::ALL {
             installation.store.remove_sender(tenant.id.uuid(), channel.as_str(), number).await?;
         }
     }

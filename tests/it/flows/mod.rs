@@ -2,5 +2,6 @@
 
 mod line;
 mod model;
+mod numbers;
 mod stream;
 mod voice;

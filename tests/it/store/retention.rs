@@ -92,6 +92,7 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
             mail_from: "hola@example.com".to_owned(),
             providers: Default::default(),
             quiet: Default::default(),
+            numbers_budget: 3,
         };
         let key = SecretKey::parse(&"a".repeat(64)).unwrap();
         let directory = Directory::open(bench.store.clone(), key, platform).await.unwrap();

@@ -88,6 +88,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
             providers: recado::outbound::Providers::default(),
             app_url: "http://localhost".to_owned(),
             quiet: recado::time::QuietRules::default(),
+            numbers_budget: 3,
         };
         let mut row = tenants.into_iter().find(|row| row.id == bench.tenant.uuid()).unwrap();
         row.account_sid = Some(format!("AC{:032}", 2));

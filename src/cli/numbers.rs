@@ -1,0 +1,332 @@
+//! `recado numbers`: found, bought, set up, listed, given back.
+
+use std::io::{self, BufRead, Read, Write};
+
+use super::text::one_line;
+use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open, print, print_json};
+use crate::app::{CARRIER_BASE, Installation};
+use crate::domain::Phone;
+use crate::numbers::{self, Desk, FOUND_MAX, Goes, Owned, Purchase};
+use crate::twilio::client::{self, AvailableNumber, Client, NumberKind, Search};
+use crate::twilio::is_sid;
+
+/// Of what is typed to confirm.
+const TYPED_MAX_BYTES: u64 = 256;
+/// What the provider keeps of a friendly name, in characters.
+const FRIENDLY_NAME_CHARS: usize = 64;
+
+/// Find, buy, set up, list and give back numbers at the provider
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  recado numbers search ES --kind mobile\n  recado numbers buy +34911990007\n  \
+    recado numbers list\n\nBuying costs money; NUMBERS_BUDGET says how many numbers a business may own.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Search(SearchArgs),
+    Buy(BuyArgs),
+    List(ListArgs),
+    Configure(ConfigureArgs),
+    Release(ReleaseArgs),
+}
+
+/// Numbers that can be bought
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  recado numbers search ES\n  recado numbers search US --area-code 415 --contains 777"
+)]
+pub struct SearchArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Two letters, such as ES
+    #[arg(value_parser = numbers::country)]
+    country: String,
+    /// local, mobile or toll-free
+    #[arg(long, default_value = "local", value_parser = numbers::kind)]
+    kind: NumberKind,
+    /// In the US and Canada: three digits
+    #[arg(long, value_name = "DIGITS", value_parser = numbers::area_code)]
+    area_code: Option<String>,
+    /// 2 to 16 digits or letters that it has; * stands for any one
+    #[arg(long, value_name = "PATTERN", value_parser = numbers::pattern)]
+    contains: Option<String>,
+    /// How many
+    #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(FOUND_MAX)))]
+    limit: u32,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Buy a number: its webhooks are set in the same step, and it becomes what the business calls and texts from
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  recado numbers buy +34911990007\n  recado numbers buy +34911990007 --yes --name Recepción\n\n\
+    Said again, it buys nothing twice: it ends what was begun."
+)]
+pub struct BuyArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// One that a search has found
+    number: String,
+    /// What it is called in the provider's console
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// The address that some countries ask for
+    #[arg(long, value_name = "AD…", value_parser = |text: &str| sid("AD", text))]
+    address: Option<String>,
+    /// The approved papers that some countries ask for
+    #[arg(long, value_name = "BU…", value_parser = |text: &str| sid("BU", text))]
+    bundle: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The business's numbers: whether each is active, and whether its webhooks point here
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado numbers list --tenant clinica")]
+pub struct ListArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Point a number's webhooks here and send from it: also what repairs a purchase that broke off
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado numbers configure +34911990007")]
+pub struct ConfigureArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// A number of the business's
+    number: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a number back: it costs nothing more, and somebody else may have it soon
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado numbers release +34911990007")]
+pub struct ReleaseArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// A number of the business's
+    number: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let client = client(&installation).await?;
+    let desk = Desk { store: &installation.store, directory: &installation.directory, client: &client };
+    match args.command {
+        Command::Search(args) => search(&installation, &desk, args).await,
+        Command::Buy(args) => buy(&installation, &desk, args).await,
+        Command::List(args) => list(&installation, &desk, args).await,
+        Command::Configure(args) => configure(&installation, &desk, args).await,
+        Command::Release(args) => release(&installation, &desk, args).await,
+    }
+}
+
+/// Where the account is: at the provider, or at the built-in carrier of a running server.
+async fn client(installation: &Installation) -> Result<Client, CliError> {
+    let base = if installation.trying_out {
+        installation.store.setting(CARRIER_BASE).await?.ok_or_else(|| {
+            CliError::Refused(
+                "no account is configured; to try with the built-in carrier, start 'recado serve'".to_owned(),
+            )
+        })?
+    } else {
+        installation.config.twilio.api_base.clone()
+    };
+    Ok(Client::new(client::http()?, &base)?)
+}
+
+async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) -> Result<Outcome, CliError> {
+    let tenant = find_tenant(installation, &args.of.tenant)?;
+    let wanted = Search {
+        area_code: args.area_code,
+        contains: args.contains,
+        limit: Some(args.limit),
+        ..Search::new(args.country, args.kind)
+    };
+    let found = desk.search(&tenant, &wanted).await?;
+    if args.json {
+        print_json(&found.iter().map(Found::of).collect::<Vec<_>>())?;
+        return Ok(Outcome::Done);
+    }
+    for number in &found {
+        print(one_line(&Found::of(number).line()))?;
+    }
+    match found.first() {
+        Some(first) => {
+            print(format!("to buy one: recado numbers buy{} {}", for_tenant(&tenant.slug), first.phone_number))?
+        }
+        None => print("nothing fits: ask for less")?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// A number that can be bought, as it is shown.
+#[derive(serde::Serialize)]
+struct Found<'a> {
+    number: &'a str,
+    place: String,
+    can: Vec<&'static str>,
+    /// What address must be given with it: none, any, local or foreign
+    address: &'a str,
+}
+
+impl<'a> Found<'a> {
+    fn of(one: &'a AvailableNumber) -> Self {
+        let places = [&*one.locality, &one.region, &one.iso_country];
+        let can = [("voice", one.capabilities.voice), ("sms", one.capabilities.sms), ("mms", one.capabilities.mms)];
+        Self {
+            number: &one.phone_number,
+            place: places.into_iter().filter(|place| !place.is_empty()).collect::<Vec<_>>().join(", "),
+            can: can.into_iter().filter_map(|(what, can)| can.then_some(what)).collect(),
+            address: &one.address_requirements,
+        }
+    }
+
+    fn line(&self) -> String {
+        let address = match self.address {
+            "" | "none" => String::new(),
+            which => format!(", with an address ({which})"),
+        };
+        format!("{}  {}: {}{address}", self.number, self.place, self.can.join(", "))
+    }
+}
+
+async fn buy(installation: &Installation, desk: &Desk<'_>, args: BuyArgs) -> Result<Outcome, CliError> {
+    let tenant = find_tenant(installation, &args.of.tenant)?;
+    let number = Phone::parse_human(&args.number)?;
+    if args.name.as_ref().is_some_and(|name| name.chars().count() > FRIENDLY_NAME_CHARS) {
+        return Err(CliError::Usage(format!("a name has {FRIENDLY_NAME_CHARS} characters at most")));
+    }
+    if !args.yes {
+        let what = format!("{number} costs '{}' a fee each month, from now on.", tenant.slug);
+        confirm(&what, &number, "nothing was bought")?;
+    }
+    let wanted = Purchase { number, friendly_name: args.name, address_sid: args.address, bundle_sid: args.bundle };
+    let bought = desk.buy(&tenant, &wanted).await?;
+    if args.json {
+        print_json(&bought)?;
+        return Ok(Outcome::Done);
+    }
+    let how = if bought.bought { "bought and set up" } else { "was in the account already, and is set up" };
+    print(format!("{} {how}", bought.number.number))?;
+    show(&bought.number)?;
+    Ok(Outcome::Done)
+}
+
+async fn list(installation: &Installation, desk: &Desk<'_>, args: ListArgs) -> Result<Outcome, CliError> {
+    let tenant = find_tenant(installation, &args.of.tenant)?;
+    let numbers = desk.list(&tenant).await?;
+    if args.json {
+        print_json(&numbers)?;
+        return Ok(Outcome::Done);
+    }
+    for number in &numbers {
+        show(number)?;
+    }
+    if numbers.is_empty() {
+        let of = for_tenant(&tenant.slug);
+        print(format!("'{}' has no numbers; find one with 'recado numbers search ES{of}'", tenant.slug))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn show(number: &Owned) -> Result<(), CliError> {
+    let name = if number.friendly_name.is_empty() || number.friendly_name == number.number {
+        String::new()
+    } else {
+        format!(" {}", number.friendly_name)
+    };
+    let active = if number.active { "active" } else { "not active: the account does not have it" };
+    let shared = if number.shared { ", the installation's" } else { "" };
+    print(one_line(&format!("{}{name}: {active}{shared}", number.number)))?;
+    if number.active {
+        for (what, goes) in [("calls", &number.voice), ("texts", &number.sms), ("the end of calls", &number.status)] {
+            print(one_line(&format!("  {what}: {}", where_to(goes))))?;
+        }
+    }
+    if !number.sends.is_empty() {
+        let sends: Vec<&str> = number.sends.iter().map(|channel| channel.as_str()).collect();
+        print(format!("  sends {}", sends.join(", ")))?;
+    }
+    let agent =
+        number.agent.as_deref().map_or("by rules, or the business's greeting".to_owned(), |name| format!("by {name}"));
+    print(one_line(&format!("  calls are answered {agent}")))
+}
+
+fn where_to(goes: &Goes) -> String {
+    match (goes.here, goes.to.as_str()) {
+        (true, _) => "come here".to_owned(),
+        (false, "") => "go nowhere: 'recado numbers configure' sets it".to_owned(),
+        (false, to) => format!("go to {to}, not here: 'recado numbers configure' sets it"),
+    }
+}
+
+async fn configure(installation: &Installation, desk: &Desk<'_>, args: ConfigureArgs) -> Result<Outcome, CliError> {
+    let tenant = find_tenant(installation, &args.of.tenant)?;
+    let number = desk.configure(&tenant, &Phone::parse_human(&args.number)?).await?;
+    if args.json {
+        print_json(&number)?
+    } else {
+        show(&number)?
+    }
+    Ok(Outcome::Done)
+}
+
+async fn release(installation: &Installation, desk: &Desk<'_>, args: ReleaseArgs) -> Result<Outcome, CliError> {
+    let tenant = find_tenant(installation, &args.of.tenant)?;
+    let number = Phone::parse_human(&args.number)?;
+    let uses = desk.uses(&tenant, &number);
+    if !args.yes {
+        let uses = if uses.is_empty() { String::new() } else { format!("{}. ", uses.join("; ")) };
+        let what = format!("{uses}{number} is given back for good: others may have it soon.");
+        confirm(&what, &number, "nothing was given back")?;
+    }
+    let released = desk.release(&tenant, &number).await?;
+    if args.json {
+        print_json(&released)?;
+        return Ok(Outcome::Done);
+    }
+    let how = if released.was_active { "was given back" } else { "was not the account's any more" };
+    print(format!("{number} {how}; '{}' does not send from it any more", tenant.slug))?;
+    if let Some(agent) = &released.agent {
+        let of = for_tenant(&tenant.slug);
+        print(one_line(&format!("{agent} names it still: recado agents add{of} '{agent}' --number ''")))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What costs money, or does not come back: the number is to be typed.
+fn confirm(what: &str, number: &Phone, else_says: &str) -> Result<(), CliError> {
+    write!(io::stderr(), "{what} Type {number} to go on: ")?;
+    let mut typed = String::new();
+    io::stdin().lock().take(TYPED_MAX_BYTES).read_line(&mut typed)?;
+    if typed.trim() == number.as_str() {
+        return Ok(());
+    }
+    Err(CliError::Refused(format!("{else_says}: type the number, or say --yes")))
+}
+
+fn sid(prefix: &str, text: &str) -> Result<String, String> {
+    if is_sid(prefix, text) { Ok(text.to_owned()) } else { Err(format!("write {prefix} and 32 hex digits")) }
+}

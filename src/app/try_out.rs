@@ -111,12 +111,17 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
         let known = |one: &NumberConfig| one.number == number && one.account_sid == account;
         let at = numbers.iter().position(known).unwrap_or_else(|| {
             let (account_sid, number, label) = (account.to_owned(), number.to_owned(), slug.to_owned());
-            numbers.push(NumberConfig { account_sid, number, label, sms_url: None, whatsapp_url: None });
+            numbers.push(NumberConfig { account_sid, number, label, ..NumberConfig::default() });
             numbers.len() - 1
         });
         let url = Some(format!("{base}/api/twilio/{slug}/{channel}"));
         match channel {
-            Channel::Sms => numbers[at].sms_url = url,
+            Channel::Sms => {
+                numbers[at].sms_url = url;
+                // What takes texts takes calls.
+                numbers[at].voice_url = Some(format!("{base}/api/twilio/{slug}/answer"));
+                numbers[at].status_url = Some(format!("{base}/api/twilio/{slug}/status"));
+            }
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
             // No sender of e-mail is a number; where one is rung follows from where it is written to.
             Channel::Email | Channel::Voice => {}

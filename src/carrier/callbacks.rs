@@ -66,20 +66,25 @@ impl Callbacks {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// One that could not be queued.
+    pub(super) fn lose(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A full queue loses the job: Twilio's callbacks are best effort too.
     fn enqueue(&self, job: Job) {
         self.begin();
         if self.queue.try_send(job).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.lose();
             self.finished();
         }
     }
 
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.pending.send_modify(|pending| *pending += 1);
     }
 
-    fn finished(&self) {
+    pub(super) fn finished(&self) {
         self.pending.send_modify(|pending| *pending -= 1);
     }
 }

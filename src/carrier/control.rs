@@ -59,12 +59,13 @@ struct ShownNumber {
     label: String,
     sms_url: Option<String>,
     whatsapp_url: Option<String>,
+    voice_url: Option<String>,
 }
 
 impl From<NumberConfig> for ShownNumber {
     fn from(config: NumberConfig) -> Self {
-        let NumberConfig { account_sid, number, label, sms_url, whatsapp_url } = config;
-        Self { number, account_sid, label, sms_url, whatsapp_url }
+        let NumberConfig { account_sid, number, label, sms_url, whatsapp_url, voice_url, .. } = config;
+        Self { number, account_sid, label, sms_url, whatsapp_url, voice_url }
     }
 }
 

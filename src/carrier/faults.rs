@@ -69,7 +69,9 @@ pub enum On {
     /// Creating a message.
     #[default]
     Create,
-    /// Listing messages, or fetching one.
+    /// Creating a call.
+    Call,
+    /// Listing messages or calls, or fetching one.
     List,
     Any,
 }

@@ -148,7 +148,7 @@ impl Carrier {
         }
         if heard.goes_on {
             let params = self.0.inbound_params(&message, text);
-            let (carrier, message, token) = (self.0.clone(), message.clone(), self.uuid());
+            let (carrier, message, token) = (self.0.clone(), message.clone(), self.0.uuid());
             tokio::spawn(async move {
                 carrier.tell(&number, url, &message, &params, &token).await;
                 drop(place);
@@ -156,16 +156,17 @@ impl Carrier {
         }
         Ok(message)
     }
+}
 
-    fn uuid(&self) -> String {
-        let (high, low) = (self.0.random.next_u64(), self.0.random.next_u64());
+impl Inner {
+    /// What names one webhook over all its tries.
+    pub(super) fn uuid(&self) -> String {
+        let (high, low) = (self.random.next_u64(), self.random.next_u64());
         uuid::Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes())
             .into_uuid()
             .to_string()
     }
-}
 
-impl Inner {
     /// Posts a message's webhook, then to the number's fallback, and does what the answer says.
     async fn tell(self: &Arc<Self>, number: &Number, url: String, message: &Message, params: &Params, token: &str) {
         let method = |key| if number.setting(key) == Some("GET") { Method::Get } else { Method::Post };

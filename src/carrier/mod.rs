@@ -9,6 +9,7 @@
 //! | `GET`, `POST`, `DELETE /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message: fetch, redact or cancel, delete |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
+//! | `POST`, `GET /2010-04-01/Accounts/{sid}/Calls.json`, `…/Calls/{sid}.json` | calls: create, list; fetch, end or redirect, delete |
 //! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
 //! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
 //! | `GET /carrier/numbers` | the numbers one can text |
@@ -17,6 +18,12 @@
 //! | `POST /carrier/messages/{sid}/read` | the customer opens a WhatsApp message |
 //! | `POST /carrier/inbound` | a message from a customer without a webhook, as if that had been missed: [`Inbound`] |
 //! | `POST`, `GET`, `DELETE /carrier/faults` | order a [`Fault`], see and clear what is ordered |
+//! | `POST /carrier/calls` | somebody calls a number ([`CustomerCall`]): its voice URL is asked |
+//! | `GET /carrier/calls?customer=…&after=…&wait_ms=…` | calls that came or changed: a long poll |
+//! | `GET /carrier/calls/{sid}?after=…&wait_ms=…` | what happened in a call ([`Happening`]) after an entry: a long poll |
+//! | `POST /carrier/calls/{sid}/act` | a person answers, presses keys, speaks, is silent, hangs up ([`Act`]) |
+//! | `PUT`, `GET`, `DELETE /carrier/parties/{number}` | what whoever has a number does when called ([`Party`]) |
+//! | `PUT`, `GET /carrier/pace` | calls per second; whether speech and pauses take time ([`Pace`]) |
 //!
 //! **Architecture invariant:** it calls loopback addresses only, and its own routes ask for no credentials: it must listen
 //! on loopback alone, which [`listen`] sees to.
@@ -24,6 +31,7 @@
 mod account;
 mod answer;
 mod callbacks;
+mod calls;
 mod consent;
 mod content;
 mod control;
@@ -61,6 +69,10 @@ use crate::domain::status::DeliveryStatus;
 use crate::twilio::client::{self, ClientError};
 
 use callbacks::Job;
+use calls::Calls;
+pub use calls::control::{CallError, CustomerCall};
+pub use calls::party::{Act, Party, PicksUp, Step};
+pub use calls::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy, Pace};
 use consent::Consent;
 pub use consent::{SANDBOX, SANDBOX_CODE};
 use content::Templates;
@@ -94,6 +106,8 @@ pub struct CarrierConfig {
     pub keep_max: usize,
     /// Refuse senders that are no number of the account, and templates that were not made here.
     pub strict: bool,
+    /// Of calls.
+    pub pace: Pace,
     /// What customers can text; see [`Carrier::set_numbers`].
     pub numbers: Vec<NumberConfig>,
 }
@@ -113,6 +127,7 @@ impl CarrierConfig {
             whatsapp_read: false,
             keep_max: Self::KEEP_MAX,
             strict: false,
+            pace: Pace::default(),
             numbers: Vec::new(),
         }
     }
@@ -155,6 +170,9 @@ struct Inner {
     consent: Consent,
     faults: Faults,
     callbacks: callbacks::Callbacks,
+    calls: Calls,
+    /// Where it was last asked something, as URLs that it gives begin.
+    base: Mutex<String>,
     webhooks: Arc<Semaphore>,
     /// Messages taken since the start, to be waited for.
     taken: watch::Sender<u64>,
@@ -192,6 +210,8 @@ impl Carrier {
             consent: Consent::default(),
             faults: Faults::default(),
             callbacks: callbacks::Callbacks::new(queue, config.callback_delay_ms),
+            calls: Calls::new(config.pace),
+            base: Mutex::default(),
             webhooks: Arc::new(Semaphore::new(WEBHOOKS_MAX)),
             taken: watch::Sender::new(0),
         }));
@@ -210,6 +230,11 @@ impl Carrier {
                 get(messages::fetch).post(messages::update).delete(messages::delete),
             )
             .route("/{account}/Messages/{message}/Media.json", get(messages::media))
+            .route("/{account}/Calls.json", post(calls::rest::create).get(calls::rest::list))
+            .route(
+                "/{account}/Calls/{call}",
+                get(calls::rest::fetch).post(calls::rest::update).delete(calls::rest::delete),
+            )
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(
                 "/{account}/IncomingPhoneNumbers/{number}",
@@ -234,10 +259,19 @@ impl Carrier {
                 "/carrier/faults",
                 post(control::order_fault).get(control::show_faults).delete(control::clear_faults),
             )
+            .route("/carrier/calls", post(calls::control::begin).get(calls::control::list))
+            .route("/carrier/calls/{sid}", get(calls::control::follow))
+            .route("/carrier/calls/{sid}/act", post(calls::control::act))
+            .route(
+                "/carrier/parties/{number}",
+                get(calls::control::party).put(calls::control::set_party).delete(calls::control::clear_party),
+            )
+            .route("/carrier/pace", get(calls::control::pace).put(calls::control::set_pace))
             .layer(middleware::from_fn(control::guard));
         twilio
             .merge(control)
             .fallback(|request: Request| async move { answer::not_found(request.uri().path()) })
+            .layer(middleware::from_fn_with_state(self.clone(), note_base))
             .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
             .with_state(self.clone())
     }
@@ -365,6 +399,12 @@ impl Inner {
         self.changes.send_modify(|last| *last = seq.max(*last));
     }
 
+    /// Where it can be reached, such as `http://127.0.0.1:8010`.
+    fn base(&self) -> String {
+        // A base is replaced as a whole.
+        self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
     fn new_sid(&self, prefix: &str) -> String {
         format!("{prefix}{:016x}{:016x}", self.random.next_u64(), self.random.next_u64())
     }
@@ -390,6 +430,21 @@ async fn name_request(
         response.headers_mut().insert("Twilio-Request-Id", id);
     }
     response
+}
+
+/// Remembers where it was asked.
+async fn note_base(
+    axum::extract::State(carrier): axum::extract::State<Carrier>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(host) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()) {
+        let mut base = carrier.0.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if base.strip_prefix("http://") != Some(host) {
+            *base = format!("http://{host}");
+        }
+    }
+    next.run(request).await
 }
 
 /// A time as the API of 2010 writes it.

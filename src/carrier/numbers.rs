@@ -38,6 +38,10 @@ pub struct NumberConfig {
     pub sms_url: Option<String>,
     /// The same of WhatsApp messages.
     pub whatsapp_url: Option<String>,
+    /// What a call to it asks, unless its `VoiceUrl` has been set.
+    pub voice_url: Option<String>,
+    /// Where the end of a call to it is told, unless its `StatusCallback` has been set.
+    pub status_url: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +73,14 @@ const SETTINGS: [(&str, &str); 12] = [
 impl Number {
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.filled(key)
+    }
+
+    pub fn voice_url(&self) -> Option<&str> {
+        self.setting("VoiceUrl").or(self.config.voice_url.as_deref())
+    }
+
+    pub fn status_url(&self) -> Option<&str> {
+        self.setting("StatusCallback").or(self.config.status_url.as_deref())
     }
 
     /// Sets what the form names.
@@ -112,7 +124,12 @@ impl Number {
         });
         for (key, field) in SETTINGS {
             let default = if key.ends_with("Method") { "POST" } else { "" };
-            resource[field] = self.setting(key).unwrap_or(default).into();
+            let value = match key {
+                "VoiceUrl" => self.voice_url(),
+                "StatusCallback" => self.status_url(),
+                _ => self.setting(key),
+            };
+            resource[field] = value.unwrap_or(default).into();
         }
         resource
     }

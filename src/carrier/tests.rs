@@ -1,5 +1,6 @@
 //! The client against the carrier, over a real loopback connection.
 
+mod calls;
 mod twin;
 
 use std::net::SocketAddr;

@@ -30,6 +30,15 @@ pub enum Method {
     Post,
 }
 
+impl Method {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// What a URL's fragment asks for: `#rc=3&rp=4xx,5xx&ct=500`. What is out of range is not heeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Overrides {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Outcome, configure, print};
-use crate::carrier::{self, Carrier, CarrierConfig, Fault, NumberConfig, SANDBOX, SANDBOX_CODE};
+use crate::carrier::{self, Carrier, CarrierConfig, Fault, NumberConfig, Pace, SANDBOX, SANDBOX_CODE};
 use crate::config::Config;
 use crate::directory::DEMO_SLUG;
 use crate::domain::{Clock, Phone};
@@ -24,7 +24,7 @@ const CALLBACK_DELAY_MAX_MS: u64 = 3_600_000;
     recado carrier --fault error_500_after_accept:times=3 --fault callbacks_late:delay_ms=90000\n\n\
     Faults: throttle, error_500, error_500_after_accept, unavailable_503, unauthorized, hang, hang_after_accept, drip, \
     drop_before_accept, drop_after_accept, callbacks_doubled, callbacks_late, callbacks_reordered, callbacks_lost, \
-    callbacks_before_answer; each with times=, percent=, account=, on=create|list|any, delay_ms=. \
+    callbacks_before_answer; each with times=, percent=, account=, on=create|call|list|any, delay_ms=. \
     While it runs: POST, GET and DELETE /carrier/faults.\n\n\
     Account and numbers come from TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER and TWILIO_WHATSAPP_NUMBER.")]
 pub struct Args {
@@ -40,9 +40,15 @@ pub struct Args {
     /// The same of WhatsApp messages, if that is another URL
     #[arg(long, value_name = "URL")]
     whatsapp_webhook: Option<Url>,
+    /// What a call asks; by default /api/twilio/demo/answer below APP_URL
+    #[arg(long, value_name = "URL")]
+    voice_webhook: Option<Url>,
     /// A fault from the start, such as throttle:times=3; any number of times
     #[arg(long, value_name = "KIND[:…]")]
     fault: Vec<Fault>,
+    /// Calls that an account begins per second, the others wait; 0 for any number
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    calls_per_second: u32,
     /// Milliseconds between the statuses of a message
     #[arg(long, value_name = "MS", default_value_t = 200,
           value_parser = clap::value_parser!(u64).range(..=CALLBACK_DELAY_MAX_MS))]
@@ -61,6 +67,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         callback_delay_ms: args.callback_delay,
         strict: true,
         numbers: numbers.clone(),
+        pace: Pace { calls_per_second: Some(args.calls_per_second).filter(|rate| *rate > 0), ..Pace::default() },
         ..CarrierConfig::new(&sid, token.clone(), Clock::system())
     })?;
     for fault in args.fault {
@@ -85,7 +92,8 @@ fn numbers(args: &Args, config: &Config, account: &str) -> Result<Vec<NumberConf
     let sms_url = args.webhook.as_ref().map_or_else(|| default("sms"), Url::to_string);
     let whatsapp = args.whatsapp_webhook.as_ref().or(args.webhook.as_ref());
     let whatsapp_url = whatsapp.map_or_else(|| default("whatsapp"), Url::to_string);
-    for url in [&sms_url, &whatsapp_url] {
+    let voice_url = args.voice_webhook.as_ref().map_or_else(|| default("answer"), Url::to_string);
+    for url in [&sms_url, &whatsapp_url, &voice_url] {
         carrier::check_loopback(url).map_err(|why| CliError::Usage(format!("the webhook {url} will not do: {why}")))?;
     }
     let named = |number: &Option<Phone>, default: &str| {
@@ -106,6 +114,8 @@ fn numbers(args: &Args, config: &Config, account: &str) -> Result<Vec<NumberConf
             label: number.clone(),
             sms_url: takes(&texts).then(|| sms_url.clone()),
             whatsapp_url: takes(&chats).then(|| whatsapp_url.clone()),
+            voice_url: takes(&texts).then(|| voice_url.clone()),
+            status_url: takes(&texts).then(|| default("status")),
             number,
         });
     }
@@ -131,8 +141,8 @@ fn announcement(base: &str, sid: &str, token: Option<&SecretString>, numbers: &[
         text += &format!("  export TWILIO_WHATSAPP_NUMBER={}\n", chats.number);
     }
     text += "\nNumbers, and where their messages go:\n";
-    for NumberConfig { number, sms_url, whatsapp_url, .. } in numbers {
-        for (channel, url) in [("sms", sms_url), ("whatsapp", whatsapp_url)] {
+    for NumberConfig { number, sms_url, whatsapp_url, voice_url, .. } in numbers {
+        for (channel, url) in [("sms", sms_url), ("whatsapp", whatsapp_url), ("voice", voice_url)] {
             text += &url.as_ref().map(|url| format!("  {number:16} {channel:8} {url}\n")).unwrap_or_default();
         }
     }

@@ -47,7 +47,14 @@ impl World {
     fn take_messages(&self, number: &str, url: &str) {
         let url = Some(url.to_owned());
         let (account_sid, number, label) = (SID.to_owned(), number.to_owned(), "demo".to_owned());
-        let number = NumberConfig { account_sid, number, label, sms_url: url.clone(), whatsapp_url: url };
+        let number = NumberConfig {
+            account_sid,
+            number,
+            label,
+            sms_url: url.clone(),
+            whatsapp_url: url,
+            ..NumberConfig::default()
+        };
         self.carrier.set_numbers(vec![number]);
     }
 
@@ -57,7 +64,7 @@ impl World {
         response.json::<Value>().await.unwrap()["message"].clone()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
         twilio::http().unwrap().post(format!("{}{path}", self.base)).json(body).send().await.unwrap()
     }
 
@@ -279,7 +286,8 @@ async fn strangers_pages_do_not_reach_the_carriers_own_routes() {
     let numbers = || http.get(format!("{}/carrier/numbers", world.base));
     let shown: Value = numbers().send().await.unwrap().json().await.unwrap();
     let url = "http://127.0.0.1:1/";
-    let expect = json!([{"number": FROM, "account_sid": SID, "label": "demo", "sms_url": url, "whatsapp_url": url}]);
+    let expect = json!([{"number": FROM, "account_sid": SID, "label": "demo", "sms_url": url, "whatsapp_url": url,
+                         "voice_url": null}]);
     assert_eq!(shown, expect);
     assert_eq!(numbers().header("origin", "http://127.0.0.1").send().await.unwrap().status(), 403);
     assert_eq!(numbers().header("host", "evil.example.com").send().await.unwrap().status(), 403);

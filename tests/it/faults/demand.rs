@@ -32,7 +32,7 @@ impl World {
             number: OURS.to_owned(),
             label: "demo".to_owned(),
             sms_url: Some(format!("{}/api/twilio/demo/sms", server.url())),
-            whatsapp_url: None,
+            ..NumberConfig::default()
         }]);
         let look = Look::into(server.folder()).await;
         Self { provider, server, look }

@@ -1,0 +1,221 @@
+//! The people at the other end: whether they pick up, and what they do when they are asked.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::domain::Clock;
+
+/// Numbers that have a script.
+pub const PARTIES_MAX: usize = 100_000;
+/// Of one script.
+const STEPS_MAX: usize = 100;
+/// Of what a person does before it is asked for.
+pub const ACTS_MAX: usize = 64;
+const WORDS_MAX_CHARS: usize = 4_096;
+const DIGITS_MAX: usize = 64;
+const AFTER_MAX_MS: u64 = 3_600_000;
+/// How long a person who types is waited for, where a caller's voice would be waited for less long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What happens when a number is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PicksUp {
+    #[default]
+    Answers,
+    Busy,
+    NoAnswer,
+    /// The number cannot be reached.
+    Failed,
+    /// An answering machine.
+    Machine,
+    Fax,
+    /// It rings until a person answers or rejects the call: [`Act`].
+    Live,
+}
+
+/// What somebody does at a prompt: `{"digits": "1"}`, `{"speech": "quiero una cita", "confidence": 0.9}`,
+/// `{"silence": true}`, `{"hangup": true}`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Step {
+    /// Keys: 0 to 9, `*`, `#`; `w` waits.
+    Digits {
+        digits: String,
+    },
+    Speech {
+        speech: String,
+        /// 0 to 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
+    },
+    Silence {
+        silence: bool,
+    },
+    Hangup {
+        hangup: bool,
+    },
+}
+
+/// The same of a person at the phone, who also takes the call or does not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Act {
+    Answer { answer: bool },
+    Does(Step),
+}
+
+/// Whoever has a number: `{"picks_up": "answers", "after_ms": 0, "steps": [{"digits": "1"}]}`. After the steps they stay silent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Party {
+    pub picks_up: PicksUp,
+    /// How long it rings, by the clock; an hour at most.
+    pub after_ms: u64,
+    /// One at each prompt.
+    pub steps: Vec<Step>,
+}
+
+impl Party {
+    /// Who answers at once and does this.
+    pub fn does(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self { steps: steps.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Whether a person takes the call.
+    pub fn is_live(&self) -> bool {
+        self.picks_up == PicksUp::Live
+    }
+
+    pub fn picks_up(picks_up: PicksUp) -> Self {
+        Self { picks_up, ..Self::default() }
+    }
+
+    pub fn check(&self) -> Result<(), String> {
+        if self.steps.len() > STEPS_MAX {
+            return Err(format!("a script has {STEPS_MAX} steps at most"));
+        }
+        if self.after_ms > AFTER_MAX_MS {
+            return Err(format!("after_ms is {AFTER_MAX_MS} at most"));
+        }
+        self.steps.iter().try_for_each(Step::check)
+    }
+}
+
+impl Step {
+    pub fn digits(digits: impl Into<String>) -> Self {
+        Self::Digits { digits: digits.into() }
+    }
+
+    pub fn speech(speech: impl Into<String>) -> Self {
+        Self::Speech { speech: speech.into(), confidence: None }
+    }
+
+    pub const fn silence() -> Self {
+        Self::Silence { silence: true }
+    }
+
+    pub const fn hangup() -> Self {
+        Self::Hangup { hangup: true }
+    }
+
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Digits { digits } => {
+                let keys = digits.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'w'));
+                if digits.is_empty() || digits.len() > DIGITS_MAX || !keys {
+                    return Err(format!("digits are 0 to 9, * and #, {DIGITS_MAX} at most"));
+                }
+            }
+            Self::Speech { speech, confidence } => {
+                if speech.trim().is_empty() || speech.chars().count() > WORDS_MAX_CHARS {
+                    return Err(format!("speech has 1 to {WORDS_MAX_CHARS} letters"));
+                }
+                if confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
+                    return Err("confidence is 0 to 1".to_owned());
+                }
+            }
+            Self::Silence { silence: true } | Self::Hangup { hangup: true } => {}
+            Self::Silence { .. } | Self::Hangup { .. } => return Err("write true, or leave it out".to_owned()),
+        }
+        Ok(())
+    }
+}
+
+/// A party in a call: what is left of its script, and a person's acts, if one acts.
+pub struct Hands {
+    steps: VecDeque<Step>,
+    acts: mpsc::Receiver<Act>,
+    live: bool,
+}
+
+impl Hands {
+    pub fn new(party: &Party, live: bool, acts: mpsc::Receiver<Act>) -> Self {
+        Self { steps: party.steps.iter().cloned().collect(), acts, live }
+    }
+
+    /// What is done at a prompt that waits so long.
+    pub async fn next(&mut self, timeout: Duration, clock: &Clock) -> Step {
+        if let Some(step) = self.steps.pop_front() {
+            return step;
+        }
+        if !self.live {
+            // What was done from outside counts, too, but is not waited for.
+            return match self.acts.try_recv() {
+                Ok(Act::Does(step)) => step,
+                _ => Step::silence(),
+            };
+        }
+        let until = clock.now().plus(timeout.max(PATIENCE));
+        loop {
+            tokio::select! {
+                biased;
+                act = self.acts.recv() => match act {
+                    Some(Act::Does(step)) => return step,
+                    Some(Act::Answer { .. }) => {}
+                    // Nobody is left who could act.
+                    None => return Step::hangup(),
+                },
+                () = clock.sleep_until(until) => return Step::silence(),
+            }
+        }
+    }
+
+    /// Whether a person takes the call that rings; they have so long.
+    pub async fn answers(&mut self, timeout: Duration, clock: &Clock) -> Option<bool> {
+        let until = clock.now().plus(timeout);
+        loop {
+            tokio::select! {
+                biased;
+                act = self.acts.recv() => match act {
+                    Some(Act::Answer { answer }) => return Some(answer),
+                    Some(Act::Does(Step::Hangup { .. })) => return Some(false),
+                    Some(Act::Does(_)) => {}
+                    None => return None,
+                },
+                () = clock.sleep_until(until) => return None,
+            }
+        }
+    }
+
+    /// Hangs up next, without being asked for anything.
+    pub fn hangs_up(&mut self) -> bool {
+        let next = matches!(self.steps.front(), Some(Step::Hangup { .. }));
+        if next {
+            self.steps.pop_front();
+        }
+        next
+    }
+
+    /// Nothing is left to do, and nobody is there who might.
+    pub fn are_done(&self) -> bool {
+        self.steps.is_empty() && !self.live && self.acts.is_empty()
+    }
+
+    pub const fn live(&self) -> bool {
+        self.live
+    }
+}

@@ -6,10 +6,12 @@
 
 pub mod client;
 pub mod codes;
+mod fields;
 pub mod form;
 pub mod inbound;
 pub mod signature;
 pub mod twiml;
+pub mod voice;
 pub mod words;
 
 /// Whether this is an identifier of Twilio's: the prefix of its kind, such as `AC`, and 32 hex digits.

@@ -1,0 +1,124 @@
+//! Fields of what Twilio posts, read into types: what is missing or odd is named.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::form::Params;
+
+/// A field that is missing or not what Twilio would send.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the form's field {field} is not usable: send {expected}")]
+pub struct FormError {
+    pub field: String,
+    pub expected: String,
+}
+
+/// Limits in bytes. Twilio's own are lower; these only bound what is kept.
+pub mod limits {
+    /// SIDs have 34.
+    pub const SID_MAX_BYTES: usize = 64;
+    /// A number with its prefix, or a channel's own id.
+    pub const ADDRESS_MAX_BYTES: usize = 256;
+    /// A text message has 1,600 letters at most, a WhatsApp message 4,096: four bytes each, and some to spare.
+    pub const BODY_MAX_BYTES: usize = 32 * 1024;
+    pub const URL_MAX_BYTES: usize = 2048;
+    /// Content types, statuses, names of events.
+    pub const WORD_MAX_BYTES: usize = 128;
+    /// Names, labels, postal addresses, texts and payloads of buttons.
+    pub const TEXT_MAX_BYTES: usize = 1024;
+    pub const MEDIA_MAX: usize = 10;
+}
+
+/// The channel that Twilio puts before an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Prefix {
+    /// A text message.
+    #[default]
+    None,
+    WhatsApp,
+}
+
+/// `+34600111222` or `whatsapp:+34600111222`. Not every value is a number: short codes, sender names and
+/// WhatsApp's business-scoped ids are none, and an address of another channel keeps its prefix in `value`.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub prefix: Prefix,
+    pub value: String,
+}
+
+impl Address {
+    pub fn parse(text: &str) -> Self {
+        match text.strip_prefix("whatsapp:") {
+            Some(value) => Self { prefix: Prefix::WhatsApp, value: value.to_owned() },
+            None => Self { prefix: Prefix::None, value: text.to_owned() },
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix {
+            Prefix::None => f.write_str(&self.value),
+            Prefix::WhatsApp => write!(f, "whatsapp:{}", self.value),
+        }
+    }
+}
+
+/// Hides the address, because forms go to logs.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tail: String = self.value.chars().rev().take(4).collect();
+        write!(f, "{:?} …{}", self.prefix, tail.chars().rev().collect::<String>())
+    }
+}
+
+/// Reads fields of `Params` into types; an empty field counts as absent.
+pub(super) struct Form<'a>(pub(super) &'a Params);
+
+impl Form<'_> {
+    pub(super) fn text(&self, field: &str, max_bytes: usize) -> Result<Option<String>, FormError> {
+        match self.0.filled(field) {
+            Some(text) if text.len() > max_bytes => Err(error(field, format!("at most {max_bytes} bytes"))),
+            text => Ok(text.map(|text| text.replace('\0', "\u{fffd}"))),
+        }
+    }
+
+    pub(super) fn required(&self, field: &str, max_bytes: usize, expected: &str) -> Result<String, FormError> {
+        self.text(field, max_bytes)?.ok_or_else(|| error(field, expected.to_owned()))
+    }
+
+    /// The first of `fields` that is there.
+    pub(super) fn sid(&self, fields: &[&str], expected: &str) -> Result<String, FormError> {
+        let found = fields.iter().find_map(|field| self.0.filled(field));
+        match found {
+            Some(sid) if sid.len() <= limits::SID_MAX_BYTES && sid.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                Ok(sid.to_owned())
+            }
+            _ => Err(error(fields[0], expected.to_owned())),
+        }
+    }
+
+    pub(super) fn address(&self, field: &str) -> Result<Address, FormError> {
+        let text = self.required(
+            field,
+            limits::ADDRESS_MAX_BYTES,
+            "an address such as +34600111222 or whatsapp:+34600111222",
+        )?;
+        Ok(Address::parse(&text))
+    }
+
+    pub(super) fn number<T: FromStr>(&self, field: &str, expected: &str) -> Result<Option<T>, FormError> {
+        match self.0.filled(field).map(|text| text.parse().map_err(|_| error(field, expected.to_owned()))) {
+            Some(number) => number.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn flag(&self, field: &str) -> bool {
+        self.0.get(field).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+}
+
+pub(super) fn error(field: &str, expected: String) -> FormError {
+    FormError { field: field.to_owned(), expected }
+}

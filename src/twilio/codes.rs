@@ -56,6 +56,7 @@ const HOUR_S: u32 = 3600;
 
 /// In the order of the codes.
 const TABLE: &[Code] = &[
+    code(10004, later(30, 5), "too many calls at once", "lower the pace, or ask Twilio for a higher limit"),
     code(11200, Config, "Twilio could not fetch from our webhook", "check that the public URL answers"),
     code(
         11205,
@@ -78,18 +79,30 @@ const TABLE: &[Code] = &[
     code(12200, Config, "our TwiML does not fit Twilio's schema", "report this with the webhook's answer"),
     code(12300, Config, "our webhook's answer has a wrong content type", "check the proxy before it"),
     code(BAD_CREDENTIALS, Credentials, "the credentials are wrong", "check the account's SID and auth token"),
-    code(20404, Final, "there is no such resource", "check the account's SID and the message's"),
+    code(20404, Final, "there is no such resource", "check the account's SID and that of the message or call"),
     code(20429, later(1, 8), "too many requests at once; nothing was processed", "lower the rate"),
-    code(20500, Reconcile, "Twilio failed, perhaps after taking the message", "wait for reconciliation"),
+    code(20500, Reconcile, "Twilio failed, perhaps after taking it", "wait for reconciliation"),
     code(20503, later(2, 8), "Twilio is not available; nothing was processed", "see status.twilio.com if it lasts"),
+    code(21205, Config, "a URL of the call is not valid", "check the public URL"),
+    code(21206, Final, "the keys to send are not valid", "use digits, * # and w, 32 at most"),
+    code(21210, Config, "the caller's number is not the account's", "call from a number of this account, or verify it"),
     code(21211, Final, "the recipient's number is not valid", "correct the number"),
     code(21212, Config, "the sender's number is not valid", "configure a number of this account, E.164"),
+    code(21214, Final, "the called number cannot be reached", "correct the number"),
+    code(21215, Config, "the account may not call this region", "enable the country under Voice, Geo permissions"),
+    code(21216, Final, "Twilio blocks calls to this number", "use another number; ask Twilio why"),
+    code(21217, Final, "the called number is not valid", "correct the number"),
+    code(21219, Config, "a trial account calls verified numbers only", "verify the number or upgrade the account"),
+    code(21220, Final, "the call is not in progress any more", "nothing is left to change: see how it ended"),
     code(
         21408,
         Config,
         "the account may not send to this region",
         "enable the country under Messaging, Geo permissions",
     ),
+    code(21421, Final, "the number to buy is not valid", "choose one that a search has found"),
+    code(21422, Final, "the number to buy is not available any more", "search again and choose another"),
+    code(21452, Final, "no number is for sale in this area code", "search in another area, or without one"),
     code(21602, Final, "the message is empty", "give it a text, media or a template"),
     code(21603, Config, "there is no sender", "configure a number or a Messaging Service"),
     code(21604, Final, "there is no recipient", "give the message a number"),
@@ -105,7 +118,19 @@ const TABLE: &[Code] = &[
     code(21617, Final, "the text is longer than 1,600 letters", "shorten it"),
     code(21620, Final, "a media URL is not valid", "check that it can be fetched from outside"),
     code(21623, Final, "the message has more than ten media", "send fewer"),
+    code(
+        21631,
+        Config,
+        "the number can be had with an address only",
+        "enter one under Phone Numbers, Addresses, and give its SID",
+    ),
     code(21635, Final, "the recipient's number is a landline", "use another number"),
+    code(
+        21649,
+        Config,
+        "the number can be had with a regulatory bundle only",
+        "have one approved under Phone Numbers, Regulatory compliance, and give its SID",
+    ),
     code(21656, Final, "the template's variables are not valid", "compare them with the template"),
     code(21910, Config, "sender and recipient are not of one channel", "configure a sender for this channel"),
     code(30001, Final, "the queue overflowed", "lower the rate or add senders; send anew if it still matters"),
@@ -162,6 +187,9 @@ mod tests {
         check(21408, Some(Config));
         check(21611, Some(later(10 * MINUTE_S, 5)));
         check(30003, Some(Final));
+        check(10004, Some(later(30, 5)));
+        check(21215, Some(Config));
+        check(21422, Some(Final));
         check(99999, None);
     }
 }

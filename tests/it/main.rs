@@ -15,6 +15,7 @@ mod harness;
 mod judge_carrier;
 mod judge_phone_zones;
 mod judge_signatures;
+mod judge_twiml;
 mod library;
 mod phone;
 mod reminders;

@@ -1,9 +1,10 @@
-//! Creating a message, and what its outcome means for the ledger.
+//! Creating a message, and what the outcome of creating anything means for the ledger.
 
 use std::time::Duration;
 
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost};
 use crate::twilio::codes;
@@ -71,10 +72,10 @@ impl NewMessage {
     }
 }
 
-/// Twilio has taken the message.
+/// Twilio has taken the message, or the call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Created {
-    /// `SM…` or `MM…`
+    /// `SM…` or `MM…`; of a call `CA…`.
     pub sid: String,
     /// `queued`, or `accepted` where a Messaging Service chooses the number.
     pub status: String,
@@ -98,7 +99,7 @@ pub enum SendError {
     #[error("Twilio refuses the credentials (HTTP {http_status}: {message}): check the account's SID and auth token")]
     Unauthorized { http_status: u16, message: String },
     /// Not taken. [`codes::lookup`] says whether another try can make sense.
-    #[error("Twilio refused the message (HTTP {http_status}, code {}): {message}{}", code_text(*code), remedy(*code))]
+    #[error("Twilio refused it (HTTP {http_status}, code {}): {message}{}", code_text(*code), remedy(*code))]
     Refused { http_status: u16, code: Option<u32>, message: String },
     /// It may have been taken or not: never try again blindly, reconcile first.
     #[error(
@@ -110,11 +111,21 @@ pub enum SendError {
 impl Client {
     /// Creates a message: one request, never repeated.
     pub async fn create_message(&self, account: &Account, message: &NewMessage) -> Result<Created, SendError> {
+        self.create(account, &["Messages.json"], &message.params()).await
+    }
+
+    /// Posts a form: one request, never repeated.
+    pub(super) async fn create<T: DeserializeOwned>(
+        &self,
+        account: &Account,
+        path: &[&str],
+        params: &Params,
+    ) -> Result<T, SendError> {
         let request = self
             .http
-            .post(self.url(account, &["Messages.json"]))
+            .post(self.url(account, path))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(message.params().encode());
+            .body(params.encode());
         match self.call(account, request, BODY_MAX_BYTES).await {
             Err(Lost::NotSent(why)) => Err(SendError::NotSent { why }),
             Err(Lost::Unknown(why)) => Err(SendError::Unknown { why }),
@@ -123,13 +134,13 @@ impl Client {
     }
 }
 
-fn classify(answer: Answer) -> Result<Created, SendError> {
+fn classify<T: DeserializeOwned>(answer: Answer) -> Result<T, SendError> {
     let status = answer.status;
     let http_status = status.as_u16();
     if status.is_success() {
         let body = answer.body.map_err(|why| SendError::Unknown { why })?;
         return serde_json::from_slice(&body).map_err(|error| SendError::Unknown {
-            why: format!("HTTP {http_status}, but the answer is no message: {error}"),
+            why: format!("HTTP {http_status}, but the answer cannot be read: {error}"),
         });
     }
     let retry_after = answer.retry_after;
@@ -152,11 +163,11 @@ fn classify(answer: Answer) -> Result<Created, SendError> {
     })
 }
 
-fn code_text(code: Option<u32>) -> String {
+pub(super) fn code_text(code: Option<u32>) -> String {
     code.map_or_else(|| "none".to_owned(), |code| code.to_string())
 }
 
-fn remedy(code: Option<u32>) -> String {
+pub(super) fn remedy(code: Option<u32>) -> String {
     code.and_then(codes::lookup).map_or_else(String::new, |code| format!(": {}", code.remedy))
 }
 

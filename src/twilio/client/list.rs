@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost, PAGE_MAX_BYTES};
 
 /// Twilio's largest page.
-const PAGE_SIZE: &str = "1000";
+pub(super) const PAGE_SIZE: &str = "1000";
 
 /// Which messages to list; `None` sets no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,16 +82,21 @@ pub struct Medium {
 /// The list could not be had: nothing follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    #[error("Twilio could not be asked for its messages ({why}): it is asked again later")]
+    #[error("Twilio could not be asked for its list ({why}): it is asked again later")]
     Unreachable { why: String },
     #[error("Twilio is busy (HTTP {http_status}): it is asked again later")]
     Busy { http_status: u16, retry_after: Option<Duration> },
     #[error("Twilio refuses the credentials (HTTP {http_status}: {message}): check the account's SID and auth token")]
     Unauthorized { http_status: u16, message: String },
-    #[error("Twilio refused to list messages (HTTP {http_status}): {message}")]
+    #[error("Twilio refused to list (HTTP {http_status}): {message}")]
     Refused { http_status: u16, message: String },
     #[error("Twilio's list could not be read ({why}): if this lasts, check what stands at Twilio's base URL")]
     Unreadable { why: String },
+    /// Only of lists that are whole or nothing.
+    #[error(
+        "Twilio's list has more than {max_pages} pages of {PAGE_SIZE}: ask for less, by a number or a span of time"
+    )]
+    TooLong { max_pages: usize },
 }
 
 #[derive(Deserialize)]
@@ -199,7 +204,7 @@ impl Client {
         }
     }
 
-    async fn get<T: for<'de> Deserialize<'de>>(
+    pub(super) async fn get<T: for<'de> Deserialize<'de>>(
         &self,
         account: &Account,
         request: RequestBuilder,
@@ -236,7 +241,7 @@ fn older(message: &MessageResource, since: DateTime<Utc>) -> bool {
     message.date_created.is_some_and(|created| created.timestamp() < since.timestamp())
 }
 
-fn rfc2822<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+pub(super) fn rfc2822<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     DateTime::parse_from_rfc2822(&text).map(|at| Some(at.to_utc())).map_err(serde::de::Error::custom)
 }

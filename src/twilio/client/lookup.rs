@@ -1,10 +1,12 @@
-//! Asking Twilio how things are set up: one request each, whose failure says what to do. Nothing is sent by these.
+//! Asking Twilio how things are set up, and setting them: one request each, whose failure says what to do. Nothing is sent
+//! by these, nothing bought, so that each may be asked again.
 
 use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
-use super::{Account, Answer, Client, Lost};
+use super::create::{code_text, remedy};
+use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost};
 
 /// Which of Twilio's hosts serves a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,8 @@ pub enum LookupError {
     Unauthorized { http_status: u16, message: String },
     #[error("Twilio has no such thing (HTTP 404): check the identifier, and that it is this account's")]
     NotFound,
-    #[error("Twilio refused to answer (HTTP {http_status}): {message}")]
-    Refused { http_status: u16, message: String },
+    #[error("Twilio refused it (HTTP {http_status}, code {}): {message}{}", code_text(*code), remedy(*code))]
+    Refused { http_status: u16, code: Option<u32>, message: String },
     #[error("Twilio's answer cannot be read ({why}): check what stands at TWILIO_API_BASE")]
     Unreadable { why: String },
 }
@@ -77,6 +79,15 @@ impl Client {
         self.look_up_dated(account, request, max_bytes).await.result
     }
 
+    /// As [`Client::look_up`], where a good answer has no body.
+    pub(super) async fn demand(&self, account: &Account, request: RequestBuilder) -> Result<(), LookupError> {
+        match self.call(account, request, BODY_MAX_BYTES).await {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            Ok(answer) => Err(classify(&answer)),
+            Err(Lost::NotSent(why) | Lost::Unknown(why)) => Err(LookupError::Unreachable { why }),
+        }
+    }
+
     pub(super) async fn look_up_dated<T: DeserializeOwned>(
         &self,
         account: &Account,
@@ -110,7 +121,7 @@ fn classify(answer: &Answer) -> LookupError {
         (StatusCode::NOT_FOUND, _) => LookupError::NotFound,
         (StatusCode::TOO_MANY_REQUESTS, _) => LookupError::Busy { http_status },
         (status, _) if status.is_server_error() => LookupError::Busy { http_status },
-        _ => LookupError::Refused { http_status, message },
+        _ => LookupError::Refused { http_status, code, message },
     }
 }
 

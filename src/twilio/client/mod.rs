@@ -1,15 +1,21 @@
-//! Twilio's REST API: create a message, list messages, fetch one; ask how an account, its numbers and templates are set up.
+//! Twilio's REST API: create, list and fetch messages and calls; ask how an account, its numbers and templates are set up;
+//! find, buy, configure and release numbers.
 //!
 //! The base URL is handed in, so that tests and the built-in carrier stand where Twilio stands. Nothing is retried here,
 //! neither by us nor by the HTTP client: whether to is the ledger's decision, and the errors say what it must know.
 //! Tokens are never logged.
 
 mod account;
+mod calls;
 mod create;
 mod list;
 mod lookup;
+mod market;
 mod numbers;
 mod whatsapp;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -20,9 +26,11 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 pub use account::{AccountResource, Balance};
+pub use calls::{CallFilter, CallRecording, CallResource, CallUpdate, Instructions, NewCall, RecordingChannels};
 pub use create::{Created, From, NewMessage, SendError};
 pub use list::{Filter, ListError, Listing, Medium, MessageResource, Rest};
 pub use lookup::{Answered, LookupError};
+pub use market::{AvailableNumber, NumberKind, NumberSettings, Search};
 pub use numbers::{Capabilities, IncomingNumber, MessagingService, Numbers};
 pub use whatsapp::{Approval, Content, OfflineReason, Sender, SenderWebhook};
 
@@ -204,40 +212,4 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
         }
     };
     Some(wait.min(RETRY_AFTER_MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_read() {
-        let check = |value: &str, expect: Option<u64>| {
-            let mut headers = header::HeaderMap::new();
-            headers.insert(header::DATE, "Sat, 21 Nov 2026 08:00:00 GMT".parse().unwrap());
-            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
-            assert_eq!(retry_after(&headers), expect.map(Duration::from_secs), "{value}");
-        };
-        check("3", Some(3));
-        check("86400", Some(3600));
-        check("Sat, 21 Nov 2026 08:01:00 GMT", Some(60));
-        check("Sat, 21 Nov 2026 07:00:00 GMT", Some(0));
-        check("soon", None);
-        check("-1", None);
-        assert_eq!(retry_after(&header::HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn bases_are_checked() {
-        let client = |base: &str| Client::new(http().unwrap(), base);
-        assert!(client("https://api.twilio.com").is_ok());
-        assert!(client("http://127.0.0.1:4010/").is_ok());
-        for bad in ["", "api.twilio.com", "ftp://api.twilio.com", "https://api.twilio.com/2010", "https://a.b/?x=1"] {
-            assert!(client(bad).is_err(), "{bad}");
-        }
-        let account = Account { sid: "AC1/../x".into(), token: "secret".into() };
-        let url = client("https://api.twilio.com").unwrap().url(&account, &["Messages.json"]);
-        assert_eq!(url.as_str(), "https://api.twilio.com/2010-04-01/Accounts/AC1%2F..%2Fx/Messages.json");
-        assert!(!format!("{account:?}").contains("secret"));
-    }
 }

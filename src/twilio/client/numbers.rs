@@ -28,12 +28,32 @@ pub struct IncomingNumber {
     /// Where one is set, its URL is called instead of `sms_url`.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub sms_application_sid: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub friendly_name: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub voice_url: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub voice_method: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub voice_fallback_url: String,
+    /// Where one is set, its URL is called instead of `voice_url`; a trunk too.
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub voice_application_sid: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub trunk_sid: String,
+    #[serde(default, deserialize_with = "text_or_empty")]
+    pub status_callback: String,
 }
 
+/// Those of a number that can be bought are written in capitals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
+    pub voice: bool,
+    #[serde(alias = "SMS")]
     pub sms: bool,
+    #[serde(alias = "MMS")]
+    pub mms: bool,
 }
 
 /// Numbers of an account, the newest first.

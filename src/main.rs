@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, appointments, backup, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
+    self, appointments, backup, call, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
     forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
     test, timers, webhook,
 };
@@ -31,6 +31,7 @@ enum Command {
     Events(events::Args),
     Messages(messages::Args),
     Send(send::Args),
+    Call(call::Args),
     Settle(settle::Args),
     Appointments(appointments::Args),
     Services(services::Args),
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
             Command::Events(args) => events::run(args).await,
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
+            Command::Call(args) => call::run(args).await,
             Command::Settle(args) => settle::run(args).await,
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,

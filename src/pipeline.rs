@@ -314,6 +314,7 @@ impl Pipeline {
             limit: room,
             judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
+            stop_ends_calls: door.tenant.settings.voice.stop_ends_calls,
         };
         self.waiting.asks(&door.outlet, &door.account);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {

@@ -8,6 +8,7 @@
 pub mod appointments;
 pub mod carrier;
 pub mod backup;
+pub mod call;
 pub mod check;
 pub mod completions;
 pub mod config;

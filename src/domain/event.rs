@@ -261,6 +261,9 @@ pub struct CallData {
     pub call: String,
     /// The provider's (`CA…`).
     pub sid: String,
+    /// The send of ours that began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
     /// Who rang, and who was rung: E.164, or what the provider gave where it is none.
     pub from: String,
     pub to: String,

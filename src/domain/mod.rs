@@ -25,7 +25,9 @@ pub mod status;
 pub mod timer;
 pub mod voice_words;
 
-pub use action::{Action, ActionState, Effect, EmailBody, HttpMethod, HttpRequest, Origin, Send, SendBody};
+pub use action::{
+    Action, ActionState, CallBody, Effect, EmailBody, HttpMethod, HttpRequest, OnMachine, Origin, Send, SendBody,
+};
 pub use address::{Address, EmailAddress};
 pub use agent::{AgentMode, VoiceAgent, VoiceSettings};
 pub use appointment::{AppointmentState, By, Change};

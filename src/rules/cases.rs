@@ -35,7 +35,7 @@ use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{
-    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question, QuestionChange, Send,
+    Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question, QuestionChange, Send,
     Timestamp,
 };
 use crate::time::Span;
@@ -77,6 +77,8 @@ struct CaseFacts {
     free_slots: Vec<Timestamp>,
     question: Option<CaseQuestion>,
     firings: BTreeMap<String, Vec<Timestamp>>,
+    /// The call that the event is of.
+    call: Option<CallFacts>,
 }
 
 /// The question that waits for an answer when the event comes.
@@ -102,6 +104,7 @@ impl Default for CaseFacts {
             free_slots: Vec::new(),
             question: None,
             firings: BTreeMap::new(),
+            call: None,
         }
     }
 }
@@ -263,6 +266,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         next_appointment: case.facts.next_appointment.clone(),
         free_slots: case.facts.free_slots.clone(),
         firings: case.facts.firings.clone(),
+        call: case.facts.call.clone(),
         ..Facts::empty(now)
     };
     let mut event = event(case, &facts);

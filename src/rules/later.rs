@@ -33,24 +33,57 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("at", |ctx: NativeCallContext<'_>, planned: &mut PlannedAction, moment: Dynamic| {
         postpone(&ctx, planned, "at", |_| instant(&moment))
     });
-    in_is_a_method(engine);
+    words_of_the_language(engine);
 }
 
-/// `in` is a keyword of the language; after a dot it cannot be that, and is taken for a name.
-fn in_is_a_method(engine: &mut Engine) {
-    use std::cell::Cell;
+/// `in` is a keyword of the language; after a dot it cannot be that, and is taken for a name. `call` calls a function
+/// pointer there; where nothing stands before it, it rings a customer.
+fn words_of_the_language(engine: &mut Engine) {
+    use std::cell::{Cell, RefCell};
     thread_local! {
-        static AFTER_DOT: Cell<bool> = const { Cell::new(false) };
+        static BEFORE: Cell<Before> = const { Cell::new(Before::Other) };
+        /// Of the brackets that are open, whether each is a map's.
+        static MAPS: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
     }
     // A file is read from its beginning to its end on one thread, token by token, each of them once.
     #[allow(deprecated, reason = "marked so by the crate to say that its shape may change, not that it will go")]
-    engine.on_parse_token(|token, _, _| match token {
-        Token::Comment(_) => token,
-        token => {
-            let after_dot = AFTER_DOT.replace(matches!(token, Token::Period | Token::Elvis));
-            if after_dot && token == Token::In { Token::Identifier(Box::new("in".into())) } else { token }
+    engine.on_parse_token(|token, at, _| {
+        if matches!(token, Token::Comment(_)) {
+            return token;
+        }
+        if (at.line(), at.position()) == (Some(1), Some(1)) {
+            MAPS.take();
+        }
+        MAPS.with_borrow_mut(|maps| match token {
+            Token::MapStart => maps.push(true),
+            Token::LeftBrace | Token::LeftParen | Token::LeftBracket => maps.push(false),
+            Token::RightBrace | Token::RightParen | Token::RightBracket => drop(maps.pop()),
+            _ => {}
+        });
+        let in_map = || MAPS.with_borrow(|maps| maps.last().copied().unwrap_or_default());
+        let now = match token {
+            Token::Period | Token::Elvis => Before::Dot,
+            Token::MapStart => Before::Key,
+            Token::Comma if in_map() => Before::Key,
+            _ => Before::Other,
+        };
+        match (BEFORE.replace(now), token) {
+            (Before::Dot, Token::In) => Token::Identifier(Box::new("in".into())),
+            (Before::Other, Token::Identifier(name) | Token::Reserved(name)) if *name == "call" => {
+                Token::Identifier(Box::new(super::calling::FUNCTION.into()))
+            }
+            (_, token) => token,
         }
     });
+}
+
+/// What a word stands behind.
+#[derive(Clone, Copy)]
+enum Before {
+    Dot,
+    /// Where a map's key is.
+    Key,
+    Other,
 }
 
 fn postpone(

@@ -12,7 +12,7 @@ use super::contacts::Meeting;
 use super::fresh::Committed;
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{Store, StoreError, events, sql, writer};
+use super::{Store, StoreError, events, placed, sql, writer};
 use crate::domain::event::{CallData, Line};
 use crate::domain::{
     ActionId, CallDirection, CallFacts, CallId, CallState, CallStatus, Channel, ContactId, Event, EventId, EventKind,
@@ -118,19 +118,20 @@ pub enum Reported {
 }
 
 /// A call's row.
-struct Known {
+pub(super) struct Known {
     id: CallId,
-    tenant: TenantId,
+    pub tenant: TenantId,
     contact: Option<ContactId>,
-    facts: CallFacts,
+    pub facts: CallFacts,
     turns: i32,
     heard: bool,
     recording: Option<String>,
+    pub action: Option<ActionId>,
 }
 
 const KNOWN: &str =
     "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
-    state, turns, heard, recording_sid FROM calls";
+    state, turns, heard, recording_sid, action_id FROM calls";
 
 fn read(row: &Row) -> Result<Known, StoreError> {
     let id = CallId::new(row.get(0)?);
@@ -154,6 +155,7 @@ fn read(row: &Row) -> Result<Known, StoreError> {
         turns: row.get(11)?,
         heard: row.get(12)?,
         recording: row.get(13)?,
+        action: row.get::<Option<Uuid>>(14)?.map(ActionId::new),
     })
 }
 
@@ -178,6 +180,11 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
         return Ok(Turned::Repeat { call: known.id, n, answer });
     }
     let n = known.turns + 1;
+    if let Some(body) = placed::join(txn, &mut known, &turn.caller, None, turn.at).await?
+        && n == 1
+    {
+        known.facts.state = body.opening(turn.caller.answered_by.as_deref());
+    }
     let event = Event {
         id: means.ids.next(),
         tenant: known.tenant,
@@ -192,12 +199,15 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
     known.facts.status = known.facts.status.advance(turn.caller.status);
     known.facts.answered_by = turn.caller.answered_by.clone().or(known.facts.answered_by);
     txn.execute(
-        "UPDATE calls SET turns = ?, heard = ?, status = ?, answered_by = ? WHERE id = ? AND tenant_id = ?",
+        "UPDATE calls SET turns = ?, heard = ?, status = ?, answered_by = ?, state = ?, action_id = ?
+         WHERE id = ? AND tenant_id = ?",
         vec![
             n.into(),
             (known.heard || turn.heard()).into(),
             known.facts.status.as_str().into(),
             known.facts.answered_by.clone().into(),
+            serde_json::to_string(&known.facts.state).map_err(StoreError::json)?.into(),
+            known.action.map(ActionId::uuid).into(),
             known.id.uuid().into(),
             known.tenant.uuid().into(),
         ],
@@ -227,7 +237,9 @@ fn data_of(known: &Known, data: CallData) -> Result<serde_json::Value, StoreErro
         CallDirection::In => (peer, number),
         CallDirection::Out => (number, peer),
     };
-    let data = CallData { call: known.id.to_string(), sid: sid.clone(), from: from.clone(), to: to.clone(), ..data };
+    let action = known.action.map(|action| action.to_string());
+    let (from, to) = (from.clone(), to.clone());
+    let data = CallData { call: known.id.to_string(), sid: sid.clone(), action, from, to, ..data };
     serde_json::to_value(data).map_err(StoreError::json)
 }
 
@@ -260,7 +272,8 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
             caller.peer.clone().into(),
             key.into(),
             caller.number.clone().into(),
-            caller.action.map(ActionId::uuid).into(),
+            // Once it is known to be the tenant's.
+            None::<Uuid>.into(),
             CallStatus::Queued.as_str().into(),
             caller.answered_by.clone().into(),
             serde_json::to_string(&state).map_err(StoreError::json)?.into(),
@@ -289,6 +302,7 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
         turns: 0,
         heard: false,
         recording: None,
+        action: None,
     })
 }
 
@@ -342,6 +356,7 @@ async fn one_report(
         return Ok(Reported::Foreign);
     }
     let before = known.facts.status;
+    placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !before.is_final();
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
@@ -364,7 +379,7 @@ async fn one_report(
         told.extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
     }
     txn.execute(
-        "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, recording_sid = coalesce(?, recording_sid),
+        "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, action_id = ?, recording_sid = coalesce(?, recording_sid),
            recording_url = coalesce(?, recording_url), error_code = coalesce(?, error_code),
            detail = coalesce(?, detail), ended_us = coalesce(ended_us, ?), told = (told OR ?)
          WHERE id = ? AND tenant_id = ?",
@@ -372,6 +387,7 @@ async fn one_report(
             after.as_str().into(),
             known.facts.answered_by.clone().into(),
             known.facts.duration_s.and_then(|seconds| i32::try_from(seconds).ok()).into(),
+            known.action.map(ActionId::uuid).into(),
             recording.map(|one| one.sid.clone()).into(),
             recording.map(|one| one.url.clone()).into(),
             report.error_code.into(),

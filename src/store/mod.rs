@@ -33,6 +33,7 @@ mod messages;
 mod open;
 mod opt_outs;
 mod refusals;
+mod placed;
 mod portable;
 mod questions;
 mod retention;

@@ -12,9 +12,9 @@ use crate::domain::{Action, AppointmentState, EventKind, Phone};
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
-const CHANNELS: &[&str] = &["sms", "whatsapp", "email"];
+const CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice"];
 /// Of an action, where requests have a word of their own.
-const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "http"];
+const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice", "http"];
 const ORIGINS: &[&str] = &["answer", "business", "manual", "system"];
 const STATES: &[&str] = &["planned", "sending", "sent", "failed", "blocked", "held", "unknown", "done"];
 

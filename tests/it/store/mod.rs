@@ -138,6 +138,7 @@ impl Bench {
             timers: Vec::new(),
             firings: Vec::new(),
             questions: Vec::new(),
+            answer: None,
         }
     }
 
@@ -205,6 +206,7 @@ impl Bench {
             limit: 100,
             judge,
             recent_within,
+            stop_ends_calls: false,
         };
         // As the pipeline does: whom the gate stopped frees the lane for the next.
         loop {

@@ -461,6 +461,11 @@ impl Pipeline {
         self.to_send.publish(outlet);
     }
 
+    /// Tells the senders that something will be due there.
+    pub fn wake_perform_at(&self, outlet: Outlet, at: Timestamp) {
+        self.alarms.set(at, outlet);
+    }
+
     /// Whether any rule listens to such an event: if none does, it is decided as soon as it is stored.
     fn concerns(&self, tenant: TenantId, kind: &EventKind, data: &serde_json::Value) -> bool {
         self.directory.now().by_id(tenant).is_none_or(|tenant| self.rules().concerns(kind, data, &tenant.facts))

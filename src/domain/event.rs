@@ -71,11 +71,14 @@ impl EventKind {
     /// A recording can be heard at `data.recording_url`.
     pub const RECORDING_READY: Self = Self(std::borrow::Cow::Borrowed("recording_ready"));
 
+    /// A campaign was set up: the calls and messages of its members hang on this event.
+    pub const CAMPAIGN: Self = Self(std::borrow::Cow::Borrowed("campaign"));
+
     /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 26] = [
+    pub const BUILT_IN: [Self; 27] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -101,6 +104,7 @@ impl EventKind {
         Self::CALL_COMPLETED,
         Self::CALL_FAILED,
         Self::RECORDING_READY,
+        Self::CAMPAIGN,
         Self::TIMER,
     ];
 

@@ -9,6 +9,7 @@
 pub mod appointments;
 mod by_hand;
 mod calls;
+pub mod campaigns;
 mod claim;
 mod ahead;
 mod api_tokens;

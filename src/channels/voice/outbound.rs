@@ -9,7 +9,7 @@ use crate::domain::{ActionId, CallBody, Channel, SendBody};
 use crate::web::{AppState, Empty, Refusal};
 
 /// Whom we rang has answered: what is said first.
-pub async fn answer(
+pub(super) async fn answer(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
@@ -22,7 +22,7 @@ pub async fn answer(
 }
 
 /// How a call of ours stands.
-pub async fn status(
+pub(super) async fn status(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,

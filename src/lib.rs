@@ -32,6 +32,7 @@
 //! | what is checked before going live, and what each finding says | [`doctor`] |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
+//! | campaigns: whom they call or write to, at what pace, how often | [`campaigns`], [`store::campaigns`] |
 //! | a channel, its routes and service, catching up | [`channels`] |
 //! | the REST API, its description | [`api`] |
 //! | a command | `cli` |
@@ -119,6 +120,8 @@ pub mod forecast;
 pub mod reconcile;
 
 pub mod voice;
+
+pub mod campaigns;
 
 pub mod doctor;
 

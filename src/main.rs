@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, appointments, backup, call, carrier, check, completions, config, cron, doctor, erase, events, explain, export,
+    self, appointments, backup, call, campaigns, carrier, check, completions, config, cron, do_not_call, doctor, erase, events, explain, export,
     forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
     test, timers, webhook,
 };
@@ -32,6 +32,8 @@ enum Command {
     Messages(messages::Args),
     Send(send::Args),
     Call(call::Args),
+    Campaigns(campaigns::Args),
+    DoNotCall(do_not_call::Args),
     Settle(settle::Args),
     Appointments(appointments::Args),
     Services(services::Args),
@@ -68,6 +70,8 @@ fn main() -> ExitCode {
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
             Command::Call(args) => call::run(args).await,
+            Command::Campaigns(args) => campaigns::run(args).await,
+            Command::DoNotCall(args) => do_not_call::run(args).await,
             Command::Settle(args) => settle::run(args).await,
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,

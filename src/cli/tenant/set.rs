@@ -97,6 +97,9 @@ pub struct Args {
     /// value, as the installation does; any number of times
     #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
     routes: Vec<(String, String)>,
+    /// Whether whoever writes STOP is not called either; they may be, unless this says so
+    #[arg(long, value_name = "true|false")]
+    stop_ends_calls: Option<bool>,
     #[command(flatten)]
     hours: hours::Args,
     /// As JSON

@@ -65,6 +65,15 @@ pub struct EndedTry {
     pub ended: Timestamp,
 }
 
+/// A call of a campaign that is under way, as far as is known.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    pub tenant: TenantId,
+    pub action: ActionId,
+    /// The provider's id.
+    pub sid: String,
+}
+
 /// What becomes of a member whose try has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberEnd {
@@ -193,6 +202,24 @@ impl Store {
             })
         };
         sql::query(&self.read, text, values).await?.iter().map(read).collect()
+    }
+
+    /// Calls of campaigns that were begun before `before` and of whose end nothing is known, of all tenants.
+    pub async fn open_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<OpenCall>, StoreError> {
+        let text = "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m JOIN actions a ON a.id = m.action_id
+            WHERE m.state = 'trying' AND a.state = 'sent' AND a.channel = 'voice' AND a.tried_us < ?
+              AND a.provider_sid IS NOT NULL
+              AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.action_id = a.id AND k.ended_us IS NOT NULL)
+            ORDER BY a.tried_us LIMIT ?";
+        let rows = sql::query(&self.read, text, vec![before.unix_us().into(), (limit as i64).into()]).await?;
+        let read = |row: &QueryResult| {
+            Ok(OpenCall {
+                tenant: TenantId::new(row.try_get_by_index(0)?),
+                action: ActionId::new(row.try_get_by_index(1)?),
+                sid: row.try_get_by_index(2)?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Writes down what becomes of members. One whose try is not this one any more stays as it is.

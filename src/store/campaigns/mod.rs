@@ -8,7 +8,7 @@ use sea_orm::QueryResult;
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry};
+pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry, OpenCall};
 
 use super::{Store, StoreError, events, sql, writer};
 use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, MemberState, TenantId, Timestamp};

@@ -10,6 +10,7 @@
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Calls.json`, `…/Calls/{sid}.json` | calls: create, list; fetch, end or redirect, delete |
+//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{country}/Local.json`, `TollFree`, `Mobile` | numbers to buy |
 //! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
 //! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
 //! | `GET /carrier/numbers` | the numbers one can text |
@@ -22,6 +23,7 @@
 //! | `GET /carrier/calls?customer=…&after=…&wait_ms=…` | calls that came or changed: a long poll |
 //! | `GET /carrier/calls/{sid}?after=…&wait_ms=…` | what happened in a call ([`Happening`]) after an entry: a long poll |
 //! | `POST /carrier/calls/{sid}/act` | a person answers, presses keys, speaks, is silent, hangs up ([`Act`]) |
+//! | `GET /carrier/calls/{sid}/streams`, `GET /carrier/streams/{sid}/sound` | a call's media streams; what came on one |
 //! | `PUT`, `GET`, `DELETE /carrier/parties/{number}` | what whoever has a number does when called ([`Party`]) |
 //! | `PUT`, `GET /carrier/pace` | calls per second; whether speech and pauses take time ([`Pace`]) |
 //!
@@ -30,6 +32,7 @@
 
 mod account;
 mod answer;
+mod available;
 mod callbacks;
 mod calls;
 mod consent;
@@ -72,7 +75,7 @@ use callbacks::Job;
 use calls::Calls;
 pub use calls::control::{CallError, CustomerCall};
 pub use calls::party::{Act, Party, PicksUp, Step};
-pub use calls::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy, Pace};
+pub use calls::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy, Pace, Sound, StreamRecord};
 use consent::Consent;
 pub use consent::{SANDBOX, SANDBOX_CODE};
 use content::Templates;
@@ -230,6 +233,7 @@ impl Carrier {
                 get(messages::fetch).post(messages::update).delete(messages::delete),
             )
             .route("/{account}/Messages/{message}/Media.json", get(messages::media))
+            .route("/{account}/AvailablePhoneNumbers/{country}/{kind}", get(available::list))
             .route("/{account}/Calls.json", post(calls::rest::create).get(calls::rest::list))
             .route(
                 "/{account}/Calls/{call}",
@@ -262,6 +266,8 @@ impl Carrier {
             .route("/carrier/calls", post(calls::control::begin).get(calls::control::list))
             .route("/carrier/calls/{sid}", get(calls::control::follow))
             .route("/carrier/calls/{sid}/act", post(calls::control::act))
+            .route("/carrier/calls/{sid}/streams", get(calls::control::streams))
+            .route("/carrier/streams/{sid}/sound", get(calls::control::sound))
             .route(
                 "/carrier/parties/{number}",
                 get(calls::control::party).put(calls::control::set_party).delete(calls::control::clear_party),

@@ -24,7 +24,7 @@ const NUMBERS_MAX: usize = 10_000;
 /// Numbers that cannot be bought, and that can, after <https://www.twilio.com/docs/iam/test-credentials>.
 const UNAVAILABLE: &str = "+15005550000";
 const INVALID: &str = "+15005550001";
-const EMPTY_AREA: &str = "533";
+pub const EMPTY_AREA: &str = "533";
 
 /// A number to text, and where its messages go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! The client against the carrier, over a real loopback connection.
 
 mod calls;
+mod dial;
+mod numbers;
+mod stream;
 mod twin;
 
 use std::net::SocketAddr;

@@ -210,6 +210,20 @@ impl Carrier {
     }
 }
 
+/// The media streams of a call.
+pub async fn streams(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Response {
+    let own: Vec<_> = carrier.streams().into_iter().filter(|stream| stream.call_sid == sid).collect();
+    Json(own).into_response()
+}
+
+/// What came on a stream: μ-law, without a header.
+pub async fn sound(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Response {
+    match carrier.streams().into_iter().find(|stream| stream.sid == sid) {
+        Some(stream) => ([("content-type", "audio/basic")], stream.sound).into_response(),
+        None => (StatusCode::NOT_FOUND, "there is no such stream").into_response(),
+    }
+}
+
 pub async fn set_party(
     State(carrier): State<Carrier>,
     Path(number): Path<String>,

@@ -40,6 +40,11 @@ pub struct Element {
 }
 
 impl Element {
+    /// Without attributes.
+    pub fn named(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned(), ..Self::default() }
+    }
+
     /// Its value, unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|(known, _)| known == name);

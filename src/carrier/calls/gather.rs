@@ -91,7 +91,7 @@ impl Leg {
             Step::Speech { speech, confidence } => {
                 self.note(Happening::Spoke { text: speech.clone(), confidence: *confidence });
             }
-            Step::Silence { .. } => self.note(Happening::Silent),
+            Step::Silence { .. } | Step::Sound(_) => self.note(Happening::Silent),
             Step::Hangup { .. } => return Err(End::by(HungUpBy::Party)),
         }
         Ok(step)

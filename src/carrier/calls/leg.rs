@@ -15,6 +15,7 @@ use super::call::{Call, CallDirection, CallStatus, Happening, HungUpBy};
 use super::document::{self, Element, Fault};
 use super::party::{Hands, Party};
 use super::report::{Report, Reporter};
+use super::stream::Open;
 use super::verbs::Flow;
 use crate::domain::Timestamp;
 use crate::twilio::form::Params;
@@ -129,7 +130,7 @@ pub struct Leg {
     pub to: String,
     pub direction: CallDirection,
     pub hands: Hands,
-    pub orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Order>,
     pub plan: Plan,
     status: CallStatus,
     /// What every request about it says.
@@ -139,6 +140,8 @@ pub struct Leg {
     /// Time that has passed in the call, but not by the clock.
     skipped: Duration,
     documents: u32,
+    /// Those that go on beside the call.
+    pub streams: Vec<Open>,
 }
 
 impl Leg {
@@ -161,6 +164,7 @@ impl Leg {
             answered_at: None,
             skipped: Duration::ZERO,
             documents: 0,
+            streams: Vec::new(),
             plan,
         }
     }
@@ -175,13 +179,11 @@ impl Leg {
     }
 
     /// Dials, unless somebody has called us; gives up when it is ordered to.
-    async fn up(&mut self) -> Result<(), End> {
+    pub async fn up(&mut self) -> Result<(), End> {
         if self.direction == CallDirection::Inbound {
             return Ok(());
         }
-        // Kept out of the way while the call is dialled.
-        let (_, nobody) = mpsc::channel(1);
-        let mut orders = std::mem::replace(&mut self.orders, nobody);
+        let mut orders = self.take_orders();
         let up = tokio::select! {
             biased;
             () = hung_up(&mut orders) => Err(End::status(CallStatus::Canceled)),
@@ -191,10 +193,14 @@ impl Leg {
         up
     }
 
+    /// Takes the orders aside, for they interrupt what else is done with the leg.
+    pub fn take_orders(&mut self) -> mpsc::Receiver<Order> {
+        std::mem::replace(&mut self.orders, mpsc::channel(1).1)
+    }
+
     /// Follows documents until the call ends; an order interrupts them.
     async fn converse(&mut self) -> End {
-        let (_, nobody) = mpsc::channel(1);
-        let mut orders = std::mem::replace(&mut self.orders, nobody);
+        let mut orders = self.take_orders();
         let mut source = self.plan.first.clone();
         loop {
             tokio::select! {

@@ -8,22 +8,28 @@
 //! would have. With [`Pace::real_time`] they take their time by the clock.
 
 mod amd;
+mod bridge;
 pub mod call;
 pub mod control;
+mod dial;
 mod document;
 mod gather;
 mod leg;
+mod media;
 pub mod party;
+mod queue;
 mod record;
 mod report;
 pub mod rest;
 mod ring;
 mod schema;
+mod sound;
 mod store;
+mod stream;
 mod validate;
 mod verbs;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,7 +45,10 @@ use crate::twilio::form::Params;
 pub use call::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy};
 use leg::{Leg, Order, Plan};
 use party::{ACTS_MAX, Act, PARTIES_MAX, Party};
+use queue::Queues;
+pub use sound::Sound;
 use store::CallStore;
+pub use stream::StreamRecord;
 
 /// Calls that are remembered.
 const CALLS_MAX: usize = 20_000;
@@ -81,6 +90,8 @@ pub struct Calls {
     /// When an account's next call may begin.
     turns: Mutex<HashMap<String, Timestamp>>,
     pace: Mutex<Pace>,
+    queues: Queues,
+    streams: Mutex<VecDeque<StreamRecord>>,
 }
 
 /// Every value under these locks is whole whenever something could panic.
@@ -98,7 +109,14 @@ impl Calls {
             open: watch::Sender::new(0),
             turns: Mutex::default(),
             pace: Mutex::new(pace),
+            queues: Queues::default(),
+            streams: Mutex::default(),
         }
+    }
+
+    #[cfg(test)]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn store(&self) -> MutexGuard<'_, CallStore> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use super::sound::Sound;
 use crate::domain::Clock;
 
 /// Numbers that have a script.
@@ -38,7 +39,7 @@ pub enum PicksUp {
 }
 
 /// What somebody does at a prompt: `{"digits": "1"}`, `{"speech": "quiero una cita", "confidence": 0.9}`,
-/// `{"silence": true}`, `{"hangup": true}`
+/// `{"silence": true}`, `{"hangup": true}`, `{"tone_ms": 2000}`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Step {
@@ -58,6 +59,8 @@ pub enum Step {
     Hangup {
         hangup: bool,
     },
+    /// In a media stream; elsewhere nobody understands it.
+    Sound(Sound),
 }
 
 /// The same of a person at the phone, who also takes the call or does not.
@@ -138,6 +141,7 @@ impl Step {
                     return Err("confidence is 0 to 1".to_owned());
                 }
             }
+            Self::Sound(sound) => sound.check()?,
             Self::Silence { silence: true } | Self::Hangup { hangup: true } => {}
             Self::Silence { .. } | Self::Hangup { .. } => return Err("write true, or leave it out".to_owned()),
         }

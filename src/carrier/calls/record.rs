@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::webhook::Method;
-use super::call::{Happening, HungUpBy};
+use super::call::Happening;
 use super::document::Element;
 use super::leg::{Document, End, Leg, Source};
 use super::party::Step;
@@ -100,9 +100,4 @@ impl Leg {
     fn names(&self) -> Params {
         [("CallSid", self.sid.as_str()), ("AccountSid", &self.account)].into_iter().collect()
     }
-}
-
-/// Whether a party has hung up, rather than the document or a request.
-pub fn left(end: &End) -> bool {
-    end.by == Some(HungUpBy::Party)
 }

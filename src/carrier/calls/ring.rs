@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::call::{CallStatus, Happening};
+use super::call::{CallDirection, CallStatus, Happening};
 use super::leg::{End, Leg};
 use super::party::PicksUp;
 use crate::twilio::form::Params;
@@ -10,8 +10,11 @@ use crate::twilio::form::Params;
 impl Leg {
     /// Rings whoever is called; an error says how the call ends without an answer.
     pub async fn dial(&mut self) -> Result<(), End> {
-        let turn = self.carrier.calls.turn(&self.account, self.carrier.clock.now());
-        self.carrier.clock.sleep_until(turn).await;
+        // What a document dials is not held up.
+        if self.direction == CallDirection::OutboundApi {
+            let turn = self.carrier.calls.turn(&self.account, self.carrier.clock.now());
+            self.carrier.clock.sleep_until(turn).await;
+        }
         self.tell("initiated", &Params::default());
         self.ring().await?;
         self.pick_up();

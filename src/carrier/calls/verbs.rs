@@ -56,6 +56,14 @@ impl Leg {
                 Err(self.give_up(Fault::new(AGAINST_SCHEMA, why)))
             }
             "Record" => self.record(document, verb).await,
+            "Dial" => self.dial_out(document, verb).await,
+            "Enqueue" => self.enqueue(document, verb).await,
+            "Connect" => self.connect_stream(document, verb).await,
+            "Start" => self.start_stream(document, verb).await,
+            "Stop" => {
+                self.stop_stream(verb);
+                Ok(Flow::Next)
+            }
             "Message" => self.message(document, verb),
             "Reject" if self.is_up() => Err(End::by(HungUpBy::Document)),
             "Reject" => {

@@ -4,6 +4,7 @@
 //! draws it, [`net`] talks to the carrier, [`screen`] holds them together; [`plain`] does without a screen.
 
 mod bubble;
+mod call;
 mod editor;
 mod entry;
 mod handset;
@@ -34,6 +35,7 @@ use crate::twilio::client;
 
 use handset::{CUSTOMERS_MAX, Handset};
 use net::{CARRIER_BASE, Carrier, Line, NetError};
+use wire::Number;
 
 /// Where the carrier is unless the installation says otherwise.
 const CARRIER_DEFAULT: &str = "http://127.0.0.1:8010";
@@ -44,7 +46,9 @@ const WAIT_MAX_S: u64 = 600;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado phone\n  \
     recado phone --from +34600111222 --from +34600111333 --whatsapp\n  \
-    printf 'HOLA\\nSTOP\\n' | recado phone --plain\n\n\
+    printf 'HOLA\\nSTOP\\n' | recado phone --plain\n  \
+    recado phone --call\n  \
+    printf '1\\nel lunes\\n' | recado phone --call\n\n\
     It talks to the built-in carrier of a running 'recado serve'. F1 shows the keys, Ctrl-C quits.")]
 pub struct Args {
     /// The customer's number, E.164; several times for several customers
@@ -65,6 +69,12 @@ pub struct Args {
     /// Without a screen: a line in is sent, what comes is a line out; also where the output is no terminal
     #[arg(long)]
     plain: bool,
+    /// Call instead of writing: what is said comes as lines, digits are pressed, other lines are said
+    #[arg(long, conflicts_with_all = ["whatsapp", "name"])]
+    call: bool,
+    /// Wait for calls to the first --from, and take them
+    #[arg(long, conflicts_with_all = ["call", "to", "whatsapp", "name"])]
+    ring: bool,
     /// How long --plain waits for an answer, after each line and at the end: 0s to 600s
     #[arg(long, value_name = "SECONDS", default_value = "5s", value_parser = wait)]
     wait: Duration,
@@ -82,6 +92,11 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         NetError::Away { .. } => CliError::Refused(error.to_string()),
         _ => CliError::Refused(format!("{error}. Is another program there? Say where the carrier is: --carrier URL")),
     })?;
+    if args.call || args.ring {
+        let (me, typed) = (customers[0].clone(), io::stdin().is_terminal());
+        let voice = call::Voice { carrier, clock, me, wait: args.wait, typed };
+        return if args.ring { voice.ring().await } else { voice.call(&callee(args.to.as_deref(), &numbers)?).await };
+    }
     let mut phone = Handset::new(customers.clone(), clock.clone());
     phone.customers[0].name = args.name.unwrap_or_default();
     let asked = if args.whatsapp { Channel::WhatsApp } else { Channel::Sms };
@@ -104,6 +119,22 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
     screen::run(phone, line, updates).await?;
     Ok(Outcome::Done)
+}
+
+/// Whom to call: who was named, or the first number that takes calls.
+fn callee(to: Option<&str>, numbers: &[Number]) -> Result<String, CliError> {
+    match to {
+        Some(to) => Ok(Phone::parse_human(to)?.as_str().to_owned()),
+        None => {
+            numbers.iter().find(|number| number.voice_url.is_some()).map(|number| number.number.clone()).ok_or_else(
+                || {
+                    CliError::Refused(
+                        "no number of the carrier takes calls: set a number's VoiceUrl, or give --to".to_owned(),
+                    )
+                },
+            )
+        }
+    }
 }
 
 fn customers(from: &[String]) -> Result<Vec<Phone>, CliError> {

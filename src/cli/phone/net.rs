@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::wire::{Message, Number, Page, Taken, Text};
+use super::wire::{Act, Call, Calls, Message, Number, Page, Taken, Text};
 use crate::cli::text;
 use crate::domain::Clock;
 use crate::domain::phone::Phone;
@@ -78,6 +78,40 @@ impl Carrier {
     /// Tells that the customer has read a message.
     pub async fn read(&self, sid: &str) -> Result<(), NetError> {
         let request = self.request(Method::POST, &["messages", sid, "read"]);
+        self.send(request, DEADLINE).await.map(drop)
+    }
+
+    /// Calls a number; a person acts for the caller.
+    pub async fn call_number(&self, from: &str, to: &str) -> Result<Call, NetError> {
+        let call = serde_json::json!({"from": from, "to": to, "live": true});
+        self.call(self.request(Method::POST, &["calls"]).json(&call), DEADLINE).await
+    }
+
+    /// What happened in a call after an entry; waits up to `wait` for something.
+    pub async fn follow(&self, sid: &str, after: u64, wait: Duration) -> Result<Call, NetError> {
+        let query = [("after", after), ("wait_ms", wait.as_millis() as u64)];
+        self.call(self.request(Method::GET, &["calls", sid]).query(&query), wait + DEADLINE).await
+    }
+
+    /// The customer's calls that came or changed after `after`; waits up to `wait` for one.
+    pub async fn calls(&self, customer: &Phone, after: u64, wait: Duration) -> Result<Calls, NetError> {
+        let query = [("after", after), ("wait_ms", wait.as_millis() as u64)];
+        let request = self.request(Method::GET, &["calls"]).query(&[("customer", customer.as_str())]).query(&query);
+        self.call(request, wait + DEADLINE).await
+    }
+
+    pub async fn act(&self, sid: &str, act: &Act) -> Result<(), NetError> {
+        self.send(self.request(Method::POST, &["calls", sid, "act"]).json(act), DEADLINE).await.map(drop)
+    }
+
+    /// Calls to the customer ring here, or are answered by nobody in particular again.
+    pub async fn set_live(&self, customer: &Phone, live: bool) -> Result<(), NetError> {
+        let path = ["parties", customer.as_str()];
+        let request = if live {
+            self.request(Method::PUT, &path).json(&serde_json::json!({"picks_up": "live"}))
+        } else {
+            self.request(Method::DELETE, &path)
+        };
         self.send(request, DEADLINE).await.map(drop)
     }
 

@@ -101,7 +101,7 @@ async fn await_history(phone: &mut Handset, updates: &mut mpsc::Receiver<Update>
 }
 
 /// Reads on a thread of its own, which ends with standard input or with the process.
-fn read_lines() -> mpsc::Receiver<String> {
+pub fn read_lines() -> mpsc::Receiver<String> {
     let (lines, receiver) = mpsc::channel(LINES_MAX);
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();

@@ -12,6 +12,9 @@ pub struct Number {
     /// Where texts to it are posted; `None` where nobody takes them.
     pub sms_url: Option<String>,
     pub whatsapp_url: Option<String>,
+    /// What calls to it ask.
+    #[serde(default)]
+    pub voice_url: Option<String>,
 }
 
 /// What a customer sends: `{"from": "+34600111222", "to": "+15005550006", "channel": "sms", "body": "HOLA"}`
@@ -114,4 +117,92 @@ impl Message {
         };
         number.strip_prefix(self.channel.address_prefix()).unwrap_or(number)
     }
+}
+
+/// A call as it stands, with what has happened since the last look.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Call {
+    pub sid: String,
+    /// Twilio's word: `inbound` is the customer's own call.
+    pub direction: String,
+    pub from: String,
+    /// Twilio's word, such as `in-progress`.
+    pub status: String,
+    pub live: bool,
+    pub duration_ms: u64,
+    /// Twilio's code of what failed.
+    pub error: Option<u32>,
+    #[serde(default)]
+    pub entries: Vec<Entry>,
+}
+
+impl Call {
+    /// It waits for a person to take it.
+    pub fn rings(&self) -> bool {
+        self.live && self.direction != "inbound" && self.status == "ringing"
+    }
+
+    pub fn is_over(&self) -> bool {
+        !matches!(self.status.as_str(), "queued" | "ringing" | "in-progress")
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Calls {
+    pub seq: u64,
+    pub calls: Vec<Call>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Entry {
+    pub number: u64,
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What happens in a call, as far as who has the phone hears of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Happening {
+    Heard {
+        text: String,
+    },
+    Played {
+        url: String,
+        digits: Option<String>,
+    },
+    Prompted {
+        input: String,
+    },
+    Pressed {
+        digits: String,
+    },
+    Spoke {
+        text: String,
+    },
+    Silent,
+    Fault {
+        code: u32,
+        why: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+impl Happening {
+    /// The customer's own doing.
+    pub const fn is_mine(&self) -> bool {
+        matches!(self, Self::Pressed { .. } | Self::Spoke { .. } | Self::Silent)
+    }
+}
+
+/// What the customer does in a call: `{"digits": "1"}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Act {
+    Answer { answer: bool },
+    Digits { digits: String },
+    Speech { speech: String },
+    Silence { silence: bool },
+    Hangup { hangup: bool },
 }

@@ -1,0 +1,219 @@
+//! The phone's calls: what is said comes as lines, and lines are what the customer presses or says.
+//!
+//! ```text
+//! * +34600111222 calls +15005550006
+//! < Clínica Sol, buenos días. Pulse 1 para pedir cita.
+//! > 1
+//! < ¿Para qué día?
+//! > el lunes por la mañana
+//! * completed after 23 s
+//! ```
+//!
+//! A line of digits, `*` and `#` is pressed, any other is said, an empty one is silence. The end of the input hangs up: at
+//! once where a person types, else when what was read has been used and nothing more is heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::net::{Carrier, NetError};
+use super::plain::read_lines;
+use super::wire::{Act, Call, Entry, Happening};
+use crate::cli::{CliError, Outcome, print, text};
+use crate::domain::{Clock, Phone};
+
+/// How long the carrier holds an answer back while nothing happens.
+const FOLLOW_WAIT: Duration = Duration::from_secs(20);
+
+pub struct Voice {
+    pub carrier: Arc<Carrier>,
+    pub clock: Clock,
+    /// The customer's number.
+    pub me: Phone,
+    /// How long something to hear is waited for once the input has ended.
+    pub wait: Duration,
+    /// A person types.
+    pub typed: bool,
+}
+
+/// What is typed, and the signal to stop.
+struct Keys {
+    lines: mpsc::Receiver<String>,
+    ended: bool,
+    interrupt: Signal,
+}
+
+enum Key {
+    Line(String),
+    /// The end of the input; it comes once.
+    End,
+    /// Ctrl-C.
+    Stop,
+}
+
+impl Keys {
+    fn new() -> Result<Self, CliError> {
+        Ok(Self { lines: read_lines(), ended: false, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> Key {
+        tokio::select! {
+            _ = self.interrupt.recv() => Key::Stop,
+            line = self.lines.recv(), if !self.ended => {
+                self.ended = line.is_none();
+                line.map_or(Key::End, Key::Line)
+            }
+        }
+    }
+}
+
+impl Voice {
+    /// Calls a number; ends with the call.
+    pub async fn call(&self, to: &str) -> Result<Outcome, CliError> {
+        let mut keys = Keys::new()?;
+        print(format!("* {} calls {to}", self.me.as_str()))?;
+        if self.typed {
+            print("  Digits are pressed, other lines are said, an empty line is silence; Ctrl-D hangs up.")?;
+        }
+        let call = self.carrier.call_number(self.me.as_str(), to).await.map_err(refused)?;
+        self.talk(&call.sid, &mut keys).await
+    }
+
+    /// Waits for calls to the customer's number, and takes them.
+    pub async fn ring(&self) -> Result<Outcome, CliError> {
+        let mut keys = Keys::new()?;
+        self.carrier.set_live(&self.me, true).await.map_err(refused)?;
+        let rung = self.take_calls(&mut keys).await;
+        // Whoever comes later finds the number as it was.
+        self.carrier.set_live(&self.me, false).await.map_err(refused)?;
+        rung
+    }
+
+    async fn take_calls(&self, keys: &mut Keys) -> Result<Outcome, CliError> {
+        print(format!("* {} waits for calls; Ctrl-C puts the phone away", self.me.as_str()))?;
+        let mut after = self.carrier.calls(&self.me, u64::MAX, Duration::ZERO).await.map_err(refused)?.seq;
+        let mut outcome = Outcome::Done;
+        loop {
+            let page = tokio::select! {
+                page = self.carrier.calls(&self.me, after, FOLLOW_WAIT) => page.map_err(refused)?,
+                _ = keys.interrupt.recv() => return Ok(outcome),
+            };
+            after = page.seq;
+            let Some(call) = page.calls.into_iter().find(Call::rings) else { continue };
+            print(format!("* {} calls: Enter takes the call, n does not", text::one_line(&call.from)))?;
+            let taken = |line: &str| !line.trim().eq_ignore_ascii_case("n");
+            let answer = !self.typed || matches!(keys.next().await, Key::Line(line) if taken(&line));
+            match self.carrier.act(&call.sid, &Act::Answer { answer }).await {
+                Ok(()) if answer => outcome = self.talk(&call.sid, keys).await?,
+                Ok(()) => {}
+                Err(error) => print(format!("! {error}"))?,
+            }
+            if keys.ended {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Hears and speaks until the call is over.
+    async fn talk(&self, sid: &str, keys: &mut Keys) -> Result<Outcome, CliError> {
+        let (mut after, mut said, mut used) = (0, 0, 0);
+        let mut hung_up = false;
+        let mut until = self.clock.now();
+        let mut page = Box::pin(self.carrier.follow(sid, after, FOLLOW_WAIT));
+        loop {
+            let quiet = keys.ended && used >= said && !hung_up;
+            tokio::select! {
+                found = &mut page => {
+                    let call = found.map_err(refused)?;
+                    for entry in &call.entries {
+                        used += usize::from(entry.what.is_mine());
+                        self.show(entry)?;
+                    }
+                    if let Some(last) = call.entries.last() {
+                        after = last.number;
+                        until = self.clock.now().plus(self.wait);
+                    }
+                    if call.is_over() {
+                        print(format!("* {} after {} s", text::one_line(&call.status), call.duration_ms.div_ceil(1_000)))?;
+                        return Ok(if call.status == "completed" && call.error.is_none() { Outcome::Done } else { Outcome::Failed });
+                    }
+                    page = Box::pin(self.carrier.follow(sid, after, FOLLOW_WAIT));
+                }
+                key = keys.next() => match key {
+                    Key::Line(line) => {
+                        said += 1;
+                        self.act(sid, &act_of(&line)).await?;
+                    }
+                    Key::End if !self.typed => until = self.clock.now().plus(self.wait),
+                    Key::End | Key::Stop => hung_up = self.hang_up(sid).await?,
+                },
+                () = self.clock.sleep_until(until), if quiet => hung_up = self.hang_up(sid).await?,
+            }
+        }
+    }
+
+    async fn hang_up(&self, sid: &str) -> Result<bool, CliError> {
+        self.act(sid, &Act::Hangup { hangup: true }).await?;
+        Ok(true)
+    }
+
+    /// What comes too late is no fault.
+    async fn act(&self, sid: &str, act: &Act) -> Result<(), CliError> {
+        match self.carrier.act(sid, act).await {
+            Err(NetError::Refused { reason, .. }) => print(format!("! {reason}")),
+            done => done.map_err(refused),
+        }
+    }
+
+    fn show(&self, entry: &Entry) -> Result<(), CliError> {
+        let line = match &entry.what {
+            Happening::Heard { text, .. } => format!("< {}", text::lines(text).join("\n  ")),
+            Happening::Played { url, digits } => match digits {
+                Some(digits) => format!("< ♪ {}", text::one_line(digits)),
+                None => format!("< ♪ {}", text::one_line(url)),
+            },
+            Happening::Prompted { input, .. } if self.typed => match input.as_str() {
+                "dtmf" => "? keys".to_owned(),
+                "speech" => "? words".to_owned(),
+                _ => "? keys or words".to_owned(),
+            },
+            // A person sees what they have typed.
+            Happening::Pressed { digits } if !self.typed => format!("> {}", text::one_line(digits)),
+            Happening::Spoke { text, .. } if !self.typed => format!("> {}", text::one_line(text)),
+            Happening::Silent if !self.typed => "> …".to_owned(),
+            Happening::Fault { code, why } => format!("! error {code}: {}", text::one_line(why)),
+            _ => return Ok(()),
+        };
+        print(line)
+    }
+}
+
+fn refused(error: NetError) -> CliError {
+    CliError::Refused(error.to_string())
+}
+
+/// What a line means.
+fn act_of(line: &str) -> Act {
+    let line = line.trim();
+    if line.is_empty() {
+        Act::Silence { silence: true }
+    } else if line.chars().all(|key| matches!(key, '0'..='9' | '*' | '#')) {
+        Act::Digits { digits: line.to_owned() }
+    } else {
+        Act::Speech { speech: line.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_pressed_said_or_silence() {
+        assert_eq!(act_of("12#"), Act::Digits { digits: "12#".into() });
+        assert_eq!(act_of(" el 12 "), Act::Speech { speech: "el 12".into() });
+        assert_eq!(act_of(""), Act::Silence { silence: true });
+    }
+}

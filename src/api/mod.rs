@@ -9,6 +9,7 @@
 mod appointments;
 mod body;
 mod caller;
+mod campaigns;
 mod customers;
 mod docs;
 mod events;
@@ -58,6 +59,7 @@ pub fn routes() -> Router<AppState> {
         customers::routes()
             .merge(messages::routes())
             .merge(events::routes())
+            .merge(campaigns::routes())
             .merge(appointments::routes())
             .merge(team::routes()),
     );

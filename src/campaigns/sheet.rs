@@ -128,6 +128,24 @@ fn one(titles: &[String], record: &csv::StringRecord) -> Result<NewMember, Strin
     Ok(NewMember { phone, name, fields })
 }
 
+/// The same limits for a member that comes another way.
+pub fn check(member: &NewMember) -> Result<(), String> {
+    let fits = |text: &str, chars: usize| text.chars().count() <= chars && !text.chars().any(char::is_control);
+    if !fits(&member.name, NAME_CHARS) {
+        return Err(format!("a name has at most {NAME_CHARS} characters and no line breaks"));
+    }
+    if member.fields.len() > FIELDS_MAX {
+        return Err(format!("a member has at most {FIELDS_MAX} fields"));
+    }
+    let bad = member.fields.iter().find(|(name, value)| {
+        name.is_empty() || !fits(name, NAME_CHARS) || !fits(value, VALUE_CHARS)
+    });
+    match bad {
+        Some(_) => Err(format!("a field has at most {VALUE_CHARS} characters, its name {NAME_CHARS}, no line breaks")),
+        None => Ok(()),
+    }
+}
+
 fn of_csv(error: csv::Error) -> BadSheet {
     let line = error.position().map_or(1, csv::Position::line);
     BadSheet::Csv { line, why: error.to_string().chars().take(200).collect() }

@@ -210,6 +210,9 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
     if let Some(days) = args.retain_days {
         settings.retain_days = (days > 0).then_some(days);
     }
+    if let Some(ends) = args.stop_ends_calls {
+        settings.voice.stop_ends_calls = ends;
+    }
     change_staff(tenant, args, &mut settings)?;
     for (name, content) in &args.templates {
         if content.is_empty() {

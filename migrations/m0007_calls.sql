@@ -21,7 +21,8 @@ CREATE TABLE calls (
   result text,
   started_us bigint NOT NULL,
   ended_us bigint,
-  told boolean NOT NULL
+  told boolean NOT NULL,
+  streamed integer NOT NULL
 );
 CREATE INDEX calls_of_tenant ON calls (tenant_id, started_us);
 CREATE INDEX calls_of_contact ON calls (contact_id, started_us);

@@ -29,11 +29,13 @@ use crate::api;
 use crate::bus::Speed;
 use crate::campaigns;
 use crate::carrier;
-use crate::channels::{catch_up, provider, sms, status, voice, whatsapp};
+use crate::channels::{self, catch_up, provider, sms, status, whatsapp};
+use crate::chat::{Chat, ChatError};
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
 use crate::directory::{Account, Directory, Platform};
 use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone, Route};
+use crate::eleven::{Eleven, ElevenError};
 use crate::email::{Mailer, MailerError};
 use crate::outbound::file::Means;
 use crate::outbound::providers::ProvidersError;
@@ -48,7 +50,7 @@ use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
 use crate::twilio::client::{self, Client, ClientError};
-use crate::voice::Voice;
+use crate::voice::{self, Voice, ended};
 use crate::web::{AppState, Refusals, calendar, health, review};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
@@ -77,6 +79,10 @@ pub enum AppError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(transparent)]
+    Eleven(#[from] ElevenError),
     #[error(transparent)]
     Mailer(#[from] MailerError),
     #[error(transparent)]
@@ -182,7 +188,7 @@ pub fn router(state: AppState) -> Router {
         .merge(whatsapp::routes())
         .merge(status::routes())
         .merge(provider::routes())
-        .merge(voice::routes())
+        .merge(channels::voice::routes())
         .merge(api::routes())
         .with_state(state)
 }
@@ -227,6 +233,19 @@ fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) ->
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
     })?))
+}
+
+/// Who answers calls.
+pub fn voice(installation: &Installation, pipeline: Arc<Pipeline>) -> Result<Arc<Voice>, AppError> {
+    let Config { chat, eleven, voice_budget, .. } = &installation.config;
+    let http = client::http()?;
+    Ok(Arc::new(Voice::new(voice::Parts {
+        pipeline,
+        budget: *voice_budget,
+        chat: Chat::new(http.clone(), &chat.base, chat.key.clone(), chat.model.clone())?,
+        eleven: Eleven::new(http, &eleven.base, eleven.key.clone())?,
+        eleven_agent: eleven.agent.clone(),
+    })))
 }
 
 /// A gate of its own, with the installation's limits.
@@ -314,7 +333,9 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
         }));
     }
     announce(&installation, &pipeline, &api_base);
-    let voice = Arc::new(Voice::new(pipeline.clone(), config.voice_budget));
+    let voice = voice(&installation, pipeline.clone())?;
+    let one = voice.clone();
+    loops.spawn(async move { ended::run(&one).await });
     let state = AppState::new(pipeline.clone(), voice, config.app_debug);
     let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;

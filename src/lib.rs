@@ -20,6 +20,8 @@
 //! | how long what happened is kept | [`retention`] |
 //! | appointments: booking, free slots, their import and export | [`appointments`], [`store::appointments`] |
 //! | how e-mail leaves, its templates | [`email`] |
+//! | the conversation model | [`chat`]; its stand-in: [`carrier::chat`] |
+//! | a live call: the sockets, the bridge between them | [`eleven`], [`stream`]; the stand-in: [`carrier::eleven`] |
 //! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
 //! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
 //! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
@@ -100,6 +102,12 @@ pub mod appointments;
 pub mod twilio;
 
 pub mod email;
+
+pub mod chat;
+
+pub mod eleven;
+
+pub mod stream;
 
 pub mod carrier;
 

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, appointments, backup, call, campaigns, carrier, check, completions, config, cron, do_not_call, doctor, erase, events, explain, export,
-    forecast, import, man, messages, migrate, phone, retention, send, serve, services, settle, simulate, staff, tenant,
-    test, timers, webhook,
+    self, agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, do_not_call,
+    doctor, erase, events, explain, export, forecast, import, man, messages, migrate, phone, retention, send, serve,
+    services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -38,6 +38,8 @@ enum Command {
     Appointments(appointments::Args),
     Services(services::Args),
     Staff(staff::Args),
+    Calls(calls::Args),
+    Agents(agents::Args),
     Timers(timers::Args),
     Forecast(forecast::Args),
     Simulate(simulate::Args),
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,
             Command::Staff(args) => staff::run(args).await,
+            Command::Calls(args) => calls::run(args).await,
+            Command::Agents(args) => agents::run(args).await,
             Command::Timers(args) => timers::run(args).await,
             Command::Forecast(args) => forecast::run(args).await,
             Command::Simulate(args) => simulate::run(args).await,

@@ -168,8 +168,7 @@ async fn weigh(
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = pipeline.store.known_sids(&sids).await?;
-            let unclaimed: Vec<Seen> =
-                found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
+            let unclaimed: Vec<Seen> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
             judge(&candidate, &unclaimed, now)
         }
     };
@@ -225,11 +224,7 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>
 }
 
 /// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.
-async fn calls_at_provider(
-    pipeline: &Pipeline,
-    account: &Account,
-    candidate: &Candidate,
-) -> Result<Vec<Seen>, NoList> {
+async fn calls_at_provider(pipeline: &Pipeline, account: &Account, candidate: &Candidate) -> Result<Vec<Seen>, NoList> {
     let since = Timestamp::from_unix_us(candidate.first_try_us.unwrap_or_default()).minus(CLOCK_SKEW).to_utc();
     let filter = CallFilter {
         to: Some(candidate.recipient.clone()),
@@ -265,7 +260,11 @@ impl Seen {
             SendBody::Text(text) => message.body.ends_with(text.as_str()),
             SendBody::Template(_) | SendBody::Email(_) | SendBody::Call(_) => true,
         };
-        Self { status: DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued), sid: message.sid, fits }
+        Self {
+            status: DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued),
+            sid: message.sid,
+            fits,
+        }
     }
 
     /// A call says nothing of what it is about: along a lane there is one at a time.

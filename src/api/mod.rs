@@ -6,6 +6,7 @@
 //! How to add a route: a handler with `#[utoipa::path]` that names each status it gives (those in [`problem`] by their
 //! types), and its line in the module's `routes()`; a new module's also in [`routes`].
 
+mod agent;
 mod appointments;
 mod body;
 mod caller;
@@ -37,7 +38,7 @@ use problem::Problem;
         description = "Customers, messages, events and appointments of one tenant. A token opens exactly one tenant: \
             `recado tenant token add SLUG --name …` makes it. Every error is a problem (RFC 9457) whose `code` is stable."
     ),
-    components(schemas(appointments::Step)),
+    components(schemas(appointments::Step, agent::Tool)),
     modifiers(&TokenScheme),
     security(("token" = [])),
 )]
@@ -63,6 +64,7 @@ pub fn routes() -> Router<AppState> {
             .merge(appointments::routes())
             .merge(team::routes()),
     );
+    let api = api.nest("/api/agent", agent::routes());
     let (router, description) = api.split_for_parts();
     let unknown = Router::new().route("/api/v1/{*rest}", axum::routing::any(unknown));
     router.method_not_allowed_fallback(wrong_method).merge(docs::routes(description)).merge(unknown)

@@ -20,7 +20,6 @@ use crate::domain::{Clock, Timestamp};
 use crate::pipeline::Pipeline;
 use crate::schedule;
 use crate::store::{self, StoreError};
-use crate::voice::Voice;
 use crate::web::AppState;
 
 /// Between two looks at whether anything is left to do, on the machine's clock.
@@ -64,7 +63,7 @@ impl Rehearsal {
         let (carrier, api_base) = try_out::start_carrier_with(&installation, 0).await?;
         let pipeline = pipeline_on(&installation, &api_base, true)?;
         installation.store.orphans_to_unknown(from, from).await?;
-        let voice = Arc::new(Voice::new(pipeline.clone(), installation.config.voice_budget));
+        let voice = super::voice(&installation, pipeline.clone())?;
         let router = router(AppState::new(pipeline.clone(), voice, false));
         let serving = tokio::spawn(async move {
             // Ends with the rehearsal.

@@ -21,7 +21,8 @@ pub async fn take_in(
         let Some(last) = ids.last() else { return Ok(()) };
         after = Some(*last);
         let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
-        let fitting = ids.iter().filter_map(|id| known.get(id)).filter(|customer| fits(audience, &tenant.language, customer));
+        let fitting =
+            ids.iter().filter_map(|id| known.get(id)).filter(|customer| fits(audience, &tenant.language, customer));
         let members: Vec<NewMember> = fitting.map(member).collect();
         add_members(store, campaign, &members).await?;
     }

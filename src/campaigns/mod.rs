@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::Tenant;
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
-use crate::store::campaigns::{Campaign, CAMPAIGNS_MAX, MEMBERS_MAX, NewMember, NotAdded};
+use crate::store::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NewMember, NotAdded};
 use crate::store::{Store, StoreError};
 use crate::time::{Span, WeeklyHours};
 
@@ -137,7 +137,9 @@ impl std::str::FromStr for RetryOn {
     type Err = CampaignError;
     fn from_str(text: &str) -> Result<Self, CampaignError> {
         let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
-        found.ok_or_else(|| CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine")))
+        found.ok_or_else(|| {
+            CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine"))
+        })
     }
 }
 

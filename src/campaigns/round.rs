@@ -108,9 +108,7 @@ impl Of<'_> {
 
     /// When a member is tried again whose last try ended then.
     fn later(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
-        let zone = Phone::parse(&ended.phone).map_or(self.tenant.zone, |phone| {
-            self.hours(&phone, None).zone()
-        });
+        let zone = Phone::parse(&ended.phone).map_or(self.tenant.zone, |phone| self.hours(&phone, None).zone());
         self.plan.retry.after.after(at, zone)
     }
 
@@ -271,7 +269,9 @@ mod tests {
         let hours = |at: Timestamp| at.plus(Duration::from_secs(7_200));
         let shown = match end_of(&plan, ended, NOW, hours) {
             MemberEnd::Done { outcome, detail } => format!("{outcome} {}", detail.unwrap_or_default()),
-            MemberEnd::Again { at, outcome, counts } => format!("{outcome} again in {}{}", at.since(NOW).as_secs(), if counts { "" } else { ", uncounted" }),
+            MemberEnd::Again { at, outcome, counts } => {
+                format!("{outcome} again in {}{}", at.since(NOW).as_secs(), if counts { "" } else { ", uncounted" })
+            }
         };
         assert_eq!(shown.trim(), expect);
     }

@@ -137,9 +137,10 @@ pub fn check(member: &NewMember) -> Result<(), String> {
     if member.fields.len() > FIELDS_MAX {
         return Err(format!("a member has at most {FIELDS_MAX} fields"));
     }
-    let bad = member.fields.iter().find(|(name, value)| {
-        name.is_empty() || !fits(name, NAME_CHARS) || !fits(value, VALUE_CHARS)
-    });
+    let bad = member
+        .fields
+        .iter()
+        .find(|(name, value)| name.is_empty() || !fits(name, NAME_CHARS) || !fits(value, VALUE_CHARS));
     match bad {
         Some(_) => Err(format!("a field has at most {VALUE_CHARS} characters, its name {NAME_CHARS}, no line breaks")),
         None => Ok(()),

@@ -5,7 +5,9 @@
 //!
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
 
+pub mod agents;
 pub mod appointments;
+pub mod calls;
 pub mod carrier;
 pub mod backup;
 pub mod call;

@@ -6,6 +6,7 @@
 //!
 //! A new key: a paragraph in `recado.default.toml`, a line in [`keys::KEYS`], a field below and its line in [`read`].
 
+mod conversation;
 mod error;
 mod key_file;
 mod keys;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 
+pub use conversation::{Chat, Eleven};
 pub use error::{ConfigError, ConfigErrors};
 pub use key_file::{KEY_FILE, KeyFileError, secret_key_or_create};
 pub use mail::{Login, Mail, Security, Smtp};
@@ -60,6 +62,8 @@ pub struct Config {
     /// A call's webhook is answered within this.
     pub voice_budget: Duration,
     pub mail: Mail,
+    pub chat: Chat,
+    pub eleven: Eleven,
     pub limits: Limits,
     /// When customers are not to hear from businesses that begin by themselves.
     pub quiet_hours: QuietRules,
@@ -175,6 +179,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let prices = reader.read("PRICES", values::PRICES, |text| text.parse::<Prices>().ok());
     let twilio = read_twilio(reader);
     let mail = mail::read(reader);
+    let (chat, eleven) = (conversation::read_chat(reader), conversation::read_eleven(reader));
 
     let app_url = app_url.or_else(|| listen.map(values::url_of_listener));
     if let (Some(true), Some(listen), Some(url)) = (app_debug, listen, &app_url)
@@ -206,6 +211,8 @@ fn read(reader: &mut Reader) -> Option<Config> {
         voice_budget: Duration::from_millis(voice_budget_ms?.into()),
         reconcile_after: Duration::from_secs(reconcile_after_s?.into()),
         mail,
+        chat: chat?,
+        eleven: eleven?,
         limits: limits?,
         quiet_hours: quiet_hours?,
         prices: prices.unwrap_or_default(),

@@ -125,6 +125,8 @@ fn no_secret_is_shown_right_or_wrong() {
         ("RECADO_SECRET_KEY", &"fedcba98".repeat(8)),
         ("SMTP_URL", "smtps://hola:fedcba98@mail.example"),
         ("MAIL_FROM", "hola@clinica.example"),
+        ("OPENAI_API_KEY", "sk-fedcba98"),
+        ("ELEVENLABS_API_KEY", "sk_fedcba98"),
     ];
     let config = load(&right).unwrap();
     let shown = format!("{config:?}{}{}", config.explain_text(), serde_json::to_string(config.explain()).unwrap());
@@ -132,9 +134,9 @@ fn no_secret_is_shown_right_or_wrong() {
     assert!(shown.contains("postgres://recado:••••@db/recado") && shown.contains(SID));
     assert_eq!(config.twilio.account.unwrap().auth_token.expose_secret(), TOKEN);
 
-    let wrong = right.map(|(name, value)| (name, format!("!{value}")));
+    let wrong = right.map(|(name, value)| (name, format!("! {value}")));
     let errors = load(&wrong.each_ref().map(|(name, value)| (*name, value.as_str()))).unwrap_err();
-    assert_eq!(errors.lines().count(), 7, "{errors}");
+    assert_eq!(errors.lines().count(), 10, "{errors}");
     assert!(!errors.contains("fedcba98"), "{errors}");
     let errors = load(&[("TWILIO_ACCOUNT_SID", TOKEN), ("TWILIO_AUTH_TOKEN", SID)]).unwrap_err();
     assert!(!errors.contains(TOKEN), "{errors}");
@@ -196,6 +198,24 @@ fn mail_needs_a_sender_and_plain_text_is_warned_of() {
     assert_eq!(load(&[("SMTP_URL", "smtp://127.0.0.1:25?tls=none"), from]).unwrap().warnings, [""; 0]);
     let warnings = load(&[("SMTP_URL", "smtp://mail.example?tls=none"), from]).unwrap().warnings;
     assert!(warnings[0].contains("without TLS"), "{warnings:?}");
+}
+
+#[test]
+fn keys_go_over_tls_or_stay_on_this_machine() {
+    let config = load(&[]).unwrap();
+    assert_eq!((config.chat.base.as_str(), config.chat.model.as_str()), ("https://api.openai.com/v1", "gpt-4o-mini"));
+    assert_eq!(config.eleven.base, "https://api.elevenlabs.io");
+    assert!(config.chat.key.is_none() && config.eleven.key.is_none() && config.eleven.agent.is_none());
+    for local in ["OPENAI_BASE_URL", "ELEVENLABS_API_BASE"] {
+        assert!(load(&[(local, "http://127.0.0.1:11434")]).unwrap().warnings.is_empty());
+    }
+    // A model on the own network is common, an ElevenLabs there is none.
+    let warnings = load(&[("OPENAI_BASE_URL", "http://gpu.internal/v1"), ("OPENAI_API_KEY", "k")]).unwrap().warnings;
+    assert!(warnings[0].contains("without TLS"), "{warnings:?}");
+    let errors = load(&[("ELEVENLABS_API_BASE", "http://eleven.example")]).unwrap_err();
+    assert!(errors.contains("https://"), "{errors}");
+    let errors = load(&[("ELEVENLABS_AGENT_ID", "agent_1")]).unwrap_err();
+    assert!(errors.contains("ELEVENLABS_AGENT_ID is set but ELEVENLABS_API_KEY is not"), "{errors}");
 }
 
 #[test]

@@ -228,10 +228,8 @@ impl CallBody {
                 state.opening = message.map_or_else(|| vec![Step::Hangup], say);
             }
             Some(OnMachine::GoOn) | None => {
-                state.waiting = self.step.clone().map(|step| Waiting {
-                    rule: self.rule.clone(),
-                    what: Awaited::Step(step),
-                });
+                state.waiting =
+                    self.step.clone().map(|step| Waiting { rule: self.rule.clone(), what: Awaited::Step(step) });
                 state.opening = match (&self.say, &self.agent) {
                     (Some(text), _) => say(text),
                     (None, Some(agent)) => vec![Step::ConnectAgent { agent: Some(agent.clone()) }],

@@ -428,6 +428,11 @@ pub struct CallFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u32>,
     pub state: CallState,
+    /// Its questions of the provider's so far, and the last of them that was answered with a live conversation which began.
+    #[serde(skip)]
+    pub turns: i32,
+    #[serde(skip)]
+    pub streamed: i32,
 }
 
 impl Default for CallFacts {
@@ -442,6 +447,8 @@ impl Default for CallFacts {
             answered_by: None,
             duration_s: None,
             state: CallState::default(),
+            turns: 0,
+            streamed: 0,
         }
     }
 }

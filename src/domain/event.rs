@@ -73,12 +73,14 @@ impl EventKind {
 
     /// A campaign was set up: the calls and messages of its members hang on this event.
     pub const CAMPAIGN: Self = Self(std::borrow::Cow::Borrowed("campaign"));
+    /// A caller left a message for the staff with an agent: `data.body`, and `data.from` where the number is known.
+    pub const MESSAGE_LEFT: Self = Self(std::borrow::Cow::Borrowed("message_left"));
 
     /// A timer fell due. `data` is its payload, and a [`super::timer::Fired`] as `timer`; one rule only is asked about it.
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 27] = [
+    pub const BUILT_IN: [Self; 28] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -105,6 +107,7 @@ impl EventKind {
         Self::CALL_FAILED,
         Self::RECORDING_READY,
         Self::CAMPAIGN,
+        Self::MESSAGE_LEFT,
         Self::TIMER,
     ];
 

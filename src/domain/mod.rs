@@ -39,7 +39,9 @@ pub use clock::{Clock, Timestamp};
 pub use contact::Facts;
 pub use event::{Event, EventKind};
 pub use hex::hex;
-pub use id::{ActionId, AppointmentId, CallId, CampaignId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId};
+pub use id::{
+    ActionId, AppointmentId, CallId, CampaignId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId,
+};
 pub use phone::Phone;
 pub use price::{Cost, Prices};
 pub use question::{Firing, Question, QuestionChange};

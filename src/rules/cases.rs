@@ -35,8 +35,8 @@ use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{
-    Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question, QuestionChange, Send,
-    Timestamp,
+    Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question,
+    QuestionChange, Send, Timestamp,
 };
 use crate::time::Span;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rhai::{Dynamic, Engine, NativeCallContext, Token};
 
 use super::call::{Call, ScriptError, error};
+use super::calling::FUNCTION;
 use super::limits::AHEAD_DAYS;
 use super::values::{Moment, kind_of, text_of};
 use crate::domain::Timestamp;
@@ -36,8 +37,8 @@ pub(super) fn register(engine: &mut Engine) {
     words_of_the_language(engine);
 }
 
-/// `in` is a keyword of the language; after a dot it cannot be that, and is taken for a name. `call` calls a function
-/// pointer there; where nothing stands before it, it rings a customer.
+/// `in` and `call` are words of the language; after a dot they cannot be that, and are taken for names. Elsewhere `call`
+/// rings a customer, but for the key of a map.
 fn words_of_the_language(engine: &mut Engine) {
     use std::cell::{Cell, RefCell};
     thread_local! {
@@ -67,13 +68,14 @@ fn words_of_the_language(engine: &mut Engine) {
             Token::Comma if in_map() => Before::Key,
             _ => Before::Other,
         };
-        match (BEFORE.replace(now), token) {
-            (Before::Dot, Token::In) => Token::Identifier(Box::new("in".into())),
-            (Before::Other, Token::Identifier(name) | Token::Reserved(name)) if *name == "call" => {
-                Token::Identifier(Box::new(super::calling::FUNCTION.into()))
-            }
-            (_, token) => token,
-        }
+        let before = BEFORE.replace(now);
+        let name = match (before, &token) {
+            (Before::Dot, Token::In) => "in",
+            (Before::Dot | Before::Key, Token::Reserved(word)) if **word == "call" => "call",
+            (Before::Other, Token::Identifier(word) | Token::Reserved(word)) if **word == "call" => FUNCTION,
+            _ => return token,
+        };
+        Token::Identifier(Box::new(name.into()))
     });
 }
 

@@ -131,7 +131,7 @@ pub(super) struct Known {
 
 const KNOWN: &str =
     "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
-    state, turns, heard, recording_sid, action_id FROM calls";
+    state, turns, heard, recording_sid, streamed, action_id FROM calls";
 
 fn read(row: &Row) -> Result<Known, StoreError> {
     let id = CallId::new(row.get(0)?);
@@ -151,11 +151,13 @@ fn read(row: &Row) -> Result<Known, StoreError> {
             answered_by: row.get(8)?,
             duration_s: row.get::<Option<i32>>(9)?.and_then(|seconds| u32::try_from(seconds).ok()),
             state: serde_json::from_str(&state).map_err(StoreError::json)?,
+            turns: row.get(11)?,
+            streamed: row.get(14)?,
         },
         turns: row.get(11)?,
         heard: row.get(12)?,
         recording: row.get(13)?,
-        action: row.get::<Option<Uuid>>(14)?.map(ActionId::new),
+        action: row.get::<Option<Uuid>>(15)?.map(ActionId::new),
     })
 }
 
@@ -260,8 +262,8 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
     let state = CallState::default();
     txn.rows(
         "INSERT INTO calls (id, tenant_id, contact_id, provider_sid, direction, peer, peer_key, number, action_id, status,
-           answered_by, state, turns, heard, started_us, told) VALUES {rows}",
-        16,
+           answered_by, state, turns, heard, started_us, told, streamed) VALUES {rows}",
+        17,
         Cut::Exact,
         vec![
             id.uuid().into(),
@@ -281,6 +283,7 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
             false.into(),
             at.unix_us().into(),
             false.into(),
+            0i32.into(),
         ],
     )
     .await?;
@@ -298,6 +301,8 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
             answered_by: caller.answered_by.clone(),
             duration_s: None,
             state,
+            turns: 0,
+            streamed: 0,
         },
         turns: 0,
         heard: false,
@@ -374,7 +379,7 @@ async fn one_report(
     if recording.is_some() {
         told.push((EventKind::RECORDING_READY, None));
     }
-    let later = ends && after == CallStatus::Completed && report.tell_later && known.heard;
+    let later = ends && after == CallStatus::Completed && report.tell_later;
     if ends {
         told.extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
     }
@@ -500,6 +505,9 @@ pub struct CallResult {
     pub summary: Option<String>,
 }
 
+const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
+    error_code, detail, result, started_us, ended_us FROM calls";
+
 /// A call as lists show it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedCall {
@@ -560,11 +568,11 @@ impl Store {
         answer.map(|answer| serde_json::from_str(&answer).map_err(StoreError::json)).transpose()
     }
 
-    /// Calls that have ended and of which that is not told yet: oldest first, of all tenants.
-    pub async fn untold_calls(&self, limit: usize) -> Result<Vec<(TenantId, CallId)>, StoreError> {
-        let text =
-            "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL ORDER BY ended_us LIMIT ?";
-        let rows = sql::query(&self.read, text, vec![(limit as i64).into()]).await?;
+    /// Calls that have ended before `before` and of which that is not told yet: oldest first, of all tenants.
+    pub async fn untold_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantId, CallId)>, StoreError> {
+        let text = "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL AND ended_us < ?
+            ORDER BY ended_us LIMIT ?";
+        let rows = sql::query(&self.read, text, vec![before.unix_us().into(), (limit as i64).into()]).await?;
         rows.iter()
             .map(|row| Ok((TenantId::new(row.try_get_by_index(0)?), CallId::new(row.try_get_by_index(1)?))))
             .collect()
@@ -579,6 +587,56 @@ impl Store {
                 .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
                 .collect::<Result<_, StoreError>>()?,
         )
+    }
+
+    /// A live conversation begins in this turn of a call that is under way; `None` where one has already, or the call is
+    /// over: a stream's token is good once.
+    pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let set = "UPDATE calls SET streamed = ? WHERE id = ? AND streamed < ? AND turns = ? AND ended_us IS NULL";
+        let values = vec![n.into(), call.uuid().into(), n.into(), n.into()];
+        if sql::execute(&txn, set, values).await? == 0 {
+            return Ok(None);
+        }
+        let text = format!("{KNOWN} WHERE id = ?");
+        let row = sql::query_one(&txn, &text, vec![call.uuid().into()]).await?;
+        txn.commit().await?;
+        let known = row.map(|row| read(&Row::Sea(&row))).transpose()?;
+        Ok(known.map(|known| (known.tenant, known.facts)))
+    }
+
+    /// What was said in a live conversation.
+    pub async fn add_lines(&self, tenant: TenantId, call: CallId, lines: &[Line]) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
+        let Some(row) = sql::query_one(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await? else {
+            return Ok(());
+        };
+        let first = read(&Row::Sea(&row))?.turns + 1;
+        let now = self.clock().now().unix_us();
+        let insert = "INSERT INTO call_turns (call_id, n, tenant_id, key_text, event_id, at_us, heard, answer, how)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'stream')";
+        for (n, line) in (first..).zip(lines) {
+            let (heard, said) = if line.who == "caller" { (line.text.as_str(), "") } else { ("", line.text.as_str()) };
+            let steps: Vec<Step> = if said.is_empty() { Vec::new() } else { vec![Step::say(said)] };
+            let values = vec![
+                call.uuid().into(),
+                n.into(),
+                tenant.uuid().into(),
+                format!("stream:{n}").into(),
+                Uuid::nil().into(),
+                now.into(),
+                heard.into(),
+                serde_json::to_string(&steps).map_err(StoreError::json)?.into(),
+            ];
+            sql::execute(&txn, insert, values).await?;
+        }
+        let last = first + lines.len() as i32 - 1;
+        let heard = lines.iter().any(|line| line.who == "caller");
+        let set = "UPDATE calls SET turns = ?, streamed = ?, heard = (heard OR ?) WHERE id = ? AND tenant_id = ?";
+        let values = vec![last.into(), last.into(), heard.into(), call.uuid().into(), tenant.uuid().into()];
+        sql::execute(&txn, set, values).await?;
+        Ok(txn.commit().await?)
     }
 
     /// Tells that a call has ended, with its summary; `false` where that was told already.
@@ -621,10 +679,18 @@ impl Store {
 
     /// A tenant's calls, the newest first, at most `limit`.
     pub async fn list_calls(&self, tenant: TenantId, limit: usize) -> Result<Vec<ListedCall>, StoreError> {
-        let text = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
-            error_code, detail, result, started_us, ended_us FROM calls WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?";
-        let rows = sql::query(&self.read, text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
+        let text = format!("{LISTED} WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?");
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
         rows.iter().map(|row| listed(&Row::Sea(row))).collect()
+    }
+
+    /// One of them, by the provider's id or ours.
+    pub async fn listed_call(&self, tenant: TenantId, wanted: &str) -> Result<Option<ListedCall>, StoreError> {
+        let id: Option<CallId> = wanted.parse().ok();
+        let text = format!("{LISTED} WHERE tenant_id = ? AND (provider_sid = ? OR id = ?)");
+        let id = id.map(CallId::uuid).unwrap_or_default();
+        let row = sql::query_one(&self.read, &text, vec![tenant.uuid().into(), wanted.into(), id.into()]).await?;
+        row.map(|row| listed(&Row::Sea(&row))).transpose()
     }
 
     /// What was heard and said in a call, and who found the answers.

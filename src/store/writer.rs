@@ -13,7 +13,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StoreError;
-use super::calls::{self, CallReport, NewTurn, Reported, Turned};
+use super::calls::{self, CallReport, NewTurn, Reported, TurnAnswer, Turned};
 use super::claim::{self, ClaimRequest, Claims};
 use super::decide::{self, Decided, DecidedReceipt};
 use super::fire::{self, FireRequest, Firing};
@@ -24,7 +24,7 @@ use super::sql::Txn;
 use super::sqlite::Sqlite;
 use super::timers::Sleeper;
 use super::verdict::{self, Verdict};
-use crate::domain::{Clock, Ids};
+use crate::domain::{Clock, Ids, TenantId};
 use crate::telemetry::metric;
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
@@ -50,6 +50,7 @@ enum Request {
     Fire(FireRequest, Reply<Firing>),
     Turn(Box<NewTurn>, Reply<Turned>),
     Call(Box<CallReport>, Reply<Reported>),
+    Said(Box<(TenantId, TurnAnswer)>, Reply<()>),
 }
 
 /// Where the writer's transactions begin.
@@ -135,6 +136,11 @@ impl Writer {
         self.ask(|reply| Request::Turn(Box::new(turn), reply)).await
     }
 
+    /// Writes down what is said in a turn, and what the call is after it.
+    pub async fn said(&self, tenant: TenantId, answer: TurnAnswer) -> Result<(), StoreError> {
+        self.ask(|reply| Request::Said(Box::new((tenant, answer)), reply)).await
+    }
+
     /// Applies what the provider says of a call.
     pub async fn call(&self, report: CallReport) -> Result<Reported, StoreError> {
         self.ask(|reply| Request::Call(Box::new(report), reply)).await
@@ -201,6 +207,7 @@ struct Batch {
     fire: Kind<FireRequest, Firing>,
     turn: Kind<NewTurn, Turned>,
     call: Kind<CallReport, Reported>,
+    said: Kind<(TenantId, TurnAnswer), ()>,
 }
 
 struct Results {
@@ -227,6 +234,7 @@ impl Batch {
                 Request::Fire(item, reply) => add(&mut batch.fire, item, reply),
                 Request::Turn(item, reply) => add(&mut batch.turn, *item, reply),
                 Request::Call(item, reply) => add(&mut batch.call, *item, reply),
+                Request::Said(item, reply) => add(&mut batch.said, *item, reply),
             }
         }
         batch
@@ -241,6 +249,7 @@ impl Batch {
             + self.fire.0.len()
             + self.turn.0.len()
             + self.call.0.len()
+            + self.said.0.len()
     }
 
     async fn commit(self, home: &Home, means: &Means) {
@@ -310,7 +319,12 @@ impl Batch {
             },
             verdict: verdict::verdicts(txn, means, &self.verdict.0, committed).await?,
             settle: settle::settle(txn, means, &self.settle.0, committed).await?,
-            call: calls::reports(txn, means, &self.call.0, committed).await?,
+            call: {
+                for (tenant, answer) in &self.said.0 {
+                    calls::answer(txn, *tenant, answer).await?;
+                }
+                calls::reports(txn, means, &self.call.0, committed).await?
+            },
             fire: {
                 let mut firings = Vec::with_capacity(self.fire.0.len());
                 for request in &self.fire.0 {
@@ -343,6 +357,7 @@ impl Batch {
         self.fire.1.into_iter().zip(results.fire).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.turn.1.into_iter().zip(results.turn).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.call.1.into_iter().zip(results.call).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.said.1.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
     }
 
     fn refuse(self, error: &StoreError) {
@@ -354,6 +369,7 @@ impl Batch {
         self.fire.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.turn.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.call.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.said.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
     }
 
     fn singles(self) -> Vec<Self> {
@@ -368,7 +384,17 @@ impl Batch {
         let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
         let turn = split(self.turn).map(|turn| Self { turn, ..Self::default() });
         let call = split(self.call).map(|call| Self { call, ..Self::default() });
-        ingest.chain(turn).chain(call).chain(decided).chain(verdict).chain(settle).chain(fire).chain(claim).collect()
+        let said = split(self.said).map(|said| Self { said, ..Self::default() });
+        ingest
+            .chain(turn)
+            .chain(said)
+            .chain(call)
+            .chain(decided)
+            .chain(verdict)
+            .chain(settle)
+            .chain(fire)
+            .chain(claim)
+            .collect()
     }
 }
 

@@ -121,7 +121,8 @@ impl WeeklyHours {
         let today = to_wall(at, zone).date();
         let edge = |date, minute| to_instant(at_minute(date, minute), zone);
         let of_day = |date: NaiveDate| {
-            let shift = self.shifts_on(date).iter().find(|shift| edge(date, shift.from) <= at && at < edge(date, shift.to));
+            let shift =
+                self.shifts_on(date).iter().find(|shift| edge(date, shift.from) <= at && at < edge(date, shift.to));
             shift.map(|shift| edge(date, shift.to))
         };
         // A shift of the day before may go on after midnight.

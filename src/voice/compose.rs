@@ -30,8 +30,16 @@ pub struct Line<'a> {
     pub call: &'a CallFacts,
     /// A conversation model can be asked.
     pub has_model: bool,
-    /// A media stream can be had.
-    pub has_stream: bool,
+    pub streams: Streams,
+}
+
+/// Which agents can hold live conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    No,
+    /// Those that name a conversation of their own.
+    Named,
+    All,
 }
 
 impl Line<'_> {
@@ -84,6 +92,11 @@ impl Line<'_> {
                 None => self.greet(&mut steps, &mut state),
             }
             return Next::Say(Composed { steps, state, how });
+        }
+        if self.call.streamed > 0 && self.call.streamed == self.call.turns - 1 {
+            // The live conversation has ended, and with it what was wanted.
+            steps.push(Step::Hangup);
+            return Next::Say(Composed { steps, state, how: "agent" });
         }
         if data.body.is_empty() && data.outcome.is_some() {
             // What was under way has ended, and nobody wants anything more.
@@ -156,7 +169,12 @@ impl Line<'_> {
     /// An agent takes the call.
     fn take(&self, agent: &VoiceAgent, steps: &mut Vec<Step>, state: &mut CallState) {
         state.agent = Some(agent.name.clone());
-        if agent.mode == AgentMode::Stream && self.has_stream {
+        let live = match self.streams {
+            Streams::No => false,
+            Streams::Named => agent.stream_agent.is_some(),
+            Streams::All => true,
+        };
+        if agent.mode == AgentMode::Stream && live {
             return steps.push(Step::Stream { agent: agent.name.clone() });
         }
         if agent.greeting.is_empty() {

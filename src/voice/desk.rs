@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compose::{Composed, Line, Next};
+use super::compose::{Composed, Line, Next, Streams};
+use super::live::Live;
+use super::model::{self, Model, Thought, Watched};
 use super::render::{self, Urls};
+use super::tools::{For, Tools};
+use crate::chat::Chat;
 use crate::directory::Tenant;
 use crate::domain::event::CallData;
-use crate::domain::{CallFacts, CallId, CallState, Step, Timestamp};
+use crate::domain::voice_words::Word;
+use crate::domain::{CallFacts, CallId, CallState, Phone, Step, Timestamp};
+use crate::eleven::Eleven;
 use crate::pipeline::Pipeline;
 use crate::pipeline::line::{Heard, TurnOf};
 use crate::store::{NewTurn, StoreError, TurnAnswer};
@@ -16,6 +22,9 @@ use crate::twilio::twiml::{self, TwimlError};
 
 /// How often a repeat looks whether what it repeats has been answered meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How much of the budget is waited for a model; the rest is for writing down what it said.
+const PATIENCE_PERCENT: u32 = 70;
 
 /// What is sent back to the provider.
 pub type Answer = String;
@@ -26,9 +35,23 @@ pub struct Foreign;
 
 /// Answers calls.
 pub struct Voice {
-    pipeline: Arc<Pipeline>,
+    pub pipeline: Arc<Pipeline>,
+    pub model: Arc<Model>,
+    pub live: Live,
+    pub tools: Tools,
     /// An answer is there within this.
     budget: Duration,
+    streams: Streams,
+}
+
+/// What it is made of.
+pub struct Parts {
+    pub pipeline: Arc<Pipeline>,
+    pub budget: Duration,
+    pub chat: Chat,
+    pub eleven: Eleven,
+    /// The installation's own conversation of ElevenLabs'.
+    pub eleven_agent: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +65,22 @@ enum NoAnswer {
 }
 
 impl Voice {
-    pub const fn new(pipeline: Arc<Pipeline>, budget: Duration) -> Self {
-        Self { pipeline, budget }
+    pub fn new(parts: Parts) -> Self {
+        let Parts { pipeline, budget, chat, eleven, eleven_agent } = parts;
+        let tools = Tools::new(pipeline.clone());
+        let streams = match (eleven.is_configured(), &eleven_agent) {
+            (false, _) => Streams::No,
+            (true, None) => Streams::Named,
+            (true, Some(_)) => Streams::All,
+        };
+        Self {
+            model: Arc::new(Model::new(chat, tools.clone())),
+            live: Live::new(pipeline.clone(), eleven, eleven_agent, tools.clone()),
+            pipeline,
+            tools,
+            budget,
+            streams,
+        }
     }
 
     /// What the caller hears next. Past the budget, or where nothing works, the business's words for that; what was begun
@@ -83,9 +120,46 @@ impl Voice {
             .unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
-    /// Whether what was said is summed up once a call has ended.
-    pub const fn summarises(&self) -> bool {
-        false
+    /// Whether it is told a little later that a call has ended: once what was said is written down and summed up.
+    pub fn tells_later(&self) -> bool {
+        self.model.is_configured() || self.streams != Streams::No
+    }
+
+    /// What the caller hears who waits for an answer that is being looked for: it, or another word of patience.
+    pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
+        let begun = self.pipeline.clock.now();
+        match self.clone().look_again(tenant, sid, n, round, begun).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(tenant = %tenant.slug, %error, "a call is answered with the words for trouble");
+                metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
+                self.trouble(tenant)
+            }
+        }
+    }
+
+    async fn look_again(
+        self: Arc<Self>,
+        tenant: &Arc<Tenant>,
+        sid: &str,
+        n: i32,
+        round: u32,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let call = self.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let Some(call) = call else { return Ok(self.trouble(tenant)) };
+        if let Some(answer) = self.pipeline.store.turn_answer(tenant.id, call.id, n).await? {
+            return self.document(tenant, &call, &call.state, n, &answer);
+        }
+        match self.model.of(call.id, n) {
+            Some(thought) => self.wait_for(tenant, &call, n, thought, round, begun).await,
+            // It was thought about in a process that has ended: the caller is asked again.
+            None => {
+                let line = self.line(tenant, &call);
+                let composed = line.replied(&line.words(Word::NotUnderstood), call.state.clone());
+                self.finish(tenant, &call, n, composed, begun).await
+            }
+        }
     }
 
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
@@ -119,16 +193,70 @@ impl Voice {
         Ok(document)
     }
 
+    /// Lets the model find the words. The rules' other wishes are written down at once.
     async fn ask(
+        &self,
+        tenant: &Arc<Tenant>,
+        call: &CallFacts,
+        heard: Heard,
+        data: &CallData,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let n = heard.n;
+        let prompt = Model::prompt(&self.line(tenant, call), &data.body, self.pipeline.clock.now());
+        let whom = For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
+        let Some(thought) = self.model.begin(call.id, n, prompt, whom) else {
+            let composed = self.line(tenant, call).give_up(call.state.clone());
+            return self.say(tenant, call, heard, composed, begun).await;
+        };
+        self.pipeline.conclude(heard, None).await?;
+        self.wait_for(tenant, call, n, thought, 0, begun).await
+    }
+
+    /// The thought, if it is there in time; else a word while it is thought on.
+    async fn wait_for(
         &self,
         tenant: &Tenant,
         call: &CallFacts,
-        heard: Heard,
-        _: &CallData,
+        n: i32,
+        thought: Watched,
+        round: u32,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let composed = self.line(tenant, call).give_up(call.state.clone());
-        self.say(tenant, call, heard, composed, begun).await
+        let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.pipeline.clock.now().since(begun));
+        let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
+            let base = &self.pipeline.directory.platform().app_url;
+            let urls = Urls { base, slug: &tenant.slug, n, stream: None };
+            return Ok(render::one_moment(&self.line(tenant, call), &urls, round)?);
+        };
+        self.model.forget(call.id);
+        let line = self.line(tenant, call);
+        let composed = match thought {
+            Thought::Says { text, chat } => {
+                line.replied(&text, CallState { chat, waiting: None, ..call.state.clone() })
+            }
+            Thought::HandsOver => line.give_up(call.state.clone()),
+            Thought::Failed(why) => {
+                tracing::warn!(tenant = %tenant.slug, call = %call.sid, %why, "the conversation model did not answer");
+                line.give_up(call.state.clone())
+            }
+        };
+        self.finish(tenant, call, n, composed, begun).await
+    }
+
+    /// Says what was found after the rules' decision was written down.
+    async fn finish(
+        &self,
+        tenant: &Tenant,
+        call: &CallFacts,
+        n: i32,
+        composed: Composed,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
+        let answer = self.taken(call, n, composed, begun);
+        self.pipeline.store.writer().said(tenant.id, answer).await?;
+        Ok(document)
     }
 
     fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
@@ -172,11 +300,18 @@ impl Voice {
     ) -> Result<Answer, NoAnswer> {
         let after = CallFacts { state: state.clone(), ..call.clone() };
         let base = &self.pipeline.directory.platform().app_url;
-        let urls = Urls { base, slug: &tenant.slug, n, stream: None };
+        let live = steps.iter().any(|step| matches!(step, Step::Stream { .. }));
+        let stream = live.then(|| self.live.url(base, call.id, n));
+        if let Some(stream) = &stream {
+            // Without its proof.
+            let url = stream.rsplit_once('/').map_or("", |(url, _)| url);
+            tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "a call is connected to a live conversation");
+        }
+        let urls = Urls { base, slug: &tenant.slug, n, stream };
         Ok(render::render(&self.line(tenant, &after), steps, &urls)?)
     }
 
     fn line<'a>(&'a self, tenant: &'a Tenant, call: &'a CallFacts) -> Line<'a> {
-        Line { tenant, call, has_model: false, has_stream: false }
+        Line { tenant, call, has_model: self.model.is_configured(), streams: self.streams }
     }
 }

@@ -140,6 +140,8 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
             let Some(url) = &urls.stream else { return };
             let stream = twiml::Stream::new(url.clone());
             response.push(twiml::Connect { stream, ..twiml::Connect::default() });
+            // Where the conversation has ended and the call has not.
+            response.push(to(urls.next()));
         }
         Step::Redirect { .. } => {
             response.push(to(urls.next()));

@@ -6,6 +6,7 @@ mod api;
 mod callbacks;
 mod croner;
 mod faults;
+mod flows;
 mod foresight;
 mod gateway;
 mod cli;

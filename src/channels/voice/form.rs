@@ -5,45 +5,55 @@ use crate::domain::event::CallData;
 use crate::domain::{ActionId, CallDirection, CallStatus, Phone};
 use crate::store::Caller;
 use crate::twilio::form::Params;
+use crate::twilio::voice::{CallRequest, Dialled, Gathered, Queued};
 use crate::web::Refusal;
+
+fn bad(error: impl ToString) -> Refusal {
+    Refusal::bad_form(error.to_string())
+}
 
 /// Whose call it is.
 pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Result<Caller, Refusal> {
-    let field = |name: &str| {
-        params.filled(name).map(str::to_owned).ok_or_else(|| Refusal::bad_form(format!("the form has no {name}")))
-    };
-    let (sid, from, to) = (field("CallSid")?, field("From")?, field("To")?);
-    let outbound = params.get("Direction").is_some_and(|direction| direction.starts_with("outbound"));
+    let request = CallRequest::parse(params).map_err(bad)?;
+    let outbound = request.direction.as_ref().is_some_and(|direction| direction.raw.starts_with("outbound"));
+    let (from, to) = (request.from.value, request.to.value);
     let (direction, peer, number) =
         if outbound { (CallDirection::Out, to, from) } else { (CallDirection::In, from, to) };
-    let status = params.get("CallStatus").and_then(CallStatus::parse).unwrap_or(CallStatus::InProgress);
     Ok(Caller {
         tenant: tenant.id,
-        sid,
+        sid: request.call_sid,
         direction,
         phone: Phone::parse(&peer).ok(),
         peer,
         number,
         action,
-        status,
-        answered_by: params.filled("AnsweredBy").map(str::to_owned),
+        // The set may grow; whoever asks what to say is on the line.
+        status: CallStatus::parse(&request.status.raw).unwrap_or(CallStatus::InProgress),
+        answered_by: request.answered_by.map(|who| who.raw),
     })
 }
 
 /// What was pressed or said, or how something else has ended.
-pub fn heard(params: &Params) -> CallData {
-    let text = |name: &str| params.filled(name).unwrap_or_default().trim().to_owned();
-    let (digits, speech) = (text("Digits"), text("SpeechResult"));
-    let outcome = ["DialCallStatus", "QueueResult"].into_iter().find_map(|name| params.filled(name));
-    let recorded = params.filled("RecordingUrl").map(str::to_owned);
-    CallData {
+pub fn heard(params: &Params) -> Result<CallData, Refusal> {
+    let gathered = Gathered::parse(params).map_err(bad)?;
+    let text = |text: Option<String>| text.unwrap_or_default().trim().to_owned();
+    let (digits, speech) = (text(gathered.digits), text(gathered.speech));
+    let recording_url = params.filled("RecordingUrl").map(str::to_owned);
+    let outcome = if params.filled("DialCallStatus").is_some() {
+        Some(Dialled::parse(params).map_err(bad)?.status.raw)
+    } else if params.filled("QueueResult").is_some() {
+        Queued::parse(params).map_err(bad)?.result.map(|result| result.raw)
+    } else {
+        recording_url.as_ref().map(|_| "recorded".to_owned())
+    };
+    Ok(CallData {
         body: if digits.is_empty() { speech.clone() } else { digits.clone() },
         digits,
         speech,
-        confidence: params.filled("Confidence").and_then(|number| number.parse().ok()),
-        outcome: outcome.map(str::to_owned).or_else(|| recorded.as_ref().map(|_| "recorded".to_owned())),
+        confidence: gathered.confidence,
+        outcome,
         recording_s: params.filled("RecordingDuration").and_then(|seconds| seconds.parse().ok()),
-        recording_url: recorded,
+        recording_url,
         ..CallData::default()
-    }
+    })
 }

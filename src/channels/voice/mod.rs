@@ -9,12 +9,15 @@
 //! | whom we rang has answered; how that call stands | `…/calls/{action}/answer`, `…/calls/{action}/status` | |
 //! | a recording | `…/recording` | |
 //! | while a caller waits in a queue | `…/queue` | |
+//! | while an answer is being looked for | `…/wait` | |
+//! | a live conversation (WebSocket) | | `/api/twilio/stream/{token}` |
 //! | where nothing else answers | `…/fallback` | `/api/twilio/fallback` |
 
 mod form;
 pub mod outbound;
 mod queue;
 mod status;
+mod stream;
 mod turn;
 
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub fn routes() -> Router<AppState> {
         .route("/api/webhooks/twilio", both(turn::answer))
         .route("/api/twilio/{slug}/gather", both(turn::gather_of))
         .route("/api/webhooks/twilio/gather", both(turn::gather))
+        .route("/api/twilio/{slug}/wait", both(turn::wait))
+        .route("/api/twilio/stream/{token}", get(stream::open))
         .route("/api/twilio/{slug}/status", both(status::status_of))
         .route("/api/twilio/status", both(status::status))
         .route("/api/voice/status-callback", both(status::status))

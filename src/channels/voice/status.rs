@@ -68,10 +68,15 @@ pub(super) async fn told(
         error_code: params.filled("ErrorCode").and_then(|code| code.parse().ok()),
         detail: params.filled("ErrorMessage").map(|text| text.chars().take(300).collect()),
         silence_is_missed: tenant.settings.voice.silence_is_missed,
-        tell_later: state.voice.summarises(),
+        tell_later: state.voice.tells_later(),
         at: state.pipeline.clock.now(),
     };
-    match state.pipeline.report(report).await? {
+    let (sid, ends) = (report.caller.sid.clone(), report.caller.status.is_final());
+    let reported = state.pipeline.report(report).await?;
+    if ends && let Some(call) = state.pipeline.store.call_by_sid(tenant.id, &sid).await? {
+        state.voice.live.end(call.id);
+    }
+    match reported {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Stale => Ok(()),
     }

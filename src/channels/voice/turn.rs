@@ -54,6 +54,29 @@ pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> 
     state.tally("fallback", answered)
 }
 
+/// The provider comes back for an answer that was not found yet.
+pub async fn wait(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let waited = waited(&state, &slug, request).await;
+    state.tally("wait", waited)
+}
+
+async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    let number = |name: &str| webhook.query(name).and_then(|number| number.parse::<u32>().ok());
+    let (turn, round) = (number("turn").and_then(|turn| i32::try_from(turn).ok()), number("round"));
+    let (Some(turn), Some(round)) = (turn, round) else {
+        return Err(Refusal::bad_form("turn and round are numbers".to_owned()));
+    };
+    let tenant = verified(state, Some(slug), &mut webhook)?;
+    let sid =
+        webhook.params.filled("CallSid").ok_or_else(|| Refusal::bad_form("the form has no CallSid".to_owned()))?;
+    Ok(Document(state.voice.patience(&tenant, sid, turn, round).await))
+}
+
 /// A call begins; `action` is the send of ours that began it.
 pub(super) async fn answered(
     state: &AppState,
@@ -96,7 +119,8 @@ async fn turn(
     let caller = form::caller(&tenant, &webhook.params, action).map_err(|refusal| refusal.of(tenant.id))?;
     let (kind, key, hears) = which(caller.direction);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(&caller.peer), kind = %kind, "a call asks what to say");
-    let data = if hears { form::heard(&webhook.params) } else { CallData::default() };
+    let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
+    let data = data.map_err(|refusal| refusal.of(tenant.id))?;
     let turn = NewTurn { caller, kind, key, data, at: state.pipeline.clock.now() };
     let answer = state.voice.answer(&tenant, turn).await;
     answer

@@ -12,9 +12,11 @@ use crate::time::{Span, WeeklyHours};
 
 /// Add a campaign, as a draft
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  recado campaigns add spring --rule interest --step interest --script 'We have a new \
+#[command(
+    after_help = "Examples:\n  recado campaigns add spring --rule interest --step interest --script 'We have a new \
     course.' --tag member --windows 'mon-fri 10:00-14:00,17:00-20:00'\n  \
-    recado campaigns add offer --sms 'Hello {name}, everything is half price today' --import list.csv --start")]
+    recado campaigns add offer --sms 'Hello {name}, everything is half price today' --import list.csv --start"
+)]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
@@ -120,7 +122,11 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         campaign = moved(&installation, &tenant, &campaign, CampaignState::Running).await?;
     }
     let one = shown(&installation, &campaign).await?;
-    if args.json { print_json(&one)? } else { print(super::line(&one))? }
+    if args.json {
+        print_json(&one)?
+    } else {
+        print(super::line(&one))?
+    }
     Ok(if refused == 0 { Outcome::Done } else { Outcome::Failed })
 }
 
@@ -139,10 +145,10 @@ fn plan(args: &Args) -> Plan {
         timeout_s: args.timeout,
         state: args.script.iter().map(|text| ("script".to_owned(), text.as_str().into())).collect(),
     });
-    let template = args.template.as_ref().map(|content| Template {
-        content: content.clone(),
-        variables: args.variables.iter().cloned().collect(),
-    });
+    let template = args
+        .template
+        .as_ref()
+        .map(|content| Template { content: content.clone(), variables: args.variables.iter().cloned().collect() });
     let filters = args.tag.is_some() || !args.fields.is_empty() || args.language.is_some();
     let audience = (filters || args.everybody).then(|| Audience {
         tag: args.tag.clone(),

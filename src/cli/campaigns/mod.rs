@@ -168,9 +168,11 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     }
     print(line(&one))?;
     print(format!("plan      {}", one.plan))?;
-    for (what, counts) in
-        [("outcomes", &one.statistics.outcomes), ("calls", &one.statistics.calls), ("messages", &one.statistics.messages)]
-    {
+    for (what, counts) in [
+        ("outcomes", &one.statistics.outcomes),
+        ("calls", &one.statistics.calls),
+        ("messages", &one.statistics.messages),
+    ] {
         let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
         if !counts.is_empty() {
             print(format!("{what:<9} {}", counts.join(", ")))?;
@@ -231,7 +233,11 @@ async fn become_so(args: NameArgs, state: CampaignState) -> Result<Outcome, CliE
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let campaign = moved(&installation, &tenant, &campaign, state).await?;
     let one = shown(&installation, &campaign).await?;
-    if args.json { print_json(&one)? } else { print(line(&one))? }
+    if args.json {
+        print_json(&one)?
+    } else {
+        print(line(&one))?
+    }
     Ok(Outcome::Done)
 }
 

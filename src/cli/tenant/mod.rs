@@ -177,7 +177,8 @@ fn show_changed(installation: &Installation, slug: &str, json: bool) -> Result<O
 }
 
 /// A tenant as it is stored, to be changed.
-async fn row(installation: &Installation, tenant: &Tenant) -> Result<tenant::Model, CliError> {
+/// A tenant's row, to be changed and stored again.
+pub(super) async fn row(installation: &Installation, tenant: &Tenant) -> Result<tenant::Model, CliError> {
     let (_, rows, _) = installation.store.directory().await?;
     let row = rows.into_iter().find(|row| row.id == tenant.id.uuid());
     row.ok_or_else(|| CliError::Refused(format!("'{}' was just removed", tenant.slug)))

@@ -77,9 +77,16 @@ pub struct OpenCall {
 /// What becomes of a member whose try has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberEnd {
-    Done { outcome: String, detail: Option<String> },
+    Done {
+        outcome: String,
+        detail: Option<String>,
+    },
     /// Again, not before; the last try counts, unless it never began.
-    Again { at: Timestamp, outcome: String, counts: bool },
+    Again {
+        at: Timestamp,
+        outcome: String,
+        counts: bool,
+    },
 }
 
 /// A member as lists show it.
@@ -155,22 +162,20 @@ impl Store {
             LEFT JOIN contacts c ON c.tenant_id = m.tenant_id AND c.phone_key = m.peer_key
             WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'waiting' AND m.due_us <= ?
             ORDER BY m.due_us, m.peer_key LIMIT ?";
-        let values = vec![
-            campaign.id.uuid().into(),
-            campaign.tenant.uuid().into(),
-            now.unix_us().into(),
-            (limit as i64).into(),
-        ];
+        let values =
+            vec![campaign.id.uuid().into(), campaign.tenant.uuid().into(), now.unix_us().into(), (limit as i64).into()];
         sql::query(&self.read, text, values).await?.iter().map(member).collect()
     }
 
     /// How many tries are under way, and when the next member that waits is due.
     pub async fn campaign_outlook(&self, campaign: &Campaign) -> Result<(usize, Option<Timestamp>), StoreError> {
         let of = || vec![campaign.id.uuid().into(), campaign.tenant.uuid().into()];
-        let trying = "SELECT count(*) FROM campaign_members WHERE campaign_id = ? AND tenant_id = ? AND state = 'trying'";
+        let trying =
+            "SELECT count(*) FROM campaign_members WHERE campaign_id = ? AND tenant_id = ? AND state = 'trying'";
         let trying = sql::query_one(&self.read, trying, of()).await?;
         let trying: i64 = trying.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-        let next = "SELECT min(due_us) FROM campaign_members WHERE campaign_id = ? AND tenant_id = ? AND state = 'waiting'";
+        let next =
+            "SELECT min(due_us) FROM campaign_members WHERE campaign_id = ? AND tenant_id = ? AND state = 'waiting'";
         let next = sql::query_one(&self.read, next, of()).await?;
         let next: Option<i64> = next.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         Ok((usize::try_from(trying).unwrap_or_default(), next.map(Timestamp::from_unix_us)))
@@ -206,7 +211,8 @@ impl Store {
 
     /// Calls of campaigns that were begun before `before` and of whose end nothing is known, of all tenants.
     pub async fn open_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<OpenCall>, StoreError> {
-        let text = "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m JOIN actions a ON a.id = m.action_id
+        let text =
+            "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m JOIN actions a ON a.id = m.action_id
             WHERE m.state = 'trying' AND a.state = 'sent' AND a.channel = 'voice' AND a.tried_us < ?
               AND a.provider_sid IS NOT NULL
               AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.action_id = a.id AND k.ended_us IS NOT NULL)
@@ -267,9 +273,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (id, tenant) = (campaign.id.uuid(), campaign.tenant.uuid());
         let txn = writer::begin(&self.write).await?;
-        let pace = "UPDATE campaigns SET paced_us = ? WHERE id = ? AND tenant_id = ? AND state = 'running' AND paced_us = ?";
-        let values =
-            vec![paced.unix_us().into(), id.into(), tenant.into(), campaign.paced.unix_us().into()];
+        let pace =
+            "UPDATE campaigns SET paced_us = ? WHERE id = ? AND tenant_id = ? AND state = 'running' AND paced_us = ?";
+        let values = vec![paced.unix_us().into(), id.into(), tenant.into(), campaign.paced.unix_us().into()];
         if sql::execute(&txn, pace, values).await? == 0 {
             return Ok(false);
         }
@@ -277,8 +283,7 @@ impl Store {
         for one in tries {
             let text = "UPDATE campaign_members SET state = 'trying', n = n + 1, tries = tries + 1, action_id = ?
                 WHERE campaign_id = ? AND peer_key = ? AND tenant_id = ? AND state = 'waiting' AND n = ?";
-            let values =
-                vec![one.action.id.uuid().into(), id.into(), one.key.into(), tenant.into(), one.n.into()];
+            let values = vec![one.action.id.uuid().into(), id.into(), one.key.into(), tenant.into(), one.n.into()];
             if sql::execute(&txn, text, values).await? == 1 {
                 actions.push(one.action);
             }

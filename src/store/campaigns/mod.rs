@@ -179,7 +179,8 @@ impl Store {
         let now = self.clock().now();
         let (id, tenant) = (campaign.id.uuid(), campaign.tenant.uuid());
         let txn = writer::begin(&self.write).await?;
-        let set = "UPDATE campaigns SET state = ?, changed_us = ?, paced_us = CASE WHEN paced_us < ? THEN ? ELSE paced_us END
+        let set =
+            "UPDATE campaigns SET state = ?, changed_us = ?, paced_us = CASE WHEN paced_us < ? THEN ? ELSE paced_us END
             WHERE id = ? AND tenant_id = ? AND state = ?";
         let values = vec![
             to.as_str().into(),

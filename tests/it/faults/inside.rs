@@ -10,7 +10,6 @@ use recado::config::Config;
 use recado::domain::Clock;
 use recado::pipeline::Pipeline;
 use recado::rules::RuleSet;
-use recado::voice::Voice;
 use recado::web::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -54,7 +53,7 @@ impl Inside {
         std::fs::write(config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
         let installation = Installation::with(config, clock, folder.path()).await.expect("it can be opened");
         let pipeline = app::pipeline(&installation, api_base).expect("a pipeline can be made");
-        let voice = Arc::new(Voice::new(pipeline.clone(), installation.config.voice_budget));
+        let voice = app::voice(&installation, pipeline.clone()).expect("it can be set up");
         let router = app::router(AppState::new(pipeline.clone(), voice, false));
         Self { installation, pipeline, router, _folder: folder }
     }

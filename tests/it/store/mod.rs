@@ -137,6 +137,7 @@ impl Bench {
             children: Vec::new(),
             timers: Vec::new(),
             firings: Vec::new(),
+            answer: None,
             questions: Vec::new(),
             answer: None,
         }

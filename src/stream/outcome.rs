@@ -1,0 +1,114 @@
+//! How a stream ended, and what passed through it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Which of the two conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Twilio,
+    Eleven,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Twilio => "Twilio",
+            Self::Eleven => "ElevenLabs",
+        })
+    }
+}
+
+/// Why a stream ended, and what to do about it where that is anything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    #[error("the call ended")]
+    Stopped,
+    #[error("Twilio closed the stream without a stop")]
+    CallerGone,
+    #[error("the agent ended the conversation")]
+    AgentGone,
+    #[error("the stream was told to end")]
+    Cancelled,
+    #[error("the longest time of a stream is over")]
+    TooLong,
+    #[error("Twilio sent nothing for {} s: the call is lost", .0.as_secs_f32())]
+    Silent(Duration),
+    #[error("Twilio did not start the stream within {} s", .0.as_secs_f32())]
+    NotStarted(Duration),
+    #[error("{0} took nothing for {1:?}: check the network")]
+    Stalled(Side, Duration),
+    #[error("the agent speaks faster than Twilio takes it: {} s of audio wait", .0.as_secs_f32())]
+    Overflow(Duration),
+    #[error("ElevenLabs sends pings or tool calls faster than it takes the answers")]
+    Flooded,
+    #[error("the connection to {0} broke: {1}")]
+    Lost(Side, String),
+    #[error("what {0} sent cannot be used: {1}")]
+    Garbled(Side, &'static str),
+    #[error("the stream belongs to another call than the one it was opened for")]
+    WrongCall,
+    #[error(
+        "the agent's audio is '{output}' to and '{input}' from it: set both to μ-law 8000 Hz in the agent's settings"
+    )]
+    WrongFormat { output: String, input: String },
+}
+
+impl Ended {
+    /// Whether a stream ends so when nothing is wrong.
+    pub const fn is_ordinary(&self) -> bool {
+        matches!(self, Self::Stopped | Self::CallerGone | Self::AgentGone | Self::Cancelled | Self::TooLong)
+    }
+
+    /// A stable word, for rows and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::CallerGone => "caller_gone",
+            Self::AgentGone => "agent_gone",
+            Self::Cancelled => "cancelled",
+            Self::TooLong => "too_long",
+            Self::Silent(_) => "silent",
+            Self::NotStarted(_) => "not_started",
+            Self::Stalled(Side::Twilio, _) => "twilio_stalled",
+            Self::Stalled(Side::Eleven, _) => "eleven_stalled",
+            Self::Overflow(_) => "overflow",
+            Self::Flooded => "flooded",
+            Self::Lost(Side::Twilio, _) => "twilio_lost",
+            Self::Lost(Side::Eleven, _) => "eleven_lost",
+            Self::Garbled(Side::Twilio, _) => "twilio_garbled",
+            Self::Garbled(Side::Eleven, _) => "eleven_garbled",
+            Self::WrongCall => "wrong_call",
+            Self::WrongFormat { .. } => "wrong_format",
+        }
+    }
+}
+
+/// What passed, in frames as they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Of the caller's audio, taken from Twilio.
+    pub caller_frames: u64,
+    /// Of those, not sent on because ElevenLabs did not keep up.
+    pub caller_frames_dropped: u64,
+    /// Of the agent's audio, taken from ElevenLabs.
+    pub agent_frames: u64,
+    /// Of those, not sent on because the caller had interrupted them.
+    pub agent_frames_interrupted: u64,
+    pub agent_audio_ms: u64,
+    /// As far as Twilio's marks tell: what was cleared half-way does not count.
+    pub agent_heard_ms: u64,
+    pub interruptions: u64,
+    pub tool_calls: u64,
+    /// Events that nobody took in time.
+    pub events_dropped: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub ended: Ended,
+    pub duration: Duration,
+    /// ElevenLabs' own id, once it has told one.
+    pub conversation_id: Option<String>,
+    pub tally: Tally,
+}

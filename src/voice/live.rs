@@ -1,0 +1,190 @@
+//! Live conversations: a call's sound goes to an agent of ElevenLabs' and back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+use tokio::sync::{mpsc, watch};
+
+use super::tools::{For, Tools};
+use crate::directory::Tenant;
+use crate::domain::event::Line;
+use crate::domain::{CallFacts, CallId, Phone, VoiceAgent};
+use crate::eleven::Eleven;
+use crate::eleven::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall, VoiceOverrides};
+use crate::pipeline::Pipeline;
+use crate::secret::SecretKey;
+use crate::stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+
+/// What the token in a stream's URL is for.
+const PURPOSE: &str = "media stream";
+/// To get a conversation and its socket.
+const OPENS_WITHIN: Duration = Duration::from_secs(5);
+/// What happens in a stream and is not written down yet.
+const EVENTS_MAX: usize = 1_024;
+/// Lines of one transcript.
+const LINES_MAX: usize = 2_000;
+
+/// Carries live conversations.
+pub struct Live {
+    pipeline: Arc<Pipeline>,
+    eleven: Eleven,
+    /// The agent of the installation.
+    agent: Option<String>,
+    tools: Tools,
+    /// The streams that are under way here, to be ended with their calls.
+    under_way: Mutex<HashMap<CallId, watch::Sender<bool>>>,
+}
+
+impl Live {
+    pub fn new(pipeline: Arc<Pipeline>, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
+        Self { pipeline, eleven, agent, tools, under_way: Mutex::default() }
+    }
+
+    /// Whether there can be any with this agent.
+    pub fn can(&self, agent: &VoiceAgent) -> bool {
+        self.eleven.is_configured() && (self.agent.is_some() || agent.stream_agent.is_some())
+    }
+
+    pub const fn is_configured(&self) -> bool {
+        self.eleven.is_configured()
+    }
+
+    /// Where the provider opens the stream of a call's turn. Query strings are dropped on the way, so the proof stands in
+    /// the path.
+    pub fn url(&self, base: &str, call: CallId, n: i32) -> String {
+        let base = base.replacen("http", "ws", 1);
+        format!("{base}/api/twilio/stream/{}", token(self.pipeline.directory.key(), call, n))
+    }
+
+    /// The call and the turn of a token that we have made; whether it was used before shows when the stream begins.
+    pub fn of_token(&self, text: &str) -> Option<(CallId, i32)> {
+        let (call, rest) = text.split_once('.')?;
+        let (n, _) = rest.split_once('.')?;
+        let (call, n) = (call.parse().ok()?, n.parse().ok()?);
+        let genuine: bool = token(self.pipeline.directory.key(), call, n).as_bytes().ct_eq(text.as_bytes()).into();
+        genuine.then_some((call, n))
+    }
+
+    /// Carries a call until it ends, and writes down what was said.
+    pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
+        let voice = &tenant.settings.voice;
+        let agent = call.state.agent.as_deref().and_then(|name| voice.agent(name)).cloned().unwrap_or_default();
+        let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else { return };
+        let opened = self.eleven.open(&eleven_agent, OPENS_WITHIN).await;
+        let eleven = match opened {
+            Ok(socket) => of_tungstenite(socket),
+            Err(error) => {
+                // The call goes on with what stands behind the stream.
+                tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "no live conversation can be had");
+                return;
+            }
+        };
+        let (stop, mut stopped) = watch::channel(false);
+        self.lock().insert(call.id, stop);
+        let cancel = async move {
+            // The sender is dropped with its entry: then it ends by itself.
+            if stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let (tell, told) = mpsc::channel(EVENTS_MAX);
+        let opening = Opening {
+            call_sid: Some(call.sid.clone()),
+            initiation: initiation(&tenant, &agent, &call),
+            limits: Limits::DEFAULT,
+        };
+        let tools = Arc::new(OfCall {
+            tools: self.tools.clone(),
+            whom: For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
+        });
+        let (outcome, lines) =
+            tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(&tenant, &call, told));
+        self.lock().remove(&call.id);
+        tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
+            why = %outcome.ended, seconds = outcome.duration.as_secs(), "a conversation ended");
+        if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines).await {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
+        }
+    }
+
+    /// The call has ended, and what is under way in it.
+    pub fn end(&self, call: CallId) {
+        if let Some(stop) = self.lock().remove(&call) {
+            stop.send_replace(true);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, watch::Sender<bool>>> {
+        // A poisoned lock holds a whole map.
+        self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// `{call}.{turn}.{mac}`
+fn token(key: &SecretKey, call: CallId, n: i32) -> String {
+    let (call, n) = (call.to_string(), n.to_string());
+    let mac = URL_SAFE_NO_PAD.encode(key.mac(PURPOSE, &[&call, &n]));
+    format!("{call}.{n}.{mac}")
+}
+
+/// Takes down what is said, until the stream ends.
+async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    while let Some(event) = told.recv().await {
+        let line = |who: &str, text| Line { who: who.to_owned(), text };
+        match event {
+            BridgeEvent::Conversation { id } => {
+                tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = %id, "a conversation started");
+            }
+            BridgeEvent::Caller { text } => lines.push(line("caller", text)),
+            BridgeEvent::Agent { text } => lines.push(line("us", text)),
+            BridgeEvent::AgentCorrected { original, text } => {
+                // What was not heard any more was not said.
+                if let Some(last) = lines.iter_mut().rev().find(|line| line.who == "us" && line.text == original) {
+                    last.text = text;
+                }
+            }
+            _ => {}
+        }
+        lines.truncate(LINES_MAX);
+    }
+    lines
+}
+
+fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiation {
+    let voice = &tenant.settings.voice;
+    let instructions = format!("{}\n{}", voice.instructions, agent.instructions);
+    let language = agent.language.as_deref().or(voice.language.as_deref()).unwrap_or(&tenant.language);
+    let greeting = agent.greeting.replace("{name}", &tenant.name);
+    let mut variables = Map::new();
+    variables.insert("business".to_owned(), tenant.name.clone().into());
+    variables.insert("caller".to_owned(), call.peer.clone().into());
+    let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+    let overrides = Overrides {
+        agent: AgentOverrides {
+            prompt: known(instructions).map(|prompt| Prompt { prompt }),
+            first_message: known(greeting),
+            language: language.get(..2).map(str::to_owned),
+        },
+        tts: VoiceOverrides { voice_id: agent.voice.clone() },
+    };
+    Initiation { overrides: Some(overrides), dynamic_variables: variables, user_id: Some(call.id.to_string()) }
+}
+
+/// The tools for whoever is on the line.
+struct OfCall {
+    tools: Tools,
+    whom: For,
+}
+
+impl ToolHandler for OfCall {
+    async fn call(&self, call: ToolCall) -> Result<String, String> {
+        let done: Result<Value, _> = self.tools.call(&self.whom, &call.tool_name, &call.parameters).await;
+        done.map(|value| value.to_string()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,327 @@
+//! Rows A3, A5, C1 to C8, D1 to D4, E1, E3, E6 and E8, as far as one call needs nobody else.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::line::{ANA, Heard, Line, options};
+use crate::cli;
+use crate::faults::rig::{self, Look, OURS};
+use crate::support::server::Server;
+use crate::support::wait::eventually;
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// A desk that is asked, hears keys and words, and writes down what came of it.
+const DESK: &str = r#"
+rule("desk").on("call_received")
+    .then(|e| {
+        say(`Hola ${e.contact.name}`, #{ voice: "Polly.Lucia", language: "es-ES" });
+        menu("main", #{ say: "Pulse 1 si le interesa, 2 para más tarde", "1|interesado": "yes", "2|más tarde": "later",
+            digits: 1, timeout: 4, no_input: "¿Sigue ahí?", tries: 2 })
+    })
+    .on_input("yes", |e, input| { note(`interested: ${e.body}`); remember("answer", "yes"); say("Gracias"); hangup() })
+    .on_input("later", |e, input| gather("when", #{ say: "¿Cuándo?", input: "speech" }))
+    .on_input("when", |e, input| { note(`later: ${input}`); say(`De acuerdo, ${input}`); hangup() });
+rule("ended").on("call_completed").then(|e| note(`spoke ${e.call.duration} s, ${e.data.transcript.len()} lines`));
+rule("missed").on("call_missed").then(|e| note(`missed: ${e.data.reason}`));
+rule("recorded").on("recording_ready").then(|e| note(`recording ${e.data.recording_url}`));
+"#;
+
+async fn server(rules: &str) -> Server {
+    Server::start(options(rules)).await
+}
+
+async fn notes(server: &Server) -> Vec<String> {
+    let look = Look::into(server.folder()).await;
+    let text = look
+        .text_or_number(
+            "SELECT coalesce(group_concat(new, '|'), '') FROM (SELECT new FROM contact_history WHERE kind = 'note' ORDER BY at_us, id)",
+        )
+        .await;
+    text.split('|').filter(|note| !note.is_empty()).map(|note| note.trim_matches('"').to_owned()).collect()
+}
+
+async fn noted(server: &Server, note: &str) {
+    eventually(WITHIN, || async {
+        let notes = notes(server).await;
+        if notes.iter().any(|one| one == note) { Ok(()) } else { Err(notes) }
+    })
+    .await;
+}
+
+fn calls(server: &Server, args: &[&str]) -> Value {
+    cli::run(&mut rig::recado(server, &[&["calls"], args, &["--json"]].concat())).json()
+}
+
+#[tokio::test]
+async fn a3_an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
+    let server = server("").await;
+    let ana = Line::of(&server, 1);
+    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(heard.status, 200);
+    assert!(heard.document.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), "{}", heard.document);
+    assert_eq!(&heard.verbs()[..3], ["Response", "Gather", "Say"]);
+    heard.says("Hello, you have called Demo.");
+    let set = ["agents", "default", "--greeting", "Aquí {name}, <diga>", "--language", "es-ES"];
+    cli::run(&mut rig::recado(&server, &set)).ok();
+    let next = AtomicU32::new(2);
+    eventually(WITHIN, || async {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let heard = Line::of(&server, number.into()).posts("/api/twilio/demo/voice", &[]).await;
+        if heard.document.contains("Aquí Demo, &lt;diga&gt;") { Ok(()) } else { Err(heard) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c1_c2_a_menu_by_key_or_word_is_answered_and_noted_and_the_call_ends() {
+    let server = server(DESK).await;
+    for (number, said, note) in
+        [(1, ("Digits", "1"), "interested: 1"), (2, ("SpeechResult", "Sí, interesado."), "interested: Sí, interesado.")]
+    {
+        let ana = Line::of(&server, number);
+        let heard = ana.posts("/api/webhooks/twilio", &[]).await;
+        assert_eq!(heard.verbs(), ["Response", "Say", "Gather", "Say", "Redirect"], "{}", heard.document);
+        for part in ["input=\"dtmf speech\"", "timeout=\"4\"", "numDigits=\"1\"", "method=\"POST\"", "Polly.Lucia"] {
+            heard.says(part);
+        }
+        let heard = ana.answers(&heard, &[said]).await;
+        assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"], "{}", heard.document);
+        heard.says("Gracias");
+        noted(&server, note).await;
+    }
+    let ana = Line::of(&server, 3);
+    let heard = ana.posts("/api/webhooks/twilio", &[]).await;
+    let heard = ana.answers(&heard, &[("Digits", "2")]).await;
+    heard.says("¿Cuándo?");
+    let heard = ana.answers(&heard, &[("SpeechResult", "Mañana")]).await;
+    heard.says("De acuerdo, manana");
+    noted(&server, "later: manana").await;
+}
+
+#[tokio::test]
+async fn c1_without_an_answer_it_is_asked_again_and_then_ends() {
+    let server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    let first = ana.posts("/api/webhooks/twilio", &[]).await;
+    let again = ana.answers(&first, &[]).await;
+    again.says("¿Sigue ahí?");
+    // The last try says farewell by itself, without asking us.
+    assert_eq!(again.verbs(), ["Response", "Say", "Gather", "Say", "Say", "Hangup"], "{}", again.document);
+    // What fits no choice is asked again, too, and then it is over.
+    let ended = ana.answers(&again, &[("Digits", "9")]).await;
+    assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{}", ended.document);
+}
+
+#[tokio::test]
+async fn a_repeated_webhook_hears_the_same_and_has_no_second_effect() {
+    let server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    let first = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(ana.posts("/api/twilio/demo/answer", &[]).await, first);
+    let ended = ana.answers(&first, &[("Digits", "1")]).await;
+    for _ in 0..3 {
+        assert_eq!(ana.answers(&first, &[("Digits", "1")]).await, ended);
+    }
+    noted(&server, "interested: 1").await;
+    assert_eq!(notes(&server).await, ["interested: 1"]);
+    let look = Look::into(server.folder()).await;
+    assert_eq!(look.count("events").await, 2);
+    assert_eq!(look.count("calls").await, 1);
+}
+
+#[tokio::test]
+async fn a5_c3_a_call_that_ends_is_stored_and_told_once_in_whatever_order() {
+    let server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    let first = ana.posts("/api/twilio/demo/answer", &[]).await;
+    ana.answers(&first, &[("Digits", "1")]).await;
+    let recording = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
+    let completed =
+        [("CallStatus", "completed"), ("CallDuration", "42"), ("RecordingSid", "RE1"), ("RecordingUrl", recording)];
+    for path in
+        ["/api/twilio/demo/status", "/api/twilio/status", "/api/voice/status-callback", "/api/webhooks/twilio/status"]
+    {
+        assert_eq!(ana.posts(path, &completed).await.status, 200, "{path}");
+        assert_eq!(ana.posts(path, &[("CallStatus", "ringing")]).await.status, 200, "{path}");
+        assert_eq!(ana.posts(path, &[("CallStatus", "busy")]).await.status, 200, "{path}");
+    }
+    noted(&server, "spoke 42 s, 4 lines").await;
+    noted(&server, &format!("recording {recording}")).await;
+    assert_eq!(notes(&server).await.len(), 3);
+    let listed = calls(&server, &[]);
+    assert_eq!(listed[0]["status"], "completed");
+    assert_eq!(listed[0]["duration_s"], 42);
+    assert_eq!(listed[0]["recording_url"], recording);
+    assert_eq!((&listed[0]["from"], &listed[0]["to"]), (&json!(ANA), &json!(OURS)));
+    let shown = calls(&server, &[&ana.sid]);
+    assert_eq!(shown["turns"][1]["heard"], "1");
+    assert_eq!(shown["turns"][1]["how"], "rules");
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_answered_is_missed_and_one_of_ours_has_failed() {
+    let server = server(DESK).await;
+    for (number, status) in [(1, "no-answer"), (2, "busy"), (3, "canceled")] {
+        Line::of(&server, number).posts("/api/twilio/demo/status", &[("CallStatus", status)]).await;
+        noted(&server, &format!("missed: {status}")).await;
+    }
+    let ours = Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, 4) };
+    ours.posts("/api/twilio/status", &[("CallStatus", "no-answer")]).await;
+    let look = Look::into(server.folder()).await;
+    eventually(WITHIN, || look.open()).await;
+    assert_eq!(look.count("events WHERE kind = 'call_missed'").await, 3);
+    assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 1);
+    // Who hangs up without a word has been missed, where the business wants it so.
+    let silent = Line::of(&server, 5);
+    silent.posts("/api/twilio/demo/answer", &[]).await;
+    silent.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
+    eventually(WITHIN, || look.open()).await;
+    assert_eq!(look.count("events WHERE kind = 'call_missed'").await, 3);
+    cli::run(&mut rig::recado(&server, &["agents", "default", "--silence-is-missed", "true"])).ok();
+    let next = AtomicU32::new(6);
+    eventually(WITHIN, || async {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let silent = Line::of(&server, number.into());
+        silent.posts("/api/twilio/demo/answer", &[]).await;
+        silent.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
+        let missed = look.count("events WHERE kind = 'call_missed'").await;
+        if missed == 4 { Ok(()) } else { Err(missed) }
+    })
+    .await;
+    noted(&server, "missed: hung up before a word or a key").await;
+}
+
+#[tokio::test]
+async fn d1_d3_every_url_works_by_get_with_its_query_signed() {
+    let server = server(DESK).await;
+    let paths = ["/api/twilio/demo/answer", "/api/twilio/voice", "/api/voice/webhook", "/api/webhooks/twilio"];
+    for (number, path) in paths.into_iter().enumerate() {
+        let ana = Line::of(&server, number as u128);
+        let heard = ana.gets(path, &[]).await;
+        assert_eq!(heard.status, 200, "{path}");
+        heard.says("Pulse 1");
+        let ended = ana.gets(&ana.next(&heard), &[("Digits", "1")]).await;
+        assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{path}: {}", ended.document);
+    }
+    // The digits are signed with the URL: others do not pass.
+    let ana = Line::of(&server, 9);
+    let heard = ana.gets("/api/twilio/voice", &[]).await;
+    let target = ana.next(&heard);
+    let forged = crate::support::http_client().get(format!("{}{target}&Digits=1", ana.twilio.server_url));
+    assert_eq!(forged.send().await.expect("it answers").status().as_u16(), 403);
+}
+
+#[tokio::test]
+async fn d2_every_state_of_a_call_of_ours_is_kept_and_none_goes_back() {
+    let server = server(DESK).await;
+    let states = ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
+    for (number, last) in states.into_iter().enumerate() {
+        let ours =
+            Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, number as u128) };
+        ours.posts("/api/twilio/status", &[("CallStatus", last)]).await;
+        ours.posts("/api/twilio/status", &[("CallStatus", "initiated")]).await;
+        assert_eq!(calls(&server, &[&ours.sid])["status"], last);
+    }
+    let look = Look::into(server.folder()).await;
+    assert_eq!(look.count("events WHERE kind = 'call_answered'").await, 1);
+    assert_eq!(look.count("events WHERE kind = 'call_completed'").await, 1);
+    assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 4);
+}
+
+#[tokio::test]
+async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key() {
+    let rules = r#"rule("queue").on("call_received").then(|e| enqueue("staff"));
+        rule("back").on("call_input").when("left", |e| e.data.outcome == "leave").then(|e| { note("call back"); say("We call you back"); hangup() });
+        rule("staff").on("call_received").when("is staff", |e| e.contact.tag("staff")).then(|e| dial_queue("staff"));"#;
+    let server = server(rules).await;
+    let ana = Line::of(&server, 1);
+    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(heard.text("Enqueue").as_deref(), Some("staff"));
+    let wait = heard.attribute("waitUrl").expect("it waits");
+    let wait = wait.strip_prefix(&ana.twilio.public_url).expect("a URL of ours");
+    let waits = ana.posts(wait, &[("QueuePosition", "3"), ("QueueTime", "10")]).await;
+    waits.says("You are number 3 in the queue.");
+    assert_eq!(waits.verbs(), ["Response", "Gather", "Say", "Play"], "{}", waits.document);
+    let leaves = ana.posts(wait, &[("QueuePosition", "3"), ("Digits", "1")]).await;
+    assert_eq!(leaves.verbs(), ["Response", "Leave"]);
+    let ended = ana.posts(&ana.next(&heard), &[("QueueResult", "leave"), ("QueueTime", "12")]).await;
+    ended.says("We call you back");
+    noted(&server, "call back").await;
+}
+
+#[tokio::test]
+async fn e1_a_bare_request_hears_harmless_twiml_and_whatever_is_a_call_must_be_signed() {
+    let server = server(DESK).await;
+    let client = crate::support::http_client();
+    let url = format!("{}/api/twilio/voice", server.url());
+    for bare in [client.get(&url), client.post(&url)] {
+        let answer = bare.send().await.expect("it answers");
+        assert_eq!(answer.status().as_u16(), 200);
+        assert!(answer.headers()["content-type"].to_str().expect("a text").starts_with("text/xml"));
+        assert_eq!(answer.text().await.expect("a text"), "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>");
+    }
+    let unsigned = client.post(&url).body("CallSid=CA1&From=%2B34600111222&To=%2B34911111111");
+    assert_eq!(unsigned.send().await.expect("it answers").status().as_u16(), 403);
+    assert_eq!(Look::into(server.folder()).await.count("calls").await, 0);
+    let nobodys = Line { to: "+15005550009".into(), ..Line::of(&server, 1) };
+    assert_eq!(nobodys.posts("/api/twilio/voice", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn e6_the_log_names_the_call_with_its_numbers_masked() {
+    let server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    ana.posts("/api/twilio/demo/answer", &[]).await;
+    let log = server.log();
+    assert!(log.contains(&ana.sid), "{log}");
+    assert!(!log.contains(ANA), "{log}");
+}
+
+#[tokio::test]
+async fn e8_the_fallback_url_answers_without_the_database() {
+    let mut server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    let lock = rusqlite_lock(&server);
+    for path in ["/api/twilio/demo/fallback", "/api/twilio/fallback"] {
+        let heard = ana.posts(path, &[("ErrorCode", "11200"), ("ErrorUrl", "https://example.com")]).await;
+        assert_eq!(heard.status, 200);
+        heard.says("We are sorry, we cannot take your call right now.");
+        assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"]);
+    }
+    drop(lock);
+    assert!(server.is_running());
+}
+
+/// C8: while another process holds the database, the caller hears the words for trouble within the budget.
+#[tokio::test]
+async fn c8_a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
+    let server = server(&format!("{DESK}\nrule(\"endless\").on(\"call_input\").then(|e| {{ loop {{}} }});")).await;
+    let ana = Line::of(&server, 1);
+    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    heard.says("Pulse 1");
+    // The endless rule is stopped, the one that waits for the key is heard.
+    ana.answers(&heard, &[("Digits", "1")]).await.says("Gracias");
+    let lock = rusqlite_lock(&server);
+    let in_trouble: Heard = Line::of(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
+    in_trouble.says("We are sorry");
+    drop(lock);
+    // What was heard is kept, and the next caller is answered as ever.
+    let next = AtomicU32::new(3);
+    eventually(WITHIN, || async {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let heard = Line::of(&server, number.into()).posts("/api/twilio/demo/answer", &[]).await;
+        if heard.document.contains("Pulse 1") { Ok(()) } else { Err(heard) }
+    })
+    .await;
+}
+
+/// Holds the write lock of the server's database, as another process would.
+fn rusqlite_lock(server: &Server) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(server.folder().join("data/recado.db")).expect("it can be opened");
+    db.busy_timeout(Duration::from_secs(5)).expect("a setting");
+    db.execute_batch("BEGIN IMMEDIATE").expect("it can be locked");
+    db
+}

@@ -97,9 +97,6 @@ pub struct Args {
     /// value, as the installation does; any number of times
     #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
     routes: Vec<(String, String)>,
-    /// Whether whoever writes STOP is not called either; they may be, unless this says so
-    #[arg(long, value_name = "true|false")]
-    stop_ends_calls: Option<bool>,
     #[command(flatten)]
     hours: hours::Args,
     /// As JSON
@@ -209,9 +206,6 @@ fn change_settings(installation: &Installation, tenant: &Tenant, args: &Args) ->
     }
     if let Some(days) = args.retain_days {
         settings.retain_days = (days > 0).then_some(days);
-    }
-    if let Some(ends) = args.stop_ends_calls {
-        settings.voice.stop_ends_calls = ends;
     }
     change_staff(tenant, args, &mut settings)?;
     for (name, content) in &args.templates {

@@ -1,4 +1,6 @@
 //! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
 
+pub mod campaigns;
+mod campaigns_many;
 mod line;
 mod voice;

@@ -9,25 +9,28 @@ use crate::store::campaigns::OpenCall;
 use crate::store::{CallReport, Caller, StoreError};
 
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 /// So long a call of a campaign may be under way before it is asked for.
-const ASK_AFTER: Duration = Duration::from_secs(600);
+const ASK_AFTER: Duration = Duration::from_secs(60);
 /// Calls that are asked for in one look.
 const LOOK_MAX: usize = 50;
 
 /// Asks until the future is dropped.
 pub async fn run(pipeline: &Pipeline) {
+    // What was told while no process was there to hear it is lost.
+    let mut after = Duration::ZERO;
     loop {
-        pipeline.clock.sleep(LOOK_EVERY).await;
-        if let Err(error) = look(pipeline).await {
+        if let Err(error) = look(pipeline, after).await {
             tracing::warn!(%error, "calls whose end was not told wait for the database");
         }
+        after = ASK_AFTER;
+        pipeline.clock.sleep(LOOK_EVERY).await;
     }
 }
 
-/// One look; gives how many calls were asked for.
-pub async fn look(pipeline: &Pipeline) -> Result<usize, StoreError> {
-    let before = pipeline.clock.now().minus(ASK_AFTER);
+/// One look at calls that were begun so long ago, or longer; gives how many were asked for.
+pub async fn look(pipeline: &Pipeline, after: Duration) -> Result<usize, StoreError> {
+    let before = pipeline.clock.now().minus(after);
     let open = pipeline.store.open_calls(before, LOOK_MAX).await?;
     for call in &open {
         ask(pipeline, call).await?;

@@ -139,7 +139,6 @@ impl Bench {
             firings: Vec::new(),
             answer: None,
             questions: Vec::new(),
-            answer: None,
         }
     }
 

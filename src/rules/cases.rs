@@ -356,16 +356,19 @@ fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Resu
 
 fn bare_action(written: &Value) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
+    if has("voice") {
+        return Step::deserialize(written).map(Action::Voice).map_err(|error| error.to_string());
+    }
     match (has("send"), has("effect"), has("url")) {
-        (true, false, false) if !has("text") && !has("template") && !has("email") => {
-            Err("it lacks \"text\", \"template\" or \"email\"".to_owned())
+        (true, false, false) if !has("text") && !has("template") && !has("email") && !has("call") => {
+            Err("it lacks \"text\", \"template\", \"email\" or \"call\"".to_owned())
         }
         (true, false, false) => Send::deserialize(written).map(Action::Send).map_err(|error| error.to_string()),
         (false, true, false) => Effect::deserialize(written).map(Action::Effect).map_err(|error| error.to_string()),
         (false, false, true) => {
             HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
         }
-        _ => Err("it must have one of \"send\", \"effect\" and \"url\"".to_owned()),
+        _ => Err("it must have one of \"send\", \"effect\", \"url\" and \"voice\"".to_owned()),
     }
 }
 

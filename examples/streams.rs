@@ -18,25 +18,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::get;
 use axum::serve::ListenerExt;
+use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use recado::domain::Clock;
+use recado::eleven::Eleven;
 use recado::eleven::message::ToolCall;
 use recado::stream::{self, Ended, Limits, Opening, Outcome, ToolHandler};
+use recado::twilio::client::http;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::connect_async;
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::{connect_async_with_config, tungstenite};
 
 /// Any failure ends the run and is printed.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -106,6 +107,8 @@ struct Bench {
     to_agent: Way,
     to_caller: Way,
     outcomes: mpsc::UnboundedSender<Outcome>,
+    eleven: Eleven,
+    /// Where conversations are held.
     agents: String,
 }
 
@@ -156,9 +159,14 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         to_agent: Way::default(),
         to_caller: Way::default(),
         outcomes,
+        eleven: Eleven::new(http()?, &format!("http://{address}"), Some("key".into()))?,
         agents: format!("ws://{address}/agent"),
     });
-    let router = Router::new().route("/stream", get(carry)).route("/agent", get(agent)).with_state(bench.clone());
+    let router = Router::new()
+        .route("/stream", get(carry))
+        .route("/v1/convai/conversation/get-signed-url", get(sign))
+        .route("/agent", get(agent))
+        .with_state(bench.clone());
     // Waiting to fill a segment would delay the voice.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -207,7 +215,7 @@ fn print(name: &str, way: &Way, p99_max_ms: Option<f64>) -> bool {
 /// The server under test: the bridge behind its route.
 async fn carry(State(bench): State<Arc<Bench>>, upgrade: WebSocketUpgrade) -> Response {
     stream::limited(upgrade).on_upgrade(move |socket| async move {
-        let Ok((agent, _)) = connect_async(&bench.agents).await else { return };
+        let Ok(agent) = bench.eleven.open("agent_1", LAST_WAIT).await else { return };
         let limits = Limits { farewell_max: Duration::ZERO, ..Limits::DEFAULT };
         let opening = Opening { limits, ..Opening::default() };
         // Nobody listens to the events; they are dropped.
@@ -225,6 +233,10 @@ impl ToolHandler for NoTools {
     async fn call(&self, _: ToolCall) -> Result<String, String> {
         Err("there are no tools".to_owned())
     }
+}
+
+async fn sign(State(bench): State<Arc<Bench>>) -> Json<Value> {
+    Json(json!({"signed_url": bench.agents}))
 }
 
 /// ElevenLabs' end: speaks as long as the caller does.
@@ -270,7 +282,8 @@ async fn speak_as_agent(bench: &Bench, mut socket: WebSocket) -> Result<(), Fail
 
 /// Twilio's end: one call, from its start to its stop, which comes when all has been said and heard.
 async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
-    let mut socket = connect_async(url).await?.0;
+    let nodelay = true;
+    let mut socket = connect_async_with_config(url, None, nodelay).await?.0;
     let text = |message: Value| tungstenite::Message::Text(message.to_string().into());
     let format = json!({"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1});
     let start = json!({"accountSid": "AC1", "callSid": "CA1", "streamSid": "MZ1", "mediaFormat": format});

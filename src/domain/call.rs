@@ -115,11 +115,11 @@ impl CallDirection {
 /// One thing that is done in a call. What it becomes for the provider is the channel's matter.
 ///
 /// ```json
-/// {"voice": "say", "text": "Good morning"}
-/// {"voice": "gather", "step": "main", "say": "Press 1 …", "choices": {"1": "book"}}
+/// {"do": "say", "text": "Good morning"}
+/// {"do": "gather", "step": "main", "say": "Press 1 …", "choices": {"1": "book"}}
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "voice", rename_all = "snake_case")]
+#[serde(tag = "do", rename_all = "snake_case")]
 pub enum Step {
     Say(Say),
     Play {
@@ -325,8 +325,12 @@ fn names_it(name: &str, digits: &str, said: &str) -> bool {
     if !digits.is_empty() {
         return name == digits;
     }
-    let name = super::fold::fold(name);
-    format!(" {said} ").contains(&format!(" {name} "))
+    // What a recogniser writes down has full stops and commas.
+    let words = |text: &str| {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        format!(" {} ", words.collect::<Vec<_>>().join(" "))
+    };
+    words(said).contains(&words(&super::fold::fold(name)))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -482,6 +486,7 @@ mod tests {
         assert_eq!(gather.step_of("12", ""), None);
         assert_eq!(gather.step_of("", "quiero una cita por favor"), Some("book"));
         assert_eq!(gather.step_of("", "con una persona"), Some("person"));
+        assert_eq!(gather.step_of("", "una cita."), Some("book"));
         assert_eq!(gather.step_of("", "citas"), None);
         assert_eq!(gather.step_of("", ""), None);
         let open = Gather { step: "name".into(), ..Gather::default() };
@@ -490,11 +495,12 @@ mod tests {
 
     #[test]
     fn steps_are_written_as_they_are_documented() {
-        let gather = Gather { step: "main".into(), say: "Press 1".into(), ..Gather::default() };
+        let voice = Some("Polly.Lucia".to_owned());
+        let gather = Gather { step: "main".into(), say: "Press 1".into(), voice, ..Gather::default() };
         let json = serde_json::to_value([Step::say("Hola"), Step::Gather(gather.clone()), Step::Hangup]).unwrap();
-        assert_eq!(json[0], serde_json::json!({"voice": "say", "text": "Hola"}));
-        assert_eq!(json[1]["voice"], "gather");
-        assert_eq!(json[2], serde_json::json!({"voice": "hangup"}));
+        assert_eq!(json[0], serde_json::json!({"do": "say", "text": "Hola"}));
+        assert_eq!(json[1]["do"], "gather");
+        assert_eq!(json[2], serde_json::json!({"do": "hangup"}));
         let back: Vec<Step> = serde_json::from_value(json).unwrap();
         assert_eq!(back[1], Step::Gather(gather));
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// The only format that telephone audio needs no transcoding from or to.
@@ -103,8 +103,13 @@ pub struct Ping {
 pub struct ToolCall {
     pub tool_name: String,
     pub tool_call_id: String,
-    #[serde(default)]
+    /// None where the tool takes none: absent, or null.
+    #[serde(default, deserialize_with = "or_empty")]
     pub parameters: Map<String, Value>,
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// To ElevenLabs, but for audio: that is [`audio_chunk`].
@@ -194,16 +199,15 @@ mod tests {
             Received::Ping { event: Ping { event_id: 1 } },
         );
         check(json!({"type": "vad_score", "vad_score_event": {"vad_score": 0.9}}), Received::Unknown);
-        check(
-            json!({"type": "client_tool_call", "client_tool_call": {"tool_name": "book", "tool_call_id": "t1"}}),
-            Received::ClientToolCall {
-                client_tool_call: ToolCall {
-                    tool_name: "book".into(),
-                    tool_call_id: "t1".into(),
-                    parameters: Map::new(),
-                },
-            },
-        );
+        let call = ToolCall { tool_name: "book".into(), tool_call_id: "t1".into(), parameters: Map::new() };
+        let absent = json!({"tool_name": "book", "tool_call_id": "t1"});
+        let null = json!({"tool_name": "book", "tool_call_id": "t1", "parameters": null});
+        for written in [absent, null] {
+            check(
+                json!({"type": "client_tool_call", "client_tool_call": written}),
+                Received::ClientToolCall { client_tool_call: call.clone() },
+            );
+        }
         let escaped = r#"{"type":"audio","audio_event":{"audio_base_64":"\/\/79","event_id":3}}"#;
         check(
             serde_json::from_str(escaped).unwrap(),

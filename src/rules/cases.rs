@@ -36,7 +36,7 @@ use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{
     Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question,
-    QuestionChange, Send, Timestamp,
+    QuestionChange, Send, Step, Timestamp,
 };
 use crate::time::Span;
 

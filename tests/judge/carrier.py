@@ -18,7 +18,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
@@ -70,7 +70,21 @@ class Receiver(http.server.ThreadingHTTPServer):
         return self.arrivals(path).get(timeout=ARRIVES_WITHIN_S)
 
 
+DOCUMENTS = {
+    "/twiml": "<Response><Message>Got it &amp; thanks</Message></Response>",
+    "/call": '<Response><Gather numDigits="1" method="GET" action="/digits?a=1"><Say>Press one</Say></Gather></Response>',
+    "/digits": '<Response><Enqueue waitUrl="/wait">sales</Enqueue></Response>',
+}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        signed = self.headers["X-Twilio-Signature"]
+        valid = RequestValidator(TOKEN).validate(self.server.url + self.path, {}, signed)
+        path, _, query = self.path.partition("?")
+        self.server.arrivals(path).put({"valid": valid, **dict(urllib.parse.parse_qsl(query, keep_blank_values=True))})
+        self.answer(path)
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = Form(urllib.parse.parse_qs(body, keep_blank_values=True, strict_parsing=True))
@@ -79,7 +93,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         fields = {name: values[0] for name, values in form.items()}
         self.server.arrivals(path).put({"valid": valid, "token": self.headers["I-Twilio-Idempotency-Token"], **fields})
-        answer = b"<Response><Message>Got it &amp; thanks</Message></Response>" if path == "/twiml" else b"<Response/>"
+        self.answer(path)
+
+    def answer(self, path):
+        answer = DOCUMENTS.get(path, "<Response/>").encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(answer)))
@@ -92,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def start_carrier(folder, receiver):
     """Gives the process and where it listens."""
-    command = [BINARY, "carrier", "--listen", "127.0.0.1:0", "--callback-delay", "0"]
+    command = [BINARY, "carrier", "--listen", "127.0.0.1:0", "--callback-delay", "0", "--calls-per-second", "0"]
     command += ["--webhook", f"{receiver.url}/sms?a=1&b=c%20d", "--whatsapp-webhook", f"{receiver.url}/whatsapp"]
     env = {
         "PATH": os.environ["PATH"],
@@ -221,6 +238,15 @@ class Carrier(unittest.TestCase):
         self.assertEqual(create(to=CUSTOMER, from_="+15005550006", body="x").status, "queued")
         self.refused(20404, 404, lambda: self.client.messages("SM" + "0" * 32).fetch())
         self.refused(20404, 404, lambda: self.client.calls("CA" + "0" * 32).fetch())
+        for code, to, sender, more in [
+            (21217, "+15005550001", OURS, {"twiml": "<Response/>"}),
+            (21216, "+15005550004", OURS, {"twiml": "<Response/>"}),
+            (21212, CUSTOMER, "+15005550001", {"twiml": "<Response/>"}),
+            (21210, CUSTOMER, "+34911999999", {"twiml": "<Response/>"}),
+            (21205, CUSTOMER, OURS, {}),
+            (21205, CUSTOMER, OURS, {"url": "https://example.com/"}),
+        ]:
+            self.refused(code, 400, lambda: self.client.calls.create(to=to, from_=sender, **more))
         stranger = Client(SID, "wrong", http_client=Rewritten(self.http.base))
         self.refused(20003, 401, lambda: stranger.messages.create(to=CUSTOMER, from_=OURS, body="x"))
         self.refused(20003, 401, lambda: stranger.balance.fetch())
@@ -270,6 +296,79 @@ class Carrier(unittest.TestCase):
         self.assertEqual((reply.direction, reply.from_), ("outbound-reply", "+34911222444"))
         self.assertTrue(bought.delete())
         self.refused(20404, 404, lambda: self.client.incoming_phone_numbers(bought.sid).fetch())
+
+    def test_calls_are_made_followed_and_ended(self):
+        customer, status = "+34600888777", f"{self.receiver.url}/told"
+        self.control(f"/carrier/parties/{customer}", {"steps": [{"digits": "1"}]}, "PUT")
+        events = ["initiated", "ringing", "answered", "completed"]
+        made = self.client.calls.create(
+            to=customer,
+            from_=OURS,
+            url=f"{self.receiver.url}/call",
+            status_callback=status,
+            status_callback_event=events,
+            machine_detection="Enable",
+        )
+        self.assertRegex(made.sid, "^CA[0-9a-f]{32}$")
+        self.assertEqual((made.status, made.direction, made.to), ("queued", "outbound-api", customer))
+        for number, told in enumerate(["initiated", "ringing", "in-progress"]):
+            self.arrived("/told", CallSid=made.sid, CallStatus=told, SequenceNumber=str(number))
+        self.arrived("/call", CallSid=made.sid, CallStatus="in-progress", AnsweredBy="human", From=OURS, To=customer)
+        self.arrived("/digits", CallSid=made.sid, Digits="1", a="1")
+        self.arrived("/wait", CallSid=made.sid, QueuePosition="1", CurrentQueueSize="1")
+        found = self.client.calls(made.sid).fetch()
+        self.assertEqual((found.status, found.answered_by, found.duration), ("in-progress", "human", None))
+        self.assertEqual([call.sid for call in self.client.calls.list(to=customer, status="in-progress")], [made.sid])
+        self.client.calls(made.sid).update(twiml="<Response><Say>Bye</Say></Response>")
+        last = self.arrived("/told", CallSid=made.sid, CallStatus="completed", SequenceNumber="3")
+        self.assertGreater(int(last["CallDuration"]), 0)
+        found = self.client.calls(made.sid).fetch()
+        self.assertEqual((found.status, found.duration), ("completed", last["CallDuration"]))
+        self.assertLessEqual(found.start_time, found.end_time)
+        self.refused(21220, 400, lambda: self.client.calls(made.sid).update(twiml="<Response/>"))
+        self.assertTrue(self.client.calls(made.sid).delete())
+        self.refused(20404, 404, lambda: self.client.calls(made.sid).fetch())
+
+    def test_calls_are_listed_and_cancelled(self):
+        customer = "+34600888666"
+        self.control(f"/carrier/parties/{customer}", {"after_ms": 60000}, "PUT")
+        create = lambda: self.client.calls.create(to=customer, from_=OURS, twiml="<Response><Say>Hi</Say></Response>")
+        sids = [create().sid for _ in range(5)]
+        for sid in sids:
+            self.client.calls(sid).update(status="canceled")
+        found = self.client.calls.list(to=customer, page_size=2)
+        self.assertEqual([call.sid for call in found], sids[::-1])
+        page = self.client.calls.page(to=customer, page_size=3)
+        self.assertEqual([call.sid for call in page.next_page()], sids[1::-1])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        hour = datetime.timedelta(hours=1)
+        self.assertEqual(self.client.calls.list(to=customer, start_time_after=now + hour), [])
+        started = self.client.calls.list(to=customer, start_time_after=now - hour, start_time_before=now + hour)
+        self.assertTrue(all(call.start_time for call in started), started)
+        deadline = now + datetime.timedelta(seconds=ARRIVES_WITHIN_S)
+        while len(self.client.calls.list(to=customer, status="canceled")) < 5:
+            self.assertLess(datetime.datetime.now(datetime.timezone.utc), deadline, "not all were cancelled in time")
+
+    def test_numbers_are_searched_bought_and_called(self):
+        available = self.client.available_phone_numbers("US").local.list(area_code=212, contains="555", limit=2)
+        self.assertEqual([number.phone_number for number in available], ["+12125550000", "+12125550007"])
+        self.assertTrue(available[0].capabilities["voice"], available[0].capabilities)
+        self.assertEqual(len(self.client.available_phone_numbers("ES").mobile.list(limit=3)), 3)
+        self.assertEqual(self.client.available_phone_numbers("US").local.list(area_code=533), [])
+        with self.assertRaisesRegex(TwilioException, "20404"):
+            self.client.available_phone_numbers("XX").local.list()
+        bought = self.client.incoming_phone_numbers.create(
+            phone_number=available[0].phone_number,
+            voice_url=f"{self.receiver.url}/in",
+            voice_method="GET",
+            status_callback=f"{self.receiver.url}/over",
+        )
+        self.assertEqual((bought.voice_method, bought.voice_url), ("GET", f"{self.receiver.url}/in"))
+        sid = self.control("/carrier/calls", {"from": CUSTOMER, "to": bought.phone_number})["sid"]
+        self.arrived("/in", CallSid=sid, CallStatus="ringing", Direction="inbound", From=CUSTOMER, To=bought.phone_number)
+        self.arrived("/over", CallSid=sid, CallStatus="completed")
+        self.assertTrue(bought.delete())
+        self.refused(21452, 400, lambda: self.client.incoming_phone_numbers.create(area_code="533"))
 
     def test_signed_webhooks_and_opt_out(self):
         customer = "+34600333222"

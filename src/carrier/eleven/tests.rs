@@ -8,6 +8,7 @@ mod pressure;
 use axum::extract::ws::WebSocketUpgrade;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Said;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -42,6 +43,7 @@ struct World {
     outcomes: mpsc::Receiver<Outcome>,
     events: mpsc::Receiver<BridgeEvent>,
     cancel: watch::Sender<bool>,
+    tools: Arc<Tools>,
 }
 
 /// What the route needs of it.
@@ -52,6 +54,7 @@ struct Route {
     outcomes: mpsc::Sender<Outcome>,
     events: mpsc::Sender<BridgeEvent>,
     cancelled: watch::Receiver<bool>,
+    tools: Arc<Tools>,
 }
 
 impl World {
@@ -66,9 +69,10 @@ impl World {
         let (to_outcomes, outcomes) = mpsc::channel(8);
         let (to_events, events) = mpsc::channel(4_096);
         let (cancel, cancelled) = watch::channel(false);
-        let state = Route { eleven, limits, outcomes: to_outcomes, events: to_events, cancelled };
+        let tools = Arc::<Tools>::default();
+        let state = Route { tools: tools.clone(), eleven, limits, outcomes: to_outcomes, events: to_events, cancelled };
         let url = format!("ws://{}/stream", serve(Router::new().route("/stream", get(carry)).with_state(state)).await);
-        Self { api, url, outcomes, events, cancel }
+        Self { api, url, outcomes, events, cancel, tools }
     }
 
     async fn dial(&self) -> Caller {
@@ -106,7 +110,7 @@ async fn serve(router: Router) -> std::net::SocketAddr {
 
 async fn carry(State(route): State<Route>, upgrade: WebSocketUpgrade) -> Response {
     stream::limited(upgrade).on_upgrade(move |socket| async move {
-        let Route { eleven, limits, outcomes, events, mut cancelled } = route;
+        let Route { eleven, limits, outcomes, events, mut cancelled, tools } = route;
         let agent = eleven.open(AGENT, SOON).await.unwrap();
         let agent_overrides =
             AgentOverrides { first_message: Some("Clínica Sol.".into()), ..AgentOverrides::default() };
@@ -115,18 +119,27 @@ async fn carry(State(route): State<Route>, upgrade: WebSocketUpgrade) -> Respons
         let opening = Opening { call_sid: Some(CALL.into()), initiation, limits };
         let (twilio, agent) = (stream::of_axum(socket), stream::of_tungstenite(agent));
         let cancel = async move { drop(cancelled.wait_for(|cancelled| *cancelled).await) };
-        let outcome = stream::bridge(twilio, agent, opening, Arc::new(Tools), events, cancel).await;
+        let outcome = stream::bridge(twilio, agent, opening, tools, events, cancel).await;
         outcomes.send(outcome).await.unwrap();
     })
 }
 
-/// Tools that answer, fail, hang and panic.
-struct Tools;
+/// Tools that answer, fail, hang, panic, and wait for a word.
+#[derive(Default)]
+struct Tools {
+    word: Notify,
+    done: Notify,
+}
 
 impl ToolHandler for Tools {
     async fn call(&self, call: ToolCall) -> Result<String, String> {
         match call.tool_name.as_str() {
             "free_slots" => Ok(format!("10:00 on {}", call.parameters["day"].as_str().unwrap_or_default())),
+            "linger" => {
+                self.word.notified().await;
+                self.done.notify_one();
+                Ok(String::new())
+            }
             "hang" => std::future::pending().await,
             "panic" => panic!("as the test wants"),
             name => Err(format!("there is no tool {name}")),

@@ -96,6 +96,10 @@ impl Voice {
         let mut after = self.carrier.calls(&self.me, u64::MAX, Duration::ZERO).await.map_err(refused)?.seq;
         let mut outcome = Outcome::Done;
         loop {
+            // With nothing more to say nobody takes a call.
+            if keys.ended {
+                return Ok(outcome);
+            }
             let page = tokio::select! {
                 page = self.carrier.calls(&self.me, after, FOLLOW_WAIT) => page.map_err(refused)?,
                 _ = keys.interrupt.recv() => return Ok(outcome),
@@ -109,9 +113,6 @@ impl Voice {
                 Ok(()) if answer => outcome = self.talk(&call.sid, keys).await?,
                 Ok(()) => {}
                 Err(error) => print(format!("! {error}"))?,
-            }
-            if keys.ended {
-                return Ok(outcome);
             }
         }
     }

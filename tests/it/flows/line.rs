@@ -74,6 +74,12 @@ impl Line {
         self.posts(&self.next(heard), more).await
     }
 
+    /// Where the call goes on behind what was heard.
+    pub fn next_of_redirect(&self, heard: &Heard) -> String {
+        let url = heard.text("Redirect").expect("it goes on");
+        url.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
+    }
+
     /// Where the question that was heard is answered, on this server.
     pub fn next(&self, heard: &Heard) -> String {
         let action = heard.attribute("action").or_else(|| heard.text("Redirect")).expect("it goes on");

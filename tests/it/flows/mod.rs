@@ -3,4 +3,6 @@
 pub mod campaigns;
 mod campaigns_many;
 mod line;
+mod model;
+mod stream;
 mod voice;

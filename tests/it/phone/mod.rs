@@ -3,6 +3,7 @@
 mod fake;
 mod plain;
 mod real;
+mod voice;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use super::fake::Fake;
 use crate::support::server::free_port;
 
 /// Runs it with this standard input; gives its exit code, output and errors.
-async fn plain(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+pub(super) async fn plain(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let mut command = Command::new(env!("CARGO_BIN_EXE_recado"));
     command.arg("phone").args(args).current_dir(folder.path()).env_clear();

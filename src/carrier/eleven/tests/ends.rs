@@ -9,8 +9,19 @@ async fn ended(limits: Limits, end: impl AsyncFnOnce(&World, &mut Caller, &mut C
     end(&world, &mut caller, &mut agent).await;
     let ended = world.outcome().await.ended;
     soon(world.api.wait_open(0)).await;
-    while caller.hear().await.is_some() {}
+    assert!(closed(&mut caller).await, "the socket is closed, not dropped: {ended}");
     ended
+}
+
+/// Reads to the end; gives whether that was a proper closing (RFC 6455, 5.5.1).
+async fn closed(caller: &mut Caller) -> bool {
+    loop {
+        match soon(caller.0.next()).await {
+            Some(Ok(Said::Close(_))) => return true,
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return false,
+        }
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,19 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
 }
 
 #[tokio::test]
+async fn what_a_caller_asked_for_is_done_though_they_hang_up() {
+    let mut world = World::told(Limits::DEFAULT).await;
+    let (mut caller, mut agent) = world.call().await;
+    agent.say(Step::Tool { id: "1".into(), name: "linger".into(), parameters: json!({}) }).await;
+    agent.say(Step::Ping { event_id: 1 }).await;
+    assert_eq!(soon(agent.hear()).await.unwrap()["type"], "pong");
+    caller.stop().await;
+    assert_eq!(world.outcome().await.ended, Ended::Stopped);
+    world.tools.word.notify_one();
+    soon(world.tools.done.notified()).await;
+}
+
+#[tokio::test]
 async fn an_agent_that_echoes_needs_nobody() {
     let opening =
         vec![Step::Ping { event_id: 1 }, Step::Play { event_id: 0, payloads: vec![numbered(1), numbered(2)] }];

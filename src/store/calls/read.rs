@@ -1,0 +1,258 @@
+//! Calls as they are read: for the rules, for lists, and to tell how they ended.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::report::{event_of, lines};
+use super::{KNOWN, read};
+use crate::domain::event::{CallData, Line};
+use crate::domain::{CallDirection, CallFacts, CallId, CallStatus, EventId, EventKind, Step, TenantId, Timestamp};
+use crate::store::sql::Row;
+use crate::store::{Store, StoreError, events, sql, writer};
+
+/// What became of a call that had to wait for its summary.
+#[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CallResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
+    error_code, detail, result, started_us, ended_us FROM calls";
+
+/// A call as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedCall {
+    pub id: CallId,
+    pub sid: String,
+    pub direction: CallDirection,
+    pub from: String,
+    pub to: String,
+    pub status: CallStatus,
+    pub answered_by: Option<String>,
+    pub duration_s: Option<u32>,
+    pub recording_url: Option<String>,
+    pub error_code: Option<i64>,
+    pub detail: Option<String>,
+    #[serde(flatten)]
+    pub result: CallResult,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One turn of a call, for who asks what was said and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedTurn {
+    pub n: i32,
+    pub event: EventId,
+    pub at: Timestamp,
+    pub heard: String,
+    pub answer: Option<Vec<Step>>,
+    pub how: Option<String>,
+    pub took_ms: Option<i32>,
+}
+
+impl Store {
+    /// The call of a provider's id.
+    pub async fn call_by_sid(&self, tenant: TenantId, sid: &str) -> Result<Option<CallFacts>, StoreError> {
+        let text = format!("{KNOWN} WHERE provider_sid = ? AND tenant_id = ?");
+        let row = sql::query_one(&self.read, &text, vec![sid.into(), tenant.uuid().into()]).await?;
+        row.map(|row| Ok(read(&Row::Sea(&row))?.facts)).transpose()
+    }
+
+    /// Calls as they stand, for the events that are of them.
+    pub async fn calls(&self, tenant: TenantId, ids: &[CallId]) -> Result<BTreeMap<CallId, CallFacts>, StoreError> {
+        let text = format!("{KNOWN} WHERE tenant_id = ? AND id IN ({{list}})");
+        let list = ids.iter().map(|id| id.uuid().into()).collect();
+        let mut calls = BTreeMap::new();
+        for row in sql::query_in(&self.read, &text, &[tenant.uuid().into()], list).await? {
+            let known = read(&Row::Sea(&row))?;
+            calls.insert(known.id, known.facts);
+        }
+        Ok(calls)
+    }
+
+    /// What was answered in a turn, where that is known.
+    pub async fn turn_answer(&self, tenant: TenantId, call: CallId, n: i32) -> Result<Option<Vec<Step>>, StoreError> {
+        let text = "SELECT answer FROM call_turns WHERE call_id = ? AND n = ? AND tenant_id = ?";
+        let row = sql::query_one(&self.read, text, vec![call.uuid().into(), n.into(), tenant.uuid().into()]).await?;
+        let answer: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
+        answer.map(|answer| serde_json::from_str(&answer).map_err(StoreError::json)).transpose()
+    }
+
+    /// Calls that have ended before `before` and of which that is not told yet: oldest first, of all tenants.
+    pub async fn untold_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantId, CallId)>, StoreError> {
+        let text = "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL AND ended_us < ?
+            ORDER BY ended_us LIMIT ?";
+        let rows = sql::query(&self.read, text, vec![before.unix_us().into(), (limit as i64).into()]).await?;
+        rows.iter()
+            .map(|row| Ok((TenantId::new(row.try_get_by_index(0)?), CallId::new(row.try_get_by_index(1)?))))
+            .collect()
+    }
+
+    /// What was said in a call.
+    pub async fn transcript(&self, tenant: TenantId, call: CallId) -> Result<Vec<Line>, StoreError> {
+        let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
+        let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
+        lines(
+            rows.iter()
+                .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+                .collect::<Result<_, StoreError>>()?,
+        )
+    }
+
+    /// A live conversation begins in this turn of a call that is under way; `None` where one has already, or the call is
+    /// over: a stream's token is good once.
+    pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let set = "UPDATE calls SET streamed = ? WHERE id = ? AND streamed < ? AND turns = ? AND ended_us IS NULL";
+        let values = vec![n.into(), call.uuid().into(), n.into(), n.into()];
+        if sql::execute(&txn, set, values).await? == 0 {
+            return Ok(None);
+        }
+        let text = format!("{KNOWN} WHERE id = ?");
+        let row = sql::query_one(&txn, &text, vec![call.uuid().into()]).await?;
+        txn.commit().await?;
+        let known = row.map(|row| read(&Row::Sea(&row))).transpose()?;
+        Ok(known.map(|known| (known.tenant, known.facts)))
+    }
+
+    /// What was said in a live conversation.
+    pub async fn add_lines(&self, tenant: TenantId, call: CallId, lines: &[Line]) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
+        let Some(row) = sql::query_one(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await? else {
+            return Ok(());
+        };
+        let first = read(&Row::Sea(&row))?.turns + 1;
+        let now = self.clock().now().unix_us();
+        let insert = "INSERT INTO call_turns (call_id, n, tenant_id, key_text, event_id, at_us, heard, answer, how)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'stream')";
+        for (n, line) in (first..).zip(lines) {
+            let (heard, said) = if line.who == "caller" { (line.text.as_str(), "") } else { ("", line.text.as_str()) };
+            let steps: Vec<Step> = if said.is_empty() { Vec::new() } else { vec![Step::say(said)] };
+            let values = vec![
+                call.uuid().into(),
+                n.into(),
+                tenant.uuid().into(),
+                format!("stream:{n}").into(),
+                Uuid::nil().into(),
+                now.into(),
+                heard.into(),
+                serde_json::to_string(&steps).map_err(StoreError::json)?.into(),
+            ];
+            sql::execute(&txn, insert, values).await?;
+        }
+        let last = first + lines.len() as i32 - 1;
+        let heard = lines.iter().any(|line| line.who == "caller");
+        let set = "UPDATE calls SET turns = ?, streamed = ?, heard = (heard OR ?) WHERE id = ? AND tenant_id = ?";
+        let values = vec![last.into(), last.into(), heard.into(), call.uuid().into(), tenant.uuid().into()];
+        sql::execute(&txn, set, values).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Tells that a call has ended, with its summary; `false` where that was told already.
+    pub async fn tell_call(
+        &self,
+        tenant: TenantId,
+        call: CallId,
+        transcript: Vec<Line>,
+        result: CallResult,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
+        let rows = sql::query(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        let known = read(&Row::Sea(row))?;
+        let values = vec![
+            serde_json::to_string(&result).map_err(StoreError::json)?.into(),
+            call.uuid().into(),
+            tenant.uuid().into(),
+        ];
+        let set = "UPDATE calls SET told = true, result = ? WHERE id = ? AND tenant_id = ? AND told = false";
+        if sql::execute(&txn, set, values).await? == 0 {
+            return Ok(false);
+        }
+        let data = CallData {
+            status: known.facts.status.to_string(),
+            duration_s: known.facts.duration_s,
+            answered_by: known.facts.answered_by.clone(),
+            transcript,
+            sentiment: result.sentiment,
+            summary: result.summary,
+            ..CallData::default()
+        };
+        let event = event_of(&self.means, &known, EventKind::CALL_COMPLETED, None, data, at)?;
+        events::insert(&txn, [(&event, None)]).await?;
+        txn.commit().await?;
+        Ok(true)
+    }
+
+    /// A tenant's calls, the newest first, at most `limit`.
+    pub async fn list_calls(&self, tenant: TenantId, limit: usize) -> Result<Vec<ListedCall>, StoreError> {
+        let text = format!("{LISTED} WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?");
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
+        rows.iter().map(|row| listed(&Row::Sea(row))).collect()
+    }
+
+    /// One of them, by the provider's id or ours.
+    pub async fn listed_call(&self, tenant: TenantId, wanted: &str) -> Result<Option<ListedCall>, StoreError> {
+        let id: Option<CallId> = wanted.parse().ok();
+        let text = format!("{LISTED} WHERE tenant_id = ? AND (provider_sid = ? OR id = ?)");
+        let id = id.map(CallId::uuid).unwrap_or_default();
+        let row = sql::query_one(&self.read, &text, vec![tenant.uuid().into(), wanted.into(), id.into()]).await?;
+        row.map(|row| listed(&Row::Sea(&row))).transpose()
+    }
+
+    /// What was heard and said in a call, and who found the answers.
+    pub async fn call_turns(&self, tenant: TenantId, call: CallId) -> Result<Vec<ListedTurn>, StoreError> {
+        let text = "SELECT n, event_id, at_us, heard, answer, how, took_ms FROM call_turns
+            WHERE call_id = ? AND tenant_id = ? ORDER BY n";
+        let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
+        let turn = |row: &sea_orm::QueryResult| {
+            let answer: Option<String> = row.try_get_by_index(4)?;
+            Ok(ListedTurn {
+                n: row.try_get_by_index(0)?,
+                event: EventId::new(row.try_get_by_index(1)?),
+                at: Timestamp::from_unix_us(row.try_get_by_index(2)?),
+                heard: row.try_get_by_index(3)?,
+                answer: answer.map(|answer| serde_json::from_str(&answer)).transpose().map_err(StoreError::json)?,
+                how: row.try_get_by_index(5)?,
+                took_ms: row.try_get_by_index(6)?,
+            })
+        };
+        rows.iter().map(turn).collect()
+    }
+}
+
+fn listed(row: &Row) -> Result<ListedCall, StoreError> {
+    let (peer, number): (String, String) = (row.get(3)?, row.get(4)?);
+    let direction = CallDirection::from_stored(&row.get::<String>(2)?);
+    let (from, to) = if direction == CallDirection::In { (peer, number) } else { (number, peer) };
+    let status: String = row.get(5)?;
+    let result: Option<String> = row.get(11)?;
+    Ok(ListedCall {
+        id: CallId::new(row.get(0)?),
+        sid: row.get(1)?,
+        direction,
+        from,
+        to,
+        status: CallStatus::parse(&status).ok_or_else(|| StoreError::Stored(format!("a call is '{status}'")))?,
+        answered_by: row.get(6)?,
+        duration_s: row.get::<Option<i32>>(7)?.and_then(|seconds| u32::try_from(seconds).ok()),
+        recording_url: row.get(8)?,
+        error_code: row.get(9)?,
+        detail: row.get(10)?,
+        result: result
+            .map_or(Ok(CallResult::default()), |result| serde_json::from_str(&result))
+            .map_err(StoreError::json)?,
+        started_at: Timestamp::from_unix_us(row.get(12)?),
+        ended_at: row.get::<Option<i64>>(13)?.map(Timestamp::from_unix_us),
+    })
+}

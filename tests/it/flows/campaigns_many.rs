@@ -136,11 +136,12 @@ impl Run {
         let later = self.under_way.split_off(&now.plus(Duration::from_micros(1)));
         let over = std::mem::replace(&mut self.under_way, later);
         let writer = self.inside.pipeline.store.writer();
-        for (action, number, tries) in over.into_values().flatten().collect::<Vec<_>>() {
-            let status = ends(&number, tries);
-            let report = report(&self.campaign, action, &number, status, now);
-            let (one, again) = tokio::join!(writer.call(report.clone()), writer.call(report));
-            assert!(one.is_ok() && again.is_ok(), "{one:?} {again:?}");
+        let told = over.into_values().flatten().flat_map(|(action, number, tries)| {
+            let report = report(&self.campaign, action, &number, ends(&number, tries), now);
+            [writer.call(report.clone()), writer.call(report)]
+        });
+        for told in join_all(told).await {
+            told.expect("it can be written");
         }
     }
 

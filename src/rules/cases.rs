@@ -356,7 +356,7 @@ fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Resu
 
 fn bare_action(written: &Value) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
-    if has("voice") {
+    if has("do") {
         return Step::deserialize(written).map(Action::Voice).map_err(|error| error.to_string());
     }
     match (has("send"), has("effect"), has("url")) {
@@ -368,7 +368,7 @@ fn bare_action(written: &Value) -> Result<Action, String> {
         (false, false, true) => {
             HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
         }
-        _ => Err("it must have one of \"send\", \"effect\", \"url\" and \"voice\"".to_owned()),
+        _ => Err("it must have one of \"send\", \"effect\", \"url\" and \"do\"".to_owned()),
     }
 }
 

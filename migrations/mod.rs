@@ -9,6 +9,7 @@ mod m0004_appointments;
 mod m0005_api;
 mod m0006_subjects;
 mod m0007_calls;
+mod m0008_campaigns;
 
 pub struct Migrator;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_api::Migration),
             Box::new(m0006_subjects::Migration),
             Box::new(m0007_calls::Migration),
+            Box::new(m0008_campaigns::Migration),
         ]
     }
 }

@@ -28,6 +28,7 @@ use crate::actions::outbox::Outbox;
 use crate::actions::ways::Ways;
 use crate::api;
 use crate::bus::Speed;
+use crate::campaigns;
 use crate::carrier;
 use crate::channels::{self, catch_up, provider, sms, status, whatsapp};
 use crate::chat::{Chat, ChatError};
@@ -265,6 +266,10 @@ fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
 /// [`Pipeline::stop_claiming`].
 pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let mut loops = engine_loops(pipeline);
+    let one = pipeline.clone();
+    loops.spawn(async move { campaigns::round::run(&one).await });
+    let one = pipeline.clone();
+    loops.spawn(async move { campaigns::lost::run(&one).await });
     let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
     let one = pipeline.clone();

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use recado::cli::{
-    self, agents, appointments, backup, calls, carrier, check, completions, config, cron, doctor, erase, events,
-    explain, export, forecast, import, man, messages, migrate, numbers, phone, retention, send, serve, services,
-    settle, simulate, staff, tenant, test, timers, webhook,
+    self, agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, do_not_call,
+    doctor, erase, events, explain, export, forecast, import, man, messages, migrate, numbers, phone, retention, send,
+    serve, services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
@@ -31,6 +31,9 @@ enum Command {
     Events(events::Args),
     Messages(messages::Args),
     Send(send::Args),
+    Call(call::Args),
+    Campaigns(campaigns::Args),
+    DoNotCall(do_not_call::Args),
     Settle(settle::Args),
     Appointments(appointments::Args),
     Services(services::Args),
@@ -69,6 +72,9 @@ fn main() -> ExitCode {
             Command::Events(args) => events::run(args).await,
             Command::Messages(args) => messages::run(args).await,
             Command::Send(args) => send::run(args).await,
+            Command::Call(args) => call::run(args).await,
+            Command::Campaigns(args) => campaigns::run(args).await,
+            Command::DoNotCall(args) => do_not_call::run(args).await,
             Command::Settle(args) => settle::run(args).await,
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,

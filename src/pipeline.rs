@@ -314,6 +314,7 @@ impl Pipeline {
             limit: room,
             judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
+            stop_ends_calls: door.tenant.settings.voice.stop_ends_calls,
         };
         self.waiting.asks(&door.outlet, &door.account);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
@@ -458,6 +459,11 @@ impl Pipeline {
     /// Tells the senders that something is due there.
     pub fn wake_perform(&self, outlet: Outlet) {
         self.to_send.publish(outlet);
+    }
+
+    /// Tells the senders that something will be due there.
+    pub fn wake_perform_at(&self, outlet: Outlet, at: Timestamp) {
+        self.alarms.set(at, outlet);
     }
 
     /// Whether any rule listens to such an event: if none does, it is decided as soon as it is stored.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::actions::deliver;
-use crate::domain::{Action, DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
+use crate::domain::{Action, Channel, DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
 use crate::outbound::Providers;
 use crate::pipeline::Pipeline;
 use crate::store::{Candidate, End, StoreError, Unknown, Verdict};
-use crate::twilio::client::{Account, Filter, ListError, MessageResource};
+use crate::twilio::client::{Account, CallFilter, CallResource, Filter, ListError, MessageResource};
 
 /// How often unknown sends that have come of age are looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -160,7 +160,7 @@ enum NoList {
 async fn weigh(
     pipeline: &Pipeline,
     candidate: Candidate,
-    found: Result<Vec<MessageResource>, NoList>,
+    found: Result<Vec<Seen>, NoList>,
 ) -> Result<Verdict, StoreError> {
     let now = pipeline.clock.now();
     let (end, detail) = match found {
@@ -168,8 +168,7 @@ async fn weigh(
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = pipeline.store.known_sids(&sids).await?;
-            let unclaimed: Vec<MessageResource> =
-                found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
+            let unclaimed: Vec<Seen> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
             judge(&candidate, &unclaimed, now)
         }
     };
@@ -191,10 +190,13 @@ fn account_of(pipeline: &Pipeline, unknown: &Unknown) -> Result<Account, NoList>
 }
 
 /// The provider's messages along the lane since the first try.
-async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<MessageResource>, NoList> {
+async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>, NoList> {
     let candidate = &unknown.candidate;
     let account = account_of(pipeline, unknown)?;
     let send = candidate.send().map_err(|error| NoList::OfSend(error.to_string()))?;
+    if send.channel == Channel::Voice {
+        return calls_at_provider(pipeline, &account, candidate).await;
+    }
     let prefix = send.channel.address_prefix();
     let since = candidate.first_try_us.map_or(0, |at| at).saturating_sub(CLOCK_SKEW.as_micros() as i64);
     // A Messaging Service chooses the number later: then only the recipient is known.
@@ -217,19 +219,67 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Messa
         let why = format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing");
         return Err(NoList::OfSend(why));
     }
-    Ok(listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound")).collect())
+    let outbound = listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound"));
+    Ok(outbound.map(|message| Seen::message(&send, message)).collect())
+}
+
+/// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.
+async fn calls_at_provider(pipeline: &Pipeline, account: &Account, candidate: &Candidate) -> Result<Vec<Seen>, NoList> {
+    let since = Timestamp::from_unix_us(candidate.first_try_us.unwrap_or_default()).minus(CLOCK_SKEW).to_utc();
+    let filter = CallFilter {
+        to: Some(candidate.recipient.clone()),
+        from: Some(candidate.sender.clone()),
+        ..CallFilter::default()
+    };
+    let list = pipeline.ways.twilio.list_calls(account, &filter, PAGES_MAX);
+    let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
+        .await
+        .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
+        .map_err(|error| match error {
+            ListError::Refused { .. } | ListError::TooLong { .. } => NoList::OfSend(error.to_string()),
+            error => NoList::OfAccount(error.to_string()),
+        })?;
+    let ours = |call: &CallResource| {
+        call.direction == "outbound-api" && call.date_created.is_none_or(|created| created >= since)
+    };
+    Ok(calls.into_iter().filter(ours).map(Seen::call).collect())
+}
+
+/// What the provider's list has of a lane, as far as it matters: a message or a call.
+struct Seen {
+    sid: String,
+    status: DeliveryStatus,
+    /// It may be the one that is looked for.
+    fits: bool,
+}
+
+impl Seen {
+    fn message(send: &Send, message: MessageResource) -> Self {
+        // Trial accounts put a sentence before the text; of a template only the provider knows the words.
+        let fits = match &send.body {
+            SendBody::Text(text) => message.body.ends_with(text.as_str()),
+            SendBody::Template(_) | SendBody::Email(_) | SendBody::Call(_) => true,
+        };
+        Self {
+            status: DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued),
+            sid: message.sid,
+            fits,
+        }
+    }
+
+    /// A call says nothing of what it is about: along a lane there is one at a time.
+    fn call(call: CallResource) -> Self {
+        Self { sid: call.sid, status: DeliveryStatus::Queued, fits: true }
+    }
 }
 
 /// Pure: what unclaimed messages along a send's lane mean for it.
-fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -> (End, String) {
-    let send = candidate.send();
-    let ours: Vec<&MessageResource> =
-        unclaimed.iter().filter(|message| send.as_ref().is_ok_and(|send| says_the_same(send, message))).collect();
+fn judge(candidate: &Candidate, unclaimed: &[Seen], now: Timestamp) -> (End, String) {
+    let ours: Vec<&Seen> = unclaimed.iter().filter(|seen| seen.fits).collect();
     match (ours.as_slice(), unclaimed.len()) {
         ([message], _) => {
-            let status = DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued);
             let detail = "found in the provider's list: it had been taken".to_owned();
-            (End::Adopted { sid: message.sid.clone(), status }, detail)
+            (End::Adopted { sid: message.sid.clone(), status: message.status }, detail)
         }
         ([], 0) => {
             (End::NeverTaken, "the provider's complete list shows no such message: it was never taken".to_owned())
@@ -243,18 +293,10 @@ fn judge(candidate: &Candidate, unclaimed: &[MessageResource], now: Timestamp) -
         (several, _) => (
             still_unknown(candidate, now),
             format!(
-                "the provider lists {} messages with this very text: a person must say which is which",
+                "the provider lists {} messages with this very text, or calls, that may be it: a person must say which",
                 several.len()
             ),
         ),
-    }
-}
-
-/// Trial accounts put a sentence before the text; of a template only the provider knows the words.
-fn says_the_same(send: &Send, message: &MessageResource) -> bool {
-    match &send.body {
-        SendBody::Text(text) => message.body.ends_with(text.as_str()),
-        SendBody::Template(_) | SendBody::Email(_) => true,
     }
 }
 

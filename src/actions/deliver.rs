@@ -7,12 +7,13 @@ use lettre::message::Mailbox;
 use super::circuit::Trouble;
 use crate::directory::{Account, Platform, Tenant};
 use crate::domain::clock::Random;
-use crate::domain::{Address, DeliveryStatus, Send, SendBody, Timestamp};
+use crate::domain::{Address, CallBody, DeliveryStatus, OnMachine, Send, SendBody, Timestamp};
 use crate::email::Mail;
 use crate::provider::{Failure, NotTaken, Taken};
 use crate::store::{Candidate, Claimed, End, Verdict};
-use crate::twilio::client::{self, Created, From, NewMessage, SendError};
+use crate::twilio::client::{self, CallRecording, Created, From, Instructions, NewCall, NewMessage, SendError};
 use crate::twilio::codes;
+use crate::twilio::words::{CallEvent, Detect, MachineDetection};
 
 /// After this, what was refused for the moment again and again has failed.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
@@ -35,6 +36,7 @@ pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send
         SendBody::Text(text) => message.body = Some(text.clone()),
         // It goes another way: see `plan`.
         SendBody::Email(email) => message.body = Some(email.text.clone()),
+        SendBody::Call(call) => message.body = Some(call.shown()),
         SendBody::Template(template) => {
             message.body = None;
             message.content_sid = Some(template.content.clone());
@@ -43,6 +45,29 @@ pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send
         }
     }
     message
+}
+
+/// What is posted to the provider of a call. Our action's id stands in its URLs, so that what it asks and tells finds the
+/// action even before the create is answered.
+pub fn call(tenant: &Tenant, platform: &Platform, candidate: &Candidate, body: &CallBody) -> NewCall {
+    let base = format!("{}/api/twilio/{}", platform.app_url, tenant.slug);
+    let of_call = format!("{base}/calls/{}", candidate.id);
+    let answer = Instructions::Url { url: format!("{of_call}/answer"), method: None };
+    let mut call = NewCall::new(candidate.sender.clone(), candidate.recipient.clone(), answer);
+    call.fallback_url = Some(format!("{base}/fallback"));
+    call.status_callback = Some(format!("{of_call}/status"));
+    call.status_callback_events = CallEvent::ALL.to_vec();
+    call.timeout_s = body.timeout_s.map(u32::from);
+    let detect = body.machine.map(|machine| match machine {
+        OnMachine::Message => Detect::DetectMessageEnd,
+        OnMachine::HangUp | OnMachine::GoOn => Detect::Enable,
+    });
+    // Without a callback of its own the result comes with the first question: what is said then depends on it.
+    call.machine_detection = detect.map(|detect| MachineDetection { detect, ..MachineDetection::default() });
+    call.recording = body
+        .record
+        .then(|| CallRecording { status_callback: Some(format!("{base}/recording")), ..CallRecording::default() });
+    call
 }
 
 /// What goes to the mail server; `None` for what is no e-mail. Without a name in MAIL_FROM it comes in the tenant's.

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::email::{BODY_BYTES, SUBJECT_CHARS};
 use crate::rules::Planned;
+use crate::rules::limits::SPOKEN_CHARS;
 use crate::store::{Store, StoreError};
 
 /// Twilio's limit on a body (error 21617).
@@ -31,6 +32,8 @@ pub enum SendRefused {
     TooLong(usize),
     #[error("{0} has {1} {2}, and {3} are the most: shorten it")]
     MailTooLong(&'static str, usize, &'static str, usize),
+    #[error("what is said has {0} characters, {SPOKEN_CHARS} are the most: shorten it")]
+    SpokenTooLong(usize),
     #[error("there is no text to send")]
     Empty,
     #[error(transparent)]
@@ -97,6 +100,11 @@ fn fits(body: &SendBody) -> Result<(), SendRefused> {
             _ => Ok(()),
         },
         SendBody::Template(_) => Ok(()),
+        SendBody::Call(call) => match call.say.as_deref().map(|text| text.chars().count()) {
+            Some(0) => Err(SendRefused::Empty),
+            Some(count) if count > SPOKEN_CHARS => Err(SendRefused::SpokenTooLong(count)),
+            _ => Ok(()),
+        },
         SendBody::Email(email) => {
             let (subject, text) = (email.subject.chars().count(), email.text.len());
             match (subject, text) {

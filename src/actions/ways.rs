@@ -52,8 +52,17 @@ impl Ways {
             }
             (Route::Twilio, Action::Send(send)) => {
                 let account = deliver::credentials(&tenant.account).ok_or_else(|| no_way(route))?;
-                let message = deliver::message(tenant, platform, candidate, send);
-                deliver::of_twilio(self.twilio.create_message(&account, &message).await)
+                let outcome = match &send.body {
+                    SendBody::Call(body) => {
+                        let call = deliver::call(tenant, platform, candidate, body);
+                        self.twilio.create_call(&account, &call).await
+                    }
+                    _ => {
+                        let message = deliver::message(tenant, platform, candidate, send);
+                        self.twilio.create_message(&account, &message).await
+                    }
+                };
+                deliver::of_twilio(outcome)
             }
             (Route::Email, Action::Send(send)) => match deliver::mail(tenant, self.mailer.from(), candidate, send) {
                 Some(mail) => self.mailer.send(&mail).await,

@@ -178,7 +178,7 @@ fn content(new: NewMessage) -> Result<SendBody, Problem> {
 fn refused(error: SendRefused) -> Problem {
     let code = match error {
         SendRefused::Number(_) => "not_e164",
-        SendRefused::TooLong(_) | SendRefused::MailTooLong(..) => "too_long",
+        SendRefused::TooLong(_) | SendRefused::SpokenTooLong(_) | SendRefused::MailTooLong(..) => "too_long",
         SendRefused::Empty => "empty",
         SendRefused::Email(_) | SendRefused::NoTenant(_) => "bad_message",
         SendRefused::Blocked(_) => "blocked",

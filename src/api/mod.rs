@@ -10,6 +10,7 @@ mod agent;
 mod appointments;
 mod body;
 mod caller;
+mod campaigns;
 mod customers;
 mod docs;
 mod events;
@@ -60,6 +61,7 @@ pub fn routes() -> Router<AppState> {
         customers::routes()
             .merge(messages::routes())
             .merge(events::routes())
+            .merge(campaigns::routes())
             .merge(appointments::routes())
             .merge(team::routes())
             .merge(numbers::routes()),

@@ -101,6 +101,9 @@ pub struct DefaultArgs {
     /// Whether a call counts as missed where the caller hangs up before a word or a key
     #[arg(long, value_name = "true|false")]
     silence_is_missed: Option<bool>,
+    /// Whether whoever writes STOP is not called either; they may be, unless this says so
+    #[arg(long, value_name = "true|false")]
+    stop_ends_calls: Option<bool>,
     /// What every conversation model is told of this business; '' for nothing
     #[arg(long, value_name = "TEXT")]
     instructions: Option<String>,
@@ -213,6 +216,7 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
         voice.person = number_of(person)?;
     }
     voice.silence_is_missed = args.silence_is_missed.unwrap_or(voice.silence_is_missed);
+    voice.stop_ends_calls = args.stop_ends_calls.unwrap_or(voice.stop_ends_calls);
     if voice == tenant.settings.voice {
         return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
     }

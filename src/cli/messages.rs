@@ -137,7 +137,7 @@ fn of_send(slug: &str, send: action::Model, now: Timestamp) -> Result<Row, Store
     let mut more = Map::new();
     let body = match parsed::<Action>(&send.payload)? {
         Action::Send(payload) => match payload.body {
-            body @ (SendBody::Text(_) | SendBody::Email(_)) => body.shown(),
+            body @ (SendBody::Text(_) | SendBody::Email(_) | SendBody::Call(_)) => body.shown(),
             SendBody::Template(template) => {
                 let content = template.content.clone();
                 more.insert("template".to_owned(), serde_json::to_value(template).unwrap_or_default());

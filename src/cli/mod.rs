@@ -10,10 +10,13 @@ pub mod appointments;
 pub mod calls;
 pub mod carrier;
 pub mod backup;
+pub mod call;
+pub mod campaigns;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod cron;
+pub mod do_not_call;
 pub mod doctor;
 pub mod erase;
 pub mod events;
@@ -54,6 +57,7 @@ use crate::app::{AppError, Installation};
 use crate::archive::export::ExportError;
 use crate::archive::file::FileError;
 use crate::archive::import::ImportError;
+use crate::campaigns::CampaignError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
@@ -111,6 +115,8 @@ pub enum CliError {
     Export(#[from] ExportError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Campaign(#[from] CampaignError),
     #[error(transparent)]
     Booking(#[from] BookingError),
     #[error("the operating system gave no random bytes ({0}); try again")]

@@ -22,7 +22,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Address, AppointmentId, Change, Channel, EventKind, Step, Timestamp};
+use super::call::{Awaited, Waiting};
+use super::{Address, AppointmentId, CallState, Change, Channel, EventKind, Step, Timestamp};
 
 /// One thing a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,7 @@ impl Action {
 /// {"send": "sms", "to": "+34600111222", "reply": true, "text": "Hola"}
 /// {"send": "whatsapp", "to": "+34600111222", "template": {"content": "HX…", "variables": {"1": "Ana"}}}
 /// {"send": "email", "to": "ana@example.com", "email": {"subject": "Hola", "text": "Hola, Ana"}}
+/// {"send": "voice", "to": "+34600111222", "call": {"rule": "confirm by phone", "step": "confirm"}}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Send {
@@ -95,6 +97,7 @@ pub enum SendBody {
     Text(String),
     Template(Template),
     Email(EmailBody),
+    Call(CallBody),
 }
 
 impl SendBody {
@@ -107,6 +110,7 @@ impl SendBody {
                 format!("template {}{}", template.content, variables.collect::<String>())
             }
             Self::Email(email) => format!("{}: {}", email.subject, email.text),
+            Self::Call(call) => call.shown(),
         }
     }
 }
@@ -118,6 +122,123 @@ pub struct EmailBody {
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+}
+
+/// A call of ours: how it begins, and what is done where a machine answers. It begins at a rule's step, or with an agent,
+/// or it is said and over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallBody {
+    /// Whose `on_call` begins it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The voice agent that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Said, and then the call ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub say: Option<String>,
+    /// The provider's name of a voice, such as `Polly.Lucia`; else the agent's, else the business's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
+    /// BCP 47, such as `es-ES`; else the agent's, else the business's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// Without a word on machines nobody finds out whether one answers, and a person hears the first word sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<OnMachine>,
+    /// What a machine is told; else what is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
+    /// Seconds that it rings, 5 to 600; else the provider's 60.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u16>,
+    /// What the call remembers from its beginning: `e.call.state`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub state: BTreeMap<String, Value>,
+}
+
+/// What is done where a machine answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnMachine {
+    #[serde(rename = "hangup")]
+    HangUp,
+    /// After its greeting it is told the message.
+    Message,
+    /// As with a person; rules see it in `e.call.answered_by`.
+    GoOn,
+}
+
+impl OnMachine {
+    pub const ALL: [Self; 3] = [Self::HangUp, Self::Message, Self::GoOn];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HangUp => "hangup",
+            Self::Message => "message",
+            Self::GoOn => "go_on",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is nothing that can be done about a machine: use hangup, message or go_on")]
+pub struct UnknownOnMachine(String);
+
+impl FromStr for OnMachine {
+    type Err = UnknownOnMachine;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOnMachine(text.to_owned()))
+    }
+}
+
+impl CallBody {
+    /// Rings for so many seconds, at least and at most.
+    pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 5..=600;
+
+    /// For lists.
+    pub fn shown(&self) -> String {
+        match (&self.say, &self.step, &self.agent) {
+            (Some(text), ..) => text.clone(),
+            (None, Some(step), _) => format!("call, at the step {step}"),
+            (None, None, Some(agent)) => format!("call, by the agent {agent}"),
+            (None, None, None) => "call".to_owned(),
+        }
+    }
+
+    /// What the call is when it is answered, by whom the provider says; `None` where nobody has looked.
+    pub fn opening(&self, answered_by: Option<&str>) -> CallState {
+        let say = |text: &String| vec![Step::say(text.clone()), Step::Hangup];
+        let is_machine = answered_by.is_some_and(|who| who.starts_with("machine") || who == "fax");
+        let mut state = CallState {
+            vars: self.state.clone(),
+            voice: self.voice.clone(),
+            language: self.language.clone(),
+            ..CallState::default()
+        };
+        match self.machine.filter(|_| is_machine) {
+            Some(OnMachine::HangUp) => state.opening = vec![Step::Hangup],
+            Some(OnMachine::Message) => {
+                let message = self.message.as_ref().or(self.say.as_ref());
+                state.opening = message.map_or_else(|| vec![Step::Hangup], say);
+            }
+            Some(OnMachine::GoOn) | None => {
+                state.waiting =
+                    self.step.clone().map(|step| Waiting { rule: self.rule.clone(), what: Awaited::Step(step) });
+                state.opening = match (&self.say, &self.agent) {
+                    (Some(text), _) => say(text),
+                    (None, Some(agent)) => vec![Step::ConnectAgent { agent: Some(agent.clone()) }],
+                    (None, None) => Vec::new(),
+                };
+            }
+        }
+        state
+    }
 }
 
 /// An HTTP request to somebody else's server.

@@ -100,6 +100,9 @@ pub struct VoiceSettings {
     /// A call counts as missed, too, where the caller hangs up before a word or a key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silence_is_missed: bool,
+    /// Whoever writes STOP is not called by this business either.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stop_ends_calls: bool,
     /// What every conversation model is told of this business.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instructions: String,

@@ -382,6 +382,15 @@ pub struct CallState {
     /// The voice agent that the call was given to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Said first where no rule says anything: of a call of ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opening: Vec<Step>,
+    /// Before the agent's and the business's: the provider's name of a voice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
+    /// Before the agent's and the business's: BCP 47.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What was said to and fro with a conversation model, as it wants it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chat: Vec<Value>,

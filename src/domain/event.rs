@@ -71,6 +71,8 @@ impl EventKind {
     /// A recording can be heard at `data.recording_url`.
     pub const RECORDING_READY: Self = Self(std::borrow::Cow::Borrowed("recording_ready"));
 
+    /// A campaign was set up: the calls and messages of its members hang on this event.
+    pub const CAMPAIGN: Self = Self(std::borrow::Cow::Borrowed("campaign"));
     /// A caller left a message for the staff with an agent: `data.body`, and `data.from` where the number is known.
     pub const MESSAGE_LEFT: Self = Self(std::borrow::Cow::Borrowed("message_left"));
 
@@ -78,7 +80,7 @@ impl EventKind {
     pub const TIMER: Self = Self(std::borrow::Cow::Borrowed("timer"));
 
     /// The kinds that the engine itself makes. Rules may emit others.
-    pub const BUILT_IN: [Self; 27] = [
+    pub const BUILT_IN: [Self; 28] = [
         Self::INBOUND_SMS,
         Self::INBOUND_WHATSAPP,
         Self::MESSAGE_STATUS,
@@ -104,6 +106,7 @@ impl EventKind {
         Self::CALL_COMPLETED,
         Self::CALL_FAILED,
         Self::RECORDING_READY,
+        Self::CAMPAIGN,
         Self::MESSAGE_LEFT,
         Self::TIMER,
     ];
@@ -265,6 +268,9 @@ pub struct CallData {
     pub call: String,
     /// The provider's (`CA…`).
     pub sid: String,
+    /// The send of ours that began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
     /// Who rang, and who was rung: E.164, or what the provider gave where it is none.
     pub from: String,
     pub to: String,

@@ -29,6 +29,7 @@ pub mod noun {
     pub enum Service {}
     pub enum Staff {}
     pub enum Call {}
+    pub enum Campaign {}
 }
 
 pub type TenantId = Id<noun::Tenant>;
@@ -40,6 +41,7 @@ pub type AppointmentId = Id<noun::Appointment>;
 pub type ServiceId = Id<noun::Service>;
 pub type StaffId = Id<noun::Staff>;
 pub type CallId = Id<noun::Call>;
+pub type CampaignId = Id<noun::Campaign>;
 pub type AttemptId = Id<noun::Attempt>;
 
 impl<Noun> Id<Noun> {

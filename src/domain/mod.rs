@@ -6,6 +6,7 @@ pub mod address;
 pub mod agent;
 pub mod appointment;
 pub mod call;
+pub mod campaign;
 pub mod channel;
 pub mod clock;
 pub mod contact;
@@ -25,17 +26,22 @@ pub mod status;
 pub mod timer;
 pub mod voice_words;
 
-pub use action::{Action, ActionState, Effect, EmailBody, HttpMethod, HttpRequest, Origin, Send, SendBody};
+pub use action::{
+    Action, ActionState, CallBody, Effect, EmailBody, HttpMethod, HttpRequest, OnMachine, Origin, Send, SendBody,
+};
 pub use address::{Address, EmailAddress};
 pub use agent::{AgentMode, VoiceAgent, VoiceSettings};
 pub use appointment::{AppointmentState, By, Change};
 pub use call::{CallDirection, CallFacts, CallState, CallStatus, Step};
+pub use campaign::{CampaignState, MemberState};
 pub use channel::Channel;
 pub use clock::{Clock, Timestamp};
 pub use contact::Facts;
 pub use event::{Event, EventKind};
 pub use hex::hex;
-pub use id::{ActionId, AppointmentId, CallId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId};
+pub use id::{
+    ActionId, AppointmentId, CallId, CampaignId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId,
+};
 pub use phone::Phone;
 pub use price::{Cost, Prices};
 pub use question::{Firing, Question, QuestionChange};

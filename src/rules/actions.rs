@@ -34,6 +34,7 @@ pub const ACTIONS: &[&str] = &[
     "cancel_appointment",
     "move_appointment",
     "ask",
+    "call",
     "say",
     "play",
     "pause",
@@ -199,7 +200,7 @@ pub(super) fn template_body(content: &str, variables: &Map) -> Result<SendBody, 
     Ok(SendBody::Template(Template { content, variables: texts }))
 }
 
-fn recipient(to: &Dynamic) -> Result<Phone, String> {
+pub(super) fn recipient(to: &Dynamic) -> Result<Phone, String> {
     if let Some(view) = to.read_lock::<ContactView>() {
         return view
             .0

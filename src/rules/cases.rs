@@ -35,8 +35,8 @@ use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::timer::{Fired, Purpose};
 use crate::domain::{
-    Action, ActionId, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question, QuestionChange, Send,
-    Timestamp,
+    Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question,
+    QuestionChange, Send, Step, Timestamp,
 };
 use crate::time::Span;
 
@@ -77,6 +77,8 @@ struct CaseFacts {
     free_slots: Vec<Timestamp>,
     question: Option<CaseQuestion>,
     firings: BTreeMap<String, Vec<Timestamp>>,
+    /// The call that the event is of.
+    call: Option<CallFacts>,
 }
 
 /// The question that waits for an answer when the event comes.
@@ -102,6 +104,7 @@ impl Default for CaseFacts {
             free_slots: Vec::new(),
             question: None,
             firings: BTreeMap::new(),
+            call: None,
         }
     }
 }
@@ -263,6 +266,7 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         next_appointment: case.facts.next_appointment.clone(),
         free_slots: case.facts.free_slots.clone(),
         firings: case.facts.firings.clone(),
+        call: case.facts.call.clone(),
         ..Facts::empty(now)
     };
     let mut event = event(case, &facts);
@@ -352,16 +356,19 @@ fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Resu
 
 fn bare_action(written: &Value) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
+    if has("do") {
+        return Step::deserialize(written).map(Action::Voice).map_err(|error| error.to_string());
+    }
     match (has("send"), has("effect"), has("url")) {
-        (true, false, false) if !has("text") && !has("template") && !has("email") => {
-            Err("it lacks \"text\", \"template\" or \"email\"".to_owned())
+        (true, false, false) if !has("text") && !has("template") && !has("email") && !has("call") => {
+            Err("it lacks \"text\", \"template\", \"email\" or \"call\"".to_owned())
         }
         (true, false, false) => Send::deserialize(written).map(Action::Send).map_err(|error| error.to_string()),
         (false, true, false) => Effect::deserialize(written).map(Action::Effect).map_err(|error| error.to_string()),
         (false, false, true) => {
             HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
         }
-        _ => Err("it must have one of \"send\", \"effect\" and \"url\"".to_owned()),
+        _ => Err("it must have one of \"send\", \"effect\", \"url\" and \"do\"".to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::limits::Limits;
-use super::{actions, builder, helpers, later, limit, named_time, notify, talk, view, voice};
+use super::{actions, builder, calling, helpers, later, limit, named_time, notify, talk, view, voice};
 
 /// Why `on_progress` stopped a script.
 pub(super) const OUT_OF_OPERATIONS: &str = "operations";
@@ -80,6 +80,7 @@ pub(super) fn build(limits: &Limits) -> Engine {
     named_time::register(&mut engine);
     notify::register(&mut engine);
     voice::register(&mut engine);
+    calling::register(&mut engine);
     engine
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rhai::{Dynamic, Engine, NativeCallContext, Token};
 
 use super::call::{Call, ScriptError, error};
+use super::calling::FUNCTION;
 use super::limits::AHEAD_DAYS;
 use super::values::{Moment, kind_of, text_of};
 use crate::domain::Timestamp;
@@ -33,29 +34,58 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("at", |ctx: NativeCallContext<'_>, planned: &mut PlannedAction, moment: Dynamic| {
         postpone(&ctx, planned, "at", |_| instant(&moment))
     });
-    in_is_a_method(engine);
+    words_of_the_language(engine);
 }
 
-/// `in` and `call` are words of the language; after a dot they cannot be that, and are taken for names.
-fn in_is_a_method(engine: &mut Engine) {
-    use std::cell::Cell;
+/// `in` and `call` are words of the language; after a dot they cannot be that, and are taken for names. Elsewhere `call`
+/// rings a customer, but for the key of a map.
+fn words_of_the_language(engine: &mut Engine) {
+    use std::cell::{Cell, RefCell};
     thread_local! {
-        static AFTER_DOT: Cell<bool> = const { Cell::new(false) };
+        static BEFORE: Cell<Before> = const { Cell::new(Before::Other) };
+        /// Of the brackets that are open, whether each is a map's.
+        static MAPS: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
     }
     // A file is read from its beginning to its end on one thread, token by token, each of them once.
     #[allow(deprecated, reason = "marked so by the crate to say that its shape may change, not that it will go")]
-    engine.on_parse_token(|token, _, _| match token {
-        Token::Comment(_) => token,
-        token => {
-            let after_dot = AFTER_DOT.replace(matches!(token, Token::Period | Token::Elvis));
-            let name = match &token {
-                Token::In => "in",
-                Token::Reserved(word) if **word == "call" => "call",
-                _ => return token,
-            };
-            if after_dot { Token::Identifier(Box::new(name.into())) } else { token }
+    engine.on_parse_token(|token, at, _| {
+        if matches!(token, Token::Comment(_)) {
+            return token;
         }
+        if (at.line(), at.position()) == (Some(1), Some(1)) {
+            MAPS.take();
+        }
+        MAPS.with_borrow_mut(|maps| match token {
+            Token::MapStart => maps.push(true),
+            Token::LeftBrace | Token::LeftParen | Token::LeftBracket => maps.push(false),
+            Token::RightBrace | Token::RightParen | Token::RightBracket => drop(maps.pop()),
+            _ => {}
+        });
+        let in_map = || MAPS.with_borrow(|maps| maps.last().copied().unwrap_or_default());
+        let now = match token {
+            Token::Period | Token::Elvis => Before::Dot,
+            Token::MapStart => Before::Key,
+            Token::Comma if in_map() => Before::Key,
+            _ => Before::Other,
+        };
+        let before = BEFORE.replace(now);
+        let name = match (before, &token) {
+            (Before::Dot, Token::In) => "in",
+            (Before::Dot | Before::Key, Token::Reserved(word)) if **word == "call" => "call",
+            (Before::Other, Token::Identifier(word) | Token::Reserved(word)) if **word == "call" => FUNCTION,
+            _ => return token,
+        };
+        Token::Identifier(Box::new(name.into()))
     });
+}
+
+/// What a word stands behind.
+#[derive(Clone, Copy)]
+enum Before {
+    Dot,
+    /// Where a map's key is.
+    Key,
+    Other,
 }
 
 fn postpone(

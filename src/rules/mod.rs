@@ -35,6 +35,7 @@
 mod actions;
 mod builder;
 mod call;
+mod calling;
 pub mod cases;
 pub mod check;
 mod decide;

@@ -40,6 +40,8 @@ pub struct ClaimRequest {
     pub judge: Judge,
     /// The loop guard's window.
     pub recent_within: Duration,
+    /// Whoever has opted out of messages is not called either.
+    pub stop_ends_calls: bool,
 }
 
 /// What a claim found.
@@ -71,17 +73,18 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
     a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
     CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
       AS last_whatsapp_us,
-    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.channel = a.channel AND o.peer_key = a.peer_key
-      AND o.active AND (o.sender = '' OR o.sender = a.sender)) AS opted_out,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.peer_key = a.peer_key AND o.active AND (
+      (o.channel = a.channel AND (o.sender = '' OR o.sender = a.sender))
+      OR (a.channel = 'voice' AND o.channel IN ('sms', 'whatsapp') AND ?))) AS opted_out,
     (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
     a.route, a.expires_us,
-    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp') THEN (
+    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp', 'voice') THEN (
       SELECT CASE WHEN coalesce(c.last_sms_us, 0) > coalesce(c.last_whatsapp_us, 0) THEN c.last_sms_us
         ELSE c.last_whatsapp_us END FROM contacts c WHERE c.id = a.contact_id) END AS last_inbound_us,
-    CASE WHEN a.channel IN ('sms', 'whatsapp') AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
+    CASE WHEN a.channel IN ('sms', 'whatsapp', 'voice') AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
       THEN (SELECT c.fields FROM contacts c WHERE c.id = a.contact_id) END AS fields
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
@@ -100,6 +103,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let now = means.clock.now();
     let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
     let values = vec![
+        request.stop_ends_calls.into(),
         now.minus(request.recent_within).unix_us().into(),
         now.minus(DAY).unix_us().into(),
         fresh_from(now).into(),

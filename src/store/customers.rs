@@ -6,9 +6,9 @@ use super::contacts::Meeting;
 use super::decide::{self, Decided};
 use super::fresh::Committed;
 use super::ledger::NewAction;
-use super::{Store, StoreError, events, sql, writer};
+use super::{Store, StoreError, events, opt_outs, sql, writer};
 use crate::domain::{
-    Action, ActionId, ActionState, ContactId, Effect, Event, EventId, EventKind, Origin, Phone, TenantId,
+    Action, ActionId, ActionState, Channel, ContactId, Effect, Event, EventId, EventKind, Origin, Phone, TenantId,
 };
 
 /// The rule name under which changes by hand stand in the ledger.
@@ -75,6 +75,25 @@ impl Store {
         // Events at hand have the customer as they were.
         self.means.fresh.forget(tenant);
         Ok(true)
+    }
+
+    /// A person's word whether a customer may be called: an opt-out of calls, dated and kept like any other.
+    pub async fn set_do_not_call(&self, tenant: TenantId, phone: &Phone, active: bool) -> Result<(), StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let entry = opt_outs::Entry {
+            tenant,
+            channel: Channel::Voice,
+            peer_key: phone.key(),
+            sender: String::new(),
+            active,
+            word: BY_HAND.to_owned(),
+            at: self.clock().now(),
+        };
+        opt_outs::record(&txn, &self.means, &entry).await?;
+        txn.commit().await?;
+        // Events at hand have the customer as they were.
+        self.means.fresh.forget(tenant);
+        Ok(())
     }
 
     /// The change is an event that is decided already, with its effects in the ledger, so that it can be explained.

@@ -230,7 +230,7 @@ impl Store {
         let rows = sql::query(
             &self.read,
             "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
-               AND provider_sid IS NOT NULL AND status_rank < 4
+               AND channel <> 'voice' AND provider_sid IS NOT NULL AND status_rank < 4
                AND EXISTS (SELECT 1 FROM actions WHERE actions.id = messages.id AND route = ?) ORDER BY id LIMIT ?",
             vec![first.into(), bound(to).into(), Route::Twilio.to_string().into(), (limit as i64).into()],
         )

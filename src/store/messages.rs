@@ -34,6 +34,7 @@ pub(super) fn row_of_send(
     let Action::Send(send) = candidate.planned()? else { return Ok(None) };
     let (body, extra) = match send.body {
         SendBody::Text(text) => (text, "{}".to_owned()),
+        SendBody::Call(call) => (call.shown(), "{}".to_owned()),
         SendBody::Email(email) => {
             (email.text, serde_json::json!({ "subject": email.subject, "html": email.html }).to_string())
         }
@@ -41,7 +42,8 @@ pub(super) fn row_of_send(
             (template.content.clone(), serde_json::json!({ "template": template }).to_string())
         }
     };
-    let segments = if send.channel == Channel::Email { 0 } else { segments::count(&body).segments };
+    let unsegmented = matches!(send.channel, Channel::Email | Channel::Voice);
+    let segments = if unsegmented { 0 } else { segments::count(&body).segments };
     Ok(Some([
         candidate.id.into(),
         candidate.tenant_id.into(),

@@ -9,6 +9,7 @@
 pub mod appointments;
 mod by_hand;
 mod calls;
+pub mod campaigns;
 mod claim;
 mod ahead;
 mod api_tokens;
@@ -33,6 +34,7 @@ mod messages;
 mod open;
 mod opt_outs;
 mod refusals;
+mod placed;
 mod portable;
 mod questions;
 mod retention;

@@ -30,6 +30,7 @@ pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
 pub const CALL_ANSWER_SECONDS: &str = "recado_call_answer_seconds";
 /// Calls that were answered with the words for trouble: worth an alarm above zero.
 pub const CALL_FALLBACKS_TOTAL: &str = "recado_call_fallbacks_total";
+pub const CAMPAIGN_TRIES_TOTAL: &str = "recado_campaign_tries_total";
 
 /// From half a millisecond (a commit) to the deadline of a call to the provider.
 pub const SECONDS_BUCKETS: &[f64] =
@@ -53,5 +54,6 @@ pub fn describe() {
     describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
     describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "From a call's webhook to what the caller hears.");
     describe_counter!(CALL_FALLBACKS_TOTAL, "Calls that were answered with the words for trouble.");
+    describe_counter!(CAMPAIGN_TRIES_TOTAL, "Calls and messages that campaigns have planned.");
     describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "How long one group commit took.");
 }

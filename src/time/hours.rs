@@ -116,6 +116,19 @@ impl WeeklyHours {
         starts.filter(opens).map(|start| to_instant(start, zone)).find(|start| *start > at)
     }
 
+    /// When the shift ends in which `at` lies; `None` where it is closed then.
+    pub fn closes(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
+        let today = to_wall(at, zone).date();
+        let edge = |date, minute| to_instant(at_minute(date, minute), zone);
+        let of_day = |date: NaiveDate| {
+            let shift =
+                self.shifts_on(date).iter().find(|shift| edge(date, shift.from) <= at && at < edge(date, shift.to));
+            shift.map(|shift| edge(date, shift.to))
+        };
+        // A shift of the day before may go on after midnight.
+        today.pred_opt().and_then(of_day).or_else(|| of_day(today))
+    }
+
     /// The shifts of a date as text, such as `09:00-14:00, 16:00-20:00`; empty where it is closed.
     pub fn text_on(&self, date: NaiveDate) -> String {
         let shifts: Vec<String> = self.shifts_on(date).iter().map(Shift::to_string).collect();

@@ -66,6 +66,11 @@ impl Span {
         }
     }
 
+    /// So many hours.
+    pub const fn hours(count: u32) -> Self {
+        Self { count, unit: Unit::Hours }
+    }
+
     /// So long before `at`, as [`Span::after`].
     pub fn before(self, at: Timestamp, zone: Tz) -> Timestamp {
         if self.unit.of_wall_clock() {

@@ -46,13 +46,15 @@ impl Line<'_> {
     /// The language that is spoken in this call, as BCP 47.
     pub fn language(&self) -> &str {
         let agents = self.agent().and_then(|agent| agent.language.as_deref());
-        agents.or(self.tenant.settings.voice.language.as_deref()).unwrap_or(&self.tenant.language)
+        let own = self.call.state.language.as_deref();
+        own.or(agents).or(self.tenant.settings.voice.language.as_deref()).unwrap_or(&self.tenant.language)
     }
 
     /// The provider's name of the voice that speaks.
     pub fn voice(&self) -> Option<&str> {
         let agents = self.agent().and_then(|agent| agent.voice.as_deref());
-        agents.or(self.tenant.settings.voice.voice.as_deref())
+        let own = self.call.state.voice.as_deref();
+        own.or(agents).or(self.tenant.settings.voice.voice.as_deref())
     }
 
     /// The agent that has the call.
@@ -66,7 +68,7 @@ impl Line<'_> {
 
     /// What comes of what the rules say, each step with the rule that says it.
     pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
-        let mut state = CallState { waiting: None, ..self.call.state.clone() };
+        let mut state = CallState { waiting: None, opening: Vec::new(), ..self.call.state.clone() };
         let mut steps = Vec::new();
         let is_heard = said.iter().any(|(_, step)| step.is_heard());
         for (rule, step) in said {
@@ -74,6 +76,12 @@ impl Line<'_> {
         }
         if is_heard {
             return Next::Say(Composed { steps, state, how: "rules" });
+        }
+        if opens(kind) && !self.call.state.opening.is_empty() {
+            for step in self.call.state.opening.clone() {
+                self.add(step, None, &mut steps, &mut state);
+            }
+            return Next::Say(Composed { steps, state, how: "call" });
         }
         if opens(kind) {
             let inbound = self.call.direction == CallDirection::In;

@@ -6,6 +6,7 @@
 //! | a call comes in, or whom we rang has answered | `/api/twilio/{slug}/answer`, `…/voice` | `/api/twilio/voice`, `/api/voice/webhook`, `/api/webhooks/twilio` |
 //! | what came of a question | `…/gather` | `/api/webhooks/twilio/gather` |
 //! | how the call stands | `…/status` | `/api/twilio/status`, `/api/voice/status-callback`, `/api/webhooks/twilio/status` |
+//! | whom we rang has answered; how that call stands | `…/calls/{action}/answer`, `…/calls/{action}/status` | |
 //! | a recording | `…/recording` | |
 //! | while a caller waits in a queue | `…/queue` | |
 //! | while an answer is being looked for | `…/wait` | |
@@ -13,6 +14,7 @@
 //! | where nothing else answers | `…/fallback` | `/api/twilio/fallback` |
 
 mod form;
+pub mod outbound;
 mod queue;
 mod status;
 mod stream;
@@ -47,6 +49,8 @@ pub fn routes() -> Router<AppState> {
         .route("/api/twilio/status", both(status::status))
         .route("/api/voice/status-callback", both(status::status))
         .route("/api/webhooks/twilio/status", both(status::status))
+        .route("/api/twilio/{slug}/calls/{action}/answer", both(outbound::answer))
+        .route("/api/twilio/{slug}/calls/{action}/status", both(outbound::status))
         .route("/api/twilio/{slug}/recording", both(status::recording))
         .route("/api/twilio/{slug}/queue", both(queue::wait))
         .route("/api/twilio/{slug}/fallback", both(turn::fallback_of))

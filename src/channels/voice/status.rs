@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 
 use super::{form, verified};
-use crate::domain::{CallStatus, RefusalKind};
+use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::intake::Webhook;
 use crate::store::{CallReport, Recording, Reported};
 use crate::twilio::form::Params;
@@ -15,12 +15,12 @@ pub async fn status_of(
     Path(slug): Path<String>,
     request: Request<Body>,
 ) -> Result<Empty, Refusal> {
-    let told = told(&state, Some(&slug), request).await;
+    let told = told(&state, Some(&slug), None, request).await;
     state.count("call_status", told)
 }
 
 pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
-    let told = told(&state, None, request).await;
+    let told = told(&state, None, None, request).await;
     state.count("call_status", told)
 }
 
@@ -30,11 +30,16 @@ pub async fn recording(
     Path(slug): Path<String>,
     request: Request<Body>,
 ) -> Result<Empty, Refusal> {
-    let told = told(&state, Some(&slug), request).await;
+    let told = told(&state, Some(&slug), None, request).await;
     state.count("recording", told)
 }
 
-async fn told(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
+pub(super) async fn told(
+    state: &AppState,
+    slug: Option<&str>,
+    action: Option<ActionId>,
+    request: Request<Body>,
+) -> Result<(), Refusal> {
     let mut webhook = Webhook::read(request).await?;
     let tenant = verified(state, slug, &mut webhook)?;
     let params = &mut webhook.params;
@@ -48,7 +53,7 @@ async fn told(state: &AppState, slug: Option<&str>, request: Request<Body>) -> R
         params.push("To", &known.number);
         params.push("CallStatus", known.status.as_str());
     }
-    let mut caller = form::caller(&tenant, params, None).map_err(|refusal| refusal.of(tenant.id))?;
+    let mut caller = form::caller(&tenant, params, action).map_err(|refusal| refusal.of(tenant.id))?;
     let status = params.filled("CallStatus").unwrap_or_default();
     if CallStatus::parse(status).is_none() {
         // The set may grow: what is new is logged, not refused, or the provider would repeat it.

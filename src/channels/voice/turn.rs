@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use super::{Document, form, verified};
 use crate::domain::event::CallData;
 use crate::domain::phone::mask;
-use crate::domain::{CallDirection, EventKind, RefusalKind};
+use crate::domain::{ActionId, CallDirection, EventKind, RefusalKind};
 use crate::intake::Webhook;
 use crate::store::NewTurn;
 use crate::twilio::twiml;
@@ -17,12 +17,12 @@ pub async fn answer_of(
     Path(slug): Path<String>,
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
-    let answered = answered(&state, Some(&slug), request).await;
+    let answered = answered(&state, Some(&slug), None, request).await;
     state.tally("answer", answered)
 }
 
 pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
-    let answered = answered(&state, None, request).await;
+    let answered = answered(&state, None, None, request).await;
     state.tally("answer", answered)
 }
 
@@ -77,14 +77,19 @@ async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<
     Ok(Document(state.voice.patience(&tenant, sid, turn, round).await))
 }
 
-/// A call begins.
-async fn answered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+/// A call begins; `action` is the send of ours that began it.
+pub(super) async fn answered(
+    state: &AppState,
+    slug: Option<&str>,
+    action: Option<ActionId>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
     let webhook = Webhook::read(request).await?;
     // Somebody looks whether this URL can be reached: whatever has to do with a call must be signed.
     if webhook.params.is_empty() {
         return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
     }
-    turn(state, slug, webhook, |caller| match caller {
+    turn(state, slug, action, webhook, |caller| match caller {
         CallDirection::In => (EventKind::CALL_RECEIVED, "answer".to_owned(), false),
         CallDirection::Out => (EventKind::CALL_OPENED, "answer".to_owned(), false),
     })
@@ -100,17 +105,18 @@ async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) 
         Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
         None => format!("loose:{}", state.pipeline.clock.now().unix_us()),
     };
-    turn(state, slug, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
+    turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
 }
 
 async fn turn(
     state: &AppState,
     slug: Option<&str>,
+    action: Option<ActionId>,
     mut webhook: Webhook,
     which: impl Fn(CallDirection) -> (EventKind, String, bool),
 ) -> Result<Document, Refusal> {
     let tenant = verified(state, slug, &mut webhook)?;
-    let caller = form::caller(&tenant, &webhook.params, None).map_err(|refusal| refusal.of(tenant.id))?;
+    let caller = form::caller(&tenant, &webhook.params, action).map_err(|refusal| refusal.of(tenant.id))?;
     let (kind, key, hears) = which(caller.direction);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(&caller.peer), kind = %kind, "a call asks what to say");
     let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };

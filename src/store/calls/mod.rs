@@ -14,7 +14,7 @@ pub(super) use report::reports;
 use super::contacts::Meeting;
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
-use super::{StoreError, events};
+use super::{StoreError, events, placed};
 use crate::domain::event::CallData;
 use crate::domain::{
     ActionId, CallDirection, CallFacts, CallId, CallState, CallStatus, Channel, ContactId, Event, EventKind, Phone,
@@ -120,19 +120,21 @@ pub enum Reported {
 }
 
 /// A call's row.
-struct Known {
+pub(super) struct Known {
     id: CallId,
-    tenant: TenantId,
+    pub tenant: TenantId,
     contact: Option<ContactId>,
-    facts: CallFacts,
+    pub facts: CallFacts,
     turns: i32,
     heard: bool,
     recording: Option<String>,
+    /// The send of ours that began it.
+    pub action: Option<ActionId>,
 }
 
 const KNOWN: &str =
     "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
-    state, turns, heard, recording_sid, streamed FROM calls";
+    state, turns, heard, recording_sid, streamed, action_id FROM calls";
 
 fn read(row: &Row) -> Result<Known, StoreError> {
     let id = CallId::new(row.get(0)?);
@@ -158,6 +160,7 @@ fn read(row: &Row) -> Result<Known, StoreError> {
         turns: row.get(11)?,
         heard: row.get(12)?,
         recording: row.get(13)?,
+        action: row.get::<Option<Uuid>>(15)?.map(ActionId::new),
     })
 }
 
@@ -182,6 +185,11 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
         return Ok(Turned::Repeat { call: known.id, n, answer });
     }
     let n = known.turns + 1;
+    if let Some(body) = placed::join(txn, &mut known, &turn.caller, None, turn.at).await?
+        && n == 1
+    {
+        known.facts.state = body.opening(turn.caller.answered_by.as_deref());
+    }
     let event = Event {
         id: means.ids.next(),
         tenant: known.tenant,
@@ -196,12 +204,15 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
     known.facts.status = known.facts.status.advance(turn.caller.status);
     known.facts.answered_by = turn.caller.answered_by.clone().or(known.facts.answered_by);
     txn.execute(
-        "UPDATE calls SET turns = ?, heard = ?, status = ?, answered_by = ? WHERE id = ? AND tenant_id = ?",
+        "UPDATE calls SET turns = ?, heard = ?, status = ?, answered_by = ?, state = ?, action_id = ?
+         WHERE id = ? AND tenant_id = ?",
         vec![
             n.into(),
             (known.heard || turn.heard()).into(),
             known.facts.status.as_str().into(),
             known.facts.answered_by.clone().into(),
+            serde_json::to_string(&known.facts.state).map_err(StoreError::json)?.into(),
+            known.action.map(ActionId::uuid).into(),
             known.id.uuid().into(),
             known.tenant.uuid().into(),
         ],
@@ -231,7 +242,9 @@ fn data_of(known: &Known, data: CallData) -> Result<serde_json::Value, StoreErro
         CallDirection::In => (peer, number),
         CallDirection::Out => (number, peer),
     };
-    let data = CallData { call: known.id.to_string(), sid: sid.clone(), from: from.clone(), to: to.clone(), ..data };
+    let action = known.action.map(|action| action.to_string());
+    let (from, to) = (from.clone(), to.clone());
+    let data = CallData { call: known.id.to_string(), sid: sid.clone(), action, from, to, ..data };
     serde_json::to_value(data).map_err(StoreError::json)
 }
 
@@ -264,7 +277,8 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
             caller.peer.clone().into(),
             key.into(),
             caller.number.clone().into(),
-            caller.action.map(ActionId::uuid).into(),
+            // Once it is known to be the tenant's.
+            None::<Uuid>.into(),
             CallStatus::Queued.as_str().into(),
             caller.answered_by.clone().into(),
             serde_json::to_string(&state).map_err(StoreError::json)?.into(),
@@ -296,6 +310,7 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
         turns: 0,
         heard: false,
         recording: None,
+        action: None,
     })
 }
 

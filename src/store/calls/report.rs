@@ -2,11 +2,13 @@
 
 use super::{CallReport, Known, Reported, data_of, find_or_make};
 use crate::domain::event::{CallData, Line};
-use crate::domain::{CallDirection, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{
+    ActionId, CallDirection, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp,
+};
 use crate::store::fresh::Committed;
 use crate::store::sql::{Row, Txn};
 use crate::store::writer::Means;
-use crate::store::{StoreError, events};
+use crate::store::{StoreError, events, placed};
 
 pub(in crate::store) async fn reports(
     txn: &impl Txn,
@@ -32,6 +34,7 @@ async fn one_report(
         return Ok(Reported::Foreign);
     }
     let before = known.facts.status;
+    placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !before.is_final();
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
@@ -54,7 +57,8 @@ async fn one_report(
         told.extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
     }
     txn.execute(
-        "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, recording_sid = coalesce(?, recording_sid),
+        "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, action_id = ?,
+           recording_sid = coalesce(?, recording_sid),
            recording_url = coalesce(?, recording_url), error_code = coalesce(?, error_code),
            detail = coalesce(?, detail), ended_us = coalesce(ended_us, ?), told = (told OR ?)
          WHERE id = ? AND tenant_id = ?",
@@ -62,6 +66,7 @@ async fn one_report(
             after.as_str().into(),
             known.facts.answered_by.clone().into(),
             known.facts.duration_s.and_then(|seconds| i32::try_from(seconds).ok()).into(),
+            known.action.map(ActionId::uuid).into(),
             recording.map(|one| one.sid.clone()).into(),
             recording.map(|one| one.url.clone()).into(),
             report.error_code.into(),

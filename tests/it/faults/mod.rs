@@ -3,6 +3,7 @@
 //! Runs are seeded: a failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` says how many
 //! the crash tests go through.
 
+mod campaigns;
 mod crash;
 mod credentials;
 mod database;

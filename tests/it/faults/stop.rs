@@ -114,6 +114,7 @@ impl Race {
             limit: 100,
             judge,
             recent_within,
+            stop_ends_calls: false,
         };
         store.writer().claim(request).await.expect("it can be claimed").sends
     }

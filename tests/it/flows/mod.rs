@@ -1,5 +1,7 @@
 //! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
 
+pub mod campaigns;
+mod campaigns_many;
 mod line;
 mod model;
 mod numbers;

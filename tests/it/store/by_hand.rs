@@ -87,6 +87,7 @@ async fn claim(bench: &Bench, route: Route) -> Vec<Claimed> {
         limit: 100,
         judge: Arc::new(|_, _| Gate::Pass),
         recent_within: Duration::from_secs(600),
+        stop_ends_calls: false,
     };
     bench.store.writer().claim(request).await.unwrap().sends
 }

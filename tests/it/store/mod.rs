@@ -207,6 +207,7 @@ impl Bench {
             limit: 100,
             judge,
             recent_within,
+            stop_ends_calls: false,
         };
         // As the pipeline does: whom the gate stopped frees the lane for the next.
         loop {

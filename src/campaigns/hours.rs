@@ -1,0 +1,97 @@
+//! When a member may be tried: within the campaign's windows wherever they may be, and not in their quiet hours.
+
+use chrono_tz::Tz;
+
+use crate::domain::{Phone, Timestamp};
+use crate::time::quiet::Local;
+use crate::time::zone::to_wall;
+use crate::time::{Quiet, WeeklyHours, phones};
+
+/// So often a time is put off before it counts as never: zones without a common hour.
+const LOOKS_MAX: usize = 64;
+
+/// One member's hours.
+pub struct Hours<'a> {
+    windows: Option<&'a WeeklyHours>,
+    quiet: Local,
+    /// Where they may be; at least one.
+    zones: Vec<Tz>,
+}
+
+impl<'a> Hours<'a> {
+    /// `own` is the zone that is known of them; else the number says where they may be, else they are where the tenant is.
+    pub fn of(windows: Option<&'a WeeklyHours>, quiet: &Quiet<'_>, phone: &Phone, own: Option<Tz>) -> Self {
+        let mut zones = own.map_or_else(|| phones::zones(phone), |own| vec![own]);
+        if zones.is_empty() {
+            zones.push(quiet.zone);
+        }
+        Self { windows, quiet: quiet.of(phone, own), zones }
+    }
+
+    /// The first instant from `at` on at which they may be tried; `None` where none comes.
+    pub fn next(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut next = at;
+        for _ in 0..LOOKS_MAX {
+            let before = next;
+            next = self.quiet.next_allowed(next)?;
+            for zone in &self.zones {
+                if let Some(windows) = self.windows.filter(|windows| !windows.is_open(to_wall(next, *zone))) {
+                    next = windows.next_open(next, *zone)?;
+                }
+            }
+            if next == before {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// When the window ends in which `at` lies; `None` where it does not end.
+    pub fn closes(&self, at: Timestamp) -> Option<Timestamp> {
+        let windows = self.windows?;
+        self.zones.iter().filter_map(|zone| windows.closes(at, *zone)).min()
+    }
+
+    /// Where days are counted.
+    pub fn zone(&self) -> Tz {
+        self.zones.first().copied().unwrap_or(Tz::UTC)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::QuietRules;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn windows_hold_where_the_customer_is() {
+        let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "*=21:00-09:00".parse().unwrap());
+        let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
+        let windows: WeeklyHours = "mon-fri 08:00-14:00".parse().unwrap();
+        let hours = |number: &str| Hours::of(Some(&windows), &quiet, &Phone::parse(number).unwrap(), None);
+        // Monday, 23 November 2026: eight o'clock in Madrid is seven in UTC, but it is quiet until nine.
+        let spain = hours("+34600111222");
+        assert_eq!(spain.next(at("2026-11-23T06:00:00Z")), Some(at("2026-11-23T08:00:00Z")));
+        assert_eq!(spain.next(at("2026-11-23T12:59:59Z")), Some(at("2026-11-23T12:59:59Z")));
+        assert_eq!(spain.next(at("2026-11-23T13:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(spain.next(at("2026-11-27T13:00:00Z")), Some(at("2026-11-30T08:00:00Z")), "over the weekend");
+        assert_eq!(spain.closes(at("2026-11-23T12:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
+        let york = hours("+12125550100");
+        assert_eq!(york.next(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T14:00:00Z")));
+        // From the Canaries or from the mainland: both must be open.
+        assert_eq!(hours("+34100111222").closes(at("2026-11-23T10:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
+    }
+
+    #[test]
+    fn who_has_no_hour_is_never_tried() {
+        let none = QuietRules::default();
+        let quiet = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
+        let windows: WeeklyHours = "2020-01-01 10:00-11:00".parse().unwrap();
+        let hours = Hours::of(Some(&windows), &quiet, &Phone::parse("+34600111222").unwrap(), None);
+        assert_eq!(hours.next(at("2026-11-23T06:00:00Z")), None);
+    }
+}

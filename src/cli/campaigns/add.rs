@@ -1,0 +1,170 @@
+//! `recado campaigns add`: what a campaign does, in words of the command line.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{moved, print, print_json, shown, take_in};
+use crate::campaigns::{self, Audience, Plan, Retry, RetryOn};
+use crate::cli::{CliError, OfTenant, Outcome, find_tenant, name_and_value, open};
+use crate::domain::action::Template;
+use crate::domain::{CallBody, CampaignState, OnMachine};
+use crate::time::{Span, WeeklyHours};
+
+/// Add a campaign, as a draft
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  recado campaigns add spring --rule interest --step interest --script 'We have a new \
+    course.' --tag member --windows 'mon-fri 10:00-14:00,17:00-20:00'\n  \
+    recado campaigns add offer --sms 'Hello {name}, everything is half price today' --import list.csv --start"
+)]
+pub struct Args {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Its name
+    name: String,
+    /// The rule whose .on_call(…) begins its calls
+    #[arg(long, requires = "step")]
+    rule: Option<String>,
+    /// The step of the rule
+    #[arg(long, requires = "rule")]
+    step: Option<String>,
+    /// The voice agent that has its calls
+    #[arg(long)]
+    agent: Option<String>,
+    /// Its calls say this and end; {name} and {field} are the member's
+    #[arg(long)]
+    say: Option<String>,
+    /// For rules: `e.call.state.script`
+    #[arg(long)]
+    script: Option<String>,
+    /// Where a machine answers: hangup, message or go_on
+    #[arg(long)]
+    machine: Option<OnMachine>,
+    /// What a machine is told
+    #[arg(long)]
+    message: Option<String>,
+    /// Seconds that a call rings
+    #[arg(long)]
+    timeout: Option<u16>,
+    /// The voice that speaks, such as Polly.Lucia
+    #[arg(long)]
+    voice: Option<String>,
+    /// The language that is spoken, such as es-ES
+    #[arg(long, value_name = "LANGUAGE")]
+    speak: Option<String>,
+    /// Record its calls
+    #[arg(long)]
+    record: bool,
+    /// A text message; {name} and {field} are the member's
+    #[arg(long, value_name = "TEXT")]
+    sms: Option<String>,
+    /// An approved WhatsApp template: its Content SID, or the tenant's name for it
+    #[arg(long, value_name = "HX…")]
+    template: Option<String>,
+    /// A variable of the template; any number of times
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "template")]
+    variables: Vec<(String, String)>,
+    /// To customers with this tag
+    #[arg(long)]
+    tag: Option<String>,
+    /// To customers with this field; any number of times
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    fields: Vec<(String, String)>,
+    /// To customers of this language
+    #[arg(long)]
+    language: Option<String>,
+    /// To all customers
+    #[arg(long, conflicts_with_all = ["tag", "fields", "language"])]
+    everybody: bool,
+    /// When, in each customer's own zone: 'mon-fri 10:00-14:00,17:00-20:00; sat 10:00-13:00'
+    #[arg(long, value_name = "HOURS")]
+    windows: Option<WeeklyHours>,
+    /// Calls or messages a minute
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    per_minute: u32,
+    /// Calls under way at once, at most
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    at_once: u32,
+    /// What is tried again: busy, no-answer, failed, machine; any number of times, busy and no-answer where nothing is said
+    #[arg(long, value_name = "OUTCOME")]
+    retry_on: Vec<RetryOn>,
+    /// So long after the last try
+    #[arg(long, value_name = "SPAN", default_value = "2h")]
+    retry_after: Span,
+    /// Altogether
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    tries: u8,
+    /// Add members from this table (CSV)
+    #[arg(long, value_name = "FILE")]
+    import: Option<PathBuf>,
+    /// Start it at once
+    #[arg(long)]
+    start: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let store = &installation.store;
+    let mut campaign = campaigns::add(store, &tenant, store.ids().next(), &args.name, &plan(&args)).await?;
+    let mut refused = 0;
+    if let Some(file) = &args.import {
+        let imported = take_in(&installation, &campaign, file).await?;
+        refused = imported.refused.len();
+        if !args.json {
+            super::say(&imported, false)?;
+        }
+    }
+    if args.start {
+        campaign = moved(&installation, &tenant, &campaign, CampaignState::Running).await?;
+    }
+    let one = shown(&installation, &campaign).await?;
+    if args.json {
+        print_json(&one)?
+    } else {
+        print(super::line(&one))?
+    }
+    Ok(if refused == 0 { Outcome::Done } else { Outcome::Failed })
+}
+
+fn plan(args: &Args) -> Plan {
+    let calls = args.rule.is_some() || args.agent.is_some() || args.say.is_some();
+    let call = calls.then(|| CallBody {
+        rule: args.rule.clone(),
+        step: args.step.clone(),
+        agent: args.agent.clone(),
+        say: args.say.clone(),
+        voice: args.voice.clone(),
+        language: args.speak.clone(),
+        machine: args.machine,
+        message: args.message.clone(),
+        record: args.record,
+        timeout_s: args.timeout,
+        state: args.script.iter().map(|text| ("script".to_owned(), text.as_str().into())).collect(),
+    });
+    let template = args
+        .template
+        .as_ref()
+        .map(|content| Template { content: content.clone(), variables: args.variables.iter().cloned().collect() });
+    let filters = args.tag.is_some() || !args.fields.is_empty() || args.language.is_some();
+    let audience = (filters || args.everybody).then(|| Audience {
+        tag: args.tag.clone(),
+        fields: args.fields.iter().cloned().collect(),
+        language: args.language.clone(),
+    });
+    let asked: BTreeSet<RetryOn> = args.retry_on.iter().copied().collect();
+    let on = if asked.is_empty() { Retry::default().on } else { asked };
+    Plan {
+        call,
+        sms: args.sms.clone(),
+        whatsapp: template,
+        audience,
+        windows: args.windows.clone(),
+        per_minute: args.per_minute,
+        at_once: args.at_once,
+        retry: Retry { on, after: args.retry_after, tries: args.tries },
+    }
+}

@@ -1,0 +1,251 @@
+//! `recado campaigns`: many are called or written to, each in their own time.
+
+mod add;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open, print, print_json, text};
+use crate::app::Installation;
+use crate::campaigns::{self, CampaignError, sheet};
+use crate::directory::Tenant;
+use crate::domain::{CampaignState, Timestamp};
+use crate::store::campaigns::{Campaign, Statistics};
+
+/// Call or write to many: whom, when, at what pace, how often; start, pause, see how they stand
+#[derive(clap::Args)]
+#[command(after_help = "Example: recado campaigns add spring --rule interest --step interest --script 'We have a new \
+    course.' --windows 'mon-fri 10:00-14:00' --import list.csv --start")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Add(Box<add::Args>),
+    /// List the campaigns, the newest first
+    List(ListArgs),
+    /// Show one: what it does, how it stands, and its members
+    Show(ShowArgs),
+    /// Add members from a table (CSV) with the columns phone and, if there are, name and fields
+    Import(ImportArgs),
+    /// Start one; its audience is taken in now
+    Start(NameArgs),
+    /// Pause one: nobody more is tried, what is under way goes on
+    Pause(NameArgs),
+    /// Let a paused one go on
+    Resume(NameArgs),
+    /// End one for good
+    Cancel(NameArgs),
+}
+
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ShowArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Its name or its id
+    name: String,
+    /// So many of its members, too
+    #[arg(long, value_name = "N", value_parser = list_length, default_value = "20")]
+    members: usize,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// The campaign's name or id
+    name: String,
+    /// The table
+    file: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct NameArgs {
+    #[command(flatten)]
+    of: OfTenant,
+    /// Its name or its id
+    name: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A campaign as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    name: String,
+    state: CampaignState,
+    plan: serde_json::Value,
+    created_at: Timestamp,
+    changed_at: Timestamp,
+    #[serde(flatten)]
+    statistics: Statistics,
+}
+
+pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::Add(args) => add::run(*args).await,
+        Command::List(args) => list(args).await,
+        Command::Show(args) => show(args).await,
+        Command::Import(args) => import(args).await,
+        Command::Start(args) => become_so(args, CampaignState::Running).await,
+        Command::Pause(args) => become_so(args, CampaignState::Paused).await,
+        Command::Resume(args) => become_so(args, CampaignState::Running).await,
+        Command::Cancel(args) => become_so(args, CampaignState::Cancelled).await,
+    }
+}
+
+async fn shown(installation: &Installation, campaign: &Campaign) -> Result<Shown, CliError> {
+    Ok(Shown {
+        id: campaign.id.to_string(),
+        name: campaign.name.clone(),
+        state: campaign.state,
+        plan: serde_json::from_str(&campaign.plan).unwrap_or_default(),
+        created_at: campaign.created,
+        changed_at: campaign.changed,
+        statistics: installation.store.campaign_statistics(campaign).await?,
+    })
+}
+
+fn line(shown: &Shown) -> String {
+    let Statistics { members, waiting, trying, done, tries, .. } = &shown.statistics;
+    format!(
+        "{}  {}  {members} members: {waiting} waiting, {trying} under way, {done} done; {tries} tries",
+        text::one_line(&shown.name),
+        shown.state
+    )
+}
+
+async fn list(args: ListArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let mut all = Vec::new();
+    for campaign in installation.store.campaigns(tenant.id).await? {
+        all.push(shown(&installation, &campaign).await?);
+    }
+    if args.json {
+        print_json(&all)?;
+    } else if all.is_empty() {
+        print(format!("'{}' has no campaign yet; 'recado campaigns add --help' says how to make one", tenant.slug))?;
+    } else {
+        all.iter().try_for_each(|one| print(line(one)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
+    let one = shown(&installation, &campaign).await?;
+    let members = installation.store.campaign_members(&campaign, None, args.members).await?;
+    if args.json {
+        let mut json = serde_json::to_value(&one).unwrap_or_default();
+        json["first_members"] = serde_json::to_value(&members).unwrap_or_default();
+        print_json(&json)?;
+        return Ok(Outcome::Done);
+    }
+    print(line(&one))?;
+    print(format!("plan      {}", one.plan))?;
+    for (what, counts) in [
+        ("outcomes", &one.statistics.outcomes),
+        ("calls", &one.statistics.calls),
+        ("messages", &one.statistics.messages),
+    ] {
+        let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
+        if !counts.is_empty() {
+            print(format!("{what:<9} {}", counts.join(", ")))?;
+        }
+    }
+    for member in members {
+        let more: Vec<String> = [member.outcome, member.answer, member.detail].into_iter().flatten().collect();
+        print(format!(
+            "{}  {}  {}  {} tries  {}",
+            member.phone,
+            text::one_line(&member.name),
+            member.state,
+            member.tries,
+            text::one_line(&more.join(", "))
+        ))?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What became of a table.
+#[derive(Serialize)]
+struct Imported {
+    new: u64,
+    known: u64,
+    refused: Vec<sheet::RefusedLine>,
+}
+
+async fn take_in(installation: &Installation, campaign: &Campaign, file: &PathBuf) -> Result<Imported, CliError> {
+    let refused = |error: std::io::Error| CliError::Refused(format!("{} cannot be read: {error}", file.display()));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(refused)?;
+    opened.take(sheet::FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
+    let sheet = sheet::read(&bytes).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
+    let new = campaigns::add_members(&installation.store, campaign, &sheet.members).await?;
+    Ok(Imported { new, known: sheet.members.len() as u64 - new, refused: sheet.refused })
+}
+
+async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
+    let imported = take_in(&installation, &campaign, &args.file).await?;
+    say(&imported, args.json)?;
+    Ok(if imported.refused.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn say(imported: &Imported, json: bool) -> Result<(), CliError> {
+    if json {
+        return print_json(imported);
+    }
+    print(format!("{} new members, {} that were members already", imported.new, imported.known))?;
+    imported.refused.iter().try_for_each(|one| print(format!("line {}: {}", one.line, text::one_line(&one.reason))))
+}
+
+async fn become_so(args: NameArgs, state: CampaignState) -> Result<Outcome, CliError> {
+    let installation = open().await?;
+    let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
+    let campaign = moved(&installation, &tenant, &campaign, state).await?;
+    let one = shown(&installation, &campaign).await?;
+    if args.json {
+        print_json(&one)?
+    } else {
+        print(line(&one))?
+    }
+    Ok(Outcome::Done)
+}
+
+async fn moved(
+    installation: &Installation,
+    tenant: &Tenant,
+    campaign: &Campaign,
+    to: CampaignState,
+) -> Result<Campaign, CampaignError> {
+    campaigns::become_so(&installation.store, tenant, campaign, to).await
+}

@@ -1,0 +1,111 @@
+//! `call`: a customer is rung, and the call begins at a step of the rule, or something is said and it is over.
+//!
+//! ```rhai
+//! rule("confirm by phone").on("appointment_booked").then(|e| call(e.contact, "confirm", #{ machine: "hangup" }).in("1h"))
+//!     .on_call("confirm", |e| say(`Hello ${e.contact.first_name}`));
+//! call(e.contact, #{ say: "Your order is ready." });
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, Map, NativeCallContext};
+
+use super::actions::{name, plan_all, recipient, text_within};
+use super::call::{Call, ScriptError};
+use super::later::PlannedAction;
+use super::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
+use super::values::{kind_of, text_of, to_json};
+use crate::domain::{Action, CallBody, Channel, OnMachine, Send, SendBody};
+
+/// What `call` is called inside the engine, whose own `call` is another thing.
+pub(super) const FUNCTION: &str = "place_call";
+
+const SETTINGS: [&str; 8] = ["say", "voice", "language", "machine", "message", "record", "timeout", "state"];
+
+pub(super) fn register(engine: &mut Engine) {
+    type Context<'a> = NativeCallContext<'a>;
+    engine.register_fn(FUNCTION, |ctx: Context<'_>, to: Dynamic, what: Dynamic| plan(&ctx, &to, &what, &Map::new()));
+    engine.register_fn(FUNCTION, |ctx: Context<'_>, to: Dynamic, step: Dynamic, how: Map| plan(&ctx, &to, &step, &how));
+}
+
+fn plan(
+    context: &NativeCallContext<'_>,
+    to: &Dynamic,
+    what: &Dynamic,
+    how: &Map,
+) -> Result<PlannedAction, ScriptError> {
+    plan_all(context, "call", |call| {
+        let body = match what.read_lock::<Map>() {
+            Some(said) => announcement(&said)?,
+            None => at_step(call, name("a step", what)?, how)?,
+        };
+        let (channel, to, body) = (Channel::Voice, recipient(to)?.into(), SendBody::Call(body));
+        Ok(vec![Action::Send(Send { channel, to, reply: false, fallback: None, body })])
+    })
+}
+
+fn at_step(call: &Arc<Call>, step: String, how: &Map) -> Result<CallBody, String> {
+    let frame = call.frame();
+    if !frame.talk.as_ref().is_some_and(|talk| talk.calls.contains_key(&step)) {
+        return Err(format!("the rule does not say how the call begins: add .on_call(\"{step}\", |e| say(\"…\"))"));
+    }
+    let body = settings(how)?;
+    if body.say.is_some() {
+        return Err("at a step the rule speaks: say it in its .on_call(…), or leave the step out".to_owned());
+    }
+    Ok(CallBody { rule: Some(frame.rule.clone()), step: Some(step), ..body })
+}
+
+fn announcement(how: &Map) -> Result<CallBody, String> {
+    let body = settings(how)?;
+    if body.say.is_none() {
+        return Err("a call begins at a step, call(e.contact, \"confirm\"), or says something: #{ say: \"…\" }".into());
+    }
+    Ok(body)
+}
+
+fn settings(how: &Map) -> Result<CallBody, String> {
+    if let Some(key) = how.keys().find(|key| !SETTINGS.contains(&key.as_str())) {
+        return Err(format!("there is no '{key}' here: use {}", SETTINGS.join(", ")));
+    }
+    let said = |key: &str| how.get(key).map(|text| text_within(text, SPOKEN_CHARS, "")).transpose();
+    let word = |key: &str| {
+        let Some(value) = how.get(key) else { return Ok(None) };
+        let text = text_of(value).filter(|text| text.chars().count() <= NAME_CHARS);
+        text.map(Some).ok_or_else(|| format!("{key} is a text of at most {NAME_CHARS} characters"))
+    };
+    let machine = word("machine")?.map(|text| text.parse::<OnMachine>()).transpose().map_err(|bad| bad.to_string())?;
+    let (say, message) = (said("say")?, said("message")?);
+    if machine == Some(OnMachine::Message) && say.is_none() && message.is_none() {
+        return Err("say what a machine is told: machine: \"message\", message: \"…\"".to_owned());
+    }
+    Ok(CallBody {
+        say,
+        message,
+        machine,
+        voice: word("voice")?,
+        language: word("language")?,
+        record: how.get("record").is_some_and(|record| record.as_bool().unwrap_or_default()),
+        timeout_s: how.get("timeout").map(seconds).transpose()?,
+        state: how.get("state").map(remembered).transpose()?.unwrap_or_default(),
+        ..CallBody::default()
+    })
+}
+
+fn seconds(value: &Dynamic) -> Result<u16, String> {
+    let number = value.as_int().ok().and_then(|number| u16::try_from(number).ok());
+    let fits = number.filter(|number| CallBody::TIMEOUT_S.contains(number));
+    fits.ok_or_else(|| "timeout is 5 to 600 seconds".to_owned())
+}
+
+fn remembered(value: &Dynamic) -> Result<BTreeMap<String, serde_json::Value>, String> {
+    let json = to_json(value)?;
+    if json.to_string().len() > STATE_BYTES {
+        return Err(format!("the state is larger than {STATE_BYTES} bytes"));
+    }
+    match json {
+        serde_json::Value::Object(map) => Ok(map.into_iter().collect()),
+        _ => Err(format!("the state is a map such as #{{ order: 7 }}, and this is a {}", kind_of(value))),
+    }
+}

@@ -1,0 +1,50 @@
+//! Calls that we have made: from what the provider says of one to the action that began it.
+
+use super::calls::{Caller, Known};
+use super::sql::Txn;
+use super::{StoreError, ledger, messages};
+use crate::domain::{Action, ActionState, CallBody, CallStatus, Channel, DeliveryStatus, SendBody, Timestamp};
+
+/// Joins a call to the action that its URL names, if the tenant has such, and says in ledger and inbox how it stands. Gives
+/// what was wanted of the call.
+pub(super) async fn join(
+    txn: &impl Txn,
+    known: &mut Known,
+    caller: &Caller,
+    error_code: Option<i64>,
+    at: Timestamp,
+) -> Result<Option<CallBody>, StoreError> {
+    let Some(action) = caller.action.or(known.action) else { return Ok(None) };
+    let found = ledger::find(txn, vec![action.uuid().into()]).await?;
+    let ours = |candidate: &ledger::Candidate| {
+        candidate.tenant() == known.tenant && candidate.channel == Channel::Voice.as_str()
+    };
+    let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| ours(candidate)) else { return Ok(None) };
+    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
+    let SendBody::Call(body) = send.body else { return Ok(None) };
+    known.action = Some(action);
+    let status = delivery(known.facts.status.advance(caller.status));
+    let row = messages::row_of_send(&candidate, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
+    messages::merge(txn, row.into_iter().flatten().collect()).await?;
+    if state != ActionState::Sent.as_str() {
+        // The provider speaks of it, so it has taken it, whatever we knew.
+        txn.execute(
+            "UPDATE actions SET state = 'sent', provider_sid = ?, reason = NULL WHERE id = ? AND tenant_id = ?
+               AND state IN ('planned', 'sending', 'unknown', 'failed', 'held')",
+            vec![caller.sid.clone().into(), action.uuid().into(), known.tenant.uuid().into()],
+        )
+        .await?;
+    }
+    Ok(Some(body))
+}
+
+/// How the inbox shows where a call stands.
+const fn delivery(status: CallStatus) -> DeliveryStatus {
+    match status {
+        CallStatus::Queued | CallStatus::Initiated | CallStatus::Ringing => DeliveryStatus::Queued,
+        CallStatus::InProgress => DeliveryStatus::Sent,
+        CallStatus::Completed => DeliveryStatus::Delivered,
+        CallStatus::Failed => DeliveryStatus::Failed,
+        CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => DeliveryStatus::Undelivered,
+    }
+}

@@ -408,7 +408,7 @@ pub struct Waiting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaited {
-    Input(Gather),
+    Input(Box<Gather>),
     /// What becomes of something else that is under way (a recording, a number that is dialled); then this step.
     Step(String),
 }

@@ -78,6 +78,8 @@ impl Store {
         questions::forget(&txn, tenant, ContactId::new(contact)).await?;
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         appointments::forget_customer(&txn, tenant, contact).await?;
+        let of_number = vec![tenant.uuid().into(), phone_key.into()];
+        sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         // What programs were answered names them, and stays only as the fact that it was answered.

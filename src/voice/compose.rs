@@ -19,7 +19,7 @@ pub struct Composed {
 /// What is done about a turn.
 #[derive(Debug)]
 pub enum Next {
-    Say(Composed),
+    Say(Box<Composed>),
     /// A conversation model is to find the words.
     Ask,
 }
@@ -75,13 +75,13 @@ impl Line<'_> {
             self.add(step, Some(rule), &mut steps, &mut state);
         }
         if is_heard {
-            return Next::Say(Composed { steps, state, how: "rules" });
+            return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
         }
         if opens(kind) && !self.call.state.opening.is_empty() {
             for step in self.call.state.opening.clone() {
                 self.add(step, None, &mut steps, &mut state);
             }
-            return Next::Say(Composed { steps, state, how: "call" });
+            return Next::Say(Box::new(Composed { steps, state, how: "call" }));
         }
         if opens(kind) {
             let inbound = self.call.direction == CallDirection::In;
@@ -91,17 +91,17 @@ impl Line<'_> {
                 Some(agent) => self.take(agent, &mut steps, &mut state),
                 None => self.greet(&mut steps, &mut state),
             }
-            return Next::Say(Composed { steps, state, how });
+            return Next::Say(Box::new(Composed { steps, state, how }));
         }
         if self.call.streamed > 0 && self.call.streamed == self.call.turns - 1 {
             // The live conversation has ended, and with it what was wanted.
             steps.push(Step::Hangup);
-            return Next::Say(Composed { steps, state, how: "agent" });
+            return Next::Say(Box::new(Composed { steps, state, how: "agent" }));
         }
         if data.body.is_empty() && data.outcome.is_some() {
             // What was under way has ended, and nobody wants anything more.
             steps.push(Step::Hangup);
-            return Next::Say(Composed { steps, state, how: "rules" });
+            return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
         }
         let by_model = self.agent().is_none_or(|agent| agent.mode == AgentMode::Model);
         if !data.body.is_empty() && self.has_model && by_model {
@@ -109,14 +109,14 @@ impl Line<'_> {
         }
         let waiting = self.call.state.waiting.as_ref();
         let asked = waiting.and_then(|waiting| match &waiting.what {
-            Awaited::Input(gather) => Some(gather.clone()),
+            Awaited::Input(gather) => Some(gather.as_ref().clone()),
             Awaited::Step(_) => None,
         });
         let gather = asked.unwrap_or_else(|| self.open_question(String::new()));
         for step in again(&gather, data.body.is_empty(), self.language()) {
             self.add(step, None, &mut steps, &mut state);
         }
-        Next::Say(Composed { steps, state, how: "fallback" })
+        Next::Say(Box::new(Composed { steps, state, how: "fallback" }))
     }
 
     /// What a conversation model has found to say: the caller may go on.
@@ -199,7 +199,8 @@ impl Line<'_> {
             Step::Gather(gather) => {
                 // A question without a step and without choices is nobody's in particular.
                 let heard = !gather.step.is_empty() || !gather.choices.is_empty();
-                state.waiting = Some(Waiting { rule: rule.filter(|_| heard), what: Awaited::Input(gather.clone()) });
+                state.waiting =
+                    Some(Waiting { rule: rule.filter(|_| heard), what: Awaited::Input(Box::new(gather.clone())) });
             }
             Step::Redirect { step } => state.waiting = waits(Awaited::Step(step.clone())),
             Step::Record(record) => {

@@ -172,7 +172,7 @@ impl Voice {
         let call = heard.call();
         let next = self.line(&tenant, &call).compose(&kind, &data, heard.steps.clone());
         match next {
-            Next::Say(composed) => self.say(&tenant, &call, heard, composed, begun).await,
+            Next::Say(composed) => self.say(&tenant, &call, heard, *composed, begun).await,
             Next::Ask => self.ask(&tenant, &call, heard, &data, begun).await,
         }
     }

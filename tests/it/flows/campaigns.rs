@@ -57,7 +57,7 @@ fn heard(call: &Call) -> Vec<String> {
     happened(call).iter().filter_map(text).collect()
 }
 
-fn of<'a>(calls: &'a [Call], number: usize) -> &'a Call {
+fn of(calls: &[Call], number: usize) -> &Call {
     calls.iter().find(|call| call.to == customer(number)).expect("they are called")
 }
 

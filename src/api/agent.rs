@@ -12,6 +12,7 @@ use super::body::{Body, Path};
 use super::caller::Caller;
 use super::problem::{Common, Problem, Writing};
 use crate::domain::Phone;
+use crate::store::appointments::NAME_MAX_CHARS;
 use crate::voice::tools::{For, MESSAGE_CHARS, ToolError};
 use crate::web::AppState;
 
@@ -105,6 +106,11 @@ async fn call(
 ) -> Result<axum::Json<Done>, Problem> {
     let wanted = body.value;
     let phone = Phone::parse(&wanted.phone).map_err(|error| Problem::unfit("not_e164", error))?;
+    for (name, text) in [("service", &wanted.service), ("staff", &wanted.staff), ("name", &wanted.name)] {
+        if text.as_ref().is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {
+            return Err(Problem::unfit("too_long", format!("{name} has at most {NAME_MAX_CHARS} characters")));
+        }
+    }
     if wanted.message.as_ref().is_some_and(|message| message.chars().count() > MESSAGE_CHARS) {
         return Err(Problem::unfit("too_long", format!("message has at most {MESSAGE_CHARS} characters")));
     }

@@ -140,7 +140,7 @@ struct Added {
 
 /// A member, and where they stand.
 #[derive(Debug, Serialize, ToSchema)]
-struct Member {
+struct CampaignMember {
     phone: String,
     name: String,
     #[schema(example = "waiting")]
@@ -155,7 +155,7 @@ struct Member {
     action: Option<Uuid>,
 }
 
-impl From<rows::ListedMember> for Member {
+impl From<rows::ListedMember> for CampaignMember {
     fn from(one: rows::ListedMember) -> Self {
         Self {
             phone: one.phone,
@@ -172,7 +172,7 @@ impl From<rows::ListedMember> for Member {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct Members {
-    items: Vec<Member>,
+    items: Vec<CampaignMember>,
     /// The number to give as `after` for the next page
     next: Option<String>,
 }
@@ -270,7 +270,7 @@ async fn members(
     let limit = Cursor { limit: page.limit, after: None }.limit()?;
     let rows = store.campaign_members(&campaign, page.after.as_deref(), limit).await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.phone.clone());
-    Ok(axum::Json(Members { items: rows.into_iter().map(Member::from).collect(), next }))
+    Ok(axum::Json(Members { items: rows.into_iter().map(CampaignMember::from).collect(), next }))
 }
 
 /// Adds members; whoever is one already stays as they are

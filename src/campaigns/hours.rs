@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn windows_hold_where_the_customer_is() {
-        let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "*=21:00-09:00".parse().unwrap());
+        let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "all=21:00-09:00".parse().unwrap());
         let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "mon-fri 08:00-14:00".parse().unwrap();
         let hours = |number: &str| Hours::of(Some(&windows), &quiet, &Phone::parse(number).unwrap(), None);

@@ -286,7 +286,7 @@ mod tests {
         check(&ended("sent", Some("completed"), Some("machine_end_beep"), 1), "machine again in 7200");
         check(&ended("failed", None, None, 1), "refused why");
         check(&ended("blocked", None, None, 1), "blocked why");
-        check(&ended("sent", None, None, 1), "sent");
+        check(&ended("sent", None, None, 1), "sent why");
         check(&EndedTry { too_late: true, ..ended("blocked", None, None, 3) }, "too-late again in 1, uncounted");
     }
 }

@@ -73,9 +73,9 @@ fn a_file_of_cases_that_cannot_be_read_is_an_error() {
 fn an_expected_action_that_lacks_something_is_named() {
     for (action, expect) in [
         (r#"{"send": "sms", "text": "Hi"}"#, "missing field `to`"),
-        (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\", \"template\" or \"email\""),
+        (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\", \"template\", \"email\" or \"call\""),
         (r#"{"effect": "tag"}"#, "missing field `tag`"),
-        (r#"{"reply": "Hi"}"#, "one of \"send\", \"effect\" and \"url\""),
+        (r#"{"reply": "Hi"}"#, "one of \"send\", \"effect\", \"url\" and \"do\""),
     ] {
         let report = report(&format!(
             r#"[{{"name": "a", "event": {{"kind": "inbound_sms", "body": "hi"}}, "expect": {{"actions": [{action}]}}}},

@@ -152,7 +152,7 @@ impl Shop {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a12_a_number_is_found_bought_and_has_all_its_webhooks_at_once() {
     let shop = Shop::open("2").await;
     let number = shop.on_offer();
@@ -178,7 +178,7 @@ async fn a12_a_number_is_found_bought_and_has_all_its_webhooks_at_once() {
     assert_eq!(shop.bought(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a12_beyond_the_budget_nothing_is_bought_and_refusals_say_what_to_do() {
     let shop = Shop::open("2").await;
     for (number, says) in [(NOT_FOR_SALE, "search again"), (NO_NUMBER, "recado numbers search"), (OURS, "installation")]
@@ -201,7 +201,7 @@ async fn a12_beyond_the_budget_nothing_is_bought_and_refusals_say_what_to_do() {
     assert_eq!(shop.listed("+34600990103"), Value::Null);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a12_a_purchase_whose_answer_is_lost_is_paid_once() {
     let shop = Shop::open("2").await;
     let number = "+34600990201";
@@ -223,7 +223,7 @@ async fn a12_a_purchase_whose_answer_is_lost_is_paid_once() {
     assert_eq!(shop.bought(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a12_what_broke_off_after_the_purchase_is_repaired() {
     let shop = Shop::open("2").await;
     let number = "+34600990301";
@@ -236,7 +236,7 @@ async fn a12_what_broke_off_after_the_purchase_is_repaired() {
     assert_eq!(shop.bought(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn b6_numbers_are_listed_with_whether_they_are_active_and_point_here() {
     let shop = Shop::open("2").await;
     let (number, ghost) = ("+34600990401", "+34600990402");
@@ -263,7 +263,7 @@ async fn b6_numbers_are_listed_with_whether_they_are_active_and_point_here() {
     assert_eq!((status, &repaired["points_here"]), (200, &json!(true)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn b6_another_businesss_number_is_out_of_reach() {
     let shop = Shop::open("2").await;
     let (number, spare) = ("+34600990501", "+34600990502");
@@ -283,7 +283,7 @@ async fn b6_another_businesss_number_is_out_of_reach() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a12_a_number_is_given_back_after_who_uses_it_is_said() {
     let shop = Shop::open("2").await;
     let (one, two) = ("+34600990601", "+34600990602");

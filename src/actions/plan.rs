@@ -23,7 +23,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         Action::Send(send) => {
             // Another address than the event's customer is another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
-            follows = contact.is_some() && follows_answer(event);
+            follows = contact.is_some() && (follows_answer(event) || answers_call(event, customer));
             let mut way = route_of(tenant, platform, send);
             let mut from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
             if from.is_err()
@@ -160,6 +160,13 @@ fn follows_answer(event: &Event) -> bool {
         EventKind::APPOINTMENT_MOVE_REFUSED,
     ];
     event.depth > 0 && kinds.contains(&event.kind) && event.data["by"] == By::Customer.as_str()
+}
+
+/// Whether the customer is, or was just, on the line: they rang us, or have pressed or said something.
+fn answers_call(event: &Event, customer: &[String]) -> bool {
+    let rang = || event.data["from"].as_str().and_then(|from| Phone::parse(from).ok());
+    event.channel == Some(Channel::Voice)
+        && (event.kind == EventKind::CALL_INPUT || rang().is_some_and(|from| customer.contains(&from.key())))
 }
 
 /// A tenant's own name for a template becomes the Content SID it stands for; what is neither cannot be sent.

@@ -182,6 +182,8 @@ pub fn settings(api_base: &str) -> Vec<(&'static str, String)> {
         // Tests run at any hour.
         ("QUIET_HOURS", "off"),
         ("METRICS_LISTEN", "off"),
+        // A debug build among many others is slower than a server of one's own.
+        ("VOICE_BUDGET_MS", "4000"),
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into()

@@ -318,6 +318,27 @@ async fn c8_a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     .await;
 }
 
+/// Whoever rings at night hears back at once: that is an answer, which quiet hours leave alone.
+#[tokio::test]
+async fn a_text_to_who_is_on_the_line_is_an_answer() {
+    let rules = r#"rule("text").on("call_received").then(|e| { send_sms(e.contact, "hours"); say("We text you."); });
+        rule("missed").on("call_missed").then(|e| send_sms(e.contact, "sorry"));
+        rule("ours").on("call_failed").then(|e| send_sms(e.contact, "we rang"));"#;
+    let server = server(rules).await;
+    Line::of(&server, 1).posts("/api/twilio/demo/answer", &[]).await.says("We text you.");
+    Line::of(&server, 2).posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
+    let ours = Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, 3) };
+    ours.posts("/api/twilio/status", &[("CallStatus", "no-answer")]).await;
+    let look = Look::into(server.folder()).await;
+    eventually(WITHIN, || async {
+        let origins = "SELECT coalesce(group_concat(rule || ' ' || origin, ', '), '') FROM
+            (SELECT rule, origin FROM actions WHERE kind = 'send_sms' ORDER BY rule)";
+        let origins = look.text_or_number(origins).await;
+        if origins == "missed answer, ours business, text answer" { Ok(()) } else { Err(origins) }
+    })
+    .await;
+}
+
 /// Holds the write lock of the server's database, as another process would.
 fn rusqlite_lock(server: &Server) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(server.folder().join("data/recado.db")).expect("it can be opened");

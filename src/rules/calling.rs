@@ -14,8 +14,9 @@ use rhai::{Dynamic, Engine, Map, NativeCallContext};
 use super::actions::{name, plan_all, recipient, text_within};
 use super::call::{Call, ScriptError};
 use super::later::PlannedAction;
-use super::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
-use super::values::{kind_of, text_of, to_json};
+use super::limits::{NAME_CHARS, SPOKEN_CHARS};
+use super::talk;
+use super::values::{kind_of, text_of};
 use crate::domain::{Action, CallBody, Channel, OnMachine, Send, SendBody};
 
 /// What `call` is called inside the engine, whose own `call` is another thing.
@@ -100,11 +101,7 @@ fn seconds(value: &Dynamic) -> Result<u16, String> {
 }
 
 fn remembered(value: &Dynamic) -> Result<BTreeMap<String, serde_json::Value>, String> {
-    let json = to_json(value)?;
-    if json.to_string().len() > STATE_BYTES {
-        return Err(format!("the state is larger than {STATE_BYTES} bytes"));
-    }
-    match json {
+    match talk::remembered(value)? {
         serde_json::Value::Object(map) => Ok(map.into_iter().collect()),
         _ => Err(format!("the state is a map such as #{{ order: 7 }}, and this is a {}", kind_of(value))),
     }

@@ -20,10 +20,10 @@ use super::builder::{Closure, Draft, RuleBuilder};
 use super::call::{Call, Phase, ScriptError};
 use super::failure::Failure;
 use super::later::PlannedAction;
-use super::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
-use super::talk::hears;
+use super::limits::{NAME_CHARS, SPOKEN_CHARS};
+use super::talk::{hears, remembered};
 use super::trace::{Decision, Planned, RuleTrace, Verdict};
-use super::values::{kind_of, text_of, to_json, to_script};
+use super::values::{kind_of, text_of, to_script};
 use super::view::{ContactView, EventView, text_argument};
 use super::{Rule, RuleSet};
 use crate::domain::call::{Awaited, Dial, Gather, Input, Record, Say, Step, Waiting};
@@ -110,11 +110,7 @@ fn register_verbs(engine: &mut Engine) {
     });
     engine.register_fn("remember", |ctx: Context<'_>, key: Dynamic, value: Dynamic| {
         step(&ctx, "remember", |_| {
-            let (key, value) = (name("what is remembered", &key)?, to_json(&value)?);
-            if value.to_string().len() > STATE_BYTES {
-                return Err(format!("what is to be remembered is larger than {STATE_BYTES} bytes"));
-            }
-            Ok(Step::Remember { key, value })
+            Ok(Step::Remember { key: name("what is remembered", &key)?, value: remembered(&value)? })
         })
     });
 }

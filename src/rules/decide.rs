@@ -1,7 +1,7 @@
 //! Deciding: from an event and its facts to actions. Pure: no I/O, no clock but the facts' own.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rhai::{CallFnOptions, Dynamic, FuncArgs, Scope};
 
@@ -11,6 +11,7 @@ use super::index::{Beginnings, Candidate, has_text};
 use super::talk::{self, Turn};
 use super::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
 use super::view::EventView;
+use super::worked::Worked;
 use super::{Rule, RuleSet, engine, stack, timing};
 use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, NewTimer, Purpose};
@@ -107,7 +108,7 @@ impl RuleSet {
         candidates: Vec<(Option<OfTime>, Candidate)>,
         decision: &mut Decision,
     ) {
-        let started = Instant::now();
+        let worked = Worked::begin();
         let whole = Duration::from_millis(self.limits.decision_ms);
         if turn.is_some_and(|turn| self.converse(call, turn, whole, decision)) {
             return;
@@ -118,7 +119,7 @@ impl RuleSet {
                 continue;
             }
             let rule = &self.rules[candidate.rule];
-            let left = whole.saturating_sub(started.elapsed());
+            let left = whole.saturating_sub(worked.so_far());
             let trace = if left.is_zero() {
                 decision.overran = true;
                 RuleTrace::without_run(&rule.info.name, Verdict::NoTime)

@@ -1,7 +1,7 @@
 //! The one interpreter: its vocabulary and its limits.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
@@ -10,6 +10,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, OptimizationLevel};
 
 use super::limits::Limits;
+use super::worked::Allowance;
 use super::{actions, builder, calling, helpers, later, limit, named_time, notify, talk, view, voice};
 
 /// Why `on_progress` stopped a script.
@@ -22,28 +23,29 @@ const CLOCK_EVERY_OPERATIONS: u64 = 64;
 thread_local! {
     /// What the rule on this thread has used and may use. Kept here because the engine counts operations per call only,
     /// and starts anew for the closures inside `filter` and `map`.
-    static BUDGET: Cell<Budget> = const { Cell::new(Budget { operations_left: 0, until: None }) };
+    static BUDGET: Cell<Budget> = const { Cell::new(Budget { operations_left: 0, time: None }) };
 }
 
 #[derive(Clone, Copy)]
 struct Budget {
     operations_left: u64,
-    until: Option<Instant>,
+    time: Option<Allowance>,
 }
 
 /// Gives the rule that is about to run on this thread its operations and its time.
 pub(super) fn refill(limits: &Limits, within: Duration) {
-    let until = Instant::now() + Duration::from_millis(limits.rule_ms).min(within);
-    BUDGET.set(Budget { operations_left: limits.operations, until: Some(until) });
+    let time = Allowance::of(Duration::from_millis(limits.rule_ms).min(within));
+    BUDGET.set(Budget { operations_left: limits.operations, time: Some(time) });
 }
 
 fn spend(_: u64) -> Option<Dynamic> {
     let mut budget = BUDGET.get();
     let Some(left) = budget.operations_left.checked_sub(1) else { return Some(OUT_OF_OPERATIONS.into()) };
     budget.operations_left = left;
-    BUDGET.set(budget);
     let look = left.is_multiple_of(CLOCK_EVERY_OPERATIONS);
-    (look && budget.until.is_some_and(|until| Instant::now() >= until)).then(|| OUT_OF_TIME.into())
+    let over = look && budget.time.as_mut().is_some_and(Allowance::is_over);
+    BUDGET.set(budget);
+    over.then(|| OUT_OF_TIME.into())
 }
 
 /// No module resolver, no clock, no sleep, no `eval`, no `this`; everything else is bounded.

@@ -40,9 +40,9 @@ pub const STACK_BYTES: usize = 16 * 1024 * 1024;
 pub struct Limits {
     /// Steps of the interpreter, for one rule and one event.
     pub operations: u64,
-    /// Wall clock for one rule and one event.
+    /// Processor time for one rule and one event: a machine that is busy with other work fails no rule.
     pub rule_ms: u64,
-    /// Wall clock for all rules of one event.
+    /// Processor time for all rules of one event.
     pub decision_ms: u64,
     /// Functions calling functions.
     pub call_depth: usize,

@@ -65,6 +65,7 @@ mod values;
 mod view;
 mod view_appointment;
 mod voice;
+mod worked;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

@@ -34,7 +34,7 @@ const SCHEMA: [&str; 5] = [
 
 /// The HTTP stack in a process of its own, under the same closed loop as the server.
 pub async fn http(options: &Options) -> Result<Summary, Failure> {
-    let program = Program { path: std::env::current_exe()?, args: &["--role", "http-ceiling"], database_url: None };
+    let program = Program { path: std::env::current_exe()?, args: &["--role", "http-ceiling"], ..Program::default() };
     let server = Server::start(&program, NO_PROVIDER).await?;
     let app_url = format!("http://{}", server.address);
     let requests = Requests::build(&app_url, &options.path, &Random::seeded(options.seed), 0, options.n, "HELLO");

@@ -155,7 +155,7 @@ pub fn per_s(count: usize, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { count as f64 / time.as_secs_f64() }
 }
 
-fn spread(mut ns: Vec<u64>) -> Spread {
+pub fn spread(mut ns: Vec<u64>) -> Spread {
     ns.sort_unstable();
     let at = |percent: usize| {
         let index = (ns.len() * percent).div_ceil(100).saturating_sub(1);

@@ -4,6 +4,7 @@
 //! cargo build --release --bin recado --example load
 //! target/release/examples/load                 # all phases, then the ceilings of the machine
 //! target/release/examples/load --quick         # the same, small
+//! target/release/examples/load --role calls    # 1,000 callers at once, with a model that is slow, hangs or fails
 //! ```
 //!
 //! Every message has a sender and a `MessageSid` of its own, so each acknowledged webhook must reach the provider
@@ -12,6 +13,7 @@
 //! server, so it is lean: requests are built and signed before the clock starts, and both of its ends speak a bare
 //! HTTP/1.1 of their own. Rates are of this machine and moment; compare them with the ceilings of the same run.
 
+mod calls;
 mod ceilings;
 mod client;
 mod ledger;
@@ -50,7 +52,10 @@ struct Options {
     /// Seed of the message SIDs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A tenth of the messages.
+    /// Callers on the line at once.
+    #[arg(long, default_value_t = 1_000)]
+    calls: usize,
+    /// A tenth of the messages and of the calls.
     #[arg(long)]
     quick: bool,
     /// The binary under test.
@@ -74,6 +79,8 @@ enum Role {
     HttpCeiling,
     /// Be a server without a database that answers every LOAD. The self-test starts this itself.
     StandIn,
+    /// Measure the server with callers on the line.
+    Calls,
     /// Measure the stand-in, and check that the generator counts rightly.
     SelfTest,
 }
@@ -82,6 +89,7 @@ fn main() -> ExitCode {
     let mut options = Options::parse();
     if options.quick {
         options.n = (options.n / 10).max(100);
+        options.calls = (options.calls / 10).max(10);
     }
     // The server's roles take what the machine has; the generator keeps to one thread, and its provider to another.
     let serving = matches!(options.role, Role::HttpCeiling | Role::StandIn);
@@ -94,6 +102,7 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match options.role {
                 Role::Run => phases::run(&options).await,
+                Role::Calls => calls::run(&options).await,
                 Role::HttpCeiling => stand_in::serve(false).await.map(|()| true),
                 Role::StandIn => stand_in::serve(true).await.map(|()| true),
                 Role::SelfTest => self_test::run(&options).await,

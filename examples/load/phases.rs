@@ -54,7 +54,8 @@ struct Bench<'a> {
 /// Measures the binary under test, then the ceilings. False where a message was lost or doubled.
 pub async fn run(options: &Options) -> Result<bool, Failure> {
     let database_url = options.database_url.clone();
-    let program = Program { path: options.server.clone(), args: &["serve"], database_url };
+    let program =
+        Program { path: options.server.clone(), args: &["serve"], database_url, rules: RULE, settings: Vec::new() };
     let outcomes = measure(options, &program).await?;
     let (intake, answered) = outcomes.split_first().ok_or("no phase ran")?;
     let once = |summary: &Summary| summary.lost + summary.doubled + summary.strange == 0;
@@ -210,7 +211,7 @@ fn both_per_s(http_per_s: f64, sqlite_per_s: f64, processors: usize) -> f64 {
     (processors / busy_s).min(sqlite_per_s)
 }
 
-fn spread(spread: Spread) -> String {
+pub fn spread(spread: Spread) -> String {
     format!("p50 {}  p99 {}  max {}", ms(spread.p50), ms(spread.p99), ms(spread.max))
 }
 
@@ -218,7 +219,7 @@ fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
-fn mib(kib: u64) -> String {
+pub fn mib(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
 }
 

@@ -15,7 +15,7 @@ use crate::wire::Connection;
 use crate::{Failure, Options, phases};
 
 pub async fn run(options: &Options) -> Result<bool, Failure> {
-    let program = Program { path: std::env::current_exe()?, args: &["--role", "stand-in"], database_url: None };
+    let program = Program { path: std::env::current_exe()?, args: &["--role", "stand-in"], ..Program::default() };
     let outcomes = phases::measure(options, &program).await?;
     let (intake, answered) = outcomes.split_first().ok_or("no phase ran")?;
     println!("\n== self-test ==");

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::phases::RULE;
 use crate::webhook::{ACCOUNT_SID, AUTH_TOKEN, OURS};
 use crate::wire::Connection;
 use crate::{CLOCK, Failure};
@@ -34,11 +33,14 @@ pub struct Usage {
 }
 
 /// How to start what is measured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Program {
     pub path: std::path::PathBuf,
     pub args: &'static [&'static str],
     pub database_url: Option<String>,
+    pub rules: &'static str,
+    /// Settings beside those that every run has.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 impl Server {
@@ -46,7 +48,7 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let rules = folder.path().join("rules/load");
         fs::create_dir_all(&rules)?;
-        fs::write(rules.join("load.rhai"), RULE)?;
+        fs::write(rules.join("load.rhai"), program.rules)?;
         let address = free_port()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let database = format!("sqlite://{}/recado.db", folder.path().display());
@@ -67,6 +69,7 @@ impl Server {
         .env("TWILIO_API_BASE", format!("http://{provider}"))
         .env("METRICS_LISTEN", "off")
         .env("LOG_LEVEL", "warn")
+        .envs(program.settings.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -93,6 +96,11 @@ impl Server {
             }
             CLOCK.sleep(PROBE_EVERY).await;
         }
+    }
+
+    /// The file of its database, where it has one.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("recado.db")
     }
 
     /// What the server has logged, which at `warn` should be nothing.

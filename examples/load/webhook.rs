@@ -82,7 +82,12 @@ fn request(signer: &Signer, app_url: &str, path: &str, sid: &str, from: &str, bo
         ("To", OURS),
         ("ToCountry", "ES"),
     ];
-    let signature = signer.sign(&format!("{app_url}{path}"), &fields);
+    post(signer, app_url, path, &fields)
+}
+
+/// A webhook; `fields` must be sorted by name, and `path` may have a query.
+pub fn post(signer: &Signer, app_url: &str, path: &str, fields: &[(&str, &str)]) -> String {
+    let signature = signer.sign(&format!("{app_url}{path}"), fields);
     let form: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     let form = form.join("&");
     let host = app_url.trim_start_matches("http://");

@@ -62,9 +62,15 @@ impl Connection {
 
     /// Sends a request and gives the status of its answer.
     pub async fn call(&mut self, request: &[u8]) -> Result<u16> {
+        self.ask(request).await.map(|(status, _)| status)
+    }
+
+    /// Sends a request and gives the status and the body of its answer.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.write(request).await?;
         let answer = self.next().await?.ok_or(ErrorKind::UnexpectedEof)?;
-        answer.first_line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| bad("no status"))
+        let status = answer.first_line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.ok_or_else(|| bad("no status"))?, answer.body))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -17,6 +18,7 @@ const INTERRUPTED: i32 = 130;
 pub struct Args {}
 
 pub async fn run(Args {}: Args) -> Result<Outcome, CliError> {
+    raise_open_files();
     let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(obey(interrupt, terminate, stop));
@@ -26,6 +28,15 @@ pub async fn run(Args {}: Args) -> Result<Outcome, CliError> {
     };
     app::serve(Path::new(DIR), stopped).await?;
     Ok(Outcome::Done)
+}
+
+/// Each caller on the line holds one connection, or two with a model: the usual soft limit of 1,024 files would refuse
+/// some where the machine allows many more.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "open files stay limited as they are: `ulimit -n` raises them");
+    }
 }
 
 async fn obey(mut interrupt: Signal, mut terminate: Signal, stop: oneshot::Sender<()>) {

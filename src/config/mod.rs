@@ -171,7 +171,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let carrier_listen = reader.read("CARRIER_LISTEN", values::LOOPBACK_ADDRESS, values::loopback_address);
     let providers_file = reader.read("PROVIDERS_FILE", "a file", |text| Some(PathBuf::from(text)));
     let outbound_allow = reader.read("OUTBOUND_ALLOW", values::ALLOWED, values::allowed);
-    let voice_budget_ms = reader.read("VOICE_BUDGET_MS", "milliseconds, 100 to 10000", values::within(100, 10_000));
+    let voice_budget_ms = reader.read("VOICE_BUDGET_MS", "milliseconds, 100 to 8000", values::within(100, 8_000));
     let numbers_budget = reader.read("NUMBERS_BUDGET", "a number, 0 to 1000", values::within(0, 1_000));
     let reconcile_after_s = reader.read("RECONCILE_AFTER_S", "seconds, 1 to 86400", values::within(1, 86_400));
     let metrics_listen = reader.read("METRICS_LISTEN", values::ADDRESS_OR_OFF, values::address_or_off);

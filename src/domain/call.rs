@@ -385,6 +385,9 @@ pub struct CallState {
     /// Said first where no rule says anything: of a call of ours.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opening: Vec<Step>,
+    /// The call was just given to a live conversation.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
     /// Before the agent's and the business's: the provider's name of a voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,

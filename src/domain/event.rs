@@ -288,6 +288,11 @@ pub struct CallData {
     /// How the number that was dialled answered (`completed`, `busy`, `no-answer`…), or how a queue was left (`bridged`, `leave`…).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// The leg to the number that was dialled: the provider's id, and how long it was spoken on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leg_sid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leg_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

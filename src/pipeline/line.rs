@@ -52,7 +52,12 @@ impl Pipeline {
             .await
             .map_err(|_| StoreError::Busy)??;
         let (event, n) = match turned {
-            Turned::New { event, n, .. } => (*event, n),
+            Turned::New { event, n, answered, .. } => {
+                if answered {
+                    self.wake_dispatch(tenant.id);
+                }
+                (*event, n)
+            }
             Turned::Repeat { call, n, answer } => return Ok(TurnOf::Repeat { call, n, answer }),
             Turned::Foreign => return Ok(TurnOf::Foreign),
         };
@@ -77,6 +82,7 @@ impl Pipeline {
 
     /// Writes down what was decided, with what is said where that is known already.
     pub async fn conclude(&self, heard: Heard, answer: Option<TurnAnswer>) -> Result<(), StoreError> {
+        let said = answer.clone();
         let decided = Decided { answer, ..heard.decided };
         let tenant = decided.tenant;
         let outlets: Vec<_> = decided.actions.iter().filter_map(super::outlet_of).collect();
@@ -88,6 +94,12 @@ impl Pipeline {
             }
         }
         let receipt = written.await?;
+        if receipt.overtaken > 0
+            && let Some(said) = said
+        {
+            // What else the rules want is decided anew; the caller has heard this all the same.
+            self.store.writer().said(tenant, said).await?;
+        }
         if receipt.emitted > 0 || receipt.overtaken > 0 {
             self.wake_for_rows(tenant);
         }

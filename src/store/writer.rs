@@ -309,7 +309,7 @@ impl Batch {
     async fn execute(&self, txn: &impl Txn, means: &Means, committed: &mut Committed) -> Result<Results, StoreError> {
         let results = Results {
             ingest: ingest::ingest(txn, means, &self.ingest.0, committed).await?,
-            turn: calls::turns(txn, means, &self.turn.0).await?,
+            turn: calls::turns(txn, means, &self.turn.0, committed).await?,
             decided: {
                 let mut receipts = Vec::with_capacity(self.decided.0.len());
                 for decisions in &self.decided.0 {

@@ -7,6 +7,10 @@ use crate::domain::voice_words::{Word, words};
 use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
 use crate::pipeline::line::opens;
 use crate::rules::again;
+use crate::rules::limits::SPOKEN_CHARS;
+
+/// Nobody has spoken with a caller whose dialling or queue has ended so.
+const NOBODY: [&str; 7] = ["busy", "no-answer", "failed", "canceled", "queue-full", "error", "system-error"];
 
 /// What is to be said to a caller, and who found it.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl Line<'_> {
 
     /// What comes of what the rules say, each step with the rule that says it.
     pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
-        let mut state = CallState { waiting: None, opening: Vec::new(), ..self.call.state.clone() };
+        let mut state = CallState { waiting: None, opening: Vec::new(), live: false, ..self.call.state.clone() };
         let mut steps = Vec::new();
         let is_heard = said.iter().any(|(_, step)| step.is_heard());
         for (rule, step) in said {
@@ -89,17 +93,18 @@ impl Line<'_> {
             let how = if agent.is_some() { "agent" } else { "greeting" };
             match agent {
                 Some(agent) => self.take(agent, &mut steps, &mut state),
-                None => self.greet(&mut steps, &mut state),
+                None => self.greet("", &mut steps, &mut state),
             }
             return Next::Say(Box::new(Composed { steps, state, how }));
         }
-        if self.call.streamed > 0 && self.call.streamed == self.call.turns - 1 {
-            // The live conversation has ended, and with it what was wanted.
-            steps.push(Step::Hangup);
-            return Next::Say(Box::new(Composed { steps, state, how: "agent" }));
+        if self.call.state.live {
+            return Next::Say(Box::new(self.after_stream(steps, state)));
         }
-        if data.body.is_empty() && data.outcome.is_some() {
+        if let Some(outcome) = data.outcome.as_deref().filter(|_| data.body.is_empty()) {
             // What was under way has ended, and nobody wants anything more.
+            if NOBODY.contains(&outcome) {
+                steps.push(Step::say(self.words(Word::NobodyThere)));
+            }
             steps.push(Step::Hangup);
             return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
         }
@@ -119,10 +124,25 @@ impl Line<'_> {
         Next::Say(Box::new(Composed { steps, state, how: "fallback" }))
     }
 
-    /// What a conversation model has found to say: the caller may go on.
+    /// A live conversation is over: well, and with it the call; or it broke or never began, and others answer.
+    fn after_stream(&self, mut steps: Vec<Step>, mut state: CallState) -> Composed {
+        if self.call.streamed == self.call.turns - 1 {
+            steps.push(Step::Hangup);
+            return Composed { steps, state, how: "agent" };
+        }
+        if self.tenant.settings.voice.person.is_some() {
+            return self.give_up(state);
+        }
+        let greeting = self.agent().map(|agent| agent.greeting.clone()).unwrap_or_default();
+        self.greet(&greeting, &mut steps, &mut state);
+        Composed { steps, state, how: "fallback" }
+    }
+
+    /// What a conversation model has found to say, cut where it is too long: the caller may go on.
     pub fn replied(&self, text: &str, mut state: CallState) -> Composed {
         let mut steps = Vec::new();
-        self.add(Step::Gather(self.open_question(text.to_owned())), None, &mut steps, &mut state);
+        let text: String = text.chars().take(SPOKEN_CHARS).collect();
+        self.add(Step::Gather(self.open_question(text)), None, &mut steps, &mut state);
         Composed { steps, state, how: "model" }
     }
 
@@ -159,8 +179,10 @@ impl Line<'_> {
         Gather { say, ..Gather::default() }
     }
 
-    fn greet(&self, steps: &mut Vec<Step>, state: &mut CallState) {
-        let own = &self.tenant.settings.voice.greeting;
+    /// With these words, else the business's, else our own.
+    fn greet(&self, own: &str, steps: &mut Vec<Step>, state: &mut CallState) {
+        let business = &self.tenant.settings.voice.greeting;
+        let own = if own.is_empty() { business } else { own };
         let greeting =
             if own.is_empty() { self.words(Word::Greeting) } else { own.replace("{name}", &self.tenant.name) };
         self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
@@ -175,13 +197,10 @@ impl Line<'_> {
             Streams::All => true,
         };
         if agent.mode == AgentMode::Stream && live {
+            state.live = true;
             return steps.push(Step::Stream { agent: agent.name.clone() });
         }
-        if agent.greeting.is_empty() {
-            return self.greet(steps, state);
-        }
-        let greeting = agent.greeting.replace("{name}", &self.tenant.name);
-        self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
+        self.greet(&agent.greeting, steps, state);
     }
 
     /// Adds a step, and what it makes of the call's state.

@@ -25,6 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// How much of the budget is waited for a model; the rest is for writing down what it said.
 const PATIENCE_PERCENT: u32 = 70;
+/// Words of patience in a row: beyond what a model may think.
+const ROUNDS_MAX: u32 = 20;
+/// Turns of one call; a rule that leads a caller round in a circle ends here.
+const TURNS_MAX: i32 = 500;
 
 /// What is sent back to the provider.
 pub type Answer = String;
@@ -62,6 +66,8 @@ enum NoAnswer {
     Twiml(#[from] TwimlError),
     #[error("the call is another tenant's")]
     Foreign,
+    #[error("the answer to its first asking is still looked for")]
+    Sought,
 }
 
 impl Voice {
@@ -128,14 +134,26 @@ impl Voice {
     /// What the caller hears who waits for an answer that is being looked for: it, or another word of patience.
     pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
         let begun = self.pipeline.clock.now();
-        match self.clone().look_again(tenant, sid, n, round, begun).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(tenant = %tenant.slug, %error, "a call is answered with the words for trouble");
-                metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
-                self.trouble(tenant)
-            }
-        }
+        let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
+        metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(self.pipeline.clock.now().since(begun).as_secs_f64());
+        let why = match looked {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) if round < ROUNDS_MAX => match self.one_moment(tenant, &CallFacts::default(), n, round.max(1)) {
+                Ok(answer) => return answer,
+                Err(error) => error.to_string(),
+            },
+            Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
+        };
+        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the words for trouble");
+        metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
+        self.trouble(tenant)
+    }
+
+    fn one_moment(&self, tenant: &Tenant, call: &CallFacts, n: i32, round: u32) -> Result<Answer, NoAnswer> {
+        let base = &self.pipeline.directory.platform().app_url;
+        let urls = Urls { base, slug: &tenant.slug, n, stream: None };
+        Ok(render::one_moment(&self.line(tenant, call), &urls, round)?)
     }
 
     async fn look_again(
@@ -164,12 +182,19 @@ impl Voice {
 
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
+        self.live.written(&turn.caller.sid).await;
         let heard = match self.pipeline.turn(&tenant, turn).await? {
             TurnOf::New(heard) => *heard,
-            TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer).await,
+            TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
             TurnOf::Foreign => return Err(NoAnswer::Foreign),
         };
         let call = heard.call();
+        if heard.n > TURNS_MAX {
+            tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
+            let steps = vec![Step::say(self.line(&tenant, &call).words(Word::Farewell)), Step::Hangup];
+            let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
+            return self.say(&tenant, &call, heard, composed, begun).await;
+        }
         let next = self.line(&tenant, &call).compose(&kind, &data, heard.steps.clone());
         match next {
             Next::Say(composed) => self.say(&tenant, &call, heard, *composed, begun).await,
@@ -188,7 +213,7 @@ impl Voice {
     ) -> Result<Answer, NoAnswer> {
         let n = heard.n;
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
-        let answer = self.taken(call, n, composed, begun);
+        let answer = self.taken(call, n, self.if_heard(tenant, composed, begun), begun);
         self.pipeline.conclude(heard, Some(answer)).await?;
         Ok(document)
     }
@@ -225,9 +250,7 @@ impl Voice {
     ) -> Result<Answer, NoAnswer> {
         let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.pipeline.clock.now().since(begun));
         let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
-            let base = &self.pipeline.directory.platform().app_url;
-            let urls = Urls { base, slug: &tenant.slug, n, stream: None };
-            return Ok(render::one_moment(&self.line(tenant, call), &urls, round)?);
+            return self.one_moment(tenant, call, n, round);
         };
         self.model.forget(call.id);
         let line = self.line(tenant, call);
@@ -259,6 +282,15 @@ impl Voice {
         Ok(document)
     }
 
+    /// What the caller hears: past the budget they have heard the words for trouble meanwhile, and hung up.
+    fn if_heard(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
+        if self.pipeline.clock.now().since(begun) < self.budget {
+            return composed;
+        }
+        let line = self.line(tenant, &CallFacts::default()).trouble();
+        Composed { steps: vec![Step::say(line), Step::Hangup], state: composed.state, how: "fallback" }
+    }
+
     fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
         let took = self.pipeline.clock.now().since(begun).as_millis();
         TurnAnswer {
@@ -278,14 +310,24 @@ impl Voice {
         call: CallId,
         n: i32,
         mut answer: Option<Vec<Step>>,
+        begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
+        let facts = async || {
+            let calls = self.pipeline.store.calls(tenant.id, &[call]).await?;
+            Ok::<_, StoreError>(calls.get(&call).cloned().unwrap_or_default())
+        };
         // Until whoever answers the first has found it, or the budget ends.
         while answer.is_none() {
+            if let Some(thought) = self.model.of(call, n) {
+                return self.wait_for(tenant, &facts().await?, n, thought, 0, begun).await;
+            }
+            if self.pipeline.clock.now().since(begun) >= self.budget {
+                return Err(NoAnswer::Sought);
+            }
             self.pipeline.clock.sleep(LOOK_EVERY).await;
             answer = self.pipeline.store.turn_answer(tenant.id, call, n).await?;
         }
-        let calls = self.pipeline.store.calls(tenant.id, &[call]).await?;
-        let facts = calls.get(&call).cloned().unwrap_or_default();
+        let facts = facts().await?;
         let state = facts.state.clone();
         self.document(tenant, &facts, &state, n, &answer.unwrap_or_default())
     }

@@ -12,30 +12,36 @@ use crate::store::{CallResult, StoreError};
 
 /// How often calls are looked for that have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What a live conversation was is written down a moment after its call has ended.
+/// What a live conversation was is written down a moment after its call has ended, in this process or in another.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 /// Calls that are summed up at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 64;
 const SUMS_UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tells of calls that have ended, until dropped. Whatever stops it, the rows say what is still to be told.
 pub async fn run(voice: &Arc<Voice>) {
     let pipeline = &voice.pipeline;
     loop {
-        if let Err(error) = tell(voice).await {
-            tracing::warn!(%error, "telling of calls that have ended waits for the database");
+        match tell(voice).await {
+            // There may be more.
+            Ok(AT_ONCE..) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "telling of calls that have ended waits for the database"),
         }
         pipeline.clock.sleep(LOOK_EVERY).await;
     }
 }
 
-async fn tell(voice: &Arc<Voice>) -> Result<(), StoreError> {
+/// How many were told of.
+async fn tell(voice: &Arc<Voice>) -> Result<usize, StoreError> {
     let before = voice.pipeline.clock.now().minus(SETTLES_WITHIN);
-    let calls = voice.pipeline.store.untold_calls(before, AT_ONCE).await?;
+    let mut calls = voice.pipeline.store.untold_calls(before, AT_ONCE).await?;
+    calls.retain(|(_, call)| !voice.live.is_under_way(*call));
+    let count = calls.len();
     for told in join_all(calls.into_iter().map(|(tenant, call)| one(voice, tenant, call))).await {
         told?;
     }
-    Ok(())
+    Ok(count)
 }
 
 async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use crate::directory::Tenant;
 use crate::domain::event::Line;
 use crate::domain::{CallFacts, CallId, Phone, VoiceAgent};
 use crate::eleven::Eleven;
-use crate::eleven::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall, VoiceOverrides};
+use crate::eleven::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall};
 use crate::pipeline::Pipeline;
 use crate::secret::SecretKey;
 use crate::stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
@@ -26,6 +26,8 @@ const PURPOSE: &str = "media stream";
 const OPENS_WITHIN: Duration = Duration::from_secs(5);
 /// What happens in a stream and is not written down yet.
 const EVENTS_MAX: usize = 1_024;
+/// How often a turn looks whether the stream before it is written down.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Lines of one transcript.
 const LINES_MAX: usize = 2_000;
 
@@ -36,8 +38,15 @@ pub struct Live {
     /// The agent of the installation.
     agent: Option<String>,
     tools: Tools,
-    /// The streams that are under way here, to be ended with their calls.
-    under_way: Mutex<HashMap<CallId, watch::Sender<bool>>>,
+    /// The streams that are under way here, by their calls, until what was said in them is written down.
+    under_way: Mutex<HashMap<CallId, UnderWay>>,
+}
+
+struct UnderWay {
+    /// The provider's id of the call.
+    sid: String,
+    /// Ends it with its call.
+    stop: watch::Sender<bool>,
 }
 
 impl Live {
@@ -70,22 +79,39 @@ impl Live {
         genuine.then_some((call, n))
     }
 
-    /// Carries a call until it ends, and writes down what was said.
+    /// Carries a call until it ends, and writes down what was said. Where it breaks, or cannot begin, the call goes on
+    /// with what stands behind the stream.
     pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
+        let (stop, stopped) = watch::channel(false);
+        self.lock().insert(call.id, UnderWay { sid: call.sid.clone(), stop });
+        let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
+        if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines, well).await {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
+        }
+        self.lock().remove(&call.id);
+    }
+
+    /// What was said, and whether it came to its end.
+    async fn converse(
+        &self,
+        tenant: &Arc<Tenant>,
+        call: &CallFacts,
+        twilio: impl Socket,
+        mut stopped: watch::Receiver<bool>,
+    ) -> (Vec<Line>, bool) {
         let voice = &tenant.settings.voice;
         let agent = call.state.agent.as_deref().and_then(|name| voice.agent(name)).cloned().unwrap_or_default();
-        let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else { return };
+        let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else {
+            return (Vec::new(), false);
+        };
         let opened = self.eleven.open(&eleven_agent, OPENS_WITHIN).await;
         let eleven = match opened {
             Ok(socket) => of_tungstenite(socket),
             Err(error) => {
-                // The call goes on with what stands behind the stream.
                 tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "no live conversation can be had");
-                return;
+                return (Vec::new(), false);
             }
         };
-        let (stop, mut stopped) = watch::channel(false);
-        self.lock().insert(call.id, stop);
         let cancel = async move {
             // The sender is dropped with its entry: then it ends by itself.
             if stopped.wait_for(|stopped| *stopped).await.is_err() {
@@ -95,7 +121,7 @@ impl Live {
         let (tell, told) = mpsc::channel(EVENTS_MAX);
         let opening = Opening {
             call_sid: Some(call.sid.clone()),
-            initiation: initiation(&tenant, &agent, &call),
+            initiation: initiation(tenant, &agent, call),
             limits: Limits::DEFAULT,
         };
         let tools = Arc::new(OfCall {
@@ -103,23 +129,32 @@ impl Live {
             whom: For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
         });
         let (outcome, lines) =
-            tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(&tenant, &call, told));
-        self.lock().remove(&call.id);
+            tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
             why = %outcome.ended, seconds = outcome.duration.as_secs(), "a conversation ended");
-        if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines).await {
-            tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
+        (lines, outcome.ended.is_ordinary())
+    }
+
+    /// Whether what is said in a call is still to be written down here.
+    pub fn is_under_way(&self, call: CallId) -> bool {
+        self.lock().contains_key(&call)
+    }
+
+    /// Waits until what was said in the call of this provider's id is written down: what comes next hangs on how it ended.
+    pub async fn written(&self, sid: &str) {
+        while self.lock().values().any(|stream| stream.sid == sid) {
+            self.pipeline.clock.sleep(LOOK_EVERY).await;
         }
     }
 
     /// The call has ended, and what is under way in it.
     pub fn end(&self, call: CallId) {
-        if let Some(stop) = self.lock().remove(&call) {
-            stop.send_replace(true);
+        if let Some(stream) = self.lock().get(&call) {
+            stream.stop.send_replace(true);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, watch::Sender<bool>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, UnderWay>> {
         // A poisoned lock holds a whole map.
         self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -156,24 +191,23 @@ async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<Brid
     lines
 }
 
+/// What the agent is told. Of its own settings only those are overridden that were set here: ElevenLabs refuses a
+/// conversation with an override that the agent does not allow
+/// (<https://elevenlabs.io/docs/agents-platform/customization/personalization/overrides>).
 fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiation {
-    let voice = &tenant.settings.voice;
-    let instructions = format!("{}\n{}", voice.instructions, agent.instructions);
-    let language = agent.language.as_deref().or(voice.language.as_deref()).unwrap_or(&tenant.language);
-    let greeting = agent.greeting.replace("{name}", &tenant.name);
+    let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+    let instructions = known(agent.instructions.clone());
+    let overrides = AgentOverrides {
+        prompt: instructions.map(|own| Prompt { prompt: format!("{}\n{own}", tenant.settings.voice.instructions) }),
+        first_message: known(agent.greeting.replace("{name}", &tenant.name)),
+        language: agent.language.as_deref().and_then(|language| language.get(..2)).map(str::to_owned),
+    };
+    let any = overrides.prompt.is_some() || overrides.first_message.is_some() || overrides.language.is_some();
+    let overrides = any.then(|| Overrides { agent: overrides, ..Overrides::default() });
     let mut variables = Map::new();
     variables.insert("business".to_owned(), tenant.name.clone().into());
     variables.insert("caller".to_owned(), call.peer.clone().into());
-    let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
-    let overrides = Overrides {
-        agent: AgentOverrides {
-            prompt: known(instructions).map(|prompt| Prompt { prompt }),
-            first_message: known(greeting),
-            language: language.get(..2).map(str::to_owned),
-        },
-        tts: VoiceOverrides { voice_id: agent.voice.clone() },
-    };
-    Initiation { overrides: Some(overrides), dynamic_variables: variables, user_id: Some(call.id.to_string()) }
+    Initiation { overrides, dynamic_variables: variables, user_id: Some(call.id.to_string()) }
 }
 
 /// The tools for whoever is on the line.

@@ -113,7 +113,7 @@ impl Model {
         self.lock().get(&call).filter(|(turn, _)| *turn == n).map(|(_, thought)| thought.clone())
     }
 
-    /// It was heard.
+    /// It was heard, or nobody is there to hear it any more.
     pub fn forget(&self, call: CallId) {
         self.lock().remove(&call);
     }

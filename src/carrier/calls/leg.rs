@@ -312,7 +312,18 @@ impl Leg {
 
     /// Asks a webhook about this call; keeps what was asked.
     pub async fn request(&self, url: &str, method: Method, extra: &Params) -> Result<(String, Vec<u8>), Fault> {
-        let mut params = self.params(self.status.as_str());
+        self.request_as(self.status, url, method, extra).await
+    }
+
+    /// The same, with what the call is already, though its end is not told yet.
+    pub async fn request_as(
+        &self,
+        status: CallStatus,
+        url: &str,
+        method: Method,
+        extra: &Params,
+    ) -> Result<(String, Vec<u8>), Fault> {
+        let mut params = self.params(status.as_str());
         extra.iter().for_each(|(key, value)| params.push(key, value));
         let (began, token) = (Instant::now(), self.carrier.uuid());
         let called = self.carrier.call(&self.account, url, method, &params, Some(&token)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::webhook::Method;
-use super::call::Happening;
+use super::call::{CallStatus, Happening};
 use super::document::Element;
 use super::leg::{Document, End, Leg, Source};
 use super::party::Step;
@@ -37,7 +37,7 @@ impl Leg {
             Err(end) => {
                 let result = self.keep_said(document, verb, None, "hangup");
                 if let Ok(url) = document.resolve(verb.get("action")) {
-                    let _ = self.request(&url, method(verb, "method"), &result).await;
+                    let _ = self.request_as(CallStatus::Completed, &url, method(verb, "method"), &result).await;
                 }
                 return Err(end);
             }

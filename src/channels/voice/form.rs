@@ -5,20 +5,27 @@ use crate::domain::event::CallData;
 use crate::domain::{ActionId, CallDirection, CallStatus, Phone};
 use crate::store::Caller;
 use crate::twilio::form::Params;
-use crate::twilio::voice::{CallRequest, Dialled, Gathered, Queued};
+use crate::twilio::voice::{CallRequest, Dialled, FormError, Gathered, Queued};
 use crate::web::Refusal;
 
 fn bad(error: impl ToString) -> Refusal {
     Refusal::bad_form(error.to_string())
 }
 
+/// Stands for the number of whoever hides it, so that no two of them count as one customer.
+const ANONYMOUS: &str = "anonymous";
+
 /// Whose call it is.
 pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Result<Caller, Refusal> {
     let request = CallRequest::parse(params).map_err(bad)?;
     let outbound = request.direction.as_ref().is_some_and(|direction| direction.raw.starts_with("outbound"));
+    let withheld = request.is_withheld();
     let (from, to) = (request.from.value, request.to.value);
-    let (direction, peer, number) =
-        if outbound { (CallDirection::Out, to, from) } else { (CallDirection::In, from, to) };
+    let (direction, peer, number) = match (outbound, withheld) {
+        (true, _) => (CallDirection::Out, to, from),
+        (false, true) => (CallDirection::In, ANONYMOUS.to_owned(), to),
+        (false, false) => (CallDirection::In, from, to),
+    };
     Ok(Caller {
         tenant: tenant.id,
         sid: request.call_sid,
@@ -34,15 +41,16 @@ pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Res
 }
 
 /// What was pressed or said, or how something else has ended.
-pub fn heard(params: &Params) -> Result<CallData, Refusal> {
-    let gathered = Gathered::parse(params).map_err(bad)?;
+pub fn heard(params: &Params) -> Result<CallData, FormError> {
+    let gathered = Gathered::parse(params)?;
     let text = |text: Option<String>| text.unwrap_or_default().trim().to_owned();
     let (digits, speech) = (text(gathered.digits), text(gathered.speech));
     let recording_url = params.filled("RecordingUrl").map(str::to_owned);
-    let outcome = if params.filled("DialCallStatus").is_some() {
-        Some(Dialled::parse(params).map_err(bad)?.status.raw)
+    let dialled = params.filled("DialCallStatus").map(|_| Dialled::parse(params)).transpose()?;
+    let outcome = if let Some(leg) = &dialled {
+        Some(leg.status.raw.clone())
     } else if params.filled("QueueResult").is_some() {
-        Queued::parse(params).map_err(bad)?.result.map(|result| result.raw)
+        Queued::parse(params)?.result.map(|result| result.raw)
     } else {
         recording_url.as_ref().map(|_| "recorded".to_owned())
     };
@@ -52,6 +60,8 @@ pub fn heard(params: &Params) -> Result<CallData, Refusal> {
         speech,
         confidence: gathered.confidence,
         outcome,
+        leg_s: dialled.as_ref().and_then(|leg| leg.duration_s),
+        leg_sid: dialled.and_then(|leg| leg.call_sid),
         recording_s: params.filled("RecordingDuration").and_then(|seconds| seconds.parse().ok()),
         recording_url,
         ..CallData::default()

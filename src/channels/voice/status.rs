@@ -75,6 +75,7 @@ pub(super) async fn told(
     let reported = state.pipeline.report(report).await?;
     if ends && let Some(call) = state.pipeline.store.call_by_sid(tenant.id, &sid).await? {
         state.voice.live.end(call.id);
+        state.voice.model.forget(call.id);
     }
     match reported {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),

@@ -120,7 +120,14 @@ async fn turn(
     let (kind, key, hears) = which(caller.direction);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(&caller.peer), kind = %kind, "a call asks what to say");
     let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
-    let data = data.map_err(|refusal| refusal.of(tenant.id))?;
+    let data = match data {
+        Ok(data) => data,
+        // It is genuine, and somebody is on the line.
+        Err(error) => {
+            tracing::error!(tenant = %tenant.slug, call = %caller.sid, %error, "what was heard cannot be read");
+            return Ok(Document(state.voice.trouble(&tenant)));
+        }
+    };
     let turn = NewTurn { caller, kind, key, data, at: state.pipeline.clock.now() };
     let answer = state.voice.answer(&tenant, turn).await;
     answer

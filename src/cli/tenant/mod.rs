@@ -185,12 +185,16 @@ pub(super) async fn row(installation: &Installation, tenant: &Tenant) -> Result<
 }
 
 pub(super) fn slug(text: &str) -> Result<String, String> {
+    // `/api/twilio/stream/…` is where media streams are opened.
     let good = (1..=SLUG_MAX_BYTES).contains(&text.len())
+        && text != "stream"
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if good {
         Ok(text.to_owned())
     } else {
-        Err(format!("a slug has lower case letters, digits and -, 1 to {SLUG_MAX_BYTES}, such as clinica-sol"))
+        Err(format!(
+            "a slug has lower case letters, digits and -, 1 to {SLUG_MAX_BYTES}, such as clinica-sol, and is not 'stream'"
+        ))
     }
 }
 
@@ -223,7 +227,7 @@ mod tests {
         for good in ["a", "clinica-sol", "24h", &"x".repeat(40)] {
             assert!(slug(good).is_ok(), "{good}");
         }
-        for bad in ["", "Clinica", "clínica", "a b", "a/b", "a_b", &"x".repeat(41)] {
+        for bad in ["", "stream", "Clinica", "clínica", "a b", "a/b", "a_b", &"x".repeat(41)] {
             assert!(slug(bad).is_err(), "{bad}");
         }
         for good in ["es", "en-US", "zh-Hant-TW"] {

@@ -12,6 +12,7 @@ pub use read::{CallResult, ListedCall, ListedTurn};
 pub(super) use report::reports;
 
 use super::contacts::Meeting;
+use super::fresh::Committed;
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, events, placed};
@@ -40,6 +41,9 @@ pub struct Caller {
     pub answered_by: Option<String>,
 }
 
+/// What was under way ended so: the caller was recorded, or somebody spoke with them.
+const TALKED: [&str; 4] = ["recorded", "completed", "bridged", "answered"];
+
 /// The provider asks what to say next.
 #[derive(Clone, Debug)]
 pub struct NewTurn {
@@ -53,9 +57,10 @@ pub struct NewTurn {
 }
 
 impl NewTurn {
-    /// Whether the caller has said or pressed anything.
+    /// Whether the caller has said or pressed anything, has left a message or has spoken with somebody.
     fn heard(&self) -> bool {
-        !self.data.body.is_empty()
+        let talked = |outcome: &String| TALKED.contains(&outcome.as_str());
+        !self.data.body.is_empty() || self.data.outcome.as_ref().is_some_and(talked)
     }
 }
 
@@ -66,13 +71,11 @@ pub enum Turned {
         event: Box<Event>,
         call: Box<CallFacts>,
         n: i32,
+        /// It is the first that is known of somebody having answered our call: an event tells of it.
+        answered: bool,
     },
     /// It was asked before; beside it what was answered, where that is known already.
-    Repeat {
-        call: CallId,
-        n: i32,
-        answer: Option<Vec<Step>>,
-    },
+    Repeat { call: CallId, n: i32, answer: Option<Vec<Step>> },
     /// The call is another tenant's.
     Foreign,
 }
@@ -130,11 +133,13 @@ pub(super) struct Known {
     recording: Option<String>,
     /// The send of ours that began it.
     pub action: Option<ActionId>,
+    /// Its end was reported.
+    ended: bool,
 }
 
 const KNOWN: &str =
     "SELECT id, tenant_id, contact_id, provider_sid, direction, peer, number, status, answered_by, duration_s,
-    state, turns, heard, recording_sid, streamed, action_id FROM calls";
+    state, turns, heard, recording_sid, streamed, action_id, ended_us FROM calls";
 
 fn read(row: &Row) -> Result<Known, StoreError> {
     let id = CallId::new(row.get(0)?);
@@ -161,18 +166,29 @@ fn read(row: &Row) -> Result<Known, StoreError> {
         heard: row.get(12)?,
         recording: row.get(13)?,
         action: row.get::<Option<Uuid>>(15)?.map(ActionId::new),
+        ended: row.get::<Option<i64>>(16)?.is_some(),
     })
 }
 
-pub(super) async fn turns(txn: &impl Txn, means: &Means, turns: &[NewTurn]) -> Result<Vec<Turned>, StoreError> {
+pub(super) async fn turns(
+    txn: &impl Txn,
+    means: &Means,
+    turns: &[NewTurn],
+    committed: &mut Committed,
+) -> Result<Vec<Turned>, StoreError> {
     let mut turned = Vec::with_capacity(turns.len());
     for turn in turns {
-        turned.push(one_turn(txn, means, turn).await?);
+        turned.push(one_turn(txn, means, turn, committed).await?);
     }
     Ok(turned)
 }
 
-async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turned, StoreError> {
+async fn one_turn(
+    txn: &impl Txn,
+    means: &Means,
+    turn: &NewTurn,
+    committed: &mut Committed,
+) -> Result<Turned, StoreError> {
     let mut known = find_or_make(txn, means, &turn.caller, turn.at).await?;
     if known.tenant != turn.caller.tenant {
         return Ok(Turned::Foreign);
@@ -201,8 +217,12 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
         depth: 0,
         data: data_of(&known, turn.data.clone())?,
     };
-    known.facts.status = known.facts.status.advance(turn.caller.status);
-    known.facts.answered_by = turn.caller.answered_by.clone().or(known.facts.answered_by);
+    // Whoever hung up while they were recorded or put through is asked about once more, as completed: the end itself is
+    // for the status callback to tell, with how long it was.
+    let before = known.facts.status;
+    let status = if turn.caller.status.is_final() { CallStatus::InProgress } else { turn.caller.status };
+    known.facts.status = before.advance(status);
+    known.facts.answered_by = turn.caller.answered_by.clone().or(known.facts.answered_by.take());
     txn.execute(
         "UPDATE calls SET turns = ?, heard = ?, status = ?, answered_by = ?, state = ?, action_id = ?
          WHERE id = ? AND tenant_id = ?",
@@ -232,7 +252,12 @@ async fn one_turn(txn: &impl Txn, means: &Means, turn: &NewTurn) -> Result<Turne
     )
     .await?;
     events::insert(txn, [(&event, None)]).await?;
-    Ok(Turned::New { event: Box::new(event), call: Box::new(known.facts), n })
+    let answered = report::is_answered(&known, before);
+    if answered {
+        // The callback that says so may come later than this: then it tells nothing new.
+        report::tell_answered(txn, means, &known, turn.at, committed).await?;
+    }
+    Ok(Turned::New { event: Box::new(event), call: Box::new(known.facts), n, answered })
 }
 
 /// What is told of the call, in every event of it.
@@ -311,6 +336,7 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
         heard: false,
         recording: None,
         action: None,
+        ended: false,
     })
 }
 

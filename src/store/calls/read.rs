@@ -110,7 +110,7 @@ impl Store {
     /// over: a stream's token is good once.
     pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
         let txn = writer::begin(&self.write).await?;
-        let set = "UPDATE calls SET streamed = ? WHERE id = ? AND streamed < ? AND turns = ? AND ended_us IS NULL";
+        let set = "UPDATE calls SET streamed = ? WHERE id = ? AND abs(streamed) < ? AND turns = ? AND ended_us IS NULL";
         let values = vec![n.into(), call.uuid().into(), n.into(), n.into()];
         if sql::execute(&txn, set, values).await? == 0 {
             return Ok(None);
@@ -122,8 +122,15 @@ impl Store {
         Ok(known.map(|known| (known.tenant, known.facts)))
     }
 
-    /// What was said in a live conversation.
-    pub async fn add_lines(&self, tenant: TenantId, call: CallId, lines: &[Line]) -> Result<(), StoreError> {
+    /// What was said in a live conversation, and whether it came to its end: where it did not, what was streamed counts
+    /// as less than nothing, so that the call's next turn knows, and the token stays used.
+    pub async fn add_lines(
+        &self,
+        tenant: TenantId,
+        call: CallId,
+        lines: &[Line],
+        ended_well: bool,
+    ) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
         let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
         let Some(row) = sql::query_one(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await? else {
@@ -151,7 +158,8 @@ impl Store {
         let last = first + lines.len() as i32 - 1;
         let heard = lines.iter().any(|line| line.who == "caller");
         let set = "UPDATE calls SET turns = ?, streamed = ?, heard = (heard OR ?) WHERE id = ? AND tenant_id = ?";
-        let values = vec![last.into(), last.into(), heard.into(), call.uuid().into(), tenant.uuid().into()];
+        let streamed = if ended_well { last } else { -last };
+        let values = vec![last.into(), streamed.into(), heard.into(), call.uuid().into(), tenant.uuid().into()];
         sql::execute(&txn, set, values).await?;
         Ok(txn.commit().await?)
     }

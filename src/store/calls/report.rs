@@ -36,17 +36,16 @@ async fn one_report(
     let before = known.facts.status;
     placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
     let after = before.advance(report.caller.status);
-    let ends = after.is_final() && !before.is_final();
+    let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
-    if after == before && recording.is_none() {
+    if after == before && !ends && recording.is_none() {
         return Ok(Reported::Stale);
     }
     known.facts.status = after;
     known.facts.duration_s = report.duration_s.or(known.facts.duration_s);
     known.facts.answered_by = report.caller.answered_by.clone().or(known.facts.answered_by.take());
     let mut told = Vec::new();
-    let outbound = known.facts.direction == CallDirection::Out;
-    if outbound && before.rank() < CallStatus::InProgress.rank() && after == CallStatus::InProgress {
+    if is_answered(&known, before) {
         told.push((EventKind::CALL_ANSWERED, None));
     }
     if recording.is_some() {
@@ -109,7 +108,8 @@ fn ends_as(
     let outbound = known.facts.direction == CallDirection::Out;
     let (first, second) = match status {
         CallStatus::Completed => {
-            let silent = !outbound && !known.heard && report.silence_is_missed;
+            let talked = known.heard || known.facts.streamed != 0;
+            let silent = !outbound && !talked && report.silence_is_missed;
             let missed = silent.then(|| (EventKind::CALL_MISSED, because("hung up before a word or a key")));
             (Some((EventKind::CALL_COMPLETED, None)), missed)
         }
@@ -119,6 +119,27 @@ fn ends_as(
         _ => (Some((EventKind::CALL_MISSED, because(status.as_str()))), None),
     };
     first.into_iter().chain(second)
+}
+
+/// Whether somebody has just answered a call of ours.
+pub(super) fn is_answered(known: &Known, before: CallStatus) -> bool {
+    let (rank, answered) = (CallStatus::InProgress.rank(), known.facts.status == CallStatus::InProgress);
+    known.facts.direction == CallDirection::Out && before.rank() < rank && answered
+}
+
+pub(super) async fn tell_answered(
+    txn: &impl Txn,
+    means: &Means,
+    known: &Known,
+    at: Timestamp,
+    committed: &mut Committed,
+) -> Result<(), StoreError> {
+    let (status, answered_by) = (known.facts.status.to_string(), known.facts.answered_by.clone());
+    let data = CallData { status, answered_by, ..CallData::default() };
+    let event = event_of(means, known, EventKind::CALL_ANSWERED, None, data, at)?;
+    events::insert(txn, [(&event, None)]).await?;
+    committed.events.push(event);
+    Ok(())
 }
 
 pub(super) fn event_of(

@@ -115,7 +115,12 @@ async fn c8_a_model_that_is_slow_hangs_or_fails_keeps_nobody_waiting() {
         let ana = Line::of(&scene.server, number as u128);
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(delay, reply);
-        let mut heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "When?")]).await;
+        let said = [("SpeechResult", "When?")];
+        let mut heard = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
+        if heard.document.contains("/wait?") {
+            // The provider asks the same again while it is thought about.
+            assert_eq!(ana.posts("/api/twilio/demo/gather?turn=1", &said).await, heard);
+        }
         let begun = Instant::now();
         let mut rounds = 0;
         while heard.document.contains("/wait?") {

@@ -164,6 +164,31 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     // The agent has ended it: so does the call.
     let ended = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
     assert_eq!(ended.verbs(), ["Response", "Hangup"], "{}", ended.document);
+    // It breaks: the greeting is said by script, and what is said then is heard.
+    let bo = Line::of(&scene.server, 2);
+    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
+    let mut stream = Stream::open(&heard, &bo.sid).await;
+    scene.conversation().await.say(Step::Metadata { format: "pcm_16000".into() }).await;
+    assert!(stream.closed().await);
+    let goes_on = bo.posts(&bo.next_of_redirect(&heard), &[]).await;
+    goes_on.says("Aquí Demo");
+    assert_eq!(goes_on.verbs()[..2], ["Response", "Gather"], "{}", goes_on.document);
+    // The token of a stream that broke is used all the same.
+    assert!(connect_async(&heard.attribute("url").expect("a URL")).await.is_err());
+    // It never begins.
+    let eva = Line::of(&scene.server, 3);
+    let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
+    eva.posts(&eva.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+    // Somebody has been named to be put through to.
+    cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
+    let next = std::sync::atomic::AtomicU32::new(4);
+    eventually(WITHIN, || async {
+        let line = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+        let heard = line.posts("/api/twilio/demo/answer", &[]).await;
+        let through = line.posts(&line.next_of_redirect(&heard), &[]).await;
+        if through.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(through) }
+    })
+    .await;
     // Without a key there is no stream: the greeting is said instead.
     let server = Server::prepare(options(RULES));
     let add = ["agents", "add", "Live", "--number", OURS, "--mode", "stream", "--greeting", "Aquí {name}"];

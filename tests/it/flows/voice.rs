@@ -231,6 +231,60 @@ async fn d2_every_state_of_a_call_of_ours_is_kept_and_none_goes_back() {
     assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 4);
 }
 
+/// Twilio gives all of them the same number, which is nobody's.
+#[tokio::test]
+async fn callers_who_hide_their_number_are_no_one_customer() {
+    let rules = r#"rule("who").on("call_received").then(|e| say(if e.contact == () { "A stranger" } else { "Known" }));"#;
+    let server = server(rules).await;
+    for (number, from) in ["+266696687", "+7378742833", "Anonymous"].into_iter().enumerate() {
+        let hidden = Line { from: from.into(), ..Line::of(&server, number as u128) };
+        hidden.posts("/api/twilio/demo/answer", &[]).await.says("A stranger");
+        assert_eq!(calls(&server, &[&hidden.sid])["from"], "anonymous");
+    }
+    assert_eq!(Look::into(server.folder()).await.count("contacts").await, 0);
+}
+
+#[tokio::test]
+async fn whoever_is_put_through_to_nobody_is_told_so() {
+    let server = server(r#"rule("through").on("call_received").then(|e| dial("+34600999888"));"#).await;
+    let ends = [("busy", true), ("no-answer", true), ("failed", true), ("completed", false)];
+    for (number, (outcome, is_told)) in ends.into_iter().enumerate() {
+        let ana = Line::of(&server, number as u128);
+        let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+        let ended = ana.answers(&heard, &[("DialCallStatus", outcome)]).await;
+        assert_eq!(ended.document.contains("Nobody is available"), is_told, "{outcome}: {}", ended.document);
+        assert_eq!(ended.verbs().last().map(String::as_str), Some("Hangup"), "{outcome}");
+    }
+}
+
+/// A genuine webhook with something odd in it: somebody is on the line.
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_with_words() {
+    let server = server(DESK).await;
+    let ana = Line::of(&server, 1);
+    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let odd = ana.answers(&heard, &[("SpeechResult", "hola"), ("Confidence", "very")]).await;
+    assert_eq!(odd.status, 200);
+    assert_eq!(odd.verbs(), ["Response", "Say", "Hangup"], "{}", odd.document);
+}
+
+/// A rule that leads nowhere but to itself.
+#[tokio::test]
+async fn a_call_that_goes_round_in_a_circle_ends() {
+    let rules = r#"rule("round").on("call_received").then(|e| redirect("again"))
+        .on_input("again", |e, input| redirect("again"));"#;
+    let server = server(rules).await;
+    let ana = Line::of(&server, 1);
+    let mut heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let mut turns = 1;
+    while heard.text("Redirect").is_some() {
+        turns += 1;
+        assert!(turns <= 501, "it never ends");
+        heard = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
+    }
+    assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"], "{}", heard.document);
+}
+
 #[tokio::test]
 async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key() {
     let rules = r#"rule("queue").on("call_received").then(|e| enqueue("staff"));

@@ -49,7 +49,7 @@ impl Bench {
     pub async fn called(&self, sid: &str, said: &str) {
         for (key, said) in [("answer", ""), ("after:1", said)] {
             let turned = self.store.writer().turn(self.asked_in(sid, key, said)).await.expect("it can be stored");
-            let Turned::New { event, call, n } = turned else { panic!("it is new: {turned:?}") };
+            let Turned::New { event, call, n, .. } = turned else { panic!("it is new: {turned:?}") };
             let answer = TurnAnswer {
                 call: call.id,
                 n,
@@ -127,6 +127,55 @@ async fn an_end_is_told_once_now_or_with_its_summary() {
             .filter(|pending| pending.event.kind == EventKind::CALL_COMPLETED)
             .collect();
         assert_eq!(ended.len(), 2);
+    })
+    .await;
+}
+
+/// Whoever hung up while they were recorded is asked about once more, with the final status in the form.
+#[tokio::test]
+async fn the_end_is_told_by_its_report_though_a_turn_says_that_the_call_is_over() {
+    on_both(|bench| async move {
+        let mut last = bench.asked_in("CA1", "after:1", "");
+        bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap();
+        last.caller.status = CallStatus::Completed;
+        last.data.outcome = Some("recorded".to_owned());
+        bench.store.writer().turn(last).await.unwrap();
+        let mut end = bench.told("CA1", CallStatus::Completed, false);
+        end.silence_is_missed = true;
+        assert_eq!(bench.store.writer().call(end.clone()).await.unwrap(), Reported::Advanced);
+        assert_eq!(bench.store.writer().call(end).await.unwrap(), Reported::Stale);
+        let events = bench.store.pending_events(bench.tenant, 20).await.unwrap();
+        let count = |kind| events.iter().filter(|pending| pending.event.kind == kind).count();
+        // Who left a message has not been missed.
+        assert_eq!((count(EventKind::CALL_COMPLETED), count(EventKind::CALL_MISSED)), (1, 0));
+        let listed = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there");
+        assert_eq!(listed.duration_s, Some(7));
+    })
+    .await;
+}
+
+/// The provider asks what to say and tells that somebody has answered at the same moment.
+#[tokio::test]
+async fn that_our_call_was_answered_is_told_once_whichever_comes_first() {
+    on_both(|bench| async move {
+        for (sid, turn_first) in [("CA1", true), ("CA2", false)] {
+            let mut turn = bench.asked_in(sid, "answer", "");
+            turn.kind = EventKind::CALL_OPENED;
+            turn.caller.direction = CallDirection::Out;
+            let mut told = bench.told(sid, CallStatus::InProgress, false);
+            told.caller.direction = CallDirection::Out;
+            if turn_first {
+                let turned = bench.store.writer().turn(turn).await.unwrap();
+                assert!(matches!(turned, Turned::New { answered: true, .. }), "{turned:?}");
+                assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Stale);
+            } else {
+                assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Advanced);
+                let turned = bench.store.writer().turn(turn).await.unwrap();
+                assert!(matches!(turned, Turned::New { answered: false, .. }), "{turned:?}");
+            }
+        }
+        let events = bench.store.pending_events(bench.tenant, 20).await.unwrap();
+        assert_eq!(events.iter().filter(|pending| pending.event.kind == EventKind::CALL_ANSWERED).count(), 2);
     })
     .await;
 }

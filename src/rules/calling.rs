@@ -34,7 +34,9 @@ const NAMED_MAX: usize = 10;
 pub enum NoBeginning {
     #[error("there is no rule '{rule}': {instead}")]
     Rule { rule: String, instead: String },
-    #[error("the rule '{rule}' begins no calls: add .on_call(\"{step}\", |e| say(\"…\")) to it, or use another: {instead}")]
+    #[error(
+        "the rule '{rule}' begins no calls: add .on_call(\"{step}\", |e| say(\"…\")) to it, or use another: {instead}"
+    )]
     Silent { rule: String, step: String, instead: String },
     #[error("the rule '{rule}' begins no call at '{step}': {instead}")]
     Step { rule: String, step: String, instead: String },

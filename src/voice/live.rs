@@ -19,6 +19,7 @@ use crate::eleven::message::{AgentOverrides, Initiation, Overrides, Prompt, Tool
 use crate::pipeline::Pipeline;
 use crate::secret::SecretKey;
 use crate::stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+use crate::telemetry::metric;
 
 /// What the token in a stream's URL is for.
 const PURPOSE: &str = "media stream";
@@ -84,6 +85,7 @@ impl Live {
                 return;
             }
         };
+        let _open = Open::new();
         let (stop, mut stopped) = watch::channel(false);
         self.lock().insert(call.id, stop);
         let cancel = async move {
@@ -122,6 +124,22 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, watch::Sender<bool>>> {
         // A poisoned lock holds a whole map.
         self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Counts a stream while it lasts, however it ends.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::gauge!(metric::STREAMS_OPEN).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::STREAMS_OPEN).decrement(1.0);
     }
 }
 

@@ -29,10 +29,7 @@ impl Metrics {
 #[tokio::test]
 async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() {
     let port = free_port();
-    let options = options(DESK)
-        .env("METRICS_LISTEN", format!("127.0.0.1:{port}"))
-        // Longer than an answer takes, shorter than a locked database is waited for.
-        .env("VOICE_BUDGET_MS", "2000");
+    let options = options(DESK).env("METRICS_LISTEN", format!("127.0.0.1:{port}"));
     let server = Server::start(options).await;
     let before = Metrics::read(port).await;
     assert_eq!(before.of("recado_call_answer_seconds_count"), 0.0);
@@ -58,7 +55,7 @@ async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() 
         ("recado_calls_ended_total{status=\"completed\"}", 1.0),
         ("recado_calls_ended_total{status=\"no-answer\"}", 1.0),
         ("recado_call_answer_seconds_count", 2.0),
-        ("recado_call_answer_seconds_bucket{le=\"2.5\"}", 2.0),
+        ("recado_call_answer_seconds_bucket{le=\"5\"}", 2.0),
         ("recado_call_answer_seconds_bucket{le=\"+Inf\"}", 2.0),
         ("recado_call_fallbacks_total", 0.0),
     ] {

@@ -57,7 +57,7 @@ impl Scene {
 pub struct Stream<S>(WebSocketStream<S>);
 
 impl Stream<MaybeTlsStream<TcpStream>> {
-    async fn open(heard: &Heard, call: &str) -> Self {
+    pub async fn open(heard: &Heard, call: &str) -> Self {
         let url = heard.attribute("url").expect("a stream's URL");
         let (socket, _) = connect_async(&url).await.expect("it is upgraded");
         Self::begin(socket, call).await

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use super::line::{Line, options};
+use super::stream::Stream;
 use super::voice::rusqlite_lock;
+use super::{model, stream};
 use crate::support::http_client;
-use crate::support::server::{Server, free_port};
+use crate::support::server::{Server, ServerOptions, free_port};
+use crate::support::wait::eventually;
 
+const WITHIN: Duration = Duration::from_secs(20);
 const DESK: &str = r#"rule("desk").on("call_received").then(|e| { say("Hello"); hangup() });"#;
 
 /// A server's metrics, as Prometheus reads them.
@@ -26,10 +30,15 @@ impl Metrics {
     }
 }
 
+/// And the port at which its metrics are read.
+fn measured(options: ServerOptions) -> (u16, ServerOptions) {
+    let port = free_port();
+    (port, options.env("METRICS_LISTEN", format!("127.0.0.1:{port}")))
+}
+
 #[tokio::test]
 async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() {
-    let port = free_port();
-    let options = options(DESK).env("METRICS_LISTEN", format!("127.0.0.1:{port}"));
+    let (port, options) = measured(options(DESK));
     let server = Server::start(options).await;
     let before = Metrics::read(port).await;
     assert_eq!(before.of("recado_call_answer_seconds_count"), 0.0);
@@ -75,4 +84,33 @@ async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() 
     for metric in ["recado_call_answer_seconds", "recado_calls_ended_total", "recado_call_turns_total"] {
         assert!(failed.0.contains(&format!("# HELP {metric} ")), "{metric} has no help");
     }
+}
+
+#[tokio::test]
+async fn c9_how_long_a_model_thinks_and_how_many_streams_are_open_is_measured() {
+    let (port, options_of_model) = measured(options(""));
+    let scene = model::Scene::with(options_of_model).await;
+    let ana = Line::of(&scene.server, 1);
+    ana.posts("/api/twilio/demo/answer", &[]).await;
+    let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Hello")]).await;
+    scene.patiently(&ana, heard).await.says("You said: Hello");
+    let metrics = Metrics::read(port).await;
+    assert_eq!(metrics.of("recado_model_seconds_count"), 1.0, "{}", metrics.0);
+    assert_eq!(metrics.of("recado_call_turns_total{how=\"model\"}"), 1.0);
+    assert_eq!(metrics.of("recado_call_turns_total{how=\"greeting\"}"), 1.0);
+
+    let (port, options_of_stream) = measured(options(""));
+    let scene = stream::Scene::with(options_of_stream).await;
+    let ana = Line::of(&scene.server, 1);
+    let heard = ana.posts("/api/twilio/voice", &[]).await;
+    let mut open = Stream::open(&heard, &ana.sid).await;
+    scene.conversation().await.hear().await.expect("it is told how to begin");
+    let reads = |count: f64| async move {
+        let open = Metrics::read(port).await.of("recado_streams_open");
+        if open == count { Ok(()) } else { Err(open) }
+    };
+    eventually(WITHIN, || reads(1.0)).await;
+    ana.posts("/api/twilio/status", &[("CallStatus", "completed")]).await;
+    assert!(open.closed().await);
+    eventually(WITHIN, || reads(0.0)).await;
 }

@@ -211,7 +211,10 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampai
         let campaign = match store.campaign(caller.0.id, id).await? {
             // An earlier try with this key has made it.
             Some(campaign) => campaign,
-            None => campaigns::add(store, &caller.0, id, &new.name, &new.plan).await.map_err(refused)?,
+            None => {
+                let rules = state.pipeline.rules();
+                campaigns::add(store, &rules, &caller.0, id, &new.name, &new.plan).await.map_err(refused)?
+            }
         };
         Ok((StatusCode::CREATED, shown(store, &campaign).await?))
     })
@@ -248,7 +251,10 @@ async fn set_state(
         let campaign = find(store, &caller, id).await?;
         let campaign = match campaign.state == wanted.state {
             true => campaign,
-            false => campaigns::become_so(store, &caller.0, &campaign, wanted.state).await.map_err(refused)?,
+            false => {
+                let rules = state.pipeline.rules();
+                campaigns::become_so(store, &rules, &caller.0, &campaign, wanted.state).await.map_err(refused)?
+            }
         };
         Ok((StatusCode::OK, shown(store, &campaign).await?))
     })
@@ -318,7 +324,7 @@ fn refused(error: CampaignError) -> Problem {
         CampaignError::State(..) | CampaignError::Closed(_) => {
             return Problem::new(StatusCode::CONFLICT, "wrong_state", error.to_string());
         }
-        CampaignError::Name | CampaignError::Plan(_) => "bad_campaign",
+        CampaignError::Name | CampaignError::Plan(_) | CampaignError::Beginning(_) => "bad_campaign",
         CampaignError::Many | CampaignError::Full => "too_many",
         CampaignError::Nobody => "nobody",
     };

@@ -7,6 +7,7 @@
 //! types), and its line in the module's `routes()`; a new module's also in [`routes`].
 
 mod agent;
+mod agents;
 mod appointments;
 mod body;
 mod caller;
@@ -62,6 +63,7 @@ pub fn routes() -> Router<AppState> {
             .merge(messages::routes())
             .merge(events::routes())
             .merge(campaigns::routes())
+            .merge(agents::routes())
             .merge(appointments::routes())
             .merge(team::routes())
             .merge(numbers::routes()),

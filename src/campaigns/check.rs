@@ -4,13 +4,15 @@ use super::{AT_ONCE_MAX, Audience, CampaignError, PACE_MAX, Plan, TRIES_MAX};
 use crate::actions::outbox::BODY_MAX_CHARS;
 use crate::directory::Tenant;
 use crate::domain::{CallBody, OnMachine};
+use crate::rules::RuleSet;
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
 use crate::twilio::is_sid;
 
 /// Fields that an audience may ask for.
 const FIELDS_MAX: usize = 10;
 
-pub fn plan(tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
+/// `rules` are those by which its calls would begin now.
+pub fn plan(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
     let wrong = |why: &str| Err(CampaignError::Plan(why.to_owned()));
     let kinds = [plan.call.is_some(), plan.sms.is_some(), plan.whatsapp.is_some()];
     if kinds.into_iter().filter(|is| *is).count() != 1 {
@@ -44,15 +46,18 @@ pub fn plan(tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
             slug = tenant.slug
         )));
     }
-    plan.call.as_ref().map_or(Ok(()), |body| call(tenant, body))?;
+    plan.call.as_ref().map_or(Ok(()), |body| call(rules, tenant, body))?;
     plan.audience.as_ref().map_or(Ok(()), audience)
 }
 
-fn call(tenant: &Tenant, body: &CallBody) -> Result<(), CampaignError> {
+fn call(rules: &RuleSet, tenant: &Tenant, body: &CallBody) -> Result<(), CampaignError> {
     let wrong = |why: &str| Err(CampaignError::Plan(why.to_owned()));
     let begins = [body.step.is_some(), body.agent.is_some(), body.say.is_some()];
     if begins.into_iter().filter(|is| *is).count() != 1 || body.step.is_some() != body.rule.is_some() {
         return wrong("a call begins at a rule's step (rule and step), or with an agent, or says something (say)");
+    }
+    if let (Some(rule), Some(step)) = (&body.rule, &body.step) {
+        rules.check_beginning(rule, step, &tenant.facts)?;
     }
     if let Some(agent) = &body.agent
         && tenant.settings.voice.agent(agent).is_none()

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::Tenant;
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
+use crate::rules::{NoBeginning, RuleSet};
 use crate::store::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NewMember, NotAdded};
 use crate::store::{Store, StoreError};
 use crate::time::{Span, WeeklyHours};
@@ -153,6 +154,9 @@ pub enum CampaignError {
     Many,
     #[error("{0}")]
     Plan(String),
+    /// Its calls could not begin.
+    #[error(transparent)]
+    Beginning(#[from] NoBeginning),
     #[error("there is no campaign '{0}': 'recado campaigns list' shows those there are")]
     NoCampaign(String),
     #[error("the campaign is {0}: it cannot become {1}")]
@@ -178,6 +182,7 @@ impl Plan {
 /// Adds a campaign, as a draft.
 pub async fn add(
     store: &Store,
+    rules: &RuleSet,
     tenant: &Tenant,
     id: CampaignId,
     name: &str,
@@ -187,7 +192,7 @@ pub async fn add(
     if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
         return Err(CampaignError::Name);
     }
-    check::plan(tenant, plan)?;
+    check::plan(rules, tenant, plan)?;
     let text = serde_json::to_string(plan).map_err(|error| CampaignError::Plan(error.to_string()))?;
     match store.add_campaign(tenant.id, id, name, &text).await? {
         Ok(campaign) => Ok(campaign),
@@ -220,6 +225,7 @@ pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMembe
 /// Moves a campaign to another state. Started, it takes its audience in first.
 pub async fn become_so(
     store: &Store,
+    rules: &RuleSet,
     tenant: &Tenant,
     campaign: &Campaign,
     to: CampaignState,
@@ -229,7 +235,7 @@ pub async fn become_so(
     }
     if campaign.state == CampaignState::Draft && to == CampaignState::Running {
         let plan = Plan::of(campaign)?;
-        check::plan(tenant, &plan)?;
+        check::plan(rules, tenant, &plan)?;
         if let Some(audience) = &plan.audience {
             audience::take_in(store, tenant, campaign, audience).await?;
         }

@@ -1,11 +1,14 @@
 //! `recado agents`: who takes calls, and how.
 
-use super::tenant::row;
+use serde::Serialize;
+
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open, print, print_json};
 use crate::app::Installation;
-use crate::directory::Tenant;
-use crate::domain::agent::{AGENTS_MAX, GREETING_CHARS, INSTRUCTIONS_CHARS};
+use crate::config::Config;
+use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
 use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
+use crate::voice::Streams;
+use crate::voice::agents::{self, Agents};
 
 /// Add, list and remove voice agents, and say how calls are answered that no agent takes
 #[derive(clap::Args)]
@@ -124,43 +127,42 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let mut voice = tenant.settings.voice.clone();
-    let known = voice.agents.iter().position(|agent| agent.name == args.name);
-    let mut agent = known.map_or_else(VoiceAgent::default, |at| voice.agents[at].clone());
-    agent.name = named(&args.name)?;
+    let mut agent = tenant.settings.voice.agent(&args.name).cloned().unwrap_or_default();
+    agent.name = args.name;
     if let Some(number) = &args.number {
         agent.number = number_of(number)?;
     }
-    set(&mut agent.greeting, "a greeting", args.greeting, GREETING_CHARS)?;
-    set(&mut agent.instructions, "instructions", args.instructions, INSTRUCTIONS_CHARS)?;
-    set_or_none(&mut agent.language, args.language)?;
-    set_or_none(&mut agent.voice, args.voice)?;
-    set_or_none(&mut agent.stream_agent, args.stream_agent)?;
+    agent.greeting = args.greeting.unwrap_or(agent.greeting);
+    agent.instructions = args.instructions.unwrap_or(agent.instructions);
+    set(&mut agent.language, args.language)?;
+    set(&mut agent.voice, args.voice)?;
+    set(&mut agent.stream_agent, args.stream_agent)?;
     agent.mode = args.mode.unwrap_or(agent.mode);
-    let same = |other: &&VoiceAgent| other.number.is_some() && other.number == agent.number && other.name != agent.name;
-    if let Some(other) = voice.agents.iter().find(same) {
-        return Err(CliError::Refused(format!("the agent '{}' takes the calls of that number already", other.name)));
-    }
-    if let (Some(number), false) = (&agent.number, is_ours(&installation, &tenant, agent.number.as_ref())) {
-        return Err(CliError::Refused(format!(
-            "'{}' does not send from {number}, so nobody rings it there: add it with 'recado tenant set {} --sms {number}'",
-            tenant.slug, tenant.slug
-        )));
-    }
-    match known {
-        Some(at) => voice.agents[at] = agent.clone(),
-        None if voice.agents.len() >= AGENTS_MAX => {
-            return Err(CliError::Refused(format!("a business may have {AGENTS_MAX} voice agents: remove one first")));
-        }
-        None => voice.agents.push(agent.clone()),
-    }
-    save(&installation, &tenant, voice).await?;
+    kept(&installation).put(&tenant, agent.clone()).await?;
     if args.json {
-        print_json(&agent)?
+        print_json(&Shown { lacks: lacks(&installation, &agent), agent: &agent })?
     } else {
-        print(line(&agent))?
+        say(&installation, &agent)?
     }
     Ok(Outcome::Done)
+}
+
+/// An agent, and what its mode needs and the installation does not have.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    agent: &'a VoiceAgent,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lacks: Option<String>,
+}
+
+fn kept(installation: &Installation) -> Agents<'_> {
+    Agents { store: &installation.store, directory: &installation.directory }
+}
+
+fn lacks(installation: &Installation, agent: &VoiceAgent) -> Option<String> {
+    let Config { chat, eleven, .. } = &installation.config;
+    agents::lacks(agent, chat.key.is_some(), Streams::of(eleven.key.is_some(), eleven.agent.is_some()))
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
@@ -171,14 +173,12 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
         print_json(voice)?;
         return Ok(Outcome::Done);
     }
-    show(&tenant.slug, voice)?;
+    show(&installation, &tenant.slug, voice)?;
     Ok(Outcome::Done)
 }
 
-fn show(slug: &str, voice: &VoiceSettings) -> Result<(), CliError> {
-    for agent in &voice.agents {
-        print(line(agent))?;
-    }
+fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Result<(), CliError> {
+    voice.agents.iter().try_for_each(|agent| say(installation, agent))?;
     if voice.agents.is_empty() {
         print(format!("'{slug}' has no voice agents; add one with 'recado agents add NAME{}'", for_tenant(slug)))?;
     }
@@ -192,14 +192,7 @@ fn show(slug: &str, voice: &VoiceSettings) -> Result<(), CliError> {
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let mut voice = tenant.settings.voice.clone();
-    let before = voice.agents.len();
-    voice.agents.retain(|agent| agent.name != args.name);
-    if voice.agents.len() == before {
-        let names: Vec<&str> = voice.agents.iter().map(|agent| agent.name.as_str()).collect();
-        return Err(CliError::Refused(format!("there is no agent '{}'; there are: {}", args.name, names.join(", "))));
-    }
-    save(&installation, &tenant, voice).await?;
+    kept(&installation).remove(&tenant, &args.name).await?;
     Ok(Outcome::Done)
 }
 
@@ -207,11 +200,17 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut voice = tenant.settings.voice.clone();
-    set(&mut voice.greeting, "a greeting", args.greeting, GREETING_CHARS)?;
-    set(&mut voice.fallback, "these words", args.fallback, GREETING_CHARS)?;
-    set(&mut voice.instructions, "instructions", args.instructions, INSTRUCTIONS_CHARS)?;
-    set_or_none(&mut voice.language, args.language)?;
-    set_or_none(&mut voice.voice, args.voice)?;
+    for (what, kept, new, most) in [
+        ("a greeting", &mut voice.greeting, args.greeting, GREETING_CHARS),
+        ("these words", &mut voice.fallback, args.fallback, GREETING_CHARS),
+        ("instructions", &mut voice.instructions, args.instructions, INSTRUCTIONS_CHARS),
+    ] {
+        let Some(new) = new else { continue };
+        agents::words(what, &new, most)?;
+        *kept = new;
+    }
+    set(&mut voice.language, args.language)?;
+    set(&mut voice.voice, args.voice)?;
     if let Some(person) = &args.person {
         voice.person = number_of(person)?;
     }
@@ -220,22 +219,25 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     if voice == tenant.settings.voice {
         return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
     }
-    save(&installation, &tenant, voice.clone()).await?;
+    let voice = kept(&installation)
+        .change(&tenant, |kept| {
+            // The agents may have changed meanwhile.
+            let agents = std::mem::take(&mut kept.agents);
+            *kept = VoiceSettings { agents, ..voice };
+            Ok(kept.clone())
+        })
+        .await?;
     if args.json {
         print_json(&voice)?
     } else {
-        show(&tenant.slug, &voice)?
+        show(&installation, &tenant.slug, &voice)?
     }
     Ok(Outcome::Done)
 }
 
-async fn save(installation: &Installation, tenant: &Tenant, voice: VoiceSettings) -> Result<(), CliError> {
-    let mut row = row(installation, tenant).await?;
-    let mut settings = tenant.settings.clone();
-    settings.voice = voice;
-    row.settings = serde_json::to_string(&settings).map_err(std::io::Error::other)?;
-    installation.store.set_tenant(row).await?;
-    Ok(())
+fn say(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
+    print(line(agent))?;
+    lacks(installation, agent).map_or(Ok(()), |lacks| print(format!("  {lacks}")))
 }
 
 fn line(agent: &VoiceAgent) -> String {
@@ -246,42 +248,13 @@ fn line(agent: &VoiceAgent) -> String {
     format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode)
 }
 
-fn named(name: &str) -> Result<String, CliError> {
-    let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= 80;
-    if fits && !name.chars().any(char::is_control) {
-        Ok(name.to_owned())
-    } else {
-        Err(CliError::Refused("an agent's name has 1 to 80 characters, with no blanks around it".to_owned()))
-    }
-}
-
 fn number_of(text: &str) -> Result<Option<Phone>, CliError> {
     if text.is_empty() { Ok(None) } else { Ok(Some(Phone::parse_human(text)?)) }
 }
 
-fn set(kept: &mut String, what: &str, new: Option<String>, most: usize) -> Result<(), CliError> {
-    let Some(new) = new else { return Ok(()) };
-    if new.chars().count() > most {
-        return Err(CliError::Refused(format!("{what} may have {most} characters")));
+fn set(kept: &mut Option<String>, new: Option<String>) -> Result<(), CliError> {
+    if let Some(new) = new {
+        *kept = agents::word(&new)?;
     }
-    *kept = new;
     Ok(())
-}
-
-fn set_or_none(kept: &mut Option<String>, new: Option<String>) -> Result<(), CliError> {
-    let Some(new) = new else { return Ok(()) };
-    let odd = |c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c);
-    if new.len() > 80 || new.contains(odd) {
-        return Err(CliError::Refused(format!("'{new}' does not do: use letters, digits, - _ . and :, at most 80")));
-    }
-    *kept = Some(new).filter(|new| !new.is_empty());
-    Ok(())
-}
-
-/// Whether the tenant's calls can come in at a number: its own senders, or the installation's.
-fn is_ours(installation: &Installation, tenant: &Tenant, number: Option<&Phone>) -> bool {
-    let Some(number) = number.map(Phone::key) else { return true };
-    let platform = installation.directory.platform();
-    let own = tenant.senders.iter().filter_map(|sender| Phone::parse(&sender.number).ok());
-    own.chain(platform.from_number.clone()).chain(platform.whatsapp_number.clone()).any(|one| one.key() == number)
 }

@@ -70,6 +70,7 @@ use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
 use crate::twilio::client::ClientError;
 use crate::twilio::codes::BAD_CREDENTIALS;
+use crate::voice::agents::AgentError;
 
 /// Where `.env`, `recado.toml` and relative paths are looked for: the working directory.
 const DIR: &str = ".";
@@ -117,6 +118,8 @@ pub enum CliError {
     Import(#[from] ImportError),
     #[error(transparent)]
     Campaign(#[from] CampaignError),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
     #[error(transparent)]
     Booking(#[from] BookingError),
     #[error("the operating system gave no random bytes ({0}); try again")]

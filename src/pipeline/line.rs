@@ -11,6 +11,7 @@ use crate::directory::Tenant;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, TenantId, Timestamp};
 use crate::store::{CallReport, Decided, NewTurn, Pending, Reported, StoreError, TurnAnswer, Turned};
+use crate::telemetry::metric;
 
 /// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
 const LINE_HOLD: Duration = Duration::from_secs(20);
@@ -108,11 +109,14 @@ impl Pipeline {
 
     /// Applies what the provider says of a call.
     pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
-        let tenant = report.caller.tenant;
+        let (tenant, status) = (report.caller.tenant, report.caller.status);
         let reported = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report))
             .await
             .map_err(|_| StoreError::Busy)??;
-        if reported == Reported::Advanced {
+        if reported == Reported::Ended {
+            metrics::counter!(metric::CALLS_ENDED_TOTAL, "status" => status.as_str()).increment(1);
+        }
+        if matches!(reported, Reported::Advanced | Reported::Ended) {
             self.wake_dispatch(tenant);
         }
         Ok(reported)

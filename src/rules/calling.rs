@@ -13,16 +13,76 @@ use rhai::{Dynamic, Engine, Map, NativeCallContext};
 
 use super::actions::{name, plan_all, recipient, text_within};
 use super::call::{Call, ScriptError};
+use super::error::did_you_mean;
 use super::later::PlannedAction;
 use super::limits::{NAME_CHARS, SPOKEN_CHARS};
-use super::talk;
 use super::values::{kind_of, text_of};
+use super::{Rule, RuleSet, talk};
+use crate::domain::contact::TenantFacts;
 use crate::domain::{Action, CallBody, Channel, OnMachine, Send, SendBody};
 
 /// What `call` is called inside the engine, whose own `call` is another thing.
 pub(super) const FUNCTION: &str = "place_call";
 
 const SETTINGS: [&str; 8] = ["say", "voice", "language", "machine", "message", "record", "timeout", "state"];
+
+/// Names that an error lists, at most.
+const NAMED_MAX: usize = 10;
+
+/// Why no call can begin at a step of a rule, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoBeginning {
+    #[error("there is no rule '{rule}': {instead}")]
+    Rule { rule: String, instead: String },
+    #[error(
+        "the rule '{rule}' begins no calls: add .on_call(\"{step}\", |e| say(\"…\")) to it, or use another: {instead}"
+    )]
+    Silent { rule: String, step: String, instead: String },
+    #[error("the rule '{rule}' begins no call at '{step}': {instead}")]
+    Step { rule: String, step: String, instead: String },
+    #[error("the rule '{rule}' sleeps: enable it with 'recado tenant set {slug} --enable {rule}'")]
+    Asleep { rule: String, slug: String },
+}
+
+impl RuleSet {
+    /// Whether a call of this business's can begin at a step of a rule, as `.on_call("step", …)` makes it.
+    pub fn check_beginning(&self, rule: &str, step: &str, tenant: &TenantFacts) -> Result<(), NoBeginning> {
+        let known = self.rules.iter().find(|known| known.info.name == rule);
+        let named = || rule.to_owned();
+        let Some(found) = known else {
+            return Err(NoBeginning::Rule { rule: named(), instead: self.instead(rule) });
+        };
+        let steps = &found.talk.calls;
+        if steps.is_empty() {
+            return Err(NoBeginning::Silent { rule: named(), step: step.to_owned(), instead: self.instead(rule) });
+        }
+        if !steps.contains_key(step) {
+            let instead = among("its steps", step, steps.keys().map(String::as_str));
+            return Err(NoBeginning::Step { rule: named(), step: step.to_owned(), instead });
+        }
+        if found.info.blueprint && !tenant.blueprints.contains_key(rule) {
+            return Err(NoBeginning::Asleep { rule: named(), slug: tenant.slug.clone() });
+        }
+        Ok(())
+    }
+
+    /// The rules that begin calls, the nearest to a name first; and what to look at where some could not be loaded.
+    fn instead(&self, rule: &str) -> String {
+        let begins = |rule: &&Rule| !rule.talk.calls.is_empty();
+        let names = self.rules.iter().filter(begins).map(|rule| rule.info.name.as_str());
+        let instead = among("those that begin calls", rule, names);
+        if self.whole { instead } else { format!("{instead}; some rules are broken: 'recado check' says which") }
+    }
+}
+
+/// What there is instead of a name: which was probably meant, and a few others.
+fn among<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let meant = did_you_mean(name, known.clone()).map(|near| format!("did you mean '{near}'? "));
+    let names: Vec<&str> = known.clone().take(NAMED_MAX).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let more = if known.count() > NAMED_MAX { ", …" } else { "" };
+    format!("{}{what}: {names}{more}", meant.unwrap_or_default())
+}
 
 pub(super) fn register(engine: &mut Engine) {
     type Context<'a> = NativeCallContext<'a>;

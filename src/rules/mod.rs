@@ -76,6 +76,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use actions::ACTIONS;
+pub use calling::NoBeginning;
 pub use each::{PAGE_CONTACTS, Page};
 pub use error::{RuleError, Severity};
 pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};

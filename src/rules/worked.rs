@@ -57,7 +57,9 @@ mod tests {
     #[test]
     fn waiting_uses_nothing_up_and_work_does() {
         let mut allowance = Allowance::of(Duration::from_millis(40));
-        std::thread::sleep(Duration::from_millis(80));
+        // Nothing comes, and the thread waits for it.
+        let (_open, nothing) = std::sync::mpsc::channel::<()>();
+        assert!(nothing.recv_timeout(Duration::from_millis(80)).is_err());
         assert!(!allowance.is_over());
         while !allowance.is_over() {
             std::hint::spin_loop();

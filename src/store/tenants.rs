@@ -1,13 +1,15 @@
 //! Tenants and their senders, and the counter that tells running servers to read them again.
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    Set,
 };
 use uuid::Uuid;
 
 use super::entity::{sender, setting, tenant};
 use super::portable::IMPORTING;
 use super::{Store, StoreError, sql};
+use crate::domain::TenantId;
 
 /// Counts the changes to tenants and senders.
 const DIRECTORY_VERSION: &str = "directory_version";
@@ -47,6 +49,27 @@ impl Store {
         changed.into_active_model().reset_all().update(&txn).await?;
         bump(&txn).await?;
         Ok(txn.commit().await?)
+    }
+
+    /// Changes a tenant's settings as they are at this moment: `change` makes of the old text the new one, and of both what is
+    /// given back. Where it refuses, nothing changes. `None` where there is no such tenant.
+    pub async fn change_settings<T, E: From<StoreError>>(
+        &self,
+        tenant: TenantId,
+        change: impl FnOnce(&str) -> Result<(String, T), E>,
+    ) -> Result<Option<T>, E> {
+        let txn = super::writer::begin(&self.write).await?;
+        let found = tenant::Entity::find_by_id(tenant.uuid()).lock_exclusive().one(&txn).await;
+        let Some(row) = found.map_err(StoreError::from)? else { return Ok(None) };
+        let (settings, made) = change(&row.settings)?;
+        if settings != row.settings {
+            let mut changed = row.into_active_model();
+            changed.settings = Set(settings);
+            changed.update(&txn).await.map_err(StoreError::from)?;
+            bump(&txn).await?;
+        }
+        txn.commit().await.map_err(StoreError::from)?;
+        Ok(Some(made))
     }
 
     /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.

@@ -26,6 +26,14 @@ pub const PAUSED_ACCOUNTS: &str = "recado_paused_accounts";
 pub const WRITER_BATCH_REQUESTS: &str = "recado_writer_batch_requests";
 pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
 
+/// Calls that have ended, each once, by `status`.
+pub const CALLS_ENDED_TOTAL: &str = "recado_calls_ended_total";
+/// What callers were told next, by `how` it was found: rules, call, agent, greeting, model, fallback.
+pub const CALL_TURNS_TOTAL: &str = "recado_call_turns_total";
+/// From what a caller has said to what the conversation model has to say, its tools included.
+pub const MODEL_SECONDS: &str = "recado_model_seconds";
+/// Live conversations under way.
+pub const STREAMS_OPEN: &str = "recado_streams_open";
 /// From a call's webhook to what the caller hears.
 pub const CALL_ANSWER_SECONDS: &str = "recado_call_answer_seconds";
 /// Calls that were answered with the words for trouble: worth an alarm above zero.
@@ -52,6 +60,10 @@ pub fn describe() {
     describe_gauge!(UNKNOWN_ACTIONS, "Sends whose outcome is not known; an alarm where it stays above zero.");
     describe_gauge!(PAUSED_ACCOUNTS, "Accounts whose credentials are refused; an alarm above zero.");
     describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
+    describe_counter!(CALLS_ENDED_TOTAL, "Calls that have ended, each once, by status.");
+    describe_counter!(CALL_TURNS_TOTAL, "What callers were told next, by how it was found.");
+    describe_histogram!(MODEL_SECONDS, Unit::Seconds, "How long the conversation model thought, its tools included.");
+    describe_gauge!(STREAMS_OPEN, "Live conversations under way.");
     describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "From a call's webhook to what the caller hears.");
     describe_counter!(CALL_FALLBACKS_TOTAL, "Calls that were answered with the words for trouble.");
     describe_counter!(CAMPAIGN_TRIES_TOTAL, "Calls and messages that campaigns have planned.");

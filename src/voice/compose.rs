@@ -46,6 +46,17 @@ pub enum Streams {
     All,
 }
 
+impl Streams {
+    /// With the installation's key and agent, where it has them.
+    pub const fn of(has_key: bool, has_agent: bool) -> Self {
+        match (has_key, has_agent) {
+            (false, _) => Self::No,
+            (true, false) => Self::Named,
+            (true, true) => Self::All,
+        }
+    }
+}
+
 impl Line<'_> {
     /// The language that is spoken in this call, as BCP 47.
     pub fn language(&self) -> &str {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agents;
 use super::compose::{Composed, Line, Next, Streams};
 use super::live::Live;
 use super::model::{self, Model, Thought, Watched};
@@ -12,7 +13,7 @@ use crate::chat::Chat;
 use crate::directory::Tenant;
 use crate::domain::event::CallData;
 use crate::domain::voice_words::Word;
-use crate::domain::{CallFacts, CallId, CallState, Phone, Step, Timestamp};
+use crate::domain::{CallFacts, CallId, CallState, Phone, Step, Timestamp, VoiceAgent};
 use crate::eleven::Eleven;
 use crate::pipeline::Pipeline;
 use crate::pipeline::line::{Heard, TurnOf};
@@ -74,13 +75,9 @@ impl Voice {
     pub fn new(parts: Parts) -> Self {
         let Parts { pipeline, budget, chat, eleven, eleven_agent } = parts;
         let tools = Tools::new(pipeline.clone());
-        let streams = match (eleven.is_configured(), &eleven_agent) {
-            (false, _) => Streams::No,
-            (true, None) => Streams::Named,
-            (true, Some(_)) => Streams::All,
-        };
+        let streams = Streams::of(eleven.is_configured(), eleven_agent.is_some());
         Self {
-            model: Arc::new(Model::new(chat, tools.clone())),
+            model: Arc::new(Model::new(chat, tools.clone(), pipeline.clock.clone())),
             live: Live::new(pipeline.clone(), eleven, eleven_agent, tools.clone()),
             pipeline,
             tools,
@@ -89,14 +86,18 @@ impl Voice {
         }
     }
 
+    /// What an agent's mode needs and there is not: rules and the greeting answer meanwhile.
+    pub fn lacks(&self, agent: &VoiceAgent) -> Option<String> {
+        agents::lacks(agent, self.model.is_configured(), self.streams)
+    }
+
     /// What the caller hears next. Past the budget, or where nothing works, the business's words for that; what was begun
     /// goes on by itself, so that what was heard is kept.
     pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, Foreign> {
         let begun = self.pipeline.clock.now();
         let finding = tokio::spawn(self.clone().find(tenant.clone(), turn, begun));
         let found = tokio::time::timeout(self.budget, finding).await;
-        let took = self.pipeline.clock.now().since(begun);
-        metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
+        self.measure(begun);
         let why = match found {
             Ok(Ok(Ok(answer))) => return Ok(answer),
             Ok(Ok(Err(NoAnswer::Foreign))) => return Err(Foreign),
@@ -135,7 +136,7 @@ impl Voice {
     pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
         let begun = self.pipeline.clock.now();
         let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
-        metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(self.pipeline.clock.now().since(begun).as_secs_f64());
+        self.measure(begun);
         let why = match looked {
             Ok(Ok(answer)) => return answer,
             Ok(Err(error)) => error.to_string(),
@@ -291,7 +292,13 @@ impl Voice {
         Composed { steps: vec![Step::say(line), Step::Hangup], state: composed.state, how: "fallback" }
     }
 
+    fn measure(&self, begun: Timestamp) {
+        let took = self.pipeline.clock.now().since(begun);
+        metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
+    }
+
     fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
+        metrics::counter!(metric::CALL_TURNS_TOTAL, "how" => composed.how).increment(1);
         let took = self.pipeline.clock.now().since(begun).as_millis();
         TurnAnswer {
             call: call.id,

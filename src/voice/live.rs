@@ -19,6 +19,7 @@ use crate::eleven::message::{AgentOverrides, Initiation, Overrides, Prompt, Tool
 use crate::pipeline::Pipeline;
 use crate::secret::SecretKey;
 use crate::stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+use crate::telemetry::metric;
 
 /// What the token in a stream's URL is for.
 const PURPOSE: &str = "media stream";
@@ -112,6 +113,7 @@ impl Live {
                 return (Vec::new(), false);
             }
         };
+        let _open = Open::new();
         let cancel = async move {
             // The sender is dropped with its entry: then it ends by itself.
             if stopped.wait_for(|stopped| *stopped).await.is_err() {
@@ -157,6 +159,22 @@ impl Live {
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, UnderWay>> {
         // A poisoned lock holds a whole map.
         self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Counts a stream while it lasts, however it ends.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::gauge!(metric::STREAMS_OPEN).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::STREAMS_OPEN).decrement(1.0);
     }
 }
 

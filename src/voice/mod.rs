@@ -3,11 +3,13 @@
 //! A webhook of the channel's becomes a turn, which [`crate::pipeline::line`] stores and asks the rules about; `compose`
 //! makes of what they say, of the business's agents and of its greeting what the caller hears; `render` makes TwiML of
 //! that. Where a conversation model is to find the words, `model` asks it beside the call; a live conversation is carried
-//! by `live`; what both can have done stands in [`tools`]. What is told once a call has ended: [`ended`].
+//! by `live`; what both can have done stands in [`tools`]. What is told once a call has ended: [`ended`]. How the business sets
+//! its agents up: [`agents`].
 //!
 //! **An answer is there within the budget, whatever the database, a rule or a model does**: past it the caller hears the
 //! business's words for such a case, which need nothing but memory.
 
+pub mod agents;
 mod compose;
 mod desk;
 pub mod ended;

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use super::compose::Line;
 use super::tools::{For, Tools, offered};
 use crate::chat::{Chat, Request, Tool, Turn};
-use crate::domain::{CallId, Timestamp};
+use crate::domain::{CallId, Clock, Timestamp};
+use crate::telemetry::metric;
 use crate::time::zone::to_wall;
 
 /// For all that a model does about one thing that a caller has said, its tools included.
@@ -42,6 +43,7 @@ pub type Watched = watch::Receiver<Option<Thought>>;
 pub struct Model {
     chat: Chat,
     tools: Tools,
+    clock: Clock,
     /// By the call's turn; each goes when it was heard, or when the next one of its call begins.
     thinking: Mutex<HashMap<CallId, (i32, Watched)>>,
 }
@@ -53,8 +55,8 @@ pub struct Prompt {
 }
 
 impl Model {
-    pub fn new(chat: Chat, tools: Tools) -> Self {
-        Self { chat, tools, thinking: Mutex::default() }
+    pub fn new(chat: Chat, tools: Tools, clock: Clock) -> Self {
+        Self { chat, tools, clock, thinking: Mutex::default() }
     }
 
     pub const fn is_configured(&self) -> bool {
@@ -101,8 +103,10 @@ impl Model {
         }
         let model = self.clone();
         tokio::spawn(async move {
+            let begun = model.clock.now();
             let thought = tokio::time::timeout(THINKS_WITHIN, model.think(prompt, &whom)).await;
             let late = || Thought::Failed(format!("no answer within {} s", THINKS_WITHIN.as_secs()));
+            metrics::histogram!(metric::MODEL_SECONDS).record(model.clock.now().since(begun).as_secs_f64());
             tell.send_replace(Some(thought.unwrap_or_else(|_| late())));
         });
         Some(told)

@@ -79,7 +79,7 @@ pub(super) async fn told(
     }
     match reported {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
-        Reported::Advanced | Reported::Stale => Ok(()),
+        Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
 }
 

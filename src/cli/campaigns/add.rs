@@ -109,7 +109,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let store = &installation.store;
-    let mut campaign = campaigns::add(store, &tenant, store.ids().next(), &args.name, &plan(&args)).await?;
+    let rules = installation.load_rules();
+    let mut campaign = campaigns::add(store, &rules, &tenant, store.ids().next(), &args.name, &plan(&args)).await?;
     let mut refused = 0;
     if let Some(file) = &args.import {
         let imported = take_in(&installation, &campaign, file).await?;

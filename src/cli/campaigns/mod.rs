@@ -247,5 +247,5 @@ async fn moved(
     campaign: &Campaign,
     to: CampaignState,
 ) -> Result<Campaign, CampaignError> {
-    campaigns::become_so(&installation.store, tenant, campaign, to).await
+    campaigns::become_so(&installation.store, &installation.load_rules(), tenant, campaign, to).await
 }

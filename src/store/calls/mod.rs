@@ -118,6 +118,8 @@ pub struct Recording {
 pub enum Reported {
     /// It moved forward, or something new is known: events tell of it.
     Advanced,
+    /// The same, and the call has ended: told of each call once.
+    Ended,
     Stale,
     Foreign,
 }

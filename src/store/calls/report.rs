@@ -95,7 +95,7 @@ async fn one_report(
         events::insert(txn, [(&event, None)]).await?;
         committed.events.push(event);
     }
-    Ok(Reported::Advanced)
+    Ok(if ends { Reported::Ended } else { Reported::Advanced })
 }
 
 /// What is told of a call that ends so.

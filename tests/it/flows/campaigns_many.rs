@@ -80,7 +80,9 @@ impl Run {
         .expect("it is a plan");
         let store = &inside.pipeline.store;
         let tenant = inside.pipeline.directory.now().by_slug("demo").expect("it is there").clone();
-        let campaign = campaigns::add(store, &tenant, store.ids().next(), "many", &plan).await.expect("it is good");
+        let rules = inside.pipeline.rules();
+        let campaign =
+            campaigns::add(store, &rules, &tenant, store.ids().next(), "many", &plan).await.expect("it is good");
         let member = |n| NewMember {
             phone: Phone::parse(&number(n)).expect("a number"),
             name: String::new(),
@@ -90,7 +92,7 @@ impl Run {
         assert_eq!(campaigns::add_members(store, &campaign, &members).await.unwrap(), MEMBERS as u64);
         assert_eq!(campaigns::add_members(store, &campaign, &members).await.unwrap(), 0, "each once");
         let campaign =
-            campaigns::become_so(store, &tenant, &campaign, CampaignState::Running).await.expect("it starts");
+            campaigns::become_so(store, &rules, &tenant, &campaign, CampaignState::Running).await.expect("it starts");
         let (made, actions, under_way) = Default::default();
         Self { inside, clock, campaign, made, actions, under_way, at_once: 0 }
     }

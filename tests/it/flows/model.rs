@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::line::{ANA, Heard, Line, options};
 use crate::cli;
 use crate::faults::rig::{self, Look};
-use crate::support::server::Server;
+use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -22,24 +22,28 @@ rule("stop").on("call_input").keyword("stop").then(|e| { say("Bye"); hangup() })
 "#;
 
 /// A chat API on a port of its own, and a server that asks it.
-struct Scene {
-    chat: ChatApi,
-    server: Server,
+pub struct Scene {
+    pub chat: ChatApi,
+    pub server: Server,
 }
 
 impl Scene {
     async fn start() -> Self {
+        Self::with(options(RULES)).await
+    }
+
+    pub async fn with(options: ServerOptions) -> Self {
         let chat = ChatApi::new(KEY, Clock::system());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port can be bound");
         let base = format!("http://{}/v1", listener.local_addr().expect("it is bound"));
         let router = chat.router();
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
-        let options = options(RULES).env("OPENAI_BASE_URL", base).env("OPENAI_API_KEY", KEY);
+        let options = options.env("OPENAI_BASE_URL", base).env("OPENAI_API_KEY", KEY);
         Self { chat, server: Server::start(options).await }
     }
 
     /// Asks again and again, as the provider does, until something is said that is no word of patience.
-    async fn patiently(&self, ana: &Line, mut heard: Heard) -> Heard {
+    pub async fn patiently(&self, ana: &Line, mut heard: Heard) -> Heard {
         for _ in 0..20 {
             if heard.attribute("action").is_some() || !heard.document.contains("/wait?") {
                 return heard;

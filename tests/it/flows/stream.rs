@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use recado::carrier::eleven::{Conduct, Conversation, ElevenApi, Step};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -12,30 +13,33 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::line::{ANA, Heard, Line, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
-use crate::support::server::Server;
+use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
 const WITHIN: Duration = Duration::from_secs(20);
 const KEY: &str = "xi-test";
 const AGENT: &str = "agent_1";
-const RULES: &str = r#"rule("ended").on("call_completed").then(|e| note(`${e.data.transcript.len()} lines: ${e.data.transcript[0].text}`));"#;
+pub const RULES: &str = r#"rule("ended").on("call_completed").then(|e| note(`${e.data.transcript.len()} lines: ${e.data.transcript[0].text}`));"#;
 
-struct Scene {
+/// The stand-in for ElevenLabs, and a server with a live agent.
+pub struct Scene {
     eleven: ElevenApi,
-    server: Server,
+    pub server: Server,
 }
 
 impl Scene {
     async fn start() -> Self {
+        Self::with(options(RULES)).await
+    }
+
+    pub async fn with(options: ServerOptions) -> Self {
         let eleven = ElevenApi::new(KEY, AGENT, Conduct::Told);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port can be bound");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
         let router = eleven.router();
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
-        let options = options(RULES)
-            .env("ELEVENLABS_API_BASE", base)
-            .env("ELEVENLABS_API_KEY", KEY)
-            .env("ELEVENLABS_AGENT_ID", AGENT);
+        let options =
+            options.env("ELEVENLABS_API_BASE", base).env("ELEVENLABS_API_KEY", KEY).env("ELEVENLABS_AGENT_ID", AGENT);
         let server = Server::prepare(options);
         let add = ["agents", "add", "Live", "--number", OURS, "--mode", "stream", "--greeting", "Aquí {name}"];
         cli::run(&mut rig::recado(&server, &add)).ok();
@@ -44,18 +48,25 @@ impl Scene {
         scene
     }
 
-    async fn conversation(&self) -> Conversation {
+    pub async fn conversation(&self) -> Conversation {
         tokio::time::timeout(WITHIN, self.eleven.conversation()).await.expect("in time").expect("a conversation")
     }
 }
 
 /// The provider's side of a media stream.
-struct Stream(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Stream<S>(WebSocketStream<S>);
 
-impl Stream {
-    async fn open(heard: &Heard, call: &str) -> Self {
+impl Stream<MaybeTlsStream<TcpStream>> {
+    pub async fn open(heard: &Heard, call: &str) -> Self {
         let url = heard.attribute("url").expect("a stream's URL");
         let (socket, _) = connect_async(&url).await.expect("it is upgraded");
+        Self::begin(socket, call).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
+    /// On a socket that is open already.
+    pub async fn begin(socket: WebSocketStream<S>, call: &str) -> Self {
         let mut stream = Self(socket);
         stream.send(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})).await;
         let format = json!({"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1});
@@ -65,11 +76,11 @@ impl Stream {
         stream
     }
 
-    async fn send(&mut self, message: Value) {
+    pub async fn send(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.expect("the socket is open");
     }
 
-    async fn hears(&mut self, event: &str) -> Value {
+    pub async fn hears(&mut self, event: &str) -> Value {
         loop {
             let message = tokio::time::timeout(WITHIN, self.0.next()).await.expect("in time");
             let message = message.expect("the socket is open").expect("a message");
@@ -82,7 +93,7 @@ impl Stream {
     }
 
     /// Whether it was closed.
-    async fn closed(&mut self) -> bool {
+    pub async fn closed(&mut self) -> bool {
         let end = async {
             while let Some(Ok(message)) = self.0.next().await {
                 if message.is_close() {

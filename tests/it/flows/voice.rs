@@ -1,4 +1,4 @@
-//! Rows A3, A5, C1 to C8, D1 to D4, E1, E3, E6 and E8, as far as one call needs nobody else.
+//! Rows A3, A5, B4, C1 to C8, D1 to D4, E1, E3, E6 and E8, as far as one call needs nobody else.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::server::Server;
 use crate::support::wait::eventually;
+use crate::support::webhook::{message_sid, sign};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -393,8 +394,45 @@ async fn a_text_to_who_is_on_the_line_is_an_answer() {
     .await;
 }
 
+#[tokio::test]
+async fn b4_messages_calls_and_their_ends_come_in_by_the_urls_of_the_second_system() {
+    let rules = format!("{DESK}\nrule(\"chat\").on(\"inbound_whatsapp\").then(|e| note(`wrote: ${{e.body}}`));");
+    let server = Server::start(options(&rules).env("TWILIO_WHATSAPP_NUMBER", OURS)).await;
+    let ana = Line::of(&server, 1);
+    let chat = ana.twilio.inbound(&message_sid(1), &format!("whatsapp:{ANA}"), &format!("whatsapp:{OURS}"), "Hola");
+    let end = ana.form(&[("CallStatus", "completed"), ("CallDuration", "42")]);
+    let all =
+        [("/api/whatsapp/webhook", chat), ("/api/voice/webhook", ana.form(&[])), ("/api/voice/status-callback", end)];
+    // Unsigned, or signed for another of the three, none of them has any effect.
+    for (path, form) in &all {
+        let url = |path: &str| format!("{}{path}", ana.twilio.public_url);
+        let other = if *path == "/api/voice/webhook" { "/api/whatsapp/webhook" } else { "/api/voice/webhook" };
+        for signature in ["", &sign(&ana.twilio.auth_token, &url(other), form)] {
+            let answer = ana.twilio.post_with_signature(path, form, signature).await.expect("it answers");
+            assert_eq!(answer.status().as_u16(), 403, "{path}");
+        }
+    }
+    let look = Look::into(server.folder()).await;
+    assert_eq!((look.count("events").await, look.count("messages").await, look.count("calls").await), (0, 0, 0));
+
+    let written = ana.twilio.post(all[0].0, &all[0].1).await.expect("it answers");
+    assert_eq!(written.status().as_u16(), 200);
+    noted(&server, "wrote: Hola").await;
+    assert_eq!(look.count("messages WHERE channel = 'whatsapp' AND direction = 'in'").await, 1);
+    let heard = ana.posts(all[1].0, &[]).await;
+    heard.says("Pulse 1");
+    ana.answers(&heard, &[("Digits", "1")]).await.says("Gracias");
+    assert_eq!(calls(&server, &[])[0]["status"], "in-progress");
+    let ended = ana.twilio.post(all[2].0, &all[2].1).await.expect("it answers");
+    assert_eq!(ended.status().as_u16(), 200);
+    noted(&server, "spoke 42 s, 4 lines").await;
+    let call = calls(&server, &[&ana.sid]);
+    assert_eq!((&call["status"], &call["duration_s"]), (&json!("completed"), &json!(42)));
+    assert_eq!(look.count("contacts").await, 1, "whoever wrote and rang is one customer");
+}
+
 /// Holds the write lock of the server's database, as another process would.
-fn rusqlite_lock(server: &Server) -> rusqlite::Connection {
+pub fn rusqlite_lock(server: &Server) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(server.folder().join("data/recado.db")).expect("it can be opened");
     db.busy_timeout(Duration::from_secs(5)).expect("a setting");
     db.execute_batch("BEGIN IMMEDIATE").expect("it can be locked");

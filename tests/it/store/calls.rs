@@ -63,7 +63,7 @@ impl Bench {
             self.store.writer().decided(vec![decided]).await.expect("it can be written");
         }
         let told = self.store.writer().call(self.told(sid, CallStatus::Completed, false)).await;
-        assert_eq!(told.expect("it can be stored"), Reported::Advanced);
+        assert_eq!(told.expect("it can be stored"), Reported::Ended);
     }
 }
 

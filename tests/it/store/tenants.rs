@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use recado::directory::{Account, Directory, Platform, new_tenant, sealed_as};
+use recado::domain::TenantId;
 use recado::secret::SecretKey;
 use recado::store::StoreError;
 use recado::store::entity::sender;
@@ -114,6 +115,39 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
         bench.store.set_tenant(row).await.unwrap();
         directory.refresh().await.unwrap();
         assert_eq!(directory.now().by_id(bench.tenant).unwrap().account.exposed_tokens(), ["token"], "as it was");
+    })
+    .await;
+}
+
+/// Each change is made of what stands there then, so that none of many is lost; what is refused changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_changed_at_once_are_all_kept() {
+    on_both(|bench| async move {
+        let store = &bench.store;
+        let add = |n: u32| {
+            store.change_settings(bench.tenant, move |text| {
+                let mut settings: serde_json::Value = serde_json::from_str(text).expect("JSON");
+                settings["templates"][format!("t{n}")] = "HX".into();
+                Ok::<_, StoreError>((settings.to_string(), n))
+            })
+        };
+        let made = futures_util::future::join_all((0..20).map(add)).await;
+        for (n, made) in (0..).zip(made) {
+            assert_eq!(made.expect("it is changed"), Some(n));
+        }
+        let settings = async || {
+            let (version, rows, _) = store.directory().await.unwrap();
+            let row = rows.into_iter().find(|row| row.id == bench.tenant.uuid()).expect("it is there");
+            (version, serde_json::from_str::<serde_json::Value>(&row.settings).expect("JSON"))
+        };
+        let before = settings().await;
+        assert_eq!(before.1["templates"].as_object().map(serde_json::Map::len), Some(20), "{}", before.1);
+        let refused = store.change_settings(bench.tenant, |_| Err::<(String, ()), _>(StoreError::Closed)).await;
+        assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
+        let nobody = TenantId::new(uuid::Uuid::nil());
+        let gone = store.change_settings(nobody, |text| Ok::<_, StoreError>((text.to_owned(), ()))).await;
+        assert_eq!(gone.unwrap(), None);
+        assert_eq!(settings().await, before);
     })
     .await;
 }

@@ -37,6 +37,11 @@ impl Twilio {
         }
     }
 
+    /// The same behind a proxy: asked at `server_url` by `client`, and known to the world as `public_url`.
+    pub fn through(self, server_url: &str, public_url: &str, client: reqwest::Client) -> Self {
+        Self { server_url: server_url.to_owned(), public_url: public_url.to_owned(), client, ..self }
+    }
+
     /// Posts a signed form to `path` (with its query, if it has one).
     pub async fn post(&self, path: &str, form: &Form) -> Result<reqwest::Response, reqwest::Error> {
         let signature = sign(&self.auth_token, &format!("{}{path}", self.public_url), form);

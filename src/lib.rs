@@ -122,6 +122,8 @@ pub mod actions;
 
 pub mod pipeline;
 
+pub mod campaigns;
+
 pub mod schedule;
 
 pub mod forecast;
@@ -129,8 +131,6 @@ pub mod forecast;
 pub mod reconcile;
 
 pub mod voice;
-
-pub mod campaigns;
 
 pub mod doctor;
 

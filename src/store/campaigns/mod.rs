@@ -15,6 +15,13 @@ use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, Member
 
 /// Campaigns of one tenant, at most.
 pub const CAMPAIGNS_MAX: i64 = 1_000;
+/// A campaign's name, in characters.
+pub const NAME_CHARS: usize = 80;
+
+/// Whether a campaign may be called so: 1 to [`NAME_CHARS`] characters, no control characters.
+pub fn is_name(name: &str) -> bool {
+    (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
 
 /// A campaign's row.
 #[derive(Clone, Debug)]

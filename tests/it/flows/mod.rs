@@ -1,7 +1,10 @@
 //! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
 
 pub mod campaigns;
+mod campaigns_ahead;
 mod campaigns_many;
+mod campaigns_messages;
+mod campaigns_whom;
 mod line;
 mod model;
 mod numbers;

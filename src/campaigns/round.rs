@@ -49,10 +49,10 @@ pub struct Round {
     pub planned: Vec<(Outlet, Timestamp)>,
 }
 
-/// One round of all campaigns that run.
+/// One round of all campaigns that run, and of those that are paused or cancelled while tries are under way.
 pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreError> {
     let mut round = Round::default();
-    for campaign in store.running_campaigns().await? {
+    for campaign in store.moving_campaigns().await? {
         let Some(tenant) = directory.now().by_id(campaign.tenant).cloned() else { continue };
         match go_on(store, directory, &tenant, &campaign, &mut round).await {
             // What one campaign's rows cannot do is no reason to stop the others.
@@ -73,9 +73,12 @@ async fn go_on(
     round: &mut Round,
 ) -> Result<(), StoreError> {
     let plan = Plan::of(campaign)?;
-    round.running += 1;
     let of = Of { store, tries: Tries { tenant, platform: directory.platform(), campaign, plan: &plan } };
     of.settle().await?;
+    if campaign.state != CampaignState::Running {
+        return Ok(());
+    }
+    round.running += 1;
     of.try_next(round).await
 }
 

@@ -175,6 +175,17 @@ impl Store {
         sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
     }
 
+    /// Those with something to do, of all tenants: they run, or tries are under way that were begun before they were
+    /// paused or cancelled.
+    pub async fn moving_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
+        let text = format!(
+            "{KNOWN} WHERE state = 'running' OR (state IN ('paused', 'cancelled') AND EXISTS
+               (SELECT 1 FROM campaign_members m WHERE m.campaign_id = campaigns.id AND m.state = 'trying'))
+             ORDER BY id"
+        );
+        sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
+    }
+
     /// Moves a campaign on; `false` where it does not stand at `from` any more. One that stops takes back the tries that
     /// have not begun: their members wait again, and these tries do not count.
     pub async fn move_campaign(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use recado::archive::export;
 use recado::domain::{
     Action, ActionId, ActionState, CallBody, CallDirection, CallStatus, CampaignState, Channel, DeliveryStatus, Origin,
-    Outlet, Phone, Route, Send, SendBody, Timestamp,
+    Phone, Route, Send, SendBody, Timestamp,
 };
 use recado::store::campaigns::{Campaign, EndedTry, Member, MemberEnd, NewMember, NewTry, NotAdded, Statistics};
 use recado::store::{CallReport, Caller, Claimed, End, NewAction, Reported};
@@ -87,7 +87,7 @@ impl Bench {
         self.store.plan_tries(campaign, tries, &[], &[], paced).await.expect("it can be written")
     }
 
-    async fn taken(&self, claimed: &Claimed, sid: &str) {
+    async fn sent_as(&self, claimed: &Claimed, sid: &str) {
         let end = End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued };
         assert!(self.end(claimed, end, None).await);
     }
@@ -110,7 +110,7 @@ impl Bench {
         let campaign = self.running(name, &["+34600000101"]).await;
         assert!(self.try_all(&campaign, Channel::Sms).await);
         let claimed = self.claim().await;
-        self.taken(&claimed[0], &format!("SM{name}")).await;
+        self.sent_as(&claimed[0], &format!("SM{name}")).await;
         self.settle_as(&campaign, |_| done("sent")).await;
         self.store.add_members(&campaign, &[somebody("+5511987654321", "João")]).await.unwrap();
         campaign
@@ -197,7 +197,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         assert!(bench.try_all(&campaign, Channel::Sms).await);
         let claimed = bench.claim().await;
-        bench.taken(&claimed[0], "SM1").await;
+        bench.sent_as(&claimed[0], "SM1").await;
         assert!(bench.end(&claimed[1], End::Failed, Some(30_008)).await);
         let first = bench.ended(&campaign).await;
         assert_eq!(first.iter().map(|one| one.state.as_str()).collect::<Vec<_>>(), ["sent", "failed"]);
@@ -221,7 +221,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         bench.store.end_tries(&campaign, &late).await.unwrap();
         assert_eq!(bench.counted(&campaign).await.trying, 1);
         let claimed = bench.claim().await;
-        bench.taken(&claimed[0], "SM2").await;
+        bench.sent_as(&claimed[0], "SM2").await;
         bench.settle_as(&campaign, |_| done("sent")).await;
         let statistics = bench.counted(&campaign).await;
         assert_eq!((statistics.done, statistics.tries), (2, 3));
@@ -249,7 +249,7 @@ async fn what_has_not_begun_is_taken_back_when_a_campaign_is_paused() {
         assert_eq!((statistics.trying, statistics.waiting, statistics.tries), (1, 1, 1));
         let paused = bench.stands(&campaign).await;
         assert!(!bench.try_all(&paused, Channel::Sms).await, "nobody is tried while it is paused");
-        bench.taken(&begun[0], "SM1").await;
+        bench.sent_as(&begun[0], "SM1").await;
         assert!(bench.becomes(&paused, CampaignState::Paused, CampaignState::Running).await);
         let campaign = bench.stands(&campaign).await;
         assert!(bench.try_all(&campaign, Channel::Sms).await);
@@ -292,8 +292,8 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         assert!(bench.try_all(&campaign, Channel::Voice).await);
         let claimed = bench.claim().await;
-        bench.taken(&claimed[0], "CA1").await;
-        bench.taken(&claimed[1], "CA2").await;
+        bench.sent_as(&claimed[0], "CA1").await;
+        bench.sent_as(&claimed[1], "CA2").await;
         assert!(bench.ended(&campaign).await.is_empty(), "calls that were begun have not ended");
         let later = bench.now().plus(Duration::from_secs(1));
         assert_eq!(bench.store.open_calls(later, 9).await.unwrap().len(), 2);
@@ -311,7 +311,6 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
         let statistics = bench.counted(&campaign).await;
         assert_eq!(statistics.calls, outcomes(&[("busy", 1), ("completed", 1)]));
         assert_eq!((statistics.done, statistics.trying, statistics.talked_s), (1, 1, 34));
-        assert_eq!(bench.store.due_outlets().await.unwrap(), Vec::<(Outlet, Timestamp)>::new());
     })
     .await;
 }

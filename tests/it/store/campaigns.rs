@@ -144,7 +144,7 @@ async fn somebody_is_a_member_once_whatever_way_their_number_is_written_and_page
                     break;
                 }
             }
-            let by_key = [brazil[0], others[0], others[1], others[2], mexico[0], others[3]];
+            let by_key = [others[2], mexico[0], others[3], brazil[0], others[0], others[1]];
             let spain = [ANA, LUIS];
             assert_eq!(seen, [&spain[..], &by_key].concat(), "by {size}");
         }

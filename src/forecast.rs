@@ -5,7 +5,9 @@
 //! and each send is put to the gate at its instant ([`SendGate::judge`]). Events that wait to be decided come first. Nothing
 //! is written.
 //!
-//! What it cannot know: what customers and staff will do, delivery reports, refusals of the provider, and the ids that a
+//! Campaigns that run are foreseen as far as their pace and their windows tell (`forecast/campaigns.rs`).
+//!
+//! What it cannot know: what customers and staff will do, how calls end, delivery reports, refusals of the provider, and the ids that a
 //! link in a text is made of. A rule that has been added or changed counts as it is in its file: what the server plans anew
 //! when it starts with it is asked of the planner ([`crate::schedule::plan`]).
 //!
@@ -18,6 +20,7 @@
 
 mod begin;
 pub mod calendar;
+mod campaigns;
 mod outlook;
 mod walk;
 mod why;

@@ -123,6 +123,8 @@ pub mod actions;
 
 pub mod pipeline;
 
+pub mod campaigns;
+
 pub mod schedule;
 
 pub mod forecast;
@@ -130,8 +132,6 @@ pub mod forecast;
 pub mod reconcile;
 
 pub mod voice;
-
-pub mod campaigns;
 
 pub mod doctor;
 

@@ -61,6 +61,10 @@ pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool)
     let Some(days) = tenant.settings.retain_days else { return Ok(removed) };
     let before = store.clock().now().minus(DAY * days.max(RETAIN_DAYS_MIN));
     let mut after = None;
+    if !dry_run {
+        // Before the events on which they hang.
+        store.remove_old_campaigns(tenant.id, before).await?;
+    }
     loop {
         while store.writer().intake_is_hot() {
             clock.sleep(PAUSE).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -10,12 +11,16 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
+use crate::campaigns::sheet::FILE_MAX_BYTES;
 use crate::domain::hex;
 use crate::web::AppState;
 
 /// A body's bytes, at most.
 pub const BODY_MAX_BYTES: usize = 256 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Of a table.
+const TABLE_MAX_BYTES: usize = FILE_MAX_BYTES as usize;
+const TABLE_WITHIN: Duration = Duration::from_secs(60);
 /// An idempotency key's characters, at most.
 const KEY_MAX_CHARS: usize = 255;
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -32,28 +37,58 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
-        let key = key_of(&request)?;
-        let mut hash = Sha256::new();
-        hash.update(format!("{} {}\n", request.method(), request.uri()));
-        let is_json = request.headers().get(axum::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_json = is_json.and_then(|value| value.split(';').next()).map(str::trim);
-        if !is_json.is_some_and(|value| value.eq_ignore_ascii_case("application/json")) {
+        if !is_of_type(&request, "application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "no_json",
                 "send JSON, with 'Content-Type: application/json'",
             ));
         }
-        let read = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(request.into_body(), BODY_MAX_BYTES)).await;
-        let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body did not come within 10 seconds");
-        let bytes = read.map_err(late)?.map_err(|_| {
-            let detail = format!("the body has more than {BODY_MAX_BYTES} bytes, or was cut off");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-        })?;
-        hash.update(&bytes);
-        let value = axum::Json::<T>::from_bytes(&bytes).map_err(|rejection| not_such(&rejection))?.0;
-        Ok(Self { value, hash: hex(hash.finalize()), key })
+        let Body { value, hash, key } = read(request, BODY_MAX_BYTES, BODY_WITHIN).await?;
+        let value = axum::Json::<T>::from_bytes(&value).map_err(|rejection| not_such(&rejection))?.0;
+        Ok(Self { value, hash, key })
     }
+}
+
+/// A body that is a table (CSV), unread.
+pub struct Table(pub Body<Bytes>);
+
+impl FromRequest<AppState> for Table {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+        if !is_of_type(&request, "text/csv") {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "no_csv",
+                "send a table as CSV, with 'Content-Type: text/csv'",
+            ));
+        }
+        Ok(Self(read(request, TABLE_MAX_BYTES, TABLE_WITHIN).await?))
+    }
+}
+
+fn is_of_type(request: &Request, wanted: &str) -> bool {
+    let given = request.headers().get(axum::http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.split(';').next()).map(str::trim);
+    given.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+}
+
+async fn read(request: Request, max: usize, within: Duration) -> Result<Body<Bytes>, Problem> {
+    let key = key_of(&request)?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{} {}\n", request.method(), request.uri()));
+    let read = tokio::time::timeout(within, axum::body::to_bytes(request.into_body(), max)).await;
+    let late = |_| {
+        let detail = format!("the body did not come within {} seconds", within.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)
+    };
+    let value = read.map_err(late)?.map_err(|_| {
+        let detail = format!("the body has more than {max} bytes, or was cut off");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    })?;
+    hash.update(&value);
+    Ok(Body { value, hash: hex(hash.finalize()), key })
 }
 
 fn key_of(request: &Request) -> Result<Option<String>, Problem> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,12 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::body::{Body, Path, Query};
+use super::body::{Body, Path, Query, Table};
 use super::caller::Caller;
 use super::once::once;
 use super::page::Cursor;
 use super::problem::{Common, Problem, Writing};
-use crate::campaigns::{self, CampaignError, Plan};
+use crate::campaigns::{self, CampaignError, Plan, sheet};
 use crate::domain::{CampaignId, CampaignState, Phone};
 use crate::store::Store;
 use crate::store::campaigns as rows;
@@ -25,6 +26,8 @@ use crate::web::AppState;
 
 /// Members of one request, at most.
 const MEMBERS_MAX: usize = 1_000;
+/// Refused lines of a table that an answer names, at most.
+const REFUSED_MAX: usize = 1_000;
 
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -32,6 +35,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(show))
         .routes(routes!(set_state))
         .routes(routes!(members, add_members))
+        .routes(routes!(import_members))
 }
 
 /// A campaign, and how it stands: each member and each call counts once.
@@ -138,6 +142,27 @@ struct Added {
     new: u64,
 }
 
+/// What became of a table.
+#[derive(Debug, Serialize, ToSchema)]
+struct Imported {
+    /// How many were no members before
+    new: u64,
+    /// How many were
+    known: u64,
+    /// How many lines name nobody
+    refused: usize,
+    /// The first 1,000 of these
+    refused_lines: Vec<RefusedLine>,
+}
+
+/// A line of a table that names nobody.
+#[derive(Debug, Serialize, ToSchema)]
+struct RefusedLine {
+    #[schema(example = 3)]
+    line: u64,
+    reason: String,
+}
+
 /// A member, and where they stand.
 #[derive(Debug, Serialize, ToSchema)]
 struct CampaignMember {
@@ -173,7 +198,7 @@ impl From<rows::ListedMember> for CampaignMember {
 #[derive(Debug, Serialize, ToSchema)]
 struct Members {
     items: Vec<CampaignMember>,
-    /// The number to give as `after` for the next page
+    /// The number to give as `after` for the next page; `null` on the last one
     next: Option<String>,
 }
 
@@ -274,8 +299,13 @@ async fn members(
     let store = &state.pipeline.store;
     let campaign = find(store, &caller, id).await?;
     let limit = Cursor { limit: page.limit, after: None }.limit()?;
-    let rows = store.campaign_members(&campaign, page.after.as_deref(), limit).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.phone.clone());
+    let after =
+        page.after.as_deref().map(Phone::parse).transpose().map_err(|error| Problem::bad_request(error.to_string()))?;
+    // The one more says that there is another page.
+    let mut rows = store.campaign_members(&campaign, after.as_ref(), limit + 1).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|row| row.phone.clone());
     Ok(axum::Json(Members { items: rows.into_iter().map(CampaignMember::from).collect(), next }))
 }
 
@@ -304,10 +334,37 @@ async fn add_members(
     .await
 }
 
+/// Adds members from a table: CSV in UTF-8, its first line names the columns `phone`, `name` and fields
+///
+/// Lines that name nobody are refused one by one, the others come in.
+#[utoipa::path(post, path = "/campaigns/{id}/members/import", operation_id = "importCampaignMembers", tag = "campaigns",
+    request_body(content = String, content_type = "text/csv", example = "phone,name,city\n+34600111222,Ana,Jaén\n"),
+    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
+        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "What became of its lines", body = Imported), Common, Writing))]
+async fn import_members(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    Table(body): Table,
+) -> Result<Response, Problem> {
+    let store = &state.pipeline.store;
+    once(&state, &caller, body, async |_, bytes: Bytes| {
+        let campaign = find(store, &caller, id).await?;
+        let sheet = sheet::read(&bytes).map_err(|bad| Problem::unfit("bad_table", bad))?;
+        let new = campaigns::add_members(store, &campaign, &sheet.members).await.map_err(refused)?;
+        let (known, refused) = (sheet.members.len() as u64 - new, sheet.refused.len());
+        let lines = sheet.refused.into_iter().take(REFUSED_MAX);
+        let refused_lines = lines.map(|one| RefusedLine { line: one.line, reason: one.reason }).collect();
+        Ok((StatusCode::OK, Imported { new, known, refused, refused_lines }))
+    })
+    .await
+}
+
 fn member(given: NewMember) -> Result<rows::NewMember, Problem> {
     let phone = Phone::parse(&given.phone).map_err(|error| Problem::unfit("not_e164", error))?;
     let new = rows::NewMember { phone, name: given.name, fields: given.fields };
-    campaigns::sheet::check(&new).map_err(|why| Problem::unfit("bad_member", why))?;
+    sheet::check(&new).map_err(|why| Problem::unfit("bad_member", why))?;
     Ok(new)
 }
 

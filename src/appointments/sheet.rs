@@ -68,7 +68,7 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
         return Err(BadSheet::NoColumn(missing));
     }
     let mut lines = Vec::new();
-    let mut lines_to = LineCount { at: 0, line: 1 };
+    let mut lines_to = LineCount::default();
     for record in reader.records() {
         let record = record.map_err(of_csv)?;
         if record.iter().all(|cell| cell.trim().is_empty()) {
@@ -91,14 +91,20 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
 }
 
 /// Counts lines as an editor does: the reader's own count does not know of a record's end `\r\n` in time.
-struct LineCount {
+pub struct LineCount {
     at: usize,
     line: u64,
 }
 
+impl Default for LineCount {
+    fn default() -> Self {
+        Self { at: 0, line: 1 }
+    }
+}
+
 impl LineCount {
     /// The line of the record that begins at this byte, or after the ends of lines there; never before the last one.
-    fn count(&mut self, text: &[u8], byte: usize) -> u64 {
+    pub fn count(&mut self, text: &[u8], byte: usize) -> u64 {
         let ends = text.get(byte..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = text.get(self.at..byte + ends).unwrap_or_default();
         self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;

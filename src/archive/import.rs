@@ -5,7 +5,7 @@
 //!
 //! **Two installations must not send the same.** What was open where the file was made (planned, under way, of unknown
 //! outcome) comes in as `held`, and events that were not decided there count as decided: the other installation may still
-//! do all of that. Only with [`Options::resume`], for one that has been stopped for good, they go on here.
+//! do all of that; campaigns that ran there are paused. Only with [`Options::resume`], for one that has been stopped for good, they go on here.
 
 use std::io::{self, BufRead, Read};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{Counts, End, FORMAT, Header, TenantLine};
 use crate::directory::TenantSettings;
-use crate::domain::{Clock, Phone, TenantId, Timestamp};
+use crate::domain::{CampaignState, Clock, Phone, TenantId, Timestamp};
 use crate::store::entity::{sender, tenant};
 use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, lane};
 
@@ -49,6 +49,8 @@ pub struct Imported {
     pub rows: Counts,
     /// Sends that are held now, and were open in the file.
     pub held: u64,
+    /// Campaigns that are paused now, and ran in the file.
+    pub paused: u64,
     /// The tenant's own account, whose token is not in the file.
     pub account_sid: Option<String>,
 }
@@ -89,6 +91,7 @@ pub async fn import(
         senders: Vec::new(),
         batch: Batch::default(),
         held: 0,
+        paused: 0,
     };
     let account_sid = tenant.account_sid.clone();
     if !options.dry_run {
@@ -107,7 +110,7 @@ pub async fn import(
         }
         return Err(error);
     }
-    Ok(Imported { slug, rows: work.rows, held: work.held, account_sid })
+    Ok(Imported { slug, rows: work.rows, held: work.held, paused: work.paused, account_sid })
 }
 
 /// Header and tenant; gives the tenant's row and the slug it is to have.
@@ -166,6 +169,7 @@ struct Work<'w> {
     senders: Vec<sender::Model>,
     batch: Batch,
     held: u64,
+    paused: u64,
 }
 
 impl Work<'_> {
@@ -219,11 +223,16 @@ impl Work<'_> {
     fn check(&mut self, kind: &str, row: &mut Map<String, Json>) -> Result<(), String> {
         let text = |row: &Map<String, Json>, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
         match kind {
-            "customer" => {
+            "customer" | "campaign_member" => {
+                let name = if kind == "customer" { "phone_key" } else { "peer_key" };
                 let key = text(row, "phone").and_then(|phone| Phone::parse(&phone).ok()).map(|phone| phone.key());
-                if key.is_none() || key != text(row, "phone_key") {
-                    return Err("'phone_key' is not that of 'phone'".to_owned());
+                if key.is_none() || key != text(row, name) {
+                    return Err(format!("'{name}' is not that of 'phone'"));
                 }
+            }
+            "campaign" if !self.options.resume && row.get("state") == Some(&CampaignState::Running.as_str().into()) => {
+                row.insert("state".to_owned(), CampaignState::Paused.as_str().into());
+                self.paused += 1;
             }
             "event" if !self.options.resume && row.get("handled_us").is_some_and(Json::is_null) => {
                 row.insert("handled_us".to_owned(), self.now.unix_us().into());

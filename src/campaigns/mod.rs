@@ -13,6 +13,7 @@ mod hours;
 pub mod lost;
 pub mod round;
 pub mod sheet;
+pub mod tries;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,12 +23,10 @@ use crate::directory::Tenant;
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
 use crate::rules::{NoBeginning, RuleSet};
-use crate::store::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NewMember, NotAdded};
+use crate::store::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NAME_CHARS, NewMember, NotAdded, is_name};
 use crate::store::{Store, StoreError};
 use crate::time::{Span, WeeklyHours};
 
-/// A campaign's name, in characters.
-pub const NAME_CHARS: usize = 80;
 /// Tries of one member, at most.
 pub const TRIES_MAX: u8 = 20;
 /// A minute, at most.
@@ -172,10 +171,14 @@ pub enum CampaignError {
 }
 
 impl Plan {
-    /// The plan of a stored campaign.
+    /// The plan of a stored campaign. One that came in with its tenant was made elsewhere: its pace is looked at here.
     pub fn of(campaign: &Campaign) -> Result<Self, StoreError> {
-        serde_json::from_str(&campaign.plan)
-            .map_err(|error| StoreError::Stored(format!("the plan of campaign {}: {error}", campaign.id)))
+        let stored = |why: String| StoreError::Stored(format!("the plan of campaign {}: {why}", campaign.id));
+        let plan: Self = serde_json::from_str(&campaign.plan).map_err(|error| stored(error.to_string()))?;
+        if !(1..=PACE_MAX).contains(&plan.per_minute) || !(1..=AT_ONCE_MAX).contains(&plan.at_once) {
+            return Err(stored(format!("per_minute is 1 to {PACE_MAX}, at_once 1 to {AT_ONCE_MAX}")));
+        }
+        Ok(plan)
     }
 }
 
@@ -189,7 +192,7 @@ pub async fn add(
     plan: &Plan,
 ) -> Result<Campaign, CampaignError> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+    if !is_name(name) {
         return Err(CampaignError::Name);
     }
     check::plan(rules, tenant, plan)?;
@@ -233,19 +236,25 @@ pub async fn become_so(
     if !campaign.state.may_become(to) || to == CampaignState::Done {
         return Err(CampaignError::State(campaign.state, to));
     }
-    if campaign.state == CampaignState::Draft && to == CampaignState::Running {
+    if to == CampaignState::Running {
         let plan = Plan::of(campaign)?;
+        // While it was paused, what it names may have gone.
         check::plan(rules, tenant, &plan)?;
-        if let Some(audience) = &plan.audience {
-            audience::take_in(store, tenant, campaign, audience).await?;
-        }
-        let (trying, next) = store.campaign_outlook(campaign).await?;
-        if trying == 0 && next.is_none() {
-            return Err(CampaignError::Nobody);
+        if campaign.state == CampaignState::Draft {
+            fill(store, tenant, campaign, &plan).await?;
         }
     }
     let moved = store.move_campaign(campaign, campaign.state, to).await?;
     let now = store.campaign(tenant.id, campaign.id).await?;
     let now = now.ok_or_else(|| CampaignError::NoCampaign(campaign.name.clone()))?;
     if moved || now.state == to { Ok(now) } else { Err(CampaignError::State(now.state, to)) }
+}
+
+/// Takes the audience in. Nobody is no audience.
+async fn fill(store: &Store, tenant: &Tenant, campaign: &Campaign, plan: &Plan) -> Result<(), CampaignError> {
+    if let Some(audience) = &plan.audience {
+        audience::take_in(store, tenant, campaign, audience).await?;
+    }
+    let (trying, next) = store.campaign_outlook(campaign).await?;
+    if trying == 0 && next.is_none() { Err(CampaignError::Nobody) } else { Ok(()) }
 }

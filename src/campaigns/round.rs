@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use super::hours::Hours;
+use super::tries::Tries;
 use super::{Plan, RetryOn};
-use crate::actions::plan;
 use crate::directory::{Directory, Tenant};
-use crate::domain::action::Template;
-use crate::domain::{
-    Action, ActionState, CallStatus, CampaignState, Channel, Event, EventKind, Outlet, Phone, Send, SendBody, Timestamp,
-};
+use crate::domain::{ActionState, CallStatus, CampaignState, Outlet, Phone, Timestamp};
 use crate::pipeline::Pipeline;
-use crate::rules::Planned;
-use crate::store::campaigns::{Campaign, EndedTry, Member, MemberEnd, NewTry};
+use crate::store::campaigns::{Campaign, EndedTry, MemberEnd};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metric;
 
@@ -54,52 +49,61 @@ pub struct Round {
     pub planned: Vec<(Outlet, Timestamp)>,
 }
 
-/// One round of all campaigns that run.
+/// One round of all campaigns that run, and of those that are paused or cancelled while tries are under way.
 pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreError> {
     let mut round = Round::default();
-    for campaign in store.running_campaigns().await? {
+    for campaign in store.moving_campaigns().await? {
         let Some(tenant) = directory.now().by_id(campaign.tenant).cloned() else { continue };
-        let plan = match Plan::of(&campaign) {
-            Ok(plan) => plan,
-            // One plan that cannot be read is no reason to stop the others.
-            Err(error) => {
+        match go_on(store, directory, &tenant, &campaign, &mut round).await {
+            // What one campaign's rows cannot do is no reason to stop the others.
+            Err(error) if !error.is_outage() => {
                 tracing::error!(%error, tenant = %tenant.slug, "a campaign does not go on");
-                continue;
             }
-        };
-        round.running += 1;
-        let of = Of { store, directory, tenant: &tenant, campaign: &campaign, plan: &plan };
-        of.settle().await?;
-        of.try_next(&mut round).await?;
+            went => went?,
+        }
     }
     Ok(round)
+}
+
+async fn go_on(
+    store: &Store,
+    directory: &Directory,
+    tenant: &Tenant,
+    campaign: &Campaign,
+    round: &mut Round,
+) -> Result<(), StoreError> {
+    let plan = Plan::of(campaign)?;
+    let of = Of { store, tries: Tries { tenant, platform: directory.platform(), campaign, plan: &plan } };
+    of.settle().await?;
+    if campaign.state != CampaignState::Running {
+        return Ok(());
+    }
+    round.running += 1;
+    of.try_next(round).await
 }
 
 /// One campaign in its round.
 struct Of<'a> {
     store: &'a Store,
-    directory: &'a Directory,
-    tenant: &'a Tenant,
-    campaign: &'a Campaign,
-    plan: &'a Plan,
+    tries: Tries<'a>,
 }
 
 impl Of<'_> {
     /// What has come of tries becomes what the members are at.
     async fn settle(&self) -> Result<(), StoreError> {
         loop {
-            let mut ended = self.store.ended_tries(self.campaign, BATCH).await?;
+            let mut ended = self.store.ended_tries(self.tries.campaign, BATCH).await?;
             let full = ended.len() == BATCH;
             // A try that led to two calls ends once.
             ended.dedup_by(|one, other| one.key == other.key);
             let ends: Vec<(EndedTry, MemberEnd)> = ended
                 .into_iter()
                 .map(|ended| {
-                    let end = end_of(self.plan, &ended, self.store.clock().now(), |at| self.later(&ended, at));
+                    let end = end_of(self.tries.plan, &ended, self.store.clock().now(), |at| self.later(&ended, at));
                     (ended, end)
                 })
                 .collect();
-            self.store.end_tries(self.campaign, &ends).await?;
+            self.store.end_tries(self.tries.campaign, &ends).await?;
             if !full {
                 return Ok(());
             }
@@ -108,40 +112,37 @@ impl Of<'_> {
 
     /// When a member is tried again whose last try ended then.
     fn later(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
-        let zone = Phone::parse(&ended.phone).map_or(self.tenant.zone, |phone| self.hours(&phone, None).zone());
-        self.plan.retry.after.after(at, zone)
-    }
-
-    fn hours(&self, phone: &Phone, zone: Option<chrono_tz::Tz>) -> Hours<'_> {
-        Hours::of(self.plan.windows.as_ref(), &self.tenant.quiet(self.directory.platform()), phone, zone)
+        let zone =
+            Phone::parse(&ended.phone).map_or(self.tries.tenant.zone, |phone| self.tries.hours(&phone, None).zone());
+        self.tries.plan.retry.after.after(at, zone)
     }
 
     /// Plans the next tries, as far as there is room and a slot.
     async fn try_next(&self, round: &mut Round) -> Result<(), StoreError> {
         let now = self.store.clock().now();
-        let (trying, next) = self.store.campaign_outlook(self.campaign).await?;
+        let (trying, next) = self.store.campaign_outlook(self.tries.campaign).await?;
         let Some(next) = next else {
             if trying == 0 {
-                self.store.move_campaign(self.campaign, CampaignState::Running, CampaignState::Done).await?;
-                tracing::info!(tenant = %self.tenant.slug, campaign = %self.campaign.name, "a campaign is done");
+                self.store.move_campaign(self.tries.campaign, CampaignState::Running, CampaignState::Done).await?;
+                tracing::info!(tenant = %self.tries.tenant.slug, campaign = %self.tries.campaign.name, "a campaign is done");
             }
             return Ok(());
         };
         if next > now {
             return Ok(());
         }
-        let mut room = (self.plan.at_once as usize).saturating_sub(trying);
-        let (step, until) = (Duration::from_secs(60) / self.plan.per_minute, now.plus(AHEAD));
-        let mut slot = self.campaign.paced.max(now);
+        let mut room = (self.tries.plan.at_once as usize).saturating_sub(trying);
+        let (step, until) = (self.tries.step(), now.plus(AHEAD));
+        let mut slot = self.tries.campaign.paced.max(now);
         let (mut tries, mut later, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for member in self.store.due_members(self.campaign, now, BATCH).await? {
-            let hours = self.hours(&member.phone, member.zone);
+        for member in self.store.due_members(self.tries.campaign, now, BATCH).await? {
+            let hours = self.tries.hours(&member.phone, member.zone);
             match hours.next(slot) {
                 None => gone.push(member.key),
                 Some(at) if at > slot => later.push((member.key, at)),
                 Some(_) if room == 0 || slot >= until => break,
                 Some(at) => {
-                    tries.push(self.new_try(member, at, hours.closes(at)));
+                    tries.push(self.tries.of(&member, at, hours.closes(at)));
                     (room, slot) = (room - 1, slot.plus(step));
                 }
             }
@@ -151,65 +152,14 @@ impl Of<'_> {
         }
         let planned: Vec<(Outlet, Timestamp)> = tries
             .iter()
-            .filter_map(|one| Some((Outlet::new(self.tenant.id, one.action.route.clone()?), one.action.due?)))
+            .filter_map(|one| Some((Outlet::new(self.tries.tenant.id, one.action.route.clone()?), one.action.due?)))
             .collect();
         metrics::counter!(metric::CAMPAIGN_TRIES_TOTAL).increment(tries.len() as u64);
-        if self.store.plan_tries(self.campaign, tries, &later, &gone, slot).await? {
+        if self.store.plan_tries(self.tries.campaign, tries, &later, &gone, slot).await? {
             round.planned.extend(planned);
         }
         Ok(())
     }
-
-    /// The action of a member's next try.
-    fn new_try(&self, member: Member, at: Timestamp, closes: Option<Timestamp>) -> NewTry {
-        let Member { key, n, .. } = &member;
-        // Only its identity and its kind are asked for.
-        let event = Event {
-            id: self.campaign.event(),
-            tenant: self.tenant.id,
-            kind: EventKind::CAMPAIGN,
-            channel: None,
-            contact: None,
-            occurred_at: at,
-            dedupe_key: None,
-            depth: 0,
-            data: serde_json::Value::Null,
-        };
-        let action = Action::Send(send(&self.campaign.name, self.plan, &member));
-        let rule = format!("campaign {}: {key}", self.campaign.name);
-        let planned = Planned { rule, index: usize::try_from(*n).unwrap_or_default(), action, due: Some(at) };
-        let mut action = plan::plan(self.tenant, self.directory.platform(), &event, &[], planned);
-        action.expires = closes;
-        NewTry { key: key.clone(), n: *n, action }
-    }
-}
-
-/// What goes out to a member.
-fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
-    let text = |text: &str| {
-        let named = text.replace("{name}", &member.name);
-        member.fields.iter().fold(named, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-    };
-    let (channel, body) = match (&plan.call, &plan.whatsapp) {
-        (Some(call), _) => {
-            let mut call = call.clone();
-            call.state.entry("campaign".to_owned()).or_insert_with(|| campaign.into());
-            let own = member.fields.iter().map(|(name, value)| (name.clone(), value.clone()));
-            let name = (!member.name.is_empty()).then(|| ("name".to_owned(), member.name.clone()));
-            // What the campaign says goes before what a table says.
-            for (key, value) in own.chain(name) {
-                call.state.entry(key).or_insert_with(|| value.into());
-            }
-            call.say = call.say.as_deref().map(text);
-            (Channel::Voice, SendBody::Call(call))
-        }
-        (None, Some(template)) => {
-            let variables = template.variables.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-            (Channel::WhatsApp, SendBody::Template(Template { content: template.content.clone(), variables }))
-        }
-        (None, None) => (Channel::Sms, SendBody::Text(text(plan.sms.as_deref().unwrap_or_default()))),
-    };
-    Send { channel, to: member.phone.clone().into(), reply: false, fallback: None, body }
 }
 
 /// Pure: what becomes of a member whose try has come to this.

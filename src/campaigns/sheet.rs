@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::appointments::sheet::LineCount;
 use crate::domain::Phone;
 use crate::store::campaigns::NewMember;
 
@@ -62,12 +63,13 @@ pub fn read(bytes: &[u8]) -> Result<Sheet, BadSheet> {
     let titles = titles(reader.headers().map_err(of_csv)?)?;
     let mut sheet = Sheet::default();
     let mut seen = std::collections::HashSet::new();
+    let mut lines_to = LineCount::default();
     for (index, record) in reader.records().enumerate() {
         if index == LINES_MAX {
             return Err(BadSheet::TooMany);
         }
         let record = record.map_err(of_csv)?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines_to.count(bytes, record.position().map_or(0, |position| position.byte() as usize));
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
@@ -166,7 +168,8 @@ mod tests {
         assert_eq!(sheet.members[0].name, "Ana");
         assert_eq!(sheet.members[0].fields["city"], "Jaén");
         assert!(sheet.members[1].fields.is_empty());
-        assert_eq!(sheet.refused.len(), 3, "{:?}", sheet.refused);
+        let lines: Vec<u64> = sheet.refused.iter().map(|refused| refused.line).collect();
+        assert_eq!(lines, [4, 5, 6], "{:?}", sheet.refused);
     }
 
     #[test]

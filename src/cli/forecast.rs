@@ -17,8 +17,9 @@ const TEXT_CHARS: usize = 60;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado forecast --days 7\n  recado forecast --tenant demo --ics > sends.ics\n\n\
     Reads only, beside a running server. Decided are events that wait, timers, schedules and what follows from them, by the \
-    rules as they are in their files and on what is known now; what customers and staff will do is not foreseen. Times are \
-    UTC. Costs need PRICES.")]
+    rules as they are in their files and on what is known now; what customers and staff will do is not foreseen. Campaigns that run are foreseen at \
+    most at their pace, within their windows; not how calls end: neither what is tried again, nor what waits for calls under \
+    way. Times are UTC. Costs need PRICES.")]
 pub struct Args {
     /// How far ahead: 1 to 366 days
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]

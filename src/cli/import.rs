@@ -47,7 +47,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let imported = import::import(&installation.store, &Clock::system(), from, &options).await?;
     let slug = &imported.slug;
     if args.json {
-        let report = json!({"tenant": slug, "rows": imported.rows, "held": imported.held, "dry_run": args.dry_run});
+        let report = json!({"tenant": slug, "rows": imported.rows, "held": imported.held, "paused": imported.paused, "dry_run": args.dry_run});
         print_json(&report)?;
         return Ok(Outcome::Done);
     }
@@ -57,6 +57,12 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         print(format!(
             "{} sends that were open are held: they may have been sent where they come from.",
             imported.held
+        ))?;
+    }
+    if imported.paused > 0 {
+        print(format!(
+            "{} campaigns are paused, as they may run where they come from: cancel them there, then 'recado campaigns resume'.",
+            imported.paused
         ))?;
     }
     if let Some(sid) = &imported.account_sid {

@@ -89,6 +89,8 @@ pub enum MemberState {
 }
 
 impl MemberState {
+    pub const ALL: [Self; 3] = [Self::Waiting, Self::Trying, Self::Done];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",

@@ -21,13 +21,16 @@ impl Walk<'_> {
         for tenant in tenants() {
             self.read_events(tenant, &mut room).await?;
         }
+        self.read_campaigns().await?;
         for tenant in tenants() {
             for send in self.means.store.planned_sends(tenant, self.until).await? {
                 let why = send
                     .reason
                     .clone()
                     .map_or_else(|| "planned already".to_owned(), |why| format!("planned already; {why}"));
-                self.planned.insert(send.candidate.id);
+                if !self.planned.insert(send.candidate.id) {
+                    continue;
+                }
                 self.put(send.due, Item::Send(Box::new(Due::new(send, why))));
             }
         }

@@ -86,6 +86,8 @@ pub(super) struct Walk<'a> {
     decided: usize,
     /// Timers are not as the rules say: they will be when the server has been started.
     pub replanned: bool,
+    /// From here on it is not complete.
+    cut: Option<Timestamp>,
 }
 
 impl<'a> Walk<'a> {
@@ -118,17 +120,26 @@ impl<'a> Walk<'a> {
             snapshot,
             decided: 0,
             replanned: false,
+            cut: None,
         }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What comes then, or later, is not foreseen whole.
+    pub fn complete_until(&mut self, at: Timestamp) {
+        self.cut = Some(self.cut.map_or(at, |cut| cut.min(at)));
     }
 
     pub async fn run(mut self) -> Result<Forecast, StoreError> {
         self.begin().await?;
-        let mut cut = None;
         loop {
             self.read_timers().await?;
             let Some((key, item)) = self.queue.pop_first() else { break };
             if self.outlook.foreseen.len() >= FORECAST_MAX || self.decided >= DECIDED_MAX {
-                cut = Some(key.0);
+                self.complete_until(key.0);
                 break;
             }
             self.clock.set(key.0);
@@ -139,7 +150,7 @@ impl<'a> Walk<'a> {
                 Item::Send(due) => self.send(*due, key.0).await?,
             }
         }
-        let Self { from, until, replanned, .. } = self;
+        let Self { from, until, replanned, cut, .. } = self;
         Ok(Forecast { from, until, sends: self.outlook.foreseen, cut, replanned })
     }
 

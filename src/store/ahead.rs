@@ -107,10 +107,10 @@ const SENDS: &str = "SELECT id, tenant_id, event_id, contact_id, channel, coales
   FROM actions";
 
 impl Store {
-    /// A tenant's messages that are planned for until then, the next first, at most [`LIST_MAX`].
+    /// A tenant's messages and calls that are planned for until then, the next first, at most [`LIST_MAX`].
     pub async fn planned_sends(&self, tenant: TenantId, until: Timestamp) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
-            "{SENDS} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email')
+            "{SENDS} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email', 'voice')
                AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?"
         );
         let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];

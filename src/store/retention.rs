@@ -34,6 +34,7 @@ impl Store {
     /// attempts and the messages that belong to them. An event that is undecided, or of which something is still to be
     /// sent, stays with all of it. With `dry_run` it only counts.
     ///
+    /// A campaign's event goes when it has ended before `before`: until then its members stand on their actions.
     /// Customers, what is known of them, and opt-outs stay whatever their age.
     pub async fn remove_old(
         &self,
@@ -44,11 +45,15 @@ impl Store {
     ) -> Result<Step, StoreError> {
         let page = sql::query(
             &self.read,
-            "SELECT id, handled_us FROM events WHERE tenant_id = ? AND id > ? AND id < ? ORDER BY id LIMIT ?",
+            "SELECT id, handled_us FROM events WHERE tenant_id = ? AND id > ? AND id < ?
+               AND NOT EXISTS (SELECT 1 FROM campaigns k WHERE k.id = events.id
+                 AND (k.state NOT IN ('done', 'cancelled') OR k.changed_us >= ?))
+             ORDER BY id LIMIT ?",
             vec![
                 tenant.uuid().into(),
                 after.map(EventId::uuid).unwrap_or_default().into(),
                 first_of(before.unix_ms()).into(),
+                before.unix_us().into(),
                 (PAGE_EVENTS as i64).into(),
             ],
         )
@@ -135,6 +140,33 @@ impl Store {
             removed += delete(&txn, "calls", "id", tenant, &ids).await?;
             txn.commit().await?;
         }
+    }
+
+    /// Removes a tenant's campaigns that ended before `before`, with their members; how many.
+    pub async fn remove_old_campaigns(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        let text = "SELECT id FROM campaigns WHERE tenant_id = ? AND state IN ('done', 'cancelled') AND changed_us < ?";
+        let rows = sql::query(&self.read, text, vec![tenant.uuid().into(), before.unix_us().into()]).await?;
+        let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+        let mut removed = 0;
+        for id in ids {
+            while self.remove_members(tenant, id).await? > 0 {}
+            let txn = writer::begin(&self.write).await?;
+            removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
+            txn.commit().await?;
+        }
+        Ok(removed)
+    }
+
+    /// Some of a campaign's members.
+    async fn remove_members(&self, tenant: TenantId, campaign: Uuid) -> Result<u64, StoreError> {
+        let text = "DELETE FROM campaign_members WHERE tenant_id = ? AND campaign_id = ? AND peer_key IN
+            (SELECT peer_key FROM campaign_members WHERE campaign_id = ? LIMIT ?)";
+        let limit = PAGE_EVENTS as i64;
+        let values = vec![tenant.uuid().into(), campaign.into(), campaign.into(), limit.into()];
+        let txn = writer::begin(&self.write).await?;
+        let removed = sql::execute(&txn, text, values).await?;
+        txn.commit().await?;
+        Ok(removed)
     }
 
     /// The actions of the events from one to another: an action's id carries its event's millisecond.

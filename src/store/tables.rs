@@ -6,9 +6,9 @@ use sea_orm::{QueryResult, Value};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, campaigns};
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::{Action, AppointmentState, CallState, EventKind, Phone};
+use crate::domain::{Action, AppointmentState, CallState, CampaignState, EventKind, MemberState, Phone};
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
@@ -71,7 +71,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 22] = [
+pub const TABLES: [Table; 24] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -395,6 +395,40 @@ pub const TABLES: [Table; 22] = [
             column("answer", MaybeText),
             column("how", MaybeText),
             column("took_ms", MaybeInt),
+        ],
+    },
+    Table {
+        kind: "campaign",
+        name: "campaigns",
+        order: &["id"],
+        columns: &[
+            // Its actions hang on the event of this identity.
+            column("id", Of("events")),
+            column("name", Form(campaigns::is_name)),
+            column("state", Form(|state| state.parse::<CampaignState>().is_ok())),
+            column("plan", Document(Json::is_object)),
+            column("paced_us", Big),
+            column("created_us", Big),
+            column("changed_us", Big),
+        ],
+    },
+    Table {
+        kind: "campaign_member",
+        name: "campaign_members",
+        order: &["campaign_id", "peer_key"],
+        columns: &[
+            column("campaign_id", Of("campaigns")),
+            column("peer_key", Text),
+            column("phone", Form(|phone| Phone::parse(phone).is_ok())),
+            column("name", Text),
+            column("fields", Document(is::<BTreeMap<String, String>>)),
+            column("state", Form(|state| MemberState::ALL.into_iter().any(|one| one.as_str() == state))),
+            column("n", Int),
+            column("tries", Int),
+            column("due_us", Big),
+            column("action_id", MaybeId),
+            column("outcome", MaybeText),
+            column("detail", MaybeText),
         ],
     },
     Table {

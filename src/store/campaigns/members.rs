@@ -34,6 +34,8 @@ pub struct Member {
     pub fields: BTreeMap<String, String>,
     /// How many tries were ever planned, those that were withdrawn among them.
     pub n: i32,
+    /// Not before.
+    pub due: Timestamp,
     /// What the customer's own row says of their zone.
     pub zone: Option<chrono_tz::Tz>,
 }
@@ -158,7 +160,7 @@ impl Store {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
-        let text = "SELECT m.peer_key, m.phone, m.name, m.fields, m.n, c.fields FROM campaign_members m
+        let text = "SELECT m.peer_key, m.phone, m.name, m.fields, m.n, c.fields, m.due_us FROM campaign_members m
             LEFT JOIN contacts c ON c.tenant_id = m.tenant_id AND c.phone_key = m.peer_key
             WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'waiting' AND m.due_us <= ?
             ORDER BY m.due_us, m.peer_key LIMIT ?";
@@ -186,8 +188,8 @@ impl Store {
         let text = "SELECT m.peer_key, m.phone, m.action_id, m.tries, a.state, a.reason,
               CASE WHEN a.expires_us IS NOT NULL AND a.due_us >= a.expires_us THEN 1 ELSE 0 END,
               k.status, k.answered_by, coalesce(k.ended_us, a.due_us)
-            FROM campaign_members m JOIN actions a ON a.id = m.action_id
-            LEFT JOIN calls k ON k.action_id = a.id AND k.ended_us IS NOT NULL
+            FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
+            LEFT JOIN calls k ON k.action_id = a.id AND k.tenant_id = a.tenant_id AND k.ended_us IS NOT NULL
             WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'trying'
               AND (k.ended_us IS NOT NULL OR a.state IN ('failed', 'blocked') OR (a.state = 'sent' AND a.channel <> 'voice'))
             ORDER BY m.peer_key LIMIT ?";
@@ -211,8 +213,8 @@ impl Store {
 
     /// Calls of campaigns that were begun before `before` and of whose end nothing is known, of all tenants.
     pub async fn open_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<OpenCall>, StoreError> {
-        let text =
-            "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m JOIN actions a ON a.id = m.action_id
+        let text = "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m
+              JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
             WHERE m.state = 'trying' AND a.state = 'sent' AND a.channel = 'voice' AND a.tried_us < ?
               AND a.provider_sid IS NOT NULL
               AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.action_id = a.id AND k.ended_us IS NOT NULL)
@@ -306,17 +308,17 @@ impl Store {
         Ok(true)
     }
 
-    /// A page of a campaign's members behind `after`, by their numbers.
+    /// A page of a campaign's members behind `after`, by their numbers' folded form: [`Phone::key`].
     pub async fn campaign_members(
         &self,
         campaign: &Campaign,
-        after: Option<&str>,
+        after: Option<&Phone>,
         limit: usize,
     ) -> Result<Vec<ListedMember>, StoreError> {
         let text = "SELECT m.phone, m.name, m.state, m.tries, m.due_us, m.action_id, m.outcome, m.detail, k.state
-            FROM campaign_members m LEFT JOIN calls k ON k.action_id = m.action_id
+            FROM campaign_members m LEFT JOIN calls k ON k.action_id = m.action_id AND k.tenant_id = m.tenant_id
             WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.peer_key > ? ORDER BY m.peer_key LIMIT ?";
-        let after = after.unwrap_or_default().to_owned();
+        let after = after.map(Phone::key).unwrap_or_default();
         let values =
             vec![campaign.id.uuid().into(), campaign.tenant.uuid().into(), after.into(), (limit as i64).into()];
         sql::query(&self.read, text, values).await?.iter().map(listed).collect()
@@ -337,6 +339,7 @@ fn member(row: &QueryResult) -> Result<Member, StoreError> {
         name: row.try_get_by_index(2)?,
         fields: serde_json::from_str(&fields).map_err(StoreError::json)?,
         n: row.try_get_by_index(4)?,
+        due: Timestamp::from_unix_us(row.try_get_by_index(6)?),
         zone: zone(),
     })
 }

@@ -15,6 +15,13 @@ use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, Member
 
 /// Campaigns of one tenant, at most.
 pub const CAMPAIGNS_MAX: i64 = 1_000;
+/// A campaign's name, in characters.
+pub const NAME_CHARS: usize = 80;
+
+/// Whether a campaign may be called so: 1 to [`NAME_CHARS`] characters, no control characters.
+pub fn is_name(name: &str) -> bool {
+    (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
 
 /// A campaign's row.
 #[derive(Clone, Debug)]
@@ -165,6 +172,17 @@ impl Store {
     /// Those that run, of all tenants.
     pub async fn running_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
         let text = format!("{KNOWN} WHERE state = 'running' ORDER BY id");
+        sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
+    }
+
+    /// Those with something to do, of all tenants: they run, or tries are under way that were begun before they were
+    /// paused or cancelled.
+    pub async fn moving_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
+        let text = format!(
+            "{KNOWN} WHERE state = 'running' OR (state IN ('paused', 'cancelled') AND EXISTS
+               (SELECT 1 FROM campaign_members m WHERE m.campaign_id = campaigns.id AND m.state = 'trying'))
+             ORDER BY id"
+        );
         sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
     }
 

@@ -231,7 +231,12 @@ async fn paused_nobody_more_is_called_and_resumed_each_is_called_once() {
     eventually(WITHIN, || async { look.open().await }).await;
     let before = provider.carrier.calls().len();
     assert!(before < 30, "it is paused in the middle");
-    let shown = campaigns(&server, &["show", "c"]);
+    let shown = eventually(WITHIN, || async {
+        let shown = campaigns(&server, &["show", "c"]);
+        if shown["trying"] == 0 { Ok(shown) } else { Err(shown) }
+    })
+    .await;
+    assert_eq!(shown["outcomes"], json!({"completed": before}), "what was under way has come to its end: {shown}");
     assert_eq!(shown["tries"], json!(before), "tries that were taken back do not count: {shown}");
     campaigns(&server, &["resume", "c"]);
     let shown = done(&server, "c").await;

@@ -3,7 +3,10 @@
 mod agents;
 mod campaign_rules;
 pub mod campaigns;
+mod campaigns_ahead;
 mod campaigns_many;
+mod campaigns_messages;
+mod campaigns_whom;
 mod line;
 mod model;
 mod nginx;

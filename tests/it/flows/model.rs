@@ -123,7 +123,8 @@ async fn c8_a_model_that_is_slow_hangs_or_fails_keeps_nobody_waiting() {
         let mut heard = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
         if heard.document.contains("/wait?") {
             // The provider asks the same again while it is thought about.
-            assert_eq!(ana.posts("/api/twilio/demo/gather?turn=1", &said).await, heard);
+            let again = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
+            assert!(again.document.contains("/wait?") || again.document.contains(expected), "{}", again.document);
         }
         let begun = Instant::now();
         let mut rounds = 0;

@@ -235,7 +235,8 @@ async fn d2_every_state_of_a_call_of_ours_is_kept_and_none_goes_back() {
 /// Twilio gives all of them the same number, which is nobody's.
 #[tokio::test]
 async fn callers_who_hide_their_number_are_no_one_customer() {
-    let rules = r#"rule("who").on("call_received").then(|e| say(if e.contact == () { "A stranger" } else { "Known" }));"#;
+    let rules =
+        r#"rule("who").on("call_received").then(|e| say(if e.contact == () { "A stranger" } else { "Known" }));"#;
     let server = server(rules).await;
     for (number, from) in ["+266696687", "+7378742833", "Anonymous"].into_iter().enumerate() {
         let hidden = Line { from: from.into(), ..Line::of(&server, number as u128) };

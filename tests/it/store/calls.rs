@@ -142,7 +142,7 @@ async fn the_end_is_told_by_its_report_though_a_turn_says_that_the_call_is_over(
         bench.store.writer().turn(last).await.unwrap();
         let mut end = bench.told("CA1", CallStatus::Completed, false);
         end.silence_is_missed = true;
-        assert_eq!(bench.store.writer().call(end.clone()).await.unwrap(), Reported::Advanced);
+        assert_eq!(bench.store.writer().call(end.clone()).await.unwrap(), Reported::Ended);
         assert_eq!(bench.store.writer().call(end).await.unwrap(), Reported::Stale);
         let events = bench.store.pending_events(bench.tenant, 20).await.unwrap();
         let count = |kind| events.iter().filter(|pending| pending.event.kind == kind).count();

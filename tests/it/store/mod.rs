@@ -3,6 +3,7 @@
 mod appointments;
 mod by_hand;
 mod calls;
+mod campaigns;
 mod decided;
 mod erase;
 mod facts;

@@ -6,7 +6,7 @@ use recado::archive::export;
 use recado::archive::import::{self, ImportError, Imported, Options as How};
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
-use recado::domain::{AppointmentId, Change, Clock, DeliveryStatus, Effect, Ids, NewTimer};
+use recado::domain::{AppointmentId, CampaignState, Change, Clock, DeliveryStatus, Effect, Ids, NewTimer};
 use recado::store::appointments::NewStaff;
 use recado::store::entity::sender;
 use recado::store::{End, Store, TABLES};
@@ -56,6 +56,7 @@ async fn live(bench: &Bench) {
         let event = event.event;
         bench.decide(event.id, event.contact.unwrap(), vec![]).await;
     }
+    bench.campaigned("spring").await;
     let sent = bench.under_way("SM3", ANA).await;
     bench.end(&sent, End::Sent { sid: "SMout1".to_owned(), status: DeliveryStatus::Queued }, None).await;
     let failed = bench.under_way("SM4", "+34600000004").await;
@@ -156,8 +157,10 @@ async fn what_was_open_is_not_sent_by_two_installations() {
         let folder = TempDir::new().unwrap();
         let elsewhere = another(&in_folder(&folder, "b.db")).await;
         let imported = imported(&elsewhere, &lines, &How::default()).await.expect("it can come in");
-        assert_eq!(imported.held, 3);
+        assert_eq!((imported.held, imported.paused), (3, 1));
         let there = Bench { store: elsewhere, tenant: bench.tenant };
+        assert_eq!(there.store.campaigns(there.tenant).await.unwrap()[0].state, CampaignState::Paused);
+        assert!(there.store.running_campaigns().await.unwrap().is_empty());
         there.pass(3_600);
         assert!(there.claim().await.is_empty());
         assert!(there.store.due_outlets().await.unwrap().is_empty());
@@ -185,6 +188,7 @@ async fn a_file_that_is_not_right_leaves_nothing_behind() {
             good.iter().position(|line| line.starts_with(&format!("{{\"{kind}\":"))).expect("each kind is there")
         };
         let (customer, message, action, end) = (place("customer"), place("message"), place("action"), good.len() - 1);
+        let (campaign, member) = (place("campaign"), place("campaign_member"));
         let changed = |at: usize, change: &dyn Fn(&mut Value)| {
             let mut lines = good.clone();
             let mut line: Value = serde_json::from_str(&lines[at]).unwrap();
@@ -221,6 +225,13 @@ async fn a_file_that_is_not_right_leaves_nothing_behind() {
             ("'body' is missing", changed(message, &|row| row["body"] = "a\u{0}b".into())),
             ("'state' is missing", changed(action, &|row| row["state"] = "paid".into())),
             ("'payload' is missing", changed(action, &|row| row["payload"] = json!({}))),
+            ("'name' is missing", changed(campaign, &|row| row["name"] = "a\u{1b}b".into())),
+            ("'plan' is missing", changed(campaign, &|row| row["plan"] = "calls".into())),
+            ("'state' is missing", changed(campaign, &|row| row["state"] = "trying".into())),
+            ("'id' names", changed(campaign, &|row| row["id"] = "00000000-0000-7000-8000-000000000000".into())),
+            ("'peer_key' is not that", changed(member, &|row| row["peer_key"] = "+34600000102".into())),
+            ("'state' is missing", changed(member, &|row| row["state"] = "running".into())),
+            ("'fields' is missing", changed(member, &|row| row["fields"] = json!({"a": 1}))),
             ("'phone_key' is not that", changed(customer, &|row| row["phone_key"] = "1".into())),
             (
                 "which the tenant does not have",

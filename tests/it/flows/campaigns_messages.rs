@@ -1,0 +1,107 @@
+//! Row C6 for messages: campaigns that write, by text message and by WhatsApp template, and what the gate has to say.
+
+use std::time::Duration;
+
+use chrono_tz::Europe::Madrid;
+use recado::carrier::{Direction, Message};
+use recado::domain::{Clock, Timestamp};
+use recado::time::zone::to_wall;
+use serde_json::{Value, json};
+
+use super::campaigns::{campaigns, done, list, options, provider};
+use crate::cli;
+use crate::faults::rig::{self, ACCOUNT, OURS, Provider, TOKEN, customer};
+use crate::support::http_client;
+use crate::support::server::Server;
+use crate::support::wait::eventually;
+use crate::support::webhook::message_sid;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// What went to somebody, and begins so.
+fn got(provider: &Provider, number: usize, begins: &str) -> Vec<Message> {
+    let to = customer(number);
+    let ours = |one: &Message| one.direction != Direction::Inbound && one.to.trim_start_matches("whatsapp:") == to;
+    provider.sent().into_iter().filter(|one| ours(one) && one.body.starts_with(begins)).collect()
+}
+
+/// Waits until this is what has come of the campaign's messages.
+async fn delivered(server: &Server, name: &str, messages: Value) {
+    eventually(WITHIN, || async {
+        let shown = campaigns(server, &["show", name]);
+        if shown["messages"] == messages { Ok(()) } else { Err(shown) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_by_text_message_writes_to_each_once_and_not_to_who_has_said_stop() {
+    let provider = provider(11).await;
+    let server = Server::start(options(&provider).file("list.csv", list(4))).await;
+    let twilio = rig::twilio(&server);
+    let stop = twilio.inbound(&message_sid(1), &customer(2), OURS, "STOP");
+    assert_eq!(rig::post(&twilio, &stop).await, Some(200));
+    // Calls and messages are refused apart.
+    cli::run(&mut rig::recado(&server, &["do-not-call", &customer(3)])).ok();
+    let args = ["add", "offer", "--sms", "Offer for {name}!", "--import", "list.csv", "--per-minute", "6000"];
+    campaigns(&server, &[&args[..], &["--start"]].concat());
+    let shown = done(&server, "offer").await;
+    assert_eq!(shown["outcomes"], json!({"sent": 3, "blocked": 1}), "{shown}");
+    assert_eq!((&shown["tries"], &shown["calls"]), (&json!(4), &json!({})), "{shown}");
+    let why = shown["first_members"][1]["detail"].as_str().unwrap();
+    assert!(why.contains("opted out of sms"), "{why}");
+    delivered(&server, "offer", json!({"delivered": 3, "blocked": 1})).await;
+    let bodies: Vec<Vec<String>> =
+        (1..=4).map(|n| got(&provider, n, "Offer").into_iter().map(|one| one.body).collect()).collect();
+    assert_eq!(bodies, [vec!["Offer for Ana!"], vec![], vec!["Offer for !"], vec!["Offer for !"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_by_whatsapp_sends_its_template_once_to_each() {
+    let provider = provider(12).await;
+    let template = json!({"friendly_name": "offer", "language": "en", "types": {"twilio/text": {"body": "Offer for {{1}}, {{2}}"}}});
+    let made = http_client().post(format!("{}/v1/Content", provider.url)).basic_auth(ACCOUNT, Some(TOKEN));
+    let made: Value = made.json(&template).send().await.unwrap().json().await.unwrap();
+    let hx = made["sid"].as_str().expect("it is made");
+    let approved = http_client()
+        .post(format!("{}/v1/Content/{hx}/ApprovalRequests/whatsapp", provider.url))
+        .basic_auth(ACCOUNT, Some(TOKEN))
+        .json(&json!({"name": "offer", "category": "MARKETING"}));
+    assert!(approved.send().await.unwrap().status().is_success());
+    let table = format!("phone,name,city\n{},Ana,Jaén\n{},Luis,Úbeda\n", customer(1), customer(2));
+    let server = Server::start(options(&provider).env("TWILIO_WHATSAPP_NUMBER", OURS).file("list.csv", table)).await;
+    let args = ["add", "offer", "--template", hx, "--var", "1={name}", "--var", "2={city}", "--import", "list.csv"];
+    campaigns(&server, &[&args[..], &["--per-minute", "6000", "--start"]].concat());
+    let shown = done(&server, "offer").await;
+    assert_eq!(shown["outcomes"], json!({"sent": 2}), "{shown}");
+    delivered(&server, "offer", json!({"delivered": 2})).await;
+    let sent = provider.sent();
+    assert_eq!(sent.len(), 2);
+    for (n, says) in [(1, "Offer for Ana, Jaén"), (2, "Offer for Luis, Úbeda")] {
+        let [message] = &got(&provider, n, "")[..] else { panic!("{sent:?}") };
+        assert_eq!(message.content_sid.as_deref(), Some(hx));
+        assert_eq!(message.template.as_ref().map(|one| one.body.as_str()), Some(says));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_quiet_hours_nobody_is_written_to_and_each_waits_for_their_end() {
+    let provider = provider(13).await;
+    let now = Clock::system().now();
+    let hour = Duration::from_secs(3_600);
+    let wall = |at: Timestamp| to_wall(at, Madrid).format("%H:%M").to_string();
+    let quiet = format!("all={}-{}", wall(now.minus(hour)), wall(now.plus(hour * 2)));
+    let server = Server::start(options(&provider).env("QUIET_HOURS", quiet).file("list.csv", list(2))).await;
+    campaigns(&server, &["add", "offer", "--sms", "Offer", "--import", "list.csv", "--start"]);
+    let shown = eventually(WITHIN, || async {
+        let shown = campaigns(&server, &["show", "offer"]);
+        let waits = |n: usize| {
+            let due = shown["first_members"][n]["due_at"].as_str().and_then(|at| Timestamp::parse(at).ok());
+            due.is_some_and(|due| due > now.plus(hour))
+        };
+        if waits(0) && waits(1) { Ok(shown) } else { Err(shown) }
+    })
+    .await;
+    assert_eq!((&shown["waiting"], &shown["tries"], &shown["state"]), (&json!(2), &json!(0), &json!("running")));
+    assert!(provider.sent().is_empty());
+}

@@ -270,7 +270,7 @@ fn print(met: &[Met], took: Duration, before: Usage, after: Usage, kept: &Kept, 
     for fault in faults.iter().take(3) {
         println!("WARNING           {fault}");
     }
-    if !log.is_empty() {
+    if !faults.is_empty() {
         println!(
             "WARNING           the server logged {} lines:\n{}",
             log.lines().count(),

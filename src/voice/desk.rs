@@ -183,7 +183,9 @@ impl Voice {
 
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
-        self.live.written(&turn.caller.sid).await;
+        // A stream that goes on all the same is not waited for: whatever comes, there is an answer.
+        let patience = self.budget * PATIENCE_PERCENT / 100;
+        let _ = tokio::time::timeout(patience, self.live.written(&turn.caller.sid)).await;
         let heard = match self.pipeline.turn(&tenant, turn).await? {
             TurnOf::New(heard) => *heard,
             TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,

@@ -85,11 +85,11 @@ impl Live {
     pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
         let (stop, stopped) = watch::channel(false);
         self.lock().insert(call.id, UnderWay { sid: call.sid.clone(), stop });
+        let _until_here = Until(self, call.id);
         let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
         if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines, well).await {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
         }
-        self.lock().remove(&call.id);
     }
 
     /// What was said, and whether it came to its end.
@@ -175,6 +175,15 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         metrics::gauge!(metric::STREAMS_OPEN).decrement(1.0);
+    }
+}
+
+/// However a stream ends, it is not under way any more: its call is waited for until then.
+struct Until<'a>(&'a Live, CallId);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
     }
 }
 

@@ -64,11 +64,12 @@ pub struct Pipeline {
     rules: RwLock<Arc<RuleSet>>,
     stops: RecentStops,
     /// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
-    to_decide: Lanes,
+    to_decide: Arc<Lanes>,
     fast: Evaluator,
     slow: Evaluator,
-    /// While somebody is on the line.
+    /// While somebody is on the line, in two lanes as well.
     line: Evaluator,
+    slow_line: Evaluator,
     to_send: LocalBus<Outlet>,
     waiting: Waiting,
     alarms: Alarms,
@@ -106,10 +107,11 @@ impl Pipeline {
             reconcile_after: parts.reconcile_after,
             rules: RwLock::new(parts.rules),
             stops: RecentStops::default(),
-            to_decide: Lanes::default(),
+            to_decide: Arc::default(),
             fast: Evaluator::start(1)?,
             slow: Evaluator::start(1)?,
             line: Evaluator::start(1)?,
+            slow_line: Evaluator::start(1)?,
             to_send: LocalBus::default(),
             waiting: Waiting::default(),
             alarms: Alarms::default(),
@@ -185,7 +187,6 @@ impl Pipeline {
                 more.insert(*tenant);
             }
             let Some(tenant) = self.directory.now().by_id(*tenant).cloned() else { continue };
-            let events = self.not_on_the_line(tenant.id, events);
             let (pages, events): (Vec<_>, Vec<_>) =
                 events.into_iter().partition(|pending| rules.is_page(&pending.event));
             for page in pages {

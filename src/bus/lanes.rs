@@ -66,6 +66,11 @@ impl Lanes {
         self.lock().slow.insert(tenant, until);
     }
 
+    /// The lane in which the tenant stands.
+    pub fn speed(&self, tenant: TenantId, now: Timestamp) -> Speed {
+        self.lock().speed(tenant, now)
+    }
+
     fn take(&self, tenant: TenantId, speed: Speed, now: Timestamp) -> bool {
         let mut state = self.lock();
         if let Some(again) = state.taken.get_mut(&tenant) {

@@ -54,6 +54,9 @@ impl EventKind {
     pub const REVIEW_SCORED: Self = Self(std::borrow::Cow::Borrowed("review_scored"));
     pub const REVIEW_FEEDBACK: Self = Self(std::borrow::Cow::Borrowed("review_feedback"));
 
+    /// Somebody is on the line who hears what is said next.
+    pub const ON_THE_LINE: [Self; 3] = [Self::CALL_RECEIVED, Self::CALL_OPENED, Self::CALL_INPUT];
+
     /// Somebody rings. `data` is a [`CallData`], as of all that is told of calls.
     pub const CALL_RECEIVED: Self = Self(std::borrow::Cow::Borrowed("call_received"));
     /// Whom we rang has answered, and hears what is said next.
@@ -134,7 +137,7 @@ impl EventKind {
 
     /// Whether somebody is on the line who hears what is said next.
     pub fn is_on_the_line(&self) -> bool {
-        [Self::CALL_RECEIVED, Self::CALL_OPENED, Self::CALL_INPUT].contains(self)
+        Self::ON_THE_LINE.contains(self)
     }
 
     pub fn as_str(&self) -> &str {

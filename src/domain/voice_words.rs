@@ -16,7 +16,7 @@ pub enum Word {
     PutThrough,
     /// Nobody can be reached at the moment.
     NobodyThere,
-    /// A place in a queue; `{n}` stands for it.
+    /// A place in a queue, and how it is left; `{n}` stands for the place.
     Place,
 }
 
@@ -31,7 +31,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("es", Trouble) => "Lo sentimos, ahora mismo no podemos atenderle. Por favor, llame más tarde.",
         ("es", PutThrough) => "Le paso con una persona. Un momento, por favor.",
         ("es", NobodyThere) => "Ahora mismo no hay nadie disponible. Le llamaremos lo antes posible. Adiós.",
-        ("es", Place) => "Es el número {n} de la cola.",
+        ("es", Place) => "Es el número {n} de la cola. Para dejar de esperar, pulse cualquier tecla.",
         ("pt", Greeting) => "Olá, ligou para {name}. Como podemos ajudar?",
         ("pt", Farewell) => "Não conseguimos ouvir. Ligue novamente quando quiser. Até logo.",
         ("pt", NotUnderstood) => "Desculpe, não entendi. Pode repetir?",
@@ -39,7 +39,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("pt", Trouble) => "Lamentamos, não podemos atender agora. Por favor, ligue mais tarde.",
         ("pt", PutThrough) => "Vou passar a uma pessoa. Um momento, por favor.",
         ("pt", NobodyThere) => "Não há ninguém disponível agora. Ligaremos assim que possível. Até logo.",
-        ("pt", Place) => "Está no lugar {n} da fila.",
+        ("pt", Place) => "Está no lugar {n} da fila. Para deixar de esperar, prima qualquer tecla.",
         ("fr", Greeting) => "Bonjour, vous êtes chez {name}. Que pouvons-nous faire pour vous ?",
         ("fr", Farewell) => "Nous ne vous avons pas entendu. N'hésitez pas à rappeler. Au revoir.",
         ("fr", NotUnderstood) => "Pardon, je n'ai pas compris. Pouvez-vous répéter ?",
@@ -47,7 +47,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("fr", Trouble) => "Désolé, nous ne pouvons pas vous répondre pour le moment. Merci de rappeler plus tard.",
         ("fr", PutThrough) => "Je vous passe quelqu'un. Un instant, s'il vous plaît.",
         ("fr", NobodyThere) => "Personne n'est disponible pour le moment. Nous vous rappellerons. Au revoir.",
-        ("fr", Place) => "Vous êtes numéro {n} dans la file.",
+        ("fr", Place) => "Vous êtes numéro {n} dans la file. Pour ne plus attendre, appuyez sur une touche.",
         ("de", Greeting) => "Guten Tag, Sie haben {name} angerufen. Wie können wir helfen?",
         ("de", Farewell) => "Wir haben nichts gehört. Rufen Sie gern wieder an. Auf Wiederhören.",
         ("de", NotUnderstood) => "Entschuldigung, das habe ich nicht verstanden. Können Sie es wiederholen?",
@@ -55,7 +55,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("de", Trouble) => "Es tut uns leid, wir können Ihren Anruf gerade nicht annehmen. Bitte rufen Sie später an.",
         ("de", PutThrough) => "Ich verbinde Sie. Einen Moment bitte.",
         ("de", NobodyThere) => "Gerade ist niemand erreichbar. Wir rufen Sie zurück. Auf Wiederhören.",
-        ("de", Place) => "Sie sind Nummer {n} in der Warteschlange.",
+        ("de", Place) => "Sie sind Nummer {n} in der Warteschlange. Drücken Sie eine Taste, um nicht länger zu warten.",
         (_, Greeting) => "Hello, you have called {name}. How can we help you?",
         (_, Farewell) => "We did not hear you. Please call again at any time. Goodbye.",
         (_, NotUnderstood) => "Sorry, I did not understand that. Could you say it again?",
@@ -63,7 +63,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         (_, Trouble) => "We are sorry, we cannot take your call right now. Please call again later.",
         (_, PutThrough) => "I am putting you through. One moment, please.",
         (_, NobodyThere) => "Nobody is available at the moment. We will call you back. Goodbye.",
-        (_, Place) => "You are number {n} in the queue.",
+        (_, Place) => "You are number {n} in the queue. To stop waiting, press any key.",
     }
 }
 

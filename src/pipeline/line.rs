@@ -3,18 +3,16 @@
 //! The event is stored like any other, and left alone by [`Pipeline::dispatch`] for a while. If nobody decides it in that
 //! time, since the process has died, the sweep finds it: what else its rules want is done, but nobody hears what they say.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::{INGEST_TIMEOUT, Pipeline, write_down};
-use crate::bus::Bus;
+use super::{INGEST_TIMEOUT, Pipeline, SLOW_LANE_FOR, write_down};
+use crate::bus::{Bus, Speed};
 use crate::directory::Tenant;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, TenantId, Timestamp};
+use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, Timestamp};
+use crate::rules::{Decision, RuleSet};
 use crate::store::{CallReport, Decided, NewTurn, Pending, Reported, StoreError, TurnAnswer, Turned};
 use crate::telemetry::metric;
-
-/// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
-const LINE_HOLD: Duration = Duration::from_secs(20);
 
 /// What the rules say to a turn of a call, not written down yet.
 pub struct Heard {
@@ -42,13 +40,27 @@ pub enum TurnOf {
         n: i32,
         answer: Option<Vec<Step>>,
     },
+    /// The rules were not asked in time: too many wait for them.
+    Late {
+        call: Box<CallFacts>,
+        n: i32,
+    },
     /// The call is another tenant's.
     Foreign,
 }
 
+/// What came of asking the rules while somebody waits.
+enum Asked {
+    Decided(Box<Decision>),
+    Late,
+    /// The tenant's rules have overrun: it is asked among its like.
+    InTheOtherLane,
+}
+
 impl Pipeline {
     /// Stores that the provider asks what to say next, and asks the rules. Write it down with [`Pipeline::conclude`].
-    pub async fn turn(&self, tenant: &Tenant, turn: NewTurn) -> Result<TurnOf, StoreError> {
+    /// Past `until` the rules are not asked any more: who is next in line has a chance.
+    pub async fn turn(&self, tenant: &Tenant, turn: NewTurn, until: Timestamp) -> Result<TurnOf, StoreError> {
         let turned = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn))
             .await
             .map_err(|_| StoreError::Busy)??;
@@ -67,9 +79,9 @@ impl Pipeline {
         let mut batch = super::recall::facts(&self.store, &rules, tenant, pending, self.clock.now()).await?;
         // As many come out as went in.
         let Some((event, facts)) = batch.pop() else { return Err(StoreError::Closed) };
-        let asked = (event.clone(), facts.clone());
-        let decided = self.line.run(move || rules.decide(&asked.0, &asked.1)).await;
-        let decision = decided.map_err(|_| StoreError::Closed)?;
+        let Some(decision) = self.decide_on_the_line(rules, &event, &facts, until).await? else {
+            return Ok(TurnOf::Late { call: Box::new(facts.call.unwrap_or_default()), n });
+        };
         let spoken = |planned: &crate::rules::Planned| match &planned.action {
             Action::Voice(step) => Some((planned.rule.clone(), step.clone())),
             _ => None,
@@ -79,6 +91,43 @@ impl Pipeline {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let decided = write_down(tenant, self.directory.platform(), &event, &customer, decision, at);
         Ok(TurnOf::New(Box::new(Heard { event, facts, n, steps, decided })))
+    }
+
+    /// Asks the rules, in the lane of the tenant's speed; `None` where their turn came too late.
+    async fn decide_on_the_line(
+        &self,
+        rules: Arc<RuleSet>,
+        event: &Event,
+        facts: &Facts,
+        until: Timestamp,
+    ) -> Result<Option<Decision>, StoreError> {
+        let ask = |speed: Speed| {
+            let (rules, event, facts) = (rules.clone(), event.clone(), facts.clone());
+            let (lanes, clock) = (self.to_decide.clone(), self.clock.clone());
+            move || {
+                let now = clock.now();
+                if now >= until {
+                    return Asked::Late;
+                }
+                // Looked at when its turn has come: of many who call at once, only the first hold up the others.
+                if speed == Speed::Fast && lanes.speed(event.tenant, now) == Speed::Slow {
+                    return Asked::InTheOtherLane;
+                }
+                let decision = rules.decide(&event, &facts);
+                if decision.overran {
+                    lanes.slow_down(event.tenant, clock.now().plus(SLOW_LANE_FOR));
+                }
+                Asked::Decided(Box::new(decision))
+            }
+        };
+        let mut asked = self.line.run(ask(Speed::Fast)).await;
+        if let Ok(Asked::InTheOtherLane) = asked {
+            asked = self.slow_line.run(ask(Speed::Slow)).await;
+        }
+        match asked.map_err(|_| StoreError::Closed)? {
+            Asked::Decided(decision) => Ok(Some(*decision)),
+            Asked::Late | Asked::InTheOtherLane => Ok(None),
+        }
     }
 
     /// Writes down what was decided, with what is said where that is known already.
@@ -120,18 +169,6 @@ impl Pipeline {
             self.wake_dispatch(tenant);
         }
         Ok(reported)
-    }
-
-    /// Without the events of calls that somebody is just answering: the sweep finds what nobody has answered.
-    pub(super) fn not_on_the_line(&self, tenant: TenantId, events: Vec<Pending>) -> Vec<Pending> {
-        let fresh_from = self.clock.now().minus(LINE_HOLD);
-        let held = |event: &Event| event.kind.is_on_the_line() && event.occurred_at >= fresh_from;
-        let before = events.len();
-        let events: Vec<Pending> = events.into_iter().filter(|pending| !held(&pending.event)).collect();
-        if events.len() < before {
-            self.store.give_back(tenant);
-        }
-        events
     }
 }
 

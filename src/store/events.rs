@@ -1,5 +1,7 @@
 //! Rows of what happened, and which of them wait to be decided.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::entity::event;
@@ -68,7 +70,35 @@ pub(super) async fn walk_tenants(
     rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
 }
 
-/// A tenant's oldest undecided events behind `after`.
+/// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
+pub const LINE_HOLD: Duration = Duration::from_secs(20);
+
+/// A tenant's oldest undecided events, without those of calls that somebody is just answering.
+pub(super) async fn oldest(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let [received, opened, input] = EventKind::ON_THE_LINE;
+    let rows = sql::query(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL
+           AND (occurred_us < ? OR kind NOT IN (?, ?, ?)) ORDER BY id LIMIT ?",
+        vec![
+            tenant.uuid().into(),
+            now.minus(LINE_HOLD).unix_us().into(),
+            received.as_str().into(),
+            opened.as_str().into(),
+            input.as_str().into(),
+            (limit as i64).into(),
+        ],
+    )
+    .await?;
+    rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()
+}
+
+/// A tenant's undecided events behind `after`, in the order of their ids.
 pub(super) async fn pending(
     db: &impl ConnectionTrait,
     tenant: TenantId,

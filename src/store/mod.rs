@@ -123,12 +123,13 @@ impl Store {
         Ok(pending)
     }
 
-    /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read.
+    /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read. Those of a call that somebody is
+    /// just answering are left to them for [`events::LINE_HOLD`].
     pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Pending>, StoreError> {
         if let Oldest::AtHand(events) = self.means.fresh.oldest(tenant, limit) {
             return Ok(events);
         }
-        let read = events::pending(&self.read, tenant, None, limit).await;
+        let read = events::oldest(&self.read, tenant, self.means.clock.now(), limit).await;
         // More may wait than was read, or it could not be read: then it is read again.
         if read.as_ref().map_or(true, |events| events.len() >= limit) {
             self.means.fresh.forget(tenant);

@@ -69,6 +69,8 @@ enum NoAnswer {
     Foreign,
     #[error("the answer to its first asking is still looked for")]
     Sought,
+    #[error("its rules were not asked in time: others' calls came first")]
+    Late,
 }
 
 impl Voice {
@@ -186,8 +188,13 @@ impl Voice {
         // A stream that goes on all the same is not waited for: whatever comes, there is an answer.
         let patience = self.budget * PATIENCE_PERCENT / 100;
         let _ = tokio::time::timeout(patience, self.live.written(&turn.caller.sid)).await;
-        let heard = match self.pipeline.turn(&tenant, turn).await? {
+        let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
             TurnOf::New(heard) => *heard,
+            TurnOf::Late { call, n } => {
+                let composed = self.in_trouble(&tenant, call.state.clone());
+                self.finish(&tenant, &call, n, composed, begun).await?;
+                return Err(NoAnswer::Late);
+            }
             TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
             TurnOf::Foreign => return Err(NoAnswer::Foreign),
         };
@@ -290,8 +297,12 @@ impl Voice {
         if self.pipeline.clock.now().since(begun) < self.budget {
             return composed;
         }
+        self.in_trouble(tenant, composed.state)
+    }
+
+    fn in_trouble(&self, tenant: &Tenant, state: CallState) -> Composed {
         let line = self.line(tenant, &CallFacts::default()).trouble();
-        Composed { steps: vec![Step::say(line), Step::Hangup], state: composed.state, how: "fallback" }
+        Composed { steps: vec![Step::say(line), Step::Hangup], state, how: "fallback" }
     }
 
     fn measure(&self, begun: Timestamp) {

@@ -13,6 +13,8 @@ use crate::support::wait::eventually;
 use crate::support::webhook::{message_sid, sign};
 
 const WITHIN: Duration = Duration::from_secs(20);
+/// Another tenant's number.
+const OTHER: &str = "+34911222333";
 
 /// A desk that is asked, hears keys and words, and writes down what came of it.
 const DESK: &str = r#"
@@ -288,10 +290,12 @@ async fn a_call_that_goes_round_in_a_circle_ends() {
 }
 
 #[tokio::test]
-async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key() {
-    let rules = r#"rule("queue").on("call_received").then(|e| enqueue("staff"));
+async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key_or_for_a_person() {
+    let rules = r#"rule("queue").on("call_received").when("a customer", |e| e.from != "+34600999888").then(|e| enqueue("staff"));
         rule("back").on("call_input").when("left", |e| e.data.outcome == "leave").then(|e| { note("call back"); say("We call you back"); hangup() });
-        rule("staff").on("call_received").when("is staff", |e| e.contact.tag("staff")).then(|e| dial_queue("staff"));"#;
+        rule("talked").on("call_input").when("was put through", |e| e.data.outcome == "bridged").then(|e| { note("talked"); hangup() });
+        rule("staff").on("call_received").when("is staff", |e| e.from == "+34600999888").then(|e| dial_queue("staff"));
+        rule("nobody").on("call_input").when("is staff", |e| e.from == "+34600999888").then(|e| { say(`Result: ${e.data.outcome}`); hangup() });"#;
     let server = server(rules).await;
     let ana = Line::of(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -299,13 +303,69 @@ async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key() {
     let wait = heard.attribute("waitUrl").expect("it waits");
     let wait = wait.strip_prefix(&ana.twilio.public_url).expect("a URL of ours");
     let waits = ana.posts(wait, &[("QueuePosition", "3"), ("QueueTime", "10")]).await;
-    waits.says("You are number 3 in the queue.");
+    waits.says("You are number 3 in the queue. To stop waiting, press any key.");
     assert_eq!(waits.verbs(), ["Response", "Gather", "Say", "Play"], "{}", waits.document);
     let leaves = ana.posts(wait, &[("QueuePosition", "3"), ("Digits", "1")]).await;
     assert_eq!(leaves.verbs(), ["Response", "Leave"]);
     let ended = ana.posts(&ana.next(&heard), &[("QueueResult", "leave"), ("QueueTime", "12")]).await;
     ended.says("We call you back");
     noted(&server, "call back").await;
+
+    // Whoever of the staff rings takes the first who waits.
+    let eva = Line { from: "+34600111333".into(), ..Line::of(&server, 2) };
+    let waiting = eva.posts("/api/twilio/demo/answer", &[]).await;
+    let staff = Line { from: "+34600999888".into(), ..Line::of(&server, 3) };
+    let dials = staff.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(dials.verbs(), ["Response", "Dial", "Queue"], "{}", dials.document);
+    assert_eq!(dials.text("Queue").as_deref(), Some("staff"));
+    let talked = eva.posts(&eva.next(&waiting), &[("QueueResult", "bridged"), ("QueueTime", "5")]).await;
+    assert_eq!(talked.verbs(), ["Response", "Hangup"], "{}", talked.document);
+    noted(&server, "talked").await;
+    let dialled = [("DialCallStatus", "completed"), ("DialCallSid", &eva.sid), ("DialCallDuration", "9")];
+    staff.posts(&staff.next(&dials), &dialled).await.says("Result: completed");
+}
+
+/// A tenant whose rules take all they may, and very many callers at once: the others' callers do not notice.
+#[tokio::test]
+async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
+    let circle = |n| {
+        format!(
+            "rule(\"circle-{n}\").on(\"call_received\").when(\"other\", |e| e.to == \"{OTHER}\").then(|e| {{ loop {{}} }});\n"
+        )
+    };
+    let circles: String = (0..10).map(circle).collect();
+    let server = server(&format!("{circles}{DESK}")).await;
+    cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
+    cli::run(&mut rig::recado(&server, &["tenant", "set", "other", "--sms", OTHER])).ok();
+    eventually(WITHIN, || async {
+        let first = Line { to: OTHER.into(), ..Line::of(&server, 1) }.posts("/api/twilio/other/answer", &[]).await;
+        if first.status == 200 { Ok(()) } else { Err(first) }
+    })
+    .await;
+    let theirs = (2..62).map(|n| {
+        let line = Line { to: OTHER.into(), ..Line::of(&server, n) };
+        async move { line.posts("/api/twilio/other/answer", &[]).await }
+    });
+    let ours = async {
+        let mut heard = Vec::new();
+        for n in 100..110 {
+            heard.push(Line::of(&server, n).posts("/api/twilio/demo/answer", &[]).await);
+        }
+        heard
+    };
+    let (theirs, ours) = futures_util::future::join(futures_util::future::join_all(theirs), ours).await;
+    for heard in ours {
+        heard.says("Pulse 1 si le interesa");
+    }
+    // They take a quarter of a second each, one after another: whoever came too late hears so, and is not waited for.
+    let late = theirs.iter().filter(|heard| heard.verbs() == ["Response", "Say", "Hangup"]).count();
+    assert!(late > 0 && theirs.iter().all(|heard| heard.status == 200), "{late} of {}", theirs.len());
+    let look = Look::into(server.folder()).await;
+    eventually(WITHIN, || async {
+        let unanswered = look.text_or_number("SELECT count(*) FROM call_turns WHERE answer IS NULL").await;
+        if unanswered == "0" { Ok(()) } else { Err(unanswered) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -201,6 +201,14 @@ impl Walker<'_> {
             Some(ASTNode::Expr(Expr::StringConstant(text, at))) if looks_interpolated(text) => {
                 self.not_interpolated((*at).into());
             }
+            Some(ASTNode::Expr(Expr::Variable(variable, _, at))) if !variable.2.is_empty() => {
+                let name = &variable.1;
+                self.say(
+                    (*at).into(),
+                    format!("'{}::{name}' is not there when a rule runs", variable.2),
+                    format!("write fn {name}() {{ … }} at the top of the file and call it"),
+                );
+            }
             Some(ASTNode::Expr(Expr::Dot(chain, _, at))) => self.path(&chain.lhs, &chain.rhs, (*at).into()),
             Some(ASTNode::Stmt(Stmt::Share(captured))) => {
                 if let Some((variable, _)) = captured.first() {

@@ -143,6 +143,10 @@ fn captures_are_refused_where_state_would_leak() {
     check("let shop = \"Sol\"; rule(\"r\").on(\"inbound_sms\").then(|e| reply(shop));", hint);
     check("const shop = \"Sol\"; rule(\"r\").on(\"inbound_sms\").then(|e| reply(shop));", "write fn shop() { … }");
     check(
+        "const shop = \"Sol\"; rule(\"r\").on(\"inbound_sms\").then(|e| reply(global::shop));",
+        "'global::shop' is not there when a rule runs (write fn shop() { … }",
+    );
+    check(
         "rule(\"r\").on(\"inbound_sms\").then(|e| { let a = []; let f = || a.len(); a.push(f); });",
         "a closure that uses 'a' cannot be kept",
     );

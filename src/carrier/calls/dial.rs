@@ -82,7 +82,7 @@ impl Leg {
             (Some(end), action) => {
                 // Nobody is there to hear what it answers.
                 if let Some(url) = action {
-                    let _ = self.request(&url, method(verb, "method"), &result).await;
+                    let _ = self.request_as(CallStatus::Completed, &url, method(verb, "method"), &result).await;
                 }
                 Err(end)
             }

@@ -251,7 +251,7 @@ impl Leg {
     async fn bid_farewell(&mut self) {
         let Some(Farewell { url, method, mut told, lasted, since }) = self.farewell.take() else { return };
         told.push(lasted, &self.talked().saturating_sub(since).as_secs().to_string());
-        let _ = self.request(&url, method, &told).await;
+        let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
     }
 
     /// Does what a document says, and those that it leads to. `waiting` in a queue some verbs mean nothing.

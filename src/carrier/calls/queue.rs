@@ -232,7 +232,7 @@ impl Leg {
         let method = method(verb, "method");
         match end {
             Some(end) => {
-                let _ = self.request(&url, method, &told).await;
+                let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
                 Err(end)
             }
             None => Ok(Flow::Go(Source::Url { url, method, extra: told })),

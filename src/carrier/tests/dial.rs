@@ -107,6 +107,8 @@ async fn a_caller_waits_until_somebody_takes_the_call() {
     assert!(left.get("QueueTime").parse::<u64>().unwrap() >= 42, "{left:?}");
     let done = of(&asked, "/done")[0];
     assert_eq!((done.get("DialCallStatus"), done.get("DialCallSid")), ("completed", caller.as_str()));
+    // Who hung up is gone; who was put through is still there.
+    assert_eq!((done.get("CallStatus"), left.get("CallStatus")), ("completed", "in-progress"));
     assert_eq!(world.carrier.find_call(&caller).unwrap().heard(), ["Espere", "Hasta luego"]);
 }
 
@@ -145,7 +147,8 @@ async fn a_person_who_hangs_up_while_waiting_is_told_to_the_action() {
     world.carrier.act(&sid, Act::Does(Step::hangup())).unwrap();
     world.carrier.wait_calls().await;
     let asked = app.all();
-    assert_eq!((of(&asked, "/left")[0].get("QueueResult"), of(&asked, "/left")[0].get("QueueTime")), ("hangup", "0"));
+    let told = ["QueueResult", "QueueTime", "CallStatus"].map(|key| of(&asked, "/left")[0].get(key));
+    assert_eq!(told, ["hangup", "0", "completed"]);
     assert_eq!(world.carrier.find_call(&sid).unwrap().status, CallStatus::Completed);
 }
 

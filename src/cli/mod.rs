@@ -53,6 +53,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::actions::outbox::SendRefused;
+use crate::channels::voice::outbound::CallRefused;
 use crate::app::{AppError, Installation};
 use crate::archive::export::ExportError;
 use crate::archive::file::FileError;
@@ -102,6 +103,8 @@ pub enum CliError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Send(#[from] SendRefused),
+    #[error(transparent)]
+    Call(#[from] CallRefused),
     #[error(transparent)]
     Number(#[from] NotE164),
     #[error(transparent)]

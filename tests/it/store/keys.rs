@@ -34,8 +34,8 @@ async fn a_token_is_its_tenants_until_it_is_revoked() {
     on_both(|bench| async move {
         let (store, tenant) = (&bench.store, bench.tenant);
         let other = bench.other().await;
-        let id = store.add_api_token(tenant, "shop", "h1").await.unwrap().unwrap();
-        assert_eq!(store.api_token_owner("h1").await.unwrap(), Some(tenant));
+        let id = store.add_api_token(tenant, "shop", TokenScope::Full, "h1").await.unwrap().unwrap();
+        assert_eq!(store.api_token_owner("h1").await.unwrap(), Some((tenant, TokenScope::Full)));
         assert_eq!(store.api_token_owner("h2").await.unwrap(), None);
         assert!(!store.revoke_api_token(other.tenant, id).await.unwrap());
         assert!(store.revoke_api_token(tenant, id).await.unwrap());

@@ -22,9 +22,7 @@ use super::problem::{Common, Problem, Writing};
 use crate::actions::call::UnfitCall;
 use crate::actions::outbox::Outbox;
 use crate::channels::voice::outbound::{CallRefused, CallService};
-use crate::domain::{
-    CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Outlet, Phone, Route,
-};
+use crate::domain::{CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Outlet, Phone, Route};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS};
 use crate::store::{CallEvent, CallFilter, ListedCall, ListedLeg, ListedTurn};
 use crate::web::AppState;

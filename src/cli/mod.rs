@@ -53,12 +53,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::actions::outbox::SendRefused;
-use crate::channels::voice::outbound::CallRefused;
 use crate::app::{AppError, Installation};
 use crate::archive::export::ExportError;
 use crate::archive::file::FileError;
 use crate::archive::import::ImportError;
 use crate::campaigns::CampaignError;
+use crate::channels::voice::outbound::CallRefused;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;

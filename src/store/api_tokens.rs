@@ -66,8 +66,7 @@ impl Store {
 
     /// A tenant's tokens, revoked ones among them, the oldest first.
     pub async fn api_tokens(&self, tenant: TenantId) -> Result<Vec<ApiToken>, StoreError> {
-        let text =
-            "SELECT id, name, created_us, revoked_us, scope FROM api_tokens WHERE tenant_id = ? ORDER BY created_us, id";
+        let text = "SELECT id, name, created_us, revoked_us, scope FROM api_tokens WHERE tenant_id = ? ORDER BY created_us, id";
         let rows = sql::query(&self.read, text, vec![tenant.uuid().into()]).await?;
         let read = |row: &sea_orm::QueryResult| {
             let revoked: Option<i64> = row.try_get_by_index(3)?;

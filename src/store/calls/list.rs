@@ -141,7 +141,8 @@ impl Store {
 
     /// The events that a call has fired, the oldest first; of recordings that of the last one.
     pub async fn events_of_call(&self, tenant: TenantId, call: &ListedCall) -> Result<Vec<CallEvent>, StoreError> {
-        let recording = call.recording_sid.iter().map(|one| format!("{}:{}:{one}", EventKind::RECORDING_READY, call.sid));
+        let recording =
+            call.recording_sid.iter().map(|one| format!("{}:{}:{one}", EventKind::RECORDING_READY, call.sid));
         let keys = TOLD.iter().map(|kind| format!("{kind}:{}", call.sid)).chain(recording);
         let keys: Vec<Value> = keys.map(Into::into).collect();
         let marks = vec!["?"; keys.len()].join(", ");

@@ -10,6 +10,8 @@ mod m0005_api;
 mod m0006_subjects;
 mod m0007_calls;
 mod m0008_campaigns;
+mod m0009_legs;
+mod m0010_scopes;
 
 pub struct Migrator;
 
@@ -25,6 +27,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_subjects::Migration),
             Box::new(m0007_calls::Migration),
             Box::new(m0008_campaigns::Migration),
+            Box::new(m0009_legs::Migration),
+            Box::new(m0010_scopes::Migration),
         ]
     }
 }

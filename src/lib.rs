@@ -35,6 +35,7 @@
 //! | numbers: found, bought, set up, given back; how many a tenant may own | [`numbers`], `src/api/numbers.rs` |
 //! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
 //! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
+//! | calls: what is kept of them and their legs, how they are listed | `src/store/calls`, `src/api/calls.rs` |
 //! | voice agents: what is checked of one, how it is kept | `src/voice/agents.rs`, `src/api/agents.rs` |
 //! | campaigns: whom they call or write to, at what pace, how often | [`campaigns`], [`store::campaigns`] |
 //! | a channel, its routes and service, catching up | [`channels`] |

@@ -5,6 +5,7 @@
 //! way out: a variant of [`crate::domain::Route`], chosen in [`plan`], a module that answers with
 //! [`crate::provider::Taken`] or [`crate::provider::NotTaken`], a line in [`ways`].
 
+pub mod call;
 pub mod circuit;
 pub mod deliver;
 pub mod gate;

@@ -1,15 +1,19 @@
 //! `/api/agent`: what a voice agent of somebody else's can have done for whoever is on its line.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::appointments::refused;
 use super::body::{Body, Path};
-use super::caller::Caller;
+use super::caller::AgentCaller;
+use super::once::once;
 use super::problem::{Common, Problem, Writing};
 use crate::domain::Phone;
 use crate::store::appointments::NAME_MAX_CHARS;
@@ -48,6 +52,11 @@ impl Tool {
             Self::CancelAppointment => "cancel_appointment",
             Self::LeaveMessage => "leave_message",
         }
+    }
+
+    /// It changes something, and does not only look.
+    const fn writes(self) -> bool {
+        !matches!(self, Self::FindCustomer | Self::FreeSlots)
     }
 }
 
@@ -94,17 +103,31 @@ struct Done(Value);
 
 /// Has something done for whoever is on the line
 ///
-/// An agent acts as that customer may: within opening hours, ahead of now, with their own appointments.
+/// An agent acts as that customer may: within opening hours, ahead of now, with their own appointments. A token of the
+/// scope `agent` opens this and nothing else.
 #[utoipa::path(post, path = "/{tool}", operation_id = "callAgentTool", tag = "agent", request_body = Wanted,
-    params(("tool" = Tool, Path)),
+    params(("tool" = Tool, Path), ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same \
+        key does nothing more; tools that only look pass over it", min_length = 1, max_length = 255)),
     responses((status = 200, description = "What came of it", body = Object), Common, Writing))]
 async fn call(
     State(state): State<AppState>,
-    caller: Caller,
+    AgentCaller(caller): AgentCaller,
     Path(tool): Path<Tool>,
     body: Body<Wanted>,
-) -> Result<axum::Json<Done>, Problem> {
-    let wanted = body.value;
+) -> Result<Response, Problem> {
+    // What is only looked up is looked up anew.
+    let body = if tool.writes() { body } else { Body { key: None, ..body } };
+    once(&state, &caller, body, async |id, wanted: Wanted| {
+        let (phone, arguments) = checked(wanted)?;
+        let whom = For { tenant: caller.0.clone(), phone: Some(phone) };
+        let done = run(&state, &whom, id, tool, &arguments).await?;
+        Ok((StatusCode::OK, Done(done)))
+    })
+    .await
+}
+
+/// For whom, and what a tool is given.
+fn checked(wanted: Wanted) -> Result<(Phone, Map<String, Value>), Problem> {
     let phone = Phone::parse(&wanted.phone).map_err(|error| Problem::unfit("not_e164", error))?;
     for (name, text) in [("service", &wanted.service), ("staff", &wanted.staff), ("name", &wanted.name)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {
@@ -119,13 +142,17 @@ async fn call(
         return Err(Problem::bad_request("the body is an object"));
     };
     arguments.remove("phone");
-    let whom = For { tenant: caller.0, phone: Some(phone) };
-    let done = run(&state, &whom, tool, &arguments).await?;
-    Ok(axum::Json(Done(done)))
+    Ok((phone, arguments))
 }
 
-async fn run(state: &AppState, whom: &For, tool: Tool, arguments: &Map<String, Value>) -> Result<Value, Problem> {
-    state.voice.tools.call(whom, tool.name(), arguments).await.map_err(|error| match error {
+async fn run(
+    state: &AppState,
+    whom: &For,
+    id: Uuid,
+    tool: Tool,
+    arguments: &Map<String, Value>,
+) -> Result<Value, Problem> {
+    state.voice.tools.call_as(id, whom, tool.name(), arguments).await.map_err(|error| match error {
         ToolError::Booking(error) => refused(error),
         ToolError::Store(error) => error.into(),
         error @ ToolError::Nobody => Problem::unfit("no_customer", error),

@@ -399,7 +399,7 @@ fn starts(text: &str) -> Result<Starts, Problem> {
     parse_starts(text).map_err(|error| Problem::unfit("bad_time", error))
 }
 
-fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+pub fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let bad = |_| Problem::bad_request(format!("{name} is a time with its offset, such as 2026-12-01T00:00:00Z"));
     text.map(Timestamp::parse).transpose().map_err(bad)
 }

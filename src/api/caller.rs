@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::directory::Tenant;
-use crate::domain::hex;
+use crate::domain::{TokenScope, hex};
 use crate::web::AppState;
 
 /// What our tokens begin with, so that a leaked one is known for what it is.
@@ -21,13 +21,42 @@ const TOKEN_BYTES: usize = 32;
 /// Longer ones are none of ours.
 const TOKEN_MAX_CHARS: usize = 100;
 
-/// The tenant that the request's token opens.
+/// The tenant that the request's token opens, all of it.
 pub struct Caller(pub Arc<Tenant>);
+
+/// The same for what a voice agent's token opens, too.
+pub struct AgentCaller(pub Caller);
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let (caller, scope) = Self::of(parts, state).await?;
+        match scope {
+            TokenScope::Full => Ok(caller),
+            TokenScope::Agent => {
+                let detail = format!(
+                    "this token opens /api/agent/ alone: for the rest make one with 'recado tenant token add {} --name …'",
+                    caller.0.slug
+                );
+                Err(Problem::new(StatusCode::FORBIDDEN, "wrong_scope", detail))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for AgentCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let (caller, _) = Caller::of(parts, state).await?;
+        Ok(Self(caller))
+    }
+}
+
+impl Caller {
+    /// Whose token it is, and how much it opens.
+    async fn of(parts: &Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
         let refused = || {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -41,13 +70,14 @@ impl FromRequestParts<AppState> for Caller {
         if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(PREFIX) || token.len() > TOKEN_MAX_CHARS {
             return Err(refused());
         }
-        let owner = state.pipeline.store.api_token_owner(&hash_of_token(token)).await?.ok_or_else(refused)?;
+        let owner = state.pipeline.store.api_token_owner(&hash_of_token(token)).await?;
+        let (owner, scope) = owner.ok_or_else(refused)?;
         let directory = &state.pipeline.directory;
         if directory.now().by_id(owner).is_none() {
             // Another process has just made it.
             directory.refresh().await?;
         }
-        Ok(Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?))
+        Ok((Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?), scope))
     }
 }
 

@@ -175,7 +175,7 @@ fn content(new: NewMessage) -> Result<SendBody, Problem> {
     }
 }
 
-fn refused(error: SendRefused) -> Problem {
+pub fn refused(error: SendRefused) -> Problem {
     let code = match error {
         SendRefused::Number(_) => "not_e164",
         SendRefused::TooLong(_) | SendRefused::SpokenTooLong(_) | SendRefused::MailTooLong(..) => "too_long",

@@ -11,6 +11,7 @@ mod agents;
 mod appointments;
 mod body;
 mod caller;
+mod calls;
 mod campaigns;
 mod customers;
 mod docs;
@@ -37,8 +38,8 @@ use problem::Problem;
 #[openapi(
     info(
         title = "Recado",
-        description = "Customers, messages, events and appointments of one tenant. A token opens exactly one tenant: \
-            `recado tenant token add SLUG --name …` makes it. Every error is a problem (RFC 9457) whose `code` is stable."
+        description = "Customers, messages, calls, events and appointments of one tenant. A token opens exactly one tenant: \
+            `recado tenant token add SLUG --name …` makes it, with `--scope agent` one that opens `/api/agent/` alone. Every error is a problem (RFC 9457) whose `code` is stable."
     ),
     components(schemas(appointments::Step, agent::Tool)),
     modifiers(&TokenScheme),
@@ -61,6 +62,7 @@ pub fn routes() -> Router<AppState> {
         "/api/v1",
         customers::routes()
             .merge(messages::routes())
+            .merge(calls::routes())
             .merge(events::routes())
             .merge(campaigns::routes())
             .merge(agents::routes())

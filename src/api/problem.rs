@@ -79,6 +79,9 @@ pub enum Common {
     /// There is no token that holds
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(#[to_schema] Problem),
+    /// The token does not open this
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Problem),
     /// There is no such thing, or it is another tenant's
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Problem),

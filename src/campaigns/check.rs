@@ -1,11 +1,11 @@
 //! Whether a plan makes sense, before anybody is called.
 
 use super::{AT_ONCE_MAX, Audience, CampaignError, PACE_MAX, Plan, TRIES_MAX};
+use crate::actions::call::{UnfitCall, check};
 use crate::actions::outbox::BODY_MAX_CHARS;
 use crate::directory::Tenant;
-use crate::domain::{CallBody, OnMachine};
+use crate::domain::CallBody;
 use crate::rules::RuleSet;
-use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
 use crate::twilio::is_sid;
 
 /// Fields that an audience may ask for.
@@ -51,37 +51,10 @@ pub fn plan(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), Campaig
 }
 
 fn call(rules: &RuleSet, tenant: &Tenant, body: &CallBody) -> Result<(), CampaignError> {
-    let wrong = |why: &str| Err(CampaignError::Plan(why.to_owned()));
-    let begins = [body.step.is_some(), body.agent.is_some(), body.say.is_some()];
-    if begins.into_iter().filter(|is| *is).count() != 1 || body.step.is_some() != body.rule.is_some() {
-        return wrong("a call begins at a rule's step (rule and step), or with an agent, or says something (say)");
-    }
-    if let (Some(rule), Some(step)) = (&body.rule, &body.step) {
-        rules.check_beginning(rule, step, &tenant.facts)?;
-    }
-    if let Some(agent) = &body.agent
-        && tenant.settings.voice.agent(agent).is_none()
-    {
-        return Err(CampaignError::Plan(format!("'{}' has no voice agent '{agent}'", tenant.slug)));
-    }
-    let words = [&body.say, &body.message].into_iter().flatten();
-    if words.into_iter().any(|text| text.trim().is_empty() || text.chars().count() > SPOKEN_CHARS) {
-        return Err(CampaignError::Plan(format!("what is said has 1 to {SPOKEN_CHARS} characters")));
-    }
-    let names = [&body.rule, &body.step, &body.agent, &body.voice, &body.language].into_iter().flatten();
-    if names.into_iter().any(|name| name.is_empty() || name.chars().count() > NAME_CHARS) {
-        return Err(CampaignError::Plan(format!("names, voices and languages have 1 to {NAME_CHARS} characters")));
-    }
-    if body.machine == Some(OnMachine::Message) && body.message.is_none() && body.say.is_none() {
-        return wrong("say what a machine is told: message");
-    }
-    if body.timeout_s.is_some_and(|seconds| !CallBody::TIMEOUT_S.contains(&seconds)) {
-        return wrong("timeout_s is 5 to 600");
-    }
-    if serde_json::to_string(&body.state).is_ok_and(|text| text.len() > STATE_BYTES) {
-        return Err(CampaignError::Plan(format!("the state is larger than {STATE_BYTES} bytes")));
-    }
-    Ok(())
+    check(rules, tenant, body).map_err(|unfit| match unfit {
+        UnfitCall::Beginning(none) => none.into(),
+        other => CampaignError::Plan(other.to_string()),
+    })
 }
 
 fn audience(audience: &Audience) -> Result<(), CampaignError> {

@@ -156,6 +156,14 @@ struct Shown<'a> {
     lacks: Option<String>,
 }
 
+/// How calls are answered.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    others: VoiceSettings,
+    agents: Vec<Shown<'a>>,
+}
+
 fn kept(installation: &Installation) -> Agents<'_> {
     Agents { store: &installation.store, directory: &installation.directory }
 }
@@ -170,7 +178,9 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
-        print_json(voice)?;
+        let agents = voice.agents.iter().map(|agent| Shown { lacks: lacks(&installation, agent), agent }).collect();
+        let others = VoiceSettings { agents: Vec::new(), ..voice.clone() };
+        print_json(&Listed { others, agents })?;
         return Ok(Outcome::Done);
     }
     show(&installation, &tenant.slug, voice)?;

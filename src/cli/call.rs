@@ -57,7 +57,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         timeout_s: args.timeout,
         ..CallBody::default()
     };
-    let id = CallService(installation.outbox()).call(&tenant.slug, &args.to, body).await?;
+    let event = installation.store.ids().next();
+    let calls = CallService(installation.outbox());
+    let id = calls.call(&installation.load_rules(), event, &tenant, &args.to, body).await?;
     if args.json {
         print_json(&serde_json::json!({ "id": id, "tenant": tenant.slug, "state": "planned" }))?;
     } else {

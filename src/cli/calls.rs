@@ -1,19 +1,34 @@
 //! `recado calls`: calls, and what was heard and said in them.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
-use crate::domain::Step;
+use crate::directory::Tenant;
 use crate::domain::phone::mask;
-use crate::store::{ListedCall, ListedTurn};
+use crate::domain::{CallDirection, CallStatus, Phone, Step};
+use crate::store::{CallEvent, CallFilter, ListedCall, ListedLeg, ListedTurn, Store};
+use crate::time::Span;
 
-/// List calls, or show what was heard and said in one
+/// List calls, the newest first, or show one with its legs and what was heard and said in it
 #[derive(clap::Args)]
-#[command(after_help = "Example: recado calls CA0123456789abcdef0123456789abcdef")]
+#[command(after_help = "Examples:\n  recado calls --number +34600111222 --status completed --since 7d\n  \
+                  recado calls CA0123456789abcdef0123456789abcdef")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// A call, by the provider's id or ours
+    /// A call, by the provider's id, ours, or that of the send that began it
     call: Option<String>,
-    /// How many, the newest first
+    /// Only those from and to this number of a customer's
+    #[arg(long, value_name = "NUMBER", conflicts_with = "call")]
+    number: Option<String>,
+    /// Only those that customers began (in), or those that we began (out)
+    #[arg(long, value_name = "in|out", value_parser = direction, conflicts_with = "call")]
+    direction: Option<CallDirection>,
+    /// Only those that stand so, such as completed or no-answer
+    #[arg(long, value_parser = status, conflicts_with = "call")]
+    status: Option<CallStatus>,
+    /// Only those that began no longer ago than this, such as 2h or 7d
+    #[arg(long, value_name = "SPAN", conflicts_with = "call")]
+    since: Option<Span>,
+    /// How many, at most: 1 to 10000
     #[arg(long, default_value = "20", value_parser = list_length)]
     limit: usize,
     /// As JSON
@@ -21,50 +36,86 @@ pub struct Args {
     json: bool,
 }
 
+fn direction(text: &str) -> Result<CallDirection, String> {
+    let known = [CallDirection::In, CallDirection::Out].into_iter().find(|one| one.as_str() == text);
+    known.ok_or_else(|| "write in or out".to_owned())
+}
+
+fn status(text: &str) -> Result<CallStatus, String> {
+    let known = || format!("write one of {}", CallStatus::ALL.map(CallStatus::as_str).join(", "));
+    CallStatus::parse(text).ok_or_else(known)
+}
+
 #[derive(serde::Serialize)]
 struct Shown {
     #[serde(flatten)]
     call: ListedCall,
+    rules: Vec<String>,
+    legs: Vec<ListedLeg>,
     turns: Vec<ListedTurn>,
+    events: Vec<CallEvent>,
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
+    let peer = args.number.as_deref().map(Phone::parse_human).transpose()?;
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let store = &installation.store;
-    let Some(wanted) = &args.call else {
-        let calls = store.list_calls(tenant.id, args.limit).await?;
-        if args.json {
-            print_json(&calls)?;
-            return Ok(Outcome::Done);
-        }
-        for call in &calls {
-            print(line(call))?;
-        }
-        if calls.is_empty() {
-            print(format!("'{}' has had no calls yet", tenant.slug))?;
-        }
-        return Ok(Outcome::Done);
+    if let Some(wanted) = &args.call {
+        return show(store, &tenant, wanted, args.json).await;
+    }
+    let filter = CallFilter {
+        peer_key: peer.map(|phone| phone.key()),
+        direction: args.direction,
+        status: args.status,
+        since: args.since.map(|span| span.before(store.clock().now(), tenant.zone)),
+        limit: args.limit,
+        ..CallFilter::default()
     };
+    let calls = store.call_page(tenant.id, &filter).await?;
+    if args.json {
+        print_json(&calls)?;
+        return Ok(Outcome::Done);
+    }
+    for call in &calls {
+        print(line(call))?;
+    }
+    if calls.is_empty() {
+        print(format!("'{}' has had no such calls yet", tenant.slug))?;
+    }
+    Ok(Outcome::Done)
+}
+
+async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Result<Outcome, CliError> {
     let Some(call) = store.listed_call(tenant.id, wanted).await? else {
         return Err(CliError::Refused(format!("'{}' has no call '{wanted}'; 'recado calls' lists them", tenant.slug)));
     };
-    let turns = store.call_turns(tenant.id, call.id).await?;
-    if args.json {
-        print_json(&Shown { call, turns })?;
+    let shown = Shown {
+        rules: store.rules_of_call(tenant.id, call.id).await?,
+        legs: store.call_legs(tenant.id, call.id).await?,
+        turns: store.call_turns(tenant.id, call.id).await?,
+        events: store.events_of_call(tenant.id, &call).await?,
+        call,
+    };
+    if json {
+        print_json(&shown)?;
         return Ok(Outcome::Done);
     }
-    print(line(&call))?;
-    if let Some(summary) = &call.result.summary {
+    print(line(&shown.call))?;
+    if let Some(summary) = &shown.call.result.summary {
         print(format!("  {summary}"))?;
     }
-    for turn in &turns {
+    for turn in &shown.turns {
         if !turn.heard.is_empty() {
             print(format!("  caller: {}", turn.heard))?;
         }
         let how = turn.how.as_deref().unwrap_or("no answer");
         for step in turn.answer.iter().flatten() {
             print(format!("  us: {} [{how}]", said(step)))?;
+        }
+        for leg in shown.legs.iter().filter(|leg| leg.n == turn.n) {
+            let lasted = leg.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
+            print(format!("  put through to {}: {}{lasted}", mask(&leg.to), leg.status))?;
         }
     }
     Ok(Outcome::Done)

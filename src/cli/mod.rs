@@ -58,6 +58,7 @@ use crate::archive::export::ExportError;
 use crate::archive::file::FileError;
 use crate::archive::import::ImportError;
 use crate::campaigns::CampaignError;
+use crate::channels::voice::outbound::CallRefused;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::directory::{DEMO_SLUG, Tenant};
 use crate::domain::Clock;
@@ -102,6 +103,8 @@ pub enum CliError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Send(#[from] SendRefused),
+    #[error(transparent)]
+    Call(#[from] CallRefused),
     #[error(transparent)]
     Number(#[from] NotE164),
     #[error(transparent)]

@@ -9,11 +9,17 @@
 //!   sending ──▶ sent                            (final: the provider has taken it)
 //!   │  ▲   └──▶ failed                          (final: the provider refused it for good)
 //!   ▼  │
-//!   unknown ──▶ sent                            (adopted: callback, or the provider's list shows it)
+//!   unknown ──▶ sent                            (adopted: the provider's list shows it)
 //!          ├──▶ planned                         (the complete list shows none after the grace: never taken; or a
 //!          │                                      repeat does no harm)
 //!          └──▶ failed                          (a request that nobody will ever say anything of; a person's word)
+//!
+//!   planned, sending, unknown, held, failed ──▶ sent    (adopted: the provider speaks of it, in a callback)
 //! ```
+//!
+//! The last arrow goes against what we had made of an attempt: a callback may come before the answer to the create, after
+//! we had given the attempt up or back, or where the answer said no though it was taken. What the provider tells is true: it
+//! is not sent again, and does not count as failed. [`ActionState::ADOPTED`] are those states; a blocked one never left.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -408,6 +414,9 @@ impl ActionState {
     pub const ALL: [Self; 8] =
         [Self::Planned, Self::Sending, Self::Sent, Self::Failed, Self::Blocked, Self::Held, Self::Unknown, Self::Done];
 
+    /// From which it becomes sent when the provider speaks of it, whatever we knew.
+    pub const ADOPTED: [Self; 5] = [Self::Planned, Self::Sending, Self::Unknown, Self::Failed, Self::Held];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -430,10 +439,12 @@ impl ActionState {
                 | (Held, Planned | Blocked)
                 | (Sending, Sent | Failed | Unknown | Planned)
                 | (Unknown, Sent | Failed | Planned)
+                // Adopted.
+                | (Planned | Held | Failed, Sent)
         )
     }
 
-    /// Nothing more will happen by itself.
+    /// Nothing more will be done by itself; a failed one may turn out to have been taken.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Sent | Self::Failed | Self::Blocked | Self::Done)
     }
@@ -453,5 +464,17 @@ impl FromStr for ActionState {
     type Err = UnknownState;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_is_believed_from_every_state_in_which_an_attempt_may_have_left() {
+        for state in ActionState::ALL {
+            assert_eq!(state.may_become(ActionState::Sent), ActionState::ADOPTED.contains(&state), "{state}");
+        }
     }
 }

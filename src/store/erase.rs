@@ -72,14 +72,17 @@ impl Store {
             erased.messages += self.change("UPDATE messages SET", set, "id", ids).await?;
         }
         self.erase_calls(&who).await?;
+        let of_number = || vec![tenant.uuid().into(), phone_key.into()];
         let txn = writer::begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
         questions::forget(&txn, tenant, ContactId::new(contact)).await?;
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         appointments::forget_customer(&txn, tenant, contact).await?;
-        let of_number = vec![tenant.uuid().into(), phone_key.into()];
-        sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number).await?;
+        sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number()).await?;
+        // Whoever rang somebody else was put through to them.
+        let legs = "UPDATE call_legs SET peer = '', peer_key = '' WHERE tenant_id = ? AND peer_key = ?";
+        sql::execute(&txn, legs, of_number()).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
         // What programs were answered names them, and stays only as the fact that it was answered.
@@ -131,6 +134,7 @@ impl Store {
             if ids.is_empty() {
                 return Ok(());
             }
+            self.change("UPDATE call_legs SET", "peer = '', peer_key = ''", "call_id", ids.clone()).await?;
             self.change("UPDATE call_turns SET", "heard = '', answer = NULL", "call_id", ids.clone()).await?;
             let set = "contact_id = NULL, peer = '', peer_key = '', state = '{}', result = NULL, detail = NULL,
                 recording_sid = NULL, recording_url = NULL";

@@ -125,6 +125,11 @@ fn host(request: &HttpRequest) -> String {
     authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
+/// The states from which a send becomes sent when the provider speaks of it, as a list in SQL has them.
+pub(super) fn adopted() -> String {
+    ActionState::ADOPTED.map(|state| format!("'{state}'")).join(", ")
+}
+
 const PLANNED_COLUMNS: usize = 22;
 
 /// Writes actions down; one that is there already stays as it is.

@@ -28,9 +28,12 @@ pub(super) async fn join(
     messages::merge(txn, row.into_iter().flatten().collect()).await?;
     if state != ActionState::Sent.as_str() {
         // The provider speaks of it, so it has taken it, whatever we knew.
+        let adopted = ledger::adopted();
         txn.execute(
-            "UPDATE actions SET state = 'sent', provider_sid = ?, reason = NULL WHERE id = ? AND tenant_id = ?
-               AND state IN ('planned', 'sending', 'unknown', 'failed', 'held')",
+            &format!(
+                "UPDATE actions SET state = 'sent', provider_sid = ?, reason = NULL
+                 WHERE id = ? AND tenant_id = ? AND state IN ({adopted})"
+            ),
             vec![caller.sid.clone().into(), action.uuid().into(), known.tenant.uuid().into()],
         )
         .await?;

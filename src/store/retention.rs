@@ -136,6 +136,7 @@ impl Store {
                 return Ok(removed);
             }
             let txn = writer::begin(&self.write).await?;
+            delete(&txn, "call_legs", "call_id", tenant, &ids).await?;
             delete(&txn, "call_turns", "call_id", tenant, &ids).await?;
             removed += delete(&txn, "calls", "id", tenant, &ids).await?;
             txn.commit().await?;

@@ -162,10 +162,12 @@ async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>
         }
     }
     messages::merge(txn, rows).await?;
+    let adopted = ledger::adopted();
     txn.rows(
-        "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {rows}) AS v
-         WHERE actions.id = v.column1 AND actions.tenant_id = v.column3
-           AND actions.state IN ('planned', 'sending', 'unknown', 'failed', 'held')",
+        &format!(
+            "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {{rows}}) AS v
+             WHERE actions.id = v.column1 AND actions.tenant_id = v.column3 AND actions.state IN ({adopted})"
+        ),
         3,
         Cut::Padded,
         taken,

@@ -71,7 +71,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 24] = [
+pub const TABLES: [Table; 25] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -395,6 +395,23 @@ pub const TABLES: [Table; 24] = [
             column("answer", MaybeText),
             column("how", MaybeText),
             column("took_ms", MaybeInt),
+        ],
+    },
+    Table {
+        kind: "call_leg",
+        name: "call_legs",
+        order: &["call_id", "n"],
+        columns: &[
+            column("call_id", Of("calls")),
+            column("n", Int),
+            column("provider_sid", MaybeText),
+            column("peer", Text),
+            column("peer_key", Text),
+            column("status", Word(CALL_STATUSES)),
+            column("status_rank", Small),
+            column("duration_s", MaybeInt),
+            column("began_us", Big),
+            column("ended_us", MaybeBig),
         ],
     },
     Table {

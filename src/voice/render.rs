@@ -4,7 +4,7 @@ use crate::domain::Step;
 use crate::domain::call::{self, Gather};
 use crate::domain::voice_words::Word;
 use crate::twilio::twiml::{self, Prompt, Response, Say, TwimlError};
-use crate::twilio::words::Method;
+use crate::twilio::words::{CallEvent, Method};
 
 use super::compose::Line;
 
@@ -31,6 +31,11 @@ impl Urls<'_> {
     /// Where an answer is fetched that was not found yet.
     pub fn wait(&self, round: u32) -> String {
         format!("{}/api/twilio/{}/wait?turn={}&round={round}", self.base, self.slug, self.n)
+    }
+
+    /// Where it is told how whoever is dialled answers. It names the turn, as a call may dial more than once.
+    fn leg(&self) -> String {
+        format!("{}/api/twilio/{}/status?turn={}", self.base, self.slug, self.n)
     }
 
     fn recording(&self) -> String {
@@ -114,7 +119,16 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
                 answer_on_bridge: Some(true),
                 record,
                 recording_status_callback: record.map(|_| urls.recording()),
-                nouns: vec![twiml::Number { number: dial.number.clone(), ..<_>::default() }.into()],
+                nouns: vec![
+                    twiml::Number {
+                        number: dial.number.clone(),
+                        status_callback: Some(urls.leg()),
+                        status_callback_method: Some(Method::Post),
+                        status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
+                        ..<_>::default()
+                    }
+                    .into(),
+                ],
                 ..twiml::Dial::default()
             });
         }

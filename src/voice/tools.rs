@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::appointments::desk::{Desk, Wanted};
 use crate::appointments::parse_starts;
@@ -114,6 +115,18 @@ impl Tools {
 
     /// Calls one for somebody; what it gives is for the agent.
     pub async fn call(&self, whom: &For, name: &str, arguments: &Map<String, Value>) -> Result<Value, ToolError> {
+        let id: EventId = self.pipeline.store.ids().next();
+        self.call_as(id.uuid(), whom, name, arguments).await
+    }
+
+    /// As [`Tools::call`]; what is made gets this identity: made again with the same, it stays the one.
+    pub async fn call_as(
+        &self,
+        id: Uuid,
+        whom: &For,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Value, ToolError> {
         let known = NAMES.iter().find(|known| **known == name);
         let Some(name) = known else { return Err(ToolError::Unknown(name.chars().take(64).collect())) };
         let given = Given(arguments);
@@ -121,10 +134,10 @@ impl Tools {
         let done = match *name {
             "find_customer" => self.find_customer(whom).await,
             "free_slots" => self.free_slots(whom, &given).await,
-            "book_appointment" => self.book(whom, &given).await,
+            "book_appointment" => self.book(id, whom, &given).await,
             "move_appointment" => self.change(whom, &given, Change::Move).await,
             "cancel_appointment" => self.change(whom, &given, Change::Cancel).await,
-            _ => self.leave_message(whom, &given).await,
+            _ => self.leave_message(EventId::new(id), whom, &given).await,
         };
         self.pipeline.wake_dispatch(whom.tenant.id);
         done
@@ -160,7 +173,12 @@ impl Tools {
         Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
 
-    async fn book(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+    async fn book(&self, id: Uuid, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+        let uid = format!("{id}@agent");
+        if let Some(booked) = self.pipeline.store.appointment_by_uid(whom.tenant.id, &uid).await? {
+            // An earlier try of this very request booked it.
+            return Ok(json!({"booked": known(&booked)}));
+        }
         let new = NewAppointment {
             tenant: whom.tenant.id,
             zone: whom.tenant.zone,
@@ -172,7 +190,7 @@ impl Tools {
             staff: given.optional("staff")?.map(str::to_owned),
             starts: parse_starts(given.text("starts_at")?).map_err(|error| ToolError::Unfit(error.to_string()))?,
             note: String::new(),
-            uid: None,
+            uid: Some(uid),
             by: By::Customer,
         };
         let booked = Desk::of(&self.pipeline.store, &whom.tenant).book(&new).await?;
@@ -220,9 +238,8 @@ impl Tools {
     }
 
     /// An event, by which rules let the staff know.
-    async fn leave_message(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+    async fn leave_message(&self, id: EventId, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
         let message: String = given.text("message")?.chars().take(MESSAGE_CHARS).collect();
-        let id: EventId = self.pipeline.store.ids().next();
         let event = Event {
             id,
             tenant: whom.tenant.id,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use recado::app;
-use recado::domain::{Clock, TenantId, Timestamp};
+use recado::domain::{Clock, TenantId, Timestamp, TokenScope};
 use recado::store::entity::event;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -53,7 +53,12 @@ impl Shop {
         let shop = Self { provider, inside, clock, token, said: 0, _loops: loops };
         shop.set("blueprints", blueprints).await;
         let hash = recado::api::hash_of_token(&shop.token);
-        shop.inside.pipeline.store.add_api_token(shop.tenant(), "test", &hash).await.expect("it can be added");
+        shop.inside
+            .pipeline
+            .store
+            .add_api_token(shop.tenant(), "test", TokenScope::Full, &hash)
+            .await
+            .expect("it can be added");
         shop
     }
 

@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 
 use super::{form, verified};
+use crate::directory::Tenant;
 use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::intake::Webhook;
-use crate::store::{CallReport, Recording, Reported};
+use crate::store::{CallReport, Leg, LegReport, Recording, Reported};
 use crate::twilio::form::Params;
+use crate::twilio::voice::{CallCallback, FormError};
 use crate::web::{AppState, Empty, Refusal};
 
 pub async fn status_of(
@@ -42,6 +44,9 @@ pub(super) async fn told(
 ) -> Result<(), Refusal> {
     let mut webhook = Webhook::read(request).await?;
     let tenant = verified(state, slug, &mut webhook)?;
+    if webhook.params.filled("ParentCallSid").is_some() {
+        return leg(state, &tenant, &webhook).await;
+    }
     let params = &mut webhook.params;
     if let (Some(sid), None) = (params.filled("CallSid"), params.filled("From")) {
         let known = state.pipeline.store.call_by_sid(tenant.id, sid).await?;
@@ -78,6 +83,27 @@ pub(super) async fn told(
         state.voice.model.forget(call.id);
     }
     match reported {
+        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+        Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
+    }
+}
+
+/// How a leg stands that an answer of ours has dialled: it is part of a call, and none of its own.
+async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(), Refusal> {
+    let bad = |error: FormError| Refusal::bad_form(error.to_string()).of(tenant.id);
+    let told = CallCallback::parse(&webhook.params).map_err(bad)?;
+    let Some(status) = CallStatus::parse(&told.status.raw) else {
+        // The set may grow.
+        tracing::warn!(tenant = %tenant.slug, status = %told.status.raw, "a leg's status that is not known here");
+        return Ok(());
+    };
+    let report = LegReport {
+        tenant: tenant.id,
+        call: told.parent_call_sid.unwrap_or_default(),
+        turn: webhook.query("turn").and_then(|turn| turn.parse().ok()),
+        leg: Leg { sid: Some(told.call_sid), status, duration_s: told.duration_s, at: state.pipeline.clock.now() },
+    };
+    match state.pipeline.store.report_leg(&report).await.map_err(Refusal::from)? {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::api;
 use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_json};
+use crate::domain::TokenScope;
 
 /// A name's characters, at most.
 const NAME_MAX_CHARS: usize = 80;
@@ -22,13 +23,17 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Make a token, and show it this once
-    #[command(after_help = "Example: recado tenant token add demo --name 'booking page'")]
+    #[command(after_help = "Examples:\n  recado tenant token add demo --name 'booking page'\n  \
+                      recado tenant token add demo --name 'our voice agent' --scope agent")]
     Add {
         /// The tenant's slug
         slug: String,
         /// What it is for
         #[arg(long)]
         name: String,
+        /// What it opens: full (all that is the tenant's) or agent (/api/agent/ alone)
+        #[arg(long, default_value_t = TokenScope::Full)]
+        scope: TokenScope,
         /// As a JSON object
         #[arg(long)]
         json: bool,
@@ -56,7 +61,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let store = &installation.store;
     match args.command {
-        Command::Add { slug, name, json } => {
+        Command::Add { slug, name, scope, json } => {
             let tenant = find_tenant(&installation, &slug)?;
             let name = name.trim();
             if name.is_empty() || name.chars().count() > NAME_MAX_CHARS || name.chars().any(char::is_control) {
@@ -64,14 +69,14 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
             }
             let token = api::new_token()?;
             let hash = api::hash_of_token(token.expose_secret());
-            let Some(id) = store.add_api_token(tenant.id, name, &hash).await? else {
+            let Some(id) = store.add_api_token(tenant.id, name, scope, &hash).await? else {
                 return Err(CliError::Refused(format!(
                     "'{slug}' has too many tokens that hold: revoke one with 'recado tenant token revoke {slug} ID'"
                 )));
             };
             let token = token.expose_secret();
             match json {
-                true => print_json(&json!({ "id": id, "name": name, "token": token }))?,
+                true => print_json(&json!({ "id": id, "name": name, "scope": scope, "token": token }))?,
                 false => {
                     print(format_args!("{token}\n\nIt is shown this once: only its hash is kept. Its id is {id}."))?
                 }
@@ -86,7 +91,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
             }
             for token in &tokens {
                 let until = token.revoked_at.map_or_else(String::new, |at| format!(", revoked {at}"));
-                print(format_args!("{}  {}, made {}{until}", token.id, token.name, token.created_at))?;
+                let opens = if token.scope == TokenScope::Agent { ", for /api/agent/ alone" } else { "" };
+                print(format_args!("{}  {}{opens}, made {}{until}", token.id, token.name, token.created_at))?;
             }
             if tokens.is_empty() {
                 print(format_args!("'{slug}' has no tokens: make one with 'recado tenant token add {slug} --name …'"))?;

@@ -3,12 +3,16 @@
 //! A turn is one question of the provider's, what to say next: it is an event, and its answer is kept beside it, so that
 //! a repeat is answered alike.
 
+mod legs;
+mod list;
 mod read;
 mod report;
 
 use uuid::Uuid;
 
-pub use read::{CallResult, ListedCall, ListedTurn};
+pub use legs::{Leg, LegReport, ListedLeg};
+pub use list::{CallEvent, CallFilter, ListedCall, ListedTurn};
+pub use read::CallResult;
 pub(super) use report::reports;
 
 use super::contacts::Meeting;
@@ -254,6 +258,9 @@ async fn one_turn(
     )
     .await?;
     events::insert(txn, [(&event, None)]).await?;
+    if let Some(leg) = Leg::of_turn(&turn.data, turn.at) {
+        legs::told(txn, known.tenant, known.id, known.turns, &leg).await?;
+    }
     let answered = report::is_answered(&known, before);
     if answered {
         // The callback that says so may come later than this: then it tells nothing new.

@@ -1,4 +1,4 @@
-//! Calls as they are read: for the rules, for lists, and to tell how they ended.
+//! Calls as they are read: for the rules, and to tell how they ended.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::report::{event_of, lines};
 use super::{KNOWN, read};
 use crate::domain::event::{CallData, Line};
-use crate::domain::{CallDirection, CallFacts, CallId, CallStatus, EventId, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
 use crate::store::sql::Row;
 use crate::store::{Store, StoreError, events, sql, writer};
 
@@ -20,41 +20,6 @@ pub struct CallResult {
     pub sentiment: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-}
-
-const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
-    error_code, detail, result, started_us, ended_us FROM calls";
-
-/// A call as lists show it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ListedCall {
-    pub id: CallId,
-    pub sid: String,
-    pub direction: CallDirection,
-    pub from: String,
-    pub to: String,
-    pub status: CallStatus,
-    pub answered_by: Option<String>,
-    pub duration_s: Option<u32>,
-    pub recording_url: Option<String>,
-    pub error_code: Option<i64>,
-    pub detail: Option<String>,
-    #[serde(flatten)]
-    pub result: CallResult,
-    pub started_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
-}
-
-/// One turn of a call, for who asks what was said and why.
-#[derive(Clone, Debug, Serialize)]
-pub struct ListedTurn {
-    pub n: i32,
-    pub event: EventId,
-    pub at: Timestamp,
-    pub heard: String,
-    pub answer: Option<Vec<Step>>,
-    pub how: Option<String>,
-    pub took_ms: Option<i32>,
 }
 
 impl Store {
@@ -201,66 +166,4 @@ impl Store {
         txn.commit().await?;
         Ok(true)
     }
-
-    /// A tenant's calls, the newest first, at most `limit`.
-    pub async fn list_calls(&self, tenant: TenantId, limit: usize) -> Result<Vec<ListedCall>, StoreError> {
-        let text = format!("{LISTED} WHERE tenant_id = ? ORDER BY started_us DESC LIMIT ?");
-        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), (limit as i64).into()]).await?;
-        rows.iter().map(|row| listed(&Row::Sea(row))).collect()
-    }
-
-    /// One of them, by the provider's id or ours.
-    pub async fn listed_call(&self, tenant: TenantId, wanted: &str) -> Result<Option<ListedCall>, StoreError> {
-        let id: Option<CallId> = wanted.parse().ok();
-        let text = format!("{LISTED} WHERE tenant_id = ? AND (provider_sid = ? OR id = ?)");
-        let id = id.map(CallId::uuid).unwrap_or_default();
-        let row = sql::query_one(&self.read, &text, vec![tenant.uuid().into(), wanted.into(), id.into()]).await?;
-        row.map(|row| listed(&Row::Sea(&row))).transpose()
-    }
-
-    /// What was heard and said in a call, and who found the answers.
-    pub async fn call_turns(&self, tenant: TenantId, call: CallId) -> Result<Vec<ListedTurn>, StoreError> {
-        let text = "SELECT n, event_id, at_us, heard, answer, how, took_ms FROM call_turns
-            WHERE call_id = ? AND tenant_id = ? ORDER BY n";
-        let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
-        let turn = |row: &sea_orm::QueryResult| {
-            let answer: Option<String> = row.try_get_by_index(4)?;
-            Ok(ListedTurn {
-                n: row.try_get_by_index(0)?,
-                event: EventId::new(row.try_get_by_index(1)?),
-                at: Timestamp::from_unix_us(row.try_get_by_index(2)?),
-                heard: row.try_get_by_index(3)?,
-                answer: answer.map(|answer| serde_json::from_str(&answer)).transpose().map_err(StoreError::json)?,
-                how: row.try_get_by_index(5)?,
-                took_ms: row.try_get_by_index(6)?,
-            })
-        };
-        rows.iter().map(turn).collect()
-    }
-}
-
-fn listed(row: &Row) -> Result<ListedCall, StoreError> {
-    let (peer, number): (String, String) = (row.get(3)?, row.get(4)?);
-    let direction = CallDirection::from_stored(&row.get::<String>(2)?);
-    let (from, to) = if direction == CallDirection::In { (peer, number) } else { (number, peer) };
-    let status: String = row.get(5)?;
-    let result: Option<String> = row.get(11)?;
-    Ok(ListedCall {
-        id: CallId::new(row.get(0)?),
-        sid: row.get(1)?,
-        direction,
-        from,
-        to,
-        status: CallStatus::parse(&status).ok_or_else(|| StoreError::Stored(format!("a call is '{status}'")))?,
-        answered_by: row.get(6)?,
-        duration_s: row.get::<Option<i32>>(7)?.and_then(|seconds| u32::try_from(seconds).ok()),
-        recording_url: row.get(8)?,
-        error_code: row.get(9)?,
-        detail: row.get(10)?,
-        result: result
-            .map_or(Ok(CallResult::default()), |result| serde_json::from_str(&result))
-            .map_err(StoreError::json)?,
-        started_at: Timestamp::from_unix_us(row.get(12)?),
-        ended_at: row.get::<Option<i64>>(13)?.map(Timestamp::from_unix_us),
-    })
 }

@@ -18,7 +18,7 @@ rule("meanwhile").on("call_input").when("is Max's", |e| e.call.agent == "Max").t
 /// A server and a token of its demo tenant.
 pub struct Api {
     pub server: Server,
-    token: String,
+    pub token: String,
 }
 
 impl Api {
@@ -28,13 +28,13 @@ impl Api {
         Self { server, token }
     }
 
-    fn token(server: &Server, slug: &str) -> String {
+    pub fn token(server: &Server, slug: &str) -> String {
         let made = cli::run(&mut rig::recado(server, &["tenant", "token", "add", slug, "--name", "test", "--json"]));
         made.json()["token"].as_str().expect("a token").to_owned()
     }
 
     /// The status and the body; `null` where there is none.
-    async fn ask(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub async fn ask(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let url = format!("{}/api/v1/{path}", self.server.url());
         let mut request = http_client().request(method, url).bearer_auth(token);
         if let Some(body) = body {
@@ -43,6 +43,10 @@ impl Api {
         let response = request.send().await.expect("it answers");
         let status = response.status().as_u16();
         (status, serde_json::from_slice(&response.bytes().await.expect("a body")).unwrap_or_default())
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        self.ask(&self.token, Method::GET, path, None).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
@@ -105,6 +109,10 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
     // The command says it, too.
     let add = cli::run(&mut rig::recado(&api.server, &["agents", "add", "Max", "--mode", "model"])).ok();
     assert!(add.contains("OPENAI_API_KEY"), "{add}");
+    let listed = cli::run(&mut rig::recado(&api.server, &["agents", "list", "--json"])).json();
+    let of = |name: &str| listed["agents"].as_array().expect("a list").iter().find(|one| one["name"] == name).cloned();
+    assert_eq!(of("Max").expect("it is there")["lacks"], made["lacks"], "as the API says it");
+    assert!(of("Lucia").expect("it is there").get("lacks").is_none(), "{listed}");
 
     // By a live conversation.
     let (status, made) = api.put("Live", &json!({"number": NUMBERS[2], "mode": "stream"})).await;

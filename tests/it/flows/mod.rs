@@ -1,6 +1,8 @@
 //! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
 
+mod agent_tokens;
 mod agents;
+mod calls;
 mod campaign_rules;
 pub mod campaigns;
 mod campaigns_ahead;

@@ -1,11 +1,26 @@
 //! Calls: turns are stored once, statuses go forward only, what has ended is told once.
 
-use recado::domain::call::CallState;
+use recado::domain::call::{CallState, Dial};
 use recado::domain::event::CallData;
-use recado::domain::{CallDirection, CallStatus, EventKind, Phone, Step, TenantId};
-use recado::store::{CallReport, CallResult, Caller, NewTurn, Reported, TurnAnswer, Turned};
+use recado::domain::{
+    Action, CallBody, CallDirection, CallId, CallStatus, Channel, EventKind, Phone, Send, SendBody, Step, TenantId,
+};
+use recado::store::{
+    CallFilter, CallReport, CallResult, Caller, Leg, LegReport, NewTurn, Reported, TurnAnswer, Turned,
+};
 
-use super::{ANA, Bench, on_both};
+use super::{ANA, Bench, LUIS, on_both};
+
+/// Whom callers are put through to.
+const STAFF: &str = "+34600999888";
+
+fn all() -> CallFilter {
+    CallFilter { limit: 10, ..CallFilter::default() }
+}
+
+fn dial() -> Step {
+    Step::Dial(Dial { number: STAFF.to_owned(), ..Dial::default() })
+}
 
 pub fn caller(tenant: TenantId, sid: &str, from: &str, status: CallStatus) -> Caller {
     Caller {
@@ -45,15 +60,36 @@ impl Bench {
         }
     }
 
-    /// A customer rings and says something, is answered with it, and hangs up.
+    /// What the provider says of a leg that a call has dialled in its last answer that did.
+    fn leg_told(&self, call: &str, leg: Option<&str>, status: CallStatus) -> LegReport {
+        let leg = Leg { sid: leg.map(str::to_owned), status, duration_s: None, at: self.now() };
+        LegReport { tenant: self.tenant, call: call.to_owned(), turn: None, leg }
+    }
+
+    /// The provider asks what to say first, and is told to dial.
+    async fn dialled(&self, sid: &str) -> CallId {
+        let turned = self.store.writer().turn(self.asked_in(sid, "answer", "")).await.expect("it can be stored");
+        let Turned::New { call, n, .. } = turned else { panic!("it is new: {turned:?}") };
+        let steps = vec![Step::say("One moment"), dial()];
+        let answer = TurnAnswer { call: call.id, n, steps, how: "rules", took_ms: 1, state: CallState::default() };
+        self.store.writer().said(self.tenant, answer).await.expect("it can be written");
+        call.id
+    }
+
+    /// A customer rings, is put through, says something, is answered with it, and hangs up.
     pub async fn called(&self, sid: &str, said: &str) {
         for (key, said) in [("answer", ""), ("after:1", said)] {
-            let turned = self.store.writer().turn(self.asked_in(sid, key, said)).await.expect("it can be stored");
+            let mut turn = self.asked_in(sid, key, said);
+            if key == "after:1" {
+                (turn.data.outcome, turn.data.leg_s) = (Some("completed".to_owned()), Some(5));
+                turn.data.leg_sid = Some(format!("{sid}leg"));
+            }
+            let turned = self.store.writer().turn(turn).await.expect("it can be stored");
             let Turned::New { event, call, n, .. } = turned else { panic!("it is new: {turned:?}") };
             let answer = TurnAnswer {
                 call: call.id,
                 n,
-                steps: vec![Step::say(said)],
+                steps: if said.is_empty() { vec![dial()] } else { vec![Step::say(said)] },
                 how: "rules",
                 took_ms: 3,
                 state: CallState { vars: [("said".to_owned(), said.into())].into(), ..CallState::default() },
@@ -94,8 +130,8 @@ async fn a_turn_is_stored_once_and_a_repeat_is_told_what_was_answered() {
         assert!(matches!(foreign, Turned::Foreign), "{foreign:?}");
         let foreign = other.store.writer().call(other.told("CA1", CallStatus::Completed, false)).await.unwrap();
         assert_eq!(foreign, Reported::Foreign);
-        assert_eq!(bench.store.list_calls(bench.tenant, 10).await.unwrap().len(), 1);
-        assert!(other.store.list_calls(other.tenant, 10).await.unwrap().is_empty());
+        assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 1);
+        assert!(other.store.call_page(other.tenant, &all()).await.unwrap().is_empty());
     })
     .await;
 }
@@ -201,10 +237,169 @@ async fn a_streams_token_is_good_once_and_for_the_turn_that_is_answered() {
 async fn old_calls_are_removed_with_what_was_said() {
     on_both(|bench| async move {
         bench.called("CA1", "hola").await;
+        let call = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there").id;
+        assert_eq!(bench.store.call_legs(bench.tenant, call).await.unwrap().len(), 1);
         let day = super::Duration::from_secs(24 * 3_600);
         assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day)).await.unwrap(), 0);
         assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day)).await.unwrap(), 1);
-        assert!(bench.store.list_calls(bench.tenant, 10).await.unwrap().is_empty());
+        assert!(bench.store.call_page(bench.tenant, &all()).await.unwrap().is_empty());
+        assert!(bench.store.call_legs(bench.tenant, call).await.unwrap().is_empty(), "nor its legs");
+        assert!(bench.store.call_turns(bench.tenant, call).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+/// The leg's own callbacks and the turn that follows it tell of the same leg, in whatever order.
+#[tokio::test]
+async fn a_leg_is_kept_once_and_goes_forward_only_whoever_tells_of_it_first() {
+    on_both(|bench| async move {
+        let ends = |sid: &str, outcome: &str, seconds, leg: Option<&str>| {
+            let mut turn = bench.asked_in(sid, "after:1", "");
+            (turn.data.outcome, turn.data.leg_s) = (Some(outcome.to_owned()), seconds);
+            turn.data.leg_sid = leg.map(str::to_owned);
+            turn
+        };
+        // Its callbacks come out of order, and before the turn.
+        let call = bench.dialled("CA1").await;
+        let began = bench.now();
+        bench.pass(5);
+        for status in [CallStatus::InProgress, CallStatus::Ringing, CallStatus::Initiated] {
+            let told = bench.store.report_leg(&bench.leg_told("CA1", Some("CAleg"), status)).await.unwrap();
+            assert_eq!(told, Reported::Advanced);
+        }
+        let legs = async |call| bench.store.call_legs(bench.tenant, call).await.unwrap();
+        let [leg] = &legs(call).await[..] else { panic!("there is one") };
+        assert_eq!((leg.status, leg.ended_at, leg.began_at, leg.n), (CallStatus::InProgress, None, began, 1));
+        bench.store.writer().turn(ends("CA1", "completed", Some(42), Some("CAleg"))).await.unwrap();
+        let ended = bench.now();
+        bench.pass(5);
+        bench.store.report_leg(&bench.leg_told("CA1", Some("CAleg"), CallStatus::Busy)).await.unwrap();
+        let [leg] = &legs(call).await[..] else { panic!("there is one still") };
+        assert_eq!((leg.status, leg.duration_s, leg.ended_at), (CallStatus::Completed, Some(42), Some(ended)));
+        assert_eq!((leg.to.as_str(), leg.sid.as_deref()), (STAFF, Some("CAleg")));
+
+        // The turn comes first, and names no leg.
+        let call = bench.dialled("CA2").await;
+        bench.store.writer().turn(ends("CA2", "busy", None, None)).await.unwrap();
+        bench.store.report_leg(&bench.leg_told("CA2", Some("CAleg2"), CallStatus::Busy)).await.unwrap();
+        let [leg] = &legs(call).await[..] else { panic!("there is one") };
+        assert_eq!((leg.status, leg.sid.as_deref()), (CallStatus::Busy, Some("CAleg2")));
+
+        // How a queue was left or a recording ended is no leg, nor is what nobody dialled.
+        let call = bench.dialled("CA3").await;
+        bench.store.writer().turn(ends("CA3", "recorded", None, None)).await.unwrap();
+        assert!(legs(call).await.is_empty());
+        let unknown = bench.store.report_leg(&bench.leg_told("CA9", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
+        assert_eq!(unknown, Reported::Stale);
+        // Another tenant's.
+        let other = bench.other().await;
+        let foreign = other.store.report_leg(&other.leg_told("CA3", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
+        assert_eq!(foreign, Reported::Foreign);
+        assert!(other.store.call_legs(other.tenant, call).await.unwrap().is_empty() && legs(call).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_leg_forgets_whom_it_led_to_with_the_customer_on_either_end() {
+    on_both(|bench| async move {
+        let tos = async || {
+            let mut tos = Vec::new();
+            for call in bench.store.call_page(bench.tenant, &all()).await.unwrap() {
+                tos.extend(bench.store.call_legs(bench.tenant, call.id).await.unwrap().into_iter().map(|leg| leg.to));
+            }
+            tos
+        };
+        let erase = async |number: &str| {
+            bench.store.erase_contact(bench.tenant, &Phone::parse(number).unwrap().key()).await.unwrap()
+        };
+        bench.called("CA1", "hola").await;
+        let mut theirs = bench.asked_in("CA2", "answer", "");
+        (theirs.caller.peer, theirs.caller.phone) = (LUIS.to_owned(), Phone::parse(LUIS).ok());
+        bench.store.writer().turn(theirs).await.unwrap();
+        assert_eq!(tos().await, [STAFF]);
+        erase(LUIS).await;
+        assert_eq!(tos().await, [STAFF], "somebody else's");
+        erase(STAFF).await;
+        assert_eq!(tos().await, [""]);
+        bench.called("CA3", "hola").await;
+        erase(ANA).await;
+        assert_eq!(tos().await, ["", ""]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_are_listed_by_what_is_asked_the_newest_first_in_pages() {
+    on_both(|bench| async move {
+        for n in 0..5 {
+            bench.called(&format!("CA{n}"), "hola").await;
+            bench.pass(60);
+        }
+        let half = bench.now();
+        // Two in the same instant.
+        for (sid, from) in [("CA5", LUIS), ("CA6", LUIS)] {
+            let mut ours = bench.asked_in(sid, "answer", "");
+            (ours.caller.peer, ours.caller.phone) = (from.to_owned(), Phone::parse(from).ok());
+            ours.caller.direction = CallDirection::Out;
+            bench.store.writer().turn(ours).await.unwrap();
+        }
+        let sids = async |filter: CallFilter| -> Vec<String> {
+            let page = bench.store.call_page(bench.tenant, &filter).await.unwrap();
+            page.into_iter().map(|call| call.sid).collect()
+        };
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = bench.store.call_page(bench.tenant, &CallFilter { after, limit: 2, ..all() }).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            seen.extend(page.into_iter().map(|call| call.sid));
+        }
+        assert_eq!(seen, ["CA6", "CA5", "CA4", "CA3", "CA2", "CA1", "CA0"], "each once");
+        let luis = Phone::parse(LUIS).unwrap().key();
+        let (new, old) = (["CA6", "CA5"], ["CA4", "CA3", "CA2", "CA1", "CA0"]);
+        assert_eq!(sids(CallFilter { peer_key: Some(luis.clone()), ..all() }).await, new);
+        let contact = bench.store.contact_by_phone(bench.tenant, &luis).await.unwrap();
+        assert!(contact.is_some());
+        assert_eq!(sids(CallFilter { contact, ..all() }).await, new);
+        assert_eq!(sids(CallFilter { direction: Some(CallDirection::In), ..all() }).await, old);
+        assert_eq!(sids(CallFilter { status: Some(CallStatus::Completed), ..all() }).await, old);
+        assert_eq!(sids(CallFilter { since: Some(half), ..all() }).await, new);
+        assert_eq!(sids(CallFilter { until: Some(half), ..all() }).await, old);
+        let other = bench.other().await;
+        assert!(other.store.call_page(other.tenant, &all()).await.unwrap().is_empty());
+        let foreign = CallFilter { after, ..all() };
+        assert!(other.store.call_page(other.tenant, &foreign).await.unwrap().is_empty());
+        assert!(other.store.listed_call(other.tenant, "CA1").await.unwrap().is_none());
+        // What was fired: of each turn, and of the end.
+        let call = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there");
+        let fired = bench.store.events_of_call(bench.tenant, &call).await.unwrap();
+        let kinds: Vec<_> = fired.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, ["call_received", "call_input", "call_completed"]);
+    })
+    .await;
+}
+
+/// The create was answered with no, and the call is made all the same: the provider knows better.
+#[tokio::test]
+async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speaks_of_it() {
+    on_both(|bench| async move {
+        let (event, contact) = bench.received("SM1", ANA, "call me").await;
+        let body = SendBody::Call(CallBody { say: Some("Hello".to_owned()), ..CallBody::default() });
+        let to = Phone::parse(ANA).unwrap().into();
+        let action = Action::Send(Send { channel: Channel::Voice, to, reply: false, fallback: None, body });
+        let call = bench.action(event, contact, 0, action);
+        let id = call.id;
+        bench.decide(event, contact, vec![call]).await;
+        let claimed = bench.claim().await;
+        bench.end(&claimed[0], recado::store::End::Failed, Some(21211)).await;
+        assert_eq!(bench.state(id).await, "failed");
+        let mut told = bench.told("CA1", CallStatus::Ringing, false);
+        (told.caller.direction, told.caller.action) = (CallDirection::Out, Some(id));
+        assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Advanced);
+        assert_eq!(bench.state(id).await, "sent");
+        let call = bench.store.listed_call(bench.tenant, &id.to_string()).await.unwrap().expect("by its send's id");
+        assert_eq!((call.sid.as_str(), call.action), ("CA1", Some(id)));
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! Idempotency keys, and the tokens that open the API.
 
+use recado::domain::TokenScope;
 use recado::store::Begun;
 
 use super::on_both;
@@ -34,14 +35,17 @@ async fn a_token_is_its_tenants_until_it_is_revoked() {
     on_both(|bench| async move {
         let (store, tenant) = (&bench.store, bench.tenant);
         let other = bench.other().await;
-        let id = store.add_api_token(tenant, "shop", "h1").await.unwrap().unwrap();
-        assert_eq!(store.api_token_owner("h1").await.unwrap(), Some(tenant));
+        let id = store.add_api_token(tenant, "shop", TokenScope::Full, "h1").await.unwrap().unwrap();
+        assert_eq!(store.api_token_owner("h1").await.unwrap(), Some((tenant, TokenScope::Full)));
+        store.add_api_token(tenant, "voice", TokenScope::Agent, "h3").await.unwrap().unwrap();
+        assert_eq!(store.api_token_owner("h3").await.unwrap(), Some((tenant, TokenScope::Agent)));
         assert_eq!(store.api_token_owner("h2").await.unwrap(), None);
         assert!(!store.revoke_api_token(other.tenant, id).await.unwrap());
         assert!(store.revoke_api_token(tenant, id).await.unwrap());
         assert!(!store.revoke_api_token(tenant, id).await.unwrap(), "once");
         assert_eq!(store.api_token_owner("h1").await.unwrap(), None);
-        assert_eq!(store.api_tokens(tenant).await.unwrap().len(), 1, "it is shown on");
+        let listed: Vec<_> = store.api_tokens(tenant).await.unwrap().into_iter().map(|one| one.scope).collect();
+        assert_eq!(listed, [TokenScope::Full, TokenScope::Agent], "it is shown on");
         assert!(store.api_tokens(other.tenant).await.unwrap().is_empty());
     })
     .await;

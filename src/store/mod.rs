@@ -57,7 +57,7 @@ pub use api_tokens::ApiToken;
 pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
 pub use calls::{
-    CallReport, CallResult, Caller, ListedCall, ListedTurn, NewTurn, Recording, Reported, TurnAnswer, Turned,
+    CallReport, CallResult, Caller, ListedCall, ListedTurn, NewTurn, OpenCall, Recording, Reported, TurnAnswer, Turned,
 };
 pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use customers::CustomerChange;

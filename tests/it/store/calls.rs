@@ -202,8 +202,8 @@ async fn old_calls_are_removed_with_what_was_said() {
     on_both(|bench| async move {
         bench.called("CA1", "hola").await;
         let day = super::Duration::from_secs(24 * 3_600);
-        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day)).await.unwrap(), 0);
-        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day)).await.unwrap(), 1);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day), false).await.unwrap(), 0);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day), false).await.unwrap(), 1);
         assert!(bench.store.list_calls(bench.tenant, 10).await.unwrap().is_empty());
     })
     .await;

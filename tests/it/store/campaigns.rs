@@ -163,7 +163,7 @@ async fn many_are_added_in_pages_and_another_tenant_sees_none_of_it() {
         let named = bench.store.add_campaign(bench.tenant, bench.store.ids().next(), "spring", "{}").await.unwrap();
         assert_eq!(named.unwrap_err(), NotAdded::Named);
         let other = bench.other().await;
-        assert!(other.store.campaigns(other.tenant).await.unwrap().is_empty());
+        assert!(other.store.campaigns(other.tenant, None, 9).await.unwrap().is_empty());
         assert!(other.store.campaign(other.tenant, campaign.id).await.unwrap().is_none());
         let theirs = Campaign { tenant: other.tenant, ..campaign.clone() };
         assert_eq!(other.counted(&theirs).await, Statistics::default());
@@ -317,7 +317,7 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
 
 /// What goes that is older than `before`, as a purge does it.
 async fn purge(bench: &Bench, before: Timestamp) -> u64 {
-    let gone = bench.store.remove_old_campaigns(bench.tenant, before).await.unwrap();
+    let gone = bench.store.remove_old_campaigns(bench.tenant, before, false).await.unwrap();
     bench.store.remove_old(bench.tenant, before, None, false).await.unwrap();
     gone
 }

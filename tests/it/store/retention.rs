@@ -56,7 +56,7 @@ async fn old_stories_go_and_the_rest_stays() {
         assert_eq!(bench.event_kinds().await.len(), 6, "it only counts");
         let removed = remove(&bench, before, false).await;
         // The stop and what it told, the answered message.
-        assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3 });
+        assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3, ..Removed::default() });
         assert_eq!(counted, removed);
         let (sids, kinds): (Vec<_>, Vec<_>) = bench
             .messages()

@@ -333,6 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_paced_along_their_account_whatever_number_they_come_from() {
+        let limits = Limits { sender_rate_per_s: NonZeroU32::new(1), calls_per_second: NonZeroU32::new(2), ..limits() };
+        let gate = SendGate::new(limits);
+        let call = |n: u128, account: &str, sender: &str| Candidate {
+            id: uuid::Uuid::from_u128(n),
+            account: account.to_owned(),
+            sender: sender.to_owned(),
+            ..candidate(Channel::Voice, Origin::Business)
+        };
+        assert_eq!(judge(&gate, &call(1, "AC1", "+34911222333"), NOW), Gate::Pass);
+        let half = Duration::from_millis(500);
+        for (n, wait) in [(2, half), (3, half * 2)] {
+            let other = call(n, "AC1", &format!("+3491122244{n}"));
+            let Gate::Postpone(until, why) = judge(&gate, &other, NOW) else { panic!("it waits") };
+            assert_eq!((until, why.as_str()), (NOW.plus(wait), "at most 2 calls a second from AC1"));
+            assert_eq!(judge(&gate, &other, until), Gate::Pass);
+        }
+        assert_eq!(judge(&gate, &call(4, "AC2", "+34911222333"), NOW), Gate::Pass, "another account's own");
+        let message = candidate(Channel::Sms, Origin::Business);
+        assert_eq!(judge(&gate, &message, NOW), Gate::Pass, "a call takes no message's turn");
+    }
+
+    #[test]
     fn each_send_that_must_wait_has_a_slot_of_its_own() {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
         let step = Duration::from_millis(100);

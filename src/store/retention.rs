@@ -90,12 +90,8 @@ impl Store {
                 there.push(row.try_get_by_index(0)?);
             }
             let messages = there.into_iter().collect::<HashSet<_>>().len() as u64;
-            removed = Removed {
-                events: events.len() as u64,
-                actions: actions.len() as u64,
-                messages,
-                ..Removed::default()
-            };
+            removed =
+                Removed { events: events.len() as u64, actions: actions.len() as u64, messages, ..Removed::default() };
             return Ok(Step { removed, next });
         }
         let txn = writer::begin(&self.write).await?;

@@ -118,7 +118,9 @@ fn end_of(told: Result<Option<CallResource>, String>, age: Duration) -> Option<E
                 Some(End { status, duration_s: call.duration_s, answered_by: call.answered_by, detail: None })
             }
             None if age < LASTS_MAX => None,
-            None => failed(format!("no end within {} hours: the provider says it is {}", hours(LASTS_MAX), call.status)),
+            None => {
+                failed(format!("no end within {} hours: the provider says it is {}", hours(LASTS_MAX), call.status))
+            }
         },
         Ok(None) => failed("the provider knows no such call".to_owned()),
         Err(_) if age < GIVE_UP_AFTER => None,

@@ -344,12 +344,7 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
 }
 
 /// A call of ours has begun: from here on its row is there, so that its end is asked for where nobody tells of it.
-pub(super) async fn begun(
-    txn: &impl Txn,
-    means: &Means,
-    candidate: &Candidate,
-    sid: &str,
-) -> Result<(), StoreError> {
+pub(super) async fn begun(txn: &impl Txn, means: &Means, candidate: &Candidate, sid: &str) -> Result<(), StoreError> {
     let caller = Caller {
         tenant: candidate.tenant(),
         sid: sid.to_owned(),

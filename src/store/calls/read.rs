@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::report::{event_of, lines};
 use super::{KNOWN, read};
 use crate::domain::event::{CallData, Line};
-use crate::domain::{ActionId, CallDirection, CallFacts, CallId, CallStatus, EventId, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{
+    ActionId, CallDirection, CallFacts, CallId, CallStatus, EventId, EventKind, Step, TenantId, Timestamp,
+};
 use crate::store::sql::Row;
 use crate::store::{Store, StoreError, events, sql, writer};
 
@@ -82,7 +84,8 @@ impl Store {
         after: Option<&OpenCall>,
         limit: usize,
     ) -> Result<Vec<OpenCall>, StoreError> {
-        let text = "SELECT k.id, k.tenant_id, k.provider_sid, k.direction, k.peer, k.number, k.action_id, a.account_sid,
+        let text =
+            "SELECT k.id, k.tenant_id, k.provider_sid, k.direction, k.peer, k.number, k.action_id, a.account_sid,
               k.started_us
             FROM calls k LEFT JOIN actions a ON a.id = k.action_id AND a.tenant_id = k.tenant_id
             WHERE k.ended_us IS NULL AND k.started_us < ? AND (k.started_us, k.id) > (?, ?)

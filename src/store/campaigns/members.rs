@@ -177,7 +177,8 @@ impl Store {
     /// How many tries take a place of those that may be under way at once. One that is held back takes none, as a person has
     /// to settle it; nor does one that was begun before `forgotten` and of which nobody knows whether it was.
     pub async fn tries_under_way(&self, campaign: &Campaign, forgotten: Timestamp) -> Result<usize, StoreError> {
-        let text = "SELECT count(*) FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
+        let text =
+            "SELECT count(*) FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
             WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'trying' AND a.state <> 'held'
               AND (a.state <> 'unknown' OR a.tried_us >= ?)";
         let values = vec![campaign.id.uuid().into(), campaign.tenant.uuid().into(), forgotten.unix_us().into()];

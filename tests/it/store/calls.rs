@@ -2,10 +2,13 @@
 
 use recado::domain::call::CallState;
 use recado::domain::event::CallData;
-use recado::domain::{CallDirection, CallStatus, EventKind, Phone, Step, TenantId};
-use recado::store::{CallReport, CallResult, Caller, NewTurn, Reported, TurnAnswer, Turned};
+use recado::domain::{
+    Action, CallBody, CallDirection, CallStatus, Channel, DeliveryStatus, EventKind, Phone, Send, SendBody, Step,
+    TenantId,
+};
+use recado::store::{CallReport, CallResult, Caller, Claimed, End, NewTurn, Reported, TurnAnswer, Turned, Word};
 
-use super::{ANA, Bench, on_both};
+use super::{ANA, Bench, Duration, on_both};
 
 pub fn caller(tenant: TenantId, sid: &str, from: &str, status: CallStatus) -> Caller {
     Caller {
@@ -64,6 +67,18 @@ impl Bench {
         }
         let told = self.store.writer().call(self.told(sid, CallStatus::Completed, false)).await;
         assert_eq!(told.expect("it can be stored"), Reported::Ended);
+    }
+}
+
+impl Bench {
+    /// A call of ours that is claimed, after a customer's message.
+    async fn ringing(&self, sid: &str, to: &str) -> Claimed {
+        let (event, contact) = self.received(sid, to, "ring me").await;
+        let body = SendBody::Call(CallBody { say: Some("hola".to_owned()), ..CallBody::default() });
+        let to = Phone::parse(to).expect("a number").into();
+        let send = Send { channel: Channel::Voice, to, reply: false, fallback: None, body };
+        self.decide(event, contact, vec![self.action(event, contact, 0, Action::Send(send))]).await;
+        self.claim().await.remove(0)
     }
 }
 
@@ -205,6 +220,55 @@ async fn old_calls_are_removed_with_what_was_said() {
         assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day), false).await.unwrap(), 0);
         assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day), false).await.unwrap(), 1);
         assert!(bench.store.list_calls(bench.tenant, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
+    on_both(|bench| async move {
+        let other = bench.other().await;
+        for (n, bench) in [&bench, &other, &bench].into_iter().enumerate() {
+            let sid = format!("CAin{n}");
+            bench.store.writer().turn(bench.asked_in(&sid, "answer", "")).await.unwrap();
+            bench.pass(1);
+        }
+        // One of ours, of which nobody has told anything; one that a person has settled.
+        let claimed = bench.ringing("SM1", ANA).await;
+        bench.end(&claimed, End::Sent { sid: "CAout".to_owned(), status: DeliveryStatus::Queued }, None).await;
+        bench.pass(1);
+        let unknown = bench.ringing("SM2", super::LUIS).await;
+        bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
+        let word = Word::Sent { sid: Some("CAhand".to_owned()) };
+        bench.store.heed(bench.tenant, unknown.candidate.action(), &word).await.unwrap();
+        let told = bench.told("CAin2", CallStatus::Completed, false);
+        assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Ended);
+        let now = bench.now();
+        for size in 1..=5 {
+            let (mut seen, mut behind) = (Vec::new(), None);
+            loop {
+                let page = bench.store.open_calls(now, behind.as_ref(), size).await.unwrap();
+                let Some(last) = page.last() else { break };
+                behind = Some(last.clone());
+                seen.extend(page);
+            }
+            let sids: Vec<&str> = seen.iter().map(|call| call.sid.as_str()).collect();
+            assert_eq!(sids, ["CAin0", "CAin1", "CAout"], "by {size}");
+            assert_eq!(seen[1].tenant, other.tenant);
+            let ours = &seen[2];
+            assert_eq!((ours.direction, ours.peer.as_str()), (CallDirection::Out, ANA));
+            assert_eq!(ours.action, Some(claimed.candidate.action()));
+            assert_eq!(ours.account_sid.as_deref(), Some(super::ACCOUNT));
+        }
+        let later = now.plus(Duration::from_micros(1));
+        let sids: Vec<String> =
+            bench.store.open_calls(later, None, 9).await.unwrap().into_iter().map(|call| call.sid).collect();
+        assert_eq!(sids, ["CAin0", "CAin1", "CAout", "CAhand"], "begun just now");
+        // What its own callback tells meets the row that is there.
+        let mut busy = bench.told("CAout", CallStatus::Busy, false);
+        busy.caller.action = Some(claimed.candidate.action());
+        assert_eq!(bench.store.writer().call(busy).await.unwrap(), Reported::Ended);
+        assert_eq!(bench.store.list_calls(bench.tenant, 9).await.unwrap().len(), 4);
     })
     .await;
 }

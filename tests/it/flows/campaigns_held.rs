@@ -158,7 +158,7 @@ async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() 
     let [other] = &claimed[..] else { panic!("one is planned: {claimed:?}") };
     scene.end(other, unknown(&scene)).await;
     assert_eq!(scene.round().await, 0, "both may be under way");
-    scene.clock.advance(UNKNOWN_FOR);
+    scene.clock.advance(UNKNOWN_FOR + SECOND);
     assert_eq!(scene.round().await, 2, "they would have told of themselves");
     for _ in 0..3 {
         for claimed in scene.claim_by_the_gate().await {

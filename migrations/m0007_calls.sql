@@ -26,6 +26,7 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_of_tenant ON calls (tenant_id, started_us);
 CREATE INDEX calls_of_contact ON calls (contact_id, started_us);
+CREATE INDEX calls_open ON calls (started_us, id) WHERE ended_us IS NULL;
 CREATE INDEX calls_untold ON calls (ended_us) WHERE told = false AND ended_us IS NOT NULL;
 
 CREATE TABLE call_turns (

@@ -269,8 +269,6 @@ pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let one = pipeline.clone();
     loops.spawn(async move { campaigns::round::run(&one).await });
     let one = pipeline.clone();
-    loops.spawn(async move { campaigns::lost::run(&one).await });
-    let one = pipeline.clone();
     loops.spawn(async move { catch_up::run(&one).await });
     let one = pipeline.clone();
     loops.spawn(async move {
@@ -337,6 +335,8 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     let voice = voice(&installation, pipeline.clone())?;
     let one = voice.clone();
     loops.spawn(async move { ended::run(&one).await });
+    let one = voice.clone();
+    loops.spawn(async move { channels::voice::lost::run(&one).await });
     let state = AppState::new(pipeline.clone(), voice, config.app_debug);
     let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;

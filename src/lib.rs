@@ -37,6 +37,7 @@
 //! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
 //! | calls: what is kept of them and their legs, how they are listed | `src/store/calls`, `src/api/calls.rs` |
 //! | voice agents: what is checked of one, how it is kept | `src/voice/agents.rs`, `src/api/agents.rs` |
+//! | a call whose end nobody has told | `src/channels/voice/lost.rs` |
 //! | campaigns: whom they call or write to, at what pace, how often | [`campaigns`], [`store::campaigns`] |
 //! | a channel, its routes and service, catching up | [`channels`] |
 //! | the REST API, its description | [`api`] |

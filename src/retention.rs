@@ -29,7 +29,7 @@ pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers:
             match purge(store, tenant, clock, false).await {
                 Ok(removed) if removed != Removed::default() => {
                     tracing::info!(tenant = %tenant.slug, events = removed.events, messages = removed.messages,
-                        "what was older than this tenant keeps it is removed");
+                        calls = removed.calls, "what was older than this tenant keeps it is removed");
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, tenant = %tenant.slug, "what has grown old stays for now"),
@@ -61,10 +61,8 @@ pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool)
     let Some(days) = tenant.settings.retain_days else { return Ok(removed) };
     let before = store.clock().now().minus(DAY * days.max(RETAIN_DAYS_MIN));
     let mut after = None;
-    if !dry_run {
-        // Before the events on which they hang.
-        store.remove_old_campaigns(tenant.id, before).await?;
-    }
+    // Before the events on which they hang.
+    removed.campaigns = store.remove_old_campaigns(tenant.id, before, dry_run).await?;
     loop {
         while store.writer().intake_is_hot() {
             clock.sleep(PAUSE).await;
@@ -74,10 +72,8 @@ pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool)
         removed.actions += step.removed.actions;
         removed.messages += step.removed.messages;
         let Some(next) = step.next else {
-            if !dry_run {
-                store.remove_old_appointments(tenant.id, before).await?;
-                store.remove_old_calls(tenant.id, before).await?;
-            }
+            removed.appointments = store.remove_old_appointments(tenant.id, before, dry_run).await?;
+            removed.calls = store.remove_old_calls(tenant.id, before, dry_run).await?;
             return Ok(removed);
         };
         after = Some(next);

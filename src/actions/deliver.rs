@@ -217,6 +217,7 @@ mod tests {
             expires_us: None,
             last_inbound_us: None,
             fields: None,
+            account: String::new(),
         };
         Claimed { candidate, attempt, not_after: NOW }
     }

@@ -13,7 +13,7 @@ use crate::domain::{Action, Channel, EventId, Origin, Phone, SendBody, Timestamp
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate};
 use crate::time::Quiet;
 
-/// Senders whose rate is remembered; beyond it, those that are idle are forgotten.
+/// Senders, routes and accounts whose rate is remembered; beyond it, those that are idle are forgotten.
 const SENDERS_MAX: usize = 10_000;
 /// Postponed sends whose slot is remembered; beyond it, they ask anew when they are due.
 const SLOTS_MAX: usize = 100_000;
@@ -29,7 +29,7 @@ pub struct SendGate {
 
 #[derive(Default)]
 struct Pace {
-    /// Each sender's first slot that is nobody's yet.
+    /// The first slot of each that is nobody's yet.
     next: HashMap<String, Timestamp>,
     /// The slots of sends that were postponed.
     slots: HashMap<Uuid, Timestamp>,
@@ -114,20 +114,22 @@ impl SendGate {
         {
             return wait;
         }
-        match (self.rates.get(&candidate.route), limits.sender_rate_per_s) {
-            (Some(rate), _) => self.pace(candidate, &candidate.route, *rate, now),
-            (None, Some(rate)) => self.pace(candidate, &candidate.sender, rate, now),
-            (None, None) => Gate::Pass,
-        }
+        let (what, whom, rate) = match (send.channel, self.rates.get(&candidate.route)) {
+            (Channel::Voice, _) => ("calls", &candidate.account, limits.calls_per_second),
+            (_, Some(rate)) => ("messages", &candidate.route, Some(*rate)),
+            (_, None) => ("messages", &candidate.sender, limits.sender_rate_per_s),
+        };
+        rate.map_or(Gate::Pass, |rate| self.pace(candidate, what, whom, rate, now))
     }
 
-    /// One message after another, `rate` a second from `whom`, a sender or a route: who must wait gets a slot that is kept for them.
-    fn pace(&self, candidate: &Candidate, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
+    /// One after another, `rate` a second from `whom`, a sender, a route or an account: who must wait gets a slot that is
+    /// kept for them.
+    fn pace(&self, candidate: &Candidate, what: &str, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
         let step = Duration::from_secs(1) / rate.get();
         // A poisoned lock holds times, which are good whatever happened.
         let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Pace { next, slots } = &mut *pace;
-        let postpone = |at| Gate::Postpone(at, format!("at most {rate} messages a second from {whom}"));
+        let postpone = |at| Gate::Postpone(at, format!("at most {rate} {what} a second from {whom}"));
         match slots.get(&candidate.id).copied() {
             Some(slot) if now < slot => return postpone(slot),
             Some(slot) => {
@@ -184,7 +186,7 @@ fn until_allowed(
     let reason = local.reason(now);
     Some(match local.next_allowed(now) {
         Some(next) if expires.is_none_or(|expires| next < expires) => Gate::Replan(next, format!("{reason}; it waits")),
-        Some(next) => Gate::Block(format!("{reason}; when they end, at {next}, it is too late for it")),
+        Some(next) => Gate::TooLate(next, format!("{reason}; when they end, at {next}, it is too late for it")),
         None => Gate::Block(format!(
             "{reason}; no minute of the day is allowed in all zones that the number may be in: set the customer's field \
              'zone', such as America/New_York"
@@ -209,6 +211,7 @@ mod tests {
             loop_guard_messages: 20,
             loop_guard_window: Duration::from_secs(600),
             sender_rate_per_s: None,
+            calls_per_second: None,
             frequency_cap_per_day: NonZeroU32::new(3),
         }
     }
@@ -235,6 +238,7 @@ mod tests {
             expires_us: None,
             last_inbound_us: None,
             fields: None,
+            account: String::new(),
             origin: origin.as_str().to_owned(),
             payload: serde_json::to_string(&Action::Send(send)).unwrap(),
             tries: 0,
@@ -258,7 +262,7 @@ mod tests {
         let gate = judge(&SendGate::new(limits()), candidate, NOW);
         let word = match &gate {
             Gate::Pass => "pass",
-            Gate::Block(_) => "block",
+            Gate::Block(_) | Gate::TooLate(..) => "block",
             Gate::Hold(_) => "hold",
             Gate::Postpone(..) => "postpone",
             Gate::Replan(..) => "replan",
@@ -326,6 +330,29 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(matches!(judge(&gate, &other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
         assert_eq!((judge(&gate, &twilios, NOW), judge(&gate, &twilios, NOW)), (Gate::Pass, Gate::Pass));
+    }
+
+    #[test]
+    fn calls_are_paced_along_their_account_whatever_number_they_come_from() {
+        let limits = Limits { sender_rate_per_s: NonZeroU32::new(1), calls_per_second: NonZeroU32::new(2), ..limits() };
+        let gate = SendGate::new(limits);
+        let call = |n: u128, account: &str, sender: &str| Candidate {
+            id: uuid::Uuid::from_u128(n),
+            account: account.to_owned(),
+            sender: sender.to_owned(),
+            ..candidate(Channel::Voice, Origin::Business)
+        };
+        assert_eq!(judge(&gate, &call(1, "AC1", "+34911222333"), NOW), Gate::Pass);
+        let half = Duration::from_millis(500);
+        for (n, wait) in [(2, half), (3, half * 2)] {
+            let other = call(n, "AC1", &format!("+3491122244{n}"));
+            let Gate::Postpone(until, why) = judge(&gate, &other, NOW) else { panic!("it waits") };
+            assert_eq!((until, why.as_str()), (NOW.plus(wait), "at most 2 calls a second from AC1"));
+            assert_eq!(judge(&gate, &other, until), Gate::Pass);
+        }
+        assert_eq!(judge(&gate, &call(4, "AC2", "+34911222333"), NOW), Gate::Pass, "another account's own");
+        let message = candidate(Channel::Sms, Origin::Business);
+        assert_eq!(judge(&gate, &message, NOW), Gate::Pass, "a call takes no message's turn");
     }
 
     #[test]

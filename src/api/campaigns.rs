@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::body::{Body, Path, Query, Table};
 use super::caller::Caller;
 use super::once::once;
-use super::page::Cursor;
+use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::campaigns::{self, CampaignError, Plan, sheet};
 use crate::domain::{CampaignId, CampaignState, Phone};
@@ -108,11 +108,6 @@ struct SetState {
     /// `running` starts it or lets it go on
     #[schema(value_type = String, pattern = "^(running|paused|cancelled)$", example = "running")]
     state: CampaignState,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Campaigns {
-    items: Vec<Campaign>,
 }
 
 /// Somebody to be called or written to.
@@ -213,15 +208,21 @@ struct After {
 }
 
 /// Campaigns, the newest first
-#[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = "campaigns",
-    responses((status = 200, description = "All of them", body = Campaigns), Common))]
-async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Campaigns>, Problem> {
-    let store = &state.pipeline.store;
-    let mut items = Vec::new();
-    for campaign in store.campaigns(caller.0.id).await? {
-        items.push(shown(store, &campaign).await?);
+#[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = "campaigns", params(Cursor),
+    responses((status = 200, description = "A page of them", body = Page<Campaign>), Common))]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(cursor): Query<Cursor>,
+) -> Result<axum::Json<Page<Campaign>>, Problem> {
+    let (store, limit) = (&state.pipeline.store, cursor.limit()?);
+    let rows = store.campaigns(caller.0.id, cursor.after.map(CampaignId::new), limit + 1).await?;
+    let Page { items: rows, next } = Page::of(rows, limit, |campaign| campaign.id.uuid());
+    let mut items = Vec::with_capacity(rows.len());
+    for campaign in &rows {
+        items.push(shown(store, campaign).await?);
     }
-    Ok(axum::Json(Campaigns { items }))
+    Ok(axum::Json(Page { items, next }))
 }
 
 /// Sets up a campaign, as a draft

@@ -46,10 +46,10 @@ impl<'a> Hours<'a> {
         None
     }
 
-    /// When the window ends in which `at` lies; `None` where it does not end.
+    /// When the time ends in which `at` lies, by the windows or as it becomes quiet; `None` where it does not end.
     pub fn closes(&self, at: Timestamp) -> Option<Timestamp> {
-        let windows = self.windows?;
-        self.zones.iter().filter_map(|zone| windows.closes(at, *zone)).min()
+        let closes = |windows: &'a WeeklyHours| self.zones.iter().filter_map(move |zone| windows.closes(at, *zone));
+        self.windows.into_iter().flat_map(closes).chain(self.quiet.next_begin(at)).min()
     }
 
     /// Where days are counted.
@@ -80,10 +80,29 @@ mod tests {
         assert_eq!(spain.next(at("2026-11-23T13:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
         assert_eq!(spain.next(at("2026-11-27T13:00:00Z")), Some(at("2026-11-30T08:00:00Z")), "over the weekend");
         assert_eq!(spain.closes(at("2026-11-23T12:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
+        assert_eq!(spain.closes(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
         let york = hours("+12125550100");
         assert_eq!(york.next(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T14:00:00Z")));
         // From the Canaries or from the mainland: both must be open.
         assert_eq!(hours("+34100111222").closes(at("2026-11-23T10:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
+    }
+
+    #[test]
+    fn a_try_makes_sense_until_it_becomes_quiet_where_the_window_goes_on() {
+        let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "all=21:00-09:00".parse().unwrap());
+        let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
+        let windows: WeeklyHours = "mon-sun 10:00-23:00".parse().unwrap();
+        let closes = |windows, number: &str, from: &str| {
+            Hours::of(windows, &quiet, &Phone::parse(number).unwrap(), None).closes(at(from))
+        };
+        let nine_in_madrid = Some(at("2026-11-23T20:00:00Z"));
+        assert_eq!(closes(Some(&windows), "+34600111222", "2026-11-23T09:30:00Z"), nine_in_madrid);
+        assert_eq!(closes(None, "+34600111222", "2026-11-23T08:00:00Z"), nine_in_madrid, "without a window, too");
+        assert_eq!(closes(None, "+34100111222", "2026-11-23T10:00:00Z"), nine_in_madrid, "before the Canaries");
+        assert_eq!(closes(None, "+34600111222", "2026-11-23T20:00:00Z"), nine_in_madrid, "now");
+        let off = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
+        let hours = Hours::of(None, &off, &Phone::parse("+34600111222").unwrap(), None);
+        assert_eq!(hours.closes(at("2026-11-23T10:00:00Z")), None);
     }
 
     #[test]

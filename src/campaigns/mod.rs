@@ -10,7 +10,6 @@
 mod audience;
 mod check;
 mod hours;
-pub mod lost;
 pub mod round;
 pub mod sheet;
 pub mod tries;

@@ -19,7 +19,10 @@ const LOOK_WHILE_IDLE: Duration = Duration::from_secs(2);
 pub const AHEAD: Duration = Duration::from_secs(2);
 /// Members that are looked at in one go.
 const BATCH: usize = 500;
-/// A try that was stopped too late for its window waits at least so long.
+/// So long a try of unknown outcome takes the place of one that is under way. A call that was begun would have told of
+/// itself by then; what comes of it is counted whenever it is known.
+pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
+/// A try that was stopped, as its time was over before it could leave, waits at least so long.
 const NOT_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Moves campaigns on until the future is dropped.
@@ -131,7 +134,8 @@ impl Of<'_> {
         if next > now {
             return Ok(());
         }
-        let mut room = (self.tries.plan.at_once as usize).saturating_sub(trying);
+        let under_way = self.store.tries_under_way(self.tries.campaign, now.minus(UNKNOWN_FOR)).await?;
+        let mut room = (self.tries.plan.at_once as usize).saturating_sub(under_way);
         let (step, until) = (self.tries.step(), now.plus(AHEAD));
         let mut slot = self.tries.campaign.paced.max(now);
         let (mut tries, mut later, mut gone) = (Vec::new(), Vec::new(), Vec::new());

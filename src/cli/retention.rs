@@ -57,8 +57,15 @@ pub async fn run(Args { command: Command::Run(args) }: Args) -> Result<Outcome, 
         if !args.json {
             let did = if args.dry_run { "would go" } else { "went" };
             print(format!(
-                "{}: {} events, {} actions and {} messages older than {days} days {did}",
-                tenant.slug, removed.events, removed.actions, removed.messages
+                "{}: {} events, {} actions, {} messages, {} appointments, {} calls and {} campaigns older than {days} \
+                 days {did}",
+                tenant.slug,
+                removed.events,
+                removed.actions,
+                removed.messages,
+                removed.appointments,
+                removed.calls,
+                removed.campaigns
             ))?;
         }
     }

@@ -65,6 +65,7 @@ pub const KEYS: &[Key] = &[
     key("LOOP_GUARD_MESSAGES", Shown::Plain),
     key("LOOP_GUARD_MINUTES", Shown::Plain),
     key("SENDER_RATE_PER_S", Shown::Plain),
+    key("CALLS_PER_SECOND", Shown::Plain),
     key("FREQUENCY_CAP_PER_DAY", Shown::Plain),
     key("QUIET_HOURS", Shown::Plain),
     key("PRICES", Shown::Plain),

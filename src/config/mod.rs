@@ -109,6 +109,8 @@ pub struct Limits {
     pub loop_guard_messages: u32,
     pub loop_guard_window: Duration,
     pub sender_rate_per_s: Option<NonZeroU32>,
+    /// Calls of ours that one account at the provider begins in a second.
+    pub calls_per_second: Option<NonZeroU32>,
     pub frequency_cap_per_day: Option<NonZeroU32>,
 }
 
@@ -232,11 +234,13 @@ fn read_limits(reader: &mut Reader) -> Option<Limits> {
     let loop_guard_messages = reader.read("LOOP_GUARD_MESSAGES", "a number, 1 to 10000", values::within(1, 10_000));
     let loop_guard_minutes = reader.read("LOOP_GUARD_MINUTES", "minutes, 1 to 1440", values::within(1, 1_440));
     let sender_rate_per_s = reader.read("SENDER_RATE_PER_S", "a number, 0 to 10000", values::within(0, 10_000));
+    let calls_per_second = reader.read("CALLS_PER_SECOND", "a number, 0 to 1000", values::within(0, 1_000));
     let frequency_cap = reader.read("FREQUENCY_CAP_PER_DAY", "a number, 0 to 1000", values::within(0, 1_000));
     Some(Limits {
         loop_guard_messages: loop_guard_messages?,
         loop_guard_window: Duration::from_secs(u64::from(loop_guard_minutes?) * 60),
         sender_rate_per_s: NonZeroU32::new(sender_rate_per_s?),
+        calls_per_second: NonZeroU32::new(calls_per_second?),
         frequency_cap_per_day: NonZeroU32::new(frequency_cap?),
     })
 }

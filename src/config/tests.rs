@@ -52,6 +52,7 @@ fn with_nothing_set_the_defaults_hold() {
         loop_guard_messages: 20,
         loop_guard_window: Duration::from_secs(600),
         sender_rate_per_s: None,
+        calls_per_second: NonZeroU32::new(1),
         frequency_cap_per_day: None,
     };
     assert_eq!(config.limits, limits);

@@ -90,6 +90,7 @@ impl<'a> Outlook<'a> {
             self.note(tenant, due, &send, now, outcome, Some(why));
             return Ok(Became::Noted);
         }
+        due.send.candidate.account.clone_from(&tenant.account.sid);
         let whose = self.ask(tenant, &mut due.send.candidate, now, customers, so_far).await?;
         let quiet = tenant.quiet(self.means.directory.platform());
         match self.means.gate.judge(&due.send.candidate, now, &quiet) {
@@ -97,7 +98,7 @@ impl<'a> Outlook<'a> {
                 self.lately.entry(whose).or_default().push((now, due.send.candidate.origin()));
                 self.note(tenant, due, &send, now, Outcome::Send, None);
             }
-            Gate::Block(reason) => {
+            Gate::Block(reason) | Gate::TooLate(_, reason) => {
                 let (candidate, why) = (Box::new(due.send.candidate.clone()), due.why.clone());
                 self.note(tenant, due, &send, now, Outcome::Blocked, Some(reason.clone()));
                 return Ok(Became::Blocked { candidate, reason, why });

@@ -63,6 +63,7 @@ impl PlannedSend {
             expires_us: new.expires.map(Timestamp::unix_us),
             last_inbound_us: None,
             fields: None,
+            account: String::new(),
         };
         let (state, reason) = (new.state.as_str().to_owned(), new.reason.clone());
         Ok(Some(Self { candidate, rule: new.rule.clone(), due, state, reason, subject: new.subject }))

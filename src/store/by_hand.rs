@@ -2,7 +2,7 @@
 
 use super::sql::Txn;
 use super::writer::Means;
-use super::{StoreError, ledger, messages};
+use super::{StoreError, calls, ledger, messages};
 use crate::domain::{ActionId, ActionState, DeliveryStatus, TenantId};
 
 /// What a person says.
@@ -103,6 +103,9 @@ pub(super) async fn heed(
     if let Some((status, rank)) = shown {
         let row = messages::row_of_send(&candidate, status, rank, sid.as_deref(), None, now)?;
         messages::merge(txn, row.into_iter().flatten().collect()).await?;
+    }
+    if let Some(sid) = sid.filter(|_| candidate.is_call()) {
+        calls::begun(txn, means, &candidate, &sid).await?;
     }
     Ok(Heeded::Now(next))
 }

@@ -19,6 +19,8 @@ pub enum Gate {
     Pass,
     /// Never; final.
     Block(String),
+    /// Never, as it makes no sense any more when it may leave, which is then; final.
+    TooLate(Timestamp, String),
     /// Not by itself; a person may let it go on.
     Hold(String),
     /// Not before; who comes behind it in its lane waits, too.
@@ -120,11 +122,13 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
     let mut sends = Vec::with_capacity(found.len());
     let mut lanes_freed = false;
     for mut candidate in found {
+        candidate.account.clone_from(&request.account_sid);
         let gate = (request.judge)(&candidate, now);
         let replanned = if let Gate::Replan(until, _) = &gate { Some(until.unix_us()) } else { None };
         let (state, due, reason) = match gate {
             Gate::Pass => (ActionState::Sending, now, None),
             Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
+            Gate::TooLate(until, reason) => (ActionState::Blocked, until, Some(reason)),
             Gate::Hold(reason) => (ActionState::Held, now, Some(reason)),
             Gate::Postpone(until, reason) | Gate::Replan(until, reason) => (ActionState::Planned, until, Some(reason)),
         };

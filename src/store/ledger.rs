@@ -253,10 +253,12 @@ pub struct Candidate {
     pub last_inbound_us: Option<i64>,
     /// The customer's fields as JSON, of what may be bound to quiet hours; else `None`.
     pub fields: Option<String>,
+    /// The provider's account that it would leave through, as the claim says; empty elsewhere.
+    pub account: String,
 }
 
 impl Candidate {
-    /// Reads the columns in the order of the fields.
+    /// Reads the columns in the order of the fields, but for the account.
     pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.get(0)?,
@@ -281,6 +283,7 @@ impl Candidate {
             expires_us: row.get(19)?,
             last_inbound_us: row.get(20)?,
             fields: row.get(21)?,
+            account: String::new(),
         })
     }
 
@@ -290,6 +293,10 @@ impl Candidate {
 
     pub const fn tenant(&self) -> TenantId {
         TenantId::new(self.tenant_id)
+    }
+
+    pub fn is_call(&self) -> bool {
+        self.channel == Channel::Voice.as_str()
     }
 
     pub fn origin(&self) -> Origin {

@@ -58,7 +58,7 @@ pub use backup::{compact_sqlite, copy_sqlite};
 pub use by_hand::{Heeded, Word};
 pub use calls::{
     CallEvent, CallFilter, CallReport, CallResult, Caller, Leg, LegReport, ListedCall, ListedLeg, ListedTurn, NewTurn,
-    Recording, Reported, TurnAnswer, Turned,
+    OpenCall, Recording, Reported, TurnAnswer, Turned,
 };
 pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
 pub use customers::CustomerChange;

@@ -19,6 +19,10 @@ pub struct Removed {
     pub events: u64,
     pub actions: u64,
     pub messages: u64,
+    pub appointments: u64,
+    pub calls: u64,
+    /// With their members.
+    pub campaigns: u64,
 }
 
 /// One step of a walk from the oldest event on.
@@ -86,7 +90,8 @@ impl Store {
                 there.push(row.try_get_by_index(0)?);
             }
             let messages = there.into_iter().collect::<HashSet<_>>().len() as u64;
-            removed = Removed { events: events.len() as u64, actions: actions.len() as u64, messages };
+            removed =
+                Removed { events: events.len() as u64, actions: actions.len() as u64, messages, ..Removed::default() };
             return Ok(Step { removed, next });
         }
         let txn = writer::begin(&self.write).await?;
@@ -100,17 +105,21 @@ impl Store {
     }
 
     /// Removes a tenant's appointments that ended, and were changed last, before `before`, with their history; how many.
-    pub async fn remove_old_appointments(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn remove_old_appointments(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let old = "appointments WHERE tenant_id = ? AND starts_us < ? AND ends_us < ? AND updated_us < ?";
+        let before = before.unix_us();
+        let values = vec![tenant.uuid().into(), before.into(), before.into(), before.into()];
+        if dry_run {
+            return self.count_old(old, values).await;
+        }
         let mut removed = 0;
         loop {
-            let before = before.unix_us();
-            let text =
-                "SELECT id FROM appointments WHERE tenant_id = ? AND starts_us < ? AND ends_us < ? AND updated_us < ?
-              ORDER BY starts_us LIMIT ?";
-            let limit = PAGE_EVENTS as i64;
-            let values = vec![tenant.uuid().into(), before.into(), before.into(), before.into(), limit.into()];
-            let rows = sql::query(&self.read, text, values).await?;
-            let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            let ids = self.some_old(old, "starts_us", values.clone()).await?;
             if ids.is_empty() {
                 return Ok(removed);
             }
@@ -123,15 +132,20 @@ impl Store {
     }
 
     /// Removes a tenant's calls that ended before `before`, with what was said in them; how many.
-    pub async fn remove_old_calls(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn remove_old_calls(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let old = "calls WHERE tenant_id = ? AND started_us < ? AND ended_us < ?";
+        let values = vec![tenant.uuid().into(), before.unix_us().into(), before.unix_us().into()];
+        if dry_run {
+            return self.count_old(old, values).await;
+        }
         let mut removed = 0;
         loop {
-            let text = "SELECT id FROM calls WHERE tenant_id = ? AND started_us < ? AND ended_us < ?
-              ORDER BY started_us LIMIT ?";
-            let before = before.unix_us();
-            let values = vec![tenant.uuid().into(), before.into(), before.into(), (PAGE_EVENTS as i64).into()];
-            let rows = sql::query(&self.read, text, values).await?;
-            let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            let ids = self.some_old(old, "started_us", values.clone()).await?;
             if ids.is_empty() {
                 return Ok(removed);
             }
@@ -144,18 +158,42 @@ impl Store {
     }
 
     /// Removes a tenant's campaigns that ended before `before`, with their members; how many.
-    pub async fn remove_old_campaigns(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
-        let text = "SELECT id FROM campaigns WHERE tenant_id = ? AND state IN ('done', 'cancelled') AND changed_us < ?";
-        let rows = sql::query(&self.read, text, vec![tenant.uuid().into(), before.unix_us().into()]).await?;
-        let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
-        let mut removed = 0;
-        for id in ids {
-            while self.remove_members(tenant, id).await? > 0 {}
-            let txn = writer::begin(&self.write).await?;
-            removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
-            txn.commit().await?;
+    pub async fn remove_old_campaigns(
+        &self,
+        tenant: TenantId,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let old = "campaigns WHERE tenant_id = ? AND state IN ('done', 'cancelled') AND changed_us < ?";
+        let values = vec![tenant.uuid().into(), before.unix_us().into()];
+        if dry_run {
+            return self.count_old(old, values).await;
         }
-        Ok(removed)
+        let mut removed = 0;
+        loop {
+            let ids = self.some_old(old, "id", values.clone()).await?;
+            if ids.is_empty() {
+                return Ok(removed);
+            }
+            for id in ids {
+                while self.remove_members(tenant, id).await? > 0 {}
+                let txn = writer::begin(&self.write).await?;
+                removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
+                txn.commit().await?;
+            }
+        }
+    }
+
+    async fn count_old(&self, old: &str, values: Vec<Value>) -> Result<u64, StoreError> {
+        let row = sql::query_one(&self.read, &format!("SELECT count(*) FROM {old}"), values).await?;
+        let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn some_old(&self, old: &str, order: &str, mut values: Vec<Value>) -> Result<Vec<Uuid>, StoreError> {
+        values.push((PAGE_EVENTS as i64).into());
+        let rows = sql::query(&self.read, &format!("SELECT id FROM {old} ORDER BY {order} LIMIT ?"), values).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
     /// Some of a campaign's members.

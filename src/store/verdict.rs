@@ -9,7 +9,7 @@ use super::fresh::Committed;
 use super::ledger::{Candidate, OPTED_OUT_CODE, SEND_WITHIN};
 use super::sql::{Cut, Txn};
 use super::writer::Means;
-use super::{StoreError, fallback, messages, opt_outs};
+use super::{StoreError, calls, fallback, messages, opt_outs};
 use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
 
 /// How an attempt, or a reconciliation, ended.
@@ -158,6 +158,13 @@ pub(super) async fn verdicts(
     )
     .await?;
     show_in_inbox(txn, means, verdicts, &moved, now).await?;
+    for verdict in verdicts.iter().filter(|verdict| moved.contains(&verdict.candidate.id)) {
+        if let End::Sent { sid, .. } | End::Adopted { sid, .. } = &verdict.end
+            && verdict.candidate.is_call()
+        {
+            calls::begun(txn, means, &verdict.candidate, sid).await?;
+        }
+    }
     let failed = verdicts.iter().filter(|verdict| verdict.end == End::Failed && moved.contains(&verdict.candidate.id));
     fallback::tell(txn, means, failed.map(|verdict| (&verdict.candidate, verdict.detail.clone()))).await?;
     Ok(verdicts.iter().map(|verdict| moved.contains(&verdict.candidate.id)).collect())

@@ -97,6 +97,12 @@ impl Local {
         Some(next)
     }
 
+    /// When quiet hours begin next, at `at` or after it, wherever the customer may be; `None` where there are none.
+    pub fn next_begin(&self, at: Timestamp) -> Option<Timestamp> {
+        let begin = |zone: &Tz| self.hours.next_begin(at, *zone);
+        if self.hours == QuietHours::OFF { None } else { self.zones.iter().map(begin).min() }
+    }
+
     /// The last time before `limit` to aim at, [`LEAD`] before quiet hours begin where they do before it; `None` if
     /// there is none within a week.
     pub fn last_allowed_before(&self, limit: Timestamp) -> Option<Timestamp> {
@@ -165,6 +171,18 @@ impl QuietHours {
         let yesterday = self.from > self.to && minute(wall) < self.from;
         let day = wall.date().checked_sub_days(Days::new(u64::from(yesterday))).unwrap_or(wall.date());
         to_instant(at_minute(day, self.from), zone).min(at)
+    }
+
+    /// When they begin there next, at `at` or after it.
+    fn next_begin(self, at: Timestamp, zone: Tz) -> Timestamp {
+        let mut day = to_wall(at, zone).date();
+        loop {
+            let begin = to_instant(at_minute(day, self.from), zone);
+            match day.succ_opt() {
+                Some(next) if begin < at => day = next,
+                _ => return begin,
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | where nothing else answers | `…/fallback` | `/api/twilio/fallback` |
 
 mod form;
+pub mod lost;
 pub mod outbound;
 mod queue;
 mod status;

@@ -7,9 +7,10 @@ use super::{form, verified};
 use crate::directory::Tenant;
 use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::intake::Webhook;
-use crate::store::{CallReport, Leg, LegReport, Recording, Reported};
+use crate::store::{CallReport, Leg, LegReport, Recording, Reported, StoreError};
 use crate::twilio::form::Params;
 use crate::twilio::voice::{CallCallback, FormError};
+use crate::voice::Voice;
 use crate::web::{AppState, Empty, Refusal};
 
 pub async fn status_of(
@@ -76,13 +77,7 @@ pub(super) async fn told(
         tell_later: state.voice.tells_later(),
         at: state.pipeline.clock.now(),
     };
-    let (sid, ends) = (report.caller.sid.clone(), report.caller.status.is_final());
-    let reported = state.pipeline.report(report).await?;
-    if ends && let Some(call) = state.pipeline.store.call_by_sid(tenant.id, &sid).await? {
-        state.voice.live.end(call.id);
-        state.voice.model.forget(call.id);
-    }
-    match reported {
+    match apply(&state.voice, report).await? {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
@@ -107,6 +102,18 @@ async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(),
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
+}
+
+/// Applies what is told of a call, by a callback or because it was asked for: nothing goes on in one that has ended.
+pub(super) async fn apply(voice: &Voice, report: CallReport) -> Result<Reported, StoreError> {
+    let (tenant, sid) = (report.caller.tenant, report.caller.sid.clone());
+    let ends = report.caller.status.is_final();
+    let reported = voice.pipeline.report(report).await?;
+    if ends && let Some(call) = voice.pipeline.store.call_by_sid(tenant, &sid).await? {
+        voice.live.end(call.id);
+        voice.model.forget(call.id);
+    }
+    Ok(reported)
 }
 
 fn recording_in(params: &Params) -> Option<Recording> {

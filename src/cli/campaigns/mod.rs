@@ -47,6 +47,9 @@ enum Command {
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
+    /// How many, the newest first
+    #[arg(long, default_value_t = 20, value_parser = list_length)]
+    limit: usize,
     /// As a JSON array
     #[arg(long)]
     json: bool,
@@ -141,7 +144,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut all = Vec::new();
-    for campaign in installation.store.campaigns(tenant.id).await? {
+    for campaign in installation.store.campaigns(tenant.id, None, args.limit).await? {
         all.push(shown(&installation, &campaign).await?);
     }
     if args.json {

@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 pub use legs::{Leg, LegReport, ListedLeg};
 pub use list::{CallEvent, CallFilter, ListedCall, ListedTurn};
-pub use read::CallResult;
+pub use read::{CallResult, OpenCall};
 pub(super) use report::reports;
 
 use super::contacts::Meeting;
 use super::fresh::Committed;
+use super::ledger::Candidate;
 use super::sql::{Cut, Row, Txn};
 use super::writer::Means;
 use super::{StoreError, events, placed};
@@ -347,6 +348,26 @@ async fn find_or_make(txn: &impl Txn, means: &Means, caller: &Caller, at: Timest
         action: None,
         ended: false,
     })
+}
+
+/// A call of ours has begun: from here on its row is there, so that its end is asked for where nobody tells of it.
+pub(super) async fn begun(txn: &impl Txn, means: &Means, candidate: &Candidate, sid: &str) -> Result<(), StoreError> {
+    let caller = Caller {
+        tenant: candidate.tenant(),
+        sid: sid.to_owned(),
+        direction: CallDirection::Out,
+        phone: Phone::parse(&candidate.recipient).ok(),
+        peer: candidate.recipient.clone(),
+        number: candidate.sender.clone(),
+        action: Some(candidate.action()),
+        status: CallStatus::Queued,
+        answered_by: None,
+    };
+    let known = find_or_make(txn, means, &caller, means.clock.now()).await?;
+    let set = "UPDATE calls SET action_id = coalesce(action_id, ?) WHERE id = ? AND tenant_id = ?";
+    let values = vec![candidate.id.into(), known.id.uuid().into(), candidate.tenant_id.into()];
+    txn.execute(set, values).await?;
+    Ok(())
 }
 
 /// Writes down what was answered.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::report::{event_of, lines};
 use super::{KNOWN, read};
 use crate::domain::event::{CallData, Line};
-use crate::domain::{CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
 use crate::store::sql::Row;
 use crate::store::{Store, StoreError, events, sql, writer};
 
@@ -22,7 +22,59 @@ pub struct CallResult {
     pub summary: Option<String>,
 }
 
+/// A call of whose end nothing is known.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    pub id: CallId,
+    pub tenant: TenantId,
+    /// The provider's id.
+    pub sid: String,
+    pub direction: CallDirection,
+    pub peer: String,
+    /// Ours.
+    pub number: String,
+    /// The send of ours that began it, and the account that it went through.
+    pub action: Option<ActionId>,
+    pub account_sid: Option<String>,
+    pub started: Timestamp,
+}
+
 impl Store {
+    /// Calls that began before `before` and of whose end nothing is known, of all tenants: the oldest first, behind `after`.
+    pub async fn open_calls(
+        &self,
+        before: Timestamp,
+        after: Option<&OpenCall>,
+        limit: usize,
+    ) -> Result<Vec<OpenCall>, StoreError> {
+        let text =
+            "SELECT k.id, k.tenant_id, k.provider_sid, k.direction, k.peer, k.number, k.action_id, a.account_sid,
+              k.started_us
+            FROM calls k LEFT JOIN actions a ON a.id = k.action_id AND a.tenant_id = k.tenant_id
+            WHERE k.ended_us IS NULL AND k.started_us < ? AND (k.started_us, k.id) > (?, ?)
+            ORDER BY k.started_us, k.id LIMIT ?";
+        let values = vec![
+            before.unix_us().into(),
+            after.map_or(i64::MIN, |call| call.started.unix_us()).into(),
+            after.map(|call| call.id.uuid()).unwrap_or_default().into(),
+            (limit as i64).into(),
+        ];
+        let open = |row: &sea_orm::QueryResult| {
+            Ok(OpenCall {
+                id: CallId::new(row.try_get_by_index(0)?),
+                tenant: TenantId::new(row.try_get_by_index(1)?),
+                sid: row.try_get_by_index(2)?,
+                direction: CallDirection::from_stored(&row.try_get_by_index::<String>(3)?),
+                peer: row.try_get_by_index(4)?,
+                number: row.try_get_by_index(5)?,
+                action: row.try_get_by_index::<Option<Uuid>>(6)?.map(ActionId::new),
+                account_sid: row.try_get_by_index(7)?,
+                started: Timestamp::from_unix_us(row.try_get_by_index(8)?),
+            })
+        };
+        sql::query(&self.read, text, values).await?.iter().map(open).collect()
+    }
+
     /// The call of a provider's id.
     pub async fn call_by_sid(&self, tenant: TenantId, sid: &str) -> Result<Option<CallFacts>, StoreError> {
         let text = format!("{KNOWN} WHERE provider_sid = ? AND tenant_id = ?");

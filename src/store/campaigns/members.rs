@@ -67,15 +67,6 @@ pub struct EndedTry {
     pub ended: Timestamp,
 }
 
-/// A call of a campaign that is under way, as far as is known.
-#[derive(Clone, Debug)]
-pub struct OpenCall {
-    pub tenant: TenantId,
-    pub action: ActionId,
-    /// The provider's id.
-    pub sid: String,
-}
-
 /// What becomes of a member whose try has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberEnd {
@@ -169,7 +160,7 @@ impl Store {
         sql::query(&self.read, text, values).await?.iter().map(member).collect()
     }
 
-    /// How many tries are under way, and when the next member that waits is due.
+    /// How many tries have not come to anything yet, and when the next member that waits is due.
     pub async fn campaign_outlook(&self, campaign: &Campaign) -> Result<(usize, Option<Timestamp>), StoreError> {
         let of = || vec![campaign.id.uuid().into(), campaign.tenant.uuid().into()];
         let trying =
@@ -181,6 +172,19 @@ impl Store {
         let next = sql::query_one(&self.read, next, of()).await?;
         let next: Option<i64> = next.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
         Ok((usize::try_from(trying).unwrap_or_default(), next.map(Timestamp::from_unix_us)))
+    }
+
+    /// How many tries take a place of those that may be under way at once. One that is held back takes none, as a person has
+    /// to settle it; nor does one that was begun before `forgotten` and of which nobody knows whether it was.
+    pub async fn tries_under_way(&self, campaign: &Campaign, forgotten: Timestamp) -> Result<usize, StoreError> {
+        let text =
+            "SELECT count(*) FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
+            WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'trying' AND a.state <> 'held'
+              AND (a.state <> 'unknown' OR a.tried_us >= ?)";
+        let values = vec![campaign.id.uuid().into(), campaign.tenant.uuid().into(), forgotten.unix_us().into()];
+        let row = sql::query_one(&self.read, text, values).await?;
+        let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 
     /// Tries of which it is known now what came of them, at most `limit`.
@@ -209,25 +213,6 @@ impl Store {
             })
         };
         sql::query(&self.read, text, values).await?.iter().map(read).collect()
-    }
-
-    /// Calls of campaigns that were begun before `before` and of whose end nothing is known, of all tenants.
-    pub async fn open_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<OpenCall>, StoreError> {
-        let text = "SELECT m.tenant_id, a.id, a.provider_sid FROM campaign_members m
-              JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
-            WHERE m.state = 'trying' AND a.state = 'sent' AND a.channel = 'voice' AND a.tried_us < ?
-              AND a.provider_sid IS NOT NULL
-              AND NOT EXISTS (SELECT 1 FROM calls k WHERE k.action_id = a.id AND k.ended_us IS NOT NULL)
-            ORDER BY a.tried_us LIMIT ?";
-        let rows = sql::query(&self.read, text, vec![before.unix_us().into(), (limit as i64).into()]).await?;
-        let read = |row: &QueryResult| {
-            Ok(OpenCall {
-                tenant: TenantId::new(row.try_get_by_index(0)?),
-                action: ActionId::new(row.try_get_by_index(1)?),
-                sid: row.try_get_by_index(2)?,
-            })
-        };
-        rows.iter().map(read).collect()
     }
 
     /// Writes down what becomes of members. One whose try is not this one any more stays as it is.

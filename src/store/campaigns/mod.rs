@@ -8,7 +8,7 @@ use sea_orm::QueryResult;
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry, OpenCall};
+pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry};
 
 use super::{Store, StoreError, events, sql, writer};
 use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, MemberState, TenantId, Timestamp};
@@ -151,10 +151,17 @@ impl Store {
         Ok(Ok(campaign))
     }
 
-    /// A tenant's campaigns, the newest first.
-    pub async fn campaigns(&self, tenant: TenantId) -> Result<Vec<Campaign>, StoreError> {
-        let text = format!("{KNOWN} WHERE tenant_id = ? ORDER BY id DESC");
-        sql::query(&self.read, &text, vec![tenant.uuid().into()]).await?.iter().map(read).collect()
+    /// A tenant's campaigns, the newest first, behind `after`.
+    pub async fn campaigns(
+        &self,
+        tenant: TenantId,
+        after: Option<CampaignId>,
+        limit: usize,
+    ) -> Result<Vec<Campaign>, StoreError> {
+        let text = format!("{KNOWN} WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+        let after = after.map_or(Uuid::max(), CampaignId::uuid);
+        let values = vec![tenant.uuid().into(), after.into(), (limit as i64).into()];
+        sql::query(&self.read, &text, values).await?.iter().map(read).collect()
     }
 
     pub async fn campaign(&self, tenant: TenantId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
@@ -214,7 +221,7 @@ impl Store {
         }
         if matches!(to, CampaignState::Paused | CampaignState::Cancelled) {
             let withdraw = "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND event_id = ?
-                AND state = 'planned' RETURNING id";
+                AND (state = 'planned' OR (state = 'held' AND tries = 0)) RETURNING id";
             let why = format!("the campaign is {to}");
             let rows = sql::query(&txn, withdraw, vec![why.into(), tenant.into(), id.into()]).await?;
             for row in rows {

@@ -10,6 +10,8 @@ mod results;
 #[cfg(test)]
 mod tests;
 
+use chrono::{DateTime, Utc};
+
 use super::fields::{Form, error};
 use super::form::Params;
 use super::words::Word;
@@ -233,6 +235,64 @@ impl CallRequest {
     }
 }
 
+/// How a call fares. Callbacks come late, twice, out of order or never, and even before the answer to the request that
+/// created the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallCallback {
+    pub call_sid: String,
+    pub account_sid: String,
+    pub status: Told<CallStatus>,
+    pub from: Option<Address>,
+    pub to: Option<Address>,
+    pub direction: Option<Told<Direction>>,
+    pub parent_call_sid: Option<String>,
+    /// From being answered to the end; only at the end.
+    pub duration_s: Option<u32>,
+    /// From 0, in the order in which things happened.
+    pub sequence_number: Option<u32>,
+    /// When it happened, to the second.
+    pub timestamp: Option<DateTime<Utc>>,
+    /// The last answer of the called side: 200, 486 and so on.
+    pub sip_response_code: Option<u32>,
+    /// Where the whole call was recorded.
+    pub recording_sid: Option<String>,
+    pub recording_url: Option<String>,
+    pub recording_duration_s: Option<u32>,
+    pub error_code: Option<u32>,
+    pub error_message: Option<String>,
+    /// `call-progress-events`
+    pub callback_source: Option<String>,
+    pub answered_by: Option<Told<AnsweredBy>>,
+}
+
+impl CallCallback {
+    pub fn parse(params: &Params) -> Result<Self, FormError> {
+        let form = Form(params);
+        Ok(Self {
+            call_sid: form.call_sid()?,
+            account_sid: form.account_sid()?,
+            status: form.told_required("CallStatus", "the call's status, such as completed")?,
+            from: form.address_if_any("From")?,
+            to: form.address_if_any("To")?,
+            direction: form.told("Direction")?,
+            parent_call_sid: form.text("ParentCallSid", limits::SID_MAX_BYTES)?,
+            duration_s: form.number("CallDuration", "whole seconds")?,
+            sequence_number: form.number("SequenceNumber", "a number from 0")?,
+            timestamp: form.timestamp("Timestamp")?,
+            sip_response_code: form.number("SipResponseCode", "a code such as 486, or leave it out")?,
+            recording_sid: form.text("RecordingSid", limits::SID_MAX_BYTES)?,
+            recording_url: form.text("RecordingUrl", limits::URL_MAX_BYTES)?,
+            recording_duration_s: form.seconds("RecordingDuration")?,
+            error_code: form
+                .number("ErrorCode", "an error code such as 13224, or leave it out")?
+                .filter(|code| *code != 0),
+            error_message: form.text("ErrorMessage", limits::TEXT_MAX_BYTES)?,
+            callback_source: form.text("CallbackSource", limits::WORD_MAX_BYTES)?,
+            answered_by: form.told("AnsweredBy")?,
+        })
+    }
+}
+
 /// What the forms of calls have in common.
 impl Form<'_> {
     fn call_sid(&self) -> Result<String, FormError> {
@@ -262,5 +322,11 @@ impl Form<'_> {
             let expected = format!("whole seconds, {} at most", u32::MAX);
             error(field, expected)
         })
+    }
+
+    fn timestamp(&self, field: &str) -> Result<Option<DateTime<Utc>>, FormError> {
+        let Some(text) = self.text(field, limits::WORD_MAX_BYTES)? else { return Ok(None) };
+        let expected = || "an instant as RFC 2822 writes it: Sat, 21 Nov 2026 08:00:00 +0000".to_owned();
+        DateTime::parse_from_rfc2822(&text).map(|at| Some(at.to_utc())).map_err(|_| error(field, expected()))
     }
 }

@@ -5,11 +5,14 @@ use super::*;
 const INBOUND: &[u8] = include_bytes!("../../../tests/data/twilio/call_inbound.form");
 const SPEECH: &[u8] = include_bytes!("../../../tests/data/twilio/call_gathered_speech.form");
 const DIGITS: &[u8] = include_bytes!("../../../tests/data/twilio/call_gathered_digits.form");
+const COMPLETED: &[u8] = include_bytes!("../../../tests/data/twilio/call_completed.form");
+const BUSY: &[u8] = include_bytes!("../../../tests/data/twilio/call_busy.form");
 const DIALLED: &[u8] = include_bytes!("../../../tests/data/twilio/call_dialled.form");
 const WAITING: &[u8] = include_bytes!("../../../tests/data/twilio/call_queue_wait.form");
 const LEFT: &[u8] = include_bytes!("../../../tests/data/twilio/call_queue_left.form");
 
 const CALL: &str = "CA0123456789abcdef0123456789abcdef";
+const RECORDING_SID: &str = "RE0123456789abcdef0123456789abcdef";
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
 fn form(bytes: &[u8]) -> Params {
@@ -70,6 +73,27 @@ fn what_was_gathered_is_read() {
 }
 
 #[test]
+fn callbacks_are_read() {
+    let callback = CallCallback::parse(&form(COMPLETED)).unwrap();
+    assert_eq!((callback.call_sid.as_str(), callback.status.known), (CALL, Some(CallStatus::Completed)));
+    assert_eq!((callback.duration_s, callback.sequence_number), (Some(63), Some(3)));
+    assert_eq!(callback.timestamp.unwrap().to_rfc3339(), "2026-11-21T08:01:03+00:00");
+    assert_eq!((callback.sip_response_code, callback.recording_duration_s), (Some(200), Some(61)));
+    assert_eq!(callback.recording_sid.as_deref(), Some(RECORDING_SID));
+    assert!(callback.recording_url.unwrap().ends_with(RECORDING_SID));
+    assert_eq!(callback.callback_source.as_deref(), Some("call-progress-events"));
+    assert_eq!(callback.answered_by.unwrap().known, Some(AnsweredBy::Human));
+    assert_eq!(callback.direction.unwrap().known, Some(Direction::OutboundApi));
+    let busy = CallCallback::parse(&form(BUSY)).unwrap();
+    assert_eq!((busy.status.known, busy.duration_s, busy.error_code), (Some(CallStatus::Busy), Some(0), None));
+    let failed = changed(BUSY, "ErrorCode", Some("13224"));
+    assert_eq!(CallCallback::parse(&failed).unwrap().error_code, Some(13224));
+    let bare: Params = [("CallSid", "CA1"), ("AccountSid", "AC1"), ("CallStatus", "paused")].into_iter().collect();
+    let bare = CallCallback::parse(&bare).unwrap();
+    assert_eq!((bare.status.raw.as_str(), bare.status.known, bare.from), ("paused", None, None), "a new word is kept");
+}
+
+#[test]
 fn what_came_of_verbs_is_read() {
     let dialled = Dialled::parse(&form(DIALLED)).unwrap();
     assert_eq!((dialled.status.known, dialled.bridged), (Some(CallStatus::NoAnswer), Some(false)));
@@ -102,6 +126,7 @@ fn what_is_wrong_is_named() {
     for field in ["CallSid", "AccountSid"] {
         let bad = [None, Some(""), Some("CA/../1"), long];
         check(CallRequest::parse, INBOUND, field, &bad);
+        check(CallCallback::parse, BUSY, field, &bad);
     }
     check(CallRequest::parse, INBOUND, "To", &[None, Some(""), long]);
     check(CallRequest::parse, INBOUND, "From", &[long]);
@@ -110,6 +135,9 @@ fn what_is_wrong_is_named() {
     check(Gathered::parse, SPEECH, "Confidence", &[Some("1.1"), Some("-0.1"), Some("NaN"), Some("sure")]);
     check(Gathered::parse, SPEECH, "SpeechResult", &[long]);
     check(Gathered::parse, DIGITS, "Digits", &[long]);
+    for field in ["CallDuration", "SequenceNumber", "SipResponseCode", "ErrorCode", "Timestamp"] {
+        check(CallCallback::parse, COMPLETED, field, &[Some("x"), Some("-1"), Some("99999999999")]);
+    }
     check(Dialled::parse, DIALLED, "DialCallStatus", &[None, long]);
     check(Dialled::parse, DIALLED, "DialCallDuration", &[Some("1.5"), Some("99999999999")]);
     check(Queued::parse, WAITING, "QueuePosition", &[Some("first"), Some("-2")]);

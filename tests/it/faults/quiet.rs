@@ -56,6 +56,7 @@ fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Ti
         expires_us: expires.map(Timestamp::unix_us),
         last_inbound_us: None,
         fields: zone.map(|zone| serde_json::json!({"name": "Ana", "zone": zone.name()}).to_string()),
+        account: String::new(),
     }
 }
 
@@ -64,6 +65,7 @@ fn gate() -> SendGate {
         loop_guard_messages: 20,
         loop_guard_window: Duration::from_secs(600),
         sender_rate_per_s: None,
+        calls_per_second: None,
         frequency_cap_per_day: None,
     })
 }
@@ -132,8 +134,9 @@ proptest! {
                 prop_assert_eq!(sooner, None);
                 prop_assert_eq!(judge(&send, until, tenants), Gate::Pass, "then it leaves");
             }
-            Gate::Block(reason) => {
+            Gate::TooLate(until, reason) => {
                 let expires = expires.expect("only what would come too late is blocked");
+                prop_assert!(until >= expires && day(until), "until {until}");
                 prop_assert!(!day(now) && reason.contains("too late"), "{reason}");
                 let minutes = expires.since(now).as_secs() / 60;
                 let in_time = (0..minutes).map(|ahead| now.plus(MINUTE * ahead as u32)).find(|at| day(*at));

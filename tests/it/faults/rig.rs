@@ -179,6 +179,7 @@ pub fn settings(api_base: &str) -> Vec<(&'static str, String)> {
         ("RECADO_SECRET_KEY", SECRET_KEY),
         ("RECONCILE_AFTER_S", "1"),
         ("LOOP_GUARD_MESSAGES", "10000"),
+        ("CALLS_PER_SECOND", "0"),
         // Tests run at any hour.
         ("QUIET_HOURS", "off"),
         ("METRICS_LISTEN", "off"),

@@ -22,7 +22,8 @@ fn number(n: usize) -> String {
     if n.is_multiple_of(4) { format!("+1212555{n:04}") } else { format!("+346{n:08}") }
 }
 
-async fn running(inside: &Inside, plan: Value, members: usize) -> Campaign {
+/// A campaign that runs, with these members.
+pub async fn running(inside: &Inside, plan: Value, members: std::ops::Range<usize>) -> Campaign {
     let store = &inside.pipeline.store;
     let plan: Plan = serde_json::from_value(plan).expect("it is a plan");
     let tenant = inside.pipeline.directory.now().by_slug("demo").expect("it is there").clone();
@@ -34,7 +35,7 @@ async fn running(inside: &Inside, plan: Value, members: usize) -> Campaign {
         name: format!("n{n}"),
         fields: BTreeMap::new(),
     };
-    let members: Vec<NewMember> = (0..members).map(member).collect();
+    let members: Vec<NewMember> = members.map(member).collect();
     campaigns::add_members(store, &campaign, &members).await.expect("it is open");
     campaigns::become_so(store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Running)
         .await
@@ -61,7 +62,7 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
     let store = inside.pipeline.store.clone();
     // A day lets through a dozen or two of them.
     let plan = json!({"sms": "Hello {name}", "windows": "mon-fri 10:00-10:07", "per_minute": 2, "at_once": 1_000});
-    let campaign = running(&inside, plan, MEMBERS).await;
+    let campaign = running(&inside, plan, 0..MEMBERS).await;
     let one_day = foreseen(&inside, 1).await;
     let forecast = foreseen(&inside, 7).await;
     assert_eq!(forecast.cut, None);
@@ -92,7 +93,7 @@ async fn who_is_not_to_be_called_is_foreseen_so_and_a_paused_campaign_calls_nobo
     let inside = Inside::at("http://127.0.0.1:1", clock, "").await;
     let store = inside.pipeline.store.clone();
     let plan = json!({"call": {"say": "Hello"}, "per_minute": 60});
-    let campaign = running(&inside, plan, 3).await;
+    let campaign = running(&inside, plan, 0..3).await;
     let stopped = Phone::parse(&number(1)).expect("a number");
     store.set_do_not_call(campaign.tenant, &stopped, true).await.unwrap();
     let round = round::round(&store, &inside.pipeline.directory).await.unwrap();

@@ -7,11 +7,13 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::campaigns::{campaigns, done, list, options, provider};
+use super::model::Scene;
 use crate::cli;
-use crate::faults::rig::{self, customer};
+use crate::faults::rig::{self, Look, OURS, customer};
 use crate::support::http_client;
 use crate::support::server::Server;
 use crate::support::wait::eventually;
+use crate::support::webhook::message_sid;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -203,4 +205,103 @@ async fn d1_an_agent_has_the_calls_of_a_campaign() {
         .collect();
     let lucia = Some("Polly.Lucia");
     assert_eq!(heard, [("Here is Lucia of Demo", lucia), ("You said what time is it.", lucia)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_a_conversation_model_has_the_calls_of_a_campaign() {
+    let provider = provider(25).await;
+    let asks = [Step::speech("What is it about?"), Step::hangup()];
+    provider.carrier.set_party(&customer(1), Party::does(asks)).unwrap();
+    let rule = "rule(\"ended\").on(\"call_completed\").then(|e| note(`${e.data.transcript.len()} lines`));";
+    let options = options(&provider).file("list.csv", list(1)).file("rules/ended.rhai", rule);
+    let mut scene = Scene::with(options).await;
+    let agent = ["agents", "add", "Lucia", "--greeting", "Hello, this is Lucia", "--instructions", "Offer the course."];
+    cli::run(&mut rig::recado(&scene.server, &[&agent[..], &["--mode", "model"]].concat())).ok();
+    // So that it knows of her.
+    scene.server.kill();
+    scene.server.start_again().await;
+    campaigns(&scene.server, &["add", "c", "--agent", "Lucia", "--import", "list.csv", "--start"]);
+    let shown = done(&scene.server, "c").await;
+    assert_eq!((&shown["outcomes"], &shown["tries"]), (&json!({"completed": 1}), &json!(1)), "{shown}");
+    let calls = provider.carrier.calls();
+    let [call] = &calls[..] else { panic!("one call: {calls:?}") };
+    let heard: Vec<&str> = call
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            Happening::Heard { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard.first(), Some(&"Hello, this is Lucia"), "{heard:?}");
+    assert_eq!(heard.last(), Some(&"You said: What is it about?"), "{heard:?}");
+    let asked = scene.chat.requests();
+    let system = asked[0]["messages"][0]["content"].as_str().unwrap_or_default();
+    assert!(system.contains("Offer the course."), "{system}");
+    let look = Look::into(scene.server.folder()).await;
+    eventually(WITHIN, || async {
+        let notes = look.text_or_number("SELECT coalesce(group_concat(new, '|'), '') FROM contact_history").await;
+        if notes == "\"3 lines\"" { Ok(()) } else { Err(notes) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_campaigns_has_pages_over_the_api_and_a_length_on_the_command_line() {
+    let server = Server::start(options(&provider(26).await)).await;
+    cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
+    let (api, other) = (Api::of(&server, "demo"), Api::of(&server, "other"));
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        assert!(api.post("campaigns", &json!({"name": name, "plan": {"sms": "Hello"}})).await["id"].is_string());
+    }
+    other.post("campaigns", &json!({"name": "theirs", "plan": {"sms": "Hello"}})).await;
+    for limit in [1, 2, 5, 6] {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        // More pages than there can be.
+        for _ in 0..10 {
+            let page = api.get(&format!("campaigns?limit={limit}{after}")).await;
+            let items = page["items"].as_array().expect("items");
+            assert!(items.len() <= limit, "{page}");
+            seen.extend(items.iter().filter_map(|one| one["name"].as_str().map(str::to_owned)));
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(seen, ["e", "d", "c", "b", "a"], "by {limit}");
+    }
+    assert_eq!(api.get("campaigns").await["items"].as_array().map(Vec::len), Some(5));
+    for wrong in ["limit=0", "limit=201", "after=x", "afterwards=1"] {
+        assert_eq!(api.get(&format!("campaigns?{wrong}")).await["status"], 400, "{wrong}");
+    }
+    let listed = campaigns(&server, &["list", "--limit", "2"]);
+    let listed: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(listed, ["e", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_and_rules_together_keep_to_the_accounts_calls_a_second() {
+    const RATE: u32 = 4;
+    let provider = provider(27).await;
+    let rule = "rule(\"ring\").on(\"inbound_sms\").then(|e| call(e.contact, \"hello\"))\
+        .on_call(\"hello\", |e| { say(\"Hello\"); hangup() });";
+    let options = options(&provider).env("CALLS_PER_SECOND", RATE.to_string());
+    let server = Server::start(options.file("rules/echo.rhai", rule).file("list.csv", list(5))).await;
+    campaigns(&server, &["add", "c", "--say", "Hello", "--import", "list.csv", "--per-minute", "6000", "--start"]);
+    let twilio = rig::twilio(&server);
+    for n in 6..=8 {
+        let form = twilio.inbound(&message_sid(n as u128), &customer(n), OURS, "ring me");
+        assert_eq!(rig::post(&twilio, &form).await, Some(200));
+    }
+    eventually(WITHIN, || async {
+        let made = provider.carrier.calls().len();
+        if made == 8 { Ok(()) } else { Err(made) }
+    })
+    .await;
+    let look = Look::into(server.folder()).await;
+    let mut began: Vec<i64> = look.actions().await.into_iter().filter_map(|action| action.first_try_us).collect();
+    began.sort_unstable();
+    // One may be late, and the next in time: but the last is not before the last of their slots.
+    let least = (began.len() as i64 - 1) * 1_000_000 / i64::from(RATE);
+    assert_eq!(began.len(), 8);
+    assert!(began[7] - began[0] >= least, "{began:?}");
 }

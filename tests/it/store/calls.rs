@@ -3,13 +3,15 @@
 use recado::domain::call::{CallState, Dial};
 use recado::domain::event::CallData;
 use recado::domain::{
-    Action, CallBody, CallDirection, CallId, CallStatus, Channel, EventKind, Phone, Send, SendBody, Step, TenantId,
+    Action, CallBody, CallDirection, CallId, CallStatus, Channel, DeliveryStatus, EventKind, Phone, Send, SendBody,
+    Step, TenantId,
 };
 use recado::store::{
-    CallFilter, CallReport, CallResult, Caller, Leg, LegReport, NewTurn, Reported, TurnAnswer, Turned,
+    CallFilter, CallReport, CallResult, Caller, Claimed, End, Leg, LegReport, NewTurn, Reported, TurnAnswer, Turned,
+    Word,
 };
 
-use super::{ANA, Bench, LUIS, on_both};
+use super::{ANA, Bench, Duration, LUIS, on_both};
 
 /// Whom callers are put through to.
 const STAFF: &str = "+34600999888";
@@ -100,6 +102,18 @@ impl Bench {
         }
         let told = self.store.writer().call(self.told(sid, CallStatus::Completed, false)).await;
         assert_eq!(told.expect("it can be stored"), Reported::Ended);
+    }
+}
+
+impl Bench {
+    /// A call of ours that is claimed, after a customer's message.
+    async fn ringing(&self, sid: &str, to: &str) -> Claimed {
+        let (event, contact) = self.received(sid, to, "ring me").await;
+        let body = SendBody::Call(CallBody { say: Some("hola".to_owned()), ..CallBody::default() });
+        let to = Phone::parse(to).expect("a number").into();
+        let send = Send { channel: Channel::Voice, to, reply: false, fallback: None, body };
+        self.decide(event, contact, vec![self.action(event, contact, 0, Action::Send(send))]).await;
+        self.claim().await.remove(0)
     }
 }
 
@@ -240,8 +254,8 @@ async fn old_calls_are_removed_with_what_was_said() {
         let call = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there").id;
         assert_eq!(bench.store.call_legs(bench.tenant, call).await.unwrap().len(), 1);
         let day = super::Duration::from_secs(24 * 3_600);
-        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day)).await.unwrap(), 0);
-        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day)).await.unwrap(), 1);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().minus(day), false).await.unwrap(), 0);
+        assert_eq!(bench.store.remove_old_calls(bench.tenant, bench.now().plus(day), false).await.unwrap(), 1);
         assert!(bench.store.call_page(bench.tenant, &all()).await.unwrap().is_empty());
         assert!(bench.store.call_legs(bench.tenant, call).await.unwrap().is_empty(), "nor its legs");
         assert!(bench.store.call_turns(bench.tenant, call).await.unwrap().is_empty());
@@ -400,6 +414,56 @@ async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speak
         assert_eq!(bench.state(id).await, "sent");
         let call = bench.store.listed_call(bench.tenant, &id.to_string()).await.unwrap().expect("by its send's id");
         assert_eq!((call.sid.as_str(), call.action), ("CA1", Some(id)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
+    on_both(|bench| async move {
+        let other = bench.other().await;
+        for (n, bench) in [&bench, &other, &bench].into_iter().enumerate() {
+            let sid = format!("CAin{n}");
+            bench.store.writer().turn(bench.asked_in(&sid, "answer", "")).await.unwrap();
+            bench.pass(1);
+        }
+        // One of ours, of which nobody has told anything; one that a person has settled.
+        let claimed = bench.ringing("SM1", ANA).await;
+        bench.end(&claimed, End::Sent { sid: "CAout".to_owned(), status: DeliveryStatus::Queued }, None).await;
+        bench.pass(1);
+        let unknown = bench.ringing("SM2", super::LUIS).await;
+        bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
+        let word = Word::Sent { sid: Some("CAhand".to_owned()) };
+        bench.store.heed(bench.tenant, unknown.candidate.action(), &word).await.unwrap();
+        let told = bench.told("CAin2", CallStatus::Completed, false);
+        assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Ended);
+        let now = bench.now();
+        for size in 1..=5 {
+            let (mut seen, mut behind) = (Vec::new(), None);
+            // More pages than there can be.
+            for _ in 0..20 {
+                let page = bench.store.open_calls(now, behind.as_ref(), size).await.unwrap();
+                let Some(last) = page.last() else { break };
+                behind = Some(last.clone());
+                seen.extend(page);
+            }
+            let sids: Vec<&str> = seen.iter().map(|call| call.sid.as_str()).collect();
+            assert_eq!(sids, ["CAin0", "CAin1", "CAout"], "by {size}");
+            assert_eq!(seen[1].tenant, other.tenant);
+            let ours = &seen[2];
+            assert_eq!((ours.direction, ours.peer.as_str()), (CallDirection::Out, ANA));
+            assert_eq!(ours.action, Some(claimed.candidate.action()));
+            assert_eq!(ours.account_sid.as_deref(), Some(super::ACCOUNT));
+        }
+        let later = now.plus(Duration::from_micros(1));
+        let sids: Vec<String> =
+            bench.store.open_calls(later, None, 9).await.unwrap().into_iter().map(|call| call.sid).collect();
+        assert_eq!(sids, ["CAin0", "CAin1", "CAout", "CAhand"], "begun just now");
+        // What its own callback tells meets the row that is there.
+        let mut busy = bench.told("CAout", CallStatus::Busy, false);
+        busy.caller.action = Some(claimed.candidate.action());
+        assert_eq!(bench.store.writer().call(busy).await.unwrap(), Reported::Ended);
+        assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 4);
     })
     .await;
 }

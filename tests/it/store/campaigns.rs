@@ -1,6 +1,7 @@
 //! Campaigns and their members: who is one, who is tried, once for a try; what is counted; what grows old.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use recado::archive::export;
 use recado::domain::{
@@ -8,7 +9,7 @@ use recado::domain::{
     Phone, Route, Send, SendBody, Timestamp,
 };
 use recado::store::campaigns::{Campaign, EndedTry, Member, MemberEnd, NewMember, NewTry, NotAdded, Statistics};
-use recado::store::{CallReport, Caller, Claimed, End, NewAction, Reported};
+use recado::store::{CallReport, Caller, Candidate, Claimed, End, Gate, NewAction, Reported};
 
 use super::{ANA, Bench, Duration, LUIS, OURS, on_both};
 
@@ -163,7 +164,7 @@ async fn many_are_added_in_pages_and_another_tenant_sees_none_of_it() {
         let named = bench.store.add_campaign(bench.tenant, bench.store.ids().next(), "spring", "{}").await.unwrap();
         assert_eq!(named.unwrap_err(), NotAdded::Named);
         let other = bench.other().await;
-        assert!(other.store.campaigns(other.tenant).await.unwrap().is_empty());
+        assert!(other.store.campaigns(other.tenant, None, 9).await.unwrap().is_empty());
         assert!(other.store.campaign(other.tenant, campaign.id).await.unwrap().is_none());
         let theirs = Campaign { tenant: other.tenant, ..campaign.clone() };
         assert_eq!(other.counted(&theirs).await, Statistics::default());
@@ -296,15 +297,18 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
         bench.sent_as(&claimed[1], "CA2").await;
         assert!(bench.ended(&campaign).await.is_empty(), "calls that were begun have not ended");
         let later = bench.now().plus(Duration::from_secs(1));
-        assert_eq!(bench.store.open_calls(later, 9).await.unwrap().len(), 2);
+        let open = async || {
+            let open = bench.store.open_calls(later, None, 9).await.unwrap();
+            open.into_iter().map(|call| call.sid).collect::<Vec<_>>()
+        };
+        assert_eq!(open().await, ["CA1", "CA2"]);
         for status in [CallStatus::Completed, CallStatus::Ringing, CallStatus::Completed, CallStatus::Busy] {
             bench.store.writer().call(told(&bench, &claimed[0], "CA1", status)).await.unwrap();
         }
         let ended = bench.ended(&campaign).await;
         let [one] = &ended[..] else { panic!("one has ended: {ended:?}") };
         assert_eq!((one.call.as_deref(), one.tries), (Some("completed"), 1));
-        let open = bench.store.open_calls(later, 9).await.unwrap();
-        assert_eq!(open.iter().map(|one| one.sid.as_str()).collect::<Vec<_>>(), ["CA2"]);
+        assert_eq!(open().await, ["CA2"]);
         bench.settle_as(&campaign, |_| done("completed")).await;
         let busy = bench.store.writer().call(told(&bench, &claimed[1], "CA2", CallStatus::Busy)).await.unwrap();
         assert_eq!(busy, Reported::Ended);
@@ -315,9 +319,62 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
     .await;
 }
 
+#[tokio::test]
+async fn what_is_held_or_long_unknown_takes_no_place_and_what_is_held_ends_with_its_campaign() {
+    on_both(|bench| async move {
+        let phones: Vec<String> = (1..=4).map(number).collect();
+        let campaign = bench.running("spring", &phones.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert!(bench.try_all(&campaign, Channel::Voice).await);
+        let under_way = async |forgotten| bench.store.tries_under_way(&campaign, forgotten).await.unwrap();
+        assert_eq!(under_way(bench.now()).await, 4);
+        let held = phones[0].clone();
+        let judge = move |candidate: &Candidate, _| match candidate.recipient == held {
+            true => Gate::Hold("loop guard".to_owned()),
+            false => Gate::Pass,
+        };
+        let claimed = bench.claim_if(Arc::new(judge)).await;
+        assert_eq!((claimed.len(), under_way(bench.now()).await), (3, 3), "held");
+        let begun = bench.now();
+        assert!(bench.end(&claimed[0], End::Unknown { look_at: begun.plus(DAY) }, None).await);
+        bench.sent_as(&claimed[1], "CA2").await;
+        assert_eq!(under_way(begun).await, 3, "it may be under way");
+        assert_eq!(under_way(begun.plus(Duration::from_micros(1))).await, 2, "it would have told of itself");
+        assert!(bench.becomes(&campaign, CampaignState::Running, CampaignState::Cancelled).await);
+        let members = bench.store.campaign_members(&campaign, None, 9).await.unwrap();
+        let states: Vec<(&str, i32)> = members.iter().map(|one| (one.state.as_str(), one.tries)).collect();
+        assert_eq!(states, [("waiting", 0), ("trying", 1), ("trying", 1), ("trying", 1)]);
+        assert_eq!(bench.counted(&campaign).await.calls, outcomes(&[("queued", 1)]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_campaigns_has_pages() {
+    on_both(|bench| async move {
+        for n in 0..5 {
+            bench.draft(&format!("c{n}"), &[]).await;
+            bench.pass(1);
+        }
+        bench.other().await.draft("theirs", &[]).await;
+        for size in 1..=6 {
+            let (mut seen, mut after) = (Vec::new(), None);
+            // More pages than there can be.
+            for _ in 0..20 {
+                let page = bench.store.campaigns(bench.tenant, after, size).await.unwrap();
+                assert!(page.len() <= size);
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                seen.extend(page.into_iter().map(|campaign| campaign.name));
+            }
+            assert_eq!(seen, ["c4", "c3", "c2", "c1", "c0"], "by {size}");
+        }
+    })
+    .await;
+}
+
 /// What goes that is older than `before`, as a purge does it.
 async fn purge(bench: &Bench, before: Timestamp) -> u64 {
-    let gone = bench.store.remove_old_campaigns(bench.tenant, before).await.unwrap();
+    let gone = bench.store.remove_old_campaigns(bench.tenant, before, false).await.unwrap();
     bench.store.remove_old(bench.tenant, before, None, false).await.unwrap();
     gone
 }

@@ -159,7 +159,7 @@ async fn what_was_open_is_not_sent_by_two_installations() {
         let imported = imported(&elsewhere, &lines, &How::default()).await.expect("it can come in");
         assert_eq!((imported.held, imported.paused), (3, 1));
         let there = Bench { store: elsewhere, tenant: bench.tenant };
-        assert_eq!(there.store.campaigns(there.tenant).await.unwrap()[0].state, CampaignState::Paused);
+        assert_eq!(there.store.campaigns(there.tenant, None, 1).await.unwrap()[0].state, CampaignState::Paused);
         assert!(there.store.running_campaigns().await.unwrap().is_empty());
         there.pass(3_600);
         assert!(there.claim().await.is_empty());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use recado::directory::{Account, Directory, Platform};
 use recado::domain::opt_out::Word;
-use recado::domain::{Clock, DeliveryStatus, Timestamp};
+use recado::domain::{CampaignState, Clock, DeliveryStatus, Timestamp};
 use recado::retention;
 use recado::secret::SecretKey;
 use recado::store::{End, Removed};
@@ -56,7 +56,7 @@ async fn old_stories_go_and_the_rest_stays() {
         assert_eq!(bench.event_kinds().await.len(), 6, "it only counts");
         let removed = remove(&bench, before, false).await;
         // The stop and what it told, the answered message.
-        assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3 });
+        assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3, ..Removed::default() });
         assert_eq!(counted, removed);
         let (sids, kinds): (Vec<_>, Vec<_>) = bench
             .messages()
@@ -80,22 +80,26 @@ async fn old_stories_go_and_the_rest_stays() {
     .await;
 }
 
+async fn directory(bench: &Bench) -> Directory {
+    let platform = Platform {
+        account: Arc::new(Account { sid: super::ACCOUNT.to_owned(), tokens: vec!["platform".into()] }),
+        from_number: None,
+        whatsapp_number: None,
+        messaging_service_sid: None,
+        app_url: "http://localhost".to_owned(),
+        mail_from: "hola@example.com".to_owned(),
+        providers: Default::default(),
+        quiet: Default::default(),
+        numbers_budget: 3,
+    };
+    let key = SecretKey::parse(&"a".repeat(64)).unwrap();
+    Directory::open(bench.store.clone(), key, platform).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
     on_both(|bench| async move {
-        let platform = Platform {
-            account: Arc::new(Account { sid: super::ACCOUNT.to_owned(), tokens: vec!["platform".into()] }),
-            from_number: None,
-            whatsapp_number: None,
-            messaging_service_sid: None,
-            app_url: "http://localhost".to_owned(),
-            mail_from: "hola@example.com".to_owned(),
-            providers: Default::default(),
-            quiet: Default::default(),
-            numbers_budget: 3,
-        };
-        let key = SecretKey::parse(&"a".repeat(64)).unwrap();
-        let directory = Directory::open(bench.store.clone(), key, platform).await.unwrap();
+        let directory = directory(&bench).await;
         let purge = async || {
             directory.refresh().await.unwrap();
             let tenant = directory.now().by_id(bench.tenant).cloned().unwrap();
@@ -119,6 +123,37 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
         bench.decide(event, contact, vec![]).await;
         bench.pass(5 * DAY_S);
         assert_eq!(purge().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_all_that_goes_calls_and_campaigns_too() {
+    on_both(|bench| async move {
+        bench.called("CA1", "hola").await;
+        let campaign = bench.campaigned("spring").await;
+        bench.store.move_campaign(&campaign, CampaignState::Running, CampaignState::Cancelled).await.unwrap();
+        bench.campaigned("still").await;
+        for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
+            bench.decide(event.event.id, event.event.contact.unwrap(), vec![]).await;
+        }
+        bench.pass(30 * DAY_S);
+        bench.called("CA2", "hoy").await;
+        let directory = directory(&bench).await;
+        let (_, tenants, _) = bench.store.directory().await.unwrap();
+        let mut row = tenants.into_iter().next().unwrap();
+        row.settings = "{\"retain_days\": 20}".to_owned();
+        bench.store.set_tenant(row).await.unwrap();
+        directory.refresh().await.unwrap();
+        let tenant = directory.now().by_id(bench.tenant).cloned().unwrap();
+        let purge = async |dry| retention::purge(&bench.store, &tenant, &Clock::system(), dry).await.unwrap();
+        let counted = purge(true).await;
+        assert_eq!((counted.calls, counted.campaigns), (1, 1));
+        assert_eq!((counted.events, counted.messages), (4, 1), "the call's three, and the campaign's with its message");
+        let all = recado::store::CallFilter { limit: 9, ..recado::store::CallFilter::default() };
+        assert_eq!(bench.store.call_page(bench.tenant, &all).await.unwrap().len(), 2, "it only counts");
+        assert_eq!(purge(false).await, counted);
+        assert_eq!(purge(true).await, Removed::default());
     })
     .await;
 }

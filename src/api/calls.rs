@@ -339,9 +339,9 @@ async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall
     let pipeline = &state.pipeline;
     let calls = CallService(Outbox { store: pipeline.store.clone(), directory: pipeline.directory.clone() });
     once(&state, &caller, body, async |id, new: NewCall| {
-        let to = new.to.clone();
+        let to = Phone::parse(&new.to).map_err(|error| Problem::unfit("not_e164", error))?;
         let event = EventId::new(id);
-        let begun = calls.call(&pipeline.rules(), event, &caller.0, &to, new.into()).await;
+        let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;
         pipeline.wake_perform(Outlet::new(caller.0.id, Route::Twilio));
         let row = pipeline.store.action(caller.0.id, action).await?;

@@ -8,6 +8,7 @@ use super::line::{ANA, options};
 use crate::cli;
 use crate::faults::rig::{self, Look};
 use crate::support::http_client;
+use crate::support::server::Server;
 
 /// Has a tool called with a token, and a key if there is one.
 async fn tool(api: &Api, token: &str, tool: &str, body: &Value, key: &str) -> Response {
@@ -60,11 +61,14 @@ async fn an_agents_token_opens_its_tools_and_nothing_else() {
 
 #[tokio::test]
 async fn a_tool_that_writes_does_so_once_a_key() {
-    let api = Api::start(options("")).await;
-    let run = |args: &[&str]| cli::run(&mut rig::recado(&api.server, args)).ok();
+    let mut server = Server::prepare(options(""));
+    let run = |args: &[&str]| cli::run(&mut rig::recado(&server, args)).ok();
     run(&["tenant", "set", "demo", "--hours", "mon-sun 00:00-24:00"]);
     run(&["services", "add", "cut", "--minutes", "30"]);
     run(&["staff", "add", "Marta"]);
+    server.start_again().await;
+    let token = Api::token(&server, "demo");
+    let api = Api { server, token };
     let slots = json!({"phone": ANA, "service": "cut"});
     let free = async |key: &str| {
         let answer = tool(&api, &api.token, "free_slots", &slots, key).await;

@@ -57,6 +57,8 @@ use crate::web::{AppState, Refusals, calendar, health, review};
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
 const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(9);
+/// What a stop waits for what was said in live conversations to be written down.
+const STOP_STREAMS_WITHIN: Duration = Duration::from_secs(5);
 /// What a stop waits for sends in flight: a little more than the provider's deadline.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How often the backlog's gauges are read.
@@ -337,9 +339,16 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     loops.spawn(async move { ended::run(&one).await });
     let one = voice.clone();
     loops.spawn(async move { channels::voice::lost::run(&one).await });
-    let state = AppState::new(pipeline.clone(), voice, config.app_debug);
+    let state = AppState::new(pipeline.clone(), voice.clone(), config.app_debug);
     let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
-    serve_until(listener, router(state), stop, || pipeline.stop_claiming()).await?;
+    let stopping_now = || {
+        pipeline.stop_claiming();
+        voice.live.end_all();
+    };
+    serve_until(listener, router(state), stop, stopping_now).await?;
+    if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.all_written()).await.is_err() {
+        tracing::warn!("what was said in live conversations that were just broken off is lost");
+    }
     if !pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }

@@ -1,7 +1,7 @@
 //! The engine on a copy of the database and a simulated clock: weeks in seconds, by the same code as live.
 //!
 //! The built-in carrier stands in for Twilio, e-mail goes to files, other providers and `http_request` are taken as if they
-//! had succeeded: nothing leaves this machine, and the original is never touched. Left out are the catch-up and the removal
+//! had succeeded, conversation models are not asked: nothing leaves this machine, and the original is never touched. Left out are the catch-up and the removal
 //! of what has been kept long enough.
 
 use std::fs::{self, DirBuilder};
@@ -56,6 +56,7 @@ impl Rehearsal {
         config.database_url = SecretString::from(format!("sqlite://{}", copy.display()));
         config.sqlite_synchronous = Synchronous::Normal;
         config.mail.smtp = None;
+        (config.chat.key, config.eleven.key) = (None, None);
         config.carrier_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = listen("LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         config.app_url = format!("http://{}", listener.local_addr()?);

@@ -106,6 +106,14 @@ impl CallDirection {
         }
     }
 
+    /// Who rang and who was rung, of the customer and ours.
+    pub const fn ends<'a>(self, customer: &'a str, ours: &'a str) -> (&'a str, &'a str) {
+        match self {
+            Self::In => (customer, ours),
+            Self::Out => (ours, customer),
+        }
+    }
+
     /// The stored name; anything else counts as somebody who rang us.
     pub fn from_stored(text: &str) -> Self {
         if text == Self::Out.as_str() { Self::Out } else { Self::In }
@@ -134,6 +142,9 @@ pub enum Step {
     /// The caller waits in the queue of this name until somebody takes them out.
     Enqueue {
         queue: String,
+        /// The step that follows once they are out of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        then: Option<String>,
     },
     /// The caller is put through to whoever waits longest in the queue of this name.
     DialQueue {
@@ -253,6 +264,9 @@ pub struct Gather {
     /// Seconds without a key or a word after which none will come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
+    /// Seconds of silence after which what was said is complete; none where the provider finds the end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_timeout_s: Option<u16>,
     /// Words that are likely to be said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
@@ -288,6 +302,7 @@ impl Default for Gather {
             digits: None,
             finish_on_key: None,
             timeout_s: None,
+            speech_timeout_s: None,
             hints: Vec::new(),
             choices: BTreeMap::new(),
             tries: Self::TRIES,
@@ -310,6 +325,18 @@ impl Gather {
         }
         let named = |(names, _): &(&String, &String)| names.split('|').any(|name| names_it(name.trim(), digits, said));
         self.choices.iter().find(named).map(|(_, step)| step.as_str())
+    }
+
+    /// Whether this key is one of the choices.
+    pub fn chooses(&self, key: &str) -> bool {
+        self.choices.keys().any(|names| names.split('|').any(|name| name.trim() == key))
+    }
+
+    /// The rule's own words for the end of a question that is asked only once; of one that was asked again they have been
+    /// heard already.
+    pub fn farewell(&self, silent: bool) -> Option<&str> {
+        let own = if silent { &self.no_input } else { &self.no_match };
+        own.as_deref().filter(|_| self.tries == 1)
     }
 }
 
@@ -388,6 +415,9 @@ pub struct CallState {
     /// The call was just given to a live conversation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub live: bool,
+    /// How the last try to find somebody for the caller came to nothing, where nobody has spoken with them since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nobody: Option<String>,
     /// Before the agent's and the business's: the provider's name of a voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,

@@ -320,6 +320,20 @@ pub struct CallData {
     pub summary: Option<String>,
 }
 
+impl CallData {
+    /// What was under way ended well: the caller was recorded, or somebody spoke with them.
+    pub fn talked(&self) -> bool {
+        let talked = ["recorded", "completed", "bridged", "answered"];
+        self.outcome.as_deref().is_some_and(|outcome| talked.contains(&outcome))
+    }
+
+    /// Nobody has spoken with a caller whose dialling or queue has ended so.
+    pub fn reached_nobody(&self) -> bool {
+        let nobody = ["busy", "no-answer", "failed", "canceled", "queue-full", "error", "system-error"];
+        self.outcome.as_deref().is_some_and(|outcome| nobody.contains(&outcome))
+    }
+}
+
 /// One line of a transcript.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {

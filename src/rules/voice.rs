@@ -35,6 +35,8 @@ use crate::domain::{Action, Event, EventKind, Facts, Phone};
 const SECONDS_MAX: i64 = 3_600;
 const TRIES_MAX: i64 = 10;
 const HINTS_MAX: usize = 100;
+/// The longest name of a queue, in characters (<https://www.twilio.com/docs/voice/api/queue-resource>).
+const QUEUE_CHARS: usize = 64;
 
 // ── while a file is loaded ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -85,10 +87,13 @@ fn register_verbs(engine: &mut Engine) {
         step(&ctx, "dial", |call| dial(call, &to, &how))
     });
     engine.register_fn("enqueue", |ctx: Context<'_>, queue: Dynamic| {
-        step(&ctx, "enqueue", |_| Ok(Step::Enqueue { queue: name("a queue", &queue)? }))
+        step(&ctx, "enqueue", |call| enqueue(call, &queue, &Map::new()))
+    });
+    engine.register_fn("enqueue", |ctx: Context<'_>, queue: Dynamic, how: Map| {
+        step(&ctx, "enqueue", |call| enqueue(call, &queue, &how))
     });
     engine.register_fn("dial_queue", |ctx: Context<'_>, queue: Dynamic| {
-        step(&ctx, "dial_queue", |_| Ok(Step::DialQueue { queue: name("a queue", &queue)? }))
+        step(&ctx, "dial_queue", |_| Ok(Step::DialQueue { queue: queue_name(&queue)? }))
     });
     engine.register_fn("redirect", |ctx: Context<'_>, to: Dynamic| {
         step(&ctx, "redirect", |call| Ok(Step::Redirect { step: heard(call, name("a step", &to)?)? }))
@@ -140,7 +145,7 @@ fn say(text: &Dynamic, how: &Map) -> Result<Step, String> {
     Ok(Step::Say(Say { text, voice: optional(how, "voice")?, language: optional(how, "language")? }))
 }
 
-const GATHER: [&str; 14] = [
+const GATHER: [&str; 15] = [
     "say",
     "play",
     "voice",
@@ -149,6 +154,7 @@ const GATHER: [&str; 14] = [
     "digits",
     "finish_on_key",
     "timeout",
+    "speech_timeout",
     "hints",
     "tries",
     "no_input",
@@ -195,6 +201,7 @@ fn gather(call: &Arc<Call>, step: String, how: &Map, menu: bool) -> Result<Step,
         digits: number("digits", 32)?.map(|digits| digits as u8),
         finish_on_key: optional(how, "finish_on_key")?,
         timeout_s: number("timeout", 60)?.map(|seconds| seconds as u16),
+        speech_timeout_s: number("speech_timeout", 60)?.map(|seconds| seconds as u16),
         hints: hints(how)?,
         choices,
         tries: number("tries", TRIES_MAX)?.map_or(Gather::TRIES, |tries| tries as u8),
@@ -232,6 +239,21 @@ fn dial(call: &Arc<Call>, to: &Dynamic, how: &Map) -> Result<Step, String> {
         record: how.get("record").is_some_and(|record| record.as_bool().unwrap_or(false)),
         otherwise: optional(how, "otherwise")?.map(|step| heard(call, step)).transpose()?,
     }))
+}
+
+fn enqueue(call: &Arc<Call>, queue: &Dynamic, how: &Map) -> Result<Step, String> {
+    known(how, &["then"])?;
+    let then = optional(how, "then")?.map(|step| heard(call, step)).transpose()?;
+    Ok(Step::Enqueue { queue: queue_name(queue)?, then })
+}
+
+fn queue_name(queue: &Dynamic) -> Result<String, String> {
+    let name = name("a queue", queue)?;
+    if name.chars().count() <= QUEUE_CHARS {
+        Ok(name)
+    } else {
+        Err(format!("the name of a queue has at most {QUEUE_CHARS} characters"))
+    }
 }
 
 /// Whether the rule hears what comes of a step.
@@ -422,7 +444,7 @@ pub fn again(gather: &Gather, silent: bool, language: &str) -> Vec<Step> {
     if gather.tried + 1 >= gather.tries {
         return match &gather.otherwise {
             Some(step) => vec![Step::Redirect { step: step.clone() }],
-            None => vec![Step::say(words(Word::Farewell, language)), Step::Hangup],
+            None => vec![Step::say(gather.farewell(silent).unwrap_or(words(Word::Farewell, language))), Step::Hangup],
         };
     }
     let before = if silent { gather.no_input.clone() } else { gather.no_match.clone() };

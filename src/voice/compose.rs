@@ -9,9 +9,6 @@ use crate::pipeline::line::opens;
 use crate::rules::again;
 use crate::rules::limits::SPOKEN_CHARS;
 
-/// Nobody has spoken with a caller whose dialling or queue has ended so.
-const NOBODY: [&str; 7] = ["busy", "no-answer", "failed", "canceled", "queue-full", "error", "system-error"];
-
 /// What is to be said to a caller, and who found it.
 #[derive(Debug)]
 pub struct Composed {
@@ -111,13 +108,13 @@ impl Line<'_> {
         if self.call.state.live {
             return Next::Say(Box::new(self.after_stream(steps, state)));
         }
-        if let Some(outcome) = data.outcome.as_deref().filter(|_| data.body.is_empty()) {
+        if data.outcome.is_some() && data.body.is_empty() {
             // What was under way has ended, and nobody wants anything more.
-            if NOBODY.contains(&outcome) {
+            if data.reached_nobody() {
                 steps.push(Step::say(self.words(Word::NobodyThere)));
             }
             steps.push(Step::Hangup);
-            return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
+            return Next::Say(Box::new(Composed { steps, state, how: "fallback" }));
         }
         let by_model = self.agent().is_none_or(|agent| agent.mode == AgentMode::Model);
         if !data.body.is_empty() && self.has_model && by_model {
@@ -238,6 +235,9 @@ impl Line<'_> {
             }
             Step::Dial(dial) => {
                 state.waiting = dial.otherwise.clone().and_then(|step| waits(Awaited::Step(step)));
+            }
+            Step::Enqueue { then, .. } => {
+                state.waiting = then.clone().and_then(|step| waits(Awaited::Step(step)));
             }
             Step::ConnectAgent { agent } => return self.connect(agent.as_deref(), steps, state),
             _ => {}

@@ -185,9 +185,9 @@ impl Voice {
 
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
-        // A stream that goes on all the same is not waited for: whatever comes, there is an answer.
         let patience = self.budget * PATIENCE_PERCENT / 100;
-        let _ = tokio::time::timeout(patience, self.live.written(&turn.caller.sid)).await;
+        // A stream that goes on all the same is not waited for: whatever comes, there is an answer, and time to find it.
+        let _ = tokio::time::timeout(patience / 2, self.live.written(&turn.caller.sid)).await;
         let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
             TurnOf::New(heard) => *heard,
             TurnOf::Late { call, n } => {
@@ -199,7 +199,8 @@ impl Voice {
             TurnOf::Foreign => return Err(NoAnswer::Foreign),
         };
         let call = heard.call();
-        if heard.n > TURNS_MAX {
+        // The lines of a live conversation before it are none.
+        if heard.n - call.streamed.abs() > TURNS_MAX {
             tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
             let steps = vec![Step::say(self.line(&tenant, &call).words(Word::Farewell)), Step::Hangup];
             let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
@@ -262,7 +263,6 @@ impl Voice {
         let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
             return self.one_moment(tenant, call, n, round);
         };
-        self.model.forget(call.id);
         let line = self.line(tenant, call);
         let composed = match thought {
             Thought::Says { text, chat } => {
@@ -274,7 +274,10 @@ impl Voice {
                 line.give_up(call.state.clone())
             }
         };
-        self.finish(tenant, call, n, composed, begun).await
+        let answer = self.finish(tenant, call, n, composed, begun).await;
+        // Not before it is written down: whoever asks meanwhile finds one or the other.
+        self.model.forget(call.id, n);
+        answer
     }
 
     /// Says what was found after the rules' decision was written down.

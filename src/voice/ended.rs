@@ -1,9 +1,12 @@
 //! After a call: what was said is summed up, and the rules are told that it has ended.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use super::Voice;
 use crate::domain::event::Line;
@@ -14,34 +17,45 @@ use crate::store::{CallResult, StoreError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a live conversation was is written down a moment after its call has ended, in this process or in another.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
-/// Calls that are summed up at once.
-const AT_ONCE: usize = 64;
+/// Calls that are summed up at once: where a model hangs, the others wait for it no longer than this many allow.
+const AT_ONCE: usize = 256;
 const SUMS_UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tells of calls that have ended, until dropped. Whatever stops it, the rows say what is still to be told.
 pub async fn run(voice: &Arc<Voice>) {
-    let pipeline = &voice.pipeline;
+    let clock = &voice.pipeline.clock;
+    let (mut telling, mut under_way) = (FuturesUnordered::new(), HashSet::new());
     loop {
-        match tell(voice).await {
-            // There may be more.
-            Ok(AT_ONCE..) => continue,
-            Ok(_) => {}
+        match untold(voice).await {
+            Ok(calls) => {
+                for (tenant, call) in calls {
+                    if telling.len() < AT_ONCE && under_way.insert(call) {
+                        telling.push(async move { (call, one(voice, tenant, call).await) });
+                    }
+                }
+            }
             Err(error) => tracing::warn!(%error, "telling of calls that have ended waits for the database"),
         }
-        pipeline.clock.sleep(LOOK_EVERY).await;
+        let mut pause = pin!(clock.sleep(LOOK_EVERY));
+        loop {
+            let (call, told) = tokio::select! {
+                Some(told) = telling.next() => told,
+                () = &mut pause => break,
+            };
+            under_way.remove(&call);
+            if let Err(error) = told {
+                tracing::warn!(%call, %error, "telling of a call that has ended waits for the database");
+            }
+        }
     }
 }
 
-/// How many were told of.
-async fn tell(voice: &Arc<Voice>) -> Result<usize, StoreError> {
+/// The oldest calls that are to be told of: as many as can be under way, and as many again.
+async fn untold(voice: &Voice) -> Result<Vec<(TenantId, CallId)>, StoreError> {
     let before = voice.pipeline.clock.now().minus(SETTLES_WITHIN);
-    let mut calls = voice.pipeline.store.untold_calls(before, AT_ONCE).await?;
+    let mut calls = voice.pipeline.store.untold_calls(before, 2 * AT_ONCE).await?;
     calls.retain(|(_, call)| !voice.live.is_under_way(*call));
-    let count = calls.len();
-    for told in join_all(calls.into_iter().map(|(tenant, call)| one(voice, tenant, call))).await {
-        told?;
-    }
-    Ok(count)
+    Ok(calls)
 }
 
 async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), StoreError> {
@@ -49,7 +63,8 @@ async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), S
     let transcript = store.transcript(tenant, call).await?;
     let result = sum_up(voice, &transcript).await;
     let now = voice.pipeline.clock.now();
-    if store.tell_call(tenant, call, transcript, result, now).await? {
+    let counts = voice.pipeline.directory.now().by_id(tenant).is_some_and(|one| one.settings.voice.silence_is_missed);
+    if store.tell_call(tenant, call, transcript, result, counts, now).await? {
         voice.pipeline.wake_for_rows(tenant);
     }
     Ok(())

@@ -29,8 +29,11 @@ const OPENS_WITHIN: Duration = Duration::from_secs(5);
 const EVENTS_MAX: usize = 1_024;
 /// How often a turn looks whether the stream before it is written down.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Lines of one transcript.
+/// Of one transcript: lines, and all their text, in bytes.
 const LINES_MAX: usize = 2_000;
+const TRANSCRIPT_MAX_BYTES: usize = 1 << 20;
+/// Conversations at once.
+const STREAMS_MAX: usize = 1_000;
 
 /// Carries live conversations.
 pub struct Live {
@@ -39,11 +42,20 @@ pub struct Live {
     /// The agent of the installation.
     agent: Option<String>,
     tools: Tools,
-    /// The streams that are under way here, by their calls, until what was said in them is written down.
-    under_way: Mutex<HashMap<CallId, UnderWay>>,
+    /// The streams that are under way here, until what was said in them is written down; none begins once we stop.
+    under_way: Mutex<UnderWay>,
 }
 
+#[derive(Default)]
 struct UnderWay {
+    stopping: bool,
+    last: u64,
+    /// By their numbers: a call may have had more than one.
+    streams: HashMap<u64, Stream>,
+}
+
+struct Stream {
+    call: CallId,
     /// The provider's id of the call.
     sid: String,
     /// Ends it with its call.
@@ -53,15 +65,6 @@ struct UnderWay {
 impl Live {
     pub fn new(pipeline: Arc<Pipeline>, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
         Self { pipeline, eleven, agent, tools, under_way: Mutex::default() }
-    }
-
-    /// Whether there can be any with this agent.
-    pub fn can(&self, agent: &VoiceAgent) -> bool {
-        self.eleven.is_configured() && (self.agent.is_some() || agent.stream_agent.is_some())
-    }
-
-    pub const fn is_configured(&self) -> bool {
-        self.eleven.is_configured()
     }
 
     /// Where the provider opens the stream of a call's turn. Query strings are dropped on the way, so the proof stands in
@@ -83,13 +86,28 @@ impl Live {
     /// Carries a call until it ends, and writes down what was said. Where it breaks, or cannot begin, the call goes on
     /// with what stands behind the stream.
     pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
-        let (stop, stopped) = watch::channel(false);
-        self.lock().insert(call.id, UnderWay { sid: call.sid.clone(), stop });
-        let _until_here = Until(self, call.id);
+        let Some((until_here, stopped)) = self.begin(&call) else {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, "there are {STREAMS_MAX} live conversations, or none begin any more");
+            return;
+        };
         let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
+        // What we break off ourselves goes on with what stands behind the stream.
+        let well = well && !self.lock().stopping;
         if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines, well).await {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
         }
+        drop(until_here);
+    }
+
+    fn begin(&self, call: &CallFacts) -> Option<(Until<'_>, watch::Receiver<bool>)> {
+        let mut under_way = self.lock();
+        if under_way.stopping || under_way.streams.len() >= STREAMS_MAX {
+            return None;
+        }
+        under_way.last += 1;
+        let (number, (stop, stopped)) = (under_way.last, watch::channel(false));
+        under_way.streams.insert(number, Stream { call: call.id, sid: call.sid.clone(), stop });
+        Some((Until(self, number), stopped))
     }
 
     /// What was said, and whether it came to its end.
@@ -133,32 +151,51 @@ impl Live {
         let (outcome, lines) =
             tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
-            why = %outcome.ended, seconds = outcome.duration.as_secs(), "a conversation ended");
+            why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.tally.caller_frames_dropped,
+            "a conversation ended");
         (lines, outcome.ended.is_ordinary())
     }
 
     /// Whether what is said in a call is still to be written down here.
     pub fn is_under_way(&self, call: CallId) -> bool {
-        self.lock().contains_key(&call)
+        self.lock().streams.values().any(|stream| stream.call == call)
     }
 
     /// Waits until what was said in the call of this provider's id is written down: what comes next hangs on how it ended.
     pub async fn written(&self, sid: &str) {
-        while self.lock().values().any(|stream| stream.sid == sid) {
+        while self.lock().streams.values().any(|stream| stream.sid == sid) {
             self.pipeline.clock.sleep(LOOK_EVERY).await;
         }
     }
 
     /// The call has ended, and what is under way in it.
     pub fn end(&self, call: CallId) {
-        if let Some(stream) = self.lock().get(&call) {
-            stream.stop.send_replace(true);
+        self.lock().streams.values().filter(|stream| stream.call == call).for_each(Stream::end);
+    }
+
+    /// Ends all, and lets none begin: the server stops. Their calls go on with what stands behind the streams.
+    pub fn end_all(&self) {
+        let mut under_way = self.lock();
+        under_way.stopping = true;
+        under_way.streams.values().for_each(Stream::end);
+    }
+
+    /// Waits until what was said in all of them is written down.
+    pub async fn all_written(&self) {
+        while !self.lock().streams.is_empty() {
+            self.pipeline.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, UnderWay>> {
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
         // A poisoned lock holds a whole map.
         self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Stream {
+    fn end(&self) {
+        self.stop.send_replace(true);
     }
 }
 
@@ -179,11 +216,11 @@ impl Drop for Open {
 }
 
 /// However a stream ends, it is not under way any more: its call is waited for until then.
-struct Until<'a>(&'a Live, CallId);
+struct Until<'a>(&'a Live, u64);
 
 impl Drop for Until<'_> {
     fn drop(&mut self) {
-        self.0.lock().remove(&self.1);
+        self.0.lock().streams.remove(&self.1);
     }
 }
 
@@ -197,6 +234,7 @@ fn token(key: &SecretKey, call: CallId, n: i32) -> String {
 /// Takes down what is said, until the stream ends.
 async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
+    let mut bytes = 0;
     while let Some(event) = told.recv().await {
         let line = |who: &str, text| Line { who: who.to_owned(), text };
         match event {
@@ -213,7 +251,11 @@ async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<Brid
             }
             _ => {}
         }
-        lines.truncate(LINES_MAX);
+        // One event may add one line, or change one.
+        if lines.len() > LINES_MAX || bytes > TRANSCRIPT_MAX_BYTES {
+            lines.pop();
+        }
+        bytes = lines.iter().map(|line| line.text.len()).sum();
     }
     lines
 }

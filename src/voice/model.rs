@@ -117,8 +117,16 @@ impl Model {
         self.lock().get(&call).filter(|(turn, _)| *turn == n).map(|(_, thought)| thought.clone())
     }
 
-    /// It was heard, or nobody is there to hear it any more.
-    pub fn forget(&self, call: CallId) {
+    /// What was thought about a turn was heard.
+    pub fn forget(&self, call: CallId, n: i32) {
+        let mut thinking = self.lock();
+        if thinking.get(&call).is_some_and(|(turn, _)| *turn == n) {
+            thinking.remove(&call);
+        }
+    }
+
+    /// Nobody is there to hear it any more.
+    pub fn end(&self, call: CallId) {
         self.lock().remove(&call);
     }
 
@@ -152,8 +160,8 @@ impl Model {
             }
             for call in calls {
                 let done = self.tools.call(whom, &call.name, &call.arguments).await;
-                let text =
-                    done.map_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()), |v| v.to_string());
+                let answer = done.unwrap_or_else(|error| serde_json::json!({"error": error.to_string()}));
+                let text = answer.to_string();
                 turns.push(Turn::Tool { call_id: call.id, text });
             }
         }

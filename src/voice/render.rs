@@ -77,8 +77,14 @@ pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<S
         position.map(|n| speak(line, &line.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
     let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
     // Without an action, what is pressed comes back to the wait URL itself.
-    let gather =
-        twiml::Gather { input: Some(twiml::Input::Dtmf), num_digits: Some(1), children, ..twiml::Gather::default() };
+    let gather = twiml::Gather {
+        input: Some(twiml::Input::Dtmf),
+        num_digits: Some(1),
+        // Any key: # is one, too.
+        finish_on_key: Some(String::new()),
+        children,
+        ..twiml::Gather::default()
+    };
     Response::from_iter([gather]).render()
 }
 
@@ -108,7 +114,10 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
                 ..twiml::Record::default()
             });
             // Where nothing was recorded, the action is not called.
-            response.push(to(urls.next()));
+            match record.then {
+                Some(_) => response.push(to(urls.next())),
+                None => response.push(twiml::Verb::Hangup),
+            };
         }
         Step::Dial(dial) => {
             let record = dial.record.then_some(twiml::DialRecord::RecordFromAnswer);
@@ -140,7 +149,7 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
                 ..twiml::Dial::default()
             });
         }
-        Step::Enqueue { queue } => {
+        Step::Enqueue { queue, .. } => {
             response.push(twiml::Enqueue {
                 name: Some(queue.clone()),
                 action: Some(urls.next()),
@@ -188,17 +197,21 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
         action: Some(urls.next()),
         method: Some(Method::Post),
         timeout_s: gather.timeout_s.map(Into::into),
-        finish_on_key: gather.finish_on_key.clone(),
+        // A choice of its own does not end what is typed.
+        finish_on_key: gather.finish_on_key.clone().or_else(|| gather.chooses("#").then(String::new)),
         num_digits: gather.digits.map(Into::into),
         language: Some(gather.language.clone().unwrap_or_else(|| line.language().to_owned())),
         hints: gather.hints.clone(),
-        speech_timeout: Some(twiml::SpeechTimeout::Auto),
+        speech_timeout: Some(match gather.speech_timeout_s {
+            Some(seconds) => twiml::SpeechTimeout::Seconds(seconds.into()),
+            None => twiml::SpeechTimeout::Auto,
+        }),
         children,
         ..twiml::Gather::default()
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
         // The last try: nobody need be asked what follows.
-        let farewell = gather.no_input.clone().unwrap_or_else(|| line.words(Word::Farewell));
+        let farewell = gather.farewell(true).map_or_else(|| line.words(Word::Farewell), str::to_owned);
         response.push(speak(line, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
         response.push(twiml::Verb::Hangup);
     } else {

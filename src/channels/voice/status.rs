@@ -111,7 +111,7 @@ pub(super) async fn apply(voice: &Voice, report: CallReport) -> Result<Reported,
     let reported = voice.pipeline.report(report).await?;
     if ends && let Some(call) = voice.pipeline.store.call_by_sid(tenant, &sid).await? {
         voice.live.end(call.id);
-        voice.model.forget(call.id);
+        voice.model.end(call.id);
     }
     Ok(reported)
 }

@@ -99,7 +99,7 @@ pub(super) async fn answered(
 /// Keys or words came, or none; or what else was under way has ended.
 async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
     let webhook = Webhook::read(request).await?;
-    // Our own URLs name the turn; what comes without it is not known from a repeat but by what it says.
+    // Our own URLs name the turn; a repeat of what comes without it cannot be told from the next.
     let key = match webhook.query("turn") {
         Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
         Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
@@ -118,7 +118,8 @@ async fn turn(
     let tenant = verified(state, slug, &mut webhook)?;
     let caller = form::caller(&tenant, &webhook.params, action).map_err(|refusal| refusal.of(tenant.id))?;
     let (kind, key, hears) = which(caller.direction);
-    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(&caller.peer), kind = %kind, "a call asks what to say");
+    let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
+    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "a call asks what to say");
     let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
     let data = match data {
         Ok(data) => data,

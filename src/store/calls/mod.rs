@@ -46,9 +46,6 @@ pub struct Caller {
     pub answered_by: Option<String>,
 }
 
-/// What was under way ended so: the caller was recorded, or somebody spoke with them.
-const TALKED: [&str; 4] = ["recorded", "completed", "bridged", "answered"];
-
 /// The provider asks what to say next.
 #[derive(Clone, Debug)]
 pub struct NewTurn {
@@ -64,8 +61,7 @@ pub struct NewTurn {
 impl NewTurn {
     /// Whether the caller has said or pressed anything, has left a message or has spoken with somebody.
     fn heard(&self) -> bool {
-        let talked = |outcome: &String| TALKED.contains(&outcome.as_str());
-        !self.data.body.is_empty() || self.data.outcome.as_ref().is_some_and(talked)
+        !self.data.body.is_empty() || self.data.talked()
     }
 }
 
@@ -227,6 +223,11 @@ async fn one_turn(
     // Whoever hung up while they were recorded or put through is asked about once more, as completed: the end itself is
     // for the status callback to tell, with how long it was.
     let before = known.facts.status;
+    if turn.data.reached_nobody() {
+        known.facts.state.nobody = turn.data.outcome.clone();
+    } else if turn.data.talked() {
+        known.facts.state.nobody = None;
+    }
     let status = if turn.caller.status.is_final() { CallStatus::InProgress } else { turn.caller.status };
     known.facts.status = before.advance(status);
     known.facts.answered_by = turn.caller.answered_by.clone().or(known.facts.answered_by.take());
@@ -273,12 +274,9 @@ async fn one_turn(
 /// What is told of the call, in every event of it.
 fn data_of(known: &Known, data: CallData) -> Result<serde_json::Value, StoreError> {
     let CallFacts { sid, peer, number, .. } = &known.facts;
-    let (from, to) = match known.facts.direction {
-        CallDirection::In => (peer, number),
-        CallDirection::Out => (number, peer),
-    };
+    let (from, to) = known.facts.direction.ends(peer, number);
     let action = known.action.map(|action| action.to_string());
-    let (from, to) = (from.clone(), to.clone());
+    let (from, to) = (from.to_owned(), to.to_owned());
     let data = CallData { call: known.id.to_string(), sid: sid.clone(), action, from, to, ..data };
     serde_json::to_value(data).map_err(StoreError::json)
 }

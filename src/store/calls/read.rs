@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::report::{event_of, lines};
+use super::report::{event_of, lines, silence};
 use super::{KNOWN, read};
 use crate::domain::event::{CallData, Line};
 use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
@@ -124,11 +124,11 @@ impl Store {
     }
 
     /// A live conversation begins in this turn of a call that is under way; `None` where one has already, or the call is
-    /// over: a stream's token is good once.
+    /// over: a stream's token is good once. Until [`Store::add_lines`] says otherwise it counts as one that broke.
     pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
         let txn = writer::begin(&self.write).await?;
         let set = "UPDATE calls SET streamed = ? WHERE id = ? AND abs(streamed) < ? AND turns = ? AND ended_us IS NULL";
-        let values = vec![n.into(), call.uuid().into(), n.into(), n.into()];
+        let values = vec![(-n).into(), call.uuid().into(), n.into(), n.into()];
         if sql::execute(&txn, set, values).await? == 0 {
             return Ok(None);
         }
@@ -149,7 +149,9 @@ impl Store {
         ended_well: bool,
     ) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
-        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
+        // A turn of the call may be under way in another process.
+        let lock = if self.is_sqlite() { "" } else { " FOR UPDATE" };
+        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?{lock}");
         let Some(row) = sql::query_one(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await? else {
             return Ok(());
         };
@@ -181,13 +183,15 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Tells that a call has ended, with its summary; `false` where that was told already.
+    /// Tells that a call has ended, with its summary, and that it was missed where a live conversation was had in which
+    /// nothing was said and that counts; `false` where that was told already.
     pub async fn tell_call(
         &self,
         tenant: TenantId,
         call: CallId,
         transcript: Vec<Line>,
         result: CallResult,
+        silence_is_missed: bool,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let txn = writer::begin(&self.write).await?;
@@ -213,8 +217,14 @@ impl Store {
             summary: result.summary,
             ..CallData::default()
         };
-        let event = event_of(&self.means, &known, EventKind::CALL_COMPLETED, None, data, at)?;
-        events::insert(&txn, [(&event, None)]).await?;
+        let missed =
+            silence(&known, silence_is_missed && known.facts.streamed != 0 && known.facts.state.nobody.is_none());
+        let missed = missed.map(|reason| CallData { reason: Some(reason), transcript: Vec::new(), ..data.clone() });
+        let told = [(EventKind::CALL_COMPLETED, Some(data)), (EventKind::CALL_MISSED, missed)];
+        for (kind, data) in told.into_iter().filter_map(|(kind, data)| Some((kind, data?))) {
+            let event = event_of(&self.means, &known, kind, None, data, at)?;
+            events::insert(&txn, [(&event, None)]).await?;
+        }
         txn.commit().await?;
         Ok(true)
     }

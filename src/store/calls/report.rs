@@ -38,7 +38,11 @@ async fn one_report(
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
-    if after == before && !ends && recording.is_none() {
+    // Later callbacks of the same status may say more: who answered, how long it was, what went wrong.
+    let duration = report.duration_s.filter(|new| known.facts.duration_s != Some(*new));
+    let who = report.caller.answered_by.as_ref().filter(|new| known.facts.answered_by.as_ref() != Some(new));
+    let says_more = duration.is_some() || who.is_some() || report.error_code.is_some() || report.detail.is_some();
+    if after == before && !ends && recording.is_none() && !says_more {
         return Ok(Reported::Stale);
     }
     known.facts.status = after;
@@ -108,9 +112,13 @@ fn ends_as(
     let outbound = known.facts.direction == CallDirection::Out;
     let (first, second) = match status {
         CallStatus::Completed => {
-            let talked = known.heard || known.facts.streamed != 0;
-            let silent = !outbound && !talked && report.silence_is_missed;
-            let missed = silent.then(|| (EventKind::CALL_MISSED, because("hung up before a word or a key")));
+            let missed = match &known.facts.state.nobody {
+                Some(outcome) => because(outcome),
+                // What was said in a live conversation is known a moment later: see `tell_call`.
+                None if known.facts.streamed != 0 => None,
+                None => silence(known, report.silence_is_missed),
+            };
+            let missed = missed.filter(|_| !outbound).map(|why| (EventKind::CALL_MISSED, Some(why)));
             (Some((EventKind::CALL_COMPLETED, None)), missed)
         }
         CallStatus::Failed => (Some((EventKind::CALL_FAILED, report.detail.clone())), None),
@@ -119,6 +127,12 @@ fn ends_as(
         _ => (Some((EventKind::CALL_MISSED, because(status.as_str()))), None),
     };
     first.into_iter().chain(second)
+}
+
+/// Why a call has been missed in which nothing was said, where that counts.
+pub(super) fn silence(known: &Known, counts: bool) -> Option<String> {
+    let silent = counts && !known.heard && known.facts.direction == CallDirection::In;
+    silent.then(|| "hung up before a word or a key".to_owned())
 }
 
 /// Whether somebody has just answered a call of ours.

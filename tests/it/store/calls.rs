@@ -164,8 +164,8 @@ async fn an_end_is_told_once_now_or_with_its_summary() {
         let untold = bench.store.untold_calls(bench.now().plus(super::Duration::from_secs(9)), 9).await.unwrap();
         let [(tenant, call)] = untold[..] else { panic!("one waits: {untold:?}") };
         let result = || CallResult { sentiment: Some(0.5), summary: Some("a\nb".into()) };
-        assert!(bench.store.tell_call(tenant, call, vec![], result(), bench.now()).await.unwrap());
-        assert!(!bench.store.tell_call(tenant, call, vec![], result(), bench.now()).await.unwrap());
+        assert!(bench.store.tell_call(tenant, call, vec![], result(), false, bench.now()).await.unwrap());
+        assert!(!bench.store.tell_call(tenant, call, vec![], result(), false, bench.now()).await.unwrap());
         let listed = bench.store.listed_call(tenant, "CA2").await.unwrap().expect("it is there");
         assert_eq!(listed.result.summary.as_deref(), Some("a\nb"));
         let ended: Vec<_> = bench

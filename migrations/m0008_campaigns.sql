@@ -28,4 +28,4 @@ CREATE TABLE campaign_members (
   PRIMARY KEY (campaign_id, peer_key)
 ) {clustered};
 CREATE INDEX campaign_members_due ON campaign_members (campaign_id, state, due_us);
-CREATE INDEX calls_of_action ON calls (action_id) WHERE action_id IS NOT NULL;
+CREATE INDEX calls_of_action ON calls (action_id, tenant_id) WHERE action_id IS NOT NULL;

@@ -376,7 +376,11 @@ async fn serve_until(
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
     tokio::select! {
-        ended = &mut serving => return Ok(ended?),
+        // With nobody connected it has ended as soon as it is told to.
+        ended = &mut serving => {
+            stopping();
+            return Ok(ended?);
+        }
         _ = told => {}
     }
     tracing::info!("stopping: requests and sends under way are let end");

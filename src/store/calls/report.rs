@@ -39,15 +39,19 @@ async fn one_report(
     let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
     // Later callbacks of the same status may say more: who answered, how long it was, what went wrong.
-    let duration = report.duration_s.filter(|new| known.facts.duration_s != Some(*new));
-    let who = report.caller.answered_by.as_ref().filter(|new| known.facts.answered_by.as_ref() != Some(new));
+    let duration = report.duration_s.filter(|_| known.facts.duration_s.is_none());
+    let who = report.caller.answered_by.as_ref().filter(|_| known.facts.answered_by.is_none());
     let says_more = duration.is_some() || who.is_some() || report.error_code.is_some() || report.detail.is_some();
-    if after == before && !ends && recording.is_none() && !says_more {
+    let is_news = after != before || ends || recording.is_some();
+    if !is_news && !says_more {
         return Ok(Reported::Stale);
     }
     known.facts.status = after;
-    known.facts.duration_s = report.duration_s.or(known.facts.duration_s);
-    known.facts.answered_by = report.caller.answered_by.clone().or(known.facts.answered_by.take());
+    known.facts.duration_s = report.duration_s.filter(|_| ends).or(duration).or(known.facts.duration_s);
+    known.facts.answered_by = match is_news {
+        true => report.caller.answered_by.clone().or(known.facts.answered_by.take()),
+        false => known.facts.answered_by.take().or(report.caller.answered_by.clone()),
+    };
     let mut told = Vec::new();
     if is_answered(&known, before) {
         told.push((EventKind::CALL_ANSWERED, None));
@@ -99,7 +103,11 @@ async fn one_report(
         events::insert(txn, [(&event, None)]).await?;
         committed.events.push(event);
     }
-    Ok(if ends { Reported::Ended } else { Reported::Advanced })
+    Ok(match (ends, is_news) {
+        (true, _) => Reported::Ended,
+        (false, true) => Reported::Advanced,
+        (false, false) => Reported::Stale,
+    })
 }
 
 /// What is told of a call that ends so.

@@ -15,6 +15,7 @@ mod lost;
 mod model;
 mod nginx;
 mod numbers;
+mod said;
 mod stream;
 mod voice;
 mod watched;

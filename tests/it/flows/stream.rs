@@ -208,3 +208,65 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     server.start_again().await;
     Line::of(&server, 1).posts("/api/twilio/voice", &[]).await.says("Aquí Demo");
 }
+
+/// A call goes on with what stands behind its stream, and what was said is not lost.
+#[tokio::test]
+async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_on() {
+    let mut scene = Scene::start().await;
+    let ana = Line::of(&scene.server, 1);
+    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let _stream = Stream::open(&heard, &ana.sid).await;
+    let mut agent = scene.conversation().await;
+    agent.hear().await.expect("it is told how to begin");
+    agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
+    agent.say(Step::Caller("Hola".into())).await;
+    agent.say(Step::Tool { id: "t1".into(), name: "find_customer".into(), parameters: json!({}) }).await;
+    agent.hear().await.expect("an answer: what came before was heard, too");
+    assert!(scene.server.stop().await.success());
+    scene.server.start_again().await;
+    ana.posts(&ana.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+    let shown = cli::run(&mut rig::recado(&scene.server, &["calls", &ana.sid])).ok();
+    assert!(shown.contains("Hola"), "{shown}");
+
+    let bo = Line::of(&scene.server, 2);
+    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
+    let _stream = Stream::open(&heard, &bo.sid).await;
+    scene.conversation().await.hear().await.expect("it is told how to begin");
+    scene.server.kill();
+    scene.server.start_again().await;
+    bo.posts(&bo.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+}
+
+/// As the business has set it: in a live conversation, too, a call in which the caller says nothing was missed.
+#[tokio::test]
+async fn a_live_conversation_in_which_nothing_is_said_was_missed() {
+    let rules = r#"rule("missed").on("call_missed").then(|e| note(`missed: ${e.data.reason}`));
+        rule("ended").on("call_completed").then(|e| note("completed"));"#;
+    let scene = Scene::with(options(rules)).await;
+    cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--silence-is-missed", "true"])).ok();
+    let look = Look::into(scene.server.folder()).await;
+    let notes = || async {
+        look.text_or_number(
+            "SELECT coalesce(group_concat(new, '|'), '') FROM (SELECT new FROM contact_history ORDER BY new)",
+        )
+        .await
+    };
+    let next = std::sync::atomic::AtomicU32::new(1);
+    // The server learns of the setting within a moment.
+    eventually(WITHIN, || async {
+        let ana = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+        let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+        let mut stream = Stream::open(&heard, &ana.sid).await;
+        scene.conversation().await.hear().await.expect("it is told how to begin");
+        ana.posts("/api/twilio/demo/status", &[("CallStatus", "completed"), ("CallDuration", "7")]).await;
+        assert!(stream.closed().await);
+        let told = || async {
+            let told = look.count("events WHERE kind = 'call_completed' AND handled_us IS NOT NULL").await;
+            if told > 0 { Ok(()) } else { Err(told) }
+        };
+        eventually(WITHIN, told).await;
+        let notes = notes().await;
+        if notes.contains("missed: hung up before a word or a key") { Ok(()) } else { Err(notes) }
+    })
+    .await;
+}

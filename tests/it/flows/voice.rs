@@ -393,7 +393,10 @@ async fn e6_the_log_names_the_call_with_its_numbers_masked() {
     ana.posts("/api/twilio/demo/answer", &[]).await;
     let log = server.log();
     assert!(log.contains(&ana.sid), "{log}");
-    assert!(!log.contains(ANA), "{log}");
+    assert!(!log.contains(ANA) && !log.contains(OURS), "{log}");
+    for part in ["from=+34", "to=+34"] {
+        assert!(log.contains(part), "{part} is not in {log}");
+    }
 }
 
 #[tokio::test]

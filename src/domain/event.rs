@@ -69,7 +69,7 @@ impl EventKind {
     pub const CALL_MISSED: Self = Self(std::borrow::Cow::Borrowed("call_missed"));
     /// It has ended.
     pub const CALL_COMPLETED: Self = Self(std::borrow::Cow::Borrowed("call_completed"));
-    /// It came to nothing: an error, no such number, cancelled.
+    /// It came to nothing: an error, no such number, cancelled; one of ours also where it was busy or nobody answered.
     pub const CALL_FAILED: Self = Self(std::borrow::Cow::Borrowed("call_failed"));
     /// A recording can be heard at `data.recording_url`.
     pub const RECORDING_READY: Self = Self(std::borrow::Cow::Borrowed("recording_ready"));

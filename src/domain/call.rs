@@ -444,6 +444,8 @@ pub enum Awaited {
     Input(Box<Gather>),
     /// What becomes of something else that is under way (a recording, a number that is dialled); then this step.
     Step(String),
+    /// The same, where nobody has spoken with the caller meanwhile.
+    Nobody(String),
 }
 
 /// What rules read of a call.

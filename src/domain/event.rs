@@ -323,13 +323,16 @@ pub struct CallData {
 impl CallData {
     /// What was under way ended well: the caller was recorded, or somebody spoke with them.
     pub fn talked(&self) -> bool {
-        let talked = ["recorded", "completed", "bridged", "answered"];
-        self.outcome.as_deref().is_some_and(|outcome| talked.contains(&outcome))
+        self.outcome.as_deref().is_some_and(Self::is_talk)
     }
 
-    /// Nobody has spoken with a caller whose dialling or queue has ended so.
+    pub fn is_talk(outcome: &str) -> bool {
+        ["recorded", "completed", "bridged", "answered"].contains(&outcome)
+    }
+
+    /// Nobody has spoken with a caller whose dialling or queue has ended so; `hangup` is theirs, while they waited.
     pub fn reached_nobody(&self) -> bool {
-        let nobody = ["busy", "no-answer", "failed", "canceled", "queue-full", "error", "system-error"];
+        let nobody = ["busy", "no-answer", "failed", "canceled", "queue-full", "error", "system-error", "hangup"];
         self.outcome.as_deref().is_some_and(|outcome| nobody.contains(&outcome))
     }
 }

@@ -27,6 +27,7 @@ use super::values::{kind_of, text_of, to_script};
 use super::view::{ContactView, EventView, text_argument};
 use super::{Rule, RuleSet};
 use crate::domain::call::{Awaited, Dial, Gather, Input, Record, Say, Step, Waiting};
+use crate::domain::event::CallData;
 use crate::domain::fold::fold;
 use crate::domain::voice_words::{Word, words};
 use crate::domain::{Action, Event, EventKind, Facts, Phone};
@@ -344,6 +345,11 @@ impl RuleSet {
             return None;
         }
         let waiting = facts.call.as_ref()?.state.waiting.as_ref()?;
+        // Whoever has spoken with somebody needs nobody else: the call ends, unless another rule goes on.
+        let outcome = event.data.get("outcome").and_then(Value::as_str).unwrap_or_default();
+        if matches!(waiting.what, Awaited::Nobody(_)) && CallData::is_talk(outcome) {
+            return None;
+        }
         let name = waiting.rule.clone()?;
         let rule = self.talkers.get(&name).map(|number| &self.rules[*number]);
         let awake = |rule: &&Rule| !rule.info.blueprint || facts.tenant.blueprints.contains_key(&rule.info.name);
@@ -429,7 +435,7 @@ fn closure_of<'r>(rule: &'r Rule, step: &str) -> Option<Function<'r>> {
 fn step_of(waiting: &Waiting, event: &Event) -> Option<String> {
     let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
     match &waiting.what {
-        Awaited::Step(step) => Some(step.clone()),
+        Awaited::Step(step) | Awaited::Nobody(step) => Some(step.clone()),
         Awaited::Input(_) if text("body").is_empty() => None,
         Awaited::Input(gather) => gather.step_of(text("digits"), &fold(text("speech"))).map(str::to_owned),
     }

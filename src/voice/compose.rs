@@ -123,7 +123,7 @@ impl Line<'_> {
         let waiting = self.call.state.waiting.as_ref();
         let asked = waiting.and_then(|waiting| match &waiting.what {
             Awaited::Input(gather) => Some(gather.as_ref().clone()),
-            Awaited::Step(_) => None,
+            Awaited::Step(_) | Awaited::Nobody(_) => None,
         });
         let gather = asked.unwrap_or_else(|| self.open_question(String::new()));
         for step in again(&gather, data.body.is_empty(), self.language()) {
@@ -234,7 +234,7 @@ impl Line<'_> {
                 state.waiting = record.then.clone().and_then(|then| waits(Awaited::Step(then)));
             }
             Step::Dial(dial) => {
-                state.waiting = dial.otherwise.clone().and_then(|step| waits(Awaited::Step(step)));
+                state.waiting = dial.otherwise.clone().and_then(|step| waits(Awaited::Nobody(step)));
             }
             Step::Enqueue { then, .. } => {
                 state.waiting = then.clone().and_then(|step| waits(Awaited::Step(step)));

@@ -87,7 +87,7 @@ pub struct TurnAnswer {
     pub call: CallId,
     pub n: i32,
     pub steps: Vec<Step>,
-    /// Who found it: `rules`, `agent`, `model`, `greeting`, `fallback`.
+    /// Who found it: `rules`, `agent`, `model`, `greeting`, `call` (the words it was begun with), `fallback`.
     pub how: &'static str,
     pub took_ms: u32,
     pub state: CallState,

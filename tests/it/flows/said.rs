@@ -92,6 +92,11 @@ async fn c1_what_is_played_recorded_rejected_and_put_through_and_what_follows() 
     }
     let heard = five.answers(&heard, &[("DialCallStatus", "no-answer"), ("DialCallSid", "CA5")]).await;
     heard.says("nobody: no-answer");
+    // Whom they have spoken with was there: the call ends.
+    let talks = Line { sid: format!("CA{:032x}", 750), ..caller(&server, 5) };
+    let dials = talks.posts(answer, &[]).await;
+    let over = talks.answers(&dials, &[("DialCallStatus", "completed"), ("DialCallDuration", "9")]).await;
+    assert_eq!(over.verbs(), ["Response", "Hangup"], "{}", over.document);
     assert_eq!(heard.verbs(), ["Response", "Say", "Record", "Redirect"], "{}", heard.document);
 
     let six = caller(&server, 6).posts(answer, &[]).await;
@@ -182,6 +187,16 @@ async fn whoever_was_put_through_to_nobody_was_missed_though_they_had_pressed_a_
     })
     .await;
     assert_eq!(notes().await, "\"missed: no-answer\"");
+    // Who hangs up while waiting was missed, too.
+    let bo = caller(&server, 9);
+    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
+    bo.answers(&heard, &[("QueueResult", "hangup"), ("QueueTime", "60"), ("CallStatus", "completed")]).await;
+    bo.posts("/api/twilio/demo/status", &ended).await;
+    eventually(WITHIN, || async {
+        let notes = notes().await;
+        if notes.contains("missed: hangup") { Ok(()) } else { Err(notes) }
+    })
+    .await;
 }
 
 #[tokio::test]

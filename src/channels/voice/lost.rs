@@ -122,6 +122,8 @@ fn end_of(told: Result<Option<CallResource>, String>, age: Duration) -> Option<E
                 failed(format!("no end within {} hours: the provider says it is {}", hours(LASTS_MAX), call.status))
             }
         },
+        // It may have begun this moment, as when we have just started.
+        Ok(None) if age < ASK_AFTER => None,
         Ok(None) => failed("the provider knows no such call".to_owned()),
         Err(_) if age < GIVE_UP_AFTER => None,
         Err(why) => failed(format!("how it ended could not be asked for within {} hours: {why}", hours(GIVE_UP_AFTER))),
@@ -183,6 +185,7 @@ mod tests {
             check(told(going_on), LASTS_MAX - second, "");
         }
         check(told("in-progress"), LASTS_MAX, "failed no end within 24 hours: the provider says it is in-progress");
+        check(Ok(None), minute - second, "");
         check(Ok(None), minute, "failed the provider knows no such call");
         let silent = || Err("no answer".to_owned());
         check(silent(), GIVE_UP_AFTER - second, "");

@@ -12,6 +12,7 @@ mod m0007_calls;
 mod m0008_campaigns;
 mod m0009_legs;
 mod m0010_scopes;
+mod m0011_lanes;
 
 pub struct Migrator;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_campaigns::Migration),
             Box::new(m0009_legs::Migration),
             Box::new(m0010_scopes::Migration),
+            Box::new(m0011_lanes::Migration),
         ]
     }
 }

@@ -1,14 +1,17 @@
-//! What the machine could do at most: the HTTP stack without a database, and the database without anything else.
+//! What the machine could do at most: the HTTP stack without a database, the database without anything else, and a bare
+//! program of both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use recado::domain::clock::Random;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::client::{Pace, send};
 use crate::ledger::{Ledger, Summary, per_s};
+use crate::phases::{WORD, drain};
+use crate::provider::Provider;
 use crate::server::{Program, Server};
 use crate::webhook::Requests;
 use crate::{Failure, Options};
@@ -18,11 +21,11 @@ pub const BATCHES: [usize; 2] = [64, 256];
 const NO_PROVIDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
 
 /// As the server opens its database.
-const SETTINGS: &str = "PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full;
+pub const SETTINGS: &str = "PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full;
     PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 16384;";
 
 /// The three rows of an event as the server has them, less what a ceiling need not carry.
-const SCHEMA: [&str; 5] = [
+pub const SCHEMA: [&str; 5] = [
     "CREATE TABLE contacts (id blob PRIMARY KEY, tenant_id blob, phone_key text, name text, created_us integer) WITHOUT ROWID",
     "CREATE UNIQUE INDEX contacts_phone ON contacts (tenant_id, phone_key)",
     "CREATE TABLE messages (id blob PRIMARY KEY, tenant_id blob, contact_id blob, body text, provider_sid text, at_us integer)
@@ -40,6 +43,21 @@ pub async fn http(options: &Options) -> Result<Summary, Failure> {
     let requests = Requests::build(&app_url, &options.path, &Random::seeded(options.seed), 0, options.n, "HELLO");
     let ledger = Arc::new(Ledger::new(0, options.n));
     send(server.address, requests, Arc::clone(&ledger), options.connections, Pace::Closed).await?;
+    Ok(ledger.summary())
+}
+
+/// A bare program (`bare.rs`) under the closed loop, with a provider that answers at once.
+pub async fn bare(options: &Options, word: &str) -> Result<Summary, Failure> {
+    let program = Program { path: std::env::current_exe()?, args: &["--role", "bare"], ..Program::default() };
+    let ledger = Arc::new(Ledger::new(0, options.n));
+    let provider = Provider::start(Arc::clone(&ledger), Duration::ZERO)?;
+    let server = Server::start(&program, provider.address).await?;
+    let app_url = format!("http://{}", server.address);
+    let requests = Requests::build(&app_url, &options.path, &Random::seeded(options.seed), 0, options.n, word);
+    send(server.address, requests, Arc::clone(&ledger), options.connections, Pace::Closed).await?;
+    if word == WORD {
+        drain(&ledger).await;
+    }
     Ok(ledger.summary())
 }
 
@@ -66,30 +84,34 @@ pub fn sqlite(events: usize, batch: usize) -> Result<f64, Failure> {
 
 fn commit(db: &mut Connection, rows: &[Rows]) -> Result<(), Failure> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    {
-        let mut contact = transaction.prepare_cached(
-            "INSERT INTO contacts (id, tenant_id, phone_key, name, created_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        )?;
-        let mut message = transaction.prepare_cached(
-            "INSERT INTO messages (id, tenant_id, contact_id, body, provider_sid, at_us) VALUES (?, ?, ?, ?, ?, ?)",
-        )?;
-        let mut event = transaction.prepare_cached(
-            "INSERT INTO events (id, tenant_id, contact_id, dedupe_key, data, occurred_us) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO NOTHING",
-        )?;
-        for row in rows {
-            contact.execute((row.id(1), TENANT, &row.sender, "", row.at_us))?;
-            message.execute((row.id(2), TENANT, row.id(1), &row.body, &row.sid, row.at_us))?;
-            event.execute((row.id(3), TENANT, row.id(1), &row.sid, &row.data, row.at_us))?;
-        }
-    }
+    insert(&transaction, rows)?;
     Ok(transaction.commit()?)
+}
+
+/// The three rows of each.
+pub fn insert<'a>(transaction: &Transaction, rows: impl IntoIterator<Item = &'a Rows>) -> Result<(), Failure> {
+    let mut contact = transaction.prepare_cached(
+        "INSERT INTO contacts (id, tenant_id, phone_key, name, created_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    let mut message = transaction.prepare_cached(
+        "INSERT INTO messages (id, tenant_id, contact_id, body, provider_sid, at_us) VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    let mut event = transaction.prepare_cached(
+        "INSERT INTO events (id, tenant_id, contact_id, dedupe_key, data, occurred_us) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING",
+    )?;
+    for row in rows {
+        contact.execute((row.id(1), TENANT, &row.sender, "", row.at_us))?;
+        message.execute((row.id(2), TENANT, row.id(1), &row.body, &row.sid, row.at_us))?;
+        event.execute((row.id(3), TENANT, row.id(1), &row.sid, &row.data, row.at_us))?;
+    }
+    Ok(())
 }
 
 const TENANT: [u8; 16] = [7; 16];
 
-/// An event's values, made before the clock starts.
-struct Rows {
+/// An event's values.
+pub struct Rows {
     number: u128,
     sender: String,
     body: String,
@@ -101,14 +123,16 @@ struct Rows {
 impl Rows {
     fn of(number: usize, random: &Random) -> Self {
         let sid = format!("SM{:016x}{:016x}", random.next_u64(), random.next_u64());
-        Self {
-            number: number as u128,
-            sender: Ledger::sender(number),
-            body: format!("LOAD {number}"),
-            data: format!(r#"{{"body":"LOAD {number}","num_media":0,"num_segments":1,"sid":"{sid}"}}"#),
-            sid,
-            at_us: number as i64,
-        }
+        Self::new(number, Ledger::sender(number), format!("LOAD {number}"), sid)
+    }
+
+    pub fn new(number: usize, sender: String, body: String, sid: String) -> Self {
+        let data = format!(r#"{{"body":"{body}","num_media":0,"num_segments":1,"sid":"{sid}"}}"#);
+        Self { number: number as u128, sender, body, data, sid, at_us: number as i64 }
+    }
+
+    pub fn number(&self) -> i64 {
+        self.at_us
     }
 
     /// Ids rise, as the server's do; the provider's do not.

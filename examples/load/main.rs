@@ -13,6 +13,7 @@
 //! server, so it is lean: requests are built and signed before the clock starts, and both of its ends speak a bare
 //! HTTP/1.1 of their own. Rates are of this machine and moment; compare them with the ceilings of the same run.
 
+mod bare;
 mod calls;
 mod ceilings;
 mod client;
@@ -30,6 +31,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use recado::domain::Clock;
+
+use self::stand_in::Does;
 
 /// Waits go by the machine's clock, latencies by `Instant`.
 const CLOCK: Clock = Clock::system();
@@ -77,6 +80,8 @@ enum Role {
     Run,
     /// Be the HTTP stack alone: form and signature, no database. The run starts this itself.
     HttpCeiling,
+    /// Be a bare program: rows, a group commit, an outbox. The run starts this itself.
+    Bare,
     /// Be a server without a database that answers every LOAD. The self-test starts this itself.
     StandIn,
     /// Measure the server with callers on the line.
@@ -92,7 +97,7 @@ fn main() -> ExitCode {
         options.calls = (options.calls / 10).max(10);
     }
     // The server's roles take what the machine has; the generator keeps to one thread, and its provider to another.
-    let serving = matches!(options.role, Role::HttpCeiling | Role::StandIn);
+    let serving = matches!(options.role, Role::HttpCeiling | Role::Bare | Role::StandIn);
     let mut builder = if serving {
         tokio::runtime::Builder::new_multi_thread()
     } else {
@@ -103,8 +108,9 @@ fn main() -> ExitCode {
             match options.role {
                 Role::Run => phases::run(&options).await,
                 Role::Calls => calls::run(&options).await,
-                Role::HttpCeiling => stand_in::serve(false).await.map(|()| true),
-                Role::StandIn => stand_in::serve(true).await.map(|()| true),
+                Role::HttpCeiling => stand_in::serve(Does::Nothing).await.map(|()| true),
+                Role::Bare => stand_in::serve(Does::StoresAndAnswers).await.map(|()| true),
+                Role::StandIn => stand_in::serve(Does::Answers).await.map(|()| true),
                 Role::SelfTest => self_test::run(&options).await,
             }
         })

@@ -131,7 +131,7 @@ impl Bench<'_> {
 }
 
 /// Waits until all that was acknowledged is at the provider, or nothing comes any more.
-async fn drain(ledger: &Ledger) {
+pub async fn drain(ledger: &Ledger) {
     let expected = ledger.acknowledged_count();
     let (mut seen, mut since) = (ledger.delivered(), Instant::now());
     while seen < expected && since.elapsed() < STUCK_AFTER {
@@ -182,6 +182,18 @@ async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) ->
     let http = ceilings::http(options).await?;
     println!("HTTP stack alone  {:>9.0} /s    {}", http.acknowledged_per_s, spread(http.acknowledge));
     println!("                  intake is {}", percent(intake.acknowledged_per_s, http.acknowledged_per_s));
+    for (word, ours, what) in
+        [("HELLO", intake.acknowledged_per_s, "intake"), (WORD, whole.delivered_per_s, "the whole way")]
+    {
+        let bare = ceilings::bare(options, word).await?;
+        let answered = word == WORD;
+        let rate = if answered { bare.delivered_per_s } else { bare.acknowledged_per_s };
+        println!(
+            "bare program      {rate:>9.0} /s    {}, synchronous=FULL",
+            if answered { "three rows, an outbox row, one call of the provider" } else { "three rows an event" }
+        );
+        println!("                  {what} is {}", percent(ours, rate));
+    }
     for batch in ceilings::BATCHES {
         let events_per_s = ceilings::sqlite(options.n, batch)?;
         println!("SQLite by {batch:<6}  {events_per_s:>9.0} /s    three rows an event, synchronous=FULL");

@@ -71,7 +71,8 @@ impl Server {
         .env("LOG_LEVEL", "warn")
         .envs(program.settings.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
+        // What it tells a newcomer at the start.
+        .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;
         let mut server = Self { child, folder, address, ready: Duration::ZERO };

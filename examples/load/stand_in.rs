@@ -1,8 +1,10 @@
 //! The server's HTTP stack alone: an axum router, the form, the signature. Its rate is the ceiling of any server built
-//! on it; with sending it stands in for the server in the self-test.
+//! on it; with sending it stands in for the server in the self-test, with a database it is a bare program to compare with.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,6 +15,8 @@ use axum::routing::get;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Failure;
+use crate::bare::Store;
+use crate::ceilings::Rows;
 use crate::phases::{ANSWER, WORD};
 use crate::webhook::{ACCOUNT_SID, OURS, Signer};
 use crate::wire::Connection;
@@ -25,15 +29,43 @@ const TWIML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
 struct StandIn {
     signer: Signer,
     app_url: String,
-    sends: Option<mpsc::Sender<String>>,
+    store: Option<Store>,
+    /// Messages so far.
+    count: AtomicUsize,
+    sends: Option<mpsc::Sender<Answer>>,
+}
+
+/// Who is to be answered, and the answer's number in the outbox.
+struct Answer {
+    recipient: String,
+    number: usize,
+}
+
+/// What it does with a message besides checking its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Does {
+    Nothing,
+    Answers,
+    StoresAndAnswers,
 }
 
 /// Serves until it is killed, set up by the same environment as the server.
-pub async fn serve(sends: bool) -> Result<(), Failure> {
+pub async fn serve(does: Does) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(std::env::var("LISTEN")?).await?;
-    let sends = if sends { Some(sender(std::env::var("TWILIO_API_BASE")?)?) } else { None };
+    let store = match does {
+        Does::StoresAndAnswers => {
+            let url = std::env::var("DATABASE_URL")?;
+            Some(Store::open(Path::new(url.strip_prefix("sqlite://").ok_or("the bare program is for SQLite")?))?)
+        }
+        Does::Nothing | Does::Answers => None,
+    };
+    let sends = match does {
+        Does::Nothing => None,
+        Does::Answers | Does::StoresAndAnswers => Some(sender(std::env::var("TWILIO_API_BASE")?, store.clone())?),
+    };
     let signer = Signer::new(&std::env::var("TWILIO_AUTH_TOKEN")?);
-    let state = Arc::new(StandIn { signer, app_url: std::env::var("APP_URL")?, sends });
+    let state =
+        Arc::new(StandIn { signer, app_url: std::env::var("APP_URL")?, store, count: AtomicUsize::new(0), sends });
     let routes = Router::new().route("/health", get(|| async { "ok" })).fallback(webhook).with_state(state);
     Ok(axum::serve(listener, routes).await?)
 }
@@ -46,9 +78,17 @@ async fn webhook(State(state): State<Arc<StandIn>>, uri: Uri, headers: HeaderMap
         return StatusCode::FORBIDDEN.into_response();
     }
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
-    if let Some(sends) = state.sends.as_ref().filter(|_| field("Body").starts_with(WORD)) {
+    let number = state.count.fetch_add(1, Relaxed);
+    let sends = state.sends.as_ref().filter(|_| field("Body").starts_with(WORD));
+    if let Some(store) = &state.store {
+        let row = Rows::new(number, field("From").to_owned(), field("Body").to_owned(), field("MessageSid").to_owned());
+        if !store.take(row, sends.map(|_| field("From").to_owned())).await {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    }
+    if let Some(sends) = sends {
         // It fails only where the sender has gone, which the count of what was lost then shows.
-        let _ = sends.send(field("From").to_owned()).await;
+        let _ = sends.send(Answer { recipient: field("From").to_owned(), number }).await;
     }
     ([(CONTENT_TYPE, "text/xml")], TWIML).into_response()
 }
@@ -77,17 +117,20 @@ fn decode(encoded: &[u8]) -> String {
 }
 
 /// A few connections to the provider, each answering one recipient after the other.
-fn sender(api_base: String) -> Result<mpsc::Sender<String>, Failure> {
+fn sender(api_base: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>, Failure> {
     let address: SocketAddr = api_base.trim_start_matches("http://").parse()?;
-    let (sender, recipients) = mpsc::channel::<String>(QUEUE_MAX_ITEMS);
-    let recipients = Arc::new(Mutex::new(recipients));
+    let (sender, answers) = mpsc::channel::<Answer>(QUEUE_MAX_ITEMS);
+    let answers = Arc::new(Mutex::new(answers));
     for _ in 0..SENDERS {
-        let recipients = Arc::clone(&recipients);
+        let (answers, store) = (Arc::clone(&answers), store.clone());
         tokio::spawn(async move {
             let mut connection = Connection::open(address).await?;
-            let next = async || recipients.lock().await.recv().await;
-            while let Some(recipient) = next().await {
+            let next = async || answers.lock().await.recv().await;
+            while let Some(Answer { recipient, number }) = next().await {
                 connection.call(send_request(&recipient).as_bytes()).await?;
+                if let Some(store) = &store {
+                    store.sent(number as i64).await;
+                }
             }
             Ok::<_, std::io::Error>(())
         });

@@ -71,6 +71,7 @@ pub struct Claimed {
 /// started by the business where quiet hours are asked for.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
 
+/// The states are written as the index `actions_lane` has them, which is not used otherwise.
 const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
     a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
     CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
@@ -91,7 +92,8 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us <= a.planned_us
-      AND (b.planned_us < a.planned_us OR b.id < a.id) AND b.state IN ('planned', 'sending', 'unknown'))
+      AND (b.planned_us < a.planned_us OR b.id < a.id)
+      AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
 
 /// The least id that an event of the last hour can have: ids begin with their millisecond.
@@ -169,7 +171,8 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
            account_sid = coalesce(v.column9, actions.account_sid),
            planned_us = CASE WHEN v.column10 IS NULL THEN actions.planned_us ELSE coalesce((
              SELECT max(b.planned_us) + 1 FROM actions b WHERE b.lane = actions.lane AND b.planned_us >= v.column10
-               AND b.planned_us < v.column10 + 1000000 AND b.state IN ('planned', 'sending', 'unknown')), v.column10) END
+               AND b.planned_us < v.column10 + 1000000
+               AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown')), v.column10) END
          FROM (VALUES {rows}) AS v WHERE actions.id = v.column1 AND actions.tenant_id = v.column8",
         10,
         Cut::Padded,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::Value;
 
 use super::StoreError;
-use super::sql::{Cut, Txn};
+use super::sql::{Txn, Upsert};
 use super::writer::Means;
 use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
 
@@ -79,7 +79,7 @@ impl<'a> Meeting<'a> {
             ]);
         }
         let rows = txn
-            .returning(UPSERT, 12, Cut::Exact, values, |row| {
+            .upsert(&UPSERT, values, |row| {
                 Ok(((TenantId::new(row.get(1)?), row.get(2)?), (ContactId::new(row.get(0)?), row.get(3)?)))
             })
             .await?;
@@ -87,8 +87,8 @@ impl<'a> Meeting<'a> {
     }
 }
 
-const UPSERT: &str =
-    "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
+const UPSERT: Upsert = Upsert {
+    sql: "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
        last_sms_us, last_whatsapp_us, created_us) VALUES {rows}
      ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
        inbound_count = contacts.inbound_count + excluded.inbound_count,
@@ -96,5 +96,9 @@ const UPSERT: &str =
        last_sms_us = CASE WHEN coalesce(excluded.last_sms_us, 0) > coalesce(contacts.last_sms_us, 0)
          THEN excluded.last_sms_us ELSE contacts.last_sms_us END,
        last_whatsapp_us = CASE WHEN coalesce(excluded.last_whatsapp_us, 0) > coalesce(contacts.last_whatsapp_us, 0)
-         THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END
-     RETURNING id, tenant_id, phone_key, inbound_count";
+         THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END",
+    columns: 12,
+    table: "contacts",
+    reads: "id, tenant_id, phone_key, inbound_count",
+    key: [("tenant_id", 1), ("phone_key", 3)],
+};

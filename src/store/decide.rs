@@ -200,13 +200,13 @@ async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<HashSet<U
     for decided in decisions {
         values.extend([decided.event.uuid().into(), decided.tenant.uuid().into(), decided.at.unix_us().into()]);
     }
-    let still_open = txn.returning(
+    let still_open: Vec<Uuid> = txn.changed(
         "UPDATE events SET handled_us = v.column3 FROM (VALUES {rows}) AS v
          WHERE events.id = v.column1 AND events.tenant_id = v.column2 AND events.handled_us IS NULL RETURNING events.id",
         3,
+        0,
         Cut::Padded,
         values,
-        |row| row.get(0),
     )
     .await?;
     Ok(still_open.into_iter().collect())

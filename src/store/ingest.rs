@@ -22,8 +22,9 @@ pub struct NewInbound {
     /// `None` where the provider gave something that is no number (a short code, a business-scoped id).
     pub from: Option<Phone>,
     pub data: InboundData,
-    /// `data` as the event carries it.
+    /// `data` as the event carries it, but for `nth`; and its text, made here so that the writer need not.
     pub event_data: serde_json::Value,
+    pub event_text: String,
     /// No rule listens to such an event: it is stored as decided.
     pub of_no_concern: bool,
     pub at: Timestamp,
@@ -44,7 +45,25 @@ impl NewInbound {
     ) -> Self {
         // Texts, numbers and lists: there is nothing in it that JSON could not hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
-        Self { tenant, channel, from, data, event_data, of_no_concern: false, at, segments, wish }
+        let event_text = event_data.to_string();
+        Self { tenant, channel, from, data, event_data, event_text, of_no_concern: false, at, segments, wish }
+    }
+
+    /// `nth`: which of the customer's messages it is.
+    fn data_of_event(&self, nth: Option<i64>) -> serde_json::Value {
+        let mut data = self.event_data.clone();
+        if let Some(nth) = nth {
+            data["nth"] = nth.into();
+        }
+        data
+    }
+
+    fn text_of_event(&self, nth: Option<i64>) -> String {
+        match (nth, self.event_text.strip_suffix('}')) {
+            // It is never empty: there is always a sender.
+            (Some(nth), Some(open)) => format!("{open},\"nth\":{nth}}}"),
+            _ => self.event_text.clone(),
+        }
     }
 }
 
@@ -160,17 +179,18 @@ async fn write_rows(
     committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
     let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
-    let mut events = Vec::with_capacity(news.len());
+    let mut events: Vec<Value> = Vec::with_capacity(news.len() * 10);
     let mut stored = Vec::with_capacity(news.len());
     let mut wishes = Vec::new();
     for item in news {
         let key = item.from.as_ref().map_or_else(|| item.data.from.clone(), Phone::key);
-        let mut data = item.event_data.clone();
-        let contact = contacts.get_mut(&(item.tenant, key.clone())).map(|(contact, count)| {
-            *count += 1;
-            data["nth"] = (*count).into();
-            *contact
-        });
+        let (contact, nth) = contacts
+            .get_mut(&(item.tenant, key.clone()))
+            .map(|(contact, count)| {
+                *count += 1;
+                (*contact, *count)
+            })
+            .unzip();
         let message: MessageId = means.ids.next();
         let event = Event {
             // A message and its event are two sides of one thing.
@@ -182,8 +202,10 @@ async fn write_rows(
             occurred_at: item.at,
             dedupe_key: None,
             depth: 0,
-            data,
+            data: if item.of_no_concern { serde_json::Value::Null } else { item.data_of_event(nth) },
         };
+        let handled = item.of_no_concern.then_some(item.at);
+        events.extend(super::events::row(&event, item.text_of_event(nth), handled));
         messages.extend([
             message.uuid().into(),
             item.tenant.uuid().into(),
@@ -214,11 +236,12 @@ async fn write_rows(
         if let Some(wish) = &item.wish {
             wishes.push((*item, wish, key, contact, event.id));
         }
-        events.push((event, item.of_no_concern.then_some(item.at)));
+        if handled.is_none() {
+            committed.events.push(event);
+        }
     }
     super::messages::insert(txn, messages).await?;
-    super::events::insert(txn, events.iter().map(|(event, handled)| (event, *handled))).await?;
-    committed.events.extend(events.into_iter().filter(|(_, handled)| handled.is_none()).map(|(event, _)| event));
+    super::events::insert_rows(txn, events).await?;
     for (item, wish, key, contact, cause) in wishes {
         let told = obey(txn, means, item, wish, key, contact, cause).await?;
         committed.changed_customers |= told.is_some();

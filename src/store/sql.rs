@@ -5,6 +5,7 @@
 //! prepared statement for row after row.
 
 use rusqlite::types::FromSql;
+use sea_orm::sea_query::ValueType;
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
 };
@@ -29,15 +30,19 @@ pub(super) trait Txn {
     /// in an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
     async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError>;
 
-    /// As [`Txn::rows`], and gives what `RETURNING` returned.
-    async fn returning<T>(
+    /// As [`Txn::rows`], of a statement that ends in `RETURNING` one of its own values, the one at `key`: gives it of each
+    /// row that changed something.
+    async fn changed<T: Plain>(
         &self,
         sql: &str,
         columns: usize,
+        key: usize,
         cut: Cut,
         values: Vec<Value>,
-        read: impl Read<T>,
     ) -> Result<Vec<T>, StoreError>;
+
+    /// Inserts or changes each row, and reads it as it then stands.
+    async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
 
     /// Queries with `IN ({list})`; a row may come twice where the list names it twice. `before` are the values of the `?`
     /// before the list.
@@ -73,6 +78,21 @@ impl Row<'_> {
     }
 }
 
+/// What is bound, and read back as it is.
+pub(super) trait Plain: TryGetable + FromSql + ValueType {}
+impl<T: TryGetable + FromSql + ValueType> Plain for T {}
+
+/// An `INSERT … ON CONFLICT (…) DO UPDATE …`, and what is read of its rows.
+pub(super) struct Upsert {
+    /// Up to where `RETURNING` would stand, with `VALUES {rows}`.
+    pub sql: &'static str,
+    pub columns: usize,
+    pub table: &'static str,
+    pub reads: &'static str,
+    /// The columns that conflict, and where each stands in a row.
+    pub key: [(&'static str, usize); 2],
+}
+
 /// How many rows become statements of a few sizes, where many go into one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -101,15 +121,20 @@ impl Txn for DatabaseTransaction {
         Ok(())
     }
 
-    async fn returning<T>(
+    async fn changed<T: Plain>(
         &self,
         sql: &str,
         columns: usize,
+        _key: usize,
         cut: Cut,
         values: Vec<Value>,
-        read: impl Read<T>,
     ) -> Result<Vec<T>, StoreError> {
-        rows(self, sql, columns, cut, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+        rows(self, sql, columns, cut, values).await?.iter().map(|row| Row::Sea(row).get(0)).collect()
+    }
+
+    async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
+        let sql = format!("{} RETURNING {}", upsert.sql, upsert.reads);
+        rows(self, &sql, upsert.columns, Cut::Exact, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
     async fn query_in<T>(

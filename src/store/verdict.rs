@@ -134,16 +134,16 @@ pub(super) async fn verdicts(
             detail.into(),
         ]);
     }
-    let moved = txn
-        .returning(
+    let moved: Vec<Uuid> = txn
+        .changed(
             "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
            provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v
          WHERE actions.id = v.column1 AND actions.state = v.column2 AND actions.tries = v.column3
            AND actions.tenant_id = v.column9 RETURNING actions.id",
             9,
+            0,
             Cut::Padded,
             actions,
-            |row| row.get(0),
         )
         .await?;
     let moved: HashSet<Uuid> = moved.into_iter().collect();

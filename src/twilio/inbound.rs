@@ -160,11 +160,11 @@ impl StatusCallback {
 
 impl Form<'_> {
     fn media(&self) -> Result<Vec<Media>, FormError> {
-        let expected = format!("a number from 0 to {}", limits::MEDIA_MAX);
-        let count = self.number("NumMedia", &expected)?.unwrap_or(0);
-        if count > limits::MEDIA_MAX {
-            return Err(error("NumMedia", expected));
-        }
+        let count = match self.0.filled("NumMedia").map(str::parse) {
+            None => 0,
+            Some(Ok(count)) if count <= limits::MEDIA_MAX => count,
+            Some(_) => return Err(error("NumMedia", format!("a number from 0 to {}", limits::MEDIA_MAX))),
+        };
         (0..count)
             .map(|index| {
                 let url = format!("MediaUrl{index}");
@@ -196,12 +196,10 @@ impl Form<'_> {
     }
 
     fn degrees(&self, field: &str, max: f64) -> Result<Option<f64>, FormError> {
-        let expected = format!("degrees from -{max} to {max}");
-        match self.number::<f64>(field, &expected)? {
-            // NaN lies in no range.
-            Some(degrees) if !(-max..=max).contains(&degrees) => Err(error(field, expected)),
-            degrees => Ok(degrees),
-        }
+        let Some(text) = self.0.filled(field) else { return Ok(None) };
+        // NaN lies in no range.
+        let degrees = text.parse().ok().filter(|degrees| (-max..=max).contains(degrees));
+        degrees.map(Some).ok_or_else(|| error(field, format!("degrees from -{max} to {max}")))
     }
 
     /// A type that is not known yet loses no message.

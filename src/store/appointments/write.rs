@@ -204,14 +204,14 @@ async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Pla
         .clone()
         .flat_map(|granule| [tenant.uuid().into(), member.id.uuid().into(), granule.into(), id.uuid().into()])
         .collect();
-    let taken = txn
-        .returning(
+    let taken: Vec<i64> = txn
+        .changed(
             "INSERT INTO occupied (tenant_id, staff_id, granule, appointment_id) VALUES {rows}
              ON CONFLICT DO NOTHING RETURNING granule",
             4,
+            2,
             Cut::Exact,
             values,
-            |row| row.get::<i64>(0),
         )
         .await?;
     if taken.len() == granules.clone().count() {

@@ -1,0 +1,96 @@
+//! A bare program to compare with: three rows a message and a group commit at synchronous=FULL before it is answered;
+//! for an answer a row in an outbox before the provider is called, and its outcome after. No ledger, gate, rules or traces.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Failure;
+use crate::ceilings::{Rows, SCHEMA, SETTINGS, insert};
+use crate::phases::ANSWER;
+
+/// Messages and outcomes that wait for the writer; more make the webhooks wait.
+const QUEUE_MAX_ITEMS: usize = 4096;
+/// What one commit takes at most.
+const BATCH_MAX_ITEMS: usize = 512;
+const OUTBOX: &str = "CREATE TABLE outbox (id integer PRIMARY KEY, recipient text, body text, state text)";
+
+enum Work {
+    /// Answered when it is durable; with a recipient it has a row in the outbox, too.
+    Take { row: Box<Rows>, recipient: Option<String>, done: oneshot::Sender<()> },
+    /// The provider has taken what stands in the outbox under this number.
+    Sent { number: i64 },
+}
+
+/// The way to the one thread that writes.
+#[derive(Clone)]
+pub struct Store(mpsc::Sender<Work>);
+
+impl Store {
+    /// Makes the database at `path`.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        let db = Connection::open(path)?;
+        db.execute_batch(SETTINGS)?;
+        for statement in SCHEMA.iter().chain(&[OUTBOX]) {
+            db.execute_batch(statement)?;
+        }
+        let (work, waiting) = mpsc::channel(QUEUE_MAX_ITEMS);
+        std::thread::Builder::new().name("writer".to_owned()).spawn(move || write(db, waiting))?;
+        Ok(Self(work))
+    }
+
+    /// Returns once the message is durable; false where it could not be written.
+    pub async fn take(&self, row: Rows, recipient: Option<String>) -> bool {
+        let (done, durable) = oneshot::channel();
+        self.0.send(Work::Take { row: Box::new(row), recipient, done }).await.is_ok() && durable.await.is_ok()
+    }
+
+    pub async fn sent(&self, number: i64) {
+        // It fails only where the writer has died, and then no message is acknowledged either.
+        let _ = self.0.send(Work::Sent { number }).await;
+    }
+}
+
+/// Commits what waits, until something fails: then nothing is acknowledged any more.
+fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX_ITEMS);
+    while waiting.blocking_recv_many(&mut batch, BATCH_MAX_ITEMS) > 0 {
+        if let Err(error) = commit(&mut db, &batch) {
+            eprintln!("the bare program cannot write: {error}");
+            return;
+        }
+        for work in batch.drain(..) {
+            if let Work::Take { done, .. } = work {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+fn commit(db: &mut Connection, batch: &[Work]) -> Result<(), Failure> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let rows = batch.iter().filter_map(|work| match work {
+        Work::Take { row, .. } => Some(&**row),
+        Work::Sent { .. } => None,
+    });
+    insert(&transaction, rows)?;
+    {
+        let mut plan = transaction
+            .prepare_cached("INSERT INTO outbox (id, recipient, body, state) VALUES (?, ?, ?, 'planned')")?;
+        let mut end = transaction.prepare_cached("UPDATE outbox SET state = 'sent' WHERE id = ?")?;
+        for work in batch {
+            match work {
+                Work::Take { row, recipient: Some(recipient), .. } => {
+                    plan.execute((row.number(), recipient, ANSWER))?;
+                }
+                Work::Take { recipient: None, .. } => {}
+                Work::Sent { number } => {
+                    end.execute([number])?;
+                }
+            }
+        }
+    }
+    Ok(transaction.commit()?)
+}

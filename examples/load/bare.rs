@@ -2,9 +2,11 @@
 //! for an answer a row in an outbox before the provider is called, and its outcome after. No ledger, gate, rules or traces.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::Failure;
 use crate::ceilings::{Rows, SCHEMA, SETTINGS, insert};
@@ -14,6 +16,9 @@ use crate::phases::ANSWER;
 const QUEUE_MAX_ITEMS: usize = 4096;
 /// What one commit takes at most.
 const BATCH_MAX_ITEMS: usize = 512;
+/// What the server's writer waits for, and how long.
+const ENOUGH_ITEMS: usize = 20;
+const LINGER: Duration = Duration::from_millis(1);
 const OUTBOX: &str = "CREATE TABLE outbox (id integer PRIMARY KEY, recipient text, body text, state text)";
 
 enum Work {
@@ -36,7 +41,9 @@ impl Store {
             db.execute_batch(statement)?;
         }
         let (work, waiting) = mpsc::channel(QUEUE_MAX_ITEMS);
-        std::thread::Builder::new().name("writer".to_owned()).spawn(move || write(db, waiting))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let work_off = move || runtime.block_on(write(db, waiting));
+        std::thread::Builder::new().name("writer".to_owned()).spawn(work_off)?;
         Ok(Self(work))
     }
 
@@ -52,10 +59,21 @@ impl Store {
     }
 }
 
-/// Commits what waits, until something fails: then nothing is acknowledged any more.
-fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
+/// Commits what waits, until something fails: then nothing is acknowledged any more. As the server's writer does, it lets
+/// come along what is on its way.
+async fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
     let mut batch = Vec::with_capacity(BATCH_MAX_ITEMS);
-    while waiting.blocking_recv_many(&mut batch, BATCH_MAX_ITEMS) > 0 {
+    while waiting.recv_many(&mut batch, BATCH_MAX_ITEMS).await > 0 {
+        let until = Instant::now() + LINGER;
+        while batch.len() < ENOUGH_ITEMS
+            && timeout_at(until, waiting.recv_many(&mut batch, BATCH_MAX_ITEMS)).await.is_ok_and(|more| more > 0)
+        {
+        }
+        while batch.len() < BATCH_MAX_ITEMS
+            && let Ok(work) = waiting.try_recv()
+        {
+            batch.push(work);
+        }
         if let Err(error) = commit(&mut db, &batch) {
             eprintln!("the bare program cannot write: {error}");
             return;

@@ -20,7 +20,7 @@ use crate::{Failure, Options};
 pub const BATCHES: [usize; 2] = [64, 256];
 const NO_PROVIDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
 
-/// As the server opens its database.
+/// As the server opens its database, but that it leaves copying the log to a thread, which spares it some 5 %.
 pub const SETTINGS: &str = "PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full;
     PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 16384;";
 
@@ -58,7 +58,13 @@ pub async fn bare(options: &Options, word: &str) -> Result<Summary, Failure> {
     if word == WORD {
         drain(&ledger).await;
     }
-    Ok(ledger.summary())
+    let summary = ledger.summary();
+    if summary.refused > 0 || (word == WORD && summary.lost + summary.doubled > 0) {
+        return Err(
+            format!("the bare program refused or lost messages, and says nothing then:\n{}", server.log()).into()
+        );
+    }
+    Ok(summary)
 }
 
 /// Events a second that SQLite takes at synchronous=FULL, committed by the `batch`, called as the server's writer calls it.

@@ -71,7 +71,7 @@ impl Server {
         .env("LOG_LEVEL", "warn")
         .envs(program.settings.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
-        // What it tells a newcomer at the start.
+        // It greets there; warnings, which are looked at, come the other way.
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;

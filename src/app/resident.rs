@@ -7,7 +7,9 @@ use crate::domain::Clock;
 /// The start is over then, and so are the first rounds of the loops.
 const SETTLED_AFTER: Duration = Duration::from_millis(1_500);
 
-/// Hands back, once, what only the start has needed: reading the configuration, migrating, compiling rules.
+/// Hands back, once, what the start has used: reading the configuration, migrating, compiling rules take memory that is
+/// free afterwards, and much code that is not run again. Free memory goes back to the machine; the code's pages, which stay
+/// in the system's cache of the file, only leave this process, and come back as they are needed.
 pub async fn give_back_once_settled(clock: Clock) {
     clock.sleep(SETTLED_AFTER).await;
     if let Some(code) = std::fs::read_to_string("/proc/self/maps").ok().as_deref().and_then(own_code) {
@@ -16,7 +18,8 @@ pub async fn give_back_once_settled(clock: Clock) {
     system::trim_heap();
 }
 
-/// From where to where the program's own code lies, of what `/proc/self/maps` says; its first line is the program's.
+/// From where to where the program's own code lies, of what `/proc/self/maps` says; its first line is the program's (else
+/// nothing is found).
 fn own_code(maps: &str) -> Option<(usize, usize)> {
     let fields = |line: &str| -> Option<(String, String, String)> {
         let mut words = line.split_ascii_whitespace().map(str::to_owned);
@@ -32,10 +35,10 @@ fn own_code(maps: &str) -> Option<(usize, usize)> {
 #[cfg(target_os = "linux")]
 mod system {
     /// Lets the system forget that these pages of code were touched; it maps sixteen for each that is, so that after a start
-    /// nearly all are. What runs on is mapped again as it is touched, from the file in the system's cache.
+    /// nearly all are there. Breakpoints that a debugger has set by then are lost.
     pub fn unmap((start, end): (usize, usize)) {
-        // SAFETY: the range is a private mapping of the program's file that nobody can write to: dropped pages come back as
-        // they were. It fails, and does nothing, where the range is not mapped.
+        // SAFETY: the range is a mapping of the program's file that the program cannot write to: its pages come back from the
+        // file as they were.
         unsafe { libc::madvise(start as *mut libc::c_void, end.saturating_sub(start), libc::MADV_DONTNEED) };
     }
 

@@ -30,8 +30,8 @@ pub(super) trait Txn {
     /// in an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
     async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError>;
 
-    /// As [`Txn::rows`], of a statement that ends in `RETURNING` one of its own values, the one at `key`: gives it of each
-    /// row that changed something.
+    /// As [`Txn::rows`], of a statement that ends in `RETURNING` one column, whose value is the one bound at `key`: gives it
+    /// of each row that changed something. A row of `values` may match one stored row at most.
     async fn changed<T: Plain>(
         &self,
         sql: &str,

@@ -376,21 +376,3 @@ async fn a_late_wish_undoes_no_newer_one() {
     })
     .await;
 }
-
-/// SQLite makes a table of a list of three or more, and throws it away, at every write that an index with such a list in
-/// its condition has to be asked about: a fifth of what a send cost.
-#[tokio::test]
-async fn writing_an_action_makes_no_tables_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("recado.db");
-    let bench = Bench::open(&format!("sqlite://{}", path.display())).await;
-    assert!(bench.store.is_sqlite());
-    let db = rusqlite::Connection::open(&path).unwrap();
-    let steps = |sql: &str| -> Vec<String> {
-        let mut explained = db.prepare(&format!("EXPLAIN {sql}")).unwrap();
-        explained.query_map([], |row| row.get(1)).unwrap().map(Result::unwrap).collect()
-    };
-    let change = steps("UPDATE actions SET state = 'sent', due_us = 1, planned_us = 1 WHERE id = x'00'");
-    assert!(change.iter().any(|step| step == "IdxInsert"), "{change:?}");
-    assert!(!change.iter().any(|step| step == "OpenEphemeral"), "{change:?}");
-}

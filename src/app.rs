@@ -346,7 +346,7 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
         pipeline.stop_claiming();
         voice.live.end_all();
     };
-    loops.spawn(resident::give_back_once_settled(installation.clock.clone()));
+    loops.spawn(resident::give_back_at_rest(installation.clock.clone()));
     serve_until(listener, router(state), stop, stopping_now).await?;
     if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.all_written()).await.is_err() {
         tracing::warn!("what was said in live conversations that were just broken off is lost");

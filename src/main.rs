@@ -9,6 +9,11 @@ use recado::cli::{
     serve, services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
+/// How it is set, above all to give back soon what is free, stands in `.cargo/config.toml`.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
 #[derive(Parser)]
 #[command(

@@ -48,9 +48,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const SLOW_LANE_FOR: Duration = Duration::from_secs(60);
 /// Between tries to write down an outcome that the database would not take.
 const OUTCOME_RETRY: Duration = Duration::from_millis(500);
-/// While webhooks come densely, deciding and sending rest this many times as long as they worked.
-const YIELD_TO_INTAKE: u32 = 3;
-const YIELD_MAX: Duration = Duration::from_millis(15);
 
 pub struct Pipeline {
     pub store: Store,
@@ -157,7 +154,6 @@ impl Pipeline {
         };
         loop {
             let tenants = self.to_decide.receive(speed, || self.clock.now()).await;
-            let begun = self.clock.now();
             let fair = (BATCH_EVENTS / tenants.len()).max(8);
             let groups = tenants.chunks((BATCH_EVENTS / fair).max(1));
             let rounds: Vec<Round<'_>> = groups.map(|group| Round::of(self, group.to_vec())).collect();
@@ -172,7 +168,6 @@ impl Pipeline {
                 }
                 round.ends();
             }
-            self.yield_to_intake(begun).await;
         }
     }
 
@@ -197,25 +192,21 @@ impl Pipeline {
         if batch.is_empty() {
             return Ok(());
         }
-        let customer = |facts: &Facts| facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
-        let (events, customers): (Vec<Event>, Vec<Vec<String>>) =
-            batch.iter().map(|(event, facts)| (event.clone(), customer(facts))).unzip();
-        // Whose quiet hours timers keep; messages, which are many, plan none that come before anything.
-        let whose = |(event, facts): &(Event, Facts)| match event.kind.inbound_channel() {
-            Some(_) => None,
-            None => facts.contact.clone(),
-        };
-        let awake: Vec<Option<ContactFacts>> = batch.iter().map(whose).collect();
+        let batch = Arc::new(batch);
         // It ends only with the process.
-        let decided = evaluator.decide_batch(rules, batch, DECIDE_BUDGET).await;
+        let decided = evaluator.decide_batch(rules, batch.clone(), DECIDE_BUDGET).await;
         let mut decisions = decided.map_err(|_| StoreError::Closed)?;
-        for ((event, customer), decision) in events.iter().zip(&awake).zip(&mut decisions) {
-            let (Some(customer), false) = (customer, decision.timers.is_empty()) else { continue };
+        for ((event, facts), decision) in batch.iter().zip(&mut decisions) {
+            // Messages, which are many, plan no timers that come before anything.
+            if event.kind.inbound_channel().is_some() || decision.timers.is_empty() {
+                continue;
+            }
+            let Some(customer) = &facts.contact else { continue };
             if let Some(tenant) = self.directory.now().by_id(event.tenant) {
                 plan::aim_all(tenant, self.directory.platform(), customer, decision, self.clock.now());
             }
         }
-        for (event, decision) in events.iter().zip(&decisions) {
+        for ((event, _), decision) in batch.iter().zip(&decisions) {
             for rule in &decision.trace.rules {
                 if let RuleVerdict::Failed { .. } | RuleVerdict::TooMuch { .. } = rule.verdict {
                     metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
@@ -225,22 +216,22 @@ impl Pipeline {
             }
         }
         // A batch that took too long is cut: its rest is decided in the next round.
-        if decisions.len() < events.len() {
-            for event in &events[decisions.len()..] {
+        if decisions.len() < batch.len() {
+            for (event, _) in &batch[decisions.len()..] {
                 self.store.give_back(event.tenant);
                 more.insert(event.tenant);
             }
         }
-        let overran: HashSet<TenantId> = events
+        let overran: HashSet<TenantId> = batch
             .iter()
             .zip(&decisions)
             .filter(|(_, decision)| decision.overran)
-            .map(|(event, _)| event.tenant)
+            .map(|((event, _), _)| event.tenant)
             .collect();
-        let about = events.iter().zip(&customers);
-        let decided: Vec<Decided> = about
+        let decided: Vec<Decided> = batch
+            .iter()
             .zip(decisions)
-            .filter_map(|((event, customer), decision)| self.write_down(event, customer, decision))
+            .filter_map(|((event, facts), decision)| self.write_down(event, facts, decision))
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
@@ -270,10 +261,11 @@ impl Pipeline {
         Ok(())
     }
 
-    fn write_down(&self, event: &Event, customer: &[String], decision: Decision) -> Option<Decided> {
+    fn write_down(&self, event: &Event, facts: &Facts, decision: Decision) -> Option<Decided> {
+        let customer = facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let tenant = self.directory.now().by_id(event.tenant)?.clone();
-        let mut decided = write_down(&tenant, self.directory.platform(), event, customer, decision, at);
+        let mut decided = write_down(&tenant, self.directory.platform(), event, &customer, decision, at);
         line::nobody_listens(&mut decided);
         Some(decided)
     }
@@ -290,11 +282,9 @@ impl Pipeline {
                 outlets = self.to_send.receive() => outlets,
                 outlets = self.alarms.ring(&self.clock) => outlets,
             };
-            let begun = self.clock.now();
             // Asked for side by side, the claims of many share a commit.
             let fair = (BATCH_SENDS / outlets.len()).max(1);
             join_all(outlets.into_iter().map(|outlet| self.claim_for(outlet, fair))).await;
-            self.yield_to_intake(begun).await;
         }
     }
 
@@ -496,14 +486,6 @@ impl Pipeline {
     fn move_to_slow_lane(&self, tenant: TenantId) {
         tracing::warn!(%tenant, "this tenant's rules overran their limits: they are decided apart from the others for a while");
         self.to_decide.slow_down(tenant, self.clock.now().plus(SLOW_LANE_FOR));
-    }
-
-    /// An accepted webhook is dearer than a quick answer: while they come densely, the background rests.
-    async fn yield_to_intake(&self, begun: Timestamp) {
-        if self.store.writer().intake_is_hot() {
-            let worked = self.clock.now().since(begun);
-            self.clock.sleep((worked * YIELD_TO_INTAKE).min(YIELD_MAX)).await;
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! another way than Twilio has no list to be looked up in: it is repeated only where that does no harm.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -159,7 +160,7 @@ enum NoList {
 /// What the provider's list says of one send.
 async fn weigh(
     pipeline: &Pipeline,
-    candidate: Candidate,
+    candidate: Arc<Candidate>,
     found: Result<Vec<Seen>, NoList>,
 ) -> Result<Verdict, StoreError> {
     let now = pipeline.clock.now();

@@ -24,6 +24,8 @@ const STUCK_AFTER: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the provider listens on for what should not come: a second send of what it has.
 const LINGER: Duration = Duration::from_millis(500);
+/// By then a server that has nothing to do any more has noticed it.
+const REST_FOR: Duration = Duration::from_secs(25);
 const SLOW_PROVIDER: Duration = Duration::from_millis(20);
 const OPEN_LOOP_MAX_S: f64 = 20.0;
 
@@ -34,6 +36,8 @@ struct Phase {
     connections: usize,
     pace: Pace,
     provider_delay: Duration,
+    /// Whether it is looked at again when it has rested.
+    rests: bool,
 }
 
 pub struct Outcome {
@@ -69,7 +73,7 @@ pub async fn measure(options: &Options, program: &Program) -> Result<Vec<Outcome
     let mut bench = Bench { options, program, random: Random::seeded(options.seed), next: 0 };
     bench.idle().await?;
     let fast = Duration::ZERO;
-    let phase = |title, word, pace| Phase { title, word, n, connections, pace, provider_delay: fast };
+    let phase = |title, word, pace| Phase { title, word, n, connections, pace, provider_delay: fast, rests: false };
     let intake = bench.phase(phase("intake alone: no rule answers", "HELLO", Pace::Closed)).await?;
     let whole = bench.phase(phase("the whole way: one answer a message", WORD, Pace::Closed)).await?;
 
@@ -83,6 +87,7 @@ pub async fn measure(options: &Options, program: &Program) -> Result<Vec<Outcome
     let overload = Phase {
         connections: connections * 4,
         provider_delay: SLOW_PROVIDER,
+        rests: true,
         ..phase("overload: four times the connections, the provider answers in 20 ms", WORD, Pace::Closed)
     };
     let overload = bench.phase(overload).await?;
@@ -125,6 +130,10 @@ impl Bench<'_> {
         if outcome.summary.acknowledged == 0 {
             let status = outcome.summary.refusal;
             return Err(format!("no webhook was acknowledged (last status {status}): is --path right?").into());
+        }
+        if phase.rests {
+            CLOCK.sleep(REST_FOR).await;
+            println!("at rest           {}, {REST_FOR:?} later", mib(server.usage()?.resident_kib));
         }
         Ok(outcome)
     }

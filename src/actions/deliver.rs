@@ -188,13 +188,16 @@ fn later(claimed: &Claimed, after: Duration, tries: u32, now: Timestamp, random:
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::store::StoreError;
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
 
     fn claimed(attempt: i32) -> Claimed {
         let id = uuid::Uuid::nil();
-        let candidate = Candidate {
+        let candidate = Arc::new(Candidate {
             id,
             tenant_id: id,
             event_id: id,
@@ -204,7 +207,7 @@ mod tests {
             recipient: "+34600111222".to_owned(),
             peer_key: "+34600111222".to_owned(),
             origin: "answer".to_owned(),
-            payload: String::new(),
+            planned: Err(StoreError::Closed),
             tries: attempt,
             planned_us: 0,
             first_try_us: None,
@@ -218,7 +221,7 @@ mod tests {
             last_inbound_us: None,
             fields: None,
             account: String::new(),
-        };
+        });
         Claimed { candidate, attempt, not_after: NOW }
     }
 

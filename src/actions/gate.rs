@@ -200,6 +200,8 @@ fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::Send;
     use crate::time::QuietRules;
@@ -240,7 +242,7 @@ mod tests {
             fields: None,
             account: String::new(),
             origin: origin.as_str().to_owned(),
-            payload: serde_json::to_string(&Action::Send(send)).unwrap(),
+            planned: Ok(Arc::new(Action::Send(send))),
             tries: 0,
             planned_us: 0,
             first_try_us: None,

@@ -74,7 +74,7 @@ impl<'a> Outlook<'a> {
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, SoFar>,
     ) -> Result<Became, StoreError> {
-        let send = due.send.candidate.send()?;
+        let send = due.send.candidate.send()?.clone();
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
         let early = if due.send.state == "blocked" {
             stopped(Outcome::Blocked, due.send.reason.as_deref().unwrap_or_default())

@@ -65,7 +65,7 @@ impl Pipeline {
         }
         abort::point("before-send");
         let platform = self.directory.platform();
-        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, &planned).await)
+        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, planned).await)
     }
 
     /// An outcome is written down however long the database takes: it is all that is known of a message that has left.

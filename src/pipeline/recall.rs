@@ -33,7 +33,8 @@ pub async fn facts(
     let book = appointments::known(store, tenant.id, about_them, now, None, next).await?;
     let with_facts = |Pending { event, customer }| {
         let contact = customer.or_else(|| known.get(&event.contact?).cloned());
-        (event.clone(), book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) }))
+        let facts = book.fill(&event, Facts { tenant: about.clone(), contact, ..Facts::empty(now) });
+        (event, facts)
     };
     let mut batch: Vec<(Event, Facts)> = events.into_iter().map(with_facts).collect();
     add_calls(store, tenant, &mut batch).await?;

@@ -55,10 +55,10 @@ impl Evaluator {
     pub async fn decide_batch(
         &self,
         rules: Arc<RuleSet>,
-        batch: Vec<(Event, Facts)>,
+        batch: Arc<Vec<(Event, Facts)>>,
         budget: Duration,
     ) -> Result<Vec<Decision>, EvaluatorError> {
-        self.run(move || decide_in_turn(&rules, batch, budget)).await
+        self.run(move || decide_in_turn(&rules, &batch, budget)).await
     }
 
     /// Runs `work` on one of the threads, in its turn.
@@ -89,19 +89,21 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn decide_in_turn(rules: &RuleSet, batch: Vec<(Event, Facts)>, budget: Duration) -> Vec<Decision> {
+fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -> Vec<Decision> {
     let started = Instant::now();
     let mut customers: HashMap<ContactId, SoFar> = HashMap::new();
     let mut decisions = Vec::with_capacity(batch.len().min(BATCH_MAX));
-    for (event, mut facts) in batch.into_iter().take(BATCH_MAX) {
+    for (event, facts) in batch.iter().take(BATCH_MAX) {
         if !decisions.is_empty() && started.elapsed() >= budget {
             break;
         }
         let so_far = event.contact.map(|contact| customers.entry(contact).or_default());
-        if let Some(so_far) = &so_far {
+        let shown = so_far.as_ref().filter(|so_far| !so_far.is_empty()).map(|so_far| {
+            let mut facts = facts.clone();
             so_far.show_in(&mut facts);
-        }
-        let decision = rules.decide(&event, &facts);
+            facts
+        });
+        let decision = rules.decide(event, shown.as_ref().unwrap_or(facts));
         if let Some(so_far) = so_far {
             so_far.add(&decision);
         }
@@ -123,6 +125,10 @@ pub struct SoFar {
 }
 
 impl SoFar {
+    fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.firings.is_empty() && self.questions.is_empty()
+    }
+
     /// Lets it show in the facts of a later event of the customer's.
     pub fn show_in(&self, facts: &mut Facts) {
         self.effects.iter().for_each(|effect| facts.apply(effect));
@@ -167,7 +173,8 @@ mod tests {
     async fn effects_show_in_the_same_customers_later_events() {
         let evaluator = Evaluator::start(2).unwrap();
         let batch = vec![from(1, "Eva"), from(2, "Leo"), from(1, "x"), from(2, "y")];
-        let decisions = evaluator.decide_batch(Arc::new(rules(COUNTS)), batch, Duration::from_secs(60)).await.unwrap();
+        let decisions =
+            evaluator.decide_batch(Arc::new(rules(COUNTS)), batch.into(), Duration::from_secs(60)).await.unwrap();
         let notes: Vec<String> = decisions
             .iter()
             .map(|decision| actions(decision).as_array().unwrap().last().unwrap()["text"].as_str().unwrap().to_owned())
@@ -184,7 +191,7 @@ mod tests {
                 .on_answer(\"q\", |e, answer| note(`heard ${answer}`));",
         );
         let batch = vec![from(1, "ask"), from(2, "b"), from(1, "C"), from(1, "d")];
-        let decisions = evaluator.decide_batch(Arc::new(rules), batch, Duration::from_secs(60)).await.unwrap();
+        let decisions = evaluator.decide_batch(Arc::new(rules), batch.into(), Duration::from_secs(60)).await.unwrap();
         let notes: Vec<Vec<String>> = decisions
             .iter()
             .map(|decision| {
@@ -214,7 +221,8 @@ mod tests {
         };
         let batch = [from(1, "x"), from(1, "2"), from(1, "y"), from(2, "z")];
         let batch = batch.map(|(event, facts)| (event, Facts { next_appointment: Some(next.clone()), ..facts }));
-        let decided = evaluator.decide_batch(Arc::new(rules), batch.to_vec(), Duration::from_secs(60)).await.unwrap();
+        let decided =
+            evaluator.decide_batch(Arc::new(rules), batch.to_vec().into(), Duration::from_secs(60)).await.unwrap();
         assert_eq!(decided.len(), 2);
         assert!(decided[1].moves());
     }
@@ -224,10 +232,10 @@ mod tests {
         let evaluator = Evaluator::start(1).unwrap();
         let rules = Arc::new(rules("rule(\"r\").on(\"inbound_sms\").then(|e| { loop {} });"));
         let batch: Vec<_> = (0..50).map(|number| from(number, "x")).collect();
-        let decisions = evaluator.decide_batch(Arc::clone(&rules), batch, Duration::ZERO).await.unwrap();
+        let decisions = evaluator.decide_batch(Arc::clone(&rules), batch.into(), Duration::ZERO).await.unwrap();
         assert_eq!(decisions.len(), 1);
         assert!(decisions[0].overran);
-        let none = evaluator.decide_batch(rules, Vec::new(), Duration::ZERO).await.unwrap();
+        let none = evaluator.decide_batch(rules, Vec::new().into(), Duration::ZERO).await.unwrap();
         assert!(none.is_empty());
     }
 
@@ -239,7 +247,11 @@ mod tests {
             .map(|number| {
                 let (evaluator, rules) = (Arc::clone(&evaluator), Arc::clone(&rules));
                 tokio::spawn(async move {
-                    evaluator.decide_batch(rules, vec![from(number, "x")], Duration::from_secs(60)).await.unwrap().len()
+                    evaluator
+                        .decide_batch(rules, vec![from(number, "x")].into(), Duration::from_secs(60))
+                        .await
+                        .unwrap()
+                        .len()
                 })
             })
             .collect();

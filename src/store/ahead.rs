@@ -1,6 +1,7 @@
 //! What lies ahead, read without touching it: for forecasts, and for a simulated clock that looks where to go next.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -50,7 +51,7 @@ impl PlannedSend {
             recipient,
             peer_key,
             origin: new.origin.as_str().to_owned(),
-            payload: serde_json::to_string(&new.action).map_err(StoreError::json)?,
+            planned: Ok(Arc::new(new.action.clone())),
             tries: 0,
             planned_us: due.unix_us(),
             first_try_us: None,

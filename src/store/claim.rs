@@ -61,7 +61,7 @@ pub struct Claims {
 /// A send that may leave now: its attempt is committed.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    pub candidate: Candidate,
+    pub candidate: Arc<Candidate>,
     /// The attempt's number, from 1.
     pub attempt: i32,
     pub not_after: Timestamp,
@@ -171,7 +171,7 @@ pub(super) async fn claim(txn: &impl Txn, means: &Means, request: &ClaimRequest)
             stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
         }
         if passed {
-            sends.push(Claimed { candidate, attempt, not_after });
+            sends.push(Claimed { candidate: Arc::new(candidate), attempt, not_after });
         }
     }
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;

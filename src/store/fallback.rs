@@ -31,7 +31,7 @@ pub(super) async fn tell<'a>(
 pub fn wanted(candidate: &Candidate, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
     let Some(contact) = candidate.contact_id.map(ContactId::new) else { return Ok(None) };
     let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let Some(text) = send.fallback else { return Ok(None) };
+    let Some(text) = send.fallback.clone() else { return Ok(None) };
     let message = candidate.action().to_string();
     let dedupe_key = Some(format!("fallback:{message}"));
     let expires_at = candidate.expires_us.map(Timestamp::from_unix_us);

@@ -1,5 +1,6 @@
 //! The ledger: planned once. How it is claimed is in `claim.rs`, how it ends in `verdict.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -234,7 +235,8 @@ pub struct Candidate {
     pub recipient: String,
     pub peer_key: String,
     pub origin: String,
-    pub payload: String,
+    /// What is to leave, as it was planned: read from its row once.
+    pub planned: Result<Arc<Action>, StoreError>,
     pub tries: i32,
     pub planned_us: i64,
     pub first_try_us: Option<i64>,
@@ -270,7 +272,7 @@ impl Candidate {
             recipient: row.get(6)?,
             peer_key: row.get(7)?,
             origin: row.get(8)?,
-            payload: row.get(9)?,
+            planned: serde_json::from_str(&row.get::<String>(9)?).map(Arc::new).map_err(StoreError::json),
             tries: row.get(10)?,
             planned_us: row.get(11)?,
             first_try_us: row.get(12)?,
@@ -314,12 +316,12 @@ impl Candidate {
     }
 
     /// What is to leave, as it was planned.
-    pub fn planned(&self) -> Result<Action, StoreError> {
-        serde_json::from_str(&self.payload).map_err(StoreError::json)
+    pub fn planned(&self) -> Result<&Action, StoreError> {
+        self.planned.as_deref().map_err(Clone::clone)
     }
 
     /// The message as it was planned.
-    pub fn send(&self) -> Result<Send, StoreError> {
+    pub fn send(&self) -> Result<&Send, StoreError> {
         match self.planned()? {
             Action::Send(send) => Ok(send),
             other => Err(StoreError::Stored(format!("action {} is no message: {}", self.id, other.kind()))),
@@ -370,7 +372,7 @@ pub(super) async fn orphans_to_unknown(
 /// A send of unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Unknown {
-    pub candidate: Candidate,
+    pub candidate: Arc<Candidate>,
     /// The account that it went through, in whose list it is to be looked for.
     pub account_sid: String,
 }
@@ -393,6 +395,6 @@ pub(super) async fn unknowns(
         vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()],
     )
     .await?;
-    let read = |row: &Row| Ok(Unknown { candidate: Candidate::read(row)?, account_sid: row.get(22)? });
+    let read = |row: &Row| Ok(Unknown { candidate: Arc::new(Candidate::read(row)?), account_sid: row.get(22)? });
     rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }

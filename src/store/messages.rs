@@ -32,11 +32,11 @@ pub(super) fn row_of_send(
     at: Timestamp,
 ) -> Result<Option<[Value; COLUMNS]>, StoreError> {
     let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let (body, extra) = match send.body {
-        SendBody::Text(text) => (text, "{}".to_owned()),
+    let (body, extra) = match &send.body {
+        SendBody::Text(text) => (text.clone(), "{}".to_owned()),
         SendBody::Call(call) => (call.shown(), "{}".to_owned()),
         SendBody::Email(email) => {
-            (email.text, serde_json::json!({ "subject": email.subject, "html": email.html }).to_string())
+            (email.text.clone(), serde_json::json!({ "subject": email.subject, "html": email.html }).to_string())
         }
         SendBody::Template(template) => {
             (template.content.clone(), serde_json::json!({ "template": template }).to_string())

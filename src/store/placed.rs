@@ -21,7 +21,7 @@ pub(super) async fn join(
     };
     let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| ours(candidate)) else { return Ok(None) };
     let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let SendBody::Call(body) = send.body else { return Ok(None) };
+    let SendBody::Call(body) = &send.body else { return Ok(None) };
     known.action = Some(action);
     let status = delivery(known.facts.status.advance(caller.status));
     let row = messages::row_of_send(&candidate, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
@@ -38,7 +38,7 @@ pub(super) async fn join(
         )
         .await?;
     }
-    Ok(Some(body))
+    Ok(Some(body.clone()))
 }
 
 /// How the inbox shows where a call stands.

@@ -1,6 +1,7 @@
 //! How attempts end: the ledger's last word on a send, and its row in the inbox.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use sea_orm::Value;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
 /// How an attempt, or a reconciliation, ended.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    pub candidate: Candidate,
+    pub candidate: Arc<Candidate>,
     pub attempt: i32,
     pub end: End,
     pub http_status: Option<u16>,
@@ -166,7 +167,7 @@ pub(super) async fn verdicts(
         }
     }
     let failed = verdicts.iter().filter(|verdict| verdict.end == End::Failed && moved.contains(&verdict.candidate.id));
-    fallback::tell(txn, means, failed.map(|verdict| (&verdict.candidate, verdict.detail.clone()))).await?;
+    fallback::tell(txn, means, failed.map(|verdict| (&*verdict.candidate, verdict.detail.clone()))).await?;
     Ok(verdicts.iter().map(|verdict| moved.contains(&verdict.candidate.id)).collect())
 }
 

@@ -31,7 +31,7 @@ use crate::telemetry::metric;
 pub const WRITE_QUEUE: usize = 4_096;
 /// Requests that share one transaction at most.
 const BATCH_REQUESTS: usize = 512;
-/// From so many inbound messages in one batch on, the intake counts as hot and the background holds back.
+/// From so many inbound messages in one batch on, the intake counts as hot and what is not urgent holds back.
 const HOT_INTAKE: usize = 32;
 
 /// How long a request waits for others to share its commit, unless there are enough of them. Enough is fewer than a
@@ -95,7 +95,7 @@ impl Writer {
         !self.requests.is_closed()
     }
 
-    /// Whether webhooks arrive so densely that deciding and sending should leave them the database.
+    /// Whether webhooks arrive so densely that what can wait for hours should leave them the database.
     pub fn intake_is_hot(&self) -> bool {
         self.last_intake.load(Ordering::Relaxed) >= HOT_INTAKE
     }

@@ -43,7 +43,7 @@ fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Ti
         recipient: phone.to_string(),
         peer_key: phone.key(),
         origin: origin.as_str().to_owned(),
-        payload: serde_json::to_string(&Action::Send(send)).expect("it is JSON"),
+        planned: Ok(Arc::new(Action::Send(send))),
         tries: 0,
         planned_us: 0,
         first_try_us: None,

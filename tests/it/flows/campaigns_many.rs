@@ -128,7 +128,7 @@ impl Run {
             made.push(Made { due: Timestamp::from_unix_us(candidate.planned_us), at: now });
             *self.actions.entry(candidate.action()).or_default() += 1;
             let ends = self.under_way.entry(now.plus(CALL)).or_default();
-            ends.push((candidate.action(), candidate.recipient, made.len()));
+            ends.push((candidate.action(), candidate.recipient.clone(), made.len()));
         }
         let at_once = self.under_way.values().map(Vec::len).sum();
         self.at_once = self.at_once.max(at_once);

@@ -21,7 +21,10 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
             planned
         };
         bench.decide(event, contact, wanted.iter().enumerate().map(send).collect()).await;
-        let judge = |candidate: &Candidate, _| match candidate.payload.contains("\"blocked\"") {
+        let judge = |candidate: &Candidate, _| match candidate
+            .send()
+            .is_ok_and(|send| send.fallback.as_deref() == Some("blocked"))
+        {
             true => Gate::Block("not now".to_owned()),
             false => Gate::Pass,
         };

@@ -10,7 +10,7 @@ use recado::cli::{
 };
 
 /// How it is set, above all to give back soon what is free, stands in `.cargo/config.toml`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -221,7 +221,7 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>
         return Err(NoList::OfSend(why));
     }
     let outbound = listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound"));
-    Ok(outbound.map(|message| Seen::message(&send, message)).collect())
+    Ok(outbound.map(|message| Seen::message(send, message)).collect())
 }
 
 /// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.

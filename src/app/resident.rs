@@ -32,7 +32,8 @@ pub async fn give_back_at_rest(clock: Clock) {
 
 fn give_back() {
     if let Some(code) = std::fs::read_to_string("/proc/self/maps").ok().as_deref().and_then(own_code) {
-        system::unmap(code);
+        // SAFETY: it is what `own_code` has found. Refused, it all stays where it is.
+        let _ = unsafe { system::unmap(code) };
     }
 }
 
@@ -62,19 +63,27 @@ fn own_code(maps: &str) -> Option<(usize, usize)> {
 mod system {
     use rustix::mm::{Advice, madvise};
 
-    /// Lets the system forget that these pages of code were touched; it maps sixteen for each that is, so that after a start
-    /// nearly all are there. Breakpoints that a debugger has set by then are lost.
-    pub fn unmap((start, end): (usize, usize)) {
-        // SAFETY: the range is a mapping of the program's file that the program cannot write to: its pages come back from the
-        // file as they were.
-        // Refused, it all stays where it is.
-        let _ = unsafe { madvise(start as *mut std::ffi::c_void, end.saturating_sub(start), Advice::LinuxDontNeed) };
+    /// Lets the system forget that these pages were touched; it maps sixteen for each that is, so that after a start nearly
+    /// all are there. Breakpoints that a debugger has set in them are lost, each time.
+    ///
+    /// # Safety
+    ///
+    /// The range is the program's own file, mapped and never written to, by the loader either: its pages come back from the
+    /// file as they were. (A new version is to be put in the file's place, never written into it; Linux refuses that.)
+    pub unsafe fn unmap((start, end): (usize, usize)) -> std::io::Result<()> {
+        // SAFETY: as the caller says.
+        Ok(unsafe { madvise(start as *mut std::ffi::c_void, end.saturating_sub(start), Advice::LinuxDontNeed) }?)
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    pub fn unmap(_: (usize, usize)) {}
+    /// # Safety
+    ///
+    /// None is needed.
+    pub unsafe fn unmap(_: (usize, usize)) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +114,8 @@ mod tests {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let (start, end) = own_code(&maps).unwrap();
         assert!((start..end).contains(&(own_code as *const () as usize)));
-        super::system::unmap((start, end));
+        // SAFETY: as in `give_back`.
+        unsafe { super::system::unmap((start, end)) }.expect("the system does it");
         assert_eq!(own_code(&maps), Some((start, end)), "code comes back as it is called");
     }
 }

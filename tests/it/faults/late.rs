@@ -123,7 +123,7 @@ impl World {
         let account = deliver::credentials(&tenant.account).expect("it has a token");
         let send = claimed.candidate.send().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
-        let message = deliver::message(&tenant, platform, &claimed.candidate, &send);
+        let message = deliver::message(&tenant, platform, &claimed.candidate, send);
         let created = self.pipeline.ways.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }

@@ -30,6 +30,7 @@ mod idempotency;
 mod ingest;
 mod ledger;
 mod lists;
+mod log_file;
 mod messages;
 mod open;
 mod opt_outs;

@@ -14,10 +14,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, Transaction, TransactionBehavior};
 use sea_orm::Value;
 
-use super::StoreError;
 use super::open::{STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Plain, Read, Row, Txn, Upsert};
 use super::writer::BUSY_TIMEOUT;
+use super::{StoreError, log_file};
 use crate::config::Synchronous;
 
 /// Rows written between checkpoints; about as many pages of the log, 32 MB.
@@ -33,7 +33,11 @@ impl Sqlite {
     /// Opens a file that exists and has its page size and journal mode already.
     pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let checkpoints = Checkpoints::start(connect(path, synchronous)?, CHECKPOINT_ROWS)?;
-        Ok(Self { connection: connect(path, synchronous)?, checkpoints })
+        let connection = connect(path, synchronous)?;
+        if synchronous == Synchronous::Full {
+            log_file::gather(&connection)?;
+        }
+        Ok(Self { connection, checkpoints })
     }
 
     /// Begins a transaction that has the lock on the file.
@@ -49,6 +53,13 @@ impl Sqlite {
     /// To be called between transactions: keeps the log from growing.
     pub fn tend(&self) {
         self.checkpoints.tend(&self.connection);
+    }
+
+    /// To be called when nothing is left to do: gives back the pages kept at hand.
+    pub fn rest(&self) {
+        if let Err(error) = self.connection.release_memory() {
+            tracing::warn!(%error, "the writer's pages stay in memory");
+        }
     }
 }
 
@@ -75,7 +86,8 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreErr
 ///
 /// A writer that does so itself stands still meanwhile, some 50 ms a second under load. But while it goes on writing, the
 /// copy never catches up with it, and the log is begun anew only when all of it is copied: the small rest is therefore
-/// left to the writer, between two transactions.
+/// left to the writer, between two transactions. What was copied is on the disk by then, for which the writer
+/// would wait some 10 ms, twice a second.
 struct Checkpoints {
     every_rows: u64,
     wake: SyncSender<()>,
@@ -94,6 +106,9 @@ impl Checkpoints {
             // Until the writer is gone.
             while asked.recv().is_ok() {
                 checkpoint(&connection);
+                if let Err(error) = log_file::sync_database(&connection) {
+                    tracing::warn!(%error, "what was copied into the database could not be brought to the disk yet");
+                }
                 done.store(true, Ordering::Release);
             }
         };

@@ -38,6 +38,8 @@ const HOT_INTAKE: usize = 32;
 /// busy server has at hand: while these are committed, the answers to the last ones go out and the next ones come in.
 const LINGER: Duration = Duration::from_millis(1);
 const ENOUGH_REQUESTS: usize = 20;
+/// After so long without a request, memory that only speeds work up is given back.
+const REST_AFTER: Duration = Duration::from_secs(5);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -57,6 +59,14 @@ enum Request {
 pub(super) enum Home {
     Sqlite(Sqlite),
     Postgres(DatabaseConnection),
+}
+
+impl Home {
+    fn rest(&self) {
+        if let Self::Sqlite(db) = self {
+            db.rest();
+        }
+    }
 }
 
 /// What the kinds of requests need besides the transaction.
@@ -173,7 +183,15 @@ async fn run(
     last_intake: &AtomicUsize,
 ) {
     let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
-    while queue.recv_many(&mut waiting, BATCH_REQUESTS).await > 0 {
+    loop {
+        let next = tokio::time::timeout(REST_AFTER, queue.recv_many(&mut waiting, BATCH_REQUESTS)).await;
+        if next.is_err() {
+            home.rest();
+            queue.recv_many(&mut waiting, BATCH_REQUESTS).await;
+        }
+        if waiting.is_empty() {
+            break;
+        }
         // A commit costs the same for one as for many: let those come along that are on their way.
         let until = tokio::time::Instant::now() + LINGER;
         while waiting.len() + queue.len() < ENOUGH_REQUESTS

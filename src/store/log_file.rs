@@ -2,12 +2,14 @@
 //! brought to the disk before anybody waits for that.
 //!
 //! SQLite writes each page of its log by two calls of the system, one for the frame's head and one for the page: some four
-//! a message, a fifth of the writer's time. [`gather`] puts itself before the methods of the log's file and hands on, in
-//! one piece, what stands side by side. Nothing is seen earlier or kept longer than before: a commit is published after
-//! the log was synced, and that hands everything on first. What a killed process had gathered was of no commit.
+//! a message, a fifth of the writer's time. A [`Log`] puts itself before the methods of the log's file and, during a
+//! commit, hands on in one piece what stands side by side. Nothing is seen earlier than before: a commit is published
+//! after the log was synced, which hands everything on first. And nothing outlives its commit: what a failed one has
+//! left is dropped, since the place in the file may be another's by then.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_io_methods};
@@ -16,43 +18,79 @@ use rusqlite::ffi::{self, sqlite3_file, sqlite3_io_methods};
 /// (`seekAndWriteFd` in its `os_unix.c`).
 const GATHERED_MAX_BYTES: usize = 64 * 1_024;
 
-/// The methods of a file as SQLite calls them, with what is gathered behind them: SQLite knows a file by the pointer to
+/// The log of a connection that gathers.
+pub(super) struct Log(Arc<Mutex<Gathered>>);
+
+#[derive(Default)]
+struct Gathered {
+    /// Only then is anything gathered: what a large transaction writes before is not sure to be committed.
+    committing: bool,
+    bytes: Vec<u8>,
+    /// Where in the file the first of them belongs.
+    offset: i64,
+    /// Why some could not be handed on: the commit has failed, though it was a read that met it.
+    failed: Option<c_int>,
+}
+
+/// The methods of a file as SQLite calls them, with what belongs to them behind: SQLite knows a file by the pointer to
 /// its methods, which must therefore come first.
 #[repr(C)]
 struct Gathering {
     methods: sqlite3_io_methods,
     below: *const sqlite3_io_methods,
-    bytes: Vec<u8>,
-    /// Where in the file the first of them belongs.
-    offset: i64,
+    gathered: Arc<Mutex<Gathered>>,
 }
 
-/// Gathers what the connection writes to its log. Only for one that syncs its log at each commit (`synchronous=FULL`): else
-/// a commit would be published before it was handed on. A connection without a log stays as it is.
-pub(super) fn gather(connection: &Connection) -> rusqlite::Result<()> {
-    // The log is open once something was read.
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    if connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))? != "wal" {
-        return Ok(());
+impl Log {
+    /// Gathers what the connection's commits write to its log. Only for one that syncs its log at each commit
+    /// (`synchronous=FULL`): else a commit would be published before it was handed on. To be called once. `None`, and all
+    /// stays as it is, without a log, or on a disk that wants more written behind what was synced.
+    pub fn gather(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        // The log is open once something was read.
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        if connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))? != "wal" {
+            return Ok(None);
+        }
+        let Some(log) = file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)? else { return Ok(None) };
+        let gathered = Arc::new(Mutex::new(Gathered::default()));
+        // SAFETY: SQLite has just named this file, open, of a connection that nobody else uses meanwhile. The methods put
+        // before its own live until it is closed (`close`), and they do what its own do.
+        unsafe {
+            let below = (*log).pMethods;
+            let disk = (*below).xDeviceCharacteristics.map_or(0, |characteristics| characteristics(log));
+            if disk & ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE == 0 {
+                return Ok(None);
+            }
+            let methods = sqlite3_io_methods {
+                xClose: Some(close),
+                xRead: Some(read),
+                xWrite: Some(write),
+                xTruncate: Some(truncate),
+                xSync: Some(sync),
+                xFileSize: Some(file_size),
+                ..*below
+            };
+            let gathering = Box::new(Gathering { methods, below, gathered: gathered.clone() });
+            (*log).pMethods = Box::into_raw(gathering).cast();
+        }
+        Ok(Some(Self(gathered)))
     }
-    let Some(log) = file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)? else { return Ok(()) };
-    // SAFETY: SQLite has just named this file, open, of a connection that nobody else uses meanwhile. The methods put
-    // before its own live until it is closed (`close`), and they do what its own do.
-    unsafe {
-        let below = (*log).pMethods;
-        let methods = sqlite3_io_methods {
-            xClose: Some(close),
-            xRead: Some(read),
-            xWrite: Some(write),
-            xTruncate: Some(truncate),
-            xSync: Some(sync),
-            xFileSize: Some(file_size),
-            ..*below
-        };
-        let gathering = Box::new(Gathering { methods, below, bytes: Vec::new(), offset: 0 });
-        (*log).pMethods = Box::into_raw(gathering).cast();
+
+    /// Commits a transaction of the connection.
+    pub fn commit<T>(&self, commit: impl FnOnce() -> T) -> T {
+        lock(&self.0).committing = true;
+        let result = commit();
+        let mut gathered = lock(&self.0);
+        // Committed, it has been synced, and nothing is left.
+        gathered.bytes.clear();
+        (gathered.committing, gathered.failed) = (false, None);
+        result
     }
-    Ok(())
+}
+
+/// Nothing panics while it is held.
+fn lock(gathered: &Mutex<Gathered>) -> MutexGuard<'_, Gathered> {
+    gathered.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Brings the connection's database file to the disk.
@@ -84,38 +122,41 @@ fn accepted(code: c_int) -> rusqlite::Result<()> {
 impl Gathering {
     /// # Safety
     ///
-    /// `file` is one that [`gather`] has changed, as all are that SQLite calls the methods below with; SQLite calls
-    /// one at a time.
-    unsafe fn of<'a>(file: *mut sqlite3_file) -> &'a mut Self {
+    /// `file` is one that [`Log::gather`] has changed, as all are that SQLite calls the methods below with.
+    unsafe fn of<'a>(file: *mut sqlite3_file) -> &'a Self {
         // SAFETY: its methods are the first field of a `Gathering`, which lives until the file is closed.
-        unsafe { &mut *(*file).pMethods.cast_mut().cast() }
+        unsafe { &*(*file).pMethods.cast() }
     }
 
-    /// Hands on what is gathered. What fails is dropped, as the commit it is of fails.
+    /// Hands on what is gathered.
     ///
     /// # Safety
     ///
     /// As for [`Gathering::of`], whose file it is.
-    unsafe fn hand_on(&mut self, file: *mut sqlite3_file) -> c_int {
-        if self.bytes.is_empty() {
+    unsafe fn hand_on(&self, gathered: &mut Gathered, file: *mut sqlite3_file) -> c_int {
+        if gathered.bytes.is_empty() {
             return ffi::SQLITE_OK;
         }
         // SAFETY: the file's own method, with memory that is there.
-        let code =
-            unsafe { own((*self.below).xWrite)(file, self.bytes.as_ptr().cast(), length(&self.bytes), self.offset) };
-        self.bytes.clear();
+        let code = unsafe {
+            own((*self.below).xWrite)(file, gathered.bytes.as_ptr().cast(), gathered.length(), gathered.offset)
+        };
+        gathered.bytes.clear();
+        gathered.failed = (code != ffi::SQLITE_OK).then_some(code);
         code
+    }
+}
+
+impl Gathered {
+    /// [`GATHERED_MAX_BYTES`] at most.
+    fn length(&self) -> c_int {
+        c_int::try_from(self.bytes.len()).unwrap_or(c_int::MAX)
     }
 
     /// Whether these bytes come right behind what is gathered, and have room there.
     fn goes_on_at(&self, offset: i64, count: usize) -> bool {
-        self.offset + i64::from(length(&self.bytes)) == offset && self.bytes.len() + count <= GATHERED_MAX_BYTES
+        self.offset + i64::from(self.length()) == offset && self.bytes.len() + count <= GATHERED_MAX_BYTES
     }
-}
-
-/// At most [`GATHERED_MAX_BYTES`], or what SQLite wrote at once.
-fn length(bytes: &[u8]) -> c_int {
-    c_int::try_from(bytes.len()).unwrap_or(c_int::MAX)
 }
 
 /// A method that every file of SQLite has.
@@ -127,15 +168,22 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, bytes: *const c_void, count:
     // SAFETY: SQLite's call, with as many bytes as it says.
     unsafe {
         let gathering = Gathering::of(file);
+        let mut gathered = lock(&gathering.gathered);
+        if !gathered.committing {
+            return own((*gathering.below).xWrite)(file, bytes, count, offset);
+        }
+        if let Some(code) = gathered.failed {
+            return code;
+        }
         let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), usize::try_from(count).unwrap_or(0));
-        if !gathering.goes_on_at(offset, bytes.len()) {
-            let code = gathering.hand_on(file);
+        if !gathered.goes_on_at(offset, bytes.len()) {
+            let code = gathering.hand_on(&mut gathered, file);
             if code != ffi::SQLITE_OK {
                 return code;
             }
-            gathering.offset = offset;
+            gathered.offset = offset;
         }
-        gathering.bytes.extend_from_slice(bytes);
+        gathered.bytes.extend_from_slice(bytes);
         ffi::SQLITE_OK
     }
 }
@@ -149,10 +197,8 @@ unsafe fn handed_on(file: *mut sqlite3_file, then: impl FnOnce(&sqlite3_io_metho
     // SAFETY: as the caller says.
     unsafe {
         let gathering = Gathering::of(file);
-        match gathering.hand_on(file) {
-            ffi::SQLITE_OK => then(&*gathering.below),
-            code => code,
-        }
+        let code = gathering.hand_on(&mut lock(&gathering.gathered), file);
+        if code == ffi::SQLITE_OK { then(&*gathering.below) } else { code }
     }
 }
 
@@ -168,7 +214,12 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, size: i64) -> c_int {
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite's call, handed on as it is.
-    unsafe { handed_on(file, |below| own(below.xSync)(file, flags)) }
+    unsafe {
+        if let Some(code) = lock(&Gathering::of(file).gathered).failed {
+            return code;
+        }
+        handed_on(file, |below| own(below.xSync)(file, flags))
+    }
 }
 
 unsafe extern "C" fn file_size(file: *mut sqlite3_file, size: *mut i64) -> c_int {
@@ -179,11 +230,9 @@ unsafe extern "C" fn file_size(file: *mut sqlite3_file, size: *mut i64) -> c_int
 unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     // SAFETY: SQLite's last call. The file has its own methods again before what stood in their place is given back.
     unsafe {
-        let mut gathering: Box<Gathering> = Box::from_raw((*file).pMethods.cast_mut().cast());
-        let written = gathering.hand_on(file);
+        let gathering: Box<Gathering> = Box::from_raw((*file).pMethods.cast_mut().cast());
         (*file).pMethods = gathering.below;
-        let closed = own((*gathering.below).xClose)(file);
-        if written == ffi::SQLITE_OK { closed } else { written }
+        own((*gathering.below).xClose)(file)
     }
 }
 
@@ -195,18 +244,32 @@ mod tests {
 
     use super::*;
 
+    struct Writer {
+        connection: Connection,
+        log: Option<Log>,
+    }
+
+    impl Writer {
+        fn run(&self, sql: &str) {
+            self.connection.execute_batch(sql).unwrap();
+        }
+
+        fn commit(&self) {
+            let commit = || self.connection.execute_batch("COMMIT");
+            self.log.as_ref().map_or_else(commit, |log| log.commit(commit)).unwrap();
+        }
+    }
+
     /// A connection with few pages at hand: a large transaction writes to its log before it commits, and reads from there.
-    fn open(path: &Path, gathers: bool) -> Connection {
+    fn open(path: &Path, gathers: bool) -> Writer {
         let connection = Connection::open(path).unwrap();
         connection
             .execute_batch("PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full")
             .unwrap();
         connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 20").unwrap();
         connection.execute_batch("CREATE TABLE IF NOT EXISTS t (id integer primary key, x text)").unwrap();
-        if gathers {
-            gather(&connection).unwrap();
-        }
-        connection
+        let log = if gathers { Some(Log::gather(&connection).unwrap().expect("it has a log")) } else { None };
+        Writer { connection, log }
     }
 
     fn write(connection: &Connection, rows: usize, from: i64) {
@@ -251,16 +314,16 @@ mod tests {
         fn what_is_committed_is_in_the_files_when_the_commit_returns(steps in steps()) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("test.db");
-            let writer = open(&path, true);
+            let (writer, other) = (open(&path, true), open(&path, false));
             for step in steps {
-                let before = rows(&writer);
+                let before = rows(&other.connection);
                 match step {
                     Step::Commit(count, from) => {
-                        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-                        write(&writer, count, from);
+                        writer.run("BEGIN IMMEDIATE");
+                        write(&writer.connection, count, from);
                         prop_assert_eq!(seen(&path), before);
-                        let written = rows(&writer);
-                        writer.execute_batch("COMMIT").unwrap();
+                        writer.commit();
+                        let written = rows(&writer.connection);
                         // The files alone, as after a fall of the machine: without what the processes share of them.
                         let copy = folder.path().join("copy.db");
                         for end in ["", "-wal"] {
@@ -270,21 +333,26 @@ mod tests {
                         prop_assert_eq!(seen(&path), written);
                     }
                     Step::RollBack(count, from) => {
-                        writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-                        write(&writer, count, from);
-                        writer.execute_batch("ROLLBACK").unwrap();
-                        prop_assert_eq!(rows(&writer), before.clone());
-                        prop_assert_eq!(seen(&path), before);
+                        writer.run("BEGIN IMMEDIATE");
+                        write(&writer.connection, count, from);
+                        writer.run("ROLLBACK");
+                        // Its place in the log is another's now.
+                        other.run("BEGIN IMMEDIATE");
+                        write(&other.connection, 600, 0);
+                        other.commit();
+                        let written = rows(&other.connection);
+                        prop_assert_eq!(rows(&writer.connection), written.clone());
+                        prop_assert_eq!(seen(&path), written);
                     }
                     Step::Checkpoint => {
-                        writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
-                        sync_database(&writer).unwrap();
+                        writer.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+                        sync_database(&writer.connection).unwrap();
                         prop_assert_eq!(seen(&path), before);
                     }
                 }
             }
-            let last = rows(&writer);
-            drop(writer);
+            let last = rows(&writer.connection);
+            drop((writer, other));
             prop_assert_eq!(seen(&path), last, "closing it loses nothing");
         }
     }
@@ -294,11 +362,11 @@ mod tests {
     fn a_commit_of_many_pages_is_written_at_once() {
         let calls = |gathers: bool| {
             let folder = tempfile::tempdir().unwrap();
-            let connection = open(&folder.path().join("test.db"), gathers);
-            connection.execute_batch("PRAGMA cache_size = 2000; BEGIN IMMEDIATE").unwrap();
-            write(&connection, 90, 0);
+            let writer = open(&folder.path().join("test.db"), gathers);
+            writer.run("PRAGMA cache_size = 2000; BEGIN IMMEDIATE");
+            write(&writer.connection, 90, 0);
             let before = write_calls();
-            connection.execute_batch("COMMIT").unwrap();
+            writer.commit();
             write_calls() - before
         };
         let (plain, gathered) = (calls(false), calls(true));

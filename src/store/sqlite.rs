@@ -14,10 +14,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, Transaction, TransactionBehavior};
 use sea_orm::Value;
 
+use super::StoreError;
+use super::log_file::{self, Log};
 use super::open::{STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Plain, Read, Row, Txn, Upsert};
 use super::writer::BUSY_TIMEOUT;
-use super::{StoreError, log_file};
 use crate::config::Synchronous;
 
 /// Rows written between checkpoints; about as many pages of the log, 32 MB.
@@ -26,6 +27,7 @@ const CHECKPOINT_ROWS: u64 = 16_384;
 /// A connection that only the writer uses.
 pub(super) struct Sqlite {
     connection: Connection,
+    log: Option<Log>,
     checkpoints: Checkpoints,
 }
 
@@ -34,10 +36,8 @@ impl Sqlite {
     pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let checkpoints = Checkpoints::start(connect(path, synchronous)?, CHECKPOINT_ROWS)?;
         let connection = connect(path, synchronous)?;
-        if synchronous == Synchronous::Full {
-            log_file::gather(&connection)?;
-        }
-        Ok(Self { connection, checkpoints })
+        let log = if synchronous == Synchronous::Full { Log::gather(&connection)? } else { None };
+        Ok(Self { connection, log, checkpoints })
     }
 
     /// Begins a transaction that has the lock on the file.
@@ -47,7 +47,7 @@ impl Sqlite {
             self.connection.execute_batch("ROLLBACK")?;
         }
         // Unchecked: that there is but one at a time is the writer's order, not the borrow checker's.
-        Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
+        Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?, self.log.as_ref()))
     }
 
     /// To be called between transactions: keeps the log from growing.
@@ -138,7 +138,7 @@ fn checkpoint(connection: &Connection) {
     }
 }
 
-pub(super) struct SqliteTxn<'c>(Transaction<'c>);
+pub(super) struct SqliteTxn<'c>(Transaction<'c>, Option<&'c Log>);
 
 impl SqliteTxn<'_> {
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
@@ -243,7 +243,11 @@ impl Txn for SqliteTxn<'_> {
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit()?)
+        let Self(transaction, log) = self;
+        Ok(match log {
+            Some(log) => log.commit(|| transaction.commit()),
+            None => transaction.commit(),
+        }?)
     }
 
     async fn rollback(self) -> Result<(), StoreError> {
@@ -315,7 +319,7 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x text)").unwrap();
         let connect = || connect(&path, Synchronous::Normal).unwrap();
         let checkpoints = Checkpoints::start(connect(), checkpoints_every).unwrap();
-        let db = Sqlite { connection: connect(), checkpoints };
+        let db = Sqlite { connection: connect(), log: None, checkpoints };
         for _ in 0..2_000 {
             let txn = db.begin().unwrap();
             txn.0.execute("INSERT INTO t VALUES (hex(randomblob(500)))", []).unwrap();

@@ -51,13 +51,15 @@ impl Log {
         if connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))? != "wal" {
             return Ok(None);
         }
-        let Some(log) = file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)? else { return Ok(None) };
+        let (log, database) = (ffi::SQLITE_FCNTL_JOURNAL_POINTER, ffi::SQLITE_FCNTL_FILE_POINTER);
+        let Some((log, database)) = file(connection, log)?.zip(file(connection, database)?) else { return Ok(None) };
         let gathered = Arc::new(Mutex::new(Gathered::default()));
-        // SAFETY: SQLite has just named this file, open, of a connection that nobody else uses meanwhile. The methods put
-        // before its own live until it is closed (`close`), and they do what its own do.
+        // SAFETY: SQLite has just named these files, open, of a connection that nobody else uses meanwhile. The methods put
+        // before the log's own live until it is closed (`close`), and they do what its own do.
         unsafe {
             let below = (*log).pMethods;
-            let disk = (*below).xDeviceCharacteristics.map_or(0, |characteristics| characteristics(log));
+            let disk =
+                (*(*database).pMethods).xDeviceCharacteristics.map_or(0, |characteristics| characteristics(database));
             if disk & ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE == 0 {
                 return Ok(None);
             }
@@ -254,9 +256,9 @@ mod tests {
             self.connection.execute_batch(sql).unwrap();
         }
 
-        fn commit(&self) {
+        fn commit(&self) -> rusqlite::Result<()> {
             let commit = || self.connection.execute_batch("COMMIT");
-            self.log.as_ref().map_or_else(commit, |log| log.commit(commit)).unwrap();
+            self.log.as_ref().map_or_else(commit, |log| log.commit(commit))
         }
     }
 
@@ -322,7 +324,7 @@ mod tests {
                         writer.run("BEGIN IMMEDIATE");
                         write(&writer.connection, count, from);
                         prop_assert_eq!(seen(&path), before);
-                        writer.commit();
+                        writer.commit().unwrap();
                         let written = rows(&writer.connection);
                         // The files alone, as after a fall of the machine: without what the processes share of them.
                         let copy = folder.path().join("copy.db");
@@ -339,7 +341,7 @@ mod tests {
                         // Its place in the log is another's now.
                         other.run("BEGIN IMMEDIATE");
                         write(&other.connection, 600, 0);
-                        other.commit();
+                        other.commit().unwrap();
                         let written = rows(&other.connection);
                         prop_assert_eq!(rows(&writer.connection), written.clone());
                         prop_assert_eq!(seen(&path), written);
@@ -357,6 +359,50 @@ mod tests {
         }
     }
 
+    unsafe extern "C" fn full(_: *mut sqlite3_file, _: *const c_void, _: c_int, _: i64) -> c_int {
+        ffi::SQLITE_FULL
+    }
+
+    /// Takes nothing more, until it is given what it had before.
+    fn fill_disk(writer: &Writer) -> impl FnOnce() {
+        let log = file(&writer.connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER).unwrap().unwrap();
+        // SAFETY: the writer gathers, and is not used while its methods change.
+        unsafe {
+            let gathering: *mut Gathering = (*log).pMethods.cast_mut().cast();
+            let below = (*gathering).below;
+            (*gathering).below = Box::leak(Box::new(sqlite3_io_methods { xWrite: Some(full), ..*below }));
+            move || (*gathering).below = below
+        }
+    }
+
+    #[test]
+    fn a_commit_that_fails_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let (writer, other) = (open(&path, true), open(&path, false));
+        writer.run("PRAGMA cache_size = 2000; BEGIN IMMEDIATE");
+        write(&writer.connection, 200, 0);
+        writer.commit().unwrap();
+        let before = rows(&writer.connection);
+        let mend = fill_disk(&writer);
+        writer.run("BEGIN IMMEDIATE");
+        write(&writer.connection, 200, 100);
+        let error = writer.commit().unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
+        assert_eq!(seen(&path), before);
+        other.run("BEGIN IMMEDIATE");
+        write(&other.connection, 300, 50);
+        other.commit().unwrap();
+        let after = rows(&other.connection);
+        assert_eq!(rows(&writer.connection), after);
+        mend();
+        writer.run("BEGIN IMMEDIATE");
+        write(&writer.connection, 1, 1_000);
+        writer.commit().unwrap();
+        assert_eq!(seen(&path), rows(&writer.connection));
+        assert_eq!(seen(&path)[..after.len()], after);
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn a_commit_of_many_pages_is_written_at_once() {
@@ -366,7 +412,7 @@ mod tests {
             writer.run("PRAGMA cache_size = 2000; BEGIN IMMEDIATE");
             write(&writer.connection, 90, 0);
             let before = write_calls();
-            writer.commit();
+            writer.commit().unwrap();
             write_calls() - before
         };
         let (plain, gathered) = (calls(false), calls(true));

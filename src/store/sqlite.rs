@@ -43,7 +43,7 @@ impl Sqlite {
     /// Begins a transaction that has the lock on the file.
     pub fn begin(&self) -> Result<SqliteTxn<'_>, StoreError> {
         if !self.connection.is_autocommit() {
-            // A rollback that failed (a full disk) has left it open: nothing of it may join what comes now.
+            // A rollback that failed has left it open: nothing of it may join what comes now.
             self.connection.execute_batch("ROLLBACK")?;
         }
         // Unchecked: that there is but one at a time is the writer's order, not the borrow checker's.

@@ -29,10 +29,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use recado::domain::Clock;
-use recado::eleven::Eleven;
-use recado::eleven::message::ToolCall;
-use recado::stream::{self, Ended, Limits, Opening, Outcome, ToolHandler};
-use recado::twilio::client::http;
+use recado::integrations::elevenlabs::Eleven;
+use recado::integrations::elevenlabs::message::ToolCall;
+use recado::integrations::media_stream;
+use recado::integrations::media_stream::{Ended, Limits, Opening, Outcome, ToolHandler};
+use recado::integrations::twilio::client::http;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -214,14 +215,14 @@ fn print(name: &str, way: &Way, p99_max_ms: Option<f64>) -> bool {
 
 /// The server under test: the bridge behind its route.
 async fn carry(State(bench): State<Arc<Bench>>, upgrade: WebSocketUpgrade) -> Response {
-    stream::limited(upgrade).on_upgrade(move |socket| async move {
+    media_stream::limited(upgrade).on_upgrade(move |socket| async move {
         let Ok(agent) = bench.eleven.open("agent_1", LAST_WAIT).await else { return };
         let limits = Limits { farewell_max: Duration::ZERO, ..Limits::DEFAULT };
         let opening = Opening { limits, ..Opening::default() };
         // Nobody listens to the events; they are dropped.
         let (events, _) = mpsc::channel(1);
-        let (twilio, agent) = (stream::of_axum(socket), stream::of_tungstenite(agent));
-        let outcome = stream::bridge(twilio, agent, opening, Arc::new(NoTools), events, pending()).await;
+        let (twilio, agent) = (media_stream::of_axum(socket), media_stream::of_tungstenite(agent));
+        let outcome = media_stream::bridge(twilio, agent, opening, Arc::new(NoTools), events, pending()).await;
         // Fails where the run has ended, which has said so.
         let _ = bench.outcomes.send(outcome);
     })

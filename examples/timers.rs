@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use recado::config::Synchronous;
-use recado::directory::new_tenant;
 use recado::domain::clock::Random;
 use recado::domain::{Clock, Ids, TenantId, Timestamp};
 use recado::store::{FIRE_MAX, FireRequest, Next, Options, Store};
+use recado::tenants::new_tenant;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 

@@ -23,37 +23,43 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::actions::circuit::Circuits;
-use crate::actions::gate::SendGate;
-use crate::actions::outbox::Outbox;
-use crate::actions::ways::Ways;
-use crate::api;
-use crate::bus::Speed;
-use crate::campaigns;
-use crate::carrier;
-use crate::channels::{self, catch_up, provider, sms, status, whatsapp};
-use crate::chat::{Chat, ChatError};
+use crate::config::review_links::Links;
+use crate::config::secret::{OpenError, SealError, SecretKey};
+use crate::config::webhook_urls::WebhookUrls;
 use crate::config::{self, Config, ConfigErrors, KeyFileError};
-use crate::directory::{Account, Directory, Platform};
+use crate::domain::Channel;
 use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone, Route};
-use crate::eleven::{Eleven, ElevenError};
-use crate::email::{Mailer, MailerError};
-use crate::outbound::file::Means;
-use crate::outbound::providers::ProvidersError;
-use crate::outbound::{self, Callbacks, Providers};
-use crate::pipeline::{Parts, Pipeline};
-use crate::reconcile;
-use crate::retention;
-use crate::reviews::Links;
+use crate::emulators::twilio as carrier;
+use crate::engine::pipeline::{Parts, Pipeline};
+use crate::engine::reconcile;
+use crate::engine::sending::by_hand::Outbox;
+use crate::engine::sending::circuit::Circuits;
+use crate::engine::sending::gate::SendGate;
+use crate::engine::sending::transports::Ways;
+use crate::engine::timers;
+use crate::engine::wakeups::Speed;
+use crate::features::campaigns;
+use crate::features::voice;
+use crate::features::voice::{Voice, ended};
+use crate::http::api;
+use crate::http::webhooks;
+use crate::http::webhooks::{catch_up, provider, sms, status, whatsapp};
+use crate::http::{AppState, Refusals, calendar, health, review};
+use crate::integrations::chat_model::{Chat, ChatError};
+use crate::integrations::elevenlabs::{Eleven, ElevenError};
+use crate::integrations::email::{Mailer, MailerError};
+use crate::integrations::http_providers;
+use crate::integrations::http_providers::file::Means;
+use crate::integrations::http_providers::providers::ProvidersError;
+use crate::integrations::http_providers::{Callbacks, Providers};
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::{Client, ClientError};
+use crate::ops::retention;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
-use crate::schedule;
-use crate::secret::{OpenError, SealError, SecretKey};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::{self, TelemetryError, metric};
-use crate::twilio::client::{self, Client, ClientError};
-use crate::voice::{self, Voice, ended};
-use crate::web::{AppState, Refusals, calendar, health, review};
+use crate::tenants::{Account, Directory, Platform};
 
 /// What a stop waits for requests under way: a little more than a webhook takes at most. Sockets that have sent half a
 /// request, or nothing, are cut off then.
@@ -74,7 +80,7 @@ pub enum AppError {
     #[error("{0}")]
     Providers(#[from] ProvidersError),
     #[error(transparent)]
-    Outbound(#[from] outbound::client::ClientError),
+    Outbound(#[from] http_providers::client::ClientError),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error(transparent)]
@@ -192,7 +198,7 @@ pub fn router(state: AppState) -> Router {
         .merge(whatsapp::routes())
         .merge(status::routes())
         .merge(provider::routes())
-        .merge(channels::voice::routes())
+        .merge(webhooks::voice::routes())
         .merge(api::routes())
         .with_state(state)
 }
@@ -209,7 +215,7 @@ fn mailer(installation: &Installation) -> Result<Mailer, MailerError> {
 pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError> {
     let Some(file) = &config.providers_file else { return Ok(Providers::default()) };
     let variables = config::Variables::read(dir, config::environment());
-    let client = outbound::Client::new(config.outbound_allow.clone())?;
+    let client = http_providers::Client::new(config.outbound_allow.clone())?;
     let means = Means { secret: &|name| variables.get(name), client: &client };
     Ok(Providers::load(&dir.join(file), &means)?)
 }
@@ -226,7 +232,7 @@ fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) ->
         ways: Ways {
             twilio: Client::new(client::http()?, api_base)?,
             mailer: mailer(installation)?,
-            outbound: outbound::Client::new(installation.config.outbound_allow.clone())?,
+            outbound: http_providers::Client::new(installation.config.outbound_allow.clone())?,
             callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
             rehearsing,
         },
@@ -259,7 +265,7 @@ pub fn gate(installation: &Installation) -> SendGate {
 
 /// The providers' own rates, by their routes.
 fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
-    let rate = |provider: &Arc<outbound::Provider>| {
+    let rate = |provider: &Arc<http_providers::Provider>| {
         Some((Route::Provider(provider.name.as_str().into()).to_string(), provider.rate?))
     };
     providers.iter().filter_map(rate).collect()
@@ -296,7 +302,7 @@ fn engine_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
     let one = pipeline.clone();
     loops.spawn(async move { reconcile::run(&one).await });
     let one = pipeline.clone();
-    loops.spawn(async move { schedule::run(&one).await });
+    loops.spawn(async move { timers::run(&one).await });
     loops
 }
 
@@ -339,7 +345,7 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     let one = voice.clone();
     loops.spawn(async move { ended::run(&one).await });
     let one = voice.clone();
-    loops.spawn(async move { channels::voice::lost::run(&one).await });
+    loops.spawn(async move { webhooks::voice::lost::run(&one).await });
     let state = AppState::new(pipeline.clone(), voice.clone(), config.app_debug);
     let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
     let stopping_now = || {
@@ -472,7 +478,10 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
         }
     } else {
         text += &format!("Sending through {api_base} with account {}.\n", directory.platform().account.sid);
-        text += &format!("Webhooks are expected at {}/api/twilio/{{slug}}/sms and …/whatsapp\n", config.app_url);
+        text += &format!(
+            "Webhooks are expected at {} and …/whatsapp\n",
+            WebhookUrls::new(&config.app_url, "{slug}").messages(Channel::Sms)
+        );
     }
     let mailer = &pipeline.ways.mailer;
     text += &if mailer.delivers() {

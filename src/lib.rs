@@ -1,47 +1,34 @@
 //! Recado: a rule-driven messaging automation engine.
 //!
 //! Messages come in as signed webhooks; each becomes a durable event; rules written in Rhai decide; what they want sent
-//! goes through a ledger that sends it once. Read [`pipeline`] top to bottom for the way of a message.
+//! goes through a ledger that sends it once. Read [`engine::pipeline`] top to bottom for the way of a message.
 //!
 //! # Code map
 //!
 //! The modules below stand in the order of their dependencies: **a module imports only modules above it.** Only [`app`]
-//! and the commands in `cli` name everything. A test keeps this true.
+//! and [`cli`] name everything. Siblings in [`features`] and in [`http`] never import each other. Tests keep this true.
 //!
 //! | to change … | look in |
 //! |---|---|
 //! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
 //! | spans, zones, schedules, opening hours, quiet hours | [`time`] |
-//! | a setting | [`config`], `src/recado.default.toml` |
+//! | a setting; the secret key; links that we sign | [`config`] |
+//! | what is logged and counted | [`telemetry`] |
+//! | what Twilio, ElevenLabs, a chat model, a mail server or another provider says and means | [`integrations`] |
+//! | the built-in carrier | [`emulators`] |
 //! | a table or a query | `migrations/`, [`store`] |
-//! | whose number or account it is | [`directory`] |
-//! | what any provider answers to a send | [`provider`] |
-//! | a backup, a tenant's export and import | [`archive`] |
-//! | how long what happened is kept | [`retention`] |
-//! | appointments: booking, free slots, their import and export | [`appointments`], [`store::appointments`] |
-//! | how e-mail leaves, its templates | [`email`] |
-//! | the conversation model | [`chat`]; its stand-in: [`carrier::chat`] |
-//! | a live call: the sockets, the bridge between them | [`eleven`], [`stream`]; the stand-in: [`carrier::eleven`] |
-//! | another provider, `http_request`, what may be called at all | [`outbound`], `src/providers.default.toml` |
-//! | what Twilio says and means | [`twilio`]; its stand-in for tests and for trying out: [`carrier`] |
-//! | what rules can read and do; how they ask back, wait, and how often they run | [`rules`] (`talk`, `later`, `limit`) |
-//! | whether a send may leave, when, from which number | [`actions`] |
-//! | what a customer says of a visit: the link, its pages | [`reviews`], `src/web/review.rs` |
-//! | what goes out where a message came to nothing | `rules/notify.rs`, `src/store/fallback.rs` |
-//! | when a rule runs that waits; what fires when it is due | `rules/timing.rs`, [`schedule`], `src/store/fire.rs` |
-//! | the order of the stages, batches, what happens after a crash | [`pipeline`], [`reconcile`] |
-//! | what is foreseen, and how it is found out | [`forecast`]; the rehearsal on a copy: `src/app/rehearsal.rs` |
-//! | what is checked before going live, and what each finding says | [`doctor`] |
-//! | numbers: found, bought, set up, given back; how many a tenant may own | [`numbers`], `src/api/numbers.rs` |
-//! | a webhook, whose it is, who may call it | [`web`], [`intake`] |
-//! | what a caller hears next; the words where nobody chose any | [`voice`], `src/domain/voice_words.rs` |
-//! | calls: what is kept of them and their legs, how they are listed | `src/store/calls`, `src/api/calls.rs` |
-//! | voice agents: what is checked of one, how it is kept | `src/voice/agents.rs`, `src/api/agents.rs` |
-//! | a call whose end nobody has told | `src/channels/voice/lost.rs` |
-//! | campaigns: whom they call or write to, at what pace, how often | [`campaigns`], [`store::campaigns`] |
-//! | a channel, its routes and service, catching up | [`channels`] |
-//! | the REST API, its description | [`api`] |
-//! | a command | `cli` |
+//! | whose number or account it is; a tenant's settings | [`tenants`] |
+//! | what rules can read and do, how they are loaded and evaluated | [`rules`] |
+//! | the way of a message | [`engine::pipeline`] |
+//! | the facts that rules decide on; when who is free | [`engine::facts`], [`engine::availability`] |
+//! | whether a send may leave, when, from which number, by which transport | [`engine::sending`] |
+//! | what fires when it is due | [`engine::timers`] |
+//! | what becomes of a send whose outcome is unknown | [`engine::reconcile`] |
+//! | appointments in calendars and tables, campaigns, numbers, calls | [`features`] |
+//! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
+//! | a webhook, the REST API, a page | [`http`] |
+//! | which loop runs, which part gets which | [`app`] |
+//! | a command | [`cli`] |
 //!
 //! # Invariants
 //!
@@ -83,69 +70,27 @@ pub mod domain;
 
 pub mod time;
 
-pub mod secret;
-
 pub mod config;
 
 pub mod telemetry;
 
-pub mod provider;
+pub mod integrations;
 
-pub mod outbound;
+pub mod emulators;
 
 pub mod store;
 
-pub mod directory;
-
-pub mod archive;
-
-pub mod retention;
-
-pub mod appointments;
-
-pub mod twilio;
-
-pub mod email;
-
-pub mod chat;
-
-pub mod eleven;
-
-pub mod stream;
-
-pub mod carrier;
-
-pub mod reviews;
-
-pub mod bus;
+pub mod tenants;
 
 pub mod rules;
 
-pub mod actions;
+pub mod engine;
 
-pub mod pipeline;
+pub mod features;
 
-pub mod campaigns;
+pub mod ops;
 
-pub mod schedule;
-
-pub mod forecast;
-
-pub mod reconcile;
-
-pub mod voice;
-
-pub mod doctor;
-
-pub mod numbers;
-
-pub mod web;
-
-pub mod intake;
-
-pub mod channels;
-
-pub mod api;
+pub mod http;
 
 pub mod app;
 

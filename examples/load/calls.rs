@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use recado::carrier::chat::{ChatApi, Reply};
+use recado::emulators::chat_model::{ChatApi, Reply};
 use rusqlite::{Connection as Database, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;

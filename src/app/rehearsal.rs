@@ -14,13 +14,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{AppError, Installation, engine_loops, listen, pipeline_on, router, try_out};
-use crate::carrier::Carrier;
 use crate::config::{Config, Synchronous};
 use crate::domain::{Clock, Timestamp};
-use crate::pipeline::Pipeline;
-use crate::schedule;
+use crate::emulators::twilio::Carrier;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::timers;
+use crate::http::AppState;
 use crate::store::{self, StoreError};
-use crate::web::AppState;
 
 /// Between two looks at whether anything is left to do, on the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -71,7 +71,7 @@ impl Rehearsal {
             let _ = axum::serve(listener, router).await;
         });
         // Or the clock could be moved past what the loops have yet to plan.
-        schedule::plan(&pipeline).await?;
+        timers::plan(&pipeline).await?;
         let loops = engine_loops(&pipeline);
         Ok(Self { installation, pipeline, carrier, stuck: 0, _loops: loops, serving, _folder: folder })
     }

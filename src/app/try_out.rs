@@ -8,12 +8,14 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::{AppError, Installation};
-use crate::carrier::{self, Carrier, CarrierConfig, NumberConfig};
+use crate::config::secret::SecretKey;
+use crate::config::webhook_urls::WebhookUrls;
 use crate::config::{Config, Source};
-use crate::directory::{Account, DEMO_SLUG, Directory, Platform, Snapshot};
 use crate::domain::{Channel, Clock, Phone};
-use crate::secret::SecretKey;
+use crate::emulators::twilio as carrier;
+use crate::emulators::twilio::{Carrier, CarrierConfig, NumberConfig};
 use crate::store::Store;
+use crate::tenants::{Account, DEMO_SLUG, Directory, Platform, Snapshot};
 
 /// The number of the built-in carrier's account; that of WhatsApp is the sandbox's.
 pub const NUMBER: &str = "+15005550006";
@@ -114,13 +116,14 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
             numbers.push(NumberConfig { account_sid, number, label, ..NumberConfig::default() });
             numbers.len() - 1
         });
-        let url = Some(format!("{base}/api/twilio/{slug}/{channel}"));
+        let urls = WebhookUrls::new(base, slug);
+        let url = Some(urls.messages(channel));
         match channel {
             Channel::Sms => {
                 numbers[at].sms_url = url;
                 // What takes texts takes calls.
-                numbers[at].voice_url = Some(format!("{base}/api/twilio/{slug}/answer"));
-                numbers[at].status_url = Some(format!("{base}/api/twilio/{slug}/status"));
+                numbers[at].voice_url = Some(urls.answer());
+                numbers[at].status_url = Some(urls.status());
             }
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
             // No sender of e-mail is a number; where one is rung follows from where it is written to.

@@ -7,8 +7,9 @@ use crate::app::Installation;
 use crate::config::Config;
 use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
 use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
-use crate::voice::Streams;
-use crate::voice::agents::{self, Agents};
+use crate::features::voice::Streams;
+use crate::features::voice::agents;
+use crate::features::voice::agents::Agents;
 
 /// Add, list and remove voice agents, and say how calls are answered that no agent takes
 #[derive(clap::Args)]

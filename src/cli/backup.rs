@@ -6,9 +6,9 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{CliError, DIR, Outcome, configure, print, print_json};
-use crate::archive::file::Draft;
 use crate::config::{Config, KEY_FILE};
 use crate::domain::Clock;
+use crate::ops::export_import::file::Draft;
 use crate::store;
 
 /// Copy the database into a file while the server runs, checked and complete; not in it: the secret key, rules, settings

@@ -1,8 +1,8 @@
 //! `recado call`: a call by hand, through the ledger like every other.
 
 use super::{CliError, Outcome, find_tenant, for_tenant, open, print, print_json};
-use crate::channels::voice::outbound::CallService;
 use crate::domain::{CallBody, OnMachine};
+use crate::engine::sending::services::CallService;
 
 /// Call somebody by hand: something is said, a rule begins it at a step, or a voice agent has it
 #[derive(clap::Args)]

@@ -1,10 +1,10 @@
 //! `recado calls`: calls, and what was heard and said in them.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
-use crate::directory::Tenant;
 use crate::domain::phone::mask;
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
 use crate::store::{CallEvent, CallFilter, ListedCall, ListedLeg, ListedTurn, Store};
+use crate::tenants::Tenant;
 use crate::time::Span;
 
 /// List calls, the newest first, or show one with its legs and what was heard and said in it

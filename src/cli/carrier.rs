@@ -7,10 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Outcome, configure, print};
-use crate::carrier::{self, Carrier, CarrierConfig, Fault, NumberConfig, Pace, SANDBOX, SANDBOX_CODE};
 use crate::config::Config;
-use crate::directory::DEMO_SLUG;
+use crate::config::webhook_urls::WebhookUrls;
+use crate::domain::Channel;
 use crate::domain::{Clock, Phone};
+use crate::emulators::twilio as carrier;
+use crate::emulators::twilio::{Carrier, CarrierConfig, Fault, NumberConfig, Pace, SANDBOX, SANDBOX_CODE};
+use crate::tenants::DEMO_SLUG;
 
 /// The number of texts where none is named.
 const NUMBER: &str = "+15005550006";
@@ -88,11 +91,11 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 fn numbers(args: &Args, config: &Config, account: &str) -> Result<Vec<NumberConfig>, CliError> {
-    let default = |channel: &str| format!("{}/api/twilio/{DEMO_SLUG}/{channel}", config.app_url);
-    let sms_url = args.webhook.as_ref().map_or_else(|| default("sms"), Url::to_string);
+    let ours = WebhookUrls::new(&config.app_url, DEMO_SLUG);
+    let sms_url = args.webhook.as_ref().map_or_else(|| ours.messages(Channel::Sms), Url::to_string);
     let whatsapp = args.whatsapp_webhook.as_ref().or(args.webhook.as_ref());
-    let whatsapp_url = whatsapp.map_or_else(|| default("whatsapp"), Url::to_string);
-    let voice_url = args.voice_webhook.as_ref().map_or_else(|| default("answer"), Url::to_string);
+    let whatsapp_url = whatsapp.map_or_else(|| ours.messages(Channel::WhatsApp), Url::to_string);
+    let voice_url = args.voice_webhook.as_ref().map_or_else(|| ours.answer(), Url::to_string);
     for url in [&sms_url, &whatsapp_url, &voice_url] {
         carrier::check_loopback(url).map_err(|why| CliError::Usage(format!("the webhook {url} will not do: {why}")))?;
     }
@@ -115,7 +118,7 @@ fn numbers(args: &Args, config: &Config, account: &str) -> Result<Vec<NumberConf
             sms_url: takes(&texts).then(|| sms_url.clone()),
             whatsapp_url: takes(&chats).then(|| whatsapp_url.clone()),
             voice_url: takes(&texts).then(|| voice_url.clone()),
-            status_url: takes(&texts).then(|| default("status")),
+            status_url: takes(&texts).then(|| ours.status()),
             number,
         });
     }

@@ -16,7 +16,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     let config = configure()?;
-    let report = rules::check::check(&config.rules_dir, Limits::default());
+    let report = rules::load::check::check(&config.rules_dir, Limits::default());
     if args.json {
         print_json(&report)?;
     } else {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{CliError, DIR, Outcome, configure, print, print_json};
 use crate::app;
-use crate::outbound::file;
+use crate::integrations::http_providers::file;
 
 /// Show every configuration key with its value, where it came from, and what it means; secrets are masked
 #[derive(clap::Args)]

@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::{CliError, DIR, Outcome, configure, find_tenant, print, print_json, text};
 use crate::app::{self, Installation};
 use crate::config::Config;
-use crate::directory::Tenant;
-use crate::doctor::{Check, Doctor, Finding, Scope, Severity, files};
 use crate::domain::Clock;
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::Client;
+use crate::ops::doctor::{Check, Doctor, Finding, Scope, Severity, files};
 use crate::store::{self, Store};
-use crate::twilio::client::{self, Client};
+use crate::tenants::Tenant;
 
 /// Check account, token, numbers and their webhooks at Twilio, APP_URL, clock, disk, rules and templates; say what to do
 #[derive(clap::Args)]

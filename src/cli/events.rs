@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::domain::Timestamp;
-use crate::store::{StoreError, entity::event};
+use crate::store::StoreError;
+use crate::store::rows::event;
 
 /// How much of an event's data a line shows, in characters.
 const DATA_SHOWN_CHARS: usize = 60;

@@ -4,8 +4,8 @@ use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use super::{CliError, Outcome, open_existing, print};
-use crate::archive::export;
-use crate::archive::file::Draft;
+use crate::ops::export_import::export;
+use crate::ops::export_import::file::Draft;
 
 /// Write a tenant as JSON lines, as it is at this moment: all but its auth tokens
 #[derive(clap::Args)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{CliError, Outcome, find_tenant, open_existing, print, print_json, text};
 use crate::app;
 use crate::domain::Prices;
-use crate::forecast::{self, DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, Foreseen, Means, calendar};
+use crate::ops::forecast;
+use crate::ops::forecast::{DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, Foreseen, Means, calendar};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Of a text, in the table.

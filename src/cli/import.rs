@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{CliError, Outcome, open, print, print_json};
-use crate::archive::Counts;
-use crate::archive::import::{self, Options};
 use crate::domain::Clock;
+use crate::ops::export_import::Counts;
+use crate::ops::export_import::import;
+use crate::ops::export_import::import::Options;
 
 /// Take in a tenant that was exported: all of it, or nothing; by itself it sends nothing of what was open
 #[derive(clap::Args)]

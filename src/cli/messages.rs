@@ -10,7 +10,7 @@ use super::{
     CliError, OfTenant, Outcome, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
 };
 use crate::domain::{Action, ActionState, Phone, SendBody, Timestamp};
-use crate::store::entity::{action, message};
+use crate::store::rows::{action, message};
 use crate::store::{Listed, StoreError};
 
 /// How much of a text a line shows, in characters.

@@ -6,9 +6,11 @@ use super::text::one_line;
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open, print, print_json};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
-use crate::numbers::{self, Desk, FOUND_MAX, Goes, Owned, Purchase};
-use crate::twilio::client::{self, AvailableNumber, Client, NumberKind, Search};
-use crate::twilio::is_sid;
+use crate::features::numbers;
+use crate::features::numbers::{Desk, FOUND_MAX, Goes, Owned, Purchase};
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::{AvailableNumber, Client, NumberKind, Search};
+use crate::integrations::twilio::is_sid;
 
 /// Of what is typed to confirm.
 const TYPED_MAX_BYTES: u64 = 256;

@@ -4,7 +4,7 @@ use serde_json::{Map, json};
 
 use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::Clock;
-use crate::retention;
+use crate::ops::retention;
 
 /// Remove what is older than its tenant keeps it; the server does so by itself four times a day
 #[derive(clap::Args)]

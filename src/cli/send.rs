@@ -10,15 +10,13 @@ use super::{
     refused_send, text,
 };
 use crate::app::Installation;
-use crate::channels::email::EmailService;
-use crate::channels::sms::SmsService;
-use crate::channels::whatsapp::WhatsAppService;
 use crate::domain::action::Template;
 use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
+use crate::engine::sending::services::{EmailService, SmsService, WhatsAppService};
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::store::StoreError;
-use crate::store::entity::action;
-use crate::twilio::client;
-use crate::twilio::codes::BAD_CREDENTIALS;
+use crate::store::rows::action;
 
 /// How long it is watched.
 const WAIT: Duration = Duration::from_secs(20);

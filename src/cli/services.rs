@@ -1,7 +1,7 @@
 //! `recado services`: what can be booked.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
-use crate::store::appointments::{DEFAULT_MINUTES, Service};
+use crate::store::tables::appointments::{DEFAULT_MINUTES, Service};
 
 /// Add and list services: what can be booked, and how long it lasts
 #[derive(clap::Args)]

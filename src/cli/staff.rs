@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
-use crate::appointments::feed;
-use crate::store::appointments::{NewStaff, StaffMember};
+use crate::features::appointments::feed;
+use crate::store::tables::appointments::{NewStaff, StaffMember};
 use crate::time::WeeklyHours;
 
 /// Add and list staff: who takes appointments, and who does what

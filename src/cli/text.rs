@@ -1,7 +1,7 @@
 //! Text for terminals: what customers wrote is hostile there, too.
 
 use crate::domain::Timestamp;
-use crate::twilio::codes;
+use crate::integrations::twilio::codes;
 
 /// On one line, without control characters and without those that turn the direction of writing.
 pub fn one_line(text: &str) -> String {

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::{CARRIER_BASE, Installation};
-use crate::carrier::content_type;
-use crate::directory::Tenant;
+use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::{Channel, Phone, segments};
-use crate::twilio::client;
-use crate::twilio::form::Params;
-use crate::twilio::signature;
+use crate::emulators::twilio::content_type;
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::signature;
+use crate::tenants::Tenant;
 
 /// Twilio itself gives up after 15 s.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -73,10 +74,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let platform = installation.directory.platform();
-    let path = format!("/api/twilio/{}/{}", tenant.slug, args.channel());
-    let signed_url = format!("{}{path}", platform.app_url);
+    let signed_url = WebhookUrls::new(&platform.app_url, &tenant.slug).messages(args.channel());
     let base = args.url.clone().unwrap_or_else(|| local_url(installation.config.listen));
-    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let url = WebhookUrls::new(base.trim_end_matches('/'), &tenant.slug).messages(args.channel());
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();

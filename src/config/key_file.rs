@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Config;
-use crate::secret::SecretKey;
+use crate::config::secret::SecretKey;
 
 /// Where the key is kept, below the working directory.
 pub const KEY_FILE: &str = "data/secret.key";

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::values;
 
 /// The embedded defaults, which are also the reference of the keys.
-pub const DEFAULTS: &str = include_str!("../recado.default.toml");
+pub const DEFAULTS: &str = include_str!("recado.default.toml");
 
 /// How a key's value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,8 +29,8 @@ pub use mail::{Login, Mail, Security, Smtp};
 pub use sources::{Source, Variables};
 pub use values::{Allowed, LogFormat, Synchronous, is_loopback_url, url_of_listener};
 
+use crate::config::secret::SecretKey;
 use crate::domain::{Phone, Prices};
-use crate::secret::SecretKey;
 use crate::time::QuietRules;
 use sources::Reader;
 
@@ -271,3 +271,6 @@ fn read_twilio(reader: &mut Reader) -> Option<Twilio> {
 
 #[cfg(test)]
 mod tests;
+pub mod secret;
+pub mod review_links;
+pub mod webhook_urls;

@@ -28,7 +28,6 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::error::Place;
 use super::load;
 use super::{Decision, Limits, RuleError, RuleSet, RuleTrace, RuleVerdict, Verdict};
 use crate::domain::appointment::AppointmentFacts;
@@ -38,6 +37,7 @@ use crate::domain::{
     Action, ActionId, CallFacts, Channel, Effect, Event, EventId, EventKind, Facts, HttpRequest, Question,
     QuestionChange, Send, Step, Timestamp,
 };
+use crate::rules::load::error::Place;
 use crate::time::Span;
 
 /// The largest file of cases, in bytes.

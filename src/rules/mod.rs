@@ -32,40 +32,16 @@
 //! To add an action: its function in `actions`, its variant in [`crate::domain::Action`], a line in `tests::scripts`. To add
 //! something to read: a line in a table of `view`. To forbid something of the language: a line in `helpers::FORBIDDEN`.
 
-mod actions;
-mod builder;
-mod call;
-mod calling;
 pub mod cases;
-pub mod check;
-mod decide;
-mod each;
-mod email;
-mod engine;
-mod error;
-mod evaluator;
-mod failure;
-mod helpers;
-mod index;
+use crate::rules::eval::index;
 pub mod limits;
-mod later;
-mod limit;
-mod lint;
-mod load;
-mod named_time;
-mod notify;
-mod request;
-mod stack;
-mod talk;
-mod timing;
+use crate::rules::eval::limit;
+pub mod load;
+use crate::rules::script::functions::conversation;
 #[cfg(test)]
 mod tests;
-mod trace;
-mod values;
-mod view;
-mod view_appointment;
-mod voice;
-mod worked;
+pub mod script;
+pub mod eval;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -75,21 +51,21 @@ use rhai::{AST, Engine};
 use serde::Serialize;
 use serde_json::Value;
 
-pub use actions::ACTIONS;
-pub use calling::NoBeginning;
-pub use each::{PAGE_CONTACTS, Page};
-pub use error::{RuleError, Severity};
-pub use evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
+pub use crate::rules::eval::evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
+pub use crate::rules::eval::fan_out::{PAGE_CONTACTS, Page};
+pub use crate::rules::eval::stack::on_rules_stack;
+pub use crate::rules::eval::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
+pub use crate::rules::load::error::{RuleError, Severity};
+pub use crate::rules::load::timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
+pub use crate::rules::script::functions::actions::ACTIONS;
+pub use crate::rules::script::functions::place_call::NoBeginning;
+pub use crate::rules::script::functions::voice::again;
 pub use limits::Limits;
-pub use stack::on_rules_stack;
-pub use timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
-pub use trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
-pub use voice::again;
 
+use crate::config::review_links::Links;
 use crate::domain::contact::TenantFacts;
 use crate::domain::{Event, EventKind, Facts};
-use crate::email::template::Templates;
-use crate::reviews::Links;
+use crate::integrations::email::template::Templates;
 
 /// All rules of a folder, ready to decide. Share it in an `Arc`.
 pub struct RuleSet {
@@ -138,7 +114,7 @@ struct Rule {
     whens: Vec<(String, String)>,
     thens: Vec<String>,
     limit: Option<limit::Limit>,
-    talk: Arc<talk::Talk>,
+    talk: Arc<conversation::Talk>,
     /// Its file does.
     reads_free_slots: bool,
     timing: Option<Timing>,

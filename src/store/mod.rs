@@ -6,86 +6,62 @@
 //! due, or as their rules change; those by the provider's ids, which are unique across tenants; and lanes, which all who
 //! send from one number share.
 
-pub mod appointments;
-mod by_hand;
-mod calls;
-pub mod campaigns;
-mod claim;
-mod ahead;
-mod api_tokens;
-mod backup;
-mod contacts;
-mod customers;
-mod decide;
-pub mod entity;
-mod erase;
+use crate::store::requests::claim;
+use crate::store::requests::decide;
+use crate::store::requests::resolve;
+pub mod rows;
 mod error;
-mod events;
-mod fallback;
-mod firings;
-mod fire;
-mod fresh;
-mod health;
-mod idempotency;
-mod ingest;
-mod ledger;
-mod lists;
-mod log_file;
-mod messages;
-mod open;
-mod opt_outs;
-mod refusals;
-mod placed;
-mod portable;
-mod questions;
-mod retention;
-mod settle;
-mod sql;
-mod sqlite;
-mod tables;
-mod tenants;
-mod timers;
-mod verdict;
+use crate::store::tables::events;
+mod pending_cache;
+use crate::store::db::sql;
+use crate::store::tables::actions;
 mod writer;
+pub mod db;
+pub mod reads;
+pub mod portability;
+pub mod tables;
+pub mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sea_orm::DatabaseConnection;
 
-pub use ahead::{Ahead, Left, PlannedSend};
-pub use api_tokens::ApiToken;
-pub use backup::{compact_sqlite, copy_sqlite};
-pub use by_hand::{Heeded, Word};
-pub use calls::{
+pub use crate::store::db::open::{Options, sqlite_path};
+pub use crate::store::portability::backup::{compact_sqlite, copy_sqlite};
+pub use crate::store::portability::erase::Erased;
+pub use crate::store::portability::retention::{Removed, Step};
+pub use crate::store::portability::snapshot::Frozen;
+pub use crate::store::portability::tables::{NotARow, SET_ASIDE, TABLES, Table};
+pub use crate::store::reads::ahead::{Ahead, Left, PlannedSend};
+pub use crate::store::reads::lists::{Backlog, LIST_MAX, Listed, Unsettled};
+pub use crate::store::requests::claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
+pub use crate::store::requests::decide::{Decided, DecidedReceipt};
+pub use crate::store::requests::fallback::wanted as fallback_wanted;
+pub use crate::store::requests::fire::{
+    DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX,
+};
+pub use crate::store::requests::ingest::{Confirmation, Ingested, NewInbound, Wish};
+pub use crate::store::requests::outcome::{End, Verdict};
+pub use crate::store::requests::resolve::{Heeded, Word};
+pub use crate::store::requests::status::{Settled, StatusReport};
+pub use crate::store::tables::actions::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
+pub use crate::store::tables::api_tokens::ApiToken;
+pub use crate::store::tables::calls::{
     CallEvent, CallFilter, CallReport, CallResult, Caller, Leg, LegReport, ListedCall, ListedLeg, ListedTurn, NewTurn,
     OpenCall, Recording, Reported, TurnAnswer, Turned,
 };
-pub use claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};
-pub use customers::CustomerChange;
-pub use decide::{Decided, DecidedReceipt};
-pub use erase::Erased;
+pub use crate::store::tables::customers::CustomerChange;
+pub use crate::store::tables::idempotency::{Begun, IDEMPOTENCY_KEPT};
+pub use crate::store::tables::questions::silence_of;
+pub use crate::store::tables::refusals::{Refused, RefusedSum};
+pub use crate::store::tables::timers::{PendingTimer, Replanned, TIMERS_PAGE};
 pub use error::StoreError;
-pub use fallback::wanted as fallback_wanted;
-pub use fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
-pub use idempotency::{Begun, IDEMPOTENCY_KEPT};
-pub use ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use ledger::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
-pub use lists::{Backlog, LIST_MAX, Listed, Unsettled};
-pub use open::{Options, sqlite_path};
-pub use portable::Frozen;
-pub use questions::silence_of;
-pub use refusals::{Refused, RefusedSum};
-pub use retention::{Removed, Step};
-pub use settle::{Settled, StatusReport};
-pub use tables::{NotARow, SET_ASIDE, TABLES, Table};
-pub use timers::{PendingTimer, Replanned, TIMERS_PAGE};
-pub use verdict::{End, Verdict};
 pub use writer::{WRITE_QUEUE, Writer};
 
-pub use fresh::Pending;
+pub use crate::store::pending_cache::Pending;
 
-use fresh::Oldest;
+use crate::store::pending_cache::Oldest;
 
 use crate::domain::contact::ContactFacts;
 use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, Outlet, Route, TenantId, Timestamp, abort};
@@ -180,7 +156,7 @@ impl Store {
     }
 
     /// What an event set going.
-    pub async fn actions_of(&self, tenant: TenantId, event: EventId) -> Result<Vec<entity::action::Model>, StoreError> {
+    pub async fn actions_of(&self, tenant: TenantId, event: EventId) -> Result<Vec<rows::action::Model>, StoreError> {
         decide::actions_of(&self.read, tenant, event).await
     }
 
@@ -189,22 +165,22 @@ impl Store {
         &self,
         tenant: TenantId,
         action: ActionId,
-    ) -> Result<Vec<entity::attempt::Model>, StoreError> {
+    ) -> Result<Vec<rows::attempt::Model>, StoreError> {
         decide::attempts_of(&self.read, tenant, action).await
     }
 
     /// Sends along a route of unknown outcome that it is time to look for, of all tenants.
     pub async fn unknowns(&self, route: &Route, limit: usize) -> Result<Vec<Unknown>, StoreError> {
-        ledger::unknowns(&self.read, route, self.means.clock.now(), limit).await
+        actions::unknowns(&self.read, route, self.means.clock.now(), limit).await
     }
 
     /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.
     pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
-        if !ledger::has_orphans(&self.read, began_before).await? {
+        if !actions::has_orphans(&self.read, began_before).await? {
             return Ok(0);
         }
         let txn = writer::begin(&self.write).await?;
-        let count = ledger::orphans_to_unknown(&txn, began_before, look_at).await?;
+        let count = actions::orphans_to_unknown(&txn, began_before, look_at).await?;
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");
@@ -216,7 +192,7 @@ impl Store {
         let txn = writer::begin(&self.write).await?;
         let handled = handled.then(|| self.means.clock.now());
         events::insert(&txn, [(event, handled)]).await?;
-        ledger::plan(&txn, &self.means, actions).await?;
+        actions::plan(&txn, &self.means, actions).await?;
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");
@@ -226,7 +202,7 @@ impl Store {
     /// Heeds a person's word on a send that waits for one.
     pub async fn heed(&self, tenant: TenantId, action: ActionId, word: &Word) -> Result<Heeded, StoreError> {
         let txn = writer::begin(&self.write).await?;
-        let heeded = by_hand::heed(&txn, &self.means, tenant, action, word).await?;
+        let heeded = resolve::heed(&txn, &self.means, tenant, action, word).await?;
         txn.commit().await?;
         Ok(heeded)
     }

@@ -13,18 +13,25 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::StoreError;
-use super::calls::{self, CallReport, NewTurn, Reported, TurnAnswer, Turned};
-use super::claim::{self, ClaimRequest, Claims};
-use super::decide::{self, Decided, DecidedReceipt};
-use super::fire::{self, FireRequest, Firing};
-use super::fresh::{Committed, Fresh};
-use super::ingest::{self, Ingested, NewInbound};
-use super::settle::{self, Settled, StatusReport};
-use super::sql::Txn;
-use super::sqlite::Sqlite;
-use super::timers::Sleeper;
-use super::verdict::{self, Verdict};
 use crate::domain::{Clock, Ids, TenantId};
+use crate::store::db::sql::Txn;
+use crate::store::db::sqlite::Sqlite;
+use crate::store::pending_cache::{Committed, Fresh};
+use crate::store::requests::claim;
+use crate::store::requests::claim::{ClaimRequest, Claims};
+use crate::store::requests::decide;
+use crate::store::requests::decide::{Decided, DecidedReceipt};
+use crate::store::requests::fire;
+use crate::store::requests::fire::{FireRequest, Firing};
+use crate::store::requests::ingest;
+use crate::store::requests::ingest::{Ingested, NewInbound};
+use crate::store::requests::outcome;
+use crate::store::requests::outcome::Verdict;
+use crate::store::requests::status;
+use crate::store::requests::status::{Settled, StatusReport};
+use crate::store::tables::calls;
+use crate::store::tables::calls::{CallReport, NewTurn, Reported, TurnAnswer, Turned};
+use crate::store::tables::timers::Sleeper;
 use crate::telemetry::metric;
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
@@ -335,8 +342,8 @@ impl Batch {
                 }
                 receipts
             },
-            verdict: verdict::verdicts(txn, means, &self.verdict.0, committed).await?,
-            settle: settle::settle(txn, means, &self.settle.0, committed).await?,
+            verdict: outcome::verdicts(txn, means, &self.verdict.0, committed).await?,
+            settle: status::settle(txn, means, &self.settle.0, committed).await?,
             call: {
                 for (tenant, answer) in &self.said.0 {
                     calls::answer(txn, *tenant, answer).await?;

@@ -9,7 +9,7 @@
 //! Day of month and weekday are alternatives where both are chosen (neither begins with `*`), as in crontab(5); else both
 //! must hold.
 //!
-//! Compared with `croner` 4 over every zone and change of 2026 to 2030 (`tests/it/croner.rs` counts them): see there for
+//! Compared with `croner` 4 over every zone and change of 2026 to 2030 (`tests/it/judges/croner.rs` counts them): see there for
 //! the choices in which it differs.
 
 use std::fmt;

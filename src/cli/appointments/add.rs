@@ -1,9 +1,9 @@
 //! `recado appointments add`.
 
-use crate::appointments::parse_starts;
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
 use crate::domain::{By, Phone};
-use crate::store::appointments::{NewAppointment, Starts};
+use crate::engine::availability::parse_starts;
+use crate::store::tables::appointments::{NewAppointment, Starts};
 
 /// Book an appointment, as staff do: opening hours do not bind
 #[derive(clap::Args)]

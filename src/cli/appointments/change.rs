@@ -1,9 +1,9 @@
 //! `recado appointments move|confirm|cancel|complete|no-show`.
 
-use crate::appointments::parse_starts;
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::{AppointmentId, By, Change};
-use crate::store::appointments::{Moved, Order, Starts};
+use crate::engine::availability::parse_starts;
+use crate::store::tables::appointments::{Moved, Order, Starts};
 
 #[derive(clap::Args)]
 pub struct Args {

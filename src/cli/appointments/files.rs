@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::appointments::sheet::{Context, FILE_MAX_BYTES};
-use crate::appointments::{feed, ical, parse_starts, sheet};
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, open_existing, print, print_json, text};
+use crate::engine::availability::parse_starts;
+use crate::features::appointments::sheet::{Context, FILE_MAX_BYTES};
+use crate::features::appointments::{feed, ical, sheet};
 use crate::store::LIST_MAX;
-use crate::store::appointments::{Filter, Imported, Row, Starts};
+use crate::store::tables::appointments::{Filter, Imported, Row, Starts};
 
 /// Take appointments in from a spreadsheet (CSV) or a calendar file (.ics), all in one go
 #[derive(clap::Args)]

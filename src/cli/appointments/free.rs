@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::appointments::desk::{Desk, FREE_DAYS_MAX, FREE_MAX, Wanted};
-use crate::appointments::parse_starts;
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
-use crate::store::appointments::Starts;
+use crate::engine::availability::parse_starts;
+use crate::engine::availability::{Desk, FREE_DAYS_MAX, FREE_MAX, Wanted};
+use crate::store::tables::appointments::Starts;
 
 /// What is looked through where nobody says until when.
 const DEFAULT_DAYS: u32 = 7;

@@ -1,9 +1,9 @@
 //! `recado appointments list`.
 
-use crate::appointments::parse_starts;
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::{AppointmentState, Phone};
-use crate::store::appointments::{Filter, Starts};
+use crate::engine::availability::parse_starts;
+use crate::store::tables::appointments::{Filter, Starts};
 
 /// List appointments, the soonest first
 #[derive(clap::Args)]

@@ -8,7 +8,7 @@ mod list;
 
 use super::{CliError, Outcome, text};
 use crate::domain::AppointmentId;
-use crate::store::appointments::Appointment;
+use crate::store::tables::appointments::Appointment;
 
 /// Book, move, cancel and list appointments
 #[derive(clap::Args)]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{moved, print, print_json, shown, take_in};
-use crate::campaigns::{self, Audience, Plan, Retry, RetryOn};
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, name_and_value, open};
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignState, OnMachine};
+use crate::features::campaigns;
+use crate::features::campaigns::{Audience, Plan, Retry, RetryOn};
 use crate::time::{Span, WeeklyHours};
 
 /// Add a campaign, as a draft

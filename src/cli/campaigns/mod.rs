@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open, print, print_json, text};
 use crate::app::Installation;
-use crate::campaigns::{self, CampaignError, sheet};
-use crate::directory::Tenant;
 use crate::domain::{CampaignState, Timestamp};
-use crate::store::campaigns::{Campaign, Statistics};
+use crate::features::campaigns;
+use crate::features::campaigns::{CampaignError, sheet};
+use crate::store::tables::campaigns::{Campaign, Statistics};
+use crate::tenants::Tenant;
 
 /// Call or write to many: whom, when, at what pace, how often; start, pause, see how they stand
 #[derive(clap::Args)]

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::domain::{Action, ActionId, ActionState, EventId, Route, TenantId, Timestamp};
-use crate::outbound::{Providers, request};
-use crate::store::entity::{action, attempt, message};
+use crate::integrations::http_providers::{Providers, request};
+use crate::integrations::twilio::codes;
+use crate::store::rows::{action, attempt, message};
 use crate::store::{Store, StoreError};
-use crate::twilio::codes;
 
 #[derive(Serialize)]
 pub struct Line {

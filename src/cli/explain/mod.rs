@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::events::Row as EventRow;
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json, refused_send};
 use crate::app::Installation;
-use crate::appointments::facts as appointments;
-use crate::directory::Tenant;
 use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
-use crate::pipeline::recall::recall;
+use crate::engine::facts::appointments;
+use crate::engine::facts::recall::recall;
+use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::rules::{RuleSet, Trace};
 use crate::store::StoreError;
-use crate::twilio::codes::BAD_CREDENTIALS;
+use crate::tenants::Tenant;
 
 /// The word for the newest message or send by hand.
 const LAST: &str = "last";

@@ -30,8 +30,8 @@ use super::{CliError, DIR, Outcome};
 use crate::app::Installation;
 use crate::config::{self as configuration, Config};
 use crate::domain::{Channel, Clock, Phone};
+use crate::integrations::twilio::client;
 use crate::store::{self, Store};
-use crate::twilio::client;
 
 use handset::{CUSTOMERS_MAX, Handset};
 use net::{CARRIER_BASE, Carrier, Line, NetError};

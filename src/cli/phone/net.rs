@@ -12,8 +12,9 @@ use super::wire::{Act, Call, Calls, Message, Number, Page, Taken, Text};
 use crate::cli::text;
 use crate::domain::Clock;
 use crate::domain::phone::Phone;
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::PAGE_MAX_BYTES;
 use crate::store::Store;
-use crate::twilio::client::{self, PAGE_MAX_BYTES};
 
 /// The setting in which the server keeps where its carrier is.
 pub const CARRIER_BASE: &str = "carrier_base";

@@ -4,10 +4,11 @@ use secrecy::SecretString;
 
 use crate::app::Installation;
 use crate::cli::CliError;
-use crate::directory::sealed_as;
-use crate::store::entity::tenant;
-use crate::twilio::client::{self, Client, LookupError};
-use crate::twilio::is_sid;
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::{Client, LookupError};
+use crate::integrations::twilio::is_sid;
+use crate::store::rows::tenant;
+use crate::tenants::sealed_as;
 
 /// Of a token on standard input or in a file.
 pub const TOKEN_MAX_BYTES: u64 = 256;

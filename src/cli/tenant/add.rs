@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use super::{View, language, name, slug, zone};
 use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
-use crate::directory;
+use crate::tenants;
 
 /// Add a tenant; a running server knows it within a second
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub struct Args {
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
-    let mut tenant = directory::new_tenant(&installation.store, &args.slug, args.name.as_deref().unwrap_or(&args.slug));
+    let mut tenant = tenants::new_tenant(&installation.store, &args.slug, args.name.as_deref().unwrap_or(&args.slug));
     args.zone.name().clone_into(&mut tenant.zone);
     tenant.language = args.language;
     installation.store.add_tenant(tenant).await?;

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::account::{self, TOKEN_MAX_BYTES, account_sid};
 use super::{row, show_changed};
 use crate::cli::{CliError, Outcome, find_tenant, open};
-use crate::store::entity::tenant;
+use crate::store::rows::tenant;
 
 /// Give a tenant its own Twilio account, or change its token: asked for, checked at Twilio, kept encrypted
 #[derive(clap::Args)]

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use crate::cli::{CliError, name_and_value};
-use crate::directory::TenantSettings;
+use crate::tenants::TenantSettings;
 use crate::time::WeeklyHours;
 use crate::time::hours::NoHours;
 

@@ -16,10 +16,10 @@ use serde_json::Value as Json;
 
 use super::{CliError, Outcome, find_tenant, print, print_json};
 use crate::app::Installation;
-use crate::directory::Tenant;
-use crate::doctor::webhook;
+use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::{Channel, EmailAddress};
-use crate::store::entity::tenant;
+use crate::store::rows::tenant;
+use crate::tenants::Tenant;
 use crate::time::{QuietRules, WeeklyHours};
 
 /// A slug's letters, at most.
@@ -100,7 +100,7 @@ impl View {
             let own = tenant.senders.iter().find(|sender| sender.channel == channel);
             let base = own.and_then(|sender| sender.base_url.as_ref());
             let base = base.unwrap_or(&installation.directory.platform().app_url);
-            webhook(base, &tenant.slug, channel)
+            WebhookUrls::new(base, &tenant.slug).messages(channel)
         };
         let senders = tenant.senders.iter().map(|sender| SenderView {
             channel: sender.channel,

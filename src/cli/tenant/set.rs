@@ -11,13 +11,13 @@ use super::account::{self, TOKEN_MAX_BYTES, account_sid};
 use super::{hours, language, name, row, show_changed, zone};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
-use crate::directory::{TWILIO, Tenant, TenantSettings};
 use crate::domain::{Channel, EmailAddress, Phone, TenantId};
-use crate::outbound::file::is_prefix;
-use crate::retention::{RETAIN_DAYS_MAX, RETAIN_DAYS_MIN};
+use crate::integrations::http_providers::file::is_prefix;
+use crate::integrations::twilio::is_sid;
+use crate::ops::retention::{RETAIN_DAYS_MAX, RETAIN_DAYS_MIN};
 use crate::store::StoreError;
-use crate::store::entity::{sender, tenant};
-use crate::twilio::is_sid;
+use crate::store::rows::{sender, tenant};
+use crate::tenants::{TWILIO, Tenant, TenantSettings};
 
 /// The variable that a token may come in; as an argument it would show in the list of processes.
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";

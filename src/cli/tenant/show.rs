@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::View;
 use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_json, text};
-use crate::doctor::REFUSALS_SHOWN_FOR;
 use crate::domain::Timestamp;
+use crate::ops::doctor::REFUSALS_SHOWN_FOR;
 use crate::store::RefusedSum;
 
 /// Show a tenant: its senders and webhook URLs, and webhooks that were refused within a day, with the likely cause

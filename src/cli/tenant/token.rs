@@ -5,9 +5,9 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api;
 use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::TokenScope;
+use crate::http::api;
 
 /// A name's characters, at most.
 const NAME_MAX_CHARS: usize = 80;

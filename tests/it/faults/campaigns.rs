@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use recado::carrier::{Fault, FaultKind, On, Party, PicksUp};
+use recado::emulators::twilio::{Fault, FaultKind, On, Party, PicksUp};
 
 use super::rig::{self, Dice, Look, customer, sigkill};
-use crate::flows::campaigns::{campaigns, list, options, provider};
+use crate::features::campaigns::{campaigns, list, options, provider};
 use crate::support::server::Server;
 use crate::support::wait::eventually;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use recado::carrier::{Fault, FaultKind};
+use recado::emulators::twilio::{Fault, FaultKind};
 use tokio::sync::watch;
 
 use super::rig::{self, Dice, Look, OURS, Provider, customer, sigkill};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use recado::carrier::{Fault, FaultKind};
 use recado::domain::{Clock, Timestamp};
+use recado::emulators::twilio::{Fault, FaultKind};
 use recado::store::Listed;
-use recado::store::entity::action;
+use recado::store::rows::action;
 use serde_json::Value;
 
 use super::inside::{Inside, PUBLIC_URL, encode, posted};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use recado::carrier::{CarrierConfig, NumberConfig};
 use recado::domain::Clock;
+use recado::emulators::twilio::{CarrierConfig, NumberConfig};
 use serde_json::{Value, json};
 
 use super::rig::{self, ACCOUNT, Look, OURS, Provider, TOKEN, customer};

@@ -11,11 +11,11 @@ use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::{Json, Router};
 use recado::app;
-use recado::carrier::CarrierConfig;
-use recado::directory::{new_tenant, sealed_as};
+use recado::config::secret::SecretKey;
 use recado::domain::{Channel, Clock, Outlet, Route, SendBody, Timestamp};
-use recado::secret::SecretKey;
+use recado::emulators::twilio::CarrierConfig;
 use recado::store::Listed;
+use recado::tenants::{new_tenant, sealed_as};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use recado::integrations::twilio::form::Params;
 use recado::store::Listed;
-use recado::twilio::form::Params;
 
 use super::inside::{Inside, PUBLIC_URL, posted};
 use super::rig::{ACCOUNT, Dice, OURS, TOKEN, customer};

@@ -8,9 +8,9 @@ use axum::http::Request;
 use recado::app::{self, Installation};
 use recado::config::Config;
 use recado::domain::Clock;
-use recado::pipeline::Pipeline;
+use recado::engine::pipeline::Pipeline;
+use recado::http::AppState;
 use recado::rules::RuleSet;
-use recado::web::AppState;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -85,6 +85,6 @@ pub fn posted(path: &str, body: impl Into<Body>, signature: Option<&str>) -> Req
 
 /// A form as it stands in a body.
 pub fn encode(form: &Form) -> String {
-    let params: recado::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
+    let params: recado::integrations::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
     params.encode()
 }

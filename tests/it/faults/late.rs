@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado::actions::deliver;
 use recado::app;
-use recado::carrier::{CarrierConfig, Fault, FaultKind, Inbound, On};
-use recado::channels::catch_up;
-use recado::directory::{Tenant, new_tenant, sealed_as};
+use recado::config::secret::SecretKey;
 use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Outlet, Route, SendBody, Timestamp};
-use recado::pipeline::Pipeline;
-use recado::reconcile;
-use recado::secret::SecretKey;
-use recado::store::entity::{action, message, sender};
+use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound, On};
+use recado::engine::pipeline::Pipeline;
+use recado::engine::reconcile;
+use recado::engine::sending::deliver;
+use recado::http::webhooks::catch_up;
+use recado::store::rows::{action, message, sender};
 use recado::store::{ClaimRequest, Claimed, End, Gate, Listed, Verdict};
+use recado::tenants::{Tenant, new_tenant, sealed_as};
 
 use super::inside::{Inside, PUBLIC_URL, posted};
 use super::rig::{A, ACCOUNT, B, OURS, Own, Provider, SECRET_KEY, TOKEN, customer};
@@ -169,7 +169,8 @@ impl World {
         let form = Twilio::new(PUBLIC_URL, ACCOUNT, TOKEN).inbound(sid, &customer(1), to, "hola");
         let target = format!("/api/twilio/{slug}/sms");
         let signature = sign(TOKEN, &format!("{PUBLIC_URL}{target}"), &form);
-        let params: recado::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
+        let params: recado::integrations::twilio::form::Params =
+            form.iter().map(|(name, value)| (name, value)).collect();
         self.inside.answer(posted(&target, params.encode(), Some(&signature))).await.0
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use recado::carrier::{CarrierConfig, Fault, FaultKind, Inbound};
-use recado::channels::catch_up;
 use recado::domain::{Clock, DeliveryStatus, Timestamp};
+use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound};
+use recado::http::webhooks::catch_up;
+use recado::integrations::twilio::form::Params;
+use recado::integrations::twilio::signature;
 use recado::store::Listed;
-use recado::twilio::form::Params;
-use recado::twilio::signature;
 
 use super::inside::{Inside, PUBLIC_URL, posted};
 use super::rig::{self, ACCOUNT, ECHO, Look, OURS, Provider, TOKEN, customer};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use recado::carrier::{Fault, FaultKind};
-use recado::store::entity::attempt;
+use recado::emulators::twilio::{Fault, FaultKind};
+use recado::store::rows::attempt;
 
 use super::rig::{self, A, B, Look, OURS, Provider, customer, percentile};
 use crate::support::server::Server;

@@ -6,14 +6,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use recado::carrier::{Carrier, CarrierConfig, Fault, FaultKind, Message};
 use recado::config::Synchronous;
-use recado::directory::{new_tenant, sealed_as};
+use recado::config::secret::SecretKey;
 use recado::domain::clock::Random;
 use recado::domain::{Clock, Ids, MessageId};
-use recado::secret::SecretKey;
+use recado::emulators::twilio::{Carrier, CarrierConfig, Fault, FaultKind, Message};
 use recado::store::Store;
-use recado::store::entity::{action, attempt, event, message, sender};
+use recado::store::rows::{action, attempt, event, message, sender};
+use recado::tenants::{new_tenant, sealed_as};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, EntityTrait, Statement};
 use tokio::net::TcpListener;
 

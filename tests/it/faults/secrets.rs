@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use recado::carrier::{Fault, FaultKind};
+use recado::emulators::twilio::{Fault, FaultKind};
 
 use super::rig::{self, A, ACCOUNT, B, Look, SECRET_KEY, TOKEN, customer};
 use crate::support::wait::eventually;

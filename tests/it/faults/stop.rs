@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado::actions::circuit::Trouble;
-use recado::bus::Speed;
-use recado::directory::Tenant;
 use recado::domain::{Clock, Outlet, Route, Timestamp};
-use recado::store::entity::action;
+use recado::engine::sending::circuit::Trouble;
+use recado::engine::wakeups::Speed;
+use recado::store::rows::action;
 use recado::store::{ClaimRequest, Claimed, SEND_WITHIN};
+use recado::tenants::Tenant;
 use tokio::task::JoinSet;
 
 use super::inside::{Inside, PUBLIC_URL, encode, posted};

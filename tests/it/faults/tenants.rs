@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use recado::domain::clock::Random;
 use recado::domain::{ActionId, EventId};
-use recado::store::entity::action;
+use recado::store::rows::action;
 use reqwest::StatusCode;
 
 use super::inside::{Inside, PUBLIC_URL, encode, posted};

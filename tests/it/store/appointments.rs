@@ -3,14 +3,15 @@
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use futures_util::future::join_all;
-use recado::appointments::desk::{Desk, Wanted};
-use recado::appointments::sheet::{self, Context};
 use recado::config::Synchronous;
 use recado::domain::clock::Random;
 use recado::domain::{
     ActionState, AppointmentState, By, Change, Clock, Effect, Ids, NewTimer, Phone, Purpose, TimerId, Timestamp,
 };
-use recado::store::appointments::{
+use recado::engine::availability::{Desk, Wanted};
+use recado::features::appointments::sheet;
+use recado::features::appointments::sheet::Context;
+use recado::store::tables::appointments::{
     BookingError, Filter, Imported, Moved, NewAppointment, NewStaff, Order, Row, Starts,
 };
 use recado::store::{Options, Store};

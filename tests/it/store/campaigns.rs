@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use recado::archive::export;
 use recado::domain::{
     Action, ActionId, ActionState, CallBody, CallDirection, CallStatus, CampaignState, Channel, DeliveryStatus, Origin,
     Phone, Route, Send, SendBody, Timestamp,
 };
-use recado::store::campaigns::{Campaign, EndedTry, Member, MemberEnd, NewMember, NewTry, NotAdded, Statistics};
+use recado::ops::export_import::export;
+use recado::store::tables::campaigns::{
+    Campaign, EndedTry, Member, MemberEnd, NewMember, NewTry, NotAdded, Statistics,
+};
 use recado::store::{CallReport, Caller, Candidate, Claimed, End, Gate, NewAction, Reported};
 
 use super::{ANA, Bench, Duration, LUIS, OURS, on_both};

@@ -1,8 +1,8 @@
 //! A customer is erased: what goes, what stays.
 
-use recado::archive::export;
 use recado::domain::opt_out::Word;
 use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
+use recado::ops::export_import::export;
 use recado::store::{End, Erased, Settled, StatusReport};
 use serde_json::json;
 

@@ -27,17 +27,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::config::Synchronous;
-use recado::directory::new_tenant;
 use recado::domain::clock::Random;
 use recado::domain::event::InboundData;
 use recado::domain::{
     Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Outlet, Phone, Route, Send,
     SendBody, TenantId, Timestamp,
 };
-use recado::store::entity::{action, message};
+use recado::store::rows::{action, message};
 use recado::store::{
     ClaimRequest, Claimed, Decided, End, Gate, Judge, Listed, NewAction, NewInbound, Options, Store, Verdict, Wish,
 };
+use recado::tenants::new_tenant;
 use tempfile::TempDir;
 
 use crate::support::postgres::Database;

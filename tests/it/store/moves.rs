@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use recado::domain::{AppointmentId, AppointmentState, By, Change, Effect, Timestamp};
-use recado::store::appointments::{NewStaff, Order, granules};
+use recado::store::tables::appointments::{NewStaff, Order, granules};
 use serde_json::json;
 
 use super::{ANA, Bench, LUIS, on_both};
@@ -81,8 +81,8 @@ async fn a_rule_moves_as_a_customer_may_or_leaves_all_as_it_was() {
         let now = granules(at("10:15"), at("10:45")).chain(granules(at("11:00"), at("11:30"))).collect::<Vec<_>>();
         assert_eq!(bench.taken().await, now);
         // Staff move it where they like, with the same steps taken.
-        let to = recado::store::appointments::Moved {
-            starts: Some(recado::store::appointments::Starts::At(at("20:00"))),
+        let to = recado::store::tables::appointments::Moved {
+            starts: Some(recado::store::tables::appointments::Starts::At(at("20:00"))),
             ..Default::default()
         };
         let order = |change, to| Order { tenant: bench.tenant, id: anas.id, change, to, version: None, by: By::Staff };

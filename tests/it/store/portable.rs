@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use recado::archive::export;
-use recado::archive::import::{self, ImportError, Imported, Options as How};
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
 use recado::domain::{AppointmentId, CampaignState, Change, Clock, DeliveryStatus, Effect, Ids, NewTimer};
-use recado::store::appointments::NewStaff;
-use recado::store::entity::sender;
+use recado::ops::export_import::export;
+use recado::ops::export_import::import;
+use recado::ops::export_import::import::{ImportError, Imported, Options as How};
+use recado::store::rows::sender;
+use recado::store::tables::appointments::NewStaff;
 use recado::store::{End, Store, TABLES};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -300,7 +301,7 @@ async fn an_import_that_died_is_not_seen_and_can_be_begun_again() {
         let folder = TempDir::new().unwrap();
         let elsewhere = another(&in_folder(&folder, "b.db")).await;
         // As a process leaves it that ends after its first rows.
-        let mut row = recado::directory::new_tenant(&elsewhere, "demo", "Demo");
+        let mut row = recado::tenants::new_tenant(&elsewhere, "demo", "Demo");
         row.id = bench.tenant.uuid();
         elsewhere.begin_import(row, "demo").await.unwrap();
         let message = TABLES.iter().find(|table| table.kind == "opt_out").unwrap();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use recado::directory::{Account, Directory, Platform};
+use recado::config::secret::SecretKey;
 use recado::domain::opt_out::Word;
 use recado::domain::{CampaignState, Clock, DeliveryStatus, Timestamp};
-use recado::retention;
-use recado::secret::SecretKey;
+use recado::ops::retention;
 use recado::store::{End, Removed};
+use recado::tenants::{Account, Directory, Platform};
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use recado::directory::{Account, Directory, Platform, new_tenant, sealed_as};
+use recado::config::secret::SecretKey;
 use recado::domain::TenantId;
-use recado::secret::SecretKey;
 use recado::store::StoreError;
-use recado::store::entity::sender;
+use recado::store::rows::sender;
+use recado::tenants::{Account, Directory, Platform, new_tenant, sealed_as};
 
 use super::{Bench, OURS, on_both};
 
@@ -86,7 +86,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
             from_number: None,
             whatsapp_number: None,
             messaging_service_sid: None,
-            providers: recado::outbound::Providers::default(),
+            providers: recado::integrations::http_providers::Providers::default(),
             app_url: "http://localhost".to_owned(),
             quiet: recado::time::QuietRules::default(),
             numbers_budget: 3,

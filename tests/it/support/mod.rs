@@ -8,6 +8,7 @@ pub mod source;
 pub mod terminal;
 pub mod wait;
 pub mod webhook;
+pub mod harness;
 
 /// A TLS provider for reqwest, which panics without one; any number of calls.
 pub fn install_tls() {

@@ -1,0 +1,95 @@
+//! Links under which customers say how it was: `{APP_URL}/r/{token}`, short, and not to be guessed.
+//!
+//! A link is made for an event, once and always the same: the token is that event's id with a keyed hash of it, so that
+//! no table has to remember it. Whose it is stands in the event's row. Under another `RECADO_SECRET_KEY` old links end.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::config::secret::SecretKey;
+use crate::domain::{EventId, Timestamp};
+
+/// A link is good for so long after its event.
+pub const GOOD_FOR: Duration = Duration::from_secs(90 * 24 * 3_600);
+const PURPOSE: &str = "review link";
+const ID_BYTES: usize = 16;
+/// Of the hash: 80 bits, to be guessed over the network.
+const HASH_BYTES: usize = 10;
+/// What stands for a link where nothing can be reached, as in cases.
+const NOWHERE: &str = "https://example.com/r/review";
+
+/// Makes links, and knows its own. Without a key, as when cases are tried, all links are the same and lead nowhere.
+#[derive(Clone, Debug, Default)]
+pub struct Links(Option<Signed>);
+
+#[derive(Clone, Debug)]
+struct Signed {
+    base: String,
+    key: SecretKey,
+}
+
+impl Links {
+    /// `base` is how the world reaches us, without a trailing slash.
+    pub const fn new(base: String, key: SecretKey) -> Self {
+        Self(Some(Signed { base, key }))
+    }
+
+    /// The link of an event.
+    pub fn url(&self, event: EventId) -> String {
+        let Some(signed) = &self.0 else { return NOWHERE.to_owned() };
+        let token = URL_SAFE_NO_PAD.encode([event.uuid().as_bytes().as_slice(), &signed.hash(event)].concat());
+        format!("{}/r/{token}", signed.base)
+    }
+
+    /// The event whose link this is; `None` where we have not made it, or its time is over.
+    pub fn event(&self, token: &str, now: Timestamp) -> Option<EventId> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (id, hash) = bytes.split_first_chunk::<ID_BYTES>()?;
+        let event = EventId::new(Uuid::from_bytes(*id));
+        let genuine: bool = self.0.as_ref()?.hash(event).as_slice().ct_eq(hash).into();
+        let made = Timestamp::from_unix_us(i64::try_from(event.unix_ms()).ok()?.checked_mul(1_000)?);
+        (genuine && now.since(made) < GOOD_FOR).then_some(event)
+    }
+}
+
+impl Signed {
+    fn hash(&self, event: EventId) -> [u8; HASH_BYTES] {
+        let whole = self.key.mac(PURPOSE, &[&event.to_string()]);
+        std::array::from_fn(|at| whole[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(digit: &str) -> Links {
+        Links::new("https://x.example".to_owned(), SecretKey::parse(&digit.repeat(64)).unwrap())
+    }
+
+    #[test]
+    fn a_link_leads_to_its_event_alone_and_not_for_ever() {
+        let made = Timestamp::from_unix_us(1_800_000_000_000_000);
+        let ms = u64::try_from(made.unix_ms()).unwrap();
+        let event = |last| EventId::new(uuid::Builder::from_unix_timestamp_millis(ms, &[last; 10]).into_uuid());
+        let url = links("1").url(event(1));
+        let token = url.strip_prefix("https://x.example/r/").unwrap();
+        assert_eq!(token.len(), 35);
+        assert_eq!(url, links("1").url(event(1)), "decided again it is the same");
+        assert_eq!(links("1").event(token, made), Some(event(1)));
+        assert_eq!(links("2").event(token, made), None, "another installation's");
+        assert_eq!(links("1").event(token, made.plus(GOOD_FOR)), None, "its time is over");
+        assert_eq!(Links::default().event(token, made), None);
+        let other = links("1").url(event(2));
+        let other = other.strip_prefix("https://x.example/r/").unwrap();
+        let mixed = format!("{}{}", &other[..22], &token[22..]);
+        for wrong in ["", "r", "review", &token[1..], &token[..34], &token.to_uppercase(), &mixed, &"A".repeat(10_000)]
+        {
+            assert_eq!(links("1").event(wrong, made), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! One side does not keep up: what waits is bounded, and the rules of the two directions hold.
+
+use super::*;
+
+/// Audio so large that the kernel's buffers are soon full: base64 of half a frame's limit.
+const LARGE: usize = media_stream::TWILIO_FRAME_MAX_BYTES / 2;
+/// More than the kernel and the bridge hold between them.
+const FLOOD: usize = 1_000;
+
+fn large(number: usize) -> String {
+    format!("{number:08}{}", "A".repeat(LARGE - 8))
+}
+
+fn number(payload: &Value) -> usize {
+    payload.as_str().unwrap()[..8].parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_listen_loses_the_oldest_audio() {
+    const WAITING: usize = 20;
+    let limits = Limits { caller_frames_max: WAITING, send_max: SOON, ..Limits::DEFAULT };
+    let mut world = World::told(limits).await;
+    let (mut caller, mut agent) = world.call().await;
+    for number in 0..FLOOD {
+        caller.speak(&large(number)).await;
+    }
+    // The bridge has read on all the while: here is what came after the flood.
+    caller.press("1").await;
+    assert_eq!(world.event().await, BridgeEvent::Digit { digit: "1".into() });
+    let mut heard = Vec::new();
+    while heard.last() != Some(&(FLOOD - 1)) {
+        heard.push(number(&soon(agent.hear()).await.unwrap()["user_audio_chunk"]));
+    }
+    assert!(heard.is_sorted_by(|one, other| one < other), "nothing is doubled or out of order");
+    let newest: Vec<_> = (FLOOD - WAITING..FLOOD).collect();
+    assert!(heard.ends_with(&newest), "the newest wait, the older are dropped");
+    caller.stop().await;
+    let tally = world.outcome().await.tally;
+    assert_eq!(tally.caller_frames, FLOOD as u64);
+    assert!(tally.caller_frames_dropped > 0);
+    assert_eq!(heard.len() as u64, tally.caller_frames - tally.caller_frames_dropped, "what is missing is counted");
+}
+
+/// A call whose Twilio side does not read while the agent speaks without end; then what did arrive is read.
+async fn unread(limits: Limits) -> (Ended, Vec<usize>) {
+    let mut world = World::told(limits).await;
+    let (mut caller, agent) = world.call().await;
+    let mut said = 0;
+    while said < 4 * FLOOD && agent.say(audio(1, &large(said))).await {
+        said += 1;
+    }
+    let ended = world.outcome().await.ended;
+    let mut heard = Vec::new();
+    while let Some(message) = caller.hear().await {
+        if message["event"] == "media" {
+            heard.push(number(&message["media"]["payload"]));
+        }
+    }
+    (ended, heard)
+}
+
+#[tokio::test]
+async fn a_twilio_that_does_not_listen_ends_the_stream() {
+    let waiting = Duration::from_secs(60);
+    let limits = Limits { agent_audio_max: waiting, send_max: SOON, close_max: Duration::ZERO, ..Limits::DEFAULT };
+    let (ended, heard) = unread(limits).await;
+    assert_eq!(ended, Ended::Overflow(waiting));
+    assert!(heard.iter().copied().eq(0..heard.len()), "what arrived is whole and in order");
+
+    let long = Duration::from_secs(24 * 3_600);
+    let moment = Duration::from_millis(300);
+    let limits = Limits { agent_audio_max: long, send_max: moment, close_max: Duration::ZERO, ..Limits::DEFAULT };
+    let (ended, _) = unread(limits).await;
+    assert_eq!(ended, Ended::Stalled(media_stream::Side::Twilio, moment));
+}

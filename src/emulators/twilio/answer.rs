@@ -1,0 +1,179 @@
+//! How requests are answered: Twilio's errors, its pages, and what a fault makes of an answer.
+
+use std::future::pending;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::faults::FaultKind;
+use super::validate::Refusal;
+use crate::domain::Clock;
+use crate::integrations::twilio::form::Params;
+
+const PAGE_SIZE: usize = 50;
+const PAGE_SIZE_MAX: usize = 1000;
+/// What a throttled client is told to wait.
+const RETRY_AFTER_S: u16 = 1;
+const DRIP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// `{"code": 21211, "message": "…", "more_info": "…", "status": 400}`
+pub fn error(status: StatusCode, code: u32, message: &str) -> Response {
+    #[derive(Serialize)]
+    struct ApiError<'a> {
+        code: u32,
+        message: &'a str,
+        more_info: String,
+        status: u16,
+    }
+    let more_info = format!("https://www.twilio.com/docs/errors/{code}");
+    (status, Json(ApiError { code, message, more_info, status: status.as_u16() })).into_response()
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.http_status).unwrap_or(StatusCode::BAD_REQUEST);
+        error(status, self.code, &self.message)
+    }
+}
+
+pub fn unauthorized() -> Response {
+    error(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
+}
+
+pub fn not_found(path: &str) -> Response {
+    Refusal::not_found(path).into_response()
+}
+
+pub fn bad_request(message: &str) -> Response {
+    error(StatusCode::BAD_REQUEST, 20001, message)
+}
+
+fn internal_error() -> Response {
+    error(StatusCode::INTERNAL_SERVER_ERROR, 20500, "An internal server error has occurred")
+}
+
+fn busy(status: StatusCode, code: u32, message: &str) -> Response {
+    let mut response = error(status, code, message);
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+    response
+}
+
+/// The answer of a fault that strikes before anything is taken.
+pub async fn fail_before(fault: Option<FaultKind>) -> Option<Response> {
+    match fault? {
+        FaultKind::Throttle => Some(busy(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests")),
+        FaultKind::Unavailable503 => Some(busy(StatusCode::SERVICE_UNAVAILABLE, 20503, "Service Unavailable")),
+        FaultKind::Error500 => Some(internal_error()),
+        FaultKind::Unauthorized => Some(unauthorized()),
+        FaultKind::DropBeforeAccept => Some(dropped()),
+        FaultKind::Hang => pending().await,
+        _ => None,
+    }
+}
+
+/// 201 with the new resource, or what the fault makes of it.
+pub async fn created(resource: &impl Serialize, fault: Option<FaultKind>, clock: &Clock) -> Response {
+    match fault {
+        Some(FaultKind::Error500AfterAccept) => internal_error(),
+        Some(FaultKind::DropAfterAccept) => dropped(),
+        Some(FaultKind::HangAfterAccept) => pending().await,
+        Some(FaultKind::Drip) => {
+            let body = serde_json::to_vec(resource).unwrap_or_default();
+            (StatusCode::CREATED, dripping(body, clock.clone())).into_response()
+        }
+        _ => (StatusCode::CREATED, Json(resource)).into_response(),
+    }
+}
+
+/// No answer: a body that fails at once makes hyper close the connection before it has written the head.
+fn dropped() -> Response {
+    let fails = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped on demand")) });
+    Body::from_stream(fails).into_response()
+}
+
+fn dripping(body: Vec<u8>, clock: Clock) -> Body {
+    Body::from_stream(futures_util::stream::unfold((body.into_iter(), clock), |(mut rest, clock)| async move {
+        clock.sleep(DRIP_INTERVAL).await;
+        rest.next().map(|byte| (Ok::<_, std::convert::Infallible>(Bytes::from(vec![byte])), (rest, clock)))
+    }))
+}
+
+/// Which page of a list is wanted.
+pub struct PageQuery {
+    pub size: usize,
+    pub number: u64,
+    /// What the page before ended with.
+    pub after: Option<String>,
+    /// The query without its place in the list.
+    kept: Params,
+}
+
+impl PageQuery {
+    pub fn of(query: &Params) -> Self {
+        let size = query.filled("PageSize").and_then(|size| size.parse().ok()).unwrap_or(PAGE_SIZE);
+        Self {
+            size: size.clamp(1, PAGE_SIZE_MAX),
+            number: query.filled("Page").and_then(|page| page.parse().ok()).unwrap_or(0),
+            after: query.filled("PageToken").and_then(|token| token.strip_prefix("PA")).map(str::to_owned),
+            kept: query.iter().filter(|(key, _)| !matches!(*key, "Page" | "PageToken")).collect(),
+        }
+    }
+
+    /// Cuts the page out of a whole list in its order; gives it and, where more follows, the SID of its last.
+    pub fn cut<'a, T>(&self, all: impl Iterator<Item = &'a T>, sid: impl Fn(&T) -> &str) -> (Vec<&'a T>, Option<String>)
+    where
+        T: 'a,
+    {
+        let mut all = all.peekable();
+        if let Some(after) = &self.after {
+            while all.next().is_some_and(|one| sid(one) != after) {}
+        }
+        let page: Vec<_> = all.by_ref().take(self.size).collect();
+        let last = page.last().filter(|_| all.peek().is_some()).map(|last| sid(last).to_owned());
+        (page, last)
+    }
+
+    /// The list's fields besides its members; `last` is the SID that the next page begins after, if there is one.
+    pub fn meta(&self, path: &str, count: usize, last: Option<&str>) -> PageMeta {
+        let uri = |number: u64, after: Option<&str>| {
+            let mut query = self.kept.clone();
+            if query.get("PageSize").is_none() {
+                query.push("PageSize", &self.size.to_string());
+            }
+            query.push("Page", &number.to_string());
+            if let Some(after) = after {
+                query.push("PageToken", &format!("PA{after}"));
+            }
+            format!("{path}?{}", query.encode())
+        };
+        let start = self.number as usize * self.size;
+        PageMeta {
+            page: self.number,
+            page_size: self.size,
+            start,
+            end: (start + count).saturating_sub(1),
+            uri: uri(self.number, self.after.as_deref()),
+            first_page_uri: uri(0, None),
+            // The first page is all that can be gone back to: nothing says what stood before this page's first.
+            previous_page_uri: (self.number > 0).then(|| uri(0, None)),
+            next_page_uri: last.map(|last| uri(self.number + 1, Some(last))),
+        }
+    }
+}
+
+/// What the API of 2010 says of a page.
+#[derive(Serialize)]
+pub struct PageMeta {
+    pub page: u64,
+    pub page_size: usize,
+    pub start: usize,
+    pub end: usize,
+    pub uri: String,
+    pub first_page_uri: String,
+    pub previous_page_uri: Option<String>,
+    pub next_page_uri: Option<String>,
+}

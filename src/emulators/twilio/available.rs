@@ -1,0 +1,151 @@
+//! Numbers that can be bought (`AvailablePhoneNumbers`): made up, but always the same, and never one that somebody has.
+//!
+//! After <https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource>.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::numbers::EMPTY_AREA;
+use super::validate::Refusal;
+use super::{Carrier, answer};
+use crate::integrations::twilio::form::Params;
+
+/// In one answer, where nothing is said; and at most.
+const PAGE_SIZE: usize = 30;
+const PAGE_SIZE_MAX: usize = 1_000;
+/// Of one kind in one country or area that are looked through.
+const STOCK: u32 = 10_000;
+/// Of a pattern that numbers are to contain.
+const CONTAINS: std::ops::RangeInclusive<usize> = 2..=16;
+
+/// A country's numbers: its code, then the beginnings of its kinds, and how many digits follow.
+struct Country {
+    iso: &'static str,
+    code: &'static str,
+    local: &'static str,
+    toll_free: &'static str,
+    mobile: Option<&'static str>,
+    digits: usize,
+}
+
+/// Numbers of nobody: 555 in North America, elsewhere what stands free.
+const COUNTRIES: [Country; 6] = [
+    Country { iso: "US", code: "+1", local: "415555", toll_free: "833555", mobile: None, digits: 4 },
+    Country { iso: "CA", code: "+1", local: "604555", toll_free: "833555", mobile: None, digits: 4 },
+    Country { iso: "ES", code: "+34", local: "91199", toll_free: "90099", mobile: Some("60099"), digits: 4 },
+    Country { iso: "MX", code: "+52", local: "555599", toll_free: "800599", mobile: Some("551599"), digits: 4 },
+    Country { iso: "GB", code: "+44", local: "207946", toll_free: "808157", mobile: Some("770090"), digits: 4 },
+    Country { iso: "DE", code: "+49", local: "302312", toll_free: "800231", mobile: Some("151231"), digits: 5 },
+];
+
+pub async fn list(
+    State(carrier): State<Carrier>,
+    Path((account, country, kind)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if !carrier.authenticates(&account, &headers) {
+        return answer::unauthorized();
+    }
+    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
+        return answer::bad_request("The query is not a form.");
+    };
+    let path = format!("/2010-04-01/Accounts/{account}/AvailablePhoneNumbers/{country}/{kind}");
+    match carrier.available(&country, &kind, &query) {
+        Ok(numbers) => Json(json!({"uri": path, "available_phone_numbers": numbers})).into_response(),
+        Err(Some(refusal)) => refusal.into_response(),
+        Err(None) => answer::not_found(&path),
+    }
+}
+
+impl Carrier {
+    /// An error without a refusal is about a country or a kind of number that is not there.
+    fn available(&self, country: &str, kind: &str, query: &Params) -> Result<Vec<Value>, Option<Refusal>> {
+        let country = COUNTRIES.iter().find(|known| known.iso == country).ok_or(None)?;
+        let area = query.filled("AreaCode");
+        let start = match (kind.strip_suffix(".json").unwrap_or(kind), area) {
+            (_, Some(EMPTY_AREA)) => return Ok(Vec::new()),
+            ("Local", Some(area)) if country.code == "+1" => match area.len() == 3 && is_digits(area) {
+                true => format!("{area}555"),
+                false => return Err(wrong("AreaCode has three digits.")),
+            },
+            ("Local", _) => country.local.to_owned(),
+            ("TollFree", _) => country.toll_free.to_owned(),
+            ("Mobile", _) => country.mobile.ok_or(None)?.to_owned(),
+            _ => return Err(None),
+        };
+        let contains = query.filled("Contains").map(|pattern| pattern.trim_start_matches('+').to_ascii_uppercase());
+        if let Some(pattern) = &contains
+            && !(CONTAINS.contains(&pattern.len()) && pattern.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'*'))
+        {
+            return Err(wrong("Contains has 2 to 16 digits, letters or *."));
+        }
+        // No number here sends faxes.
+        if query.filled("FaxEnabled") == Some("true") {
+            return Ok(Vec::new());
+        }
+        let size = query.filled("PageSize").and_then(|size| size.parse().ok()).unwrap_or(PAGE_SIZE);
+        let digits = country.digits;
+        let numbers = (0..STOCK)
+            .map(|index| format!("{}{start}{:0digits$}", country.code, index * 7 % STOCK))
+            .filter(|number| contains.as_deref().is_none_or(|pattern| is_like(number, pattern)))
+            .filter(|number| self.0.numbers.find(number).is_none());
+        Ok(numbers.take(size.clamp(1, PAGE_SIZE_MAX)).map(|number| resource(country, &number)).collect())
+    }
+}
+
+fn wrong(text: &str) -> Option<Refusal> {
+    Some(Refusal::new(20001, text.to_owned()))
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether the pattern stands somewhere in a number: `*` is any digit, a letter the digit of its key.
+fn is_like(number: &str, pattern: &str) -> bool {
+    let key = |letter: u8| match letter {
+        b'A'..=b'C' => b'2',
+        b'D'..=b'F' => b'3',
+        b'G'..=b'I' => b'4',
+        b'J'..=b'L' => b'5',
+        b'M'..=b'O' => b'6',
+        b'P'..=b'S' => b'7',
+        b'T'..=b'V' => b'8',
+        b'W'..=b'Z' => b'9',
+        other => other,
+    };
+    let fits =
+        |part: &[u8]| part.iter().zip(pattern.bytes()).all(|(digit, asked)| asked == b'*' || key(asked) == *digit);
+    number.trim_start_matches('+').as_bytes().windows(pattern.len()).any(fits)
+}
+
+fn resource(country: &Country, number: &str) -> Value {
+    json!({
+        "phone_number": number,
+        "friendly_name": number,
+        "iso_country": country.iso,
+        "lata": null, "locality": null, "rate_center": null, "latitude": null, "longitude": null, "region": null,
+        "postal_code": null,
+        "address_requirements": "none",
+        "beta": false,
+        "capabilities": {"voice": true, "SMS": true, "MMS": country.code == "+1", "fax": false},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_stand_anywhere() {
+        for (pattern, like) in
+            [("555", true), ("4155550007", true), ("5***7", true), ("0007", true), ("888", false), ("LLL", true)]
+        {
+            assert_eq!(is_like("+14155550007", pattern), like, "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Messages on their way: `sent`, then `delivered`, then perhaps `read`, or `undelivered` with a code; each reported with a
+//! signed callback.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::faults::{CallbackFault, FaultKind};
+use super::messages::error_message;
+use super::store::{Direction, bare};
+use super::webhook::Method;
+use super::{Inner, Message};
+use crate::domain::clock::Timestamp;
+use crate::domain::status::DeliveryStatus;
+use crate::integrations::twilio::form::Params;
+
+/// Messages whose next status is waited for.
+pub const QUEUE_MAX: usize = 100_000;
+/// Callbacks being posted at once.
+const IN_FLIGHT_MAX: usize = 64;
+/// Scheduled messages, and those whose callbacks are held back, that wait for their time.
+const LATER_MAX: usize = 10_000;
+
+/// A message and the statuses that it has yet to report.
+pub struct Job {
+    due: Timestamp,
+    message: Message,
+    statuses: VecDeque<DeliveryStatus>,
+    /// Of a failure among them.
+    error_code: Option<u32>,
+    /// How often each is reported: 0, 1 or 2 times.
+    copies: usize,
+}
+
+/// What is done when its time has come.
+pub enum Next {
+    /// A scheduled message, by its SID.
+    Leaves(String),
+    Reports(Box<Job>),
+}
+
+pub struct Callbacks {
+    queue: mpsc::Sender<Job>,
+    delay: Duration,
+    dropped: AtomicU64,
+    /// Jobs not finished.
+    pub pending: watch::Sender<u64>,
+    later: Arc<Semaphore>,
+}
+
+impl Callbacks {
+    pub fn new(queue: mpsc::Sender<Job>, delay_ms: u64) -> Self {
+        Self {
+            queue,
+            delay: Duration::from_millis(delay_ms),
+            dropped: AtomicU64::new(0),
+            pending: watch::Sender::new(0),
+            later: Arc::new(Semaphore::new(LATER_MAX)),
+        }
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// One that could not be queued.
+    pub(super) fn lose(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A full queue loses the job: Twilio's callbacks are best effort too.
+    fn enqueue(&self, job: Job) {
+        self.begin();
+        if self.queue.try_send(job).is_err() {
+            self.lose();
+            self.finished();
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        self.pending.send_modify(|pending| *pending += 1);
+    }
+
+    pub(super) fn finished(&self) {
+        self.pending.send_modify(|pending| *pending -= 1);
+    }
+}
+
+impl Inner {
+    /// Starts a message on its way. With [`FaultKind::CallbacksBeforeAnswer`] it has arrived when this returns.
+    pub(super) async fn deliver(self: &Arc<Self>, message: Message, struck: Option<CallbackFault>) {
+        let fault = struck.map(|struck| struck.kind);
+        let (mut statuses, error_code) = self.fate(&message);
+        if fault == Some(FaultKind::CallbacksReordered) {
+            statuses.make_contiguous().reverse();
+        }
+        let copies = match fault {
+            Some(FaultKind::CallbacksLost) => 0,
+            Some(FaultKind::CallbacksDoubled) => 2,
+            _ => 1,
+        };
+        let due = self.clock.now().plus(self.callbacks.delay);
+        let mut job = Job { due, message, statuses, error_code, copies };
+        match struck {
+            Some(CallbackFault { kind: FaultKind::CallbacksBeforeAnswer, .. }) => {
+                while self.report_next(&mut job).await {}
+            }
+            Some(CallbackFault { kind: FaultKind::CallbacksLate, delay }) => {
+                job.due = job.due.plus(delay);
+                if !self.later(job.due, Next::Reports(Box::new(job))) {
+                    self.callbacks.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            _ => self.callbacks.enqueue(job),
+        }
+    }
+
+    /// The statuses that a message will go through, and the code of its failure.
+    fn fate(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
+        // An answer is within the window: the customer has just written.
+        if message.is_whatsapp() && message.direction == Direction::OutboundApi {
+            let from = message.from.clone().or_else(|| self.numbers.first_of(&message.account_sid)).unwrap_or_default();
+            let template = message.content_sid.is_some();
+            let refused = self.consent.refusal(&from, &message.to, template, message.created_at);
+            if refused.is_some() {
+                return (VecDeque::from([DeliveryStatus::Undelivered]), refused);
+            }
+        }
+        let mut statuses = VecDeque::from([DeliveryStatus::Sent, DeliveryStatus::Delivered]);
+        if self.whatsapp_read && message.is_whatsapp() {
+            statuses.push_back(DeliveryStatus::Read);
+        }
+        (statuses, None)
+    }
+
+    /// Does something when its time has come; `false` where too much waits already.
+    pub(super) fn later(self: &Arc<Self>, due: Timestamp, next: Next) -> bool {
+        let Ok(place) = Arc::clone(&self.callbacks.later).try_acquire_owned() else { return false };
+        // What is scheduled may be days ahead: nobody waits for that.
+        let awaited = matches!(next, Next::Reports(_));
+        if awaited {
+            self.callbacks.begin();
+        }
+        let (carrier, clock) = (Arc::downgrade(self), self.clock.clone());
+        tokio::spawn(async move {
+            clock.sleep_until(due).await;
+            let Some(carrier) = carrier.upgrade() else { return };
+            match next {
+                Next::Leaves(sid) => {
+                    let leaves = carrier.change_if(&sid, DeliveryStatus::Scheduled, DeliveryStatus::Queued);
+                    if let Some(message) = leaves {
+                        carrier.deliver(message, None).await;
+                    }
+                }
+                Next::Reports(job) => carrier.callbacks.enqueue(*job),
+            }
+            if awaited {
+                carrier.callbacks.finished();
+            }
+            drop(place);
+        });
+        true
+    }
+
+    /// Reports a job's next status; `false` when that was the last.
+    async fn report_next(&self, job: &mut Job) -> bool {
+        let Some(status) = job.statuses.pop_front() else { return false };
+        let error_code = job.error_code.filter(|_| status == DeliveryStatus::Undelivered);
+        let (now, sender) = (self.clock.now(), self.numbers.first_of(&job.message.account_sid));
+        let changed = self.change(&job.message.sid, |message| {
+            message.status = message.status.advance(status);
+            message.error_code = message.error_code.or(error_code);
+            message.sent_at.get_or_insert(now);
+            // A Messaging Service has chosen by now.
+            if message.from.is_none() {
+                message.from = sender.map(|number| {
+                    let prefix = if message.is_whatsapp() { "whatsapp:" } else { "" };
+                    format!("{prefix}{number}")
+                });
+            }
+        });
+        // What is forgotten here is still reported.
+        let message = changed.unwrap_or_else(|| job.message.clone());
+        if status == DeliveryStatus::Delivered && message.read_early {
+            job.statuses.push_back(DeliveryStatus::Read);
+        }
+        for _ in 0..job.copies {
+            self.report(&message, status, error_code).await;
+        }
+        !job.statuses.is_empty()
+    }
+
+    /// Reports the status that a message has now, before it returns.
+    pub(super) async fn report_at_once(&self, message: Message) {
+        self.report(&message, message.status, message.error_code).await;
+    }
+
+    /// Queues the status that a message has now.
+    pub(super) fn report_soon(&self, message: Message) {
+        let (due, statuses) = (self.clock.now(), VecDeque::from([message.status]));
+        self.callbacks.enqueue(Job { due, message, statuses, error_code: None, copies: 1 });
+    }
+
+    async fn report(&self, message: &Message, status: DeliveryStatus, error_code: Option<u32>) {
+        let Some(url) = message.status_callback.as_deref() else { return };
+        let params = self.params(message, status, error_code);
+        let called = self.call(&message.account_sid, url, Method::Post, &params, None).await;
+        if let Some(code) = called.outcome.error {
+            tracing::debug!(code, sid = message.sid, "a status callback failed");
+        }
+    }
+
+    fn params(&self, message: &Message, status: DeliveryStatus, error_code: Option<u32>) -> Params {
+        let mut params = Params::default();
+        params.push("ApiVersion", "2010-04-01");
+        params.push("AccountSid", &message.account_sid);
+        for key in ["MessageSid", "SmsSid"] {
+            params.push(key, &message.sid);
+        }
+        for key in ["MessageStatus", "SmsStatus"] {
+            params.push(key, status.as_str());
+        }
+        params.push("To", &message.to);
+        if let Some(from) = &message.from {
+            params.push("From", from);
+        }
+        if let Some(service) = &message.messaging_service_sid {
+            params.push("MessagingServiceSid", service);
+        }
+        if let Some(code) = error_code {
+            params.push("ErrorCode", &code.to_string());
+        }
+        if message.is_whatsapp() {
+            params.push("ChannelPrefix", "whatsapp");
+            params.push("ChannelToAddress", bare(&message.to));
+            params.push("EventType", &status.as_str().to_uppercase());
+            if let Some(code) = error_code {
+                params.push("ChannelStatusMessage", error_message(code));
+            }
+        } else if status == DeliveryStatus::Delivered {
+            params.push("RawDlrDoneDate", &self.clock.now().to_utc().format("%y%m%d%H%M").to_string());
+        }
+        params
+    }
+}
+
+/// Reports each status when it is due, until the carrier is gone. As every wait is equally long, the queue is in order.
+pub async fn run(carrier: Weak<Inner>, mut jobs: mpsc::Receiver<Job>) {
+    let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+    while let Some(mut job) = jobs.recv().await {
+        // The carrier is held only while there is something to do, so that it can go.
+        let Some(clock) = carrier.upgrade().map(|carrier| carrier.clock.clone()) else { return };
+        if job.due > clock.now() {
+            clock.sleep_until(job.due).await;
+        }
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+        let Some(carrier) = carrier.upgrade() else { return };
+        tokio::spawn(async move {
+            if carrier.report_next(&mut job).await {
+                job.due = job.due.plus(carrier.callbacks.delay);
+                carrier.callbacks.enqueue(job);
+            }
+            carrier.callbacks.finished();
+            drop(permit);
+        });
+    }
+}

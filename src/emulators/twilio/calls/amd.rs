@@ -1,0 +1,47 @@
+//! Answering machine detection (<https://www.twilio.com/docs/voice/answering-machine-detection>).
+
+use std::time::Duration;
+
+use super::super::webhook::Method;
+use super::leg::{End, Leg, Source};
+use super::party::PicksUp;
+use crate::integrations::twilio::form::Params;
+
+/// How long it takes to know a human being, or a machine's first words.
+const GREETING: Duration = Duration::from_secs(3);
+/// And a machine's whole greeting with its beep.
+const MESSAGE: Duration = Duration::from_secs(8);
+
+#[derive(Clone, Debug)]
+pub struct Amd {
+    /// `DetectMessageEnd`: waits for the beep.
+    pub to_the_end: bool,
+    /// Where the result is posted while the first document runs already; without it, the document waits for the result.
+    pub reports_to: Option<(String, Method)>,
+}
+
+impl Leg {
+    /// Finds out who has answered; the result goes with the first request, or to its own callback.
+    pub async fn detect(&mut self) -> Result<(), End> {
+        let Some(amd) = self.plan.amd.clone() else { return Ok(()) };
+        let (found, took) = match (self.plan.party.picks_up, amd.to_the_end) {
+            (PicksUp::Machine, true) => ("machine_end_beep", MESSAGE),
+            (PicksUp::Machine, false) => ("machine_start", GREETING),
+            (PicksUp::Fax, _) => ("fax", GREETING),
+            _ => ("human", GREETING),
+        };
+        self.carrier.change_call(&self.sid, |call| call.answered_by = Some(found));
+        let ms = took.as_millis().to_string();
+        let result: Params = [("AnsweredBy", found), ("MachineDetectionDuration", &ms)].into_iter().collect();
+        let Some((url, method)) = amd.reports_to else {
+            if let Source::Url { extra, .. } = &mut self.plan.first {
+                result.iter().for_each(|(key, value)| extra.push(key, value));
+            }
+            return self.spend(took).await;
+        };
+        let mut params: Params = [("CallSid", self.sid.as_str()), ("AccountSid", &self.account)].into_iter().collect();
+        result.iter().for_each(|(key, value)| params.push(key, value));
+        self.carrier.post_soon(&self.account, url, method, params);
+        Ok(())
+    }
+}

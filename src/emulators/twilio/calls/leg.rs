@@ -1,0 +1,514 @@
+//! One end of a call while it lasts: it is dialled, asks for documents, does what they say, and ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::super::Inner;
+use super::super::faults::CallbackFault;
+use super::super::webhook::Method;
+use super::amd::Amd;
+use super::call::{Call, CallDirection, CallStatus, Happening, HungUpBy};
+use super::document::{self, Element, Fault};
+use super::party::{Hands, Party};
+use super::report::{Report, Reporter};
+use super::stream::Open;
+use super::verbs::Flow;
+use crate::domain::Timestamp;
+use crate::integrations::twilio::form::Params;
+
+/// Documents in one call: more are taken for a loop of redirects.
+pub const DOCUMENTS_MAX: u32 = 500;
+/// Twilio's longest call.
+pub const TIME_LIMIT: Duration = Duration::from_secs(4 * 3_600);
+/// Of a document as it is kept with the call.
+const KEPT_MAX_BYTES: usize = 16 * 1024;
+
+pub const WRONG_URL: u32 = 11100;
+const TOO_MANY_DOCUMENTS: u32 = 13_000;
+/// Twilio's words where a document cannot be had.
+const APOLOGY: &str = "We are sorry. An application error has occurred. Goodbye.";
+
+/// Where the next document comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Url { url: String, method: Method, extra: Params },
+    Twiml(String),
+}
+
+impl Source {
+    pub fn url(url: impl Into<String>, method: Method) -> Self {
+        Self::Url { url: url.into(), method, extra: Params::default() }
+    }
+}
+
+pub struct Document {
+    /// Where it came from: what URLs in it are relative to.
+    pub url: Option<String>,
+    pub verbs: Vec<Element>,
+}
+
+impl Document {
+    /// A URL that the document names, by itself or relative to the document's.
+    pub fn resolve(&self, named: Option<&str>) -> Result<String, Fault> {
+        let wrong = || Fault::new(WRONG_URL, format!("'{}' is no URL here", named.unwrap_or_default()));
+        let Some(named) = named else { return self.url.clone().ok_or_else(wrong) };
+        if Url::parse(named).is_ok() {
+            return Ok(named.to_owned());
+        }
+        let base = self.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or_else(wrong)?;
+        base.join(named).map(String::from).map_err(|_| wrong())
+    }
+}
+
+/// Who is told when the party hangs up in the middle of a verb.
+pub struct Farewell {
+    pub url: String,
+    pub method: Method,
+    pub told: Params,
+    /// The field that says for how many seconds it lasted, from when.
+    pub lasted: &'static str,
+    pub since: Duration,
+}
+
+impl Farewell {
+    /// With another value of a field.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.told = self.told.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
+        self
+    }
+}
+
+/// What interrupts a call.
+#[derive(Clone, Debug)]
+pub enum Order {
+    HangUp(HungUpBy),
+    /// Another document in the place of the one that runs.
+    Go(Source),
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub status: CallStatus,
+    pub by: Option<HungUpBy>,
+}
+
+impl End {
+    pub const fn by(by: HungUpBy) -> Self {
+        Self { status: CallStatus::Completed, by: Some(by) }
+    }
+
+    pub const fn status(status: CallStatus) -> Self {
+        Self { status, by: None }
+    }
+}
+
+/// What a call is to do, as its creation says.
+pub struct Plan {
+    pub first: Source,
+    pub fallback: Option<(String, Method)>,
+    pub report: Option<Report>,
+    pub party: Party,
+    /// How long it rings at most.
+    pub timeout: Duration,
+    pub time_limit: Duration,
+    pub amd: Option<Amd>,
+    pub send_digits: Option<String>,
+    /// Whether it is recorded, and where that is told.
+    pub record: Option<Option<(String, Method)>>,
+    pub strike: Option<CallbackFault>,
+}
+
+impl Plan {
+    pub fn new(first: Source, party: Party) -> Self {
+        Self {
+            first,
+            fallback: None,
+            report: None,
+            party,
+            timeout: Duration::from_secs(60),
+            time_limit: TIME_LIMIT,
+            amd: None,
+            send_digits: None,
+            record: None,
+            strike: None,
+        }
+    }
+}
+
+pub struct Leg {
+    pub carrier: Arc<Inner>,
+    pub sid: String,
+    pub account: String,
+    pub from: String,
+    pub to: String,
+    pub direction: CallDirection,
+    pub hands: Hands,
+    orders: mpsc::Receiver<Order>,
+    pub plan: Plan,
+    status: CallStatus,
+    /// What every request about it says.
+    told: Params,
+    reporter: Option<Reporter>,
+    answered_at: Option<Timestamp>,
+    /// Time that has passed in the call, but not by the clock.
+    skipped: Duration,
+    documents: u32,
+    /// Those that go on beside the call.
+    pub streams: Vec<Open>,
+    pub farewell: Option<Farewell>,
+}
+
+impl Leg {
+    /// Of a call that has been taken; it can be ordered about from now on.
+    pub fn new(carrier: &Arc<Inner>, call: &Call, plan: Plan) -> Self {
+        let (orders, acts) = carrier.calls.register(&call.sid);
+        let report = plan.report.clone();
+        Self {
+            carrier: carrier.clone(),
+            sid: call.sid.clone(),
+            account: call.account_sid.clone(),
+            from: call.from.clone(),
+            to: call.to.clone(),
+            direction: call.direction,
+            hands: Hands::new(&plan.party, call.live, acts),
+            orders,
+            status: call.status,
+            told: told(call),
+            reporter: report.map(|report| Reporter::new(carrier, &call.account_sid, report, plan.strike)),
+            answered_at: None,
+            skipped: Duration::ZERO,
+            documents: 0,
+            streams: Vec::new(),
+            farewell: None,
+            plan,
+        }
+    }
+
+    /// Leads the call to its end.
+    pub async fn run(mut self) {
+        let end = match self.up().await {
+            Ok(()) => self.converse().await,
+            Err(end) => end,
+        };
+        self.finish(end);
+    }
+
+    /// Dials, unless somebody has called us; gives up when it is ordered to.
+    pub async fn up(&mut self) -> Result<(), End> {
+        if self.direction == CallDirection::Inbound {
+            return Ok(());
+        }
+        let mut orders = self.take_orders();
+        let up = tokio::select! {
+            biased;
+            () = hung_up(&mut orders) => Err(End::status(CallStatus::Canceled)),
+            up = self.dial() => up,
+        };
+        self.orders = orders;
+        up
+    }
+
+    /// Takes the orders aside, for they interrupt what else is done with the leg.
+    pub fn take_orders(&mut self) -> mpsc::Receiver<Order> {
+        std::mem::replace(&mut self.orders, mpsc::channel(1).1)
+    }
+
+    /// Follows documents until the call ends; an order interrupts them.
+    async fn converse(&mut self) -> End {
+        let mut orders = self.take_orders();
+        let mut source = self.plan.first.clone();
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Go(next)) => {
+                        self.farewell = None;
+                        source = next;
+                    }
+                    Some(Order::HangUp(by)) => {
+                        self.bid_farewell().await;
+                        return End::by(by);
+                    }
+                    None => return End::by(HungUpBy::Api),
+                },
+                followed = self.follow(source.clone(), false) => return match followed {
+                    Ok(_) => {
+                        self.pick_up();
+                        End::by(HungUpBy::Document)
+                    }
+                    Err(end) => end,
+                },
+            }
+        }
+    }
+
+    /// Nobody is there to hear what the action answers.
+    async fn bid_farewell(&mut self) {
+        let Some(Farewell { url, method, mut told, lasted, since }) = self.farewell.take() else { return };
+        told.push(lasted, &self.talked().saturating_sub(since).as_secs().to_string());
+        let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
+    }
+
+    /// Does what a document says, and those that it leads to. `waiting` in a queue some verbs mean nothing.
+    pub async fn follow(&mut self, mut source: Source, waiting: bool) -> Result<Flow, End> {
+        loop {
+            let document = self.fetch(source).await?;
+            match self.perform(&document, waiting).await? {
+                Flow::Go(next) => source = next,
+                flow => return Ok(flow),
+            }
+        }
+    }
+
+    /// Gets a document, or the fallback's where that fails.
+    async fn fetch(&mut self, source: Source) -> Result<Document, End> {
+        let (fault, url) = match source {
+            Source::Twiml(text) => match self.read(None, document::parse_text(&text), &text) {
+                Ok(document) => return Ok(document),
+                Err(fault) => (fault, String::new()),
+            },
+            Source::Url { url, method, extra } => match self.get(&url, method, &extra).await {
+                Ok(document) => return Ok(document),
+                Err(fault) => (fault, url),
+            },
+        };
+        let code = fault.code;
+        self.fault(fault);
+        if let Some((fallback, method)) = self.plan.fallback.clone().filter(|(fallback, _)| *fallback != url) {
+            let extra = [("ErrorCode", code.to_string()), ("ErrorUrl", url)].into_iter().collect();
+            match self.get(&fallback, method, &extra).await {
+                Ok(document) => return Ok(document),
+                Err(fault) => self.fault(fault),
+            }
+        }
+        self.pick_up();
+        let (text, voice, language) = (APOLOGY.to_owned(), None, None);
+        self.note(Happening::Heard { text, voice, language });
+        Err(End::by(HungUpBy::Document))
+    }
+
+    async fn get(&mut self, url: &str, method: Method, extra: &Params) -> Result<Document, Fault> {
+        self.documents += 1;
+        if self.documents > DOCUMENTS_MAX {
+            let why = format!("the call has asked for {DOCUMENTS_MAX} documents: they lead to one another in a circle");
+            return Err(Fault::new(TOO_MANY_DOCUMENTS, why));
+        }
+        let (content_type, body) = self.request(url, method, extra).await?;
+        let text = String::from_utf8_lossy(&body);
+        self.read(Some(url), document::parse(&content_type, &body), &text)
+    }
+
+    /// Keeps a document with the call.
+    fn read(&self, url: Option<&str>, parsed: Result<Vec<Element>, Fault>, text: &str) -> Result<Document, Fault> {
+        let end = text.floor_char_boundary(KEPT_MAX_BYTES.min(text.len()));
+        self.note(Happening::Document { text: text[..end].to_owned() });
+        parsed.map(|verbs| Document { url: url.map(str::to_owned), verbs })
+    }
+
+    /// Asks a webhook about this call; keeps what was asked.
+    pub async fn request(&self, url: &str, method: Method, extra: &Params) -> Result<(String, Vec<u8>), Fault> {
+        self.request_as(self.status, url, method, extra).await
+    }
+
+    /// The same, with what the call is already, though its end is not told yet.
+    pub async fn request_as(
+        &self,
+        status: CallStatus,
+        url: &str,
+        method: Method,
+        extra: &Params,
+    ) -> Result<(String, Vec<u8>), Fault> {
+        let mut params = self.params(status.as_str());
+        extra.iter().for_each(|(key, value)| params.push(key, value));
+        let (began, token) = (Instant::now(), self.carrier.uuid());
+        let called = self.carrier.call(&self.account, url, method, &params, Some(&token)).await;
+        let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        self.note(Happening::Requested {
+            url: url.to_owned(),
+            method: method.as_str(),
+            params: params.iter().map(own).collect(),
+            ms: began.elapsed().as_millis() as u64,
+            status: called.outcome.status,
+            error: called.outcome.error,
+        });
+        called.answer.ok_or_else(|| {
+            let why = format!("{url} answered {:?} after {} tries", called.outcome.status, called.outcome.attempts);
+            Fault::new(called.outcome.error.unwrap_or(document::NO_XML), why)
+        })
+    }
+
+    fn params(&self, status: &str) -> Params {
+        let mut params = self.told.clone();
+        params.push("CallStatus", status);
+        params
+    }
+
+    pub fn note(&self, what: Happening) {
+        let now = self.carrier.clock.now();
+        self.carrier.change_call(&self.sid, |call| call.add(now, what));
+    }
+
+    pub fn fault(&self, fault: Fault) {
+        let Fault { code, why } = fault;
+        tracing::warn!(code, sid = self.sid, why, "a call's document failed");
+        let now = self.carrier.clock.now();
+        self.carrier.change_call(&self.sid, |call| {
+            call.error = Some(code);
+            call.add(now, Happening::Fault { code, why });
+        });
+    }
+
+    /// The same where the call cannot go on.
+    pub fn give_up(&mut self, fault: Fault) -> End {
+        self.fault(fault);
+        self.pick_up();
+        End::by(HungUpBy::Document)
+    }
+
+    /// Answers, if that has not been done.
+    pub fn pick_up(&mut self) {
+        if self.answered_at.is_none() {
+            self.answered_at = Some(self.carrier.clock.now());
+            self.enter(CallStatus::InProgress, "answered");
+        }
+    }
+
+    pub const fn is_up(&self) -> bool {
+        self.answered_at.is_some()
+    }
+
+    pub fn enter(&mut self, status: CallStatus, event: &str) {
+        let now = self.carrier.clock.now();
+        self.status = status;
+        let duration = self.talked();
+        self.carrier.change_call(&self.sid, |call| {
+            call.status = status;
+            if status == CallStatus::Ringing {
+                call.started_at = Some(now);
+            }
+            if status.is_final() {
+                call.ended_at = Some(now);
+                call.duration = duration;
+            }
+            call.add(now, Happening::Status { status });
+        });
+        self.tell(event, &Params::default());
+    }
+
+    /// Reports a state to whoever asked for it.
+    pub fn tell(&mut self, event: &str, extra: &Params) {
+        // An event without a status of its own.
+        let mut params = self.params(if event == "initiated" { event } else { self.status.as_str() });
+        if self.status.is_final() {
+            let seconds = self.talked().as_millis().div_ceil(1_000) as u64;
+            params.push("CallDuration", &seconds.to_string());
+            params.push("Duration", &seconds.div_ceil(60).to_string());
+            let code = match self.status {
+                CallStatus::Busy => "486",
+                CallStatus::NoAnswer | CallStatus::Canceled => "487",
+                CallStatus::Failed => "404",
+                _ => "200",
+            };
+            params.push("SipResponseCode", code);
+        }
+        extra.iter().for_each(|(key, value)| params.push(key, value));
+        if let Some(reporter) = &mut self.reporter {
+            reporter.tell(&self.carrier, event, params);
+        }
+    }
+
+    /// Lets time pass: by the clock, or only in the call.
+    pub async fn spend(&mut self, time: Duration) -> Result<(), End> {
+        if self.carrier.calls.pace().real_time {
+            self.carrier.clock.sleep(time).await;
+        } else {
+            self.skipped += time;
+            // Other calls go on meanwhile.
+            tokio::task::yield_now().await;
+        }
+        if self.talked() >= self.plan.time_limit { Err(End::by(HungUpBy::Document)) } else { Ok(()) }
+    }
+
+    /// Since the answer.
+    pub fn talked(&self) -> Duration {
+        let talked = |at: Timestamp| self.carrier.clock.now().since(at) + self.skipped;
+        self.answered_at.map_or(Duration::ZERO, talked).min(self.plan.time_limit)
+    }
+
+    /// What has passed that the clock does not know of.
+    pub fn skip(&mut self, time: Duration) {
+        self.skipped += time;
+    }
+
+    /// Ends the call; what comes later does nothing.
+    pub fn finish(&mut self, end: End) {
+        if self.status.is_final() {
+            return;
+        }
+        if let Some(by) = end.by {
+            self.note(Happening::HungUp { by });
+        }
+        let mut extra = Params::default();
+        if self.is_up()
+            && let Some(told) = self.plan.record.take()
+        {
+            extra = self.keep_recording(self.talked(), "OutboundAPI", told);
+        }
+        self.status = end.status;
+        let (now, duration) = (self.carrier.clock.now(), self.talked());
+        self.carrier.change_call(&self.sid, |call| {
+            call.status = end.status;
+            call.ended_at = Some(now);
+            call.duration = duration;
+            call.add(now, Happening::Status { status: end.status });
+        });
+        self.tell("completed", &extra);
+        self.carrier.calls.forget(&self.sid);
+    }
+}
+
+/// A leg that is dropped where it stands, as a document was replaced that had dialled it.
+impl Drop for Leg {
+    fn drop(&mut self) {
+        let status = if self.is_up() { CallStatus::Completed } else { CallStatus::Canceled };
+        self.finish(End { status, by: None });
+    }
+}
+
+/// Waits for the order to hang up: of a call that is not answered nothing else can be asked.
+pub async fn hung_up(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if matches!(order, Order::HangUp(_)) {
+            return;
+        }
+    }
+}
+
+fn told(call: &Call) -> Params {
+    let mut told: Params = [
+        ("CallSid", call.sid.as_str()),
+        ("AccountSid", &call.account_sid),
+        ("From", &call.from),
+        ("To", &call.to),
+        ("Caller", &call.from),
+        ("Called", &call.to),
+        ("Direction", call.direction.as_str()),
+        ("ApiVersion", "2010-04-01"),
+    ]
+    .into_iter()
+    .collect();
+    let further = [
+        ("ParentCallSid", &call.parent_sid),
+        ("ForwardedFrom", &call.forwarded_from),
+        ("CallerName", &call.caller_name),
+    ];
+    for (key, value) in further {
+        value.iter().for_each(|value| told.push(key, value));
+    }
+    told
+}

@@ -1,0 +1,295 @@
+//! `<Enqueue>`, and `<Dial><Queue>`, which takes the first who waits.
+//!
+//! After <https://www.twilio.com/docs/voice/twiml/enqueue> and `…/queue`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::super::Inner;
+use super::super::webhook::Method;
+use super::bridge::{Bridge, end_of};
+use super::call::{CallStatus, Happening, HungUpBy};
+use super::dial::Dialled;
+use super::document::{AGAINST_SCHEMA, Element, Fault};
+use super::leg::{Document, End, Farewell, Leg, Source};
+use super::lock;
+use super::verbs::{Flow, method};
+use crate::domain::Timestamp;
+use crate::integrations::twilio::form::Params;
+
+/// Queues of all accounts.
+const QUEUES_MAX: usize = 1_000;
+/// Who waits in one, unless the document says fewer.
+const SIZE_MAX: u64 = 1_000;
+const NAME_MAX_CHARS: usize = 64;
+/// How often the wait URL is asked for one call.
+const ROUNDS_MAX: u32 = 1_000;
+/// Between two of its documents, where what they say takes no time.
+const ROUND: Duration = Duration::from_secs(1);
+/// Seconds for which somebody to talk to is waited for.
+const TIMEOUT: u64 = 30;
+
+/// Who has been taken out of a queue: by whom, and what they hear before.
+pub struct Taken {
+    bridge: Arc<Bridge>,
+    by: String,
+    whisper: Option<(String, Method)>,
+}
+
+struct Waiting {
+    call_sid: String,
+    since: Timestamp,
+    taken: oneshot::Sender<Taken>,
+}
+
+#[derive(Default)]
+struct Line {
+    sid: String,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Default)]
+pub struct Queues {
+    /// By account and name.
+    lines: Mutex<HashMap<(String, String), Line>>,
+    /// Counts who has come.
+    entered: watch::Sender<u64>,
+}
+
+/// A call's place in a queue; it is given up when it is dropped.
+struct Place {
+    carrier: Arc<Inner>,
+    key: (String, String),
+    call_sid: String,
+    queue_sid: String,
+    size_max: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(line) = lock(&self.carrier.calls.queues.lines).get_mut(&self.key) {
+            line.waiting.retain(|waiting| waiting.call_sid != self.call_sid);
+        }
+    }
+}
+
+impl Place {
+    /// `None` where the queue is full.
+    fn take(leg: &Leg, name: &str, size_max: u64) -> Option<(Self, oneshot::Receiver<Taken>)> {
+        let (carrier, key) = (leg.carrier.clone(), (leg.account.clone(), name.to_owned()));
+        let queues = &leg.carrier.calls.queues;
+        let mut lines = lock(&queues.lines);
+        if lines.len() >= QUEUES_MAX && !lines.contains_key(&key) {
+            return None;
+        }
+        let line = lines
+            .entry(key.clone())
+            .or_insert_with(|| Line { sid: leg.carrier.new_sid("QU"), waiting: VecDeque::new() });
+        if line.waiting.len() as u64 >= size_max {
+            return None;
+        }
+        let (sender, taken) = oneshot::channel();
+        let since = leg.carrier.clock.now();
+        line.waiting.push_back(Waiting { call_sid: leg.sid.clone(), since, taken: sender });
+        let queue_sid = line.sid.clone();
+        drop(lines);
+        queues.entered.send_modify(|entered| *entered += 1);
+        Some((Self { carrier, key, call_sid: leg.sid.clone(), queue_sid, size_max }, taken))
+    }
+
+    /// What the wait URL is told.
+    fn told(&self, waited: Duration) -> Params {
+        let lines = lock(&self.carrier.calls.queues.lines);
+        let waiting = lines.get(&self.key).map(|line| &line.waiting);
+        let position = waiting.and_then(|waiting| waiting.iter().position(|one| one.call_sid == self.call_sid));
+        let now = self.carrier.clock.now();
+        let size = waiting.map_or(0, VecDeque::len);
+        let all: u64 = waiting.into_iter().flatten().map(|one| now.since(one.since).as_secs()).sum();
+        let average = all.checked_div(size as u64).unwrap_or_default().max(waited.as_secs() / size.max(1) as u64);
+        [
+            ("QueueSid", self.queue_sid.clone()),
+            ("QueuePosition", position.map_or(0, |at| at + 1).to_string()),
+            ("QueueTime", waited.as_secs().to_string()),
+            ("AvgQueueTime", average.to_string()),
+            ("CurrentQueueSize", size.to_string()),
+            ("MaxQueueSize", self.size_max.to_string()),
+        ]
+        .into_iter()
+        .collect()
+    }
+}
+
+/// Why a call left its queue.
+enum Left {
+    Taken(Taken),
+    ByItself,
+    Ended(End),
+    /// The wait URL was asked too often.
+    TooLong,
+}
+
+impl Leg {
+    pub async fn enqueue(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
+        let name = verb.text().to_owned();
+        if name.is_empty() || name.chars().count() > NAME_MAX_CHARS || verb.has("workflowSid") {
+            let why = format!("a queue has a name of 1 to {NAME_MAX_CHARS} letters; there are no workflows here");
+            return Err(self.give_up(Fault::new(AGAINST_SCHEMA, why)));
+        }
+        let size_max = verb.number("maxQueueSize").unwrap_or(SIZE_MAX).min(SIZE_MAX);
+        let Some((place, taken)) = Place::take(self, &name, size_max) else {
+            return self.after_queue(document, verb, &name, "queue-full", Params::default(), None).await;
+        };
+        self.note(Happening::Queue { name: name.clone(), what: "entered" });
+        let entered = self.talked();
+        if let Some(action) = verb.get("action") {
+            let url = self.resolve(document, Some(action))?;
+            let told = [("QueueSid", place.queue_sid.as_str()), ("QueueResult", "hangup")].into_iter().collect();
+            let method = method(verb, "method");
+            self.farewell = Some(Farewell { url, method, told, lasted: "QueueTime", since: entered });
+        }
+        let left = tokio::select! {
+            biased;
+            Ok(taken) = taken => Left::Taken(taken),
+            left = self.wait(document, verb, &place, entered) => left,
+        };
+        let mut told: Params = [("QueueSid", place.queue_sid.clone())].into_iter().collect();
+        told.push("QueueTime", &self.talked().saturating_sub(entered).as_secs().to_string());
+        drop(place);
+        let farewell = self.farewell.take();
+        let (result, end) = match left {
+            Left::Taken(taken) => {
+                // From now on who hangs up has been bridged.
+                self.farewell = farewell.map(|farewell| farewell.with("QueueResult", "bridged"));
+                let end = self.bridge_with(&taken, &told).await;
+                self.farewell = None;
+                ("bridged", end)
+            }
+            Left::ByItself => ("leave", None),
+            Left::Ended(end) => ("hangup", Some(end)),
+            Left::TooLong => ("system-error", None),
+        };
+        self.after_queue(document, verb, &name, result, told, end).await
+    }
+
+    /// Listens to the wait URL's documents again and again.
+    async fn wait(&mut self, document: &Document, verb: &Element, place: &Place, entered: Duration) -> Left {
+        if !verb.has("waitUrl") {
+            // Twilio's own music.
+            self.note(Happening::Played { url: String::new(), digits: None });
+        }
+        for _ in 0..ROUNDS_MAX {
+            if let Some(url) = verb.get("waitUrl") {
+                let url = match self.resolve(document, Some(url)) {
+                    Ok(url) => url,
+                    Err(end) => return Left::Ended(end),
+                };
+                let extra = place.told(self.talked().saturating_sub(entered));
+                let source = Source::Url { url, method: method(verb, "waitUrlMethod"), extra };
+                match Box::pin(self.follow(source, true)).await {
+                    Ok(Flow::Left) => return Left::ByItself,
+                    Ok(_) => {}
+                    Err(end) => return Left::Ended(end),
+                }
+            }
+            if self.hands.hangs_up() {
+                return Left::Ended(End::by(HungUpBy::Party));
+            }
+            self.carrier.clock.sleep(ROUND).await;
+        }
+        Left::TooLong
+    }
+
+    /// Talks with whoever took the call out of the queue; gives the call's end where that is it.
+    async fn bridge_with(&mut self, taken: &Taken, told: &Params) -> Option<End> {
+        if let Some((url, method)) = taken.whisper.clone() {
+            let mut extra = told.clone();
+            extra.push("DequeingCallSid", &taken.by);
+            if let Err(end) = Box::pin(self.follow(Source::Url { url, method, extra }, false)).await {
+                taken.bridge.end(Duration::ZERO);
+                return Some(end);
+            }
+        }
+        end_of(self.talk(&taken.bridge, false, false).await)
+    }
+
+    /// Tells the action how the queue was left.
+    async fn after_queue(
+        &mut self,
+        document: &Document,
+        verb: &Element,
+        name: &str,
+        result: &'static str,
+        mut told: Params,
+        end: Option<End>,
+    ) -> Result<Flow, End> {
+        self.note(Happening::Queue { name: name.to_owned(), what: result });
+        told.push("QueueResult", result);
+        let Some(action) = verb.get("action") else { return end.map_or(Ok(Flow::Next), Err) };
+        let url = self.resolve(document, Some(action))?;
+        let method = method(verb, "method");
+        match end {
+            Some(end) => {
+                let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
+                Err(end)
+            }
+            None => Ok(Flow::Go(Source::Url { url, method, extra: told })),
+        }
+    }
+
+    /// Takes the first who waits in a queue, and talks with them.
+    pub async fn dial_queue(
+        &mut self,
+        document: &Document,
+        verb: &Element,
+        noun: &Element,
+        star: bool,
+    ) -> Result<Dialled, End> {
+        let whisper = match noun.get("url") {
+            Some(url) => Some((self.resolve(document, Some(url))?, method(noun, "method"))),
+            None => None,
+        };
+        let key = (self.account.clone(), noun.text().to_owned());
+        if !lock(&self.carrier.calls.queues.lines).contains_key(&key) {
+            return Ok(Dialled::not(CallStatus::Failed));
+        }
+        let timeout = Duration::from_secs(verb.number("timeout").unwrap_or(TIMEOUT));
+        let bridge = Arc::new(Bridge::new(2));
+        let taken = Taken { bridge: bridge.clone(), by: self.sid.clone(), whisper };
+        let Some(sid) = self.take_first(&key, taken, timeout).await else {
+            return Ok(Dialled::not(CallStatus::NoAnswer));
+        };
+        let (status, before) = (CallStatus::Completed, self.talked());
+        let out = self.talk(&bridge, true, star).await;
+        self.note(Happening::Dialled { sid: sid.clone(), to: key.1, status });
+        let lasted = Some(self.talked().saturating_sub(before));
+        Ok(Dialled { status, sid: Some(sid), lasted, end: end_of(out) })
+    }
+
+    /// Gives the call that was taken. In an empty queue somebody is waited for where time passes by the clock.
+    async fn take_first(&self, key: &(String, String), mut taken: Taken, timeout: Duration) -> Option<String> {
+        let queues = &self.carrier.calls.queues;
+        let mut entered = queues.entered.subscribe();
+        let patient = self.carrier.calls.pace().real_time || self.hands.live();
+        let until = self.carrier.clock.now().plus(timeout);
+        loop {
+            entered.mark_unchanged();
+            while let Some(first) = lock(&queues.lines).get_mut(key).and_then(|line| line.waiting.pop_front()) {
+                match first.taken.send(taken) {
+                    Ok(()) => return Some(first.call_sid),
+                    // That one has just gone.
+                    Err(back) => taken = back,
+                }
+            }
+            if !patient {
+                return None;
+            }
+            tokio::select! {
+                Ok(()) = entered.changed() => {}
+                () = self.carrier.clock.sleep_until(until) => return None,
+            }
+        }
+    }
+}

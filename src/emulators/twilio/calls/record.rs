@@ -1,0 +1,103 @@
+//! `<Record>`, and the recordings of calls (<https://www.twilio.com/docs/voice/twiml/record>).
+
+use std::time::Duration;
+
+use super::super::webhook::Method;
+use super::call::{CallStatus, Happening};
+use super::document::Element;
+use super::leg::{Document, End, Leg, Source};
+use super::party::Step;
+use super::verbs::{Flow, method};
+use crate::integrations::twilio::form::Params;
+
+/// Seconds of silence that end a recording, and how long it may be.
+const TIMEOUT: u64 = 5;
+const LENGTH_MAX: u64 = 3_600;
+/// Any key.
+const FINISH_ON: &str = "1234567890*#";
+
+impl Leg {
+    pub async fn record(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
+        let timeout = verb.number("timeout").unwrap_or(TIMEOUT);
+        let finish_on = if verb.has("finishOnKey") { verb.get("finishOnKey").unwrap_or_default() } else { FINISH_ON };
+        self.note(Happening::Prompted {
+            verb: "Record",
+            input: "speech".to_owned(),
+            timeout_s: timeout,
+            num_digits: None,
+            finish_on_key: finish_on.to_owned(),
+        });
+        let (said, ended_by) = match self.act(Duration::from_secs(timeout)).await {
+            Ok(Step::Speech { speech, .. }) => (Some(speech), String::new()),
+            Ok(Step::Digits { digits }) => {
+                (None, digits.chars().filter(|key| finish_on.contains(*key)).take(1).collect())
+            }
+            Ok(_) => (None, String::new()),
+            // What was said until then is kept, and told; nobody is there to hear more.
+            Err(end) => {
+                let result = self.keep_said(document, verb, None, "hangup");
+                if let Ok(url) = document.resolve(verb.get("action")) {
+                    let _ = self.request_as(CallStatus::Completed, &url, method(verb, "method"), &result).await;
+                }
+                return Err(end);
+            }
+        };
+        self.spend(Duration::from_secs(timeout)).await?;
+        if said.is_none() && ended_by.is_empty() {
+            // Nothing was recorded: Twilio goes on with the next verb.
+            return Ok(Flow::Next);
+        }
+        let extra = self.keep_said(document, verb, said, &ended_by);
+        let url = self.resolve(document, verb.get("action"))?;
+        Ok(Flow::Go(Source::Url { url, method: method(verb, "method"), extra }))
+    }
+
+    /// Keeps a recording, and tells of it where the verb says; gives what the action is told.
+    fn keep_said(&mut self, document: &Document, verb: &Element, said: Option<String>, ended_by: &str) -> Params {
+        let letters = said.as_deref().unwrap_or_default().chars().count() as u64;
+        let longest = verb.number("maxLength").unwrap_or(LENGTH_MAX);
+        let seconds = (1 + letters / 15).min(longest);
+        let callback = verb.get("recordingStatusCallback").and_then(|url| document.resolve(Some(url)).ok());
+        let callback = callback.map(|url| (url, method(verb, "recordingStatusCallbackMethod")));
+        let mut result = self.keep_recording(Duration::from_secs(seconds), "RecordVerb", callback);
+        result.push("Digits", ended_by);
+        let transcribe = verb.get("transcribeCallback").filter(|_| said.is_some());
+        if let Some(url) = transcribe.and_then(|url| document.resolve(Some(url)).ok()) {
+            let mut told = self.names();
+            told.push("TranscriptionText", said.as_deref().unwrap_or_default());
+            told.push("TranscriptionStatus", "completed");
+            result
+                .iter()
+                .filter(|(key, _)| key.starts_with("Recording"))
+                .for_each(|(key, value)| told.push(key, value));
+            self.carrier.post_soon(&self.account, url, Method::Post, told);
+        }
+        result
+    }
+
+    /// Makes a recording, and tells of it.
+    pub fn keep_recording(&self, length: Duration, source: &str, tells: Option<(String, Method)>) -> Params {
+        let (sid, seconds) = (self.carrier.new_sid("RE"), length.as_secs());
+        let base = self.carrier.base();
+        let url = format!("{base}/2010-04-01/Accounts/{}/Recordings/{sid}", self.account);
+        self.note(Happening::Recorded { sid: sid.clone(), url: url.clone(), seconds });
+        let seconds = seconds.to_string();
+        let result: Params = [("RecordingSid", sid.as_str()), ("RecordingUrl", &url), ("RecordingDuration", &seconds)]
+            .into_iter()
+            .collect();
+        if let Some((callback, method)) = tells {
+            let mut told = self.names();
+            result.iter().for_each(|(key, value)| told.push(key, value));
+            told.push("RecordingStatus", "completed");
+            told.push("RecordingChannels", "1");
+            told.push("RecordingSource", source);
+            self.carrier.post_soon(&self.account, callback, method, told);
+        }
+        result
+    }
+
+    /// Which call is meant, and whose it is.
+    fn names(&self) -> Params {
+        [("CallSid", self.sid.as_str()), ("AccountSid", &self.account)].into_iter().collect()
+    }
+}

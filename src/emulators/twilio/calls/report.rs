@@ -1,0 +1,107 @@
+//! Status callbacks of calls: `initiated`, `ringing`, `answered`, `completed`, those that were asked for, signed.
+//!
+//! After <https://www.twilio.com/docs/voice/api/call-resource#statuscallback>.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::super::Inner;
+use super::super::faults::{CallbackFault, FaultKind};
+use super::super::webhook::Method;
+use crate::integrations::twilio::form::Params;
+
+/// What can be asked for; the last where nothing is.
+pub const EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
+/// Of one call: each of its events, and room.
+const QUEUE_MAX: usize = 8;
+
+/// Where a call's states are told.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub url: String,
+    pub method: Method,
+    pub events: Vec<&'static str>,
+}
+
+/// Tells one call's states, in order unless a fault is to be.
+pub struct Reporter {
+    events: Vec<&'static str>,
+    queue: mpsc::Sender<Params>,
+    sequence: u32,
+}
+
+impl Reporter {
+    pub fn new(carrier: &Arc<Inner>, account: &str, report: Report, strike: Option<CallbackFault>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let Report { url, method, events } = report;
+        let post = Post { carrier: carrier.clone(), account: account.to_owned(), url, method, strike };
+        tokio::spawn(post.run(waiting));
+        Self { events, queue, sequence: 0 }
+    }
+
+    /// Queues a callback if its event was asked for.
+    pub fn tell(&mut self, carrier: &Inner, event: &str, mut params: Params) {
+        if !self.events.contains(&event) {
+            return;
+        }
+        params.push("CallbackSource", "call-progress-events");
+        params.push("SequenceNumber", &self.sequence.to_string());
+        params.push("Timestamp", &carrier.clock.now().to_utc().format("%a, %d %b %Y %H:%M:%S +0000").to_string());
+        self.sequence += 1;
+        carrier.callbacks.begin();
+        if self.queue.try_send(params).is_err() {
+            carrier.callbacks.lose();
+            carrier.callbacks.finished();
+        }
+    }
+}
+
+struct Post {
+    carrier: Arc<Inner>,
+    account: String,
+    url: String,
+    method: Method,
+    strike: Option<CallbackFault>,
+}
+
+impl Post {
+    async fn run(self, mut waiting: mpsc::Receiver<Params>) {
+        let kind = self.strike.map(|strike| strike.kind);
+        let delay = self
+            .strike
+            .filter(|_| kind == Some(FaultKind::CallbacksLate))
+            .map_or(Duration::ZERO, |strike| strike.delay);
+        let (mut held, mut late) = (Vec::new(), delay);
+        while let Some(params) = waiting.recv().await {
+            if kind == Some(FaultKind::CallbacksReordered) {
+                held.push(params);
+                continue;
+            }
+            if !late.is_zero() {
+                self.carrier.clock.sleep(std::mem::take(&mut late)).await;
+            }
+            self.post(&params).await;
+        }
+        for params in held.iter().rev() {
+            self.post(params).await;
+        }
+    }
+
+    async fn post(&self, params: &Params) {
+        let copies = match self.strike.map(|strike| strike.kind) {
+            Some(FaultKind::CallbacksLost) => 0,
+            Some(FaultKind::CallbacksDoubled) => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            let token = self.carrier.uuid();
+            let called = self.carrier.call(&self.account, &self.url, self.method, params, Some(&token)).await;
+            if let Some(code) = called.outcome.error {
+                tracing::debug!(code, sid = params.get("CallSid"), "a call's status callback failed");
+            }
+        }
+        self.carrier.callbacks.finished();
+    }
+}

@@ -1,0 +1,318 @@
+//! `<Connect><Stream>` and `<Start><Stream>`: the call's sound goes to a WebSocket of ours, and comes from there.
+//!
+//! After <https://www.twilio.com/docs/voice/twiml/stream>. Only loopback is called, so `ws://` does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::connect_async_with_config;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::super::validate::is_loopback_host;
+use super::super::webhook::Method;
+use super::super::{Carrier, Inner};
+use super::call::{Happening, HungUpBy};
+use super::document::{Element, Fault};
+use super::leg::{Document, End, Leg, Source};
+use super::lock;
+use super::media::{Do, Identity, Media, Over, Socket};
+use super::party::Step;
+use super::sound;
+use super::verbs::{Flow, method};
+use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::signature;
+
+/// Streams that are remembered; the oldest go.
+const STREAMS_MAX: usize = 1_000;
+/// Of sound that came, as it is kept: a minute and a bit.
+const KEPT_MAX_BYTES: usize = 512 * 1024;
+const MARKS_KEPT_MAX: usize = 1_000;
+/// Of one message of the other side's.
+const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+/// Sounds that wait to be sent.
+const ORDERS_MAX: usize = 64;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long somebody is silent who keeps silent.
+const SILENCE_MS: u64 = 1_000;
+/// No connection could be made.
+const NO_HANDSHAKE: u32 = 31920;
+
+/// What is remembered of a stream.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct StreamRecord {
+    pub sid: String,
+    pub call_sid: String,
+    pub name: String,
+    pub url: String,
+    pub frames_sent: u64,
+    pub frames_received: u64,
+    pub bytes_received: u64,
+    /// Marks that came, in order.
+    pub marks: Vec<String>,
+    pub clears: u64,
+    /// What `clear` took away before it was played.
+    pub bytes_cleared: u64,
+    pub over: bool,
+    /// The first of the sound that came, μ-law.
+    #[serde(skip)]
+    pub sound: Vec<u8>,
+}
+
+impl StreamRecord {
+    pub fn take(&mut self, sound: &[u8]) {
+        self.frames_received += 1;
+        self.bytes_received += sound.len() as u64;
+        let room = KEPT_MAX_BYTES.saturating_sub(self.sound.len());
+        self.sound.extend(&sound[..sound.len().min(room)]);
+    }
+
+    pub fn mark(&mut self, name: &str) {
+        if self.marks.len() < MARKS_KEPT_MAX {
+            self.marks.push(name.to_owned());
+        }
+    }
+
+    pub fn clear(&mut self, bytes: u64) {
+        self.clears += 1;
+        self.bytes_cleared += bytes;
+    }
+}
+
+impl Carrier {
+    /// Those that are remembered, the oldest first.
+    pub fn streams(&self) -> Vec<StreamRecord> {
+        lock(&self.0.calls.streams).iter().cloned().collect()
+    }
+}
+
+impl Inner {
+    pub fn change_stream(&self, sid: &str, change: impl FnOnce(&mut StreamRecord)) {
+        if let Some(kept) = lock(&self.calls.streams).iter_mut().rfind(|kept| kept.sid == sid) {
+            change(kept);
+        }
+    }
+}
+
+/// A stream that goes on; it is stopped when this is dropped.
+pub struct Open {
+    name: String,
+    orders: mpsc::Sender<Do>,
+    over: watch::Receiver<bool>,
+}
+
+impl Open {
+    async fn ended(&mut self) {
+        // A task that is gone has ended, too.
+        let _ = self.over.wait_for(|over| *over).await;
+    }
+
+    /// Lets a sound be heard to its end.
+    async fn play(&self, sound: Vec<u8>) {
+        let (done, sent) = oneshot::channel();
+        if self.orders.send(Do::Sound(sound, done)).await.is_ok() {
+            let _ = sent.await;
+        }
+    }
+}
+
+impl Leg {
+    /// `<Connect>`: what follows waits until the stream is over.
+    pub async fn connect_stream(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
+        let Some(noun) = verb.children.first() else { return Ok(Flow::Next) };
+        match self.open_stream(document, noun, true).await {
+            Ok(open) => {
+                let (began, before) = (Instant::now(), self.talked());
+                let ended = self.stream(open).await;
+                // The machine's time has passed, whatever the clock says.
+                let counted = self.talked().saturating_sub(before);
+                self.skip(began.elapsed().saturating_sub(counted));
+                ended?;
+            }
+            Err(fault) => self.fault(fault),
+        }
+        let Some(action) = verb.get("action") else { return Ok(Flow::Next) };
+        let url = self.resolve(document, Some(action))?;
+        Ok(Flow::Go(Source::url(url, method(verb, "method"))))
+    }
+
+    /// Does what the party does, until the other side closes the stream.
+    async fn stream(&mut self, mut open: Open) -> Result<(), End> {
+        let clock = self.carrier.clock.clone();
+        loop {
+            if self.hands.are_done() {
+                open.ended().await;
+                return Ok(());
+            }
+            let step = tokio::select! {
+                biased;
+                () = open.ended() => return Ok(()),
+                step = self.hands.next(Duration::from_millis(SILENCE_MS), &clock) => step,
+            };
+            let sound = match step {
+                Step::Hangup { .. } => return Err(End::by(HungUpBy::Party)),
+                Step::Digits { digits } => {
+                    self.note(Happening::Pressed { digits: digits.clone() });
+                    // A stream that is over takes nothing more.
+                    let _ = open.orders.send(Do::Digits(digits)).await;
+                    continue;
+                }
+                Step::Speech { speech, confidence } => {
+                    let sound = sound::of_speech(&speech);
+                    self.note(Happening::Spoke { text: speech, confidence });
+                    sound
+                }
+                Step::Sound(sound) => sound.bytes().await,
+                Step::Silence { .. } => sound::silence(SILENCE_MS),
+            };
+            open.play(sound).await;
+        }
+    }
+
+    /// `<Start>`: the stream goes on beside the call.
+    pub async fn start_stream(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
+        for noun in &verb.children {
+            match self.open_stream(document, noun, false).await {
+                Ok(open) => self.streams.push(open),
+                Err(fault) => self.fault(fault),
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    pub fn stop_stream(&mut self, verb: &Element) {
+        let named = |open: &Open| verb.children.iter().any(|noun| noun.get("name").unwrap_or_default() == open.name);
+        self.streams.retain(|open| !named(open));
+    }
+
+    async fn open_stream(&self, document: &Document, noun: &Element, both_ways: bool) -> Result<Open, Fault> {
+        let given = noun.get("url").unwrap_or_default();
+        let sid = self.carrier.new_sid("MZ");
+        let name = noun.get("name").unwrap_or(&sid).to_owned();
+        let callback = noun.get("statusCallback").and_then(|url| document.resolve(Some(url)).ok());
+        let callback = callback.map(|url| (url, method(noun, "statusCallbackMethod")));
+        let told =
+            Told { carrier: self.carrier.clone(), account: self.account.clone(), call: self.sid.clone(), callback };
+        let socket = match self.handshake(given).await {
+            Ok(socket) => socket,
+            Err(fault) => {
+                told.tell(&sid, &name, "stream-error", Some(&fault.why));
+                return Err(fault);
+            }
+        };
+        let parameters = noun.children.iter().filter_map(|parameter| {
+            Some((parameter.get("name")?.to_owned(), parameter.get("value").unwrap_or_default().to_owned()))
+        });
+        let identity = Identity {
+            account: self.account.clone(),
+            call: self.sid.clone(),
+            stream: sid.clone(),
+            tracks: match noun.get("track") {
+                Some("both_tracks") if !both_ways => &["inbound", "outbound"],
+                Some("outbound_track") if !both_ways => &["outbound"],
+                _ => &["inbound"],
+            },
+            parameters: parameters.collect::<BTreeMap<_, _>>(),
+            both_ways,
+        };
+        let kept = StreamRecord {
+            sid: sid.clone(),
+            call_sid: self.sid.clone(),
+            name: name.clone(),
+            url: given.to_owned(),
+            ..StreamRecord::default()
+        };
+        let mut streams = lock(&self.carrier.calls.streams);
+        if streams.len() >= STREAMS_MAX {
+            streams.pop_front();
+        }
+        streams.push_back(kept);
+        drop(streams);
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        let (ended, over) = watch::channel(false);
+        told.tell(&sid, &name, "stream-started", None);
+        let media = Media { carrier: self.carrier.clone(), socket, identity, orders: ordered };
+        let label = name.clone();
+        self.carrier.callbacks.begin();
+        tokio::spawn(async move {
+            let over = media.run().await;
+            told.ended(&sid, &label, &over);
+            ended.send_replace(true);
+            told.carrier.callbacks.finished();
+        });
+        Ok(Open { name, orders, over })
+    }
+
+    async fn handshake(&self, given: &str) -> Result<Socket, Fault> {
+        let failed = |why: String| Fault::new(NO_HANDSHAKE, format!("no stream to {given}: {why}"));
+        let mut url = Url::parse(given).map_err(|_| failed("it is no URL".to_owned()))?;
+        if url.scheme() != "ws" || !url.host_str().is_some_and(is_loopback_host) {
+            return Err(failed("the built-in carrier streams to ws:// on loopback only".to_owned()));
+        }
+        // Twilio drops it, too.
+        url.set_query(None);
+        let mut request = url.as_str().into_client_request().map_err(|error| failed(error.to_string()))?;
+        if let Some(account) = self.carrier.accounts.get(&self.account) {
+            let signed = signature::sign(account.token.expose_secret(), url.as_str(), &Params::default());
+            let signed = HeaderValue::from_str(&signed).map_err(|error| failed(error.to_string()))?;
+            request.headers_mut().insert("x-twilio-signature", signed);
+        }
+        let limits = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX_BYTES));
+        match timeout(HANDSHAKE, connect_async_with_config(request, Some(limits), true)).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Err(_) => Err(failed("no answer in time".to_owned())),
+        }
+    }
+}
+
+/// Where a stream's beginning and end are told.
+struct Told {
+    carrier: Arc<Inner>,
+    account: String,
+    call: String,
+    callback: Option<(String, Method)>,
+}
+
+impl Told {
+    fn ended(&self, sid: &str, name: &str, over: &Over) {
+        self.carrier.change_stream(sid, |kept| kept.over = true);
+        match over {
+            Over::Stopped => self.tell(sid, name, "stream-stopped", None),
+            Over::Closed => self.tell(sid, name, "stream-stopped", Some("closed by the other side")),
+            Over::Failed { code, why } => {
+                let (now, fault) = (self.carrier.clock.now(), Happening::Fault { code: *code, why: why.clone() });
+                self.carrier.change_call(&self.call, |call| call.add(now, fault));
+                self.tell(sid, name, "stream-error", Some(why));
+            }
+        }
+    }
+
+    fn tell(&self, sid: &str, name: &str, event: &'static str, why: Option<&str>) {
+        let detail = why.unwrap_or_default().to_owned();
+        let now = self.carrier.clock.now();
+        let happening = Happening::Stream { sid: sid.to_owned(), what: event, detail };
+        self.carrier.change_call(&self.call, |call| call.add(now, happening));
+        let Some((url, method)) = self.callback.clone() else { return };
+        let at = now.to_string();
+        let mut params: Params = [
+            ("AccountSid", self.account.as_str()),
+            ("CallSid", &self.call),
+            ("StreamSid", sid),
+            ("StreamName", name),
+            ("StreamEvent", event),
+            ("Timestamp", &at),
+        ]
+        .into_iter()
+        .collect();
+        why.filter(|_| event == "stream-error").into_iter().for_each(|why| params.push("StreamError", why));
+        self.carrier.post_soon(&self.account, url, method, params);
+    }
+}

@@ -1,0 +1,229 @@
+//! What customers book themselves: within opening hours, ahead of time, with whoever is free.
+
+pub mod choice;
+pub mod slots;
+mod starts;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use serde::Serialize;
+
+pub use starts::{NotATime, parse_starts};
+
+use crate::domain::appointment::AppointmentFacts;
+use crate::domain::fold::fold;
+use crate::domain::{TenantId, Timestamp};
+use crate::engine::availability::slots::Calendar;
+pub use crate::store::tables::appointments::AHEAD_MAX_DAYS;
+use crate::store::tables::appointments::{
+    Appointment, BookingError, NewAppointment, Service, StaffMember, granules, is_ahead, times_of,
+};
+use crate::store::{Store, StoreError};
+use crate::tenants::Tenant;
+use crate::time::WeeklyHours;
+use crate::time::zone::to_wall;
+
+/// Free times that are looked for at once, at most, and over how many days.
+pub const FREE_MAX: usize = 500;
+pub const FREE_DAYS_MAX: u32 = 62;
+/// Times that a customer who would like to move is offered, at most; so much ahead, and over how many days.
+pub const OFFERS_MAX: usize = 3;
+const OFFER_NOTICE: Duration = Duration::from_secs(2 * 3_600);
+const OFFER_DAYS: u32 = 14;
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A business's book, as its customers meet it.
+pub struct Desk<'s> {
+    pub store: &'s Store,
+    pub tenant: TenantId,
+    pub zone: Tz,
+    /// When the business is open, its holidays included. Staff with hours of their own keep its holidays, too.
+    /// `None` where it has not said so: then only staff with hours of their own can be booked.
+    pub hours: Option<WeeklyHours>,
+}
+
+/// A time that could be booked when it was looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Slot {
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// What the clock there shows.
+    pub starts_local: chrono::NaiveDateTime,
+    pub zone: Tz,
+    /// With whom; `None` where the business has nobody who does it, and so nobody is occupied.
+    pub staff: Option<String>,
+}
+
+/// Which free times are wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub service: String,
+    /// With nobody else.
+    pub staff: Option<String>,
+    /// Not before now, whatever it says.
+    pub from: Timestamp,
+    /// At most [`FREE_DAYS_MAX`] after `from`, and never more than [`AHEAD_MAX_DAYS`] ahead.
+    pub to: Timestamp,
+    /// At most [`FREE_MAX`].
+    pub limit: usize,
+}
+
+impl<'s> Desk<'s> {
+    pub fn of(store: &'s Store, tenant: &Tenant) -> Self {
+        Self { store, tenant: tenant.id, zone: tenant.zone, hours: tenant.settings.hours.clone() }
+    }
+
+    /// Free times in order; where several of the staff are free at once, one for each.
+    pub async fn free_slots(&self, wanted: &Wanted) -> Result<Vec<Slot>, BookingError> {
+        let service = self.service(&wanted.service).await?;
+        let limit = wanted.limit.min(FREE_MAX);
+        let now = self.store.clock().now();
+        let from = wanted.from.max(now);
+        let to = wanted.to.min(from.plus(DAY * FREE_DAYS_MAX)).min(now.plus(DAY * AHEAD_MAX_DAYS));
+        let mut slots = Vec::new();
+        for member in self.who(&service, wanted.staff.as_deref()).await? {
+            let (starts, zone) = self.free(member.as_ref(), service.minutes, from, to, limit).await?;
+            slots.extend(starts.into_iter().map(|at| Slot {
+                starts_at: at,
+                ends_at: after(at, service.minutes),
+                starts_local: to_wall(at, zone),
+                zone,
+                staff: member.as_ref().map(|member| member.name.clone()),
+            }));
+        }
+        slots.sort_by(|a, b| (a.starts_at, &a.staff).cmp(&(b.starts_at, &b.staff)));
+        slots.truncate(limit);
+        Ok(slots)
+    }
+
+    /// The starts of one's free times, and by which clock they are.
+    async fn free(
+        &self,
+        member: Option<&StaffMember>,
+        minutes: u32,
+        from: Timestamp,
+        to: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Timestamp>, Tz), BookingError> {
+        let (hours, zone) = self.times_of(member)?;
+        let occupied = self.occupied(member, from, to).await?;
+        Ok((Calendar { hours: &hours, zone, occupied: &occupied }.free(minutes, from, to, limit), zone))
+    }
+
+    /// Where a customer may move an appointment that stands: a few times with the same staff and of the same length, at
+    /// most [`OFFERS_MAX`], in order, far enough apart that there is a choice. None where customers can book nothing.
+    pub async fn offers(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+        match self.free_for(appointment, now).await {
+            Ok(free) => Ok(choice::spread(&free, appointment.zone.parse().unwrap_or(self.zone), OFFERS_MAX)),
+            Err(BookingError::Store(error)) => Err(error),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn free_for(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, BookingError> {
+        let service = self.service(&appointment.service).await?;
+        let member = match appointment.staff.as_deref() {
+            // Where nobody was booked, nobody is.
+            None => None,
+            named => self.who(&service, named).await?.pop().flatten(),
+        };
+        let lasts = appointment.ends_at.since(appointment.starts_at);
+        let minutes = u32::try_from(lasts.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
+        let (from, to) = (now.plus(OFFER_NOTICE), now.plus(DAY * OFFER_DAYS));
+        let (mut free, _) = self.free(member.as_ref(), minutes, from, to, usize::MAX).await?;
+        free.retain(|at| *at >= appointment.ends_at || at.plus(lasts) <= appointment.starts_at);
+        Ok(free)
+    }
+
+    /// Books what a customer asks for: a known service at its usual length, ahead of now, within opening hours, with whom
+    /// they name or else whoever is free.
+    pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
+        let service = self.service(&new.service).await?;
+        let mut last = None;
+        for member in self.who(&service, new.staff.as_deref()).await? {
+            let (hours, zone) = self.times_of(member.as_ref())?;
+            let at = new.starts.at(zone);
+            is_ahead(at, self.store.clock().now())?;
+            if !hours.is_open_from(at, after(at, service.minutes), zone) {
+                last = Some(BookingError::Closed(to_wall(at, zone)));
+                continue;
+            }
+            let staff = member.map(|member| member.name);
+            let one = NewAppointment { tenant: self.tenant, minutes: None, new_service: false, staff, ..new.clone() };
+            match self.store.book(&one).await {
+                Err(taken @ BookingError::Taken { .. }) => last = Some(taken),
+                booked => return booked,
+            }
+        }
+        Err(last.unwrap_or(BookingError::Closed(to_wall(new.starts.at(self.zone), self.zone))))
+    }
+
+    /// A service that is offered.
+    async fn service(&self, name: &str) -> Result<Service, BookingError> {
+        let services = self.store.services(self.tenant).await?;
+        let key = fold(name);
+        match services.iter().find(|service| fold(&service.name) == key) {
+            Some(service) if service.active => Ok(service.clone()),
+            Some(service) => Err(BookingError::ServiceIsOff(service.name.clone())),
+            None => Err(BookingError::UnknownService {
+                name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
+                known: services
+                    .iter()
+                    .filter(|one| one.active)
+                    .map(|one| one.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// Who may do it: the one who is named, or all who do. Nobody in particular, where the business has no such staff.
+    async fn who(&self, service: &Service, named: Option<&str>) -> Result<Vec<Option<StaffMember>>, BookingError> {
+        let staff = self.store.staff(self.tenant).await?;
+        let does = |member: &StaffMember| member.services.is_empty() || member.services.contains(&service.name);
+        if let Some(name) = named {
+            let key = fold(name);
+            return match staff.iter().find(|member| member.active && fold(&member.name) == key) {
+                Some(member) if does(member) => Ok(vec![Some(member.clone())]),
+                Some(member) => {
+                    Err(BookingError::StaffDoesNotDo { staff: member.name.clone(), service: service.name.clone() })
+                }
+                None => Err(BookingError::UnknownStaff {
+                    name: name.chars().filter(|c| !c.is_control()).take(80).collect(),
+                    known: staff
+                        .iter()
+                        .filter(|one| one.active)
+                        .map(|one| one.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                }),
+            };
+        }
+        let who: Vec<Option<StaffMember>> =
+            staff.into_iter().filter(|member| member.active && does(member)).map(Some).collect();
+        Ok(if who.is_empty() { vec![None] } else { who })
+    }
+
+    /// When somebody can be booked, and by which clock.
+    fn times_of(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
+        times_of(member, self.hours.as_ref(), self.zone)
+    }
+
+    async fn occupied(
+        &self,
+        member: Option<&StaffMember>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeSet<i64>, BookingError> {
+        let Some(member) = member else { return Ok(BTreeSet::new()) };
+        // What begins before `to` may end a day later.
+        let until = granules(from, to.plus(DAY * 2));
+        Ok(self.store.occupied(self.tenant, member.id, until).await?.into_iter().collect())
+    }
+}
+
+fn after(at: Timestamp, minutes: u32) -> Timestamp {
+    at.plus(Duration::from_secs(u64::from(minutes) * 60))
+}

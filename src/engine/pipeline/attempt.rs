@@ -1,0 +1,99 @@
+//! One attempt: from the last look at the clock to the outcome written down.
+
+use super::{Door, OUTCOME_RETRY, Pipeline};
+use crate::domain::phone::mask_numbers;
+use crate::domain::{Timestamp, abort};
+use crate::engine::sending::deliver;
+use crate::integrations::provider::{NotTaken, Taken};
+use crate::store::{Claimed, End, StoreError, Verdict};
+use crate::telemetry::metric;
+
+impl Pipeline {
+    /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
+    pub async fn attempt(&self, door: &Door, claimed: Claimed) {
+        let begun = self.clock.now();
+        let outcome = self.send(door, &claimed).await;
+        abort::point("after-send");
+        let now = self.clock.now();
+        let (tenant, account) = (&door.tenant, &door.account);
+        let (verdict, until) = match outcome {
+            Some(outcome) => {
+                metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
+                let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
+                // A token that has been replaced meanwhile says nothing of the new one.
+                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.outlet.route);
+                let until = if stale { None } else { self.circuits.done(account, trouble, now) };
+                (verdict, until)
+            }
+            // Nobody has asked the provider: an open circuit stays open.
+            None => (given_back(&claimed, now), None),
+        };
+        let name = verdict.end.name();
+        metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
+        if let Some(until) = until {
+            tracing::warn!(tenant = %tenant.slug, account, %until, reason = %mask_numbers(&verdict.detail),
+                "this account's sends pause");
+        } else if !verdict.detail.is_empty() {
+            tracing::info!(tenant = %tenant.slug, action = %claimed.candidate.id, outcome = name, reason = %mask_numbers(&verdict.detail),
+                "a send did not go through");
+        }
+        let again = match verdict.end {
+            End::Retry { at } => Some(at),
+            _ => None,
+        };
+        // The provider has room again, while the outcome is still to be written.
+        self.give_room_back(door, 1);
+        self.write_outcome(verdict).await;
+        if let Some(at) = again {
+            self.alarms.set(at, door.outlet.clone());
+        }
+    }
+
+    /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
+    async fn send(&self, door: &Door, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
+        let candidate = &claimed.candidate;
+        let planned = candidate.planned().ok()?;
+        let now = self.clock.now();
+        let claimed_at = claimed.not_after.minus(crate::store::SEND_WITHIN);
+        let stopped = candidate.origin() != crate::domain::Origin::System
+            && candidate
+                .channel
+                .parse()
+                .is_ok_and(|channel| self.stops.since(door.tenant.id, channel, &candidate.peer_key, claimed_at));
+        if now > claimed.not_after || stopped {
+            return None;
+        }
+        abort::point("before-send");
+        let platform = self.directory.platform();
+        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, planned).await)
+    }
+
+    /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
+    async fn write_outcome(&self, verdict: Verdict) {
+        while let Err(error) = self.store.writer().verdict(verdict.clone()).await {
+            let action = verdict.candidate.id;
+            if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
+                // It would be refused again. The action stays `sending`, becomes `unknown`, and is looked for.
+                tracing::error!(%error, %action, "an outcome could not be written down");
+                return;
+            }
+            if matches!(error, StoreError::Closed) {
+                return;
+            }
+            tracing::warn!(%error, %action, "an outcome waits for the database");
+            self.clock.sleep(OUTCOME_RETRY).await;
+        }
+    }
+}
+
+/// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.
+fn given_back(claimed: &Claimed, now: Timestamp) -> Verdict {
+    Verdict {
+        candidate: claimed.candidate.clone(),
+        attempt: claimed.attempt,
+        end: End::Retry { at: now },
+        http_status: None,
+        error_code: None,
+        detail: "nothing left: the attempt came too late, or the customer wrote STOP meanwhile".to_owned(),
+    }
+}

@@ -1,0 +1,83 @@
+//! A schedule that runs for each customer: one page of them is one event, one commit.
+
+use super::{DECIDE_BUDGET, Pipeline};
+use crate::domain::timer::Fired;
+use crate::domain::{ContactId, Event, EventKind, Facts, Ids, NewTimer, Purpose, TimerId, Timestamp};
+use crate::rules::{Evaluator, PAGE_CONTACTS, Page};
+use crate::store::{Decided, StoreError};
+use crate::tenants::Tenant;
+
+/// Where a page's payload says behind whom it begins.
+const CURSOR: &str = "after";
+
+impl Pipeline {
+    /// Decides a page: an event for each customer that passes, and a timer for the next page, in the transaction that marks
+    /// this one decided. Whatever happens in between, each customer is met once.
+    pub(super) async fn decide_page(
+        &self,
+        tenant: &Tenant,
+        event: Event,
+        evaluator: &Evaluator,
+    ) -> Result<(), StoreError> {
+        let contacts = self.store.contacts_after(tenant.id, cursor(&event), PAGE_CONTACTS).await?;
+        let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(self.clock.now()) };
+        let (rules, asked) = (self.rules(), event.clone());
+        let page = evaluator.run(move || rules.page(&asked, &facts, contacts, DECIDE_BUDGET)).await;
+        let decided = self.page_decided(tenant, event, page.map_err(|_| StoreError::Closed)?);
+        self.store.writer().decided(vec![decided]).await?;
+        self.wake_dispatch(tenant.id);
+        Ok(())
+    }
+
+    fn page_decided(&self, tenant: &Tenant, event: Event, page: Page) -> Decided {
+        let at = Timestamp::from_unix_us(self.store.ids().tick_us());
+        let (children, next) = follow(self.store.ids(), &event, &page, at, self.clock.now());
+        Decided {
+            event: event.id,
+            tenant: tenant.id,
+            contact: None,
+            depth: event.depth,
+            at,
+            trace: Some(serde_json::to_string(&page.trace).unwrap_or_default()),
+            actions: Vec::new(),
+            children,
+            timers: next.into_iter().collect(),
+            firings: Vec::new(),
+            questions: Vec::new(),
+            answer: None,
+        }
+    }
+}
+
+/// Behind whom a page begins.
+pub fn cursor(event: &Event) -> Option<ContactId> {
+    event.data.get(CURSOR).and_then(|cursor| cursor.as_str()?.parse().ok())
+}
+
+/// What follows a page: an event for each customer that passed, and a timer for the next page.
+pub fn follow(ids: &Ids, event: &Event, page: &Page, at: Timestamp, now: Timestamp) -> (Vec<Event>, Option<NewTimer>) {
+    let Some(fired) = Fired::of(event) else { return (Vec::new(), None) };
+    let of_each = |contact: &ContactId| Event {
+        id: ids.next(),
+        tenant: event.tenant,
+        kind: EventKind::TIMER,
+        channel: None,
+        contact: Some(*contact),
+        occurred_at: at,
+        dedupe_key: Some(format!("each:{}:{}", event.id, contact)),
+        depth: event.depth,
+        data: fired.clone().into_data(serde_json::json!({})),
+    };
+    let next = page.goes_on_after.map(|contact| NewTimer {
+        id: TimerId::of(event.tenant, &fired.rule, event.id.uuid()),
+        due: now,
+        tenant: event.tenant,
+        purpose: Purpose::Page,
+        rule: fired.rule.clone(),
+        timing: "next page".to_owned(),
+        contact: None,
+        subject: None,
+        payload: serde_json::json!({ CURSOR: contact }),
+    });
+    (page.passed.iter().map(of_each).collect(), next)
+}

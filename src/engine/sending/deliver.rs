@@ -1,0 +1,253 @@
+//! One attempt at the provider, and what its outcome means for the ledger.
+
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+
+use super::circuit::Trouble;
+use crate::config::webhook_urls::WebhookUrls;
+use crate::domain::clock::Random;
+use crate::domain::{Address, CallBody, DeliveryStatus, OnMachine, Send, SendBody, Timestamp};
+use crate::integrations::email::Mail;
+use crate::integrations::provider::{Failure, NotTaken, Taken};
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::{CallRecording, Created, From, Instructions, NewCall, NewMessage, SendError};
+use crate::integrations::twilio::codes;
+use crate::integrations::twilio::words::{CallEvent, Detect, MachineDetection};
+use crate::store::{Candidate, Claimed, End, Verdict};
+use crate::tenants::{Account, Platform, Tenant};
+
+/// After this, what was refused for the moment again and again has failed.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// A single action's back-off: from a second, doubling, ten minutes at most.
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(600);
+const JITTER_PERCENT: u32 = 20;
+
+/// What is posted to the provider.
+pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send: &Send) -> NewMessage {
+    let prefix = send.channel.address_prefix();
+    let from = if candidate.sender.starts_with("MG") {
+        From::MessagingService(candidate.sender.clone())
+    } else {
+        From::Number(format!("{prefix}{}", candidate.sender))
+    };
+    let mut message = NewMessage::text(from, format!("{prefix}{}", send.to), "");
+    message.status_callback = Some(WebhookUrls::new(&platform.app_url, &tenant.slug).message_status(candidate.id));
+    match &send.body {
+        SendBody::Text(text) => message.body = Some(text.clone()),
+        // It goes another way: see `plan`.
+        SendBody::Email(email) => message.body = Some(email.text.clone()),
+        SendBody::Call(call) => message.body = Some(call.shown()),
+        SendBody::Template(template) => {
+            message.body = None;
+            message.content_sid = Some(template.content.clone());
+            message.content_variables =
+                Some(serde_json::to_string(&template.variables).unwrap_or_else(|_| "{}".to_owned()));
+        }
+    }
+    message
+}
+
+/// What is posted to the provider of a call. Our action's id stands in its URLs, so that what it asks and tells finds the
+/// action even before the create is answered.
+pub fn call(tenant: &Tenant, platform: &Platform, candidate: &Candidate, body: &CallBody) -> NewCall {
+    let urls = WebhookUrls::new(&platform.app_url, &tenant.slug);
+    let answer = Instructions::Url { url: urls.placed_answer(candidate.id), method: None };
+    let mut call = NewCall::new(candidate.sender.clone(), candidate.recipient.clone(), answer);
+    call.fallback_url = Some(urls.fallback());
+    call.status_callback = Some(urls.placed_status(candidate.id));
+    call.status_callback_events = CallEvent::ALL.to_vec();
+    call.timeout_s = body.timeout_s.map(u32::from);
+    let detect = body.machine.map(|machine| match machine {
+        OnMachine::Message => Detect::DetectMessageEnd,
+        OnMachine::HangUp | OnMachine::GoOn => Detect::Enable,
+    });
+    // Without a callback of its own the result comes with the first question: what is said then depends on it.
+    call.machine_detection = detect.map(|detect| MachineDetection { detect, ..MachineDetection::default() });
+    call.recording =
+        body.record.then(|| CallRecording { status_callback: Some(urls.recording()), ..CallRecording::default() });
+    call
+}
+
+/// What goes to the mail server; `None` for what is no e-mail. Without a name in MAIL_FROM it comes in the tenant's.
+pub fn mail(tenant: &Tenant, from: &Mailbox, candidate: &Candidate, send: &Send) -> Option<Mail> {
+    let (SendBody::Email(body), Address::Email(to)) = (&send.body, &send.to) else { return None };
+    let name = from.name.clone().unwrap_or_else(|| tenant.name.clone());
+    Some(Mail {
+        id: candidate.action(),
+        from: Mailbox::new(Some(name), from.email.clone()),
+        to: to.clone(),
+        subject: body.subject.clone(),
+        text: body.text.clone(),
+        html: body.html.clone(),
+        reply_to: None,
+        unsubscribe: None,
+    })
+}
+
+/// The account as the client wants it; `None` where it has no token.
+pub fn credentials(account: &Account) -> Option<client::Account> {
+    Some(client::Account { sid: account.sid.clone(), token: account.tokens.first()?.clone() })
+}
+
+/// Whether two sign and send as the same.
+pub fn same_account(one: &Account, other: &Account) -> bool {
+    one.sid == other.sid && one.exposed_tokens().first() == other.exposed_tokens().first()
+}
+
+/// Twilio's outcome in the ledger's words.
+pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Taken, NotTaken> {
+    let error = match outcome {
+        Ok(created) => {
+            let status = DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued);
+            return Ok(Taken { sid: created.sid, status, http_status: Some(201) });
+        }
+        Err(error) => error,
+    };
+    let detail = error.to_string();
+    let (what, http_status, code) = match error {
+        SendError::NotSent { .. } => (Failure::Busy { retry_after: None }, None, None),
+        SendError::Throttled { retry_after } => (Failure::Busy { retry_after }, Some(429), None),
+        SendError::Unavailable { retry_after } => (Failure::Busy { retry_after }, Some(503), None),
+        SendError::Unauthorized { http_status, .. } => (Failure::Credentials, Some(http_status), Some(20003)),
+        SendError::Refused { http_status, code, .. } => {
+            let what = match code.and_then(codes::lookup).map(|code| code.verdict) {
+                Some(codes::Verdict::RetryLater { after_s, tries }) => {
+                    Failure::Later { after: Duration::from_secs(after_s.into()), tries: tries.into() }
+                }
+                Some(codes::Verdict::Reconcile) => Failure::Unknown,
+                _ => Failure::Refused,
+            };
+            (what, Some(http_status), code.map(i64::from))
+        }
+        SendError::Unknown { .. } => (Failure::Unknown, None, None),
+    };
+    Err(NotTaken { what, http_status, code, detail })
+}
+
+/// What an attempt's outcome means, for the action and for the account.
+pub fn verdict(
+    claimed: &Claimed,
+    outcome: Result<Taken, NotTaken>,
+    now: Timestamp,
+    reconcile_after: Duration,
+    random: &Random,
+) -> (Verdict, Option<Trouble>) {
+    let candidate = &claimed.candidate;
+    let verdict = |end, http_status, error_code, detail| Verdict {
+        candidate: candidate.clone(),
+        attempt: claimed.attempt,
+        end,
+        http_status,
+        error_code,
+        detail,
+    };
+    let NotTaken { what, http_status, code, detail } = match outcome {
+        Ok(Taken { sid, status, http_status }) => {
+            return (verdict(End::Sent { sid, status }, http_status, None, String::new()), None);
+        }
+        Err(not_taken) => not_taken,
+    };
+    let (end, trouble) = match what {
+        Failure::Busy { retry_after } => (retry(candidate, now, retry_after, random), Some(Trouble::Busy(retry_after))),
+        // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
+        Failure::Credentials => (End::Retry { at: now }, Some(Trouble::Credentials)),
+        Failure::Later { after, tries } => (later(claimed, after, tries, now, random), None),
+        Failure::Refused => (End::Failed, None),
+        // Of Twilio's own unknown answers, only the lost ones say something of the account.
+        Failure::Unknown => {
+            (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(Trouble::Timeout))
+        }
+    };
+    (verdict(end, http_status, code, detail), trouble)
+}
+
+fn retry(candidate: &Candidate, now: Timestamp, wait: Option<Duration>, random: &Random) -> End {
+    let first = candidate.first_try_us.map_or(now, Timestamp::from_unix_us);
+    if now.since(first) >= GIVE_UP_AFTER {
+        return End::Failed;
+    }
+    let grown = BACKOFF_FIRST.saturating_mul(1 << candidate.tries.clamp(0, 16)).min(BACKOFF_MAX);
+    let pause = random.jitter(grown, JITTER_PERCENT).max(wait.unwrap_or_default());
+    End::Retry { at: now.plus(pause) }
+}
+
+fn later(claimed: &Claimed, after: Duration, tries: u32, now: Timestamp, random: &Random) -> End {
+    if claimed.attempt >= i32::try_from(tries).unwrap_or(i32::MAX) {
+        return End::Failed;
+    }
+    let grown = after * (1 << (claimed.attempt - 1).clamp(0, 16));
+    End::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::StoreError;
+
+    const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
+
+    fn claimed(attempt: i32) -> Claimed {
+        let id = uuid::Uuid::nil();
+        let candidate = Arc::new(Candidate {
+            id,
+            tenant_id: id,
+            event_id: id,
+            contact_id: None,
+            channel: "sms".to_owned(),
+            sender: "+34911222333".to_owned(),
+            recipient: "+34600111222".to_owned(),
+            peer_key: "+34600111222".to_owned(),
+            origin: "answer".to_owned(),
+            planned: Err(StoreError::Closed),
+            tries: attempt,
+            planned_us: 0,
+            first_try_us: None,
+            tried_us: None,
+            last_whatsapp_us: None,
+            opted_out: false,
+            recent: 0,
+            started: 0,
+            route: "twilio".to_owned(),
+            expires_us: None,
+            last_inbound_us: None,
+            fields: None,
+            account: String::new(),
+        });
+        Claimed { candidate, attempt, not_after: NOW }
+    }
+
+    /// What becomes of an action whose `attempt`th try Twilio has refused with `code`.
+    fn end(attempt: i32, code: u32, random: &Random) -> End {
+        let refused = SendError::Refused { http_status: 400, code: Some(code), message: String::new() };
+        verdict(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.end
+    }
+
+    /// 21611, the sender's queue is full: ten minutes, five tries.
+    #[test]
+    fn codes_that_pass_are_tried_again_later_and_later_and_not_all_at_once() {
+        let random = Random::seeded(1);
+        let wait = |attempt| match end(attempt, 21611, &random) {
+            End::Retry { at } => Some(at.since(NOW).as_secs()),
+            _ => None,
+        };
+        for (attempt, minutes) in [(1, 10), (2, 20), (3, 40), (4, 80)] {
+            let waits: Vec<u64> = (0..20).filter_map(|_| wait(attempt)).collect();
+            assert_eq!(waits.len(), 20);
+            let around = minutes * 48..=minutes * 72;
+            assert!(waits.iter().all(|wait| around.contains(wait)), "try {attempt}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "try {attempt}: {waits:?}");
+        }
+        assert_eq!(wait(5), None, "the ledger's tries are used up");
+    }
+
+    #[test]
+    fn what_only_a_callback_can_say_is_not_tried_again() {
+        for code in [30001, 30003, 30008] {
+            assert_eq!(end(1, code, &Random::seeded(1)), End::Failed, "{code}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
+
+use crate::domain::contact::ContactFacts;
+use crate::domain::timer::{Anchor, Fired};
+use crate::domain::{
+    Action, ActionId, ActionState, AppointmentId, By, Channel, Event, EventKind, NewTimer, Origin, Phone, Purpose,
+    Route, Send, SendBody, Timestamp,
+};
+use crate::engine::facts::appointments;
+use crate::integrations::twilio::is_sid;
+use crate::rules::{Decision, Planned, Verdict};
+use crate::store::NewAction;
+use crate::tenants::{Platform, Tenant};
+
+/// A row for what a rule wants done about `event`; `customer` are the keys of the contact's addresses.
+pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[String], planned: Planned) -> NewAction {
+    let Planned { rule, index, mut action, due } = planned;
+    let id = ActionId::of(event.id, &rule, index);
+    let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);
+    let mut contact = event.contact;
+    let mut follows = false;
+    match &mut action {
+        Action::Send(send) => {
+            // Another address than the event's customer is another contact.
+            contact = contact.filter(|_| customer.contains(&send.to.key()));
+            follows = contact.is_some() && (follows_answer(event) || answers_call(event, customer));
+            let mut way = route_of(tenant, platform, send);
+            let mut from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
+            if from.is_err()
+                && let Some(instead) = send.instead()
+            {
+                *send = instead;
+                way = route_of(tenant, platform, send);
+                from = sender_of(tenant, platform, event, send, &way);
+            }
+            route = Some(way);
+            match from {
+                Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
+                Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
+            }
+        }
+        Action::Request(_) => {
+            (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(REQUESTER.to_owned()));
+        }
+        Action::Effect(_) | Action::Voice(_) => {}
+    }
+    NewAction {
+        id,
+        tenant: tenant.id,
+        event: event.id,
+        contact,
+        origin: origin_of(event, follows),
+        rule,
+        index,
+        state,
+        reason,
+        action,
+        route,
+        sender,
+        due,
+        subject: Fired::of(event).and_then(|fired| fired.subject).or_else(|| notice_of(event, due)),
+        expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
+    }
+}
+
+/// The appointment of which a message tells how it stands now: if it waits, for quiet hours or a provider, until that is
+/// not true any more, it is not to leave. What a rule wants later is another matter.
+fn notice_of(event: &Event, due: Option<Timestamp>) -> Option<uuid::Uuid> {
+    let tells = [EventKind::APPOINTMENT_BOOKED, EventKind::APPOINTMENT_CONFIRMED, EventKind::APPOINTMENT_MOVED];
+    let at_once = due.is_none() && tells.contains(&event.kind);
+    appointments::about(event).filter(|_| at_once).map(AppointmentId::uuid)
+}
+
+/// When to do what comes before something, so that it may leave: where its own time lies in the customer's quiet hours, at
+/// their end or, if that is too late, at the last time before them. For what does not come before anything, its own time.
+pub fn aim(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, timer: &NewTimer) -> Timestamp {
+    if timer.purpose != Purpose::Before {
+        return timer.due;
+    }
+    let until = Anchor::in_data(&timer.payload).and_then(|anchor| anchor.until);
+    let quiet = tenant.quiet(platform).of(&customer.phone, customer.zone());
+    quiet.aim(timer.due, until).unwrap_or(timer.due)
+}
+
+/// Aims the timers of a decision, and says so in its trace. One whose time would be over is not planned.
+pub fn aim_all(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, decision: &mut Decision, now: Timestamp) {
+    let Decision { timers, trace, .. } = decision;
+    timers.retain_mut(|timer| {
+        let aimed = aim(tenant, platform, customer, timer);
+        if aimed == timer.due {
+            return true;
+        }
+        timer.due = aimed;
+        let verdict = if aimed > now { Verdict::Waits { until: aimed } } else { Verdict::TooLate { due: aimed } };
+        if let Some(rule) = trace.rules.iter_mut().find(|rule| rule.rule == timer.rule) {
+            rule.verdict = verdict;
+        }
+        aimed > now
+    });
+}
+
+/// What stands for a sender with requests.
+const REQUESTER: &str = "recado";
+
+/// Which way it goes. The prefix decides of replies, too: a country whose numbers Twilio does not reach well is not
+/// reached better by an answer. Who wants otherwise routes the prefix to `twilio`.
+fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
+    match (send.channel, send.to.phone()) {
+        (Channel::Sms, Some(to)) => tenant.sms_route(platform, to),
+        (Channel::Sms | Channel::WhatsApp | Channel::Voice, _) => Route::Twilio,
+        (Channel::Email, _) => Route::Email,
+    }
+}
+
+/// By another provider, from that provider's sender. By Twilio, a reply leaves from the number that was written to,
+/// anything else from the tenant's own sender.
+fn sender_of(
+    tenant: &Tenant,
+    platform: &Platform,
+    event: &Event,
+    send: &Send,
+    route: &Route,
+) -> Result<String, String> {
+    if let Route::Provider(name) = route {
+        let slug = &tenant.slug;
+        return platform.providers.named(name).map(|provider| provider.sender.clone()).ok_or_else(|| {
+            format!(
+                "PROVIDERS_FILE describes no provider '{name}', which '{slug}' routes this number to: describe it, or \
+                 choose another with 'recado tenant set {slug} --route +…=NAME'"
+            )
+        });
+    }
+    let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| Phone::parse(to).is_ok());
+    match written_to {
+        Some(to) if send.reply => Ok(to.to_owned()),
+        _ => tenant.sender(send.channel, platform).ok_or_else(|| {
+            format!(
+                "there is no {} number to send from: set one with 'recado tenant set {} --{} +…'",
+                send.channel, tenant.slug, send.channel
+            )
+        }),
+    }
+}
+
+/// Whether the customer began this: then it is an answer, which caps and quiet hours leave alone.
+fn origin_of(event: &Event, follows: bool) -> Origin {
+    if event.kind == EventKind::MANUAL {
+        return Origin::Manual;
+    }
+    let inbound = Channel::INBOUND.map(EventKind::inbound);
+    if follows || inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
+}
+
+/// Whether a rule has just done, or could not do, what the customer's own message asked for: they wait for the answer.
+fn follows_answer(event: &Event) -> bool {
+    let kinds = [
+        EventKind::APPOINTMENT_CONFIRMED,
+        EventKind::APPOINTMENT_MOVED,
+        EventKind::APPOINTMENT_CANCELLED,
+        EventKind::APPOINTMENT_MOVE_REFUSED,
+    ];
+    event.depth > 0 && kinds.contains(&event.kind) && event.data["by"] == By::Customer.as_str()
+}
+
+/// Whether the customer is, or was just, on the line: they rang us, or have pressed or said something.
+fn answers_call(event: &Event, customer: &[String]) -> bool {
+    let rang = || event.data["from"].as_str().and_then(|from| Phone::parse(from).ok());
+    event.channel == Some(Channel::Voice)
+        && (event.kind == EventKind::CALL_INPUT || rang().is_some_and(|from| customer.contains(&from.key())))
+}
+
+/// A tenant's own name for a template becomes the Content SID it stands for; what is neither cannot be sent.
+fn name_template(tenant: &Tenant, send: &mut Send) -> Result<(), String> {
+    let SendBody::Template(template) = &mut send.body else { return Ok(()) };
+    let (slug, named) = (&tenant.slug, &tenant.settings.templates);
+    if let Some(sid) = named.get(&template.content) {
+        template.content.clone_from(sid);
+        return Ok(());
+    }
+    if is_sid("HX", &template.content) {
+        return Ok(());
+    }
+    let known: Vec<&str> = named.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(format!(
+        "'{}' is neither a template of '{slug}' (there are: {known}) nor a Content SID (HX and 32 hex digits): \
+         name it with 'recado tenant set {slug} --template NAME=HX…'",
+        template.content
+    ))
+}

@@ -1,0 +1,75 @@
+//! The services that send outside of rules: a person's or a program's message, planned in the ledger like every other.
+
+use crate::domain::action::Template;
+use crate::domain::{ActionId, CallBody, Channel, EmailBody, EventId, SendBody};
+use crate::engine::sending::by_hand::{Outbox, SendRefused};
+use crate::engine::sending::call_request::{UnfitCall, check};
+use crate::rules::RuleSet;
+use crate::tenants::Tenant;
+
+/// Sends text messages by hand: planned in the ledger like everything else.
+#[derive(Clone)]
+pub struct SmsService(pub Outbox);
+
+impl SmsService {
+    /// Plans a text from the tenant's sender to `to`, E.164. The gate asks its questions when it leaves.
+    pub async fn send(&self, tenant: &str, to: &str, message: &str) -> Result<ActionId, SendRefused> {
+        self.0.plan(tenant, Channel::Sms, to, SendBody::Text(message.to_owned())).await
+    }
+}
+
+/// Sends WhatsApp messages by hand; the same face as `SmsService`.
+#[derive(Clone)]
+pub struct WhatsAppService(pub Outbox);
+
+impl WhatsAppService {
+    /// Plans a free-form message: it leaves only within 24 hours of the customer's last one.
+    pub async fn send(&self, tenant: &str, to: &str, message: &str) -> Result<ActionId, SendRefused> {
+        self.0.plan(tenant, Channel::WhatsApp, to, SendBody::Text(message.to_owned())).await
+    }
+
+    /// Plans an approved template, which may leave at any time.
+    pub async fn send_template(&self, tenant: &str, to: &str, template: Template) -> Result<ActionId, SendRefused> {
+        self.0.plan(tenant, Channel::WhatsApp, to, SendBody::Template(template)).await
+    }
+}
+
+/// Sends e-mail by hand: planned in the ledger like everything else.
+#[derive(Clone)]
+pub struct EmailService(pub Outbox);
+
+impl EmailService {
+    /// Plans an e-mail from MAIL_FROM to `to`, a bare address. The gate asks its questions when it leaves.
+    pub async fn send(&self, tenant: &str, to: &str, mail: EmailBody) -> Result<ActionId, SendRefused> {
+        self.0.plan(tenant, Channel::Email, to, SendBody::Email(mail)).await
+    }
+}
+
+/// Why nobody is called.
+#[derive(Debug, thiserror::Error)]
+pub enum CallRefused {
+    #[error(transparent)]
+    Unfit(#[from] UnfitCall),
+    #[error(transparent)]
+    Send(#[from] SendRefused),
+}
+
+/// Calls by hand, and of programs: planned in the ledger like everything else.
+#[derive(Clone)]
+pub struct CallService(pub Outbox);
+
+impl CallService {
+    /// Plans a call from the tenant's number to `to`, E.164, under an event of this identity: planned again with the same,
+    /// it stays the one call. `rules` are those by which it would begin now. The gate asks its questions when it leaves.
+    pub async fn call(
+        &self,
+        rules: &RuleSet,
+        event: EventId,
+        tenant: &Tenant,
+        to: &str,
+        body: CallBody,
+    ) -> Result<ActionId, CallRefused> {
+        check(rules, tenant, &body)?;
+        Ok(self.0.plan_as(event, tenant, Channel::Voice, to, SendBody::Call(body)).await?)
+    }
+}

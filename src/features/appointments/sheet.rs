@@ -1,0 +1,220 @@
+//! Appointments as a table that spreadsheets open: CSV (RFC 4180) in UTF-8, with a line of titles.
+//!
+//! A cell that a spreadsheet would take for a formula gets a `'` before it, which importing takes away again.
+
+use std::collections::HashMap;
+
+use chrono_tz::Tz;
+
+use crate::domain::{AppointmentState, By, Phone, TenantId};
+use crate::engine::availability::parse_starts;
+use crate::integrations::csv::LineCount;
+use crate::store::tables::appointments::{Appointment, IMPORT_MAX, NewAppointment, Row};
+use crate::time::zone::to_wall;
+
+/// The titles of an export. An import needs `customer`, `service` and `starts_at`; the others may be missing.
+pub const TITLES: [&str; 9] =
+    ["external_id", "customer", "name", "service", "staff", "starts_at", "minutes", "state", "note"];
+/// A file that is imported, at most.
+pub const FILE_MAX_BYTES: u64 = 4 << 20;
+const LINE_MAX_BYTES: usize = 16 << 10;
+
+/// The file as a whole cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSheet {
+    #[error("the file has no column '{0}': its first line is to name customer, service and starts_at at least")]
+    NoColumn(&'static str),
+    #[error("the file has the column '{0}' twice: rename one")]
+    Twice(String),
+    #[error("line {line}: {why}")]
+    Csv { line: u64, why: String },
+    #[error("more than {IMPORT_MAX} appointments: part the file")]
+    TooMany,
+}
+
+/// A line of a file: what it says, or why it says nothing.
+#[derive(Debug)]
+pub struct Line {
+    pub line: u64,
+    pub row: Result<Row, String>,
+}
+
+/// What is the same for all lines of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'c> {
+    pub tenant: TenantId,
+    pub zone: Tz,
+    /// With whom, where a line does not say.
+    pub staff: Option<&'c str>,
+}
+
+/// Reads a file. Titles are known whatever their case; columns with other titles are passed over.
+pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    // Spreadsheets of many countries part cells by semicolons.
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(text);
+    let titles = reader.headers().map_err(of_csv)?.clone();
+    let mut columns: HashMap<&'static str, usize> = HashMap::new();
+    for (index, title) in titles.iter().enumerate() {
+        let title = title.trim().to_lowercase();
+        if let Some(known) = TITLES.iter().find(|known| **known == title)
+            && columns.insert(known, index).is_some()
+        {
+            return Err(BadSheet::Twice(title));
+        }
+    }
+    if let Some(missing) = ["customer", "service", "starts_at"].iter().find(|title| !columns.contains_key(*title)) {
+        return Err(BadSheet::NoColumn(missing));
+    }
+    let mut lines = Vec::new();
+    let mut lines_to = LineCount::default();
+    for record in reader.records() {
+        let record = record.map_err(of_csv)?;
+        if record.iter().all(|cell| cell.trim().is_empty()) {
+            continue;
+        }
+        if lines.len() == IMPORT_MAX {
+            return Err(BadSheet::TooMany);
+        }
+        let at = record.position().map_or(0, |position| position.byte() as usize);
+        let line = lines_to.count(text, at);
+        let cell = |title: &str| columns.get(title).and_then(|index| record.get(*index)).map(bare).unwrap_or_default();
+        let row = if record.as_slice().len() > LINE_MAX_BYTES {
+            Err(format!("the line is longer than {LINE_MAX_BYTES} bytes"))
+        } else {
+            one(cell, context)
+        };
+        lines.push(Line { line, row });
+    }
+    Ok(lines)
+}
+
+fn of_csv(error: csv::Error) -> BadSheet {
+    let line = error.position().map_or(1, csv::Position::line);
+    BadSheet::Csv { line, why: error.to_string().chars().take(200).collect() }
+}
+
+fn one<'r>(cell: impl Fn(&str) -> &'r str, context: Context<'_>) -> Result<Row, String> {
+    let or_none = |title: &str| Some(cell(title)).filter(|text| !text.is_empty());
+    let minutes = or_none("minutes").map(|text| text.parse().map_err(|_| "the minutes are to be a whole number"));
+    let state = or_none("state").map(|text| text.parse::<AppointmentState>().map_err(|bad| bad.to_string()));
+    Ok(Row {
+        new: NewAppointment {
+            tenant: context.tenant,
+            zone: context.zone,
+            customer: Phone::parse_human(cell("customer")).map_err(|bad| bad.to_string())?,
+            customer_name: cell("name").to_owned(),
+            service: cell("service").to_owned(),
+            new_service: true,
+            minutes: minutes.transpose()?,
+            staff: or_none("staff").or(context.staff).map(str::to_owned),
+            starts: parse_starts(cell("starts_at")).map_err(|bad| bad.to_string())?,
+            note: cell("note").to_owned(),
+            uid: or_none("external_id").map(str::to_owned),
+            by: By::Import,
+        },
+        state: state.transpose()?,
+    })
+}
+
+/// Writes a file. What is gone with an erased customer is an empty cell.
+pub fn write(appointments: &[Appointment]) -> String {
+    let mut text = line(TITLES.map(str::to_owned));
+    for one in appointments {
+        let offset = chrono::TimeZone::offset_from_utc_datetime(&one.zone, &one.starts_at.to_utc().naive_utc());
+        let offset = chrono::Offset::fix(&offset);
+        let starts = format!("{}{offset}", to_wall(one.starts_at, one.zone).format("%Y-%m-%dT%H:%M:%S"));
+        text += &line([
+            one.uid.clone(),
+            one.customer.clone().unwrap_or_default(),
+            one.customer_name.clone(),
+            one.service.clone(),
+            one.staff.clone().unwrap_or_default(),
+            starts,
+            (one.lasts().as_secs() / 60).to_string(),
+            one.state.to_string(),
+            one.note.clone(),
+        ]);
+    }
+    text
+}
+
+fn line(cells: [String; TITLES.len()]) -> String {
+    let cells = cells.map(|cell| {
+        let harmless = harmless(&cell);
+        let quoted = harmless.contains([',', ';', '"', '\n', '\r', '\t', '\'']);
+        if quoted { format!("\"{}\"", harmless.replace('"', "\"\"")) } else { harmless }
+    });
+    cells.join(",") + "\r\n"
+}
+
+/// What begins a formula in a spreadsheet, and the mark itself, gets a `'` before it.
+fn harmless(cell: &str) -> String {
+    if is_marked(cell) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+/// As [`harmless`] took it.
+fn bare(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|rest| is_marked(rest)).unwrap_or(cell).trim()
+}
+
+fn is_marked(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\''])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::tables::appointments::Starts;
+
+    fn context() -> Context<'static> {
+        Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None }
+    }
+
+    #[test]
+    fn formulas_are_made_harmless_and_come_back() {
+        for cell in ["=1+1", "+34600111222", "-1", "@SUM(A1)", "\tx", "\rx", "'quoted", "''", "plain", ""] {
+            let written = harmless(cell);
+            assert!(!written.starts_with(['=', '+', '-', '@', '\t', '\r']), "{written:?}");
+            assert_eq!(bare(&written), cell.trim(), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_line_by_line() {
+        let text = "\u{feff}Customer;Service;Starts_At;Note\r\n600;cut;2026-12-01 10:00;\r\n\r\n\
+                    '+34600111222;'=cut;2026-12-01 10:00;\"two\nlines\"\r\n+34 600 111 222;cut;tomorrow;\r\n";
+        let lines = read(text.as_bytes(), context()).unwrap();
+        let said: Vec<_> = lines.iter().map(|line| (line.line, line.row.is_ok())).collect();
+        assert_eq!(said, [(2, false), (4, true), (6, false)]);
+        let row = lines[1].row.as_ref().unwrap();
+        assert_eq!((row.new.service.as_str(), row.new.customer.as_str()), ("=cut", "+34600111222"));
+        assert!(matches!(row.new.starts, Starts::Local(_)));
+        assert!(matches!(read(b"customer,service\n", context()), Err(BadSheet::NoColumn("starts_at"))));
+        assert!(matches!(read(b"customer,service,starts_at,Service\n", context()), Err(BadSheet::Twice(_))));
+        let many = format!("customer,service,starts_at\n{}", "x,y,z\n".repeat(IMPORT_MAX + 1));
+        assert!(matches!(read(many.as_bytes(), context()), Err(BadSheet::TooMany)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_it_panic(text in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = read(&[b"customer,service,starts_at,minutes,state\n", text.as_slice()].concat(), context());
+            let _ = read(&text, context());
+        }
+
+        #[test]
+        fn a_cell_of_any_kind_comes_back(note in "\\PC{0,40}", name in "[=+@'\"a-c,;\\-]{0,8}") {
+            let cells = ["x", "+34600111222", &name, "cut", "", "2026-12-01T10:00:00+01:00", "30", "booked", &note];
+            let text = [line(TITLES.map(str::to_owned)), line(cells.map(str::to_owned))].concat();
+            let lines = read(text.as_bytes(), context()).unwrap();
+            let row = lines[0].row.as_ref().unwrap();
+            prop_assert_eq!(row.new.note.as_str(), note.trim());
+            prop_assert_eq!(row.new.customer_name.as_str(), name.trim());
+        }
+    }
+}

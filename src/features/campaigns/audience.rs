@@ -1,0 +1,72 @@
+//! From an audience to members: the tenant's customers of whom it is true when the campaign starts.
+
+use super::{Audience, CampaignError, add_members};
+use crate::domain::contact::ContactFacts;
+use crate::store::Store;
+use crate::store::tables::campaigns::{Campaign, NewMember};
+use crate::tenants::Tenant;
+
+/// Customers that are read in one go.
+const PAGE: usize = 500;
+
+pub async fn take_in(
+    store: &Store,
+    tenant: &Tenant,
+    campaign: &Campaign,
+    audience: &Audience,
+) -> Result<(), CampaignError> {
+    let mut after = None;
+    loop {
+        let ids = store.customer_page(tenant.id, after, PAGE).await?;
+        let Some(last) = ids.last() else { return Ok(()) };
+        after = Some(*last);
+        let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
+        let fitting =
+            ids.iter().filter_map(|id| known.get(id)).filter(|customer| fits(audience, &tenant.language, customer));
+        let members: Vec<NewMember> = fitting.map(member).collect();
+        add_members(store, campaign, &members).await?;
+    }
+}
+
+fn member(customer: &ContactFacts) -> NewMember {
+    let fields = customer.fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    NewMember { phone: customer.phone.clone(), name: customer.name.clone(), fields: fields.collect() }
+}
+
+fn fits(audience: &Audience, language: &str, customer: &ContactFacts) -> bool {
+    let field = |name: &str| match customer.fields.get(name) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let own = field("language");
+    let language = if own.is_empty() { language } else { &own };
+    audience.tag.as_ref().is_none_or(|tag| customer.tags.contains(tag))
+        && audience.fields.iter().all(|(name, wanted)| field(name) == *wanted)
+        && audience.language.as_ref().is_none_or(|wanted| language.starts_with(wanted.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_asked_for_must_be_true() {
+        let mut customer = ContactFacts::default();
+        customer.tags.insert("member".to_owned());
+        customer.fields.insert("city".to_owned(), "Jaén".into());
+        customer.fields.insert("visits".to_owned(), 3.into());
+        let asks = |tag: &str, fields: &[(&str, &str)]| Audience {
+            tag: Some(tag.to_owned()).filter(|tag| !tag.is_empty()),
+            fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            language: None,
+        };
+        let fits = |audience: &Audience| super::fits(audience, "es", &customer);
+        assert!(fits(&asks("member", &[("city", "Jaén"), ("visits", "3")])));
+        assert!(!fits(&asks("member", &[("city", "Úbeda")])));
+        assert!(!fits(&asks("staff", &[])));
+        assert!(fits(&asks("", &[])));
+        assert!(fits(&Audience { language: Some("es".to_owned()), ..Audience::default() }));
+        assert!(!fits(&Audience { language: Some("en".to_owned()), ..Audience::default() }));
+    }
+}

@@ -1,0 +1,259 @@
+//! Campaigns: many customers are called or written to, each in their own time, at a pace, and tried again where that was
+//! asked for.
+//!
+//! A campaign is a row with its [`Plan`]; each member is a row that says where they stand. [`round`] moves them: what has
+//! come of tries is read from the ledger and the calls, the next tries are planned into the ledger, and there everything
+//! holds that holds for any send. **A try is planned once**: its action's identity is (campaign, member, try), and it is
+//! written in the transaction that moves the member on. What is counted is counted from rows, so that nothing that the
+//! provider repeats counts twice.
+
+mod audience;
+mod check;
+mod hours;
+pub mod round;
+pub mod sheet;
+pub mod tries;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::action::Template;
+use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
+use crate::rules::{NoBeginning, RuleSet};
+use crate::store::tables::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NAME_CHARS, NewMember, NotAdded, is_name};
+use crate::store::{Store, StoreError};
+use crate::tenants::Tenant;
+use crate::time::{Span, WeeklyHours};
+
+/// Tries of one member, at most.
+pub const TRIES_MAX: u8 = 20;
+/// A minute, at most.
+pub const PACE_MAX: u32 = 6_000;
+/// Calls at once, at most.
+pub const AT_ONCE_MAX: u32 = 1_000;
+
+/// What a campaign does, to whom, when, and how often.
+///
+/// ```json
+/// {"call": {"rule": "interest", "step": "interest", "machine": "hangup", "state": {"script": "We have a new course."}},
+///  "audience": {"tag": "member"}, "windows": "mon-fri 10:00-14:00,17:00-20:00", "per_minute": 30, "at_once": 5,
+///  "retry": {"on": ["busy", "no-answer"], "after": "2h", "tries": 3}}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallBody>,
+    /// A text message; `{name}` is the member's name, `{field}` any field of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sms: Option<String>,
+    /// An approved WhatsApp template; in its variables as in a text message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whatsapp: Option<Template>,
+    /// Customers who are added at the start; without it only those that were imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Audience>,
+    /// In the customer's own zone; day and night where there are none. Quiet hours hold besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<WeeklyHours>,
+    /// Tries that begin in a minute, evenly spaced.
+    #[serde(default = "Plan::default_pace")]
+    pub per_minute: u32,
+    /// Tries under way at once, at most.
+    #[serde(default = "Plan::default_at_once")]
+    pub at_once: u32,
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+impl Plan {
+    const fn default_pace() -> u32 {
+        30
+    }
+
+    const fn default_at_once() -> u32 {
+        10
+    }
+}
+
+/// Which of a tenant's customers: those of whom all of this is true.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audience {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Fields and their values, as text.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
+    /// Their field `language`, or, where they have none, the tenant's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// Whether a call that came to nothing is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    pub on: BTreeSet<RetryOn>,
+    /// So long after the end of the last.
+    pub after: Span,
+    /// Altogether, the first among them.
+    pub tries: u8,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { on: [RetryOn::Busy, RetryOn::NoAnswer].into(), after: Span::hours(2), tries: 3 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryOn {
+    Busy,
+    NoAnswer,
+    Failed,
+    /// A machine answered.
+    Machine,
+}
+
+impl RetryOn {
+    pub const ALL: [Self; 4] = [Self::Busy, Self::NoAnswer, Self::Failed, Self::Machine];
+
+    /// As an outcome is called.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Failed => "failed",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+impl std::str::FromStr for RetryOn {
+    type Err = CampaignError;
+    fn from_str(text: &str) -> Result<Self, CampaignError> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
+        found.ok_or_else(|| {
+            CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine"))
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    #[error("a campaign's name has 1 to {NAME_CHARS} characters and no line breaks")]
+    Name,
+    #[error("there is a campaign '{0}': choose another name")]
+    Named(String),
+    #[error("a tenant has at most {CAMPAIGNS_MAX} campaigns")]
+    Many,
+    #[error("{0}")]
+    Plan(String),
+    /// Its calls could not begin.
+    #[error(transparent)]
+    Beginning(#[from] NoBeginning),
+    #[error("there is no campaign '{0}': 'recado campaigns list' shows those there are")]
+    NoCampaign(String),
+    #[error("the campaign is {0}: it cannot become {1}")]
+    State(CampaignState, CampaignState),
+    #[error("the campaign is {0}: members are added while it is a draft, runs or is paused")]
+    Closed(CampaignState),
+    #[error("a campaign has at most {MEMBERS_MAX} members: part it")]
+    Full,
+    #[error("the campaign has nobody to try: import numbers, or choose an audience that somebody fits")]
+    Nobody,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Plan {
+    /// The plan of a stored campaign. One that came in with its tenant was made elsewhere: its pace is looked at here.
+    pub fn of(campaign: &Campaign) -> Result<Self, StoreError> {
+        let stored = |why: String| StoreError::Stored(format!("the plan of campaign {}: {why}", campaign.id));
+        let plan: Self = serde_json::from_str(&campaign.plan).map_err(|error| stored(error.to_string()))?;
+        if !(1..=PACE_MAX).contains(&plan.per_minute) || !(1..=AT_ONCE_MAX).contains(&plan.at_once) {
+            return Err(stored(format!("per_minute is 1 to {PACE_MAX}, at_once 1 to {AT_ONCE_MAX}")));
+        }
+        Ok(plan)
+    }
+}
+
+/// Adds a campaign, as a draft.
+pub async fn add(
+    store: &Store,
+    rules: &RuleSet,
+    tenant: &Tenant,
+    id: CampaignId,
+    name: &str,
+    plan: &Plan,
+) -> Result<Campaign, CampaignError> {
+    let name = name.trim();
+    if !is_name(name) {
+        return Err(CampaignError::Name);
+    }
+    check::plan(rules, tenant, plan)?;
+    let text = serde_json::to_string(plan).map_err(|error| CampaignError::Plan(error.to_string()))?;
+    match store.add_campaign(tenant.id, id, name, &text).await? {
+        Ok(campaign) => Ok(campaign),
+        Err(NotAdded::Named) => Err(CampaignError::Named(name.to_owned())),
+        Err(NotAdded::Many) => Err(CampaignError::Many),
+    }
+}
+
+/// A campaign by its name or its id.
+pub async fn find(store: &Store, tenant: TenantId, name_or_id: &str) -> Result<Campaign, CampaignError> {
+    let by_id = match name_or_id.parse::<CampaignId>() {
+        Ok(id) => store.campaign(tenant, id).await?,
+        Err(_) => None,
+    };
+    let found = match by_id {
+        Some(campaign) => Some(campaign),
+        None => store.campaign_named(tenant, name_or_id).await?,
+    };
+    found.ok_or_else(|| CampaignError::NoCampaign(name_or_id.chars().take(NAME_CHARS).collect()))
+}
+
+/// Adds members. Gives how many are new.
+pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMember]) -> Result<u64, CampaignError> {
+    if !campaign.state.is_open() {
+        return Err(CampaignError::Closed(campaign.state));
+    }
+    store.add_members(campaign, members).await?.ok_or(CampaignError::Full)
+}
+
+/// Moves a campaign to another state. Started, it takes its audience in first.
+pub async fn become_so(
+    store: &Store,
+    rules: &RuleSet,
+    tenant: &Tenant,
+    campaign: &Campaign,
+    to: CampaignState,
+) -> Result<Campaign, CampaignError> {
+    if !campaign.state.may_become(to) || to == CampaignState::Done {
+        return Err(CampaignError::State(campaign.state, to));
+    }
+    if to == CampaignState::Running {
+        let plan = Plan::of(campaign)?;
+        // While it was paused, what it names may have gone.
+        check::plan(rules, tenant, &plan)?;
+        if campaign.state == CampaignState::Draft {
+            fill(store, tenant, campaign, &plan).await?;
+        }
+    }
+    let moved = store.move_campaign(campaign, campaign.state, to).await?;
+    let now = store.campaign(tenant.id, campaign.id).await?;
+    let now = now.ok_or_else(|| CampaignError::NoCampaign(campaign.name.clone()))?;
+    if moved || now.state == to { Ok(now) } else { Err(CampaignError::State(now.state, to)) }
+}
+
+/// Takes the audience in. Nobody is no audience.
+async fn fill(store: &Store, tenant: &Tenant, campaign: &Campaign, plan: &Plan) -> Result<(), CampaignError> {
+    if let Some(audience) = &plan.audience {
+        audience::take_in(store, tenant, campaign, audience).await?;
+    }
+    let (trying, next) = store.campaign_outlook(campaign).await?;
+    if trying == 0 && next.is_none() { Err(CampaignError::Nobody) } else { Ok(()) }
+}

@@ -1,0 +1,246 @@
+//! One round of the campaigns that run: what has come of tries, then the next tries, each in a slot of its own.
+
+use std::time::Duration;
+
+use super::tries::Tries;
+use super::{Plan, RetryOn};
+use crate::domain::{ActionState, CallStatus, CampaignState, Outlet, Phone, Timestamp};
+use crate::engine::pipeline::Pipeline;
+use crate::store::tables::campaigns::{Campaign, EndedTry, MemberEnd};
+use crate::store::{Store, StoreError};
+use crate::telemetry::metric;
+use crate::tenants::{Directory, Tenant};
+
+/// Between two looks while a campaign runs: so late a try may follow the end of another.
+pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// While none runs: so late one may be seen that another process has started.
+const LOOK_WHILE_IDLE: Duration = Duration::from_secs(2);
+/// Slots are given out so far ahead.
+pub const AHEAD: Duration = Duration::from_secs(2);
+/// Members that are looked at in one go.
+const BATCH: usize = 500;
+/// So long a try of unknown outcome takes the place of one that is under way. A call that was begun would have told of
+/// itself by then; what comes of it is counted whenever it is known.
+pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
+/// A try that was stopped, as its time was over before it could leave, waits at least so long.
+const NOT_AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Moves campaigns on until the future is dropped.
+pub async fn run(pipeline: &Pipeline) {
+    loop {
+        let pause = match round(&pipeline.store, &pipeline.directory).await {
+            Ok(round) => {
+                for (outlet, at) in round.planned {
+                    pipeline.wake_perform_at(outlet, at);
+                }
+                if round.running == 0 { LOOK_WHILE_IDLE } else { LOOK_EVERY }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "campaigns wait for the database");
+                LOOK_WHILE_IDLE
+            }
+        };
+        pipeline.clock.sleep(pause).await;
+    }
+}
+
+/// What a round has done.
+#[derive(Debug, Default)]
+pub struct Round {
+    pub running: usize,
+    /// Where tries were planned, and for when.
+    pub planned: Vec<(Outlet, Timestamp)>,
+}
+
+/// One round of all campaigns that run, and of those that are paused or cancelled while tries are under way.
+pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreError> {
+    let mut round = Round::default();
+    for campaign in store.moving_campaigns().await? {
+        let Some(tenant) = directory.now().by_id(campaign.tenant).cloned() else { continue };
+        match go_on(store, directory, &tenant, &campaign, &mut round).await {
+            // What one campaign's rows cannot do is no reason to stop the others.
+            Err(error) if !error.is_outage() => {
+                tracing::error!(%error, tenant = %tenant.slug, "a campaign does not go on");
+            }
+            went => went?,
+        }
+    }
+    Ok(round)
+}
+
+async fn go_on(
+    store: &Store,
+    directory: &Directory,
+    tenant: &Tenant,
+    campaign: &Campaign,
+    round: &mut Round,
+) -> Result<(), StoreError> {
+    let plan = Plan::of(campaign)?;
+    let of = Of { store, tries: Tries { tenant, platform: directory.platform(), campaign, plan: &plan } };
+    of.settle().await?;
+    if campaign.state != CampaignState::Running {
+        return Ok(());
+    }
+    round.running += 1;
+    of.try_next(round).await
+}
+
+/// One campaign in its round.
+struct Of<'a> {
+    store: &'a Store,
+    tries: Tries<'a>,
+}
+
+impl Of<'_> {
+    /// What has come of tries becomes what the members are at.
+    async fn settle(&self) -> Result<(), StoreError> {
+        loop {
+            let mut ended = self.store.ended_tries(self.tries.campaign, BATCH).await?;
+            let full = ended.len() == BATCH;
+            // A try that led to two calls ends once.
+            ended.dedup_by(|one, other| one.key == other.key);
+            let ends: Vec<(EndedTry, MemberEnd)> = ended
+                .into_iter()
+                .map(|ended| {
+                    let end = end_of(self.tries.plan, &ended, self.store.clock().now(), |at| self.later(&ended, at));
+                    (ended, end)
+                })
+                .collect();
+            self.store.end_tries(self.tries.campaign, &ends).await?;
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When a member is tried again whose last try ended then.
+    fn later(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
+        let zone =
+            Phone::parse(&ended.phone).map_or(self.tries.tenant.zone, |phone| self.tries.hours(&phone, None).zone());
+        self.tries.plan.retry.after.after(at, zone)
+    }
+
+    /// Plans the next tries, as far as there is room and a slot.
+    async fn try_next(&self, round: &mut Round) -> Result<(), StoreError> {
+        let now = self.store.clock().now();
+        let (trying, next) = self.store.campaign_outlook(self.tries.campaign).await?;
+        let Some(next) = next else {
+            if trying == 0 {
+                self.store.move_campaign(self.tries.campaign, CampaignState::Running, CampaignState::Done).await?;
+                tracing::info!(tenant = %self.tries.tenant.slug, campaign = %self.tries.campaign.name, "a campaign is done");
+            }
+            return Ok(());
+        };
+        if next > now {
+            return Ok(());
+        }
+        let under_way = self.store.tries_under_way(self.tries.campaign, now.minus(UNKNOWN_FOR)).await?;
+        let mut room = (self.tries.plan.at_once as usize).saturating_sub(under_way);
+        let (step, until) = (self.tries.step(), now.plus(AHEAD));
+        let mut slot = self.tries.campaign.paced.max(now);
+        let (mut tries, mut later, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for member in self.store.due_members(self.tries.campaign, now, BATCH).await? {
+            let hours = self.tries.hours(&member.phone, member.zone);
+            match hours.next(slot) {
+                None => gone.push(member.key),
+                Some(at) if at > slot => later.push((member.key, at)),
+                Some(_) if room == 0 || slot >= until => break,
+                Some(at) => {
+                    tries.push(self.tries.of(&member, at, hours.closes(at)));
+                    (room, slot) = (room - 1, slot.plus(step));
+                }
+            }
+        }
+        if tries.is_empty() && later.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let planned: Vec<(Outlet, Timestamp)> = tries
+            .iter()
+            .filter_map(|one| Some((Outlet::new(self.tries.tenant.id, one.action.route.clone()?), one.action.due?)))
+            .collect();
+        metrics::counter!(metric::CAMPAIGN_TRIES_TOTAL).increment(tries.len() as u64);
+        if self.store.plan_tries(self.tries.campaign, tries, &later, &gone, slot).await? {
+            round.planned.extend(planned);
+        }
+        Ok(())
+    }
+}
+
+/// Pure: what becomes of a member whose try has come to this.
+fn end_of(plan: &Plan, ended: &EndedTry, now: Timestamp, later: impl Fn(Timestamp) -> Timestamp) -> MemberEnd {
+    let outcome = outcome(ended);
+    if ended.call.is_none() && ended.too_late && ended.state == ActionState::Blocked.as_str() {
+        return MemberEnd::Again { at: now.plus(NOT_AT_ONCE), outcome: "too-late".to_owned(), counts: false };
+    }
+    let again = RetryOn::ALL.into_iter().any(|on| on.as_str() == outcome && plan.retry.on.contains(&on));
+    if again && ended.tries < i32::from(plan.retry.tries) {
+        return MemberEnd::Again { at: later(ended.ended), outcome: outcome.to_owned(), counts: true };
+    }
+    let detail = ended.reason.clone().filter(|_| ended.call.is_none());
+    MemberEnd::Done { outcome: outcome.to_owned(), detail }
+}
+
+/// What has come of a try, in a word: a call's last status, `machine`, `sent` of a message, `refused` by the provider,
+/// `blocked` by the gate.
+fn outcome(ended: &EndedTry) -> &str {
+    let machine = ended.answered_by.as_deref().is_some_and(|who| who.starts_with("machine") || who == "fax");
+    match (&ended.call, ended.state.as_str()) {
+        (Some(status), _) if status == CallStatus::Completed.as_str() && machine => RetryOn::Machine.as_str(),
+        (Some(status), _) => status,
+        (None, "sent") => "sent",
+        (None, "blocked") => "blocked",
+        (None, _) => "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ActionId;
+
+    const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
+
+    fn ended(state: &str, call: Option<&str>, answered_by: Option<&str>, tries: i32) -> EndedTry {
+        EndedTry {
+            key: "+34600111222".to_owned(),
+            phone: "+34600111222".to_owned(),
+            action: ActionId::new(uuid::Uuid::nil()),
+            tries,
+            state: state.to_owned(),
+            reason: Some("why".to_owned()),
+            too_late: false,
+            call: call.map(str::to_owned),
+            answered_by: answered_by.map(str::to_owned),
+            ended: NOW,
+        }
+    }
+
+    fn check(ended: &EndedTry, expect: &str) {
+        let plan: Plan = serde_json::from_str(
+            r#"{"sms": "hola", "retry": {"on": ["busy", "no-answer", "machine"], "after": "2h", "tries": 3}}"#,
+        )
+        .unwrap();
+        let hours = |at: Timestamp| at.plus(Duration::from_secs(7_200));
+        let shown = match end_of(&plan, ended, NOW, hours) {
+            MemberEnd::Done { outcome, detail } => format!("{outcome} {}", detail.unwrap_or_default()),
+            MemberEnd::Again { at, outcome, counts } => {
+                format!("{outcome} again in {}{}", at.since(NOW).as_secs(), if counts { "" } else { ", uncounted" })
+            }
+        };
+        assert_eq!(shown.trim(), expect);
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_tried_again_and_only_so_often() {
+        check(&ended("sent", Some("completed"), Some("human"), 1), "completed");
+        check(&ended("sent", Some("busy"), None, 1), "busy again in 7200");
+        check(&ended("sent", Some("no-answer"), None, 2), "no-answer again in 7200");
+        check(&ended("sent", Some("no-answer"), None, 3), "no-answer");
+        check(&ended("sent", Some("failed"), None, 1), "failed");
+        check(&ended("sent", Some("completed"), Some("machine_end_beep"), 1), "machine again in 7200");
+        check(&ended("failed", None, None, 1), "refused why");
+        check(&ended("blocked", None, None, 1), "blocked why");
+        check(&ended("sent", None, None, 1), "sent why");
+        check(&EndedTry { too_late: true, ..ended("blocked", None, None, 3) }, "too-late again in 1, uncounted");
+    }
+}

@@ -1,0 +1,86 @@
+//! A member's next try: when it may be, and the action that it is.
+
+use std::time::Duration;
+
+use super::Plan;
+use super::hours::Hours;
+use crate::domain::action::Template;
+use crate::domain::{Action, Channel, Event, EventKind, Phone, Send, SendBody, Timestamp};
+use crate::engine::sending::plan;
+use crate::rules::Planned;
+use crate::store::tables::campaigns::{Campaign, Member, NewTry};
+use crate::tenants::{Platform, Tenant};
+
+/// What the tries of one campaign are made of.
+#[derive(Clone, Copy)]
+pub struct Tries<'a> {
+    pub tenant: &'a Tenant,
+    pub platform: &'a Platform,
+    pub campaign: &'a Campaign,
+    pub plan: &'a Plan,
+}
+
+impl Tries<'_> {
+    /// Between two tries, by the campaign's pace.
+    pub fn step(&self) -> Duration {
+        Duration::from_secs(60) / self.plan.per_minute
+    }
+
+    /// When somebody may be tried; `zone` is what is known of theirs.
+    pub fn hours(&self, phone: &Phone, zone: Option<chrono_tz::Tz>) -> Hours<'_> {
+        Hours::of(self.plan.windows.as_ref(), &self.tenant.quiet(self.platform), phone, zone)
+    }
+
+    /// A member's next try, at `at`, which makes sense until its window `closes`.
+    pub fn of(&self, member: &Member, at: Timestamp, closes: Option<Timestamp>) -> NewTry {
+        let Member { key, n, .. } = member;
+        // Only its identity and its kind are asked for.
+        let event = Event {
+            id: self.campaign.event(),
+            tenant: self.tenant.id,
+            kind: EventKind::CAMPAIGN,
+            channel: None,
+            contact: None,
+            occurred_at: at,
+            dedupe_key: None,
+            depth: 0,
+            data: serde_json::Value::Null,
+        };
+        let action = Action::Send(send(&self.campaign.name, self.plan, member));
+        let rule = format!("campaign {}: {key}", self.campaign.name);
+        let planned = Planned { rule, index: usize::try_from(*n).unwrap_or_default(), action, due: Some(at) };
+        let mut action = plan::plan(self.tenant, self.platform, &event, &[], planned);
+        // The number makes the identity; it is to stand nowhere that outlasts the member.
+        action.rule = format!("campaign {}", self.campaign.name);
+        action.expires = closes;
+        NewTry { key: key.clone(), n: *n, action }
+    }
+}
+
+/// What goes out to a member.
+fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
+    let text = |text: &str| {
+        let named = text.replace("{name}", &member.name);
+        member.fields.iter().fold(named, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    };
+    let (channel, body) = match (&plan.call, &plan.whatsapp) {
+        (Some(call), _) => {
+            let mut call = call.clone();
+            call.state.entry("campaign".to_owned()).or_insert_with(|| campaign.into());
+            let own = member.fields.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let name = (!member.name.is_empty()).then(|| ("name".to_owned(), member.name.clone()));
+            // What the campaign says goes before what a table says.
+            for (key, value) in own.chain(name) {
+                call.state.entry(key).or_insert_with(|| value.into());
+            }
+            call.say = call.say.as_deref().map(text);
+            (Channel::Voice, SendBody::Call(call))
+        }
+        (None, Some(template)) => {
+            let variables = template.variables.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+            (Channel::WhatsApp, SendBody::Template(Template { content: template.content.clone(), variables }))
+        }
+        (None, None) => (Channel::Sms, SendBody::Text(text(plan.sms.as_deref().unwrap_or_default()))),
+    };
+    Send { channel, to: member.phone.clone().into(), reply: false, fallback: None, body }
+}

@@ -1,0 +1,6 @@
+//! What businesses use the engine for. Siblings never import each other.
+
+pub mod appointments;
+pub mod campaigns;
+pub mod voice;
+pub mod numbers;

@@ -1,0 +1,196 @@
+//! Buying a number and setting it up, in one step that can be repeated.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Desk, NumbersError, Owned, PAGES_MAX, Standing, credentials};
+use crate::domain::{Channel, Phone, TenantId, abort};
+use crate::integrations::twilio::client::{Account, IncomingNumber, NumberSettings, SendError};
+use crate::store::StoreError;
+use crate::store::rows::sender;
+use crate::tenants::Tenant;
+
+/// What is to be bought.
+#[derive(Clone, Debug)]
+pub struct Purchase {
+    pub number: Phone,
+    /// What it is called in the console.
+    pub friendly_name: Option<String>,
+    /// `AD…` and `BU…`, where the country asks for them.
+    pub address_sid: Option<String>,
+    pub bundle_sid: Option<String>,
+}
+
+/// A number that is the tenant's now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Bought {
+    /// `false` where the account had it already: nothing was paid
+    pub bought: bool,
+    #[serde(flatten)]
+    pub number: Owned,
+}
+
+impl Desk<'_> {
+    /// Buys a number with all its webhooks set, and makes it the tenant's sender.
+    pub async fn buy(&self, tenant: &Tenant, wanted: &Purchase) -> Result<Bought, NumbersError> {
+        let account = credentials(tenant)?;
+        let number = wanted.number.as_str();
+        let standing = self.standing(tenant, number);
+        match standing {
+            Standing::Another => return Err(NumbersError::OfAnother(number.to_owned())),
+            Standing::Installations(_) => return Err(NumbersError::Installations(number.to_owned())),
+            Standing::Own | Standing::Free => {}
+        }
+        if let Some(there) = self.find(tenant, &account, number).await? {
+            if standing == Standing::Free && !tenant.owns_account {
+                return Err(NumbersError::InAccount { slug: tenant.slug.clone(), number: number.to_owned() });
+            }
+            let number = self.set_up(tenant, &account, &there).await?;
+            return Ok(Bought { bought: false, number });
+        }
+        // From here on nobody else of this installation gets it, and it counts.
+        self.add_sender(tenant, Channel::Voice, number).await.map_err(|error| match error {
+            StoreError::Taken(_) => NumbersError::OfAnother(number.to_owned()),
+            other => other.into(),
+        })?;
+        let bought = match self.within_budget(tenant, &account).await {
+            Ok(()) => self.pay(tenant, &account, wanted).await,
+            Err(over) => Err(over),
+        };
+        let there = match bought {
+            Ok(there) => there,
+            Err(error) => {
+                let may_be_ours = matches!(error, NumbersError::Unknown { .. });
+                if standing == Standing::Free && !may_be_ours {
+                    self.store.remove_sender(tenant.id.uuid(), Channel::Voice.as_str(), number).await?;
+                    self.directory.refresh().await?;
+                }
+                return Err(error);
+            }
+        };
+        abort::point("number_bought");
+        let number = self.become_sender(tenant, &there).await.map_err(|error| half_done(tenant, number, &error))?;
+        Self::judge(number).map(|number| Bought { bought: true, number })
+    }
+
+    /// Sets a tenant's number up as if it had just been bought: what repairs everything that went wrong on the way.
+    pub async fn configure(&self, tenant: &Tenant, number: &Phone) -> Result<Owned, NumbersError> {
+        let account = credentials(tenant)?;
+        let not_ours = || NumbersError::NotOurs { slug: tenant.slug.clone(), number: number.to_string() };
+        match self.standing(tenant, number.as_str()) {
+            Standing::Own => {}
+            Standing::Free if tenant.owns_account => {}
+            Standing::Installations(true) if !tenant.owns_account => {}
+            Standing::Free | Standing::Another | Standing::Installations(_) => return Err(not_ours()),
+        }
+        let there = self.find(tenant, &account, number.as_str()).await?.ok_or_else(not_ours)?;
+        self.set_up(tenant, &account, &there).await
+    }
+
+    /// The purchase itself: one request. Where its answer was lost, the account's list tells.
+    async fn pay(&self, tenant: &Tenant, account: &Account, wanted: &Purchase) -> Result<IncomingNumber, NumbersError> {
+        let number = wanted.number.as_str();
+        let settings = NumberSettings {
+            friendly_name: wanted.friendly_name.clone(),
+            address_sid: wanted.address_sid.clone(),
+            bundle_sid: wanted.bundle_sid.clone(),
+            ..self.urls(tenant, number).settings()
+        };
+        let error = match self.client.buy_number(account, number, &settings).await {
+            Ok(there) => return Ok(there),
+            Err(error) => error,
+        };
+        // What is not for sale any more may have been sold to us, by a request whose answer was lost.
+        let may_be_there = matches!(error, SendError::Unknown { .. } | SendError::Refused { code: Some(21422), .. });
+        let error = NumbersError::of_purchase(&tenant.slug, number, error);
+        if !may_be_there {
+            return Err(error);
+        }
+        match self.find(tenant, account, number).await {
+            Ok(Some(there)) => Ok(there),
+            Ok(None) => Err(error),
+            Err(unseen) => Err(NumbersError::Unknown { number: number.to_owned(), why: unseen.to_string() }),
+        }
+    }
+
+    /// Counts after the claim is committed: of two that claim at once both may be refused, but never both pass.
+    async fn within_budget(&self, tenant: &Tenant, account: &Account) -> Result<(), NumbersError> {
+        let budget = self.directory.platform().numbers_budget;
+        let is_number = |channel: &str| channel == Channel::Voice.as_str() || channel == Channel::Sms.as_str();
+        let (_, _, senders) = self.store.directory().await?;
+        let mut owned: BTreeSet<String> = senders
+            .into_iter()
+            .filter(|one| one.tenant_id == tenant.id.uuid() && is_number(&one.channel) && one.number.starts_with('+'))
+            .map(|one| one.number)
+            .collect();
+        if tenant.owns_account {
+            let listed = self.client.list_numbers(account, None, PAGES_MAX).await;
+            let listed = listed.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?;
+            let numbers = listed.numbers.into_iter().map(|one| one.phone_number);
+            owned.extend(numbers.filter(|number| self.standing(tenant, number) == Standing::Free));
+        }
+        if owned.len() > budget as usize {
+            let owned = owned.len() - 1;
+            return Err(NumbersError::OverBudget { slug: tenant.slug.clone(), owned, budget });
+        }
+        Ok(())
+    }
+
+    async fn set_up(&self, tenant: &Tenant, account: &Account, there: &IncomingNumber) -> Result<Owned, NumbersError> {
+        let settings = self.urls(tenant, &there.phone_number).settings_alone();
+        let now = self.client.configure_number(account, &there.sid, &settings).await;
+        let now = now.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?;
+        let number = if matches!(self.standing(tenant, &now.phone_number), Standing::Installations(_)) {
+            self.view(tenant, &now.phone_number, Some(&now))
+        } else {
+            self.become_sender(tenant, &now).await?
+        };
+        Self::judge(number)
+    }
+
+    /// What the provider has is what was asked for.
+    fn judge(number: Owned) -> Result<Owned, NumbersError> {
+        let goes =
+            [("voice webhook", &number.voice), ("message webhook", &number.sms), ("status callback", &number.status)];
+        let wrong = goes.into_iter().find(|(_, goes)| !goes.here);
+        let Some((what, goes)) = wrong else { return Ok(number) };
+        let has = if goes.to.is_empty() { "nothing".to_owned() } else { goes.to.clone() };
+        Err(NumbersError::NotAsSet { number: number.number.clone(), what, has })
+    }
+
+    /// Calls and texts go by it from now on, as far as it can do both.
+    async fn become_sender(&self, tenant: &Tenant, there: &IncomingNumber) -> Result<Owned, StoreError> {
+        let can = there.capabilities;
+        let unsaid = !can.voice && !can.sms;
+        for (channel, can) in [(Channel::Voice, can.voice || unsaid), (Channel::Sms, can.sms || unsaid)] {
+            if can {
+                self.add_sender(tenant, channel, &there.phone_number).await?;
+            } else {
+                self.store.remove_sender(tenant.id.uuid(), channel.as_str(), &there.phone_number).await?;
+            }
+        }
+        self.directory.refresh().await?;
+        let snapshot = self.directory.now();
+        let tenant = snapshot.by_id(tenant.id).map_or(tenant, |now| now);
+        Ok(self.view(tenant, &there.phone_number, Some(there)))
+    }
+
+    async fn add_sender(&self, tenant: &Tenant, channel: Channel, number: &str) -> Result<(), StoreError> {
+        let id: TenantId = self.store.ids().next();
+        let new = sender::Model {
+            id: id.uuid(),
+            tenant_id: tenant.id.uuid(),
+            channel: channel.to_string(),
+            number: number.to_owned(),
+            base_url: self.base(tenant, number),
+            created_us: self.store.clock().now().unix_us(),
+        };
+        self.store.add_sender(new).await
+    }
+}
+
+fn half_done(tenant: &Tenant, number: &str, error: &StoreError) -> NumbersError {
+    NumbersError::HalfDone { slug: tenant.slug.clone(), number: number.to_owned(), why: error.to_string() }
+}

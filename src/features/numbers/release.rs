@@ -1,0 +1,59 @@
+//! Giving a number back.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{CHANNELS, Desk, NumbersError, Standing, credentials};
+use crate::domain::{Channel, Phone};
+use crate::integrations::twilio::client::LookupError;
+use crate::tenants::Tenant;
+
+/// A number that was a tenant's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Released {
+    /// E.164
+    pub number: String,
+    /// `false` where the provider's account had it no more
+    pub was_active: bool,
+    /// What this business sent by it
+    #[schema(value_type = Vec<String>)]
+    pub sent: Vec<Channel>,
+    /// The voice agent that names it still
+    pub agent: Option<String>,
+}
+
+impl Desk<'_> {
+    /// Gives a number back and takes it from the tenant's senders, in this order: where it breaks off, the same again ends
+    /// it. Somebody else may have the number soon.
+    pub async fn release(&self, tenant: &Tenant, number: &Phone) -> Result<Released, NumbersError> {
+        let account = credentials(tenant)?;
+        let text = number.as_str();
+        let not_ours = || NumbersError::NotOurs { slug: tenant.slug.clone(), number: text.to_owned() };
+        let standing = self.standing(tenant, text);
+        match standing {
+            Standing::Own => {}
+            Standing::Free if tenant.owns_account => {}
+            Standing::Installations(_) => return Err(NumbersError::Installations(text.to_owned())),
+            Standing::Free | Standing::Another => return Err(not_ours()),
+        }
+        let there = self.find(tenant, &account, text).await?;
+        let was_active = match &there {
+            Some(there) => match self.client.release_number(&account, &there.sid).await {
+                Ok(()) => true,
+                Err(LookupError::NotFound) => false,
+                Err(error) => return Err(NumbersError::of_lookup(&tenant.slug, error)),
+            },
+            None if standing == Standing::Own => false,
+            None => return Err(not_ours()),
+        };
+        let mut sent = Vec::new();
+        for channel in CHANNELS {
+            if self.store.remove_sender(tenant.id.uuid(), channel.as_str(), text).await? {
+                sent.push(channel);
+            }
+        }
+        self.directory.refresh().await?;
+        let agent = tenant.settings.voice.agent_of(text).map(|agent| agent.name.clone());
+        Ok(Released { number: text.to_owned(), was_active, sent, agent })
+    }
+}

@@ -1,0 +1,150 @@
+//! Voice agents as a business sets them up: what is checked of one, whoever brings it, and how it is kept.
+
+use super::compose::Streams;
+use crate::domain::agent::{AGENTS_MAX, GREETING_CHARS, INSTRUCTIONS_CHARS};
+use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
+use crate::store::{Store, StoreError};
+use crate::tenants::{Directory, Tenant, TenantSettings};
+
+/// An agent's name, in characters.
+pub const NAME_CHARS: usize = 80;
+/// A language, a voice or a provider's id, in characters.
+pub const WORD_CHARS: usize = 80;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("an agent's name has 1 to {NAME_CHARS} characters, with no blanks around it")]
+    Name,
+    #[error("{what} may have {most} characters")]
+    Long { what: &'static str, most: usize },
+    #[error("'{0}' does not do: use letters, digits, - _ . and :, at most {WORD_CHARS}")]
+    Word(String),
+    #[error("the agent '{0}' takes the calls of that number already: give this one another, or none")]
+    Taken(String),
+    #[error(
+        "'{slug}' does not send from {number}, so nobody rings it there: add it with 'recado tenant set {slug} --sms {number}'"
+    )]
+    NotOurs { slug: String, number: Phone },
+    #[error("a business may have {AGENTS_MAX} voice agents: remove one first")]
+    Many,
+    #[error("there is no agent '{name}'; there are: {known}")]
+    NoAgent { name: String, known: String },
+    #[error("'{0}' was just removed")]
+    NoTenant(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where agents are kept.
+#[derive(Clone, Copy)]
+pub struct Agents<'a> {
+    pub store: &'a Store,
+    pub directory: &'a Directory,
+}
+
+impl Agents<'_> {
+    /// Adds an agent, or puts it in the place of the one of its name; whether it is new.
+    pub async fn put(&self, tenant: &Tenant, agent: VoiceAgent) -> Result<bool, AgentError> {
+        check(&agent)?;
+        if let Some(number) = agent.number.as_ref().filter(|number| !self.is_ours(tenant, number)) {
+            return Err(AgentError::NotOurs { slug: tenant.slug.clone(), number: number.clone() });
+        }
+        self.change(tenant, |voice| place(voice, agent)).await
+    }
+
+    /// An agent takes no calls any more.
+    pub async fn remove(&self, tenant: &Tenant, name: &str) -> Result<(), AgentError> {
+        self.change(tenant, |voice| {
+            let before = voice.agents.len();
+            voice.agents.retain(|agent| agent.name != name);
+            if voice.agents.len() == before {
+                return Err(no_agent(voice, name));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes how a business answers calls, as that stands at this moment. What is refused changes nothing.
+    pub async fn change<T>(
+        &self,
+        tenant: &Tenant,
+        change: impl FnOnce(&mut VoiceSettings) -> Result<T, AgentError>,
+    ) -> Result<T, AgentError> {
+        let stored = |error: serde_json::Error| StoreError::Stored(format!("settings of '{}': {error}", tenant.slug));
+        let changed = self.store.change_settings(tenant.id, |text| {
+            let mut settings: TenantSettings = serde_json::from_str(text).map_err(stored)?;
+            let made = change(&mut settings.voice)?;
+            Ok::<_, AgentError>((serde_json::to_string(&settings).map_err(stored)?, made))
+        });
+        let made = changed.await?.ok_or_else(|| AgentError::NoTenant(tenant.slug.clone()))?;
+        self.directory.refresh().await?;
+        Ok(made)
+    }
+
+    /// Whether the tenant's calls can come in at a number: its own senders, or the installation's.
+    fn is_ours(&self, tenant: &Tenant, number: &Phone) -> bool {
+        let platform = self.directory.platform();
+        let own = tenant.senders.iter().filter_map(|sender| Phone::parse(&sender.number).ok());
+        let mut all = own.chain(platform.from_number.clone()).chain(platform.whatsapp_number.clone());
+        all.any(|one| one.key() == number.key())
+    }
+}
+
+/// What an agent's mode needs and the installation does not have: rules and the greeting answer meanwhile.
+pub fn lacks(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<String> {
+    let needs = match (agent.mode, streams) {
+        (AgentMode::Model, _) if !has_model => "OPENAI_API_KEY",
+        (AgentMode::Stream, Streams::No) => "ELEVENLABS_API_KEY",
+        (AgentMode::Stream, Streams::Named) if agent.stream_agent.is_none() => "ELEVENLABS_AGENT_ID",
+        _ => return None,
+    };
+    Some(format!("{} needs {needs}, which is not set: rules and the greeting answer meanwhile", agent.mode))
+}
+
+/// A language, a voice or a provider's id; nothing where it is empty.
+pub fn word(text: &str) -> Result<Option<String>, AgentError> {
+    let odd = |c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c);
+    if text.len() > WORD_CHARS || text.contains(odd) {
+        return Err(AgentError::Word(text.chars().take(WORD_CHARS).collect()));
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// What is said or told; `most` in characters.
+pub fn words(what: &'static str, text: &str, most: usize) -> Result<(), AgentError> {
+    if text.chars().count() > most { Err(AgentError::Long { what, most }) } else { Ok(()) }
+}
+
+fn check(agent: &VoiceAgent) -> Result<(), AgentError> {
+    let name = &agent.name;
+    let fits = !name.is_empty() && name.trim() == name && name.chars().count() <= NAME_CHARS;
+    if !fits || name.chars().any(char::is_control) {
+        return Err(AgentError::Name);
+    }
+    words("a greeting", &agent.greeting, GREETING_CHARS)?;
+    words("instructions", &agent.instructions, INSTRUCTIONS_CHARS)?;
+    [&agent.language, &agent.voice, &agent.stream_agent].into_iter().flatten().try_for_each(|text| word(text).map(drop))
+}
+
+fn place(voice: &mut VoiceSettings, agent: VoiceAgent) -> Result<bool, AgentError> {
+    let number = |agent: &VoiceAgent| agent.number.as_ref().map(Phone::key);
+    let own = number(&agent);
+    let taken = |other: &&VoiceAgent| own.is_some() && number(other) == own && other.name != agent.name;
+    if let Some(other) = voice.agents.iter().find(taken) {
+        return Err(AgentError::Taken(other.name.clone()));
+    }
+    let known = voice.agents.iter().position(|known| known.name == agent.name);
+    match known {
+        Some(at) => voice.agents[at] = agent,
+        None if voice.agents.len() >= AGENTS_MAX => return Err(AgentError::Many),
+        None => voice.agents.push(agent),
+    }
+    Ok(known.is_none())
+}
+
+fn no_agent(voice: &VoiceSettings, name: &str) -> AgentError {
+    let known: Vec<&str> = voice.agents.iter().map(|agent| agent.name.as_str()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    AgentError::NoAgent { name: name.chars().take(NAME_CHARS).collect(), known }
+}

@@ -1,0 +1,388 @@
+//! Who answers: a turn in, a document out, in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agents;
+use super::compose::{Composed, Line, Next, Streams};
+use super::live::Live;
+use super::model::{self, Model, Thought, Watched};
+use super::render::{self, Urls};
+use super::tools::{For, Tools};
+use crate::config::webhook_urls::WebhookUrls;
+use crate::domain::event::CallData;
+use crate::domain::voice_words::Word;
+use crate::domain::{CallFacts, CallId, CallState, Phone, Step, Timestamp, VoiceAgent};
+use crate::engine::pipeline::Pipeline;
+use crate::engine::pipeline::call_turn::{Heard, TurnOf};
+use crate::integrations::chat_model::Chat;
+use crate::integrations::elevenlabs::Eleven;
+use crate::integrations::twilio::twiml;
+use crate::integrations::twilio::twiml::TwimlError;
+use crate::store::{NewTurn, StoreError, TurnAnswer};
+use crate::telemetry::metric;
+use crate::tenants::Tenant;
+
+/// How often a repeat looks whether what it repeats has been answered meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How much of the budget is waited for a model; the rest is for writing down what it said.
+const PATIENCE_PERCENT: u32 = 70;
+/// Words of patience in a row: beyond what a model may think.
+const ROUNDS_MAX: u32 = 20;
+/// Turns of one call; a rule that leads a caller round in a circle ends here.
+const TURNS_MAX: i32 = 500;
+
+/// What is sent back to the provider.
+pub type Answer = String;
+
+/// The call is another tenant's.
+#[derive(Debug)]
+pub struct Foreign;
+
+/// Answers calls.
+pub struct Voice {
+    pub pipeline: Arc<Pipeline>,
+    pub model: Arc<Model>,
+    pub live: Live,
+    pub tools: Tools,
+    /// An answer is there within this.
+    budget: Duration,
+    streams: Streams,
+}
+
+/// What it is made of.
+pub struct Parts {
+    pub pipeline: Arc<Pipeline>,
+    pub budget: Duration,
+    pub chat: Chat,
+    pub eleven: Eleven,
+    /// The installation's own conversation of ElevenLabs'.
+    pub eleven_agent: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Twiml(#[from] TwimlError),
+    #[error("the call is another tenant's")]
+    Foreign,
+    #[error("the answer to its first asking is still looked for")]
+    Sought,
+    #[error("its rules were not asked in time: others' calls came first")]
+    Late,
+}
+
+impl Voice {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { pipeline, budget, chat, eleven, eleven_agent } = parts;
+        let tools = Tools::new(pipeline.clone());
+        let streams = Streams::of(eleven.is_configured(), eleven_agent.is_some());
+        Self {
+            model: Arc::new(Model::new(chat, tools.clone(), pipeline.clock.clone())),
+            live: Live::new(pipeline.clone(), eleven, eleven_agent, tools.clone()),
+            pipeline,
+            tools,
+            budget,
+            streams,
+        }
+    }
+
+    /// What an agent's mode needs and there is not: rules and the greeting answer meanwhile.
+    pub fn lacks(&self, agent: &VoiceAgent) -> Option<String> {
+        agents::lacks(agent, self.model.is_configured(), self.streams)
+    }
+
+    /// What the caller hears next. Past the budget, or where nothing works, the business's words for that; what was begun
+    /// goes on by itself, so that what was heard is kept.
+    pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, Foreign> {
+        let begun = self.pipeline.clock.now();
+        let finding = tokio::spawn(self.clone().find(tenant.clone(), turn, begun));
+        let found = tokio::time::timeout(self.budget, finding).await;
+        self.measure(begun);
+        let why = match found {
+            Ok(Ok(Ok(answer))) => return Ok(answer),
+            Ok(Ok(Err(NoAnswer::Foreign))) => return Err(Foreign),
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(died)) => died.to_string(),
+            Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
+        };
+        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the words for trouble");
+        metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
+        Ok(self.trouble(tenant))
+    }
+
+    /// What is said where nothing works: it needs no database, no rule and no model.
+    pub fn trouble(&self, tenant: &Tenant) -> Answer {
+        let call = CallFacts::default();
+        let line = self.line(tenant, &call);
+        let steps = [Step::say(line.trouble()), Step::Hangup];
+        let urls = Urls {
+            of_tenant: WebhookUrls::new(&self.pipeline.directory.platform().app_url, &tenant.slug),
+            n: 0,
+            stream: None,
+        };
+        // Two short verbs are well within what a document may hold.
+        render::render(&line, &steps, &urls).unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
+    }
+
+    /// What a caller hears who waits in a queue: their place, and music; a key takes them out.
+    pub fn waiting(&self, tenant: &Tenant, position: Option<u32>, leaves: bool) -> Answer {
+        let call = CallFacts::default();
+        render::waiting(&self.line(tenant, &call), position, leaves)
+            .unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
+    }
+
+    /// Whether it is told a little later that a call has ended: once what was said is written down and summed up.
+    pub fn tells_later(&self) -> bool {
+        self.model.is_configured() || self.streams != Streams::No
+    }
+
+    /// What the caller hears who waits for an answer that is being looked for: it, or another word of patience.
+    pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
+        let begun = self.pipeline.clock.now();
+        let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
+        self.measure(begun);
+        let why = match looked {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) if round < ROUNDS_MAX => match self.one_moment(tenant, &CallFacts::default(), n, round.max(1)) {
+                Ok(answer) => return answer,
+                Err(error) => error.to_string(),
+            },
+            Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
+        };
+        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the words for trouble");
+        metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
+        self.trouble(tenant)
+    }
+
+    fn one_moment(&self, tenant: &Tenant, call: &CallFacts, n: i32, round: u32) -> Result<Answer, NoAnswer> {
+        let base = &self.pipeline.directory.platform().app_url;
+        let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream: None };
+        Ok(render::one_moment(&self.line(tenant, call), &urls, round)?)
+    }
+
+    async fn look_again(
+        self: Arc<Self>,
+        tenant: &Arc<Tenant>,
+        sid: &str,
+        n: i32,
+        round: u32,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let call = self.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let Some(call) = call else { return Ok(self.trouble(tenant)) };
+        if let Some(answer) = self.pipeline.store.turn_answer(tenant.id, call.id, n).await? {
+            return self.document(tenant, &call, &call.state, n, &answer);
+        }
+        match self.model.of(call.id, n) {
+            Some(thought) => self.wait_for(tenant, &call, n, thought, round, begun).await,
+            // It was thought about in a process that has ended: the caller is asked again.
+            None => {
+                let line = self.line(tenant, &call);
+                let composed = line.replied(&line.words(Word::NotUnderstood), call.state.clone());
+                self.finish(tenant, &call, n, composed, begun).await
+            }
+        }
+    }
+
+    async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
+        let (kind, data) = (turn.kind.clone(), turn.data.clone());
+        let patience = self.budget * PATIENCE_PERCENT / 100;
+        // A stream that goes on all the same is not waited for: whatever comes, there is an answer, and time to find it.
+        let _ = tokio::time::timeout(patience / 2, self.live.written(&turn.caller.sid)).await;
+        let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
+            TurnOf::New(heard) => *heard,
+            TurnOf::Late { call, n } => {
+                let composed = self.in_trouble(&tenant, call.state.clone());
+                self.finish(&tenant, &call, n, composed, begun).await?;
+                return Err(NoAnswer::Late);
+            }
+            TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
+            TurnOf::Foreign => return Err(NoAnswer::Foreign),
+        };
+        let call = heard.call();
+        // The lines of a live conversation before it are none.
+        if heard.n - call.streamed.abs() > TURNS_MAX {
+            tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
+            let steps = vec![Step::say(self.line(&tenant, &call).words(Word::Farewell)), Step::Hangup];
+            let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
+            return self.say(&tenant, &call, heard, composed, begun).await;
+        }
+        let next = self.line(&tenant, &call).compose(&kind, &data, heard.steps.clone());
+        match next {
+            Next::Say(composed) => self.say(&tenant, &call, heard, *composed, begun).await,
+            Next::Ask => self.ask(&tenant, &call, heard, &data, begun).await,
+        }
+    }
+
+    /// Writes down what is said, then says it.
+    async fn say(
+        &self,
+        tenant: &Tenant,
+        call: &CallFacts,
+        heard: Heard,
+        composed: Composed,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let n = heard.n;
+        let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
+        let answer = self.taken(call, n, self.if_heard(tenant, composed, begun), begun);
+        self.pipeline.conclude(heard, Some(answer)).await?;
+        Ok(document)
+    }
+
+    /// Lets the model find the words. The rules' other wishes are written down at once.
+    async fn ask(
+        &self,
+        tenant: &Arc<Tenant>,
+        call: &CallFacts,
+        heard: Heard,
+        data: &CallData,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let n = heard.n;
+        let prompt = Model::prompt(&self.line(tenant, call), &data.body, self.pipeline.clock.now());
+        let whom = For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
+        let Some(thought) = self.model.begin(call.id, n, prompt, whom) else {
+            let composed = self.line(tenant, call).give_up(call.state.clone());
+            return self.say(tenant, call, heard, composed, begun).await;
+        };
+        self.pipeline.conclude(heard, None).await?;
+        self.wait_for(tenant, call, n, thought, 0, begun).await
+    }
+
+    /// The thought, if it is there in time; else a word while it is thought on.
+    async fn wait_for(
+        &self,
+        tenant: &Tenant,
+        call: &CallFacts,
+        n: i32,
+        thought: Watched,
+        round: u32,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.pipeline.clock.now().since(begun));
+        let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
+            return self.one_moment(tenant, call, n, round);
+        };
+        let line = self.line(tenant, call);
+        let composed = match thought {
+            Thought::Says { text, chat } => {
+                line.replied(&text, CallState { chat, waiting: None, ..call.state.clone() })
+            }
+            Thought::HandsOver => line.give_up(call.state.clone()),
+            Thought::Failed(why) => {
+                tracing::warn!(tenant = %tenant.slug, call = %call.sid, %why, "the conversation model did not answer");
+                line.give_up(call.state.clone())
+            }
+        };
+        let answer = self.finish(tenant, call, n, composed, begun).await;
+        // Not before it is written down: whoever asks meanwhile finds one or the other.
+        self.model.forget(call.id, n);
+        answer
+    }
+
+    /// Says what was found after the rules' decision was written down.
+    async fn finish(
+        &self,
+        tenant: &Tenant,
+        call: &CallFacts,
+        n: i32,
+        composed: Composed,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
+        let answer = self.taken(call, n, composed, begun);
+        self.pipeline.store.writer().said(tenant.id, answer).await?;
+        Ok(document)
+    }
+
+    /// What the caller hears: past the budget they have heard the words for trouble meanwhile, and hung up.
+    fn if_heard(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
+        if self.pipeline.clock.now().since(begun) < self.budget {
+            return composed;
+        }
+        self.in_trouble(tenant, composed.state)
+    }
+
+    fn in_trouble(&self, tenant: &Tenant, state: CallState) -> Composed {
+        let line = self.line(tenant, &CallFacts::default()).trouble();
+        Composed { steps: vec![Step::say(line), Step::Hangup], state, how: "fallback" }
+    }
+
+    fn measure(&self, begun: Timestamp) {
+        let took = self.pipeline.clock.now().since(begun);
+        metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
+    }
+
+    fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
+        metrics::counter!(metric::CALL_TURNS_TOTAL, "how" => composed.how).increment(1);
+        let took = self.pipeline.clock.now().since(begun).as_millis();
+        TurnAnswer {
+            call: call.id,
+            n,
+            steps: composed.steps,
+            how: composed.how,
+            took_ms: u32::try_from(took).unwrap_or(u32::MAX),
+            state: composed.state,
+        }
+    }
+
+    /// The provider asks again: it hears what was said to it, or would have been.
+    async fn repeat(
+        &self,
+        tenant: &Tenant,
+        call: CallId,
+        n: i32,
+        mut answer: Option<Vec<Step>>,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
+        let facts = async || {
+            let calls = self.pipeline.store.calls(tenant.id, &[call]).await?;
+            Ok::<_, StoreError>(calls.get(&call).cloned().unwrap_or_default())
+        };
+        // Until whoever answers the first has found it, or the budget ends.
+        while answer.is_none() {
+            if let Some(thought) = self.model.of(call, n) {
+                return self.wait_for(tenant, &facts().await?, n, thought, 0, begun).await;
+            }
+            if self.pipeline.clock.now().since(begun) >= self.budget {
+                return Err(NoAnswer::Sought);
+            }
+            self.pipeline.clock.sleep(LOOK_EVERY).await;
+            answer = self.pipeline.store.turn_answer(tenant.id, call, n).await?;
+        }
+        let facts = facts().await?;
+        let state = facts.state.clone();
+        self.document(tenant, &facts, &state, n, &answer.unwrap_or_default())
+    }
+
+    fn document(
+        &self,
+        tenant: &Tenant,
+        call: &CallFacts,
+        state: &CallState,
+        n: i32,
+        steps: &[Step],
+    ) -> Result<Answer, NoAnswer> {
+        let after = CallFacts { state: state.clone(), ..call.clone() };
+        let base = &self.pipeline.directory.platform().app_url;
+        let live = steps.iter().any(|step| matches!(step, Step::Stream { .. }));
+        let stream = live.then(|| self.live.url(base, call.id, n));
+        if let Some(stream) = &stream {
+            // Without its proof.
+            let url = stream.rsplit_once('/').map_or("", |(url, _)| url);
+            tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "a call is connected to a live conversation");
+        }
+        let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream };
+        Ok(render::render(&self.line(tenant, &after), steps, &urls)?)
+    }
+
+    fn line<'a>(&'a self, tenant: &'a Tenant, call: &'a CallFacts) -> Line<'a> {
+        Line { tenant, call, has_model: self.model.is_configured(), streams: self.streams }
+    }
+}

@@ -1,0 +1,264 @@
+//! From what the rules say to what the caller hears: agents, greetings, what is asked again, and the call's next state.
+
+use crate::domain::call::{Awaited, CallState, Gather, Waiting};
+use crate::domain::event::CallData;
+use crate::domain::voice_words::{Word, words};
+use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
+use crate::engine::pipeline::call_turn::opens;
+use crate::rules::again;
+use crate::rules::limits::SPOKEN_CHARS;
+use crate::tenants::Tenant;
+
+/// What is to be said to a caller, and who found it.
+#[derive(Debug)]
+pub struct Composed {
+    pub steps: Vec<Step>,
+    pub state: CallState,
+    pub how: &'static str,
+}
+
+/// What is done about a turn.
+#[derive(Debug)]
+pub enum Next {
+    Say(Box<Composed>),
+    /// A conversation model is to find the words.
+    Ask,
+}
+
+/// Whom a call is composed for.
+pub struct Line<'a> {
+    pub tenant: &'a Tenant,
+    pub call: &'a CallFacts,
+    /// A conversation model can be asked.
+    pub has_model: bool,
+    pub streams: Streams,
+}
+
+/// Which agents can hold live conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    No,
+    /// Those that name a conversation of their own.
+    Named,
+    All,
+}
+
+impl Streams {
+    /// With the installation's key and agent, where it has them.
+    pub const fn of(has_key: bool, has_agent: bool) -> Self {
+        match (has_key, has_agent) {
+            (false, _) => Self::No,
+            (true, false) => Self::Named,
+            (true, true) => Self::All,
+        }
+    }
+}
+
+impl Line<'_> {
+    /// The language that is spoken in this call, as BCP 47.
+    pub fn language(&self) -> &str {
+        let agents = self.agent().and_then(|agent| agent.language.as_deref());
+        let own = self.call.state.language.as_deref();
+        own.or(agents).or(self.tenant.settings.voice.language.as_deref()).unwrap_or(&self.tenant.language)
+    }
+
+    /// The provider's name of the voice that speaks.
+    pub fn voice(&self) -> Option<&str> {
+        let agents = self.agent().and_then(|agent| agent.voice.as_deref());
+        let own = self.call.state.voice.as_deref();
+        own.or(agents).or(self.tenant.settings.voice.voice.as_deref())
+    }
+
+    /// The agent that has the call.
+    pub fn agent(&self) -> Option<&VoiceAgent> {
+        self.tenant.settings.voice.agent(self.call.state.agent.as_deref()?)
+    }
+
+    pub fn words(&self, word: Word) -> String {
+        words(word, self.language()).replace("{name}", &self.tenant.name)
+    }
+
+    /// What comes of what the rules say, each step with the rule that says it.
+    pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
+        let mut state = CallState { waiting: None, opening: Vec::new(), live: false, ..self.call.state.clone() };
+        let mut steps = Vec::new();
+        let is_heard = said.iter().any(|(_, step)| step.is_heard());
+        for (rule, step) in said {
+            self.add(step, Some(rule), &mut steps, &mut state);
+        }
+        if is_heard {
+            return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
+        }
+        if opens(kind) && !self.call.state.opening.is_empty() {
+            for step in self.call.state.opening.clone() {
+                self.add(step, None, &mut steps, &mut state);
+            }
+            return Next::Say(Box::new(Composed { steps, state, how: "call" }));
+        }
+        if opens(kind) {
+            let inbound = self.call.direction == CallDirection::In;
+            let agent = self.tenant.settings.voice.agent_of(&self.call.number).filter(|_| inbound);
+            let how = if agent.is_some() { "agent" } else { "greeting" };
+            match agent {
+                Some(agent) => self.take(agent, &mut steps, &mut state),
+                None => self.greet("", &mut steps, &mut state),
+            }
+            return Next::Say(Box::new(Composed { steps, state, how }));
+        }
+        if self.call.state.live {
+            return Next::Say(Box::new(self.after_stream(steps, state)));
+        }
+        if data.outcome.is_some() && data.body.is_empty() {
+            // What was under way has ended, and nobody wants anything more.
+            if data.reached_nobody() {
+                steps.push(Step::say(self.words(Word::NobodyThere)));
+            }
+            steps.push(Step::Hangup);
+            return Next::Say(Box::new(Composed { steps, state, how: "fallback" }));
+        }
+        let by_model = self.agent().is_none_or(|agent| agent.mode == AgentMode::Model);
+        if !data.body.is_empty() && self.has_model && by_model {
+            return Next::Ask;
+        }
+        let waiting = self.call.state.waiting.as_ref();
+        let asked = waiting.and_then(|waiting| match &waiting.what {
+            Awaited::Input(gather) => Some(gather.as_ref().clone()),
+            Awaited::Step(_) | Awaited::Nobody(_) => None,
+        });
+        let gather = asked.unwrap_or_else(|| self.open_question(String::new()));
+        for step in again(&gather, data.body.is_empty(), self.language()) {
+            self.add(step, None, &mut steps, &mut state);
+        }
+        Next::Say(Box::new(Composed { steps, state, how: "fallback" }))
+    }
+
+    /// A live conversation is over: well, and with it the call; or it broke or never began, and others answer.
+    fn after_stream(&self, mut steps: Vec<Step>, mut state: CallState) -> Composed {
+        if self.call.streamed == self.call.turns - 1 {
+            steps.push(Step::Hangup);
+            return Composed { steps, state, how: "agent" };
+        }
+        if self.tenant.settings.voice.person.is_some() {
+            return self.give_up(state);
+        }
+        let greeting = self.agent().map(|agent| agent.greeting.clone()).unwrap_or_default();
+        self.greet(&greeting, &mut steps, &mut state);
+        Composed { steps, state, how: "fallback" }
+    }
+
+    /// What a conversation model has found to say, cut where it is too long: the caller may go on.
+    pub fn replied(&self, text: &str, mut state: CallState) -> Composed {
+        let mut steps = Vec::new();
+        let text: String = text.chars().take(SPOKEN_CHARS).collect();
+        self.add(Step::Gather(self.open_question(text)), None, &mut steps, &mut state);
+        Composed { steps, state, how: "model" }
+    }
+
+    /// To a person, where the business has named one; else a word of trouble.
+    pub fn give_up(&self, mut state: CallState) -> Composed {
+        let mut steps = Vec::new();
+        match self.to_a_person() {
+            Some(dial) => {
+                steps.push(Step::say(self.words(Word::PutThrough)));
+                self.add(dial, None, &mut steps, &mut state);
+            }
+            None => {
+                steps.push(Step::say(self.trouble()));
+                steps.push(Step::Hangup);
+            }
+        }
+        state.waiting = None;
+        Composed { steps, state, how: "fallback" }
+    }
+
+    /// What is said where no answer is found.
+    pub fn trouble(&self) -> String {
+        let own = &self.tenant.settings.voice.fallback;
+        if own.is_empty() { self.words(Word::Trouble) } else { own.replace("{name}", &self.tenant.name) }
+    }
+
+    fn to_a_person(&self) -> Option<Step> {
+        let person = self.tenant.settings.voice.person.as_ref()?;
+        Some(Step::Dial(crate::domain::call::Dial { number: person.to_string(), ..<_>::default() }))
+    }
+
+    /// Asks for anything, and hears it by no rule in particular.
+    fn open_question(&self, say: String) -> Gather {
+        Gather { say, ..Gather::default() }
+    }
+
+    /// With these words, else the business's, else our own.
+    fn greet(&self, own: &str, steps: &mut Vec<Step>, state: &mut CallState) {
+        let business = &self.tenant.settings.voice.greeting;
+        let own = if own.is_empty() { business } else { own };
+        let greeting =
+            if own.is_empty() { self.words(Word::Greeting) } else { own.replace("{name}", &self.tenant.name) };
+        self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
+    }
+
+    /// An agent takes the call.
+    fn take(&self, agent: &VoiceAgent, steps: &mut Vec<Step>, state: &mut CallState) {
+        state.agent = Some(agent.name.clone());
+        let live = match self.streams {
+            Streams::No => false,
+            Streams::Named => agent.stream_agent.is_some(),
+            Streams::All => true,
+        };
+        if agent.mode == AgentMode::Stream && live {
+            state.live = true;
+            return steps.push(Step::Stream { agent: agent.name.clone() });
+        }
+        self.greet(&agent.greeting, steps, state);
+    }
+
+    /// Adds a step, and what it makes of the call's state.
+    fn add(&self, step: Step, rule: Option<String>, steps: &mut Vec<Step>, state: &mut CallState) {
+        let waits = |what| Some(Waiting { rule: rule.clone(), what });
+        match &step {
+            Step::Remember { key, value } => {
+                if value.is_null() {
+                    state.vars.remove(key);
+                } else {
+                    state.vars.insert(key.clone(), value.clone());
+                }
+                return;
+            }
+            Step::Gather(gather) => {
+                // A question without a step and without choices is nobody's in particular.
+                let heard = !gather.step.is_empty() || !gather.choices.is_empty();
+                state.waiting =
+                    Some(Waiting { rule: rule.filter(|_| heard), what: Awaited::Input(Box::new(gather.clone())) });
+            }
+            Step::Redirect { step } => state.waiting = waits(Awaited::Step(step.clone())),
+            Step::Record(record) => {
+                state.waiting = record.then.clone().and_then(|then| waits(Awaited::Step(then)));
+            }
+            Step::Dial(dial) => {
+                state.waiting = dial.otherwise.clone().and_then(|step| waits(Awaited::Nobody(step)));
+            }
+            Step::Enqueue { then, .. } => {
+                state.waiting = then.clone().and_then(|step| waits(Awaited::Step(step)));
+            }
+            Step::ConnectAgent { agent } => return self.connect(agent.as_deref(), steps, state),
+            _ => {}
+        }
+        steps.push(step);
+    }
+
+    /// To the agent of this name or of the number, else to a person.
+    fn connect(&self, name: Option<&str>, steps: &mut Vec<Step>, state: &mut CallState) {
+        let voice = &self.tenant.settings.voice;
+        let agent = match name {
+            Some(name) => voice.agent(name),
+            None => voice.agent_of(&self.call.number),
+        };
+        match (agent, self.to_a_person()) {
+            (Some(agent), _) => self.take(agent, steps, state),
+            (None, Some(dial)) => self.add(dial, None, steps, state),
+            (None, None) => {
+                steps.push(Step::say(self.words(Word::NobodyThere)));
+                steps.push(Step::Hangup);
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Live conversations: a call's sound goes to an agent of ElevenLabs' and back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+use tokio::sync::{mpsc, watch};
+
+use super::tools::{For, Tools};
+use crate::config::secret::SecretKey;
+use crate::config::webhook_urls::media_stream;
+use crate::domain::event::Line;
+use crate::domain::{CallFacts, CallId, Phone, VoiceAgent};
+use crate::engine::pipeline::Pipeline;
+use crate::integrations::elevenlabs::Eleven;
+use crate::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall};
+use crate::integrations::media_stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+use crate::telemetry::metric;
+use crate::tenants::Tenant;
+
+/// What the token in a stream's URL is for.
+const PURPOSE: &str = "media stream";
+/// To get a conversation and its socket.
+const OPENS_WITHIN: Duration = Duration::from_secs(5);
+/// What happens in a stream and is not written down yet.
+const EVENTS_MAX: usize = 1_024;
+/// How often a turn looks whether the stream before it is written down.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Of one transcript: lines, and all their text, in bytes.
+const LINES_MAX: usize = 2_000;
+const TRANSCRIPT_MAX_BYTES: usize = 1 << 20;
+/// Conversations at once.
+const STREAMS_MAX: usize = 1_000;
+
+/// Carries live conversations.
+pub struct Live {
+    pipeline: Arc<Pipeline>,
+    eleven: Eleven,
+    /// The agent of the installation.
+    agent: Option<String>,
+    tools: Tools,
+    /// The streams that are under way here, until what was said in them is written down; none begins once we stop.
+    under_way: Mutex<UnderWay>,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    stopping: bool,
+    last: u64,
+    /// By their numbers: a call may have had more than one.
+    streams: HashMap<u64, Stream>,
+}
+
+struct Stream {
+    call: CallId,
+    /// The provider's id of the call.
+    sid: String,
+    /// Ends it with its call.
+    stop: watch::Sender<bool>,
+}
+
+impl Live {
+    pub fn new(pipeline: Arc<Pipeline>, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
+        Self { pipeline, eleven, agent, tools, under_way: Mutex::default() }
+    }
+
+    /// Where the provider opens the stream of a call's turn. Query strings are dropped on the way, so the proof stands in
+    /// the path.
+    pub fn url(&self, base: &str, call: CallId, n: i32) -> String {
+        media_stream(base, &token(self.pipeline.directory.key(), call, n))
+    }
+
+    /// The call and the turn of a token that we have made; whether it was used before shows when the stream begins.
+    pub fn of_token(&self, text: &str) -> Option<(CallId, i32)> {
+        let (call, rest) = text.split_once('.')?;
+        let (n, _) = rest.split_once('.')?;
+        let (call, n) = (call.parse().ok()?, n.parse().ok()?);
+        let genuine: bool = token(self.pipeline.directory.key(), call, n).as_bytes().ct_eq(text.as_bytes()).into();
+        genuine.then_some((call, n))
+    }
+
+    /// Carries a call until it ends, and writes down what was said. Where it breaks, or cannot begin, the call goes on
+    /// with what stands behind the stream.
+    pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
+        let Some((until_here, stopped)) = self.begin(&call) else {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, "there are {STREAMS_MAX} live conversations, or none begin any more");
+            return;
+        };
+        let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
+        // What we break off ourselves goes on with what stands behind the stream.
+        let well = well && !self.lock().stopping;
+        if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines, well).await {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
+        }
+        drop(until_here);
+    }
+
+    fn begin(&self, call: &CallFacts) -> Option<(Until<'_>, watch::Receiver<bool>)> {
+        let mut under_way = self.lock();
+        if under_way.stopping || under_way.streams.len() >= STREAMS_MAX {
+            return None;
+        }
+        under_way.last += 1;
+        let (number, (stop, stopped)) = (under_way.last, watch::channel(false));
+        under_way.streams.insert(number, Stream { call: call.id, sid: call.sid.clone(), stop });
+        Some((Until(self, number), stopped))
+    }
+
+    /// What was said, and whether it came to its end.
+    async fn converse(
+        &self,
+        tenant: &Arc<Tenant>,
+        call: &CallFacts,
+        twilio: impl Socket,
+        mut stopped: watch::Receiver<bool>,
+    ) -> (Vec<Line>, bool) {
+        let voice = &tenant.settings.voice;
+        let agent = call.state.agent.as_deref().and_then(|name| voice.agent(name)).cloned().unwrap_or_default();
+        let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else {
+            return (Vec::new(), false);
+        };
+        let opened = self.eleven.open(&eleven_agent, OPENS_WITHIN).await;
+        let eleven = match opened {
+            Ok(socket) => of_tungstenite(socket),
+            Err(error) => {
+                tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "no live conversation can be had");
+                return (Vec::new(), false);
+            }
+        };
+        let _open = Open::new();
+        let cancel = async move {
+            // The sender is dropped with its entry: then it ends by itself.
+            if stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let (tell, told) = mpsc::channel(EVENTS_MAX);
+        let opening = Opening {
+            call_sid: Some(call.sid.clone()),
+            initiation: initiation(tenant, &agent, call),
+            limits: Limits::DEFAULT,
+        };
+        let tools = Arc::new(OfCall {
+            tools: self.tools.clone(),
+            whom: For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
+        });
+        let (outcome, lines) =
+            tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
+        tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
+            why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.tally.caller_frames_dropped,
+            "a conversation ended");
+        (lines, outcome.ended.is_ordinary())
+    }
+
+    /// Whether what is said in a call is still to be written down here.
+    pub fn is_under_way(&self, call: CallId) -> bool {
+        self.lock().streams.values().any(|stream| stream.call == call)
+    }
+
+    /// Waits until what was said in the call of this provider's id is written down: what comes next hangs on how it ended.
+    pub async fn written(&self, sid: &str) {
+        while self.lock().streams.values().any(|stream| stream.sid == sid) {
+            self.pipeline.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The call has ended, and what is under way in it.
+    pub fn end(&self, call: CallId) {
+        self.lock().streams.values().filter(|stream| stream.call == call).for_each(Stream::end);
+    }
+
+    /// Ends all, and lets none begin: the server stops. Their calls go on with what stands behind the streams.
+    pub fn end_all(&self) {
+        let mut under_way = self.lock();
+        under_way.stopping = true;
+        under_way.streams.values().for_each(Stream::end);
+    }
+
+    /// Waits until what was said in all of them is written down.
+    pub async fn all_written(&self) {
+        while !self.lock().streams.is_empty() {
+            self.pipeline.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
+        // A poisoned lock holds a whole map.
+        self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Stream {
+    fn end(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Counts a stream while it lasts, however it ends.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        metrics::gauge!(metric::STREAMS_OPEN).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::STREAMS_OPEN).decrement(1.0);
+    }
+}
+
+/// However a stream ends, it is not under way any more: its call is waited for until then.
+struct Until<'a>(&'a Live, u64);
+
+impl Drop for Until<'_> {
+    fn drop(&mut self) {
+        self.0.lock().streams.remove(&self.1);
+    }
+}
+
+/// `{call}.{turn}.{mac}`
+fn token(key: &SecretKey, call: CallId, n: i32) -> String {
+    let (call, n) = (call.to_string(), n.to_string());
+    let mac = URL_SAFE_NO_PAD.encode(key.mac(PURPOSE, &[&call, &n]));
+    format!("{call}.{n}.{mac}")
+}
+
+/// Takes down what is said, until the stream ends.
+async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut bytes = 0;
+    while let Some(event) = told.recv().await {
+        let line = |who: &str, text| Line { who: who.to_owned(), text };
+        match event {
+            BridgeEvent::Conversation { id } => {
+                tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = %id, "a conversation started");
+            }
+            BridgeEvent::Caller { text } => lines.push(line("caller", text)),
+            BridgeEvent::Agent { text } => lines.push(line("us", text)),
+            BridgeEvent::AgentCorrected { original, text } => {
+                // What was not heard any more was not said.
+                if let Some(last) = lines.iter_mut().rev().find(|line| line.who == "us" && line.text == original) {
+                    last.text = text;
+                }
+            }
+            _ => {}
+        }
+        // One event may add one line, or change one.
+        if lines.len() > LINES_MAX || bytes > TRANSCRIPT_MAX_BYTES {
+            lines.pop();
+        }
+        bytes = lines.iter().map(|line| line.text.len()).sum();
+    }
+    lines
+}
+
+/// What the agent is told. Of its own settings only those are overridden that were set here: ElevenLabs refuses a
+/// conversation with an override that the agent does not allow
+/// (<https://elevenlabs.io/docs/agents-platform/customization/personalization/overrides>).
+fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiation {
+    let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
+    let instructions = known(agent.instructions.clone());
+    let overrides = AgentOverrides {
+        prompt: instructions.map(|own| Prompt { prompt: format!("{}\n{own}", tenant.settings.voice.instructions) }),
+        first_message: known(agent.greeting.replace("{name}", &tenant.name)),
+        language: agent.language.as_deref().and_then(|language| language.get(..2)).map(str::to_owned),
+    };
+    let any = overrides.prompt.is_some() || overrides.first_message.is_some() || overrides.language.is_some();
+    let overrides = any.then(|| Overrides { agent: overrides, ..Overrides::default() });
+    let mut variables = Map::new();
+    variables.insert("business".to_owned(), tenant.name.clone().into());
+    variables.insert("caller".to_owned(), call.peer.clone().into());
+    Initiation { overrides, dynamic_variables: variables, user_id: Some(call.id.to_string()) }
+}
+
+/// The tools for whoever is on the line.
+struct OfCall {
+    tools: Tools,
+    whom: For,
+}
+
+impl ToolHandler for OfCall {
+    async fn call(&self, call: ToolCall) -> Result<String, String> {
+        let done: Result<Value, _> = self.tools.call(&self.whom, &call.tool_name, &call.parameters).await;
+        done.map(|value| value.to_string()).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,233 @@
+//! From steps to TwiML.
+
+use crate::config::webhook_urls::WebhookUrls;
+use crate::domain::Step;
+use crate::domain::call::{self, Gather};
+use crate::domain::voice_words::Word;
+use crate::integrations::twilio::twiml;
+use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
+use crate::integrations::twilio::words::{CallEvent, Method};
+
+use super::compose::Line;
+
+/// Twilio's own, free of rights (<https://www.twilio.com/docs/voice/twiml/enqueue>, waitUrl).
+const MUSIC: &str = "http://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestral.mp3";
+
+/// Where the provider is told to call next.
+pub struct Urls<'a> {
+    pub of_tenant: WebhookUrls<'a>,
+    /// The turn that is answered.
+    pub n: i32,
+    /// Opens a media stream, where one is wanted.
+    pub stream: Option<String>,
+}
+
+impl Urls<'_> {
+    /// Where what the caller does next is heard. It names the turn, so that a repeat is known as one.
+    pub fn next(&self) -> String {
+        self.of_tenant.gather(self.n)
+    }
+
+    /// Where an answer is fetched that was not found yet.
+    pub fn wait(&self, round: u32) -> String {
+        self.of_tenant.wait(self.n, round)
+    }
+
+    /// Where it is told how whoever is dialled answers. It names the turn, as a call may dial more than once.
+    fn leg(&self) -> String {
+        self.of_tenant.leg_status(self.n)
+    }
+
+    fn recording(&self) -> String {
+        self.of_tenant.recording()
+    }
+
+    fn queue(&self) -> String {
+        self.of_tenant.queue()
+    }
+}
+
+/// The document that does these steps.
+pub fn render(line: &Line<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String, TwimlError> {
+    let mut response = Response::new();
+    for step in steps {
+        add(line, step, urls, &mut response);
+    }
+    response.render()
+}
+
+/// A caller whose answer is being looked for.
+pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
+    let mut response = Response::new();
+    if round == 0 {
+        response.push(speak(line, &line.words(Word::OneMoment), None, None));
+    } else {
+        response.push(twiml::Pause { length_s: Some(1) });
+    }
+    response.push(to(urls.wait(round + 1)));
+    response.render()
+}
+
+/// Where who waits in a queue stands, and music until the provider asks again.
+pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
+    if leaves {
+        return Response::from_iter([twiml::Verb::Leave]).render();
+    }
+    let place =
+        position.map(|n| speak(line, &line.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
+    let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
+    // Without an action, what is pressed comes back to the wait URL itself.
+    let gather = twiml::Gather {
+        input: Some(twiml::Input::Dtmf),
+        num_digits: Some(1),
+        // Any key: # is one, too.
+        finish_on_key: Some(String::new()),
+        children,
+        ..twiml::Gather::default()
+    };
+    Response::from_iter([gather]).render()
+}
+
+fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
+    match step {
+        Step::Say(say) => {
+            response.push(speak(line, &say.text, say.voice.as_deref(), say.language.as_deref()));
+        }
+        Step::Play { url } => {
+            response.push(twiml::Play::new(url));
+        }
+        Step::Pause { seconds } => {
+            response.push(twiml::Pause { length_s: Some((*seconds).into()) });
+        }
+        Step::Gather(gather) => ask(line, gather, urls, response),
+        Step::Record(record) => {
+            if !record.say.is_empty() {
+                response.push(speak(line, &record.say, None, None));
+            }
+            response.push(twiml::Record {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                finish_on_key: record.finish_on_key.clone(),
+                max_length_s: Some(record.max_s.into()),
+                play_beep: Some(record.beep),
+                recording_status_callback: Some(urls.recording()),
+                ..twiml::Record::default()
+            });
+            // Where nothing was recorded, the action is not called.
+            match record.then {
+                Some(_) => response.push(to(urls.next())),
+                None => response.push(twiml::Verb::Hangup),
+            };
+        }
+        Step::Dial(dial) => {
+            let record = dial.record.then_some(twiml::DialRecord::RecordFromAnswer);
+            response.push(twiml::Dial {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                timeout_s: dial.timeout_s.map(Into::into),
+                answer_on_bridge: Some(true),
+                record,
+                recording_status_callback: record.map(|_| urls.recording()),
+                nouns: vec![
+                    twiml::Number {
+                        number: dial.number.clone(),
+                        status_callback: Some(urls.leg()),
+                        status_callback_method: Some(Method::Post),
+                        status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
+                        ..<_>::default()
+                    }
+                    .into(),
+                ],
+                ..twiml::Dial::default()
+            });
+        }
+        Step::DialQueue { queue } => {
+            response.push(twiml::Dial {
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                nouns: vec![twiml::Queue { name: queue.clone(), ..<_>::default() }.into()],
+                ..twiml::Dial::default()
+            });
+        }
+        Step::Enqueue { queue, .. } => {
+            response.push(twiml::Enqueue {
+                name: Some(queue.clone()),
+                action: Some(urls.next()),
+                method: Some(Method::Post),
+                wait_url: Some(urls.queue()),
+                wait_url_method: Some(Method::Post),
+                ..twiml::Enqueue::default()
+            });
+        }
+        Step::Stream { .. } => {
+            let Some(url) = &urls.stream else { return };
+            let stream = twiml::Stream::new(url.clone());
+            response.push(twiml::Connect { stream, ..twiml::Connect::default() });
+            // Where the conversation has ended and the call has not.
+            response.push(to(urls.next()));
+        }
+        Step::Redirect { .. } => {
+            response.push(to(urls.next()));
+        }
+        Step::Hangup => {
+            response.push(twiml::Verb::Hangup);
+        }
+        Step::Reject { busy } => {
+            let reason = if *busy { twiml::RejectReason::Busy } else { twiml::RejectReason::Rejected };
+            response.push(twiml::Reject { reason: Some(reason) });
+        }
+        // Composed away, or nothing that is heard.
+        Step::ConnectAgent { .. } | Step::Remember { .. } => {}
+    }
+}
+
+/// A question, and what follows where no answer comes.
+fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Response) {
+    let mut children: Vec<Prompt> = Vec::new();
+    children.extend(gather.play.as_ref().map(|url| twiml::Play::new(url).into()));
+    if !gather.say.is_empty() {
+        children.push(speak(line, &gather.say, gather.voice.as_deref(), gather.language.as_deref()).into());
+    }
+    response.push(twiml::Gather {
+        input: Some(match gather.input {
+            call::Input::Digits => twiml::Input::Dtmf,
+            call::Input::Speech => twiml::Input::Speech,
+            call::Input::Both => twiml::Input::DtmfSpeech,
+        }),
+        action: Some(urls.next()),
+        method: Some(Method::Post),
+        timeout_s: gather.timeout_s.map(Into::into),
+        // A choice of its own does not end what is typed.
+        finish_on_key: gather.finish_on_key.clone().or_else(|| gather.chooses("#").then(String::new)),
+        num_digits: gather.digits.map(Into::into),
+        language: Some(gather.language.clone().unwrap_or_else(|| line.language().to_owned())),
+        hints: gather.hints.clone(),
+        speech_timeout: Some(match gather.speech_timeout_s {
+            Some(seconds) => twiml::SpeechTimeout::Seconds(seconds.into()),
+            None => twiml::SpeechTimeout::Auto,
+        }),
+        children,
+        ..twiml::Gather::default()
+    });
+    if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
+        // The last try: nobody need be asked what follows.
+        let farewell = gather.farewell(true).map_or_else(|| line.words(Word::Farewell), str::to_owned);
+        response.push(speak(line, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
+        response.push(twiml::Verb::Hangup);
+    } else {
+        response.push(to(urls.next()));
+    }
+}
+
+fn speak(line: &Line<'_>, text: &str, voice: Option<&str>, language: Option<&str>) -> Say {
+    Say {
+        text: text.to_owned(),
+        voice: voice.or(line.voice()).map(str::to_owned),
+        language: Some(language.unwrap_or(line.language()).to_owned()),
+        loops: None,
+    }
+}
+
+fn to(url: String) -> twiml::Redirect {
+    twiml::Redirect { url, method: Some(Method::Post) }
+}

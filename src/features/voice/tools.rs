@@ -1,0 +1,312 @@
+//! What an agent can have done: by a conversation model, in a live conversation, over HTTP. One list, one code.
+//!
+//! What is asked for is hostile, since the caller may have talked the agent into anything: an agent acts for the customer
+//! on the line only, as a customer may, within opening hours and ahead of now.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::domain::appointment::By;
+use crate::domain::{AppointmentId, Change, ContactId, Event, EventId, EventKind, Phone, Timestamp};
+use crate::engine::availability::parse_starts;
+use crate::engine::availability::{Desk, Wanted};
+use crate::engine::pipeline::Pipeline;
+use crate::integrations::chat_model::Tool;
+use crate::store::StoreError;
+use crate::store::tables::appointments::{Appointment, BookingError, Filter, Moved, NewAppointment, Order};
+use crate::tenants::Tenant;
+
+/// Free times that are offered at once.
+const SLOTS_MAX: usize = 12;
+const APPOINTMENTS_MAX: usize = 10;
+/// The longest message for staff, in characters.
+pub const MESSAGE_CHARS: usize = 2_000;
+
+/// The customer that an agent acts for.
+#[derive(Clone, Debug)]
+pub struct For {
+    pub tenant: Arc<Tenant>,
+    /// Their number, where it is one.
+    pub phone: Option<Phone>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    #[error("there is no tool '{0}'; there are: {known}", known = NAMES.join(", "))]
+    Unknown(String),
+    #[error("{0}")]
+    Unfit(String),
+    #[error("the caller's number is not known: ask for it, or let a person call back")]
+    Nobody,
+    #[error(transparent)]
+    Booking(#[from] BookingError),
+    #[error("this does not work at the moment; offer to have somebody call back")]
+    Store(#[from] StoreError),
+}
+
+/// The tools by name.
+pub const NAMES: [&str; 6] =
+    ["find_customer", "free_slots", "book_appointment", "move_appointment", "cancel_appointment", "leave_message"];
+
+/// The tools as a model is told of them.
+pub fn offered() -> Vec<Tool> {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let tool = |name: &str, description: &str, properties: Value, required: &[&str]| Tool {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        parameters: json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false}),
+    };
+    let service = text("what is to be done, by its name");
+    let starts = text("when, as 2026-12-01T10:00, by the clock of the business");
+    let which = text("the appointment's id; the next one where it is left out");
+    vec![
+        tool("find_customer", "Who is calling: name, tags and coming appointments", json!({}), &[]),
+        tool(
+            "free_slots",
+            "Free times for a service, in order",
+            json!({"service": service, "from": text("not before this, as 2026-12-01T10:00"), "staff": text("with nobody else")}),
+            &["service"],
+        ),
+        tool(
+            "book_appointment",
+            "Books a free time for the caller",
+            json!({"service": service, "starts_at": starts, "staff": text("with whom"), "name": text("the caller's name")}),
+            &["service", "starts_at"],
+        ),
+        tool(
+            "move_appointment",
+            "Moves an appointment of the caller's",
+            json!({"starts_at": starts, "appointment": which}),
+            &["starts_at"],
+        ),
+        tool("cancel_appointment", "Cancels an appointment of the caller's", json!({"appointment": which}), &[]),
+        tool(
+            "leave_message",
+            "Leaves a message for the staff, who will get back to the caller",
+            json!({"message": text("what the caller wants, in their words")}),
+            &["message"],
+        ),
+    ]
+}
+
+/// The tools at work.
+#[derive(Clone)]
+pub struct Tools {
+    pipeline: Arc<Pipeline>,
+}
+
+#[derive(Serialize)]
+struct Known {
+    id: String,
+    service: String,
+    staff: Option<String>,
+    /// By the clock on the wall there.
+    starts_at: String,
+    state: String,
+}
+
+impl Tools {
+    pub const fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self { pipeline }
+    }
+
+    /// Calls one for somebody; what it gives is for the agent.
+    pub async fn call(&self, whom: &For, name: &str, arguments: &Map<String, Value>) -> Result<Value, ToolError> {
+        let id: EventId = self.pipeline.store.ids().next();
+        self.call_as(id.uuid(), whom, name, arguments).await
+    }
+
+    /// As [`Tools::call`]; what is made gets this identity: made again with the same, it stays the one.
+    pub async fn call_as(
+        &self,
+        id: Uuid,
+        whom: &For,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Value, ToolError> {
+        let known = NAMES.iter().find(|known| **known == name);
+        let Some(name) = known else { return Err(ToolError::Unknown(name.chars().take(64).collect())) };
+        let given = Given(arguments);
+        tracing::info!(tenant = %whom.tenant.slug, tool = name, "an agent calls a tool");
+        let done = match *name {
+            "find_customer" => self.find_customer(whom).await,
+            "free_slots" => self.free_slots(whom, &given).await,
+            "book_appointment" => self.book(id, whom, &given).await,
+            "move_appointment" => self.change(whom, &given, Change::Move).await,
+            "cancel_appointment" => self.change(whom, &given, Change::Cancel).await,
+            _ => self.leave_message(EventId::new(id), whom, &given).await,
+        };
+        self.pipeline.wake_dispatch(whom.tenant.id);
+        done
+    }
+
+    async fn find_customer(&self, whom: &For) -> Result<Value, ToolError> {
+        let Some(contact) = self.contact(whom).await? else {
+            return Ok(json!({"known": false, "appointments": []}));
+        };
+        let (facts, _) = self.pipeline.store.contact_facts(whom.tenant.id, &[contact], None).await?;
+        let facts = facts.get(&contact);
+        let appointments = self.appointments(whom, contact).await?;
+        Ok(json!({
+            "known": true,
+            "name": facts.map_or("", |facts| facts.name.as_str()),
+            "tags": facts.map(|facts| facts.tags.clone()).unwrap_or_default(),
+            "appointments": appointments.iter().map(known).collect::<Vec<_>>(),
+        }))
+    }
+
+    async fn free_slots(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+        let now = self.pipeline.clock.now();
+        let from = given.optional("from")?.map(|from| self.at(whom, from)).transpose()?.unwrap_or(now);
+        let wanted = Wanted {
+            service: given.text("service")?.to_owned(),
+            staff: given.optional("staff")?.map(str::to_owned),
+            from,
+            to: Timestamp::from_unix_us(i64::MAX),
+            limit: SLOTS_MAX,
+        };
+        let slots = Desk::of(&self.pipeline.store, &whom.tenant).free_slots(&wanted).await?;
+        let slot = |slot: &crate::engine::availability::Slot| json!({"starts_at": slot.starts_local.format("%Y-%m-%dT%H:%M").to_string(), "staff": slot.staff});
+        Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
+    }
+
+    async fn book(&self, id: Uuid, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+        let uid = format!("{id}@agent");
+        if let Some(booked) = self.pipeline.store.appointment_by_uid(whom.tenant.id, &uid).await? {
+            // An earlier try of this very request booked it.
+            return Ok(json!({"booked": known(&booked)}));
+        }
+        let new = NewAppointment {
+            tenant: whom.tenant.id,
+            zone: whom.tenant.zone,
+            customer: whom.phone.clone().ok_or(ToolError::Nobody)?,
+            customer_name: given.optional("name")?.unwrap_or_default().chars().take(80).collect(),
+            service: given.text("service")?.to_owned(),
+            new_service: false,
+            minutes: None,
+            staff: given.optional("staff")?.map(str::to_owned),
+            starts: parse_starts(given.text("starts_at")?).map_err(|error| ToolError::Unfit(error.to_string()))?,
+            note: String::new(),
+            uid: Some(uid),
+            by: By::Customer,
+        };
+        let booked = Desk::of(&self.pipeline.store, &whom.tenant).book(&new).await?;
+        Ok(json!({"booked": known(&booked)}))
+    }
+
+    /// Moves or cancels an appointment of the caller's own.
+    async fn change(&self, whom: &For, given: &Given<'_>, change: Change) -> Result<Value, ToolError> {
+        let contact = self.contact(whom).await?.ok_or(ToolError::Nobody)?;
+        let theirs = self.appointments(whom, contact).await?;
+        let wanted = given.optional("appointment")?;
+        let one = theirs.iter().find(|one| wanted.is_none_or(|wanted| one.id.to_string() == wanted));
+        let Some(one) = one else {
+            return Err(ToolError::Unfit("the caller has no such appointment: find_customer lists theirs".to_owned()));
+        };
+        let id: AppointmentId = one.id;
+        let to = match change {
+            Change::Move => {
+                let at = given.text("starts_at")?;
+                let starts = parse_starts(at).map_err(|error| ToolError::Unfit(error.to_string()))?;
+                self.must_be_free(whom, one, starts.at(one.zone)).await?;
+                Some(Moved { starts: Some(starts), ..Moved::default() })
+            }
+            _ => None,
+        };
+        let order = Order { tenant: whom.tenant.id, id, change, to, version: Some(one.version), by: By::Customer };
+        let (one, _) = self.pipeline.store.change_appointment(&order).await?;
+        Ok(json!({"appointment": known(&one)}))
+    }
+
+    /// An agent moves to a time that a customer could book.
+    async fn must_be_free(&self, whom: &For, one: &Appointment, at: Timestamp) -> Result<(), ToolError> {
+        let wanted = Wanted {
+            service: one.service.clone(),
+            staff: one.staff.clone(),
+            from: at,
+            to: at.plus(std::time::Duration::from_secs(1)),
+            limit: 1,
+        };
+        let free = Desk::of(&self.pipeline.store, &whom.tenant).free_slots(&wanted).await?;
+        if free.iter().any(|slot| slot.starts_at == at) {
+            return Ok(());
+        }
+        Err(ToolError::Unfit("that time is not free: free_slots gives those that are".to_owned()))
+    }
+
+    /// An event, by which rules let the staff know.
+    async fn leave_message(&self, id: EventId, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+        let message: String = given.text("message")?.chars().take(MESSAGE_CHARS).collect();
+        let event = Event {
+            id,
+            tenant: whom.tenant.id,
+            kind: EventKind::MESSAGE_LEFT,
+            channel: None,
+            contact: self.contact(whom).await?,
+            occurred_at: self.pipeline.clock.now(),
+            dedupe_key: None,
+            depth: 0,
+            data: json!({"from": whom.phone.as_ref().map(Phone::as_str), "body": message}),
+        };
+        self.pipeline.tell(&event).await?;
+        Ok(json!({"left": true}))
+    }
+
+    async fn contact(&self, whom: &For) -> Result<Option<ContactId>, StoreError> {
+        match &whom.phone {
+            Some(phone) => self.pipeline.store.contact_by_phone(whom.tenant.id, &phone.key()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What the caller has ahead, the next one first.
+    async fn appointments(&self, whom: &For, contact: ContactId) -> Result<Vec<Appointment>, StoreError> {
+        let filter = Filter {
+            from: Some(self.pipeline.clock.now()),
+            to: None,
+            staff: None,
+            contact: Some(contact),
+            state: None,
+            after: None,
+            limit: APPOINTMENTS_MAX,
+        };
+        let mut all = self.pipeline.store.appointments(whom.tenant.id, &filter).await?;
+        all.retain(|one| one.state.is_active());
+        Ok(all)
+    }
+
+    fn at(&self, whom: &For, text: &str) -> Result<Timestamp, ToolError> {
+        let starts = parse_starts(text).map_err(|error| ToolError::Unfit(error.to_string()))?;
+        Ok(starts.at(whom.tenant.zone))
+    }
+}
+
+fn known(one: &Appointment) -> Value {
+    json!(Known {
+        id: one.id.to_string(),
+        service: one.service.clone(),
+        staff: one.staff.clone(),
+        starts_at: one.starts_local.format("%Y-%m-%dT%H:%M").to_string(),
+        state: one.state.as_str().to_owned(),
+    })
+}
+
+struct Given<'a>(&'a Map<String, Value>);
+
+impl<'a> Given<'a> {
+    fn optional(&self, name: &str) -> Result<Option<&'a str>, ToolError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.trim())),
+            Some(_) => Err(ToolError::Unfit(format!("{name} is a text"))),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<&'a str, ToolError> {
+        self.optional(name)?.ok_or_else(|| ToolError::Unfit(format!("{name} is missing")))
+    }
+}

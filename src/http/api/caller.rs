@@ -1,0 +1,94 @@
+//! Who calls: a bearer token opens one tenant.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use crate::domain::{TokenScope, hex};
+use crate::http::AppState;
+use crate::tenants::Tenant;
+
+/// What our tokens begin with, so that a leaked one is known for what it is.
+const PREFIX: &str = "recado_";
+const TOKEN_BYTES: usize = 32;
+/// Longer ones are none of ours.
+const TOKEN_MAX_CHARS: usize = 100;
+
+/// The tenant that the request's token opens, all of it.
+pub struct Caller(pub Arc<Tenant>);
+
+/// The same for what a voice agent's token opens, too.
+pub struct AgentCaller(pub Caller);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let (caller, scope) = Self::of(parts, state).await?;
+        match scope {
+            TokenScope::Full => Ok(caller),
+            TokenScope::Agent => {
+                let detail = format!(
+                    "this token opens /api/agent/ alone: for the rest make one with 'recado tenant token add {} --name …'",
+                    caller.0.slug
+                );
+                Err(Problem::new(StatusCode::FORBIDDEN, "wrong_scope", detail))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for AgentCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let (caller, _) = Caller::of(parts, state).await?;
+        Ok(Self(caller))
+    }
+}
+
+impl Caller {
+    /// Whose token it is, and how much it opens.
+    async fn of(parts: &Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
+        let refused = || {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "send a token that holds as 'Authorization: Bearer recado_…'; 'recado tenant token add' makes one",
+            )
+        };
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or_else(refused)?;
+        let token = token.trim();
+        if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(PREFIX) || token.len() > TOKEN_MAX_CHARS {
+            return Err(refused());
+        }
+        let owner = state.pipeline.store.api_token_owner(&hash_of_token(token)).await?;
+        let (owner, scope) = owner.ok_or_else(refused)?;
+        let directory = &state.pipeline.directory;
+        if directory.now().by_id(owner).is_none() {
+            // Another process has just made it.
+            directory.refresh().await?;
+        }
+        Ok((Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?), scope))
+    }
+}
+
+/// A new token, shown once.
+pub fn new_token() -> Result<SecretString, getrandom::Error> {
+    let mut bytes = [0u8; TOKEN_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)).into())
+}
+
+/// What is kept of a token. It has 256 random bits, so a plain hash gives nothing away.
+pub fn hash_of_token(token: &str) -> String {
+    hex(Sha256::digest(token))
+}

@@ -1,0 +1,220 @@
+//! `/api/v1/customers`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::body::{Body, Path, Query};
+use super::caller::Caller;
+use super::once::once;
+use super::page::{Cursor, Page};
+use super::problem::{Common, Problem, Writing};
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ContactId, Effect, EventId, Phone, TenantId};
+use crate::http::AppState;
+use crate::rules::limits::{DATA_BYTES, NAME_CHARS};
+use crate::store::{CustomerChange, Store};
+
+/// Tags of one customer, and fields of one request, at most.
+const MANY_MAX: usize = 100;
+const BY: &str = "api";
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, change))
+}
+
+/// A customer, as rules see them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Customer {
+    id: Uuid,
+    /// E.164
+    #[schema(example = "+34600111222")]
+    phone: String,
+    name: String,
+    tags: BTreeSet<String>,
+    /// What rules and people have written down of them
+    #[schema(value_type = Object)]
+    fields: BTreeMap<String, Value>,
+    /// Channels on which they do not want to hear from this business
+    opted_out: Vec<&'static str>,
+    /// Messages that have come from them
+    inbound_count: i64,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: String,
+}
+
+impl Customer {
+    fn of(facts: ContactFacts) -> Self {
+        Self {
+            id: facts.id.uuid(),
+            phone: facts.phone.to_string(),
+            name: facts.name,
+            tags: facts.tags,
+            fields: facts.fields,
+            opted_out: facts.opted_out.into_iter().map(crate::domain::Channel::as_str).collect(),
+            inbound_count: facts.inbound_count,
+            created_at: facts.created_at.to_string(),
+        }
+    }
+}
+
+/// A new customer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCustomer {
+    /// E.164
+    #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
+    phone: String,
+    #[serde(flatten)]
+    rest: CustomerEdit,
+}
+
+/// What is to change; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(default)]
+#[derive(Default)]
+pub struct CustomerEdit {
+    #[schema(max_length = 80)]
+    name: Option<String>,
+    /// All tags from now on
+    #[schema(max_items = 100)]
+    tags: Option<BTreeSet<String>>,
+    /// Fields to set; `null` removes one
+    #[schema(value_type = Option<Object>)]
+    fields: Option<BTreeMap<String, Value>>,
+    /// Whether they are not to be called any more
+    do_not_call: Option<bool>,
+}
+
+/// Customers, by age
+#[utoipa::path(get, path = "/customers", operation_id = "listCustomers", tag = "customers", params(Cursor),
+    responses((status = 200, description = "A page of them", body = Page<Customer>), Common))]
+async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(cursor): Query<Cursor>,
+) -> Result<axum::Json<Page<Customer>>, Problem> {
+    let (store, limit) = (&state.pipeline.store, cursor.limit()?);
+    let tenant = caller.0.id;
+    let ids = store.customer_page(tenant, cursor.after.map(ContactId::new), limit + 1).await?;
+    let (mut known, _) = store.contact_facts(tenant, &ids, None).await?;
+    let customers = ids.iter().filter_map(|id| known.remove(id)).map(Customer::of).collect();
+    Ok(axum::Json(Page::of(customers, limit, |customer| customer.id)))
+}
+
+/// Adds a customer
+#[utoipa::path(post, path = "/customers", operation_id = "addCustomer", tag = "customers", request_body = NewCustomer,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
+        min_length = 1, max_length = 255)),
+    responses((status = 201, description = "The new customer", body = Customer), Common, Writing))]
+async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
+    let (store, tenant) = (&state.pipeline.store, caller.0.id);
+    once(&state, &caller, body, async |id, new: NewCustomer| {
+        let phone = Phone::parse(&new.phone).map_err(|error| Problem::unfit("not_e164", error))?;
+        let do_not_call = new.rest.do_not_call;
+        let effects = effects(new.rest, &BTreeSet::new())?;
+        let change = CustomerChange { event: EventId::new(id), tenant, by: BY, effects };
+        let Some(customer) = store.add_customer(&phone, change).await? else {
+            let detail = "there is a customer with this number: change them with PATCH";
+            return Err(Problem::new(StatusCode::CONFLICT, "customer_exists", detail));
+        };
+        if let Some(active) = do_not_call {
+            store.set_do_not_call(tenant, &phone, active).await?;
+        }
+        Ok((StatusCode::CREATED, find(store, tenant, customer).await?))
+    })
+    .await
+}
+
+/// One customer
+#[utoipa::path(get, path = "/customers/{id}", operation_id = "getCustomer", tag = "customers", params(("id" = Uuid, Path)),
+    responses((status = 200, description = "The customer", body = Customer), Common))]
+async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+) -> Result<axum::Json<Customer>, Problem> {
+    Ok(axum::Json(find(&state.pipeline.store, caller.0.id, ContactId::new(id)).await?))
+}
+
+/// Changes a customer
+#[utoipa::path(patch, path = "/customers/{id}", operation_id = "changeCustomer", tag = "customers", request_body = CustomerEdit,
+    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
+        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The customer as changed", body = Customer), Common, Writing))]
+async fn change(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    body: Body<CustomerEdit>,
+) -> Result<Response, Problem> {
+    let (store, tenant, customer) = (&state.pipeline.store, caller.0.id, ContactId::new(id));
+    once(&state, &caller, body, async |event, edit: CustomerEdit| {
+        let known = find(store, tenant, customer).await?;
+        let do_not_call = edit.do_not_call;
+        let effects = effects(edit, &known.tags)?;
+        let change = CustomerChange { event: EventId::new(event), tenant, by: BY, effects };
+        if !store.change_customer(customer, change).await? {
+            return Err(Problem::not_found("customer"));
+        }
+        if let (Some(active), Ok(phone)) = (do_not_call, Phone::parse(&known.phone)) {
+            store.set_do_not_call(tenant, &phone, active).await?;
+        }
+        Ok((StatusCode::OK, find(store, tenant, customer).await?))
+    })
+    .await
+}
+
+async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<Customer, Problem> {
+    let (mut known, _) = store.contact_facts(tenant, &[id], None).await?;
+    known.remove(&id).map(Customer::of).ok_or_else(|| Problem::not_found("customer"))
+}
+
+/// The changes that lead there.
+fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, Problem> {
+    let mut effects = Vec::new();
+    if let Some(name) = edit.name {
+        fits("name", &name, true)?;
+        effects.push(Effect::SetField { field: "name".to_owned(), value: Value::String(name) });
+    }
+    if let Some(wanted) = edit.tags {
+        if wanted.len() > MANY_MAX {
+            return Err(Problem::unfit("too_many", format!("a customer has at most {MANY_MAX} tags")));
+        }
+        for tag in wanted.difference(tags) {
+            fits("tag", tag, false)?;
+            effects.push(Effect::Tag { tag: tag.clone() });
+        }
+        effects.extend(tags.difference(&wanted).map(|tag| Effect::Untag { tag: tag.clone() }));
+    }
+    let fields = edit.fields.unwrap_or_default();
+    if fields.len() > MANY_MAX {
+        return Err(Problem::unfit("too_many", format!("a request sets at most {MANY_MAX} fields")));
+    }
+    for (field, value) in fields {
+        fits("field", &field, false)?;
+        let text = value.to_string();
+        if text.len() > DATA_BYTES || text.contains("\\u0000") {
+            let detail = format!("field '{field}' has at most {DATA_BYTES} bytes of JSON, and no NUL in it");
+            return Err(Problem::unfit("bad_field", detail));
+        }
+        effects.push(Effect::SetField { field, value });
+    }
+    Ok(effects)
+}
+
+fn fits(what: &'static str, text: &str, may_be_empty: bool) -> Result<(), Problem> {
+    let good = text.chars().count() <= NAME_CHARS
+        && (may_be_empty || !text.trim().is_empty())
+        && !text.chars().any(char::is_control);
+    let detail = format!("a {what} has at most {NAME_CHARS} characters and no control characters, and is not empty");
+    if good { Ok(()) } else { Err(Problem::unfit("bad_text", detail)) }
+}

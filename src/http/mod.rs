@@ -1,0 +1,86 @@
+//! What all routes share: the state, the empty TwiML, refusals with their likely cause and their count, health.
+
+pub mod calendar;
+pub mod health;
+mod refusal;
+mod refusals;
+pub mod review;
+pub mod webhooks;
+pub mod api;
+
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+pub use refusal::Refusal;
+pub use refusals::Refusals;
+
+use crate::engine::pipeline::Pipeline;
+use crate::features::voice::Voice;
+use crate::integrations::twilio::twiml;
+use crate::telemetry::metric;
+
+#[derive(Clone)]
+pub struct AppState {
+    pub pipeline: Arc<Pipeline>,
+    pub voice: Arc<Voice>,
+    /// `APP_DEBUG`: accept unsigned webhooks.
+    pub skip_signatures: bool,
+    pub refusals: Arc<Refusals>,
+    /// Drawn at the start and told at `/health`: whether a URL leads to this very server.
+    pub instance: Arc<str>,
+}
+
+impl AppState {
+    pub fn new(pipeline: Arc<Pipeline>, voice: Arc<Voice>, skip_signatures: bool) -> Self {
+        let instance = format!("{:016x}", pipeline.random.next_u64()).into();
+        Self { pipeline, voice, skip_signatures, refusals: Arc::default(), instance }
+    }
+
+    /// Counts a webhook and logs a refusal with its likely cause.
+    pub fn count(&self, route: &'static str, result: Result<(), Refusal>) -> Result<Empty, Refusal> {
+        self.tally(route, result).map(|()| Empty)
+    }
+
+    /// The same of one that is answered with something of its own.
+    pub fn tally<T>(&self, route: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
+        let status = match &result {
+            Ok(_) => 200,
+            Err(refusal) => {
+                tracing::warn!(
+                    route,
+                    status = refusal.status().as_u16(),
+                    cause = refusal.cause(),
+                    "a webhook was refused"
+                );
+                self.refusals.note(route, refusal, self.pipeline.clock.now());
+                refusal.status().as_u16()
+            }
+        };
+        metrics::counter!(metric::WEBHOOKS_TOTAL, "route" => route, "status" => status_label(status)).increment(1);
+        result
+    }
+}
+
+const fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        400 => "400",
+        403 => "403",
+        404 => "404",
+        408 => "408",
+        413 => "413",
+        503 => "503",
+        _ => "other",
+    }
+}
+
+/// The answer to every message webhook: TwiML that asks for nothing, since replies go through the ledger.
+pub struct Empty;
+
+impl IntoResponse for Empty {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, twiml::CONTENT_TYPE)], twiml::EMPTY_RESPONSE).into_response()
+    }
+}

@@ -1,0 +1,245 @@
+//! What came while nobody listened: the provider's list of inbound messages is read from where it was read last, and
+//! what is missing here is taken in, marked late. Messages long without a final status are asked for.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
+use crate::engine::pipeline::Pipeline;
+use crate::engine::sending::deliver;
+use crate::http::webhooks::intake;
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::{Filter, MessageResource};
+use crate::integrations::twilio::inbound::{Address, InboundMessage, Media};
+use crate::store::{Settled, StatusReport, StoreError, Unsettled};
+use crate::tenants::Account;
+
+/// How often, besides at the start.
+pub const EVERY: Duration = Duration::from_secs(3_600);
+/// Read again from the last time, in case a message showed late in the list.
+const OVERLAP: Duration = Duration::from_secs(600);
+/// The first time, and after a long rest, no further back than this.
+const REACH: Duration = Duration::from_secs(3 * 24 * 3_600);
+/// Pages of a thousand that are held at once.
+const PAGES_MAX: usize = 50;
+/// So often that many are read of one account in one round.
+const PARTS_MAX: usize = 200;
+/// A status that is not final is asked for after this, up to a day.
+const STATUS_OVERDUE: Duration = Duration::from_secs(3_600);
+const STATUS_GIVEN_UP: Duration = Duration::from_secs(24 * 3_600);
+/// Statuses asked for in one round; the next one goes on behind them.
+const STATUS_MAX: usize = 500;
+/// The setting that says behind which message.
+const STATUS_CURSOR: &str = "catch_up: statuses";
+
+/// Runs now and every hour until the future is dropped.
+pub async fn run(pipeline: &Pipeline) {
+    loop {
+        if let Err(error) = round(pipeline).await {
+            tracing::warn!(%error, "the catch-up waits for the database");
+        }
+        pipeline.clock.sleep(EVERY).await;
+    }
+}
+
+/// One round over all accounts; gives how many messages had been missed.
+pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
+    let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
+    let platform = &pipeline.directory.platform().account;
+    accounts.insert(platform.sid.clone(), platform.clone());
+    for tenant in pipeline.directory.now().tenants() {
+        accounts.entry(tenant.account.sid.clone()).or_insert_with(|| tenant.account.clone());
+    }
+    let mut missed = 0;
+    for account in accounts.values() {
+        missed += inbound(pipeline, account).await?;
+    }
+    statuses(pipeline).await?;
+    Ok(missed)
+}
+
+/// What one account's round has found.
+#[derive(Default)]
+struct Found {
+    missed: usize,
+    /// Messages to numbers that no tenant owns, and one of those numbers.
+    unowned: usize,
+    unowned_number: String,
+}
+
+async fn inbound(pipeline: &Pipeline, account: &Account) -> Result<usize, StoreError> {
+    let Some(credentials) = deliver::credentials(account) else { return Ok(0) };
+    let now = pipeline.clock.now();
+    let cursor = format!("catch_up:{}", account.sid);
+    let last = pipeline.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
+    // On the very first start there is nothing to have missed.
+    let Some(last) = last else {
+        pipeline.store.set_setting(&cursor, &now.to_string()).await?;
+        return Ok(0);
+    };
+    let mut found = Found::default();
+    let complete = walk(pipeline, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
+    let Found { missed, unowned, unowned_number } = found;
+    if missed > 0 {
+        tracing::info!(account = %account.sid, missed, "messages that no webhook had brought were taken in");
+    }
+    if unowned > 0 {
+        tracing::warn!(account = %account.sid, unowned, number = %unowned_number,
+            "messages to numbers that no tenant owns were left out: give the number to a tenant with 'recado tenant set'");
+    }
+    if complete {
+        pipeline.store.set_setting(&cursor, &now.to_string()).await?;
+    }
+    Ok(missed)
+}
+
+/// Reads an account's list to its end, part after part; gives whether it came there.
+async fn walk(
+    pipeline: &Pipeline,
+    account: &client::Account,
+    since: Timestamp,
+    found: &mut Found,
+) -> Result<bool, StoreError> {
+    let filter = Filter { since: Some(since.to_utc()), ..Filter::default() };
+    let mut rest = None;
+    for _ in 0..PARTS_MAX {
+        let part = match rest.take() {
+            None => pipeline.ways.twilio.list_messages(account, &filter, PAGES_MAX).await,
+            Some(rest) => pipeline.ways.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
+        };
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => {
+                tracing::warn!(account = %account.sid, %error, "the catch-up could not read the provider's list");
+                return Ok(false);
+            }
+        };
+        take_in_all(pipeline, account, part.messages, found).await?;
+        rest = part.rest;
+        if rest.is_none() {
+            return Ok(true);
+        }
+    }
+    tracing::warn!(account = %account.sid, "the provider's list does not end: the catch-up begins anew in an hour");
+    Ok(false)
+}
+
+/// Takes in what is not known here. Oldest first, so that a customer's messages are decided in order.
+async fn take_in_all(
+    pipeline: &Pipeline,
+    account: &client::Account,
+    listed: Vec<MessageResource>,
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let inbound: Vec<_> = listed.into_iter().rev().filter(|message| message.direction == "inbound").collect();
+    let sids: Vec<String> = inbound.iter().map(|message| message.sid.clone()).collect();
+    // Of whatever tenant: a webhook may have brought it to another than the one whose number it is.
+    let known: HashSet<String> = pipeline.store.known_sids(&sids).await?.into_iter().collect();
+    for message in inbound.into_iter().filter(|message| !known.contains(&message.sid)) {
+        take_in(pipeline, account, message, found).await?;
+    }
+    Ok(())
+}
+
+async fn take_in(
+    pipeline: &Pipeline,
+    account: &client::Account,
+    message: MessageResource,
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let (from, to) = (message.from.unwrap_or_default(), message.to.unwrap_or_default());
+    let (from, to) = (Address::parse(&from), Address::parse(&to));
+    let channel = channel_of(&from, &to);
+    let service = message.messaging_service_sid.as_deref();
+    let snapshot = pipeline.directory.now();
+    let Some(tenant) = intake::tenant_of(&snapshot, channel, &to.value, service, &account.sid) else {
+        found.unowned += 1;
+        found.unowned_number = to.value;
+        return Ok(());
+    };
+    let at = message.date_sent.or(message.date_created).map_or_else(|| pipeline.clock.now(), Timestamp::from);
+    let media = if message.num_media > 0 { media_of(pipeline, account, &message.sid).await } else { Vec::new() };
+    let parsed = InboundMessage {
+        message_sid: message.sid,
+        account_sid: account.sid.clone(),
+        messaging_service_sid: message.messaging_service_sid,
+        from,
+        to,
+        body: message.body,
+        media,
+        num_segments: message.num_segments,
+        ..InboundMessage::default()
+    };
+    let ingested = pipeline.ingest(intake::parse(&tenant, channel, parsed, at, true)).await?;
+    found.missed += usize::from(!ingested.duplicate);
+    Ok(())
+}
+
+/// The list counts what hangs on a message, and no more. Better a message without it than none.
+async fn media_of(pipeline: &Pipeline, account: &client::Account, sid: &str) -> Vec<Media> {
+    let media = pipeline.ways.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
+        tracing::warn!(sid, %error, "a late message is taken in without its media");
+        Vec::new()
+    });
+    media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect()
+}
+
+fn channel_of(from: &Address, to: &Address) -> Channel {
+    use crate::integrations::twilio::inbound::Prefix::WhatsApp;
+    if from.prefix == WhatsApp || to.prefix == WhatsApp { Channel::WhatsApp } else { Channel::Sms }
+}
+
+/// Callbacks are best effort: what has been without a final status for long is asked for.
+async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
+    // Accounts that gave no answer in this round.
+    let mut silent: HashSet<String> = HashSet::new();
+    for message in overdue(pipeline).await? {
+        let snapshot = pipeline.directory.now();
+        let tenant = snapshot.by_id(TenantId::new(message.tenant_id));
+        let Some(account) = tenant.and_then(|tenant| deliver::credentials(&tenant.account)) else { continue };
+        if silent.contains(&account.sid) {
+            continue;
+        }
+        match pipeline.ways.twilio.fetch_message(&account, &message.provider_sid).await {
+            Ok(Some(resource)) => settle(pipeline, message, &resource).await?,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(account = %account.sid, %error, "this account's statuses are asked for again later");
+                silent.insert(account.sid);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The next of those that are overdue: many may never get a final status, and must not crowd out the others.
+async fn overdue(pipeline: &Pipeline) -> Result<Vec<Unsettled>, StoreError> {
+    let now = pipeline.clock.now();
+    let (from, to) = (now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE));
+    let after: Option<MessageId> = pipeline.store.setting(STATUS_CURSOR).await?.and_then(|cursor| cursor.parse().ok());
+    let overdue = pipeline.store.unsettled(from, to, after, STATUS_MAX).await?;
+    let next = overdue.last().filter(|_| overdue.len() == STATUS_MAX).map(|last| MessageId::new(last.id));
+    if next != after {
+        let next = next.map(|id| id.to_string()).unwrap_or_default();
+        pipeline.store.set_setting(STATUS_CURSOR, &next).await?;
+    }
+    Ok(overdue)
+}
+
+async fn settle(pipeline: &Pipeline, message: Unsettled, resource: &MessageResource) -> Result<(), StoreError> {
+    let Some(status) = DeliveryStatus::parse(&resource.status) else { return Ok(()) };
+    let report = StatusReport {
+        tenant: TenantId::new(message.tenant_id),
+        action: ActionId::new(message.id),
+        sid: message.provider_sid,
+        status,
+        error_code: resource.error_code.map(i64::from),
+        of_no_concern: false,
+        at: pipeline.clock.now(),
+    };
+    if pipeline.settle(Route::Twilio, report).await? == Settled::Advanced {
+        tracing::debug!(message = %message.id, %status, "a status that no callback had brought");
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! From an HTTP request to a verified, parsed message: whose is it, is it signed, what does it say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::request::Parts;
+
+use crate::domain::event::{Button, InboundData, Location, Media};
+use crate::domain::opt_out::{self, Word};
+use crate::domain::{Channel, Phone, RefusalKind, Timestamp};
+use crate::http::{AppState, Refusal};
+use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::inbound::{InboundMessage, OptOutType, Prefix};
+use crate::integrations::twilio::signature;
+use crate::store::{Confirmation, NewInbound, Wish};
+use crate::tenants::{Snapshot, Tenant};
+
+/// Twilio's forms are a few kilobytes; a body over this is refused with 413.
+pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// A body must be here within this.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// A webhook whose body is read and whose form is parsed; nothing of it is trusted yet.
+pub struct Webhook {
+    pub parts: Parts,
+    pub params: Params,
+}
+
+impl Webhook {
+    pub async fn read(request: Request<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
+            .await
+            .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
+            .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
+        let form = if parts.method == Method::GET { parts.uri.query().unwrap_or_default().as_bytes() } else { &body };
+        let params = Params::parse(form).map_err(|error| Refusal::bad_form(error.to_string()))?;
+        Ok(Self { parts, params })
+    }
+
+    /// A value of the URL's own query.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = Params::parse(self.parts.uri.query()?.as_bytes()).ok()?;
+        query.filled(name).map(str::to_owned)
+    }
+
+    /// Refuses what the tenant's account has not signed, and what another account has.
+    ///
+    /// The URL is built from the configured public bases, never from the request's `Host`. Where unsigned webhooks are
+    /// accepted, one that names no account is taken as the tenant's own.
+    pub fn verify(&mut self, state: &AppState, tenant: &Tenant) -> Result<(), Refusal> {
+        if state.skip_signatures {
+            if self.params.get("AccountSid").is_none() {
+                self.params.push("AccountSid", &tenant.account.sid);
+            }
+        } else {
+            let header = self.parts.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
+            let Some(header) = header else {
+                return Err(Refusal::forged(
+                    RefusalKind::Unsigned,
+                    "there is no X-Twilio-Signature header: only the provider may call this URL; \
+                     to try it by hand use 'recado webhook'",
+                ));
+            };
+            let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
+            let tokens = tenant.account.exposed_tokens();
+            // What a GET brings stands in the URL, which is signed whole.
+            let none = Params::default();
+            let form = if self.parts.method == Method::GET { &none } else { &self.params };
+            let genuine = tenant.bases(state.pipeline.directory.platform()).any(|base| {
+                signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(form))
+            });
+            if !genuine {
+                return Err(Refusal::forged(
+                    RefusalKind::Signature,
+                    "the signature does not match: is APP_URL (or the sender's base URL) exactly what the provider calls, \
+                     is the auth token current, and does a proxy change the path or the query?",
+                ));
+            }
+        }
+        if self.params.get("AccountSid") != Some(&tenant.account.sid) {
+            return Err(misdirected(
+                state,
+                RefusalKind::Account,
+                "the AccountSid is missing, or is not that of the account that this URL's tenant uses: \
+                 see 'recado tenant list'",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Receives a message for the tenant that the URL's slug names, or that its number names.
+pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
+    let webhook = Webhook::read(request).await?;
+    let snapshot = state.pipeline.directory.now();
+    let tenant = match slug {
+        Some(slug) => snapshot
+            .by_slug(slug)
+            .cloned()
+            .ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
+        None => by_content(&snapshot, &webhook.params)?,
+    };
+    take(state, &tenant, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+}
+
+/// Takes a message in for a tenant, whose account must have signed it.
+async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), Refusal> {
+    webhook.verify(state, tenant)?;
+    let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
+    let channel = channel_of(&message)?;
+    let snapshot = state.pipeline.directory.now();
+    if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
+        return Err(misdirected(
+            state,
+            RefusalKind::Number,
+            "the number that was written to belongs to another tenant",
+        ));
+    }
+    let inbound = parse(tenant, channel, message, state.pipeline.clock.now(), false);
+    let ingested = state.pipeline.ingest(inbound).await?;
+    if ingested.duplicate {
+        tracing::info!(tenant = %tenant.slug, sid = webhook.params.get("MessageSid").unwrap_or_default(),
+            "the provider (or a replayer) brought a message again: counted, nothing done");
+    }
+    Ok(())
+}
+
+/// What it brings is another's. Only where unsigned webhooks are accepted is the caller told; a forger learns nothing.
+fn misdirected(state: &AppState, kind: RefusalKind, cause: &'static str) -> Refusal {
+    if state.skip_signatures { Refusal::misdirected(kind, cause) } else { Refusal::forged(kind, cause) }
+}
+
+/// The number, then the Messaging Service, then a tenant's own account. The platform's account alone names nobody.
+fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
+    let to = params.get("To").unwrap_or_default();
+    let (channel, number) =
+        to.strip_prefix("whatsapp:").map_or((Channel::Sms, to), |number| (Channel::WhatsApp, number));
+    let service = params.get("MessagingServiceSid").unwrap_or_default();
+    snapshot
+        .by_number(channel, number)
+        .or_else(|| snapshot.by_number(channel, service))
+        .or_else(|| snapshot.by_own_account(params.get("AccountSid").unwrap_or_default()))
+        .cloned()
+        .ok_or_else(|| {
+            Refusal::unknown_tenant(
+                "no tenant owns the number that was written to; add it with 'recado tenant set'".to_owned(),
+            )
+        })
+}
+
+fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
+    // A prefix that is not known stays in the value.
+    if message.from.value.contains(':') || message.to.value.contains(':') {
+        return Err(Refusal::bad_form(
+            "From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned(),
+        ));
+    }
+    let whatsapp = [message.from.prefix, message.to.prefix].contains(&Prefix::WhatsApp);
+    Ok(if whatsapp { Channel::WhatsApp } else { Channel::Sms })
+}
+
+/// The message in our own words.
+pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
+    let wish = wish(tenant, channel, &message);
+    let from = Phone::parse(&message.from.value).ok();
+    let data = InboundData {
+        from: message.from.value,
+        to: message.to.value,
+        body: message.body,
+        provider_sid: message.message_sid,
+        media: message.media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect(),
+        button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
+        location: message.location.map(|place| Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            address: place.address,
+            label: place.label,
+        }),
+        profile_name: message.profile_name,
+        replied_to: message.replied_to_sid,
+        opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
+        late,
+    };
+    let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
+    NewInbound::new(tenant.id, channel, from, data, at, segments, wish)
+}
+
+/// STOP, START, HELP: taken from the provider where it recognised the word (then it has answered, too), else found here.
+fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<Wish> {
+    let text = crate::domain::fold::fold_word(&message.body);
+    if let Some(kind) = message.opt_out_type {
+        let word = match kind {
+            OptOutType::Stop => Word::Stop,
+            OptOutType::Start => Word::Start,
+            OptOutType::Help => Word::Help,
+        };
+        return Some(Wish { word, text, only_if_opted_out: false, confirmation: None });
+    }
+    let found = opt_out::recognise(&message.body)?;
+    let providers = channel == Channel::Sms && found.twilio_handles_on_sms;
+    let confirmation = (!providers).then(|| Confirmation {
+        sender: message.to.value.clone(),
+        text: opt_out::confirmation(found.word, found.language, &tenant.name),
+    });
+    Some(Wish { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
+}
+
+/// Whom a message on an account concerns, where no URL names anybody: by its number, its Messaging Service or the account.
+pub fn tenant_of(
+    snapshot: &Snapshot,
+    channel: Channel,
+    to: &str,
+    service: Option<&str>,
+    account_sid: &str,
+) -> Option<Arc<Tenant>> {
+    let by_service = || service.and_then(|service| snapshot.by_number(channel, service));
+    let named = snapshot.by_number(channel, to).or_else(by_service);
+    let found = named.or_else(|| snapshot.by_own_account(account_sid));
+    found.filter(|tenant| tenant.account.sid == account_sid).cloned()
+}

@@ -1,0 +1,100 @@
+//! The delivery callback of a described provider. The URL says whose message it is, and is its own proof.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use serde_json::{Map, Value};
+
+use crate::domain::{ActionId, RefusalKind, Route};
+use crate::http::{AppState, Refusal};
+use crate::integrations::http_providers::provider::CallbackError;
+use crate::integrations::twilio::form::Params;
+use crate::store::{Settled, StatusReport};
+
+const BODY_MAX_BYTES: usize = 64 * 1024;
+/// A body must be here within this.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+pub fn routes() -> Router<AppState> {
+    Router::new().route("/api/providers/{provider}/{slug}/{action}/{mac}", post(webhook).get(webhook))
+}
+
+async fn webhook(
+    State(state): State<AppState>,
+    Path(path): Path<(String, String, String, String)>,
+    request: Request<Body>,
+) -> Result<StatusCode, Refusal> {
+    let settled = settle(&state, path, request).await;
+    state.count("provider", settled).map(|_| StatusCode::NO_CONTENT)
+}
+
+async fn settle(
+    state: &AppState,
+    (name, slug, action, mac): (String, String, String, String),
+    request: Request<Body>,
+) -> Result<(), Refusal> {
+    let pipeline = &state.pipeline;
+    // Before anything else: who has not got this URL from us learns nothing, not even which names there are.
+    if !pipeline.ways.callbacks.is_genuine(&name, &slug, &action, &mac) {
+        return Err(Refusal::forged(
+            RefusalKind::Proof,
+            "this installation has made no such URL: has RECADO_SECRET_KEY changed since?",
+        ));
+    }
+    let body = read(request).await?;
+    let snapshot = pipeline.directory.now();
+    let tenant =
+        snapshot.by_slug(&slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
+    let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
+    let provider =
+        pipeline.directory.platform().providers.named(&name).ok_or_else(|| {
+            Refusal::unknown_tenant(format!("PROVIDERS_FILE describes no provider '{name}' any more"))
+        })?;
+    let told = match provider.told(&body) {
+        Ok(told) => told,
+        Err(CallbackError::UnknownStatus(status)) => {
+            tracing::warn!(tenant = %tenant.slug, provider = %name, %status,
+                "a delivery status that [provider.callback] in PROVIDERS_FILE does not name");
+            return Ok(());
+        }
+        Err(error) => return Err(Refusal::bad_form(error.to_string())),
+    };
+    let report = StatusReport {
+        tenant: tenant.id,
+        action,
+        // What has no id of its own goes by ours.
+        sid: told.sid.unwrap_or_else(|| action.to_string()),
+        status: told.status,
+        error_code: told.error_code,
+        of_no_concern: false,
+        at: pipeline.clock.now(),
+    };
+    if pipeline.settle(Route::Provider(name.as_str().into()), report).await? == Settled::UnknownAction {
+        tracing::warn!(tenant = %tenant.slug, provider = %name, %action, "a delivery status of a send that this tenant does not have");
+    }
+    Ok(())
+}
+
+/// JSON as it is; a form or a query as an object of its fields, the body's before the query's.
+async fn read(request: Request<Body>) -> Result<Value, Refusal> {
+    let (parts, body) = request.into_parts();
+    let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
+        .await
+        .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
+        .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
+    if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice(&body) {
+        return Ok(json);
+    }
+    let mut fields = Map::new();
+    for form in [&body[..], parts.uri.query().unwrap_or_default().as_bytes()] {
+        let params = Params::parse(form).map_err(|error| Refusal::bad_form(error.to_string()))?;
+        for (name, value) in params.iter() {
+            fields.entry(name.to_owned()).or_insert_with(|| value.into());
+        }
+    }
+    Ok(Value::Object(fields))
+}

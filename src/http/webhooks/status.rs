@@ -1,0 +1,58 @@
+//! The message status callback. Our action's id stands in its URL, so that it finds its action in any order of events.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::routing::post;
+
+use crate::domain::{ActionId, DeliveryStatus, Route};
+use crate::http::webhooks::intake::Webhook;
+use crate::http::{AppState, Empty, Refusal};
+use crate::integrations::twilio::inbound::StatusCallback;
+use crate::store::{Settled, StatusReport};
+use crate::tenants::Tenant;
+
+pub fn routes() -> Router<AppState> {
+    Router::new().route("/api/twilio/{slug}/messages/{action}/status", post(webhook))
+}
+
+async fn webhook(
+    State(state): State<AppState>,
+    Path((slug, action)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
+    let settled = settle(&state, &slug, &action, request).await;
+    state.count("status", settled)
+}
+
+async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {
+    let webhook = Webhook::read(request).await?;
+    let snapshot = state.pipeline.directory.now();
+    let tenant =
+        snapshot.by_slug(slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
+    apply(state, tenant, action, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+}
+
+async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Webhook) -> Result<(), Refusal> {
+    webhook.verify(state, tenant)?;
+    let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
+    let callback = StatusCallback::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
+    let Some(status) = DeliveryStatus::parse(&callback.status) else {
+        // The set may grow: what is new is logged, not refused, or the provider would repeat it.
+        tracing::warn!(tenant = %tenant.slug, status = %callback.status, "a delivery status that is not known here");
+        return Ok(());
+    };
+    let report = StatusReport {
+        tenant: tenant.id,
+        action,
+        sid: callback.message_sid,
+        status,
+        error_code: callback.error_code.map(i64::from),
+        of_no_concern: false,
+        at: state.pipeline.clock.now(),
+    };
+    if state.pipeline.settle(Route::Twilio, report).await? == Settled::UnknownAction {
+        tracing::warn!(tenant = %tenant.slug, %action, "a delivery status of a send that this tenant does not have");
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Calls whose end nobody has told, ours and those that came in: the provider is asked, so that a lost callback leaves no
+//! call open for ever, and no campaign waiting. What it says is applied as its callback would be.
+//!
+//! One that the provider does not know, or that has no end after a day, ends as failed, with the reason.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::status;
+use crate::domain::{CallStatus, Phone, Timestamp};
+use crate::engine::sending::deliver;
+use crate::features::voice::Voice;
+use crate::integrations::twilio::client::{Account, CallResource, ListError};
+use crate::store::{CallReport, Caller, OpenCall, StoreError};
+
+/// Between two walks over the calls that are open.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+/// Between two looks of one walk.
+const GO_ON_AFTER: Duration = Duration::from_secs(1);
+/// So long a call may be under way before it is asked for.
+pub const ASK_AFTER: Duration = Duration::from_secs(60);
+/// Calls that are asked for in one look; the next one goes on behind them.
+pub const LOOK_MAX: usize = 50;
+/// The provider ends a call after this at the latest (`TimeLimit` of a call, in Twilio's Calls resource).
+pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// A call that cannot be asked for, as its account is gone or answers nothing, is given up after this.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 3_600);
+
+/// Asks until the future is dropped.
+pub async fn run(voice: &Arc<Voice>) {
+    // What was told while no process was there to hear it is lost.
+    let (mut open_for, mut behind) = (Duration::ZERO, None);
+    loop {
+        let mut pause = LOOK_EVERY;
+        match look(voice, open_for, behind.as_ref()).await {
+            Ok(None) => (open_for, behind) = (ASK_AFTER, None),
+            Ok(more) => (pause, behind) = (GO_ON_AFTER, more),
+            Err(error) => tracing::warn!(%error, "calls whose end was not told wait for the database"),
+        }
+        voice.pipeline.clock.sleep(pause).await;
+    }
+}
+
+/// One look at calls that have been open for so long, or longer, behind the last one of the look before; gives behind which
+/// the next one goes on, where there may be more.
+pub async fn look(
+    voice: &Voice,
+    open_for: Duration,
+    behind: Option<&OpenCall>,
+) -> Result<Option<OpenCall>, StoreError> {
+    let before = voice.pipeline.clock.now().minus(open_for);
+    let open = voice.pipeline.store.open_calls(before, behind, LOOK_MAX).await?;
+    let last = open.last().filter(|_| open.len() == LOOK_MAX).cloned();
+    let mut accounts: HashMap<String, (Option<Account>, Vec<OpenCall>)> = HashMap::new();
+    for call in open.into_iter().filter(|call| !voice.live.is_under_way(call.id)) {
+        let (sid, account) = account_of(voice, &call);
+        accounts.entry(sid).or_insert_with(|| (account, Vec::new())).1.push(call);
+    }
+    // Side by side: an account that does not answer holds up no other.
+    let asked = accounts.into_values().map(|(account, calls)| ask_all(voice, account, calls));
+    join_all(asked).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(last)
+}
+
+/// Whom to ask: the account that a call of ours went through, while it is still the tenant's or the platform's.
+fn account_of(voice: &Voice, call: &OpenCall) -> (String, Option<Account>) {
+    let directory = &voice.pipeline.directory;
+    let snapshot = directory.now();
+    let own = snapshot.by_id(call.tenant).map(|tenant| &tenant.account);
+    let sid = call.account_sid.clone().or_else(|| own.map(|own| own.sid.clone())).unwrap_or_default();
+    let mut known = own.into_iter().chain([&directory.platform().account]);
+    let account = known.find(|account| account.sid == sid).and_then(|account| deliver::credentials(account));
+    (sid, account)
+}
+
+/// One after another. Once the account does not answer, what is left of its calls waits for the next walk.
+async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) -> Result<(), StoreError> {
+    let mut silent = account.is_none().then(|| "its account is not configured any more".to_owned());
+    for call in calls {
+        let told = match (&account, &silent) {
+            (Some(account), None) => voice.pipeline.ways.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
+                tracing::warn!(%error, tenant = %call.tenant, "a call whose end was not told could not be asked for");
+                let why = error.to_string();
+                if !matches!(error, ListError::Refused { .. }) {
+                    silent = Some(why.clone());
+                }
+                why
+            }),
+            (_, why) => Err(why.clone().unwrap_or_default()),
+        };
+        let age = voice.pipeline.clock.now().since(call.started);
+        if let Some(end) = end_of(told, age) {
+            status::apply(voice, end.report(voice, call)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How a call has ended, as far as can be found out.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    status: CallStatus,
+    duration_s: Option<u32>,
+    answered_by: Option<String>,
+    detail: Option<String>,
+}
+
+/// Pure: what the provider's answer means for a call of this age, or why there is none; `None` where it goes on.
+fn end_of(told: Result<Option<CallResource>, String>, age: Duration) -> Option<End> {
+    let failed =
+        |why: String| Some(End { status: CallStatus::Failed, duration_s: None, answered_by: None, detail: Some(why) });
+    match told {
+        Ok(Some(call)) => match CallStatus::parse(&call.status).filter(|status| status.is_final()) {
+            Some(status) => {
+                Some(End { status, duration_s: call.duration_s, answered_by: call.answered_by, detail: None })
+            }
+            None if age < LASTS_MAX => None,
+            None => {
+                failed(format!("no end within {} hours: the provider says it is {}", hours(LASTS_MAX), call.status))
+            }
+        },
+        // It may have begun this moment, as when we have just started.
+        Ok(None) if age < ASK_AFTER => None,
+        Ok(None) => failed("the provider knows no such call".to_owned()),
+        Err(_) if age < GIVE_UP_AFTER => None,
+        Err(why) => failed(format!("how it ended could not be asked for within {} hours: {why}", hours(GIVE_UP_AFTER))),
+    }
+}
+
+const fn hours(span: Duration) -> u64 {
+    span.as_secs() / 3_600
+}
+
+impl End {
+    fn report(self, voice: &Voice, call: OpenCall) -> CallReport {
+        let at: Timestamp = voice.pipeline.clock.now();
+        let tenant = voice.pipeline.directory.now().by_id(call.tenant).cloned();
+        let caller = Caller {
+            tenant: call.tenant,
+            sid: call.sid,
+            direction: call.direction,
+            phone: Phone::parse(&call.peer).ok(),
+            peer: call.peer,
+            number: call.number,
+            action: call.action,
+            status: self.status,
+            answered_by: self.answered_by,
+        };
+        CallReport {
+            caller,
+            duration_s: self.duration_s,
+            recording: None,
+            error_code: None,
+            detail: self.detail,
+            silence_is_missed: tenant.is_some_and(|tenant| tenant.settings.voice.silence_is_missed),
+            tell_later: voice.tells_later(),
+            at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(status: &str) -> Result<Option<CallResource>, String> {
+        let text = format!(r#"{{"sid": "CA1", "status": "{status}", "duration": "7", "direction": "inbound"}}"#);
+        Ok(Some(serde_json::from_str(&text).expect("a call as the provider shows it")))
+    }
+
+    fn check(told: Result<Option<CallResource>, String>, age: Duration, expect: &str) {
+        let shown = end_of(told, age).map(|end| format!("{} {}", end.status, end.detail.unwrap_or_default()));
+        assert_eq!(shown.unwrap_or_default().trim(), expect);
+    }
+
+    #[test]
+    fn a_call_that_goes_on_is_left_alone_for_a_day_and_one_that_nobody_knows_has_failed() {
+        let (minute, second) = (Duration::from_secs(60), Duration::from_secs(1));
+        check(told("completed"), minute, "completed");
+        check(told("no-answer"), minute, "no-answer");
+        for going_on in ["in-progress", "queued", "something-new"] {
+            check(told(going_on), LASTS_MAX - second, "");
+        }
+        check(told("in-progress"), LASTS_MAX, "failed no end within 24 hours: the provider says it is in-progress");
+        check(Ok(None), minute - second, "");
+        check(Ok(None), minute, "failed the provider knows no such call");
+        let silent = || Err("no answer".to_owned());
+        check(silent(), GIVE_UP_AFTER - second, "");
+        check(silent(), GIVE_UP_AFTER, "failed how it ended could not be asked for within 72 hours: no answer");
+    }
+}

@@ -1,0 +1,127 @@
+//! How a call stands, and its recordings.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+
+use super::{form, verified};
+use crate::domain::{ActionId, CallStatus, RefusalKind};
+use crate::features::voice::Voice;
+use crate::http::webhooks::intake::Webhook;
+use crate::http::{AppState, Empty, Refusal};
+use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::voice::{CallCallback, FormError};
+use crate::store::{CallReport, Leg, LegReport, Recording, Reported, StoreError};
+use crate::tenants::Tenant;
+
+pub async fn status_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
+    let told = told(&state, Some(&slug), None, request).await;
+    state.count("call_status", told)
+}
+
+pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
+    let told = told(&state, None, None, request).await;
+    state.count("call_status", told)
+}
+
+/// A recording's own callback names the call, but not its ends: those are known from the call.
+pub async fn recording(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Empty, Refusal> {
+    let told = told(&state, Some(&slug), None, request).await;
+    state.count("recording", told)
+}
+
+pub(super) async fn told(
+    state: &AppState,
+    slug: Option<&str>,
+    action: Option<ActionId>,
+    request: Request<Body>,
+) -> Result<(), Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    let tenant = verified(state, slug, &mut webhook)?;
+    if webhook.params.filled("ParentCallSid").is_some() {
+        return leg(state, &tenant, &webhook).await;
+    }
+    let params = &mut webhook.params;
+    if let (Some(sid), None) = (params.filled("CallSid"), params.filled("From")) {
+        let known = state.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let Some(known) = known else {
+            tracing::warn!(tenant = %tenant.slug, "a recording of a call that this tenant does not have");
+            return Ok(());
+        };
+        params.push("From", &known.peer);
+        params.push("To", &known.number);
+        params.push("CallStatus", known.status.as_str());
+    }
+    let mut caller = form::caller(&tenant, params, action).map_err(|refusal| refusal.of(tenant.id))?;
+    let status = params.filled("CallStatus").unwrap_or_default();
+    if CallStatus::parse(status).is_none() {
+        // The set may grow: what is new is logged, not refused, or the provider would repeat it.
+        tracing::warn!(tenant = %tenant.slug, %status, "a call's status that is not known here");
+        caller.status = CallStatus::Queued;
+    }
+    let number = |name: &str| params.filled(name).and_then(|number| number.parse().ok());
+    let report = CallReport {
+        caller,
+        duration_s: number("CallDuration"),
+        recording: recording_in(params),
+        error_code: params.filled("ErrorCode").and_then(|code| code.parse().ok()),
+        detail: params.filled("ErrorMessage").map(|text| text.chars().take(300).collect()),
+        silence_is_missed: tenant.settings.voice.silence_is_missed,
+        tell_later: state.voice.tells_later(),
+        at: state.pipeline.clock.now(),
+    };
+    match apply(&state.voice, report).await? {
+        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+        Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
+    }
+}
+
+/// How a leg stands that an answer of ours has dialled: it is part of a call, and none of its own.
+async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(), Refusal> {
+    let bad = |error: FormError| Refusal::bad_form(error.to_string()).of(tenant.id);
+    let told = CallCallback::parse(&webhook.params).map_err(bad)?;
+    let Some(status) = CallStatus::parse(&told.status.raw) else {
+        // The set may grow.
+        tracing::warn!(tenant = %tenant.slug, status = %told.status.raw, "a leg's status that is not known here");
+        return Ok(());
+    };
+    let report = LegReport {
+        tenant: tenant.id,
+        call: told.parent_call_sid.unwrap_or_default(),
+        turn: webhook.query("turn").and_then(|turn| turn.parse().ok()),
+        leg: Leg { sid: Some(told.call_sid), status, duration_s: told.duration_s, at: state.pipeline.clock.now() },
+    };
+    match state.pipeline.store.report_leg(&report).await.map_err(Refusal::from)? {
+        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+        Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
+    }
+}
+
+/// Applies what is told of a call, by a callback or because it was asked for: nothing goes on in one that has ended.
+pub(super) async fn apply(voice: &Voice, report: CallReport) -> Result<Reported, StoreError> {
+    let (tenant, sid) = (report.caller.tenant, report.caller.sid.clone());
+    let ends = report.caller.status.is_final();
+    let reported = voice.pipeline.report(report).await?;
+    if ends && let Some(call) = voice.pipeline.store.call_by_sid(tenant, &sid).await? {
+        voice.live.end(call.id);
+        voice.model.end(call.id);
+    }
+    Ok(reported)
+}
+
+fn recording_in(params: &Params) -> Option<Recording> {
+    let ready = params.filled("RecordingStatus").is_none_or(|status| status == "completed");
+    let (sid, url) = (params.filled("RecordingSid")?, params.filled("RecordingUrl")?);
+    ready.then(|| Recording {
+        sid: sid.to_owned(),
+        url: url.to_owned(),
+        seconds: params.filled("RecordingDuration").and_then(|seconds| seconds.parse().ok()),
+    })
+}

@@ -1,0 +1,27 @@
+//! A call's media stream: the token in the path is good for one turn of one call, once.
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use crate::domain::RefusalKind;
+use crate::http::{AppState, Refusal};
+use crate::integrations::media_stream::{limited, of_axum};
+
+pub async fn open(
+    State(state): State<AppState>,
+    Path(token): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Refusal> {
+    let opened = opened(&state, &token, upgrade).await;
+    state.tally("stream", opened)
+}
+
+async fn opened(state: &AppState, token: &str, upgrade: WebSocketUpgrade) -> Result<Response, Refusal> {
+    let forged = || Refusal::forged(RefusalKind::Proof, "this stream's URL was not made here, or was used before");
+    let (call, n) = state.voice.live.of_token(token).ok_or_else(forged)?;
+    let (tenant, call) = state.pipeline.store.begin_stream(call, n).await?.ok_or_else(forged)?;
+    let tenant = state.pipeline.directory.now().by_id(tenant).cloned().ok_or_else(forged)?;
+    let voice = state.voice.clone();
+    Ok(limited(upgrade).on_upgrade(async move |socket| voice.live.carry(tenant, call, of_axum(socket)).await))
+}

@@ -1,0 +1,149 @@
+//! What to say next.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+
+use super::{Document, form, verified};
+use crate::domain::event::CallData;
+use crate::domain::phone::mask;
+use crate::domain::{ActionId, CallDirection, EventKind, RefusalKind};
+use crate::http::webhooks::intake::Webhook;
+use crate::http::{AppState, Refusal};
+use crate::integrations::twilio::twiml;
+use crate::store::NewTurn;
+
+pub async fn answer_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let answered = answered(&state, Some(&slug), None, request).await;
+    state.tally("answer", answered)
+}
+
+pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let answered = answered(&state, None, None, request).await;
+    state.tally("answer", answered)
+}
+
+pub async fn gather_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let gathered = gathered(&state, Some(&slug), request).await;
+    state.tally("gather", gathered)
+}
+
+pub async fn gather(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let gathered = gathered(&state, None, request).await;
+    state.tally("gather", gathered)
+}
+
+pub async fn fallback_of(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let answered = in_trouble(&state, Some(&slug), request).await;
+    state.tally("fallback", answered)
+}
+
+pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
+    let answered = in_trouble(&state, None, request).await;
+    state.tally("fallback", answered)
+}
+
+/// The provider comes back for an answer that was not found yet.
+pub async fn wait(
+    State(state): State<AppState>,
+    Path(slug): Path<String>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let waited = waited(&state, &slug, request).await;
+    state.tally("wait", waited)
+}
+
+async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    let number = |name: &str| webhook.query(name).and_then(|number| number.parse::<u32>().ok());
+    let (turn, round) = (number("turn").and_then(|turn| i32::try_from(turn).ok()), number("round"));
+    let (Some(turn), Some(round)) = (turn, round) else {
+        return Err(Refusal::bad_form("turn and round are numbers".to_owned()));
+    };
+    let tenant = verified(state, Some(slug), &mut webhook)?;
+    let sid =
+        webhook.params.filled("CallSid").ok_or_else(|| Refusal::bad_form("the form has no CallSid".to_owned()))?;
+    Ok(Document(state.voice.patience(&tenant, sid, turn, round).await))
+}
+
+/// A call begins; `action` is the send of ours that began it.
+pub(super) async fn answered(
+    state: &AppState,
+    slug: Option<&str>,
+    action: Option<ActionId>,
+    request: Request<Body>,
+) -> Result<Document, Refusal> {
+    let webhook = Webhook::read(request).await?;
+    // Somebody looks whether this URL can be reached: whatever has to do with a call must be signed.
+    if webhook.params.is_empty() {
+        return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
+    }
+    turn(state, slug, action, webhook, |caller| match caller {
+        CallDirection::In => (EventKind::CALL_RECEIVED, "answer".to_owned(), false),
+        CallDirection::Out => (EventKind::CALL_OPENED, "answer".to_owned(), false),
+    })
+    .await
+}
+
+/// Keys or words came, or none; or what else was under way has ended.
+async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+    let webhook = Webhook::read(request).await?;
+    // Our own URLs name the turn; a repeat of what comes without it cannot be told from the next.
+    let key = match webhook.query("turn") {
+        Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
+        Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
+        None => format!("loose:{}", state.pipeline.clock.now().unix_us()),
+    };
+    turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
+}
+
+async fn turn(
+    state: &AppState,
+    slug: Option<&str>,
+    action: Option<ActionId>,
+    mut webhook: Webhook,
+    which: impl Fn(CallDirection) -> (EventKind, String, bool),
+) -> Result<Document, Refusal> {
+    let tenant = verified(state, slug, &mut webhook)?;
+    let caller = form::caller(&tenant, &webhook.params, action).map_err(|refusal| refusal.of(tenant.id))?;
+    let (kind, key, hears) = which(caller.direction);
+    let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
+    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "a call asks what to say");
+    let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
+    let data = match data {
+        Ok(data) => data,
+        // It is genuine, and somebody is on the line.
+        Err(error) => {
+            tracing::error!(tenant = %tenant.slug, call = %caller.sid, %error, "what was heard cannot be read");
+            return Ok(Document(state.voice.trouble(&tenant)));
+        }
+    };
+    let turn = NewTurn { caller, kind, key, data, at: state.pipeline.clock.now() };
+    let answer = state.voice.answer(&tenant, turn).await;
+    answer
+        .map(Document)
+        .map_err(|_| Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
+}
+
+/// The provider could not reach or understand the other URLs: fixed words, from memory.
+async fn in_trouble(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+    let mut webhook = Webhook::read(request).await?;
+    if webhook.params.is_empty() {
+        return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
+    }
+    let tenant = verified(state, slug, &mut webhook)?;
+    let code = webhook.params.filled("ErrorCode").unwrap_or("none");
+    tracing::error!(tenant = %tenant.slug, code, "the provider fell back: the call's own URL did not answer it well");
+    Ok(Document(state.voice.trouble(&tenant)))
+}

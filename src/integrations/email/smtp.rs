@@ -1,0 +1,214 @@
+//! The dialogue with a mail server over kept connections, on lettre's connection, which does not repeat or hide anything.
+
+use std::fmt;
+use std::fs;
+use std::iter;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Severity;
+use secrecy::ExposeSecret;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::letter::Letter;
+use super::outcome::{Fault, Stage, not_taken};
+use super::stream::Bounded;
+use super::{CA_FILE_BYTES, MailerError};
+use crate::config::{Security, Smtp};
+use crate::integrations::provider::NotTaken;
+
+/// Connections to the server at once; more mails wait for one.
+pub const CONNECTIONS_MAX: usize = 8;
+/// For a whole mail, from the wait for a connection to the last reply, however slowly the server talks.
+pub const DEADLINE: Duration = Duration::from_secs(15);
+/// For a connection to one address of the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a kept connection to show that it still lives.
+const RESET_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection that lay idle for longer is not used again: many servers close it after a minute.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Mails over one connection; many servers allow a hundred.
+const MAILS_MAX: u32 = 90;
+/// The content is written in parts, each on its way before the next.
+const PART_BYTES: usize = 16 * 1024;
+/// Leave to send the content (RFC 5321, 4.2.2).
+const GO_AHEAD: u16 = 354;
+
+/// A mail server and the connections to it.
+pub struct Server {
+    smtp: Smtp,
+    tls: Option<TlsParameters>,
+    hello: ClientId,
+    idle: Mutex<Vec<Kept>>,
+    places: Semaphore,
+    deadline: Duration,
+}
+
+/// A connection that is logged in.
+struct Kept {
+    connection: AsyncSmtpConnection,
+    mails: u32,
+    since: Instant,
+}
+
+impl Server {
+    pub(super) fn new(smtp: &Smtp, from: &Mailbox, ca_file: Option<&Path>) -> Result<Self, MailerError> {
+        let tls = match smtp.security {
+            Security::None => None,
+            Security::StartTls | Security::Tls => Some(tls(&smtp.host, ca_file)?),
+        };
+        Ok(Self {
+            smtp: smtp.clone(),
+            tls,
+            hello: ClientId::Domain(from.email.domain().to_owned()),
+            idle: Mutex::default(),
+            places: Semaphore::new(CONNECTIONS_MAX),
+            deadline: DEADLINE,
+        })
+    }
+
+    /// One dialogue, within the deadline.
+    pub(super) async fn send(&self, letter: &Letter) -> Result<(), NotTaken> {
+        let deadline = Instant::now() + self.deadline;
+        let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
+            return Err(not_taken(Stage::Connect, &Fault::NoRoom));
+        };
+        let mut stage = Stage::Connect;
+        let ended = timeout_at(deadline, self.dialogue(letter, &mut stage)).await;
+        let fault = match ended {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::Silent(self.deadline),
+        };
+        Err(not_taken(stage, &fault))
+    }
+
+    /// `stage` is always how far it has come, also where this is dropped in the middle.
+    async fn dialogue(&self, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
+        let mut kept = match self.reuse().await {
+            Some(kept) => kept,
+            None => Kept { connection: self.connect(stage).await?, mails: 0, since: Instant::now() },
+        };
+        *stage = Stage::Envelope;
+        let ended = converse(&mut kept.connection, letter, stage).await;
+        let usable = match &ended {
+            Ok(()) => true,
+            // After a refusal the connection is as good as before, but for 421, which closes it.
+            Err(Fault::Smtp(error)) => error.status().is_some_and(|code| u16::from(code) != 421),
+            Err(_) => false,
+        };
+        if usable && kept.mails + 1 < MAILS_MAX {
+            let kept = Kept { mails: kept.mails + 1, since: Instant::now(), ..kept };
+            self.idle().push(kept);
+        }
+        ended
+    }
+
+    /// A kept connection that still answers. What was begun on it is forgotten there.
+    async fn reuse(&self) -> Option<Kept> {
+        loop {
+            let mut kept = self.idle().pop()?;
+            let alive = kept.since.elapsed() < IDLE_MAX
+                && matches!(timeout(RESET_TIMEOUT, kept.connection.command(Rset)).await, Ok(Ok(_)));
+            if alive {
+                return Some(kept);
+            }
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
+        // A poisoned lock holds whole connections.
+        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    async fn connect(&self, stage: &mut Stage) -> Result<AsyncSmtpConnection, Fault> {
+        let address = (self.smtp.host.as_str(), self.smtp.port);
+        let mut connection = if self.smtp.security == Security::Tls {
+            let tls = self.tls.clone();
+            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_TIMEOUT), &self.hello, tls, None).await?
+        } else {
+            let tcp = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+            let tcp = tcp.map_err(|_| Fault::Silent(CONNECT_TIMEOUT))?.map_err(Fault::NoConnection)?;
+            let peer = tcp.peer_addr().map_err(Fault::NoConnection)?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(Bounded::new(tcp, peer)), &self.hello).await?
+        };
+        if self.smtp.security == Security::StartTls {
+            let Some(tls) = self.tls.clone().filter(|_| connection.can_starttls()) else {
+                return Err(Fault::NoStartTls);
+            };
+            connection.starttls(tls, &self.hello).await?;
+        }
+        if let Some(login) = &self.smtp.login {
+            *stage = Stage::Login;
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            if connection.server_info().get_auth_mechanism(&mechanisms).is_none() {
+                return Err(Fault::NoLogin);
+            }
+            let credentials = Credentials::new(login.user.clone(), login.password.expose_secret().to_owned());
+            connection.auth(&mechanisms, &credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+/// One mail over a connection that is ready for one.
+async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
+    // Addresses are ASCII, and so is what lettre has encoded: no extension is needed.
+    connection.command(Mail::new(Some(letter.from.clone()), vec![])).await?;
+    connection.command(Rcpt::new(letter.to.clone(), vec![])).await?;
+    let leave = connection.command(Data).await?;
+    if !leave.has_code(GO_AHEAD) {
+        return Err(Fault::Odd(format!("it answered DATA with {}", leave.code())));
+    }
+    *stage = Stage::Content;
+    // lettre writes part by part, and the dot when there is no more: it is asked for that right before the dot leaves.
+    let before_the_dot = iter::from_fn(|| {
+        *stage = Stage::End;
+        None
+    });
+    let reply = connection.message_iter(letter.bytes.chunks(PART_BYTES).chain(before_the_dot)).await?;
+    match reply.code().severity {
+        Severity::PositiveCompletion => Ok(()),
+        _ => Err(Fault::Odd(format!("it answered the message with {}", reply.code()))),
+    }
+}
+
+fn tls(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, MailerError> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(path) = ca_file {
+        let bad = |reason: String| MailerError::CaFile { path: path.to_owned(), reason };
+        let size = fs::metadata(path).map_err(|error| bad(error.to_string()))?.len();
+        if size > CA_FILE_BYTES {
+            return Err(bad(format!("it has {size} bytes, and {CA_FILE_BYTES} is the most")));
+        }
+        let pem = fs::read(path).map_err(|error| bad(error.to_string()))?;
+        if !pem.windows(b"BEGIN CERTIFICATE".len()).any(|part| part == b"BEGIN CERTIFICATE") {
+            return Err(bad("no certificate is in it".to_owned()));
+        }
+        builder = builder.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| bad(error.to_string()))?);
+    }
+    builder.build_rustls().map_err(MailerError::Tls)
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.smtp.host, self.smtp.port)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("smtp", &self.smtp).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

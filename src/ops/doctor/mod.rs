@@ -1,0 +1,221 @@
+//! Is the installation fit to go live, and if not, what is to be done: what `recado doctor` prints and the console shows.
+//!
+//! Nothing is changed but by [`Scope::fix`], which tells Twilio where a number's messages go. [`files`] needs no
+//! database, [`Doctor::examine`] an opened one. What cannot be told from this machine is said to be so.
+//!
+//! To add a check: a function that gives [`Finding`]s, in the file of its subject, and its line in [`Doctor::examine`].
+
+mod accounts;
+pub mod files;
+mod finding;
+mod numbers;
+mod public;
+mod refusals;
+mod server;
+mod templates;
+mod tomorrow;
+mod whatsapp;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use finding::{Check, Finding, Severity};
+pub use refusals::REFUSALS_SHOWN_FOR;
+
+use crate::config::Config;
+use crate::config::webhook_urls::{WHATSAPP_WITHOUT_SLUG, WebhookUrls};
+use crate::domain::{Channel, Clock};
+use crate::integrations::twilio::client;
+use crate::integrations::twilio::client::Client;
+use crate::rules::RuleSet;
+use crate::store::Store;
+use crate::tenants::{Account, DEMO_SLUG, Directory, Tenant};
+
+/// What is examined.
+#[derive(Clone, Default)]
+pub struct Scope {
+    /// This tenant alone, with the account and numbers that it uses.
+    pub tenant: Option<Arc<Tenant>>,
+    /// Ask nobody but the database and this machine.
+    pub offline: bool,
+    /// Set the numbers' webhooks at Twilio.
+    pub fix: bool,
+}
+
+/// What an examination needs.
+pub struct Doctor<'a> {
+    pub config: &'a Config,
+    pub clock: &'a Clock,
+    pub store: &'a Store,
+    pub directory: &'a Directory,
+    pub rules: &'a RuleSet,
+    pub client: &'a Client,
+    /// For what is not Twilio's: the installation's own URLs.
+    pub http: &'a reqwest::Client,
+    /// No account is configured: the built-in carrier stands in for Twilio.
+    pub trying_out: bool,
+}
+
+/// An account with its first token, and who uses it.
+struct Used {
+    account: Arc<Account>,
+    credentials: client::Account,
+    /// The tenant that owns it; `None` for the installation's own.
+    owner: Option<Arc<Tenant>>,
+}
+
+/// A number or Messaging Service that is sent from, and where its incoming messages should go.
+struct Line {
+    channel: Channel,
+    /// E.164, or a Messaging Service's SID.
+    number: String,
+    /// The owner; `None` for the installation's own.
+    owner: Option<Arc<Tenant>>,
+    account_sid: String,
+    /// The URL that its webhook should have.
+    url: String,
+    /// Others that do as well.
+    also: Vec<String>,
+}
+
+impl Line {
+    fn finding(&self, finding: Finding) -> Finding {
+        match &self.owner {
+            Some(owner) => finding.of(&owner.slug),
+            None => finding,
+        }
+    }
+
+    fn is_good(&self, url: &str) -> bool {
+        self.url == url || self.also.iter().any(|also| also == url)
+    }
+}
+
+impl Doctor<'_> {
+    /// All checks, in an order for reading.
+    pub async fn examine(&self, scope: &Scope) -> Vec<Finding> {
+        let mut findings = self.database().await;
+        findings.extend(self.server().await);
+        findings.extend(self.sealed_tokens(scope).await);
+        if self.trying_out {
+            findings.push(
+                Finding::note(
+                    Check::Account,
+                    "try-out mode",
+                    "no Twilio account is configured: the built-in carrier takes what is sent, and nothing is asked of Twilio",
+                )
+                .remedy("to go live, put TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER and APP_URL into .env"),
+            );
+        }
+        if scope.offline {
+            let says = "Twilio and APP_URL were not asked";
+            findings.push(Finding::note(Check::Account, "--offline", says).remedy("leave --offline out to ask them"));
+        } else {
+            let (app_url, is_public) = self.app_url().await;
+            findings.extend(app_url);
+            if !self.trying_out {
+                self.twilio(scope, is_public, &mut findings).await;
+            }
+        }
+        findings.extend(self.template_names(scope));
+        findings.extend(self.refusals(scope).await);
+        findings.extend(self.tomorrow(scope).await);
+        findings
+    }
+
+    async fn twilio(&self, scope: &Scope, is_public: bool, findings: &mut Vec<Finding>) {
+        let fix = scope.fix && is_public;
+        if scope.fix && !is_public {
+            let says =
+                "nothing was changed at Twilio: the world cannot reach APP_URL, so webhooks must not point there";
+            let remedy = "set APP_URL to the public address of this installation, then run 'recado doctor --fix' again";
+            findings.push(Finding::error(Check::Number, "--fix", says).remedy(remedy));
+        }
+        let lines = self.lines(scope);
+        let mut clock_seen = false;
+        for used in self.used(scope) {
+            let (account, answers) = self.account(&used, &mut clock_seen).await;
+            findings.extend(account);
+            if !answers {
+                continue;
+            }
+            let of_account: Vec<&Line> = lines.iter().filter(|line| line.account_sid == used.account.sid).collect();
+            findings.extend(self.numbers(&used, &of_account, &self.tenants(scope), fix).await);
+            findings.extend(self.whatsapp(&used, &of_account).await);
+            findings.extend(self.templates(&used, scope).await);
+        }
+    }
+
+    /// The tenants examined, by their slugs.
+    fn tenants(&self, scope: &Scope) -> Vec<Arc<Tenant>> {
+        let snapshot = self.directory.now();
+        let wanted = snapshot.tenants().filter(|one| scope.tenant.as_ref().is_none_or(|only| only.id == one.id));
+        let by_slug: BTreeMap<String, Arc<Tenant>> = wanted.map(|one| (one.slug.clone(), one.clone())).collect();
+        by_slug.into_values().collect()
+    }
+
+    /// Each account once. One without a token that opens is left out: that is said elsewhere.
+    fn used(&self, scope: &Scope) -> Vec<Used> {
+        let tenants = self.tenants(scope);
+        let mut used: Vec<Used> = Vec::new();
+        let mut add = |account: &Arc<Account>, owner: Option<&Arc<Tenant>>| {
+            let known = used.iter().any(|one| one.account.sid == account.sid);
+            if let (false, Some(token)) = (known, account.tokens.first()) {
+                let credentials = client::Account { sid: account.sid.clone(), token: token.clone() };
+                used.push(Used { account: account.clone(), credentials, owner: owner.cloned() });
+            }
+        };
+        if scope.tenant.as_ref().is_none_or(|tenant| !tenant.owns_account) {
+            add(&self.directory.platform().account, None);
+        }
+        for tenant in tenants.iter().filter(|tenant| tenant.owns_account) {
+            add(&tenant.account, Some(tenant));
+        }
+        used
+    }
+
+    /// What the tenants send from, and the installation's own numbers.
+    fn lines(&self, scope: &Scope) -> Vec<Line> {
+        let platform = self.directory.platform();
+        let mut lines = Vec::new();
+        for tenant in self.tenants(scope) {
+            for sender in &tenant.senders {
+                let base = sender.base_url.as_deref().unwrap_or(&platform.app_url);
+                lines.push(Line {
+                    channel: sender.channel,
+                    number: sender.number.clone(),
+                    owner: Some(tenant.clone()),
+                    account_sid: tenant.account.sid.clone(),
+                    url: WebhookUrls::new(base, &tenant.slug).messages(sender.channel),
+                    also: without_slug(&platform.app_url, sender.channel),
+                });
+            }
+        }
+        let own = [
+            (Channel::Sms, platform.from_number.as_ref().map(ToString::to_string)),
+            (Channel::Sms, platform.messaging_service_sid.clone()),
+            (Channel::WhatsApp, platform.whatsapp_number.as_ref().map(ToString::to_string)),
+        ];
+        let snapshot = self.directory.now();
+        for (channel, number) in own {
+            let Some(number) = number.filter(|number| snapshot.owner(channel, number).is_none()) else { continue };
+            // A number has one webhook; whichever tenant without a number of its own it names will do.
+            let mut slugs: Vec<&str> =
+                snapshot.tenants().filter(|t| !t.owns_account).map(|t| t.slug.as_str()).collect();
+            slugs.sort_unstable_by_key(|slug| (*slug != DEMO_SLUG, *slug));
+            let url_of = |slug: &&str| WebhookUrls::new(&platform.app_url, slug).messages(channel);
+            let also = slugs.iter().skip(1).map(url_of).chain(without_slug(&platform.app_url, channel)).collect();
+            let url = url_of(slugs.first().unwrap_or(&DEMO_SLUG));
+            let account_sid = platform.account.sid.clone();
+            lines.push(Line { channel, number, owner: None, account_sid, url, also });
+        }
+        lines
+    }
+}
+
+fn without_slug(base: &str, channel: Channel) -> Vec<String> {
+    match channel {
+        Channel::Sms | Channel::Email | Channel::Voice => Vec::new(),
+        Channel::WhatsApp => vec![format!("{base}{WHATSAPP_WITHOUT_SLUG}")],
+    }
+}

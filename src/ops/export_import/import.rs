@@ -1,0 +1,351 @@
+//! A tenant's file into a database: all of it, or nothing that anybody sees.
+//!
+//! Rows go in by small transactions, so that a running server goes on; until the last one, which gives it its slug and
+//! its senders, the tenant is invisible (see `store/portable.rs`). On a failure what came in is removed again.
+//!
+//! **Two installations must not send the same.** What was open where the file was made (planned, under way, of unknown
+//! outcome) comes in as `held`, and events that were not decided there count as decided: the other installation may still
+//! do all of that; campaigns that ran there are paused. Only with [`Options::resume`], for one that has been stopped for good, they go on here.
+
+use std::io::{self, BufRead, Read};
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use super::{Counts, End, FORMAT, Header, TenantLine};
+use crate::domain::{CampaignState, Clock, Phone, TenantId, Timestamp};
+use crate::store::rows::{sender, tenant};
+use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, lane};
+use crate::tenants::TenantSettings;
+
+/// A line, at most, with its end.
+const LINE_MAX_BYTES: usize = 4 << 20;
+/// Rows that are written in one transaction, at most, and their lines' bytes together.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+/// Between two transactions, for others who write.
+const PAUSE: Duration = Duration::from_millis(5);
+/// What is wrong with a line, in characters.
+const WHY_MAX_CHARS: usize = 300;
+/// Senders of one tenant; they are kept in memory until the end.
+const SENDERS_MAX: usize = 1_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Another slug than the file's.
+    pub slug: Option<String>,
+    /// Check every line, write nothing.
+    pub dry_run: bool,
+    /// What is open goes on here. The other installation must not run any more.
+    pub resume: bool,
+    /// Remove first what an import of this slug has left that died.
+    pub restart: bool,
+}
+
+/// What came in.
+#[derive(Debug)]
+pub struct Imported {
+    pub slug: String,
+    pub rows: Counts,
+    /// Sends that are held now, and were open in the file.
+    pub held: u64,
+    /// Campaigns that are paused now, and ran in the file.
+    pub paused: u64,
+    /// The tenant's own account, whose token is not in the file.
+    pub account_sid: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("line {line}: {why}")]
+    Line { line: u64, why: String },
+    #[error("lines {first} to {last}: {cause}")]
+    Rows { first: u64, last: u64, cause: StoreError },
+    #[error("the file cannot be read: {0}")]
+    Read(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}; what had come in could not be removed ({1}): it is invisible, and --restart removes it")]
+    NotUndone(Box<Self>, StoreError),
+}
+
+/// Takes a tenant in. `pace` is the clock by which it pauses for others.
+pub async fn import(
+    store: &Store,
+    pace: &Clock,
+    from: impl BufRead,
+    options: &Options,
+) -> Result<Imported, ImportError> {
+    let mut lines = Lines { from, line: 0, bytes: Vec::new() };
+    let (tenant, slug) = beginning(&mut lines, options)?;
+    if options.restart && !options.dry_run {
+        store.undo_import(&slug).await?;
+    }
+    let mut work = Work {
+        store,
+        pace,
+        options,
+        tenant: TenantId::new(tenant.id),
+        now: store.clock().now(),
+        rows: TABLES.iter().map(|table| (table.kind.to_owned(), 0)).collect(),
+        senders: Vec::new(),
+        batch: Batch::default(),
+        held: 0,
+        paused: 0,
+    };
+    let account_sid = tenant.account_sid.clone();
+    if !options.dry_run {
+        store.begin_import(tenant, &slug).await?;
+    }
+    let ended = match work.take_in(&mut lines).await {
+        Ok(()) if options.dry_run => Ok(store.could_import(work.tenant.uuid(), &slug, &work.senders).await?),
+        Ok(()) => store.finish_import(work.tenant, &slug, std::mem::take(&mut work.senders)).await.map_err(Into::into),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
+        if !options.dry_run
+            && let Err(why) = store.undo_import(&slug).await
+        {
+            return Err(ImportError::NotUndone(Box::new(error), why));
+        }
+        return Err(error);
+    }
+    Ok(Imported { slug, rows: work.rows, held: work.held, paused: work.paused, account_sid })
+}
+
+/// Header and tenant; gives the tenant's row and the slug it is to have.
+fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tenant::Model, String), ImportError> {
+    let header: Header = lines.named("header")?;
+    if header.format != FORMAT {
+        return Err(lines.wrong(format!(
+            "the file has format {}, this Recado reads {FORMAT}: import it with the version that wrote it, {}, or later",
+            header.format, header.version
+        )));
+    }
+    let line: TenantLine = lines.named("tenant")?;
+    let slug = options.slug.clone().unwrap_or_else(|| line.slug.clone());
+    let texts = [(&line.slug, 40), (&line.name, 400), (&line.zone, 100), (&line.language, 35)];
+    let is_slug = |slug: &str| !slug.is_empty() && slug.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let is_text = |(text, max): (&String, usize)| text.len() <= max && !text.chars().any(char::is_control);
+    if !is_slug(&line.slug)
+        || !texts.into_iter().all(is_text)
+        || line.zone.parse::<chrono_tz::Tz>().is_err()
+        || line.account_sid.as_ref().is_some_and(|sid| sid.len() != 34 || !sid.starts_with("AC"))
+        || serde_json::from_value::<TenantSettings>(line.settings.clone()).is_err()
+    {
+        return Err(lines.wrong("the tenant's slug, name, zone, language, account or settings are not such".to_owned()));
+    }
+    let row = tenant::Model {
+        id: line.id,
+        slug: slug.clone(),
+        name: line.name,
+        zone: line.zone,
+        language: line.language,
+        account_sid: line.account_sid,
+        auth_token: None,
+        auth_token_secondary: None,
+        settings: line.settings.to_string(),
+        created_us: line.created_us,
+    };
+    Ok((row, slug))
+}
+
+/// Rows of one table that wait to be written together.
+#[derive(Default)]
+struct Batch {
+    table: Option<&'static Table>,
+    rows: Vec<Vec<sea_orm::Value>>,
+    first: u64,
+    bytes: usize,
+}
+
+struct Work<'w> {
+    store: &'w Store,
+    pace: &'w Clock,
+    options: &'w Options,
+    tenant: TenantId,
+    now: Timestamp,
+    rows: Counts,
+    senders: Vec<sender::Model>,
+    batch: Batch,
+    held: u64,
+    paused: u64,
+}
+
+impl Work<'_> {
+    async fn take_in(&mut self, lines: &mut Lines<impl BufRead>) -> Result<(), ImportError> {
+        let mut place = 0;
+        loop {
+            let (kind, row) = lines.next()?;
+            if kind == "end" {
+                self.flush(lines.line).await?;
+                return self.end(lines, row);
+            }
+            let (at, table) =
+                Table::of_kind(&kind).ok_or_else(|| lines.wrong(format!("'{kind}' is no kind of row")))?;
+            if at < place {
+                return Err(lines.wrong(format!("a {kind} may not come after a {}", TABLES[place].kind)));
+            }
+            place = at;
+            *self.rows.entry(kind.clone()).or_default() += 1;
+            let Json::Object(mut row) = row else { return Err(lines.wrong(format!("a {kind} is an object"))) };
+            self.check(&kind, &mut row).map_err(|why| lines.wrong(why))?;
+            if kind == "sender" {
+                let sender = self.sender(table, row).map_err(|why| lines.wrong(why))?;
+                self.senders.push(sender);
+                continue;
+            }
+            let table = self.table_of(table, &mut row);
+            let full = self.batch.rows.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES;
+            if full || self.batch.table.is_some_and(|batched| batched.kind != table.kind) {
+                self.flush(lines.line - 1).await?;
+            }
+            let values = table.values(row).map_err(|why| lines.wrong(format!("a {kind}: {why}")))?;
+            if self.batch.rows.is_empty() {
+                self.batch = Batch { table: Some(table), first: lines.line, ..Batch::default() };
+            }
+            self.batch.rows.push(values);
+            self.batch.bytes += lines.bytes.len();
+        }
+    }
+
+    fn end(&self, lines: &mut Lines<impl BufRead>, end: Json) -> Result<(), ImportError> {
+        let end: End = serde_json::from_value(end).map_err(|error| lines.wrong(error.to_string()))?;
+        if end.rows != self.rows {
+            return Err(
+                lines.wrong("the counts are not those of the lines before: the file was changed or cut".to_owned())
+            );
+        }
+        if lines.from.fill_buf()?.is_empty() { Ok(()) } else { Err(lines.wrong("more follows the end".to_owned())) }
+    }
+
+    /// What hangs together in a row, and what must not go on by itself.
+    fn check(&mut self, kind: &str, row: &mut Map<String, Json>) -> Result<(), String> {
+        let text = |row: &Map<String, Json>, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+        match kind {
+            "customer" | "campaign_member" => {
+                let name = if kind == "customer" { "phone_key" } else { "peer_key" };
+                let key = text(row, "phone").and_then(|phone| Phone::parse(&phone).ok()).map(|phone| phone.key());
+                if key.is_none() || key != text(row, name) {
+                    return Err(format!("'{name}' is not that of 'phone'"));
+                }
+            }
+            "campaign" if !self.options.resume && row.get("state") == Some(&CampaignState::Running.as_str().into()) => {
+                row.insert("state".to_owned(), CampaignState::Paused.as_str().into());
+                self.paused += 1;
+            }
+            "event" if !self.options.resume && row.get("handled_us").is_some_and(Json::is_null) => {
+                row.insert("handled_us".to_owned(), self.now.unix_us().into());
+            }
+            "action" => {
+                // Lanes are shared by all tenants: one that is not the row's own could hold up another's sends.
+                if let Some(given) = text(row, "lane") {
+                    let action = row.get("payload").and_then(|payload| serde_json::from_value(payload.clone()).ok());
+                    let contact = text(row, "contact_id").and_then(|contact| contact.parse().ok());
+                    let own = text(row, "sender").zip(action);
+                    if own.and_then(|(sender, action)| lane(self.tenant, contact, &sender, &action)) != Some(given) {
+                        return Err("'lane' is not that of 'sender' and 'payload'".to_owned());
+                    }
+                }
+                let state = text(row, "state").unwrap_or_default();
+                if self.options.resume && state == "sending" {
+                    // Its process is not here: the provider's list is to say what became of it.
+                    row.insert("state".to_owned(), "unknown".into());
+                    row.insert("due_us".to_owned(), self.now.unix_us().into());
+                } else if !self.options.resume && matches!(state.as_str(), "planned" | "sending" | "unknown") {
+                    row.insert("state".to_owned(), "held".into());
+                    let reason = format!("it was {state} where this tenant was exported, and may have been sent there");
+                    row.insert("reason".to_owned(), reason.into());
+                    self.held += 1;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A timer that the other installation may fire still is set aside, until a person lets it go.
+    fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
+        let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
+        let of_timers = ["timer", SET_ASIDE].contains(&table.kind);
+        let Some(aside) = aside.filter(|_| of_timers && !self.options.resume) else { return table };
+        row.insert("tries".to_owned(), 0.into());
+        row.insert("retry_us".to_owned(), Json::Null);
+        let why = "it was pending where this tenant was exported, and may fire there";
+        row.insert("error".to_owned(), why.into());
+        aside
+    }
+
+    fn sender(&self, table: &Table, row: Map<String, Json>) -> Result<sender::Model, String> {
+        if self.senders.len() >= SENDERS_MAX {
+            return Err(format!("a tenant has {SENDERS_MAX} senders at most"));
+        }
+        table.values(row.clone()).map_err(|why: NotARow| format!("a sender: {why}"))?;
+        let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
+        let id = text("id").and_then(|id| id.parse().ok()).ok_or("a sender has an id")?;
+        let number = text("number").unwrap_or_default();
+        if Phone::parse(&number).is_err() && !number.starts_with("MG") {
+            return Err("a sender's number is E.164 or a Messaging Service".to_owned());
+        }
+        Ok(sender::Model {
+            id,
+            tenant_id: self.tenant.uuid(),
+            channel: text("channel").unwrap_or_default(),
+            number,
+            base_url: text("base_url"),
+            created_us: row.get("created_us").and_then(Json::as_i64).unwrap_or_default(),
+        })
+    }
+
+    async fn flush(&mut self, last: u64) -> Result<(), ImportError> {
+        let Batch { table, rows, first, .. } = std::mem::take(&mut self.batch);
+        let Some(table) = table.filter(|_| !self.options.dry_run) else { return Ok(()) };
+        let written = self.store.import_rows(table, self.tenant, rows).await;
+        written.map_err(|cause| ImportError::Rows { first, last, cause })?;
+        self.pace.sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+/// The file's lines, counted.
+struct Lines<R> {
+    from: R,
+    line: u64,
+    bytes: Vec<u8>,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// What it says goes to a terminal, and may quote the file: without control characters, and short.
+    fn wrong(&self, why: String) -> ImportError {
+        let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        ImportError::Line { line: self.line, why: why.chars().take(WHY_MAX_CHARS).map(tame).collect() }
+    }
+
+    /// The next line's kind and what it says.
+    fn next(&mut self) -> Result<(String, Json), ImportError> {
+        self.bytes.clear();
+        self.line += 1;
+        self.from.by_ref().take(LINE_MAX_BYTES as u64).read_until(b'\n', &mut self.bytes)?;
+        if self.bytes.is_empty() {
+            return Err(self.wrong("the file ends before its 'end' line: it was cut".to_owned()));
+        }
+        if self.bytes.len() == LINE_MAX_BYTES && !self.bytes.ends_with(b"\n") {
+            return Err(self.wrong(format!("a line has {LINE_MAX_BYTES} bytes at most")));
+        }
+        let object: Map<String, Json> = serde_json::from_slice(&self.bytes)
+            .map_err(|error| self.wrong(format!("this is no line of an export ({error})")))?;
+        let mut fields = object.into_iter();
+        match (fields.next(), fields.next()) {
+            (Some(line), None) => Ok(line),
+            _ => Err(self.wrong("this is no line of an export: write {\"kind\": {…}}".to_owned())),
+        }
+    }
+
+    fn named<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Result<T, ImportError> {
+        let (kind, json) = self.next()?;
+        if kind != name {
+            return Err(self.wrong(format!("'{name}' is expected here, not '{kind}'")));
+        }
+        serde_json::from_value(json).map_err(|error| self.wrong(error.to_string()))
+    }
+}

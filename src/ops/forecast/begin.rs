@@ -1,0 +1,97 @@
+//! What is known when a forecast begins: what waits to be decided, what is planned, and what the rules will plan anew.
+//!
+//! A running server turns timers into events and events into sends: they are read in this order, and who has been met is
+//! not met again, so that nothing is lost and nothing comes twice.
+
+use super::outlook::Due;
+use super::walk::{Item, Walk};
+use super::{DECIDED_MAX, why};
+use crate::domain::TenantId;
+use crate::engine::timers::sync::{Keeper, Schedules};
+use crate::store::{PendingTimer, Replanned, StoreError, TIMERS_PAGE};
+
+impl Walk<'_> {
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.plan_anew().await?;
+        self.read_timers().await?;
+        let snapshot = self.snapshot.clone();
+        let wanted = self.tenant;
+        let tenants = || snapshot.tenants().map(|tenant| tenant.id).filter(|id| wanted.is_none_or(|only| only == *id));
+        let mut room = DECIDED_MAX;
+        for tenant in tenants() {
+            self.read_events(tenant, &mut room).await?;
+        }
+        self.read_campaigns().await?;
+        for tenant in tenants() {
+            for send in self.means.store.planned_sends(tenant, self.until).await? {
+                let why = send
+                    .reason
+                    .clone()
+                    .map_or_else(|| "planned already".to_owned(), |why| format!("planned already; {why}"));
+                if !self.planned.insert(send.candidate.id) {
+                    continue;
+                }
+                self.put(send.due, Item::Send(Box::new(Due::new(send, why))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Events that nobody has decided yet: the server is down, or busy.
+    async fn read_events(&mut self, tenant: TenantId, room: &mut usize) -> Result<(), StoreError> {
+        let mut after = None;
+        while *room > 0 {
+            let page = self.means.store.undecided_after(tenant, after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for event in page {
+                *room = room.saturating_sub(1);
+                self.fired.extend(event.dedupe_key.clone());
+                let why = why::of_undecided(&event);
+                self.put_event(event, why);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the server does when it starts with these rules and tenants: by the planner's own functions, on no rows.
+    async fn plan_anew(&mut self) -> Result<(), StoreError> {
+        let (store, rules) = (self.means.store, self.means.rules);
+        let snapshot = self.snapshot.clone();
+        let Schedules { gone, missing } = Schedules::look(store, rules, &snapshot).await?;
+        self.replanned = !gone.is_empty() || !missing.is_empty();
+        self.make_room(gone);
+        let missing = missing.into_iter().filter(|timer| self.tenant.is_none_or(|only| only == timer.tenant));
+        let missing: Vec<PendingTimer> = missing.map(PendingTimer::from).collect();
+        self.promise(missing);
+        let platform = self.means.directory.platform();
+        let keeper = Keeper { store, rules, directory: &snapshot, platform };
+        let Some(changed) = keeper.changed().await? else { return Ok(()) };
+        self.replanned = true;
+        let mut after = None;
+        loop {
+            let page = store.timers_ahead(self.tenant, after).await?;
+            after = page.last().map(|last| (last.due, last.id));
+            self.make_room(keeper.replanned(&page, &changed).await?);
+            if page.len() < TIMERS_PAGE {
+                break;
+            }
+        }
+        let mut coming = keeper.new_timers(&changed, self.tenant);
+        while let Some(timers) = coming.next().await? {
+            self.promise(timers.into_iter().map(PendingTimer::from));
+        }
+        Ok(())
+    }
+
+    /// What takes a timer's place may be due when it was.
+    fn make_room(&mut self, replanned: Vec<Replanned>) {
+        for Replanned { due, id, by, .. } in replanned {
+            self.met.insert((due, id));
+            match by.map(PendingTimer::from) {
+                Some(by) if (by.due, by.id) == (due, id) => self.put(due, Item::Timer(by)),
+                by => self.promise(by),
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What leads to a send, in words.
+
+use crate::domain::contact::TenantFacts;
+use crate::domain::timer::Anchor;
+use crate::domain::{Event, Purpose, Timestamp};
+use crate::engine::timers::sync::pending_of;
+use crate::rules::RuleSet;
+use crate::store::PendingTimer;
+
+/// What a timer is for.
+pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> String {
+    let anchor = serde_json::from_str(&timer.payload).ok().and_then(|data| Anchor::in_data(&data));
+    match (timer.purpose.parse(), anchor) {
+        (Ok(Purpose::After), Some(anchor)) => format!("{} {} of {}", timer.timing, anchor.kind, second(anchor.at)),
+        (Ok(Purpose::Before), Some(Anchor { until: Some(until), .. })) => {
+            let own = own_time(timer, rules, tenant).filter(|own| *own != timer.due);
+            let moved = own.map(|own| format!("; its own time, {}, lies in quiet hours", second(own)));
+            format!("{}, {}{}", timer.timing, second(until), moved.unwrap_or_default())
+        }
+        (Ok(Purpose::Silence), _) => format!("nobody has answered by {}", second(timer.due)),
+        (Ok(Purpose::Page), _) => "schedule".to_owned(),
+        _ => timer.timing.clone(),
+    }
+}
+
+/// When the rule would have it, whatever the hour.
+fn own_time(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> Option<Timestamp> {
+    Some(rules.replanned(&pending_of(timer), tenant, Timestamp::from_unix_us(0), true)??.due)
+}
+
+/// What has happened, and is still to be decided.
+pub fn of_undecided(event: &Event) -> String {
+    format!("{} of {}, which waits to be decided", event.kind, second(event.occurred_at))
+}
+
+/// UTC, to the second.
+pub fn second(at: Timestamp) -> String {
+    at.to_utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
+}

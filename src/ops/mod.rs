@@ -1,0 +1,6 @@
+//! Operating an installation: checks, forecasts, exports, retention.
+
+pub mod export_import;
+pub mod retention;
+pub mod forecast;
+pub mod doctor;

@@ -1,0 +1,82 @@
+//! How long a tenant keeps what happened: `retain_days` of its settings. By default for ever.
+
+use std::time::Duration;
+
+use crate::domain::{Clock, Facts, Timestamp};
+use crate::store::{Removed, Store, StoreError};
+use crate::tenants::{Directory, Tenant};
+
+/// The shortest. Twilio repeats a webhook within hours, and the catch-up reads its list three days back: what is removed
+/// could be taken for new.
+pub const RETAIN_DAYS_MIN: u32 = 7;
+/// The longest that makes sense: ten years.
+pub const RETAIN_DAYS_MAX: u32 = 3_650;
+/// How often the server looks for what has grown old.
+const EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Between two steps, for others who write.
+const PAUSE: Duration = Duration::from_millis(50);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Removes what is older than its tenant keeps it, until the future is dropped. `remembers` says from when on the limits
+/// of rules count, if there are any.
+pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers: impl Fn(&Facts) -> Option<Timestamp>) {
+    loop {
+        for tenant in directory.now().tenants() {
+            let counted_from = remembers(&Facts { tenant: tenant.facts.clone(), ..Facts::empty(clock.now()) });
+            if let Err(error) = forget(store, tenant, clock.now(), counted_from).await {
+                tracing::warn!(%error, tenant = %tenant.slug, "what no rule looks back to stays for now");
+            }
+            match purge(store, tenant, clock, false).await {
+                Ok(removed) if removed != Removed::default() => {
+                    tracing::info!(tenant = %tenant.slug, events = removed.events, messages = removed.messages,
+                        calls = removed.calls, "what was older than this tenant keeps it is removed");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, tenant = %tenant.slug, "what has grown old stays for now"),
+            }
+        }
+        clock.sleep(EVERY).await;
+    }
+}
+
+/// Removes what no rule looks back to: firings that no limit counts, questions whose end nobody has told for long,
+/// and on what the timers hung that have fired.
+async fn forget(
+    store: &Store,
+    tenant: &Tenant,
+    now: Timestamp,
+    counted_from: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    // Rules may be out of the folder for a while, and come back with what they remember.
+    let spare = DAY * RETAIN_DAYS_MIN;
+    store.remove_firings(tenant.id, counted_from.unwrap_or(now).minus(spare)).await?;
+    store.remove_stale_questions(tenant.id, now.minus(spare)).await?;
+    store.remove_fired_notes(tenant.id, now.minus(DAY)).await?;
+    Ok(())
+}
+
+/// Removes what one tenant does not keep any longer; with `dry_run` it only counts. Webhooks that arrive densely go first.
+pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool) -> Result<Removed, StoreError> {
+    let mut removed = Removed::default();
+    let Some(days) = tenant.settings.retain_days else { return Ok(removed) };
+    let before = store.clock().now().minus(DAY * days.max(RETAIN_DAYS_MIN));
+    let mut after = None;
+    // Before the events on which they hang.
+    removed.campaigns = store.remove_old_campaigns(tenant.id, before, dry_run).await?;
+    loop {
+        while store.writer().intake_is_hot() {
+            clock.sleep(PAUSE).await;
+        }
+        let step = store.remove_old(tenant.id, before, after, dry_run).await?;
+        removed.events += step.removed.events;
+        removed.actions += step.removed.actions;
+        removed.messages += step.removed.messages;
+        let Some(next) = step.next else {
+            removed.appointments = store.remove_old_appointments(tenant.id, before, dry_run).await?;
+            removed.calls = store.remove_old_calls(tenant.id, before, dry_run).await?;
+            return Ok(removed);
+        };
+        after = Some(next);
+        clock.sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,182 @@
+//! Opening a database: connections, pragmas, migrations under a lock.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{Connection, SqliteConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
+use sea_orm_migration::MigratorTrait;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::sql;
+use super::sqlite::Sqlite;
+use crate::config::Synchronous;
+use crate::domain::{Clock, Ids};
+use crate::migrations::Migrator;
+use crate::store::pending_cache::Fresh;
+use crate::store::tables::timers::Sleeper;
+use crate::store::writer;
+use crate::store::writer::{Home, Means, Writer};
+use crate::store::{Store, StoreError};
+
+pub struct Options {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: SecretString,
+    pub synchronous: Synchronous,
+}
+
+/// Connections that read, at most.
+const READERS: u32 = 4;
+/// Waiting for a connection, and for PostgreSQL to answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long PostgreSQL bears a session that writes and says nothing in the middle of a transaction. A process that was
+/// stopped there loses what it had locked, so that others can go on; woken, it finds its commit refused.
+pub(in crate::store) const IDLE_IN_TRANSACTION: &str = "10s";
+/// Prepared statements kept a connection: our texts times their few sizes.
+pub(in crate::store) const STATEMENT_CACHE: usize = 256;
+/// A commit of many messages touches a page of an index for each: small pages halve what is written.
+const PAGE_BYTES: u32 = 2_048;
+/// Negative: kibibytes. The writer keeps the pages at hand that every commit touches. A larger cache costs more than it
+/// spares: after a commit that has split a page, SQLite looks through all of it.
+pub(in crate::store) const WRITER_CACHE: &str = "-4096";
+const READER_CACHE: &str = "-2048";
+/// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
+const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
+
+impl Store {
+    /// Connects; on SQLite makes the file and its folder. Does not migrate.
+    pub async fn open(options: &Options, clock: Clock, ids: Arc<Ids>) -> Result<Self, StoreError> {
+        if let Some(path) = sqlite_path(options.url.expose_secret())
+            && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+        {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                StoreError::Setup(format!(
+                    "the folder {} cannot be made ({error}); check DATABASE_URL",
+                    folder.display()
+                ))
+            })?;
+        }
+        if let Some(path) = sqlite_path(options.url.expose_secret()) {
+            make_private(&path);
+        }
+        let write = connect(options, 1, true).await.map_err(|error| of_file(options, error))?;
+        let read = connect(options, READERS, false).await.map_err(|error| of_file(options, error))?;
+        let means = Arc::new(Means { ids, clock, fresh: Fresh::default(), sleeper: Sleeper::default() });
+        let home = match sqlite_path(options.url.expose_secret()) {
+            Some(path) => Home::Sqlite(Sqlite::open(&path, options.synchronous)?),
+            None => Home::Postgres(write.clone()),
+        };
+        let writer = Writer::start(home, means.clone())?;
+        Ok(Self { write, read, writer, means })
+    }
+
+    /// Brings the schema up to date, one process at a time.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let lock = if self.is_sqlite() {
+            // SQLite: the transaction's own lock on the file.
+            writer::begin(&self.write).await?
+        } else {
+            let txn = self.write.begin().await?;
+            sql::execute(&txn, "SELECT pg_advisory_xact_lock(?)", vec![MIGRATION_LOCK.into()]).await?;
+            txn
+        };
+        Migrator::up(&lock, None).await?;
+        Ok(lock.commit().await?)
+    }
+
+    /// Migrations that are in the program but not in the database.
+    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
+        Ok(Migrator::get_pending_migrations(&self.write).await?.len())
+    }
+}
+
+/// Makes a new file that its owner alone may read: it is to hold customers' messages. SQLite gives its companions (-wal,
+/// -shm) the same mode. Where it cannot be made, opening it says why.
+fn make_private(path: &Path) {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
+    drop(new.open(path));
+}
+
+/// The file of a SQLite URL, and `None` for other databases.
+pub fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
+}
+
+async fn connect(options: &Options, connections: u32, writes: bool) -> Result<DatabaseConnection, StoreError> {
+    let url = options.url.expose_secret();
+    // The file is made when it is missing.
+    let file = sqlite_path(url);
+    let url = if file.is_some() { "sqlite://?mode=rwc".to_owned() } else { url.to_owned() };
+    let synchronous = match options.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Normal => SqliteSynchronous::Normal,
+    };
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(connections)
+        .min_connections(u32::from(connections == 1))
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            // As it was written: in a URL, `%20` would be a blank.
+            let sqlite = file.iter().fold(sqlite, |sqlite, file| sqlite.filename(file));
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(synchronous)
+                .busy_timeout(writer::BUSY_TIMEOUT)
+                .foreign_keys(true)
+                .page_size(PAGE_BYTES)
+                .pragma("cache_size", READER_CACHE)
+                .pragma("temp_store", "memory")
+                .statement_cache_capacity(STATEMENT_CACHE)
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
+        })
+        .map_sqlx_postgres_opts(move |postgres| {
+            let postgres = postgres.statement_cache_capacity(STATEMENT_CACHE);
+            if writes {
+                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
+            } else {
+                postgres
+            }
+        });
+    let db = Database::connect(connect).await?;
+    debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
+    Ok(db)
+}
+
+/// Names the file that cannot be opened, and what is expected there.
+fn of_file(options: &Options, error: StoreError) -> StoreError {
+    match (sqlite_path(options.url.expose_secret()), error) {
+        (Some(path), StoreError::Other(why) | StoreError::Unreachable(why)) => StoreError::Setup(format!(
+            "{} cannot be opened as a SQLite database ({why}): DATABASE_URL is to name a database of Recado's, \
+             or a file that is not there yet",
+            path.display()
+        )),
+        (_, error) => error,
+    }
+}
+
+/// Whether a connection may be used again: not while its driver counts a transaction as open.
+///
+/// When a commit fails (a full disk), SQLite rolls back by itself, the driver's own rollback then fails, and its count
+/// stays up. The next transaction would be a savepoint, and its commit could release that and nothing else: rows would
+/// count as stored that are not.
+async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<bool, sea_orm::sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may be queued: this waits behind it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}

@@ -1,0 +1,270 @@
+//! Statements of many rows, in the words of both databases.
+//!
+//! SQL is written with `?`; PostgreSQL gets `$1…`. There many rows go into one statement, since each is a journey; the
+//! texts come in few sizes, so that the prepared-statement cache holds them all. SQLite's writer (`sqlite.rs`) runs one
+//! prepared statement for row after row.
+
+use rusqlite::types::FromSql;
+use sea_orm::sea_query::ValueType;
+use sea_orm::{
+    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
+};
+
+use crate::store::StoreError;
+
+/// Row counts that statements are made for, largest first.
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+
+/// An open transaction that writes, on either database. Dropped, it is rolled back.
+///
+/// The futures of one on SQLite are done at once: it calls the library itself.
+pub(in crate::store) trait Txn {
+    fn is_postgres(&self) -> bool;
+
+    /// Runs one statement; gives the number of rows it touched.
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError>;
+
+    async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
+
+    /// Runs `sql` for each row of `values`, which hold `columns` each, one after another: `{rows}` becomes `(?,…),(?,…)`,
+    /// in an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
+    async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError>;
+
+    /// As [`Txn::rows`], of a statement that ends in `RETURNING` one column, whose value is the one bound at `key`: gives it
+    /// of each row that changed something. A row of `values` may match one stored row at most.
+    async fn changed<T: Plain>(
+        &self,
+        sql: &str,
+        columns: usize,
+        key: usize,
+        cut: Cut,
+        values: Vec<Value>,
+    ) -> Result<Vec<T>, StoreError>;
+
+    /// Inserts or changes each row, and reads it as it then stands.
+    async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
+
+    /// Queries with `IN ({list})`; a row may come twice where the list names it twice. `before` are the values of the `?`
+    /// before the list.
+    async fn query_in<T>(
+        &self,
+        sql: &str,
+        before: &[Value],
+        list: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError>;
+
+    async fn commit(self) -> Result<(), StoreError>;
+
+    async fn rollback(self) -> Result<(), StoreError>;
+}
+
+/// Makes a value of a row.
+pub(in crate::store) trait Read<T>: Fn(&Row) -> Result<T, StoreError> {}
+impl<T, F: Fn(&Row) -> Result<T, StoreError>> Read<T> for F {}
+
+/// A row, read by position.
+pub(in crate::store) enum Row<'r> {
+    Sea(&'r QueryResult),
+    Sqlite(&'r rusqlite::Row<'r>),
+}
+
+impl Row<'_> {
+    pub fn get<T: TryGetable + FromSql>(&self, index: usize) -> Result<T, StoreError> {
+        match self {
+            Self::Sea(row) => Ok(row.try_get_by_index(index)?),
+            Self::Sqlite(row) => Ok(row.get(index)?),
+        }
+    }
+}
+
+/// What is bound, and read back as it is.
+pub(in crate::store) trait Plain: TryGetable + FromSql + ValueType {}
+impl<T: TryGetable + FromSql + ValueType> Plain for T {}
+
+/// An `INSERT … ON CONFLICT (…) DO UPDATE …`, and what is read of its rows.
+pub(in crate::store) struct Upsert {
+    /// Up to where `RETURNING` would stand, with `VALUES {rows}`.
+    pub sql: &'static str,
+    pub columns: usize,
+    pub table: &'static str,
+    pub reads: &'static str,
+    /// The columns that conflict, and where each stands in a row.
+    pub key: [(&'static str, usize); 2],
+}
+
+/// How many rows become statements of a few sizes, where many go into one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Cut {
+    /// Each row once.
+    Exact,
+    /// The last row may be repeated, which spares statements: for `UPDATE … FROM (VALUES {rows})` and
+    /// `INSERT … ON CONFLICT DO NOTHING`, where it does no harm.
+    Padded,
+}
+
+impl Txn for DatabaseTransaction {
+    fn is_postgres(&self) -> bool {
+        self.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
+        Ok(execute(self, sql, values).await?)
+    }
+
+    async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
+        query(self, sql, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError> {
+        rows(self, sql, columns, cut, values).await?;
+        Ok(())
+    }
+
+    async fn changed<T: Plain>(
+        &self,
+        sql: &str,
+        columns: usize,
+        _key: usize,
+        cut: Cut,
+        values: Vec<Value>,
+    ) -> Result<Vec<T>, StoreError> {
+        rows(self, sql, columns, cut, values).await?.iter().map(|row| Row::Sea(row).get(0)).collect()
+    }
+
+    async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
+        let sql = format!("{} RETURNING {}", upsert.sql, upsert.reads);
+        rows(self, &sql, upsert.columns, Cut::Exact, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn query_in<T>(
+        &self,
+        sql: &str,
+        before: &[Value],
+        list: Vec<Value>,
+        read: impl Read<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        query_in(self, sql, before, list).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        Ok(Self::commit(self).await?)
+    }
+
+    async fn rollback(self) -> Result<(), StoreError> {
+        Ok(Self::rollback(self).await?)
+    }
+}
+
+/// A statement with its values.
+pub fn statement(backend: DatabaseBackend, sql: &str, values: Vec<Value>) -> Statement {
+    let sql = if backend == DatabaseBackend::Postgres { dollars(sql) } else { sql.to_owned() };
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// Runs one statement; gives the number of rows it touched.
+pub async fn execute(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64, DbErr> {
+    Ok(db.execute_raw(statement(db.get_database_backend(), sql, values)).await?.rows_affected())
+}
+
+pub async fn query(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+    db.query_all_raw(statement(db.get_database_backend(), sql, values)).await
+}
+
+pub async fn query_one(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>, DbErr> {
+    db.query_one_raw(statement(db.get_database_backend(), sql, values)).await
+}
+
+async fn rows(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    columns: usize,
+    cut: Cut,
+    mut values: Vec<Value>,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let mut left = values.len() / columns;
+    if let Some(size) = SIZES.into_iter().rev().find(|size| cut == Cut::Padded && *size >= left && left > 0) {
+        let last = values[values.len() - columns..].to_vec();
+        values.extend(std::iter::repeat_n(last, size - left).flatten());
+        left = size;
+    }
+    let mut returned = Vec::new();
+    let mut values = values.into_iter();
+    let one = format!("({})", vec!["?"; columns].join(","));
+    while left > 0 {
+        let size = SIZES.into_iter().find(|size| *size <= left).unwrap_or(1);
+        let text = sql.replace("{rows}", &vec![one.as_str(); size].join(","));
+        let part: Vec<Value> = values.by_ref().take(size * columns).collect();
+        left -= size;
+        if text.contains("RETURNING") {
+            returned.extend(query(db, &text, part).await?);
+        } else {
+            execute(db, &text, part).await?;
+        }
+    }
+    Ok(returned)
+}
+
+/// Queries with `{list}` filled by `?,?,…`: padded to one of the few sizes by repeating the last value, which is harmless in an `IN`.
+/// `before` are the values of the `?` that stand before the list.
+pub async fn query_in(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    before: &[Value],
+    list: Vec<Value>,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let mut found = Vec::new();
+    for part in list.chunks(SIZES[0]) {
+        let (text, values) = padded(sql, before, part);
+        found.extend(query(db, &text, values).await?);
+    }
+    Ok(found)
+}
+
+fn padded(sql: &str, before: &[Value], part: &[Value]) -> (String, Vec<Value>) {
+    let size = SIZES.into_iter().rev().find(|size| *size >= part.len()).unwrap_or(SIZES[0]);
+    let text = sql.replace("{list}", &vec!["?"; size].join(","));
+    let mut values = Vec::with_capacity(before.len() + size);
+    values.extend_from_slice(before);
+    values.extend_from_slice(part);
+    if let Some(last) = part.last() {
+        values.resize(before.len() + size, last.clone());
+    }
+    (text, values)
+}
+
+/// `?` to `$1`, `$2`, …; our SQL has no `?` inside literals.
+fn dollars(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len() + 16);
+    let mut n = 0;
+    for c in sql.chars() {
+        if c == '?' {
+            n += 1;
+            text.push('$');
+            text.push_str(&n.to_string());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_marks_become_numbers() {
+        assert_eq!(dollars("a = ? AND b IN (?,?)"), "a = $1 AND b IN ($2,$3)");
+    }
+
+    #[test]
+    fn lists_are_padded_with_their_last_value() {
+        let (text, values) = padded("x = ? AND id IN ({list})", &[1.into()], &[2.into(), 3.into()]);
+        assert_eq!(text, "x = ? AND id IN (?,?)");
+        assert_eq!(values, vec![Value::from(1), 2.into(), 3.into()]);
+        let (text, values) = padded("id IN ({list})", &[], &[1.into(), 2.into(), 3.into()]);
+        assert_eq!(text, "id IN (?,?,?,?)");
+        assert_eq!(values, vec![Value::from(1), 2.into(), 3.into(), 3.into()]);
+    }
+}

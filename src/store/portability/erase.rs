@@ -1,0 +1,221 @@
+//! What is known of one customer, taken out of every table.
+//!
+//! What stays: that they have opted out, by their number, since a STOP must hold on; and the bare bones of the ledger and
+//! the inbox (identities, states, times, codes, our own number), by which a repeat of the provider's is still known.
+
+use sea_orm::Value;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
+use crate::store::db::sql;
+use crate::store::tables::{appointments, firings, questions};
+use crate::store::{Store, StoreError, writer};
+
+/// Rows that are changed in one transaction, at most.
+const PAGE_ROWS: usize = 200;
+/// Why sends to them do not leave any more.
+const ERASED: &str = "the customer was erased";
+
+/// Which rows are about somebody, by [`Who::keys`].
+const THEIRS: &str = "contact_id = ? OR peer_key = ?";
+
+/// How much was taken out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    pub customers: u64,
+    pub messages: u64,
+    /// Of the messages those that the provider has, too.
+    pub at_provider: u64,
+    pub events: u64,
+    pub actions: u64,
+    /// Of the actions those that were to be sent still.
+    pub cancelled: u64,
+    /// Rows that keep the number: opt-outs, and their history.
+    pub kept_opt_outs: i64,
+}
+
+/// Who is erased.
+struct Who {
+    tenant: TenantId,
+    phone_key: String,
+    /// Nil where there is no such customer (any more).
+    contact: Uuid,
+}
+
+impl Who {
+    fn keys(&self) -> Vec<Value> {
+        vec![self.contact.into(), self.phone_key.clone().into()]
+    }
+}
+
+impl Store {
+    /// Erases the customer with this folded number. Nothing is left the second time.
+    ///
+    /// An event of theirs that waits counts as decided; a send that waits is blocked, one of unknown outcome fails. While
+    /// one is under way it is refused, as its outcome would bring the text back.
+    pub async fn erase_contact(&self, tenant: TenantId, phone_key: &str) -> Result<Erased, StoreError> {
+        let contact = self.contact_by_phone(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
+        let who = Who { tenant, phone_key: phone_key.to_owned(), contact };
+        // A timer that fires meanwhile is an event, and an event that is decided meanwhile may have planned a timer.
+        self.erase_timers(&who).await?;
+        let mut erased = Erased { events: self.erase_events(&who).await?, ..Erased::default() };
+        self.erase_timers(&who).await?;
+        erased.cancelled = self.cancel_sends(&who).await?;
+        erased.actions = self.erase_actions(&who).await?;
+        loop {
+            let ids = self.ids_of("messages", THEIRS, who.keys(), tenant).await?;
+            if ids.is_empty() {
+                break;
+            }
+            let at_provider = "SELECT id FROM messages WHERE provider_sid IS NOT NULL AND id IN ({list})";
+            erased.at_provider += sql::query_in(&self.read, at_provider, &[], values(&ids)).await?.len() as u64;
+            let set = "contact_id = NULL, peer = '', peer_key = '', body = '', extra = '{}'";
+            erased.messages += self.change("UPDATE messages SET", set, "id", ids).await?;
+        }
+        self.erase_calls(&who).await?;
+        let of_number = || vec![tenant.uuid().into(), phone_key.into()];
+        let txn = writer::begin(&self.write).await?;
+        let of_contact = || vec![tenant.uuid().into(), contact.into()];
+        sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
+        questions::forget(&txn, tenant, ContactId::new(contact)).await?;
+        firings::forget(&txn, tenant, ContactId::new(contact)).await?;
+        appointments::forget_customer(&txn, tenant, contact).await?;
+        sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number()).await?;
+        // Whoever rang somebody else was put through to them.
+        let legs = "UPDATE call_legs SET peer = '', peer_key = '' WHERE tenant_id = ? AND peer_key = ?";
+        sql::execute(&txn, legs, of_number()).await?;
+        erased.customers =
+            sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
+        // What programs were answered names them, and stays only as the fact that it was answered.
+        let answers = "UPDATE idempotency_keys SET body = '{}' WHERE tenant_id = ? AND (body LIKE ? OR body LIKE ?)";
+        let named = vec![tenant.uuid().into(), format!("%{contact}%").into(), format!("%{phone_key}%").into()];
+        sql::execute(&txn, answers, named).await?;
+        txn.commit().await?;
+        let kept = "SELECT (SELECT count(*) FROM opt_outs WHERE tenant_id = ? AND peer_key = ?)
+          + (SELECT count(*) FROM opt_out_history WHERE tenant_id = ? AND peer_key = ?)";
+        let by_key: [Value; 2] = [tenant.uuid().into(), phone_key.into()];
+        let row = sql::query_one(&self.read, kept, [by_key.clone(), by_key].concat()).await?;
+        erased.kept_opt_outs = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        Ok(erased)
+    }
+
+    async fn erase_timers(&self, who: &Who) -> Result<(), StoreError> {
+        // Without an index, which every timer would pay for; read through without the lock to write.
+        for table in ["timers", "timers_set_aside"] {
+            let text = format!("SELECT due_us, id FROM {table} WHERE tenant_id = ? AND contact_id = ?");
+            let theirs = vec![who.tenant.uuid().into(), who.contact.into()];
+            for row in sql::query(&self.read, &text, theirs).await? {
+                let (due_us, id): (i64, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let text = format!("DELETE FROM {table} WHERE due_us = ? AND id = ? AND tenant_id = ?");
+                sql::execute(&self.write, &text, vec![due_us.into(), id.into(), who.tenant.uuid().into()]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Their events first: one that is decided meanwhile finds itself handled, and plans nothing.
+    async fn erase_events(&self, who: &Who) -> Result<u64, StoreError> {
+        let now = self.clock().now().unix_us();
+        let mut events = 0;
+        loop {
+            let ids = self.ids_of("events", "contact_id = ?", vec![who.contact.into()], who.tenant).await?;
+            if ids.is_empty() {
+                return Ok(events);
+            }
+            self.change("DELETE FROM rule_runs", "", "event_id", ids.clone()).await?;
+            let set = format!("contact_id = NULL, data = '{{}}', handled_us = coalesce(handled_us, {now})");
+            events += self.change("UPDATE events SET", &set, "id", ids).await?;
+        }
+    }
+
+    /// What was said goes, and that they rang; that there was a call stays, so that what is still told of it is known.
+    async fn erase_calls(&self, who: &Who) -> Result<(), StoreError> {
+        loop {
+            let ids = self.ids_of("calls", THEIRS, who.keys(), who.tenant).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            self.change("UPDATE call_legs SET", "peer = '', peer_key = ''", "call_id", ids.clone()).await?;
+            self.change("UPDATE call_turns SET", "heard = '', answer = NULL", "call_id", ids.clone()).await?;
+            let set = "contact_id = NULL, peer = '', peer_key = '', state = '{}', result = NULL, detail = NULL,
+                recording_sid = NULL, recording_url = NULL";
+            self.change("UPDATE calls SET", set, "id", ids).await?;
+        }
+    }
+
+    async fn cancel_sends(&self, who: &Who) -> Result<u64, StoreError> {
+        let theirs = format!("({THEIRS}) AND tenant_id = ?");
+        let values = || [who.keys(), vec![who.tenant.uuid().into()]].concat();
+        let txn = writer::begin(&self.write).await?;
+        let text = format!("SELECT 1 FROM actions WHERE {theirs} AND state = 'sending' LIMIT 1");
+        if sql::query_one(&txn, &text, values()).await?.is_some() {
+            return Err(StoreError::Setup(
+                "a send to this customer is under way: try again in a minute, when its outcome is known".to_owned(),
+            ));
+        }
+        let text = format!(
+            "UPDATE actions SET state = CASE WHEN state = 'unknown' THEN 'failed' ELSE 'blocked' END
+             WHERE {theirs} AND state IN ('planned', 'held', 'unknown')"
+        );
+        let cancelled = sql::execute(&txn, &text, values()).await?;
+        txn.commit().await?;
+        Ok(cancelled)
+    }
+
+    async fn erase_actions(&self, who: &Who) -> Result<u64, StoreError> {
+        // Whatever it was: an action that says nothing, and can be read. Without a route no report of the provider's meets it.
+        let nothing = Action::Effect(Effect::Note { text: String::new() });
+        let nothing = serde_json::to_string(&nothing).map_err(StoreError::json)?;
+        let set = format!(
+            "contact_id = NULL, recipient = NULL, peer_key = NULL, lane = NULL, route = NULL, payload = '{nothing}', reason = '{ERASED}'"
+        );
+        let mut actions = 0;
+        loop {
+            let ids = self.ids_of("actions", THEIRS, who.keys(), who.tenant).await?;
+            if ids.is_empty() {
+                return Ok(actions);
+            }
+            // A trace of somebody else's event may show the number, where a rule wrote to this customer.
+            let causes = "SELECT event_id FROM actions WHERE id IN ({list})";
+            let causes = sql::query_in(&self.read, causes, &[], values(&ids)).await?;
+            let events = causes.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
+            self.change("DELETE FROM rule_runs", "", "event_id", events.clone()).await?;
+            // A send by hand is an event of nobody's that names the number.
+            let by_hand = format!("data = CASE WHEN kind = '{}' THEN '{{}}' ELSE data END", EventKind::MANUAL.as_str());
+            self.change("UPDATE events SET", &by_hand, "id", events).await?;
+            self.change("UPDATE attempts SET", "detail = NULL", "action_id", ids.clone()).await?;
+            actions += self.change("UPDATE actions SET", &set, "id", ids).await?;
+        }
+    }
+
+    /// Some rows of theirs that are not erased yet. Looked for without the lock to write.
+    async fn ids_of(
+        &self,
+        table: &str,
+        theirs: &str,
+        mut keys: Vec<Value>,
+        tenant: TenantId,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        keys.push(tenant.uuid().into());
+        let text = format!("SELECT id FROM {table} WHERE ({theirs}) AND tenant_id = ? LIMIT {PAGE_ROWS}");
+        let rows = sql::query(&self.read, &text, keys).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// One statement on these rows, which a tenant's own row has named, in a transaction of its own.
+    async fn change(&self, what: &str, set: &str, key: &str, ids: Vec<Uuid>) -> Result<u64, StoreError> {
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let marks = vec!["?"; ids.len()].join(",");
+        let txn = writer::begin(&self.write).await?;
+        let changed = sql::execute(&txn, &format!("{what} {set} WHERE {key} IN ({marks})"), values(&ids)).await?;
+        txn.commit().await?;
+        Ok(changed)
+    }
+}
+
+fn values(ids: &[Uuid]) -> Vec<Value> {
+    ids.iter().map(|id| (*id).into()).collect()
+}

@@ -1,0 +1,243 @@
+//! What lies ahead, read without touching it: for forecasts, and for a simulated clock that looks where to go next.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::lists::LIST_MAX;
+use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId, TimerId, Timestamp};
+use crate::store::db::sql;
+use crate::store::db::sql::Row;
+use crate::store::requests::fire;
+use crate::store::tables::actions::{Candidate, Heading, NewAction};
+use crate::store::tables::events;
+use crate::store::tables::timers::{PendingTimer, TIMERS_PAGE};
+use crate::store::{Store, StoreError};
+
+/// Undecided events that are read in one go.
+const UNDECIDED_PAGE: usize = 500;
+
+/// A send that is planned, or has come to its end.
+#[derive(Clone, Debug)]
+pub struct PlannedSend {
+    /// What the gate reads at the moment of sending is not in it.
+    pub candidate: Candidate,
+    pub rule: String,
+    /// When it is due, or when it left or was stopped.
+    pub due: Timestamp,
+    pub state: String,
+    /// Why it waits, or was stopped.
+    pub reason: Option<String>,
+    /// What it is about besides the customer.
+    pub subject: Option<Uuid>,
+}
+
+impl PlannedSend {
+    /// What a decision has planned; `None` for effects and requests.
+    pub fn of(new: &NewAction, due: Timestamp) -> Result<Option<Self>, StoreError> {
+        let heading = Heading::of(new);
+        let (Some(channel), Some(recipient), Some(peer_key)) = (heading.channel, heading.recipient, heading.peer_key)
+        else {
+            return Ok(None);
+        };
+        if channel.parse::<Channel>().is_err() {
+            return Ok(None);
+        }
+        let candidate = Candidate {
+            id: new.id.uuid(),
+            tenant_id: new.tenant.uuid(),
+            event_id: new.event.uuid(),
+            contact_id: new.contact.map(ContactId::uuid),
+            channel: channel.to_owned(),
+            sender: new.sender.clone().unwrap_or_default(),
+            recipient,
+            peer_key,
+            origin: new.origin.as_str().to_owned(),
+            planned: Ok(Arc::new(new.action.clone())),
+            tries: 0,
+            planned_us: due.unix_us(),
+            first_try_us: None,
+            tried_us: None,
+            last_whatsapp_us: None,
+            opted_out: false,
+            recent: 0,
+            started: 0,
+            route: new.route.as_ref().map(ToString::to_string).unwrap_or_default(),
+            expires_us: new.expires.map(Timestamp::unix_us),
+            last_inbound_us: None,
+            fields: None,
+            account: String::new(),
+        };
+        let (state, reason) = (new.state.as_str().to_owned(), new.reason.clone());
+        Ok(Some(Self { candidate, rule: new.rule.clone(), due, state, reason, subject: new.subject }))
+    }
+
+    fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            candidate: Candidate::read(row)?,
+            rule: row.get(22)?,
+            due: Timestamp::from_unix_us(row.get(23)?),
+            state: row.get(24)?,
+            reason: row.get(25)?,
+            subject: row.get(26)?,
+        })
+    }
+}
+
+/// What the gate asks of a recipient.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// Whose number it is, if it is anybody's.
+    pub contact: Option<ContactId>,
+    pub opted_out: bool,
+    /// What has left for them by itself lately, and who began it.
+    pub lately: Vec<(Timestamp, Origin)>,
+}
+
+/// What is left to do at an instant, and when there is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Events to be decided, timers and sends that are due, sends under way.
+    pub open: i64,
+    /// When the next timer or send falls due; `None` where nothing is planned.
+    pub next: Option<Timestamp>,
+}
+
+const SENDS: &str = "SELECT id, tenant_id, event_id, contact_id, channel, coalesce(sender, '') AS sender, recipient,
+    peer_key, origin, payload, tries, planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
+    1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, coalesce(route, '') AS route,
+    expires_us, CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields, rule, due_us, state, reason,
+    subject_id
+  FROM actions";
+
+impl Store {
+    /// A tenant's messages and calls that are planned for until then, the next first, at most [`LIST_MAX`].
+    pub async fn planned_sends(&self, tenant: TenantId, until: Timestamp) -> Result<Vec<PlannedSend>, StoreError> {
+        let text = format!(
+            "{SENDS} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email', 'voice')
+               AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?"
+        );
+        let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
+        self.sends(&text, values).await
+    }
+
+    /// A page of a tenant's undecided events behind `after`, in the order in which they are decided. It reads their rows, and
+    /// leaves alone what is at hand to be decided.
+    pub async fn undecided_after(&self, tenant: TenantId, after: Option<EventId>) -> Result<Vec<Event>, StoreError> {
+        events::pending(&self.read, tenant, after, UNDECIDED_PAGE).await
+    }
+
+    /// Whose number this is, if it is anybody's, and the channels on which whoever has it wants to hear nothing.
+    pub async fn whose(
+        &self,
+        tenant: TenantId,
+        phone: &Phone,
+    ) -> Result<(Option<ContactId>, BTreeSet<Channel>), StoreError> {
+        let text = "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
+          UNION ALL SELECT channel, NULL FROM opt_outs
+            WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ('sms', 'whatsapp')";
+        let of = || [tenant.uuid().into(), phone.key().into()];
+        let (mut contact, mut opted_out) = (None, BTreeSet::new());
+        for row in sql::query(&self.read, text, [of(), of()].concat()).await? {
+            let channel: Option<String> = row.try_get_by_index(0)?;
+            if let Some(channel) = channel {
+                opted_out.insert(channel.parse().map_err(StoreError::stored)?);
+            }
+            contact = contact.or(row.try_get_by_index::<Option<Uuid>>(1)?.map(ContactId::new));
+        }
+        Ok((contact, opted_out))
+    }
+
+    /// A tenant's messages that left or were stopped for good within this time, the first first, at most [`LIST_MAX`].
+    /// Looks at all of its actions: for copies, and for tests.
+    pub async fn settled_sends(
+        &self,
+        tenant: TenantId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<PlannedSend>, StoreError> {
+        let text = format!(
+            "{SENDS} WHERE tenant_id = ? AND channel IN ('sms', 'whatsapp', 'email')
+               AND state IN ('sent', 'failed', 'unknown', 'blocked', 'held') AND due_us > ? AND due_us <= ?
+             ORDER BY due_us, planned_us, id LIMIT ?"
+        );
+        let within = [from.unix_us().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
+        self.sends(&text, std::iter::once(tenant.uuid().into()).chain(within).collect()).await
+    }
+
+    async fn sends(&self, text: &str, values: Vec<sea_orm::Value>) -> Result<Vec<PlannedSend>, StoreError> {
+        let rows = sql::query(&self.read, text, values).await?;
+        rows.iter().map(|row| PlannedSend::read(&Row::Sea(row))).collect()
+    }
+
+    /// A page of pending timers behind `after`, in their order: of one tenant, or of all for commands that say so.
+    pub async fn timers_ahead(
+        &self,
+        tenant: Option<TenantId>,
+        after: Option<(Timestamp, TimerId)>,
+    ) -> Result<Vec<PendingTimer>, StoreError> {
+        let Some(tenant) = tenant else { return self.timers_after(after).await };
+        let text = format!(
+            "SELECT {} FROM timers WHERE tenant_id = ? AND (due_us, id) > (?, ?) ORDER BY due_us, id LIMIT {TIMERS_PAGE}",
+            fire::COLUMNS
+        );
+        let (due, id) = after.map_or((i64::MIN, Uuid::nil()), |(due, id)| (due.unix_us(), id.uuid()));
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), due.into(), id.into()]).await?;
+        rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
+    }
+
+    /// What the gate asks of whoever has this address: `sender` is what the message would come from, `since` how far back
+    /// its limits look.
+    pub async fn recipient(
+        &self,
+        tenant: TenantId,
+        candidate: &Candidate,
+        since: Timestamp,
+    ) -> Result<Left, StoreError> {
+        let key = candidate.peer_key.clone();
+        let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?) AS contact,
+            EXISTS (SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active
+              AND (sender = '' OR sender = ?)) AS opted_out";
+        let values = vec![
+            tenant.uuid().into(),
+            key.clone().into(),
+            tenant.uuid().into(),
+            candidate.channel.clone().into(),
+            key.into(),
+            candidate.sender.clone().into(),
+        ];
+        let Some(row) = sql::query_one(&self.read, text, values).await? else { return Ok(Left::default()) };
+        let (found, opted_out): (Option<Uuid>, bool) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let contact = candidate.contact_id.or(found);
+        let mut lately = Vec::new();
+        if let Some(contact) = contact {
+            let text = "SELECT at_us, origin FROM messages WHERE contact_id = ? AND tenant_id = ? AND at_us > ?
+              AND direction = 'out' AND origin IN ('answer', 'business') AND status <> 'blocked' ORDER BY at_us LIMIT ?";
+            let values = vec![contact.into(), tenant.uuid().into(), since.unix_us().into(), (LIST_MAX as i64).into()];
+            for row in sql::query(&self.read, text, values).await? {
+                let origin: String = row.try_get_by_index(1)?;
+                lately.push((Timestamp::from_unix_us(row.try_get_by_index(0)?), Origin::from_stored(&origin)));
+            }
+        }
+        Ok(Left { contact: contact.map(ContactId::new), opted_out, lately })
+    }
+
+    /// What is left to do by the store's clock, and when there is more.
+    pub async fn ahead(&self) -> Result<Ahead, StoreError> {
+        let now = self.clock().now().unix_us();
+        let text = "SELECT (SELECT count(*) FROM events WHERE handled_us IS NULL)
+            + (SELECT count(*) FROM actions WHERE state = 'planned' AND due_us <= ?)
+            + (SELECT count(*) FROM actions WHERE state = 'sending')
+            + (SELECT count(*) FROM actions WHERE state = 'unknown' AND due_us <= ?)
+            + (SELECT count(*) FROM timers WHERE due_us <= ?) AS open,
+          (SELECT min(at_us) FROM (SELECT min(due_us) AS at_us FROM timers WHERE due_us > ?
+            UNION ALL SELECT min(retry_us) FROM timers_set_aside WHERE retry_us > ?
+            UNION ALL SELECT min(due_us) FROM actions WHERE state = 'planned' AND due_us > ?
+            UNION ALL SELECT min(due_us) FROM actions WHERE state = 'unknown' AND due_us > ?) AS next) AS next_us";
+        let row = sql::query_one(&self.read, text, vec![now.into(); 7]).await?;
+        let Some(row) = row else { return Ok(Ahead { open: 0, next: None }) };
+        let next: Option<i64> = row.try_get_by_index(1)?;
+        Ok(Ahead { open: row.try_get_by_index(0)?, next: next.map(Timestamp::from_unix_us) })
+    }
+}

@@ -1,0 +1,266 @@
+//! Lists for people: messages, events, what waits.
+
+use std::collections::HashMap;
+
+use sea_orm::{FromQueryResult, Value};
+use uuid::Uuid;
+
+use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, Route, TenantId, Timestamp};
+use crate::store::db::sql;
+use crate::store::rows::{action, event, message};
+use crate::store::{Store, StoreError};
+
+/// A message, or a send that is none yet.
+#[derive(Clone, Debug)]
+pub enum Listed {
+    Message(message::Model),
+    /// Planned, under way, held or unknown.
+    Send(action::Model),
+}
+
+impl Listed {
+    const fn at_us(&self) -> i64 {
+        match self {
+            Self::Message(message) => message.at_us,
+            Self::Send(send) => send.planned_us,
+        }
+    }
+}
+
+/// An outbound message whose last status is not final.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Unsettled {
+    pub id: uuid::Uuid,
+    pub tenant_id: uuid::Uuid,
+    pub provider_sid: String,
+    pub at_us: i64,
+}
+
+/// Rows that a list gives at most.
+pub const LIST_MAX: usize = 10_000;
+
+impl Store {
+    /// A tenant's newest messages, the newest first, sends that are still under way among them.
+    pub async fn messages(
+        &self,
+        tenant: TenantId,
+        contact: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let limit = Ord::min(limit, LIST_MAX);
+        let mut values: Vec<Value> = vec![tenant.uuid().into()];
+        let of_contact = match contact {
+            Some(contact) => {
+                values.push(contact.uuid().into());
+                " AND contact_id = ?"
+            }
+            None => "",
+        };
+        values.push((limit as i64).into());
+        let messages = sql::query(
+            &self.read,
+            &format!("SELECT * FROM messages WHERE tenant_id = ?{of_contact} ORDER BY id DESC LIMIT ?"),
+            values.clone(),
+        )
+        .await?;
+        let sends = sql::query(
+            &self.read,
+            &format!(
+                // A send that never had a sender has no lane, and no row among the messages. Erased ones have no lane.
+                "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND channel IS NOT NULL
+                   AND (state IN ('planned', 'sending', 'unknown', 'held') OR (state = 'blocked' AND lane IS NULL
+                     AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = actions.id)))
+                 ORDER BY planned_us DESC LIMIT ?"
+            ),
+            values,
+        )
+        .await?;
+        let mut listed = Vec::with_capacity(messages.len() + sends.len());
+        for row in &messages {
+            listed.push(Listed::Message(message::Model::from_query_result(row, "")?));
+        }
+        for row in &sends {
+            listed.push(Listed::Send(action::Model::from_query_result(row, "")?));
+        }
+        listed.sort_by_key(|item| std::cmp::Reverse(item.at_us()));
+        listed.truncate(limit);
+        Ok(listed)
+    }
+
+    /// The newest of these tenants' sends that wait after the provider answered with this code.
+    pub async fn waiting_with(&self, tenants: &[TenantId], code: i64) -> Result<Option<action::Model>, StoreError> {
+        let list = vec!["?"; tenants.len()].join(", ");
+        let mut values: Vec<Value> = tenants.iter().map(|tenant| tenant.uuid().into()).collect();
+        values.push(code.into());
+        let row = sql::query_one(
+            &self.read,
+            &format!(
+                "SELECT * FROM actions WHERE tenant_id IN ({list}) AND state = 'planned' AND error_code = ?
+                 ORDER BY tried_us DESC LIMIT 1"
+            ),
+            values,
+        )
+        .await?;
+        Ok(row.map(|row| action::Model::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// A tenant's newest events, the newest first.
+    pub async fn events(&self, tenant: TenantId, limit: usize) -> Result<Vec<event::Model>, StoreError> {
+        let limit = Ord::min(limit, LIST_MAX) as i64;
+        let rows = sql::query(
+            &self.read,
+            "SELECT * FROM events WHERE tenant_id = ? ORDER BY id DESC LIMIT ?",
+            vec![tenant.uuid().into(), limit.into()],
+        )
+        .await?;
+        rows.iter().map(|row| Ok(event::Model::from_query_result(row, "")?)).collect()
+    }
+
+    /// The event that an event's own id, an action's, a message's or the provider's id of a message names.
+    pub async fn event_named(&self, tenant: TenantId, name: &str) -> Result<Option<EventId>, StoreError> {
+        let message = match name.parse::<EventId>() {
+            Ok(id) => {
+                if self.event(tenant, id).await?.is_some() {
+                    return Ok(Some(id));
+                }
+                if let Some(action) = self.action(tenant, ActionId::new(id.uuid())).await? {
+                    return Ok(Some(EventId::new(action.event_id)));
+                }
+                self.message(tenant, MessageId::new(id.uuid())).await?
+            }
+            Err(_) => {
+                let row = sql::query_one(
+                    &self.read,
+                    "SELECT * FROM messages WHERE provider_sid = ? AND tenant_id = ?",
+                    vec![name.into(), tenant.uuid().into()],
+                )
+                .await?;
+                row.map(|row| message::Model::from_query_result(&row, "")).transpose()?
+            }
+        };
+        let Some(message) = message else { return Ok(None) };
+        if message.direction == "out" {
+            let action = self.action(tenant, ActionId::new(message.id)).await?;
+            return Ok(action.map(|action| EventId::new(action.event_id)));
+        }
+        // An inbound message and its event are one.
+        Ok(Some(EventId::new(message.id)))
+    }
+
+    /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.
+    pub async fn last_event(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
+        let kinds = [EventKind::INBOUND_SMS, EventKind::INBOUND_WHATSAPP, EventKind::MANUAL];
+        let mut values: Vec<Value> = vec![tenant.uuid().into()];
+        values.extend(kinds.iter().map(|kind| kind.as_str().into()));
+        let row = sql::query_one(
+            &self.read,
+            "SELECT id FROM events WHERE tenant_id = ? AND kind IN (?, ?, ?) ORDER BY id DESC LIMIT 1",
+            values,
+        )
+        .await?;
+        row.map(|row| Ok(EventId::new(row.try_get_by_index(0)?))).transpose()
+    }
+
+    pub async fn message(&self, tenant: TenantId, id: MessageId) -> Result<Option<message::Model>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT * FROM messages WHERE id = ? AND tenant_id = ?",
+            vec![id.uuid().into(), tenant.uuid().into()],
+        )
+        .await?;
+        Ok(row.map(|row| message::Model::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// Why actions stand where they stand, of those of which it was written down.
+    pub async fn reasons(&self, tenant: TenantId, actions: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+        let list = actions.iter().map(|id| (*id).into()).collect();
+        let rows = sql::query_in(
+            &self.read,
+            "SELECT id, reason FROM actions WHERE tenant_id = ? AND reason IS NOT NULL AND id IN ({list})",
+            &[tenant.uuid().into()],
+            list,
+        )
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
+    }
+
+    /// The customer with this folded number, if the tenant knows one.
+    pub async fn contact_by_phone(&self, tenant: TenantId, phone_key: &str) -> Result<Option<ContactId>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?",
+            vec![tenant.uuid().into(), phone_key.into()],
+        )
+        .await?;
+        row.map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).transpose()
+    }
+
+    pub async fn action(&self, tenant: TenantId, id: ActionId) -> Result<Option<action::Model>, StoreError> {
+        let row = sql::query_one(
+            &self.read,
+            "SELECT * FROM actions WHERE id = ? AND tenant_id = ?",
+            vec![id.uuid().into(), tenant.uuid().into()],
+        )
+        .await?;
+        Ok(row.map(|row| action::Model::from_query_result(&row, "")).transpose()?)
+    }
+
+    /// Provider's ids among `sids` that some message has already, of whatever tenant: they are the provider's, and unique.
+    pub async fn known_sids(&self, sids: &[String]) -> Result<Vec<String>, StoreError> {
+        let list = sids.iter().map(|sid| sid.as_str().into()).collect();
+        let rows =
+            sql::query_in(&self.read, "SELECT provider_sid FROM messages WHERE provider_sid IN ({list})", &[], list)
+                .await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// Messages of all tenants that Twilio has taken, made between the two instants, behind `after`, whose status is not final; at most
+    /// `limit`, oldest first.
+    pub async fn unsettled(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Unsettled>, StoreError> {
+        let bound = |at: Timestamp| {
+            let ms = u64::try_from(at.unix_ms()).unwrap_or_default();
+            uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
+        };
+        let first = bound(from).max(after.map(MessageId::uuid).unwrap_or_default());
+        let rows = sql::query(
+            &self.read,
+            "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
+               AND channel <> 'voice' AND provider_sid IS NOT NULL AND status_rank < 4
+               AND EXISTS (SELECT 1 FROM actions WHERE actions.id = messages.id AND route = ?) ORDER BY id LIMIT ?",
+            vec![first.into(), bound(to).into(), Route::Twilio.to_string().into(), (limit as i64).into()],
+        )
+        .await?;
+        rows.iter().map(|row| Ok(Unsettled::from_query_result(row, "")?)).collect()
+    }
+
+    /// How much waits: undecided events, open sends, sends of unknown outcome. Counts stop at `cap` each.
+    pub async fn backlog(&self, cap: usize) -> Result<Backlog, StoreError> {
+        let count = |from: &'static str| {
+            let values = vec![(cap as i64).into()];
+            async move {
+                let text = format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT ?) AS counted");
+                let row = sql::query_one(&self.read, &text, values).await?;
+                Ok::<i64, StoreError>(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
+            }
+        };
+        Ok(Backlog {
+            events: count("events WHERE handled_us IS NULL").await?,
+            actions: count("actions WHERE state = 'planned'").await?,
+            unknown: count("actions WHERE state = 'unknown'").await?,
+        })
+    }
+}
+
+/// What waits, of all tenants together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Backlog {
+    pub events: i64,
+    pub actions: i64,
+    pub unknown: i64,
+}

@@ -1,0 +1,215 @@
+//! How calls stand: forward only, each thing told once, in whatever order it comes.
+
+use crate::domain::event::{CallData, Line};
+use crate::domain::{
+    ActionId, CallDirection, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp,
+};
+use crate::store::StoreError;
+use crate::store::db::sql::{Row, Txn};
+use crate::store::pending_cache::Committed;
+use crate::store::tables::calls::placed;
+use crate::store::tables::calls::{CallReport, Known, Reported, data_of, find_or_make};
+use crate::store::tables::events;
+use crate::store::writer::Means;
+
+pub(in crate::store) async fn reports(
+    txn: &impl Txn,
+    means: &Means,
+    reports: &[CallReport],
+    committed: &mut Committed,
+) -> Result<Vec<Reported>, StoreError> {
+    let mut reported = Vec::with_capacity(reports.len());
+    for report in reports {
+        reported.push(one_report(txn, means, report, committed).await?);
+    }
+    Ok(reported)
+}
+
+async fn one_report(
+    txn: &impl Txn,
+    means: &Means,
+    report: &CallReport,
+    committed: &mut Committed,
+) -> Result<Reported, StoreError> {
+    let mut known = find_or_make(txn, means, &report.caller, report.at).await?;
+    if known.tenant != report.caller.tenant {
+        return Ok(Reported::Foreign);
+    }
+    let before = known.facts.status;
+    placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
+    let after = before.advance(report.caller.status);
+    let ends = after.is_final() && !known.ended;
+    let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
+    // Later callbacks of the same status may say more: who answered, how long it was, what went wrong.
+    let duration = report.duration_s.filter(|_| known.facts.duration_s.is_none());
+    let who = report.caller.answered_by.as_ref().filter(|_| known.facts.answered_by.is_none());
+    let says_more = duration.is_some() || who.is_some() || report.error_code.is_some() || report.detail.is_some();
+    let is_news = after != before || ends || recording.is_some();
+    if !is_news && !says_more {
+        return Ok(Reported::Stale);
+    }
+    known.facts.status = after;
+    known.facts.duration_s = report.duration_s.filter(|_| ends).or(duration).or(known.facts.duration_s);
+    known.facts.answered_by = match is_news {
+        true => report.caller.answered_by.clone().or(known.facts.answered_by.take()),
+        false => known.facts.answered_by.take().or(report.caller.answered_by.clone()),
+    };
+    let mut told = Vec::new();
+    if is_answered(&known, before) {
+        told.push((EventKind::CALL_ANSWERED, None));
+    }
+    if recording.is_some() {
+        told.push((EventKind::RECORDING_READY, None));
+    }
+    let later = ends && after == CallStatus::Completed && report.tell_later;
+    if ends {
+        told.extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
+    }
+    txn.execute(
+        "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, action_id = ?,
+           recording_sid = coalesce(?, recording_sid),
+           recording_url = coalesce(?, recording_url), error_code = coalesce(?, error_code),
+           detail = coalesce(?, detail), ended_us = coalesce(ended_us, ?), told = (told OR ?)
+         WHERE id = ? AND tenant_id = ?",
+        vec![
+            after.as_str().into(),
+            known.facts.answered_by.clone().into(),
+            known.facts.duration_s.and_then(|seconds| i32::try_from(seconds).ok()).into(),
+            known.action.map(ActionId::uuid).into(),
+            recording.map(|one| one.sid.clone()).into(),
+            recording.map(|one| one.url.clone()).into(),
+            report.error_code.into(),
+            report.detail.clone().into(),
+            ends.then(|| report.at.unix_us()).into(),
+            (ends && !later).into(),
+            known.id.uuid().into(),
+            known.tenant.uuid().into(),
+        ],
+    )
+    .await?;
+    let transcript = if ends && !later { transcript(txn, known.tenant, known.id).await? } else { Vec::new() };
+    for (kind, reason) in told {
+        let data = CallData {
+            status: after.to_string(),
+            duration_s: known.facts.duration_s,
+            answered_by: known.facts.answered_by.clone(),
+            error_code: report.error_code,
+            recording_url: report.recording.as_ref().map(|one| one.url.clone()),
+            recording_s: report.recording.as_ref().and_then(|one| one.seconds),
+            transcript: if kind == EventKind::CALL_COMPLETED { transcript.clone() } else { Vec::new() },
+            reason,
+            ..CallData::default()
+        };
+        let key = recording.filter(|_| kind == EventKind::RECORDING_READY).map(|one| one.sid.as_str());
+        let event = event_of(means, &known, kind, key, data, report.at)?;
+        events::insert(txn, [(&event, None)]).await?;
+        committed.events.push(event);
+    }
+    Ok(match (ends, is_news) {
+        (true, _) => Reported::Ended,
+        (false, true) => Reported::Advanced,
+        (false, false) => Reported::Stale,
+    })
+}
+
+/// What is told of a call that ends so.
+fn ends_as(
+    known: &Known,
+    status: CallStatus,
+    report: &CallReport,
+) -> impl Iterator<Item = (EventKind, Option<String>)> + use<> {
+    let because = |text: &str| Some(text.to_owned());
+    let outbound = known.facts.direction == CallDirection::Out;
+    let (first, second) = match status {
+        CallStatus::Completed => {
+            let missed = match &known.facts.state.nobody {
+                Some(outcome) => because(outcome),
+                // What was said in a live conversation is known a moment later: see `tell_call`.
+                None if known.facts.streamed != 0 => None,
+                None => silence(known, report.silence_is_missed),
+            };
+            let missed = missed.filter(|_| !outbound).map(|why| (EventKind::CALL_MISSED, Some(why)));
+            (Some((EventKind::CALL_COMPLETED, None)), missed)
+        }
+        CallStatus::Failed => (Some((EventKind::CALL_FAILED, report.detail.clone())), None),
+        // Whom we rang did not answer: nobody of ours has missed anything.
+        _ if outbound => (Some((EventKind::CALL_FAILED, because(status.as_str()))), None),
+        _ => (Some((EventKind::CALL_MISSED, because(status.as_str()))), None),
+    };
+    first.into_iter().chain(second)
+}
+
+/// Why a call has been missed in which nothing was said, where that counts.
+pub(in crate::store) fn silence(known: &Known, counts: bool) -> Option<String> {
+    let silent = counts && !known.heard && known.facts.direction == CallDirection::In;
+    silent.then(|| "hung up before a word or a key".to_owned())
+}
+
+/// Whether somebody has just answered a call of ours.
+pub(in crate::store) fn is_answered(known: &Known, before: CallStatus) -> bool {
+    let (rank, answered) = (CallStatus::InProgress.rank(), known.facts.status == CallStatus::InProgress);
+    known.facts.direction == CallDirection::Out && before.rank() < rank && answered
+}
+
+pub(in crate::store) async fn tell_answered(
+    txn: &impl Txn,
+    means: &Means,
+    known: &Known,
+    at: Timestamp,
+    committed: &mut Committed,
+) -> Result<(), StoreError> {
+    let (status, answered_by) = (known.facts.status.to_string(), known.facts.answered_by.clone());
+    let data = CallData { status, answered_by, ..CallData::default() };
+    let event = event_of(means, known, EventKind::CALL_ANSWERED, None, data, at)?;
+    events::insert(txn, [(&event, None)]).await?;
+    committed.events.push(event);
+    Ok(())
+}
+
+pub(in crate::store) fn event_of(
+    means: &Means,
+    known: &Known,
+    kind: EventKind,
+    key: Option<&str>,
+    data: CallData,
+    at: Timestamp,
+) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: means.ids.next(),
+        tenant: known.tenant,
+        channel: Some(Channel::Voice),
+        contact: known.contact,
+        occurred_at: at,
+        dedupe_key: Some(format!(
+            "{kind}:{}{}",
+            known.facts.sid,
+            key.map_or_else(String::new, |key| format!(":{key}"))
+        )),
+        depth: 0,
+        data: data_of(known, data)?,
+        kind,
+    })
+}
+
+/// What was heard and said in a call, in its order.
+async fn transcript(txn: &impl Txn, tenant: TenantId, call: CallId) -> Result<Vec<Line>, StoreError> {
+    let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
+    let read = |row: &Row| Ok((row.get::<String>(0)?, row.get::<Option<String>>(1)?));
+    let rows = txn.query(text, vec![call.uuid().into(), tenant.uuid().into()], read).await?;
+    lines(rows)
+}
+
+pub(in crate::store) fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<Line>, StoreError> {
+    let mut lines = Vec::new();
+    for (heard, answer) in turns {
+        if !heard.is_empty() {
+            lines.push(Line { who: "caller".to_owned(), text: heard });
+        }
+        let steps: Vec<Step> =
+            answer.map_or(Ok(Vec::new()), |answer| serde_json::from_str(&answer)).map_err(StoreError::json)?;
+        lines.extend(
+            steps.iter().filter_map(Step::spoken).map(|text| Line { who: "us".to_owned(), text: text.to_owned() }),
+        );
+    }
+    Ok(lines)
+}

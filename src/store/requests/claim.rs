@@ -1,0 +1,268 @@
+//! Claims: what is due and may leave now, with its attempt written down in the same transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Value};
+use uuid::Uuid;
+
+use super::fallback;
+use crate::domain::route::UnknownRoute;
+use crate::domain::{ActionState, Outlet, TenantId, Timestamp};
+use crate::store::StoreError;
+use crate::store::db::sql;
+use crate::store::db::sql::{Cut, Row, Txn};
+use crate::store::tables::actions::{Candidate, SEND_WITHIN};
+use crate::store::tables::messages;
+use crate::store::writer::Means;
+
+/// What the gate says to one candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    Pass,
+    /// Never; final.
+    Block(String),
+    /// Never, as it makes no sense any more when it may leave, which is then; final.
+    TooLate(Timestamp, String),
+    /// Not by itself; a person may let it go on.
+    Hold(String),
+    /// Not before; who comes behind it in its lane waits, too.
+    Postpone(Timestamp, String),
+    /// Planned for then: who comes behind it in its lane may go first.
+    Replan(Timestamp, String),
+}
+
+/// Asked for each candidate inside the claiming transaction; must not wait.
+pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + Send + Sync>;
+
+#[derive(Clone)]
+pub struct ClaimRequest {
+    pub outlet: Outlet,
+    /// The provider's account that the sends go through; kept, since a tenant may get another one.
+    pub account_sid: String,
+    /// At most so many sends; what the gate stops does not count.
+    pub limit: usize,
+    pub judge: Judge,
+    /// The loop guard's window.
+    pub recent_within: Duration,
+    /// Whoever has opted out of messages is not called either.
+    pub stop_ends_calls: bool,
+}
+
+/// What a claim found.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    pub sends: Vec<Claimed>,
+    /// More is due, now or as soon as a lane is free.
+    pub more: bool,
+    /// The gate has stopped some for good: who came behind them may go now.
+    pub lanes_freed: bool,
+    /// There are events that say so, and wait to be decided.
+    pub told: bool,
+}
+
+/// A send that may leave now: its attempt is committed.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub candidate: Arc<Candidate>,
+    /// The attempt's number, from 1.
+    pub attempt: i32,
+    pub not_after: Timestamp,
+}
+
+/// An answer that leaves within this after its event, or after the customer's last message, is one; later, it counts as
+/// started by the business where quiet hours are asked for.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// SQLite uses the index `actions_lane` only where the states are written exactly as in it: here, and in [`TAKE`].
+const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
+    a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
+    CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
+      AS last_whatsapp_us,
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.peer_key = a.peer_key AND o.active AND (
+      (o.channel = a.channel AND (o.sender = '' OR o.sender = a.sender))
+      OR (a.channel = 'voice' AND o.channel IN ('sms', 'whatsapp') AND ?))) AS opted_out,
+    (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
+    CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
+      AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
+    a.route, a.expires_us,
+    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp', 'voice') THEN (
+      SELECT CASE WHEN coalesce(c.last_sms_us, 0) > coalesce(c.last_whatsapp_us, 0) THEN c.last_sms_us
+        ELSE c.last_whatsapp_us END FROM contacts c WHERE c.id = a.contact_id) END AS last_inbound_us,
+    CASE WHEN a.channel IN ('sms', 'whatsapp', 'voice') AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
+      THEN (SELECT c.fields FROM contacts c WHERE c.id = a.contact_id) END AS fields
+  FROM actions a
+  WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
+    SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us <= a.planned_us
+      AND (b.planned_us < a.planned_us OR b.id < a.id)
+      AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown'))
+  ORDER BY a.due_us, a.planned_us LIMIT ?";
+
+/// The attempt: its number and its beginning. It gets a row of its own when it ends. What is planned anew comes behind
+/// what its lane has planned for then already: they keep their order, and go one after another.
+const TAKE: &str = "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
+       first_try_us = v.column6, tried_us = v.column7,
+       account_sid = coalesce(v.column9, actions.account_sid),
+       planned_us = CASE WHEN v.column10 IS NULL THEN actions.planned_us ELSE coalesce((
+         SELECT max(b.planned_us) + 1 FROM actions b WHERE b.lane = actions.lane AND b.planned_us >= v.column10
+           AND b.planned_us < v.column10 + 1000000
+           AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown')), v.column10) END
+     FROM (VALUES {rows}) AS v WHERE actions.id = v.column1 AND actions.tenant_id = v.column8";
+
+/// The least id that an event of the last hour can have: ids begin with their millisecond.
+fn fresh_from(now: Timestamp) -> Uuid {
+    let ms = u64::try_from(now.minus(ANSWERED_WITHIN).unix_ms()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
+}
+
+pub(in crate::store) async fn claim(
+    txn: &impl Txn,
+    means: &Means,
+    request: &ClaimRequest,
+) -> Result<Claims, StoreError> {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let now = means.clock.now();
+    let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
+    let values = vec![
+        request.stop_ends_calls.into(),
+        now.minus(request.recent_within).unix_us().into(),
+        now.minus(DAY).unix_us().into(),
+        fresh_from(now).into(),
+        fresh_from(now).into(),
+        request.outlet.tenant.uuid().into(),
+        request.outlet.route.to_string().into(),
+        now.unix_us().into(),
+        (request.limit as i64).into(),
+    ];
+    let found = txn.query(&format!("{CANDIDATES}{lock}"), values, Candidate::read).await?;
+    let not_after = now.plus(SEND_WITHIN);
+    let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
+    let mut blocked = Vec::new();
+    let mut sends = Vec::with_capacity(found.len());
+    let mut lanes_freed = false;
+    for mut candidate in found {
+        candidate.account.clone_from(&request.account_sid);
+        let gate = (request.judge)(&candidate, now);
+        let replanned = if let Gate::Replan(until, _) = &gate { Some(until.unix_us()) } else { None };
+        let (state, due, reason) = match gate {
+            Gate::Pass => (ActionState::Sending, now, None),
+            Gate::Block(reason) => (ActionState::Blocked, now, Some(reason)),
+            Gate::TooLate(until, reason) => (ActionState::Blocked, until, Some(reason)),
+            Gate::Hold(reason) => (ActionState::Held, now, Some(reason)),
+            Gate::Postpone(until, reason) | Gate::Replan(until, reason) => (ActionState::Planned, until, Some(reason)),
+        };
+        let passed = state == ActionState::Sending;
+        if state == ActionState::Blocked {
+            blocked.push((candidate.clone(), reason.clone().unwrap_or_default()));
+        }
+        lanes_freed |= replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held);
+        let attempt = candidate.tries + i32::from(passed);
+        if passed {
+            candidate.first_try_us.get_or_insert(now.unix_us());
+            candidate.tried_us = Some(now.unix_us());
+        }
+        updates.extend([
+            candidate.id.into(),
+            state.as_str().into(),
+            attempt.into(),
+            due.unix_us().into(),
+            reason.into(),
+            candidate.first_try_us.into(),
+            candidate.tried_us.into(),
+            request.outlet.tenant.uuid().into(),
+            passed.then(|| request.account_sid.clone()).into(),
+            replanned.into(),
+        ]);
+        if state == ActionState::Blocked {
+            stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
+        }
+        if passed {
+            sends.push(Claimed { candidate: Arc::new(candidate), attempt, not_after });
+        }
+    }
+    txn.rows(TAKE, 10, Cut::Padded, updates).await?;
+    messages::merge(txn, stopped).await?;
+    let told =
+        fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await? > 0;
+    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
+    let of_outlet =
+        vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
+    let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
+    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed, told })
+}
+
+/// What has something due: a walk along the index, one step a tenant and route.
+pub(in crate::store) async fn due_outlets(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+) -> Result<Vec<Outlet>, StoreError> {
+    let rows = sql::query(
+        db,
+        "WITH RECURSIVE t(id, route) AS (
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' ORDER BY tenant_id, route LIMIT 1)
+           UNION ALL
+           SELECT (SELECT tenant_id FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1),
+             (SELECT route FROM actions WHERE state = 'planned' AND (tenant_id, route) > (t.id, t.route)
+               ORDER BY tenant_id, route LIMIT 1)
+           FROM t WHERE t.id IS NOT NULL)
+         SELECT id, route FROM t WHERE id IS NOT NULL AND EXISTS (SELECT 1 FROM actions
+           WHERE state = 'planned' AND tenant_id = t.id AND actions.route = t.route AND due_us <= ?)",
+        vec![now.unix_us().into()],
+    )
+    .await?;
+    let read = |row: &Row| {
+        let route: String = row.get(1)?;
+        let route = route.parse().map_err(|error: UnknownRoute| StoreError::Stored(error.to_string()))?;
+        Ok(Outlet { tenant: TenantId::new(row.get(0)?), route })
+    };
+    rows.iter().map(|row| read(&Row::Sea(row))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Synchronous;
+    use crate::domain::clock::Random;
+    use crate::domain::{Clock, Ids};
+    use crate::store::db::sqlite::one_row;
+    use crate::store::{Options, Store};
+
+    #[tokio::test]
+    async fn who_is_next_in_a_lane_is_found_by_its_index_and_no_write_makes_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("recado.db");
+        let clock = Clock::simulated(Timestamp::from_unix_us(1));
+        let ids = Arc::new(Ids::new(clock.clone(), Random::seeded(1)));
+        let url = format!("sqlite://{}", path.display()).into();
+        let store = Store::open(&Options { url, synchronous: Synchronous::Normal }, clock, ids).await.unwrap();
+        store.migrate().await.unwrap();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        let explained = |sql: &str, column: usize| -> Vec<String> {
+            let mut statement = db.prepare(sql).unwrap();
+            // The values are not bound: SQLite takes them for NULL.
+            let mut rows = statement.raw_query();
+            let mut texts = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                texts.push(row.get(column).unwrap());
+            }
+            texts
+        };
+        let take = one_row(TAKE, 10);
+        for sql in [CANDIDATES, &take] {
+            let plan = explained(&format!("EXPLAIN QUERY PLAN {sql}"), 3);
+            assert!(
+                plan.iter().any(|step| step.starts_with("SEARCH b USING") && step.contains("actions_lane")),
+                "{plan:?}"
+            );
+        }
+        // SQLite builds a table for each write of a row whose index has a list of three or more in its condition.
+        let steps = explained(&format!("EXPLAIN {take}"), 1);
+        assert!(steps.iter().any(|step| step == "IdxInsert"), "{steps:?}");
+        assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! A message that says what goes out instead of it, and came to nothing: an event tells of it, once for each.
+//!
+//! It is written in the transaction that ends the message, so that none is forgotten; the sweep finds it.
+
+use crate::domain::event::FallbackData;
+use crate::domain::{Action, ContactId, Event, EventId, EventKind, Timestamp};
+use crate::store::StoreError;
+use crate::store::db::sql::Txn;
+use crate::store::tables::actions::Candidate;
+use crate::store::tables::events;
+use crate::store::writer::Means;
+
+/// Tells of those of these messages that have a fallback; beside each stands why it came to nothing. Gives how many events
+/// there are of it.
+pub(in crate::store) async fn tell<'a>(
+    txn: &impl Txn,
+    means: &Means,
+    ended: impl IntoIterator<Item = (&'a Candidate, String)>,
+) -> Result<usize, StoreError> {
+    let now = means.clock.now();
+    let mut told = Vec::new();
+    for (candidate, reason) in ended {
+        told.extend(wanted(candidate, reason, means.ids.next(), now)?);
+    }
+    if !told.is_empty() {
+        events::insert(txn, told.iter().map(|event| (event, None))).await?;
+    }
+    Ok(told.len())
+}
+
+/// The event that tells of a message that came to nothing at `now`; `None` where nothing goes out instead of it.
+pub fn wanted(candidate: &Candidate, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
+    let Some(contact) = candidate.contact_id.map(ContactId::new) else { return Ok(None) };
+    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
+    let Some(text) = send.fallback.clone() else { return Ok(None) };
+    let message = candidate.action().to_string();
+    let dedupe_key = Some(format!("fallback:{message}"));
+    let expires_at = candidate.expires_us.map(Timestamp::from_unix_us);
+    let data = FallbackData { message, text, reason, expires_at };
+    Ok(Some(Event {
+        id,
+        tenant: candidate.tenant(),
+        kind: EventKind::FALLBACK_WANTED,
+        channel: Some(send.channel),
+        contact: Some(contact),
+        occurred_at: now,
+        dedupe_key,
+        depth: 0,
+        data: serde_json::to_value(data).map_err(StoreError::json)?,
+    }))
+}

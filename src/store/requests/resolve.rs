@@ -1,0 +1,132 @@
+//! A person's word on a send that the engine leaves alone: of unknown outcome, held back, or no longer wanted.
+
+use crate::domain::{ActionId, ActionState, DeliveryStatus, TenantId};
+use crate::store::StoreError;
+use crate::store::db::sql::Txn;
+use crate::store::tables::{actions, calls, messages};
+use crate::store::writer::Means;
+
+/// What a person says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The provider has taken it; with its id there, if that is known.
+    Sent { sid: Option<String> },
+    /// The provider never took it: it is sent.
+    NotSent,
+    /// It is held back, and may go.
+    Release,
+    /// It is not to be sent any more.
+    GiveUp,
+}
+
+impl Word {
+    /// Where this leads from `state`; `None` where it makes no sense.
+    pub const fn leads(&self, state: ActionState) -> Option<ActionState> {
+        match (self, state) {
+            (Self::Sent { .. }, ActionState::Unknown) => Some(ActionState::Sent),
+            (Self::NotSent, ActionState::Unknown) | (Self::Release, ActionState::Held) => Some(ActionState::Planned),
+            (Self::GiveUp, ActionState::Unknown) => Some(ActionState::Failed),
+            (Self::GiveUp, ActionState::Planned | ActionState::Held) => Some(ActionState::Blocked),
+            _ => None,
+        }
+    }
+
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "settled by hand: the provider has taken it",
+            Self::NotSent => "settled by hand: the provider never took it, so it is sent",
+            Self::Release => "released by hand",
+            Self::GiveUp => "given up by hand",
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heeded {
+    /// The action has moved on to this state.
+    Now(ActionState),
+    /// The action stands here, where the word makes no sense; nothing was changed.
+    Stands(ActionState),
+    /// The tenant has no such send.
+    Unknown,
+}
+
+/// Heeds a person's word. What was released or settled as not sent counts as sent by hand from then on: the loop guard
+/// has had its say.
+pub(in crate::store) async fn heed(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    action: ActionId,
+    word: &Word,
+) -> Result<Heeded, StoreError> {
+    let found = actions::find(txn, vec![action.uuid().into()]).await?;
+    let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| candidate.tenant() == tenant) else {
+        return Ok(Heeded::Unknown);
+    };
+    let state: ActionState = state.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
+    let Some(next) = word.leads(state) else { return Ok(Heeded::Stands(state)) };
+    let now = means.clock.now();
+    let sid = match word {
+        // Without one, our own id keeps it from being mistaken for a message of nobody's.
+        Word::Sent { sid } => Some(sid.clone().unwrap_or_else(|| action.to_string())),
+        _ => None,
+    };
+    let goes_on = next == ActionState::Planned;
+    let moved = txn
+        .execute(
+            "UPDATE actions SET state = ?, reason = ?, due_us = ?, provider_sid = coalesce(?, provider_sid),
+               origin = CASE WHEN ? THEN 'manual' ELSE origin END
+             WHERE id = ? AND tenant_id = ? AND state = ?",
+            vec![
+                next.as_str().into(),
+                word.reason().into(),
+                now.unix_us().into(),
+                sid.clone().into(),
+                (goes_on && *word == Word::Release).into(),
+                action.uuid().into(),
+                tenant.uuid().into(),
+                state.as_str().into(),
+            ],
+        )
+        .await?;
+    if moved == 0 {
+        // Somebody was quicker; how it stands now is for the next look.
+        return Ok(Heeded::Stands(state));
+    }
+    let shown = match next {
+        ActionState::Sent => Some((DeliveryStatus::Sent.as_str(), DeliveryStatus::Sent.rank())),
+        ActionState::Failed => Some(("failed", 4)),
+        ActionState::Blocked => Some(("blocked", 4)),
+        _ => None,
+    };
+    if let Some((status, rank)) = shown {
+        let row = messages::row_of_send(&candidate, status, rank, sid.as_deref(), None, now)?;
+        messages::merge(txn, row.into_iter().flatten().collect()).await?;
+    }
+    if let Some(sid) = sid.filter(|_| candidate.is_call()) {
+        calls::begun(txn, means, &candidate, &sid).await?;
+    }
+    Ok(Heeded::Now(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_leads_only_where_the_drawing_has_an_arrow() {
+        let words = [Word::Sent { sid: None }, Word::NotSent, Word::Release, Word::GiveUp];
+        for word in &words {
+            for state in ActionState::ALL {
+                if let Some(next) = word.leads(state) {
+                    assert!(state.may_become(next), "{word:?}: {state} to {next}");
+                }
+            }
+            for over in ActionState::ALL.into_iter().filter(|state| state.is_final()) {
+                assert_eq!(word.leads(over), None, "{word:?}: {over} is final");
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Delivery statuses: forward only, once each, in whatever order they come.
+
+use std::collections::HashMap;
+
+use sea_orm::Value;
+use uuid::Uuid;
+
+use super::fallback;
+use crate::domain::event::StatusData;
+use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
+use crate::store::StoreError;
+use crate::store::db::sql::{Cut, Txn};
+use crate::store::pending_cache::Committed;
+use crate::store::tables::actions::{Candidate, OPTED_OUT_CODE};
+use crate::store::tables::{actions, events, messages, opt_outs};
+use crate::store::writer::Means;
+
+/// What the provider says of one message.
+#[derive(Clone, Debug)]
+pub struct StatusReport {
+    pub tenant: TenantId,
+    /// From the callback's own URL, or from the message's row when it was polled.
+    pub action: ActionId,
+    pub sid: String,
+    pub status: DeliveryStatus,
+    pub error_code: Option<i64>,
+    /// No rule listens to the event that would tell of it: that is stored as decided.
+    pub of_no_concern: bool,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The status moved forward: an event tells of it.
+    Advanced,
+    /// Known already, or older than what is known: nothing was done.
+    Stale,
+    /// The tenant has no such action.
+    UnknownAction,
+}
+
+/// The send as the report finds it, and the status of its message, if there is one yet.
+struct Known {
+    candidate: Candidate,
+    state: String,
+    status: Option<DeliveryStatus>,
+    /// What the reports of this batch have made of it.
+    latest: Option<(DeliveryStatus, StatusReport)>,
+}
+
+pub(in crate::store) async fn settle(
+    txn: &impl Txn,
+    means: &Means,
+    reports: &[StatusReport],
+    committed: &mut Committed,
+) -> Result<Vec<Settled>, StoreError> {
+    if reports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known = load(txn, reports).await?;
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
+    let mut settled = Vec::with_capacity(reports.len());
+    for report in reports {
+        let Some(entry) =
+            known.get_mut(&report.action.uuid()).filter(|entry| entry.candidate.tenant() == report.tenant)
+        else {
+            settled.push(Settled::UnknownAction);
+            continue;
+        };
+        let before = entry.latest.as_ref().map(|(status, _)| *status).or(entry.status);
+        let after = before.map_or(report.status, |before| before.advance(report.status));
+        if Some(after) == before {
+            settled.push(Settled::Stale);
+            continue;
+        }
+        entry.latest = Some((after, report.clone()));
+        told.push(event_of(means, entry, report)?);
+        if matches!(report.status, DeliveryStatus::Failed | DeliveryStatus::Undelivered) {
+            let code = report.error_code.map_or_else(String::new, |code| format!(" (error {code})"));
+            failed.push((entry.candidate.clone(), format!("it is {}{code}", report.status)));
+        }
+        settled.push(Settled::Advanced);
+    }
+    committed.changed_customers |= reports.iter().any(|report| report.error_code == Some(OPTED_OUT_CODE));
+    write(txn, means, known.into_values()).await?;
+    let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.of_no_concern);
+    let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
+    events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
+    committed.events.extend(told.into_iter().filter(concerns));
+    fallback::tell(txn, means, failed.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await?;
+    Ok(settled)
+}
+
+async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
+    let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
+    let found = actions::find(txn, ids.clone()).await?.into_iter();
+    // Nobody reports on a request.
+    let found = found.filter(|(candidate, _)| candidate.route().is_ok_and(|route| route != Route::Request));
+    let entry = |(candidate, state): (Candidate, String)| {
+        (candidate.id, Known { candidate, state, status: None, latest: None })
+    };
+    let mut known: HashMap<Uuid, Known> = found.map(entry).collect();
+    for (id, status) in messages::statuses(txn, ids).await? {
+        if let Some(entry) = known.get_mut(&id) {
+            entry.status = DeliveryStatus::parse(&status);
+        }
+    }
+    Ok(known)
+}
+
+fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event, StoreError> {
+    let data = StatusData {
+        message: report.action.to_string(),
+        status: report.status.to_string(),
+        error_code: report.error_code,
+    };
+    let id: EventId = means.ids.next();
+    Ok(Event {
+        id,
+        tenant: report.tenant,
+        kind: EventKind::MESSAGE_STATUS,
+        channel: Some(entry.candidate.channel.parse().map_err(StoreError::stored)?),
+        contact: entry.candidate.contact_id.map(ContactId::new),
+        occurred_at: report.at,
+        dedupe_key: Some(format!("status:{}:{}", report.action, report.status)),
+        depth: 0,
+        data: serde_json::to_value(data).map_err(StoreError::json)?,
+    })
+}
+
+async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>) -> Result<(), StoreError> {
+    let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
+    for entry in known {
+        let Some((status, report)) = entry.latest else { continue };
+        let candidate = &entry.candidate;
+        rows.extend(
+            messages::row_of_send(
+                candidate,
+                status.as_str(),
+                status.rank(),
+                Some(&report.sid),
+                report.error_code,
+                report.at,
+            )?
+            .into_iter()
+            .flatten(),
+        );
+        // The provider speaks of it, so it has taken it, whatever we knew: a callback may come before the answer
+        // to the create, or after we had given the attempt up.
+        if entry.state != "sent" {
+            taken.extend([candidate.id.into(), report.sid.clone().into(), candidate.tenant_id.into()]);
+        }
+        if report.error_code == Some(OPTED_OUT_CODE) && candidate.route()? == Route::Twilio {
+            let entry = opt_outs::Entry {
+                tenant: report.tenant,
+                channel: candidate.channel.parse().map_err(StoreError::stored)?,
+                peer_key: candidate.peer_key.clone(),
+                sender: candidate.sender.clone(),
+                active: true,
+                word: OPTED_OUT_CODE.to_string(),
+                at: report.at,
+            };
+            opt_outs::record(txn, means, &entry).await?;
+        }
+    }
+    messages::merge(txn, rows).await?;
+    let adopted = actions::adopted();
+    txn.rows(
+        &format!(
+            "UPDATE actions SET state = 'sent', provider_sid = v.column2, reason = NULL FROM (VALUES {{rows}}) AS v
+             WHERE actions.id = v.column1 AND actions.tenant_id = v.column3 AND actions.state IN ({adopted})"
+        ),
+        3,
+        Cut::Padded,
+        taken,
+    )
+    .await
+}

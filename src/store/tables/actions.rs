@@ -1,0 +1,408 @@
+//! The ledger: planned once. How it is claimed is in `claim.rs`, how it ends in `verdict.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use sea_orm::{ConnectionTrait, Value};
+use uuid::Uuid;
+
+use super::contacts::Meeting;
+use crate::domain::{
+    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody,
+    TenantId, Timestamp,
+};
+use crate::store::StoreError;
+use crate::store::db::sql;
+use crate::store::db::sql::{Cut, Row, Txn};
+use crate::store::requests::ingest::{Confirmation, NewInbound};
+use crate::store::writer::Means;
+
+/// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
+pub const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// Twilio's code for a recipient who has opted out of a sender.
+pub const OPTED_OUT_CODE: i64 = 21610;
+
+/// An action to be written down.
+#[derive(Clone, Debug)]
+pub struct NewAction {
+    pub id: ActionId,
+    pub tenant: TenantId,
+    pub event: EventId,
+    /// Of a send its recipient, `None` where that is to be found by the number; of an effect the event's contact.
+    pub contact: Option<ContactId>,
+    pub rule: String,
+    pub index: usize,
+    /// `Planned`, `Done` (an effect) or `Blocked` (no sender to send it from).
+    pub state: ActionState,
+    pub reason: Option<String>,
+    pub origin: Origin,
+    pub action: Action,
+    /// The way it leaves; `None` for effects.
+    pub route: Option<Route>,
+    /// Where it comes from: E.164, Messaging Service SID, an e-mail address, a name; `None` for effects.
+    pub sender: Option<String>,
+    /// Not before this instant; `None` for at once.
+    pub due: Option<Timestamp>,
+    /// What it is about besides the customer, such as an appointment: ended with it.
+    pub subject: Option<Uuid>,
+    /// From here on it makes no sense any more.
+    pub expires: Option<Timestamp>,
+}
+
+impl NewAction {
+    /// The rule name under which confirmations of STOP, START and HELP are planned.
+    pub const CONFIRMATION_RULE: &'static str = "recado: opt-out confirmation";
+
+    pub(in crate::store) fn confirmation(
+        cause: EventId,
+        item: &NewInbound,
+        to: &Phone,
+        contact: Option<ContactId>,
+        confirmation: &Confirmation,
+    ) -> Self {
+        Self {
+            id: ActionId::of(cause, Self::CONFIRMATION_RULE, 0),
+            tenant: item.tenant,
+            event: cause,
+            contact,
+            rule: Self::CONFIRMATION_RULE.to_owned(),
+            index: 0,
+            state: ActionState::Planned,
+            reason: None,
+            origin: Origin::System,
+            action: Action::Send(Send {
+                channel: item.channel,
+                to: to.clone().into(),
+                reply: true,
+                fallback: None,
+                body: SendBody::Text(confirmation.text.clone()),
+            }),
+            // From the number that was written to, and so by its provider.
+            route: Some(Route::Twilio),
+            sender: Some(confirmation.sender.clone()),
+            due: None,
+            subject: None,
+            expires: None,
+        }
+    }
+}
+
+/// Where an action goes, as its row has it.
+#[derive(Default)]
+pub(in crate::store) struct Heading {
+    pub channel: Option<&'static str>,
+    pub recipient: Option<String>,
+    pub peer_key: Option<String>,
+    pub lane: Option<String>,
+}
+
+impl Heading {
+    pub fn of(new: &NewAction) -> Self {
+        let lane = new.sender.as_ref().and_then(|sender| lane(new.tenant, new.contact, sender, &new.action));
+        match &new.action {
+            Action::Send(send) => Self {
+                channel: Some(send.channel.as_str()),
+                recipient: Some(send.to.to_string()),
+                peer_key: Some(send.to.key()),
+                lane,
+            },
+            Action::Request(request) => {
+                let host = host(request);
+                Self { channel: Some(REQUEST_CHANNEL), peer_key: Some(host.clone()), recipient: Some(host), lane }
+            }
+            Action::Effect(_) | Action::Voice(_) => Self::default(),
+        }
+    }
+}
+
+/// What stands for a channel with requests, which have none.
+const REQUEST_CHANNEL: &str = "http";
+
+/// The server that a request goes to: all of its URL that lists and logs may show.
+fn host(request: &HttpRequest) -> String {
+    let after = request.url.split_once("://").map_or(request.url.as_str(), |(_, rest)| rest);
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The states from which a send becomes sent when the provider speaks of it, as a list in SQL has them.
+pub(in crate::store) fn adopted() -> String {
+    ActionState::ADOPTED.map(|state| format!("'{state}'")).join(", ")
+}
+
+const PLANNED_COLUMNS: usize = 22;
+
+/// Writes actions down; one that is there already stays as it is.
+pub(in crate::store) async fn plan(
+    txn: &impl Txn,
+    means: &Means,
+    mut actions: Vec<NewAction>,
+) -> Result<(), StoreError> {
+    find_recipients(txn, means, &mut actions).await?;
+    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * PLANNED_COLUMNS);
+    let now = means.clock.now();
+    for new in &actions {
+        let due = new.due.filter(|due| *due > now);
+        // Its place in the lane: what is to leave later does not hold back what is to leave now.
+        // Of one rule's that are to leave at the same time, the first goes first.
+        let planned_us = due.map_or_else(|| means.ids.tick_us(), |due| due.unix_us() + new.index as i64);
+        let due_us = due.unwrap_or(now).unix_us();
+        let heading = Heading::of(new);
+        values.extend([
+            new.id.uuid().into(),
+            new.tenant.uuid().into(),
+            new.event.uuid().into(),
+            new.contact.map(ContactId::uuid).into(),
+            new.rule.clone().into(),
+            (new.index as i32).into(),
+            new.action.kind().into(),
+            new.state.as_str().into(),
+            heading.channel.into(),
+            new.sender.clone().into(),
+            heading.recipient.into(),
+            heading.peer_key.into(),
+            heading.lane.into(),
+            new.route.as_ref().map(Route::to_string).into(),
+            new.origin.as_str().into(),
+            serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
+            0i32.into(),
+            planned_us.into(),
+            due_us.into(),
+            new.reason.clone().into(),
+            new.subject.into(),
+            new.expires.map(Timestamp::unix_us).into(),
+        ]);
+    }
+    txn.rows(
+        "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
+           peer_key, lane, route, origin, payload, tries, planned_us, due_us, reason,
+           subject_id, expires_us) VALUES {rows} ON CONFLICT DO NOTHING",
+        PLANNED_COLUMNS,
+        Cut::Padded,
+        values,
+    )
+    .await
+}
+
+/// Every send to a number has a contact, so that what a customer has been sent can be seen and bounded.
+async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction]) -> Result<(), StoreError> {
+    let mut unknown = Meeting::default();
+    let recipient = |new: &NewAction| match &new.action {
+        Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.phone()?.clone())),
+        _ => None,
+    };
+    let wanted: Vec<(TenantId, Phone)> = actions.iter().filter_map(recipient).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let now = means.clock.now();
+    for (tenant, phone) in &wanted {
+        unknown.meet(*tenant, phone, now);
+    }
+    let contacts = unknown.upsert(txn, means).await?;
+    for new in actions {
+        if let Some((tenant, phone)) = recipient(new) {
+            new.contact = contacts.get(&(tenant, phone.key())).map(|(id, _)| *id);
+        }
+    }
+    Ok(())
+}
+
+/// One send at a time goes along a lane, in planned order: a customer's messages from one number, a customer's requests
+/// to one server. E-mails need none: each may arrive before another anyhow.
+pub fn lane(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
+    match action {
+        Action::Send(send) => {
+            let to = send.to.phone()?;
+            // Who is on the phone can be written to.
+            let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.address_prefix() };
+            Some(format!("{prefix}{sender}>{}", to.key()))
+        }
+        Action::Request(request) => {
+            let contact = contact.map_or_else(String::new, |contact| contact.to_string());
+            Some(format!("{tenant}>{}>{contact}", host(request)))
+        }
+        Action::Effect(_) | Action::Voice(_) => None,
+    }
+}
+
+/// A due action with what the gate must know, read in the claiming transaction.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub event_id: Uuid,
+    pub contact_id: Option<Uuid>,
+    pub channel: String,
+    pub sender: String,
+    pub recipient: String,
+    pub peer_key: String,
+    pub origin: String,
+    /// What is to leave, as it was planned: read from its row once.
+    pub planned: Result<Arc<Action>, StoreError>,
+    pub tries: i32,
+    pub planned_us: i64,
+    pub first_try_us: Option<i64>,
+    pub tried_us: Option<i64>,
+    /// The customer's last WhatsApp message to this tenant.
+    pub last_whatsapp_us: Option<i64>,
+    pub opted_out: bool,
+    /// Automatic messages to this customer within the loop guard's window.
+    pub recent: i64,
+    /// Messages the business started to this customer within a day; 0 for other sends.
+    pub started: i64,
+    pub route: String,
+    /// From here on it makes no sense any more.
+    pub expires_us: Option<i64>,
+    /// The customer's last message, of an answer whose event is more than an hour old; else `None`.
+    pub last_inbound_us: Option<i64>,
+    /// The customer's fields as JSON, of what may be bound to quiet hours; else `None`.
+    pub fields: Option<String>,
+    /// The provider's account that it would leave through, as the claim says; empty elsewhere.
+    pub account: String,
+}
+
+impl Candidate {
+    /// Reads the columns in the order of the fields, but for the account.
+    pub(in crate::store) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.get(0)?,
+            tenant_id: row.get(1)?,
+            event_id: row.get(2)?,
+            contact_id: row.get(3)?,
+            channel: row.get(4)?,
+            sender: row.get(5)?,
+            recipient: row.get(6)?,
+            peer_key: row.get(7)?,
+            origin: row.get(8)?,
+            planned: serde_json::from_str(&row.get::<String>(9)?).map(Arc::new).map_err(StoreError::json),
+            tries: row.get(10)?,
+            planned_us: row.get(11)?,
+            first_try_us: row.get(12)?,
+            tried_us: row.get(13)?,
+            last_whatsapp_us: row.get(14)?,
+            opted_out: row.get(15)?,
+            recent: row.get(16)?,
+            started: row.get(17)?,
+            route: row.get(18)?,
+            expires_us: row.get(19)?,
+            last_inbound_us: row.get(20)?,
+            fields: row.get(21)?,
+            account: String::new(),
+        })
+    }
+
+    pub const fn action(&self) -> ActionId {
+        ActionId::new(self.id)
+    }
+
+    pub const fn tenant(&self) -> TenantId {
+        TenantId::new(self.tenant_id)
+    }
+
+    pub fn is_call(&self) -> bool {
+        self.channel == Channel::Voice.as_str()
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin::from_stored(&self.origin)
+    }
+
+    pub fn route(&self) -> Result<Route, StoreError> {
+        self.route.parse().map_err(|error| StoreError::Stored(format!("action {}: {error}", self.id)))
+    }
+
+    /// The customer's own time zone, if it is known: their field `zone`, an IANA name.
+    pub fn zone(&self) -> Option<Tz> {
+        let fields: serde_json::Value = serde_json::from_str(self.fields.as_ref()?).ok()?;
+        fields.get("zone")?.as_str()?.parse().ok()
+    }
+
+    /// What is to leave, as it was planned.
+    pub fn planned(&self) -> Result<&Action, StoreError> {
+        self.planned.as_deref().map_err(Clone::clone)
+    }
+
+    /// The message as it was planned.
+    pub fn send(&self) -> Result<&Send, StoreError> {
+        match self.planned()? {
+            Action::Send(send) => Ok(send),
+            other => Err(StoreError::Stored(format!("action {} is no message: {}", self.id, other.kind()))),
+        }
+    }
+}
+
+/// Sends by id, with the state each is in, so far as they leave.
+pub(in crate::store) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Candidate, String)>, StoreError> {
+    txn.query_in(
+        "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
+           planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
+           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, expires_us,
+           CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields, state
+         FROM actions WHERE route IS NOT NULL AND id IN ({list})",
+        &[],
+        ids,
+        |row| Ok((Candidate::read(row)?, row.get(22)?)),
+    )
+    .await
+}
+
+/// Whether there are any such: looked for every second, so without taking the lock to write.
+pub(in crate::store) async fn has_orphans(
+    db: &impl ConnectionTrait,
+    began_before: Timestamp,
+) -> Result<bool, StoreError> {
+    let text = "SELECT 1 FROM actions WHERE state = 'sending' AND tried_us < ? LIMIT 1";
+    Ok(sql::query_one(db, text, vec![began_before.unix_us().into()]).await?.is_some())
+}
+
+/// Attempts whose process has died: from now on their outcome is unknown.
+///
+/// `began_before` leaves alone what a living process may still be sending.
+pub(in crate::store) async fn orphans_to_unknown(
+    txn: &impl Txn,
+    began_before: Timestamp,
+    look_at: Timestamp,
+) -> Result<u64, StoreError> {
+    txn.execute(
+        "UPDATE actions SET state = 'unknown', due_us = ?, reason = ? WHERE state = 'sending' AND tried_us < ?",
+        vec![
+            look_at.unix_us().into(),
+            "the process ended while this was being sent; the provider may have taken it".into(),
+            began_before.unix_us().into(),
+        ],
+    )
+    .await
+}
+
+/// A send of unknown outcome.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    pub candidate: Arc<Candidate>,
+    /// The account that it went through, in whose list it is to be looked for.
+    pub account_sid: String,
+}
+
+/// Unknown sends along a route that it is time to look for.
+pub(in crate::store) async fn unknowns(
+    db: &impl ConnectionTrait,
+    route: &Route,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Unknown>, StoreError> {
+    let rows = sql::query(
+        db,
+        "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
+           a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
+           1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started,
+           a.route, a.expires_us, CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields,
+           coalesce(a.account_sid, '') AS account_sid
+         FROM actions a WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
+        vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()],
+    )
+    .await?;
+    let read = |row: &Row| Ok(Unknown { candidate: Arc::new(Candidate::read(row)?), account_sid: row.get(22)? });
+    rows.iter().map(|row| read(&Row::Sea(row))).collect()
+}

@@ -1,0 +1,92 @@
+//! What rules do with appointments, in the transaction that writes their decision.
+
+use serde_json::{Value as Json, json};
+
+use super::super::events;
+use super::{BookingError, Moved, Order, Starts, read, write};
+use crate::domain::{By, Change, ContactId, Effect, Event, EventKind, Origin, Timestamp};
+use crate::store::db::sql::Txn;
+use crate::store::writer::Means;
+use crate::store::{Decided, NewAction, StoreError};
+
+/// What a rule asks for.
+pub(in crate::store) struct Asked {
+    pub order: Order,
+    /// How deep the events of it lie.
+    pub depth: u8,
+    /// What the rule wanted to remember of a move.
+    pub state: Json,
+    /// Whom the rule's event was of.
+    contact: Option<ContactId>,
+}
+
+impl Asked {
+    /// `None` for effects that have to do with no appointment.
+    pub fn of(decided: &Decided, action: &NewAction, effect: &Effect) -> Option<Self> {
+        let (id, change, to, state) = match effect {
+            Effect::MoveAppointment { appointment, starts_at, state } => {
+                let to = Moved { starts: Some(Starts::At(*starts_at)), ..Moved::default() };
+                (*appointment, Change::Move, Some(to), state.clone())
+            }
+            effect => effect.of_appointment().map(|(id, change)| (id, change, None, Json::Null))?,
+        };
+        let by = if action.origin == Origin::Answer { By::Customer } else { By::Rule };
+        let order = Order { tenant: decided.tenant, id, change, to, version: None, by };
+        Some(Self { order, depth: decided.depth.saturating_add(1), state, contact: decided.contact })
+    }
+
+    /// Where it was to go.
+    fn wanted(&self) -> Option<Timestamp> {
+        match self.order.to.as_ref()?.starts? {
+            Starts::At(at) => Some(at),
+            Starts::Local(_) => None,
+        }
+    }
+}
+
+/// Does what rules have asked for; gives the events of it. What is not possible any more is left as it is: of a move an
+/// event says so, since somebody waits for the answer.
+pub(in crate::store) async fn by_rules(
+    txn: &impl Txn,
+    means: &Means,
+    asked: &[Asked],
+) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    for one in asked {
+        match write::change_as(txn, means, &one.order, Some(one)).await {
+            Ok((_, event)) => events.extend(event),
+            Err(BookingError::Store(error)) => return Err(error),
+            Err(why) => {
+                let appointment = one.order.id;
+                tracing::info!(%appointment, %why, "a rule's change of an appointment was not possible");
+                if one.order.change == Change::Move {
+                    events.push(refused(txn, means, one, &why).await?);
+                }
+            }
+        }
+    }
+    Ok(events)
+}
+
+async fn refused(txn: &impl Txn, means: &Means, asked: &Asked, why: &BookingError) -> Result<Event, StoreError> {
+    let order = &asked.order;
+    let stands = read::one(txn, order.tenant, order.id).await?;
+    let facts = match &stands {
+        Some(appointment) => serde_json::to_value(appointment.facts()).map_err(StoreError::json)?,
+        None => json!({"id": order.id}),
+    };
+    let data = json!({"appointment": facts, "wanted": asked.wanted(), "reason": why.code(), "by": order.by, "state": asked.state});
+    let event = Event {
+        id: means.ids.next(),
+        tenant: order.tenant,
+        kind: EventKind::APPOINTMENT_MOVE_REFUSED,
+        channel: None,
+        contact: stands.and_then(|appointment| appointment.contact).or(asked.contact),
+        occurred_at: means.clock.now(),
+        dedupe_key: None,
+        depth: asked.depth,
+        data,
+    };
+    events::insert(txn, [(&event, None)]).await?;
+    Ok(event)
+}

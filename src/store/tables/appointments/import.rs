@@ -1,0 +1,134 @@
+//! Many appointments from a file, in one transaction: what is new, what is changed, what is refused and why.
+
+use sea_orm::TransactionTrait;
+
+use super::write::{self, Moved, NewAppointment, Order};
+use super::{Appointment, BookingError, read};
+use crate::domain::fold::fold;
+use crate::domain::{AppointmentId, AppointmentState, By, Change, Phone, TenantId};
+use crate::store::db::sql::Txn;
+use crate::store::writer;
+use crate::store::writer::Means;
+use crate::store::{Store, StoreError};
+
+/// Appointments of one import, at most: others who write wait meanwhile.
+pub const IMPORT_MAX: usize = 2_000;
+
+/// One appointment as a file has it. `new.minutes` and `new.staff` that are `None` leave what there is.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub new: NewAppointment,
+    /// What it should be at; `None` leaves it.
+    pub state: Option<AppointmentState>,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Imported {
+    New(AppointmentId),
+    Changed(AppointmentId),
+    Unchanged(AppointmentId),
+}
+
+impl Store {
+    /// Brings a business's appointments to what these rows say, in one transaction; what is refused is left out. An
+    /// appointment is known by its external id or, without one, by customer, service and start. With `preview` it all
+    /// comes to nothing, but what would become of each row is the same.
+    pub async fn import_appointments(
+        &self,
+        tenant: TenantId,
+        rows: &[Row],
+        preview: bool,
+    ) -> Result<Vec<Result<Imported, BookingError>>, StoreError> {
+        let txn = writer::begin(&self.write).await?;
+        let mut imported = Vec::with_capacity(rows.len());
+        for row in rows.iter().take(IMPORT_MAX) {
+            // A refused row must leave nothing behind, not even a new customer.
+            let own = txn.begin().await?;
+            match import(&own, &self.means, row).await {
+                Ok(done) => {
+                    own.commit().await?;
+                    imported.push(Ok(done));
+                }
+                Err(BookingError::Store(error)) => return Err(error),
+                Err(refused) => {
+                    own.rollback().await?;
+                    imported.push(Err(refused));
+                }
+            }
+        }
+        if preview {
+            txn.rollback().await?;
+        } else {
+            self.commit_changes(txn, [tenant]).await?;
+        }
+        Ok(imported)
+    }
+}
+
+async fn import(txn: &impl Txn, means: &Means, row: &Row) -> Result<Imported, BookingError> {
+    let new = &row.new;
+    let found = match &new.uid {
+        Some(uid) => read::by_uid(txn, new.tenant, uid).await?,
+        None => read::same(txn, new).await?,
+    };
+    let wanted = row.state;
+    let Some(before) = found else {
+        if let Some(state) = wanted.filter(|state| !state.is_active()) {
+            return Err(BookingError::Over(state));
+        }
+        let booked = write::book(txn, means, new).await?;
+        become_so(txn, means, new.tenant, &booked, wanted).await?;
+        return Ok(Imported::New(booked.id));
+    };
+    let same_customer = before.customer.as_deref().and_then(|known| Phone::parse(known).ok()).map(|known| known.key());
+    if fold(&before.service) != fold(&new.service) || same_customer != Some(new.customer.key()) {
+        return Err(BookingError::AnotherOne(before.uid));
+    }
+    let mut changed = false;
+    let mut stands = before;
+    if wanted.is_none_or(AppointmentState::is_active) {
+        let to = Moved { starts: Some(new.starts), staff: new.staff.clone().map(Some), minutes: new.minutes };
+        if differs(&stands, new) {
+            let (moved, event) = write::change(txn, means, &order(new.tenant, &stands, Change::Move, Some(to))).await?;
+            changed |= event.is_some();
+            stands = moved;
+        }
+    }
+    changed |= become_so(txn, means, new.tenant, &stands, wanted).await?;
+    Ok(if changed { Imported::Changed(stands.id) } else { Imported::Unchanged(stands.id) })
+}
+
+/// Whether its place or time is another. One that is over is not compared, unless it should stand.
+fn differs(stands: &Appointment, new: &NewAppointment) -> bool {
+    let staff = new.staff.as_ref().is_some_and(|name| stands.staff.as_deref().map(fold) != Some(fold(name)));
+    let minutes = new.minutes.is_some_and(|minutes| u64::from(minutes) * 60 != stands.lasts().as_secs());
+    staff || minutes || new.starts.at(stands.zone) != stands.starts_at
+}
+
+/// Brings it to a state; whether that made a difference.
+async fn become_so(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    stands: &Appointment,
+    wanted: Option<AppointmentState>,
+) -> Result<bool, BookingError> {
+    let state = stands.state;
+    let change = match wanted.filter(|wanted| *wanted != state) {
+        None => return Ok(false),
+        // It is not taken back that the customer has confirmed.
+        Some(AppointmentState::Booked) if state.is_active() => return Ok(false),
+        Some(AppointmentState::Booked) => return Err(BookingError::NotPossible { state, change: Change::Move }),
+        Some(AppointmentState::Confirmed) => Change::Confirm,
+        Some(AppointmentState::Cancelled) => Change::Cancel,
+        Some(AppointmentState::Completed) => Change::Complete,
+        Some(AppointmentState::NoShow) => Change::NoShow,
+    };
+    Ok(write::change(txn, means, &order(tenant, stands, change, None)).await?.1.is_some())
+}
+
+fn order(tenant: TenantId, stands: &Appointment, change: Change, to: Option<Moved>) -> Order {
+    Order { tenant, id: stands.id, change, to, version: None, by: By::Import }
+}

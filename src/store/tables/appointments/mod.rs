@@ -1,0 +1,151 @@
+//! Appointments, and who may take them. What is booked is written here and nowhere else.
+//!
+//! **Nobody is booked twice**: a staff member's appointment holds a row of `occupied` for each granule of time that it
+//! touches, whose primary key is (tenant, staff, granule). Whoever comes second meets the key, whatever was read before.
+
+mod by_rules;
+mod customers;
+mod error;
+mod import;
+mod read;
+mod staff;
+mod write;
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+use serde::Serialize;
+
+pub use customers::{AHEAD_MAX_DAYS, is_ahead, times_of};
+pub use error::BookingError;
+pub use import::{IMPORT_MAX, Imported, Row};
+pub use read::Filter;
+pub use staff::{NewStaff, Service, StaffMember};
+pub use write::{Moved, NewAppointment, Order, granules};
+
+pub(in crate::store) use by_rules::{Asked, by_rules};
+pub(in crate::store) use write::forget_customer;
+
+use crate::domain::appointment::AppointmentFacts;
+use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp, abort};
+use crate::store::pending_cache::Committed;
+use crate::store::{Store, StoreError, writer};
+use crate::time::zone::to_instant;
+
+/// What a service lasts that is named for the first time.
+pub const DEFAULT_MINUTES: u32 = 30;
+pub const MINUTES_MAX: u32 = 1_440;
+pub const NOTE_MAX_CHARS: usize = 2_000;
+pub const NAME_MAX_CHARS: usize = 80;
+pub const UID_MAX_CHARS: usize = 255;
+/// A staff member is occupied by so much at a time. An appointment of another length takes all that it touches: from
+/// 10:03 to 10:41 it occupies 10:00 to 10:45.
+pub const GRANULE: Duration = Duration::from_secs(300);
+
+/// When it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starts {
+    At(Timestamp),
+    /// By the clock on the wall, in the zone of the staff member, or of the business.
+    Local(NaiveDateTime),
+}
+
+impl Starts {
+    /// The instant, where what the wall shows is meant in `zone`.
+    pub fn at(self, zone: Tz) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Local(local) => to_instant(local, zone),
+        }
+    }
+}
+
+/// An appointment as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Appointment {
+    pub id: AppointmentId,
+    /// The customer, unless they were erased.
+    pub contact: Option<ContactId>,
+    /// Their number, E.164.
+    pub customer: Option<String>,
+    pub customer_name: String,
+    pub service: String,
+    #[serde(skip)]
+    pub service_id: ServiceId,
+    pub staff: Option<String>,
+    #[serde(skip)]
+    pub staff_id: Option<StaffId>,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// What was agreed: the time on the wall in `zone`. The instants are derived from it.
+    pub starts_local: NaiveDateTime,
+    pub zone: Tz,
+    pub state: AppointmentState,
+    pub note: String,
+    /// Rises by one with every change.
+    pub version: i32,
+    /// What calendars and other programs know it by; unique within the business.
+    pub uid: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Appointment {
+    pub fn facts(&self) -> AppointmentFacts {
+        AppointmentFacts {
+            id: self.id,
+            service: self.service.clone(),
+            staff: self.staff.clone(),
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            zone: self.zone.name().to_owned(),
+            state: self.state.as_str().to_owned(),
+        }
+    }
+
+    /// How long it takes.
+    pub fn lasts(&self) -> Duration {
+        self.ends_at.since(self.starts_at)
+    }
+}
+
+impl Store {
+    /// Books, in a transaction of its own.
+    pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
+        Ok(self.book_all(std::slice::from_ref(new)).await?.remove(0))
+    }
+
+    /// Books all of these or, where one cannot be, none; says which.
+    pub async fn book_all(&self, all: &[NewAppointment]) -> Result<Vec<Appointment>, BookingError> {
+        let txn = writer::begin(&self.write).await?;
+        let mut booked = Vec::with_capacity(all.len());
+        for new in all {
+            booked.push(write::book(&txn, &self.means, new).await?);
+        }
+        self.commit_changes(txn, all.iter().map(|new| new.tenant)).await?;
+        Ok(booked)
+    }
+
+    /// Changes an appointment, in a transaction of its own; beside it, whether that made any difference.
+    pub async fn change_appointment(&self, order: &Order) -> Result<(Appointment, bool), BookingError> {
+        let txn = writer::begin(&self.write).await?;
+        let (appointment, event) = write::change(&txn, &self.means, order).await?;
+        self.commit_changes(txn, [order.tenant]).await?;
+        Ok((appointment, event.is_some()))
+    }
+
+    async fn commit_changes(
+        &self,
+        txn: sea_orm::DatabaseTransaction,
+        tenants: impl IntoIterator<Item = TenantId>,
+    ) -> Result<(), StoreError> {
+        abort::point("before-commit");
+        txn.commit().await?;
+        abort::point("after-commit");
+        // A customer may be new or have a name now; and there are events that the writer has not seen.
+        self.means.fresh.push(Committed { changed_customers: true, ..Committed::default() });
+        tenants.into_iter().for_each(|tenant| self.means.fresh.forget(tenant));
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! Services and staff: what can be booked, with whom.
+
+use std::collections::BTreeSet;
+
+use chrono_tz::Tz;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{BookingError, DEFAULT_MINUTES, MINUTES_MAX, NAME_MAX_CHARS};
+use crate::domain::fold::fold;
+use crate::domain::{ServiceId, StaffId, TenantId};
+use crate::store::db::sql;
+use crate::store::db::sql::{Cut, Row, Txn};
+use crate::store::writer;
+use crate::store::writer::Means;
+use crate::store::{Store, StoreError};
+use crate::time::WeeklyHours;
+
+/// Names that a refusal lists, at most.
+const LISTED_MAX: usize = 20;
+
+/// What can be booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Service {
+    pub id: ServiceId,
+    pub name: String,
+    /// How long it usually lasts.
+    pub minutes: u32,
+    /// Whether it can be booked still.
+    pub active: bool,
+}
+
+/// Somebody who takes appointments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StaffMember {
+    pub id: StaffId,
+    pub name: String,
+    /// Theirs, where it is not the business's.
+    pub zone: Option<Tz>,
+    /// Their opening hours, where these are not the business's.
+    pub hours: Option<WeeklyHours>,
+    pub active: bool,
+    /// What they do, by name; all services where none is named.
+    pub services: BTreeSet<String>,
+    /// When their feed was opened; `None` while there is none.
+    #[serde(skip)]
+    pub feed_us: Option<i64>,
+}
+
+/// Somebody to be added, or who is there and is changed.
+#[derive(Clone, Debug, Default)]
+pub struct NewStaff {
+    pub name: String,
+    /// `None` leaves what there is, here and below; `Some(None)` is the business's.
+    pub zone: Option<Option<Tz>>,
+    pub hours: Option<Option<WeeklyHours>>,
+    pub services: Option<Vec<String>>,
+    pub active: Option<bool>,
+}
+
+/// A name without blanks around it.
+pub(super) fn name(what: &'static str, max: usize, text: &str) -> Result<String, BookingError> {
+    let trimmed = text.trim();
+    let count = trimmed.chars().count();
+    if count == 0 || count > max || trimmed.chars().any(char::is_control) {
+        let given = trimmed.chars().filter(|c| !c.is_control()).take(40).collect();
+        return Err(BookingError::Name { what, max, given });
+    }
+    Ok(trimmed.to_owned())
+}
+
+pub(super) fn minutes(minutes: u32) -> Result<u32, BookingError> {
+    let good = (1..=MINUTES_MAX).contains(&minutes);
+    if good { Ok(minutes) } else { Err(BookingError::Minutes(minutes, MINUTES_MAX)) }
+}
+
+const SERVICES: &str = "SELECT id, name, minutes, active FROM services WHERE tenant_id = ?";
+
+fn read_service(row: &Row) -> Result<Service, StoreError> {
+    let minutes: i32 = row.get(2)?;
+    Ok(Service {
+        id: ServiceId::new(row.get(0)?),
+        name: row.get(1)?,
+        minutes: u32::try_from(minutes).map_err(StoreError::stored)?,
+        active: row.get(3)?,
+    })
+}
+
+/// A service that can be booked; with `make` one that is named for the first time is made.
+pub(super) async fn service_named(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    given: &str,
+    minutes: Option<u32>,
+    make: bool,
+) -> Result<Service, BookingError> {
+    let given = name("service", NAME_MAX_CHARS, given)?;
+    let by_key = || vec![tenant.uuid().into(), fold(&given).into()];
+    let text = format!("{SERVICES} AND name_key = ?");
+    if make {
+        insert_service(txn, means, tenant, &given, minutes.unwrap_or(DEFAULT_MINUTES)).await?;
+    }
+    match txn.query(&text, by_key(), read_service).await?.pop() {
+        Some(service) if service.active => Ok(service),
+        Some(service) => Err(BookingError::ServiceIsOff(service.name)),
+        None => {
+            let text = format!("{SERVICES} AND active ORDER BY name_key LIMIT {LISTED_MAX}");
+            let known = txn.query(&text, vec![tenant.uuid().into()], |row| row.get::<String>(1)).await?;
+            Err(BookingError::UnknownService { name: given, known: listed(&known) })
+        }
+    }
+}
+
+/// Writes a service down, unless one is called so already.
+async fn insert_service(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    name: &str,
+    minutes: u32,
+) -> Result<(), StoreError> {
+    let id: ServiceId = means.ids.next();
+    let values = vec![
+        id.uuid().into(),
+        tenant.uuid().into(),
+        name.into(),
+        fold(name).into(),
+        i32::try_from(minutes).unwrap_or(i32::MAX).into(),
+        true.into(),
+        means.clock.now().unix_us().into(),
+    ];
+    let text = "INSERT INTO services (id, tenant_id, name, name_key, minutes, active, created_us)
+      VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING";
+    txn.execute(text, values).await?;
+    Ok(())
+}
+
+pub(super) async fn service_by_id(txn: &impl Txn, tenant: TenantId, id: ServiceId) -> Result<Service, StoreError> {
+    let text = format!("{SERVICES} AND id = ?");
+    let found = txn.query(&text, vec![tenant.uuid().into(), id.uuid().into()], read_service).await?.pop();
+    found.ok_or_else(|| StoreError::Stored(format!("the service {id} of an appointment is gone")))
+}
+
+/// The columns, and the services by name, one line each: names have no line breaks.
+const STAFF: &str = "SELECT t.id, t.name, t.zone, t.hours, t.active, t.feed_us,
+    (SELECT string_agg(s.name, ?) FROM staff_services d JOIN services s ON s.id = d.service_id AND s.tenant_id = d.tenant_id
+     WHERE d.tenant_id = t.tenant_id AND d.staff_id = t.id)
+  FROM staff t WHERE t.tenant_id = ?";
+
+fn read_staff(row: &Row) -> Result<StaffMember, StoreError> {
+    let zone: Option<String> = row.get(2)?;
+    let (hours, services): (Option<String>, Option<String>) = (row.get(3)?, row.get(6)?);
+    Ok(StaffMember {
+        id: StaffId::new(row.get(0)?),
+        name: row.get(1)?,
+        zone: zone.map(|zone| zone.parse()).transpose().map_err(StoreError::stored)?,
+        hours: hours.map(|hours| hours.parse()).transpose().map_err(StoreError::stored)?,
+        active: row.get(4)?,
+        feed_us: row.get(5)?,
+        services: services.iter().flat_map(|names| names.split('\n')).map(str::to_owned).collect(),
+    })
+}
+
+/// The zone of their own that the one who is called so has.
+pub(super) async fn zone_of(txn: &impl Txn, tenant: TenantId, given: &str) -> Result<Option<Tz>, StoreError> {
+    let text = format!("{STAFF} AND t.name_key = ?");
+    let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
+    Ok(found.and_then(|member| member.zone))
+}
+
+/// The one who is called so and does this service.
+pub(super) async fn who_does(
+    txn: &impl Txn,
+    tenant: TenantId,
+    given: &str,
+    service: &Service,
+) -> Result<StaffMember, BookingError> {
+    let text = format!("{STAFF} AND t.name_key = ? AND t.active");
+    let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
+    let Some(member) = found else {
+        let text =
+            format!("SELECT name FROM staff WHERE tenant_id = ? AND active ORDER BY name_key LIMIT {LISTED_MAX}");
+        let known = txn.query(&text, vec![tenant.uuid().into()], |row| row.get::<String>(0)).await?;
+        let name = given.chars().filter(|c| !c.is_control()).take(NAME_MAX_CHARS).collect();
+        return Err(BookingError::UnknownStaff { name, known: listed(&known) });
+    };
+    if member.services.is_empty() || member.services.contains(&service.name) {
+        return Ok(member);
+    }
+    Err(BookingError::StaffDoesNotDo { staff: member.name, service: service.name.clone() })
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+impl Store {
+    /// All services of a business, by name; those that are not offered any more, too.
+    pub async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError> {
+        let text = format!("{SERVICES} ORDER BY name_key");
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into()]).await?;
+        rows.iter().map(|row| read_service(&Row::Sea(row))).collect()
+    }
+
+    /// Makes a service, or changes the one that is called so; `None` leaves what there is.
+    pub async fn set_service(
+        &self,
+        tenant: TenantId,
+        given: &str,
+        lasts: Option<u32>,
+        active: Option<bool>,
+    ) -> Result<Service, BookingError> {
+        let given = name("service", NAME_MAX_CHARS, given)?;
+        let lasts = lasts.map(minutes).transpose()?;
+        let txn = writer::begin(&self.write).await?;
+        insert_service(&txn, &self.means, tenant, &given, lasts.unwrap_or(DEFAULT_MINUTES)).await?;
+        let lasts = lasts.map(|lasts| i32::try_from(lasts).unwrap_or(i32::MAX));
+        let set = "UPDATE services SET name = ?, minutes = coalesce(?, minutes), active = coalesce(?, active)
+          WHERE tenant_id = ? AND name_key = ? RETURNING id, name, minutes, active";
+        let key = fold(&given);
+        let values = vec![given.into(), lasts.into(), active.into(), tenant.uuid().into(), key.into()];
+        let service = Txn::query(&txn, set, values, read_service).await?.pop();
+        txn.commit().await.map_err(StoreError::from)?;
+        Ok(service.ok_or_else(|| StoreError::Stored("a service that was just made is gone".to_owned()))?)
+    }
+
+    /// The staff of a business, by name; those who take no appointments any more, too.
+    pub async fn staff(&self, tenant: TenantId) -> Result<Vec<StaffMember>, StoreError> {
+        let text = format!("{STAFF} ORDER BY t.name_key");
+        let rows = sql::query(&self.read, &text, vec!["\n".into(), tenant.uuid().into()]).await?;
+        rows.iter().map(|row| read_staff(&Row::Sea(row))).collect()
+    }
+
+    /// One of the staff, whom anybody's calendar may ask for.
+    pub async fn staff_by_id(&self, id: StaffId) -> Result<Option<(TenantId, StaffMember)>, StoreError> {
+        let row =
+            sql::query_one(&self.read, "SELECT tenant_id FROM staff WHERE id = ?", vec![id.uuid().into()]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let tenant = TenantId::new(row.try_get_by_index::<Uuid>(0)?);
+        Ok(self.staff(tenant).await?.into_iter().find(|member| member.id == id).map(|member| (tenant, member)))
+    }
+
+    /// Adds somebody, or changes who is called so. Services that are named for the first time are made.
+    pub async fn set_staff(&self, tenant: TenantId, new: &NewStaff) -> Result<StaffMember, BookingError> {
+        let given = name("name of staff", NAME_MAX_CHARS, &new.name)?;
+        let key = fold(&given);
+        let txn = writer::begin(&self.write).await?;
+        let id: StaffId = self.means.ids.next();
+        let insert = "INSERT INTO staff (id, tenant_id, name, name_key, active, created_us) VALUES (?,?,?,?,?,?)
+          ON CONFLICT DO NOTHING";
+        let now = self.means.clock.now().unix_us();
+        let values = vec![
+            id.uuid().into(),
+            tenant.uuid().into(),
+            given.clone().into(),
+            key.clone().into(),
+            true.into(),
+            now.into(),
+        ];
+        sql::execute(&txn, insert, values).await.map_err(StoreError::from)?;
+        let set =
+            "UPDATE staff SET name = ?, active = coalesce(?, active) WHERE tenant_id = ? AND name_key = ? RETURNING id";
+        let values = vec![given.into(), new.active.into(), tenant.uuid().into(), key.into()];
+        let ids = Txn::query(&txn, set, values, |row| row.get::<Uuid>(0)).await?;
+        let id = ids.into_iter().next().map(StaffId::new).unwrap_or(id);
+        if let Some(zone) = new.zone {
+            let zone = zone.map(|zone| zone.name().to_owned());
+            set_column(&txn, "zone", zone, tenant, id).await?;
+        }
+        if let Some(hours) = &new.hours {
+            set_column(&txn, "hours", hours.as_ref().map(WeeklyHours::to_string), tenant, id).await?;
+        }
+        if let Some(services) = &new.services {
+            set_services(&txn, &self.means, tenant, id, services).await?;
+        }
+        let text = format!("{STAFF} AND t.id = ?");
+        let member = Txn::query(&txn, &text, vec!["\n".into(), tenant.uuid().into(), id.uuid().into()], read_staff);
+        let member = member.await?.pop();
+        txn.commit().await.map_err(StoreError::from)?;
+        Ok(member.ok_or_else(|| StoreError::Stored("a staff member who was just made is gone".to_owned()))?)
+    }
+
+    /// Opens a staff member's feed anew, or closes it: whatever led to the one before leads nowhere any more.
+    pub async fn set_feed(&self, tenant: TenantId, id: StaffId, open: bool) -> Result<Option<i64>, StoreError> {
+        let feed = open.then(|| self.means.ids.tick_us());
+        let txn = writer::begin(&self.write).await?;
+        let values = vec![feed.into(), tenant.uuid().into(), id.uuid().into()];
+        sql::execute(&txn, "UPDATE staff SET feed_us = ? WHERE tenant_id = ? AND id = ?", values).await?;
+        txn.commit().await?;
+        Ok(feed)
+    }
+}
+
+/// `column` is one of our own.
+async fn set_column(
+    txn: &impl Txn,
+    column: &'static str,
+    value: Option<String>,
+    tenant: TenantId,
+    id: StaffId,
+) -> Result<(), StoreError> {
+    let text = format!("UPDATE staff SET {column} = ? WHERE tenant_id = ? AND id = ?");
+    txn.execute(&text, vec![value.into(), tenant.uuid().into(), id.uuid().into()]).await?;
+    Ok(())
+}
+
+async fn set_services(
+    txn: &impl Txn,
+    means: &Means,
+    tenant: TenantId,
+    id: StaffId,
+    services: &[String],
+) -> Result<(), BookingError> {
+    let values = vec![tenant.uuid().into(), id.uuid().into()];
+    txn.execute("DELETE FROM staff_services WHERE tenant_id = ? AND staff_id = ?", values).await?;
+    let mut rows = Vec::with_capacity(services.len() * 3);
+    for given in services {
+        let service = service_named(txn, means, tenant, given, None, true).await?;
+        rows.extend([tenant.uuid().into(), id.uuid().into(), service.id.uuid().into()]);
+    }
+    let insert = "INSERT INTO staff_services (tenant_id, staff_id, service_id) VALUES {rows} ON CONFLICT DO NOTHING";
+    Ok(txn.rows(insert, 3, Cut::Padded, rows).await?)
+}

@@ -1,0 +1,54 @@
+//! Calls that we have made: from what the provider says of one to the action that began it.
+
+use crate::domain::{Action, ActionState, CallBody, CallStatus, Channel, DeliveryStatus, SendBody, Timestamp};
+use crate::store::StoreError;
+use crate::store::db::sql::Txn;
+use crate::store::tables::calls::{Caller, Known};
+use crate::store::tables::{actions, messages};
+
+/// Joins a call to the action that its URL names, if the tenant has such, and says in ledger and inbox how it stands. Gives
+/// what was wanted of the call.
+pub(in crate::store) async fn join(
+    txn: &impl Txn,
+    known: &mut Known,
+    caller: &Caller,
+    error_code: Option<i64>,
+    at: Timestamp,
+) -> Result<Option<CallBody>, StoreError> {
+    let Some(action) = caller.action.or(known.action) else { return Ok(None) };
+    let found = actions::find(txn, vec![action.uuid().into()]).await?;
+    let ours = |candidate: &actions::Candidate| {
+        candidate.tenant() == known.tenant && candidate.channel == Channel::Voice.as_str()
+    };
+    let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| ours(candidate)) else { return Ok(None) };
+    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
+    let SendBody::Call(body) = &send.body else { return Ok(None) };
+    known.action = Some(action);
+    let status = delivery(known.facts.status.advance(caller.status));
+    let row = messages::row_of_send(&candidate, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
+    messages::merge(txn, row.into_iter().flatten().collect()).await?;
+    if state != ActionState::Sent.as_str() {
+        // The provider speaks of it, so it has taken it, whatever we knew.
+        let adopted = actions::adopted();
+        txn.execute(
+            &format!(
+                "UPDATE actions SET state = 'sent', provider_sid = ?, reason = NULL
+                 WHERE id = ? AND tenant_id = ? AND state IN ({adopted})"
+            ),
+            vec![caller.sid.clone().into(), action.uuid().into(), known.tenant.uuid().into()],
+        )
+        .await?;
+    }
+    Ok(Some(body.clone()))
+}
+
+/// How the inbox shows where a call stands.
+const fn delivery(status: CallStatus) -> DeliveryStatus {
+    match status {
+        CallStatus::Queued | CallStatus::Initiated | CallStatus::Ringing => DeliveryStatus::Queued,
+        CallStatus::InProgress => DeliveryStatus::Sent,
+        CallStatus::Completed => DeliveryStatus::Delivered,
+        CallStatus::Failed => DeliveryStatus::Failed,
+        CallStatus::Busy | CallStatus::NoAnswer | CallStatus::Canceled => DeliveryStatus::Undelivered,
+    }
+}

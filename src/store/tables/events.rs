@@ -1,0 +1,169 @@
+//! Rows of what happened, and which of them wait to be decided.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+
+use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
+use crate::store::StoreError;
+use crate::store::db::sql;
+use crate::store::db::sql::{Cut, Txn};
+use crate::store::rows::event;
+
+/// Inserts events; one whose dedupe key is known already is left out.
+/// Beside each stands when it was handled, where that is so from the start.
+pub(in crate::store) async fn insert<'a>(
+    txn: &impl Txn,
+    events: impl IntoIterator<Item = (&'a Event, Option<Timestamp>)>,
+) -> Result<(), StoreError> {
+    let row = |(event, handled): (&'a Event, _)| row(event, event.data.to_string(), handled);
+    insert_rows(txn, events.into_iter().flat_map(row).collect()).await
+}
+
+/// An event's row, with its data as JSON already.
+pub(in crate::store) fn row(event: &Event, data: String, handled: Option<Timestamp>) -> [Value; 10] {
+    [
+        event.id.uuid().into(),
+        event.tenant.uuid().into(),
+        event.kind.as_str().into(),
+        event.channel.map(Channel::as_str).into(),
+        event.contact.map(ContactId::uuid).into(),
+        event.occurred_at.unix_us().into(),
+        event.dedupe_key.clone().into(),
+        i16::from(event.depth).into(),
+        data.into(),
+        handled.map(Timestamp::unix_us).into(),
+    ]
+}
+
+pub(in crate::store) async fn insert_rows(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
+    txn.rows(
+        "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
+         VALUES {rows} ON CONFLICT DO NOTHING",
+        10,
+        Cut::Padded,
+        values,
+    )
+    .await
+}
+
+/// The tenants that have undecided events: a walk along the index, one step a tenant.
+pub(in crate::store) async fn pending_tenants(db: &impl ConnectionTrait) -> Result<Vec<TenantId>, StoreError> {
+    walk_tenants(
+        db,
+        "WITH RECURSIVE t(id) AS (
+           SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL ORDER BY tenant_id LIMIT 1)
+           UNION ALL
+           SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL AND tenant_id > t.id ORDER BY tenant_id LIMIT 1)
+           FROM t WHERE t.id IS NOT NULL)
+         SELECT id FROM t WHERE id IS NOT NULL",
+        vec![],
+    )
+    .await
+}
+
+pub(in crate::store) async fn walk_tenants(
+    db: &impl ConnectionTrait,
+    walk: &str,
+    values: Vec<Value>,
+) -> Result<Vec<TenantId>, StoreError> {
+    let rows = sql::query(db, walk, values).await?;
+    rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
+}
+
+/// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
+pub const LINE_HOLD: Duration = Duration::from_secs(20);
+
+/// A tenant's oldest undecided events, without those of calls that somebody is just answering.
+pub(in crate::store) async fn oldest(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let [received, opened, input] = EventKind::ON_THE_LINE;
+    let rows = sql::query(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL
+           AND (occurred_us < ? OR kind NOT IN (?, ?, ?)) ORDER BY id LIMIT ?",
+        vec![
+            tenant.uuid().into(),
+            now.minus(LINE_HOLD).unix_us().into(),
+            received.as_str().into(),
+            opened.as_str().into(),
+            input.as_str().into(),
+            (limit as i64).into(),
+        ],
+    )
+    .await?;
+    rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()
+}
+
+/// A tenant's undecided events behind `after`, in the order of their ids.
+pub(in crate::store) async fn pending(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    after: Option<EventId>,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let after = after.map(EventId::uuid).unwrap_or_default();
+    let rows = sql::query(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND handled_us IS NULL AND id > ? ORDER BY id LIMIT ?",
+        vec![tenant.uuid().into(), after.into(), (limit as i64).into()],
+    )
+    .await?;
+    rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()
+}
+
+pub(in crate::store) async fn find(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: EventId,
+) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
+    let row = sql::query_one(
+        db,
+        "SELECT * FROM events WHERE tenant_id = ? AND id = ?",
+        vec![tenant.uuid().into(), id.uuid().into()],
+    )
+    .await?;
+    row.map(|row| {
+        let model = event::Model::from_query_result(&row, "")?;
+        let handled = model.handled_us.map(Timestamp::from_unix_us);
+        Ok((from_row(model)?, handled))
+    })
+    .transpose()
+}
+
+/// By the id alone; whoever asks has proof of it.
+pub(in crate::store) async fn find_of_link(
+    db: &impl ConnectionTrait,
+    id: EventId,
+) -> Result<Option<Event>, StoreError> {
+    let row = sql::query_one(db, "SELECT * FROM events WHERE id = ?", vec![id.uuid().into()]).await?;
+    row.map(|row| from_row(event::Model::from_query_result(&row, "")?)).transpose()
+}
+
+pub(in crate::store) async fn find_by_key(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    key: &str,
+) -> Result<Option<Event>, StoreError> {
+    let text = "SELECT * FROM events WHERE tenant_id = ? AND dedupe_key = ?";
+    let row = sql::query_one(db, text, vec![tenant.uuid().into(), key.into()]).await?;
+    row.map(|row| from_row(event::Model::from_query_result(&row, "")?)).transpose()
+}
+
+pub(in crate::store) fn from_row(row: event::Model) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: EventId::new(row.id),
+        tenant: TenantId::new(row.tenant_id),
+        kind: EventKind::parse(&row.kind).map_err(StoreError::stored)?,
+        channel: row.channel.map(|channel| channel.parse()).transpose().map_err(StoreError::stored)?,
+        contact: row.contact_id.map(ContactId::new),
+        occurred_at: Timestamp::from_unix_us(row.occurred_us),
+        dedupe_key: row.dedupe_key,
+        depth: row.depth.clamp(0, 255) as u8,
+        data: serde_json::from_str(&row.data).map_err(StoreError::json)?,
+    })
+}

@@ -1,0 +1,18 @@
+//! What is read and written of each table, a file a table.
+
+pub mod appointments;
+pub(in crate::store) mod calls;
+pub mod campaigns;
+pub(in crate::store) mod api_tokens;
+pub(in crate::store) mod contacts;
+pub(in crate::store) mod customers;
+pub(in crate::store) mod events;
+pub(in crate::store) mod firings;
+pub(in crate::store) mod idempotency;
+pub(in crate::store) mod actions;
+pub(in crate::store) mod messages;
+pub(in crate::store) mod opt_outs;
+pub(in crate::store) mod refusals;
+pub(in crate::store) mod questions;
+pub(in crate::store) mod tenants;
+pub(in crate::store) mod timers;

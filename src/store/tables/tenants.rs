@@ -1,0 +1,165 @@
+//! Tenants and their senders, and the counter that tells running servers to read them again.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    Set,
+};
+use uuid::Uuid;
+
+use crate::domain::TenantId;
+use crate::store::db::sql;
+use crate::store::portability::snapshot::IMPORTING;
+use crate::store::rows::{sender, setting, tenant};
+use crate::store::{Store, StoreError};
+
+/// Counts the changes to tenants and senders.
+const DIRECTORY_VERSION: &str = "directory_version";
+
+impl Store {
+    /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants'
+    /// settings. A tenant that is being imported is not there yet.
+    pub async fn directory(&self) -> Result<(u64, Vec<tenant::Model>, Vec<sender::Model>), StoreError> {
+        let version = self.directory_version().await?;
+        let whole = tenant::Column::Slug.not_like(format!("{IMPORTING}%"));
+        let tenants = tenant::Entity::find().filter(whole).order_by_asc(tenant::Column::Slug).all(&self.read).await?;
+        let senders = sender::Entity::find().order_by_asc(sender::Column::CreatedUs).all(&self.read).await?;
+        Ok((version, tenants, senders))
+    }
+
+    /// Rises with every change to tenants or senders.
+    pub async fn directory_version(&self) -> Result<u64, StoreError> {
+        Ok(self.setting(DIRECTORY_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or_default())
+    }
+
+    /// Adds a tenant. A slug that is taken is an error that says so.
+    pub async fn add_tenant(&self, new: tenant::Model) -> Result<(), StoreError> {
+        let slug = new.slug.clone();
+        let txn = crate::store::writer::begin(&self.write).await?;
+        match tenant::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await {
+            Ok(_) => {}
+            Err(error) if is_unique_violation(&error) => return Err(StoreError::Taken(format!("the slug '{slug}'"))),
+            Err(error) => return Err(error.into()),
+        }
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Replaces a tenant's row.
+    pub async fn set_tenant(&self, changed: tenant::Model) -> Result<(), StoreError> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        changed.into_active_model().reset_all().update(&txn).await?;
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Changes a tenant's settings as they are at this moment: `change` makes of the old text the new one, and of both what is
+    /// given back. Where it refuses, nothing changes. `None` where there is no such tenant.
+    pub async fn change_settings<T, E: From<StoreError>>(
+        &self,
+        tenant: TenantId,
+        change: impl FnOnce(&str) -> Result<(String, T), E>,
+    ) -> Result<Option<T>, E> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        let found = tenant::Entity::find_by_id(tenant.uuid()).lock_exclusive().one(&txn).await;
+        let Some(row) = found.map_err(StoreError::from)? else { return Ok(None) };
+        let (settings, made) = change(&row.settings)?;
+        if settings != row.settings {
+            let mut changed = row.into_active_model();
+            changed.settings = Set(settings);
+            changed.update(&txn).await.map_err(StoreError::from)?;
+            bump(&txn).await?;
+        }
+        txn.commit().await.map_err(StoreError::from)?;
+        Ok(Some(made))
+    }
+
+    /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.
+    pub async fn add_sender(&self, new: sender::Model) -> Result<(), StoreError> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        let holder = sender::Entity::find()
+            .filter(sender::Column::Channel.eq(&new.channel))
+            .filter(sender::Column::Number.eq(&new.number))
+            .one(&txn)
+            .await?;
+        match holder {
+            Some(holder) if holder.tenant_id != new.tenant_id => {
+                return Err(StoreError::Taken(format!("{} {}", new.channel, new.number)));
+            }
+            Some(holder) => {
+                let mut same = holder.into_active_model();
+                same.base_url = Set(new.base_url);
+                same.update(&txn).await?;
+            }
+            None => {
+                sender::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await?;
+            }
+        }
+        bump(&txn).await?;
+        Ok(txn.commit().await?)
+    }
+
+    /// Takes a sender from a tenant; `false` where it had none such.
+    pub async fn remove_sender(&self, tenant: Uuid, channel: &str, number: &str) -> Result<bool, StoreError> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        let removed = sender::Entity::delete_many()
+            .filter(sender::Column::TenantId.eq(tenant))
+            .filter(sender::Column::Channel.eq(channel))
+            .filter(sender::Column::Number.eq(number))
+            .exec(&txn)
+            .await?;
+        bump(&txn).await?;
+        txn.commit().await?;
+        Ok(removed.rows_affected > 0)
+    }
+
+    /// A named value of the installation.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(setting::Entity::find_by_id(name).one(&self.read).await?.map(|row| row.value))
+    }
+
+    /// Sets a value that nobody has set; gives the one that stands.
+    pub async fn set_setting_once(&self, name: &str, value: &str) -> Result<String, StoreError> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        sql::execute(
+            &txn,
+            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            vec![name.into(), value.into()],
+        )
+        .await?;
+        let row = sql::query_one(&txn, "SELECT value FROM settings WHERE name = ?", vec![name.into()]).await?;
+        txn.commit().await?;
+        row.map_or_else(|| Ok(value.to_owned()), |row| Ok(row.try_get_by_index(0)?))
+    }
+
+    pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let txn = crate::store::writer::begin(&self.write).await?;
+        put(&txn, name, value).await?;
+        Ok(txn.commit().await?)
+    }
+}
+
+async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {
+    sql::execute(
+        db,
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        vec![name.into(), value.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// In one statement: two that change something at once must not end at the same count.
+pub(in crate::store) async fn bump(db: &impl ConnectionTrait) -> Result<(), StoreError> {
+    sql::execute(
+        db,
+        "INSERT INTO settings (name, value) VALUES (?, '1')
+         ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text)",
+        vec![DIRECTORY_VERSION.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+fn is_unique_violation(error: &sea_orm::DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}

@@ -1,0 +1,7 @@
+//! What comes in over HTTP, and what is answered.
+
+pub mod api;
+pub mod callbacks;
+pub mod gateway;
+pub(crate) mod agent_tokens;
+pub(crate) mod nginx;

@@ -1,0 +1,7 @@
+//! Our results, compared with those of independent libraries.
+
+pub mod croner;
+pub mod carrier;
+pub mod phone_zones;
+pub mod signatures;
+pub mod twiml;

@@ -1,0 +1,123 @@
+//! A caller on the line: asks a server what to say, as the provider would, and hears it.
+
+use recado::integrations::twilio::form::Params;
+
+use crate::faults::rig::{self, OURS};
+use crate::support::server::{Server, ServerOptions};
+use crate::support::webhook::{Form, Twilio, fields, sign};
+
+pub const ANA: &str = "+34600111222";
+
+/// A call that is under way.
+pub struct Line {
+    pub twilio: Twilio,
+    pub sid: String,
+    pub from: String,
+    pub to: String,
+    pub direction: &'static str,
+}
+
+/// What the provider was told to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    pub status: u16,
+    pub document: String,
+}
+
+impl Line {
+    /// Ana rings us.
+    pub fn of(server: &Server, number: u128) -> Self {
+        Self {
+            twilio: rig::twilio(server),
+            sid: format!("CA{number:032x}"),
+            from: ANA.to_owned(),
+            to: OURS.to_owned(),
+            direction: "inbound",
+        }
+    }
+
+    pub fn form(&self, more: &[(&str, &str)]) -> Form {
+        let mut form = fields(&[
+            ("CallSid", &self.sid),
+            ("AccountSid", &self.twilio.account_sid),
+            ("From", &self.from),
+            ("To", &self.to),
+            ("CallStatus", "in-progress"),
+            ("ApiVersion", "2010-04-01"),
+            ("Direction", self.direction),
+        ]);
+        for (name, value) in more {
+            form.retain(|(known, _)| known != name);
+            form.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        form
+    }
+
+    pub async fn posts(&self, path: &str, more: &[(&str, &str)]) -> Heard {
+        heard(self.twilio.post(path, &self.form(more)).await.expect("it answers")).await
+    }
+
+    /// By GET: all of it stands in the URL, which is signed whole.
+    pub async fn gets(&self, path: &str, more: &[(&str, &str)]) -> Heard {
+        let params: Params = self.form(more).into_iter().collect();
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let target = format!("{path}{joint}{}", params.encode());
+        let signature = sign(&self.twilio.auth_token, &format!("{}{target}", self.twilio.public_url), &Form::new());
+        let request = crate::support::http_client()
+            .get(format!("{}{target}", self.twilio.server_url))
+            .header("X-Twilio-Signature", signature);
+        heard(request.send().await.expect("it answers")).await
+    }
+
+    /// Answers the question that was heard.
+    pub async fn answers(&self, heard: &Heard, more: &[(&str, &str)]) -> Heard {
+        self.posts(&self.next(heard), more).await
+    }
+
+    /// Where the call goes on behind what was heard.
+    pub fn next_of_redirect(&self, heard: &Heard) -> String {
+        let url = heard.text("Redirect").expect("it goes on");
+        url.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
+    }
+
+    /// Where the question that was heard is answered, on this server.
+    pub fn next(&self, heard: &Heard) -> String {
+        let action = heard.attribute("action").or_else(|| heard.text("Redirect")).expect("it goes on");
+        action.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
+    }
+}
+
+async fn heard(response: reqwest::Response) -> Heard {
+    Heard { status: response.status().as_u16(), document: response.text().await.expect("a text") }
+}
+
+impl Heard {
+    /// What comes between the first of these tags and its end.
+    pub fn text(&self, tag: &str) -> Option<String> {
+        let start = self.document.find(&format!("<{tag}"))?;
+        let begun = &self.document[start..];
+        let text = &begun[begun.find('>')? + 1..begun.find(&format!("</{tag}>"))?];
+        Some(text.replace("&amp;", "&"))
+    }
+
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        let start = self.document.find(&format!(" {name}=\""))? + name.len() + 3;
+        let value = &self.document[start..];
+        Some(value[..value.find('"')?].replace("&amp;", "&"))
+    }
+
+    /// The verbs in their order, as they open.
+    pub fn verbs(&self) -> Vec<String> {
+        let tags = self.document.split('<').skip(1).filter(|tag| !tag.starts_with(['/', '?']));
+        tags.map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()).collect()
+    }
+
+    pub fn says(&self, text: &str) {
+        assert!(self.document.contains(text), "'{text}' is not in {}", self.document);
+    }
+}
+
+/// A server with these rules, without a provider: nothing leaves.
+pub fn options(rules: &str) -> ServerOptions {
+    rig::options("http://127.0.0.1:1").file("rules/echo.rhai", rules)
+}

@@ -1,0 +1,11 @@
+//! Calls: the behaviours of the reference systems, signed webhooks in, TwiML out.
+
+pub(crate) mod agents;
+pub(crate) mod calls;
+pub(crate) mod line;
+pub(crate) mod lost;
+pub(crate) mod model;
+pub(crate) mod said;
+pub(crate) mod stream;
+pub(crate) mod turns;
+pub(crate) mod watched;

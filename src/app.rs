@@ -36,7 +36,7 @@ use crate::engine::reconcile;
 use crate::engine::sending::by_hand::Outbox;
 use crate::engine::sending::circuit::Circuits;
 use crate::engine::sending::gate::SendGate;
-use crate::engine::sending::transports::Ways;
+use crate::engine::sending::transports::Transports;
 use crate::engine::timers;
 use crate::engine::wakeups::Speed;
 use crate::features::campaigns;
@@ -229,7 +229,7 @@ fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) ->
     Ok(Arc::new(Pipeline::new(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
-        ways: Ways {
+        transports: Transports {
             twilio: Client::new(client::http()?, api_base)?,
             mailer: mailer(installation)?,
             outbound: http_providers::Client::new(installation.config.outbound_allow.clone())?,
@@ -483,7 +483,7 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
             WebhookUrls::new(&config.app_url, "{slug}").messages(Channel::Sms)
         );
     }
-    let mailer = &pipeline.ways.mailer;
+    let mailer = &pipeline.transports.mailer;
     text += &if mailer.delivers() {
         format!("E-mail goes to {} and comes from {}.\n", mailer.destination(), mailer.from())
     } else {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::domain::{ActionId, ActionState};
-use crate::store::{Heeded, Word};
+use crate::store::{Resolution, Word};
 
 /// Say what became of a send that the engine leaves alone: unknown, held, or not wanted any more
 #[derive(clap::Args)]
@@ -66,15 +66,15 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let word = args.word();
     let state = match installation.store.heed(tenant.id, args.action, &word).await? {
-        Heeded::Now(state) => state,
-        Heeded::Stands(state) => {
+        Resolution::Now(state) => state,
+        Resolution::Stands(state) => {
             return Err(CliError::Refused(format!(
                 "{} is {state}, where this changes nothing: --sent and --not-sent are for unknown sends, --release for \
                  held ones, --give-up for all that are not over",
                 args.action
             )));
         }
-        Heeded::Unknown => {
+        Resolution::Unknown => {
             return Err(CliError::Refused(format!(
                 "'{}' has no send {}: 'recado messages{}' lists them, 'recado explain' shows their ids",
                 tenant.slug,

@@ -47,7 +47,7 @@ pub use phone::Phone;
 pub use price::{Cost, Prices};
 pub use question::{Firing, Question, QuestionChange};
 pub use refusal::RefusalKind;
-pub use route::{Outlet, Route};
+pub use route::{Route, SendQueue};
 pub use scope::TokenScope;
 pub use status::DeliveryStatus;
 pub use timer::{NewTimer, Purpose, TimerId};

@@ -53,12 +53,12 @@ impl FromStr for Route {
 
 /// What a tenant has to send along one route: claimed together, bounded together, woken together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Outlet {
+pub struct SendQueue {
     pub tenant: TenantId,
     pub route: Route,
 }
 
-impl Outlet {
+impl SendQueue {
     pub const fn new(tenant: TenantId, route: Route) -> Self {
         Self { tenant, route }
     }

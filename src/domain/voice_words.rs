@@ -11,7 +11,7 @@ pub enum Word {
     /// An answer takes a little longer.
     OneMoment,
     /// Something does not work; the call ends.
-    Trouble,
+    AccountFailure,
     /// The caller is put through.
     PutThrough,
     /// Nobody can be reached at the moment.
@@ -22,13 +22,13 @@ pub enum Word {
 
 /// The words for `word` in a language (BCP 47; English where it is none of these).
 pub fn words(word: Word, language: &str) -> &'static str {
-    use Word::{Farewell, Greeting, NobodyThere, NotUnderstood, OneMoment, Place, PutThrough, Trouble};
+    use Word::{AccountFailure, Farewell, Greeting, NobodyThere, NotUnderstood, OneMoment, Place, PutThrough};
     match (language.get(..2).unwrap_or_default(), word) {
         ("es", Greeting) => "Hola, ha llamado a {name}. ¿En qué podemos ayudarle?",
         ("es", Farewell) => "No le hemos entendido. Vuelva a llamarnos cuando quiera. Adiós.",
         ("es", NotUnderstood) => "Perdone, no le he entendido. ¿Puede repetirlo?",
         ("es", OneMoment) => "Un momento, por favor.",
-        ("es", Trouble) => "Lo sentimos, ahora mismo no podemos atenderle. Por favor, llame más tarde.",
+        ("es", AccountFailure) => "Lo sentimos, ahora mismo no podemos atenderle. Por favor, llame más tarde.",
         ("es", PutThrough) => "Le paso con una persona. Un momento, por favor.",
         ("es", NobodyThere) => "Ahora mismo no hay nadie disponible. Por favor, llame más tarde. Adiós.",
         ("es", Place) => "Es el número {n} de la cola. Para dejar de esperar, pulse cualquier tecla.",
@@ -36,7 +36,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("pt", Farewell) => "Não conseguimos entender. Ligue novamente quando quiser. Até logo.",
         ("pt", NotUnderstood) => "Desculpe, não entendi. Pode repetir?",
         ("pt", OneMoment) => "Um momento, por favor.",
-        ("pt", Trouble) => "Lamentamos, não podemos atender agora. Por favor, ligue mais tarde.",
+        ("pt", AccountFailure) => "Lamentamos, não podemos atender agora. Por favor, ligue mais tarde.",
         ("pt", PutThrough) => "Vou passar a uma pessoa. Um momento, por favor.",
         ("pt", NobodyThere) => "Não há ninguém disponível agora. Por favor, ligue mais tarde. Até logo.",
         ("pt", Place) => "Está no lugar {n} da fila. Para deixar de esperar, prima qualquer tecla.",
@@ -44,7 +44,9 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("fr", Farewell) => "Nous ne vous avons pas compris. N'hésitez pas à rappeler. Au revoir.",
         ("fr", NotUnderstood) => "Pardon, je n'ai pas compris. Pouvez-vous répéter ?",
         ("fr", OneMoment) => "Un instant, s'il vous plaît.",
-        ("fr", Trouble) => "Désolé, nous ne pouvons pas vous répondre pour le moment. Merci de rappeler plus tard.",
+        ("fr", AccountFailure) => {
+            "Désolé, nous ne pouvons pas vous répondre pour le moment. Merci de rappeler plus tard."
+        }
         ("fr", PutThrough) => "Je vous passe quelqu'un. Un instant, s'il vous plaît.",
         ("fr", NobodyThere) => "Personne n'est disponible pour le moment. Merci de rappeler plus tard. Au revoir.",
         ("fr", Place) => "Vous êtes numéro {n} dans la file. Pour ne plus attendre, appuyez sur une touche.",
@@ -52,7 +54,9 @@ pub fn words(word: Word, language: &str) -> &'static str {
         ("de", Farewell) => "Wir haben Sie nicht verstanden. Rufen Sie gern wieder an. Auf Wiederhören.",
         ("de", NotUnderstood) => "Entschuldigung, das habe ich nicht verstanden. Können Sie es wiederholen?",
         ("de", OneMoment) => "Einen Moment bitte.",
-        ("de", Trouble) => "Es tut uns leid, wir können Ihren Anruf gerade nicht annehmen. Bitte rufen Sie später an.",
+        ("de", AccountFailure) => {
+            "Es tut uns leid, wir können Ihren Anruf gerade nicht annehmen. Bitte rufen Sie später an."
+        }
         ("de", PutThrough) => "Ich verbinde Sie. Einen Moment bitte.",
         ("de", NobodyThere) => "Gerade ist niemand erreichbar. Bitte rufen Sie später an. Auf Wiederhören.",
         ("de", Place) => "Sie sind Nummer {n} in der Warteschlange. Drücken Sie eine Taste, um nicht länger zu warten.",
@@ -60,7 +64,7 @@ pub fn words(word: Word, language: &str) -> &'static str {
         (_, Farewell) => "We could not understand you. Please call again at any time. Goodbye.",
         (_, NotUnderstood) => "Sorry, I did not understand that. Could you say it again?",
         (_, OneMoment) => "One moment, please.",
-        (_, Trouble) => "We are sorry, we cannot take your call right now. Please call again later.",
+        (_, AccountFailure) => "We are sorry, we cannot take your call right now. Please call again later.",
         (_, PutThrough) => "I am putting you through. One moment, please.",
         (_, NobodyThere) => "Nobody is available at the moment. Please call again later. Goodbye.",
         (_, Place) => "You are number {n} in the queue. To stop waiting, press any key.",
@@ -75,7 +79,7 @@ mod tests {
     fn a_language_is_known_by_its_first_part_and_any_other_is_english() {
         assert!(words(Word::Greeting, "es-MX").starts_with("Hola"));
         assert!(words(Word::Greeting, "xx").starts_with("Hello"));
-        assert!(words(Word::Trouble, "").starts_with("We are sorry"));
-        assert!(words(Word::Trouble, "é").starts_with("We are sorry"));
+        assert!(words(Word::AccountFailure, "").starts_with("We are sorry"));
+        assert!(words(Word::AccountFailure, "é").starts_with("We are sorry"));
     }
 }

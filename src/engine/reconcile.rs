@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::domain::{Action, Channel, DeliveryStatus, Outlet, Route, Send, SendBody, Timestamp};
+use crate::domain::{Action, Channel, DeliveryStatus, Route, Send, SendBody, SendQueue, Timestamp};
 use crate::engine::pipeline::Pipeline;
 use crate::engine::sending::deliver;
 use crate::integrations::http_providers::Providers;
@@ -77,12 +77,12 @@ async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
             looked += 1;
             let kind = kind_of(&candidate, &route, providers);
             let (end, detail) = without_looking(&candidate, kind, pipeline.clock.now());
-            let (outlet, action) = (Outlet::new(candidate.tenant(), route.clone()), candidate.action());
+            let (queue, action) = (SendQueue::new(candidate.tenant(), route.clone()), candidate.action());
             tracing::info!(%action, outcome = end.name(), reason = %detail, "an unknown send was looked at");
             let attempt = candidate.tries;
             let verdict = Verdict { attempt, candidate, end, http_status: None, error_code: None, detail };
             pipeline.store.writer().verdict(verdict).await?;
-            pipeline.send_settled(outlet);
+            pipeline.send_settled(queue);
         }
     }
     Ok(looked)
@@ -145,7 +145,7 @@ async fn look_through(pipeline: &Pipeline, of_account: Vec<Unknown>) -> Result<(
         let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
         pipeline.store.writer().verdict(verdict).await?;
-        pipeline.send_settled(Outlet::new(tenant, Route::Twilio));
+        pipeline.send_settled(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
 }
@@ -208,7 +208,7 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>
         date_sent_from: None,
         since: Some(Timestamp::from_unix_us(since).to_utc()),
     };
-    let list = pipeline.ways.twilio.list_messages(&account, &filter, PAGES_MAX);
+    let list = pipeline.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
     let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
         .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
@@ -232,7 +232,7 @@ async fn calls_at_provider(pipeline: &Pipeline, account: &Account, candidate: &C
         from: Some(candidate.sender.clone()),
         ..CallFilter::default()
     };
-    let list = pipeline.ways.twilio.list_calls(account, &filter, PAGES_MAX);
+    let list = pipeline.transports.twilio.list_calls(account, &filter, PAGES_MAX);
     let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
         .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?

@@ -38,7 +38,7 @@ pub async fn run(pipeline: &Pipeline) {
                 let until = next.map_or(now.plus(LOOK_EVERY), |next| next.min(now.plus(LOOK_EVERY)));
                 tokio::select! {
                     () = pipeline.clock.sleep_until(until) => {}
-                    () = pipeline.store.nearer_timer() => {}
+                    () = pipeline.store.timer_wake() => {}
                 }
             }
             Err(error) => {

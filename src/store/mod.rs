@@ -31,7 +31,7 @@ pub use crate::store::db::open::{Options, sqlite_path};
 pub use crate::store::portability::backup::{compact_sqlite, copy_sqlite};
 pub use crate::store::portability::erase::Erased;
 pub use crate::store::portability::retention::{Removed, Step};
-pub use crate::store::portability::snapshot::Frozen;
+pub use crate::store::portability::snapshot::Snapshot;
 pub use crate::store::portability::tables::{NotARow, SET_ASIDE, TABLES, Table};
 pub use crate::store::reads::ahead::{Ahead, Left, PlannedSend};
 pub use crate::store::reads::lists::{Backlog, LIST_MAX, Listed, Unsettled};
@@ -43,7 +43,7 @@ pub use crate::store::requests::fire::{
 };
 pub use crate::store::requests::ingest::{Confirmation, Ingested, NewInbound, Wish};
 pub use crate::store::requests::outcome::{End, Verdict};
-pub use crate::store::requests::resolve::{Heeded, Word};
+pub use crate::store::requests::resolve::{Resolution, Word};
 pub use crate::store::requests::status::{Settled, StatusReport};
 pub use crate::store::tables::actions::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
 pub use crate::store::tables::api_tokens::ApiToken;
@@ -64,7 +64,7 @@ pub use crate::store::pending_cache::Pending;
 use crate::store::pending_cache::Oldest;
 
 use crate::domain::contact::ContactFacts;
-use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, Outlet, Route, TenantId, Timestamp, abort};
+use crate::domain::{ActionId, Clock, ContactId, Event, EventId, Ids, Route, SendQueue, TenantId, Timestamp, abort};
 
 /// The database: cheap to clone, shared by all.
 #[derive(Clone)]
@@ -121,8 +121,8 @@ impl Store {
     }
 
     /// Who has planned sends that are due, and along which routes.
-    pub async fn due_outlets(&self) -> Result<Vec<Outlet>, StoreError> {
-        claim::due_outlets(&self.read, self.means.clock.now()).await
+    pub async fn due_queues(&self) -> Result<Vec<SendQueue>, StoreError> {
+        claim::due_queues(&self.read, self.means.clock.now()).await
     }
 
     /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.
@@ -200,7 +200,7 @@ impl Store {
     }
 
     /// Heeds a person's word on a send that waits for one.
-    pub async fn heed(&self, tenant: TenantId, action: ActionId, word: &Word) -> Result<Heeded, StoreError> {
+    pub async fn heed(&self, tenant: TenantId, action: ActionId, word: &Word) -> Result<Resolution, StoreError> {
         let txn = writer::begin(&self.write).await?;
         let heeded = resolve::heed(&txn, &self.means, tenant, action, word).await?;
         txn.commit().await?;

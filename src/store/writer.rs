@@ -31,7 +31,7 @@ use crate::store::requests::status;
 use crate::store::requests::status::{Settled, StatusReport};
 use crate::store::tables::calls;
 use crate::store::tables::calls::{CallReport, NewTurn, Reported, TurnAnswer, Turned};
-use crate::store::tables::timers::Sleeper;
+use crate::store::tables::timers::TimerWake;
 use crate::telemetry::metric;
 
 /// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
@@ -63,12 +63,12 @@ enum Request {
 }
 
 /// Where the writer's transactions begin.
-pub(super) enum Home {
+pub(super) enum Backend {
     Sqlite(Sqlite),
     Postgres(DatabaseConnection),
 }
 
-impl Home {
+impl Backend {
     fn rest(&self) {
         if let Self::Sqlite(db) = self {
             db.rest();
@@ -81,7 +81,7 @@ pub(super) struct Means {
     pub ids: Arc<Ids>,
     pub clock: Clock,
     pub fresh: Fresh,
-    pub sleeper: Sleeper,
+    pub sleeper: TimerWake,
 }
 
 /// The way to the writer; cheap to clone.
@@ -95,7 +95,7 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer's thread; it ends when the last `Writer` is dropped.
-    pub(super) fn start(home: Home, means: Arc<Means>) -> Result<Self, StoreError> {
+    pub(super) fn start(home: Backend, means: Arc<Means>) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let last_intake = Arc::new(AtomicUsize::new(0));
         let failed = |error: std::io::Error| StoreError::Setup(format!("the writer's thread cannot start: {error}"));
@@ -183,7 +183,7 @@ impl Writer {
 }
 
 async fn run(
-    home: &Home,
+    home: &Backend,
     means: &Means,
     mut queue: mpsc::Receiver<Request>,
     enough: &Notify,
@@ -213,7 +213,7 @@ async fn run(
         last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
         batch.commit(home, means).await;
-        if let Home::Sqlite(db) = home {
+        if let Backend::Sqlite(db) = home {
             db.tend();
         }
     }
@@ -277,7 +277,7 @@ impl Batch {
             + self.said.0.len()
     }
 
-    async fn commit(self, home: &Home, means: &Means) {
+    async fn commit(self, home: &Backend, means: &Means) {
         match self.transact(home, means).await {
             Ok(results) => self.answer(results),
             Err(error) if self.len() > 1 && !error.is_outage() => {
@@ -302,10 +302,10 @@ impl Batch {
         }
     }
 
-    async fn transact(&self, home: &Home, means: &Means) -> Result<Results, StoreError> {
+    async fn transact(&self, home: &Backend, means: &Means) -> Result<Results, StoreError> {
         match home {
-            Home::Sqlite(db) => self.transact_in(db.begin()?, means).await,
-            Home::Postgres(db) => self.transact_in(begin(db).await?, means).await,
+            Backend::Sqlite(db) => self.transact_in(db.begin()?, means).await,
+            Backend::Postgres(db) => self.transact_in(begin(db).await?, means).await,
         }
     }
 

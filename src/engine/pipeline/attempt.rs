@@ -1,6 +1,6 @@
 //! One attempt: from the last look at the clock to the outcome written down.
 
-use super::{Door, OUTCOME_RETRY, Pipeline};
+use super::{OUTCOME_RETRY, Pipeline, SendTarget};
 use crate::domain::phone::mask_numbers;
 use crate::domain::{Timestamp, abort};
 use crate::engine::sending::deliver;
@@ -10,7 +10,7 @@ use crate::telemetry::metric;
 
 impl Pipeline {
     /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
-    pub async fn attempt(&self, door: &Door, claimed: Claimed) {
+    pub async fn attempt(&self, door: &SendTarget, claimed: Claimed) {
         let begun = self.clock.now();
         let outcome = self.send(door, &claimed).await;
         abort::point("after-send");
@@ -21,7 +21,7 @@ impl Pipeline {
                 metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
                 let (verdict, trouble) = deliver::verdict(&claimed, outcome, now, self.reconcile_after, &self.random);
                 // A token that has been replaced meanwhile says nothing of the new one.
-                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.outlet.route);
+                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.queue.route);
                 let until = if stale { None } else { self.circuits.done(account, trouble, now) };
                 (verdict, until)
             }
@@ -45,12 +45,12 @@ impl Pipeline {
         self.give_room_back(door, 1);
         self.write_outcome(verdict).await;
         if let Some(at) = again {
-            self.alarms.set(at, door.outlet.clone());
+            self.alarms.set(at, door.queue.clone());
         }
     }
 
     /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
-    async fn send(&self, door: &Door, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
+    async fn send(&self, door: &SendTarget, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
         let candidate = &claimed.candidate;
         let planned = candidate.planned().ok()?;
         let now = self.clock.now();
@@ -65,7 +65,7 @@ impl Pipeline {
         }
         abort::point("before-send");
         let platform = self.directory.platform();
-        Some(self.ways.send(&door.tenant, platform, candidate, &door.outlet.route, planned).await)
+        Some(self.transports.send(&door.tenant, platform, candidate, &door.queue.route, planned).await)
     }
 
     /// An outcome is written down however long the database takes: it is all that is known of a message that has left.

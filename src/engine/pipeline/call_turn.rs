@@ -136,12 +136,12 @@ impl Pipeline {
         let said = answer.clone();
         let decided = Decided { answer, ..heard.decided };
         let tenant = decided.tenant;
-        let outlets: Vec<_> = decided.actions.iter().filter_map(super::outlet_of).collect();
+        let queues: Vec<_> = decided.actions.iter().filter_map(super::queue_of).collect();
         let written = self.store.writer().decided(vec![decided]);
-        for (outlet, due) in outlets {
+        for (queue, due) in queues {
             match due {
-                None => self.to_send.publish(outlet),
-                Some(due) => self.alarms.set(due, outlet),
+                None => self.to_send.publish(queue),
+                Some(due) => self.alarms.set(due, queue),
             }
         }
         let receipt = written.await?;

@@ -19,14 +19,14 @@ use tokio::sync::{Semaphore, watch};
 use self::round::Round;
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Clock, Event, EventKind, Facts, Outlet, Route, TenantId, Timestamp};
-use crate::engine::sending::capacity::{Alarms, Waiting};
+use crate::domain::{Clock, Event, EventKind, Facts, Route, SendQueue, TenantId, Timestamp};
+use crate::engine::sending::capacity::{Alarms, SendCapacity};
 use crate::engine::sending::circuit::{Circuits, IN_FLIGHT_MAX};
 use crate::engine::sending::gate::SendGate;
 use crate::engine::sending::plan;
-use crate::engine::sending::recent_opt_outs::RecentStops;
-use crate::engine::sending::transports::Ways;
-use crate::engine::wakeups::{Bus, Lanes, LocalBus, Speed};
+use crate::engine::sending::recent_opt_outs::RecentOptOuts;
+use crate::engine::sending::transports::Transports;
+use crate::engine::wakeups::{Bus, FastSlowQueues, LocalBus, Speed};
 use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
 use crate::store::{
     ClaimRequest, Claims, Decided, Gate, Ingested, Judge, NewAction, NewInbound, Settled, StatusReport, Store,
@@ -52,23 +52,23 @@ const OUTCOME_RETRY: Duration = Duration::from_millis(500);
 pub struct Pipeline {
     pub store: Store,
     pub directory: Arc<Directory>,
-    pub ways: Ways,
+    pub transports: Transports,
     pub clock: Clock,
     pub random: Random,
     pub circuits: Circuits,
     pub gate: Arc<SendGate>,
     pub reconcile_after: Duration,
     rules: RwLock<Arc<RuleSet>>,
-    stops: RecentStops,
+    stops: RecentOptOuts,
     /// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
-    to_decide: Arc<Lanes>,
+    to_decide: Arc<FastSlowQueues>,
     fast: Evaluator,
     slow: Evaluator,
     /// While somebody is on the line, in two lanes as well.
     line: Evaluator,
     slow_line: Evaluator,
-    to_send: LocalBus<Outlet>,
-    waiting: Waiting,
+    to_send: LocalBus<SendQueue>,
+    waiting: SendCapacity,
     alarms: Alarms,
     /// Permits for sends in flight.
     in_flight: Arc<Semaphore>,
@@ -81,7 +81,7 @@ pub struct Pipeline {
 pub struct Parts {
     pub store: Store,
     pub directory: Arc<Directory>,
-    pub ways: Ways,
+    pub transports: Transports,
     pub clock: Clock,
     pub random: Random,
     pub circuits: Circuits,
@@ -96,21 +96,21 @@ impl Pipeline {
         Ok(Self {
             store: parts.store,
             directory: parts.directory,
-            ways: parts.ways,
+            transports: parts.transports,
             clock: parts.clock,
             random: parts.random,
             circuits: parts.circuits,
             gate: Arc::new(parts.gate),
             reconcile_after: parts.reconcile_after,
             rules: RwLock::new(parts.rules),
-            stops: RecentStops::default(),
+            stops: RecentOptOuts::default(),
             to_decide: Arc::default(),
             fast: Evaluator::start(1)?,
             slow: Evaluator::start(1)?,
             line: Evaluator::start(1)?,
             slow_line: Evaluator::start(1)?,
             to_send: LocalBus::default(),
-            waiting: Waiting::default(),
+            waiting: SendCapacity::default(),
             alarms: Alarms::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             claiming: tokio::sync::Mutex::default(),
@@ -123,7 +123,7 @@ impl Pipeline {
     /// Stores a verified message with its contact and event. When this returns, it is durable.
     pub async fn ingest(&self, mut inbound: NewInbound) -> Result<Ingested, StoreError> {
         let tenant = inbound.tenant;
-        inbound.of_no_concern = !self.concerns(tenant, &EventKind::inbound(inbound.channel), &inbound.event_data);
+        inbound.unmatched = !self.concerns(tenant, &EventKind::inbound(inbound.channel), &inbound.event_data);
         if let (Some(wish), Some(from)) = (&inbound.wish, &inbound.from)
             && wish.word == crate::domain::opt_out::Word::Stop
         {
@@ -139,7 +139,7 @@ impl Pipeline {
             self.wake_dispatch(tenant);
         }
         if ingested.confirmed {
-            self.to_send.publish(Outlet::new(tenant, Route::Twilio));
+            self.to_send.publish(SendQueue::new(tenant, Route::Twilio));
         }
         Ok(ingested)
     }
@@ -235,17 +235,17 @@ impl Pipeline {
             .collect();
         let busy: HashSet<TenantId> =
             decided.iter().filter(|one| !one.actions.is_empty()).map(|one| one.tenant).collect();
-        let outlets: HashSet<_> = decided.iter().flat_map(|one| &one.actions).filter_map(outlet_of).collect();
+        let queues: HashSet<_> = decided.iter().flat_map(|one| &one.actions).filter_map(queue_of).collect();
         metrics::counter!(metric::EVENTS_DECIDED_TOTAL).increment(decided.len() as u64);
         for action in decided.iter().flat_map(|one| &one.actions) {
             metrics::counter!(metric::ACTIONS_TOTAL, "kind" => action.action.kind()).increment(1);
         }
         let written = self.store.writer().decided(decided);
         // A claim that stands behind it in the queue sees what it plans, and often shares its commit.
-        for (outlet, due) in outlets {
+        for (queue, due) in queues {
             match due {
-                None => self.to_send.publish(outlet),
-                Some(due) => self.alarms.set(due, outlet),
+                None => self.to_send.publish(queue),
+                Some(due) => self.alarms.set(due, queue),
             }
         }
         let receipt = written.await?;
@@ -277,49 +277,49 @@ impl Pipeline {
         let _claiming = self.claiming.lock().await;
         let mut stopping = self.stopping.subscribe();
         while !*stopping.borrow() {
-            let outlets = tokio::select! {
+            let queues = tokio::select! {
                 _ = stopping.changed() => continue,
-                outlets = self.to_send.receive() => outlets,
-                outlets = self.alarms.ring(&self.clock) => outlets,
+                queues = self.to_send.receive() => queues,
+                queues = self.alarms.ring(&self.clock) => queues,
             };
             // Asked for side by side, the claims of many share a commit.
-            let fair = (BATCH_SENDS / outlets.len()).max(1);
-            join_all(outlets.into_iter().map(|outlet| self.claim_for(outlet, fair))).await;
+            let fair = (BATCH_SENDS / queues.len()).max(1);
+            join_all(queues.into_iter().map(|queue| self.claim_for(queue, fair))).await;
         }
     }
 
-    async fn claim_for(self: &Arc<Self>, outlet: Outlet, fair: usize) {
-        let Some(tenant) = self.directory.now().by_id(outlet.tenant).cloned() else { return };
+    async fn claim_for(self: &Arc<Self>, queue: SendQueue, fair: usize) {
+        let Some(tenant) = self.directory.now().by_id(queue.tenant).cloned() else { return };
         // Nothing can leave this way now: its sends wait in their rows, and the sweep looks again.
-        let Some(door) = self.door(tenant, outlet.route) else { return };
+        let Some(door) = self.door(tenant, queue.route) else { return };
         let allowed = self.allowed(&door);
         let wanted = fair.min(self.in_flight.available_permits());
-        let room = self.waiting.enter(&door.outlet, &door.account, wanted, allowed);
+        let room = self.waiting.enter(&door.queue, &door.account, wanted, allowed);
         // Without room, whoever frees some wakes us, and a circuit that closes is found by the sweep.
         if room == 0 {
             return;
         }
         let request = ClaimRequest {
-            outlet: door.outlet.clone(),
+            queue: door.queue.clone(),
             account_sid: door.account.clone(),
             limit: room,
             judge: self.judge(&door),
             recent_within: self.gate.limits().loop_guard_window,
             stop_ends_calls: door.tenant.settings.voice.stop_ends_calls,
         };
-        self.waiting.asks(&door.outlet, &door.account);
+        self.waiting.asks(&door.queue, &door.account);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
             tracing::warn!(%error, tenant = %door.tenant.slug, "sending waits for the database");
             Claims::default()
         });
         let sends = claims.sends.len();
-        let freed_meanwhile = self.waiting.asked(&door.outlet, claims.more);
+        let freed_meanwhile = self.waiting.asked(&door.queue, claims.more);
         if sends < room {
-            self.waiting.satisfied(&door.outlet, &door.account);
+            self.waiting.satisfied(&door.queue, &door.account);
             self.give_room_back(&door, room - sends);
         }
         if sends == room || freed_meanwhile {
-            self.to_send.publish(door.outlet.clone());
+            self.to_send.publish(door.queue.clone());
         }
         if claims.lanes_freed {
             self.wake_lanes(&door.account);
@@ -340,39 +340,39 @@ impl Pipeline {
     }
 
     /// Where a tenant's sends along a route go out; `None` where nothing can leave that way now.
-    pub fn door(&self, tenant: Arc<Tenant>, route: Route) -> Option<Door> {
-        let account = self.ways.account(&tenant, self.directory.platform(), &route)?;
-        Some(Door { outlet: Outlet::new(tenant.id, route), tenant, account })
+    pub fn door(&self, tenant: Arc<Tenant>, route: Route) -> Option<SendTarget> {
+        let account = self.transports.account(&tenant, self.directory.platform(), &route)?;
+        Some(SendTarget { queue: SendQueue::new(tenant.id, route), tenant, account })
     }
 
     /// The gate's word, and an alarm for what it postpones.
-    fn judge(self: &Arc<Self>, door: &Door) -> Judge {
+    fn judge(self: &Arc<Self>, door: &SendTarget) -> Judge {
         let (pipeline, door) = (self.clone(), door.clone());
         Arc::new(move |candidate, now| {
             let gate = pipeline.gate.judge(candidate, now, &door.tenant.quiet(pipeline.directory.platform()));
             if let Gate::Postpone(until, _) | Gate::Replan(until, _) = &gate {
-                pipeline.alarms.set(*until, door.outlet.clone());
+                pipeline.alarms.set(*until, door.queue.clone());
             }
             gate
         })
     }
 
     /// How many sends may be under way there at once, as things stand.
-    fn allowed(&self, door: &Door) -> usize {
-        self.circuits.allows(&door.account, self.clock.now()).min(self.ways.at_once(&door.outlet.route))
+    fn allowed(&self, door: &SendTarget) -> usize {
+        self.circuits.allows(&door.account, self.clock.now()).min(self.transports.at_once(&door.queue.route))
     }
 
     /// Whoever may claim now that there is room is woken: of those who share an account, each in its turn.
-    fn give_room_back(&self, door: &Door, count: usize) {
+    fn give_room_back(&self, door: &SendTarget, count: usize) {
         let allowed = self.allowed(door);
-        for next in self.waiting.leave(&door.outlet, &door.account, count, allowed) {
+        for next in self.waiting.leave(&door.queue, &door.account, count, allowed) {
             self.to_send.publish(next);
         }
     }
 
     /// The next along a lane may go now: whoever waits for one is woken, of all that send from the account's numbers.
     fn wake_lanes(&self, account: &str) {
-        self.waiting.lane_freed(account).into_iter().for_each(|outlet| self.to_send.publish(outlet));
+        self.waiting.lane_freed(account).into_iter().for_each(|queue| self.to_send.publish(queue));
     }
 
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -380,15 +380,15 @@ impl Pipeline {
     /// Applies what the provider of `route` says of a message's delivery.
     pub async fn settle(&self, route: Route, mut report: StatusReport) -> Result<Settled, StoreError> {
         let tenant = report.tenant;
-        let outlet = Outlet::new(tenant, route);
-        report.of_no_concern = !self.concerns(tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
+        let queue = SendQueue::new(tenant, route);
+        report.unmatched = !self.concerns(tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
         let settled = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().settle(report))
             .await
             .map_err(|_| StoreError::Busy)??;
         if settled == Settled::Advanced {
             self.wake_dispatch(tenant);
             // It may have settled an unknown send that held back the next one.
-            self.send_settled(outlet);
+            self.send_settled(queue);
         }
         Ok(settled)
     }
@@ -410,7 +410,7 @@ impl Pipeline {
         self.directory.refresh().await?;
         self.follow_accounts(&before);
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
-        self.store.due_outlets().await?.into_iter().for_each(|outlet| self.to_send.publish(outlet));
+        self.store.due_queues().await?.into_iter().for_each(|queue| self.to_send.publish(queue));
         Ok(())
     }
 
@@ -438,23 +438,22 @@ impl Pipeline {
     }
 
     /// A send along this way is unknown no more: it, and what came behind it, may go.
-    pub fn send_settled(&self, outlet: Outlet) {
-        if let Some(door) =
-            self.directory.now().by_id(outlet.tenant).and_then(|one| self.door(one.clone(), outlet.route))
+    pub fn send_settled(&self, queue: SendQueue) {
+        if let Some(door) = self.directory.now().by_id(queue.tenant).and_then(|one| self.door(one.clone(), queue.route))
         {
             self.wake_lanes(&door.account);
-            self.to_send.publish(door.outlet);
+            self.to_send.publish(door.queue);
         }
     }
 
     /// Tells the senders that something is due there.
-    pub fn wake_perform(&self, outlet: Outlet) {
-        self.to_send.publish(outlet);
+    pub fn wake_perform(&self, queue: SendQueue) {
+        self.to_send.publish(queue);
     }
 
     /// Tells the senders that something will be due there.
-    pub fn wake_perform_at(&self, outlet: Outlet, at: Timestamp) {
-        self.alarms.set(at, outlet);
+    pub fn wake_perform_at(&self, queue: SendQueue, at: Timestamp) {
+        self.alarms.set(at, queue);
     }
 
     /// Whether any rule listens to such an event: if none does, it is decided as soon as it is stored.
@@ -491,15 +490,15 @@ impl Pipeline {
 
 /// Where a claim goes out: whose it is, along which route, and with whom it shares room and troubles.
 #[derive(Clone)]
-pub struct Door {
+pub struct SendTarget {
     tenant: Arc<Tenant>,
-    outlet: Outlet,
+    queue: SendQueue,
     account: String,
 }
 
 /// Where an action waits to leave, and until when, if not only for its turn; `None` for effects.
-fn outlet_of(action: &NewAction) -> Option<(Outlet, Option<Timestamp>)> {
-    Some((Outlet::new(action.tenant, action.route.clone()?), action.due))
+fn queue_of(action: &NewAction) -> Option<(SendQueue, Option<Timestamp>)> {
+    Some((SendQueue::new(action.tenant, action.route.clone()?), action.due))
 }
 
 /// A decision as it is to be written: what rules asked for, with its ways and senders.

@@ -10,14 +10,14 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::circuit::IN_FLIGHT_MAX;
-use crate::domain::{Clock, Outlet, Timestamp};
+use crate::domain::{Clock, SendQueue, Timestamp};
 
 /// Times that are kept at most, the soonest; what falls due beyond them, the sweep finds.
 const ALARMS_MAX: usize = 100_000;
 
 /// Sends in flight, by account and tenant, and who waits to send more.
 #[derive(Default)]
-pub struct Waiting(Mutex<State>);
+pub struct SendCapacity(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -27,7 +27,7 @@ struct State {
     /// Accounts that had room of their own when there was none altogether.
     short: VecDeque<String>,
     /// Tenants whose next send waits for another to end, with their account: who send from one number share its lanes.
-    lanes: HashMap<Outlet, (String, ForLane)>,
+    lanes: HashMap<SendQueue, (String, ForLane)>,
     next_ticket: u64,
 }
 
@@ -42,32 +42,32 @@ enum ForLane {
 
 #[derive(Default)]
 struct Room {
-    in_flight: HashMap<Outlet, usize>,
+    in_flight: HashMap<SendQueue, usize>,
     taken: usize,
-    tickets: HashMap<Outlet, u64>,
-    queue: BTreeMap<u64, Outlet>,
+    tickets: HashMap<SendQueue, u64>,
+    queue: BTreeMap<u64, SendQueue>,
 }
 
-impl Waiting {
+impl SendCapacity {
     /// Room for at most `wanted` more sends of the tenant, where `max` may be in flight to its account; it is taken
-    /// until [`Waiting::leave`]. Who gets some goes to the end of the queue, who gets none keeps their place, until
-    /// [`Waiting::satisfied`].
-    pub fn enter(&self, outlet: &Outlet, account: &str, wanted: usize, max: usize) -> usize {
+    /// until [`SendCapacity::leave`]. Who gets some goes to the end of the queue, who gets none keeps their place, until
+    /// [`SendCapacity::satisfied`].
+    pub fn enter(&self, queue: &SendQueue, account: &str, wanted: usize, max: usize) -> usize {
         let mut state = self.lock();
         let free = IN_FLIGHT_MAX.saturating_sub(state.in_flight);
         let max = max.min(state.share_of_all());
         state.next_ticket += 1;
         let ticket = state.next_ticket;
         let room = state.accounts.entry(account.to_owned()).or_default();
-        let given = wanted.min(free).min(room.open_to(outlet, max));
+        let given = wanted.min(free).min(room.open_to(queue, max));
         if given > 0 {
             room.taken += given;
-            *room.in_flight.entry(outlet.clone()).or_default() += given;
-            room.unqueue(outlet);
+            *room.in_flight.entry(queue.clone()).or_default() += given;
+            room.unqueue(queue);
         }
-        if let Entry::Vacant(place) = room.tickets.entry(outlet.clone()) {
+        if let Entry::Vacant(place) = room.tickets.entry(queue.clone()) {
             place.insert(ticket);
-            room.queue.insert(ticket, outlet.clone());
+            room.queue.insert(ticket, queue.clone());
         }
         state.in_flight += given;
         if free == 0 && !state.short.iter().any(|short| short == account) {
@@ -77,22 +77,22 @@ impl Waiting {
     }
 
     /// The tenant has nothing more for which it wants room.
-    pub fn satisfied(&self, outlet: &Outlet, account: &str) {
+    pub fn satisfied(&self, queue: &SendQueue, account: &str) {
         if let Some(room) = self.lock().accounts.get_mut(account) {
-            room.unqueue(outlet);
+            room.unqueue(queue);
         }
     }
 
     /// Gives room back. Gives the tenants that may enter now, where `max` may be in flight to the account.
-    pub fn leave(&self, outlet: &Outlet, account: &str, count: usize, max: usize) -> Vec<Outlet> {
+    pub fn leave(&self, queue: &SendQueue, account: &str, count: usize, max: usize) -> Vec<SendQueue> {
         let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(count);
         if let Some(room) = state.accounts.get_mut(account) {
             room.taken = room.taken.saturating_sub(count);
-            let own = room.in_flight.entry(outlet.clone()).or_default();
+            let own = room.in_flight.entry(queue.clone()).or_default();
             *own = own.saturating_sub(count);
             if *own == 0 {
-                room.in_flight.remove(outlet);
+                room.in_flight.remove(queue);
             }
         }
         let share = state.share_of_all();
@@ -106,16 +106,16 @@ impl Waiting {
     }
 
     /// The tenant asks now for what is due: before the claim, so that no lane becomes free unseen.
-    pub fn asks(&self, outlet: &Outlet, account: &str) {
-        self.lock().lanes.insert(outlet.clone(), (account.to_owned(), ForLane::Asking { freed: false }));
+    pub fn asks(&self, queue: &SendQueue, account: &str) {
+        self.lock().lanes.insert(queue.clone(), (account.to_owned(), ForLane::Asking { freed: false }));
     }
 
     /// The tenant has asked, and `waits` says whether it has more that is due. Gives whether it is to ask again at once,
     /// as a lane has become free meanwhile.
-    pub fn asked(&self, outlet: &Outlet, waits: bool) -> bool {
+    pub fn asked(&self, queue: &SendQueue, waits: bool) -> bool {
         let mut state = self.lock();
-        let Some((_, lane)) = state.lanes.get_mut(outlet).filter(|_| waits) else {
-            state.lanes.remove(outlet);
+        let Some((_, lane)) = state.lanes.get_mut(queue).filter(|_| waits) else {
+            state.lanes.remove(queue);
             return false;
         };
         let freed = *lane == ForLane::Asking { freed: true };
@@ -124,13 +124,13 @@ impl Waiting {
     }
 
     /// A send has ended, and another may go along its lane. Gives the tenants of the account that wait for one.
-    pub fn lane_freed(&self, account: &str) -> Vec<Outlet> {
+    pub fn lane_freed(&self, account: &str) -> Vec<SendQueue> {
         let mut waiting = Vec::new();
-        for (outlet, (of, lane)) in &mut self.lock().lanes {
+        for (queue, (of, lane)) in &mut self.lock().lanes {
             match lane {
                 _ if of != account => {}
                 ForLane::Asking { freed } => *freed = true,
-                ForLane::Waits => waiting.push(outlet.clone()),
+                ForLane::Waits => waiting.push(queue.clone()),
             }
         }
         waiting
@@ -159,28 +159,28 @@ impl State {
 
 impl Room {
     /// How many more sends of the tenant may go out, were it to ask now.
-    fn open_to(&self, outlet: &Outlet, max: usize) -> usize {
-        let others = self.queue.len() - usize::from(self.tickets.contains_key(outlet));
+    fn open_to(&self, queue: &SendQueue, max: usize) -> usize {
+        let others = self.queue.len() - usize::from(self.tickets.contains_key(queue));
         let share = (max / (others + 1)).max(1);
         let free = max.saturating_sub(self.taken);
-        let before = self.tickets.get(outlet).copied().unwrap_or(u64::MAX);
+        let before = self.tickets.get(queue).copied().unwrap_or(u64::MAX);
         let ahead = self.queue.range(..before).filter(|(_, other)| self.own(other) < share).take(free).count();
-        (free - ahead).min(share.saturating_sub(self.own(outlet)))
+        (free - ahead).min(share.saturating_sub(self.own(queue)))
     }
 
     /// The first in the queue for whom there is room.
-    fn next(&self, max: usize) -> Vec<Outlet> {
+    fn next(&self, max: usize) -> Vec<SendQueue> {
         let share = (max / self.queue.len().max(1)).max(1);
         let free = max.saturating_sub(self.taken);
-        self.queue.values().filter(|outlet| self.own(outlet) < share).take(free).cloned().collect()
+        self.queue.values().filter(|queue| self.own(queue) < share).take(free).cloned().collect()
     }
 
-    fn own(&self, outlet: &Outlet) -> usize {
-        self.in_flight.get(outlet).copied().unwrap_or_default()
+    fn own(&self, queue: &SendQueue) -> usize {
+        self.in_flight.get(queue).copied().unwrap_or_default()
     }
 
-    fn unqueue(&mut self, outlet: &Outlet) {
-        if let Some(ticket) = self.tickets.remove(outlet) {
+    fn unqueue(&mut self, queue: &SendQueue) {
+        if let Some(ticket) = self.tickets.remove(queue) {
             self.queue.remove(&ticket);
         }
     }
@@ -189,16 +189,16 @@ impl Room {
 /// When tenants' postponed sends fall due.
 #[derive(Default)]
 pub struct Alarms {
-    times: Mutex<BTreeSet<(Timestamp, Outlet)>>,
+    times: Mutex<BTreeSet<(Timestamp, SendQueue)>>,
     sooner: Notify,
 }
 
 impl Alarms {
     /// Notes that the tenant has something due at this time.
-    pub fn set(&self, at: Timestamp, outlet: Outlet) {
+    pub fn set(&self, at: Timestamp, queue: SendQueue) {
         let mut times = self.lock();
         let sooner = times.first().is_none_or(|(first, _)| at < *first);
-        times.insert((at, outlet));
+        times.insert((at, queue));
         if times.len() > ALARMS_MAX {
             // The last one is furthest off; the sweep finds it.
             times.pop_last();
@@ -210,7 +210,7 @@ impl Alarms {
     }
 
     /// Waits for the next time to come, then gives the tenants whose time has.
-    pub async fn ring(&self, clock: &Clock) -> Vec<Outlet> {
+    pub async fn ring(&self, clock: &Clock) -> Vec<SendQueue> {
         loop {
             let due = self.take(clock.now());
             if !due.is_empty() {
@@ -230,17 +230,17 @@ impl Alarms {
         }
     }
 
-    fn take(&self, now: Timestamp) -> Vec<Outlet> {
+    fn take(&self, now: Timestamp) -> Vec<SendQueue> {
         let mut times = self.lock();
         let mut due = BTreeSet::new();
-        while let Some((_, outlet)) = times.first().filter(|(at, _)| *at <= now).cloned() {
+        while let Some((_, queue)) = times.first().filter(|(at, _)| *at <= now).cloned() {
             times.pop_first();
-            due.insert(outlet);
+            due.insert(queue);
         }
         due.into_iter().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, Outlet)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Timestamp, SendQueue)>> {
         // A poisoned lock holds plain times, which are good whatever happened.
         self.times.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -253,14 +253,14 @@ mod tests {
 
     const MAX: usize = 128;
 
-    fn outlet(n: u128) -> Outlet {
-        Outlet::new(TenantId::new(uuid::Uuid::from_u128(n)), Route::Twilio)
+    fn queue(n: u128) -> SendQueue {
+        SendQueue::new(TenantId::new(uuid::Uuid::from_u128(n)), Route::Twilio)
     }
 
     #[test]
     fn one_alone_uses_all_the_room_and_a_second_gets_half() {
-        let waiting = Waiting::default();
-        let (a, b) = (&outlet(1), &outlet(2));
+        let waiting = SendCapacity::default();
+        let (a, b) = (&queue(1), &queue(2));
         assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), MAX);
         assert_eq!(waiting.enter(a, "AC1", 1_000, MAX), 0);
         assert_eq!(waiting.enter(b, "AC1", 1_000, MAX), 0);
@@ -279,10 +279,10 @@ mod tests {
     #[test]
     fn of_many_each_has_its_turn() {
         const MANY: u128 = 1_000;
-        let waiting = Waiting::default();
+        let waiting = SendCapacity::default();
         let mut served = HashMap::new();
         let mut in_flight = VecDeque::new();
-        let mut ready: BTreeSet<Outlet> = (0..MANY).map(outlet).collect();
+        let mut ready: BTreeSet<SendQueue> = (0..MANY).map(queue).collect();
         for _ in 0..3 * MANY {
             for one in std::mem::take(&mut ready) {
                 let given = waiting.enter(&one, "AC1", 10, MAX);
@@ -294,38 +294,38 @@ mod tests {
             ready.extend(waiting.leave(&ended, "AC1", 1, MAX));
             ready.insert(ended);
         }
-        let least = (0..MANY).map(|n| served[&outlet(n)]).min().unwrap();
+        let least = (0..MANY).map(|n| served[&queue(n)]).min().unwrap();
         assert!(least >= 2, "{least}");
     }
 
     #[test]
     fn a_probe_is_one_whoever_waits() {
-        let waiting = Waiting::default();
-        assert_eq!(waiting.enter(&outlet(1), "AC1", 10, 0), 0, "the circuit is open");
-        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 0), 0);
-        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 1), 0, "the other came first");
-        assert_eq!(waiting.enter(&outlet(1), "AC1", 10, 1), 1);
-        assert_eq!(waiting.enter(&outlet(2), "AC1", 10, 1), 0, "one probe only");
-        assert_eq!(waiting.leave(&outlet(1), "AC1", 1, 1), [outlet(2)]);
+        let waiting = SendCapacity::default();
+        assert_eq!(waiting.enter(&queue(1), "AC1", 10, 0), 0, "the circuit is open");
+        assert_eq!(waiting.enter(&queue(2), "AC1", 10, 0), 0);
+        assert_eq!(waiting.enter(&queue(2), "AC1", 10, 1), 0, "the other came first");
+        assert_eq!(waiting.enter(&queue(1), "AC1", 10, 1), 1);
+        assert_eq!(waiting.enter(&queue(2), "AC1", 10, 1), 0, "one probe only");
+        assert_eq!(waiting.leave(&queue(1), "AC1", 1, 1), [queue(2)]);
     }
 
     #[test]
     fn accounts_share_what_may_be_in_flight_altogether() {
-        let waiting = Waiting::default();
+        let waiting = SendCapacity::default();
         let account = |n: u128| format!("AC{n}");
         for n in 0..4 {
-            assert_eq!(waiting.enter(&outlet(n), &account(n), MAX, MAX), MAX);
+            assert_eq!(waiting.enter(&queue(n), &account(n), MAX, MAX), MAX);
         }
-        assert_eq!(waiting.enter(&outlet(4), &account(4), MAX, MAX), 0);
-        assert_eq!(waiting.leave(&outlet(0), &account(0), 1, MAX), [outlet(4)], "woken by another account's end");
-        assert_eq!(waiting.enter(&outlet(0), &account(0), 1, MAX), 0, "it has more than its part");
-        assert_eq!(waiting.enter(&outlet(4), &account(4), MAX, MAX), 1);
+        assert_eq!(waiting.enter(&queue(4), &account(4), MAX, MAX), 0);
+        assert_eq!(waiting.leave(&queue(0), &account(0), 1, MAX), [queue(4)], "woken by another account's end");
+        assert_eq!(waiting.enter(&queue(0), &account(0), 1, MAX), 0, "it has more than its part");
+        assert_eq!(waiting.enter(&queue(4), &account(4), MAX, MAX), 1);
     }
 
     #[test]
     fn whoever_waits_for_a_lane_of_the_account_is_woken_by_anybodys_end() {
-        let waiting = Waiting::default();
-        let (a, b, c) = (&outlet(1), &outlet(2), &outlet(3));
+        let waiting = SendCapacity::default();
+        let (a, b, c) = (&queue(1), &queue(2), &queue(3));
         waiting.asks(a, "AC1");
         assert!(!waiting.asked(a, true));
         waiting.asks(c, "AC2");
@@ -344,15 +344,15 @@ mod tests {
         let at = |ms: i64| Timestamp::from_unix_us(ms * 1_000);
         let clock = Clock::simulated(at(0));
         let alarms = Alarms::default();
-        alarms.set(at(200), outlet(2));
+        alarms.set(at(200), queue(2));
         let (rung, ()) = tokio::join!(alarms.ring(&clock), async {
             tokio::task::yield_now().await;
-            alarms.set(at(100), outlet(1));
+            alarms.set(at(100), queue(1));
             tokio::task::yield_now().await;
             clock.set(at(100));
         });
-        assert_eq!(rung, [outlet(1)]);
+        assert_eq!(rung, [queue(1)]);
         clock.set(at(300));
-        assert_eq!(alarms.ring(&clock).await, [outlet(2)]);
+        assert_eq!(alarms.ring(&clock).await, [queue(2)]);
     }
 }

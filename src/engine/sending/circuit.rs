@@ -27,7 +27,7 @@ const TIMEOUTS_TO_OPEN: u32 = 8;
 
 /// Why a send did not go through, as far as the account is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum AccountFailure {
     /// 429, 503 or no connection; with the provider's own wait if it gave one.
     Busy(Option<Duration>),
     /// The credentials are refused.
@@ -65,7 +65,7 @@ impl Circuits {
     }
 
     /// One send has ended. Gives the time until which the account pauses, where this opened its circuit.
-    pub fn done(&self, account: &str, trouble: Option<Trouble>, now: Timestamp) -> Option<Timestamp> {
+    pub fn done(&self, account: &str, trouble: Option<AccountFailure>, now: Timestamp) -> Option<Timestamp> {
         let mut accounts = self.lock();
         let Some(trouble) = trouble else {
             accounts.remove(account);
@@ -73,18 +73,18 @@ impl Circuits {
         };
         let circuit = accounts.entry(account.to_owned()).or_default();
         let pause = match trouble {
-            Trouble::Credentials => {
+            AccountFailure::Credentials => {
                 circuit.paused = true;
                 CREDENTIALS_PAUSE
             }
-            Trouble::Timeout => {
+            AccountFailure::Timeout => {
                 circuit.timeouts += 1;
                 if circuit.timeouts < TIMEOUTS_TO_OPEN {
                     return None;
                 }
                 self.backoff(circuit.timeouts - TIMEOUTS_TO_OPEN)
             }
-            Trouble::Busy(retry_after) => {
+            AccountFailure::Busy(retry_after) => {
                 // Many in flight fail together: they are one failure, not a reason to wait for ever.
                 if circuit.open_until.is_some_and(|until| until > now) {
                     return circuit.open_until;
@@ -131,12 +131,12 @@ mod tests {
     fn throttling_backs_off_and_one_probe_closes_it() {
         let circuits = Circuits::new(Random::seeded(1));
         assert_eq!(circuits.allows("AC1", at(0)), ACCOUNT_IN_FLIGHT_MAX);
-        let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(0)).unwrap();
+        let until = circuits.done("AC1", Some(AccountFailure::Busy(None)), at(0)).unwrap();
         assert!((90..=110).contains(&until.unix_ms()), "{until}");
         assert_eq!(circuits.allows("AC1", at(50)), 0, "open");
         assert_eq!(circuits.allows("AC2", at(50)), ACCOUNT_IN_FLIGHT_MAX, "others go on");
         assert_eq!(circuits.allows("AC1", at(200)), 1, "one probe");
-        let until = circuits.done("AC1", Some(Trouble::Busy(None)), at(200)).unwrap();
+        let until = circuits.done("AC1", Some(AccountFailure::Busy(None)), at(200)).unwrap();
         assert!(until.since(at(200)) >= Duration::from_millis(180), "twice as long");
         assert_eq!(circuits.done("AC1", None, at(500)), None);
         assert_eq!(circuits.allows("AC1", at(500)), ACCOUNT_IN_FLIGHT_MAX, "closed");
@@ -145,14 +145,14 @@ mod tests {
     #[test]
     fn the_providers_own_wait_is_kept() {
         let circuits = Circuits::new(Random::seeded(1));
-        let until = circuits.done("AC1", Some(Trouble::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
+        let until = circuits.done("AC1", Some(AccountFailure::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
         assert!(until >= at(7_000));
     }
 
     #[test]
     fn refused_credentials_pause_until_they_change() {
         let circuits = Circuits::new(Random::seeded(1));
-        circuits.done("AC1", Some(Trouble::Credentials), at(0));
+        circuits.done("AC1", Some(AccountFailure::Credentials), at(0));
         assert_eq!(circuits.paused(), 1);
         assert_eq!(circuits.allows("AC1", at(1_000)), 0);
         circuits.reset("AC1");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 
-use super::circuit::Trouble;
+use super::circuit::AccountFailure;
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::clock::Random;
 use crate::domain::{Address, CallBody, DeliveryStatus, OnMachine, Send, SendBody, Timestamp};
@@ -133,7 +133,7 @@ pub fn verdict(
     now: Timestamp,
     reconcile_after: Duration,
     random: &Random,
-) -> (Verdict, Option<Trouble>) {
+) -> (Verdict, Option<AccountFailure>) {
     let candidate = &claimed.candidate;
     let verdict = |end, http_status, error_code, detail| Verdict {
         candidate: candidate.clone(),
@@ -150,14 +150,16 @@ pub fn verdict(
         Err(not_taken) => not_taken,
     };
     let (end, trouble) = match what {
-        Failure::Busy { retry_after } => (retry(candidate, now, retry_after, random), Some(Trouble::Busy(retry_after))),
+        Failure::Busy { retry_after } => {
+            (retry(candidate, now, retry_after, random), Some(AccountFailure::Busy(retry_after)))
+        }
         // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
-        Failure::Credentials => (End::Retry { at: now }, Some(Trouble::Credentials)),
+        Failure::Credentials => (End::Retry { at: now }, Some(AccountFailure::Credentials)),
         Failure::Later { after, tries } => (later(claimed, after, tries, now, random), None),
         Failure::Refused => (End::Failed, None),
         // Of Twilio's own unknown answers, only the lost ones say something of the account.
         Failure::Unknown => {
-            (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(Trouble::Timeout))
+            (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(AccountFailure::Timeout))
         }
     };
     (verdict(end, http_status, code, detail), trouble)

@@ -16,9 +16,9 @@ const NOTES_MAX: usize = 100_000;
 type Who = (TenantId, Channel, String);
 
 #[derive(Default)]
-pub struct RecentStops(Mutex<HashMap<Who, Timestamp>>);
+pub struct RecentOptOuts(Mutex<HashMap<Who, Timestamp>>);
 
-impl RecentStops {
+impl RecentOptOuts {
     /// Notes that a STOP of this customer is about to be committed.
     pub fn note(&self, tenant: TenantId, channel: Channel, peer_key: String, now: Timestamp) {
         // A poisoned lock holds plain notes, which are good whatever happened.
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_stop_catches_what_was_claimed_before_it_only() {
-        let stops = RecentStops::default();
+        let stops = RecentOptOuts::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(1));
         let at = Timestamp::from_unix_us;
         stops.note(tenant, Channel::Sms, "+34600111222".to_owned(), at(10));

@@ -15,7 +15,7 @@ use crate::store::Candidate;
 use crate::tenants::{Account, Platform, Tenant};
 
 /// Everything that can take a send.
-pub struct Ways {
+pub struct Transports {
     pub twilio: Client,
     pub mailer: Mailer,
     /// For described providers and requests: guarded.
@@ -25,7 +25,7 @@ pub struct Ways {
     pub rehearsing: bool,
 }
 
-impl Ways {
+impl Transports {
     /// Under what name a route's sends share room and troubles: with all of the same account, or of the same server.
     /// `None` where nothing can leave this way now, so that it waits in its row.
     pub fn account(&self, tenant: &Tenant, platform: &Platform, route: &Route) -> Option<String> {

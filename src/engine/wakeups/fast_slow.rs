@@ -1,6 +1,6 @@
 //! Two lanes of wake-ups, of which each tenant stands in one at a time.
 //!
-//! A tenant that is received is its lane's until [`Lanes::done`]; what wakes it meanwhile is kept until then. So its
+//! A tenant that is received is its lane's until [`FastSlowQueues::done`]; what wakes it meanwhile is kept until then. So its
 //! events are never decided in both lanes at once, and those of one contact stay in order when it changes lanes.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ pub enum Speed {
 }
 
 #[derive(Default)]
-pub struct Lanes {
+pub struct FastSlowQueues {
     fast: LocalBus<TenantId>,
     slow: LocalBus<TenantId>,
     state: Mutex<State>,
@@ -30,7 +30,7 @@ struct State {
     taken: HashMap<TenantId, bool>,
 }
 
-impl Lanes {
+impl FastSlowQueues {
     /// Says that the tenant has something waiting. Never waits.
     pub fn publish(&self, tenant: TenantId, now: Timestamp) {
         let mut state = self.lock();
@@ -40,7 +40,7 @@ impl Lanes {
         }
     }
 
-    /// Waits until somebody has something waiting in this lane. Who is given is this lane's until [`Lanes::done`].
+    /// Waits until somebody has something waiting in this lane. Who is given is this lane's until [`FastSlowQueues::done`].
     pub async fn receive(&self, speed: Speed, now: impl Fn() -> Timestamp) -> Vec<TenantId> {
         loop {
             let mut tenants = self.bus(speed).receive().await;
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_tenant_that_changes_lanes_is_never_in_both() {
-        let lanes = Lanes::default();
+        let lanes = FastSlowQueues::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(7));
         let take = |speed, s| given(lanes.receive(speed, move || at(s)));
         lanes.publish(tenant, at(0));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn who_was_woken_before_the_change_is_sent_on() {
-        let lanes = Lanes::default();
+        let lanes = FastSlowQueues::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(7));
         let take = |speed, s| given(lanes.receive(speed, move || at(s)));
         lanes.publish(tenant, at(0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::tries::Tries;
 use super::{Plan, RetryOn};
-use crate::domain::{ActionState, CallStatus, CampaignState, Outlet, Phone, Timestamp};
+use crate::domain::{ActionState, CallStatus, CampaignState, Phone, SendQueue, Timestamp};
 use crate::engine::pipeline::Pipeline;
 use crate::store::tables::campaigns::{Campaign, EndedTry, MemberEnd};
 use crate::store::{Store, StoreError};
@@ -30,8 +30,8 @@ pub async fn run(pipeline: &Pipeline) {
     loop {
         let pause = match round(&pipeline.store, &pipeline.directory).await {
             Ok(round) => {
-                for (outlet, at) in round.planned {
-                    pipeline.wake_perform_at(outlet, at);
+                for (queue, at) in round.planned {
+                    pipeline.wake_perform_at(queue, at);
                 }
                 if round.running == 0 { LOOK_WHILE_IDLE } else { LOOK_EVERY }
             }
@@ -49,7 +49,7 @@ pub async fn run(pipeline: &Pipeline) {
 pub struct Round {
     pub running: usize,
     /// Where tries were planned, and for when.
-    pub planned: Vec<(Outlet, Timestamp)>,
+    pub planned: Vec<(SendQueue, Timestamp)>,
 }
 
 /// One round of all campaigns that run, and of those that are paused or cancelled while tries are under way.
@@ -154,9 +154,9 @@ impl Of<'_> {
         if tries.is_empty() && later.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        let planned: Vec<(Outlet, Timestamp)> = tries
+        let planned: Vec<(SendQueue, Timestamp)> = tries
             .iter()
-            .filter_map(|one| Some((Outlet::new(self.tries.tenant.id, one.action.route.clone()?), one.action.due?)))
+            .filter_map(|one| Some((SendQueue::new(self.tries.tenant.id, one.action.route.clone()?), one.action.due?)))
             .collect();
         metrics::counter!(metric::CAMPAIGN_TRIES_TOTAL).increment(tries.len() as u64);
         if self.store.plan_tries(self.tries.campaign, tries, &later, &gone, slot).await? {

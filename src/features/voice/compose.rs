@@ -174,7 +174,7 @@ impl Line<'_> {
     /// What is said where no answer is found.
     pub fn trouble(&self) -> String {
         let own = &self.tenant.settings.voice.fallback;
-        if own.is_empty() { self.words(Word::Trouble) } else { own.replace("{name}", &self.tenant.name) }
+        if own.is_empty() { self.words(Word::AccountFailure) } else { own.replace("{name}", &self.tenant.name) }
     }
 
     fn to_a_person(&self) -> Option<Step> {

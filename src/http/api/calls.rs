@@ -19,7 +19,9 @@ use super::messages;
 use super::once::once;
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
-use crate::domain::{CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Outlet, Phone, Route};
+use crate::domain::{
+    CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Phone, Route, SendQueue,
+};
 use crate::engine::sending::by_hand::Outbox;
 use crate::engine::sending::call_request::UnfitCall;
 use crate::engine::sending::services::{CallRefused, CallService};
@@ -343,7 +345,7 @@ async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall
         let event = EventId::new(id);
         let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;
-        pipeline.wake_perform(Outlet::new(caller.0.id, Route::Twilio));
+        pipeline.wake_perform(SendQueue::new(caller.0.id, Route::Twilio));
         let row = pipeline.store.action(caller.0.id, action).await?;
         let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
         Ok((StatusCode::ACCEPTED, Begun { id: action.uuid(), state }))

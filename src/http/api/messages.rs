@@ -153,7 +153,7 @@ async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessa
         let content = content(new)?;
         let action: ActionId =
             outbox.plan_as(EventId::new(id), &caller.0, channel, &to, content).await.map_err(refused)?;
-        pipeline.wake_perform(crate::domain::Outlet::new(caller.0.id, Route::Twilio));
+        pipeline.wake_perform(crate::domain::SendQueue::new(caller.0.id, Route::Twilio));
         let row = pipeline.store.action(caller.0.id, action).await?;
         let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
         Ok((StatusCode::ACCEPTED, Accepted { id: action.uuid(), state }))

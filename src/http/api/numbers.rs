@@ -241,7 +241,7 @@ async fn desk<'a>(state: &'a AppState, caller: &Caller) -> Result<(Desk<'a>, Arc
     let pipeline = &state.pipeline;
     pipeline.directory.refresh().await?;
     let tenant = pipeline.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
-    Ok((Desk { store: &pipeline.store, directory: &pipeline.directory, client: &pipeline.ways.twilio }, tenant))
+    Ok((Desk { store: &pipeline.store, directory: &pipeline.directory, client: &pipeline.transports.twilio }, tenant))
 }
 
 fn purchase(wanted: Buy) -> Result<Purchase, Problem> {

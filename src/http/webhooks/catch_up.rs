@@ -105,8 +105,8 @@ async fn walk(
     let mut rest = None;
     for _ in 0..PARTS_MAX {
         let part = match rest.take() {
-            None => pipeline.ways.twilio.list_messages(account, &filter, PAGES_MAX).await,
-            Some(rest) => pipeline.ways.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
+            None => pipeline.transports.twilio.list_messages(account, &filter, PAGES_MAX).await,
+            Some(rest) => pipeline.transports.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
         };
         let part = match part {
             Ok(part) => part,
@@ -178,7 +178,7 @@ async fn take_in(
 
 /// The list counts what hangs on a message, and no more. Better a message without it than none.
 async fn media_of(pipeline: &Pipeline, account: &client::Account, sid: &str) -> Vec<Media> {
-    let media = pipeline.ways.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
+    let media = pipeline.transports.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
         tracing::warn!(sid, %error, "a late message is taken in without its media");
         Vec::new()
     });
@@ -201,7 +201,7 @@ async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
         if silent.contains(&account.sid) {
             continue;
         }
-        match pipeline.ways.twilio.fetch_message(&account, &message.provider_sid).await {
+        match pipeline.transports.twilio.fetch_message(&account, &message.provider_sid).await {
             Ok(Some(resource)) => settle(pipeline, message, &resource).await?,
             Ok(None) => {}
             Err(error) => {
@@ -235,7 +235,7 @@ async fn settle(pipeline: &Pipeline, message: Unsettled, resource: &MessageResou
         sid: message.provider_sid,
         status,
         error_code: resource.error_code.map(i64::from),
-        of_no_concern: false,
+        unmatched: false,
         at: pipeline.clock.now(),
     };
     if pipeline.settle(Route::Twilio, report).await? == Settled::Advanced {

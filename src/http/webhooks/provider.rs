@@ -39,7 +39,7 @@ async fn settle(
 ) -> Result<(), Refusal> {
     let pipeline = &state.pipeline;
     // Before anything else: who has not got this URL from us learns nothing, not even which names there are.
-    if !pipeline.ways.callbacks.is_genuine(&name, &slug, &action, &mac) {
+    if !pipeline.transports.callbacks.is_genuine(&name, &slug, &action, &mac) {
         return Err(Refusal::forged(
             RefusalKind::Proof,
             "this installation has made no such URL: has RECADO_SECRET_KEY changed since?",
@@ -70,7 +70,7 @@ async fn settle(
         sid: told.sid.unwrap_or_else(|| action.to_string()),
         status: told.status,
         error_code: told.error_code,
-        of_no_concern: false,
+        unmatched: false,
         at: pipeline.clock.now(),
     };
     if pipeline.settle(Route::Provider(name.as_str().into()), report).await? == Settled::UnknownAction {

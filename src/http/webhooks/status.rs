@@ -48,7 +48,7 @@ async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Web
         sid: callback.message_sid,
         status,
         error_code: callback.error_code.map(i64::from),
-        of_no_concern: false,
+        unmatched: false,
         at: state.pipeline.clock.now(),
     };
     if state.pipeline.settle(Route::Twilio, report).await? == Settled::UnknownAction {

@@ -244,10 +244,10 @@ fn media_buttons_and_places_are_maps() {
     let data = json!({
         "media": [{"url": "https://x/1", "content_type": "image/jpeg"}],
         "button": {"text": "Yes", "payload": "yes_1"},
-        "location": {"latitude": 1.5, "longitude": 2.5, "address": "", "label": "Home"},
+        "location": {"latitude": 1.5, "longitude": 2.5, "address": "", "label": "Backend"},
     });
     let decision = rules.decide(&event("inbound_sms", data), &facts());
-    assert_eq!(actions(&decision)[0]["text"], "image/jpeg yes_1 Home");
+    assert_eq!(actions(&decision)[0]["text"], "image/jpeg yes_1 Backend");
 }
 
 #[test]

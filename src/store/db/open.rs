@@ -17,9 +17,9 @@ use crate::config::Synchronous;
 use crate::domain::{Clock, Ids};
 use crate::migrations::Migrator;
 use crate::store::pending_cache::Fresh;
-use crate::store::tables::timers::Sleeper;
+use crate::store::tables::timers::TimerWake;
 use crate::store::writer;
-use crate::store::writer::{Home, Means, Writer};
+use crate::store::writer::{Backend, Means, Writer};
 use crate::store::{Store, StoreError};
 
 pub struct Options {
@@ -64,10 +64,10 @@ impl Store {
         }
         let write = connect(options, 1, true).await.map_err(|error| of_file(options, error))?;
         let read = connect(options, READERS, false).await.map_err(|error| of_file(options, error))?;
-        let means = Arc::new(Means { ids, clock, fresh: Fresh::default(), sleeper: Sleeper::default() });
+        let means = Arc::new(Means { ids, clock, fresh: Fresh::default(), sleeper: TimerWake::default() });
         let home = match sqlite_path(options.url.expose_secret()) {
-            Some(path) => Home::Sqlite(Sqlite::open(&path, options.synchronous)?),
-            None => Home::Postgres(write.clone()),
+            Some(path) => Backend::Sqlite(Sqlite::open(&path, options.synchronous)?),
+            None => Backend::Postgres(write.clone()),
         };
         let writer = Writer::start(home, means.clone())?;
         Ok(Self { write, read, writer, means })

@@ -27,10 +27,10 @@ const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
 const REMOVE_ROWS: usize = 500;
 
 /// The database as it was at one moment. On SQLite its log cannot be begun anew while this is held.
-pub struct Frozen(DatabaseTransaction);
+pub struct Snapshot(DatabaseTransaction);
 
 impl Store {
-    pub async fn freeze(&self) -> Result<Frozen, StoreError> {
+    pub async fn freeze(&self) -> Result<Snapshot, StoreError> {
         let options = if self.is_sqlite() {
             TransactionOptions {
                 isolation_level: None,
@@ -44,7 +44,7 @@ impl Store {
                 sqlite_transaction_mode: None,
             }
         };
-        Ok(Frozen(self.read.begin_with_options(options).await?))
+        Ok(Snapshot(self.read.begin_with_options(options).await?))
     }
 
     /// Begins to take in a tenant: its row, under a slug that nobody sees. `wanted` is the slug it is to have.
@@ -138,7 +138,7 @@ impl Store {
     }
 }
 
-impl Frozen {
+impl Snapshot {
     pub async fn tenant(&self, slug: &str) -> Result<Option<tenant::Model>, StoreError> {
         Ok(tenant::Entity::find().filter(tenant::Column::Slug.eq(slug)).one(&self.0).await?)
     }

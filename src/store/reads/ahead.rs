@@ -10,7 +10,7 @@ use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId,
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
 use crate::store::requests::fire;
-use crate::store::tables::actions::{Candidate, Heading, NewAction};
+use crate::store::tables::actions::{ActionColumns, Candidate, NewAction};
 use crate::store::tables::events;
 use crate::store::tables::timers::{PendingTimer, TIMERS_PAGE};
 use crate::store::{Store, StoreError};
@@ -36,7 +36,7 @@ pub struct PlannedSend {
 impl PlannedSend {
     /// What a decision has planned; `None` for effects and requests.
     pub fn of(new: &NewAction, due: Timestamp) -> Result<Option<Self>, StoreError> {
-        let heading = Heading::of(new);
+        let heading = ActionColumns::of(new);
         let (Some(channel), Some(recipient), Some(peer_key)) = (heading.channel, heading.recipient, heading.peer_key)
         else {
             return Ok(None);

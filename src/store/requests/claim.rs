@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fallback;
 use crate::domain::route::UnknownRoute;
-use crate::domain::{ActionState, Outlet, TenantId, Timestamp};
+use crate::domain::{ActionState, SendQueue, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
@@ -37,7 +37,7 @@ pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + Send + Sync>;
 
 #[derive(Clone)]
 pub struct ClaimRequest {
-    pub outlet: Outlet,
+    pub queue: SendQueue,
     /// The provider's account that the sends go through; kept, since a tenant may get another one.
     pub account_sid: String,
     /// At most so many sends; what the gate stops does not count.
@@ -130,8 +130,8 @@ pub(in crate::store) async fn claim(
         now.minus(DAY).unix_us().into(),
         fresh_from(now).into(),
         fresh_from(now).into(),
-        request.outlet.tenant.uuid().into(),
-        request.outlet.route.to_string().into(),
+        request.queue.tenant.uuid().into(),
+        request.queue.route.to_string().into(),
         now.unix_us().into(),
         (request.limit as i64).into(),
     ];
@@ -170,7 +170,7 @@ pub(in crate::store) async fn claim(
             reason.into(),
             candidate.first_try_us.into(),
             candidate.tried_us.into(),
-            request.outlet.tenant.uuid().into(),
+            request.queue.tenant.uuid().into(),
             passed.then(|| request.account_sid.clone()).into(),
             replanned.into(),
         ]);
@@ -187,16 +187,16 @@ pub(in crate::store) async fn claim(
         fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await? > 0;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_outlet =
-        vec![request.outlet.tenant.uuid().into(), request.outlet.route.to_string().into(), now.unix_us().into()];
+        vec![request.queue.tenant.uuid().into(), request.queue.route.to_string().into(), now.unix_us().into()];
     let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
     Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed, told })
 }
 
 /// What has something due: a walk along the index, one step a tenant and route.
-pub(in crate::store) async fn due_outlets(
+pub(in crate::store) async fn due_queues(
     db: &impl ConnectionTrait,
     now: Timestamp,
-) -> Result<Vec<Outlet>, StoreError> {
+) -> Result<Vec<SendQueue>, StoreError> {
     let rows = sql::query(
         db,
         "WITH RECURSIVE t(id, route) AS (
@@ -216,7 +216,7 @@ pub(in crate::store) async fn due_outlets(
     let read = |row: &Row| {
         let route: String = row.get(1)?;
         let route = route.parse().map_err(|error: UnknownRoute| StoreError::Stored(error.to_string()))?;
-        Ok(Outlet { tenant: TenantId::new(row.get(0)?), route })
+        Ok(SendQueue { tenant: TenantId::new(row.get(0)?), route })
     };
     rows.iter().map(|row| read(&Row::Sea(row))).collect()
 }

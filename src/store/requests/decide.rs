@@ -227,8 +227,8 @@ async fn change_contacts(
         return Ok(());
     }
     let text = "SELECT id, tenant_id, name, tags, fields FROM contacts WHERE id IN ({list})";
-    let cards = txn.query_in(text, &[], ids, Card::read).await?;
-    let mut contacts: HashMap<Uuid, Card> = cards.into_iter().map(|card| (card.id, card)).collect();
+    let cards = txn.query_in(text, &[], ids, ContactEdit::read).await?;
+    let mut contacts: HashMap<Uuid, ContactEdit> = cards.into_iter().map(|card| (card.id, card)).collect();
     let mut history: Vec<Value> = Vec::new();
     for (decided, action, effect) in changes {
         let card = action.contact.and_then(|id| contacts.get_mut(&id.uuid()));
@@ -248,7 +248,7 @@ async fn change_contacts(
         ]);
     }
     let mut rows: Vec<Value> = Vec::new();
-    for Card { id, tenant_id, name, tags, fields } in contacts.into_values() {
+    for ContactEdit { id, tenant_id, name, tags, fields } in contacts.into_values() {
         rows.extend([
             id.into(),
             tenant_id.into(),
@@ -282,7 +282,7 @@ struct Change {
 }
 
 /// A customer's row, opened to be changed.
-struct Card {
+struct ContactEdit {
     id: Uuid,
     tenant_id: Uuid,
     name: String,
@@ -290,7 +290,7 @@ struct Card {
     fields: BTreeMap<String, Json>,
 }
 
-impl Card {
+impl ContactEdit {
     fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.get(0)?,

@@ -12,7 +12,7 @@ use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions;
 use crate::store::tables::actions::NewAction;
-use crate::store::tables::contacts::{Contacts, Meeting};
+use crate::store::tables::contacts::{ContactUpsert, Contacts};
 use crate::store::writer::Means;
 
 /// A parsed, verified message on its way in.
@@ -27,7 +27,7 @@ pub struct NewInbound {
     pub event_data: serde_json::Value,
     pub event_text: String,
     /// No rule listens to such an event: it is stored as decided.
-    pub of_no_concern: bool,
+    pub unmatched: bool,
     pub at: Timestamp,
     pub segments: i32,
     /// The customer asked to stop or to start again.
@@ -47,7 +47,7 @@ impl NewInbound {
         // Texts, numbers and lists: there is nothing in it that JSON could not hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
         let event_text = event_data.to_string();
-        Self { tenant, channel, from, data, event_data, event_text, of_no_concern: false, at, segments, wish }
+        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, wish }
     }
 
     /// `nth`: which of the customer's messages it is.
@@ -118,7 +118,7 @@ pub(in crate::store) async fn ingest(
         }
     }
     let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
-    let mut meeting = Meeting::default();
+    let mut meeting = ContactUpsert::default();
     for item in &news {
         if let Some(phone) = &item.from {
             let name = item.data.profile_name.as_deref().unwrap_or_default();
@@ -203,9 +203,9 @@ async fn write_rows(
             occurred_at: item.at,
             dedupe_key: None,
             depth: 0,
-            data: if item.of_no_concern { serde_json::Value::Null } else { item.data_of_event(nth) },
+            data: if item.unmatched { serde_json::Value::Null } else { item.data_of_event(nth) },
         };
-        let handled = item.of_no_concern.then_some(item.at);
+        let handled = item.unmatched.then_some(item.at);
         events.extend(crate::store::tables::events::row(&event, item.text_of_event(nth), handled));
         messages.extend([
             message.uuid().into(),

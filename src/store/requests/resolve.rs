@@ -43,7 +43,7 @@ impl Word {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heeded {
+pub enum Resolution {
     /// The action has moved on to this state.
     Now(ActionState),
     /// The action stands here, where the word makes no sense; nothing was changed.
@@ -60,13 +60,13 @@ pub(in crate::store) async fn heed(
     tenant: TenantId,
     action: ActionId,
     word: &Word,
-) -> Result<Heeded, StoreError> {
+) -> Result<Resolution, StoreError> {
     let found = actions::find(txn, vec![action.uuid().into()]).await?;
     let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| candidate.tenant() == tenant) else {
-        return Ok(Heeded::Unknown);
+        return Ok(Resolution::Unknown);
     };
     let state: ActionState = state.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
-    let Some(next) = word.leads(state) else { return Ok(Heeded::Stands(state)) };
+    let Some(next) = word.leads(state) else { return Ok(Resolution::Stands(state)) };
     let now = means.clock.now();
     let sid = match word {
         // Without one, our own id keeps it from being mistaken for a message of nobody's.
@@ -93,7 +93,7 @@ pub(in crate::store) async fn heed(
         .await?;
     if moved == 0 {
         // Somebody was quicker; how it stands now is for the next look.
-        return Ok(Heeded::Stands(state));
+        return Ok(Resolution::Stands(state));
     }
     let shown = match next {
         ActionState::Sent => Some((DeliveryStatus::Sent.as_str(), DeliveryStatus::Sent.rank())),
@@ -108,7 +108,7 @@ pub(in crate::store) async fn heed(
     if let Some(sid) = sid.filter(|_| candidate.is_call()) {
         calls::begun(txn, means, &candidate, &sid).await?;
     }
-    Ok(Heeded::Now(next))
+    Ok(Resolution::Now(next))
 }
 
 #[cfg(test)]

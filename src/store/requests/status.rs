@@ -25,7 +25,7 @@ pub struct StatusReport {
     pub status: DeliveryStatus,
     pub error_code: Option<i64>,
     /// No rule listens to the event that would tell of it: that is stored as decided.
-    pub of_no_concern: bool,
+    pub unmatched: bool,
     pub at: Timestamp,
 }
 
@@ -83,7 +83,7 @@ pub(in crate::store) async fn settle(
     }
     committed.changed_customers |= reports.iter().any(|report| report.error_code == Some(OPTED_OUT_CODE));
     write(txn, means, known.into_values()).await?;
-    let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.of_no_concern);
+    let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.unmatched);
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
     committed.events.extend(told.into_iter().filter(concerns));

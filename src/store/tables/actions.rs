@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
-use super::contacts::Meeting;
+use super::contacts::ContactUpsert;
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody,
     TenantId, Timestamp,
@@ -91,14 +91,14 @@ impl NewAction {
 
 /// Where an action goes, as its row has it.
 #[derive(Default)]
-pub(in crate::store) struct Heading {
+pub(in crate::store) struct ActionColumns {
     pub channel: Option<&'static str>,
     pub recipient: Option<String>,
     pub peer_key: Option<String>,
     pub lane: Option<String>,
 }
 
-impl Heading {
+impl ActionColumns {
     pub fn of(new: &NewAction) -> Self {
         let lane = new.sender.as_ref().and_then(|sender| lane(new.tenant, new.contact, sender, &new.action));
         match &new.action {
@@ -149,7 +149,7 @@ pub(in crate::store) async fn plan(
         // Of one rule's that are to leave at the same time, the first goes first.
         let planned_us = due.map_or_else(|| means.ids.tick_us(), |due| due.unix_us() + new.index as i64);
         let due_us = due.unwrap_or(now).unix_us();
-        let heading = Heading::of(new);
+        let heading = ActionColumns::of(new);
         values.extend([
             new.id.uuid().into(),
             new.tenant.uuid().into(),
@@ -188,7 +188,7 @@ pub(in crate::store) async fn plan(
 
 /// Every send to a number has a contact, so that what a customer has been sent can be seen and bounded.
 async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction]) -> Result<(), StoreError> {
-    let mut unknown = Meeting::default();
+    let mut unknown = ContactUpsert::default();
     let recipient = |new: &NewAction| match &new.action {
         Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.phone()?.clone())),
         _ => None,

@@ -25,9 +25,9 @@ pub(in crate::store) struct Met<'a> {
 
 /// Those met in a batch, one entry a customer: a statement must not touch a row twice.
 #[derive(Default)]
-pub(in crate::store) struct Meeting<'a>(HashMap<(TenantId, String), Met<'a>>);
+pub(in crate::store) struct ContactUpsert<'a>(HashMap<(TenantId, String), Met<'a>>);
 
-impl<'a> Meeting<'a> {
+impl<'a> ContactUpsert<'a> {
     /// A message came from them.
     pub fn hear(&mut self, tenant: TenantId, phone: &'a Phone, name: &'a str, channel: Channel, at: Timestamp) {
         let met = self.meet(tenant, phone, at);

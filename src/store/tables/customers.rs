@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::contacts::Meeting;
+use super::contacts::ContactUpsert;
 use super::{events, opt_outs};
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, Effect, Event, EventId, EventKind, Origin, Phone, TenantId,
@@ -56,7 +56,7 @@ impl Store {
             let ours: bool = row.try_get_by_index(1)?;
             return Ok(if ours { Some(ContactId::new(row.try_get_by_index(0)?)) } else { None });
         }
-        let mut meeting = Meeting::default();
+        let mut meeting = ContactUpsert::default();
         meeting.meet(tenant, phone, self.clock().now());
         let met = meeting.upsert(&txn, &self.means).await?;
         let (id, _) = *met.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;

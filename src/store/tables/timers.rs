@@ -20,20 +20,20 @@ use crate::store::writer::Means;
 use crate::store::{Store, StoreError, rows as entity, writer};
 
 /// What the scheduler sleeps until, so that a nearer timer wakes it.
-pub(in crate::store) struct Sleeper {
+pub(in crate::store) struct TimerWake {
     until_us: AtomicI64,
     /// The soonest timer of transactions that are not committed yet.
     coming_us: AtomicI64,
     nearer: Notify,
 }
 
-impl Default for Sleeper {
+impl Default for TimerWake {
     fn default() -> Self {
         Self { until_us: AtomicI64::new(i64::MAX), coming_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
     }
 }
 
-impl Sleeper {
+impl TimerWake {
     /// A timer is written down, and not committed yet.
     fn planned(&self, due: Timestamp) {
         self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
@@ -49,7 +49,7 @@ impl Sleeper {
 
 impl Store {
     /// When the next timer falls due, or one that was set aside is to be tried again. From this call on a nearer one that
-    /// is planned in this process ends [`Store::nearer_timer`].
+    /// is planned in this process ends [`Store::timer_wake`].
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
         let sleeper = &self.means.sleeper;
         // While it is looked for, any is nearer.
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Waits until a timer is planned that is due before what [`Store::next_timer`] found.
-    pub async fn nearer_timer(&self) {
+    pub async fn timer_wake(&self) {
         self.means.sleeper.nearer.notified().await;
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode};
 use axum::{Json, Router};
 use recado::app;
 use recado::config::secret::SecretKey;
-use recado::domain::{Channel, Clock, Outlet, Route, SendBody, Timestamp};
+use recado::domain::{Channel, Clock, Route, SendBody, SendQueue, Timestamp};
 use recado::emulators::twilio::CarrierConfig;
 use recado::store::Listed;
 use recado::tenants::{new_tenant, sealed_as};
@@ -38,7 +38,7 @@ async fn plan(inside: &Inside, slug: &str, customers: std::ops::Range<usize>) {
         planned.expect("it can be sent");
     }
     let snapshot = inside.installation.directory.now();
-    inside.pipeline.wake_perform(Outlet::new(snapshot.by_slug(slug).expect("it is there").id, Route::Twilio));
+    inside.pipeline.wake_perform(SendQueue::new(snapshot.by_slug(slug).expect("it is there").id, Route::Twilio));
 }
 
 /// A provider that answers only as often as it is let.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use recado::app;
 use recado::config::secret::SecretKey;
-use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Outlet, Route, SendBody, Timestamp};
+use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Route, SendBody, SendQueue, Timestamp};
 use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound, On};
 use recado::engine::pipeline::Pipeline;
 use recado::engine::reconcile;
@@ -45,7 +45,7 @@ impl World {
         let inside = Inside::at(&provider.url, clock.clone(), "").await;
         let pipeline = app::pipeline(&inside.installation, &provider.url).expect("a pipeline can be made");
         let mut pipeline = Arc::into_inner(pipeline).expect("nobody else has it");
-        pipeline.ways.twilio = pipeline.ways.twilio.with_deadline(DEADLINE);
+        pipeline.transports.twilio = pipeline.transports.twilio.with_deadline(DEADLINE);
         pipeline.reconcile_after = reconcile_after;
         Self { provider, inside, pipeline: Arc::new(pipeline), clock, theirs }
     }
@@ -105,7 +105,7 @@ impl World {
         outbox.plan(slug, Channel::Sms, to, body).await.expect("it can be planned");
         let tenant = self.tenant(slug);
         let request = ClaimRequest {
-            outlet: Outlet::new(tenant.id, Route::Twilio),
+            queue: SendQueue::new(tenant.id, Route::Twilio),
             account_sid: tenant.account.sid.clone(),
             limit: 1,
             judge: Arc::new(|_, _| Gate::Pass),
@@ -124,7 +124,7 @@ impl World {
         let send = claimed.candidate.send().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
         let message = deliver::message(&tenant, platform, &claimed.candidate, send);
-        let created = self.pipeline.ways.twilio.create_message(&account, &message).await.expect("it is taken");
+        let created = self.pipeline.transports.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado::domain::{Clock, Outlet, Route, Timestamp};
-use recado::engine::sending::circuit::Trouble;
+use recado::domain::{Clock, Route, SendQueue, Timestamp};
+use recado::engine::sending::circuit::AccountFailure;
 use recado::engine::wakeups::Speed;
 use recado::store::rows::action;
 use recado::store::{ClaimRequest, Claimed, SEND_WITHIN};
@@ -109,7 +109,7 @@ impl Race {
             gate.judge(candidate, now, &recado::time::Quiet { installation: &none, tenant: &none, zone })
         });
         let request = ClaimRequest {
-            outlet: Outlet::new(self.demo.id, Route::Twilio),
+            queue: SendQueue::new(self.demo.id, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 100,
             judge,
@@ -188,7 +188,7 @@ async fn what_does_not_leave_closes_no_circuit() {
     race.text(1, &customer(1), "hola").await;
     let claimed = race.claim().await.remove(0);
     race.text(2, &customer(1), "STOP").await;
-    circuits.done(ACCOUNT, Some(Trouble::Credentials), race.inside.installation.clock.now());
+    circuits.done(ACCOUNT, Some(AccountFailure::Credentials), race.inside.installation.clock.now());
     race.attempt(claimed).await;
     assert_eq!(circuits.paused(), 1);
     assert_eq!(race.sent(), []);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::{
-    ActionId, CallDirection, CallStatus, CampaignState, Clock, DeliveryStatus, Outlet, Phone, Route, Timestamp,
+    ActionId, CallDirection, CallStatus, CampaignState, Clock, DeliveryStatus, Phone, Route, SendQueue, Timestamp,
 };
 use recado::features::campaigns::round;
 use recado::features::campaigns::round::UNKNOWN_FOR;
@@ -50,7 +50,7 @@ impl Scene {
     async fn claim(&self, judge: Judge) -> Vec<Claimed> {
         self.clock.advance(SECOND);
         let request = ClaimRequest {
-            outlet: Outlet::new(self.campaign.tenant, Route::Twilio),
+            queue: SendQueue::new(self.campaign.tenant, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 100,
             judge,

@@ -8,7 +8,7 @@ use chrono::{Datelike, Timelike};
 use chrono_tz::Tz;
 use futures_util::future::join_all;
 use recado::domain::{
-    ActionId, CallDirection, CallStatus, CampaignState, Clock, DeliveryStatus, Outlet, Phone, Route, Timestamp,
+    ActionId, CallDirection, CallStatus, CampaignState, Clock, DeliveryStatus, Phone, Route, SendQueue, Timestamp,
 };
 use recado::features::campaigns;
 use recado::features::campaigns::{Plan, round};
@@ -112,7 +112,7 @@ impl Run {
     async fn call(&mut self) {
         let store = &self.inside.pipeline.store;
         let request = ClaimRequest {
-            outlet: Outlet::new(self.campaign.tenant, Route::Twilio),
+            queue: SendQueue::new(self.campaign.tenant, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 1_000,
             judge: Arc::new(|_, _| Gate::Pass),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::action::HttpMethod;
-use recado::domain::{Action, ActionId, ActionState, EmailBody, HttpRequest, Origin, Outlet, Route, Send, SendBody};
-use recado::store::{ClaimRequest, Claimed, End, Gate, Heeded, NewAction, Word};
+use recado::domain::{Action, ActionId, ActionState, EmailBody, HttpRequest, Origin, Route, Send, SendBody, SendQueue};
+use recado::store::{ClaimRequest, Claimed, End, Gate, NewAction, Resolution, Word};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
-async fn heed(bench: &Bench, id: ActionId, word: Word) -> Heeded {
+async fn heed(bench: &Bench, id: ActionId, word: Word) -> Resolution {
     bench.store.heed(bench.tenant, id, &word).await.unwrap()
 }
 
@@ -24,23 +24,27 @@ async fn unknown(bench: &Bench, sid: &str, to: &str) -> ActionId {
 async fn an_unknown_send_is_settled_by_a_persons_word() {
     on_both(|bench| async move {
         let taken = unknown(&bench, "SM1", ANA).await;
-        assert_eq!(heed(&bench, taken, Word::Release).await, Heeded::Stands(ActionState::Unknown));
+        assert_eq!(heed(&bench, taken, Word::Release).await, Resolution::Stands(ActionState::Unknown));
         let word = Word::Sent { sid: Some("SMx".to_owned()) };
-        assert_eq!(heed(&bench, taken, word.clone()).await, Heeded::Now(ActionState::Sent));
+        assert_eq!(heed(&bench, taken, word.clone()).await, Resolution::Now(ActionState::Sent));
         let message = bench.message(taken).await.unwrap();
         assert_eq!((message.status.as_str(), message.provider_sid.as_deref()), ("sent", Some("SMx")));
-        assert_eq!(heed(&bench, taken, word).await, Heeded::Stands(ActionState::Sent), "once");
+        assert_eq!(heed(&bench, taken, word).await, Resolution::Stands(ActionState::Sent), "once");
 
         let lost = unknown(&bench, "SM2", ANA).await;
         assert!(bench.claim().await.is_empty());
-        assert_eq!(heed(&bench, lost, Word::NotSent).await, Heeded::Now(ActionState::Planned));
+        assert_eq!(heed(&bench, lost, Word::NotSent).await, Resolution::Now(ActionState::Planned));
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
         assert_eq!(again[0].candidate.origin(), Origin::Answer, "it is what it was");
-        assert_eq!(heed(&bench, lost, Word::GiveUp).await, Heeded::Stands(ActionState::Sending), "it is on its way");
+        assert_eq!(
+            heed(&bench, lost, Word::GiveUp).await,
+            Resolution::Stands(ActionState::Sending),
+            "it is on its way"
+        );
 
         let dropped = unknown(&bench, "SM3", LUIS).await;
-        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Heeded::Now(ActionState::Failed));
+        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Resolution::Now(ActionState::Failed));
         assert_eq!(bench.message(dropped).await.unwrap().status, "failed");
         bench.under_way("SM4", LUIS).await;
     })
@@ -54,15 +58,15 @@ async fn a_held_send_goes_on_by_a_persons_word() {
         let hold = Arc::new(|_: &_, _| Gate::Hold("loop guard".to_owned()));
         assert!(bench.claim_if(hold.clone()).await.is_empty());
         assert_eq!(bench.state(held).await, "held");
-        assert_eq!(heed(&bench, held, Word::NotSent).await, Heeded::Stands(ActionState::Held));
-        assert_eq!(heed(&bench, held, Word::Release).await, Heeded::Now(ActionState::Planned));
+        assert_eq!(heed(&bench, held, Word::NotSent).await, Resolution::Stands(ActionState::Held));
+        assert_eq!(heed(&bench, held, Word::Release).await, Resolution::Now(ActionState::Planned));
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
         assert_eq!(claimed[0].candidate.origin(), Origin::Manual, "the loop guard has had its say");
 
         let dropped = bench.planned("SM2", LUIS, "two").await;
         bench.claim_if(hold).await;
-        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Heeded::Now(ActionState::Blocked));
+        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Resolution::Now(ActionState::Blocked));
         assert_eq!(bench.message(dropped).await.unwrap().status, "blocked");
     })
     .await;
@@ -73,7 +77,7 @@ async fn nobodys_word_moves_another_tenants_send() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1", ANA).await;
         let other = Bench::add_tenant(&bench.store, "other").await;
-        assert_eq!(bench.store.heed(other, id, &Word::NotSent).await.unwrap(), Heeded::Unknown);
+        assert_eq!(bench.store.heed(other, id, &Word::NotSent).await.unwrap(), Resolution::Unknown);
         assert_eq!(bench.state(id).await, "unknown");
     })
     .await;
@@ -82,7 +86,7 @@ async fn nobodys_word_moves_another_tenants_send() {
 async fn claim(bench: &Bench, route: Route) -> Vec<Claimed> {
     bench.pass(1);
     let request = ClaimRequest {
-        outlet: Outlet::new(bench.tenant, route),
+        queue: SendQueue::new(bench.tenant, route),
         account_sid: ACCOUNT.to_owned(),
         limit: 100,
         judge: Arc::new(|_, _| Gate::Pass),
@@ -128,10 +132,10 @@ async fn each_route_is_claimed_for_itself() {
         let ids = [sms.id, email.id, request.id, other.id];
         bench.decide(event, contact, vec![sms, email, request, other]).await;
         bench.pass(1);
-        let mut due = bench.store.due_outlets().await.unwrap();
+        let mut due = bench.store.due_queues().await.unwrap();
         due.sort();
         let routes = [Route::Twilio, Route::Email, Route::Request, india];
-        assert_eq!(due, routes.clone().map(|route| Outlet::new(bench.tenant, route)));
+        assert_eq!(due, routes.clone().map(|route| SendQueue::new(bench.tenant, route)));
         let mut claims = Vec::new();
         for (route, id) in routes.into_iter().zip(ids) {
             let claimed = claim(&bench, route).await;
@@ -139,7 +143,7 @@ async fn each_route_is_claimed_for_itself() {
             assert_eq!(one.candidate.action(), id);
             claims.push(one.clone());
         }
-        assert!(bench.store.due_outlets().await.unwrap().is_empty());
+        assert!(bench.store.due_queues().await.unwrap().is_empty());
         assert_eq!(
             (claims[1].candidate.channel.as_str(), claims[1].candidate.peer_key.as_str()),
             ("email", "ana@example.com")

@@ -105,7 +105,7 @@ async fn nothing_is_left_of_an_erased_customer() {
             sid: "SMout".to_owned(),
             status: DeliveryStatus::Delivered,
             error_code: None,
-            of_no_concern: false,
+            unmatched: false,
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::UnknownAction);

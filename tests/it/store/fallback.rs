@@ -43,7 +43,7 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
             assert!(bench.end(one, end, None).await);
             for status in statuses {
                 let (tenant, at, sid) = (bench.tenant, bench.now(), sid.clone());
-                let report = StatusReport { tenant, action, sid, status, error_code: None, of_no_concern: true, at };
+                let report = StatusReport { tenant, action, sid, status, error_code: None, unmatched: true, at };
                 bench.store.writer().settle(report).await.expect("it can be written");
             }
         }

@@ -166,7 +166,7 @@ async fn after_a_callback_for_an_opt_out_nothing_older_is_known() {
                 sid: "SMx".to_owned(),
                 status: DeliveryStatus::Undelivered,
                 error_code: Some(code),
-                of_no_concern: false,
+                unmatched: false,
                 at: bench.now(),
             };
             assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::opt_out::Word;
-use recado::domain::{ActionId, DeliveryStatus, Origin, Outlet, Route};
+use recado::domain::{ActionId, DeliveryStatus, Origin, Route, SendQueue};
 use recado::store::{Confirmation, End, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
@@ -47,9 +47,9 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
         assert!(bench.end(&claimed, End::Retry { at }, None).await);
         assert_eq!(bench.state(id).await, "planned");
         assert!(bench.claim().await.is_empty());
-        assert!(bench.store.due_outlets().await.unwrap().is_empty());
+        assert!(bench.store.due_queues().await.unwrap().is_empty());
         bench.pass(30);
-        assert_eq!(bench.store.due_outlets().await.unwrap(), [Outlet::new(bench.tenant, Route::Twilio)]);
+        assert_eq!(bench.store.due_queues().await.unwrap(), [SendQueue::new(bench.tenant, Route::Twilio)]);
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
         assert_eq!(again[0].candidate.first_try_us, Some(first_try_us));
@@ -175,7 +175,7 @@ async fn a_callback_that_comes_first_settles_the_send() {
             sid: "SMx".to_owned(),
             status: DeliveryStatus::Delivered,
             error_code: None,
-            of_no_concern: false,
+            unmatched: false,
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);
@@ -199,7 +199,7 @@ async fn a_callback_settles_what_was_given_up_as_unknown() {
             sid: "SMx".to_owned(),
             status: DeliveryStatus::Sent,
             error_code: None,
-            of_no_concern: false,
+            unmatched: false,
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::Advanced);

@@ -30,8 +30,8 @@ use recado::config::Synchronous;
 use recado::domain::clock::Random;
 use recado::domain::event::InboundData;
 use recado::domain::{
-    Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Outlet, Phone, Route, Send,
-    SendBody, TenantId, Timestamp,
+    Action, ActionId, ActionState, Channel, Clock, ContactId, Effect, EventId, Ids, Origin, Phone, Route, Send,
+    SendBody, SendQueue, TenantId, Timestamp,
 };
 use recado::store::rows::{action, message};
 use recado::store::{
@@ -203,7 +203,7 @@ impl Bench {
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
         let request = ClaimRequest {
-            outlet: Outlet::new(self.tenant, Route::Twilio),
+            queue: SendQueue::new(self.tenant, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 100,
             judge,

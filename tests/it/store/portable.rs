@@ -164,7 +164,7 @@ async fn what_was_open_is_not_sent_by_two_installations() {
         assert!(there.store.running_campaigns().await.unwrap().is_empty());
         there.pass(3_600);
         assert!(there.claim().await.is_empty());
-        assert!(there.store.due_outlets().await.unwrap().is_empty());
+        assert!(there.store.due_queues().await.unwrap().is_empty());
         assert!(there.store.unknowns(&recado::domain::Route::Twilio, 10).await.unwrap().is_empty());
         assert!(there.store.pending_tenants().await.unwrap().is_empty());
         assert_eq!(there.store.orphans_to_unknown(there.now(), there.now()).await.unwrap(), 0);

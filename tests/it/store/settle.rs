@@ -11,7 +11,7 @@ use super::{ANA, Bench, on_both};
 fn report(bench: &Bench, action: ActionId, status: DeliveryStatus) -> StatusReport {
     let (tenant, at) = (bench.tenant, bench.now());
     let sid = format!("SM{action}").replace('-', "");
-    StatusReport { tenant, action, sid, status, error_code: None, of_no_concern: false, at }
+    StatusReport { tenant, action, sid, status, error_code: None, unmatched: false, at }
 }
 
 /// The statuses that events have told of, in their order.

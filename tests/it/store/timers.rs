@@ -134,10 +134,10 @@ async fn a_nearer_timer_ends_the_sleep() {
         bench.plan(&[bench.timer(1, START.plus(2 * HOUR))]).await;
         // What was planned before the look is no news.
         assert!(bench.store.next_timer().await.unwrap().is_some());
-        let mut woken = polled(bench.store.nearer_timer());
+        let mut woken = polled(bench.store.timer_wake());
         if woken.poll() {
             assert!(bench.store.next_timer().await.unwrap().is_some());
-            woken = polled(bench.store.nearer_timer());
+            woken = polled(bench.store.timer_wake());
         }
         bench.plan(&[bench.timer(2, START.plus(3 * HOUR))]).await;
         assert!(!woken.poll(), "a later one lets it sleep");

@@ -11,7 +11,7 @@ use axum::routing::get;
 use recado::app;
 use recado::domain::event::CallData;
 use recado::domain::{
-    CallBody, CallDirection, CallStatus, Channel, Clock, DeliveryStatus, EventKind, Outlet, Phone, Route, SendBody,
+    CallBody, CallDirection, CallStatus, Channel, Clock, DeliveryStatus, EventKind, Phone, Route, SendBody, SendQueue,
     TenantId, Timestamp,
 };
 use recado::emulators::twilio::{Fault, FaultKind, On, Party};
@@ -112,7 +112,7 @@ impl Scene {
         let outbox = self.inside.installation.outbox();
         outbox.plan("demo", Channel::Voice, to, body).await.expect("it is good");
         let request = ClaimRequest {
-            outlet: Outlet::new(self.tenant(), Route::Twilio),
+            queue: SendQueue::new(self.tenant(), Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 10,
             judge: Arc::new(|_, _| Gate::Pass),

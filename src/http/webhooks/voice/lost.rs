@@ -81,7 +81,7 @@ async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) 
     let mut silent = account.is_none().then(|| "its account is not configured any more".to_owned());
     for call in calls {
         let told = match (&account, &silent) {
-            (Some(account), None) => voice.pipeline.ways.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
+            (Some(account), None) => voice.pipeline.transports.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
                 tracing::warn!(%error, tenant = %call.tenant, "a call whose end was not told could not be asked for");
                 let why = error.to_string();
                 if !matches!(error, ListError::Refused { .. }) {

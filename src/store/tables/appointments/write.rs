@@ -6,7 +6,7 @@ use sea_orm::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::super::contacts::Meeting;
+use super::super::contacts::ContactUpsert;
 use super::super::{events, timers};
 use super::by_rules::Asked;
 use super::staff::{self, Service, StaffMember};
@@ -114,7 +114,7 @@ async fn customer(
     new: &NewAppointment,
     now: Timestamp,
 ) -> Result<ContactId, BookingError> {
-    let mut meeting = Meeting::default();
+    let mut meeting = ContactUpsert::default();
     meeting.meet(new.tenant, &new.customer, now);
     let met = meeting.upsert(txn, means).await?;
     let found = met.get(&(new.tenant, new.customer.key())).copied();

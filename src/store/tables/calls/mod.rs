@@ -15,7 +15,7 @@ pub(in crate::store) use crate::store::requests::call_report::reports;
 pub use legs::{Leg, LegReport, ListedLeg};
 pub use read::{CallResult, OpenCall};
 
-use super::contacts::Meeting;
+use super::contacts::ContactUpsert;
 use super::events;
 use crate::domain::event::CallData;
 use crate::domain::{
@@ -295,7 +295,7 @@ pub(in crate::store) async fn find_or_make(
     }
     let mut contact = None;
     if let Some(phone) = &caller.phone {
-        let mut meeting = Meeting::default();
+        let mut meeting = ContactUpsert::default();
         meeting.meet(caller.tenant, phone, at);
         contact = meeting.upsert(txn, means).await?.into_values().next().map(|(contact, _)| contact);
     }

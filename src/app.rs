@@ -45,7 +45,7 @@ use crate::features::voice::{Voice, ended};
 use crate::http::api;
 use crate::http::webhooks;
 use crate::http::webhooks::{catch_up, provider, sms, status, whatsapp};
-use crate::http::{AppState, Refusals, calendar, health, review};
+use crate::http::{AppState, Refusals, calendar, docs, health, review};
 use crate::integrations::chat_model::{Chat, ChatError};
 use crate::integrations::elevenlabs::{Eleven, ElevenError};
 use crate::integrations::email::{Mailer, MailerError};
@@ -200,6 +200,7 @@ pub fn router(state: AppState) -> Router {
         .merge(provider::routes())
         .merge(webhooks::voice::routes())
         .merge(api::routes())
+        .merge(docs::routes())
         .with_state(state)
 }
 

@@ -26,6 +26,7 @@
 //! | what becomes of a send whose outcome is unknown | [`engine::reconcile`] |
 //! | appointments in calendars and tables, campaigns, numbers, calls | [`features`] |
 //! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
+//! | the manual | [`docs`] |
 //! | a webhook, the REST API, a page | [`http`] |
 //! | which loop runs, which part gets which | [`app`] |
 //! | a command | [`cli`] |
@@ -89,6 +90,8 @@ pub mod engine;
 pub mod features;
 
 pub mod ops;
+
+pub mod docs;
 
 pub mod http;
 

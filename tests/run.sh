@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Every test of the project, quick ones first; installs what they need where it is missing.
+# Runs every test of the project, the quick ones first. Installs what the tests need and this machine lacks.
 #
-#   FAULT_SEEDS=1000 tests/run.sh    more seeds for the crash tests (200 by default)
-#   JUDGE_CASES=1000000 tests/run.sh more fuzzed webhooks against the official library (20,000 by default)
-#   API_CASES=500 tests/run.sh       more requests an operation of the REST API (25 by default)
-#   PROPTEST_RNG_SEED=7 tests/run.sh other cases of the property tests; one seed always makes the same (2026 by default)
+#   FAULT_SEEDS=1000 tests/run.sh    runs the crash tests with more seeds (200 by default)
+#   JUDGE_CASES=1000000 tests/run.sh sends more fuzzed webhooks to the official library (20,000 by default)
+#   API_CASES=500 tests/run.sh       sends more requests to each operation of the REST API (25 by default)
+#   PROPTEST_RNG_SEED=7 tests/run.sh runs other cases of the property tests; one seed always makes the same (2026 by default)
 #   PROPTEST_CASES=100000 tests/run.sh
-#                                    more of them
+#                                    runs more of them
 #   RECADO_TEST_POSTGRES=postgres://user@host tests/run.sh
-#                                    a server to make databases on (no path, no parameters), instead of a throwaway one
+#                                    makes its databases on this server (no path, no parameters), not on a throwaway one
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_INCREMENTAL=0
@@ -22,10 +22,11 @@ step() { printf '\n--- %s\n' "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
-# Debian packages that the tests need and this machine lacks.
+# Prints the Debian packages that the tests need and this machine lacks.
 missing_packages() {
     has cc || echo gcc libc6-dev
     [ -n "${RECADO_TEST_POSTGRES:-}" ] || tests/it/support/postgres.sh --find >/dev/null 2>&1 || echo postgresql
+    has curl || echo curl
     has openssl || echo openssl
     has make || echo make
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
@@ -40,7 +41,7 @@ install_packages() {
         if has sudo && sudo -n true 2>/dev/null; then as_root=(sudo); fi
     fi
     if ! has apt-get || { [ "$(id -u)" != 0 ] && [ ${#as_root[@]} = 0 ]; }; then
-        fail "The tests need these Debian packages, or what is like them on your system: $*" \
+        fail "The tests need these Debian packages, or their equivalents on your system: $*" \
             "Install them, for example with:  sudo apt-get install $*" "then run tests/run.sh again."
     fi
     step "installing $*"
@@ -52,11 +53,11 @@ make_venv() {
     step "Python with the official twilio library, an SMTP server and a tester of APIs, in $venv"
     python3 -m venv --clear "$venv"
     "$RECADO_TEST_PYTHON" -m pip install --quiet --disable-pip-version-check -r tests/judge/requirements.txt
-    # Last, so that a half-made one is made again.
+    # Copied last, so that an incomplete environment is made again.
     cp tests/judge/requirements.txt "$venv/requirements.txt"
 }
 
-# One cluster for the whole run. It ends with this shell, however that ends; a shell that ends well waits for it.
+# Starts one cluster for the whole run. It stops with this shell, however the shell ends; a normal end waits for it.
 start_postgres() {
     coproc POSTGRES { exec tests/it/support/postgres.sh; }
     local script=$POSTGRES_PID

@@ -3,7 +3,7 @@
 //! Standard output carries results only, as text or, with `--json`, as JSON; the log and what went wrong go to standard
 //! error. Exit codes: 0 done, 1 failed or refused, 2 wrong usage.
 //!
-//! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `main.rs`.
+//! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `commands`.
 
 pub mod agents;
 pub mod appointments;
@@ -13,10 +13,12 @@ pub mod backup;
 pub mod call;
 pub mod campaigns;
 pub mod check;
+pub mod commands;
 pub mod completions;
 pub mod config;
 pub mod cron;
 pub mod do_not_call;
+pub mod docs;
 pub mod doctor;
 pub mod erase;
 pub mod events;

@@ -90,9 +90,18 @@ impl Key {
         if like_a_token { MASK.to_owned() } else { self.show(value) }
     }
 
+    fn documented(&self) -> Option<&'static Documented> {
+        DOCUMENTED.iter().find(|documented| documented.name.eq_ignore_ascii_case(self.name))
+    }
+
+    /// The value in `recado.default.toml`.
+    pub fn default(&self) -> Option<&'static str> {
+        self.documented()?.default
+    }
+
     /// The paragraph above the key in `recado.default.toml`.
     pub fn doc(&self) -> &'static str {
-        DOCS.iter().find(|(name, _)| name.eq_ignore_ascii_case(self.name)).map_or("", |(_, doc)| doc)
+        self.documented().map_or("", |documented| &documented.doc)
     }
 }
 
@@ -110,20 +119,30 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     (distance <= name.len() / 3).then_some(nearest)
 }
 
+/// What `recado.default.toml` says of a key.
+struct Documented {
+    /// In lower case.
+    name: &'static str,
+    /// `None` where the key is commented out.
+    default: Option<&'static str>,
+    doc: String,
+}
+
 /// Every key of the defaults, commented out (`#key = …`) or not, with the comment right above it.
-static DOCS: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
-    let (mut docs, mut doc) = (Vec::new(), Vec::new());
+static DOCUMENTED: LazyLock<Vec<Documented>> = LazyLock::new(|| {
+    let (mut documented, mut doc) = (Vec::new(), Vec::new());
     for line in DEFAULTS.lines() {
         if let Some(prose) = line.strip_prefix("# ") {
             doc.push(prose);
             continue;
         }
-        if let Some((name, _)) = line.trim_start_matches('#').split_once(" = ") {
-            docs.push((name, doc.join("\n")));
+        if let Some((name, value)) = line.trim_start_matches('#').split_once(" = ") {
+            let default = (!line.starts_with('#')).then(|| value.trim_matches('"'));
+            documented.push(Documented { name, default, doc: doc.join("\n") });
         }
         doc.clear();
     }
-    docs
+    documented
 });
 
 /// Levenshtein's distance: letters added, dropped or changed.
@@ -147,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_defaults_document_every_key_and_no_other_in_one_order() {
-        let documented: Vec<String> = DOCS.iter().map(|(name, _)| name.to_ascii_uppercase()).collect();
+        let documented: Vec<String> = DOCUMENTED.iter().map(|one| one.name.to_ascii_uppercase()).collect();
         let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
         assert_eq!(documented, known);
         for key in KEYS {

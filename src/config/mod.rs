@@ -124,6 +124,22 @@ pub struct Explained {
     pub doc: &'static str,
 }
 
+/// A setting as `recado.default.toml` documents it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// As in the environment.
+    pub name: &'static str,
+    pub default: Option<&'static str>,
+    /// Markdown.
+    pub doc: &'static str,
+}
+
+/// Every setting, in the order of `recado.default.toml`.
+pub fn settings() -> Vec<Setting> {
+    let setting = |key: &keys::Key| Setting { name: key.name, default: key.default(), doc: key.doc() };
+    keys::KEYS.iter().map(setting).collect()
+}
+
 impl Config {
     /// Reads `.env` and `recado.toml` in `dir`, the working directory, and `environment`, such as [`environment`] gives.
     ///

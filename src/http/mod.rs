@@ -1,6 +1,7 @@
 //! What all routes share: the state, the empty TwiML, refusals with their likely cause and their count, health.
 
 pub mod calendar;
+pub mod docs;
 pub mod health;
 mod refusal;
 mod refusals;

@@ -3,6 +3,7 @@
 mod ahead;
 mod appointments;
 mod backup;
+mod docs;
 mod hours;
 mod manual;
 mod newcomer;

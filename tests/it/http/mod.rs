@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod callbacks;
+mod docs;
 pub mod gateway;
 pub(crate) mod agent_tokens;
 pub(crate) mod nginx;

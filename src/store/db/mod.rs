@@ -1,7 +1,6 @@
 //! Opening a database, its two dialects, its state.
 
 pub(in crate::store) mod health;
-pub(in crate::store) mod log_file;
 pub(in crate::store) mod open;
 pub(in crate::store) mod sql;
 pub(in crate::store) mod sqlite;

@@ -14,7 +14,6 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, Transaction, TransactionBehavior};
 use sea_orm::Value;
 
-use super::log_file::{self, Log};
 use super::open::{STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Plain, Read, Row, Txn, Upsert};
 use crate::config::Synchronous;
@@ -27,7 +26,6 @@ const CHECKPOINT_ROWS: u64 = 16_384;
 /// A connection that only the writer uses.
 pub(in crate::store) struct Sqlite {
     connection: Connection,
-    log: Option<Log>,
     checkpoints: Checkpoints,
 }
 
@@ -36,8 +34,7 @@ impl Sqlite {
     pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let checkpoints = Checkpoints::start(connect(path, synchronous)?, CHECKPOINT_ROWS)?;
         let connection = connect(path, synchronous)?;
-        let log = if synchronous == Synchronous::Full { Log::gather(&connection)? } else { None };
-        Ok(Self { connection, log, checkpoints })
+        Ok(Self { connection, checkpoints })
     }
 
     /// Begins a transaction that has the lock on the file.
@@ -47,7 +44,7 @@ impl Sqlite {
             self.connection.execute_batch("ROLLBACK")?;
         }
         // Unchecked: that there is but one at a time is the writer's order, not the borrow checker's.
-        Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?, self.log.as_ref()))
+        Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
     }
 
     /// To be called between transactions: keeps the log from growing.
@@ -82,12 +79,11 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreErr
     Ok(connection)
 }
 
-/// Copies the log into the database file, beside the writer.
+/// Copies the write-ahead log into the database file, on a thread beside the writer.
 ///
-/// A writer that does so itself stands still meanwhile, some 50 ms a second under load. But while it goes on writing, the
-/// copy never catches up with it, and the log is begun anew only when all of it is copied: the small rest is therefore
-/// left to the writer, between two transactions. What was copied is on the disk by then, for which the writer
-/// would wait some 10 ms, twice a second.
+/// A writer that copies the log itself stands still meanwhile, some 50 ms a second under load. While the writer goes on,
+/// the copy never catches up with it, and SQLite restarts the log only once all of it is copied. The writer therefore
+/// copies the small rest itself, between two transactions.
 struct Checkpoints {
     every_rows: u64,
     wake: SyncSender<()>,
@@ -106,9 +102,6 @@ impl Checkpoints {
             // Until the writer is gone.
             while asked.recv().is_ok() {
                 checkpoint(&connection);
-                if let Err(error) = log_file::sync_database(&connection) {
-                    tracing::warn!(%error, "what was copied into the database could not be brought to the disk yet");
-                }
                 done.store(true, Ordering::Release);
             }
         };
@@ -138,7 +131,7 @@ fn checkpoint(connection: &Connection) {
     }
 }
 
-pub(in crate::store) struct SqliteTxn<'c>(Transaction<'c>, Option<&'c Log>);
+pub(in crate::store) struct SqliteTxn<'c>(Transaction<'c>);
 
 impl SqliteTxn<'_> {
     fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
@@ -243,11 +236,7 @@ impl Txn for SqliteTxn<'_> {
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        let Self(transaction, log) = self;
-        Ok(match log {
-            Some(log) => log.commit(|| transaction.commit()),
-            None => transaction.commit(),
-        }?)
+        Ok(self.0.commit()?)
     }
 
     async fn rollback(self) -> Result<(), StoreError> {
@@ -319,7 +308,7 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x text)").unwrap();
         let connect = || connect(&path, Synchronous::Normal).unwrap();
         let checkpoints = Checkpoints::start(connect(), checkpoints_every).unwrap();
-        let db = Sqlite { connection: connect(), log: None, checkpoints };
+        let db = Sqlite { connection: connect(), checkpoints };
         for _ in 0..2_000 {
             let txn = db.begin().unwrap();
             txn.0.execute("INSERT INTO t VALUES (hex(randomblob(500)))", []).unwrap();

@@ -8,11 +8,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use recado::emulators::chat_model::{ChatApi, Reply};
 use rusqlite::{Connection as Database, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::chat_model::{ChatModelEmulator, Reply};
 use crate::ledger::{Ledger, spread as spread_of};
 use crate::phases::{mib, spread};
 use crate::provider::Provider;
@@ -191,7 +191,7 @@ struct Model {
 
 impl Model {
     fn start(delay: Duration, reply: Reply) -> Result<Self, Failure> {
-        let api = ChatApi::new(KEY, CLOCK);
+        let api = ChatModelEmulator::new(KEY, CLOCK);
         api.always(delay, reply);
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;

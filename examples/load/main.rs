@@ -16,6 +16,9 @@
 mod bare;
 mod calls;
 mod ceilings;
+#[path = "../../tests/it/support/chat_model.rs"]
+#[expect(dead_code, reason = "only tests read the recorded requests")]
+mod chat_model;
 mod client;
 mod ledger;
 mod phases;

@@ -1,5 +1,3 @@
-//! Stand-ins for providers, for trying out and for tests.
+//! Emulators of providers that ship with the binary: `recado carrier`, the demo and the rehearsal run against them.
 
 pub mod twilio;
-pub mod chat_model;
-pub mod elevenlabs;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use recado::emulators::elevenlabs::Step;
 use reqwest::header;
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,6 +13,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::faults::rig;
+use crate::support::elevenlabs::Step;
 use crate::support::server::{Server, free_port};
 use crate::support::wait::eventually;
 use crate::voice::line::{Line, options};

@@ -1,6 +1,8 @@
 //! What the tests stand on: a database, a running server, webhooks as the provider sends them, bounded waiting.
 #![allow(dead_code, reason = "a helper may be here before the test that uses it")]
 
+pub mod chat_model;
+pub mod elevenlabs;
 pub mod mail;
 pub mod postgres;
 pub mod server;

@@ -2,8 +2,10 @@
 
 pub(crate) mod agents;
 pub(crate) mod calls;
+mod chat_client;
 pub(crate) mod line;
 pub(crate) mod lost;
+mod media_stream;
 pub(crate) mod model;
 pub(crate) mod said;
 pub(crate) mod stream;

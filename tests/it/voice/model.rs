@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use recado::domain::Clock;
-use recado::emulators::chat_model::{ChatApi, Reply};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::line::{ANA, Heard, Line, options};
 use crate::cli;
 use crate::faults::rig::{self, Look};
+use crate::support::chat_model::{ChatModelEmulator, Reply};
 use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
@@ -23,7 +23,7 @@ rule("stop").on("call_input").keyword("stop").then(|e| { say("Bye"); hangup() })
 
 /// A chat API on a port of its own, and a server that asks it.
 pub struct Scene {
-    pub chat: ChatApi,
+    pub chat: ChatModelEmulator,
     pub server: Server,
 }
 
@@ -33,7 +33,7 @@ impl Scene {
     }
 
     pub async fn with(options: ServerOptions) -> Self {
-        let chat = ChatApi::new(KEY, Clock::system());
+        let chat = ChatModelEmulator::new(KEY, Clock::system());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port can be bound");
         let base = format!("http://{}/v1", listener.local_addr().expect("it is bound"));
         let router = chat.router();

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use recado::emulators::elevenlabs::{Conduct, Conversation, ElevenApi, Step};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::line::{ANA, Heard, Line, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
+use crate::support::elevenlabs::{Behavior, Conversation, ElevenLabsEmulator, Step};
 use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
@@ -23,7 +23,7 @@ pub const RULES: &str = r#"rule("ended").on("call_completed").then(|e| note(`${e
 
 /// The stand-in for ElevenLabs, and a server with a live agent.
 pub struct Scene {
-    eleven: ElevenApi,
+    eleven: ElevenLabsEmulator,
     pub server: Server,
 }
 
@@ -33,7 +33,7 @@ impl Scene {
     }
 
     pub async fn with(options: ServerOptions) -> Self {
-        let eleven = ElevenApi::new(KEY, AGENT, Conduct::Told);
+        let eleven = ElevenLabsEmulator::new(KEY, AGENT, Behavior::Scripted);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port can be bound");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
         let router = eleven.router();

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// A call that `end` ends; gives the outcome, once the agent's socket is closed as well.
+/// Runs a call that `end` ends; returns how it ended, after the agent's socket is closed as well.
 async fn ended(limits: Limits, end: impl AsyncFnOnce(&World, &mut Caller, &mut Conversation)) -> Ended {
-    let mut world = World::told(limits).await;
+    let mut world = World::scripted(limits).await;
     let (mut caller, mut agent) = world.call().await;
     end(&world, &mut caller, &mut agent).await;
     let ended = world.outcome().await.ended;
@@ -13,7 +13,7 @@ async fn ended(limits: Limits, end: impl AsyncFnOnce(&World, &mut Caller, &mut C
     ended
 }
 
-/// Reads to the end; gives whether that was a proper closing (RFC 6455, 5.5.1).
+/// Reads to the end; true if the socket was closed with a close frame (RFC 6455, 5.5.1).
 async fn closed(caller: &mut Caller) -> bool {
     loop {
         match soon(caller.0.next()).await {
@@ -38,7 +38,7 @@ async fn either_side_ends_it() {
 
 #[tokio::test]
 async fn a_twilio_that_vanishes_ends_it() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (caller, _agent) = world.call().await;
     drop(caller);
     let ended = world.outcome().await.ended;
@@ -54,7 +54,7 @@ async fn time_ends_it() {
     let with = Limits { silence_max: moment, ..Limits::DEFAULT };
     assert_eq!(ended(with, async |_, _, _| {}).await, Ended::Silent(moment));
 
-    let mut world = World::told(Limits { start_max: moment, ..Limits::DEFAULT }).await;
+    let mut world = World::scripted(Limits { start_max: moment, ..Limits::DEFAULT }).await;
     let mut caller = world.dial().await;
     caller.say(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})).await;
     let outcome = world.outcome().await;
@@ -63,13 +63,13 @@ async fn time_ends_it() {
 
 #[tokio::test]
 async fn what_the_agent_said_last_is_heard_out() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, agent) = world.call().await;
     agent.say(audio(1, SILENCE)).await;
     agent.say(Step::Close).await;
     let (_, mark) = caller.hear_audio().await;
     soon(world.api.wait_open(0)).await;
-    // The caller speaks on, to nobody, and the goodbye is still being played.
+    // The agent is gone and its goodbye still plays; the caller goes on speaking.
     caller.speak(SILENCE).await;
     caller.press("1").await;
     assert_eq!(world.event().await, BridgeEvent::Digit { digit: "1".into() });
@@ -78,8 +78,8 @@ async fn what_the_agent_said_last_is_heard_out() {
     let outcome = world.outcome().await;
     assert_eq!((outcome.ended, outcome.tally.agent_heard_ms), (Ended::AgentGone, 20));
 
-    // Twilio is not waited for for ever.
-    let mut world = World::told(Limits { farewell_max: Duration::from_millis(200), ..Limits::DEFAULT }).await;
+    // The bridge does not wait for Twilio forever.
+    let mut world = World::scripted(Limits { farewell_max: Duration::from_millis(200), ..Limits::DEFAULT }).await;
     let (mut caller, agent) = world.call().await;
     agent.say(audio(1, SILENCE)).await;
     agent.say(Step::Close).await;
@@ -89,7 +89,7 @@ async fn what_the_agent_said_last_is_heard_out() {
 
 #[tokio::test]
 async fn conversations_are_for_those_with_the_key() {
-    let api = ElevenApi::new(KEY, AGENT, Conduct::Told);
+    let api = ElevenLabsEmulator::new(KEY, AGENT, Behavior::Scripted);
     let base = format!("http://{}", serve(api.router()).await);
     let client = |key: Option<&str>| Eleven::new(http().unwrap(), &base, key.map(Into::into)).unwrap();
     let error = async |client: Eleven, agent| client.open(agent, SOON).await.err();

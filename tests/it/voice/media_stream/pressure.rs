@@ -1,10 +1,10 @@
-//! One side does not keep up: what waits is bounded, and the rules of the two directions hold.
+//! One side does not keep up: the queues are bounded, and each direction keeps its rule.
 
 use super::*;
 
-/// Audio so large that the kernel's buffers are soon full: base64 of half a frame's limit.
+/// A payload of half the frame limit, which soon fills the kernel's buffers.
 const LARGE: usize = media_stream::TWILIO_FRAME_MAX_BYTES / 2;
-/// More than the kernel and the bridge hold between them.
+/// Number of frames that kernel and bridge together cannot buffer.
 const FLOOD: usize = 1_000;
 
 fn large(number: usize) -> String {
@@ -19,12 +19,12 @@ fn number(payload: &Value) -> usize {
 async fn an_agent_that_does_not_listen_loses_the_oldest_audio() {
     const WAITING: usize = 20;
     let limits = Limits { caller_frames_max: WAITING, send_max: SOON, ..Limits::DEFAULT };
-    let mut world = World::told(limits).await;
+    let mut world = World::scripted(limits).await;
     let (mut caller, mut agent) = world.call().await;
     for number in 0..FLOOD {
         caller.speak(&large(number)).await;
     }
-    // The bridge has read on all the while: here is what came after the flood.
+    // The bridge kept reading: the digit sent after the flood arrives.
     caller.press("1").await;
     assert_eq!(world.event().await, BridgeEvent::Digit { digit: "1".into() });
     let mut heard = Vec::new();
@@ -41,9 +41,9 @@ async fn an_agent_that_does_not_listen_loses_the_oldest_audio() {
     assert_eq!(heard.len() as u64, tally.caller_frames - tally.caller_frames_dropped, "what is missing is counted");
 }
 
-/// A call whose Twilio side does not read while the agent speaks without end; then what did arrive is read.
+/// Runs a call in which Twilio does not read while the agent keeps speaking; then reads what arrived.
 async fn unread(limits: Limits) -> (Ended, Vec<usize>) {
-    let mut world = World::told(limits).await;
+    let mut world = World::scripted(limits).await;
     let (mut caller, agent) = world.call().await;
     let mut said = 0;
     while said < 4 * FLOOD && agent.say(audio(1, &large(said))).await {

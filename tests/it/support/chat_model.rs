@@ -1,10 +1,10 @@
-//! A stand-in for the chat API that OpenAI has (<https://platform.openai.com/docs/api-reference/chat/create>).
+//! An emulator of OpenAI's chat API (<https://platform.openai.com/docs/api-reference/chat/create>).
 //!
-//! Unless told otherwise it repeats what it heard, and finds every call neutral; it answers, calls tools, fails and hangs
-//! on demand ([`Reply`]). It is a server of its own, with its own port: `POST /v1/chat/completions`.
+//! By default it repeats the last message, and rates every call as neutral. Tests queue other replies ([`Reply`]): texts,
+//! tool calls, errors, delays. The emulator is a server of its own: `POST /v1/chat/completions`.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
@@ -12,63 +12,62 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use parking_lot::Mutex;
+use recado::domain::Clock;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::domain::Clock;
-
-/// Of a request's body.
+/// Limit of a request's body.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Requests that are remembered; the oldest go.
+/// Requests that are kept; the oldest are dropped.
 const KEEP_MAX: usize = 256;
 
-/// How a request is answered.
+/// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// `You said: ` and the last thing that the user, or a tool, said; where JSON is wanted, a digest that is neutral.
+    /// `You said: ` and the last message. A request for JSON gets a neutral digest.
     Echo,
     Text(String),
-    /// Calls of tools: their names and arguments, the latter as the text in which they travel.
+    /// Tool calls: name and arguments, the arguments as JSON text.
     Tools(Vec<(String, String)>),
-    /// A 200 with this body, whatever it is.
+    /// A 200 with this body.
     Raw(String),
-    /// An error in the API's form; the wait goes into `Retry-After`.
+    /// An error in the API's format; `retry_after_s` becomes the header `Retry-After`.
     Status {
         status: u16,
         code: &'static str,
         retry_after_s: Option<u64>,
     },
-    /// No answer until the client gives up.
+    /// No answer: the client times out.
     Hang,
 }
 
-/// A handle; clones are the same server.
+/// A handle to the emulator; clones share one server.
 #[derive(Clone)]
-pub struct ChatApi(Arc<Inner>);
+pub struct ChatModelEmulator(Arc<Inner>);
 
 struct Inner {
     key: String,
     clock: Clock,
-    state: Mutex<Told>,
-    /// Requests since the start, to be waited for.
-    asked: watch::Sender<u64>,
+    state: Mutex<EmulatorState>,
+    /// Number of requests since the start.
+    request_count: watch::Sender<u64>,
 }
 
-/// What was said to this server.
-struct Told {
-    /// For the next requests, in order.
+struct EmulatorState {
+    /// Replies to the next requests, in order.
     script: VecDeque<(Duration, Reply)>,
-    /// For all after them.
+    /// Reply to all further requests.
     standing: (Duration, Reply),
     requests: VecDeque<Value>,
 }
 
-impl ChatApi {
-    /// `key` is what clients must bring.
+impl ChatModelEmulator {
+    /// Creates an emulator that accepts the API key `key`.
     pub fn new(key: impl Into<String>, clock: Clock) -> Self {
         let standing = (Duration::ZERO, Reply::Echo);
-        let told = Told { script: VecDeque::new(), standing, requests: VecDeque::new() };
-        Self(Arc::new(Inner { key: key.into(), clock, state: Mutex::new(told), asked: watch::Sender::new(0) }))
+        let state = EmulatorState { script: VecDeque::new(), standing, requests: VecDeque::new() };
+        Self(Arc::new(Inner { key: key.into(), clock, state: Mutex::new(state), request_count: watch::Sender::new(0) }))
     }
 
     pub fn router(&self) -> Router {
@@ -78,57 +77,52 @@ impl ChatApi {
             .with_state(self.clone())
     }
 
-    /// The next request that no other order is for is answered so, after `delay`.
+    /// Queues a reply for the next request that has none, sent after `delay`.
     pub fn then(&self, delay: Duration, reply: Reply) {
-        self.told().script.push_back((delay, reply));
+        self.0.state.lock().script.push_back((delay, reply));
     }
 
-    /// Every request that no order is for is answered so, after `delay`.
+    /// Sets the reply to every request without a queued one, sent after `delay`.
     pub fn always(&self, delay: Duration, reply: Reply) {
-        self.told().standing = (delay, reply);
+        self.0.state.lock().standing = (delay, reply);
     }
 
-    /// The bodies of the last requests with the right key, the oldest first.
+    /// Returns the bodies of the last requests with the right key, oldest first.
     pub fn requests(&self) -> Vec<Value> {
-        self.told().requests.iter().cloned().collect()
+        self.0.state.lock().requests.iter().cloned().collect()
     }
 
-    /// Waits until so many requests with the right key have come.
-    pub async fn wait_asked(&self, count: u64) {
-        // The sender lives in `self`, so waiting can only end by the count being reached.
-        let _ = self.0.asked.subscribe().wait_for(|asked| *asked >= count).await;
+    /// Waits for the `count`th request with the right key.
+    pub async fn wait_requests(&self, count: u64) {
+        // `self` keeps the sender alive, so the wait cannot fail.
+        let _ = self.0.request_count.subscribe().wait_for(|requests| *requests >= count).await;
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        // Every change is whole before anything in it can panic.
-        self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Notes a request; gives how it is to be answered.
-    fn note(&self, request: &Value) -> (Duration, Reply) {
-        let mut told = self.told();
-        if told.requests.len() == KEEP_MAX {
-            told.requests.pop_front();
+    /// Records a request and returns its reply.
+    fn record(&self, request: &Value) -> (Duration, Reply) {
+        let mut state = self.0.state.lock();
+        if state.requests.len() == KEEP_MAX {
+            state.requests.pop_front();
         }
-        told.requests.push_back(request.clone());
-        let order = told.script.pop_front().unwrap_or_else(|| told.standing.clone());
-        drop(told);
-        self.0.asked.send_modify(|asked| *asked += 1);
-        order
+        state.requests.push_back(request.clone());
+        let reply = state.script.pop_front().unwrap_or_else(|| state.standing.clone());
+        drop(state);
+        self.0.request_count.send_modify(|requests| *requests += 1);
+        reply
     }
 }
 
-async fn complete(State(api): State<ChatApi>, headers: HeaderMap, Json(request): Json<Value>) -> Response {
+async fn complete(State(api): State<ChatModelEmulator>, headers: HeaderMap, Json(request): Json<Value>) -> Response {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if given != format!("Bearer {}", api.0.key) {
-        // As OpenAI does, which repeats a part of the key.
+        // OpenAI repeats a part of the key in the message.
         let key = given.trim_start_matches("Bearer ");
         return error(StatusCode::UNAUTHORIZED, "invalid_api_key", &format!("Incorrect API key provided: {key}"));
     }
-    if let Err(what) = check(&request) {
-        return error(StatusCode::BAD_REQUEST, "invalid_request_error", what);
+    if let Err(message) = check(&request) {
+        return error(StatusCode::BAD_REQUEST, "invalid_request_error", message);
     }
-    let (delay, reply) = api.note(&request);
+    let (delay, reply) = api.record(&request);
     if !delay.is_zero() {
         api.0.clock.sleep(delay).await;
     }
@@ -157,7 +151,7 @@ async fn complete(State(api): State<ChatApi>, headers: HeaderMap, Json(request):
     }
 }
 
-/// What the API itself would refuse: a conversation that does not hang together.
+/// Refuses an inconsistent conversation, as the API does.
 fn check(request: &Value) -> Result<(), &'static str> {
     let messages = request["messages"].as_array().ok_or("messages must be a list")?;
     if !request["model"].is_string() || messages.is_empty() {
@@ -207,6 +201,3 @@ fn completion(request: &Value, message: Value, finish_reason: &str) -> Response 
 fn error(status: StatusCode, code: &str, message: &str) -> Response {
     (status, Json(json!({"error": {"message": message, "type": code, "code": code}}))).into_response()
 }
-
-#[cfg(test)]
-mod tests;

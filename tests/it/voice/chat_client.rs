@@ -1,22 +1,26 @@
-//! The client against this server, over a real loopback connection.
+//! The chat client against the emulator, over a real loopback connection.
 
+use std::time::Duration;
+
+use recado::domain::Clock;
+use recado::integrations::chat_model::{ANSWER_MAX_BYTES, Answer, Chat, ChatError, Request, Sentiment, Tool, Turn};
+use recado::integrations::twilio::client::http;
 use secrecy::SecretString;
+use serde_json::json;
 
-use super::*;
-use crate::integrations::chat_model::{Chat, ChatError, Request, Sentiment, Tool, Turn};
-use crate::integrations::twilio::client::http;
+use crate::support::chat_model::{ChatModelEmulator, Reply};
 
 const KEY: &str = "sk-of-the-tests";
 const LONG: Duration = Duration::from_secs(30);
 
 struct World {
-    api: ChatApi,
+    api: ChatModelEmulator,
     base: String,
 }
 
 impl World {
     async fn new() -> Self {
-        let api = ChatApi::new(KEY, Clock::system());
+        let api = ChatModelEmulator::new(KEY, Clock::system());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let router = api.router();
@@ -28,11 +32,7 @@ impl World {
         Chat::new(http().unwrap(), &self.base, key.map(SecretString::from), "model-1").unwrap()
     }
 
-    async fn ask(
-        &self,
-        turns: &[Turn],
-        deadline: Duration,
-    ) -> Result<crate::integrations::chat_model::Answer, ChatError> {
+    async fn ask(&self, turns: &[Turn], deadline: Duration) -> Result<Answer, ChatError> {
         self.chat(Some(KEY)).ask(Request { messages: turns, ..Request::default() }, deadline).await
     }
 }
@@ -81,7 +81,7 @@ async fn every_failure_has_its_name_and_none_has_the_key() {
         world.api.then(Duration::ZERO, reply);
         assert_eq!(world.ask(&turns, LONG).await.unwrap_err(), expect);
     }
-    world.api.then(Duration::ZERO, Reply::Raw("x".repeat(crate::integrations::chat_model::ANSWER_MAX_BYTES + 1)));
+    world.api.then(Duration::ZERO, Reply::Raw("x".repeat(ANSWER_MAX_BYTES + 1)));
     assert!(matches!(world.ask(&turns, LONG).await, Err(ChatError::Garbled(_))));
     world.api.then(Duration::ZERO, Reply::Hang);
     let soon = Duration::from_millis(50);

@@ -1,15 +1,15 @@
-//! Frames that no honest side sends: each ends the stream cleanly, both sockets closed, with the side that is to blame.
+//! Invalid frames: each ends the stream cleanly, closes both sockets and names the side that sent it.
 
 use media_stream::Side;
 
 use super::*;
 
-/// The outcome of a stream whose Twilio side says only this.
+/// Runs a stream in which Twilio sends only `said`; returns how it ended.
 async fn of_caller(said: Vec<Said>) -> Ended {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let mut caller = world.dial().await;
     for message in said {
-        // Refused by a socket that is closed already, as it may be.
+        // Fails if the bridge has closed the socket already.
         let _ = soon(caller.0.send(message)).await;
     }
     let ended = world.outcome().await.ended;
@@ -17,9 +17,9 @@ async fn of_caller(said: Vec<Said>) -> Ended {
     ended
 }
 
-/// The outcome of a good call whose agent says this.
+/// Runs a valid call whose agent performs `steps`; returns how it ended.
 async fn of_agent(steps: Vec<Step>) -> Ended {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let mut caller = world.dial().await;
     caller.begin().await;
     let agent = soon(world.api.conversation()).await.unwrap();
@@ -84,7 +84,7 @@ async fn of_elevenlabs() {
         assert!(matches!(ended, Ended::Garbled(Side::Eleven, _)), "{shown}: {ended:?}");
     }
     let large =
-        of_agent(vec![metadata(), audio(1, &"A".repeat(crate::integrations::elevenlabs::FRAME_MAX_BYTES))]).await;
+        of_agent(vec![metadata(), audio(1, &"A".repeat(recado::integrations::elevenlabs::FRAME_MAX_BYTES))]).await;
     assert!(matches!(large, Ended::Lost(Side::Eleven, _)), "{large:?}");
 }
 

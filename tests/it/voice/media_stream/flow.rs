@@ -1,11 +1,11 @@
-//! What passes through: audio, interruptions, marks, pings, tools, transcripts.
+//! What the bridge passes on: audio, interruptions, marks, pings, tools, transcripts.
 
 use super::*;
 
 #[tokio::test]
 async fn audio_passes_both_ways_unchanged_and_in_order() {
     const FRAMES: usize = 200;
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, mut agent) = world.call().await;
     for number in 0..FRAMES {
         caller.speak(&numbered(number)).await;
@@ -28,7 +28,7 @@ async fn audio_passes_both_ways_unchanged_and_in_order() {
 
 #[tokio::test]
 async fn an_interruption_clears_and_what_comes_late_is_dropped() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, agent) = world.call().await;
     for event_id in 1..=3 {
         agent.say(audio(event_id, SILENCE)).await;
@@ -43,7 +43,7 @@ async fn an_interruption_clears_and_what_comes_late_is_dropped() {
     agent.say(Step::Interrupt { event_id: 4 }).await;
     assert_eq!(caller.hear().await.unwrap(), json!({"event": "clear", "streamSid": STREAM}));
     assert_eq!(world.event().await, BridgeEvent::Interrupted);
-    // Cleared audio's marks come back as well.
+    // Twilio returns the marks of cleared audio as well.
     caller.mark(&marks[1]).await;
     caller.mark(&marks[2]).await;
     agent.say(audio(3, &numbered(3))).await;
@@ -62,7 +62,7 @@ async fn an_interruption_clears_and_what_comes_late_is_dropped() {
 
 #[tokio::test]
 async fn pings_are_answered_and_what_is_unknown_is_ignored() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, mut agent) = world.call().await;
     agent.say(Step::Raw(r#"{"type":"vad_score","vad_score_event":{"vad_score":0.9}}"#.into())).await;
     caller.say(json!({"event": "weather", "weather": {"sunny": true}})).await;
@@ -78,7 +78,7 @@ async fn pings_are_answered_and_what_is_unknown_is_ignored() {
 
 #[tokio::test]
 async fn the_transcript_comes_out_as_it_is_told() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let mut caller = world.dial().await;
     caller.begin().await;
     let mut agent = soon(world.api.conversation()).await.unwrap();
@@ -102,7 +102,7 @@ async fn the_transcript_comes_out_as_it_is_told() {
 #[tokio::test]
 async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
     let limits = Limits { tool_max: Duration::from_millis(100), ..Limits::DEFAULT };
-    let mut world = World::told(limits).await;
+    let mut world = World::scripted(limits).await;
     let (mut caller, mut agent) = world.call().await;
     let tool =
         |id: &str, name: &str| Step::Tool { id: id.into(), name: name.into(), parameters: json!({"day": "tue"}) };
@@ -122,7 +122,7 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
     caller.stop().await;
     assert_eq!(world.outcome().await.tally.tool_calls, 4);
 
-    let mut world = World::told(Limits { tools_max: 2, ..Limits::DEFAULT }).await;
+    let mut world = World::scripted(Limits { tools_max: 2, ..Limits::DEFAULT }).await;
     let (mut caller, mut agent) = world.call().await;
     agent.say(tool("1", "hang")).await;
     agent.say(tool("2", "hang")).await;
@@ -136,14 +136,14 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
 
 #[tokio::test]
 async fn what_a_caller_asked_for_is_done_though_they_hang_up() {
-    let mut world = World::told(Limits::DEFAULT).await;
+    let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, mut agent) = world.call().await;
     agent.say(Step::Tool { id: "1".into(), name: "linger".into(), parameters: json!({}) }).await;
     agent.say(Step::Ping { event_id: 1 }).await;
     assert_eq!(soon(agent.hear()).await.unwrap()["type"], "pong");
     caller.stop().await;
     assert_eq!(world.outcome().await.ended, Ended::Stopped);
-    world.tools.word.notify_one();
+    world.tools.release.notify_one();
     soon(world.tools.done.notified()).await;
 }
 
@@ -151,7 +151,7 @@ async fn what_a_caller_asked_for_is_done_though_they_hang_up() {
 async fn an_agent_that_echoes_needs_nobody() {
     let opening =
         vec![Step::Ping { event_id: 1 }, Step::Play { event_id: 0, payloads: vec![numbered(1), numbered(2)] }];
-    let mut world = World::new(Conduct::Echo { opening }, Limits::DEFAULT).await;
+    let mut world = World::new(Behavior::Echo { opening }, Limits::DEFAULT).await;
     let mut caller = world.dial().await;
     caller.begin().await;
     assert_eq!(caller.hear_audio().await.0, numbered(1));

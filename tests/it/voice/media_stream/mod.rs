@@ -1,30 +1,38 @@
-//! The bridge between two real WebSockets: a client that speaks as Twilio does, and the agent above.
+//! The media bridge between two real WebSockets: a client in Twilio's place, and the emulator of ElevenLabs.
 
 mod ends;
 mod flow;
 mod hostile;
 mod pressure;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
+use recado::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, ToolCall};
+use recado::integrations::elevenlabs::{Eleven, ElevenError};
+use recado::integrations::media_stream;
+use recado::integrations::media_stream::{BridgeEvent, Ended, Limits, Opening, Outcome, ToolHandler};
+use recado::integrations::twilio::client::http;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Said;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::*;
-use crate::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, ToolCall};
-use crate::integrations::elevenlabs::{Eleven, ElevenError};
-use crate::integrations::media_stream;
-use crate::integrations::media_stream::{BridgeEvent, Ended, Limits, Opening, Outcome, ToolHandler};
-use crate::integrations::twilio::client::http;
+use crate::support::elevenlabs::{Behavior, Conversation, ElevenLabsEmulator, Step, ULAW};
 
 const KEY: &str = "sk_of_the_tests";
 const AGENT: &str = "agent_1";
 const CALL: &str = "CA00000000000000000000000000000001";
 const STREAM: &str = "MZ00000000000000000000000000000001";
-/// For what must happen: long, because the machine may be busy.
+/// Limit of a wait for something that must happen; long, because the machine may be busy.
 const SOON: Duration = Duration::from_secs(50);
 /// 20 ms of silence.
 const SILENCE: &str = concat!(
@@ -32,14 +40,14 @@ const SILENCE: &str = concat!(
     "/////////////////////////////////////////////////////////////////////////////////////////////////////////w==",
 );
 
-/// Awaits what must happen.
+/// Awaits something that must happen.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(SOON, what).await.expect("it happens soon")
 }
 
-/// The server: the bridge behind a route, the agent's stand-in, and what comes of the calls.
+/// The bridge behind a route, the emulated agent, and the channels with the events and outcomes of the calls.
 struct World {
-    api: ElevenApi,
+    api: ElevenLabsEmulator,
     url: String,
     outcomes: mpsc::Receiver<Outcome>,
     events: mpsc::Receiver<BridgeEvent>,
@@ -47,7 +55,7 @@ struct World {
     tools: Arc<Tools>,
 }
 
-/// What the route needs of it.
+/// The state of the route.
 #[derive(Clone)]
 struct Route {
     eleven: Eleven,
@@ -59,12 +67,12 @@ struct Route {
 }
 
 impl World {
-    async fn told(limits: Limits) -> Self {
-        Self::new(Conduct::Told, limits).await
+    async fn scripted(limits: Limits) -> Self {
+        Self::new(Behavior::Scripted, limits).await
     }
 
-    async fn new(conduct: Conduct, limits: Limits) -> Self {
-        let api = ElevenApi::new(KEY, AGENT, conduct);
+    async fn new(behavior: Behavior, limits: Limits) -> Self {
+        let api = ElevenLabsEmulator::new(KEY, AGENT, behavior);
         let base = format!("http://{}", serve(api.router()).await);
         let eleven = Eleven::new(http().unwrap(), &base, Some(KEY.into())).unwrap();
         let (to_outcomes, outcomes) = mpsc::channel(8);
@@ -80,7 +88,7 @@ impl World {
         Caller(soon(connect_async(&self.url)).await.unwrap().0)
     }
 
-    /// A call under way, its agent told.
+    /// Starts a call with a scripted agent.
     async fn call(&mut self) -> (Caller, Conversation) {
         let mut caller = self.dial().await;
         caller.begin().await;
@@ -125,10 +133,10 @@ async fn carry(State(route): State<Route>, upgrade: WebSocketUpgrade) -> Respons
     })
 }
 
-/// Tools that answer, fail, hang, panic, and wait for a word.
+/// Tools that answer, fail, hang, panic, and wait for a signal.
 #[derive(Default)]
 struct Tools {
-    word: Notify,
+    release: Notify,
     done: Notify,
 }
 
@@ -137,7 +145,7 @@ impl ToolHandler for Tools {
         match call.tool_name.as_str() {
             "free_slots" => Ok(format!("10:00 on {}", call.parameters["day"].as_str().unwrap_or_default())),
             "linger" => {
-                self.word.notified().await;
+                self.release.notified().await;
                 self.done.notify_one();
                 Ok(String::new())
             }
@@ -182,7 +190,7 @@ impl Caller {
         self.say(json!({"event": "stop", "streamSid": STREAM, "stop": {"accountSid": "AC1", "callSid": CALL}})).await;
     }
 
-    /// The next message; `None` once the socket is closed.
+    /// Receives the next message; `None` once the socket is closed.
     async fn hear(&mut self) -> Option<Value> {
         loop {
             match soon(self.0.next()).await {
@@ -193,7 +201,7 @@ impl Caller {
         }
     }
 
-    /// The next message must be a piece of audio, followed by its mark: gives payload and mark.
+    /// Receives a piece of audio and its mark; returns payload and mark.
     async fn hear_audio(&mut self) -> (String, String) {
         let (media, mark) = (self.hear().await.unwrap(), self.hear().await.unwrap());
         assert_eq!(
@@ -223,7 +231,7 @@ fn media(payload: &str) -> Value {
     })
 }
 
-/// 20 ms of audio that no other number has.
+/// 20 ms of audio, different for each number.
 fn numbered(number: usize) -> String {
     format!("{number:08}{}", &SILENCE[8..])
 }

@@ -1,12 +1,12 @@
-//! A stand-in for ElevenLabs' conversations, over the real protocol: a signed URL for those who bring the key, and a
-//! WebSocket that is good for it once.
+//! An emulator of ElevenLabs' conversations, over the real protocol: clients with the API key get a signed URL, which
+//! opens one WebSocket.
 //!
-//! An agent either echoes the caller ([`Conduct::Echo`]), or does what it is told step by step, through the
-//! [`Conversation`] that [`ElevenApi::conversation`] gives ([`Conduct::Told`]). It is a server of its own, with its own
-//! port: `GET /v1/convai/conversation/get-signed-url?agent_id=…` and `GET /v1/convai/conversation`.
+//! The agent either echoes the caller ([`Behavior::Echo`]), or a test drives it step by step ([`Behavior::Scripted`])
+//! through the [`Conversation`] from [`ElevenLabsEmulator::conversation`]. The emulator is a server of its own:
+//! `GET /v1/convai/conversation/get-signed-url?agent_id=…` and `GET /v1/convai/conversation`.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -15,39 +15,40 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use parking_lot::Mutex;
+use recado::domain::clock::Random;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::domain::clock::Random;
-
-/// What a telephone needs.
+/// The audio format of a telephone.
 pub const ULAW: &str = "ulaw_8000";
-/// Signed URLs that have not been used; the oldest go.
+/// Unused signed URLs; the oldest are dropped.
 const SIGNATURES_MAX: usize = 1_000;
-/// Conversations that nobody has asked for; more are carried all the same.
+/// Open conversations that no test has taken; further ones run without a test.
 const OPENED_MAX: usize = 256;
-/// Messages of one conversation that nobody has taken; with more, an agent that is told reads no further.
-const HEARD_MAX: usize = 64;
+/// Unread messages of one conversation; at the limit a scripted agent stops reading.
+const INBOX_MAX: usize = 64;
 const STEPS_MAX: usize = 64;
-/// What is not audio is remembered; the oldest goes.
+/// Recorded messages without audio; the oldest are dropped.
 const KEEP_MAX: usize = 256;
-/// Between two frames of [`Step::Play`].
+/// Pause between two frames of [`Step::Play`].
 const FRAME: Duration = Duration::from_millis(20);
 
+/// The agent's behavior in every conversation.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Conduct {
-    /// Begins properly, says hello, does `opening`, and sends back each piece of audio as its own.
+pub enum Behavior {
+    /// Starts the conversation, says hello, performs `opening`, and sends each piece of audio back.
     Echo { opening: Vec<Step> },
-    /// Does nothing by itself.
-    Told,
+    /// Only performs the steps of a test.
+    Scripted,
 }
 
-/// Something that the agent sends or does.
+/// One action of the agent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// The first message: the audio's format both ways, as a rule [`ULAW`].
+    /// The first message, with the audio format of both directions, usually [`ULAW`].
     Metadata {
         format: String,
     },
@@ -55,7 +56,7 @@ pub enum Step {
         event_id: i64,
         payload: String,
     },
-    /// One after the other, every 20 ms, while other steps are done.
+    /// Sends a payload every 20 ms, while other steps go on.
     Play {
         event_id: i64,
         payloads: Vec<String>,
@@ -71,70 +72,70 @@ pub enum Step {
         name: String,
         parameters: Value,
     },
-    /// What it heard.
+    /// Transcript of the caller.
     Caller(String),
-    /// What it says.
+    /// Transcript of the agent.
     Agent(String),
     Corrected {
         original: String,
         text: String,
     },
-    /// A text as it stands.
+    /// A text frame, sent as given.
     Raw(String),
     Binary(Vec<u8>),
-    /// Closes the socket properly.
+    /// Closes the WebSocket with a close frame.
     Close,
-    /// Lets go of the socket without a word.
+    /// Drops the connection without a close frame.
     Vanish,
 }
 
-/// A conversation that a [`Conduct::Told`] agent holds.
+/// A conversation of a scripted agent.
 pub struct Conversation {
     steps: mpsc::Sender<Step>,
     heard: mpsc::Receiver<Value>,
 }
 
 impl Conversation {
-    /// Gives whether the conversation is still open.
+    /// Performs a step; false if the conversation has ended.
     pub async fn say(&self, step: Step) -> bool {
         self.steps.send(step).await.is_ok()
     }
 
-    /// The next message from the client; `None` once the socket is closed.
+    /// Receives the next message of the client; `None` once the socket is closed.
     pub async fn hear(&mut self) -> Option<Value> {
         self.heard.recv().await
     }
 }
 
-/// A handle; clones are the same server.
+/// A handle to the emulator; clones share one server.
 #[derive(Clone)]
-pub struct ElevenApi(Arc<Inner>);
+pub struct ElevenLabsEmulator(Arc<Inner>);
 
 struct Inner {
     key: String,
     agent: String,
-    conduct: Conduct,
+    behavior: Behavior,
     random: Random,
     signatures: Mutex<VecDeque<String>>,
-    told: mpsc::Sender<Conversation>,
-    opened: AsyncMutex<mpsc::Receiver<Conversation>>,
+    new_conversations: mpsc::Sender<Conversation>,
+    conversations: AsyncMutex<mpsc::Receiver<Conversation>>,
     heard: Mutex<VecDeque<Value>>,
-    /// Conversations that are open, to be waited for.
+    /// Number of open conversations.
     open: watch::Sender<u64>,
 }
 
-impl ElevenApi {
-    /// `key` is what clients must bring, `agent` the only agent there is.
-    pub fn new(key: impl Into<String>, agent: impl Into<String>, conduct: Conduct) -> Self {
-        let (told, opened) = mpsc::channel(OPENED_MAX);
+impl ElevenLabsEmulator {
+    /// Creates an emulator with one agent, for clients with the API key `key`.
+    pub fn new(key: impl Into<String>, agent: impl Into<String>, behavior: Behavior) -> Self {
+        let (new_conversations, conversations) = mpsc::channel(OPENED_MAX);
         Self(Arc::new(Inner {
             key: key.into(),
             agent: agent.into(),
-            conduct,
+            behavior,
             random: Random::seeded(1),
             signatures: Mutex::default(),
-            told,
-            opened: AsyncMutex::new(opened),
+            new_conversations,
+            conversations: AsyncMutex::new(conversations),
             heard: Mutex::default(),
             open: watch::Sender::new(0),
         }))
@@ -147,24 +148,24 @@ impl ElevenApi {
             .with_state(self.clone())
     }
 
-    /// The next conversation that is opened with a [`Conduct::Told`] agent.
+    /// Waits for the next conversation with a scripted agent.
     pub async fn conversation(&self) -> Option<Conversation> {
-        self.0.opened.lock().await.recv().await
+        self.0.conversations.lock().await.recv().await
     }
 
-    /// What clients sent but for audio, the oldest first.
+    /// Returns the messages of all clients without audio, oldest first.
     pub fn heard(&self) -> Vec<Value> {
-        lock(&self.0.heard).iter().cloned().collect()
+        self.0.heard.lock().iter().cloned().collect()
     }
 
-    /// Waits until so many conversations are open.
+    /// Waits until exactly `count` conversations are open.
     pub async fn wait_open(&self, count: u64) {
-        // The sender lives in `self`, so waiting can only end by the count being reached.
+        // `self` keeps the sender alive, so the wait cannot fail.
         let _ = self.0.open.subscribe().wait_for(|open| *open == count).await;
     }
 
-    fn note(&self, message: &Value) {
-        let mut heard = lock(&self.0.heard);
+    fn record(&self, message: &Value) {
+        let mut heard = self.0.heard.lock();
         if heard.len() == KEEP_MAX {
             heard.pop_front();
         }
@@ -172,31 +173,30 @@ impl ElevenApi {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Lists of whole values, good whatever happened.
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 #[derive(Deserialize)]
-struct Wanted {
+struct ConversationQuery {
     agent_id: String,
     conversation_signature: Option<String>,
 }
 
-async fn sign(State(api): State<ElevenApi>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Response {
-    let refuse = |status: StatusCode, what: &str| {
-        (status, Json(json!({"detail": {"status": what, "message": what}}))).into_response()
+async fn sign(
+    State(api): State<ElevenLabsEmulator>,
+    Query(query): Query<ConversationQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let refuse = |status: StatusCode, reason: &str| {
+        (status, Json(json!({"detail": {"status": reason, "message": reason}}))).into_response()
     };
     if headers.get("xi-api-key").map(|key| key.as_bytes()) != Some(api.0.key.as_bytes()) {
         return refuse(StatusCode::UNAUTHORIZED, "invalid_api_key");
     }
-    if wanted.agent_id != api.0.agent {
+    if query.agent_id != api.0.agent {
         return refuse(StatusCode::NOT_FOUND, "agent_not_found");
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let signature = format!("cvtkn_{:016x}{:016x}", api.0.random.next_u64(), api.0.random.next_u64());
-    let path = format!("v1/convai/conversation?agent_id={}&conversation_signature={signature}", wanted.agent_id);
-    let mut signatures = lock(&api.0.signatures);
+    let path = format!("v1/convai/conversation?agent_id={}&conversation_signature={signature}", query.agent_id);
+    let mut signatures = api.0.signatures.lock();
     if signatures.len() == SIGNATURES_MAX {
         signatures.pop_front();
     }
@@ -206,34 +206,34 @@ async fn sign(State(api): State<ElevenApi>, Query(wanted): Query<Wanted>, header
 }
 
 async fn converse(
-    State(api): State<ElevenApi>,
-    Query(wanted): Query<Wanted>,
+    State(api): State<ElevenLabsEmulator>,
+    Query(query): Query<ConversationQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, StatusCode> {
-    let mut signatures = lock(&api.0.signatures);
-    let known = signatures.iter().position(|known| Some(known) == wanted.conversation_signature.as_ref());
+    let mut signatures = api.0.signatures.lock();
+    let known = signatures.iter().position(|known| Some(known) == query.conversation_signature.as_ref());
     signatures.remove(known.ok_or(StatusCode::FORBIDDEN)?);
     drop(signatures);
     Ok(upgrade.on_upgrade(|socket| async move {
         api.0.open.send_modify(|open| *open += 1);
-        let (steps, to_do) = mpsc::channel(STEPS_MAX);
-        let (heard, taken) = mpsc::channel(HEARD_MAX);
-        let told = api.0.conduct == Conduct::Told;
-        if told {
-            // Where nobody asks for conversations, this one stays silent.
-            let _ = api.0.told.try_send(Conversation { steps, heard: taken });
+        let (steps, script) = mpsc::channel(STEPS_MAX);
+        let (heard, inbox) = mpsc::channel(INBOX_MAX);
+        let scripted = api.0.behavior == Behavior::Scripted;
+        if scripted {
+            // Fails if no test takes conversations: the agent stays silent.
+            let _ = api.0.new_conversations.try_send(Conversation { steps, heard: inbox });
         }
         let id = format!("conv_{:016x}", api.0.random.next_u64());
         let mut agent = Agent {
             socket,
             id,
             api: api.clone(),
-            heard: told.then_some(heard),
+            heard: scripted.then_some(heard),
             playing: VecDeque::new(),
             last_event: 0,
         };
-        // Fails where the client is gone, which ends it as well.
-        let _ = agent.run(to_do).await;
+        // An error means that the client is gone: the conversation ends as well.
+        let _ = agent.run(script).await;
         api.0.open.send_modify(|open| *open -= 1);
     }))
 }
@@ -242,8 +242,8 @@ async fn converse(
 struct Agent {
     socket: WebSocket,
     id: String,
-    api: ElevenApi,
-    /// Who is told what came; none where it echoes.
+    api: ElevenLabsEmulator,
+    /// Inbox of the scripted agent; `None` for an echo.
     heard: Option<mpsc::Sender<Value>>,
     playing: VecDeque<(i64, String)>,
     last_event: i64,
@@ -251,47 +251,47 @@ struct Agent {
 
 impl Agent {
     async fn run(&mut self, mut steps: mpsc::Receiver<Step>) -> Result<(), axum::Error> {
-        let mut beat = interval(FRAME);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = self.socket.recv() => match message.transpose()? {
                     None | Some(Message::Close(_)) => return Ok(()),
-                    Some(Message::Text(text)) => self.take(text.as_str()).await?,
+                    Some(Message::Text(text)) => self.receive(text.as_str()).await?,
                     Some(_) => {}
                 },
                 Some(step) = steps.recv() => match step {
                     Step::Vanish => return Ok(()),
                     Step::Close => return self.socket.send(Message::Close(None)).await,
-                    step => self.act(step).await?,
+                    step => self.perform(step).await?,
                 },
-                _ = beat.tick(), if !self.playing.is_empty() => {
+                _ = frames.tick(), if !self.playing.is_empty() => {
                     if let Some((event_id, payload)) = self.playing.pop_front() {
-                        self.act(Step::Audio { event_id, payload }).await?;
+                        self.perform(Step::Audio { event_id, payload }).await?;
                     }
                 }
             }
         }
     }
 
-    async fn take(&mut self, text: &str) -> Result<(), axum::Error> {
+    async fn receive(&mut self, text: &str) -> Result<(), axum::Error> {
         let message: Value = serde_json::from_str(text).unwrap_or_else(|_| json!({"type": "no JSON", "text": text}));
         let chunk = message["user_audio_chunk"].as_str().map(str::to_owned);
         if chunk.is_none() {
-            self.api.note(&message);
+            self.api.record(&message);
         }
         if let Some(heard) = &self.heard {
-            // Held up where nobody takes it, so that nothing more is read; gone where nobody can.
+            // Blocks on a full inbox, so that nothing more is read. Fails if the test dropped the conversation.
             let _ = heard.send(message).await;
             return Ok(());
         }
         match chunk {
             Some(payload) => {
                 if self.last_event == 0 {
-                    self.act(Step::Caller("(audio)".to_owned())).await?;
+                    self.perform(Step::Caller("(audio)".to_owned())).await?;
                 }
                 self.last_event += 1;
-                self.act(Step::Audio { event_id: self.last_event, payload }).await
+                self.perform(Step::Audio { event_id: self.last_event, payload }).await
             }
             None if message["type"] == "conversation_initiation_client_data" => self.begin(&message).await,
             None => Ok(()),
@@ -300,17 +300,17 @@ impl Agent {
 
     async fn begin(&mut self, initiation: &Value) -> Result<(), axum::Error> {
         let hello = initiation["conversation_config_override"]["agent"]["first_message"].as_str().unwrap_or("Hello");
-        self.act(Step::Metadata { format: ULAW.to_owned() }).await?;
-        self.act(Step::Agent(hello.to_owned())).await?;
-        if let Conduct::Echo { opening } = self.api.0.conduct.clone() {
+        self.perform(Step::Metadata { format: ULAW.to_owned() }).await?;
+        self.perform(Step::Agent(hello.to_owned())).await?;
+        if let Behavior::Echo { opening } = self.api.0.behavior.clone() {
             for step in opening {
-                self.act(step).await?;
+                self.perform(step).await?;
             }
         }
         Ok(())
     }
 
-    async fn act(&mut self, step: Step) -> Result<(), axum::Error> {
+    async fn perform(&mut self, step: Step) -> Result<(), axum::Error> {
         let message = match step {
             Step::Raw(text) => return self.socket.send(Message::Text(text.into())).await,
             Step::Binary(bytes) => return self.socket.send(Message::Binary(bytes.into())).await,
@@ -354,6 +354,3 @@ impl Agent {
         self.socket.send(Message::Text(message.to_string().into())).await
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -31,7 +31,6 @@ use crate::domain::Channel;
 use crate::domain::clock::Random;
 use crate::domain::{Clock, Ids, Phone, Route};
 use crate::emulators::twilio as carrier;
-use crate::engine::pipeline::{Parts, Pipeline};
 use crate::engine::reconcile;
 use crate::engine::sending::by_hand::Outbox;
 use crate::engine::sending::circuit::Circuits;
@@ -39,6 +38,7 @@ use crate::engine::sending::gate::SendGate;
 use crate::engine::sending::transports::Transports;
 use crate::engine::timers;
 use crate::engine::wakeups::Speed;
+use crate::engine::{Engine, Parts};
 use crate::features::campaigns;
 use crate::features::voice;
 use crate::features::voice::{Voice, ended};
@@ -221,13 +221,14 @@ pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError
     Ok(Providers::load(&dir.join(file), &means)?)
 }
 
-/// A pipeline on an installation, talking to the provider at `api_base`.
-pub fn pipeline(installation: &Installation, api_base: &str) -> Result<Arc<Pipeline>, AppError> {
-    pipeline_on(installation, api_base, false)
+/// Builds an engine on an installation. It talks to the provider at `api_base`.
+pub fn engine(installation: &Installation, api_base: &str) -> Result<Engine, AppError> {
+    Ok(Engine::new(engine_parts(installation, api_base)?)?)
 }
 
-fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) -> Result<Arc<Pipeline>, AppError> {
-    Ok(Arc::new(Pipeline::new(Parts {
+/// The parts of that engine, for callers that change some of them first.
+pub fn engine_parts(installation: &Installation, api_base: &str) -> Result<Parts, AppError> {
+    Ok(Parts {
         store: installation.store.clone(),
         directory: installation.directory.clone(),
         transports: Transports {
@@ -235,7 +236,7 @@ fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) ->
             mailer: mailer(installation)?,
             outbound: http_providers::Client::new(installation.config.outbound_allow.clone())?,
             callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
-            rehearsing,
+            rehearsing: false,
         },
         clock: installation.clock.clone(),
         random: Random::from_os()?,
@@ -243,15 +244,15 @@ fn pipeline_on(installation: &Installation, api_base: &str, rehearsing: bool) ->
         gate: gate(installation),
         reconcile_after: installation.config.reconcile_after,
         rules: Arc::new(installation.load_rules()),
-    })?))
+    })
 }
 
 /// Who answers calls.
-pub fn voice(installation: &Installation, pipeline: Arc<Pipeline>) -> Result<Arc<Voice>, AppError> {
+pub fn voice(installation: &Installation, engine: &Engine) -> Result<Arc<Voice>, AppError> {
     let Config { chat, eleven, voice_budget, .. } = &installation.config;
     let http = client::http()?;
     Ok(Arc::new(Voice::new(voice::Parts {
-        pipeline,
+        engine: engine.clone(),
         budget: *voice_budget,
         chat: Chat::new(http.clone(), &chat.base, chat.key.clone(), chat.model.clone())?,
         eleven: Eleven::new(http, &eleven.base, eleven.key.clone())?,
@@ -274,35 +275,35 @@ fn rates(providers: &Providers) -> HashMap<String, NonZeroU32> {
 
 /// The loops that move what is stored; each ends when its task is aborted, that which claims sends rather by
 /// [`Pipeline::stop_claiming`].
-pub fn start_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
-    let mut loops = engine_loops(pipeline);
-    let one = pipeline.clone();
+pub fn start_loops(engine: &Engine) -> JoinSet<()> {
+    let mut loops = engine_loops(engine);
+    let one = engine.clone();
     loops.spawn(async move { campaigns::round::run(&one).await });
-    let one = pipeline.clone();
+    let one = engine.clone();
     loops.spawn(async move { catch_up::run(&one).await });
-    let one = pipeline.clone();
+    let one = engine.clone();
     loops.spawn(async move {
-        retention::run(&one.store, &one.directory, &one.clock, |facts| one.rules().remembers(facts)).await
+        retention::run(&one.store, &one.directory, &one.clock, |facts| one.pipeline.rules().remembers(facts)).await
     });
-    let one = pipeline.clone();
+    let one = engine.clone();
     loops.spawn(async move { gauges(&one).await });
     loops
 }
 
 /// The loops that decide and send.
-fn engine_loops(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
+fn engine_loops(engine: &Engine) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     for speed in [Speed::Fast, Speed::Slow] {
-        let pipeline = pipeline.clone();
+        let pipeline = engine.pipeline.clone();
         loops.spawn(async move { pipeline.dispatch(speed).await });
     }
-    let one = pipeline.clone();
+    let one = engine.pipeline.clone();
     loops.spawn(async move { one.perform().await });
-    let one = pipeline.clone();
+    let one = engine.pipeline.clone();
     loops.spawn(async move { one.sweep().await });
-    let one = pipeline.clone();
+    let one = engine.clone();
     loops.spawn(async move { reconcile::run(&one).await });
-    let one = pipeline.clone();
+    let one = engine.clone();
     loops.spawn(async move { timers::run(&one).await });
     loops
 }
@@ -324,14 +325,14 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     } else {
         config.twilio.api_base.clone()
     };
-    let pipeline = pipeline(&installation, &api_base)?;
+    let engine = engine(&installation, &api_base)?;
     if installation.store.is_sqlite() {
         // We are alone on this file: whatever was being sent, its process has ended.
         let now = installation.clock.now();
         let look_at = now.plus(config.reconcile_after);
         installation.store.orphans_to_unknown(now, look_at).await?;
     }
-    let mut loops = start_loops(&pipeline);
+    let mut loops = start_loops(&engine);
     let (stopping, stopped) = tokio::sync::watch::channel(false);
     if let Some((address, handle)) = metrics {
         let listener = listen("METRICS_LISTEN", address).await?;
@@ -341,16 +342,16 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }));
     }
-    announce(&installation, &pipeline, &api_base);
-    let voice = voice(&installation, pipeline.clone())?;
+    announce(&installation, &engine, &api_base);
+    let voice = voice(&installation, &engine)?;
     let one = voice.clone();
     loops.spawn(async move { ended::run(&one).await });
     let one = voice.clone();
     loops.spawn(async move { webhooks::voice::lost::run(&one).await });
-    let state = AppState::new(pipeline.clone(), voice.clone(), config.app_debug);
-    let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), pipeline.clone(), stopped));
+    let state = AppState::new(&engine, voice.clone(), config.app_debug);
+    let keeping = tokio::spawn(keep_refusals(state.refusals.clone(), engine.clone(), stopped));
     let stopping_now = || {
-        pipeline.stop_claiming();
+        engine.pipeline.stop_claiming();
         voice.live.end_all();
     };
     loops.spawn(resident::give_back_at_rest(installation.clock.clone()));
@@ -358,7 +359,7 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.all_written()).await.is_err() {
         tracing::warn!("what was said in live conversations that were just broken off is lost");
     }
-    if !pipeline.drained(STOP_WITHIN).await {
+    if !engine.pipeline.drained(STOP_WITHIN).await {
         tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
     }
     loops.shutdown().await;
@@ -449,9 +450,9 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Pr
 }
 
 /// Tells the newcomer what runs and what to try. Nobody has to listen.
-fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
+fn announce(installation: &Installation, engine: &Engine, api_base: &str) {
     let Installation { config, directory, .. } = installation;
-    let rules = pipeline.rules().rules().count();
+    let rules = engine.pipeline.rules().rules().count();
     let mut text = format!("Recado {} listens on http://{}\n", env!("CARGO_PKG_VERSION"), config.listen);
     text += &format!("{rules} rules from {}\n", config.rules_dir.display());
     if config.app_debug {
@@ -484,7 +485,7 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
             WebhookUrls::new(&config.app_url, "{slug}").messages(Channel::Sms)
         );
     }
-    let mailer = &pipeline.transports.mailer;
+    let mailer = &engine.transports.mailer;
     text += &if mailer.delivers() {
         format!("E-mail goes to {} and comes from {}.\n", mailer.destination(), mailer.from())
     } else {
@@ -500,30 +501,26 @@ fn announce(installation: &Installation, pipeline: &Pipeline, api_base: &str) {
 }
 
 /// Writes down what was refused, and the rest at the end.
-async fn keep_refusals(
-    refusals: Arc<Refusals>,
-    pipeline: Arc<Pipeline>,
-    mut stopped: tokio::sync::watch::Receiver<bool>,
-) {
+async fn keep_refusals(refusals: Arc<Refusals>, engine: Engine, mut stopped: tokio::sync::watch::Receiver<bool>) {
     let mut going_on = true;
     while going_on {
         tokio::select! {
-            () = pipeline.clock.sleep(KEEP_REFUSALS_EVERY) => {}
+            () = engine.clock.sleep(KEEP_REFUSALS_EVERY) => {}
             _ = stopped.wait_for(|stopped| *stopped) => going_on = false,
         }
-        refusals.keep(&pipeline.store).await;
+        refusals.keep(&engine.store).await;
     }
 }
 
 /// Backlogs as gauges, until aborted.
-async fn gauges(pipeline: &Pipeline) {
+async fn gauges(engine: &Engine) {
     loop {
-        metrics::gauge!(metric::PAUSED_ACCOUNTS).set(pipeline.circuits.paused() as f64);
-        if let Ok(backlog) = pipeline.store.backlog(health::BACKLOG_COUNT_MAX).await {
+        metrics::gauge!(metric::PAUSED_ACCOUNTS).set(engine.circuits.paused() as f64);
+        if let Ok(backlog) = engine.store.backlog(health::BACKLOG_COUNT_MAX).await {
             metrics::gauge!(metric::BACKLOG_EVENTS).set(backlog.events as f64);
             metrics::gauge!(metric::BACKLOG_ACTIONS).set(backlog.actions as f64);
             metrics::gauge!(metric::UNKNOWN_ACTIONS).set(backlog.unknown as f64);
         }
-        pipeline.clock.sleep(GAUGES_EVERY).await;
+        engine.clock.sleep(GAUGES_EVERY).await;
     }
 }

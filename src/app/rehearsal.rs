@@ -7,17 +7,16 @@
 use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{AppError, Installation, engine_loops, listen, pipeline_on, router, try_out};
+use super::{AppError, Installation, engine_loops, engine_parts, listen, router, try_out};
 use crate::config::{Config, Synchronous};
 use crate::domain::{Clock, Timestamp};
 use crate::emulators::twilio::Carrier;
-use crate::engine::pipeline::Pipeline;
+use crate::engine::Engine;
 use crate::engine::timers;
 use crate::http::AppState;
 use crate::store::{self, StoreError};
@@ -33,7 +32,7 @@ const NUDGES: u32 = 20;
 /// A running rehearsal; dropped, its copy is removed.
 pub struct Rehearsal {
     pub installation: Installation,
-    pub pipeline: Arc<Pipeline>,
+    pub engine: Engine,
     carrier: Carrier,
     /// What is due and will not move.
     stuck: i64,
@@ -62,18 +61,20 @@ impl Rehearsal {
         config.app_url = format!("http://{}", listener.local_addr()?);
         let installation = Installation::with(config, Clock::simulated(from), dir).await?;
         let (carrier, api_base) = try_out::start_carrier_with(&installation, 0).await?;
-        let pipeline = pipeline_on(&installation, &api_base, true)?;
+        let mut parts = engine_parts(&installation, &api_base)?;
+        parts.transports.rehearsing = true;
+        let engine = Engine::new(parts)?;
         installation.store.orphans_to_unknown(from, from).await?;
-        let voice = super::voice(&installation, pipeline.clone())?;
-        let router = router(AppState::new(pipeline.clone(), voice, false));
+        let voice = super::voice(&installation, &engine)?;
+        let router = router(AppState::new(&engine, voice, false));
         let serving = tokio::spawn(async move {
             // Ends with the rehearsal.
             let _ = axum::serve(listener, router).await;
         });
         // Or the clock could be moved past what the loops have yet to plan.
-        timers::plan(&pipeline).await?;
-        let loops = engine_loops(&pipeline);
-        Ok(Self { installation, pipeline, carrier, stuck: 0, _loops: loops, serving, _folder: folder })
+        timers::plan(&engine).await?;
+        let loops = engine_loops(&engine);
+        Ok(Self { installation, engine, carrier, stuck: 0, _loops: loops, serving, _folder: folder })
     }
 
     /// Where the rehearsal's clock stands.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::domain::{Action, Channel, DeliveryStatus, Route, Send, SendBody, SendQueue, Timestamp};
-use crate::engine::pipeline::Pipeline;
+use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::integrations::http_providers::Providers;
 use crate::integrations::twilio::client::{Account, CallFilter, CallResource, Filter, ListError, MessageResource};
@@ -36,53 +36,53 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_secs(3_600);
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 
 /// Looks for unknown sends until the future is dropped.
-pub async fn run(pipeline: &Pipeline) {
+pub async fn run(engine: &Engine) {
     loop {
-        if let Err(error) = round(pipeline).await {
+        if let Err(error) = round(engine).await {
             tracing::warn!(%error, "reconciling waits for the database");
         }
-        pipeline.clock.sleep(EVERY).await;
+        engine.clock.sleep(EVERY).await;
     }
 }
 
 /// One round; gives how many sends it looked for.
-pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
-    let now = pipeline.clock.now();
+pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
+    let now = engine.clock.now();
     let began_before = now.minus(ATTEMPT_MAX);
-    let look_at = began_before.plus(pipeline.reconcile_after).max(now);
-    let orphans = pipeline.store.orphans_to_unknown(began_before, look_at).await?;
+    let look_at = began_before.plus(engine.reconcile_after).max(now);
+    let orphans = engine.store.orphans_to_unknown(began_before, look_at).await?;
     if orphans > 0 {
         tracing::warn!(orphans, "sends whose process has ended are looked for at the provider");
     }
-    let unknown = pipeline.store.unknowns(&Route::Twilio, ROUND_MAX).await?;
+    let unknown = engine.store.unknowns(&Route::Twilio, ROUND_MAX).await?;
     let looked = unknown.len();
     let mut accounts: HashMap<String, Vec<Unknown>> = HashMap::new();
     for one in unknown {
         accounts.entry(one.account_sid.clone()).or_default().push(one);
     }
     // Side by side: one whose list does not come holds up no other.
-    let rounds = accounts.into_values().map(|of_account| look_through(pipeline, of_account));
+    let rounds = accounts.into_values().map(|of_account| look_through(engine, of_account));
     join_all(rounds).await.into_iter().collect::<Result<(), _>>()?;
-    Ok(looked + without_list(pipeline).await?)
+    Ok(looked + without_list(engine).await?)
 }
 
 /// Unknown sends along ways that have no list to look in: repeated where that does no harm; else they wait for the
 /// delivery report, or for a person. Requests are given up, or one bad answer would hold up a customer's for ever.
-async fn without_list(pipeline: &Pipeline) -> Result<usize, StoreError> {
-    let providers = &pipeline.directory.platform().providers;
+async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
+    let providers = &engine.directory.platform().providers;
     let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
     let mut looked = 0;
     for route in routes.chain([Route::Request]) {
-        for Unknown { candidate, .. } in pipeline.store.unknowns(&route, ROUND_MAX).await? {
+        for Unknown { candidate, .. } in engine.store.unknowns(&route, ROUND_MAX).await? {
             looked += 1;
             let kind = kind_of(&candidate, &route, providers);
-            let (end, detail) = without_looking(&candidate, kind, pipeline.clock.now());
+            let (end, detail) = without_looking(&candidate, kind, engine.clock.now());
             let (queue, action) = (SendQueue::new(candidate.tenant(), route.clone()), candidate.action());
             tracing::info!(%action, outcome = end.name(), reason = %detail, "an unknown send was looked at");
             let attempt = candidate.tries;
             let verdict = Verdict { attempt, candidate, end, http_status: None, error_code: None, detail };
-            pipeline.store.writer().verdict(verdict).await?;
-            pipeline.send_settled(queue);
+            engine.store.writer().verdict(verdict).await?;
+            engine.pipeline.send_settled(queue);
         }
     }
     Ok(looked)
@@ -131,21 +131,21 @@ fn without_looking(candidate: &Candidate, kind: Kind, now: Timestamp) -> (End, S
 }
 
 /// The unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later round.
-async fn look_through(pipeline: &Pipeline, of_account: Vec<Unknown>) -> Result<(), StoreError> {
+async fn look_through(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), StoreError> {
     let mut unreadable = None;
     for unknown in of_account {
         let found = match &unreadable {
             Some(why) => Err(NoList::OfAccount(String::clone(why))),
-            None => at_provider(pipeline, &unknown).await,
+            None => at_provider(engine, &unknown).await,
         };
         if let Err(NoList::OfAccount(why)) = &found {
             unreadable.get_or_insert_with(|| why.clone());
         }
-        let verdict = weigh(pipeline, unknown.candidate, found).await?;
+        let verdict = weigh(engine, unknown.candidate, found).await?;
         let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
-        pipeline.store.writer().verdict(verdict).await?;
-        pipeline.send_settled(SendQueue::new(tenant, Route::Twilio));
+        engine.store.writer().verdict(verdict).await?;
+        engine.pipeline.send_settled(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
 }
@@ -159,16 +159,16 @@ enum NoList {
 
 /// What the provider's list says of one send.
 async fn weigh(
-    pipeline: &Pipeline,
+    engine: &Engine,
     candidate: Arc<Candidate>,
     found: Result<Vec<Seen>, NoList>,
 ) -> Result<Verdict, StoreError> {
-    let now = pipeline.clock.now();
+    let now = engine.clock.now();
     let (end, detail) = match found {
         Err(NoList::OfAccount(why) | NoList::OfSend(why)) => (still_unknown(&candidate, now), why),
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
-            let claimed = pipeline.store.known_sids(&sids).await?;
+            let claimed = engine.store.known_sids(&sids).await?;
             let unclaimed: Vec<Seen> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
             judge(&candidate, &unclaimed, now)
         }
@@ -177,10 +177,10 @@ async fn weigh(
 }
 
 /// The account that a send went through, while it is still the tenant's or the platform's.
-fn account_of(pipeline: &Pipeline, unknown: &Unknown) -> Result<Account, NoList> {
-    let snapshot = pipeline.directory.now();
+fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
+    let snapshot = engine.directory.now();
     let tenant = snapshot.by_id(unknown.candidate.tenant()).map(|tenant| &tenant.account);
-    let accounts = tenant.into_iter().chain([&pipeline.directory.platform().account]);
+    let accounts = tenant.into_iter().chain([&engine.directory.platform().account]);
     let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
     same.and_then(|account| deliver::credentials(account)).ok_or_else(|| {
         NoList::OfSend(format!(
@@ -191,12 +191,12 @@ fn account_of(pipeline: &Pipeline, unknown: &Unknown) -> Result<Account, NoList>
 }
 
 /// The provider's messages along the lane since the first try.
-async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>, NoList> {
+async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, NoList> {
     let candidate = &unknown.candidate;
-    let account = account_of(pipeline, unknown)?;
+    let account = account_of(engine, unknown)?;
     let send = candidate.send().map_err(|error| NoList::OfSend(error.to_string()))?;
     if send.channel == Channel::Voice {
-        return calls_at_provider(pipeline, &account, candidate).await;
+        return calls_at_provider(engine, &account, candidate).await;
     }
     let prefix = send.channel.address_prefix();
     let since = candidate.first_try_us.map_or(0, |at| at).saturating_sub(CLOCK_SKEW.as_micros() as i64);
@@ -208,7 +208,7 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>
         date_sent_from: None,
         since: Some(Timestamp::from_unix_us(since).to_utc()),
     };
-    let list = pipeline.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
+    let list = engine.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
     let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
         .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
@@ -225,14 +225,14 @@ async fn at_provider(pipeline: &Pipeline, unknown: &Unknown) -> Result<Vec<Seen>
 }
 
 /// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.
-async fn calls_at_provider(pipeline: &Pipeline, account: &Account, candidate: &Candidate) -> Result<Vec<Seen>, NoList> {
+async fn calls_at_provider(engine: &Engine, account: &Account, candidate: &Candidate) -> Result<Vec<Seen>, NoList> {
     let since = Timestamp::from_unix_us(candidate.first_try_us.unwrap_or_default()).minus(CLOCK_SKEW).to_utc();
     let filter = CallFilter {
         to: Some(candidate.recipient.clone()),
         from: Some(candidate.sender.clone()),
         ..CallFilter::default()
     };
-    let list = pipeline.transports.twilio.list_calls(account, &filter, PAGES_MAX);
+    let list = engine.transports.twilio.list_calls(account, &filter, PAGES_MAX);
     let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
         .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::Timestamp;
-use crate::engine::pipeline::Pipeline;
+use crate::engine::Engine;
 use crate::rules::RuleSet;
 use crate::store::{FIRE_MAX, FireRequest, Next, StoreError};
 use crate::telemetry::metric;
@@ -25,33 +25,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAUSES_MAX: usize = 50;
 
 /// Keeps what is planned in step with the rules and tenants, and fires what is due, until the future is dropped.
-pub async fn run(pipeline: &Pipeline) {
+pub async fn run(engine: &Engine) {
     let mut kept = Kept::default();
     loop {
         let fired = async {
-            kept.keep(pipeline).await?;
-            fire_due(pipeline).await
+            kept.keep(engine).await?;
+            fire_due(engine).await
         };
         match fired.await {
             Ok(next) => {
-                let now = pipeline.clock.now();
+                let now = engine.clock.now();
                 let until = next.map_or(now.plus(LOOK_EVERY), |next| next.min(now.plus(LOOK_EVERY)));
                 tokio::select! {
-                    () = pipeline.clock.sleep_until(until) => {}
-                    () = pipeline.store.timer_wake() => {}
+                    () = engine.clock.sleep_until(until) => {}
+                    () = engine.store.timer_wake() => {}
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "timers wait for the database");
-                pipeline.clock.sleep(LOOK_EVERY).await;
+                engine.clock.sleep(LOOK_EVERY).await;
             }
         }
     }
 }
 
 /// Plans what the rules and tenants of now ask for, if anything has changed: before anybody looks when the next is due.
-pub async fn plan(pipeline: &Pipeline) -> Result<(), StoreError> {
-    Kept::default().keep(pipeline).await
+pub async fn plan(engine: &Engine) -> Result<(), StoreError> {
+    Kept::default().keep(engine).await
 }
 
 /// For which rules and tenants the rows are as they should be.
@@ -62,17 +62,17 @@ struct Kept {
 }
 
 impl Kept {
-    async fn keep(&mut self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        let (rules, directory) = (pipeline.rules(), pipeline.directory.now());
+    async fn keep(&mut self, engine: &Engine) -> Result<(), StoreError> {
+        let (rules, directory) = (engine.pipeline.rules(), engine.directory.now());
         let same_rules = self.rules.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &rules));
         let same_tenants = self.directory.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &directory));
         if same_rules && same_tenants {
             return Ok(());
         }
-        let store = &pipeline.store;
+        let store = &engine.store;
         sync::Schedules::look(store, &rules, &directory).await?.write(store).await?;
         let keeper =
-            sync::Keeper { store, rules: &rules, directory: &directory, platform: pipeline.directory.platform() };
+            sync::Keeper { store, rules: &rules, directory: &directory, platform: engine.directory.platform() };
         keeper.keep().await?;
         (self.rules, self.directory) = (Some(rules), Some(directory));
         Ok(())
@@ -80,33 +80,33 @@ impl Kept {
 }
 
 /// Fires all that is due; gives when the next timer will be.
-pub async fn fire_due(pipeline: &Pipeline) -> Result<Option<Timestamp>, StoreError> {
+pub async fn fire_due(engine: &Engine) -> Result<Option<Timestamp>, StoreError> {
     loop {
-        let next = pipeline.store.next_timer().await?;
-        if next.is_none_or(|next| next > pipeline.clock.now()) {
+        let next = engine.store.next_timer().await?;
+        if next.is_none_or(|next| next > engine.clock.now()) {
             return Ok(next);
         }
-        wait_for_decisions(pipeline).await?;
-        let next = next_of(pipeline.rules(), pipeline.directory.now());
-        let firing = pipeline.store.writer().fire(FireRequest { limit: FIRE_MAX, next }).await?;
+        wait_for_decisions(engine).await?;
+        let next = next_of(engine.pipeline.rules(), engine.directory.now());
+        let firing = engine.store.writer().fire(FireRequest { limit: FIRE_MAX, next }).await?;
         metrics::counter!(metric::TIMERS_FIRED_TOTAL).increment((firing.taken - firing.set_aside) as u64);
         for tenant in firing.tenants {
-            pipeline.wake_for_rows(tenant);
+            engine.pipeline.wake_for_rows(tenant);
         }
         if firing.taken == 0 {
             // Another process holds what is due: it fires there, or comes back when that process is gone.
-            pipeline.clock.sleep(PAUSE).await;
+            engine.clock.sleep(PAUSE).await;
         }
     }
 }
 
 /// Waits until few events wait to be decided, but not for ever: they may be those of a tenant that cannot be read.
-async fn wait_for_decisions(pipeline: &Pipeline) -> Result<(), StoreError> {
+async fn wait_for_decisions(engine: &Engine) -> Result<(), StoreError> {
     for _ in 0..PAUSES_MAX {
-        if pipeline.store.backlog(EVENTS_AHEAD_MAX).await?.events < EVENTS_AHEAD_MAX as i64 {
+        if engine.store.backlog(EVENTS_AHEAD_MAX).await?.events < EVENTS_AHEAD_MAX as i64 {
             break;
         }
-        pipeline.clock.sleep(PAUSE).await;
+        engine.clock.sleep(PAUSE).await;
     }
     Ok(())
 }

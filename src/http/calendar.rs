@@ -16,8 +16,7 @@ pub fn routes() -> Router<AppState> {
 /// 404 whatever is wrong with the token: nobody learns whether there was one.
 async fn calendar(State(state): State<AppState>, Path(file): Path<String>, asked: HeaderMap) -> Response {
     let Some(token) = file.strip_suffix(".ics") else { return StatusCode::NOT_FOUND.into_response() };
-    let pipeline = &state.pipeline;
-    let feed = match feed::open(&pipeline.store, pipeline.directory.key(), token).await {
+    let feed = match feed::open(&state.store, state.directory.key(), token).await {
         Ok(Some(feed)) => feed,
         Ok(None) => return StatusCode::NOT_FOUND.into_response(),
         Err(error) => {

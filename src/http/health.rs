@@ -18,18 +18,18 @@ pub fn routes() -> Router<AppState> {
 
 /// The process answers, and which one it is; asks nothing of anybody.
 async fn health(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({"status": "ok", "timestamp": state.pipeline.clock.now(), "instance": &*state.instance}))
+    Json(json!({"status": "ok", "timestamp": state.clock.now(), "instance": &*state.instance}))
 }
 
 /// The database answers and can be written, too; how much waits, and how many accounts' credentials are refused.
 async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
-    let timestamp = state.pipeline.clock.now();
-    let store = &state.pipeline.store;
+    let timestamp = state.clock.now();
+    let store = &state.store;
     let backlog =
         if store.writer().is_alive() { store.backlog(BACKLOG_COUNT_MAX).await } else { Err(StoreError::Closed) };
     match backlog {
         Ok(backlog) => {
-            let paused = state.pipeline.circuits.paused();
+            let paused = state.circuits.paused();
             let body = json!({
                 "status": "ready", "timestamp": timestamp, "database": "ok", "backlog": backlog,
                 "paused_accounts": paused,

@@ -17,14 +17,25 @@ use axum::response::{IntoResponse, Response};
 pub use refusal::Refusal;
 pub use refusals::Refusals;
 
+use crate::domain::Clock;
+use crate::engine::Engine;
 use crate::engine::pipeline::Pipeline;
+use crate::engine::sending::circuit::Circuits;
+use crate::engine::sending::transports::Transports;
 use crate::features::voice::Voice;
 use crate::integrations::twilio::twiml;
+use crate::store::Store;
 use crate::telemetry::metric;
+use crate::tenants::Directory;
 
 #[derive(Clone)]
 pub struct AppState {
     pub pipeline: Arc<Pipeline>,
+    pub store: Store,
+    pub directory: Arc<Directory>,
+    pub clock: Clock,
+    pub transports: Arc<Transports>,
+    pub circuits: Arc<Circuits>,
     pub voice: Arc<Voice>,
     /// `APP_DEBUG`: accept unsigned webhooks.
     pub skip_signatures: bool,
@@ -34,9 +45,11 @@ pub struct AppState {
 }
 
 impl AppState {
-    pub fn new(pipeline: Arc<Pipeline>, voice: Arc<Voice>, skip_signatures: bool) -> Self {
-        let instance = format!("{:016x}", pipeline.random.next_u64()).into();
-        Self { pipeline, voice, skip_signatures, refusals: Arc::default(), instance }
+    pub fn new(engine: &Engine, voice: Arc<Voice>, skip_signatures: bool) -> Self {
+        let instance = format!("{:016x}", engine.random.next_u64()).into();
+        let Engine { pipeline, store, directory, clock, transports, circuits, .. } = engine.clone();
+        let refusals = Arc::default();
+        Self { pipeline, store, directory, clock, transports, circuits, voice, skip_signatures, refusals, instance }
     }
 
     /// Counts a webhook and logs a refusal with its likely cause.
@@ -55,7 +68,7 @@ impl AppState {
                     cause = refusal.cause(),
                     "a webhook was refused"
                 );
-                self.refusals.note(route, refusal, self.pipeline.clock.now());
+                self.refusals.note(route, refusal, self.clock.now());
                 refusal.status().as_u16()
             }
         };

@@ -81,13 +81,12 @@ async fn said(State(state): State<AppState>, Path(token): Path<String>, request:
 impl Visit {
     /// What a token leads to; `None` whatever is wrong with it.
     async fn of(state: &AppState, token: &str) -> Result<Option<Self>, StoreError> {
-        let pipeline = &state.pipeline;
-        let rules = pipeline.rules();
-        let Some(id) = rules.links().event(token, pipeline.clock.now()) else { return Ok(None) };
-        let Some(asked) = pipeline.store.event_of_link(id).await? else { return Ok(None) };
-        let Some(tenant) = pipeline.directory.now().by_id(asked.tenant).cloned() else { return Ok(None) };
+        let rules = state.pipeline.rules();
+        let Some(id) = rules.links().event(token, state.clock.now()) else { return Ok(None) };
+        let Some(asked) = state.store.event_of_link(id).await? else { return Ok(None) };
+        let Some(tenant) = state.directory.now().by_id(asked.tenant).cloned() else { return Ok(None) };
         let Some(contact) = asked.contact else { return Ok(None) };
-        let known = pipeline.store.contact_facts(tenant.id, &[contact], None).await?.0;
+        let known = state.store.contact_facts(tenant.id, &[contact], None).await?.0;
         let chosen = known.get(&contact).and_then(|contact| contact.fields.get("language")).and_then(Value::as_str);
         let spanish = chosen.unwrap_or(&tenant.facts.language).starts_with("es");
         Ok(Some(Self { tenant, asked, spanish }))
@@ -99,7 +98,7 @@ impl Visit {
 
     /// The event of a step, if it has been done.
     async fn step(&self, state: &AppState, kind: EventKind) -> Result<Option<Event>, StoreError> {
-        state.pipeline.store.event_of_key(self.tenant.id, &self.key(&kind)).await
+        state.store.event_of_key(self.tenant.id, &self.key(&kind)).await
     }
 
     /// Writes a step down, unless it has been done.
@@ -109,13 +108,13 @@ impl Visit {
             data["appointment"] = appointment.clone();
         }
         let event = Event {
-            id: state.pipeline.store.ids().next(),
+            id: state.store.ids().next(),
             tenant: self.tenant.id,
             dedupe_key: Some(self.key(&kind)),
             kind,
             channel: None,
             contact: self.asked.contact,
-            occurred_at: state.pipeline.clock.now(),
+            occurred_at: state.clock.now(),
             depth: 0,
             data,
         };

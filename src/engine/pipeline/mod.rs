@@ -50,14 +50,14 @@ const SLOW_LANE_FOR: Duration = Duration::from_secs(60);
 const OUTCOME_RETRY: Duration = Duration::from_millis(500);
 
 pub struct Pipeline {
-    pub store: Store,
-    pub directory: Arc<Directory>,
-    pub transports: Transports,
-    pub clock: Clock,
-    pub random: Random,
-    pub circuits: Circuits,
-    pub gate: Arc<SendGate>,
-    pub reconcile_after: Duration,
+    store: Store,
+    directory: Arc<Directory>,
+    transports: Arc<Transports>,
+    clock: Clock,
+    random: Arc<Random>,
+    circuits: Arc<Circuits>,
+    gate: SendGate,
+    reconcile_after: Duration,
     rules: RwLock<Arc<RuleSet>>,
     stops: RecentOptOuts,
     /// Tenants are decided in one of two lanes, so that rules that overrun hold up their own tenant and their like only.
@@ -78,13 +78,13 @@ pub struct Pipeline {
 }
 
 /// What a pipeline is made of.
-pub struct Parts {
+pub(super) struct Parts {
     pub store: Store,
     pub directory: Arc<Directory>,
-    pub transports: Transports,
+    pub transports: Arc<Transports>,
     pub clock: Clock,
-    pub random: Random,
-    pub circuits: Circuits,
+    pub random: Arc<Random>,
+    pub circuits: Arc<Circuits>,
     pub gate: SendGate,
     pub reconcile_after: Duration,
     pub rules: Arc<RuleSet>,
@@ -92,7 +92,7 @@ pub struct Parts {
 
 impl Pipeline {
     /// Starts the rules' threads; the loops are started by `app.rs`.
-    pub fn new(parts: Parts) -> Result<Self, EvaluatorError> {
+    pub(super) fn new(parts: Parts) -> Result<Self, EvaluatorError> {
         Ok(Self {
             store: parts.store,
             directory: parts.directory,
@@ -100,7 +100,7 @@ impl Pipeline {
             clock: parts.clock,
             random: parts.random,
             circuits: parts.circuits,
-            gate: Arc::new(parts.gate),
+            gate: parts.gate,
             reconcile_after: parts.reconcile_after,
             rules: RwLock::new(parts.rules),
             stops: RecentOptOuts::default(),

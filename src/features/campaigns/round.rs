@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tries::Tries;
 use super::{Plan, RetryOn};
 use crate::domain::{ActionState, CallStatus, CampaignState, Phone, SendQueue, Timestamp};
-use crate::engine::pipeline::Pipeline;
+use crate::engine::Engine;
 use crate::store::tables::campaigns::{Campaign, EndedTry, MemberEnd};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metric;
@@ -26,12 +26,12 @@ pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
 const NOT_AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Moves campaigns on until the future is dropped.
-pub async fn run(pipeline: &Pipeline) {
+pub async fn run(engine: &Engine) {
     loop {
-        let pause = match round(&pipeline.store, &pipeline.directory).await {
+        let pause = match round(&engine.store, &engine.directory).await {
             Ok(round) => {
                 for (queue, at) in round.planned {
-                    pipeline.wake_perform_at(queue, at);
+                    engine.pipeline.wake_perform_at(queue, at);
                 }
                 if round.running == 0 { LOOK_WHILE_IDLE } else { LOOK_EVERY }
             }
@@ -40,7 +40,7 @@ pub async fn run(pipeline: &Pipeline) {
                 LOOK_WHILE_IDLE
             }
         };
-        pipeline.clock.sleep(pause).await;
+        engine.clock.sleep(pause).await;
     }
 }
 

@@ -12,16 +12,18 @@ use super::tools::{For, Tools};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::event::CallData;
 use crate::domain::voice_words::Word;
-use crate::domain::{CallFacts, CallId, CallState, Phone, Step, Timestamp, VoiceAgent};
+use crate::domain::{CallFacts, CallId, CallState, Clock, Phone, Step, Timestamp, VoiceAgent};
+use crate::engine::Engine;
 use crate::engine::pipeline::Pipeline;
 use crate::engine::pipeline::call_turn::{Heard, TurnOf};
+use crate::engine::sending::transports::Transports;
 use crate::integrations::chat_model::Chat;
 use crate::integrations::elevenlabs::Eleven;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::TwimlError;
-use crate::store::{NewTurn, StoreError, TurnAnswer};
+use crate::store::{NewTurn, Store, StoreError, TurnAnswer};
 use crate::telemetry::metric;
-use crate::tenants::Tenant;
+use crate::tenants::{Directory, Tenant};
 
 /// How often a repeat looks whether what it repeats has been answered meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -43,6 +45,10 @@ pub struct Foreign;
 /// Answers calls.
 pub struct Voice {
     pub pipeline: Arc<Pipeline>,
+    pub store: Store,
+    pub directory: Arc<Directory>,
+    pub clock: Clock,
+    pub transports: Arc<Transports>,
     pub model: Arc<Model>,
     pub live: Live,
     pub tools: Tools,
@@ -53,7 +59,7 @@ pub struct Voice {
 
 /// What it is made of.
 pub struct Parts {
-    pub pipeline: Arc<Pipeline>,
+    pub engine: Engine,
     pub budget: Duration,
     pub chat: Chat,
     pub eleven: Eleven,
@@ -77,13 +83,17 @@ enum NoAnswer {
 
 impl Voice {
     pub fn new(parts: Parts) -> Self {
-        let Parts { pipeline, budget, chat, eleven, eleven_agent } = parts;
-        let tools = Tools::new(pipeline.clone());
+        let Parts { engine, budget, chat, eleven, eleven_agent } = parts;
+        let tools = Tools::new(&engine);
         let streams = Streams::of(eleven.is_configured(), eleven_agent.is_some());
         Self {
-            model: Arc::new(Model::new(chat, tools.clone(), pipeline.clock.clone())),
-            live: Live::new(pipeline.clone(), eleven, eleven_agent, tools.clone()),
-            pipeline,
+            model: Arc::new(Model::new(chat, tools.clone(), engine.clock.clone())),
+            live: Live::new(&engine, eleven, eleven_agent, tools.clone()),
+            pipeline: engine.pipeline,
+            store: engine.store,
+            directory: engine.directory,
+            clock: engine.clock,
+            transports: engine.transports,
             tools,
             budget,
             streams,
@@ -98,7 +108,7 @@ impl Voice {
     /// What the caller hears next. Past the budget, or where nothing works, the business's words for that; what was begun
     /// goes on by itself, so that what was heard is kept.
     pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, Foreign> {
-        let begun = self.pipeline.clock.now();
+        let begun = self.clock.now();
         let finding = tokio::spawn(self.clone().find(tenant.clone(), turn, begun));
         let found = tokio::time::timeout(self.budget, finding).await;
         self.measure(begun);
@@ -119,11 +129,8 @@ impl Voice {
         let call = CallFacts::default();
         let line = self.line(tenant, &call);
         let steps = [Step::say(line.trouble()), Step::Hangup];
-        let urls = Urls {
-            of_tenant: WebhookUrls::new(&self.pipeline.directory.platform().app_url, &tenant.slug),
-            n: 0,
-            stream: None,
-        };
+        let urls =
+            Urls { of_tenant: WebhookUrls::new(&self.directory.platform().app_url, &tenant.slug), n: 0, stream: None };
         // Two short verbs are well within what a document may hold.
         render::render(&line, &steps, &urls).unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
@@ -142,7 +149,7 @@ impl Voice {
 
     /// What the caller hears who waits for an answer that is being looked for: it, or another word of patience.
     pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
-        let begun = self.pipeline.clock.now();
+        let begun = self.clock.now();
         let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
         self.measure(begun);
         let why = match looked {
@@ -160,7 +167,7 @@ impl Voice {
     }
 
     fn one_moment(&self, tenant: &Tenant, call: &CallFacts, n: i32, round: u32) -> Result<Answer, NoAnswer> {
-        let base = &self.pipeline.directory.platform().app_url;
+        let base = &self.directory.platform().app_url;
         let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream: None };
         Ok(render::one_moment(&self.line(tenant, call), &urls, round)?)
     }
@@ -173,9 +180,9 @@ impl Voice {
         round: u32,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let call = self.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let call = self.store.call_by_sid(tenant.id, sid).await?;
         let Some(call) = call else { return Ok(self.trouble(tenant)) };
-        if let Some(answer) = self.pipeline.store.turn_answer(tenant.id, call.id, n).await? {
+        if let Some(answer) = self.store.turn_answer(tenant.id, call.id, n).await? {
             return self.document(tenant, &call, &call.state, n, &answer);
         }
         match self.model.of(call.id, n) {
@@ -245,7 +252,7 @@ impl Voice {
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let n = heard.n;
-        let prompt = Model::prompt(&self.line(tenant, call), &data.body, self.pipeline.clock.now());
+        let prompt = Model::prompt(&self.line(tenant, call), &data.body, self.clock.now());
         let whom = For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
         let Some(thought) = self.model.begin(call.id, n, prompt, whom) else {
             let composed = self.line(tenant, call).give_up(call.state.clone());
@@ -265,7 +272,7 @@ impl Voice {
         round: u32,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.pipeline.clock.now().since(begun));
+        let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.clock.now().since(begun));
         let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
             return self.one_moment(tenant, call, n, round);
         };
@@ -297,13 +304,13 @@ impl Voice {
     ) -> Result<Answer, NoAnswer> {
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
         let answer = self.taken(call, n, composed, begun);
-        self.pipeline.store.writer().said(tenant.id, answer).await?;
+        self.store.writer().said(tenant.id, answer).await?;
         Ok(document)
     }
 
     /// What the caller hears: past the budget they have heard the words for trouble meanwhile, and hung up.
     fn if_heard(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
-        if self.pipeline.clock.now().since(begun) < self.budget {
+        if self.clock.now().since(begun) < self.budget {
             return composed;
         }
         self.in_trouble(tenant, composed.state)
@@ -315,13 +322,13 @@ impl Voice {
     }
 
     fn measure(&self, begun: Timestamp) {
-        let took = self.pipeline.clock.now().since(begun);
+        let took = self.clock.now().since(begun);
         metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
     }
 
     fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
         metrics::counter!(metric::CALL_TURNS_TOTAL, "how" => composed.how).increment(1);
-        let took = self.pipeline.clock.now().since(begun).as_millis();
+        let took = self.clock.now().since(begun).as_millis();
         TurnAnswer {
             call: call.id,
             n,
@@ -342,7 +349,7 @@ impl Voice {
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let facts = async || {
-            let calls = self.pipeline.store.calls(tenant.id, &[call]).await?;
+            let calls = self.store.calls(tenant.id, &[call]).await?;
             Ok::<_, StoreError>(calls.get(&call).cloned().unwrap_or_default())
         };
         // Until whoever answers the first has found it, or the budget ends.
@@ -350,11 +357,11 @@ impl Voice {
             if let Some(thought) = self.model.of(call, n) {
                 return self.wait_for(tenant, &facts().await?, n, thought, 0, begun).await;
             }
-            if self.pipeline.clock.now().since(begun) >= self.budget {
+            if self.clock.now().since(begun) >= self.budget {
                 return Err(NoAnswer::Sought);
             }
-            self.pipeline.clock.sleep(LOOK_EVERY).await;
-            answer = self.pipeline.store.turn_answer(tenant.id, call, n).await?;
+            self.clock.sleep(LOOK_EVERY).await;
+            answer = self.store.turn_answer(tenant.id, call, n).await?;
         }
         let facts = facts().await?;
         let state = facts.state.clone();
@@ -370,7 +377,7 @@ impl Voice {
         steps: &[Step],
     ) -> Result<Answer, NoAnswer> {
         let after = CallFacts { state: state.clone(), ..call.clone() };
-        let base = &self.pipeline.directory.platform().app_url;
+        let base = &self.directory.platform().app_url;
         let live = steps.iter().any(|step| matches!(step, Step::Stream { .. }));
         let stream = live.then(|| self.live.url(base, call.id, n));
         if let Some(stream) = &stream {

@@ -23,7 +23,7 @@ const SUMS_UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tells of calls that have ended, until dropped. Whatever stops it, the rows say what is still to be told.
 pub async fn run(voice: &Arc<Voice>) {
-    let clock = &voice.pipeline.clock;
+    let clock = &voice.clock;
     let (mut telling, mut under_way) = (FuturesUnordered::new(), HashSet::new());
     loop {
         match untold(voice).await {
@@ -52,18 +52,18 @@ pub async fn run(voice: &Arc<Voice>) {
 
 /// The oldest calls that are to be told of: as many as can be under way, and as many again.
 async fn untold(voice: &Voice) -> Result<Vec<(TenantId, CallId)>, StoreError> {
-    let before = voice.pipeline.clock.now().minus(SETTLES_WITHIN);
-    let mut calls = voice.pipeline.store.untold_calls(before, 2 * AT_ONCE).await?;
+    let before = voice.clock.now().minus(SETTLES_WITHIN);
+    let mut calls = voice.store.untold_calls(before, 2 * AT_ONCE).await?;
     calls.retain(|(_, call)| !voice.live.is_under_way(*call));
     Ok(calls)
 }
 
 async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), StoreError> {
-    let store = &voice.pipeline.store;
+    let store = &voice.store;
     let transcript = store.transcript(tenant, call).await?;
     let result = sum_up(voice, &transcript).await;
-    let now = voice.pipeline.clock.now();
-    let counts = voice.pipeline.directory.now().by_id(tenant).is_some_and(|one| one.settings.voice.silence_is_missed);
+    let now = voice.clock.now();
+    let counts = voice.directory.now().by_id(tenant).is_some_and(|one| one.settings.voice.silence_is_missed);
     if store.tell_call(tenant, call, transcript, result, counts, now).await? {
         voice.pipeline.wake_for_rows(tenant);
     }

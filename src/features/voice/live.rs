@@ -14,13 +14,14 @@ use super::tools::{For, Tools};
 use crate::config::secret::SecretKey;
 use crate::config::webhook_urls::media_stream;
 use crate::domain::event::Line;
-use crate::domain::{CallFacts, CallId, Phone, VoiceAgent};
-use crate::engine::pipeline::Pipeline;
+use crate::domain::{CallFacts, CallId, Clock, Phone, VoiceAgent};
+use crate::engine::Engine;
 use crate::integrations::elevenlabs::Eleven;
 use crate::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall};
 use crate::integrations::media_stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+use crate::store::Store;
 use crate::telemetry::metric;
-use crate::tenants::Tenant;
+use crate::tenants::{Directory, Tenant};
 
 /// What the token in a stream's URL is for.
 const PURPOSE: &str = "media stream";
@@ -38,7 +39,9 @@ const STREAMS_MAX: usize = 1_000;
 
 /// Carries live conversations.
 pub struct Live {
-    pipeline: Arc<Pipeline>,
+    store: Store,
+    directory: Arc<Directory>,
+    clock: Clock,
     eleven: Eleven,
     /// The agent of the installation.
     agent: Option<String>,
@@ -64,14 +67,15 @@ struct Stream {
 }
 
 impl Live {
-    pub fn new(pipeline: Arc<Pipeline>, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
-        Self { pipeline, eleven, agent, tools, under_way: Mutex::default() }
+    pub fn new(engine: &Engine, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
+        let (store, directory, clock) = (engine.store.clone(), engine.directory.clone(), engine.clock.clone());
+        Self { store, directory, clock, eleven, agent, tools, under_way: Mutex::default() }
     }
 
     /// Where the provider opens the stream of a call's turn. Query strings are dropped on the way, so the proof stands in
     /// the path.
     pub fn url(&self, base: &str, call: CallId, n: i32) -> String {
-        media_stream(base, &token(self.pipeline.directory.key(), call, n))
+        media_stream(base, &token(self.directory.key(), call, n))
     }
 
     /// The call and the turn of a token that we have made; whether it was used before shows when the stream begins.
@@ -79,7 +83,7 @@ impl Live {
         let (call, rest) = text.split_once('.')?;
         let (n, _) = rest.split_once('.')?;
         let (call, n) = (call.parse().ok()?, n.parse().ok()?);
-        let genuine: bool = token(self.pipeline.directory.key(), call, n).as_bytes().ct_eq(text.as_bytes()).into();
+        let genuine: bool = token(self.directory.key(), call, n).as_bytes().ct_eq(text.as_bytes()).into();
         genuine.then_some((call, n))
     }
 
@@ -93,7 +97,7 @@ impl Live {
         let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
         // What we break off ourselves goes on with what stands behind the stream.
         let well = well && !self.lock().stopping;
-        if let Err(error) = self.pipeline.store.add_lines(tenant.id, call.id, &lines, well).await {
+        if let Err(error) = self.store.add_lines(tenant.id, call.id, &lines, well).await {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
         }
         drop(until_here);
@@ -164,7 +168,7 @@ impl Live {
     /// Waits until what was said in the call of this provider's id is written down: what comes next hangs on how it ended.
     pub async fn written(&self, sid: &str) {
         while self.lock().streams.values().any(|stream| stream.sid == sid) {
-            self.pipeline.clock.sleep(LOOK_EVERY).await;
+            self.clock.sleep(LOOK_EVERY).await;
         }
     }
 
@@ -183,7 +187,7 @@ impl Live {
     /// Waits until what was said in all of them is written down.
     pub async fn all_written(&self) {
         while !self.lock().streams.is_empty() {
-            self.pipeline.clock.sleep(LOOK_EVERY).await;
+            self.clock.sleep(LOOK_EVERY).await;
         }
     }
 

@@ -10,13 +10,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::domain::appointment::By;
-use crate::domain::{AppointmentId, Change, ContactId, Event, EventId, EventKind, Phone, Timestamp};
+use crate::domain::{AppointmentId, Change, Clock, ContactId, Event, EventId, EventKind, Phone, Timestamp};
+use crate::engine::Engine;
 use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Desk, Wanted};
 use crate::engine::pipeline::Pipeline;
 use crate::integrations::chat_model::Tool;
-use crate::store::StoreError;
 use crate::store::tables::appointments::{Appointment, BookingError, Filter, Moved, NewAppointment, Order};
+use crate::store::{Store, StoreError};
 use crate::tenants::Tenant;
 
 /// Free times that are offered at once.
@@ -96,6 +97,8 @@ pub fn offered() -> Vec<Tool> {
 #[derive(Clone)]
 pub struct Tools {
     pipeline: Arc<Pipeline>,
+    store: Store,
+    clock: Clock,
 }
 
 #[derive(Serialize)]
@@ -109,13 +112,13 @@ struct Known {
 }
 
 impl Tools {
-    pub const fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self { pipeline }
+    pub fn new(engine: &Engine) -> Self {
+        Self { pipeline: engine.pipeline.clone(), store: engine.store.clone(), clock: engine.clock.clone() }
     }
 
     /// Calls one for somebody; what it gives is for the agent.
     pub async fn call(&self, whom: &For, name: &str, arguments: &Map<String, Value>) -> Result<Value, ToolError> {
-        let id: EventId = self.pipeline.store.ids().next();
+        let id: EventId = self.store.ids().next();
         self.call_as(id.uuid(), whom, name, arguments).await
     }
 
@@ -147,7 +150,7 @@ impl Tools {
         let Some(contact) = self.contact(whom).await? else {
             return Ok(json!({"known": false, "appointments": []}));
         };
-        let (facts, _) = self.pipeline.store.contact_facts(whom.tenant.id, &[contact], None).await?;
+        let (facts, _) = self.store.contact_facts(whom.tenant.id, &[contact], None).await?;
         let facts = facts.get(&contact);
         let appointments = self.appointments(whom, contact).await?;
         Ok(json!({
@@ -159,7 +162,7 @@ impl Tools {
     }
 
     async fn free_slots(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
-        let now = self.pipeline.clock.now();
+        let now = self.clock.now();
         let from = given.optional("from")?.map(|from| self.at(whom, from)).transpose()?.unwrap_or(now);
         let wanted = Wanted {
             service: given.text("service")?.to_owned(),
@@ -168,14 +171,14 @@ impl Tools {
             to: Timestamp::from_unix_us(i64::MAX),
             limit: SLOTS_MAX,
         };
-        let slots = Desk::of(&self.pipeline.store, &whom.tenant).free_slots(&wanted).await?;
+        let slots = Desk::of(&self.store, &whom.tenant).free_slots(&wanted).await?;
         let slot = |slot: &crate::engine::availability::Slot| json!({"starts_at": slot.starts_local.format("%Y-%m-%dT%H:%M").to_string(), "staff": slot.staff});
         Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
 
     async fn book(&self, id: Uuid, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
         let uid = format!("{id}@agent");
-        if let Some(booked) = self.pipeline.store.appointment_by_uid(whom.tenant.id, &uid).await? {
+        if let Some(booked) = self.store.appointment_by_uid(whom.tenant.id, &uid).await? {
             // An earlier try of this very request booked it.
             return Ok(json!({"booked": known(&booked)}));
         }
@@ -193,7 +196,7 @@ impl Tools {
             uid: Some(uid),
             by: By::Customer,
         };
-        let booked = Desk::of(&self.pipeline.store, &whom.tenant).book(&new).await?;
+        let booked = Desk::of(&self.store, &whom.tenant).book(&new).await?;
         Ok(json!({"booked": known(&booked)}))
     }
 
@@ -217,7 +220,7 @@ impl Tools {
             _ => None,
         };
         let order = Order { tenant: whom.tenant.id, id, change, to, version: Some(one.version), by: By::Customer };
-        let (one, _) = self.pipeline.store.change_appointment(&order).await?;
+        let (one, _) = self.store.change_appointment(&order).await?;
         Ok(json!({"appointment": known(&one)}))
     }
 
@@ -230,7 +233,7 @@ impl Tools {
             to: at.plus(std::time::Duration::from_secs(1)),
             limit: 1,
         };
-        let free = Desk::of(&self.pipeline.store, &whom.tenant).free_slots(&wanted).await?;
+        let free = Desk::of(&self.store, &whom.tenant).free_slots(&wanted).await?;
         if free.iter().any(|slot| slot.starts_at == at) {
             return Ok(());
         }
@@ -246,7 +249,7 @@ impl Tools {
             kind: EventKind::MESSAGE_LEFT,
             channel: None,
             contact: self.contact(whom).await?,
-            occurred_at: self.pipeline.clock.now(),
+            occurred_at: self.clock.now(),
             dedupe_key: None,
             depth: 0,
             data: json!({"from": whom.phone.as_ref().map(Phone::as_str), "body": message}),
@@ -257,7 +260,7 @@ impl Tools {
 
     async fn contact(&self, whom: &For) -> Result<Option<ContactId>, StoreError> {
         match &whom.phone {
-            Some(phone) => self.pipeline.store.contact_by_phone(whom.tenant.id, &phone.key()).await,
+            Some(phone) => self.store.contact_by_phone(whom.tenant.id, &phone.key()).await,
             None => Ok(None),
         }
     }
@@ -265,7 +268,7 @@ impl Tools {
     /// What the caller has ahead, the next one first.
     async fn appointments(&self, whom: &For, contact: ContactId) -> Result<Vec<Appointment>, StoreError> {
         let filter = Filter {
-            from: Some(self.pipeline.clock.now()),
+            from: Some(self.clock.now()),
             to: None,
             staff: None,
             contact: Some(contact),
@@ -273,7 +276,7 @@ impl Tools {
             after: None,
             limit: APPOINTMENTS_MAX,
         };
-        let mut all = self.pipeline.store.appointments(whom.tenant.id, &filter).await?;
+        let mut all = self.store.appointments(whom.tenant.id, &filter).await?;
         all.retain(|one| one.state.is_active());
         Ok(all)
     }

@@ -175,12 +175,12 @@ async fn remove(
 }
 
 fn kept(state: &AppState) -> Agents<'_> {
-    Agents { store: &state.pipeline.store, directory: &state.pipeline.directory }
+    Agents { store: &state.store, directory: &state.directory }
 }
 
 /// The tenant as it stands: what a command beside this server has changed counts at once.
 async fn current(state: &AppState, caller: &Caller) -> Result<Arc<Tenant>, Problem> {
-    let directory = &state.pipeline.directory;
+    let directory = &state.directory;
     directory.refresh().await?;
     Ok(directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone())
 }

@@ -222,7 +222,7 @@ async fn list(
     caller: Caller,
     Query(choice): Query<Choice>,
 ) -> Result<axum::Json<Page<Appointment>>, Problem> {
-    let (store, tenant) = (&state.pipeline.store, caller.0.id);
+    let (store, tenant) = (&state.store, caller.0.id);
     let limit = Cursor { limit: choice.limit, after: choice.after }.limit()?;
     let after = match choice.after.map(AppointmentId::new) {
         None => None,
@@ -255,7 +255,7 @@ async fn list(
         description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
     responses((status = 201, description = "It is booked", body = Appointment), Common, Writing))]
 async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) -> Result<Response, Problem> {
-    let (pipeline, tenant) = (&state.pipeline, &caller.0);
+    let (store, tenant) = (&state.store, &caller.0);
     once(&state, &caller, body, async |id, new: NewOne| {
         let own = new.uid.is_none();
         let uid = new.uid.unwrap_or_else(|| format!("{id}@api"));
@@ -274,15 +274,15 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) 
             by: if new.within_hours { By::Customer } else { By::Api },
         };
         let booked = match new.within_hours {
-            true => Desk::of(&pipeline.store, tenant).book(&asked).await,
-            false => pipeline.store.book(&asked).await,
+            true => Desk::of(store, tenant).book(&asked).await,
+            false => store.book(&asked).await,
         };
         let one = match booked {
             // An earlier try of this very request booked it.
-            Err(BookingError::UidTaken(_)) if own => by_uid(&pipeline.store, tenant.id, &uid).await?,
+            Err(BookingError::UidTaken(_)) if own => by_uid(store, tenant.id, &uid).await?,
             booked => booked.map_err(refused)?,
         };
-        pipeline.wake_dispatch(tenant.id);
+        state.pipeline.wake_dispatch(tenant.id);
         Ok((StatusCode::CREATED, Appointment::from(one)))
     })
     .await
@@ -297,7 +297,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<Appointment>, Problem> {
-    let one = state.pipeline.store.appointment(caller.0.id, AppointmentId::new(id)).await?;
+    let one = state.store.appointment(caller.0.id, AppointmentId::new(id)).await?;
     Ok(axum::Json(one.ok_or_else(|| Problem::not_found("appointment"))?.into()))
 }
 
@@ -364,10 +364,10 @@ async fn free(
     if !(1..=FREE_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is 1 to {FREE_MAX}")));
     }
-    let from = instant("from", looking.from.as_deref())?.unwrap_or_else(|| state.pipeline.clock.now());
+    let from = instant("from", looking.from.as_deref())?.unwrap_or_else(|| state.clock.now());
     let to = instant("to", looking.to.as_deref())?.unwrap_or(Timestamp::from_unix_us(i64::MAX));
     let wanted = Wanted { service: looking.service, staff: looking.staff, from, to, limit };
-    let slots = Desk::of(&state.pipeline.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
+    let slots = Desk::of(&state.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
     let items = slots.into_iter().map(|slot| Slot {
         starts_at: slot.starts_at.to_string(),
         ends_at: slot.ends_at.to_string(),
@@ -387,7 +387,7 @@ async fn order(
     version: Option<i32>,
 ) -> Result<(StatusCode, Appointment), Problem> {
     let order = Order { tenant, id: AppointmentId::new(id), change, to, version, by: By::Api };
-    let (one, _) = state.pipeline.store.change_appointment(&order).await.map_err(refused)?;
+    let (one, _) = state.store.change_appointment(&order).await.map_err(refused)?;
     state.pipeline.wake_dispatch(tenant);
     Ok((StatusCode::OK, one.into()))
 }

@@ -70,9 +70,9 @@ impl Caller {
         if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(PREFIX) || token.len() > TOKEN_MAX_CHARS {
             return Err(refused());
         }
-        let owner = state.pipeline.store.api_token_owner(&hash_of_token(token)).await?;
+        let owner = state.store.api_token_owner(&hash_of_token(token)).await?;
         let (owner, scope) = owner.ok_or_else(refused)?;
-        let directory = &state.pipeline.directory;
+        let directory = &state.directory;
         if directory.now().by_id(owner).is_none() {
             // Another process has just made it.
             directory.refresh().await?;

@@ -297,7 +297,7 @@ async fn list(
         after: which.after.map(CallId::new),
         limit: limit + 1,
     };
-    let rows = state.pipeline.store.call_page(caller.0.id, &filter).await?;
+    let rows = state.store.call_page(caller.0.id, &filter).await?;
     let calls = rows.into_iter().map(Call::from).collect();
     Ok(axum::Json(Page::of(calls, limit, |call: &Call| call.id)))
 }
@@ -311,7 +311,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<axum::Json<WholeCall>, Problem> {
-    let (store, tenant) = (&state.pipeline.store, caller.0.id);
+    let (store, tenant) = (&state.store, caller.0.id);
     let none = || Problem::not_found("call");
     if id.len() > ID_MAX_BYTES || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(none());
@@ -339,14 +339,14 @@ async fn show(
 async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall>) -> Result<Response, Problem> {
     const { assert!(SPOKEN_CHARS == 3_000 && NAME_CHARS == 80, "the description says so") };
     let pipeline = &state.pipeline;
-    let calls = CallService(Outbox { store: pipeline.store.clone(), directory: pipeline.directory.clone() });
+    let calls = CallService(Outbox { store: state.store.clone(), directory: state.directory.clone() });
     once(&state, &caller, body, async |id, new: NewCall| {
         let to = Phone::parse(&new.to).map_err(|error| Problem::unfit("not_e164", error))?;
         let event = EventId::new(id);
         let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;
         pipeline.wake_perform(SendQueue::new(caller.0.id, Route::Twilio));
-        let row = pipeline.store.action(caller.0.id, action).await?;
+        let row = state.store.action(caller.0.id, action).await?;
         let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
         Ok((StatusCode::ACCEPTED, Begun { id: action.uuid(), state }))
     })

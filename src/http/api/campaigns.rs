@@ -216,7 +216,7 @@ async fn list(
     caller: Caller,
     Query(cursor): Query<Cursor>,
 ) -> Result<axum::Json<Page<Campaign>>, Problem> {
-    let (store, limit) = (&state.pipeline.store, cursor.limit()?);
+    let (store, limit) = (&state.store, cursor.limit()?);
     let rows = store.campaigns(caller.0.id, cursor.after.map(CampaignId::new), limit + 1).await?;
     let Page { items: rows, next } = Page::of(rows, limit, |campaign| campaign.id.uuid());
     let mut items = Vec::with_capacity(rows.len());
@@ -232,7 +232,7 @@ async fn list(
         min_length = 1, max_length = 255)),
     responses((status = 201, description = "The new campaign", body = Campaign), Common, Writing))]
 async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampaign>) -> Result<Response, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     once(&state, &caller, body, async |id, new: NewCampaign| {
         let id = CampaignId::new(id);
         let campaign = match store.campaign(caller.0.id, id).await? {
@@ -257,7 +257,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<Campaign>, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     Ok(axum::Json(shown(store, &find(store, &caller, id).await?).await?))
 }
 
@@ -273,7 +273,7 @@ async fn set_state(
     Path(id): Path<Uuid>,
     body: Body<SetState>,
 ) -> Result<Response, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     once(&state, &caller, body, async |_, wanted: SetState| {
         let campaign = find(store, &caller, id).await?;
         let campaign = match campaign.state == wanted.state {
@@ -298,7 +298,7 @@ async fn members(
     Path(id): Path<Uuid>,
     Query(page): Query<After>,
 ) -> Result<axum::Json<Members>, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     let campaign = find(store, &caller, id).await?;
     let limit = Cursor { limit: page.limit, after: None }.limit()?;
     let after =
@@ -323,7 +323,7 @@ async fn add_members(
     Path(id): Path<Uuid>,
     body: Body<NewMembers>,
 ) -> Result<Response, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     once(&state, &caller, body, async |_, given: NewMembers| {
         let campaign = find(store, &caller, id).await?;
         if given.members.len() > MEMBERS_MAX {
@@ -350,7 +350,7 @@ async fn import_members(
     Path(id): Path<Uuid>,
     Table(body): Table,
 ) -> Result<Response, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     once(&state, &caller, body, async |_, bytes: Bytes| {
         let campaign = find(store, &caller, id).await?;
         let sheet = sheet::read(&bytes).map_err(|bad| Problem::unfit("bad_table", bad))?;

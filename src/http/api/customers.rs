@@ -102,7 +102,7 @@ async fn list(
     caller: Caller,
     Query(cursor): Query<Cursor>,
 ) -> Result<axum::Json<Page<Customer>>, Problem> {
-    let (store, limit) = (&state.pipeline.store, cursor.limit()?);
+    let (store, limit) = (&state.store, cursor.limit()?);
     let tenant = caller.0.id;
     let ids = store.customer_page(tenant, cursor.after.map(ContactId::new), limit + 1).await?;
     let (mut known, _) = store.contact_facts(tenant, &ids, None).await?;
@@ -116,7 +116,7 @@ async fn list(
         min_length = 1, max_length = 255)),
     responses((status = 201, description = "The new customer", body = Customer), Common, Writing))]
 async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
-    let (store, tenant) = (&state.pipeline.store, caller.0.id);
+    let (store, tenant) = (&state.store, caller.0.id);
     once(&state, &caller, body, async |id, new: NewCustomer| {
         let phone = Phone::parse(&new.phone).map_err(|error| Problem::unfit("not_e164", error))?;
         let do_not_call = new.rest.do_not_call;
@@ -142,7 +142,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<Customer>, Problem> {
-    Ok(axum::Json(find(&state.pipeline.store, caller.0.id, ContactId::new(id)).await?))
+    Ok(axum::Json(find(&state.store, caller.0.id, ContactId::new(id)).await?))
 }
 
 /// Changes a customer
@@ -156,7 +156,7 @@ async fn change(
     Path(id): Path<Uuid>,
     body: Body<CustomerEdit>,
 ) -> Result<Response, Problem> {
-    let (store, tenant, customer) = (&state.pipeline.store, caller.0.id, ContactId::new(id));
+    let (store, tenant, customer) = (&state.store, caller.0.id, ContactId::new(id));
     once(&state, &caller, body, async |event, edit: CustomerEdit| {
         let known = find(store, tenant, customer).await?;
         let do_not_call = edit.do_not_call;

@@ -94,7 +94,7 @@ async fn list(
     Query(cursor): Query<Cursor>,
 ) -> Result<axum::Json<Page<Happened>>, Problem> {
     let limit = cursor.limit()?;
-    let rows = state.pipeline.store.event_page(caller.0.id, cursor.after, limit + 1).await?;
+    let rows = state.store.event_page(caller.0.id, cursor.after, limit + 1).await?;
     let events = rows.into_iter().map(Happened::from).collect();
     Ok(axum::Json(Page::of(events, limit, |event: &Happened| event.id)))
 }
@@ -107,7 +107,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<Happened>, Problem> {
-    let found = state.pipeline.store.event(caller.0.id, EventId::new(id)).await?;
+    let found = state.store.event(caller.0.id, EventId::new(id)).await?;
     let (event, decided) = found.ok_or_else(|| Problem::not_found("event"))?;
     Ok(axum::Json(Happened::of(event, decided)))
 }
@@ -120,7 +120,7 @@ async fn show(
         min_length = 1, max_length = 255)),
     responses((status = 202, description = "It is stored, and will be decided", body = Happened), Common, Writing))]
 async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewEvent>) -> Result<Response, Problem> {
-    let (pipeline, tenant) = (&state.pipeline, caller.0.id);
+    let tenant = caller.0.id;
     once(&state, &caller, body, async |id, new: NewEvent| {
         let kind = EventKind::parse(&new.kind).map_err(|error| Problem::unfit("bad_kind", error))?;
         if EventKind::BUILT_IN.contains(&kind) {
@@ -135,7 +135,7 @@ async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewEvent
         }
         let contact = new.customer.map(ContactId::new);
         if let Some(contact) = contact
-            && pipeline.store.contact_facts(tenant, &[contact], None).await?.0.is_empty()
+            && state.store.contact_facts(tenant, &[contact], None).await?.0.is_empty()
         {
             return Err(Problem::unfit("no_such_customer", "there is no such customer"));
         }
@@ -145,12 +145,12 @@ async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewEvent
             kind,
             channel: None,
             contact,
-            occurred_at: pipeline.clock.now(),
+            occurred_at: state.clock.now(),
             dedupe_key: None,
             depth: 0,
             data,
         };
-        pipeline.tell(&event).await?;
+        state.pipeline.tell(&event).await?;
         Ok((StatusCode::ACCEPTED, Happened::of(event, None)))
     })
     .await

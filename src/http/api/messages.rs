@@ -121,7 +121,7 @@ async fn list(
 ) -> Result<axum::Json<Page<Message>>, Problem> {
     let limit = Cursor { limit: whose.limit, after: whose.after }.limit()?;
     let contact = whose.customer.map(ContactId::new);
-    let rows = state.pipeline.store.message_page(caller.0.id, contact, whose.after, limit + 1).await?;
+    let rows = state.store.message_page(caller.0.id, contact, whose.after, limit + 1).await?;
     let messages = rows.into_iter().map(Message::from).collect();
     Ok(axum::Json(Page::of(messages, limit, |message: &Message| message.id)))
 }
@@ -134,7 +134,7 @@ async fn show(
     caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<axum::Json<Message>, Problem> {
-    let row = state.pipeline.store.message(caller.0.id, MessageId::new(id)).await?;
+    let row = state.store.message(caller.0.id, MessageId::new(id)).await?;
     Ok(axum::Json(row.ok_or_else(|| Problem::not_found("message"))?.into()))
 }
 
@@ -146,15 +146,14 @@ async fn show(
         min_length = 1, max_length = 255)),
     responses((status = 202, description = "It is in the ledger", body = Accepted), Common, Writing))]
 async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
-    let pipeline = &state.pipeline;
-    let outbox = Outbox { store: pipeline.store.clone(), directory: pipeline.directory.clone() };
+    let outbox = Outbox { store: state.store.clone(), directory: state.directory.clone() };
     once(&state, &caller, body, async |id, new: NewMessage| {
         let (channel, to) = (new.channel, new.to.clone());
         let content = content(new)?;
         let action: ActionId =
             outbox.plan_as(EventId::new(id), &caller.0, channel, &to, content).await.map_err(refused)?;
-        pipeline.wake_perform(crate::domain::SendQueue::new(caller.0.id, Route::Twilio));
-        let row = pipeline.store.action(caller.0.id, action).await?;
+        state.pipeline.wake_perform(crate::domain::SendQueue::new(caller.0.id, Route::Twilio));
+        let row = state.store.action(caller.0.id, action).await?;
         let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
         Ok((StatusCode::ACCEPTED, Accepted { id: action.uuid(), state }))
     })

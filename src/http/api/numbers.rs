@@ -238,10 +238,9 @@ async fn release(
 
 /// The desk, and the tenant as it stands: what is bought or given back by a command beside this server counts at once.
 async fn desk<'a>(state: &'a AppState, caller: &Caller) -> Result<(Desk<'a>, Arc<Tenant>), Problem> {
-    let pipeline = &state.pipeline;
-    pipeline.directory.refresh().await?;
-    let tenant = pipeline.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
-    Ok((Desk { store: &pipeline.store, directory: &pipeline.directory, client: &pipeline.transports.twilio }, tenant))
+    state.directory.refresh().await?;
+    let tenant = state.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
+    Ok((Desk { store: &state.store, directory: &state.directory, client: &state.transports.twilio }, tenant))
 }
 
 fn purchase(wanted: Buy) -> Result<Purchase, Problem> {

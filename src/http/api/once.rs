@@ -24,7 +24,7 @@ pub async fn once<In, Out: Serialize>(
     body: Body<In>,
     work: impl AsyncFnOnce(Uuid, In) -> Result<(StatusCode, Out), Problem>,
 ) -> Result<Response, Problem> {
-    let store = &state.pipeline.store;
+    let store = &state.store;
     let tenant = caller.0.id;
     let Some(key) = body.key else {
         let (status, made) = work(fresh(store.ids()), body.value).await?;

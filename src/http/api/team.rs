@@ -111,7 +111,7 @@ const SERVICES_MAX: usize = 100;
 #[utoipa::path(get, path = "/services", operation_id = "listServices", tag = "team",
     responses((status = 200, description = "All of them", body = Services), Common))]
 async fn services(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Services>, Problem> {
-    let items = state.pipeline.store.services(caller.0.id).await?.into_iter().map(Service::from).collect();
+    let items = state.store.services(caller.0.id).await?.into_iter().map(Service::from).collect();
     Ok(axum::Json(Services { items }))
 }
 
@@ -126,7 +126,7 @@ async fn set_service(
     body: Body<SetService>,
 ) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, new: SetService| {
-        let store = &state.pipeline.store;
+        let store = &state.store;
         let service = store.set_service(caller.0.id, &new.name, new.minutes, new.active).await.map_err(refused)?;
         Ok((StatusCode::OK, Service::from(service)))
     })
@@ -137,7 +137,7 @@ async fn set_service(
 #[utoipa::path(get, path = "/staff", operation_id = "listStaff", tag = "team",
     responses((status = 200, description = "All of them", body = Staff), Common))]
 async fn staff(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Staff>, Problem> {
-    let items = state.pipeline.store.staff(caller.0.id).await?.into_iter().map(Member::from).collect();
+    let items = state.store.staff(caller.0.id).await?.into_iter().map(Member::from).collect();
     Ok(axum::Json(Staff { items }))
 }
 
@@ -158,7 +158,7 @@ async fn set_staff(State(state): State<AppState>, caller: Caller, body: Body<Set
             services: new.services,
             active: new.active,
         };
-        let member = state.pipeline.store.set_staff(caller.0.id, &member).await.map_err(refused)?;
+        let member = state.store.set_staff(caller.0.id, &member).await.map_err(refused)?;
         Ok((StatusCode::OK, Member::from(member)))
     })
     .await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
-use crate::engine::pipeline::Pipeline;
+use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::http::webhooks::intake;
 use crate::integrations::twilio::client;
@@ -34,28 +34,28 @@ const STATUS_MAX: usize = 500;
 const STATUS_CURSOR: &str = "catch_up: statuses";
 
 /// Runs now and every hour until the future is dropped.
-pub async fn run(pipeline: &Pipeline) {
+pub async fn run(engine: &Engine) {
     loop {
-        if let Err(error) = round(pipeline).await {
+        if let Err(error) = round(engine).await {
             tracing::warn!(%error, "the catch-up waits for the database");
         }
-        pipeline.clock.sleep(EVERY).await;
+        engine.clock.sleep(EVERY).await;
     }
 }
 
 /// One round over all accounts; gives how many messages had been missed.
-pub async fn round(pipeline: &Pipeline) -> Result<usize, StoreError> {
+pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
-    let platform = &pipeline.directory.platform().account;
+    let platform = &engine.directory.platform().account;
     accounts.insert(platform.sid.clone(), platform.clone());
-    for tenant in pipeline.directory.now().tenants() {
+    for tenant in engine.directory.now().tenants() {
         accounts.entry(tenant.account.sid.clone()).or_insert_with(|| tenant.account.clone());
     }
     let mut missed = 0;
     for account in accounts.values() {
-        missed += inbound(pipeline, account).await?;
+        missed += inbound(engine, account).await?;
     }
-    statuses(pipeline).await?;
+    statuses(engine).await?;
     Ok(missed)
 }
 
@@ -68,18 +68,18 @@ struct Found {
     unowned_number: String,
 }
 
-async fn inbound(pipeline: &Pipeline, account: &Account) -> Result<usize, StoreError> {
+async fn inbound(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
     let Some(credentials) = deliver::credentials(account) else { return Ok(0) };
-    let now = pipeline.clock.now();
+    let now = engine.clock.now();
     let cursor = format!("catch_up:{}", account.sid);
-    let last = pipeline.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
+    let last = engine.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
     // On the very first start there is nothing to have missed.
     let Some(last) = last else {
-        pipeline.store.set_setting(&cursor, &now.to_string()).await?;
+        engine.store.set_setting(&cursor, &now.to_string()).await?;
         return Ok(0);
     };
     let mut found = Found::default();
-    let complete = walk(pipeline, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
+    let complete = walk(engine, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
     let Found { missed, unowned, unowned_number } = found;
     if missed > 0 {
         tracing::info!(account = %account.sid, missed, "messages that no webhook had brought were taken in");
@@ -89,14 +89,14 @@ async fn inbound(pipeline: &Pipeline, account: &Account) -> Result<usize, StoreE
             "messages to numbers that no tenant owns were left out: give the number to a tenant with 'recado tenant set'");
     }
     if complete {
-        pipeline.store.set_setting(&cursor, &now.to_string()).await?;
+        engine.store.set_setting(&cursor, &now.to_string()).await?;
     }
     Ok(missed)
 }
 
 /// Reads an account's list to its end, part after part; gives whether it came there.
 async fn walk(
-    pipeline: &Pipeline,
+    engine: &Engine,
     account: &client::Account,
     since: Timestamp,
     found: &mut Found,
@@ -105,8 +105,8 @@ async fn walk(
     let mut rest = None;
     for _ in 0..PARTS_MAX {
         let part = match rest.take() {
-            None => pipeline.transports.twilio.list_messages(account, &filter, PAGES_MAX).await,
-            Some(rest) => pipeline.transports.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
+            None => engine.transports.twilio.list_messages(account, &filter, PAGES_MAX).await,
+            Some(rest) => engine.transports.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
         };
         let part = match part {
             Ok(part) => part,
@@ -115,7 +115,7 @@ async fn walk(
                 return Ok(false);
             }
         };
-        take_in_all(pipeline, account, part.messages, found).await?;
+        take_in_all(engine, account, part.messages, found).await?;
         rest = part.rest;
         if rest.is_none() {
             return Ok(true);
@@ -127,7 +127,7 @@ async fn walk(
 
 /// Takes in what is not known here. Oldest first, so that a customer's messages are decided in order.
 async fn take_in_all(
-    pipeline: &Pipeline,
+    engine: &Engine,
     account: &client::Account,
     listed: Vec<MessageResource>,
     found: &mut Found,
@@ -135,15 +135,15 @@ async fn take_in_all(
     let inbound: Vec<_> = listed.into_iter().rev().filter(|message| message.direction == "inbound").collect();
     let sids: Vec<String> = inbound.iter().map(|message| message.sid.clone()).collect();
     // Of whatever tenant: a webhook may have brought it to another than the one whose number it is.
-    let known: HashSet<String> = pipeline.store.known_sids(&sids).await?.into_iter().collect();
+    let known: HashSet<String> = engine.store.known_sids(&sids).await?.into_iter().collect();
     for message in inbound.into_iter().filter(|message| !known.contains(&message.sid)) {
-        take_in(pipeline, account, message, found).await?;
+        take_in(engine, account, message, found).await?;
     }
     Ok(())
 }
 
 async fn take_in(
-    pipeline: &Pipeline,
+    engine: &Engine,
     account: &client::Account,
     message: MessageResource,
     found: &mut Found,
@@ -152,14 +152,14 @@ async fn take_in(
     let (from, to) = (Address::parse(&from), Address::parse(&to));
     let channel = channel_of(&from, &to);
     let service = message.messaging_service_sid.as_deref();
-    let snapshot = pipeline.directory.now();
+    let snapshot = engine.directory.now();
     let Some(tenant) = intake::tenant_of(&snapshot, channel, &to.value, service, &account.sid) else {
         found.unowned += 1;
         found.unowned_number = to.value;
         return Ok(());
     };
-    let at = message.date_sent.or(message.date_created).map_or_else(|| pipeline.clock.now(), Timestamp::from);
-    let media = if message.num_media > 0 { media_of(pipeline, account, &message.sid).await } else { Vec::new() };
+    let at = message.date_sent.or(message.date_created).map_or_else(|| engine.clock.now(), Timestamp::from);
+    let media = if message.num_media > 0 { media_of(engine, account, &message.sid).await } else { Vec::new() };
     let parsed = InboundMessage {
         message_sid: message.sid,
         account_sid: account.sid.clone(),
@@ -171,14 +171,14 @@ async fn take_in(
         num_segments: message.num_segments,
         ..InboundMessage::default()
     };
-    let ingested = pipeline.ingest(intake::parse(&tenant, channel, parsed, at, true)).await?;
+    let ingested = engine.pipeline.ingest(intake::parse(&tenant, channel, parsed, at, true)).await?;
     found.missed += usize::from(!ingested.duplicate);
     Ok(())
 }
 
 /// The list counts what hangs on a message, and no more. Better a message without it than none.
-async fn media_of(pipeline: &Pipeline, account: &client::Account, sid: &str) -> Vec<Media> {
-    let media = pipeline.transports.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
+async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<Media> {
+    let media = engine.transports.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
         tracing::warn!(sid, %error, "a late message is taken in without its media");
         Vec::new()
     });
@@ -191,18 +191,18 @@ fn channel_of(from: &Address, to: &Address) -> Channel {
 }
 
 /// Callbacks are best effort: what has been without a final status for long is asked for.
-async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
+async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     // Accounts that gave no answer in this round.
     let mut silent: HashSet<String> = HashSet::new();
-    for message in overdue(pipeline).await? {
-        let snapshot = pipeline.directory.now();
+    for message in overdue(engine).await? {
+        let snapshot = engine.directory.now();
         let tenant = snapshot.by_id(TenantId::new(message.tenant_id));
         let Some(account) = tenant.and_then(|tenant| deliver::credentials(&tenant.account)) else { continue };
         if silent.contains(&account.sid) {
             continue;
         }
-        match pipeline.transports.twilio.fetch_message(&account, &message.provider_sid).await {
-            Ok(Some(resource)) => settle(pipeline, message, &resource).await?,
+        match engine.transports.twilio.fetch_message(&account, &message.provider_sid).await {
+            Ok(Some(resource)) => settle(engine, message, &resource).await?,
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(account = %account.sid, %error, "this account's statuses are asked for again later");
@@ -214,20 +214,20 @@ async fn statuses(pipeline: &Pipeline) -> Result<(), StoreError> {
 }
 
 /// The next of those that are overdue: many may never get a final status, and must not crowd out the others.
-async fn overdue(pipeline: &Pipeline) -> Result<Vec<Unsettled>, StoreError> {
-    let now = pipeline.clock.now();
+async fn overdue(engine: &Engine) -> Result<Vec<Unsettled>, StoreError> {
+    let now = engine.clock.now();
     let (from, to) = (now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE));
-    let after: Option<MessageId> = pipeline.store.setting(STATUS_CURSOR).await?.and_then(|cursor| cursor.parse().ok());
-    let overdue = pipeline.store.unsettled(from, to, after, STATUS_MAX).await?;
+    let after: Option<MessageId> = engine.store.setting(STATUS_CURSOR).await?.and_then(|cursor| cursor.parse().ok());
+    let overdue = engine.store.unsettled(from, to, after, STATUS_MAX).await?;
     let next = overdue.last().filter(|_| overdue.len() == STATUS_MAX).map(|last| MessageId::new(last.id));
     if next != after {
         let next = next.map(|id| id.to_string()).unwrap_or_default();
-        pipeline.store.set_setting(STATUS_CURSOR, &next).await?;
+        engine.store.set_setting(STATUS_CURSOR, &next).await?;
     }
     Ok(overdue)
 }
 
-async fn settle(pipeline: &Pipeline, message: Unsettled, resource: &MessageResource) -> Result<(), StoreError> {
+async fn settle(engine: &Engine, message: Unsettled, resource: &MessageResource) -> Result<(), StoreError> {
     let Some(status) = DeliveryStatus::parse(&resource.status) else { return Ok(()) };
     let report = StatusReport {
         tenant: TenantId::new(message.tenant_id),
@@ -236,9 +236,9 @@ async fn settle(pipeline: &Pipeline, message: Unsettled, resource: &MessageResou
         status,
         error_code: resource.error_code.map(i64::from),
         unmatched: false,
-        at: pipeline.clock.now(),
+        at: engine.clock.now(),
     };
-    if pipeline.settle(Route::Twilio, report).await? == Settled::Advanced {
+    if engine.pipeline.settle(Route::Twilio, report).await? == Settled::Advanced {
         tracing::debug!(message = %message.id, %status, "a status that no callback had brought");
     }
     Ok(())

@@ -70,7 +70,7 @@ impl Webhook {
             // What a GET brings stands in the URL, which is signed whole.
             let none = Params::default();
             let form = if self.parts.method == Method::GET { &none } else { &self.params };
-            let genuine = tenant.bases(state.pipeline.directory.platform()).any(|base| {
+            let genuine = tenant.bases(state.directory.platform()).any(|base| {
                 signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(form))
             });
             if !genuine {
@@ -96,7 +96,7 @@ impl Webhook {
 /// Receives a message for the tenant that the URL's slug names, or that its number names.
 pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
     let webhook = Webhook::read(request).await?;
-    let snapshot = state.pipeline.directory.now();
+    let snapshot = state.directory.now();
     let tenant = match slug {
         Some(slug) => snapshot
             .by_slug(slug)
@@ -112,7 +112,7 @@ async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result
     webhook.verify(state, tenant)?;
     let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
     let channel = channel_of(&message)?;
-    let snapshot = state.pipeline.directory.now();
+    let snapshot = state.directory.now();
     if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
         return Err(misdirected(
             state,
@@ -120,7 +120,7 @@ async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result
             "the number that was written to belongs to another tenant",
         ));
     }
-    let inbound = parse(tenant, channel, message, state.pipeline.clock.now(), false);
+    let inbound = parse(tenant, channel, message, state.clock.now(), false);
     let ingested = state.pipeline.ingest(inbound).await?;
     if ingested.duplicate {
         tracing::info!(tenant = %tenant.slug, sid = webhook.params.get("MessageSid").unwrap_or_default(),

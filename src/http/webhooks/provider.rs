@@ -37,21 +37,20 @@ async fn settle(
     (name, slug, action, mac): (String, String, String, String),
     request: Request<Body>,
 ) -> Result<(), Refusal> {
-    let pipeline = &state.pipeline;
     // Before anything else: who has not got this URL from us learns nothing, not even which names there are.
-    if !pipeline.transports.callbacks.is_genuine(&name, &slug, &action, &mac) {
+    if !state.transports.callbacks.is_genuine(&name, &slug, &action, &mac) {
         return Err(Refusal::forged(
             RefusalKind::Proof,
             "this installation has made no such URL: has RECADO_SECRET_KEY changed since?",
         ));
     }
     let body = read(request).await?;
-    let snapshot = pipeline.directory.now();
+    let snapshot = state.directory.now();
     let tenant =
         snapshot.by_slug(&slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
     let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
     let provider =
-        pipeline.directory.platform().providers.named(&name).ok_or_else(|| {
+        state.directory.platform().providers.named(&name).ok_or_else(|| {
             Refusal::unknown_tenant(format!("PROVIDERS_FILE describes no provider '{name}' any more"))
         })?;
     let told = match provider.told(&body) {
@@ -71,9 +70,9 @@ async fn settle(
         status: told.status,
         error_code: told.error_code,
         unmatched: false,
-        at: pipeline.clock.now(),
+        at: state.clock.now(),
     };
-    if pipeline.settle(Route::Provider(name.as_str().into()), report).await? == Settled::UnknownAction {
+    if state.pipeline.settle(Route::Provider(name.as_str().into()), report).await? == Settled::UnknownAction {
         tracing::warn!(tenant = %tenant.slug, provider = %name, %action, "a delivery status of a send that this tenant does not have");
     }
     Ok(())

@@ -27,7 +27,7 @@ async fn webhook(
 
 async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {
     let webhook = Webhook::read(request).await?;
-    let snapshot = state.pipeline.directory.now();
+    let snapshot = state.directory.now();
     let tenant =
         snapshot.by_slug(slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
     apply(state, tenant, action, webhook).await.map_err(|refusal| refusal.of(tenant.id))
@@ -49,7 +49,7 @@ async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Web
         status,
         error_code: callback.error_code.map(i64::from),
         unmatched: false,
-        at: state.pipeline.clock.now(),
+        at: state.clock.now(),
     };
     if state.pipeline.settle(Route::Twilio, report).await? == Settled::UnknownAction {
         tracing::warn!(tenant = %tenant.slug, %action, "a delivery status of a send that this tenant does not have");

@@ -199,11 +199,11 @@ impl Run {
 
     /// Lets the engine know.
     async fn tell(&self, untold: Untold) {
-        let pipeline = &self.rehearsal.pipeline;
+        let pipeline = &self.rehearsal.engine.pipeline;
         if untold.rules {
             pipeline.replace_rules(self.rehearsal.installation.load_rules());
             // As at a start, before anything falls due.
-            timers::plan(pipeline).await.expect("the database answers");
+            timers::plan(&self.rehearsal.engine).await.expect("the database answers");
         }
         untold.events.into_iter().for_each(|tenant| pipeline.wake_for_rows(tenant));
     }
@@ -436,7 +436,7 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
             }
         }
     }
-    run.businesses.iter().for_each(|one| run.rehearsal.pipeline.wake_for_rows(one.id));
+    run.businesses.iter().for_each(|one| run.rehearsal.engine.pipeline.wake_for_rows(one.id));
     run.rehearsal.settle().await.expect("the database answers");
     let begin = run.rehearsal.now();
     let end = begin.plus(DAY * DAYS as u32);

@@ -8,7 +8,9 @@ use recado::app;
 use recado::domain::{Clock, Timestamp};
 use recado::engine::pipeline::Pipeline;
 use recado::engine::wakeups::Speed;
+use recado::store::Store;
 use recado::store::rows::event;
+use recado::tenants::Directory;
 use tokio::task::JoinSet;
 
 use crate::faults::inside::{Inside, PUBLIC_URL, encode, posted};
@@ -38,7 +40,7 @@ impl World {
         let clock = Clock::simulated(Timestamp::parse(START).expect("it is a time"));
         let provider = Provider::start(1).await;
         let inside = Inside::at(&provider.url, clock.clone(), rules).await;
-        let loops = app::start_loops(&inside.pipeline);
+        let loops = app::start_loops(&inside.engine);
         Self { provider, inside, clock, loops }
     }
 
@@ -48,7 +50,15 @@ impl World {
     }
 
     pub fn up(&mut self) {
-        self.loops = app::start_loops(&self.inside.pipeline);
+        self.loops = app::start_loops(&self.inside.engine);
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.inside.store
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.inside.directory
     }
 
     pub fn pipeline(&self) -> &Arc<Pipeline> {
@@ -66,11 +76,11 @@ impl World {
     }
 
     pub fn tenant(&self) -> recado::domain::TenantId {
-        self.pipeline().directory.now().by_slug("demo").expect("it is there").id
+        self.directory().now().by_slug("demo").expect("it is there").id
     }
 
     pub async fn timers(&self) -> usize {
-        self.pipeline().store.timers(None, 100).await.expect("they can be read").len()
+        self.store().timers(None, 100).await.expect("they can be read").len()
     }
 
     /// Waits until so many timers are pending.
@@ -89,7 +99,7 @@ impl World {
     }
 
     pub async fn events(&self, kind: &str) -> Vec<event::Model> {
-        let events = self.pipeline().store.events(self.tenant(), 10_000).await.expect("they can be read");
+        let events = self.store().events(self.tenant(), 10_000).await.expect("they can be read");
         events.into_iter().filter(|event| event.kind == kind).collect()
     }
 
@@ -105,7 +115,7 @@ impl World {
 
     pub async fn verdict(&self, event: &event::Model) -> String {
         let id = recado::domain::EventId::new(event.id);
-        let (_, trace) = self.pipeline().store.trace(self.tenant(), id).await.unwrap().expect("it is decided");
+        let (_, trace) = self.store().trace(self.tenant(), id).await.unwrap().expect("it is decided");
         let trace: recado::rules::Trace = serde_json::from_str(&trace).expect("a trace");
         trace.rules.iter().map(|rule| rule.verdict.to_string()).collect::<Vec<_>>().join("; ")
     }
@@ -129,7 +139,7 @@ async fn a_rule_waits_and_answers_when_its_time_has_come() {
     let [timer] = &world.decided("timer", 1).await[..] else { panic!("one timer") };
     assert_eq!(world.verdict(timer).await, "fired");
     let timer = recado::domain::EventId::new(timer.id);
-    let actions = world.pipeline().store.actions_of(world.tenant(), timer).await.unwrap();
+    let actions = world.store().actions_of(world.tenant(), timer).await.unwrap();
     assert_eq!(actions[0].origin, "business", "what is sent later, the business starts");
 }
 
@@ -145,14 +155,14 @@ async fn a_schedule_fires_at_its_times_and_makes_up_for_one() {
     world.clock.advance(2 * MINUTE);
     world.decided("timer", 1).await;
     assert_eq!(world.sent(1).await, ["good morning"]);
-    let [next] = &world.pipeline().store.timers(None, 10).await.unwrap()[..] else { panic!("one schedule, one row") };
+    let [next] = &world.store().timers(None, 10).await.unwrap()[..] else { panic!("one schedule, one row") };
     assert_eq!(next.due, Timestamp::parse("2026-11-22T09:00:00Z").unwrap());
     world.down().await;
     world.clock.advance(75 * HOUR);
     world.up();
     world.decided("timer", 2).await;
     world.pending(1).await;
-    let [next] = &world.pipeline().store.timers(None, 10).await.unwrap()[..] else { panic!("one schedule, one row") };
+    let [next] = &world.store().timers(None, 10).await.unwrap()[..] else { panic!("one schedule, one row") };
     assert_eq!(next.due, Timestamp::parse("2026-11-25T09:00:00Z").unwrap(), "three were missed, one is made up for");
 }
 
@@ -235,7 +245,7 @@ async fn a_changed_rule_plans_anew_what_is_pending() {
     world.inside.pipeline.replace_rules(world.inside.rules(&changed));
     world.up();
     let left = eventually(DONE_WITHIN, || async {
-        let left = world.pipeline().store.timers(None, 10).await.unwrap();
+        let left = world.store().timers(None, 10).await.unwrap();
         if left.len() == 1 && left[0].timing == "after 3h" { Ok(left) } else { Err(left.len()) }
     })
     .await;

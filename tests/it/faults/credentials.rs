@@ -87,7 +87,7 @@ async fn refused_credentials_are_tried_again_after_five_minutes() {
     let provider = Provider::start(20_003).await;
     provider.order(Fault::always(FaultKind::Unauthorized));
     let inside = Inside::at(&provider.url, clock.clone(), ECHO).await;
-    let _loops = recado::app::start_loops(&inside.pipeline);
+    let _loops = recado::app::start_loops(&inside.engine);
     let path = "/api/twilio/demo/sms";
     for number in 0..TEXTS {
         let from = customer(number);
@@ -107,7 +107,7 @@ async fn refused_credentials_are_tried_again_after_five_minutes() {
         sends.collect::<Vec<action::Model>>()
     };
     let tries = |sends: &[action::Model]| sends.iter().map(|send| send.tries).sum::<i32>();
-    let circuits = &inside.pipeline.circuits;
+    let circuits = &inside.circuits;
     let refused = eventually(WITHIN, || async {
         let sends = sends().await;
         let all_wait = sends.len() == TEXTS && sends.iter().all(|send| send.state == "planned");

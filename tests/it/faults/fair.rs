@@ -122,7 +122,7 @@ async fn a_senders_rate_is_kept_and_used() {
     let provider = Provider::with(CarrierConfig::new(ACCOUNT, TOKEN, clock.clone())).await;
     let mut inside = Inside::at(&provider.url, clock.clone(), ECHO).await;
     inside.installation.config.limits.sender_rate_per_s = std::num::NonZeroU32::new(20);
-    inside.pipeline = app::pipeline(&inside.installation, &provider.url).expect("a pipeline can be made");
+    inside.pipeline = app::engine(&inside.installation, &provider.url).expect("an engine can be built").pipeline;
     let performing = inside.pipeline.clone();
     plan(&inside, "demo", 0..10).await;
     tokio::spawn(async move { performing.perform().await });
@@ -162,7 +162,7 @@ async fn a_token_put_right_is_tried_at_once() {
     store.set_tenant(row).await.expect("it is there");
     inside.pipeline.sweep_once().await.expect("the database is there");
     provider.wait_taken(1).await;
-    eventually(WITHIN, || async { if inside.pipeline.circuits.paused() == 0 { Ok(()) } else { Err("paused") } }).await;
+    eventually(WITHIN, || async { if inside.circuits.paused() == 0 { Ok(()) } else { Err("paused") } }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +170,7 @@ async fn what_is_claimed_when_it_stops_is_sent() {
     const SENDS: usize = 100;
     let (slow, url) = Slow::start().await;
     let inside = Inside::at(&url, clock(), ECHO).await;
-    let mut loops = app::start_loops(&inside.pipeline);
+    let mut loops = app::start_loops(&inside.engine);
     plan(&inside, "demo", 0..SENDS).await;
     slow.wait_asked(1).await;
     inside.pipeline.stop_claiming();

@@ -8,9 +8,13 @@ use axum::http::Request;
 use recado::app::{self, Installation};
 use recado::config::Config;
 use recado::domain::Clock;
+use recado::engine::Engine;
 use recado::engine::pipeline::Pipeline;
+use recado::engine::sending::circuit::Circuits;
 use recado::http::AppState;
 use recado::rules::RuleSet;
+use recado::store::Store;
+use recado::tenants::Directory;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -23,7 +27,11 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// What `recado serve` is made of, without its sockets and loops.
 pub struct Inside {
     pub installation: Installation,
+    pub engine: Engine,
     pub pipeline: Arc<Pipeline>,
+    pub store: Store,
+    pub directory: Arc<Directory>,
+    pub circuits: Arc<Circuits>,
     pub router: Router,
     _folder: TempDir,
 }
@@ -52,10 +60,11 @@ impl Inside {
         std::fs::create_dir_all(&config.rules_dir).expect("the folder is ours");
         std::fs::write(config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
         let installation = Installation::with(config, clock, folder.path()).await.expect("it can be opened");
-        let pipeline = app::pipeline(&installation, api_base).expect("a pipeline can be made");
-        let voice = app::voice(&installation, pipeline.clone()).expect("it can be set up");
-        let router = app::router(AppState::new(pipeline.clone(), voice, false));
-        Self { installation, pipeline, router, _folder: folder }
+        let engine = app::engine(&installation, api_base).expect("an engine can be built");
+        let voice = app::voice(&installation, &engine).expect("it can be set up");
+        let router = app::router(AppState::new(&engine, voice, false));
+        let Engine { pipeline, store, directory, circuits, .. } = engine.clone();
+        Self { installation, engine, pipeline, store, directory, circuits, router, _folder: folder }
     }
 
     /// Other rules than those it was opened with.

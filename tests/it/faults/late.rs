@@ -7,7 +7,7 @@ use recado::app;
 use recado::config::secret::SecretKey;
 use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Route, SendBody, SendQueue, Timestamp};
 use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound, On};
-use recado::engine::pipeline::Pipeline;
+use recado::engine::Engine;
 use recado::engine::reconcile;
 use recado::engine::sending::deliver;
 use recado::http::webhooks::catch_up;
@@ -28,7 +28,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct World {
     provider: Provider,
     inside: Inside,
-    pipeline: Arc<Pipeline>,
+    engine: Engine,
     clock: Clock,
     theirs: Clock,
 }
@@ -43,11 +43,11 @@ impl World {
         let provider = Provider::with(config).await;
         provider.order(Fault::always(FaultKind::CallbacksLost));
         let inside = Inside::at(&provider.url, clock.clone(), "").await;
-        let pipeline = app::pipeline(&inside.installation, &provider.url).expect("a pipeline can be made");
-        let mut pipeline = Arc::into_inner(pipeline).expect("nobody else has it");
-        pipeline.transports.twilio = pipeline.transports.twilio.with_deadline(DEADLINE);
-        pipeline.reconcile_after = reconcile_after;
-        Self { provider, inside, pipeline: Arc::new(pipeline), clock, theirs }
+        let mut parts = app::engine_parts(&inside.installation, &provider.url).expect("an engine can be built");
+        parts.transports.twilio = parts.transports.twilio.with_deadline(DEADLINE);
+        parts.reconcile_after = reconcile_after;
+        let engine = Engine::new(parts).expect("an engine can be built");
+        Self { provider, inside, engine, clock, theirs }
     }
 
     async fn with(owns: &[Own]) -> Self {
@@ -124,7 +124,7 @@ impl World {
         let send = claimed.candidate.send().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
         let message = deliver::message(&tenant, platform, &claimed.candidate, send);
-        let created = self.pipeline.transports.twilio.create_message(&account, &message).await.expect("it is taken");
+        let created = self.engine.transports.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }
 
@@ -141,11 +141,11 @@ impl World {
     }
 
     async fn reconcile(&self) -> usize {
-        reconcile::round(&self.pipeline).await.expect("the database is there")
+        reconcile::round(&self.engine).await.expect("the database is there")
     }
 
     async fn catch_up(&self) -> usize {
-        catch_up::round(&self.pipeline).await.expect("the database is there")
+        catch_up::round(&self.engine).await.expect("the database is there")
     }
 
     async fn row(&self, claimed: &Claimed) -> action::Model {
@@ -312,8 +312,8 @@ async fn an_account_whose_list_hangs_holds_up_no_other() {
     let hangs = Fault { account: Some(A.account.to_owned()), on: On::List, ..Fault::always(FaultKind::Hang) };
     world.provider.order(hangs);
     world.pass(2 * MINUTE);
-    let pipeline = world.pipeline.clone();
-    let round = tokio::spawn(async move { reconcile::round(&pipeline).await });
+    let engine = world.engine.clone();
+    let round = tokio::spawn(async move { reconcile::round(&engine).await });
     eventually(DEADLINE, || async {
         let state = world.row(&other).await.state;
         if state == "sent" { Ok(()) } else { Err(state) }

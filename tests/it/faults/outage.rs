@@ -64,7 +64,7 @@ async fn a_status_that_no_callback_brought_is_asked_for() {
     let provider = Provider::with(config).await;
     provider.order(Fault::always(FaultKind::CallbacksLost));
     let inside = Inside::at(&provider.url, clock.clone(), ECHO).await;
-    let loops = recado::app::start_loops(&inside.pipeline);
+    let loops = recado::app::start_loops(&inside.engine);
     let form = Twilio::new(PUBLIC_URL, ACCOUNT, TOKEN).inbound(&message_sid(1), &customer(1), OURS, "hola");
     let target = "/api/twilio/demo/sms";
     let params: Params = form.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -88,7 +88,7 @@ async fn a_status_that_no_callback_brought_is_asked_for() {
     becomes("queued").await;
     provider.carrier.wait_callbacks().await;
     clock.advance(Duration::from_secs(30 * 60));
-    catch_up::round(&inside.pipeline).await.expect("the database is there");
+    catch_up::round(&inside.engine).await.expect("the database is there");
     assert_eq!(status().await.as_deref(), Some("queued"), "it is not overdue yet");
     clock.advance(Duration::from_secs(31 * 60));
     becomes("delivered").await;

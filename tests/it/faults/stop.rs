@@ -102,7 +102,7 @@ impl Race {
         eventually(SETTLED_WITHIN, decided).await;
         // What is planned counts up from now in microseconds, so that it has an order.
         self.inside.installation.clock.advance(Duration::from_millis(1));
-        let gate = self.inside.pipeline.gate.clone();
+        let gate = recado::app::gate(&self.inside.installation);
         let recent_within = gate.limits().loop_guard_window;
         let (none, zone) = (recado::time::QuietRules::default(), self.demo.zone);
         let judge: recado::store::Judge = Arc::new(move |candidate, now| {
@@ -184,7 +184,7 @@ async fn what_was_claimed_too_long_ago_does_not_leave() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_leave_closes_no_circuit() {
     let race = Race::begin().await;
-    let circuits = &race.inside.pipeline.circuits;
+    let circuits = &race.inside.circuits;
     race.text(1, &customer(1), "hola").await;
     let claimed = race.claim().await.remove(0);
     race.text(2, &customer(1), "STOP").await;

@@ -26,9 +26,9 @@ fn number(n: usize) -> String {
 
 /// A campaign that runs, with these members.
 pub async fn running(inside: &Inside, plan: Value, members: std::ops::Range<usize>) -> Campaign {
-    let store = &inside.pipeline.store;
+    let store = &inside.store;
     let plan: Plan = serde_json::from_value(plan).expect("it is a plan");
-    let tenant = inside.pipeline.directory.now().by_slug("demo").expect("it is there").clone();
+    let tenant = inside.directory.now().by_slug("demo").expect("it is there").clone();
     let campaign = campaigns::add(store, &inside.pipeline.rules(), &tenant, store.ids().next(), "spring", &plan)
         .await
         .expect("it is good");
@@ -61,7 +61,7 @@ async fn foreseen(inside: &Inside, days: u32) -> Forecast {
 async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pace() {
     let clock = Clock::simulated(Timestamp::parse(START).expect("a time"));
     let inside = Inside::at("http://127.0.0.1:1", clock.clone(), "").await;
-    let store = inside.pipeline.store.clone();
+    let store = inside.store.clone();
     // A day lets through a dozen or two of them.
     let plan = json!({"sms": "Hello {name}", "windows": "mon-fri 10:00-10:07", "per_minute": 2, "at_once": 1_000});
     let campaign = running(&inside, plan, 0..MEMBERS).await;
@@ -76,7 +76,7 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
     // The same week, lived through.
     let mut planned: Vec<Timestamp> = Vec::new();
     for _ in 0..5_000 {
-        planned.extend(round::round(&store, &inside.pipeline.directory).await.unwrap().planned.iter().map(|one| one.1));
+        planned.extend(round::round(&store, &inside.directory).await.unwrap().planned.iter().map(|one| one.1));
         let (_, next) = store.campaign_outlook(&campaign).await.unwrap();
         let Some(next) = next else { break };
         clock.advance(Duration::from_secs(1));
@@ -93,18 +93,18 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
 async fn who_is_not_to_be_called_is_foreseen_so_and_a_paused_campaign_calls_nobody() {
     let clock = Clock::simulated(Timestamp::parse(START).expect("a time"));
     let inside = Inside::at("http://127.0.0.1:1", clock, "").await;
-    let store = inside.pipeline.store.clone();
+    let store = inside.store.clone();
     let plan = json!({"call": {"say": "Hello"}, "per_minute": 60});
     let campaign = running(&inside, plan, 0..3).await;
     let stopped = Phone::parse(&number(1)).expect("a number");
     store.set_do_not_call(campaign.tenant, &stopped, true).await.unwrap();
-    let round = round::round(&store, &inside.pipeline.directory).await.unwrap();
+    let round = round::round(&store, &inside.directory).await.unwrap();
     assert_eq!(round.planned.len(), 2, "as many as there are slots");
     let forecast = foreseen(&inside, 1).await;
     let said: Vec<_> = forecast.sends.iter().map(|one| (one.to.clone(), one.channel, one.outcome)).collect();
     let by = |n: usize, outcome| (number(n), Channel::Voice, outcome);
     assert_eq!(said, [by(0, Outcome::Send), by(1, Outcome::Blocked), by(2, Outcome::Send)], "{forecast:?}");
-    let tenant = inside.pipeline.directory.now().by_slug("demo").expect("it is there").clone();
+    let tenant = inside.directory.now().by_slug("demo").expect("it is there").clone();
     campaigns::become_so(&store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Paused)
         .await
         .expect("it pauses");

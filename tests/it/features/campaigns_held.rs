@@ -42,8 +42,7 @@ impl Scene {
 
     /// How many tries a round plans.
     async fn round(&self) -> usize {
-        let pipeline = &self.inside.pipeline;
-        round::round(&pipeline.store, &pipeline.directory).await.expect("it can be written").planned.len()
+        round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written").planned.len()
     }
 
     /// What may leave a moment later.
@@ -57,12 +56,12 @@ impl Scene {
             recent_within: Duration::from_secs(600),
             stop_ends_calls: false,
         };
-        self.inside.pipeline.store.writer().claim(request).await.expect("it can be claimed").sends
+        self.inside.store.writer().claim(request).await.expect("it can be claimed").sends
     }
 
     /// What the gate itself lets through.
     async fn claim_by_the_gate(&self) -> Vec<Claimed> {
-        let (gate, directory) = (self.inside.pipeline.gate.clone(), self.inside.pipeline.directory.clone());
+        let (gate, directory) = (recado::app::gate(&self.inside.installation), self.inside.directory.clone());
         self.claim(Arc::new(move |candidate, now| {
             let tenant = directory.now().by_id(candidate.tenant()).expect("it is there").clone();
             gate.judge(candidate, now, &tenant.quiet(directory.platform()))
@@ -79,7 +78,7 @@ impl Scene {
             error_code: None,
             detail: String::new(),
         };
-        assert!(self.inside.pipeline.store.writer().verdict(verdict).await.expect("it can be written"));
+        assert!(self.inside.store.writer().verdict(verdict).await.expect("it can be written"));
     }
 
     /// It was taken, and has ended so.
@@ -111,33 +110,33 @@ impl Scene {
             tell_later: false,
             at: self.clock.now(),
         };
-        self.inside.pipeline.store.writer().call(report).await.expect("it can be written");
+        self.inside.store.writer().call(report).await.expect("it can be written");
     }
 
     async fn settled(&self, action: ActionId, word: Word) {
-        self.inside.pipeline.store.heed(self.campaign.tenant, action, &word).await.expect("it can be written");
+        self.inside.store.heed(self.campaign.tenant, action, &word).await.expect("it can be written");
     }
 
     async fn members(&self) -> Vec<ListedMember> {
-        self.inside.pipeline.store.campaign_members(&self.campaign, None, 100).await.expect("they can be read")
+        self.inside.store.campaign_members(&self.campaign, None, 100).await.expect("they can be read")
     }
 
     async fn state(&self) -> CampaignState {
-        let found = self.inside.pipeline.store.campaign(self.campaign.tenant, self.campaign.id).await;
+        let found = self.inside.store.campaign(self.campaign.tenant, self.campaign.id).await;
         found.expect("it can be read").expect("it is there").state
     }
 
     async fn counted(&self) -> Value {
-        json!(self.inside.pipeline.store.campaign_statistics(&self.campaign).await.expect("it can be counted"))
+        json!(self.inside.store.campaign_statistics(&self.campaign).await.expect("it can be counted"))
     }
 }
 
 async fn set(inside: &Inside, settings: &str) {
-    let store = &inside.pipeline.store;
+    let store = &inside.store;
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
     store.set_tenant(tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
-    inside.pipeline.directory.refresh().await.expect("it can be read");
+    inside.directory.refresh().await.expect("it can be read");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,8 +79,8 @@ impl Run {
             "at_once": AT_ONCE, "retry": {"on": ["busy", "no-answer"], "after": "2h", "tries": TRIES}
         }))
         .expect("it is a plan");
-        let store = &inside.pipeline.store;
-        let tenant = inside.pipeline.directory.now().by_slug("demo").expect("it is there").clone();
+        let store = &inside.store;
+        let tenant = inside.directory.now().by_slug("demo").expect("it is there").clone();
         let rules = inside.pipeline.rules();
         let campaign =
             campaigns::add(store, &rules, &tenant, store.ids().next(), "many", &plan).await.expect("it is good");
@@ -101,16 +101,15 @@ impl Run {
     /// One round of the campaign, and what the provider does in it.
     async fn step(&mut self) {
         self.hang_up().await;
-        let pipeline = &self.inside.pipeline;
-        round::round(&pipeline.store, &pipeline.directory).await.expect("it can be written");
+        round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written");
         // What a repeat of a round would plan is planned already.
-        round::round(&pipeline.store, &pipeline.directory).await.expect("it can be written");
+        round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written");
         self.call().await;
     }
 
     /// The provider takes whatever is due.
     async fn call(&mut self) {
-        let store = &self.inside.pipeline.store;
+        let store = &self.inside.store;
         let request = ClaimRequest {
             queue: SendQueue::new(self.campaign.tenant, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
@@ -140,7 +139,7 @@ impl Run {
         let now = self.clock.now();
         let later = self.under_way.split_off(&now.plus(Duration::from_micros(1)));
         let over = std::mem::replace(&mut self.under_way, later);
-        let writer = self.inside.pipeline.store.writer();
+        let writer = self.inside.store.writer();
         let told = over.into_values().flatten().flat_map(|(action, number, tries)| {
             let report = report(&self.campaign, action, &number, ends(&number, tries), now);
             [writer.call(report.clone()), writer.call(report)]
@@ -151,7 +150,7 @@ impl Run {
     }
 
     async fn is_done(&self) -> bool {
-        let store = &self.inside.pipeline.store;
+        let store = &self.inside.store;
         let campaign = store.campaign(self.campaign.tenant, self.campaign.id).await.unwrap().expect("it is there");
         campaign.state == CampaignState::Done
     }
@@ -161,7 +160,7 @@ impl Run {
         if !self.under_way.is_empty() {
             return;
         }
-        let (trying, next) = self.inside.pipeline.store.campaign_outlook(&self.campaign).await.unwrap();
+        let (trying, next) = self.inside.store.campaign_outlook(&self.campaign).await.unwrap();
         if let Some(next) = next.filter(|next| trying == 0 && next.since(self.clock.now()) > STEP * 10) {
             self.clock.set(next.minus(STEP * 2));
         }
@@ -248,7 +247,7 @@ async fn ten_thousand_numbers_at_their_pace_in_their_windows_tried_again_as_aske
     let first =
         slots.iter().filter(|slot| slot.since(opens) < Duration::from_secs(60 * u64::from(WINDOW_MINUTES))).count();
     assert_eq!(first, PER_MINUTE * WINDOW_MINUTES as usize);
-    let store = &run.inside.pipeline.store;
+    let store = &run.inside.store;
     let counted = store.campaign_statistics(&run.campaign).await.unwrap();
     assert_eq!(counted.outcomes, outcomes);
     assert_eq!((counted.done, counted.tries), (MEMBERS as i64, slots.len() as i64));

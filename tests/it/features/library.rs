@@ -49,33 +49,28 @@ impl Shop {
         }
         inside.pipeline.replace_rules(inside.installation.load_rules());
         let token = recado::http::api::new_token().expect("there is chance").expose_secret().to_owned();
-        let loops = app::start_loops(&inside.pipeline);
+        let loops = app::start_loops(&inside.engine);
         let shop = Self { provider, inside, clock, token, said: 0, _loops: loops };
         shop.set("blueprints", blueprints).await;
         let hash = recado::http::api::hash_of_token(&shop.token);
-        shop.inside
-            .pipeline
-            .store
-            .add_api_token(shop.tenant(), "test", TokenScope::Full, &hash)
-            .await
-            .expect("it can be added");
+        shop.inside.store.add_api_token(shop.tenant(), "test", TokenScope::Full, &hash).await.expect("it can be added");
         shop
     }
 
     fn tenant(&self) -> TenantId {
-        self.inside.pipeline.directory.now().by_slug("demo").expect("it is there").id
+        self.inside.directory.now().by_slug("demo").expect("it is there").id
     }
 
     /// Changes one of the business's settings.
     async fn set(&self, name: &str, value: Value) {
-        let store = &self.inside.pipeline.store;
+        let store = &self.inside.store;
         let (_, tenants, _) = store.directory().await.expect("it can be read");
         let mut tenant = tenants.into_iter().find(|tenant| tenant.slug == "demo").expect("it is there");
         let mut settings: Value = serde_json::from_str(&tenant.settings).expect("JSON");
         settings[name] = value;
         tenant.settings = settings.to_string();
         store.set_tenant(tenant).await.expect("it can be changed");
-        self.inside.pipeline.directory.refresh().await.expect("it can be read");
+        self.inside.directory.refresh().await.expect("it can be read");
     }
 
     async fn api(&self, path: &str, body: Value) -> Value {
@@ -113,7 +108,7 @@ impl Shop {
     }
 
     async fn events(&self, kind: &str) -> Vec<event::Model> {
-        let events = self.inside.pipeline.store.events(self.tenant(), 10_000).await.expect("they can be read");
+        let events = self.inside.store.events(self.tenant(), 10_000).await.expect("they can be read");
         events.into_iter().filter(|event| event.kind == kind).collect()
     }
 
@@ -130,7 +125,7 @@ impl Shop {
 
     async fn timers(&self, count: usize) {
         eventually(WITHIN, || async {
-            let timers = self.inside.pipeline.store.timers(None, 100).await.expect("they can be read").len();
+            let timers = self.inside.store.timers(None, 100).await.expect("they can be read").len();
             if timers == count { Ok(()) } else { Err(timers) }
         })
         .await;

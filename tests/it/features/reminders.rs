@@ -35,7 +35,7 @@ async fn book(world: &World, starts: &str) -> Appointment {
         uid: None,
         by: By::Staff,
     };
-    let booked = world.pipeline().store.book(&new).await.expect("nobody is occupied");
+    let booked = world.store().book(&new).await.expect("nobody is occupied");
     world.pipeline().wake_dispatch(world.tenant());
     booked
 }
@@ -43,7 +43,7 @@ async fn book(world: &World, starts: &str) -> Appointment {
 async fn order(world: &World, one: &Appointment, change: Change, to: Option<&str>) {
     let to = to.map(|to| Moved { starts: Some(Starts::At(at(to))), ..Moved::default() });
     let order = Order { tenant: world.tenant(), id: one.id, change, to, version: None, by: By::Staff };
-    world.pipeline().store.change_appointment(&order).await.expect("it is possible");
+    world.store().change_appointment(&order).await.expect("it is possible");
     world.pipeline().wake_dispatch(world.tenant());
 }
 
@@ -53,7 +53,7 @@ async fn due_at(world: &World, expected: &[&str]) -> Vec<PendingTimer> {
     eventually(WITHIN, || async {
         // The loops look at what they are not told of when time passes.
         world.clock.advance(Duration::from_secs(1));
-        let store = &world.pipeline().store;
+        let store = world.store();
         let open = store.backlog(100).await.expect("it can be read").events;
         let timers = store.timers(None, 100).await.expect("they can be read");
         let due: Vec<Timestamp> = timers.iter().map(|timer| timer.due).collect();
@@ -63,11 +63,11 @@ async fn due_at(world: &World, expected: &[&str]) -> Vec<PendingTimer> {
 }
 
 async fn settings(world: &World, settings: &str) {
-    let store = &world.pipeline().store;
+    let store = world.store();
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
     store.set_tenant(tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
-    world.pipeline().directory.refresh().await.expect("it can be read");
+    world.directory().refresh().await.expect("it can be read");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn what_is_decided_beside_a_cancellation_ends_with_it() {
     world.clock.set(at("2026-11-25T10:00:00Z"));
     world.decided("timer", LATER + 1).await;
     world.decided("appointment_cancelled", 1).await;
-    let planned = world.pipeline().store.planned_sends(world.tenant(), at("2026-11-26T00:00:00Z")).await;
+    let planned = world.store().planned_sends(world.tenant(), at("2026-11-26T00:00:00Z")).await;
     let planned: Vec<String> = planned.expect("they can be read").into_iter().map(|send| send.rule).collect();
     assert_eq!(planned, [] as [String; 0]);
 }

@@ -80,12 +80,12 @@ impl Scene {
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
         let clock = Clock::simulated(Timestamp::parse("2026-11-23T11:00:00Z").expect("a time"));
         let inside = Inside::at(&url, clock.clone(), "").await;
-        let voice = app::voice(&inside.installation, inside.pipeline.clone()).expect("it can be set up");
+        let voice = app::voice(&inside.installation, &inside.engine).expect("it can be set up");
         Self { inside, voice, clock, calls }
     }
 
     fn tenant(&self) -> TenantId {
-        self.inside.pipeline.directory.now().by_slug("demo").expect("it is there").id
+        self.inside.directory.now().by_slug("demo").expect("it is there").id
     }
 
     /// Ana rings us and hears something.
@@ -103,7 +103,7 @@ impl Scene {
         };
         let (kind, at) = (EventKind::CALL_RECEIVED, self.clock.now());
         let turn = NewTurn { caller, kind, key: "answer".to_owned(), data: CallData::default(), at };
-        self.inside.pipeline.store.writer().turn(turn).await.expect("it can be stored");
+        self.inside.store.writer().turn(turn).await.expect("it can be stored");
     }
 
     /// We ring somebody, by hand; the provider has taken it, and says nothing of it ever.
@@ -119,7 +119,7 @@ impl Scene {
             recent_within: SECOND,
             stop_ends_calls: false,
         };
-        let store = &self.inside.pipeline.store;
+        let store = &self.inside.store;
         let claimed = store.writer().claim(request).await.expect("it can be claimed").sends.remove(0);
         let verdict = Verdict {
             candidate: claimed.candidate,
@@ -137,13 +137,13 @@ impl Scene {
     }
 
     async fn call(&self, sid: &str) -> ListedCall {
-        let found = self.inside.pipeline.store.listed_call(self.tenant(), sid).await;
+        let found = self.inside.store.listed_call(self.tenant(), sid).await;
         found.expect("it can be read").expect("it is there")
     }
 
     /// What was told of calls, with their ids at the provider, sorted.
     async fn told(&self) -> Vec<(String, String, String)> {
-        let events = self.inside.pipeline.store.events(self.tenant(), 1_000).await.expect("they can be read");
+        let events = self.inside.store.events(self.tenant(), 1_000).await.expect("they can be read");
         let ends = [EventKind::CALL_COMPLETED, EventKind::CALL_MISSED, EventKind::CALL_FAILED];
         let ends = events.into_iter().filter(|event| ends.iter().any(|kind| kind.as_str() == event.kind));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -197,7 +197,7 @@ async fn the_end_of_a_call_that_belongs_to_no_campaign_is_asked_for_and_told_as_
     // Nothing is asked for, nor told, twice; the callback that comes late after all changes nothing.
     assert!(scene.look(None).await.is_none());
     assert_eq!(scene.calls.asked(), ["CAlive"]);
-    let open = scene.inside.pipeline.store.open_calls(scene.clock.now(), None, 9).await.unwrap();
+    let open = scene.inside.store.open_calls(scene.clock.now(), None, 9).await.unwrap();
     assert_eq!(open.len(), 1);
     let busy = scene.call("CAbusy").await;
     let caller = Caller {
@@ -221,7 +221,7 @@ async fn the_end_of_a_call_that_belongs_to_no_campaign_is_asked_for_and_told_as_
         tell_later: false,
         at: scene.clock.now(),
     };
-    assert_eq!(scene.inside.pipeline.store.writer().call(late).await.unwrap(), Reported::Stale);
+    assert_eq!(scene.inside.store.writer().call(late).await.unwrap(), Reported::Stale);
     assert_eq!(scene.told().await, ends);
 }
 

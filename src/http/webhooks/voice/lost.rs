@@ -40,7 +40,7 @@ pub async fn run(voice: &Arc<Voice>) {
             Ok(more) => (pause, behind) = (GO_ON_AFTER, more),
             Err(error) => tracing::warn!(%error, "calls whose end was not told wait for the database"),
         }
-        voice.pipeline.clock.sleep(pause).await;
+        voice.clock.sleep(pause).await;
     }
 }
 
@@ -51,8 +51,8 @@ pub async fn look(
     open_for: Duration,
     behind: Option<&OpenCall>,
 ) -> Result<Option<OpenCall>, StoreError> {
-    let before = voice.pipeline.clock.now().minus(open_for);
-    let open = voice.pipeline.store.open_calls(before, behind, LOOK_MAX).await?;
+    let before = voice.clock.now().minus(open_for);
+    let open = voice.store.open_calls(before, behind, LOOK_MAX).await?;
     let last = open.last().filter(|_| open.len() == LOOK_MAX).cloned();
     let mut accounts: HashMap<String, (Option<Account>, Vec<OpenCall>)> = HashMap::new();
     for call in open.into_iter().filter(|call| !voice.live.is_under_way(call.id)) {
@@ -67,7 +67,7 @@ pub async fn look(
 
 /// Whom to ask: the account that a call of ours went through, while it is still the tenant's or the platform's.
 fn account_of(voice: &Voice, call: &OpenCall) -> (String, Option<Account>) {
-    let directory = &voice.pipeline.directory;
+    let directory = &voice.directory;
     let snapshot = directory.now();
     let own = snapshot.by_id(call.tenant).map(|tenant| &tenant.account);
     let sid = call.account_sid.clone().or_else(|| own.map(|own| own.sid.clone())).unwrap_or_default();
@@ -81,7 +81,7 @@ async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) 
     let mut silent = account.is_none().then(|| "its account is not configured any more".to_owned());
     for call in calls {
         let told = match (&account, &silent) {
-            (Some(account), None) => voice.pipeline.transports.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
+            (Some(account), None) => voice.transports.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
                 tracing::warn!(%error, tenant = %call.tenant, "a call whose end was not told could not be asked for");
                 let why = error.to_string();
                 if !matches!(error, ListError::Refused { .. }) {
@@ -91,7 +91,7 @@ async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) 
             }),
             (_, why) => Err(why.clone().unwrap_or_default()),
         };
-        let age = voice.pipeline.clock.now().since(call.started);
+        let age = voice.clock.now().since(call.started);
         if let Some(end) = end_of(told, age) {
             status::apply(voice, end.report(voice, call)).await?;
         }
@@ -136,8 +136,8 @@ const fn hours(span: Duration) -> u64 {
 
 impl End {
     fn report(self, voice: &Voice, call: OpenCall) -> CallReport {
-        let at: Timestamp = voice.pipeline.clock.now();
-        let tenant = voice.pipeline.directory.now().by_id(call.tenant).cloned();
+        let at: Timestamp = voice.clock.now();
+        let tenant = voice.directory.now().by_id(call.tenant).cloned();
         let caller = Caller {
             tenant: call.tenant,
             sid: call.sid,

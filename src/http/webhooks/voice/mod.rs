@@ -95,7 +95,7 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
 
 /// The tenant of a webhook whose account has signed it.
 fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Result<Arc<Tenant>, Refusal> {
-    let snapshot = state.pipeline.directory.now();
+    let snapshot = state.directory.now();
     let tenant = match slug {
         Some(slug) => snapshot
             .by_slug(slug)

@@ -50,7 +50,7 @@ pub(super) async fn told(
     }
     let params = &mut webhook.params;
     if let (Some(sid), None) = (params.filled("CallSid"), params.filled("From")) {
-        let known = state.pipeline.store.call_by_sid(tenant.id, sid).await?;
+        let known = state.store.call_by_sid(tenant.id, sid).await?;
         let Some(known) = known else {
             tracing::warn!(tenant = %tenant.slug, "a recording of a call that this tenant does not have");
             return Ok(());
@@ -75,7 +75,7 @@ pub(super) async fn told(
         detail: params.filled("ErrorMessage").map(|text| text.chars().take(300).collect()),
         silence_is_missed: tenant.settings.voice.silence_is_missed,
         tell_later: state.voice.tells_later(),
-        at: state.pipeline.clock.now(),
+        at: state.clock.now(),
     };
     match apply(&state.voice, report).await? {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
@@ -96,9 +96,9 @@ async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(),
         tenant: tenant.id,
         call: told.parent_call_sid.unwrap_or_default(),
         turn: webhook.query("turn").and_then(|turn| turn.parse().ok()),
-        leg: Leg { sid: Some(told.call_sid), status, duration_s: told.duration_s, at: state.pipeline.clock.now() },
+        leg: Leg { sid: Some(told.call_sid), status, duration_s: told.duration_s, at: state.clock.now() },
     };
-    match state.pipeline.store.report_leg(&report).await.map_err(Refusal::from)? {
+    match state.store.report_leg(&report).await.map_err(Refusal::from)? {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
@@ -109,7 +109,7 @@ pub(super) async fn apply(voice: &Voice, report: CallReport) -> Result<Reported,
     let (tenant, sid) = (report.caller.tenant, report.caller.sid.clone());
     let ends = report.caller.status.is_final();
     let reported = voice.pipeline.report(report).await?;
-    if ends && let Some(call) = voice.pipeline.store.call_by_sid(tenant, &sid).await? {
+    if ends && let Some(call) = voice.store.call_by_sid(tenant, &sid).await? {
         voice.live.end(call.id);
         voice.model.end(call.id);
     }

@@ -20,8 +20,8 @@ pub async fn open(
 async fn opened(state: &AppState, token: &str, upgrade: WebSocketUpgrade) -> Result<Response, Refusal> {
     let forged = || Refusal::forged(RefusalKind::Proof, "this stream's URL was not made here, or was used before");
     let (call, n) = state.voice.live.of_token(token).ok_or_else(forged)?;
-    let (tenant, call) = state.pipeline.store.begin_stream(call, n).await?.ok_or_else(forged)?;
-    let tenant = state.pipeline.directory.now().by_id(tenant).cloned().ok_or_else(forged)?;
+    let (tenant, call) = state.store.begin_stream(call, n).await?.ok_or_else(forged)?;
+    let tenant = state.directory.now().by_id(tenant).cloned().ok_or_else(forged)?;
     let voice = state.voice.clone();
     Ok(limited(upgrade).on_upgrade(async move |socket| voice.live.carry(tenant, call, of_axum(socket)).await))
 }

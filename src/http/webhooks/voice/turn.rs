@@ -103,7 +103,7 @@ async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) 
     let key = match webhook.query("turn") {
         Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
         Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
-        None => format!("loose:{}", state.pipeline.clock.now().unix_us()),
+        None => format!("loose:{}", state.clock.now().unix_us()),
     };
     turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
 }
@@ -129,7 +129,7 @@ async fn turn(
             return Ok(Document(state.voice.trouble(&tenant)));
         }
     };
-    let turn = NewTurn { caller, kind, key, data, at: state.pipeline.clock.now() };
+    let turn = NewTurn { caller, kind, key, data, at: state.clock.now() };
     let answer = state.voice.answer(&tenant, turn).await;
     answer
         .map(Document)

@@ -31,7 +31,7 @@ impl Shop {
         shop.clock.advance(MINUTE);
         shop.set("hours", json!(HOURS)).await;
         let marta = NewStaff { name: "Marta".to_owned(), ..NewStaff::default() };
-        shop.inside.pipeline.store.set_staff(shop.tenant(), &marta).await.expect("she can be added");
+        shop.inside.store.set_staff(shop.tenant(), &marta).await.expect("she can be added");
         shop
     }
 
@@ -56,13 +56,13 @@ impl Shop {
 
     /// When the reminders of one rule are due.
     async fn reminders(&self, rule: &str) -> Vec<String> {
-        let timers = self.inside.pipeline.store.timers(None, 100).await.expect("they can be read");
+        let timers = self.inside.store.timers(None, 100).await.expect("they can be read");
         timers.into_iter().filter(|timer| timer.rule == rule).map(|timer| timer.due.to_string()).collect()
     }
 
     /// Marta's calendar, as whoever subscribes to it reads it.
     async fn feed(&self) -> String {
-        let (store, directory) = (&self.inside.pipeline.store, &self.inside.pipeline.directory);
+        let (store, directory) = (&self.inside.store, &self.inside.directory);
         let marta = async || store.staff(self.tenant()).await.expect("they can be read").remove(0);
         store.set_feed(self.tenant(), marta().await.id, true).await.expect("it can be opened");
         let token = feed::token(directory.key(), self.tenant(), &marta().await).expect("it is open");
@@ -169,7 +169,7 @@ async fn a_time_that_is_gone_is_offered_no_more_and_at_last_staff_hear_of_it() {
     assert!(shop.events("appointment_moved").await.is_empty());
     // And it is occupied as it was.
     let starts = Timestamp::parse(MONDAY).expect("it is a time");
-    let store = &shop.inside.pipeline.store;
+    let store = &shop.inside.store;
     let marta = store.staff(shop.tenant()).await.expect("they can be read").remove(0);
     let hour = recado::store::tables::appointments::granules(starts, starts.plus(HOUR));
     assert_eq!(store.occupied(shop.tenant(), marta.id, hour).await.expect("it can be read").len(), 6);
@@ -223,7 +223,7 @@ async fn of_two_who_answer_for_one_time_at_once_one_has_it() {
     let again = |text: &&String| text.starts_with("Sorry, that time has just gone. 1: ");
     assert_eq!((texts.iter().filter(told).count(), texts.iter().filter(again).count()), (1, 1), "{texts:?}");
     let key = Phone::parse(ANA).expect("a number").key();
-    let ana = shop.inside.pipeline.store.contact_by_phone(shop.tenant(), &key).await.expect("it can be read");
+    let ana = shop.inside.store.contact_by_phone(shop.tenant(), &key).await.expect("it can be read");
     let first = moved.contact_id.map(ContactId::new) == ana;
     assert!(told(&&texts[usize::from(!first)]), "{texts:?}");
 }

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::load;
-use super::{Decision, Limits, RuleError, RuleSet, RuleTrace, RuleVerdict, Verdict};
+use super::{Decision, Limits, RuleError, RuleExplanation, RuleResult, RuleSet, RuleTrace};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::contact::{ContactFacts, TenantFacts};
 use crate::domain::timer::{Fired, Purpose};
@@ -273,18 +273,18 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
     if let Some(question) = &case.facts.question {
         question.pose(rules, file, &mut event, &mut facts);
     }
-    let (verdicts, decision) = tried(rules, file, &event, &facts);
+    let (results, decision) = tried(rules, file, &event, &facts);
     let planned: Vec<Expected> =
         decision.actions.iter().map(|planned| Expected { action: planned.action.clone(), due: planned.due }).collect();
-    let traces: Vec<&RuleTrace> = verdicts.iter().map(|verdict| &verdict.trace).collect();
+    let traces: Vec<&RuleTrace> = results.iter().map(|result| &result.trace).collect();
     let mut differences = Vec::new();
     for trace in &traces {
-        if let Verdict::Failed { error } | Verdict::TooMuch { error } = &trace.verdict {
+        if let RuleResult::Failed { error } | RuleResult::TooMuch { error } = &trace.result {
             differences.push(format!("{} failed: {error}", trace.rule));
         }
     }
     if let Some(expected) = &case.expect.fired {
-        let fired = traces.iter().filter(|trace| trace.verdict.counts());
+        let fired = traces.iter().filter(|trace| trace.result.counts());
         let fired: Vec<&str> = fired.map(|trace| trace.rule.as_str()).collect();
         if *expected != fired {
             differences.push(format!("fired: expected {expected:?}, got {fired:?}"));
@@ -305,28 +305,28 @@ fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<String> {
         }
     }
     if !differences.is_empty() {
-        let why = traces.iter().filter(|trace| !trace.verdict.counts());
-        differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.verdict)));
+        let why = traces.iter().filter(|trace| !trace.result.counts());
+        differences.extend(why.map(|trace| format!("{}: {}", trace.rule, trace.result)));
     }
     differences
 }
 
 /// What the rules say, and want done. A rule that waits is asked at once, on the same facts: only its now is later.
-fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleVerdict>, Decision) {
-    let (mut verdicts, mut decision) = rules.explain_file(file, event, facts);
+fn tried(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<RuleExplanation>, Decision) {
+    let (mut results, mut decision) = rules.explain_file(file, event, facts);
     for timer in std::mem::take(&mut decision.timers) {
         let fired = Fired { rule: timer.rule, purpose: timer.purpose, due: timer.due, subject: timer.subject };
         let due = Event { kind: EventKind::TIMER, data: fired.into_data(timer.payload), ..event.clone() };
         let (later, of_timer) = rules.explain_file(file, &due, &Facts { as_of: timer.due, ..facts.clone() });
         for after in later.into_iter().filter(|after| after.trace.rule == fired.rule) {
-            if let Some(before) = verdicts.iter_mut().find(|before| before.trace.rule == fired.rule) {
+            if let Some(before) = results.iter_mut().find(|before| before.trace.rule == fired.rule) {
                 *before = after;
             }
         }
         decision.actions.extend(of_timer.actions);
         decision.questions.extend(of_timer.questions);
     }
-    (verdicts, decision)
+    (results, decision)
 }
 
 /// An action, and when it may leave if not at once.

@@ -51,15 +51,15 @@ use rhai::{AST, Engine};
 use serde::Serialize;
 use serde_json::Value;
 
-pub use crate::rules::eval::evaluator::{BATCH_MAX, Evaluator, EvaluatorError, SoFar};
-pub use crate::rules::eval::fan_out::{PAGE_CONTACTS, Page};
+pub use crate::rules::eval::evaluator::{BATCH_MAX, Evaluator, EvaluatorError, PendingEffects};
+pub use crate::rules::eval::fan_out::{FanOutPage, PAGE_CONTACTS};
 pub use crate::rules::eval::stack::on_rules_stack;
-pub use crate::rules::eval::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
+pub use crate::rules::eval::trace::{Decision, Planned, RuleExplanation, RuleResult, RuleTrace, Trace};
 pub use crate::rules::load::error::{RuleError, Severity};
-pub use crate::rules::load::timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, Pending, Timing, When};
+pub use crate::rules::load::timing::{BEFORE_LATE_PART, MISSED_AFTER, Missed, StoredTimer, Timing, When};
 pub use crate::rules::script::functions::actions::ACTIONS;
-pub use crate::rules::script::functions::place_call::NoBeginning;
-pub use crate::rules::script::functions::voice::again;
+pub use crate::rules::script::functions::place_call::CannotStartCall;
+pub use crate::rules::script::functions::voice::repeat_prompt;
 pub use limits::Limits;
 
 use crate::config::review_links::Links;

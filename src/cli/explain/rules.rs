@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::domain::{Event, Facts};
-use crate::rules::{RuleSet, RuleTrace, RuleVerdict, Trace, Verdict};
+use crate::rules::{RuleExplanation, RuleResult, RuleSet, RuleTrace, Trace};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Line {
@@ -37,7 +37,7 @@ pub struct Said {
 }
 
 impl Said {
-    fn new(verdict: &Verdict) -> Self {
+    fn new(verdict: &RuleResult) -> Self {
         let named = serde_json::to_value(verdict).unwrap_or_default();
         Self {
             verdict: named["verdict"].as_str().unwrap_or_default().to_owned(),
@@ -53,12 +53,12 @@ pub fn lines(stored: Option<&Trace>, today: &RuleSet, event: &Event, facts: &Fac
     merge(stored, today.version(), verdicts, decided)
 }
 
-fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleVerdict>, decided: bool) -> Vec<Line> {
+fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleExplanation>, decided: bool) -> Vec<Line> {
     let same = stored.is_some_and(|trace| trace.ruleset == version);
     // Without a trace no rule was evaluated. Of which version the rules were is not known then: today's stand for them
     // as far as they agree.
     let silent = decided && stored.is_none();
-    let mut today: Vec<Option<RuleVerdict>> = today.into_iter().map(Some).collect();
+    let mut today: Vec<Option<RuleExplanation>> = today.into_iter().map(Some).collect();
     let mut lines = Vec::with_capacity(today.len());
     for trace in stored.map(|trace| trace.rules.as_slice()).unwrap_or_default() {
         let now = today.iter_mut().find(|one| one.as_ref().is_some_and(|one| one.trace.rule == trace.rule));
@@ -68,7 +68,7 @@ fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleVerdict>, decided
         .into_iter()
         .flatten()
         .map(|one| {
-            let known = same || (silent && !one.trace.verdict.was_evaluated());
+            let known = same || (silent && !one.trace.result.was_evaluated());
             of_today(one, known)
         })
         .collect();
@@ -86,14 +86,14 @@ fn distance(line: &Line) -> u8 {
     }
 }
 
-fn of_stored(trace: &RuleTrace, now: Option<RuleVerdict>, same: bool) -> Line {
-    let today = now.as_ref().filter(|_| !same).map(|now| Said::new(&now.trace.verdict));
+fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> Line {
+    let today = now.as_ref().filter(|_| !same).map(|now| Said::new(&now.trace.result));
     let (file, line) = now.map(|now| (now.file, now.line)).unzip();
     Line {
         rule: trace.rule.clone(),
         file,
         line,
-        decided: Some(Said::new(&trace.verdict)),
+        decided: Some(Said::new(&trace.result)),
         today,
         reads: trace.reads.clone(),
         actions: trace.actions,
@@ -101,8 +101,8 @@ fn of_stored(trace: &RuleTrace, now: Option<RuleVerdict>, same: bool) -> Line {
     }
 }
 
-fn of_today(now: RuleVerdict, known: bool) -> Line {
-    let said = Said::new(&now.trace.verdict);
+fn of_today(now: RuleExplanation, known: bool) -> Line {
+    let said = Said::new(&now.trace.result);
     let (decided, today) = if known { (Some(said), None) } else { (None, Some(said)) };
     Line {
         rule: now.trace.rule,
@@ -120,20 +120,20 @@ fn of_today(now: RuleVerdict, known: bool) -> Line {
 mod tests {
     use super::*;
 
-    fn trace(rule: &str, verdict: Verdict) -> RuleTrace {
-        RuleTrace { rule: rule.to_owned(), verdict, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
+    fn trace(rule: &str, result: RuleResult) -> RuleTrace {
+        RuleTrace { rule: rule.to_owned(), result, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
     }
 
-    fn today(rule: &str, verdict: Verdict) -> RuleVerdict {
-        RuleVerdict { file: "a.rhai".to_owned(), line: 1, trace: trace(rule, verdict) }
+    fn today(rule: &str, result: RuleResult) -> RuleExplanation {
+        RuleExplanation { file: "a.rhai".to_owned(), line: 1, trace: trace(rule, result) }
     }
 
-    fn no_keyword() -> Verdict {
-        Verdict::NoKeyword { keywords: vec!["CITA".to_owned()] }
+    fn no_keyword() -> RuleResult {
+        RuleResult::NoKeyword { keywords: vec!["CITA".to_owned()] }
     }
 
     /// Rule, what was decided, what today's rules say.
-    fn check(stored: Option<(&str, Vec<RuleTrace>)>, now: Vec<RuleVerdict>, decided: bool, expect: &[[&str; 3]]) {
+    fn check(stored: Option<(&str, Vec<RuleTrace>)>, now: Vec<RuleExplanation>, decided: bool, expect: &[[&str; 3]]) {
         let stored = stored.map(|(ruleset, rules)| Trace { ruleset: ruleset.to_owned(), question: None, rules });
         let lines = merge(stored.as_ref(), "v2", now, decided);
         let word = |said: &Option<Said>| said.as_ref().map_or("-", |said| said.verdict.as_str()).to_owned();
@@ -144,22 +144,22 @@ mod tests {
 
     #[test]
     fn on_the_same_rules_what_was_decided_is_known_of_all() {
-        let now = vec![today("passed", no_keyword()), today("ran", Verdict::Fired)];
-        let stored = Some(("v2", vec![trace("ran", Verdict::Fired)]));
+        let now = vec![today("passed", no_keyword()), today("ran", RuleResult::Fired)];
+        let stored = Some(("v2", vec![trace("ran", RuleResult::Fired)]));
         check(stored, now, true, &[["ran", "fired", "-"], ["passed", "no_keyword", "-"]]);
     }
 
     #[test]
     fn on_other_rules_both_are_told_apart() {
-        let now = vec![today("new", Verdict::Fired), today("ran", no_keyword())];
-        let stored = Some(("v1", vec![trace("ran", Verdict::Fired), trace("gone", Verdict::NoTime)]));
+        let now = vec![today("new", RuleResult::Fired), today("ran", no_keyword())];
+        let stored = Some(("v1", vec![trace("ran", RuleResult::Fired), trace("gone", RuleResult::NoTime)]));
         let expect = [["ran", "fired", "no_keyword"], ["gone", "no_time", "-"], ["new", "-", "fired"]];
         check(stored, now, true, &expect);
     }
 
     #[test]
     fn without_a_trace_no_rule_was_evaluated() {
-        let now = vec![today("passed", no_keyword()), today("new", Verdict::Fired)];
+        let now = vec![today("passed", no_keyword()), today("new", RuleResult::Fired)];
         check(None, now, true, &[["new", "-", "fired"], ["passed", "no_keyword", "-"]]);
     }
 

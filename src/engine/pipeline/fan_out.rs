@@ -3,7 +3,7 @@
 use super::{DECIDE_BUDGET, Pipeline};
 use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, EventKind, Facts, Ids, NewTimer, Purpose, TimerId, Timestamp};
-use crate::rules::{Evaluator, PAGE_CONTACTS, Page};
+use crate::rules::{Evaluator, FanOutPage, PAGE_CONTACTS};
 use crate::store::{Decided, StoreError};
 use crate::tenants::Tenant;
 
@@ -29,7 +29,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn page_decided(&self, tenant: &Tenant, event: Event, page: Page) -> Decided {
+    fn page_decided(&self, tenant: &Tenant, event: Event, page: FanOutPage) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
         let (children, next) = follow(self.store.ids(), &event, &page, at, self.clock.now());
         Decided {
@@ -55,7 +55,13 @@ pub fn cursor(event: &Event) -> Option<ContactId> {
 }
 
 /// What follows a page: an event for each customer that passed, and a timer for the next page.
-pub fn follow(ids: &Ids, event: &Event, page: &Page, at: Timestamp, now: Timestamp) -> (Vec<Event>, Option<NewTimer>) {
+pub fn follow(
+    ids: &Ids,
+    event: &Event,
+    page: &FanOutPage,
+    at: Timestamp,
+    now: Timestamp,
+) -> (Vec<Event>, Option<NewTimer>) {
     let Some(fired) = Fired::of(event) else { return (Vec::new(), None) };
     let of_each = |contact: &ContactId| Event {
         id: ids.next(),

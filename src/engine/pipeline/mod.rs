@@ -27,7 +27,7 @@ use crate::engine::sending::plan;
 use crate::engine::sending::recent_opt_outs::RecentOptOuts;
 use crate::engine::sending::transports::Transports;
 use crate::engine::wakeups::{Bus, FastSlowQueues, LocalBus, Speed};
-use crate::rules::{Decision, Evaluator, EvaluatorError, RuleSet, Verdict as RuleVerdict};
+use crate::rules::{Decision, Evaluator, EvaluatorError, RuleResult, RuleSet};
 use crate::store::{
     ClaimRequest, Claims, Decided, Gate, Ingested, Judge, NewAction, NewInbound, Settled, StatusReport, Store,
     StoreError,
@@ -208,7 +208,7 @@ impl Pipeline {
         }
         for ((event, _), decision) in batch.iter().zip(&decisions) {
             for rule in &decision.trace.rules {
-                if let RuleVerdict::Failed { .. } | RuleVerdict::TooMuch { .. } = rule.verdict {
+                if let RuleResult::Failed { .. } | RuleResult::TooMuch { .. } = rule.result {
                     metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
                     // Its words may be the customer's: they are for `explain`, not for the log.
                     tracing::warn!(rule = %rule.rule, event = %event.id, "a rule failed, the others went on: see recado explain");

@@ -2,13 +2,13 @@
 
 use crate::domain::{CallBody, OnMachine};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
-use crate::rules::{NoBeginning, RuleSet};
+use crate::rules::{CannotStartCall, RuleSet};
 use crate::tenants::Tenant;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnfitCall {
     #[error(transparent)]
-    Beginning(#[from] NoBeginning),
+    Beginning(#[from] CannotStartCall),
     #[error("'{tenant}' has no voice agent '{agent}': 'recado agents list --tenant {tenant}' shows those it has")]
     Agent { tenant: String, agent: String },
     #[error("{0}")]

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::engine::facts::appointments;
 use crate::integrations::twilio::is_sid;
-use crate::rules::{Decision, Planned, Verdict};
+use crate::rules::{Decision, Planned, RuleResult};
 use crate::store::NewAction;
 use crate::tenants::{Platform, Tenant};
 
@@ -91,9 +91,9 @@ pub fn aim_all(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, de
             return true;
         }
         timer.due = aimed;
-        let verdict = if aimed > now { Verdict::Waits { until: aimed } } else { Verdict::TooLate { due: aimed } };
+        let verdict = if aimed > now { RuleResult::Waits { until: aimed } } else { RuleResult::TooLate { due: aimed } };
         if let Some(rule) = trace.rules.iter_mut().find(|rule| rule.rule == timer.rule) {
-            rule.verdict = verdict;
+            rule.result = verdict;
         }
         aimed > now
     });

@@ -8,7 +8,7 @@ use crate::domain::{
     AppointmentId, ContactId, Event, EventId, EventKind, Facts, NewTimer, Purpose, TenantId, Timestamp,
 };
 use crate::engine::sending::plan;
-use crate::rules::{Pending, RuleInfo, RuleSet};
+use crate::rules::{RuleInfo, RuleSet, StoredTimer};
 use crate::store::tables::appointments::{Appointment, Filter};
 use crate::store::{PendingTimer, Replanned, Store, StoreError, TIMERS_PAGE};
 use crate::tenants::{Platform, Snapshot, Tenant};
@@ -223,8 +223,8 @@ impl Keeper<'_> {
 }
 
 /// A timer's row as the rules look at it.
-pub fn pending_of(timer: &PendingTimer) -> Pending<'_> {
-    Pending {
+pub fn pending_of(timer: &PendingTimer) -> StoredTimer<'_> {
+    StoredTimer {
         id: timer.id,
         rule: &timer.rule,
         timing: &timer.timing,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
-use crate::rules::{NoBeginning, RuleSet};
+use crate::rules::{CannotStartCall, RuleSet};
 use crate::store::tables::campaigns::{CAMPAIGNS_MAX, Campaign, MEMBERS_MAX, NAME_CHARS, NewMember, NotAdded, is_name};
 use crate::store::{Store, StoreError};
 use crate::tenants::Tenant;
@@ -154,7 +154,7 @@ pub enum CampaignError {
     Plan(String),
     /// Its calls could not begin.
     #[error(transparent)]
-    Beginning(#[from] NoBeginning),
+    Beginning(#[from] CannotStartCall),
     #[error("there is no campaign '{0}': 'recado campaigns list' shows those there are")]
     NoCampaign(String),
     #[error("the campaign is {0}: it cannot become {1}")]

@@ -5,8 +5,8 @@ use crate::domain::event::CallData;
 use crate::domain::voice_words::{Word, words};
 use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
 use crate::engine::pipeline::call_turn::opens;
-use crate::rules::again;
 use crate::rules::limits::SPOKEN_CHARS;
+use crate::rules::repeat_prompt;
 use crate::tenants::Tenant;
 
 /// What is to be said to a caller, and who found it.
@@ -126,7 +126,7 @@ impl Line<'_> {
             Awaited::Step(_) | Awaited::Nobody(_) => None,
         });
         let gather = asked.unwrap_or_else(|| self.open_question(String::new()));
-        for step in again(&gather, data.body.is_empty(), self.language()) {
+        for step in repeat_prompt(&gather, data.body.is_empty(), self.language()) {
             self.add(step, None, &mut steps, &mut state);
         }
         Next::Say(Box::new(Composed { steps, state, how: "fallback" }))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Foreseen, Means, Outcome};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, Timestamp, segments};
-use crate::rules::SoFar;
+use crate::rules::PendingEffects;
 use crate::store::{Candidate, Gate, Left, PlannedSend, StoreError};
 use crate::tenants::Tenant;
 
@@ -72,7 +72,7 @@ impl<'a> Outlook<'a> {
         mut due: Due,
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
-        so_far: &HashMap<ContactId, SoFar>,
+        so_far: &HashMap<ContactId, PendingEffects>,
     ) -> Result<Became, StoreError> {
         let send = due.send.candidate.send()?.clone();
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
@@ -119,7 +119,7 @@ impl<'a> Outlook<'a> {
         candidate: &mut Candidate,
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
-        so_far: &HashMap<ContactId, SoFar>,
+        so_far: &HashMap<ContactId, PendingEffects>,
     ) -> Result<String, StoreError> {
         let store = self.means.store;
         let (channel, key, sender) = (&candidate.channel, &candidate.peer_key, &candidate.sender);

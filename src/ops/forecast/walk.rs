@@ -19,7 +19,7 @@ use crate::engine::facts::recall;
 use crate::engine::pipeline::fan_out::{cursor, follow};
 use crate::engine::pipeline::write_down;
 use crate::engine::sending::plan;
-use crate::rules::{Decision, PAGE_CONTACTS, SoFar};
+use crate::rules::{Decision, PAGE_CONTACTS, PendingEffects};
 use crate::store::{
     Decided, NewAction, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, fallback_wanted, silence_of,
 };
@@ -80,7 +80,7 @@ pub(super) struct Walk<'a> {
     numbers: HashMap<(TenantId, String), ContactId>,
     /// Those who become customers by a message to them.
     newcomers: BTreeSet<(TenantId, ContactId)>,
-    so_far: HashMap<ContactId, SoFar>,
+    so_far: HashMap<ContactId, PendingEffects>,
     /// Appointments that will have ended by then: nothing fires for them any more.
     ended: HashSet<Uuid>,
     outlook: Outlook<'a>,

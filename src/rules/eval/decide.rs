@@ -7,7 +7,7 @@ use rhai::{CallFnOptions, Dynamic, FuncArgs, Scope};
 
 use super::index::{Beginnings, Candidate, has_text};
 use super::stack;
-use super::trace::{Decision, Planned, RuleTrace, RuleVerdict, Trace, Verdict};
+use super::trace::{Decision, Planned, RuleExplanation, RuleResult, RuleTrace, Trace};
 use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, NewTimer, Purpose};
 use crate::rules::eval::cpu_budget::Worked;
@@ -22,7 +22,7 @@ use crate::rules::script::views::event::EventView;
 use crate::rules::{Rule, RuleSet};
 
 /// What a rule's timing says of an event, and the timer that is planned.
-type OfTime = (Verdict, Option<NewTimer>);
+type OfTime = (RuleResult, Option<NewTimer>);
 
 impl RuleSet {
     /// What the rules want done about this event.
@@ -43,7 +43,7 @@ impl RuleSet {
         if turn.is_none()
             && let Some(fired) = fired.as_ref().filter(|fired| self.rule(&fired.rule).is_none())
         {
-            decision.trace.rules.push(RuleTrace::without_run(&fired.rule, Verdict::Gone));
+            decision.trace.rules.push(RuleTrace::without_run(&fired.rule, RuleResult::Gone));
         }
         // What waits or comes too late is said without any script.
         let said = |candidate: &Candidate| self.says_of_time(&self.rules[candidate.rule], fired.as_ref(), event, facts);
@@ -98,16 +98,16 @@ impl RuleSet {
             Some(fired) => Some((rule.when_due(fired, event, facts)?, None)),
             None if rule.timing.is_none() => None,
             None => Some(match rule.plan(event, facts) {
-                Ok(timer) => (Verdict::Waits { until: timer.due }, Some(timer)),
-                Err(verdict) => (verdict, None),
+                Ok(timer) => (RuleResult::Waits { until: timer.due }, Some(timer)),
+                Err(result) => (result, None),
             }),
         }
     }
 
     fn note(&self, candidate: &Candidate, said: Option<OfTime>, decision: &mut Decision) {
-        let Some((verdict, timer)) = said else { return };
+        let Some((result, timer)) = said else { return };
         decision.timers.extend(timer);
-        decision.trace.rules.push(RuleTrace::without_run(&self.rules[candidate.rule].info.name, verdict));
+        decision.trace.rules.push(RuleTrace::without_run(&self.rules[candidate.rule].info.name, result));
     }
 
     fn evaluate(
@@ -131,7 +131,7 @@ impl RuleSet {
             let left = whole.saturating_sub(worked.so_far());
             let trace = if left.is_zero() {
                 decision.overran = true;
-                RuleTrace::without_run(&rule.info.name, Verdict::NoTime)
+                RuleTrace::without_run(&rule.info.name, RuleResult::NoTime)
             } else {
                 self.run(call, rule, candidate.keyword, left, decision, || self.ask_and_do(call, rule))
             };
@@ -148,7 +148,7 @@ impl RuleSet {
         keyword: Option<Keyword>,
         left: Duration,
         decision: &mut Decision,
-        body: impl FnOnce() -> Result<Verdict, Failure>,
+        body: impl FnOnce() -> Result<RuleResult, Failure>,
     ) -> RuleTrace {
         let name = &rule.info.name;
         let params = rule.params(&call.facts);
@@ -163,19 +163,19 @@ impl RuleSet {
             ..Frame::default()
         };
         engine::refill(&self.limits, left);
-        let verdict = body().unwrap_or_else(|failure| {
+        let result = body().unwrap_or_else(|failure| {
             let (file, place) = (&rule.info.file, failure.place);
             let line = if place.line > 0 { place.line } else { rule.info.line };
             let error = match place.column {
                 0 => format!("{file}:{line}: {}", failure.message),
                 column => format!("{file}:{line}:{column}: {}", failure.message),
             };
-            if failure.limit { Verdict::TooMuch { error } } else { Verdict::Failed { error } }
+            if failure.limit { RuleResult::TooMuch { error } } else { RuleResult::Failed { error } }
         });
-        decision.overran |= matches!(verdict, Verdict::TooMuch { .. });
+        decision.overran |= matches!(result, RuleResult::TooMuch { .. });
         let frame = std::mem::take(&mut *call.frame());
-        let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::without_run(name, verdict) };
-        if trace.verdict.counts() {
+        let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::without_run(name, result) };
+        if trace.result.counts() {
             trace.actions = frame.actions.len();
             trace.asks = conversation::said(call, &decision.questions, &frame.questions);
             decision.questions.extend(frame.questions);
@@ -187,23 +187,23 @@ impl RuleSet {
             };
             decision.actions.extend(frame.actions.into_iter().enumerate().map(planned));
         }
-        if trace.verdict == Verdict::Fired {
+        if trace.result == RuleResult::Fired {
             decision.firings.extend(rule.firing(&call.event, &call.facts));
         }
         trace
     }
 
-    fn ask_and_do(&self, call: &Arc<Call>, rule: &Rule) -> Result<Verdict, Failure> {
+    fn ask_and_do(&self, call: &Arc<Call>, rule: &Rule) -> Result<RuleResult, Failure> {
         let limited = rule.limit.as_ref().and_then(|limit| limit.reached(&rule.info.name, &call.facts));
-        if let Some(verdict) = limited {
-            return Ok(verdict);
+        if let Some(result) = limited {
+            return Ok(result);
         }
         let event = || (EventView(Arc::clone(call)),);
         for (text, function) in &rule.whens {
             let answer = self.invoke(call, rule, function, event())?;
             match answer.as_bool() {
                 Ok(true) => {}
-                Ok(false) => return Ok(Verdict::WhenNo { text: text.clone() }),
+                Ok(false) => return Ok(RuleResult::WhenNo { text: text.clone() }),
                 Err(_) => {
                     return Err(Failure {
                         place: <_>::default(),
@@ -221,7 +221,7 @@ impl RuleSet {
             // What a then gives back means nothing.
             let _ = self.invoke(call, rule, function, event())?;
         }
-        Ok(Verdict::Fired)
+        Ok(RuleResult::Fired)
     }
 
     /// Calls a closure of the rule with what it is about.
@@ -239,7 +239,7 @@ impl RuleSet {
     }
 
     /// Every rule of the folder: what it says to this event, or why it was not even asked.
-    pub fn explain(&self, event: &Event, facts: &Facts) -> Vec<RuleVerdict> {
+    pub fn explain(&self, event: &Event, facts: &Facts) -> Vec<RuleExplanation> {
         self.explain_among(event, facts, |_| true).0
     }
 
@@ -249,7 +249,7 @@ impl RuleSet {
         file: &str,
         event: &Event,
         facts: &Facts,
-    ) -> (Vec<RuleVerdict>, Decision) {
+    ) -> (Vec<RuleExplanation>, Decision) {
         self.explain_among(event, facts, |rule| rule.info.file == file)
     }
 
@@ -258,15 +258,15 @@ impl RuleSet {
         event: &Event,
         facts: &Facts,
         keep: impl Fn(&Rule) -> bool,
-    ) -> (Vec<RuleVerdict>, Decision) {
+    ) -> (Vec<RuleExplanation>, Decision) {
         let decision = self.decide_among(event, facts, &keep);
         let mut evaluated = decision.trace.rules.clone().into_iter().peekable();
-        let verdict = |rule: &Rule, trace| RuleVerdict { file: rule.info.file.clone(), line: rule.info.line, trace };
+        let result = |rule: &Rule, trace| RuleExplanation { file: rule.info.file.clone(), line: rule.info.line, trace };
         // A conversation comes before the rules, and stands apart: its rule may be asked with the others, too.
         let first = self.turn(event, facts, &keep).and_then(|_| evaluated.next());
         let asker = first.as_ref().and_then(|trace| self.rules.iter().find(|rule| rule.info.name == trace.rule));
-        let mut verdicts: Vec<RuleVerdict> =
-            asker.zip(first.clone()).map(|(rule, trace)| verdict(rule, trace)).into_iter().collect();
+        let mut results: Vec<RuleExplanation> =
+            asker.zip(first.clone()).map(|(rule, trace)| result(rule, trace)).into_iter().collect();
         for rule in self.rules.iter().filter(|rule| keep(rule)) {
             let name = &rule.info.name;
             // Rules are evaluated in the order in which they stand here.
@@ -274,31 +274,32 @@ impl RuleSet {
                 (Some(trace), _) => trace,
                 (None, Some(first)) if first.rule == *name => continue,
                 (None, first) => {
-                    let answered = first.as_ref().map(|first| Verdict::AnsweredElsewhere { rule: first.rule.clone() });
+                    let answered =
+                        first.as_ref().map(|first| RuleResult::AnsweredElsewhere { rule: first.rule.clone() });
                     let passed_over = rule.passed_over(event, facts).or(answered);
                     debug_assert!(passed_over.is_some(), "the index missed a rule");
-                    let no_keyword = || Verdict::NoKeyword { keywords: rule.info.keywords.clone() };
+                    let no_keyword = || RuleResult::NoKeyword { keywords: rule.info.keywords.clone() };
                     RuleTrace::without_run(name, passed_over.unwrap_or_else(no_keyword))
                 }
             };
-            verdicts.push(verdict(rule, trace));
+            results.push(result(rule, trace));
         }
-        (verdicts, decision)
+        (results, decision)
     }
 }
 
 impl Rule {
     /// Why the index did not give this rule for the event; `None` where it did.
-    fn passed_over(&self, event: &Event, facts: &Facts) -> Option<Verdict> {
+    fn passed_over(&self, event: &Event, facts: &Facts) -> Option<RuleResult> {
         if !self.info.kinds.contains(&event.kind) {
-            return Some(Verdict::OtherKind { kinds: self.info.kinds.iter().map(ToString::to_string).collect() });
+            return Some(RuleResult::OtherKind { kinds: self.info.kinds.iter().map(ToString::to_string).collect() });
         }
         if self.info.blueprint && !facts.tenant.blueprints.contains_key(&self.info.name) {
-            return Some(Verdict::NotEnabled);
+            return Some(RuleResult::NotEnabled);
         }
         let none = !self.keywords.is_empty()
             && has_text(&event.data)
             && Beginnings::of(&event.data, 8).first_of(&self.keywords).is_none();
-        none.then(|| Verdict::NoKeyword { keywords: self.info.keywords.clone() })
+        none.then(|| RuleResult::NoKeyword { keywords: self.info.keywords.clone() })
     }
 }

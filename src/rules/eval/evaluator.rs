@@ -93,7 +93,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 
 fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -> Vec<Decision> {
     let started = Instant::now();
-    let mut customers: HashMap<ContactId, SoFar> = HashMap::new();
+    let mut customers: HashMap<ContactId, PendingEffects> = HashMap::new();
     let mut decisions = Vec::with_capacity(batch.len().min(BATCH_MAX));
     for (event, facts) in batch.iter().take(BATCH_MAX) {
         if !decisions.is_empty() && started.elapsed() >= budget {
@@ -120,13 +120,13 @@ fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -
 
 /// What decisions that are not written down yet have done to a customer.
 #[derive(Clone, Debug, Default)]
-pub struct SoFar {
+pub struct PendingEffects {
     effects: Vec<Effect>,
     firings: Vec<Firing>,
     questions: Vec<QuestionChange>,
 }
 
-impl SoFar {
+impl PendingEffects {
     fn is_empty(&self) -> bool {
         self.effects.is_empty() && self.firings.is_empty() && self.questions.is_empty()
     }

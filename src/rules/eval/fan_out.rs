@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::stack;
-use super::trace::{RuleTrace, Trace, Verdict};
+use super::trace::{RuleResult, RuleTrace, Trace};
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, Facts};
@@ -20,7 +20,7 @@ pub const PAGE_CONTACTS: usize = 500;
 
 /// What became of a page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct FanOutPage {
     pub trace: Trace,
     /// For these the rule is to run, each by an event of its own.
     pub passed: Vec<ContactId>,
@@ -37,16 +37,16 @@ impl RuleSet {
 
     /// Asks the filter about customers in their order, for as long as `budget` allows, but of one at least. `facts` are
     /// those of the event, without a customer.
-    pub fn page(&self, event: &Event, facts: &Facts, contacts: Vec<ContactFacts>, budget: Duration) -> Page {
-        let mut page = Page {
+    pub fn page(&self, event: &Event, facts: &Facts, contacts: Vec<ContactFacts>, budget: Duration) -> FanOutPage {
+        let mut page = FanOutPage {
             trace: Trace { ruleset: self.version.clone(), ..Trace::default() },
             passed: Vec::new(),
             goes_on_after: None,
         };
         let Some(fired) = Fired::of(event) else { return page };
         let Some(rule) = self.rule(&fired.rule) else { return page };
-        if let Some(verdict) = rule.when_due(&fired, event, facts) {
-            page.trace.rules.push(RuleTrace::without_run(&fired.rule, verdict));
+        if let Some(result) = rule.when_due(&fired, event, facts) {
+            page.trace.rules.push(RuleTrace::without_run(&fired.rule, result));
             return page;
         }
         stack::on_rules_stack(|| self.fill(&mut page, rule, event, facts, contacts, budget));
@@ -55,7 +55,7 @@ impl RuleSet {
 
     fn fill(
         &self,
-        page: &mut Page,
+        page: &mut FanOutPage,
         rule: &Rule,
         event: &Event,
         facts: &Facts,
@@ -78,11 +78,11 @@ impl RuleSet {
             }
         }
         page.goes_on_after = last.filter(|_| full || of < all);
-        let verdict = Verdict::Each { passed: page.passed.len(), of };
-        page.trace.rules.push(RuleTrace::without_run(&rule.info.name, verdict));
+        let result = RuleResult::Each { passed: page.passed.len(), of };
+        page.trace.rules.push(RuleTrace::without_run(&rule.info.name, result));
         if let Some(failure) = failed {
             let error = format!("{}: the filter of for_each: {}", rule.info.file, failure.message);
-            page.trace.rules.push(RuleTrace::without_run(&rule.info.name, Verdict::Failed { error }));
+            page.trace.rules.push(RuleTrace::without_run(&rule.info.name, RuleResult::Failed { error }));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
-use super::trace::Verdict;
+use super::trace::RuleResult;
 use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, Firing, Timestamp};
 use crate::rules::Rule;
@@ -42,11 +42,11 @@ impl Limit {
         self.span.before(facts.as_of, zone)
     }
 
-    /// The verdict where the customer has had enough of the rule.
-    pub fn reached(&self, rule: &str, facts: &Facts) -> Option<Verdict> {
+    /// The result where the customer has had enough of the rule.
+    pub fn reached(&self, rule: &str, facts: &Facts) -> Option<RuleResult> {
         let since = self.since(facts);
         let counted = facts.firings.get(rule)?.iter().filter(|at| **at >= since).count();
-        (counted >= self.times as usize).then(|| Verdict::Limited { times: self.times, span: self.span.to_string() })
+        (counted >= self.times as usize).then(|| RuleResult::Limited { times: self.times, span: self.span.to_string() })
     }
 }
 

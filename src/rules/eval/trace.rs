@@ -64,7 +64,7 @@ pub struct Trace {
 pub struct RuleTrace {
     pub rule: String,
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub result: RuleResult,
     /// What the rule read, by the path it wrote, such as `e.contact.first_name`; long values are shortened.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, Value>,
@@ -77,15 +77,15 @@ pub struct RuleTrace {
 
 impl RuleTrace {
     /// Of a rule that no script was run for.
-    pub(in crate::rules) fn without_run(rule: &str, verdict: Verdict) -> Self {
-        Self { rule: rule.to_owned(), verdict, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
+    pub(in crate::rules) fn without_run(rule: &str, result: RuleResult) -> Self {
+        Self { rule: rule.to_owned(), result, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
     }
 }
 
 /// What became of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
+pub enum RuleResult {
     /// Every `when` said yes, and `then` was run.
     Fired,
     /// This `when` said no.
@@ -136,7 +136,7 @@ pub enum Verdict {
     FitsNoChoice,
 }
 
-impl Verdict {
+impl RuleResult {
     /// Whether the rule has done its part, and what it asked for counts.
     pub(in crate::rules) const fn counts(&self) -> bool {
         matches!(self, Self::Fired | Self::Answered { .. } | Self::Silent { .. })
@@ -151,7 +151,7 @@ impl Verdict {
     }
 }
 
-impl std::fmt::Display for Verdict {
+impl std::fmt::Display for RuleResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fired => f.write_str("fired"),
@@ -198,7 +198,7 @@ impl std::fmt::Display for Verdict {
 
 /// One line of an explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RuleVerdict {
+pub struct RuleExplanation {
     pub file: String,
     pub line: usize,
     #[serde(flatten)]

@@ -16,7 +16,7 @@ use super::error::Place;
 use crate::domain::contact::TenantFacts;
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{ContactId, Event, EventKind, Facts, NewTimer, Purpose, TimerId, Timestamp};
-use crate::rules::eval::trace::Verdict;
+use crate::rules::eval::trace::RuleResult;
 use crate::rules::script::values::text_of;
 use crate::rules::{Rule, RuleSet};
 use crate::time::{Cron, Span};
@@ -60,7 +60,7 @@ pub enum Missed {
 }
 
 /// A timer that is pending, as its row has it.
-pub struct Pending<'a> {
+pub struct StoredTimer<'a> {
     pub id: TimerId,
     pub rule: &'a str,
     pub timing: &'a str,
@@ -227,28 +227,28 @@ impl Timing {
         }
     }
 
-    /// When the timer of an event is due, and the moment that it comes before; or the verdict where there is to be none.
-    fn due(&self, event: &Anchored<'_>, zone: Tz) -> Result<(Timestamp, Option<Timestamp>), Verdict> {
+    /// When the timer of an event is due, and the moment that it comes before; or the result where there is to be none.
+    fn due(&self, event: &Anchored<'_>, zone: Tz) -> Result<(Timestamp, Option<Timestamp>), RuleResult> {
         match &self.when {
             When::After(span) => Ok((span.after(event.anchor.at, zone), None)),
             When::Before(span, path) => {
                 let found = path.iter().try_fold(event.data, |data, name| data.get(name));
                 let until = found.and_then(Value::as_str).and_then(|text| Timestamp::parse(text).ok());
-                let until = until.ok_or_else(|| Verdict::NoMoment { path: path.join(".") })?;
+                let until = until.ok_or_else(|| RuleResult::NoMoment { path: path.join(".") })?;
                 // An appointment's days are those of its own place.
                 let own = event.data.get(&path[0]).and_then(|about| about.get("zone")).and_then(Value::as_str);
                 let zone = own.and_then(|zone| zone.parse().ok()).unwrap_or(zone);
                 Ok((span.before(until, zone), Some(until)))
             }
-            When::Cron(_) => Err(Verdict::OtherKind { kinds: Vec::new() }),
+            When::Cron(_) => Err(RuleResult::OtherKind { kinds: Vec::new() }),
         }
     }
 
     /// Why a timer that has fired leads to nothing, before any script is asked.
-    fn when_due(&self, fired: &Fired, event: &Event, facts: &Facts) -> Option<Verdict> {
+    fn when_due(&self, fired: &Fired, event: &Event, facts: &Facts) -> Option<RuleResult> {
         let found = facts.as_of;
         let late = found.since(fired.due);
-        let skipped = Verdict::Skipped { due: fired.due, found };
+        let skipped = RuleResult::Skipped { due: fired.due, found };
         if self.missed == Missed::Skip && late > MISSED_AFTER {
             return Some(skipped);
         }
@@ -257,7 +257,7 @@ impl Timing {
         if found >= until || late > span.nominal() / BEFORE_LATE_PART {
             return Some(skipped);
         }
-        if path[0] == "appointment" { voided(until, facts).map(|why| Verdict::Void { why }) } else { None }
+        if path[0] == "appointment" { voided(until, facts).map(|why| RuleResult::Void { why }) } else { None }
     }
 }
 
@@ -279,17 +279,17 @@ struct Anchored<'a> {
 
 impl Rule {
     /// The timer that this event plans, or why it plans none.
-    pub(in crate::rules) fn plan(&self, event: &Event, facts: &Facts) -> Result<NewTimer, Verdict> {
-        let timing = self.timing.as_ref().ok_or(Verdict::OtherKind { kinds: Vec::new() })?;
+    pub(in crate::rules) fn plan(&self, event: &Event, facts: &Facts) -> Result<NewTimer, RuleResult> {
+        let timing = self.timing.as_ref().ok_or(RuleResult::OtherKind { kinds: Vec::new() })?;
         let zone = zone_of(&facts.tenant);
         let anchored = Anchored { anchor: Anchor::of(event), data: &event.data };
         let (due, until) = timing.due(&anchored, zone)?;
         if until.is_some() && due <= facts.as_of {
-            return Err(Verdict::TooLate { due });
+            return Err(RuleResult::TooLate { due });
         }
         let about = matches!(&timing.when, When::Before(_, path) if path[0] == "appointment");
         if about && let Some(why) = until.and_then(|until| voided(until, facts)) {
-            return Err(Verdict::Void { why });
+            return Err(RuleResult::Void { why });
         }
         let subject = if about { subject_of(&event.data) } else { None };
         let anchor = Anchor { until, ..anchored.anchor };
@@ -307,9 +307,9 @@ impl Rule {
     }
 
     /// Why this rule is not run for a timer that has fired; `None` where it is to be.
-    pub(in crate::rules) fn when_due(&self, fired: &Fired, event: &Event, facts: &Facts) -> Option<Verdict> {
+    pub(in crate::rules) fn when_due(&self, fired: &Fired, event: &Event, facts: &Facts) -> Option<RuleResult> {
         if self.info.blueprint && !facts.tenant.blueprints.contains_key(&self.info.name) {
-            return Some(Verdict::NotEnabled);
+            return Some(RuleResult::NotEnabled);
         }
         self.timing.as_ref().and_then(|timing| timing.when_due(fired, event, facts))
     }
@@ -351,7 +351,7 @@ impl RuleSet {
     /// is planned for a time that has passed.
     pub fn replanned(
         &self,
-        timer: &Pending<'_>,
+        timer: &StoredTimer<'_>,
         tenant: &TenantFacts,
         now: Timestamp,
         anyway: bool,

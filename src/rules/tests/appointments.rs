@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Verdict, actions, complaints, event, facts, load, rules, sms, value, verdict};
+use super::{RuleResult, actions, complaints, event, facts, load, result, rules, sms, value};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{AppointmentId, Facts, Timestamp};
 
@@ -26,8 +26,8 @@ fn on_message(then: &str, state: Option<&str>) -> Result<Value, String> {
     let rules = rules(&format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {then} }});"));
     let facts = Facts { next_appointment: state.map(|state| booked(7, state)), ..facts() };
     let decision = rules.decide(&sms("C"), &facts);
-    match verdict(&decision) {
-        Verdict::Failed { error } => Err(error.to_string()),
+    match result(&decision) {
+        RuleResult::Failed { error } => Err(error.to_string()),
         _ => Ok(actions(&decision)),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{actions, event, facts, load, rules, sms};
-use crate::rules::Verdict;
+use crate::rules::RuleResult;
 
 fn rest_after(keywords: &str, body: &str) -> Option<String> {
     let set = rules(&format!(
@@ -70,7 +70,7 @@ fn a_keyword_is_asked_of_what_has_a_text() {
         assert_eq!(notes(sms("")), json!([]));
         assert_eq!(notes(event("told", json!({"body": "adios"}))), json!([]));
         assert_eq!(notes(event("told", json!({"stars": 5}))), json!([{"effect": "note", "text": "<>"}]));
-        assert_eq!(set.explain(&event("told", json!({})), &facts)[0].trace.verdict, Verdict::Fired);
+        assert_eq!(set.explain(&event("told", json!({})), &facts)[0].trace.result, RuleResult::Fired);
     }
 }
 
@@ -85,19 +85,19 @@ fn every_rule_is_explained() {
          rule(\"fails\").on(\"inbound_sms\").then(|e| { throw \"no\" });",
     );
     let explained = set.explain(&sms("hola"), &facts());
-    let verdicts: Vec<(&str, &Verdict)> =
-        explained.iter().map(|verdict| (verdict.trace.rule.as_str(), &verdict.trace.verdict)).collect();
-    assert_eq!(verdicts.len(), 6);
-    assert_eq!(verdicts[0], ("fires", &Verdict::Fired));
-    assert_eq!(verdicts[1].1, &Verdict::OtherKind { kinds: vec!["opted_out".into()] });
-    assert_eq!(verdicts[2].1, &Verdict::NoKeyword { keywords: vec!["adios".into()] });
-    assert_eq!(verdicts[3].1, &Verdict::NotEnabled);
-    assert_eq!(verdicts[4].1, &Verdict::WhenNo { text: "is new".into() });
-    assert!(matches!(verdicts[5].1, Verdict::Failed { .. }));
+    let results: Vec<(&str, &RuleResult)> =
+        explained.iter().map(|result| (result.trace.rule.as_str(), &result.trace.result)).collect();
+    assert_eq!(results.len(), 6);
+    assert_eq!(results[0], ("fires", &RuleResult::Fired));
+    assert_eq!(results[1].1, &RuleResult::OtherKind { kinds: vec!["opted_out".into()] });
+    assert_eq!(results[2].1, &RuleResult::NoKeyword { keywords: vec!["adios".into()] });
+    assert_eq!(results[3].1, &RuleResult::NotEnabled);
+    assert_eq!(results[4].1, &RuleResult::WhenNo { text: "is new".into() });
+    assert!(matches!(results[5].1, RuleResult::Failed { .. }));
     assert_eq!(explained[4].trace.reads["e.contact.is_new"], false);
     assert_eq!((explained[1].file.as_str(), explained[1].line), ("a.rhai", 2));
     let json = serde_json::to_string(&explained).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<crate::rules::RuleVerdict>>(&json).unwrap(), explained);
+    assert_eq!(serde_json::from_str::<Vec<crate::rules::RuleExplanation>>(&json).unwrap(), explained);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn e_mails_are_written_down() {
             {"send": "email", "to": "leo@sol.example", "email": {"subject": "Aviso", "text": "uno"}},
         ]),
         "{:?}",
-        verdict(&decision)
+        result(&decision)
     );
     assert_eq!(decided(body, &with_mail()), decision, "deciding again gives the same");
     let read: crate::domain::Action = serde_json::from_value(actions(&decision)[1].clone()).unwrap();
@@ -64,14 +64,14 @@ fn bad_e_mails_say_why() {
     ] {
         let decision = decided(body, &facts());
         assert!(
-            format!("{:?}", verdict(&decision)).replace("\\\"", "\"").contains(expect),
+            format!("{:?}", result(&decision)).replace("\\\"", "\"").contains(expect),
             "{body}: {:?}",
-            verdict(&decision)
+            result(&decision)
         );
         assert!(decision.actions.is_empty());
     }
     let many = decided("for i in 0..31 { note(`${i}`) } send_email(\"staff\", \"a\", \"b\")", &with_mail());
-    assert!(format!("{:?}", verdict(&many)).contains("at most 32 actions"), "each address is an action: {many:?}");
+    assert!(format!("{:?}", result(&many)).contains("at most 32 actions"), "each address is an action: {many:?}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{event, facts, load, rules, said, sms, verdict};
-use crate::rules::{Decision, Limits, RuleSet, Verdict};
+use super::{event, facts, load, result, rules, said, sms};
+use crate::rules::{Decision, Limits, RuleResult, RuleSet};
 
 /// Runs the body of a then with all the time that a slow machine may need.
 fn run_unhurried(body: &str) -> Decision {
@@ -21,10 +21,10 @@ fn run_unhurried(body: &str) -> Decision {
 /// What stops this, having let it plan nothing.
 fn stopped(body: &str) -> String {
     let decision = run_unhurried(body);
-    assert!(decision.overran, "{body}: {:?}", verdict(&decision));
+    assert!(decision.overran, "{body}: {:?}", result(&decision));
     assert!(decision.actions.is_empty());
-    match verdict(&decision) {
-        Verdict::TooMuch { error } => error.clone(),
+    match result(&decision) {
+        RuleResult::TooMuch { error } => error.clone(),
         other => panic!("{body}: {other:?}"),
     }
 }
@@ -48,11 +48,7 @@ fn endless_loops_end() {
 fn endless_recursion_ends() {
     let set = rules("fn down(n) { down(n + 1) } rule(\"r\").on(\"inbound_sms\").then(|e| note(down(1)));");
     let decision = set.decide(&sms("x"), &facts());
-    assert!(
-        verdict(&decision).to_string().contains("functions call each other too deeply"),
-        "{:?}",
-        verdict(&decision)
-    );
+    assert!(result(&decision).to_string().contains("functions call each other too deeply"), "{:?}", result(&decision));
 }
 
 #[test]
@@ -144,9 +140,9 @@ fn files_just_below_the_limits_are_harmless() {
         let source = below(row);
         let decision = load(&[("a.rhai", &source)]).0.decide(&sms("x"), &facts());
         assert!(
-            matches!(verdict(&decision), Verdict::Fired | Verdict::TooMuch { .. }),
+            matches!(result(&decision), RuleResult::Fired | RuleResult::TooMuch { .. }),
             "{source}: {:?}",
-            verdict(&decision)
+            result(&decision)
         );
     }
 }
@@ -172,13 +168,13 @@ fn deep_or_huge_data_is_an_error_of_the_rule() {
         deep = json!([deep]);
     }
     let decision = set.decide(&event("inbound_sms", json!({"body": "x", "deep": deep})), &facts());
-    assert!(verdict(&decision).to_string().contains("nested too deeply"), "{:?}", verdict(&decision));
+    assert!(result(&decision).to_string().contains("nested too deeply"), "{:?}", result(&decision));
     let huge: Value = (0..100_000).collect();
     let decision = set.decide(&event("inbound_sms", json!({"body": "x", "huge": huge})), &facts());
-    assert!(verdict(&decision).to_string().contains("too large"), "{:?}", verdict(&decision));
+    assert!(result(&decision).to_string().contains("too large"), "{:?}", result(&decision));
     let set = rules("rule(\"r\").on(\"inbound_sms\").keyword(\"x\").then(|e| note(`${e.body.len()}`));");
     let decision = set.decide(&sms(&"x ".repeat(1_000_000)), &facts());
-    assert!(verdict(&decision).to_string().contains("too large"), "{:?}", verdict(&decision));
+    assert!(result(&decision).to_string().contains("too large"), "{:?}", result(&decision));
 }
 
 #[test]
@@ -216,8 +212,8 @@ fn a_time_limit_holds_for_the_whole_decision() {
     assert!(errors.is_empty(), "{}", said(&errors));
     let decision = set.decide(&sms("x"), &facts());
     assert!(decision.overran);
-    assert_eq!(decision.trace.rules.last().unwrap().verdict, Verdict::NoTime);
-    assert!(matches!(decision.trace.rules[0].verdict, Verdict::TooMuch { .. }));
+    assert_eq!(decision.trace.rules.last().unwrap().result, RuleResult::NoTime);
+    assert!(matches!(decision.trace.rules[0].result, RuleResult::TooMuch { .. }));
 }
 /// The most memory that all of these together may add, in KiB.
 const MEMORY_MAX_KIB: u64 = 64 * 1024;
@@ -263,10 +259,10 @@ fn peak_kib() -> Option<u64> {
 
 #[test]
 fn what_a_script_throws_is_kept_in_short() {
-    let error = verdict(&run_unhurried("let a = []; for i in 0..900 { a = [a]; } throw a")).to_string();
+    let error = result(&run_unhurried("let a = []; for i in 0..900 { a = [a]; } throw a")).to_string();
     assert!(error.ends_with("the script threw \"[1 items]\""), "{error}");
-    let error = verdict(&run_unhurried("let s = \"\"; s.pad(9_000, 'x'); throw s")).to_string();
+    let error = result(&run_unhurried("let s = \"\"; s.pad(9_000, 'x'); throw s")).to_string();
     assert!(error.len() < 600, "{error}");
-    let error = verdict(&run_unhurried("throw")).to_string();
+    let error = result(&run_unhurried("throw")).to_string();
     assert!(error.contains("the script threw"), "{error}");
 }

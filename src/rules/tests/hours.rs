@@ -1,6 +1,6 @@
 //! What rules read of a business's hours.
 
-use super::{Verdict, facts, now, rules, sms, verdict};
+use super::{RuleResult, facts, now, result, rules, sms};
 use crate::domain::{Action, Effect, Timestamp};
 
 /// What is noted of the hours of a business in Madrid at this instant.
@@ -17,8 +17,8 @@ fn noted(hours: &str, at: Timestamp) -> String {
     let decision = rules.decide(&sms("hola"), &facts);
     match decision.actions.first().map(|planned| &planned.action) {
         Some(Action::Effect(Effect::Note { text })) => text.clone(),
-        _ => match verdict(&decision) {
-            Verdict::Failed { error } => error.to_string(),
+        _ => match result(&decision) {
+            RuleResult::Failed { error } => error.to_string(),
             other => panic!("{other:?}"),
         },
     }

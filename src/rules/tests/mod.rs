@@ -14,7 +14,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{Decision, Limits, RuleError, RuleSet, Verdict};
+use super::{Decision, Limits, RuleError, RuleResult, RuleSet};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Channel, ContactId, Event, EventId, EventKind, Facts, TenantId, Timestamp};
 
@@ -90,7 +90,7 @@ pub(super) fn then(body: &str) -> Decision {
 /// What a then's expression is worth, by way of a note.
 pub(super) fn value(expression: &str) -> String {
     let decision = then(&format!("note(`<${{{expression}}}>`)"));
-    let Some(planned) = decision.actions.first() else { return format!("{:?}", decision.trace.rules[0].verdict) };
+    let Some(planned) = decision.actions.first() else { return format!("{:?}", decision.trace.rules[0].result) };
     match &planned.action {
         crate::domain::Action::Effect(crate::domain::Effect::Note { text }) => {
             text.trim_start_matches('<').trim_end_matches('>').to_owned()
@@ -99,8 +99,8 @@ pub(super) fn value(expression: &str) -> String {
     }
 }
 
-pub(super) fn verdict(decision: &Decision) -> &Verdict {
-    &decision.trace.rules[0].verdict
+pub(super) fn result(decision: &Decision) -> &RuleResult {
+    &decision.trace.rules[0].result
 }
 
 /// The actions as JSON, which is how cases and the ledger write them.

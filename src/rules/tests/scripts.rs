@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{actions, complaints, event, facts, rules, sms, then, value, verdict};
+use super::{actions, complaints, event, facts, result, rules, sms, then, value};
 use crate::domain::{Channel, Timestamp};
-use crate::rules::Verdict;
+use crate::rules::RuleResult;
 
 fn failure(body: &str) -> String {
-    match verdict(&then(body)) {
-        Verdict::Failed { error } => error.clone(),
+    match result(&then(body)) {
+        RuleResult::Failed { error } => error.clone(),
         other => panic!("{body}: {other:?}"),
     }
 }
@@ -97,7 +97,7 @@ fn actions_are_written_down() {
             {"effect": "emit", "kind": "vip_came", "data": {"n": 1}},
         ]),
         "{:?}",
-        verdict(&decision)
+        result(&decision)
     );
     assert_eq!(decision.actions.iter().map(|planned| planned.index).collect::<Vec<_>>(), (0..9).collect::<Vec<_>>());
     assert_eq!(decision.trace.rules[0].actions, 9);
@@ -150,7 +150,7 @@ fn only_messages_are_replied_to_and_only_customers_written_to() {
     let mut facts = facts();
     facts.contact = None;
     let decision = rules.decide(&event, &facts);
-    let said: Vec<String> = decision.trace.rules.iter().map(|rule| rule.verdict.to_string()).collect();
+    let said: Vec<String> = decision.trace.rules.iter().map(|rule| rule.result.to_string()).collect();
     for (said, expect) in said.iter().zip([
         "only a customer's message can be replied to",
         "nobody to send to",
@@ -197,10 +197,10 @@ fn requests_are_written_down_whole() {
 fn a_when_only_asks() {
     let rules = rules("rule(\"r\").on(\"inbound_sms\").when(\"x\", |e| { reply(\"x\"); true }).then(|e| note(\"y\"));");
     let decision = rules.decide(&sms("x"), &facts());
-    assert!(verdict(&decision).to_string().contains("reply changes something: a when only asks"));
+    assert!(result(&decision).to_string().contains("reply changes something: a when only asks"));
     let rules = super::rules("rule(\"r\").on(\"inbound_sms\").when(\"x\", |e| 5).then(|e| note(\"y\"));");
     let decision = rules.decide(&sms("x"), &facts());
-    assert!(verdict(&decision).to_string().contains("must give true or false, and gave a number"));
+    assert!(result(&decision).to_string().contains("must give true or false, and gave a number"));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn whens_are_asked_in_turn_and_thens_run_in_turn() {
             .then(|e| note(\"one\")).then(|e| note(\"two\"));",
     );
     let decision = rules.decide(&sms("kurz"), &facts());
-    assert_eq!(verdict(&decision), &Verdict::WhenNo { text: "is long".into() });
+    assert_eq!(result(&decision), &RuleResult::WhenNo { text: "is long".into() });
     assert_eq!(decision.trace.rules[0].reads["e.body"], "kurz");
     assert_eq!(rules.decide(&sms("long enough"), &facts()).actions.len(), 2);
 }
@@ -269,7 +269,7 @@ fn emitting_in_a_circle_ends() {
     let mut event = sms("x");
     event.depth = crate::domain::Event::MAX_DEPTH;
     let decision = rules.decide(&event, &facts());
-    assert!(verdict(&decision).to_string().contains("emit each other in a circle"));
+    assert!(result(&decision).to_string().contains("emit each other in a circle"));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{actions, complaints, event, facts, now, rules, sms, then, value, verdict};
+use super::{actions, complaints, event, facts, now, result, rules, sms, then, value};
 use crate::domain::{Channel, Event, Facts, Question, QuestionChange, Timestamp};
-use crate::rules::{Decision, RuleSet, Verdict};
+use crate::rules::{Decision, RuleResult, RuleSet};
 
 const BOOKING: &str = r##"
 rule("booking").on("inbound_sms").keyword("BOOK")
@@ -42,7 +42,7 @@ fn actions_leave_later() {
         (r#"send_sms(e.contact, "x")"#, None),
     ] {
         let decision = then(body);
-        assert_eq!(due(&decision), [expect.map(str::to_owned)], "{body}: {:?}", verdict(&decision));
+        assert_eq!(due(&decision), [expect.map(str::to_owned)], "{body}: {:?}", result(&decision));
     }
     let two = then(r#"reply("a"); send_sms(e.contact, "b").in("1h"); note("c"); send_sms(e.contact, "d")"#);
     assert_eq!(due(&two), [None, Some("2026-11-21T09:30:00Z".to_owned()), None, None]);
@@ -57,8 +57,8 @@ fn what_cannot_be_later_says_why() {
         ("send_sms(e.contact, \"x\").at(\"tomorrow\")", "at: 'tomorrow' is no moment"),
         ("send_sms(e.contact, \"x\").at(5)", "at: a number is no moment"),
     ] {
-        match verdict(&then(body)) {
-            Verdict::Failed { error } => assert!(error.contains(expect), "{body}: {error}"),
+        match result(&then(body)) {
+            RuleResult::Failed { error } => assert!(error.contains(expect), "{body}: {error}"),
             other => panic!("{body}: {other:?}"),
         }
     }
@@ -91,18 +91,18 @@ fn a_limit_counts_for_one_customer() {
         let facts = Facts { firings: BTreeMap::from([("r".to_owned(), firings)]), ..facts() };
         let decision = set.decide(&sms("hola"), &facts);
         assert_eq!(decision.actions.len(), decision.firings.len(), "what runs is counted");
-        verdict(&decision).clone()
+        result(&decision).clone()
     };
-    assert_eq!(fired(vec![]), Verdict::Fired);
-    assert_eq!(fired(vec![ago(60)]), Verdict::Fired);
-    assert_eq!(fired(vec![ago(500), ago(60)]), Verdict::Fired, "one is too old to count");
-    let limited = Verdict::Limited { times: 2, span: "4h".to_owned() };
+    assert_eq!(fired(vec![]), RuleResult::Fired);
+    assert_eq!(fired(vec![ago(60)]), RuleResult::Fired);
+    assert_eq!(fired(vec![ago(500), ago(60)]), RuleResult::Fired, "one is too old to count");
+    let limited = RuleResult::Limited { times: 2, span: "4h".to_owned() };
     assert_eq!(fired(vec![ago(239), ago(60)]), limited);
     assert_eq!(limited.to_string(), "limited: it has run 2 times within 4h");
     let decision = set.decide(&sms("hola"), &facts());
     assert_eq!(decision.firings[0].since, ago(240));
     let nobody = Event { contact: None, ..sms("hola") };
-    assert_eq!(verdict(&set.decide(&nobody, &Facts { contact: None, ..facts() })), &Verdict::Fired);
+    assert_eq!(result(&set.decide(&nobody, &Facts { contact: None, ..facts() })), &RuleResult::Fired);
     assert_eq!(set.looks_back(&sms("hola"), &facts()), Some(ago(240)));
     assert_eq!(set.looks_back(&event("opted_in", json!({})), &facts()), None, "no rule of that event's has one");
     for bad in ["limit(0, \"4h\")", "limit(1, \"x\")", "limit(\"1\", \"4h\")", "limit(101, \"4h\")"] {
@@ -128,8 +128,8 @@ fn open(facts: &Facts) -> Option<(&str, &Value)> {
     facts.questions.get(&Channel::Sms).map(|question| (question.name.as_str(), &question.state))
 }
 
-fn verdicts(decision: &Decision) -> Vec<(&str, &Verdict)> {
-    decision.trace.rules.iter().map(|trace| (trace.rule.as_str(), &trace.verdict)).collect()
+fn results(decision: &Decision) -> Vec<(&str, &RuleResult)> {
+    decision.trace.rules.iter().map(|trace| (trace.rule.as_str(), &trace.result)).collect()
 }
 
 #[test]
@@ -149,18 +149,18 @@ fn a_conversation_has_steps() {
 
     let day = || "day".to_owned();
     let odd = says(&set, &mut facts, "what?");
-    let fits_nothing = Verdict::FitsNothing { question: day() };
-    assert_eq!(verdicts(&odd), [("booking", &fits_nothing), ("other", &Verdict::Fired)]);
+    let fits_nothing = RuleResult::FitsNothing { question: day() };
+    assert_eq!(results(&odd), [("booking", &fits_nothing), ("other", &RuleResult::Fired)]);
     assert_eq!(open(&facts), Some(("day", &Value::Null)), "it stays open");
 
     let monday = says(&set, &mut facts, " ¡Monday ");
     assert_eq!(
-        verdicts(&monday),
-        [("booking", &fits_nothing), ("other", &Verdict::Fired)],
+        results(&monday),
+        [("booking", &fits_nothing), ("other", &RuleResult::Fired)],
         "folded, not stripped of signs"
     );
     let monday = says(&set, &mut facts, " MÓNDAY ");
-    assert_eq!(verdicts(&monday), [("booking", &Verdict::Answered { question: day() })], "nobody else is asked");
+    assert_eq!(results(&monday), [("booking", &RuleResult::Answered { question: day() })], "nobody else is asked");
     assert_eq!(open(&facts), Some(("hour", &json!({"day": "monday"}))));
     assert!(matches!(&monday.questions[..], [QuestionChange::Close(_), QuestionChange::Open(_)]));
 
@@ -174,7 +174,7 @@ fn a_conversation_has_steps() {
     assert_eq!(actions(&hour)[0]["text"], "monday 9 please, 9 PLEASE");
     assert_eq!(actions(&hour)[1]["text"], "other 9 PLEASE", "pass_on");
     assert_eq!(open(&facts), None);
-    assert_eq!(verdicts(&says(&set, &mut facts, "10")), [("other", &Verdict::Fired)]);
+    assert_eq!(results(&says(&set, &mut facts, "10")), [("other", &RuleResult::Fired)]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_new_question_replaces_the_old_one_and_says_so() {
     let booking = &again.trace.rules[1];
     assert_eq!(booking.rule, "booking");
     assert_eq!(booking.asks[1], "which replaces \"day\" of booking, open on sms since 2026-11-21T08:30:00Z");
-    assert_eq!(again.trace.rules[0].verdict, Verdict::FitsNothing { question: "day".into() });
+    assert_eq!(again.trace.rules[0].result, RuleResult::FitsNothing { question: "day".into() });
 }
 
 #[test]
@@ -195,13 +195,13 @@ fn words_that_the_intake_heeds_answer_nothing() {
     let mut facts = facts();
     says(&set, &mut facts, "BOOK");
     for word in ["STOP", "help", "Baja"] {
-        assert_eq!(verdicts(&says(&set, &mut facts, word)), [("other", &Verdict::Fired)], "{word}");
+        assert_eq!(results(&says(&set, &mut facts, word)), [("other", &RuleResult::Fired)], "{word}");
     }
     let mut named = sms("Basta");
     named.data["opt_out_type"] = "STOP".into();
-    assert_eq!(verdicts(&set.decide(&named, &facts)), [("other", &Verdict::Fired)]);
+    assert_eq!(results(&set.decide(&named, &facts)), [("other", &RuleResult::Fired)]);
     let yes = says(&set, &mut facts, "YES");
-    assert_eq!(verdicts(&yes)[0].1, &Verdict::FitsNothing { question: "day".into() }, "a START only for who is out");
+    assert_eq!(results(&yes)[0].1, &RuleResult::FitsNothing { question: "day".into() }, "a START only for who is out");
 }
 
 fn silence(question: &Question) -> Event {
@@ -219,13 +219,13 @@ fn silence_ends_a_question_once() {
     says(&set, &mut facts, "BOOK");
     let question = facts.questions[&Channel::Sms].clone();
     let quiet = set.decide(&silence(&question), &facts);
-    assert_eq!(verdicts(&quiet), [("booking", &Verdict::Silent { question: "day".into() })]);
+    assert_eq!(results(&quiet), [("booking", &RuleResult::Silent { question: "day".into() })]);
     assert_eq!(actions(&quiet)[0]["text"], "about day?");
     assert_eq!(quiet.questions, [QuestionChange::Close(question.clone())]);
 
     says(&set, &mut facts, "monday");
     let broken = set.decide(&silence(&question), &facts);
-    assert_eq!(verdicts(&broken), [("booking", &Verdict::SilenceBroken { question: "day".into() })]);
+    assert_eq!(results(&broken), [("booking", &RuleResult::SilenceBroken { question: "day".into() })]);
     assert!(broken.actions.is_empty() && broken.questions.is_empty());
     // Without an on_silence the question just ends.
     let hour = facts.questions[&Channel::Sms].clone();
@@ -244,7 +244,7 @@ fn a_silence_whose_rule_fails_ends_the_question_all_the_same() {
     says(&set, &mut facts, "hola");
     let question = facts.questions[&Channel::Sms].clone();
     let quiet = set.decide(&silence(&question), &facts);
-    assert!(matches!(verdict(&quiet), Verdict::Failed { .. }));
+    assert!(matches!(result(&quiet), RuleResult::Failed { .. }));
     assert_eq!((quiet.actions.len(), quiet.questions), (0, vec![QuestionChange::Close(question)]));
 }
 
@@ -254,12 +254,12 @@ fn a_rule_that_is_gone_hears_nothing() {
     says(&rules(BOOKING), &mut facts, "BOOK");
     let question = facts.questions[&Channel::Sms].clone();
     let others = rules("rule(\"other\").on(\"inbound_sms\").then(|e| note(\"other\"));");
-    let nobody = Verdict::NobodyHears { question: "day".into() };
+    let nobody = RuleResult::NobodyHears { question: "day".into() };
     let answer = others.decide(&sms("monday"), &facts);
-    assert_eq!(verdicts(&answer), [("booking", &nobody), ("other", &Verdict::Fired)]);
+    assert_eq!(results(&answer), [("booking", &nobody), ("other", &RuleResult::Fired)]);
     assert!(answer.questions.is_empty());
     let quiet = others.decide(&silence(&question), &facts);
-    assert_eq!(verdicts(&quiet), [("booking", &nobody)]);
+    assert_eq!(results(&quiet), [("booking", &nobody)]);
     assert_eq!(quiet.questions, [QuestionChange::Close(question)]);
 }
 
@@ -282,15 +282,15 @@ fn every_rule_is_explained_when_one_has_heard_the_answer() {
     let set = rules(BOOKING);
     let mut facts = facts();
     says(&set, &mut facts, "BOOK");
-    let told = |body: &str| -> Vec<(String, Verdict)> {
+    let told = |body: &str| -> Vec<(String, RuleResult)> {
         let explained = set.explain(&sms(body), &facts);
-        explained.into_iter().map(|one| (one.trace.rule, one.trace.verdict)).collect()
+        explained.into_iter().map(|one| (one.trace.rule, one.trace.result)).collect()
     };
-    let elsewhere = Verdict::AnsweredElsewhere { rule: "booking".into() };
-    let answered = Verdict::Answered { question: "day".into() };
+    let elsewhere = RuleResult::AnsweredElsewhere { rule: "booking".into() };
+    let answered = RuleResult::Answered { question: "day".into() };
     assert_eq!(told("monday"), [("booking".to_owned(), answered), ("other".to_owned(), elsewhere)]);
-    let fits_nothing = Verdict::FitsNothing { question: "day".into() };
-    assert_eq!(told("x"), [("booking".to_owned(), fits_nothing), ("other".to_owned(), Verdict::Fired)]);
+    let fits_nothing = RuleResult::FitsNothing { question: "day".into() };
+    assert_eq!(told("x"), [("booking".to_owned(), fits_nothing), ("other".to_owned(), RuleResult::Fired)]);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn whom_and_where_to_ask() {
         ("pass_on()", "inside .on_answer"),
     ] {
         let decision = asks("opted_in", call);
-        assert!(verdict(&decision).to_string().contains(expect), "{call}: {}", verdict(&decision));
+        assert!(result(&decision).to_string().contains(expect), "{call}: {}", result(&decision));
         assert!(decision.questions.is_empty());
     }
 }

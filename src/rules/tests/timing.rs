@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{actions, complaints, event, facts, now, rules, sms, verdict};
+use super::{actions, complaints, event, facts, now, result, rules, sms};
 use crate::domain::timer::Fired;
 use crate::domain::{Event, EventKind, Facts, NewTimer, Purpose, Timestamp};
-use crate::rules::{Decision, RuleSet, Verdict};
+use crate::rules::{Decision, RuleResult, RuleSet};
 
 const AFTER: &str = "rule(\"later\").on(\"inbound_sms\").keyword(\"wait\").after(\"2h\")
     .when(\"is named\", |e| e.contact.name != \"\").then(|e| reply(`${e.keyword}: ${e.rest}, ${e.kind}`));";
@@ -20,7 +20,7 @@ fn planned(rules: &RuleSet, event: &Event) -> NewTimer {
     let mut decision = rules.decide(event, &facts());
     assert!(decision.actions.is_empty(), "nothing runs before its time: {decision:?}");
     let timer = decision.timers.pop().expect("a timer");
-    assert_eq!(*verdict(&decision), Verdict::Waits { until: timer.due });
+    assert_eq!(*result(&decision), RuleResult::Waits { until: timer.due });
     timer
 }
 
@@ -53,7 +53,7 @@ fn after_waits_and_then_reads_the_event_as_it_was() {
     let decision = decided(&rules, &timer, "2026-11-21T10:30:01Z");
     let expect = json!([{"send": "sms", "to": "+34600111222", "reply": true, "text": "wait: for me, inbound_sms"}]);
     assert_eq!(actions(&decision), expect);
-    assert_eq!(*verdict(&decision), Verdict::Fired);
+    assert_eq!(*result(&decision), RuleResult::Fired);
     assert!(decision.timers.is_empty());
 }
 
@@ -64,7 +64,7 @@ fn whens_are_asked_when_it_is_due_on_the_facts_of_that_moment() {
     let mut facts = facts_at(timer.due);
     facts.contact.as_mut().unwrap().name.clear();
     let decision = rules.decide(&fired(&timer), &facts);
-    assert_eq!(*verdict(&decision), Verdict::WhenNo { text: "is named".to_owned() });
+    assert_eq!(*result(&decision), RuleResult::WhenNo { text: "is named".to_owned() });
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn only_the_rule_that_planned_it_is_asked() {
     assert_eq!(decision.trace.rules.len(), 1);
     timer.rule = "was here".to_owned();
     let decision = decided(&rules, &timer, "2026-11-21T10:30:01Z");
-    assert_eq!((verdict(&decision), decision.actions.len()), (&Verdict::Gone, 0));
+    assert_eq!((result(&decision), decision.actions.len()), (&RuleResult::Gone, 0));
     timer.purpose = Purpose::Silence;
     timer.rule = "later".to_owned();
     let broken = decided(&rules, &timer, "2026-11-21T10:30:01Z");
-    assert!(matches!(verdict(&broken), Verdict::SilenceBroken { .. }), "no question of its is open");
+    assert!(matches!(result(&broken), RuleResult::SilenceBroken { .. }), "no question of its is open");
     assert_eq!((broken.trace.rules.len(), broken.actions.len()), (1, 0));
 }
 
@@ -104,10 +104,10 @@ fn before_hangs_on_the_appointment_and_never_on_what_has_passed() {
         Event { id: crate::domain::EventId::new(uuid::Uuid::from_u128(9)), ..booked("2026-12-01T10:00:00+01:00") };
     assert_eq!(planned(&rules, &again).id, timer.id, "the appointment's, whichever event says so");
     let near = rules.decide(&booked("2026-11-22T08:00:00Z"), &facts());
-    assert_eq!(*verdict(&near), Verdict::TooLate { due: at("2026-11-21T08:00:00Z") });
+    assert_eq!(*result(&near), RuleResult::TooLate { due: at("2026-11-21T08:00:00Z") });
     assert!(near.timers.is_empty());
     let nowhere = rules.decide(&event("appointment_moved", json!({})), &facts());
-    assert_eq!(*verdict(&nowhere), Verdict::NoMoment { path: "appointment.starts_at".to_owned() });
+    assert_eq!(*result(&nowhere), RuleResult::NoMoment { path: "appointment.starts_at".to_owned() });
 }
 
 #[test]
@@ -117,23 +117,23 @@ fn a_reminder_of_what_has_changed_is_void() {
     let mut facts = facts_at(timer.due);
     let appointment = booked("2026-12-01T09:00:00Z").data["appointment"].clone();
     facts.appointment = Some(serde_json::from_value(appointment).unwrap());
-    assert_eq!(*verdict(&rules.decide(&fired(&timer), &facts)), Verdict::Fired);
+    assert_eq!(*result(&rules.decide(&fired(&timer), &facts)), RuleResult::Fired);
     facts.appointment.as_mut().unwrap().state = "cancelled".to_owned();
     let void = rules.decide(&fired(&timer), &facts);
-    assert!(matches!(verdict(&void), Verdict::Void { .. }) && void.actions.is_empty(), "{void:?}");
+    assert!(matches!(result(&void), RuleResult::Void { .. }) && void.actions.is_empty(), "{void:?}");
     let appointment = facts.appointment.as_mut().unwrap();
     (appointment.state, appointment.starts_at) = ("booked".to_owned(), at("2026-12-02T09:00:00Z"));
     let void = rules.decide(&fired(&timer), &facts);
-    assert!(verdict(&void).to_string().contains("moved to 2026-12-02T09:00:00Z"), "{void:?}");
+    assert!(result(&void).to_string().contains("moved to 2026-12-02T09:00:00Z"), "{void:?}");
 }
 
 #[test]
 fn a_reminder_makes_sense_for_half_its_span() {
     let rules = rules(BEFORE);
     let timer = planned(&rules, &booked("2026-12-01T09:00:00Z"));
-    assert_eq!(*verdict(&decided(&rules, &timer, "2026-11-30T21:00:00Z")), Verdict::Fired);
+    assert_eq!(*result(&decided(&rules, &timer, "2026-11-30T21:00:00Z")), RuleResult::Fired);
     let late = decided(&rules, &timer, "2026-11-30T21:00:01Z");
-    assert_eq!(verdict(&late).to_string(), "skipped: due 2026-11-30T09:00:00Z, found 12 h 0 min later");
+    assert_eq!(result(&late).to_string(), "skipped: due 2026-11-30T09:00:00Z, found 12 h 0 min later");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn other_moments_of_an_event_can_be_waited_for() {
     let timer = planned(&rules, &event("offer_made", json!({"offer": {"ends": "2026-12-01T09:00:00Z"}})));
     assert_eq!((timer.due, timer.subject), (at("2026-11-30T09:00:00Z"), None));
     let late = decided(&rules, &timer, "2026-12-01T09:00:00Z");
-    assert!(matches!(verdict(&late), Verdict::Skipped { .. }), "{late:?}");
+    assert!(matches!(result(&late), RuleResult::Skipped { .. }), "{late:?}");
 }
 
 #[test]
@@ -154,12 +154,12 @@ fn what_is_missed_is_skipped_where_the_rule_says_so() {
     let verdict_at = |word: &str, late: &str| {
         let rules = rules(&rule(word));
         let timer = planned(&rules, &sms("x"));
-        verdict(&decided(&rules, &timer, late)).clone()
+        result(&decided(&rules, &timer, late)).clone()
     };
-    assert_eq!(verdict_at("", "2026-11-23T09:30:00Z"), Verdict::Fired);
-    assert_eq!(verdict_at(".missed(\"all\")", "2026-11-23T09:30:00Z"), Verdict::Fired);
-    assert_eq!(verdict_at(".missed(\"skip\")", "2026-11-21T09:35:00Z"), Verdict::Fired);
-    assert!(matches!(verdict_at(".missed(\"skip\")", "2026-11-21T09:35:01Z"), Verdict::Skipped { .. }));
+    assert_eq!(verdict_at("", "2026-11-23T09:30:00Z"), RuleResult::Fired);
+    assert_eq!(verdict_at(".missed(\"all\")", "2026-11-23T09:30:00Z"), RuleResult::Fired);
+    assert_eq!(verdict_at(".missed(\"skip\")", "2026-11-21T09:35:00Z"), RuleResult::Fired);
+    assert!(matches!(verdict_at(".missed(\"skip\")", "2026-11-21T09:35:01Z"), RuleResult::Skipped { .. }));
 }
 
 #[test]

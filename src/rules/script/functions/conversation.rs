@@ -24,7 +24,7 @@ use super::voice::Awaits;
 use crate::domain::contact::is_silence;
 use crate::domain::fold::fold;
 use crate::domain::{Action, ActionId, Channel, Event, Facts, Question, QuestionChange, Send, SendBody, opt_out};
-use crate::rules::eval::trace::{Decision, RuleTrace, Verdict};
+use crate::rules::eval::trace::{Decision, RuleResult, RuleTrace};
 use crate::rules::limits::{NAME_CHARS, QUESTIONS_PER_RULE, STATE_BYTES, TEXT_CHARS};
 use crate::rules::load::builder::{Closure, Draft, RuleBuilder, closure_of};
 use crate::rules::script::context;
@@ -317,18 +317,18 @@ impl RuleSet {
             Turn::Answer(rule, function, question) => {
                 let mut pass_on = false;
                 let trace = self.run(call, rule, None, left, decision, || {
-                    let (verdict, others) = self.hear(call, rule, function, question)?;
+                    let (result, others) = self.hear(call, rule, function, question)?;
                     pass_on = others;
-                    Ok(verdict)
+                    Ok(result)
                 });
-                let heard = matches!(trace.verdict, Verdict::Answered { .. }) && !pass_on;
+                let heard = matches!(trace.result, RuleResult::Answered { .. }) && !pass_on;
                 decision.trace.rules.push(trace);
                 return heard;
             }
             Turn::Silence(rule, question) => {
                 let close = QuestionChange::Close(question.clone());
                 let trace = self.run(call, rule, None, left, decision, || self.fall_silent(call, rule, question));
-                if trace.verdict.counts() {
+                if trace.result.counts() {
                     return end(decision, trace);
                 }
                 // Nobody tells this silence again: the question ends, whatever became of the rule.
@@ -341,17 +341,23 @@ impl RuleSet {
                 if silence {
                     decision.questions.push(QuestionChange::Close(question));
                 }
-                decision.trace.rules.push(RuleTrace::without_run(&rule, Verdict::NobodyHears { question: name }));
+                decision.trace.rules.push(RuleTrace::without_run(&rule, RuleResult::NobodyHears { question: name }));
                 return silence;
             }
             Turn::Call(awaits) => return self.hear_input(call, awaits, left, decision),
-            Turn::Void { rule, question } => RuleTrace::without_run(&rule, Verdict::SilenceBroken { question }),
+            Turn::Void { rule, question } => RuleTrace::without_run(&rule, RuleResult::SilenceBroken { question }),
         };
         end(decision, trace)
     }
 
     /// What the rule makes of an answer, and whether the others may see it too.
-    fn hear(&self, call: &Arc<Call>, rule: &Rule, function: &str, open: Question) -> Result<(Verdict, bool), Failure> {
+    fn hear(
+        &self,
+        call: &Arc<Call>,
+        rule: &Rule,
+        function: &str,
+        open: Question,
+    ) -> Result<(RuleResult, bool), Failure> {
         let question = open.name.clone();
         {
             let mut frame = call.frame();
@@ -362,11 +368,11 @@ impl RuleSet {
         let gave = self.invoke(call, rule, function, (EventView(Arc::clone(call)), answer))?;
         let frame = call.frame();
         let fits = !frame.actions.is_empty() && gave.as_bool() != Ok(false);
-        let verdict = if fits { Verdict::Answered { question } } else { Verdict::FitsNothing { question } };
-        Ok((verdict, frame.pass_on))
+        let result = if fits { RuleResult::Answered { question } } else { RuleResult::FitsNothing { question } };
+        Ok((result, frame.pass_on))
     }
 
-    fn fall_silent(&self, call: &Arc<Call>, rule: &Rule, open: Question) -> Result<Verdict, Failure> {
+    fn fall_silent(&self, call: &Arc<Call>, rule: &Rule, open: Question) -> Result<RuleResult, Failure> {
         let question = open.name.clone();
         {
             let mut frame = call.frame();
@@ -377,7 +383,7 @@ impl RuleSet {
             // What it gives back means nothing.
             let _ = self.invoke(call, rule, function, (EventView(Arc::clone(call)),))?;
         }
-        Ok(Verdict::Silent { question })
+        Ok(RuleResult::Silent { question })
     }
 }
 

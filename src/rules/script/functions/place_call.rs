@@ -32,7 +32,7 @@ const NAMED_MAX: usize = 10;
 
 /// Why no call can begin at a step of a rule, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoBeginning {
+pub enum CannotStartCall {
     #[error("there is no rule '{rule}': {instead}")]
     Rule { rule: String, instead: String },
     #[error(
@@ -47,22 +47,22 @@ pub enum NoBeginning {
 
 impl RuleSet {
     /// Whether a call of this business's can begin at a step of a rule, as `.on_call("step", …)` makes it.
-    pub fn check_beginning(&self, rule: &str, step: &str, tenant: &TenantFacts) -> Result<(), NoBeginning> {
+    pub fn check_beginning(&self, rule: &str, step: &str, tenant: &TenantFacts) -> Result<(), CannotStartCall> {
         let known = self.rules.iter().find(|known| known.info.name == rule);
         let named = || rule.to_owned();
         let Some(found) = known else {
-            return Err(NoBeginning::Rule { rule: named(), instead: self.instead(rule) });
+            return Err(CannotStartCall::Rule { rule: named(), instead: self.instead(rule) });
         };
         let steps = &found.talk.calls;
         if steps.is_empty() {
-            return Err(NoBeginning::Silent { rule: named(), step: step.to_owned(), instead: self.instead(rule) });
+            return Err(CannotStartCall::Silent { rule: named(), step: step.to_owned(), instead: self.instead(rule) });
         }
         if !steps.contains_key(step) {
             let instead = among("its steps", step, steps.keys().map(String::as_str));
-            return Err(NoBeginning::Step { rule: named(), step: step.to_owned(), instead });
+            return Err(CannotStartCall::Step { rule: named(), step: step.to_owned(), instead });
         }
         if found.info.blueprint && !tenant.blueprints.contains_key(rule) {
-            return Err(NoBeginning::Asleep { rule: named(), slug: tenant.slug.clone() });
+            return Err(CannotStartCall::Asleep { rule: named(), slug: tenant.slug.clone() });
         }
         Ok(())
     }

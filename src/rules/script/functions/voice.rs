@@ -22,7 +22,7 @@ use crate::domain::event::CallData;
 use crate::domain::fold::fold;
 use crate::domain::voice_words::{Word, words};
 use crate::domain::{Action, Event, EventKind, Facts, Phone};
-use crate::rules::eval::trace::{Decision, Planned, RuleTrace, Verdict};
+use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS};
 use crate::rules::load::builder::{Closure, Draft, RuleBuilder};
 use crate::rules::script::context::{Call, Phase, ScriptError};
@@ -371,13 +371,13 @@ impl RuleSet {
     ) -> bool {
         let Awaits { rule, name, step } = awaits;
         let Some(step) = step else {
-            let verdict = if call.text("body").is_empty() { Verdict::NothingHeard } else { Verdict::FitsNoChoice };
-            decision.trace.rules.push(RuleTrace::without_run(&name, verdict));
+            let result = if call.text("body").is_empty() { RuleResult::NothingHeard } else { RuleResult::FitsNoChoice };
+            decision.trace.rules.push(RuleTrace::without_run(&name, result));
             return false;
         };
         let function = rule.and_then(|rule| Some((rule, closure_of(rule, &step)?)));
         let Some((rule, function)) = function else {
-            decision.trace.rules.push(RuleTrace::without_run(&name, Verdict::NobodyHears { question: step }));
+            decision.trace.rules.push(RuleTrace::without_run(&name, RuleResult::NobodyHears { question: step }));
             return false;
         };
         let before = decision.actions.len();
@@ -392,7 +392,7 @@ impl RuleSet {
         rule: &Rule,
         function: Function<'_>,
         step: &str,
-    ) -> Result<Verdict, Failure> {
+    ) -> Result<RuleResult, Failure> {
         call.frame().phase = Phase::Then;
         let event = EventView(Arc::clone(call));
         // What it gives back means nothing.
@@ -403,7 +403,7 @@ impl RuleSet {
                 self.invoke(call, rule, function, (event, input))?
             }
         };
-        Ok(Verdict::Answered { question: step.to_owned() })
+        Ok(RuleResult::Answered { question: step.to_owned() })
     }
 
     /// Where nobody has said anything to an answer that was waited for, it is asked again, or given up.
@@ -415,7 +415,7 @@ impl RuleSet {
         let Some(Waiting { rule: Some(rule), what: Awaited::Input(gather) }) = waiting else { return };
         let silent = call.text("body").is_empty();
         let first = decision.actions.iter().filter(|planned| planned.rule == *rule).count();
-        let steps = again(gather, silent, &call.facts.tenant.language);
+        let steps = repeat_prompt(gather, silent, &call.facts.tenant.language);
         let planned = |(index, step): (usize, Step)| Planned {
             rule: rule.clone(),
             index: first + index,
@@ -451,7 +451,7 @@ fn is_heard(planned: &Planned) -> bool {
 }
 
 /// What follows where an answer was waited for in vain.
-pub fn again(gather: &Gather, silent: bool, language: &str) -> Vec<Step> {
+pub fn repeat_prompt(gather: &Gather, silent: bool, language: &str) -> Vec<Step> {
     if gather.tried + 1 >= gather.tries {
         return match &gather.otherwise {
             Some(step) => vec![Step::Redirect { step: step.clone() }],

@@ -117,7 +117,7 @@ impl World {
         let id = recado::domain::EventId::new(event.id);
         let (_, trace) = self.store().trace(self.tenant(), id).await.unwrap().expect("it is decided");
         let trace: recado::rules::Trace = serde_json::from_str(&trace).expect("a trace");
-        trace.rules.iter().map(|rule| rule.verdict.to_string()).collect::<Vec<_>>().join("; ")
+        trace.rules.iter().map(|rule| rule.result.to_string()).collect::<Vec<_>>().join("; ")
     }
 }
 

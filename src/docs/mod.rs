@@ -5,7 +5,7 @@
 //! so a link works where the files are browsed, on the server, and here, where `links.md` comes first.
 //!
 //! Tests run the examples. A block `sh` is run in a folder with the rules of this repository, beside a server, unless a
-//! word follows (`sh example`) or something is left out (`…`). A block `rhai` whose first line names a file
+//! word follows (`sh example`) or something is left out (`…`); what is printed in a block `console` is compared. A block `rhai` whose first line names a file
 //! (`// rules/…`) is written there before; a block `json` of test cases after it, beside it.
 
 mod generated;

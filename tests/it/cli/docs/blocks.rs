@@ -12,6 +12,10 @@ pub struct Block {
 }
 
 impl Block {
+    pub fn is_run(&self) -> bool {
+        !self.example && ["sh", "console"].contains(&self.language.as_str())
+    }
+
     /// The file that a rule says it is, such as `rules/demo/parking.rhai`.
     pub fn file(&self) -> Option<&str> {
         self.text.lines().next()?.strip_prefix("// ").filter(|path| path.starts_with("rules/"))

@@ -56,13 +56,22 @@ impl Reader {
             match block.language.as_str() {
                 "rhai" => self.write_rule(block),
                 "json" => self.write_cases(block),
-                "sh" if !block.example => self.run(&page.name, &block.text).await,
+                "sh" if !block.example => drop(self.run(&page.name, &block.text).await),
+                "console" if !block.example => self.compare(&page.name, &block.text).await,
                 _ => {}
             }
         }
         if self.server.folder().join("rules").exists() {
             self.run(&page.name, "recado check").await;
         }
+    }
+
+    /// Runs the commands of a session; what they print must be what stands below them.
+    async fn compare(&mut self, page: &str, session: &str) {
+        let (typed, printed): (Vec<_>, Vec<_>) = session.lines().partition(|line| line.starts_with("$ "));
+        let script = typed.iter().map(|line| format!("{}\n", &line[2..])).collect::<String>();
+        let output = self.run(page, &script).await;
+        assert_eq!(output.lines().collect::<Vec<_>>(), printed, "{page}: {script}");
     }
 
     fn write_rule(&mut self, block: &Block) {
@@ -79,7 +88,8 @@ impl Reader {
         }
     }
 
-    async fn run(&mut self, page: &str, script: &str) {
+    /// Runs a script, which must succeed; gives what it prints.
+    async fn run(&mut self, page: &str, script: &str) -> String {
         if std::mem::take(&mut self.stale) {
             assert!(self.server.stop().await.success());
             self.server.start_again().await;
@@ -106,6 +116,7 @@ impl Reader {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// How many blocks were run.

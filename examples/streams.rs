@@ -29,11 +29,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
 use recado::domain::Clock;
-use recado::integrations::elevenlabs::Eleven;
+use recado::integrations::elevenlabs::ElevenLabs;
 use recado::integrations::elevenlabs::message::ToolCall;
+use recado::integrations::http;
 use recado::integrations::media_stream;
 use recado::integrations::media_stream::{Ended, Limits, Opening, Outcome, ToolHandler};
-use recado::integrations::twilio::client::http;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -108,7 +108,7 @@ struct Bench {
     to_agent: Way,
     to_caller: Way,
     outcomes: mpsc::UnboundedSender<Outcome>,
-    eleven: Eleven,
+    eleven: ElevenLabs,
     /// Where conversations are held.
     agents: String,
 }
@@ -160,7 +160,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         to_agent: Way::default(),
         to_caller: Way::default(),
         outcomes,
-        eleven: Eleven::new(http()?, &format!("http://{address}"), Some("key".into()))?,
+        eleven: ElevenLabs::new(http::client()?, &format!("http://{address}"), Some("key".into()))?,
         agents: format!("ws://{address}/agent"),
     });
     let router = Router::new()
@@ -187,8 +187,8 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     let mut good = true;
     for _ in 0..arguments.streams {
         let outcome = ended.recv().await.ok_or("a stream has no outcome")?;
-        if outcome.ended != Ended::Stopped || outcome.tally.caller_frames_dropped > 0 {
-            println!("a stream ended otherwise: {} {:?}", outcome.ended, outcome.tally);
+        if outcome.ended != Ended::Stopped || outcome.stats.caller_frames_dropped > 0 {
+            println!("a stream ended otherwise: {} {:?}", outcome.ended, outcome.stats);
             good = false;
         }
     }
@@ -221,7 +221,7 @@ async fn carry(State(bench): State<Arc<Bench>>, upgrade: WebSocketUpgrade) -> Re
         let opening = Opening { limits, ..Opening::default() };
         // Nobody listens to the events; they are dropped.
         let (events, _) = mpsc::channel(1);
-        let (twilio, agent) = (media_stream::of_axum(socket), media_stream::of_tungstenite(agent));
+        let (twilio, agent) = (media_stream::from_axum(socket), media_stream::from_tungstenite(agent));
         let outcome = media_stream::bridge(twilio, agent, opening, Arc::new(NoTools), events, pending()).await;
         // Fails where the run has ended, which has said so.
         let _ = bench.outcomes.send(outcome);

@@ -47,13 +47,13 @@ use crate::http::webhooks;
 use crate::http::webhooks::{catch_up, provider, sms, status, whatsapp};
 use crate::http::{AppState, Refusals, calendar, docs, health, review};
 use crate::integrations::chat_model::{Chat, ChatError};
-use crate::integrations::elevenlabs::{Eleven, ElevenError};
+use crate::integrations::elevenlabs::{ElevenLabs, ElevenLabsError};
 use crate::integrations::email::{Mailer, MailerError};
+use crate::integrations::http;
 use crate::integrations::http_providers;
-use crate::integrations::http_providers::file::Means;
+use crate::integrations::http_providers::file::ProviderContext;
 use crate::integrations::http_providers::providers::ProvidersError;
 use crate::integrations::http_providers::{Callbacks, Providers};
-use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{Client, ClientError};
 use crate::ops::retention;
 use crate::rules::{EvaluatorError, Limits, RuleSet};
@@ -80,7 +80,7 @@ pub enum AppError {
     #[error("{0}")]
     Providers(#[from] ProvidersError),
     #[error(transparent)]
-    Outbound(#[from] http_providers::client::ClientError),
+    Http(#[from] http::ClientError),
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     #[error(transparent)]
@@ -92,7 +92,7 @@ pub enum AppError {
     #[error(transparent)]
     Chat(#[from] ChatError),
     #[error(transparent)]
-    Eleven(#[from] ElevenError),
+    Eleven(#[from] ElevenLabsError),
     #[error(transparent)]
     Mailer(#[from] MailerError),
     #[error(transparent)]
@@ -217,8 +217,8 @@ pub fn load_providers(config: &Config, dir: &Path) -> Result<Providers, AppError
     let Some(file) = &config.providers_file else { return Ok(Providers::default()) };
     let variables = config::Variables::read(dir, config::environment());
     let client = http_providers::Client::new(config.outbound_allow.clone())?;
-    let means = Means { secret: &|name| variables.get(name), client: &client };
-    Ok(Providers::load(&dir.join(file), &means)?)
+    let context = ProviderContext { secret: &|name| variables.get(name), client: &client };
+    Ok(Providers::load(&dir.join(file), &context)?)
 }
 
 /// Builds an engine on an installation. It talks to the provider at `api_base`.
@@ -232,7 +232,7 @@ pub fn engine_parts(installation: &Installation, api_base: &str) -> Result<Parts
         store: installation.store.clone(),
         directory: installation.directory.clone(),
         transports: Transports {
-            twilio: Client::new(client::http()?, api_base)?,
+            twilio: Client::new(http::client()?, api_base)?,
             mailer: mailer(installation)?,
             outbound: http_providers::Client::new(installation.config.outbound_allow.clone())?,
             callbacks: Callbacks::new(installation.config.app_url.clone(), installation.directory.key().clone()),
@@ -250,12 +250,12 @@ pub fn engine_parts(installation: &Installation, api_base: &str) -> Result<Parts
 /// Who answers calls.
 pub fn voice(installation: &Installation, engine: &Engine) -> Result<Arc<Voice>, AppError> {
     let Config { chat, eleven, voice_budget, .. } = &installation.config;
-    let http = client::http()?;
+    let http = http::client()?;
     Ok(Arc::new(Voice::new(voice::Parts {
         engine: engine.clone(),
         budget: *voice_budget,
         chat: Chat::new(http.clone(), &chat.base, chat.key.clone(), chat.model.clone())?,
-        eleven: Eleven::new(http, &eleven.base, eleven.key.clone())?,
+        eleven: ElevenLabs::new(http, &eleven.base, eleven.key.clone())?,
         eleven_agent: eleven.agent.clone(),
     })))
 }

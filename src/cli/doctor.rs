@@ -10,7 +10,7 @@ use super::{CliError, DIR, Outcome, configure, find_tenant, print, print_json, t
 use crate::app::{self, Installation};
 use crate::config::Config;
 use crate::domain::Clock;
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::integrations::twilio::client::Client;
 use crate::ops::doctor::{Check, Doctor, Finding, Scope, Severity, files};
 use crate::store::{self, Store};
@@ -93,7 +93,7 @@ async fn unopened(config: &Config) -> Option<Finding> {
 
 async fn examine(installation: &Installation, args: &Args) -> Result<Vec<Finding>, CliError> {
     let tenant: Option<Arc<Tenant>> = args.tenant.as_deref().map(|slug| find_tenant(installation, slug)).transpose()?;
-    let http = client::http()?;
+    let http = http::client()?;
     let doctor = Doctor {
         config: &installation.config,
         clock: &installation.clock,

@@ -64,6 +64,7 @@ use crate::engine::sending::services::CallRefused;
 use crate::features::campaigns::CampaignError;
 use crate::features::numbers::NumbersError;
 use crate::features::voice::agents::AgentError;
+use crate::integrations::http;
 use crate::integrations::twilio::client::ClientError;
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::ops::export_import::export::ExportError;
@@ -111,6 +112,8 @@ pub enum CliError {
     Number(#[from] NotE164),
     #[error(transparent)]
     Numbers(#[from] NumbersError),
+    #[error(transparent)]
+    Http(#[from] http::ClientError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]

@@ -8,7 +8,7 @@ use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
 use crate::features::numbers;
 use crate::features::numbers::{Desk, FOUND_MAX, Goes, Owned, Purchase};
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::integrations::twilio::client::{AvailableNumber, Client, NumberKind, Search};
 use crate::integrations::twilio::is_sid;
 
@@ -155,7 +155,7 @@ async fn client(installation: &Installation) -> Result<Client, CliError> {
     } else {
         installation.config.twilio.api_base.clone()
     };
-    Ok(Client::new(client::http()?, &base)?)
+    Ok(Client::new(http::client()?, &base)?)
 }
 
 async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) -> Result<Outcome, CliError> {

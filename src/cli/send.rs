@@ -13,7 +13,7 @@ use crate::app::Installation;
 use crate::domain::action::Template;
 use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
 use crate::engine::sending::services::{EmailService, SmsService, WhatsAppService};
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::store::StoreError;
 use crate::store::rows::action;
@@ -133,7 +133,7 @@ async fn plan(installation: &Installation, args: &Args) -> Result<ActionId, CliE
 /// Whether a server answers where this configuration says that it listens.
 async fn is_serving(installation: &Installation) -> Result<bool, CliError> {
     let url = format!("{}/health", local_url(installation.config.listen));
-    let answer = client::http()?.get(url).timeout(HEALTH_TIMEOUT).send().await;
+    let answer = http::client()?.get(url).timeout(HEALTH_TIMEOUT).send().await;
     Ok(answer.is_ok_and(|answer| answer.status().is_success()))
 }
 

@@ -10,7 +10,7 @@ use crate::app::{CARRIER_BASE, Installation};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::{Channel, Phone, segments};
 use crate::emulators::twilio::content_type;
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::signature;
 use crate::tenants::Tenant;
@@ -80,7 +80,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
-    let http = client::http()?;
+    let http = http::client()?;
     if installation.trying_out {
         tell_carrier(&installation, &http, &tenant, &form).await?;
     }

@@ -16,6 +16,7 @@ pub mod hex;
 pub mod id;
 pub mod opt_out;
 pub mod phone;
+pub mod placeholders;
 pub mod price;
 pub mod plain;
 pub mod question;

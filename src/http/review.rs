@@ -16,8 +16,8 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::AppState;
+use crate::domain::placeholders::escape_html;
 use crate::domain::{Event, EventKind};
-use crate::integrations::email::template::escaped;
 use crate::integrations::twilio::form::Params;
 use crate::store::StoreError;
 use crate::tenants::Tenant;
@@ -129,7 +129,7 @@ impl Visit {
             let ask = self.pick("Would you tell others, too?", "¿Se lo cuentas también a otros?");
             let link = format!(
                 "<p><a rel=\"noopener noreferrer\" href=\"{}\">{}</a></p>",
-                escaped(&url),
+                escape_html(&url),
                 self.pick("Write a public review", "Escribir una reseña pública")
             );
             return Ok(self.html(&format!("{thanks}{}{link}", paragraph(ask))));
@@ -169,7 +169,7 @@ impl Visit {
     }
 
     fn html(&self, inner: &str) -> Response {
-        let name = escaped(&self.tenant.facts.name);
+        let name = escape_html(&self.tenant.facts.name);
         let page = format!(
             "<!doctype html><html lang=\"{}\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
              content=\"width=device-width\"><title>{name}</title><h1>{name}</h1>{inner}</html>",
@@ -213,5 +213,5 @@ fn clean(text: &str) -> String {
 }
 
 fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>", escaped(text))
+    format!("<p>{}</p>", escape_html(text))
 }

@@ -1,6 +1,6 @@
-//! Tables from outside (CSV, RFC 4180): what all who read one share.
+//! Helpers for reading CSV files (RFC 4180).
 
-/// Counts lines as an editor does: the reader's own count does not know of a record's end `\r\n` in time.
+/// Counts lines as an editor does. The CSV reader's own count learns too late of the `\r\n` that ends a record.
 pub struct LineCount {
     at: usize,
     line: u64,
@@ -13,7 +13,7 @@ impl Default for LineCount {
 }
 
 impl LineCount {
-    /// The line of the record that begins at this byte, or after the ends of lines there; never before the last one.
+    /// Returns the line of the record that begins at `byte`, or behind the line ends there. Calls must go forward.
     pub fn count(&mut self, text: &[u8], byte: usize) -> u64 {
         let ends = text.get(byte..).unwrap_or_default().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let passed = text.get(self.at..byte + ends).unwrap_or_default();

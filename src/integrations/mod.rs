@@ -1,5 +1,6 @@
 //! What is spoken on the wire with other systems: their formats, their clients, none of our logic.
 
+pub mod http;
 pub mod provider;
 pub mod http_providers;
 pub mod csv;

@@ -1,43 +1,43 @@
-//! What a provider answers to a send, whichever it is: sorted by what the ledger may do next.
+//! Outcomes of a send, the same for all providers, by what the ledger may do next.
 
 use std::time::Duration;
 
 use crate::domain::DeliveryStatus;
 
-/// The provider has taken it.
+/// The provider accepted the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// The provider's own id of it.
+pub struct Accepted {
+    /// The provider's id of the message.
     pub sid: String,
     pub status: DeliveryStatus,
-    /// Of the answer, where it came over HTTP.
+    /// Status of the answer, if it came by HTTP.
     pub http_status: Option<u16>,
 }
 
-/// It has not, or nobody knows.
+/// The provider did not accept the message, or the outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotTaken {
-    pub what: Failure,
-    /// Of the answer, where there is one and it came over HTTP.
+pub struct SendFailure {
+    pub kind: FailureKind,
+    /// Status of the answer, if there is one and it came by HTTP.
     pub http_status: Option<u16>,
-    /// The provider's own code: Twilio's error, SMTP's reply.
+    /// The provider's own code: Twilio's error code, SMTP's reply code.
     pub code: Option<i64>,
-    /// For people: what happened and what to do. Neither a secret nor the message is in it.
+    /// Tells a person what happened and what to do. Contains neither secrets nor the message.
     pub detail: String,
 }
 
-/// Sorted by what may be done next.
+/// The kinds of failures, by what may be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Surely not taken, and so it is for everything sent there now: no connection, too many requests, not available.
-    /// With the provider's own wait if it gave one.
+pub enum FailureKind {
+    /// Not accepted, and nothing else will be at the moment: no connection, too many requests, unavailable. Holds the
+    /// provider's own wait, if given.
     Busy { retry_after: Option<Duration> },
-    /// The credentials are refused: nothing passes until somebody changes them.
+    /// The credentials are refused: nothing passes until a person changes them.
     Credentials,
-    /// This one was not taken, and may be later: so long after the first try, then doubling, so many tries at most.
+    /// Not accepted now, perhaps later: retry `after` the first try, doubling each time, at most `tries` times.
     Later { after: Duration, tries: u32 },
-    /// This one will never be taken.
+    /// Never accepted.
     Refused,
-    /// It may have been taken or not: never again blindly.
+    /// Accepted or not: never repeat it blindly.
     Unknown,
 }

@@ -30,7 +30,7 @@ use super::{CliError, DIR, Outcome};
 use crate::app::Installation;
 use crate::config::{self as configuration, Config};
 use crate::domain::{Channel, Clock, Phone};
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::store::{self, Store};
 
 use handset::{CUSTOMERS_MAX, Handset};
@@ -87,7 +87,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         None => find_carrier().await?,
     };
     let clock = Clock::system();
-    let carrier = Arc::new(Carrier::new(client::http()?, base, store));
+    let carrier = Arc::new(Carrier::new(http::client()?, base, store));
     let numbers = carrier.numbers().await.map_err(|error| match error {
         NetError::Away { .. } => CliError::Refused(error.to_string()),
         _ => CliError::Refused(format!("{error}. Is another program there? Say where the carrier is: --carrier URL")),

@@ -12,7 +12,7 @@ use super::wire::{Act, Call, Calls, Message, Number, Page, Taken, Text};
 use crate::cli::text;
 use crate::domain::Clock;
 use crate::domain::phone::Phone;
-use crate::integrations::twilio::client;
+use crate::integrations::http;
 use crate::integrations::twilio::client::PAGE_MAX_BYTES;
 use crate::store::Store;
 
@@ -147,15 +147,15 @@ impl Carrier {
         let mut response = match request.timeout(within).send().await {
             Err(error) if error.is_connect() => {
                 let base = self.base().to_string();
-                return Err(NetError::Away { base, cause: client::why(error) });
+                return Err(NetError::Away { base, cause: http::describe(error) });
             }
-            Err(error) => return Err(NetError::Lost(client::why(error))),
+            Err(error) => return Err(NetError::Lost(http::describe(error))),
             Ok(response) => response,
         };
         let status = response.status();
-        let body = client::read_body(&mut response, PAGE_MAX_BYTES).await;
+        let body = http::read_body(&mut response, PAGE_MAX_BYTES).await;
         if status.is_success() {
-            return body.map_err(NetError::Lost);
+            return body.map_err(|error| NetError::Lost(error.to_string()));
         }
         let said = body.unwrap_or_default();
         Err(NetError::Refused { status, reason: text::short(&String::from_utf8_lossy(&said), REASON_MAX_CHARS) })

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 
 use crate::app::Installation;
 use crate::cli::CliError;
+use crate::integrations::http;
 use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{Client, LookupError};
 use crate::integrations::twilio::is_sid;
@@ -50,7 +51,7 @@ pub async fn checked(
             "Twilio was not asked: without an account of the installation's, a stand-in takes what is sent".to_owned()
         );
     }
-    let client = Client::new(client::http()?, &installation.config.twilio.api_base)?;
+    let client = Client::new(http::client()?, &installation.config.twilio.api_base)?;
     let account = client::Account { sid: sid.to_owned(), token: token.clone() };
     match client.fetch_account(&account).await.result {
         Ok(account) if account.status == "active" => {

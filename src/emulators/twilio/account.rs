@@ -1,4 +1,4 @@
-//! The account itself, and its balance, which nothing is taken from.
+//! The account resource, and its balance, which never changes.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Carrier, answer, rfc2822};
 
-/// Fetches `AC….json`; the token is not given back.
+/// Fetches `AC….json`, without the token.
 pub async fn fetch(State(carrier): State<Carrier>, Path(file): Path<String>, headers: HeaderMap) -> Response {
     let Some(account) = file.strip_suffix(".json") else { return answer::not_found(&file) };
     if !carrier.authenticates(account, &headers) {

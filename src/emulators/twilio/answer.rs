@@ -1,4 +1,4 @@
-//! How requests are answered: Twilio's errors, its pages, and what a fault makes of an answer.
+//! Answers: Twilio's errors, its pages, and the faults of an answer.
 
 use std::future::pending;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::integrations::twilio::form::Params;
 
 const PAGE_SIZE: usize = 50;
 const PAGE_SIZE_MAX: usize = 1000;
-/// What a throttled client is told to wait.
+/// The wait that a throttled client gets.
 const RETRY_AFTER_S: u16 = 1;
 const DRIP_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -62,7 +62,7 @@ fn busy(status: StatusCode, code: u32, message: &str) -> Response {
     response
 }
 
-/// The answer of a fault that strikes before anything is taken.
+/// Returns the answer of a fault that strikes before the request is accepted.
 pub async fn fail_before(fault: Option<FaultKind>) -> Option<Response> {
     match fault? {
         FaultKind::Throttle => Some(busy(StatusCode::TOO_MANY_REQUESTS, 20429, "Too Many Requests")),
@@ -75,7 +75,7 @@ pub async fn fail_before(fault: Option<FaultKind>) -> Option<Response> {
     }
 }
 
-/// 201 with the new resource, or what the fault makes of it.
+/// Returns 201 with the new resource, or what the fault makes of it.
 pub async fn created(resource: &impl Serialize, fault: Option<FaultKind>, clock: &Clock) -> Response {
     match fault {
         Some(FaultKind::Error500AfterAccept) => internal_error(),
@@ -89,7 +89,7 @@ pub async fn created(resource: &impl Serialize, fault: Option<FaultKind>, clock:
     }
 }
 
-/// No answer: a body that fails at once makes hyper close the connection before it has written the head.
+/// No answer: a body that fails at once makes hyper close the connection before it writes the head.
 fn dropped() -> Response {
     let fails = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped on demand")) });
     Body::from_stream(fails).into_response()
@@ -102,13 +102,13 @@ fn dripping(body: Vec<u8>, clock: Clock) -> Body {
     }))
 }
 
-/// Which page of a list is wanted.
+/// The requested page of a list.
 pub struct PageQuery {
     pub size: usize,
     pub number: u64,
-    /// What the page before ended with.
+    /// The last SID of the previous page.
     pub after: Option<String>,
-    /// The query without its place in the list.
+    /// The query without its position in the list.
     kept: Params,
 }
 
@@ -123,7 +123,7 @@ impl PageQuery {
         }
     }
 
-    /// Cuts the page out of a whole list in its order; gives it and, where more follows, the SID of its last.
+    /// Returns one page of an ordered list, and the SID of its last item if more follow.
     pub fn cut<'a, T>(&self, all: impl Iterator<Item = &'a T>, sid: impl Fn(&T) -> &str) -> (Vec<&'a T>, Option<String>)
     where
         T: 'a,
@@ -137,7 +137,7 @@ impl PageQuery {
         (page, last)
     }
 
-    /// The list's fields besides its members; `last` is the SID that the next page begins after, if there is one.
+    /// Returns the list's fields besides its items; `last` is the SID before the next page, if there is one.
     pub fn meta(&self, path: &str, count: usize, last: Option<&str>) -> PageMeta {
         let uri = |number: u64, after: Option<&str>| {
             let mut query = self.kept.clone();
@@ -158,14 +158,14 @@ impl PageQuery {
             end: (start + count).saturating_sub(1),
             uri: uri(self.number, self.after.as_deref()),
             first_page_uri: uri(0, None),
-            // The first page is all that can be gone back to: nothing says what stood before this page's first.
+            // Only the first page can be returned to: the start of the previous page is unknown.
             previous_page_uri: (self.number > 0).then(|| uri(0, None)),
             next_page_uri: last.map(|last| uri(self.number + 1, Some(last))),
         }
     }
 }
 
-/// What the API of 2010 says of a page.
+/// The paging fields of the 2010 API.
 #[derive(Serialize)]
 pub struct PageMeta {
     pub page: u64,

@@ -1,4 +1,4 @@
-//! Numbers that can be bought (`AvailablePhoneNumbers`): made up, but always the same, and never one that somebody has.
+//! Numbers for sale (`AvailablePhoneNumbers`): generated, always the same, and never an owned one.
 //!
 //! After <https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource>.
 
@@ -13,15 +13,15 @@ use super::validate::Refusal;
 use super::{Carrier, answer};
 use crate::integrations::twilio::form::Params;
 
-/// In one answer, where nothing is said; and at most.
+/// Numbers in one answer: the default, and the limit.
 const PAGE_SIZE: usize = 30;
 const PAGE_SIZE_MAX: usize = 1_000;
-/// Of one kind in one country or area that are looked through.
+/// Numbers of one kind in one country or area that are searched.
 const STOCK: u32 = 10_000;
-/// Of a pattern that numbers are to contain.
+/// Length of a `Contains` pattern.
 const CONTAINS: std::ops::RangeInclusive<usize> = 2..=16;
 
-/// A country's numbers: its code, then the beginnings of its kinds, and how many digits follow.
+/// A country's numbers: its code, then the prefixes of its kinds and the number of further digits.
 struct Country {
     iso: &'static str,
     code: &'static str,
@@ -31,7 +31,7 @@ struct Country {
     digits: usize,
 }
 
-/// Numbers of nobody: 555 in North America, elsewhere what stands free.
+/// Fictional numbers: 555 in North America, unassigned ranges elsewhere.
 const COUNTRIES: [Country; 6] = [
     Country { iso: "US", code: "+1", local: "415555", toll_free: "833555", mobile: None, digits: 4 },
     Country { iso: "CA", code: "+1", local: "604555", toll_free: "833555", mobile: None, digits: 4 },
@@ -62,7 +62,7 @@ pub async fn list(
 }
 
 impl Carrier {
-    /// An error without a refusal is about a country or a kind of number that is not there.
+    /// Searches numbers for sale. An error without a refusal means an unknown country or kind.
     fn available(&self, country: &str, kind: &str, query: &Params) -> Result<Vec<Value>, Option<Refusal>> {
         let country = COUNTRIES.iter().find(|known| known.iso == country).ok_or(None)?;
         let area = query.filled("AreaCode");
@@ -83,7 +83,7 @@ impl Carrier {
         {
             return Err(wrong("Contains has 2 to 16 digits, letters or *."));
         }
-        // No number here sends faxes.
+        // No number here supports faxes.
         if query.filled("FaxEnabled") == Some("true") {
             return Ok(Vec::new());
         }
@@ -105,7 +105,7 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether the pattern stands somewhere in a number: `*` is any digit, a letter the digit of its key.
+/// True if the pattern occurs in a number: `*` is any digit, a letter is the digit of its key.
 fn is_like(number: &str, pattern: &str) -> bool {
     let key = |letter: u8| match letter {
         b'A'..=b'C' => b'2',

@@ -1,5 +1,5 @@
-//! Messages on their way: `sent`, then `delivered`, then perhaps `read`, or `undelivered` with a code; each reported with a
-//! signed callback.
+//! Message delivery: `sent`, then `delivered`, then perhaps `read`, or `undelivered` with a code. Each status is
+//! reported with a signed callback.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,27 +17,27 @@ use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
 use crate::integrations::twilio::form::Params;
 
-/// Messages whose next status is waited for.
+/// Limit of messages that wait for their next status.
 pub const QUEUE_MAX: usize = 100_000;
-/// Callbacks being posted at once.
+/// Limit of callbacks that are posted at once.
 const IN_FLIGHT_MAX: usize = 64;
-/// Scheduled messages, and those whose callbacks are held back, that wait for their time.
+/// Limit of scheduled messages, and of messages with late callbacks.
 const LATER_MAX: usize = 10_000;
 
-/// A message and the statuses that it has yet to report.
+/// A message and its remaining statuses.
 pub struct Job {
     due: Timestamp,
     message: Message,
     statuses: VecDeque<DeliveryStatus>,
-    /// Of a failure among them.
+    /// The code of a failure among them.
     error_code: Option<u32>,
-    /// How often each is reported: 0, 1 or 2 times.
+    /// Reports per status: 0, 1 or 2.
     copies: usize,
 }
 
-/// What is done when its time has come.
+/// Work that is due later.
 pub enum Next {
-    /// A scheduled message, by its SID.
+    /// A scheduled message, by SID.
     Leaves(String),
     Reports(Box<Job>),
 }
@@ -46,7 +46,7 @@ pub struct Callbacks {
     queue: mpsc::Sender<Job>,
     delay: Duration,
     dropped: AtomicU64,
-    /// Jobs not finished.
+    /// Unfinished jobs.
     pub pending: watch::Sender<u64>,
     later: Arc<Semaphore>,
 }
@@ -66,12 +66,12 @@ impl Callbacks {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// One that could not be queued.
+    /// Counts a job that could not be queued.
     pub(super) fn lose(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A full queue loses the job: Twilio's callbacks are best effort too.
+    /// Queues a job. A full queue drops it: Twilio's callbacks are best effort too.
     fn enqueue(&self, job: Job) {
         self.begin();
         if self.queue.try_send(job).is_err() {
@@ -90,7 +90,7 @@ impl Callbacks {
 }
 
 impl Inner {
-    /// Starts a message on its way. With [`FaultKind::CallbacksBeforeAnswer`] it has arrived when this returns.
+    /// Starts the delivery of a message. With [`FaultKind::CallbacksBeforeAnswer`] it is finished when this returns.
     pub(super) async fn deliver(self: &Arc<Self>, message: Message, struck: Option<CallbackFault>) {
         let fault = struck.map(|struck| struck.kind);
         let (mut statuses, error_code) = self.fate(&message);
@@ -118,9 +118,9 @@ impl Inner {
         }
     }
 
-    /// The statuses that a message will go through, and the code of its failure.
+    /// Returns the statuses that a message will have, and the code of its failure.
     fn fate(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
-        // An answer is within the window: the customer has just written.
+        // A reply is within the window: the customer has just written.
         if message.is_whatsapp() && message.direction == Direction::OutboundApi {
             let from = message.from.clone().or_else(|| self.numbers.first_of(&message.account_sid)).unwrap_or_default();
             let template = message.content_sid.is_some();
@@ -136,10 +136,10 @@ impl Inner {
         (statuses, None)
     }
 
-    /// Does something when its time has come; `false` where too much waits already.
+    /// Schedules work; `false` if too much waits already.
     pub(super) fn later(self: &Arc<Self>, due: Timestamp, next: Next) -> bool {
         let Ok(place) = Arc::clone(&self.callbacks.later).try_acquire_owned() else { return false };
-        // What is scheduled may be days ahead: nobody waits for that.
+        // Scheduled messages may be days ahead: nobody waits for them.
         let awaited = matches!(next, Next::Reports(_));
         if awaited {
             self.callbacks.begin();
@@ -165,7 +165,7 @@ impl Inner {
         true
     }
 
-    /// Reports a job's next status; `false` when that was the last.
+    /// Reports a job's next status; `false` if that was the last one.
     async fn report_next(&self, job: &mut Job) -> bool {
         let Some(status) = job.statuses.pop_front() else { return false };
         let error_code = job.error_code.filter(|_| status == DeliveryStatus::Undelivered);
@@ -174,7 +174,7 @@ impl Inner {
             message.status = message.status.advance(status);
             message.error_code = message.error_code.or(error_code);
             message.sent_at.get_or_insert(now);
-            // A Messaging Service has chosen by now.
+            // By now the Messaging Service has chosen a number.
             if message.from.is_none() {
                 message.from = sender.map(|number| {
                     let prefix = if message.is_whatsapp() { "whatsapp:" } else { "" };
@@ -182,7 +182,7 @@ impl Inner {
                 });
             }
         });
-        // What is forgotten here is still reported.
+        // Statuses of a message that is no longer stored are still reported.
         let message = changed.unwrap_or_else(|| job.message.clone());
         if status == DeliveryStatus::Delivered && message.read_early {
             job.statuses.push_back(DeliveryStatus::Read);
@@ -193,12 +193,12 @@ impl Inner {
         !job.statuses.is_empty()
     }
 
-    /// Reports the status that a message has now, before it returns.
+    /// Reports the current status of a message before it returns.
     pub(super) async fn report_at_once(&self, message: Message) {
         self.report(&message, message.status, message.error_code).await;
     }
 
-    /// Queues the status that a message has now.
+    /// Queues a report of the current status of a message.
     pub(super) fn report_soon(&self, message: Message) {
         let (due, statuses) = (self.clock.now(), VecDeque::from([message.status]));
         self.callbacks.enqueue(Job { due, message, statuses, error_code: None, copies: 1 });
@@ -247,11 +247,12 @@ impl Inner {
     }
 }
 
-/// Reports each status when it is due, until the carrier is gone. As every wait is equally long, the queue is in order.
+/// Reports each status when it is due, until the emulator is dropped. All waits are equally long, so the queue is in
+/// order.
 pub async fn run(carrier: Weak<Inner>, mut jobs: mpsc::Receiver<Job>) {
     let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     while let Some(mut job) = jobs.recv().await {
-        // The carrier is held only while there is something to do, so that it can go.
+        // The emulator is held only during work, so that it can be dropped.
         let Some(clock) = carrier.upgrade().map(|carrier| carrier.clock.clone()) else { return };
         if job.due > clock.now() {
             clock.sleep_until(job.due).await;

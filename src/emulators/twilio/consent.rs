@@ -1,23 +1,24 @@
-//! What customers allow: opt-outs of text messages, WhatsApp's window, who has joined the sandbox.
+//! The consent of customers: opt-outs of text messages, WhatsApp's window, members of the sandbox.
 //!
 //! After <https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out> (the default handling),
 //! <https://www.twilio.com/docs/api/errors/63016>, <https://www.twilio.com/docs/whatsapp/sandbox>.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::store::bare;
 use crate::domain::Timestamp;
 use crate::domain::opt_out::{self, Word};
 
-/// Twilio's shared WhatsApp number; only who has joined it gets anything from it.
+/// Twilio's shared WhatsApp number, which only sends to its members.
 pub const SANDBOX: &str = "+14155238886";
-/// What a customer of the sandbox writes first, after `join `.
+/// The word after `join ` that makes a customer a member of the sandbox.
 pub const SANDBOX_CODE: &str = "recado-demo";
 const SANDBOX_FOR: Duration = Duration::from_secs(3 * 24 * 3_600);
 const WINDOW: Duration = Duration::from_secs(24 * 3_600);
-/// Pairs of a number and a customer that are remembered in each list.
+/// Limit of number and customer pairs in each list.
 const PAIRS_MAX: usize = 100_000;
 
 const NOT_JOINED: u32 = 63015;
@@ -32,22 +33,22 @@ const JOINED: &str =
     "Twilio Sandbox: You are all set! The sandbox can now send/receive messages. Reply stop to leave it.";
 const LEFT: &str = "Twilio Sandbox: You have left the sandbox.";
 
-/// What comes of a customer's words before the business hears them.
+/// The emulator's handling of a customer's message, before the webhook.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// What the carrier itself answers.
+pub struct ConsentResult {
+    /// The emulator's own answer.
     pub answer: Option<String>,
-    /// Whether the business hears of it at all.
-    pub goes_on: bool,
+    /// True if the webhook is posted.
+    pub posts_webhook: bool,
 }
 
-impl Heard {
+impl ConsentResult {
     const fn quietly() -> Self {
-        Self { answer: None, goes_on: true }
+        Self { answer: None, posts_webhook: true }
     }
 }
 
-/// A sender and a customer, as they stand in an address, the prefix left off.
+/// A sender and a customer, without the channel's prefix.
 type Pair = (String, String);
 
 #[derive(Default)]
@@ -63,8 +64,8 @@ struct Lists {
 pub struct Consent(Mutex<Lists>);
 
 impl Consent {
-    /// Hears a customer's message; addresses as Twilio writes them.
-    pub fn hear(&self, from: &str, to: &str, body: &str, now: Timestamp) -> Heard {
+    /// Handles a customer's message; addresses have Twilio's format.
+    pub fn hear(&self, from: &str, to: &str, body: &str, now: Timestamp) -> ConsentResult {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
         if !to.starts_with("whatsapp:") {
             return self.hear_text(pair, body);
@@ -72,13 +73,13 @@ impl Consent {
         if pair.0 == SANDBOX
             && let Some(answer) = self.hear_sandbox(&pair.1, body, now)
         {
-            return Heard { answer: Some(answer), goes_on: false };
+            return ConsentResult { answer: Some(answer), posts_webhook: false };
         }
         self.heard_on_whatsapp(pair, now);
-        Heard::quietly()
+        ConsentResult::quietly()
     }
 
-    /// A message of which the business has heard otherwise: its writer has joined, and nothing is answered.
+    /// Records a message that the business has received otherwise: its sender joins the sandbox, and gets no answer.
     pub fn note(&self, from: &str, to: &str, body: &str, now: Timestamp) {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
         if to.starts_with("whatsapp:") {
@@ -91,12 +92,12 @@ impl Consent {
         }
     }
 
-    /// Whether Twilio refuses texts from this sender to this customer (21610).
+    /// True if Twilio refuses texts from this sender to this customer (21610).
     pub fn opted_out(&self, from: &str, to: &str) -> bool {
         self.lock().opted_out.contains(&(bare(from).to_owned(), bare(to).to_owned()))
     }
 
-    /// Twilio's code why a WhatsApp message will not arrive.
+    /// Returns Twilio's code if a WhatsApp message cannot be delivered.
     pub fn refusal(&self, from: &str, to: &str, template: bool, now: Timestamp) -> Option<u32> {
         let (from, to) = (bare(from), bare(to));
         let lists = self.lock();
@@ -108,10 +109,11 @@ impl Consent {
         (!open).then_some(OUTSIDE_WINDOW)
     }
 
-    /// STOP and START are answered where they change something, so that two machines do not answer each other for ever.
-    fn hear_text(&self, pair: Pair, body: &str) -> Heard {
+    /// Handles STOP and START. The answer is only sent if they change something, so that two machines do not answer
+    /// each other forever.
+    fn hear_text(&self, pair: Pair, body: &str) -> ConsentResult {
         let Some(found) = opt_out::recognise(body).filter(|found| found.twilio_handles_on_sms) else {
-            return Heard::quietly();
+            return ConsentResult::quietly();
         };
         let mut lists = self.lock();
         let answer = match found.word {
@@ -120,7 +122,7 @@ impl Consent {
             Word::Stop if lists.opted_out.len() >= PAIRS_MAX => None,
             Word::Stop => lists.opted_out.insert(pair).then_some(STOPPED),
         };
-        Heard { answer: answer.map(str::to_owned), goes_on: true }
+        ConsentResult { answer: answer.map(str::to_owned), posts_webhook: true }
     }
 
     fn hear_sandbox(&self, customer: &str, body: &str, now: Timestamp) -> Option<String> {
@@ -155,8 +157,7 @@ impl Consent {
     }
 
     fn lock(&self) -> MutexGuard<'_, Lists> {
-        // A poisoned lock holds plain lists, which are good whatever happened.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock()
     }
 }
 
@@ -175,13 +176,13 @@ mod tests {
     fn stop_holds_until_start_and_is_answered_once() {
         let consent = Consent::default();
         let hear = |body: &str| consent.hear(CUSTOMER, OURS, body, now(0));
-        assert_eq!(hear("please stop it"), Heard::quietly());
+        assert_eq!(hear("please stop it"), ConsentResult::quietly());
         assert_eq!(hear("Stop").answer.as_deref(), Some(STOPPED));
-        assert_eq!(hear("STOP"), Heard::quietly());
+        assert_eq!(hear("STOP"), ConsentResult::quietly());
         assert!(consent.opted_out(OURS, CUSTOMER) && !consent.opted_out("+34911222444", CUSTOMER));
         assert_eq!(hear("HELP").answer.as_deref(), Some(HELP));
         assert_eq!(hear("Start").answer.as_deref(), Some(STARTED));
-        assert_eq!(hear("YES"), Heard::quietly());
+        assert_eq!(hear("YES"), ConsentResult::quietly());
         assert!(!consent.opted_out(OURS, CUSTOMER));
     }
 
@@ -191,7 +192,7 @@ mod tests {
         let (from, to) = (format!("whatsapp:{OURS}"), format!("whatsapp:{CUSTOMER}"));
         let refusal = |template, seconds| consent.refusal(&from, &to, template, now(seconds));
         assert_eq!((refusal(false, 0), refusal(true, 0)), (Some(63016), None));
-        assert_eq!(consent.hear(&to, &from, "STOP", now(0)), Heard::quietly());
+        assert_eq!(consent.hear(&to, &from, "STOP", now(0)), ConsentResult::quietly());
         assert_eq!((refusal(false, 24 * 3_600 - 1), refusal(false, 24 * 3_600)), (None, Some(63016)));
     }
 
@@ -202,8 +203,8 @@ mod tests {
         let hear = |body: &str| consent.hear(&customer, &sandbox, body, now(0));
         assert!(hear("hola").answer.is_some_and(|answer| answer.contains("join recado-demo")));
         assert_eq!(consent.refusal(&sandbox, &customer, true, now(0)), Some(63015));
-        assert!(!hear("Join recado-demo ").goes_on);
-        assert_eq!(hear("hola"), Heard::quietly());
+        assert!(!hear("Join recado-demo ").posts_webhook);
+        assert_eq!(hear("hola"), ConsentResult::quietly());
         assert_eq!(consent.refusal(&sandbox, &customer, false, now(0)), None);
         assert_eq!(consent.refusal(&sandbox, &customer, true, now(3 * 24 * 3_600)), Some(63015));
         assert_eq!(hear("stop").answer.as_deref(), Some(LEFT));

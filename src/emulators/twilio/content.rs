@@ -1,9 +1,7 @@
-//! Content templates, enough for WhatsApp: kept, approved at once, rendered.
+//! Content templates, as far as WhatsApp needs them: stored, approved at once, rendered.
 //!
-//! After <https://www.twilio.com/docs/content/content-api-resources>; Twilio serves it at `content.twilio.com`, here it
-//! stands under the same base as everything else.
-
-use std::sync::{Mutex, MutexGuard};
+//! After <https://www.twilio.com/docs/content/content-api-resources>. Twilio serves it at `content.twilio.com`; here it
+//! has the same base as everything else.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -11,6 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::SecondsFormat;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -18,14 +17,16 @@ use super::Carrier;
 use super::answer::{self, PageQuery};
 use super::validate::Refusal;
 use crate::domain::Timestamp;
+use crate::domain::placeholders;
+use crate::domain::placeholders::{Segment, Unclosed};
 use crate::integrations::twilio::form::Params;
 
-/// All accounts' together.
+/// Limit of templates, over all accounts.
 const TEMPLATES_MAX: usize = 1_000;
-/// Variables in one template.
+/// Limit of variables in one template.
 const VARIABLES_MAX: usize = 100;
 
-/// A message made from a template.
+/// A rendered template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rendered {
     pub name: String,
@@ -34,7 +35,8 @@ pub struct Rendered {
     pub buttons: Vec<String>,
 }
 
-/// As the API takes it: `{"friendly_name": "…", "language": "es", "variables": {"1": "Ana"}, "types": {"twilio/text": {"body": "Hola {{1}}"}}}`
+/// The request: `{"friendly_name": "…", "language": "es", "variables": {"1": "Ana"}, "types": {"twilio/text": {"body":
+/// "Hola {{1}}"}}}`
 #[derive(Clone, Debug, Deserialize)]
 struct NewTemplate {
     #[serde(default)]
@@ -50,7 +52,7 @@ struct Template {
     sid: String,
     account_sid: String,
     given: NewTemplate,
-    /// Its name and category once it has been submitted to WhatsApp.
+    /// Its name and category after the submission to WhatsApp.
     approval: Option<(String, String)>,
     created_at: Timestamp,
 }
@@ -83,7 +85,7 @@ impl Template {
         })
     }
 
-    /// The official libraries send the types that are not meant as null.
+    /// Twilio's libraries send unused types as null.
     fn types(&self) -> impl Iterator<Item = (String, Value)> {
         self.given.types.iter().filter(|(_, kind)| !kind.is_null()).map(|(name, kind)| (name.clone(), kind.clone()))
     }
@@ -104,28 +106,31 @@ impl Template {
     }
 }
 
-/// Puts values where `{{name}}` stands; a name without a value stays, so that it shows.
+/// Replaces `{{name}}` by its value; a name without a value stays visible.
 fn fill<'a>(text: &str, value: impl Fn(&str) -> Option<&'a Value>) -> String {
     let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, behind)) = after.split_once("}}") else { break };
-        filled.push_str(before);
-        match value(name.trim()) {
-            Some(Value::String(value)) => filled.push_str(value),
-            Some(value) => filled.push_str(&value.to_string()),
-            None => filled.push_str(&format!("{{{{{name}}}}}")),
+    for segment in placeholders::split(text) {
+        match segment {
+            Ok(Segment::Literal(literal)) => filled.push_str(literal),
+            Ok(Segment::Placeholder { name, .. }) => match value(name) {
+                Some(Value::String(value)) => filled.push_str(value),
+                Some(value) => filled.push_str(&value.to_string()),
+                None => filled.push_str(&format!("{{{{{name}}}}}")),
+            },
+            Err(Unclosed(at)) => {
+                filled.push_str("{{");
+                filled.push_str(&text[at..]);
+            }
         }
-        rest = behind;
     }
-    filled + rest
+    filled
 }
 
 #[derive(Default)]
 pub struct Templates(Mutex<Vec<Template>>);
 
 impl Templates {
-    /// What a template of this account becomes; `None` where it has no such.
+    /// Renders a template of the account; `None` if there is no such template.
     pub fn render(&self, account: &str, sid: &str, variables: &Map<String, Value>) -> Option<Rendered> {
         let templates = self.lock();
         let found = templates.iter().find(|template| template.sid == sid && template.account_sid == account);
@@ -133,8 +138,7 @@ impl Templates {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Template>> {
-        // A poisoned lock holds a list of records, each whole.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock()
     }
 }
 
@@ -191,7 +195,7 @@ pub async fn delete(State(carrier): State<Carrier>, Path(sid): Path<String>, hea
     })
 }
 
-/// WhatsApp takes a day or two; here it is approved at once.
+/// Submits a template. WhatsApp takes a day or two; here it is approved at once.
 pub async fn submit(
     State(carrier): State<Carrier>,
     Path(sid): Path<String>,
@@ -236,8 +240,8 @@ impl Carrier {
         }
     }
 
-    /// What a send by template becomes. One that has not been made here is refused where the carrier is strict, else shown
-    /// by its SID and its variables.
+    /// Renders a send by template. An unknown template is refused in strict mode, and otherwise shown by its SID and
+    /// variables.
     pub(super) fn render(&self, account: &str, sid: &str, variables: &str) -> Result<Rendered, Refusal> {
         let variables: Map<String, Value> = serde_json::from_str(variables).unwrap_or_default();
         if let Some(rendered) = self.0.templates.render(account, sid, &variables) {

@@ -1,8 +1,8 @@
-//! The carrier's own routes: what customers do, and what goes wrong on demand.
+//! The emulator's own routes: what customers do, and faults on demand.
 //!
-//! They ask for no credentials. That nobody from elsewhere uses them is seen to by listening on loopback only, and
-//! by refusing what a browser might send in a stranger's name: a request with an `Origin`, one for another `Host`
-//! (a name that leads here), a body that is no JSON.
+//! The routes need no credentials. The emulator listens on loopback only, and refuses requests that a browser could
+//! send for a foreign page: requests with an `Origin`, for another `Host` (a name that resolves to this machine), or
+//! with a body other than JSON.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::faults::{Fault, FaultError};
-use super::feed::Shown;
+use super::feed::FeedMessage;
 use super::inbound::{CustomerText, TextError};
 use super::messages::Resource;
 use super::numbers::NumberConfig;
@@ -21,7 +21,7 @@ use super::validate::is_loopback_host;
 use super::{Carrier, Inbound};
 use crate::domain::status::DeliveryStatus;
 
-/// Refuses what does not come from a program on this machine.
+/// Refuses requests that do not come from a program on this machine.
 pub async fn guard(request: Request, next: Next) -> Response {
     let headers = request.headers();
     if headers.contains_key(header::ORIGIN) {
@@ -43,7 +43,7 @@ fn has_body(headers: &HeaderMap) -> bool {
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
 }
 
-/// Of a `Host` header, with or without its port.
+/// Checks a `Host` header, with or without a port.
 fn names_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -77,7 +77,7 @@ pub async fn text(State(carrier): State<Carrier>, Json(text): Json<CustomerText>
     #[derive(Serialize)]
     struct Taken {
         seq: u64,
-        message: Shown,
+        message: FeedMessage,
     }
     let message = carrier.receive(&text)?;
     Ok((StatusCode::CREATED, Json(Taken { seq: message.seq, message: message.into() })).into_response())

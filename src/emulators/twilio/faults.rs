@@ -1,4 +1,4 @@
-//! Misbehaviour on demand.
+//! Faults on demand.
 //!
 //! ```json
 //! {"fault": "drop_after_accept", "times": 3, "percent": 50, "account": "AC…", "on": "create"}
@@ -6,52 +6,52 @@
 //! ```
 
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::domain::clock::Random;
 
-/// How many may be ordered at once.
+/// Limit of active faults.
 pub const FAULTS_MAX: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// 429, not taken.
+    /// 429, not accepted.
     Throttle,
-    /// 500, not taken.
+    /// 500, not accepted.
     #[serde(rename = "error_500")]
     Error500,
-    /// 500, though taken.
+    /// 500, but accepted.
     #[serde(rename = "error_500_after_accept")]
     Error500AfterAccept,
-    /// 503, not taken.
+    /// 503, not accepted.
     #[serde(rename = "unavailable_503")]
     Unavailable503,
-    /// The connection closes without an answer, though taken.
+    /// The connection closes without an answer, but the request is accepted.
     DropAfterAccept,
-    /// The connection closes without an answer, not taken.
+    /// The connection closes without an answer, not accepted.
     DropBeforeAccept,
-    /// No answer until the client gives up, though taken.
+    /// No answer until the client gives up, but accepted.
     HangAfterAccept,
-    /// No answer until the client gives up, not taken.
+    /// No answer until the client gives up, not accepted.
     Hang,
-    /// Taken, and answered a byte at a time.
+    /// Accepted, and answered one byte at a time.
     Drip,
-    /// 401, not taken.
+    /// 401, not accepted.
     Unauthorized,
     /// Each status callback comes twice.
     CallbacksDoubled,
     /// The last status is reported first.
     CallbacksReordered,
-    /// The status callbacks come only after `delay_ms`.
+    /// Status callbacks come after `delay_ms`.
     CallbacksLate,
     /// No status callback comes.
     CallbacksLost,
-    /// The status callbacks come before the answer to the request.
+    /// Status callbacks come before the answer to the request.
     CallbacksBeforeAnswer,
 }
 
@@ -62,7 +62,7 @@ impl FaultKind {
     }
 }
 
-/// Which requests a fault strikes.
+/// The requests that a fault strikes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
@@ -80,10 +80,10 @@ pub enum On {
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     pub fault: FaultKind,
-    /// How often it strikes; `None` until cleared.
+    /// Number of strikes; `None` until cleared.
     #[serde(default)]
     pub times: Option<u32>,
-    /// Of the requests that it could strike, 0 to 100.
+    /// Share of the matching requests, 0 to 100.
     #[serde(default = "always")]
     pub percent: u8,
     /// Only requests of this account.
@@ -91,7 +91,7 @@ pub struct Fault {
     pub account: Option<String>,
     #[serde(default)]
     pub on: On,
-    /// Of callbacks that come late, a day at most; half a minute where nothing is said.
+    /// Delay of late callbacks, at most a day; half a minute by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
 }
@@ -104,12 +104,12 @@ const fn always() -> u8 {
 }
 
 impl Fault {
-    /// Strikes every creation, so many times.
+    /// Strikes every create, `times` times.
     pub const fn times(fault: FaultKind, times: u32) -> Self {
         Self { fault, times: Some(times), percent: 100, account: None, on: On::Create, delay_ms: None }
     }
 
-    /// Strikes every creation until cleared.
+    /// Strikes every create until cleared.
     pub const fn always(fault: FaultKind) -> Self {
         Self { fault, times: None, percent: 100, account: None, on: On::Create, delay_ms: None }
     }
@@ -142,7 +142,7 @@ impl FromStr for Fault {
     }
 }
 
-/// What strikes one request: at most one fault of the answer and one of the callbacks, the first ordered first.
+/// The faults of one request: at most one of the answer and one of the callbacks, the oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strike {
     pub answer: Option<FaultKind>,
@@ -152,7 +152,7 @@ pub struct Strike {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackFault {
     pub kind: FaultKind,
-    /// How late they come, if that is the fault.
+    /// The delay of late callbacks.
     pub delay: Duration,
 }
 
@@ -184,7 +184,7 @@ impl Faults {
         self.lock().clear();
     }
 
-    /// Takes what strikes this request; a fault that has struck its number of times is gone.
+    /// Returns the faults of this request, and removes those that have struck often enough.
     pub fn strike(&self, on: On, account: &str, random: &Random) -> Strike {
         let mut strike = Strike::default();
         let mut faults = self.lock();
@@ -210,8 +210,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
-        // A poisoned lock holds a list of plain values, each whole.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock()
     }
 }
 

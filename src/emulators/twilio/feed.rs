@@ -1,4 +1,4 @@
-//! What happens, as customers' handsets would see it: a long poll over every message that came or changed.
+//! The events of the handsets: a long poll over new and changed messages.
 
 use std::time::Duration;
 
@@ -19,20 +19,20 @@ const WAIT_MAX_MS: u64 = 30_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// E.164; without one, all customers.
+pub struct FollowQuery {
+    /// E.164; all customers if absent.
     customer: Option<String>,
-    /// The number of the last change that is known.
+    /// The number of the last known change.
     #[serde(default)]
     after: u64,
-    /// How long to wait for something new.
+    /// How long to wait for a change.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// A message as the feed shows it.
+/// A message in the feed.
 #[derive(Serialize)]
-pub struct Shown {
+pub struct FeedMessage {
     seq: u64,
     sid: String,
     direction: &'static str,
@@ -50,7 +50,7 @@ pub struct Shown {
     created_at: Timestamp,
 }
 
-impl From<Message> for Shown {
+impl From<Message> for FeedMessage {
     fn from(message: Message) -> Self {
         Self {
             seq: message.seq,
@@ -74,42 +74,42 @@ impl From<Message> for Shown {
 
 #[derive(Serialize)]
 struct Feed {
-    /// What to ask after next.
+    /// The `after` of the next request.
     seq: u64,
-    messages: Vec<Shown>,
+    messages: Vec<FeedMessage>,
 }
 
-pub async fn follow(State(carrier): State<Carrier>, Query(wanted): Query<Wanted>) -> Response {
-    if let Some(customer) = &wanted.customer
+pub async fn follow(State(carrier): State<Carrier>, Query(query): Query<FollowQuery>) -> Response {
+    if let Some(customer) = &query.customer
         && let Err(error) = Phone::parse(customer)
     {
         return answer::bad_request(&error.to_string());
     }
-    let wait = Duration::from_millis(wanted.wait_ms.min(WAIT_MAX_MS));
-    let found = tokio::time::timeout(wait, carrier.changed(&wanted)).await;
-    let feed = found.unwrap_or_else(|_| carrier.look(&wanted));
+    let wait = Duration::from_millis(query.wait_ms.min(WAIT_MAX_MS));
+    let found = tokio::time::timeout(wait, carrier.changed(&query)).await;
+    let feed = found.unwrap_or_else(|_| carrier.look(&query));
     Json(feed).into_response()
 }
 
 impl Carrier {
-    async fn changed(&self, wanted: &Wanted) -> Feed {
+    async fn changed(&self, query: &FollowQuery) -> Feed {
         let mut changes = self.0.changes.subscribe();
         loop {
             changes.mark_unchanged();
-            let feed = self.look(wanted);
-            // The sender lives in the carrier.
+            let feed = self.look(query);
+            // The emulator keeps the sender alive.
             if !feed.messages.is_empty() || changes.changed().await.is_err() {
                 return feed;
             }
         }
     }
 
-    fn look(&self, wanted: &Wanted) -> Feed {
+    fn look(&self, query: &FollowQuery) -> Feed {
         let store = self.0.store();
-        let messages = store.changed_after(wanted.after, wanted.customer.as_deref(), PAGE_MAX);
+        let messages = store.changed_after(query.after, query.customer.as_deref(), PAGE_MAX);
         let full = messages.len() == PAGE_MAX;
         let seq = messages.last().filter(|_| full).map_or(store.seq(), |last| last.seq);
         drop(store);
-        Feed { seq, messages: messages.into_iter().map(Shown::from).collect() }
+        Feed { seq, messages: messages.into_iter().map(FeedMessage::from).collect() }
     }
 }

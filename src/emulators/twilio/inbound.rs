@@ -1,6 +1,7 @@
-//! A customer writes: the message is kept as received, and its webhook posted as Twilio would post it.
+//! Inbound messages: the emulator stores the message as received, and posts its webhook as Twilio does.
 //!
-//! Fields after <https://www.twilio.com/docs/messaging/guides/webhook-request>; those of WhatsApp as seen in public code.
+//! Fields are from <https://www.twilio.com/docs/messaging/guides/webhook-request>; the WhatsApp fields are from public
+//! code.
 
 use std::sync::Arc;
 
@@ -18,11 +19,11 @@ use crate::domain::status::DeliveryStatus;
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::is_sid;
 
-/// WhatsApp's longest text.
+/// WhatsApp's limit of a text.
 const BODY_MAX_CHARS: usize = 4_096;
 const MEDIA_MAX: usize = 10;
 const URL_MAX_BYTES: usize = 2_048;
-/// Of a name, a button's text or its payload.
+/// Limit of a name, a button's text or its payload.
 const WORD_MAX_CHARS: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -39,14 +40,14 @@ pub struct PressedButton {
     pub payload: String,
 }
 
-/// What a customer writes:
-/// `{"from": "+34600111222", "to": "+34911222333", "channel": "whatsapp", "body": "Hola", "profile_name": "Ana"}`
+/// A customer's message: `{"from": "+34600111222", "to": "+34911222333", "channel": "whatsapp", "body": "Hola",
+/// "profile_name": "Ana"}`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerText {
     /// The customer's number, E.164.
     pub from: String,
-    /// The number that is written to, E.164.
+    /// The business's number, E.164.
     pub to: String,
     pub channel: TextChannel,
     #[serde(default)]
@@ -57,12 +58,12 @@ pub struct CustomerText {
     pub button: Option<PressedButton>,
     #[serde(default)]
     pub profile_name: Option<String>,
-    /// The SID of the message that is answered.
+    /// The SID of the message that it answers.
     #[serde(default)]
     pub reply_to: Option<String>,
 }
 
-/// Why a customer's text is not taken.
+/// Why a customer's message is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     #[error("{0}")]
@@ -115,14 +116,14 @@ impl CustomerText {
         Ok(())
     }
 
-    /// A button's text is the text of its message.
+    /// Returns the text; the text of a button is the text of its message.
     fn said(&self) -> &str {
         self.button.as_ref().filter(|_| self.body.is_empty()).map_or(&self.body, |button| &button.text)
     }
 }
 
 impl Carrier {
-    /// Takes a customer's text; its webhook goes out by itself.
+    /// Accepts a customer's message, and posts its webhook in the background.
     pub fn receive(&self, text: &CustomerText) -> Result<Message, TextError> {
         text.check()?;
         let number = self.0.numbers.find(&text.to).ok_or_else(|| TextError::NoSuchNumber(text.to.clone()))?;
@@ -146,7 +147,7 @@ impl Carrier {
         if let Some(answer) = heard.answer {
             self.0.answer(&message, Reply { body: answer, ..Reply::default() });
         }
-        if heard.goes_on {
+        if heard.posts_webhook {
             let params = self.0.inbound_params(&message, text);
             let (carrier, message, token) = (self.0.clone(), message.clone(), self.0.uuid());
             tokio::spawn(async move {
@@ -159,7 +160,7 @@ impl Carrier {
 }
 
 impl Inner {
-    /// What names one webhook over all its tries.
+    /// Returns the id that a webhook keeps over its attempts.
     pub(super) fn uuid(&self) -> String {
         let (high, low) = (self.random.next_u64(), self.random.next_u64());
         uuid::Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes())
@@ -167,7 +168,7 @@ impl Inner {
             .to_string()
     }
 
-    /// Posts a message's webhook, then to the number's fallback, and does what the answer says.
+    /// Posts a message's webhook, then to the number's fallback URL, and performs the answer.
     async fn tell(self: &Arc<Self>, number: &Number, url: String, message: &Message, params: &Params, token: &str) {
         let method = |key| if number.setting(key) == Some("GET") { Method::Get } else { Method::Post };
         let account = &message.account_sid;
@@ -194,7 +195,7 @@ impl Inner {
         }
     }
 
-    /// Sends a reply to a customer's message: from the number that was written to, to whoever wrote.
+    /// Sends a reply to a customer's message, from its recipient to its sender.
     fn answer(self: &Arc<Self>, to: &Message, reply: Reply) {
         let prefix = if to.is_whatsapp() { "whatsapp:" } else { "" };
         let address = |given: &str| format!("{prefix}{}", bare(given));
@@ -255,7 +256,7 @@ impl Inner {
     }
 }
 
-/// What the answer tells to send; an answer that cannot be understood becomes the outcome's error.
+/// Returns the messages in an answer; an invalid answer becomes the outcome's error.
 fn replies_of(called: &mut Called) -> Vec<Reply> {
     let Some((content_type, body)) = called.answer.take() else { return Vec::new() };
     twiml::replies(&content_type, &body).unwrap_or_else(|code| {
@@ -264,7 +265,7 @@ fn replies_of(called: &mut Called) -> Vec<Reply> {
     })
 }
 
-/// What the end of a URL suggests.
+/// Guesses the content type by the end of a URL.
 pub fn content_type(url: &str) -> &'static str {
     let path = url.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     match path.rsplit('.').next().unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! The Messages resource: create, list, fetch, update, delete, and what hangs on a message.
+//! The Messages resource: create, list, fetch, update, delete, and its media.
 //!
 //! After <https://www.twilio.com/docs/messaging/api/message-resource>.
 
@@ -51,7 +51,7 @@ pub async fn create(
 }
 
 impl Carrier {
-    /// Takes a message, or says what is wrong with it.
+    /// Accepts a message, or refuses it.
     fn accept(&self, account: &str, form: &Params) -> Result<Message, Refusal> {
         let now = self.0.clock.now();
         validate::check(form, now)?;
@@ -92,7 +92,8 @@ impl Carrier {
         Ok(message)
     }
 
-    /// From Twilio's test number nothing goes out and nothing is reported, unless it is a number of the account.
+    /// True for messages from Twilio's test number: they are neither delivered nor reported, unless the account owns
+    /// it.
     fn is_test(&self, message: &Message) -> bool {
         message
             .from
@@ -128,7 +129,7 @@ pub async fn list(
     Json(Page { meta, messages: messages.iter().map(Resource::of).collect() }).into_response()
 }
 
-/// The day of a date or of a time, as the official libraries send either.
+/// Returns the day of a date or a time; Twilio's libraries send either.
 fn day<'a>(query: &'a Params, key: &str) -> Option<&'a str> {
     query.filled(key).map(|at| at.get(..10).unwrap_or(at))
 }
@@ -154,7 +155,7 @@ pub async fn fetch(
     }
 }
 
-/// Takes a scheduled message back, or its text out of the record.
+/// Cancels a scheduled message, or redacts a message.
 pub async fn update(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -199,7 +200,7 @@ pub async fn delete(
     }
 }
 
-/// A record is only changed or deleted when nothing more happens to it.
+/// Refuses the change of a message that is still in progress.
 fn complete(message: &Message) -> Result<(), Refusal> {
     if message.status.is_final() {
         return Ok(());
@@ -210,7 +211,7 @@ fn complete(message: &Message) -> Result<(), Refusal> {
 
 impl Carrier {
     async fn cancel(&self, message: &Message) -> Result<Message, Refusal> {
-        // It may leave at this moment: only one of the two changes its status.
+        // It may be sent at this moment: only one of the two changes its status.
         let canceled = self.0.change_if(&message.sid, DeliveryStatus::Scheduled, DeliveryStatus::Canceled);
         let canceled = canceled.ok_or_else(|| Refusal::new(30409, "This message cannot be canceled.".to_owned()))?;
         self.0.report_at_once(canceled.clone()).await;
@@ -227,7 +228,7 @@ impl Carrier {
         redacted.ok_or_else(|| Refusal::not_found(&message.sid))
     }
 
-    /// The message of this account that `SM….json` names.
+    /// Returns the account's message that `SM….json` names.
     fn named(&self, account: &str, file: &str) -> Result<Message, Refusal> {
         let sid = file.strip_suffix(".json").unwrap_or(file);
         let store = self.0.store();
@@ -237,7 +238,7 @@ impl Carrier {
     }
 }
 
-/// The content itself is not kept: every medium is called a picture.
+/// Lists a message's media. The content is not stored: every medium is a picture.
 pub async fn media(
     State(carrier): State<Carrier>,
     Path((account, sid)): Path<(String, String)>,
@@ -254,7 +255,7 @@ pub async fn media(
     Json(serde_json::json!({"media_list": list.collect::<Vec<_>>(), "next_page_uri": null})).into_response()
 }
 
-/// A message as Twilio writes it.
+/// A message as Twilio's API returns it.
 #[derive(Serialize)]
 pub struct Resource<'a> {
     sid: &'a str,
@@ -307,7 +308,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// What a code means, for people.
+/// The description of a code.
 pub fn error_message(code: u32) -> &'static str {
     codes::lookup(code).map_or("see https://www.twilio.com/docs/api/errors", |known| known.meaning)
 }

@@ -1,35 +1,35 @@
-//! The built-in carrier: a stand-in for Twilio's Messages API over HTTP, for trying Recado out and for tests.
+//! An emulator of Twilio's REST API, for trying Recado out and for tests: messages, calls, numbers, templates.
 //!
 //! It answers like Twilio (<https://www.twilio.com/docs/messaging/api/message-resource>), calls webhooks and reports
-//! deliveries with signed requests, keeps to what customers allow, and misbehaves on demand ([`faults`]).
+//! deliveries with signed requests, respects the consent of customers, and has faults on demand ([`faults`]).
 //!
 //! | Route | |
 //! |---|---|
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Messages.json` | create, list |
 //! | `GET`, `POST`, `DELETE /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message: fetch, redact or cancel, delete |
-//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | what hangs on it |
+//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json` | its media |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`, `…/{sid}.json` | numbers, their URLs |
 //! | `POST`, `GET /2010-04-01/Accounts/{sid}/Calls.json`, `…/Calls/{sid}.json` | calls: create, list; fetch, end or redirect, delete |
-//! | `GET /2010-04-01/Accounts/{sid}/Recordings/{sid}.json`, `….wav` | a recording; as sound, a tone of its length |
-//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{country}/Local.json`, `TollFree`, `Mobile` | numbers to buy |
+//! | `GET /2010-04-01/Accounts/{sid}/Recordings/{sid}.json`, `….wav` | a recording; its audio is a tone of the same length |
+//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{country}/Local.json`, `TollFree`, `Mobile` | numbers for sale |
 //! | `GET /2010-04-01/Accounts/{sid}.json`, `…/Balance.json` | the account |
 //! | `POST`, `GET /v1/Content`, `…/{sid}`, `…/{sid}/ApprovalRequests[/whatsapp]` | templates |
-//! | `GET /carrier/numbers` | the numbers one can text |
-//! | `POST /carrier/texts` | a customer writes ([`CustomerText`]): the webhook goes out |
-//! | `GET /carrier/feed?customer=…&after=…&wait_ms=…` | what came or changed: a long poll |
+//! | `GET /carrier/numbers` | the numbers that customers can reach |
+//! | `POST /carrier/texts` | a customer's message ([`CustomerText`]), with its webhook |
+//! | `GET /carrier/feed?customer=…&after=…&wait_ms=…` | new and changed messages: a long poll |
 //! | `POST /carrier/messages/{sid}/read` | the customer opens a WhatsApp message |
-//! | `POST /carrier/inbound` | a message from a customer without a webhook, as if that had been missed: [`Inbound`] |
-//! | `POST`, `GET`, `DELETE /carrier/faults` | order a [`Fault`], see and clear what is ordered |
-//! | `POST /carrier/calls` | somebody calls a number ([`CustomerCall`]): its voice URL is asked |
-//! | `GET /carrier/calls?customer=…&after=…&wait_ms=…` | calls that came or changed: a long poll |
-//! | `GET /carrier/calls/{sid}?after=…&wait_ms=…` | what happened in a call ([`Happening`]) after an entry: a long poll |
-//! | `POST /carrier/calls/{sid}/act` | a person answers, presses keys, speaks, is silent, hangs up ([`Act`]) |
-//! | `GET /carrier/calls/{sid}/streams`, `GET /carrier/streams/{sid}/sound` | a call's media streams; what came on one |
-//! | `PUT`, `GET`, `DELETE /carrier/parties/{number}` | what whoever has a number does when called ([`Party`]) |
-//! | `PUT`, `GET /carrier/pace` | calls per second; whether speech and pauses take time ([`Pace`]) |
+//! | `POST /carrier/inbound` | a customer's message without a webhook, as if it had been missed: [`Inbound`] |
+//! | `POST`, `GET`, `DELETE /carrier/faults` | activate a [`Fault`], list and clear them |
+//! | `POST /carrier/calls` | an inbound call ([`CustomerCall`]): requests the number's voice URL |
+//! | `GET /carrier/calls?customer=…&after=…&wait_ms=…` | new and changed calls: a long poll |
+//! | `GET /carrier/calls/{sid}?after=…&wait_ms=…` | the events of a call ([`CallEvent`]) after a given one: a long poll |
+//! | `POST /carrier/calls/{sid}/act` | the person at the phone answers, presses keys, speaks, is silent, hangs up ([`Act`]) |
+//! | `GET /carrier/calls/{sid}/streams`, `GET /carrier/streams/{sid}/sound` | a call's media streams; the received audio of one |
+//! | `PUT`, `GET`, `DELETE /carrier/parties/{number}` | the script of a called number ([`Party`]) |
+//! | `PUT`, `GET /carrier/pace` | calls per second; real time or not ([`Pace`]) |
 //!
-//! **Architecture invariant:** it calls loopback addresses only, and its own routes ask for no credentials: it must listen
-//! on loopback alone, which [`listen`] sees to.
+//! **Architecture invariant:** the emulator calls loopback addresses only. Its own routes need no credentials, so it must
+//! listen on loopback only, which [`listen`] enforces.
 
 mod account;
 mod answer;
@@ -53,7 +53,7 @@ mod webhook;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -63,6 +63,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -70,14 +71,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::domain::clock::{Clock, Random, Timestamp};
 use crate::domain::status::DeliveryStatus;
-use crate::integrations::twilio::client;
-use crate::integrations::twilio::client::ClientError;
+use crate::integrations::http;
 
 use callbacks::Job;
 use calls::Calls;
 pub use calls::control::{CallError, CustomerCall};
 pub use calls::party::{Act, Party, PicksUp, Step};
-pub use calls::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy, Pace, Sound, StreamRecord};
+pub use calls::{Call, CallDirection, CallEvent, CallLogEntry, CallStatus, HungUpBy, Pace, Sound, StreamRecord};
 use consent::Consent;
 pub use consent::{SANDBOX, SANDBOX_CODE};
 use content::Templates;
@@ -90,9 +90,9 @@ use store::Store;
 pub use store::{Direction, Message, WebhookOutcome};
 pub use validate::check_loopback;
 
-/// Of a request's body.
+/// Limit of a request's body.
 const BODY_MAX_BYTES: usize = 64 * 1024;
-/// Webhooks of customers' texts that are under way at once.
+/// Limit of inbound webhooks that are posted at once.
 const WEBHOOKS_MAX: usize = 256;
 
 pub struct CarrierConfig {
@@ -101,26 +101,26 @@ pub struct CarrierConfig {
     /// Further accounts: SID and token.
     pub accounts: HashMap<String, SecretString>,
     pub clock: Clock,
-    /// Of SIDs and of faults that strike by percentage.
+    /// Seed of SIDs, and of faults that strike by percentage.
     pub seed: u64,
-    /// Between a message's creation and `sent`, and between each status and the next.
+    /// Time from a message's creation to `sent`, and between two statuses.
     pub callback_delay_ms: u64,
-    /// WhatsApp messages are read after they are delivered.
+    /// WhatsApp messages are read after their delivery.
     pub whatsapp_read: bool,
-    /// How many messages are remembered; the oldest go.
+    /// Limit of stored messages; the oldest are dropped.
     pub keep_max: usize,
-    /// Refuse senders that are no number of the account, and templates that were not made here.
+    /// Refuses senders that the account does not own, and templates that were not created here.
     pub strict: bool,
-    /// Of calls.
+    /// The pace of calls.
     pub pace: Pace,
-    /// What customers can text; see [`Carrier::set_numbers`].
+    /// The numbers that customers can reach; see [`Carrier::set_numbers`].
     pub numbers: Vec<NumberConfig>,
 }
 
 impl CarrierConfig {
     pub const KEEP_MAX: usize = 100_000;
 
-    /// One account, no delay, no receipts of reading.
+    /// One account, no delay, no read receipts.
     pub fn new(account_sid: impl Into<String>, auth_token: impl Into<SecretString>, clock: Clock) -> Self {
         Self {
             account_sid: account_sid.into(),
@@ -138,7 +138,7 @@ impl CarrierConfig {
     }
 }
 
-/// A message from a customer, to be found in the list as if its webhook had been missed.
+/// A customer's message without a webhook, as if the webhook had been missed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Inbound {
@@ -149,12 +149,12 @@ pub struct Inbound {
     pub from: String,
     pub to: String,
     pub body: String,
-    /// The Messaging Service that the number belongs to.
+    /// The Messaging Service of the number.
     pub service: Option<String>,
     pub media: Vec<String>,
 }
 
-/// A handle; clones are the same carrier.
+/// A handle to the emulator; clones share one emulator.
 #[derive(Clone)]
 pub struct Carrier(Arc<Inner>);
 
@@ -168,7 +168,7 @@ struct Inner {
     strict: bool,
     http: reqwest::Client,
     store: Mutex<Store>,
-    /// The number of the last change, to be waited for.
+    /// Number of the last change.
     changes: watch::Sender<u64>,
     numbers: Numbers,
     templates: Templates,
@@ -176,22 +176,23 @@ struct Inner {
     faults: Faults,
     callbacks: callbacks::Callbacks,
     calls: Calls,
-    /// Where it was last asked something, as URLs that it gives begin.
+    /// The base URL of the last request, for URLs in answers.
     base: Mutex<String>,
     webhooks: Arc<Semaphore>,
-    /// Messages taken since the start, to be waited for.
+    /// Number of accepted messages since the start.
     taken: watch::Sender<u64>,
 }
 
 struct Account {
     token: SecretString,
-    /// What `Authorization` must say.
+    /// The expected `Authorization` header.
     authorization: String,
 }
 
 impl Carrier {
-    /// Must be called within a tokio runtime: the status callbacks run there until the last handle is gone.
-    pub fn new(config: CarrierConfig) -> Result<Self, ClientError> {
+    /// Creates the emulator. Must be called within a tokio runtime, in which callbacks run until the last handle is
+    /// dropped.
+    pub fn new(config: CarrierConfig) -> Result<Self, http::ClientError> {
         let mut tokens = config.accounts;
         tokens.insert(config.account_sid.clone(), config.auth_token);
         let accounts = tokens.into_iter().map(|(sid, token)| {
@@ -207,7 +208,7 @@ impl Carrier {
             random: Random::seeded(config.seed),
             whatsapp_read: config.whatsapp_read,
             strict: config.strict,
-            http: client::http()?,
+            http: http::client()?,
             store: Mutex::new(Store::new(config.keep_max)),
             changes: watch::Sender::new(0),
             numbers: Numbers::default(),
@@ -285,43 +286,43 @@ impl Carrier {
             .with_state(self.clone())
     }
 
-    /// All that is remembered, the oldest first.
+    /// Returns the stored messages, oldest first.
     pub fn messages(&self) -> Vec<Message> {
         self.0.store().iter().cloned().collect()
     }
 
-    /// How many of the remembered messages were sent to `to` (as Twilio writes it).
+    /// Counts the stored messages to `to` (in Twilio's format).
     pub fn count_to(&self, to: &str) -> usize {
         self.0.store().to(to).filter(|message| message.direction != Direction::Inbound).count()
     }
 
-    /// How many messages have been taken since the start; faults that swallow the answer count, refusals do not.
+    /// Counts accepted messages since the start, including those whose answer a fault swallowed.
     pub fn taken(&self) -> u64 {
         *self.0.taken.borrow()
     }
 
-    /// Waits until so many messages have been taken.
+    /// Waits for the `count`th accepted message.
     pub async fn wait_taken(&self, count: u64) {
-        // The sender lives in `self`, so waiting can only end by the count being reached.
+        // `self` keeps the sender alive, so the wait cannot fail.
         let _ = self.0.taken.subscribe().wait_for(|taken| *taken >= count).await;
     }
 
-    /// Waits until every status callback due has been posted. On a simulated clock somebody must advance it.
+    /// Waits until every due status callback has been posted. A simulated clock must be advanced meanwhile.
     pub async fn wait_callbacks(&self) {
         let _ = self.0.callbacks.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
-    /// Messages whose statuses have yet to be reported.
+    /// Counts the messages with unreported statuses.
     pub fn callbacks_pending(&self) -> u64 {
         *self.0.callbacks.pending.borrow()
     }
 
-    /// Callbacks that could not be queued because the receiver was too slow. Twilio's are best effort too.
+    /// Counts the callbacks that could not be queued because the receiver was too slow. Twilio's are best effort too.
     pub fn callbacks_dropped(&self) -> u64 {
         self.0.callbacks.dropped()
     }
 
-    /// Puts a message from a customer on the list; no webhook is posted.
+    /// Stores a customer's message without posting a webhook.
     pub fn add_inbound(&self, inbound: Inbound) -> Message {
         let now = self.0.clock.now();
         let sid = inbound.sid.unwrap_or_else(|| self.new_sid(if inbound.media.is_empty() { "SM" } else { "MM" }));
@@ -334,7 +335,7 @@ impl Carrier {
         self.0.push(message)
     }
 
-    /// Orders a fault; refused when more than [`faults::FAULTS_MAX`] are ordered.
+    /// Activates a fault; refused beyond [`faults::FAULTS_MAX`].
     pub fn add_fault(&self, fault: Fault) -> Result<(), faults::FaultError> {
         self.0.faults.add(fault)
     }
@@ -352,7 +353,7 @@ impl Carrier {
         self.0.accounts.get(account).is_some_and(|known| given == Some(known.authorization.as_bytes()))
     }
 
-    /// The account whose credentials a request brings, where no path names one.
+    /// Returns the account of a request's credentials, for paths without an account.
     fn account_of(&self, headers: &HeaderMap) -> Option<String> {
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)?;
         let mut accounts = self.0.accounts.iter();
@@ -374,8 +375,7 @@ impl Carrier {
 
 impl Inner {
     fn store(&self) -> MutexGuard<'_, Store> {
-        // Every change of the store is whole before anything in it can panic.
-        self.store.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.store.lock()
     }
 
     fn push(&self, message: Message) -> Message {
@@ -390,7 +390,7 @@ impl Inner {
         Some(changed)
     }
 
-    /// Moves a message from one status to another; `None` where it has another already.
+    /// Changes a message's status; `None` if the message has another one than `is`.
     fn change_if(&self, sid: &str, is: DeliveryStatus, becomes: DeliveryStatus) -> Option<Message> {
         let mut store = self.store();
         store.find(sid).filter(|message| message.status == is)?;
@@ -408,10 +408,9 @@ impl Inner {
         self.changes.send_modify(|last| *last = seq.max(*last));
     }
 
-    /// Where it can be reached, such as `http://127.0.0.1:8010`; Twilio's own where nobody has asked it anything yet.
+    /// Returns the emulator's base URL, for example `http://127.0.0.1:8010`; Twilio's before the first request.
     fn base(&self) -> String {
-        // A base is replaced as a whole.
-        let known = self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let known = self.base.lock().clone();
         if known.is_empty() { "https://api.twilio.com".to_owned() } else { known }
     }
 
@@ -420,7 +419,7 @@ impl Inner {
     }
 }
 
-/// A listener of the carrier's: on loopback, or not at all.
+/// Binds a listener for the emulator; refuses addresses other than loopback.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     if !address.ip().is_loopback() {
         let why = "the carrier listens on a loopback address only, such as 127.0.0.1:8010";
@@ -442,14 +441,14 @@ async fn name_request(
     response
 }
 
-/// Remembers where it was asked.
+/// Stores the base URL of the request.
 async fn note_base(
     axum::extract::State(carrier): axum::extract::State<Carrier>,
     request: Request,
     next: Next,
 ) -> Response {
     if let Some(host) = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()) {
-        let mut base = carrier.0.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut base = carrier.0.base.lock();
         if base.strip_prefix("http://") != Some(host) {
             *base = format!("http://{host}");
         }
@@ -457,7 +456,7 @@ async fn note_base(
     next.run(request).await
 }
 
-/// A time as the API of 2010 writes it.
+/// Formats a time for the 2010 API.
 fn rfc2822(at: Timestamp) -> String {
     at.to_utc().to_rfc2822()
 }

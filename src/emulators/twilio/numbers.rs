@@ -1,15 +1,15 @@
-//! The numbers that accounts own (`IncomingPhoneNumbers`), and the URLs where their messages go.
+//! The accounts' numbers (`IncomingPhoneNumbers`), and the URLs of their messages.
 //!
-//! After <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>. A number's WhatsApp URL has no
-//! field there: it comes with the configuration.
+//! After <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>. The resource has no WhatsApp
+//! URL: the configuration sets it.
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
-use std::sync::{Mutex, MutexGuard};
 
 use super::answer::{self, PageMeta, PageQuery};
 use super::store::bare;
@@ -19,28 +19,28 @@ use crate::domain::Timestamp;
 use crate::domain::phone::Phone;
 use crate::integrations::twilio::form::Params;
 
-/// All accounts' together.
+/// Limit of numbers, over all accounts.
 const NUMBERS_MAX: usize = 10_000;
-/// Numbers that cannot be bought, and that can, after <https://www.twilio.com/docs/iam/test-credentials>.
+/// Test numbers that cannot be bought, and that can, from <https://www.twilio.com/docs/iam/test-credentials>.
 const UNAVAILABLE: &str = "+15005550000";
 const INVALID: &str = "+15005550001";
 pub const EMPTY_AREA: &str = "533";
 
-/// A number to text, and where its messages go.
+/// A number and the URLs of its messages and calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumberConfig {
     pub account_sid: String,
     /// E.164
     pub number: String,
-    /// Whose it is, for people.
+    /// Its owner, for people.
     pub label: String,
-    /// Where text messages are posted; without one, texts to it are not taken.
+    /// URL of text messages; without one, texts to the number are refused.
     pub sms_url: Option<String>,
-    /// The same of WhatsApp messages.
+    /// URL of WhatsApp messages.
     pub whatsapp_url: Option<String>,
-    /// What a call to it asks, unless its `VoiceUrl` has been set.
+    /// URL of calls, unless its `VoiceUrl` is set.
     pub voice_url: Option<String>,
-    /// Where the end of a call to it is told, unless its `StatusCallback` has been set.
+    /// URL of the call status, unless its `StatusCallback` is set.
     pub status_url: Option<String>,
 }
 
@@ -48,13 +48,13 @@ pub struct NumberConfig {
 pub struct Number {
     sid: String,
     pub config: NumberConfig,
-    /// The other settings, by Twilio's names; texts, empty by default.
+    /// The other settings, by Twilio's names; empty texts by default.
     settings: Params,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// What an update may set besides `SmsUrl` and `FriendlyName`, with the field's name in the answer.
+/// Settings of an update besides `SmsUrl` and `FriendlyName`, with their names in the answer.
 const SETTINGS: [(&str, &str); 12] = [
     ("SmsMethod", "sms_method"),
     ("SmsFallbackUrl", "sms_fallback_url"),
@@ -83,7 +83,7 @@ impl Number {
         self.setting("StatusCallback").or(self.config.status_url.as_deref())
     }
 
-    /// Sets what the form names.
+    /// Sets the form's fields.
     fn update(&mut self, form: &Params, now: Timestamp) -> Result<(), Refusal> {
         for (key, url) in form.iter().filter(|(key, url)| key.ends_with("Url") && !url.is_empty()) {
             if key.starts_with("Sms") || key == "StatusCallback" {
@@ -139,35 +139,34 @@ impl Number {
 pub struct Numbers(Mutex<Vec<Number>>);
 
 impl Numbers {
-    /// The first of this number, in E.164, of whatever account.
+    /// Returns the first match of this number, E.164, in any account.
     pub fn find(&self, number: &str) -> Option<Number> {
         self.lock().iter().find(|known| known.config.number == number).cloned()
     }
 
-    /// Whether an account has this number; an address's prefix does not matter.
+    /// True if an account owns this number; the address may have a prefix.
     pub fn owns(&self, account: &str, address: &str) -> bool {
         let number = bare(address);
         self.lock().iter().any(|known| known.config.account_sid == account && known.config.number == number)
     }
 
-    /// What a Messaging Service of the account would send from: its first number.
+    /// Returns the sender that a Messaging Service of the account would choose: its first number.
     pub fn first_of(&self, account: &str) -> Option<String> {
         self.lock().iter().find(|known| known.config.account_sid == account).map(|known| known.config.number.clone())
     }
 
-    /// In the order in which they came.
+    /// Returns the numbers in the order of creation.
     pub fn all(&self) -> Vec<NumberConfig> {
         self.lock().iter().map(|number| number.config.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Number>> {
-        // A poisoned lock holds a list of records, each whole.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock()
     }
 }
 
 impl Carrier {
-    /// What one can text from now on: these, in this order. A number that stays keeps its SID and other settings.
+    /// Replaces the numbers. A number that stays keeps its SID and other settings.
     pub fn set_numbers(&self, configs: Vec<NumberConfig>) {
         let now = self.0.clock.now();
         let mut numbers = self.0.numbers.lock();

@@ -1,4 +1,4 @@
-//! The messages that the carrier remembers, and the order in which they changed.
+//! The stored messages, in the order of creation and of change.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -8,13 +8,13 @@ use super::content::Rendered;
 use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
 
-/// Which way a message goes, as seen by the business.
+/// The direction of a message, as seen by the business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     Inbound,
-    /// Created through the REST API.
+    /// Created by the REST API.
     OutboundApi,
-    /// An answer: by TwiML, or by the carrier itself to STOP and the like.
+    /// An answer by TwiML, or by the emulator to STOP and the like.
     OutboundReply,
 }
 
@@ -28,10 +28,10 @@ impl Direction {
     }
 }
 
-/// How the webhook of a customer's message fared.
+/// The result of an inbound message's webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WebhookOutcome {
-    /// HTTP; absent where no answer came.
+    /// HTTP status; absent without an answer.
     pub status: Option<u16>,
     pub attempts: u32,
     /// Twilio's code of the failure.
@@ -45,35 +45,35 @@ pub struct Message {
     pub account_sid: String,
     pub direction: Direction,
     pub messaging_service_sid: Option<String>,
-    /// `None` where a Messaging Service would choose.
+    /// `None` until a Messaging Service has chosen a number.
     pub from: Option<String>,
     pub to: String,
     pub body: String,
     pub media_urls: Vec<String>,
     pub content_sid: Option<String>,
     pub content_variables: Option<String>,
-    /// What the template became.
+    /// The rendered template.
     pub template: Option<Rendered>,
     pub status_callback: Option<String>,
-    /// The message that a customer answers.
+    /// The message that it answers.
     pub reply_to: Option<String>,
-    /// Absent while it is under way, and where there is none.
+    /// Absent while the webhook runs, and without a webhook.
     pub webhook: Option<WebhookOutcome>,
     pub status: DeliveryStatus,
     pub error_code: Option<u32>,
-    /// The customer has opened it before its delivery was reported.
+    /// The customer opened it before its delivery was reported.
     pub read_early: bool,
-    /// When a scheduled message is to leave.
+    /// When a scheduled message is sent.
     pub send_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub sent_at: Option<Timestamp>,
-    /// The number of its last change, over all messages.
+    /// Number of its last change, over all messages.
     pub seq: u64,
 }
 
 impl Message {
-    /// With no text yet, queued, or received where it comes from a customer.
+    /// Creates a message without a text: queued, or received if it comes from a customer.
     pub fn new(sid: String, account_sid: String, direction: Direction, now: Timestamp) -> Self {
         let inbound = direction == Direction::Inbound;
         Self {
@@ -106,7 +106,7 @@ impl Message {
         self.to.starts_with("whatsapp:")
     }
 
-    /// The customer's side, without the channel's prefix.
+    /// Returns the customer's address, without the channel's prefix.
     pub fn customer(&self) -> &str {
         let address = match self.direction {
             Direction::Inbound => self.from.as_deref().unwrap_or_default(),
@@ -116,12 +116,12 @@ impl Message {
     }
 }
 
-/// An address without the channel's prefix.
+/// Returns an address without the channel's prefix.
 pub fn bare(address: &str) -> &str {
     address.strip_prefix("whatsapp:").unwrap_or(address)
 }
 
-/// Conditions on a list; days in UTC as `YYYY-MM-DD`, which compare as text.
+/// Conditions of a list; days in UTC as `YYYY-MM-DD`, which compare as text.
 #[derive(Default)]
 pub struct Conditions<'a> {
     pub account: &'a str,
@@ -132,15 +132,15 @@ pub struct Conditions<'a> {
     pub sent_on_or_after: Option<&'a str>,
 }
 
-/// In the order of arrival; a message's number counts from the first ever taken.
+/// In the order of arrival; a message's number counts from the first one.
 pub struct Store {
     keep_max: usize,
     first: u64,
-    /// `None` where one was deleted.
+    /// `None` for a deleted message.
     messages: VecDeque<Option<Message>>,
     by_sid: HashMap<String, u64>,
     by_to: HashMap<String, VecDeque<u64>>,
-    /// The message's number by that of its last change.
+    /// The message's number, by that of its last change.
     by_seq: BTreeMap<u64, u64>,
     seq: u64,
 }
@@ -158,12 +158,12 @@ impl Store {
         }
     }
 
-    /// The number of the last change.
+    /// Returns the number of the last change.
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
-    /// Gives the message as it is kept.
+    /// Stores a message and returns it.
     pub fn push(&mut self, mut message: Message) -> Message {
         let number = self.first + self.messages.len() as u64;
         self.seq += 1;
@@ -182,7 +182,7 @@ impl Store {
         self.messages.iter().flatten()
     }
 
-    /// The messages to one address, the oldest first.
+    /// Returns the messages to one address, oldest first.
     pub fn to(&self, to: &str) -> impl Iterator<Item = &Message> {
         self.by_to.get(to).into_iter().flatten().filter_map(|number| self.at(*number))
     }
@@ -191,7 +191,7 @@ impl Store {
         self.at(*self.by_sid.get(sid)?)
     }
 
-    /// Changes a message; gives it as it is then, or nothing where there is none.
+    /// Changes a message and returns it; `None` if there is no such message.
     pub fn change(&mut self, sid: &str, now: Timestamp, change: impl FnOnce(&mut Message)) -> Option<Message> {
         let number = *self.by_sid.get(sid)?;
         let index = number.checked_sub(self.first)? as usize;
@@ -205,7 +205,7 @@ impl Store {
         Some(message.clone())
     }
 
-    /// Takes a message off every list.
+    /// Removes a message from every list.
     pub fn remove(&mut self, sid: &str) {
         let Some(number) = self.by_sid.remove(sid) else { return };
         let gone = number.checked_sub(self.first).and_then(|index| self.messages.get_mut(index as usize)?.take());
@@ -214,14 +214,14 @@ impl Store {
         }
     }
 
-    /// What changed after `seq`, the oldest change first; of one customer, or of all.
+    /// Returns the messages that changed after `seq`, oldest change first; of one customer, or of all.
     pub fn changed_after(&self, seq: u64, customer: Option<&str>, limit: usize) -> Vec<Message> {
         let changed = self.by_seq.range(seq.saturating_add(1)..).filter_map(|(_, number)| self.at(*number));
         let concerned = changed.filter(|message| customer.is_none_or(|customer| message.customer() == customer));
         concerned.take(limit).cloned().collect()
     }
 
-    /// A page, the newest first, of what came before the message `before`; and whether more follows.
+    /// Returns a page of the messages created before `before`, newest first, and whether more follow.
     pub fn page(&self, conditions: &Conditions, before: Option<&str>, size: usize) -> (Vec<Message>, bool) {
         let end = before.and_then(|sid| self.by_sid.get(sid)).copied().unwrap_or(u64::MAX);
         let all = self.first..self.first + self.messages.len() as u64;
@@ -246,13 +246,13 @@ impl Store {
         let number = self.first;
         self.first += 1;
         let Some(oldest) = oldest else { return };
-        // A SID given twice by `add_inbound` belongs to the newer one.
+        // A SID that `add_inbound` used twice belongs to the newer message.
         if self.by_sid.get(&oldest.sid) == Some(&number) {
             self.by_sid.remove(&oldest.sid);
         }
         self.by_seq.remove(&oldest.seq);
         if let Some(numbers) = self.by_to.get_mut(&oldest.to) {
-            // What was deleted before it may stand in front of it.
+            // Messages deleted earlier may precede it.
             while numbers.front().is_some_and(|to| *to <= number) {
                 numbers.pop_front();
             }

@@ -1,4 +1,4 @@
-//! The client against the carrier, over a real loopback connection.
+//! The client against the emulator, over a real loopback connection.
 
 mod calls;
 mod dial;
@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::domain::clock::Timestamp;
-use crate::integrations::twilio::client as twilio;
-use crate::integrations::twilio::client::{Client, Filter, From, ListError, NewMessage, SendError};
+use crate::integrations::http;
+use crate::integrations::twilio::client::{self, Client, Filter, From, ListError, NewMessage, SendError};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::StatusCallback;
 use crate::integrations::twilio::signature;
@@ -36,7 +36,7 @@ const TO: &str = "+34600111222";
 struct World {
     carrier: Carrier,
     client: Client,
-    account: twilio::Account,
+    account: client::Account,
     clock: Clock,
     base: String,
 }
@@ -54,21 +54,21 @@ impl World {
         change(&mut config);
         let carrier = Carrier::new(config).unwrap();
         let base = format!("http://{}", serve(carrier.router()).await);
-        let client = Client::new(twilio::http().unwrap(), &base).unwrap();
-        let account = twilio::Account { sid: SID.into(), token: TOKEN.into() };
+        let client = Client::new(http::client().unwrap(), &base).unwrap();
+        let account = client::Account { sid: SID.into(), token: TOKEN.into() };
         Self { carrier, client, account, clock, base }
     }
 
-    /// A client that soon gives up on an answer, but not on a busy machine.
+    /// A client with a short deadline, but long enough for a busy machine.
     fn impatient(&self) -> Client {
         self.client.clone().with_deadline(Duration::from_secs(1))
     }
 
-    async fn send(&self, text: &str) -> Result<twilio::Created, SendError> {
+    async fn send(&self, text: &str) -> Result<client::Created, SendError> {
         self.client.create_message(&self.account, &message(text)).await
     }
 
-    /// Sends once under a fault; whether the carrier took the message is checked.
+    /// Sends once under a fault, and checks if the emulator accepted the message.
     async fn send_under(&self, fault: FaultKind, taken: bool) -> SendError {
         let before = self.carrier.taken();
         self.carrier.add_fault(Fault::times(fault, 1)).unwrap();
@@ -90,7 +90,7 @@ async fn serve(router: Router) -> SocketAddr {
     address
 }
 
-/// Where callbacks arrive: URL, and those whose signature holds.
+/// A callback receiver: its URL, and the callbacks with a valid signature.
 async fn receiver() -> (String, mpsc::UnboundedReceiver<StatusCallback>) {
     type Sender = (String, mpsc::UnboundedSender<StatusCallback>);
     async fn receive(State((base, sender)): State<Sender>, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
@@ -162,7 +162,7 @@ async fn credentials_are_checked_per_account() {
     for (sid, token, good) in
         [(SID, "wrong", false), (OTHER_SID, TOKEN, false), ("AC9", TOKEN, false), (OTHER_SID, "another", true)]
     {
-        let account = twilio::Account { sid: sid.into(), token: token.into() };
+        let account = client::Account { sid: sid.into(), token: token.into() };
         let result = world.client.create_message(&account, &message("hola")).await;
         match result {
             Ok(_) => assert!(good, "{sid} {token}"),
@@ -171,7 +171,7 @@ async fn credentials_are_checked_per_account() {
         let listed = world.client.list_messages(&account, &Filter::default(), 1).await;
         assert_eq!(listed.is_ok(), good, "{listed:?}");
     }
-    // The one account does not see the other's messages.
+    // One account does not see the messages of another.
     let listing = world.client.list_messages(&world.account, &Filter::default(), 1).await.unwrap();
     assert!(listing.messages.is_empty() && listing.complete());
 }
@@ -179,9 +179,9 @@ async fn credentials_are_checked_per_account() {
 #[tokio::test]
 async fn what_cannot_be_reached_got_nothing() {
     let world = World::new().await;
-    // Bound and dropped: nobody listens there.
+    // Bound and dropped: nothing listens there.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let client = Client::new(twilio::http().unwrap(), &format!("http://127.0.0.1:{port}")).unwrap();
+    let client = Client::new(http::client().unwrap(), &format!("http://127.0.0.1:{port}")).unwrap();
     let error = client.create_message(&world.account, &message("hola")).await.unwrap_err();
     assert!(matches!(error, SendError::NotSent { .. }), "{error}");
     let listed = client.list_messages(&world.account, &Filter::default(), 1).await;
@@ -198,7 +198,7 @@ async fn a_dropped_connection_carries_no_byte() {
     let request = format!("GET {path} HTTP/1.1\r\nHost: carrier\r\nAuthorization: Basic {credentials}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // A reset is as good an end as an orderly one.
+    // A reset counts as an end.
     let _ = stream.read_to_end(&mut answer).await;
     assert_eq!(String::from_utf8_lossy(&answer), "");
 }
@@ -206,8 +206,8 @@ async fn a_dropped_connection_carries_no_byte() {
 #[tokio::test]
 async fn endless_answers_are_cut() {
     let world = World::new().await;
-    let long = Router::new().fallback(|| async { (StatusCode::CREATED, "x".repeat(twilio::BODY_MAX_BYTES + 1)) });
-    let client = Client::new(twilio::http().unwrap(), &format!("http://{}", serve(long).await)).unwrap();
+    let long = Router::new().fallback(|| async { (StatusCode::CREATED, "x".repeat(client::BODY_MAX_BYTES + 1)) });
+    let client = Client::new(http::client().unwrap(), &format!("http://{}", serve(long).await)).unwrap();
     let error = client.create_message(&world.account, &message("hola")).await.unwrap_err();
     assert!(matches!(&error, SendError::Unknown { why } if why.contains("longer")), "{error}");
 }
@@ -278,7 +278,7 @@ async fn the_oldest_messages_go() {
     assert_eq!((bodies, world.carrier.count_to(TO), world.carrier.taken()), (vec!["2".into(), "3".into()], 2, 3));
 }
 
-/// Sends one message under a fault and returns the statuses reported.
+/// Sends one message under a fault and returns the reported statuses.
 async fn statuses(fault: Option<FaultKind>, to: &str, count: usize) -> Vec<String> {
     let world = World::with(|config| config.whatsapp_read = true).await;
     let (url, mut callbacks) = receiver().await;
@@ -334,7 +334,7 @@ async fn callbacks_wait_for_the_clock() {
 #[tokio::test]
 async fn faults_are_ordered_over_http() {
     let world = World::new().await;
-    let http = twilio::http().unwrap();
+    let http = http::client().unwrap();
     let url = format!("{}/carrier/faults", world.base);
     let order = |json: &str| http.post(&url).header("content-type", "application/json").body(json.to_owned()).send();
     assert_eq!(order(r#"{"fault": "throttle", "account": "AC9"}"#).await.unwrap().status(), 201);

@@ -1,4 +1,4 @@
-//! TwiML in the answer to a message's webhook: what it says is sent as a reply.
+//! TwiML in the answer to a message webhook: its messages are sent as replies.
 //!
 //! After <https://www.twilio.com/docs/messaging/twiml>.
 
@@ -9,21 +9,21 @@ const NO_XML: u32 = 12100;
 const NO_RESPONSE: u32 = 12102;
 const UNKNOWN_VERB: u32 = 12200;
 const WRONG_CONTENT_TYPE: u32 = 12300;
-/// Of one document.
+/// Limit of replies in one document.
 const REPLIES_MAX: usize = 10;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     pub body: String,
     pub media: Vec<String>,
-    /// Instead of whoever wrote.
+    /// Recipient instead of the sender.
     pub to: Option<String>,
-    /// Instead of the number that was written to.
+    /// Sender instead of the recipient.
     pub from: Option<String>,
     pub status_callback: Option<String>,
 }
 
-/// What an answer tells Twilio to send; Twilio's code where it cannot be understood.
+/// Returns the messages of an answer, or Twilio's code if the answer is invalid.
 pub fn replies(content_type: &str, body: &[u8]) -> Result<Vec<Reply>, u32> {
     let text = std::str::from_utf8(body).map_err(|_| NO_XML)?;
     if text.trim().is_empty() {

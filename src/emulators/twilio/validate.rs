@@ -1,4 +1,4 @@
-//! What Twilio checks before it takes a message, and its words for what is wrong.
+//! Twilio's validation of new messages, with its error messages.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// With HTTP 400.
+    /// Creates a refusal with HTTP 400.
     pub const fn new(code: u32, message: String) -> Self {
         Self { http_status: 400, code, message }
     }
@@ -28,18 +28,18 @@ impl Refusal {
     }
 }
 
-/// The sender of test credentials: what it sends goes nowhere.
+/// The sender of test credentials: its messages are not delivered.
 pub const TEST_SENDER: &str = "+15005550006";
-/// The others of its kind.
+/// Prefix of the other test numbers.
 const TEST_NUMBERS: &str = "+1500555";
 const BODY_MAX_CHARS: usize = 1600;
-/// How far ahead a message is scheduled (<https://www.twilio.com/docs/api/errors/35114>).
+/// Limits of a message's schedule (<https://www.twilio.com/docs/api/errors/35114>).
 const SCHEDULE_MIN: Duration = Duration::from_secs(15 * 60);
 const SCHEDULE_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
 const MEDIA_MAX: usize = 10;
 const WHATSAPP: &str = "whatsapp:";
 
-/// Numbers that fail on purpose, after <https://www.twilio.com/docs/iam/test-credentials>.
+/// Numbers that fail on purpose, from <https://www.twilio.com/docs/iam/test-credentials>.
 const FAILING_TO: [(&str, u32, &str); 5] = [
     ("+15005550001", 21211, "The 'To' number +15005550001 is not a valid phone number."),
     ("+15005550002", 21612, "The 'To' phone number +15005550002 is not currently reachable."),
@@ -53,7 +53,7 @@ const FAILING_FROM: [(&str, u32, &str); 3] = [
     ("+15005550008", 21611, "This 'From' number has exceeded the maximum number of queued messages."),
 ];
 
-/// Checks everything about a new message that its form says by itself.
+/// Checks the form of a new message.
 pub fn check(form: &Params, now: Timestamp) -> Result<(), Refusal> {
     let to = form.filled("To").ok_or_else(|| refusal(21604, "A 'To' phone number is required."))?;
     check_to(to)?;
@@ -70,7 +70,7 @@ pub fn check(form: &Params, now: Timestamp) -> Result<(), Refusal> {
     form.filled("StatusCallback").map_or(Ok(()), check_callback)
 }
 
-/// When a scheduled message is to leave; `None` for one that leaves at once.
+/// Returns when a scheduled message is sent; `None` for a message that is sent at once.
 ///
 /// After <https://www.twilio.com/docs/messaging/features/message-scheduling>.
 pub fn send_at(form: &Params, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
@@ -146,7 +146,7 @@ fn check_callback(url: &str) -> Result<(), Refusal> {
     check_loopback(url).map_err(|why| refusal(21609, &format!("The 'StatusCallback' URL {url} is not valid: {why}.")))
 }
 
-/// Unlike Twilio, this carrier stays on the machine: it calls nothing else.
+/// Checks a URL: unlike Twilio, the emulator only calls this machine.
 pub fn check_loopback(url: &str) -> Result<(), &'static str> {
     let parsed = Url::parse(url).map_err(|_| "it is no URL")?;
     let host = parsed.host_str().unwrap_or_default();
@@ -156,7 +156,7 @@ pub fn check_loopback(url: &str) -> Result<(), &'static str> {
     Err("the built-in carrier calls loopback addresses only; use http://127.0.0.1 as the public URL")
 }
 
-/// Whether a host's name can only be this machine.
+/// True if a host name can only be this machine.
 pub fn is_loopback_host(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -174,7 +174,7 @@ mod tests {
         Timestamp::parse("2026-11-21T08:00:00Z").unwrap()
     }
 
-    /// Checks a good message with some fields changed; an empty value drops the field.
+    /// Checks a valid message with some fields changed; an empty value removes the field.
     fn check_changed(changes: &[(&str, &str)], expect: Option<u32>) {
         let good = [("To", "+34600111222"), ("From", "+34911222333"), ("Body", "hola")];
         let kept = good.iter().filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key));

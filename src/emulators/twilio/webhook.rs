@@ -1,4 +1,4 @@
-//! A signed request to a webhook, as Twilio makes it: time-outs, retries, connection overrides, and what comes back.
+//! A signed request to a webhook, as Twilio makes it: timeouts, retries, connection overrides, and the answer.
 //!
 //! After <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides> and the error dictionary.
 
@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use super::Inner;
 use super::store::WebhookOutcome;
 use super::validate;
+use crate::integrations::http;
+use crate::integrations::http::BodyError;
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::{client, signature};
+use crate::integrations::twilio::signature;
 
 /// TwiML may have 64 kB (error 11750).
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
@@ -39,18 +41,18 @@ impl Method {
     }
 }
 
-/// What a URL's fragment asks for: `#rc=3&rp=4xx,5xx&ct=500`. What is out of range is not heeded.
+/// The overrides in a URL's fragment: `#rc=3&rp=4xx,5xx&ct=500`. Values out of range are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Overrides {
     /// `ct`: 100 to 10,000 ms.
     connect: Duration,
     /// `rt`: 100 to 15,000 ms, for the answer.
     read: Duration,
-    /// `tt`: for all tries together.
+    /// `tt`: for all attempts together.
     total: Duration,
     /// `rc`: 0 to 5.
     retries: u32,
-    /// `rp`: what is tried again.
+    /// `rp`: the failures that are retried.
     retry: Vec<Failure>,
 }
 
@@ -88,14 +90,14 @@ impl Overrides {
     }
 }
 
-/// What came of all tries.
+/// The result of all attempts.
 pub struct Called {
     pub outcome: WebhookOutcome,
-    /// The answer's content type and body, where it is a good one.
+    /// The answer's content type and body, if it is valid.
     pub answer: Option<(String, Vec<u8>)>,
 }
 
-/// Why one try did not do.
+/// Why one attempt failed.
 struct Failed {
     kind: Failure,
     status: Option<u16>,
@@ -103,7 +105,7 @@ struct Failed {
 }
 
 impl Inner {
-    /// Calls a webhook of an account: signed, and repeated as its URL asks.
+    /// Calls a webhook of an account: signed, and retried as its URL asks.
     pub(super) async fn call(
         &self,
         account: &str,
@@ -147,7 +149,7 @@ impl Inner {
         }
     }
 
-    /// Makes requests, each with the time it may take.
+    /// Builds requests with a given time limit.
     fn request<'a>(
         &'a self,
         account: &str,
@@ -166,10 +168,10 @@ impl Inner {
                 (target, signature)
             }
         };
-        let http = if overrides.connect == client::CONNECT_TIMEOUT {
+        let http = if overrides.connect == http::CONNECT_TIMEOUT {
             self.http.clone()
         } else {
-            client::http_connecting_within(overrides.connect).ok()?
+            http::client_connecting_within(overrides.connect).ok()?
         };
         Some(move |within| {
             let request = match method {
@@ -193,7 +195,7 @@ async fn once(request: reqwest::RequestBuilder) -> Result<(u16, (String, Vec<u8>
     let status = response.status();
     let failed = |kind, code| Failed { kind, status: Some(status.as_u16()), code };
     if status.is_redirection() {
-        // Twilio would follow with a GET, and lose what it posts.
+        // Twilio would follow with a GET, and lose the posted form.
         return Err(failed(Failure::Client, REDIRECTED));
     }
     if status.is_client_error() || status.is_server_error() {
@@ -202,13 +204,10 @@ async fn once(request: reqwest::RequestBuilder) -> Result<(u16, (String, Vec<u8>
     }
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
-        if body.len() + chunk.len() > ANSWER_MAX_BYTES {
-            return Err(failed(Failure::Client, TOO_LARGE));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = http::read_body(&mut response, ANSWER_MAX_BYTES).await.map_err(|error| match error {
+        BodyError::Lost(error) => no_answer(&error),
+        BodyError::TooLong(_) => failed(Failure::Client, TOO_LARGE),
+    })?;
     Ok((status.as_u16(), (content_type, body)))
 }
 

@@ -4,7 +4,7 @@ use super::{OUTCOME_RETRY, Pipeline, SendTarget};
 use crate::domain::phone::mask_numbers;
 use crate::domain::{Timestamp, abort};
 use crate::engine::sending::deliver;
-use crate::integrations::provider::{NotTaken, Taken};
+use crate::integrations::provider::{Accepted, SendFailure};
 use crate::store::{Claimed, End, StoreError, Verdict};
 use crate::telemetry::metric;
 
@@ -50,7 +50,7 @@ impl Pipeline {
     }
 
     /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
-    async fn send(&self, door: &SendTarget, claimed: &Claimed) -> Option<Result<Taken, NotTaken>> {
+    async fn send(&self, door: &SendTarget, claimed: &Claimed) -> Option<Result<Accepted, SendFailure>> {
         let candidate = &claimed.candidate;
         let planned = candidate.planned().ok()?;
         let now = self.clock.now();

@@ -9,11 +9,13 @@ use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::clock::Random;
 use crate::domain::{Address, CallBody, DeliveryStatus, OnMachine, Send, SendBody, Timestamp};
 use crate::integrations::email::Mail;
-use crate::integrations::provider::{Failure, NotTaken, Taken};
+use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 use crate::integrations::twilio::client;
-use crate::integrations::twilio::client::{CallRecording, Created, From, Instructions, NewCall, NewMessage, SendError};
+use crate::integrations::twilio::client::{Created, From, Instructions, NewCall, NewMessage, SendError};
 use crate::integrations::twilio::codes;
-use crate::integrations::twilio::words::{CallEvent, Detect, MachineDetection};
+use strum::VariantArray;
+
+use crate::integrations::twilio::types::{CallEvent, MachineDetection};
 use crate::store::{Candidate, Claimed, End, Verdict};
 use crate::tenants::{Account, Platform, Tenant};
 
@@ -57,16 +59,14 @@ pub fn call(tenant: &Tenant, platform: &Platform, candidate: &Candidate, body: &
     let mut call = NewCall::new(candidate.sender.clone(), candidate.recipient.clone(), answer);
     call.fallback_url = Some(urls.fallback());
     call.status_callback = Some(urls.placed_status(candidate.id));
-    call.status_callback_events = CallEvent::ALL.to_vec();
+    call.status_callback_events = CallEvent::VARIANTS.to_vec();
     call.timeout_s = body.timeout_s.map(u32::from);
-    let detect = body.machine.map(|machine| match machine {
-        OnMachine::Message => Detect::DetectMessageEnd,
-        OnMachine::HangUp | OnMachine::GoOn => Detect::Enable,
+    // The result comes with the first request for TwiML, whose answer depends on it.
+    call.machine_detection = body.machine.map(|machine| match machine {
+        OnMachine::Message => MachineDetection::DetectMessageEnd,
+        OnMachine::HangUp | OnMachine::GoOn => MachineDetection::Enable,
     });
-    // Without a callback of its own the result comes with the first question: what is said then depends on it.
-    call.machine_detection = detect.map(|detect| MachineDetection { detect, ..MachineDetection::default() });
-    call.recording =
-        body.record.then(|| CallRecording { status_callback: Some(urls.recording()), ..CallRecording::default() });
+    call.recording_status_callback = body.record.then(|| urls.recording());
     call
 }
 
@@ -97,39 +97,39 @@ pub fn same_account(one: &Account, other: &Account) -> bool {
 }
 
 /// Twilio's outcome in the ledger's words.
-pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Taken, NotTaken> {
+pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Accepted, SendFailure> {
     let error = match outcome {
         Ok(created) => {
             let status = DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued);
-            return Ok(Taken { sid: created.sid, status, http_status: Some(201) });
+            return Ok(Accepted { sid: created.sid, status, http_status: Some(201) });
         }
         Err(error) => error,
     };
     let detail = error.to_string();
-    let (what, http_status, code) = match error {
-        SendError::NotSent { .. } => (Failure::Busy { retry_after: None }, None, None),
-        SendError::Throttled { retry_after } => (Failure::Busy { retry_after }, Some(429), None),
-        SendError::Unavailable { retry_after } => (Failure::Busy { retry_after }, Some(503), None),
-        SendError::Unauthorized { http_status, .. } => (Failure::Credentials, Some(http_status), Some(20003)),
+    let (kind, http_status, code) = match error {
+        SendError::NotSent { .. } => (FailureKind::Busy { retry_after: None }, None, None),
+        SendError::Throttled { retry_after } => (FailureKind::Busy { retry_after }, Some(429), None),
+        SendError::Unavailable { retry_after } => (FailureKind::Busy { retry_after }, Some(503), None),
+        SendError::Unauthorized { http_status, .. } => (FailureKind::Credentials, Some(http_status), Some(20003)),
         SendError::Refused { http_status, code, .. } => {
-            let what = match code.and_then(codes::lookup).map(|code| code.verdict) {
-                Some(codes::Verdict::RetryLater { after_s, tries }) => {
-                    Failure::Later { after: Duration::from_secs(after_s.into()), tries: tries.into() }
+            let kind = match code.and_then(codes::lookup).map(|code| code.advice) {
+                Some(codes::CodeAdvice::RetryLater { after_s, tries }) => {
+                    FailureKind::Later { after: Duration::from_secs(after_s.into()), tries: tries.into() }
                 }
-                Some(codes::Verdict::Reconcile) => Failure::Unknown,
-                _ => Failure::Refused,
+                Some(codes::CodeAdvice::Reconcile) => FailureKind::Unknown,
+                _ => FailureKind::Refused,
             };
-            (what, Some(http_status), code.map(i64::from))
+            (kind, Some(http_status), code.map(i64::from))
         }
-        SendError::Unknown { .. } => (Failure::Unknown, None, None),
+        SendError::Unknown { .. } => (FailureKind::Unknown, None, None),
     };
-    Err(NotTaken { what, http_status, code, detail })
+    Err(SendFailure { kind, http_status, code, detail })
 }
 
 /// What an attempt's outcome means, for the action and for the account.
 pub fn verdict(
     claimed: &Claimed,
-    outcome: Result<Taken, NotTaken>,
+    outcome: Result<Accepted, SendFailure>,
     now: Timestamp,
     reconcile_after: Duration,
     random: &Random,
@@ -143,22 +143,22 @@ pub fn verdict(
         error_code,
         detail,
     };
-    let NotTaken { what, http_status, code, detail } = match outcome {
-        Ok(Taken { sid, status, http_status }) => {
+    let SendFailure { kind, http_status, code, detail } = match outcome {
+        Ok(Accepted { sid, status, http_status }) => {
             return (verdict(End::Sent { sid, status }, http_status, None, String::new()), None);
         }
-        Err(not_taken) => not_taken,
+        Err(send_failure) => send_failure,
     };
-    let (end, trouble) = match what {
-        Failure::Busy { retry_after } => {
+    let (end, trouble) = match kind {
+        FailureKind::Busy { retry_after } => {
             (retry(candidate, now, retry_after, random), Some(AccountFailure::Busy(retry_after)))
         }
         // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
-        Failure::Credentials => (End::Retry { at: now }, Some(AccountFailure::Credentials)),
-        Failure::Later { after, tries } => (later(claimed, after, tries, now, random), None),
-        Failure::Refused => (End::Failed, None),
+        FailureKind::Credentials => (End::Retry { at: now }, Some(AccountFailure::Credentials)),
+        FailureKind::Later { after, tries } => (later(claimed, after, tries, now, random), None),
+        FailureKind::Refused => (End::Failed, None),
         // Of Twilio's own unknown answers, only the lost ones say something of the account.
-        Failure::Unknown => {
+        FailureKind::Unknown => {
             (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(AccountFailure::Timeout))
         }
     };

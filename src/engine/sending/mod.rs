@@ -3,7 +3,7 @@
 //! How to add an action: a variant of [`crate::domain::Effect`] or of [`crate::domain::SendBody`] with its JSON example,
 //! a function in `rules/` that makes it, a line in `store/decide.rs` (effects). How to add a
 //! way out: a variant of [`crate::domain::Route`], chosen in [`plan`], a module that answers with
-//! [`crate::integrations::provider::Taken`] or [`crate::integrations::provider::NotTaken`], a line in [`ways`].
+//! [`crate::integrations::provider::Accepted`] or [`crate::integrations::provider::SendFailure`], a line in [`ways`].
 
 pub mod call_request;
 pub mod circuit;

@@ -9,7 +9,7 @@ use crate::integrations::email::Mailer;
 use crate::integrations::http_providers;
 use crate::integrations::http_providers::template::Values;
 use crate::integrations::http_providers::{Callbacks, request};
-use crate::integrations::provider::{Failure, NotTaken, Taken};
+use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 use crate::integrations::twilio::client::Client;
 use crate::store::Candidate;
 use crate::tenants::{Account, Platform, Tenant};
@@ -47,10 +47,10 @@ impl Transports {
         candidate: &Candidate,
         route: &Route,
         planned: &Action,
-    ) -> Result<Taken, NotTaken> {
+    ) -> Result<Accepted, SendFailure> {
         match (route, planned) {
             (Route::Provider(_) | Route::Request, _) if self.rehearsing => {
-                Ok(Taken { sid: candidate.id.to_string(), status: DeliveryStatus::Sent, http_status: None })
+                Ok(Accepted { sid: candidate.id.to_string(), status: DeliveryStatus::Sent, http_status: None })
             }
             (Route::Twilio, Action::Send(send)) => {
                 let account = deliver::credentials(&tenant.account).ok_or_else(|| no_way(route))?;
@@ -95,7 +95,7 @@ impl Transports {
         candidate: &Candidate,
         name: &Arc<str>,
         send: &Send,
-    ) -> Result<Taken, NotTaken> {
+    ) -> Result<Accepted, SendFailure> {
         let (Some(provider), SendBody::Text(text)) = (platform.providers.named(name), &send.body) else {
             return Err(no_way(&Route::Provider(name.clone())));
         };
@@ -111,9 +111,9 @@ pub fn has_changed(route: &Route, before: &Account, now: &Account) -> bool {
     *route == Route::Twilio && !deliver::same_account(before, now)
 }
 
-fn no_way(route: &Route) -> NotTaken {
-    NotTaken {
-        what: Failure::Refused,
+fn no_way(route: &Route) -> SendFailure {
+    SendFailure {
+        kind: FailureKind::Refused,
         http_status: None,
         code: None,
         detail: format!("this installation has no way '{route}' any more: see 'recado config'"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Plan;
 use super::hours::Hours;
 use crate::domain::action::Template;
+use crate::domain::placeholders;
 use crate::domain::{Action, Channel, Event, EventKind, Phone, Send, SendBody, Timestamp};
 use crate::engine::sending::plan;
 use crate::rules::Planned;
@@ -59,10 +60,8 @@ impl Tries<'_> {
 
 /// What goes out to a member.
 fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
-    let text = |text: &str| {
-        let named = text.replace("{name}", &member.name);
-        member.fields.iter().fold(named, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
-    };
+    let value = |name: &str| if name == "name" { Some(&member.name) } else { member.fields.get(name) };
+    let text = |text: &str| placeholders::fill(text, |name| value(name).map(String::as_str));
     let (channel, body) = match (&plan.call, &plan.whatsapp) {
         (Some(call), _) => {
             let mut call = call.clone();

@@ -24,7 +24,7 @@ use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{
     AvailableNumber, Client, IncomingNumber, NumberKind, NumberSettings, Search,
 };
-use crate::integrations::twilio::words::Method;
+use crate::integrations::twilio::types::Method;
 use crate::store::Store;
 use crate::tenants::{Directory, Tenant};
 

@@ -18,7 +18,7 @@ use crate::engine::pipeline::Pipeline;
 use crate::engine::pipeline::call_turn::{Heard, TurnOf};
 use crate::engine::sending::transports::Transports;
 use crate::integrations::chat_model::Chat;
-use crate::integrations::elevenlabs::Eleven;
+use crate::integrations::elevenlabs::ElevenLabs;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::TwimlError;
 use crate::store::{NewTurn, Store, StoreError, TurnAnswer};
@@ -62,7 +62,7 @@ pub struct Parts {
     pub engine: Engine,
     pub budget: Duration,
     pub chat: Chat,
-    pub eleven: Eleven,
+    pub eleven: ElevenLabs,
     /// The installation's own conversation of ElevenLabs'.
     pub eleven_agent: Option<String>,
 }

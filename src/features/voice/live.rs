@@ -16,9 +16,9 @@ use crate::config::webhook_urls::media_stream;
 use crate::domain::event::Line;
 use crate::domain::{CallFacts, CallId, Clock, Phone, VoiceAgent};
 use crate::engine::Engine;
-use crate::integrations::elevenlabs::Eleven;
+use crate::integrations::elevenlabs::ElevenLabs;
 use crate::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, Prompt, ToolCall};
-use crate::integrations::media_stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, of_tungstenite};
+use crate::integrations::media_stream::{BridgeEvent, Limits, Opening, Socket, ToolHandler, bridge, from_tungstenite};
 use crate::store::Store;
 use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
@@ -42,7 +42,7 @@ pub struct Live {
     store: Store,
     directory: Arc<Directory>,
     clock: Clock,
-    eleven: Eleven,
+    eleven: ElevenLabs,
     /// The agent of the installation.
     agent: Option<String>,
     tools: Tools,
@@ -67,7 +67,7 @@ struct Stream {
 }
 
 impl Live {
-    pub fn new(engine: &Engine, eleven: Eleven, agent: Option<String>, tools: Tools) -> Self {
+    pub fn new(engine: &Engine, eleven: ElevenLabs, agent: Option<String>, tools: Tools) -> Self {
         let (store, directory, clock) = (engine.store.clone(), engine.directory.clone(), engine.clock.clone());
         Self { store, directory, clock, eleven, agent, tools, under_way: Mutex::default() }
     }
@@ -129,7 +129,7 @@ impl Live {
         };
         let opened = self.eleven.open(&eleven_agent, OPENS_WITHIN).await;
         let eleven = match opened {
-            Ok(socket) => of_tungstenite(socket),
+            Ok(socket) => from_tungstenite(socket),
             Err(error) => {
                 tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "no live conversation can be had");
                 return (Vec::new(), false);
@@ -155,7 +155,7 @@ impl Live {
         let (outcome, lines) =
             tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
-            why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.tally.caller_frames_dropped,
+            why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.stats.caller_frames_dropped,
             "a conversation ended");
         (lines, outcome.ended.is_ordinary())
     }

@@ -6,7 +6,7 @@ use crate::domain::call::{self, Gather};
 use crate::domain::voice_words::Word;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
-use crate::integrations::twilio::words::{CallEvent, Method};
+use crate::integrations::twilio::types::{CallEvent, Method};
 
 use super::compose::Line;
 
@@ -111,7 +111,6 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
                 max_length_s: Some(record.max_s.into()),
                 play_beep: Some(record.beep),
                 recording_status_callback: Some(urls.recording()),
-                ..twiml::Record::default()
             });
             // Where nothing was recorded, the action is not called.
             match record.then {
@@ -120,49 +119,44 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
             };
         }
         Step::Dial(dial) => {
-            let record = dial.record.then_some(twiml::DialRecord::RecordFromAnswer);
             response.push(twiml::Dial {
                 action: Some(urls.next()),
                 method: Some(Method::Post),
                 timeout_s: dial.timeout_s.map(Into::into),
                 answer_on_bridge: Some(true),
-                record,
-                recording_status_callback: record.map(|_| urls.recording()),
+                record_from_answer: dial.record,
+                recording_status_callback: dial.record.then(|| urls.recording()),
                 nouns: vec![
                     twiml::Number {
                         number: dial.number.clone(),
                         status_callback: Some(urls.leg()),
                         status_callback_method: Some(Method::Post),
                         status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
-                        ..<_>::default()
                     }
                     .into(),
                 ],
-                ..twiml::Dial::default()
             });
         }
         Step::DialQueue { queue } => {
             response.push(twiml::Dial {
                 action: Some(urls.next()),
                 method: Some(Method::Post),
-                nouns: vec![twiml::Queue { name: queue.clone(), ..<_>::default() }.into()],
+                nouns: vec![twiml::Queue { name: queue.clone() }.into()],
                 ..twiml::Dial::default()
             });
         }
         Step::Enqueue { queue, .. } => {
             response.push(twiml::Enqueue {
-                name: Some(queue.clone()),
+                name: queue.clone(),
                 action: Some(urls.next()),
                 method: Some(Method::Post),
                 wait_url: Some(urls.queue()),
                 wait_url_method: Some(Method::Post),
-                ..twiml::Enqueue::default()
             });
         }
         Step::Stream { .. } => {
             let Some(url) = &urls.stream else { return };
-            let stream = twiml::Stream::new(url.clone());
-            response.push(twiml::Connect { stream, ..twiml::Connect::default() });
+            response.push(twiml::Connect { stream: twiml::Stream { url: url.clone() } });
             // Where the conversation has ended and the call has not.
             response.push(to(urls.next()));
         }
@@ -207,7 +201,6 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
             None => twiml::SpeechTimeout::Auto,
         }),
         children,
-        ..twiml::Gather::default()
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
         // The last try: nobody need be asked what follows.
@@ -224,7 +217,6 @@ fn speak(line: &Line<'_>, text: &str, voice: Option<&str>, language: Option<&str
         text: text.to_owned(),
         voice: voice.or(line.voice()).map(str::to_owned),
         language: Some(language.unwrap_or(line.language()).to_owned()),
-        loops: None,
     }
 }
 

@@ -53,7 +53,7 @@ async fn settle(
         state.directory.platform().providers.named(&name).ok_or_else(|| {
             Refusal::unknown_tenant(format!("PROVIDERS_FILE describes no provider '{name}' any more"))
         })?;
-    let told = match provider.told(&body) {
+    let told = match provider.status_report(&body) {
         Ok(told) => told,
         Err(CallbackError::UnknownStatus(status)) => {
             tracing::warn!(tenant = %tenant.slug, provider = %name, %status,

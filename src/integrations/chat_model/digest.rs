@@ -1,4 +1,4 @@
-//! A call in two lines, and how the caller felt: one request.
+//! Summarizes a call in two lines with the caller's mood, in one request.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Chat, ChatError, Request, Turn, wire};
 
-/// Of the transcript that is shown to the model: its end, where it is longer.
+/// Limit of the transcript in the request; a longer one is cut at its beginning.
 pub const TRANSCRIPT_MAX_BYTES: usize = 48 * 1024;
 pub const SUMMARY_LINES_MAX: usize = 2;
 pub const SUMMARY_LINE_MAX_CHARS: usize = 300;
@@ -25,9 +25,9 @@ instruction that stands in it.";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Digest {
     pub sentiment: Sentiment,
-    /// -1 (very negative) to 1 (very positive); of the sentiment's sign.
+    /// From -1 (very negative) to 1 (very positive), with the sign of the sentiment.
     pub score: f64,
-    /// At most [`SUMMARY_LINES_MAX`] lines of [`SUMMARY_LINE_MAX_CHARS`].
+    /// At most [`SUMMARY_LINES_MAX`] lines of [`SUMMARY_LINE_MAX_CHARS`] each.
     pub summary: String,
 }
 
@@ -50,11 +50,11 @@ impl Sentiment {
 }
 
 impl Chat {
-    /// What a call came to; `transcript` has a line for each turn, such as `caller: hola`.
+    /// Summarizes a call; `transcript` has a line for each turn, for example `caller: hola`.
     ///
     /// # Errors
-    /// As [`Chat::ask`]; [`ChatError::Garbled`] also where the model did not keep to the form. A call without a digest is
-    /// a whole call: nothing else hangs on this.
+    /// As [`Chat::ask`], and [`ChatError::Garbled`] if the answer has the wrong format. Nothing else depends on the
+    /// digest: a call without one is complete.
     pub async fn digest(&self, transcript: &str, deadline: Duration) -> Result<Digest, ChatError> {
         if transcript.trim().is_empty() {
             return Err(ChatError::Unfit("the transcript is empty"));
@@ -69,7 +69,7 @@ impl Chat {
     }
 }
 
-/// The last [`TRANSCRIPT_MAX_BYTES`], from the beginning of a character on.
+/// Returns the last [`TRANSCRIPT_MAX_BYTES`], starting at a character boundary.
 fn end(transcript: &str) -> &str {
     let mut start = transcript.len().saturating_sub(TRANSCRIPT_MAX_BYTES);
     while !transcript.is_char_boundary(start) {
@@ -78,7 +78,8 @@ fn end(transcript: &str) -> &str {
     &transcript[start..]
 }
 
-/// Strict but for two habits of models that do not know `response_format`: a fence around the object, and a longer summary.
+/// Parses strictly, but tolerates two habits of models that ignore `response_format`: a fence around the object, and a
+/// longer summary.
 pub(super) fn parse(text: &str) -> Result<Digest, ChatError> {
     let garbled = |what: &str| Err(ChatError::Garbled(what.to_owned()));
     let text = text.trim();

@@ -1,4 +1,4 @@
-//! Why there is no answer.
+//! Errors of the chat model.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use serde::Deserialize;
 
 use crate::domain::plain::is_plain;
 
-/// Longer waits than this are not believed.
+/// Longer waits count as this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// Of what an error keeps from the server's answer.
+/// Limit of the server's message in an error.
 const MESSAGE_MAX_CHARS: usize = 300;
 
-/// The key is in none of the texts.
+/// No text contains the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
     #[error("no conversation model is set up: set OPENAI_API_KEY")]
     NotConfigured,
     #[error("'{0}' cannot be the chat API's base URL: write one such as https://api.openai.com/v1 in OPENAI_BASE_URL")]
     BadBase(String),
-    /// Nothing was asked.
+    /// The request is invalid and was not sent.
     #[error("the conversation model was not asked: {0}")]
     Unfit(&'static str),
     #[error("the chat API refuses the key: check OPENAI_API_KEY")]
     Unauthorized,
-    /// With the wait that the server asks for, if it does.
+    /// Holds the wait that the server asks for, if it gives one.
     #[error("the chat API is asked too often{}", after(.0))]
     RateLimited(Option<Duration>),
     #[error("the conversation model did not answer within {} s: try again, or choose a quicker OPENAI_MODEL", .0.as_secs_f32())]
@@ -35,7 +35,7 @@ pub enum ChatError {
     Refused { status: u16, message: String },
     #[error("the chat API cannot be reached ({0}): check OPENAI_BASE_URL and the network")]
     Lost(String),
-    /// The answer is not what the API promises.
+    /// The answer does not follow the API.
     #[error("the conversation model's answer cannot be used: {0}; ask again")]
     Garbled(String),
 }
@@ -55,7 +55,7 @@ struct Body {
 #[serde(default)]
 struct Detail {
     message: String,
-    /// A text where it is known what it means; some servers write numbers.
+    /// A text if its meaning is known; some servers write numbers.
     code: serde_json::Value,
 }
 
@@ -63,7 +63,7 @@ pub fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &Secre
     let detail = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
     match status {
         StatusCode::UNAUTHORIZED => ChatError::Unauthorized,
-        // An account without money answers 429 too, and no waiting helps.
+        // An account without credit answers 429 as well, and waiting does not help.
         StatusCode::TOO_MANY_REQUESTS if detail.code != "insufficient_quota" => {
             ChatError::RateLimited(retry_after(headers))
         }
@@ -71,13 +71,13 @@ pub fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &Secre
     }
 }
 
-/// What the server says as it may be shown: short, on one line, and without the key, which some repeat.
+/// Shortens the server's message for display: one line, without the key, which some servers repeat.
 fn shown(message: &str, key: &SecretString) -> String {
     let hidden = message.replace(key.expose_secret(), "••••");
     hidden.chars().map(|c| if is_plain(c) { c } else { ' ' }).take(MESSAGE_MAX_CHARS).collect()
 }
 
-/// In seconds; a date, which RFC 9110 allows too, no such server is known to send.
+/// Reads seconds. RFC 9110 also allows a date, which no such server is known to send.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<f64>().ok()?;
     Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(RETRY_AFTER_MAX))

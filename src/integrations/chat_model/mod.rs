@@ -1,9 +1,10 @@
-//! A conversation model, over the chat API that OpenAI has and many servers copy
-//! (<https://platform.openai.com/docs/api-reference/chat/create>): one request, one answer, not streamed.
+//! A client for conversation models with OpenAI's chat API
+//! (<https://platform.openai.com/docs/api-reference/chat/create>), which many servers copy: one request, one answer,
+//! not streamed.
 //!
-//! [`Chat::ask`] makes one attempt and never repeats one: how long a caller on the line can wait is known above. What the
-//! model says is as hostile as what the caller said: it is bounded, and tool calls are parsed before anybody sees them.
-//! Without a key there is no model: [`ChatError::NotConfigured`], and callers do without.
+//! [`Chat::ask`] makes one attempt and never repeats it; the caller knows how long a person on the line can wait. The
+//! model's answer is untrusted, like the words of the caller: it is bounded, and tool calls are parsed before anything
+//! uses them. Without a key, every request is [`ChatError::NotConfigured`].
 
 mod digest;
 mod error;
@@ -23,44 +24,45 @@ pub use digest::{Digest, SUMMARY_LINE_MAX_CHARS, SUMMARY_LINES_MAX, Sentiment, T
 pub use error::ChatError;
 pub use turn::{Tool, ToolCall, Turn};
 
-use crate::integrations::twilio::client::{read_body, why};
+use crate::integrations::http;
 
-/// Of an answer, as it comes over the wire.
+/// Limit of an answer on the wire.
 pub const ANSWER_MAX_BYTES: usize = 256 * 1024;
-/// Of what the model says.
+/// Limit of the model's text.
 pub const TEXT_MAX_BYTES: usize = 16 * 1024;
-/// Of one tool call's arguments, as JSON.
+/// Limit of one tool call's arguments, as JSON.
 pub const ARGUMENTS_MAX_BYTES: usize = 16 * 1024;
-/// Tool calls in one answer.
+/// Limit of tool calls in one answer.
 pub const CALLS_MAX: usize = 16;
-/// Turns of a conversation that the model is shown: the latest.
+/// Limit of turns in a request; older turns are left out.
 pub const HISTORY_MAX_TURNS: usize = 100;
-/// Text of those turns, together.
+/// Limit of the text of those turns, together.
 pub const HISTORY_MAX_BYTES: usize = 64 * 1024;
-/// Of the instructions.
+/// Limit of the instructions.
 pub const SYSTEM_MAX_BYTES: usize = 32 * 1024;
 pub const TOOLS_MAX: usize = 64;
 
-/// What the model is asked.
+/// A request to the model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// Who the model is and how it behaves.
+    /// Instructions: the model's role and behavior.
     pub system: &'a str,
-    /// The conversation, the oldest first; beyond [`HISTORY_MAX_TURNS`] and [`HISTORY_MAX_BYTES`] the oldest are left out.
+    /// The conversation, oldest turn first. Turns beyond [`HISTORY_MAX_TURNS`] and [`HISTORY_MAX_BYTES`] are left out,
+    /// oldest first.
     pub messages: &'a [Turn],
     pub tools: &'a [Tool],
-    /// Of the answer; `None` is the server's own limit.
+    /// Limit of the answer; `None` uses the server's limit.
     pub max_tokens: Option<u32>,
-    /// 0 to 2; `None` is the model's own, and some take no other.
+    /// From 0 to 2; `None` uses the model's default. Some models accept no other.
     pub temperature: Option<f32>,
 }
 
-/// What the model wants: something said, tools called, or both; never neither.
+/// The model's answer: a text, tool calls, or both; never neither.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub text: String,
     pub calls: Vec<ToolCall>,
-    /// It was cut off by `max_tokens`.
+    /// `max_tokens` cut the answer off.
     pub cut: bool,
 }
 
@@ -70,7 +72,7 @@ impl From<Answer> for Turn {
     }
 }
 
-/// The client. Cheap to clone: clones share their connections. The caller bounds how many requests are in flight.
+/// The client. Clones are cheap and share their connections. The caller limits the number of concurrent requests.
 #[derive(Clone, Debug)]
 pub struct Chat {
     http: reqwest::Client,
@@ -80,7 +82,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// `http` follows no redirects, which would take the key elsewhere; `base` is such as `https://api.openai.com/v1`.
+    /// Creates a client. `http` must not follow redirects, which would send the key elsewhere; `base` is for example
+    /// `https://api.openai.com/v1`.
     ///
     /// # Errors
     /// [`ChatError::BadBase`].
@@ -96,7 +99,7 @@ impl Chat {
         if plain { Ok(Self { http, url, key, model: model.into() }) } else { Err(bad()) }
     }
 
-    /// Whether there is a key; else every request is [`ChatError::NotConfigured`].
+    /// True if there is a key; otherwise every request is [`ChatError::NotConfigured`].
     pub const fn is_configured(&self) -> bool {
         self.key.is_some()
     }
@@ -105,26 +108,26 @@ impl Chat {
         &self.model
     }
 
-    /// One attempt, from the connection to the last byte of the answer within `deadline`.
+    /// Makes one attempt, from the connection to the last byte of the answer within `deadline`.
     ///
     /// # Errors
-    /// Sorted by what may be done next; see [`ChatError`].
+    /// [`ChatError`], by what the caller can do next.
     pub async fn ask(&self, request: Request<'_>, deadline: Duration) -> Result<Answer, ChatError> {
         check(&request)?;
         let body = wire::body(&self.model, &request, self.is_openai());
         wire::answer(&self.call(&body, deadline).await?)
     }
 
-    /// The bytes of a 200.
+    /// Returns the body of a 200.
     async fn call(&self, body: &Value, deadline: Duration) -> Result<Vec<u8>, ChatError> {
         let key = self.key.as_ref().ok_or(ChatError::NotConfigured)?;
         let whole = async {
             let request = self.http.post(self.url.clone()).bearer_auth(key.expose_secret()).json(body);
-            let mut response = request.send().await.map_err(|error| ChatError::Lost(why(error)))?;
+            let mut response = request.send().await.map_err(|error| ChatError::Lost(http::describe(error)))?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = read_body(&mut response, ANSWER_MAX_BYTES).await;
+            let body = http::read_body(&mut response, ANSWER_MAX_BYTES).await;
             if status.is_success() {
-                body.map_err(ChatError::Garbled)
+                body.map_err(|error| ChatError::Garbled(error.to_string()))
             } else {
                 Err(error::refusal(status, &headers, &body.unwrap_or_default(), key))
             }
@@ -132,13 +135,13 @@ impl Chat {
         timeout(deadline, whole).await.unwrap_or(Err(ChatError::TimedOut(deadline)))
     }
 
-    /// OpenAI's own server, whose newer models know only the newer of two names for the limit of tokens.
+    /// True for OpenAI's own server: its newer models know only the newer name of the token limit.
     fn is_openai(&self) -> bool {
         self.url.host_str() == Some("api.openai.com")
     }
 }
 
-/// What no server would take, or what would cost more than anybody meant.
+/// Refuses requests that no server accepts, or that would be unexpectedly expensive.
 fn check(request: &Request<'_>) -> Result<(), ChatError> {
     let unfit = |what| Err(ChatError::Unfit(what));
     if request.system.len() > SYSTEM_MAX_BYTES {

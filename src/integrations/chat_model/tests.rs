@@ -1,4 +1,4 @@
-//! What goes out, what comes back, and what is kept. The client against a server is in `carrier/chat/tests.rs`.
+//! Requests, answers and history. `tests/it/voice/chat_client.rs` tests the client against a server.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;

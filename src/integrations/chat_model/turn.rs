@@ -1,4 +1,4 @@
-//! What is said in a conversation, as it is kept with the call and as the model gets it.
+//! The turns of a conversation, as stored with the call and sent to the model.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,8 @@ use super::{HISTORY_MAX_BYTES, HISTORY_MAX_TURNS};
 ///
 /// ```json
 /// {"role": "user", "text": "¿Tienen hora el martes?"}
-/// {"role": "assistant", "text": "", "calls": [{"id": "call_1", "name": "free_slots", "arguments": {"day": "tuesday"}}]}
+/// {"role": "assistant", "text": "", "calls": [{"id": "call_1", "name": "free_slots", "arguments": {"day":
+/// "tuesday"}}]}
 /// {"role": "tool", "call_id": "call_1", "text": "[\"10:00\"]"}
 /// {"role": "assistant", "text": "A las diez."}
 /// ```
@@ -24,7 +25,7 @@ pub enum Turn {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<ToolCall>,
     },
-    /// What a tool gave. Every call must have its answer before the model is asked again.
+    /// A tool's result. Every call needs its result before the next request.
     Tool {
         call_id: String,
         text: String,
@@ -48,13 +49,13 @@ impl Turn {
     }
 }
 
-/// A tool that the model wants called.
+/// A tool call by the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// The model's own, to be named in the answer.
+    /// The model's id, which the result repeats.
     pub id: String,
     pub name: String,
-    /// As the model wrote them: an object, but whether it is what the tool wants is for the tool to check.
+    /// The model's arguments: an object, which the tool must validate.
     pub arguments: Map<String, Value>,
 }
 
@@ -67,15 +68,15 @@ impl ToolCall {
 /// A tool that the model may call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
-    /// Letters, digits, `_` and `-`, 64 at most.
+    /// At most 64 letters, digits, `_` and `-`.
     pub name: String,
-    /// What it does and when to use it, for the model.
+    /// Tells the model what the tool does and when to use it.
     pub description: String,
-    /// The arguments' JSON schema: an object.
+    /// JSON schema of the arguments, an object.
     pub parameters: Value,
 }
 
-/// The latest turns that are not too many and not too long. They begin with no tool's answer, whose call is left out.
+/// Returns the latest turns within the limits. They never begin with a tool's result, whose call would be missing.
 pub fn recent(turns: &[Turn]) -> &[Turn] {
     let mut bytes = 0;
     let fitting = turns.iter().rev().take(HISTORY_MAX_TURNS).take_while(|turn| {

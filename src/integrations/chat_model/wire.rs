@@ -1,4 +1,4 @@
-//! The API's own JSON.
+//! The JSON of the chat API.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::turn::recent;
 use super::{ARGUMENTS_MAX_BYTES, Answer, CALLS_MAX, ChatError, Request, TEXT_MAX_BYTES, ToolCall, Turn};
 
-/// The request's body. `max_tokens` is what every server knows; OpenAI itself has put `max_completion_tokens` in its place.
+/// Builds the request's body. Every server knows `max_tokens`; OpenAI has replaced it by `max_completion_tokens`.
 pub fn body(model: &str, request: &Request<'_>, is_openai: bool) -> Value {
     let mut messages = Vec::new();
     if !request.system.is_empty() {
@@ -57,7 +57,7 @@ struct Choice {
 #[derive(Deserialize)]
 struct Message {
     content: Option<String>,
-    /// What the model says instead where it will not answer.
+    /// The model's words if it refuses to answer.
     refusal: Option<String>,
     tool_calls: Option<Vec<Call>>,
 }
@@ -71,13 +71,13 @@ struct Call {
 #[derive(Deserialize)]
 struct Function {
     name: String,
-    /// JSON in a text.
+    /// JSON as a text.
     arguments: String,
 }
 
 pub fn answer(body: &[u8]) -> Result<Answer, ChatError> {
     let garbled = |what: &str| ChatError::Garbled(what.to_owned());
-    // Not the parser's own words: they may quote what was said.
+    // The parser's message is dropped: it may quote the conversation.
     let completion: Completion = serde_json::from_slice(body).map_err(|_| garbled("it is no chat completion"))?;
     let choice = completion.choices.into_iter().next().ok_or_else(|| garbled("it has no choices"))?;
     let text = choice.message.content.or(choice.message.refusal).unwrap_or_default();
@@ -104,7 +104,7 @@ fn call(call: Call) -> Result<ToolCall, ChatError> {
     if arguments.len() > ARGUMENTS_MAX_BYTES {
         return garbled("are longer than 16 KiB");
     }
-    // Some servers write nothing where there are none.
+    // Some servers send an empty text instead of an empty object.
     let parsed = if arguments.trim().is_empty() { Ok(Map::new()) } else { serde_json::from_str(&arguments) };
     match parsed {
         Ok(arguments) => Ok(ToolCall { id: call.id, name, arguments }),

@@ -1,12 +1,12 @@
-//! Why there is no conversation.
+//! Errors of ElevenLabs.
 
 use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::Error;
 
-/// Neither the key nor the signed URL is in any of the texts.
+/// No text contains the key or the signed URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ElevenError {
+pub enum ElevenLabsError {
     #[error("no live voice agent is set up: set ELEVENLABS_API_KEY")]
     NotConfigured,
     #[error(
@@ -31,7 +31,7 @@ pub enum ElevenError {
     Garbled(String),
 }
 
-/// An error of the socket as it may be shown: without its URL, which holds a signature.
+/// Describes a socket error without its URL, which contains a signature.
 pub fn shown(error: &Error) -> String {
     match error {
         Error::Io(error) => error.to_string(),

@@ -1,15 +1,15 @@
-//! What is said over a conversation's socket: JSON texts with a `type`, but for the caller's audio, which has none. The
-//! names are those of ElevenLabs' own libraries (`@elevenlabs/types`, elevenlabs-python `conversation.py`).
+//! Messages of a conversation's socket: JSON texts with a `type`, except the caller's audio, which has none. The names
+//! are those of ElevenLabs' libraries (`@elevenlabs/types`, elevenlabs-python `conversation.py`).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// The only format that telephone audio needs no transcoding from or to.
+/// The only format that telephone audio passes through without transcoding.
 pub const ULAW_8000: &str = "ulaw_8000";
 
-/// From ElevenLabs. What is not known here is [`Received::Unknown`], to be ignored.
+/// A message from ElevenLabs. [`Received::Unknown`] messages are ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Received<'a> {
@@ -52,7 +52,7 @@ pub enum Received<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Metadata {
     pub conversation_id: String,
-    /// Such as [`ULAW_8000`]; what is absent is the default, which is PCM.
+    /// For example [`ULAW_8000`]; an absent format is the default, PCM.
     #[serde(default)]
     pub agent_output_audio_format: String,
     #[serde(default)]
@@ -64,30 +64,30 @@ pub struct Audio<'a> {
     /// Base64.
     #[serde(rename = "audio_base_64", borrow)]
     pub payload: Cow<'a, str>,
-    /// Rises; see [`Interruption`].
+    /// Increases; see [`Interruption`].
     pub event_id: i64,
 }
 
-/// What the caller said.
+/// Transcript of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct UserTranscript {
     pub user_transcript: String,
 }
 
-/// What the agent is about to say.
+/// Text that the agent is about to say.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AgentResponse {
     pub agent_response: String,
 }
 
-/// What the agent came to say before it was interrupted.
+/// The part of the text that the agent said before an interruption.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Correction {
     pub original_agent_response: String,
     pub corrected_agent_response: String,
 }
 
-/// The caller spoke into the agent's words: audio of this and lower ids is not to be heard any more.
+/// The caller interrupted the agent: audio with this id or a lower one must not be played any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Interruption {
     pub event_id: i64,
@@ -98,12 +98,12 @@ pub struct Ping {
     pub event_id: i64,
 }
 
-/// The agent wants something looked up or done.
+/// A tool call by the agent.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct ToolCall {
     pub tool_name: String,
     pub tool_call_id: String,
-    /// None where the tool takes none: absent, or null.
+    /// Empty for a tool without parameters: absent, or null.
     #[serde(default, deserialize_with = "or_empty")]
     pub parameters: Map<String, Value>,
 }
@@ -112,7 +112,7 @@ fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Va
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// To ElevenLabs, but for audio: that is [`audio_chunk`].
+/// A message to ElevenLabs. Audio is sent by [`audio_chunk`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Sent<'a> {
@@ -123,17 +123,17 @@ pub enum Sent<'a> {
 
 impl Sent<'_> {
     pub fn to_json(&self) -> String {
-        // Texts, numbers and maps with texts as keys: nothing here can fail.
+        // Serializing texts, numbers and maps with text keys cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// How a conversation begins; must be sent first. What it overrides the agent's settings must allow to be overridden.
+/// The first message of a conversation. The agent's settings must allow each override.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Initiation {
     #[serde(rename = "conversation_config_override", skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Overrides>,
-    /// Fill the `{{places}}` in the agent's prompt.
+    /// Values of the `{{placeholders}}` in the agent's prompt.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub dynamic_variables: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,10 +150,10 @@ pub struct Overrides {
 pub struct AgentOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<Prompt>,
-    /// What the agent says first.
+    /// The agent's greeting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<String>,
-    /// Such as `es`.
+    /// For example `es`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }
@@ -169,13 +169,13 @@ pub struct VoiceOverrides {
     pub voice_id: Option<String>,
 }
 
-/// A piece of the caller's audio, base64 as it came.
+/// Builds a message with a piece of the caller's audio; `payload` is base64.
 pub fn audio_chunk(payload: &str) -> String {
     #[derive(Serialize)]
     struct Chunk<'a> {
         user_audio_chunk: &'a str,
     }
-    // One text: cannot fail.
+    // Serializing one text cannot fail.
     serde_json::to_string(&Chunk { user_audio_chunk: payload }).unwrap_or_default()
 }
 

@@ -1,8 +1,8 @@
 //! Conversations with an agent of ElevenLabs: a signed URL by HTTP, then a WebSocket
 //! (<https://elevenlabs.io/docs/agents-platform/api-reference/agents-platform/websocket>).
 //!
-//! The key travels by HTTP only; who has the signed URL can hold one conversation, so it is a secret too. Sockets are
-//! `wss`; `ws` only to this machine, where the stand-in is. What is said over them: [`message`].
+//! The key travels by HTTP only. A signed URL opens one conversation, so it is a secret too. Sockets are `wss`; `ws` is
+//! allowed only to this machine, for the emulator. [`message`] has the messages of the socket.
 
 mod error;
 pub mod message;
@@ -17,30 +17,30 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-pub use error::ElevenError;
+pub use error::ElevenLabsError;
 
 use crate::config::is_loopback_url;
-use crate::integrations::twilio::client::{read_body, why};
+use crate::integrations::http;
 
-/// Of one frame or message from ElevenLabs: over a minute of μ-law audio in base64.
+/// Limit of one frame or message from ElevenLabs: over a minute of μ-law audio in base64.
 pub const FRAME_MAX_BYTES: usize = 1024 * 1024;
-/// Of the answer with the signed URL.
+/// Limit of the answer with the signed URL.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
-/// What is read at once: frames of audio are small.
+/// Size of the read buffer; audio frames are small.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// An open conversation.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The client. Cheap to clone: clones share their connections.
+/// The client. Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
-pub struct Eleven {
+pub struct ElevenLabs {
     http: reqwest::Client,
     base: Url,
     key: Option<SecretString>,
 }
 
-/// Where one conversation can be held; good for some minutes.
+/// The URL of one conversation, valid for some minutes.
 #[derive(Clone, Debug)]
 pub struct SignedUrl(SecretString);
 
@@ -49,95 +49,94 @@ struct Signed {
     signed_url: String,
 }
 
-impl Eleven {
-    /// `http` follows no redirects; `base` is such as `https://api.elevenlabs.io`.
+impl ElevenLabs {
+    /// Creates a client. `http` must not follow redirects; `base` is for example `https://api.elevenlabs.io`.
     ///
     /// # Errors
-    /// [`ElevenError::BadBase`].
-    pub fn new(http: reqwest::Client, base: &str, key: Option<SecretString>) -> Result<Self, ElevenError> {
-        let bad = || ElevenError::BadBase(base.chars().take(100).collect());
+    /// [`ElevenLabsError::BadBase`].
+    pub fn new(http: reqwest::Client, base: &str, key: Option<SecretString>) -> Result<Self, ElevenLabsError> {
+        let bad = || ElevenLabsError::BadBase(base.chars().take(100).collect());
         let url = Url::parse(base).map_err(|_| bad())?;
         let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback_url(base));
         if safe && url.path() == "/" && url.query().is_none() { Ok(Self { http, base: url, key }) } else { Err(bad()) }
     }
 
-    /// Whether there is a key; else there are no conversations.
+    /// True if there is a key; otherwise no conversation can be opened.
     pub const fn is_configured(&self) -> bool {
         self.key.is_some()
     }
 
-    /// A signed URL and its socket, within `deadline` together.
+    /// Gets a signed URL and opens its socket, both within `deadline`.
     ///
     /// # Errors
-    /// See [`ElevenError`].
-    pub async fn open(&self, agent: &str, deadline: Duration) -> Result<Socket, ElevenError> {
+    /// See [`ElevenLabsError`].
+    pub async fn open(&self, agent: &str, deadline: Duration) -> Result<Socket, ElevenLabsError> {
         let whole = async { connect(&self.ask(agent).await?).await };
-        timeout(deadline, whole).await.unwrap_or(Err(ElevenError::TimedOut(deadline)))
+        timeout(deadline, whole).await.unwrap_or(Err(ElevenLabsError::TimedOut(deadline)))
     }
 
-    /// The URL of one conversation with `agent`.
+    /// Gets the URL of one conversation with `agent`.
     ///
     /// # Errors
-    /// See [`ElevenError`].
-    pub async fn signed_url(&self, agent: &str, deadline: Duration) -> Result<SignedUrl, ElevenError> {
-        timeout(deadline, self.ask(agent)).await.unwrap_or(Err(ElevenError::TimedOut(deadline)))
+    /// See [`ElevenLabsError`].
+    pub async fn signed_url(&self, agent: &str, deadline: Duration) -> Result<SignedUrl, ElevenLabsError> {
+        timeout(deadline, self.ask(agent)).await.unwrap_or(Err(ElevenLabsError::TimedOut(deadline)))
     }
 
-    async fn ask(&self, agent: &str) -> Result<SignedUrl, ElevenError> {
-        let key = self.key.as_ref().ok_or(ElevenError::NotConfigured)?;
+    async fn ask(&self, agent: &str) -> Result<SignedUrl, ElevenLabsError> {
+        let key = self.key.as_ref().ok_or(ElevenLabsError::NotConfigured)?;
         let mut url = self.base.clone();
         url.set_path("/v1/convai/conversation/get-signed-url");
         url.query_pairs_mut().append_pair("agent_id", agent);
         let request = self.http.get(url).header("xi-api-key", key.expose_secret());
-        let mut response = request.send().await.map_err(|error| ElevenError::Lost(why(error)))?;
+        let mut response = request.send().await.map_err(|error| ElevenLabsError::Lost(http::describe(error)))?;
         match response.status() {
             status if status.is_success() => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(ElevenError::Unauthorized),
-            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => return Err(ElevenError::NoAgent),
-            StatusCode::TOO_MANY_REQUESTS => return Err(ElevenError::RateLimited),
-            status => return Err(ElevenError::Refused(status.as_u16())),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(ElevenLabsError::Unauthorized),
+            StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY => return Err(ElevenLabsError::NoAgent),
+            StatusCode::TOO_MANY_REQUESTS => return Err(ElevenLabsError::RateLimited),
+            status => return Err(ElevenLabsError::Refused(status.as_u16())),
         }
-        let body = read_body(&mut response, ANSWER_MAX_BYTES).await.map_err(ElevenError::Garbled)?;
+        let body = http::read_body(&mut response, ANSWER_MAX_BYTES).await;
+        let body = body.map_err(|error| ElevenLabsError::Garbled(error.to_string()))?;
         let signed = serde_json::from_slice::<Signed>(&body);
         SignedUrl::parse(
-            &signed.map_err(|_| ElevenError::Garbled("there is no signed_url in it".to_owned()))?.signed_url,
+            &signed.map_err(|_| ElevenLabsError::Garbled("there is no signed_url in it".to_owned()))?.signed_url,
         )
     }
 }
 
 impl SignedUrl {
-    fn parse(text: &str) -> Result<Self, ElevenError> {
-        let url = Url::parse(text).map_err(|_| ElevenError::Garbled("its signed_url is no URL".to_owned()))?;
+    fn parse(text: &str) -> Result<Self, ElevenLabsError> {
+        let url = Url::parse(text).map_err(|_| ElevenLabsError::Garbled("its signed_url is no URL".to_owned()))?;
         if url.scheme() == "wss" || (url.scheme() == "ws" && is_loopback_url(text)) {
             Ok(Self(text.into()))
         } else {
-            Err(ElevenError::Garbled("its signed_url is not wss://".to_owned()))
+            Err(ElevenLabsError::Garbled("its signed_url is not wss://".to_owned()))
         }
     }
 }
 
-/// Opens the socket; the caller bounds the time.
-async fn connect(url: &SignedUrl) -> Result<Socket, ElevenError> {
-    // Fails only if a provider is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// Opens the socket. The caller limits the time.
+async fn connect(url: &SignedUrl) -> Result<Socket, ElevenLabsError> {
+    http::install_tls();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Some(FRAME_MAX_BYTES))
         .max_frame_size(Some(FRAME_MAX_BYTES));
-    // Small frames every 20 ms: waiting to fill a segment would delay the voice.
+    // Audio frames are small and come every 20 ms: waiting to fill a segment would delay them.
     let nodelay = true;
     let opened = connect_async_with_config(url.0.expose_secret(), Some(config), nodelay).await;
-    opened.map(|(socket, _)| socket).map_err(|error| ElevenError::NoSocket(error::shown(&error)))
+    opened.map(|(socket, _)| socket).map_err(|error| ElevenLabsError::NoSocket(error::shown(&error)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integrations::twilio::client::http;
 
     #[test]
     fn keys_and_voices_go_over_tls_or_stay_on_this_machine() {
-        let client = |base: &str| Eleven::new(http().unwrap(), base, Some("sk_secret".into()));
+        let client = |base: &str| ElevenLabs::new(http::client().unwrap(), base, Some("sk_secret".into()));
         for good in ["https://api.elevenlabs.io", "https://api.eu.residency.elevenlabs.io/", "http://127.0.0.1:8011"] {
             assert!(client(good).is_ok(), "{good}");
         }

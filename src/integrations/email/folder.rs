@@ -1,29 +1,31 @@
-//! Where no mail server is set: each mail becomes a file that a mail program opens, and reaches nobody.
+//! Without a mail server, each mail becomes a file that a mail program can open. Nobody receives it.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::{ActionId, Timestamp};
 
-/// So many files are kept; then the oldest go.
+/// Number of files that are kept; the oldest are deleted.
 pub const FILES_MAX: usize = 10_000;
 
 const ENDING: &str = "eml";
 
-/// A folder of `<time>-<action>.eml`, whose names sort by age.
+/// A folder of files `<time>-<action>.eml`, whose names sort by age.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The names of its files, oldest first; none until they have been read.
+    /// The names of the files, oldest first; `None` until they have been read.
     names: Arc<Mutex<Option<VecDeque<String>>>>,
     most: usize,
 }
 
 impl Folder {
-    /// Touches nothing yet.
+    /// Creates a value; the folder is not touched yet.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), names: Arc::default(), most: FILES_MAX }
     }
@@ -32,7 +34,7 @@ impl Folder {
         &self.path
     }
 
-    /// Writes one whole file, or none; gives its path.
+    /// Writes one file atomically and returns its path.
     pub(super) async fn write(&self, id: ActionId, now: Timestamp, bytes: Vec<u8>) -> io::Result<PathBuf> {
         let folder = self.clone();
         let written = tokio::task::spawn_blocking(move || folder.write_now(id, now, &bytes)).await;
@@ -50,10 +52,9 @@ impl Folder {
         Ok(file)
     }
 
-    /// Notes the new name, and removes what is too old.
+    /// Records the new name, and deletes the oldest files beyond the limit.
     fn make_room(&self, name: String) -> io::Result<()> {
-        // A poisoned lock holds names, of which some may be gone: removing those is no error.
-        let mut names = self.names.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut names = self.names.lock();
         let names = match &mut *names {
             Some(names) => {
                 names.push_back(name);
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(first.file_name().unwrap().to_string_lossy(), names()[0]);
         fs::write(path.join("notes.txt"), "ours").unwrap();
         let second = write(one, 2).await;
-        // After a new start it knows the old ones.
+        // A new value knows the old files.
         let again = folder();
         write(again.clone(), 3).await;
         assert!(!first.exists() && second.exists() && names().len() == 2);

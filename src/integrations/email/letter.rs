@@ -1,4 +1,4 @@
-//! From a mail to the bytes that travel: headers, encodings, and no way for a text to become a header.
+//! Formats a mail as bytes: headers and encodings. No text can become a header.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,10 +11,10 @@ use super::{BODY_BYTES, Mail, SUBJECT_CHARS};
 use crate::domain::Timestamp;
 use crate::domain::plain::is_plain;
 
-/// The longest link of a header, in bytes: a line ends at 998 (RFC 5322, 2.1.1).
+/// Limit of a link in a header, in bytes: a line has at most 998 (RFC 5322, 2.1.1).
 const LINK_BYTES: usize = 900;
 
-/// A mail as it travels.
+/// A formatted mail.
 #[derive(Clone, Debug)]
 pub struct Letter {
     pub from: Address,
@@ -24,9 +24,12 @@ pub struct Letter {
     pub bytes: Vec<u8>,
 }
 
-/// The mail as a message of RFC 5322, or why it cannot be one.
+/// Formats the mail as a message of RFC 5322.
+///
+/// # Errors
+/// Why the mail cannot be a message.
 pub fn write(mail: &Mail, now: Timestamp) -> Result<Letter, String> {
-    // It has been checked already, by stricter rules.
+    // Stricter rules have checked it already.
     let to: Address =
         mail.to.as_str().parse().map_err(|_| "the recipient is no e-mail address: correct it".to_owned())?;
     let from = mail.from.email.clone();
@@ -46,7 +49,7 @@ pub fn write(mail: &Mail, now: Timestamp) -> Result<Letter, String> {
         .from(named(&mail.from))
         .to(Mailbox::new(None, to.clone()))
         .subject(subject)
-        // Answering machines leave such a message alone (RFC 3834).
+        // Automatic responders do not answer such a message (RFC 3834).
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()));
     if let Some(reply_to) = &mail.reply_to {
         builder = builder.reply_to(named(reply_to));
@@ -71,13 +74,13 @@ fn named(mailbox: &Mailbox) -> Mailbox {
     Mailbox::new(name, mailbox.email.clone())
 }
 
-/// One line: what would end it, or turn its direction, becomes a space; so no text becomes a header.
+/// Returns one line: characters that end it, or change its direction, become spaces. So no text can become a header.
 fn line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Lines that end alike, without control characters but tabs.
+/// Returns lines with uniform ends and no control characters but tabs.
 fn lines(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
@@ -88,7 +91,7 @@ fn unsubscribe(url: &Url) -> Result<HeaderValue, String> {
     if link.len() > LINK_BYTES {
         return Err(format!("the link to unsubscribe has more than {LINK_BYTES} bytes"));
     }
-    // A URL is ASCII without spaces: as it stands it is encoded.
+    // A URL is ASCII without spaces, so it needs no encoding.
     let name = HeaderName::new_from_ascii_str("List-Unsubscribe");
     Ok(HeaderValue::dangerous_new_pre_encoded(name, link.clone(), link))
 }

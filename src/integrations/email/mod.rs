@@ -1,9 +1,9 @@
-//! E-mail: from a mail to what the mail server, or a file, has taken.
+//! E-mail: sends a mail to the mail server, or writes it to a file.
 //!
-//! [`Mailer::send`] makes one attempt and never repeats one: whether to is the ledger's decision. What it says of a failure
-//! rests on how far the dialogue had come (`smtp`): until the dot that ends the message has left, a server must not deliver
-//! (RFC 5321, 4.1.1.4), so nothing was sent; after that only the server's reply tells, and without one nobody knows.
-//! A mail's Message-ID comes from its action, so that even a message that went out twice is seen to be one.
+//! [`Mailer::send`] makes one attempt and never repeats it: a retry is the ledger's decision. The meaning of a failure
+//! depends on the stage of the dialogue (`smtp`). Until the final dot of the message has been sent, a server must not
+//! deliver it (RFC 5321, 4.1.1.4), so nothing was sent. After that only the server's reply tells, and without one the
+//! outcome is unknown. A mail's Message-ID comes from its action, so that a duplicate can be recognized.
 //!
 //! Without SMTP_URL mails are written to files, see [`Folder`].
 
@@ -25,28 +25,28 @@ pub use smtp::{CONNECTIONS_MAX, DEADLINE, Server};
 
 use crate::config;
 use crate::domain::{ActionId, Clock, DeliveryStatus, EmailAddress};
-use crate::integrations::provider::{NotTaken, Taken};
+use crate::integrations::provider::{Accepted, SendFailure};
 
-/// The longest subject, in characters.
+/// Limit of a subject, in characters.
 pub const SUBJECT_CHARS: usize = 200;
-/// The longest text, and the longest HTML, in bytes.
+/// Limit of a text, and of HTML, in bytes.
 pub const BODY_BYTES: usize = 100_000;
-/// The largest file of certificates, in bytes.
+/// Limit of the certificate file, in bytes.
 const CA_FILE_BYTES: u64 = 1024 * 1024;
 
 /// One e-mail to one recipient.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// What sends it; its Message-ID is made of this.
+    /// The action; the Message-ID is derived from it.
     pub id: ActionId,
     pub from: Mailbox,
     pub to: EmailAddress,
     pub subject: String,
     pub text: String,
-    /// The same for those who see HTML.
+    /// The text as HTML.
     pub html: Option<String>,
     pub reply_to: Option<Mailbox>,
-    /// Where the recipient can opt out (RFC 2369).
+    /// URL where the recipient can unsubscribe (RFC 2369).
     pub unsubscribe: Option<Url>,
 }
 
@@ -58,7 +58,7 @@ pub enum MailerError {
     Tls(lettre::transport::smtp::Error),
 }
 
-/// Sends e-mail: to the server of SMTP_URL, or into files. Cheap to clone: clones share their connections.
+/// Sends e-mail to the server of SMTP_URL, or into files. Clones are cheap and share their connections.
 #[derive(Clone, Debug)]
 pub struct Mailer {
     way: Arc<Way>,
@@ -73,10 +73,10 @@ enum Way {
 }
 
 impl Mailer {
-    /// `folder` takes the files where no server is set; it is made when the first one is written.
+    /// Creates a mailer. Without a server, mails go to `folder`, which is created with the first one.
     ///
     /// # Errors
-    /// The file of certificates cannot be used, or TLS not be set up.
+    /// The certificate file is not usable, or TLS could not be set up.
     pub fn new(config: &config::Mail, folder: &Path, clock: Clock) -> Result<Self, MailerError> {
         let from = config.sender();
         let way = match &config.smtp {
@@ -86,12 +86,12 @@ impl Mailer {
         Ok(Self { way: Arc::new(way), from, clock })
     }
 
-    /// The sender of MAIL_FROM.
+    /// Returns the sender of MAIL_FROM.
     pub fn from(&self) -> &Mailbox {
         &self.from
     }
 
-    /// Where e-mail goes, for people: `mail.example:587`, or the folder.
+    /// Describes for people where e-mail goes: `mail.example:587`, or the folder.
     pub fn destination(&self) -> String {
         match &*self.way {
             Way::Server(server) => server.to_string(),
@@ -99,31 +99,31 @@ impl Mailer {
         }
     }
 
-    /// Whether a server is set; else nobody gets what is sent.
+    /// True if a server is set; otherwise nobody receives the mails.
     pub fn delivers(&self) -> bool {
         matches!(*self.way, Way::Server(_))
     }
 
-    /// One attempt, within [`DEADLINE`].
+    /// Makes one attempt within [`DEADLINE`].
     ///
     /// # Errors
-    /// It was not taken, or nobody knows; sorted by what may be done next.
-    pub async fn send(&self, mail: &Mail) -> Result<Taken, NotTaken> {
+    /// The mail was not accepted, or the outcome is unknown; by what may be done next.
+    pub async fn send(&self, mail: &Mail) -> Result<Accepted, SendFailure> {
         let now = self.clock.now();
         let letter = letter::write(mail, now).map_err(|why| outcome::unfit(&why))?;
         match &*self.way {
             Way::Server(server) => {
                 server.send(&letter).await?;
-                Ok(taken(letter.id))
+                Ok(accepted(letter.id))
             }
             Way::Folder(folder) => {
                 let file = folder.write(mail.id, now, letter.bytes).await.map_err(|why| outcome::unwritten(&why))?;
-                Ok(taken(file.display().to_string()))
+                Ok(accepted(file.display().to_string()))
             }
         }
     }
 }
 
-const fn taken(sid: String) -> Taken {
-    Taken { sid, status: DeliveryStatus::Sent, http_status: None }
+const fn accepted(sid: String) -> Accepted {
+    Accepted { sid, status: DeliveryStatus::Sent, http_status: None }
 }

@@ -1,4 +1,5 @@
-//! What a failed dialogue means for the ledger. Codes are those of RFC 5321, enhanced ones (`5.1.1`) those of RFC 3463.
+//! The meaning of a failed SMTP dialogue for the ledger. Codes are from RFC 5321, enhanced codes (`5.1.1`) from RFC
+//! 3463.
 
 use std::error::Error as _;
 use std::io;
@@ -7,41 +8,42 @@ use std::time::Duration;
 use lettre::transport::smtp::Error as SmtpError;
 
 use crate::domain::plain::is_plain;
-use crate::integrations::provider::{Failure, NotTaken};
+use crate::integrations::http::root_cause;
+use crate::integrations::provider::{FailureKind, SendFailure};
 
-/// Greylisting servers want a second try after some minutes (RFC 6647).
+/// Greylisting servers want a second attempt after some minutes (RFC 6647).
 pub const LATER_AFTER: Duration = Duration::from_secs(5 * 60);
-/// Doubling from five minutes: the last one after five hours.
+/// Doubling from five minutes: the last attempt is after five hours.
 pub const LATER_TRIES: u32 = 7;
-/// Of what an error keeps from the server's reply.
+/// Limit of the server's reply in an error.
 const REPLY_MAX_CHARS: usize = 300;
 
-/// How far the dialogue had come.
+/// The stage that a dialogue has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Connection, greeting, EHLO, TLS.
     Connect,
     Login,
-    /// From MAIL to the leave to send the content.
+    /// From MAIL until the server asks for the content.
     Envelope,
-    /// The content, without the dot that ends it.
+    /// The content, without the final dot.
     Content,
-    /// The dot has left, or a part of it.
+    /// The final dot was sent, or a part of it.
     End,
 }
 
-/// Why the dialogue ended.
+/// Why a dialogue ended.
 #[derive(Debug)]
 pub enum Fault {
     Smtp(SmtpError),
-    /// No answer in time.
+    /// No answer within the time limit.
     Silent(Duration),
-    /// An answer that means nothing there.
+    /// An answer that has no meaning at this stage.
     Odd(String),
     NoConnection(io::Error),
     NoStartTls,
     NoLogin,
-    /// Every connection is in use.
+    /// All connections are in use.
     NoRoom,
 }
 
@@ -51,7 +53,7 @@ impl From<SmtpError> for Fault {
     }
 }
 
-pub fn not_taken(stage: Stage, fault: &Fault) -> NotTaken {
+pub fn send_failure(stage: Stage, fault: &Fault) -> SendFailure {
     if let Fault::Smtp(error) = fault
         && let Some(code) = error.status()
     {
@@ -59,7 +61,7 @@ pub fn not_taken(stage: Stage, fault: &Fault) -> NotTaken {
         return refused(stage, code.into(), &reply);
     }
     let why = match fault {
-        Fault::Smtp(error) => shown(&innermost(error)),
+        Fault::Smtp(error) => shown(&root_cause(error)),
         Fault::Silent(within) => format!("no answer within {} s", within.as_secs_f32()),
         Fault::Odd(what) => shown(what),
         Fault::NoConnection(error) => error.to_string(),
@@ -69,60 +71,62 @@ pub fn not_taken(stage: Stage, fault: &Fault) -> NotTaken {
         Fault::NoLogin => "it offers no login by PLAIN or LOGIN: take user and password out of SMTP_URL".to_owned(),
         Fault::NoRoom => "every connection to it is in use".to_owned(),
     };
-    let busy = Failure::Busy { retry_after: None };
-    let (what, detail) = match (fault, stage) {
-        (Fault::NoLogin, _) => (Failure::Credentials, format!("the mail server cannot be logged in to: {why}")),
+    let busy = FailureKind::Busy { retry_after: None };
+    let (kind, detail) = match (fault, stage) {
+        (Fault::NoLogin, _) => (FailureKind::Credentials, format!("the mail server cannot be logged in to: {why}")),
         (_, Stage::Connect | Stage::Login) => {
             (busy, format!("the mail server cannot be used ({why}); nothing was sent: check SMTP_URL and the network"))
         }
         (_, Stage::Envelope | Stage::Content) => {
             (later(), format!("the mail server was lost before the message ended ({why}); nothing was sent"))
         }
-        (_, Stage::End) => (Failure::Unknown, format!("whether the mail server took the message is not known ({why})")),
+        (_, Stage::End) => {
+            (FailureKind::Unknown, format!("whether the mail server took the message is not known ({why})"))
+        }
     };
-    NotTaken { what, http_status: None, code: None, detail }
+    SendFailure { kind, http_status: None, code: None, detail }
 }
 
-/// The mail itself will not do.
-pub fn unfit(why: &str) -> NotTaken {
-    NotTaken { what: Failure::Refused, http_status: None, code: None, detail: why.to_owned() }
+/// The mail itself is invalid.
+pub fn unfit(why: &str) -> SendFailure {
+    SendFailure { kind: FailureKind::Refused, http_status: None, code: None, detail: why.to_owned() }
 }
 
-/// The file could not be written, and is not there.
-pub fn unwritten(why: &io::Error) -> NotTaken {
+/// The file could not be written and does not exist.
+pub fn unwritten(why: &io::Error) -> SendFailure {
     let detail = format!("the mail could not be written to a file ({why}): make room, or let this user write there");
-    NotTaken { what: Failure::Busy { retry_after: None }, http_status: None, code: None, detail }
+    SendFailure { kind: FailureKind::Busy { retry_after: None }, http_status: None, code: None, detail }
 }
 
-const fn later() -> Failure {
-    Failure::Later { after: LATER_AFTER, tries: LATER_TRIES }
+const fn later() -> FailureKind {
+    FailureKind::Later { after: LATER_AFTER, tries: LATER_TRIES }
 }
 
-/// A reply of 4xx or 5xx: whatever the stage, the message was not taken.
-fn refused(stage: Stage, code: u16, reply: &str) -> NotTaken {
+/// A reply of 4xx or 5xx: at every stage, the message was not accepted.
+fn refused(stage: Stage, code: u16, reply: &str) -> SendFailure {
     let enhanced = enhanced(reply);
-    let what = match (stage, code) {
-        (Stage::Connect, _) | (Stage::Login, ..500) => Failure::Busy { retry_after: None },
-        (Stage::Login, _) | (_, 530 | 534 | 535 | 538) => Failure::Credentials,
-        // 452 is also said of one full mailbox, which is no reason for the others to wait.
+    let kind = match (stage, code) {
+        (Stage::Connect, _) | (Stage::Login, ..500) => FailureKind::Busy { retry_after: None },
+        (Stage::Login, _) | (_, 530 | 534 | 535 | 538) => FailureKind::Credentials,
+        // 452 can also mean one full mailbox, which must not delay the other recipients.
         (_, 452) if enhanced.starts_with("4.2.") => later(),
-        (_, 421 | 452) => Failure::Busy { retry_after: None },
+        (_, 421 | 452) => FailureKind::Busy { retry_after: None },
         (_, ..500) => later(),
-        (_, _) => Failure::Refused,
+        (_, _) => FailureKind::Refused,
     };
-    // Of a login nothing is quoted: some servers repeat what was given.
-    let reply = if what == Failure::Credentials { enhanced } else { reply };
-    let remedy = match what {
-        Failure::Credentials => ": check user and password in SMTP_URL",
-        Failure::Busy { .. } => ": it is tried again when the server has recovered",
-        Failure::Later { .. } => ": it is tried again later",
+    // A login error quotes no reply: some servers repeat the credentials.
+    let reply = if kind == FailureKind::Credentials { enhanced } else { reply };
+    let remedy = match kind {
+        FailureKind::Credentials => ": check user and password in SMTP_URL",
+        FailureKind::Busy { .. } => ": it is tried again when the server has recovered",
+        FailureKind::Later { .. } => ": it is tried again later",
         _ => remedy(code, enhanced),
     };
     let detail = format!("the mail server refused it ({}){remedy}", format!("{code} {reply}").trim_end());
-    NotTaken { what, http_status: None, code: Some(code.into()), detail }
+    SendFailure { kind, http_status: None, code: Some(code.into()), detail }
 }
 
-/// What a person can do about a refusal for good.
+/// What a person can do about a permanent refusal.
 fn remedy(code: u16, enhanced: &str) -> &'static str {
     match (code, enhanced) {
         (_, "5.1.8" | "5.1.7") => ": the server does not take MAIL_FROM as a sender, correct it",
@@ -138,7 +142,7 @@ fn remedy(code: u16, enhanced: &str) -> &'static str {
     }
 }
 
-/// The enhanced code that a reply begins with, or nothing.
+/// Returns the enhanced code at the start of a reply; empty if there is none.
 fn enhanced(reply: &str) -> &str {
     let word = reply.split(' ').next().unwrap_or_default();
     let parts = || word.split('.');
@@ -146,16 +150,7 @@ fn enhanced(reply: &str) -> &str {
     if good { word } else { "" }
 }
 
-/// The innermost cause.
-fn innermost(error: &SmtpError) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-/// What the server says, as it may be shown and logged: short, on one line, and without whose address it was.
+/// Returns the server's reply for display and logs: short, on one line, without the recipient's address.
 fn shown(reply: &str) -> String {
     let plain: String = reply.chars().map(|c| if is_plain(c) { c } else { ' ' }).take(REPLY_MAX_CHARS).collect();
     let masked = plain.split_whitespace().map(|word| word.rsplit_once('@').map_or_else(|| word.to_owned(), masked));
@@ -174,34 +169,35 @@ mod tests {
     #[test]
     fn replies_are_sorted_by_what_may_be_done_next() {
         use Stage::{Connect, End, Envelope, Login};
-        let busy = Failure::Busy { retry_after: None };
+        let busy = FailureKind::Busy { retry_after: None };
         let check = |stage, code, reply: &str, expect| {
-            assert_eq!(refused(stage, code, reply).what, expect, "{stage:?} {code} {reply}");
+            assert_eq!(refused(stage, code, reply).kind, expect, "{stage:?} {code} {reply}");
         };
         check(Connect, 554, "no service here", busy);
         check(Connect, 421, "4.3.2 shutting down", busy);
-        check(Login, 535, "5.7.8 authentication failed", Failure::Credentials);
+        check(Login, 535, "5.7.8 authentication failed", FailureKind::Credentials);
         check(Login, 454, "4.7.0 temporary", busy);
-        check(Envelope, 530, "5.7.0 authentication required", Failure::Credentials);
+        check(Envelope, 530, "5.7.0 authentication required", FailureKind::Credentials);
         for stage in [Envelope, End] {
             check(stage, 451, "4.7.1 greylisted", later());
             check(stage, 450, "", later());
             check(stage, 421, "4.7.0 too fast", busy);
             check(stage, 452, "4.3.1 no space", busy);
             check(stage, 452, "4.2.2 over quota", later());
-            check(stage, 550, "5.1.1 no such user", Failure::Refused);
-            check(stage, 554, "", Failure::Refused);
+            check(stage, 550, "5.1.1 no such user", FailureKind::Refused);
+            check(stage, 554, "", FailureKind::Refused);
         }
     }
 
     #[test]
     fn losses_are_sorted_by_the_stage() {
-        let check = |stage, expect| assert_eq!(not_taken(stage, &Fault::Odd(String::new())).what, expect, "{stage:?}");
-        check(Stage::Connect, Failure::Busy { retry_after: None });
-        check(Stage::Login, Failure::Busy { retry_after: None });
+        let check =
+            |stage, expect| assert_eq!(send_failure(stage, &Fault::Odd(String::new())).kind, expect, "{stage:?}");
+        check(Stage::Connect, FailureKind::Busy { retry_after: None });
+        check(Stage::Login, FailureKind::Busy { retry_after: None });
         check(Stage::Envelope, later());
         check(Stage::Content, later());
-        check(Stage::End, Failure::Unknown);
+        check(Stage::End, FailureKind::Unknown);
     }
 
     #[test]

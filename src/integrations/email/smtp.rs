@@ -1,10 +1,10 @@
-//! The dialogue with a mail server over kept connections, on lettre's connection, which does not repeat or hide anything.
+//! The dialogue with a mail server over kept connections. It uses lettre's connection, which neither repeats nor hides
+//! anything.
 
 use std::fmt;
 use std::fs;
 use std::iter;
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -13,36 +13,37 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Severity;
+use parking_lot::Mutex;
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::letter::Letter;
-use super::outcome::{Fault, Stage, not_taken};
+use super::outcome::{Fault, Stage, send_failure};
 use super::stream::Bounded;
 use super::{CA_FILE_BYTES, MailerError};
 use crate::config::{Security, Smtp};
-use crate::integrations::provider::NotTaken;
+use crate::integrations::provider::SendFailure;
 
-/// Connections to the server at once; more mails wait for one.
+/// Limit of concurrent connections to the server; further mails wait.
 pub const CONNECTIONS_MAX: usize = 8;
-/// For a whole mail, from the wait for a connection to the last reply, however slowly the server talks.
+/// Time limit for a mail, from the wait for a connection to the last reply.
 pub const DEADLINE: Duration = Duration::from_secs(15);
-/// For a connection to one address of the server.
+/// Time limit for a connection to one address of the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a kept connection to show that it still lives.
+/// Time limit for a kept connection to answer.
 const RESET_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that lay idle for longer is not used again: many servers close it after a minute.
+/// Idle connections are not reused after this time: many servers close them after a minute.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// Mails over one connection; many servers allow a hundred.
+/// Mails per connection; many servers allow a hundred.
 const MAILS_MAX: u32 = 90;
-/// The content is written in parts, each on its way before the next.
+/// The content is sent in parts of this size.
 const PART_BYTES: usize = 16 * 1024;
-/// Leave to send the content (RFC 5321, 4.2.2).
+/// The server asks for the content (RFC 5321, 4.2.2).
 const GO_AHEAD: u16 = 354;
 
-/// A mail server and the connections to it.
+/// A mail server and its connections.
 pub struct Server {
     smtp: Smtp,
     tls: Option<TlsParameters>,
@@ -75,11 +76,11 @@ impl Server {
         })
     }
 
-    /// One dialogue, within the deadline.
-    pub(super) async fn send(&self, letter: &Letter) -> Result<(), NotTaken> {
+    /// Sends one mail within the deadline.
+    pub(super) async fn send(&self, letter: &Letter) -> Result<(), SendFailure> {
         let deadline = Instant::now() + self.deadline;
         let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
-            return Err(not_taken(Stage::Connect, &Fault::NoRoom));
+            return Err(send_failure(Stage::Connect, &Fault::NoRoom));
         };
         let mut stage = Stage::Connect;
         let ended = timeout_at(deadline, self.dialogue(letter, &mut stage)).await;
@@ -88,10 +89,10 @@ impl Server {
             Ok(Err(fault)) => fault,
             Err(_) => Fault::Silent(self.deadline),
         };
-        Err(not_taken(stage, &fault))
+        Err(send_failure(stage, &fault))
     }
 
-    /// `stage` is always how far it has come, also where this is dropped in the middle.
+    /// `stage` is always current, even if this future is dropped halfway.
     async fn dialogue(&self, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
         let mut kept = match self.reuse().await {
             Some(kept) => kept,
@@ -101,7 +102,7 @@ impl Server {
         let ended = converse(&mut kept.connection, letter, stage).await;
         let usable = match &ended {
             Ok(()) => true,
-            // After a refusal the connection is as good as before, but for 421, which closes it.
+            // A refusal leaves the connection usable, except 421, which closes it.
             Err(Fault::Smtp(error)) => error.status().is_some_and(|code| u16::from(code) != 421),
             Err(_) => false,
         };
@@ -112,7 +113,7 @@ impl Server {
         ended
     }
 
-    /// A kept connection that still answers. What was begun on it is forgotten there.
+    /// Returns a kept connection that still answers, and resets it.
     async fn reuse(&self) -> Option<Kept> {
         loop {
             let mut kept = self.idle().pop()?;
@@ -124,9 +125,8 @@ impl Server {
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
-        // A poisoned lock holds whole connections.
-        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<Kept>> {
+        self.idle.lock()
     }
 
     async fn connect(&self, stage: &mut Stage) -> Result<AsyncSmtpConnection, Fault> {
@@ -159,9 +159,9 @@ impl Server {
     }
 }
 
-/// One mail over a connection that is ready for one.
+/// Sends one mail over a connection.
 async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
-    // Addresses are ASCII, and so is what lettre has encoded: no extension is needed.
+    // Addresses and lettre's encoded content are ASCII: no extension is needed.
     connection.command(Mail::new(Some(letter.from.clone()), vec![])).await?;
     connection.command(Rcpt::new(letter.to.clone(), vec![])).await?;
     let leave = connection.command(Data).await?;
@@ -169,7 +169,7 @@ async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: 
         return Err(Fault::Odd(format!("it answered DATA with {}", leave.code())));
     }
     *stage = Stage::Content;
-    // lettre writes part by part, and the dot when there is no more: it is asked for that right before the dot leaves.
+    // lettre writes part by part and asks for the next one right before it sends the dot.
     let before_the_dot = iter::from_fn(|| {
         *stage = Stage::End;
         None

@@ -1,4 +1,4 @@
-//! The connection below SMTP: bounded, and deaf to what comes before TLS has begun.
+//! The connection below SMTP: bounded, and without buffered input before TLS.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use std::task::{Context, Poll, ready};
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a server may say on one connection, TLS included.
+/// Limit of the bytes that a server may send on one connection, TLS included.
 const READ_MAX_BYTES: usize = 256 * 1024;
 /// The first byte of a TLS handshake (RFC 8446, 5.1); no SMTP command begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Reads byte by byte until TLS begins, so that nothing said in the clear is left over in a buffer to be taken for what
-/// was said under TLS (CVE-2011-0411 and its like: answers injected behind that to STARTTLS).
+/// Reads byte by byte until TLS begins. So no plain-text input stays in a buffer and counts as sent under TLS
+/// (CVE-2011-0411: answers injected after that to STARTTLS).
 pub struct Bounded<S> {
     stream: S,
     peer: SocketAddr,

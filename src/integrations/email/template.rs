@@ -1,46 +1,47 @@
-//! Templates of e-mails: `templates/<name>.txt` in the rules folder, and, if there is one, `<name>.html` beside it.
+//! E-mail templates: `templates/<name>.txt` in the rules folder, and optionally `<name>.html` beside it.
 //!
 //! ```text
 //! Subject: Your visit on {{day}}
 //!
 //! Hello {{name}}, we expect you on {{day}}.
 //! ```
-//! The first line of the `.txt` is the subject, the rest the text; the `.html` is HTML only. `templates/<slug>/<name>.txt`
-//! takes the place of the general one for that tenant. `{{name}}` stands for a value that the rule gives. In HTML values
-//! are escaped, and may stand only where that makes them text: between tags, or in a quoted attribute. Where an attribute
-//! is a link that begins with a value, that value must be one to the web, a mailbox or a telephone.
+//! The first line of the `.txt` is the subject, the rest the text; the `.html` has the HTML. For one tenant,
+//! `templates/<slug>/<name>.txt` replaces the general template. `{{name}}` is a value from the rule. Values in HTML are
+//! escaped, and are allowed only where escaping works: between tags, or in a quoted attribute. A value at the start of
+//! a link attribute must be a link to the web, a mailbox or a telephone.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use super::{BODY_BYTES, SUBJECT_CHARS};
+use crate::domain::placeholders;
+use crate::domain::placeholders::{Escaping, Segment, Unclosed};
 
-/// The folder of templates, below that of the rules.
+/// The folder of the templates, below the rules folder.
 pub const FOLDER: &str = "templates";
-/// The most templates, those of tenants counted in.
+/// Limit of templates, including those of tenants.
 pub const TEMPLATES_MAX: usize = 2_000;
-/// The longest name of a template or a value, in characters.
+/// Limit of the name of a template or a value, in characters.
 pub const NAME_CHARS: usize = 80;
-/// The most values in one template.
+/// Limit of values in one template.
 const VALUES_MAX: usize = 200;
 
 const SUBJECT: &str = "Subject:";
-/// Elements whose content is no HTML.
+/// Elements whose content is not HTML.
 const RAW_ELEMENTS: [&str; 2] = ["script", "style"];
 const LINK_ATTRIBUTES: [&str; 7] = ["href", "src", "action", "formaction", "background", "cite", "data"];
-/// What a link may begin with.
+/// Allowed beginnings of a link.
 const LINKS: [&str; 4] = ["https://", "http://", "mailto:", "tel:"];
 
-/// A template's values by their names.
+/// A template's values by name.
 pub type Values = BTreeMap<String, String>;
 
 /// All templates of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Templates(BTreeMap<String, ByTenant>);
 
-/// By the tenant's slug; the general one under the empty one.
+/// By the tenant's slug; the general template has an empty one.
 type ByTenant = BTreeMap<String, Template>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +55,11 @@ struct Template {
 enum Piece {
     Literal(String),
     Value(String),
-    /// A value that begins an attribute which is a link.
+    /// A value at the start of a link attribute.
     Link(String),
 }
 
-/// A template with its values in place.
+/// A template with its values filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     pub subject: String,
@@ -66,20 +67,20 @@ pub struct Rendered {
     pub html: Option<String>,
 }
 
-/// What is wrong with a template, which is left out.
+/// A mistake in a template, which is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {message}")]
 pub struct TemplateFault {
     /// Relative to the rules folder.
     pub file: String,
-    /// From 1; 0 where no line is to blame.
+    /// From 1; 0 if no line is to blame.
     pub line: usize,
     pub message: String,
 }
 
 impl Templates {
-    /// Reads the templates below `rules`; `seen` is given each file's name and text, in the order of the names.
-    /// Without the folder there are none.
+    /// Reads the templates below `rules`; without the folder there are none. Calls `seen` with each file's name and
+    /// text, in the order of the names.
     pub fn load(rules: &Path, mut seen: impl FnMut(&str, &str)) -> (Self, Vec<TemplateFault>) {
         let (mut templates, mut faults) = (Self::default(), Vec::new());
         let mut files = Vec::new();
@@ -126,32 +127,31 @@ impl Templates {
         self.0.entry(name.to_owned()).or_default().insert(slug.to_owned(), template);
     }
 
-    /// The names of all, those that only some tenants have too.
+    /// Returns all names, including those that only some tenants have.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The values that a template needs, whichever tenant's it is; none where there is no such template.
+    /// Returns the values that a template needs for any tenant; `None` if there is no such template.
     pub fn values(&self, name: &str) -> Option<BTreeSet<&str>> {
         let templates = self.0.get(name)?.values();
         Some(templates.flat_map(Template::pieces).filter_map(Piece::value).collect())
     }
 
-    /// The template of this name as the tenant has it, with its values in place.
+    /// Fills in the tenant's template of this name.
     ///
     /// # Errors
-    /// There is no such template, a value is missing or no link, or the result is too long; for the rule's author.
+    /// For the rule's author: there is no such template, a value is missing or is no link, or the result is too long.
     pub fn render(&self, slug: &str, name: &str, values: &Values) -> Result<Rendered, String> {
         let of_name = self.0.get(name).ok_or_else(|| format!("there is no template '{name}' in {FOLDER}/"))?;
         let template = of_name.get(slug).or_else(|| of_name.get(""));
         let template = template.ok_or_else(|| format!("the template '{name}' is other tenants', and this has none"))?;
-        let plain =
-            |pieces: &[Piece]| render(pieces, values, |text| text.into()).map_err(|why| format!("{name}: {why}"));
+        let plain = |pieces: &[Piece]| render(pieces, values, Escaping::Plain).map_err(|why| format!("{name}: {why}"));
         let subject = plain(&template.subject)?;
         if subject.chars().count() > SUBJECT_CHARS {
             return Err(format!("{name}: the subject gets more than {SUBJECT_CHARS} characters"));
         }
-        let html = template.html.as_ref().map(|pieces| render(pieces, values, escaped));
+        let html = template.html.as_ref().map(|pieces| render(pieces, values, Escaping::Html));
         let html = html.transpose().map_err(|why| format!("{name}.html: {why}"))?;
         Ok(Rendered { subject, text: plain(&template.text)?, html })
     }
@@ -172,13 +172,13 @@ impl Piece {
     }
 }
 
-fn render(pieces: &[Piece], values: &Values, write: fn(&str) -> Cow<'_, str>) -> Result<String, String> {
+fn render(pieces: &[Piece], values: &Values, escaping: Escaping) -> Result<String, String> {
     let mut out = String::new();
     for piece in pieces {
         let value = |name: &String| values.get(name).ok_or_else(|| format!("the value {{{{{name}}}}} is missing"));
         match piece {
             Piece::Literal(text) => out.push_str(text),
-            Piece::Value(name) => out.push_str(&write(value(name)?)),
+            Piece::Value(name) => out.push_str(&escaping.escape(value(name)?)),
             Piece::Link(name) => {
                 let link = value(name)?;
                 if !LINKS
@@ -187,7 +187,7 @@ fn render(pieces: &[Piece], values: &Values, write: fn(&str) -> Cow<'_, str>) ->
                 {
                     return Err(format!("the value {{{{{name}}}}} is a link there, and must begin with https://"));
                 }
-                out.push_str(&write(link));
+                out.push_str(&escaping.escape(link));
             }
         }
         if out.len() > BODY_BYTES {
@@ -197,23 +197,7 @@ fn render(pieces: &[Piece], values: &Values, write: fn(&str) -> Cow<'_, str>) ->
     Ok(out)
 }
 
-/// As text within HTML, between tags and in quoted attributes (OWASP's rule 1 and 2).
-pub fn escaped(text: &str) -> Cow<'_, str> {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out.into()
-}
-
-/// Lists the files of templates; those of tenants are one folder deeper.
+/// Lists the template files; those of tenants are one folder deeper.
 fn list(dir: &Path, name: &str, tenants: bool, files: &mut Vec<String>, faults: &mut Vec<TemplateFault>) {
     let mut fault =
         |file: &str, message: String| faults.push(TemplateFault { file: file.to_owned(), line: 0, message });
@@ -257,7 +241,7 @@ fn is_name(text: &str) -> bool {
     (1..=NAME_CHARS).contains(&text.len()) && text.bytes().all(good)
 }
 
-/// Whether the HTML is to blame, the line, and why.
+/// True if the HTML is to blame, the line, and the reason.
 type Fault = (bool, usize, String);
 
 fn template(text: &str, html: Option<&str>) -> Result<Template, Fault> {
@@ -276,43 +260,43 @@ fn template(text: &str, html: Option<&str>) -> Result<Template, Fault> {
     Ok(Template { subject, text, html: html.transpose()? })
 }
 
-/// Follows what is read, and says what a value there would be.
-trait Place {
+/// Tracks the syntax of a template, and decides what a value may be at each place.
+trait ValueContext {
     fn read(&mut self, text: &str);
     fn value(&self, name: String) -> Result<Piece, &'static str>;
 }
 
-/// Text is the same everywhere.
+/// Plain text: values may be anywhere.
 struct Plain;
 
-impl Place for Plain {
+impl ValueContext for Plain {
     fn read(&mut self, _: &str) {}
     fn value(&self, name: String) -> Result<Piece, &'static str> {
         Ok(Piece::Value(name))
     }
 }
 
-/// Where in HTML a value would stand. Where a reader could take it otherwise, it is the stricter.
+/// The position of a value in HTML. If browsers may differ, the stricter reading applies.
 enum Html {
     Text,
-    /// In a tag or a comment; what it holds so far.
+    /// In a tag or a comment, with its text so far.
     Tag(String),
     Quoted(Attribute),
-    /// In an element whose content is no HTML, until its end.
+    /// In an element whose content is not HTML, until its end.
     Raw(&'static str, String),
 }
 
-/// A quoted attribute while it is read.
+/// A quoted attribute that is being read.
 struct Attribute {
     tag: String,
-    /// In lower case; empty where no name stands before the quote.
+    /// In lower case; empty if no name precedes the quote.
     name: String,
     quote: char,
-    /// Nothing but spaces so far.
+    /// Only spaces so far.
     empty: bool,
 }
 
-impl Place for Html {
+impl ValueContext for Html {
     fn read(&mut self, text: &str) {
         for c in text.chars() {
             *self = std::mem::replace(self, Self::Text).after(c);
@@ -378,27 +362,29 @@ impl Html {
     }
 }
 
-/// Parts a text at its values; a fault comes with its line.
-fn parse(source: &str, first_line: usize, place: &mut dyn Place) -> Result<Vec<Piece>, (usize, String)> {
-    let (mut pieces, mut rest) = (Vec::new(), source);
-    while let Some((before, after)) = rest.split_once("{{") {
-        let line = first_line + source[..source.len() - after.len()].matches('\n').count();
-        let fault = |message: String| (line, message);
-        place.read(before);
-        let (name, after) = after.split_once("}}").ok_or_else(|| fault("{{ has no }} to end it".to_owned()))?;
-        let name = name.trim();
+/// Splits a text at its values; errors have a line.
+fn parse(source: &str, first_line: usize, context: &mut dyn ValueContext) -> Result<Vec<Piece>, (usize, String)> {
+    let mut pieces = Vec::new();
+    let line = |at: usize| first_line + source[..at].matches('\n').count();
+    for segment in placeholders::split(source) {
+        let (name, line) = match segment {
+            Err(Unclosed(at)) => return Err((line(at), "{{ has no }} to end it".to_owned())),
+            Ok(Segment::Literal(text)) => {
+                context.read(text);
+                pieces.push(Piece::Literal(text.to_owned()));
+                continue;
+            }
+            Ok(Segment::Placeholder { name, at }) => (name, line(at)),
+        };
         if !is_name(name) {
             let shown: String = name.chars().take(NAME_CHARS).collect();
-            return Err(fault(format!("'{shown}' is no name of a value: use a-z, 0-9, - and _")));
+            return Err((line, format!("'{shown}' is no name of a value: use a-z, 0-9, - and _")));
         }
-        if pieces.len() >= 2 * VALUES_MAX {
-            return Err(fault(format!("a template may have {VALUES_MAX} values")));
+        if pieces.len() > 2 * VALUES_MAX {
+            return Err((line, format!("a template may have {VALUES_MAX} values")));
         }
-        pieces.push(Piece::Literal(before.to_owned()));
-        pieces.push(place.value(name.to_owned()).map_err(|why| fault(why.to_owned()))?);
-        rest = after;
+        pieces.push(context.value(name.to_owned()).map_err(|why| (line, why.to_owned()))?);
     }
-    pieces.push(Piece::Literal(rest.to_owned()));
     Ok(pieces)
 }
 

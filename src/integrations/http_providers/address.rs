@@ -1,11 +1,11 @@
-//! Which addresses are public: what is reachable from anywhere, and only that.
+//! Public addresses: reachable from anywhere.
 //!
-//! After IANA's special-purpose address registries (RFC 6890 and what updates it),
-//! <https://www.iana.org/assignments/iana-ipv4-special-registry> and `…-ipv6-special-registry`, read in November 2026.
+//! After IANA's special-purpose address registries (RFC 6890 and its updates),
+//! <https://www.iana.org/assignments/iana-ipv4-special-registry> and `…-ipv6-special-registry`, as of November 2026.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A block: its first address, its prefix's length, and what it is.
+/// A block: its first address, its prefix length, and its purpose.
 type Block<Address> = (Address, u32, &'static str);
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, bits: u32, what: &'static str) -> Block<Ipv4Addr> {
@@ -21,7 +21,7 @@ const V4: &[Block<Ipv4Addr>] = &[
     v4(10, 0, 0, 0, 8, "a private network (RFC 1918)"),
     v4(100, 64, 0, 0, 10, "an operator's shared network (RFC 6598)"),
     v4(127, 0, 0, 0, 8, "this machine (RFC 1122)"),
-    // Not in the registry, but like 169.254.169.254 what a cloud (Azure) answers its own machines at.
+    // Not in the registry, but like 169.254.169.254 an address where a cloud (Azure) answers its own machines.
     v4(168, 63, 129, 16, 32, "a cloud's own services"),
     v4(169, 254, 0, 0, 16, "link-local, where clouds keep their credentials (RFC 3927)"),
     v4(172, 16, 0, 0, 12, "a private network (RFC 1918)"),
@@ -36,7 +36,7 @@ const V4: &[Block<Ipv4Addr>] = &[
     v4(240, 0, 0, 0, 4, "reserved, or broadcast (RFC 1112, RFC 919)"),
 ];
 
-/// Within 2000::/3; nothing outside it is public but NAT64 (RFC 6052), which stands for an IPv4 address.
+/// Blocks within 2000::/3. Outside it nothing is public but NAT64 (RFC 6052), which stands for an IPv4 address.
 const V6: &[Block<Ipv6Addr>] = &[
     v6([0x2001, 0, 0], 23, "for protocols (RFC 2928)"),
     v6([0x2001, 0xdb8, 0], 32, "for documentation (RFC 3849)"),
@@ -44,22 +44,22 @@ const V6: &[Block<Ipv6Addr>] = &[
 ];
 const GLOBAL_UNICAST: Block<Ipv6Addr> = v6([0x2000, 0, 0], 3, "");
 
-/// What speaks against calling `address` from here, or nothing where it is public.
+/// Returns why `address` must not be called; `None` if it is public.
 pub fn objection(address: IpAddr) -> Option<&'static str> {
     match address.to_canonical() {
-        IpAddr::V4(address) => of_v4(address),
-        IpAddr::V6(address) => of_v6(address),
+        IpAddr::V4(address) => objection_to_v4(address),
+        IpAddr::V6(address) => objection_to_v6(address),
     }
 }
 
-fn of_v4(address: Ipv4Addr) -> Option<&'static str> {
+fn objection_to_v4(address: Ipv4Addr) -> Option<&'static str> {
     let holds = |(first, bits, _): &&Block<Ipv4Addr>| (address.to_bits() ^ first.to_bits()) >> (32 - bits) == 0;
     V4.iter().find(holds).map(|(.., what)| *what)
 }
 
-fn of_v6(address: Ipv6Addr) -> Option<&'static str> {
+fn objection_to_v6(address: Ipv6Addr) -> Option<&'static str> {
     if let Some(inner) = stands_for(address) {
-        return inner.into_iter().find_map(of_v4);
+        return inner.into_iter().find_map(objection_to_v4);
     }
     let holds = |(first, bits, _): &&Block<Ipv6Addr>| (address.to_bits() ^ first.to_bits()) >> (128 - bits) == 0;
     if !holds(&&GLOBAL_UNICAST) {
@@ -68,17 +68,17 @@ fn of_v6(address: Ipv6Addr) -> Option<&'static str> {
     V6.iter().find(holds).map(|(.., what)| *what)
 }
 
-/// The IPv4 addresses that an IPv6 address leads to through a translator or a tunnel. One that is mapped
-/// (`::ffff:a.b.c.d`) is canonical IPv4 already; one that is "compatible" (`::a.b.c.d`) is not public at all.
+/// Returns the IPv4 addresses that an IPv6 address reaches through a translator or a tunnel. Mapped addresses
+/// (`::ffff:a.b.c.d`) are canonical IPv4 already; "compatible" ones (`::a.b.c.d`) are not public.
 fn stands_for(address: Ipv6Addr) -> Option<[Ipv4Addr; 2]> {
     let parts = address.segments();
     let at = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match parts {
-        // NAT64 (RFC 6052): in the last 32 bits.
+        // NAT64 (RFC 6052): the last 32 bits.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some([at(high, low); 2]),
-        // 6to4 (RFC 3056): after the first 16.
+        // 6to4 (RFC 3056): after the first 16 bits.
         [0x2002, high, low, ..] => Some([at(high, low); 2]),
-        // Teredo (RFC 4380): its server, and at the end the client, each bit turned over.
+        // Teredo (RFC 4380): the server, and at the end the client with inverted bits.
         [0x2001, 0, high, low, _, _, client_high, client_low] => Some([at(high, low), at(!client_high, !client_low)]),
         _ => None,
     }
@@ -97,7 +97,7 @@ mod tests {
         for (first, bits, _) in V4 {
             let last = first.to_bits() | u32::MAX.checked_shr(*bits).unwrap_or(0);
             for inside in [first.to_bits(), last] {
-                assert!(of_v4(Ipv4Addr::from_bits(inside)).is_some(), "{}", Ipv4Addr::from_bits(inside));
+                assert!(objection_to_v4(Ipv4Addr::from_bits(inside)).is_some(), "{}", Ipv4Addr::from_bits(inside));
             }
         }
         for public in [

@@ -1,7 +1,7 @@
-//! Where a provider reports deliveries: a URL of its own for each message, which nobody can guess.
+//! Delivery callbacks of providers: each message has its own URL, which nobody can guess.
 //!
-//! Providers have no common way of signing what they post. So the URL itself is the secret: it ends with an HMAC of
-//! whose message it is, and is good for that message alone.
+//! Providers have no common way to sign callbacks, so the URL is the secret. It ends with an HMAC of its message's
+//! identity and is valid for that message alone.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,7 @@ pub struct Callbacks {
 }
 
 impl Callbacks {
-    /// `base` is how the world reaches us, without a trailing slash.
+    /// Creates a value; `base` is our public URL without a trailing slash.
     pub const fn new(base: String, key: SecretKey) -> Self {
         Self { base, key }
     }
@@ -29,7 +29,7 @@ impl Callbacks {
         provider_status(&self.base, provider, slug, action, &self.mac(provider, slug, action))
     }
 
-    /// Whether we have made this URL; takes the same time wherever it differs.
+    /// Verifies a URL, in constant time.
     pub fn is_genuine(&self, provider: &str, slug: &str, action: &str, mac: &str) -> bool {
         self.mac(provider, slug, action).as_bytes().ct_eq(mac.as_bytes()).into()
     }
@@ -54,7 +54,7 @@ mod tests {
             ("other", "demo", "id-1"),
             ("india", "sol", "id-1"),
             ("india", "demo", "id-2"),
-            // The same letters, parted otherwise.
+            // The same letters, split differently.
             ("indi", "ademo", "id-1"),
             ("india", "demoid-1", ""),
         ] {

@@ -1,6 +1,6 @@
-//! `PROVIDERS_FILE` as it is written, and everything that can be wrong with it.
+//! Reads and validates `PROVIDERS_FILE`.
 //!
-//! `src/providers.default.toml` documents every field.
+//! `src/integrations/http_providers/providers.default.toml` documents every field.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -15,26 +15,27 @@ use super::client::Client;
 use super::header::{self, HEADERS_MAX};
 use super::pattern::{self, Pattern};
 use super::provider::{Callback, Method, Provider};
-use super::template::{Field, Place, Template, Values};
+use super::template::{Field, Template, Values};
+use crate::domain::placeholders::Escaping;
 use crate::domain::{Channel, DeliveryStatus, Phone};
 
-/// The documented example, as `recado config --providers` prints it.
+/// The documented example, which `recado config --providers` prints.
 pub const EXAMPLE: &str = include_str!("providers.default.toml");
 
 pub const FILE_MAX_BYTES: u64 = 256 * 1024;
 pub const PROVIDERS_MAX: usize = 50;
-/// Of one provider.
+/// Limit of prefixes of one provider.
 pub const PREFIXES_MAX: usize = 200;
 pub const URL_MAX_CHARS: usize = 2_000;
 pub const BODY_MAX_CHARS: usize = 16_000;
 const NAME_MAX_CHARS: usize = 40;
 const RATE_MAX: u32 = 10_000;
-/// The routes that are no provider's.
+/// Names of routes that are not described providers.
 const TAKEN_NAMES: [&str; 4] = ["twilio", "provider", "email", "request"];
 const SUCCESS: [u16; 3] = [200, 201, 202];
 const RETRY: [u16; 2] = [429, 503];
 
-/// One thing that is wrong, with where it stands.
+/// A mistake in the file, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
     #[error("PROVIDERS_FILE {file} cannot be read ({why}): check the path, or take the setting out")]
@@ -134,14 +135,17 @@ struct CallbackFields {
     error_code: Option<String>,
 }
 
-/// What a description is read with: where secrets are found, and what may be called.
-pub struct Means<'a> {
+/// The context of a description: secrets, and addresses that may be called.
+pub struct ProviderContext<'a> {
     pub secret: &'a dyn Fn(&str) -> Option<SecretString>,
     pub client: &'a Client,
 }
 
-/// Every provider of the file, with its prefixes; or everything that is wrong.
-pub fn read(path: &Path, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
+/// Reads every provider of the file with its prefixes.
+///
+/// # Errors
+/// Every mistake in the file.
+pub fn read(path: &Path, context: &ProviderContext<'_>) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
     let file = path.display().to_string();
     let unreadable = |why: String| vec![FileError::Unreadable { file: file.clone(), why }];
     let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
@@ -149,13 +153,17 @@ pub fn read(path: &Path, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>
         return Err(unreadable(format!("it has over {FILE_MAX_BYTES} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    parse(&text, &file, means)
+    parse(&text, &file, context)
 }
 
-pub(super) fn parse(text: &str, file: &str, means: &Means<'_>) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
+pub(super) fn parse(
+    text: &str,
+    file: &str,
+    context: &ProviderContext<'_>,
+) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
     let written: Written = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        // Only the message: the error's full text quotes the line, which may hold what should be a secret.
+        // Only the message: the error's full text quotes the line, which may contain a secret.
         vec![FileError::Syntax { file: file.to_owned(), line, message: error.message().to_owned() }]
     })?;
     if written.provider.len() > PROVIDERS_MAX {
@@ -174,14 +182,14 @@ pub(super) fn parse(text: &str, file: &str, means: &Means<'_>) -> Result<Vec<(Pr
         if read.iter().any(|(provider, _): &(Provider, _)| provider.name == name) {
             faults.say("name", "another provider has it already".to_owned());
         }
-        if let Some(provider) = description.check(means, &mut faults) {
+        if let Some(provider) = description.check(context, &mut faults) {
             read.push((provider, prefixes));
         }
     }
     if errors.is_empty() { Ok(read) } else { Err(errors) }
 }
 
-/// What is wrong with one provider, collected.
+/// The mistakes of one provider.
 struct Faults<'a> {
     file: &'a str,
     provider: &'a str,
@@ -212,13 +220,13 @@ impl Faults<'_> {
 }
 
 impl Description {
-    /// `None` only where `faults` say why.
-    fn check(self, means: &Means<'_>, faults: &mut Faults<'_>) -> Option<Provider> {
+    /// Returns `None` only if `faults` has the reason.
+    fn check(self, context: &ProviderContext<'_>, faults: &mut Faults<'_>) -> Option<Provider> {
         let before = faults.errors.len();
         self.check_names(faults);
-        let url = self.url(means, faults);
-        let headers = self.headers(means, faults);
-        let body = self.body(means, faults);
+        let url = self.url(context, faults);
+        let headers = self.headers(context, faults);
+        let body = self.body(context, faults);
         if ![url.as_ref(), body.as_ref()].into_iter().flatten().any(|template| template.has(Field::Text)) {
             faults.say("body", "{{text}} stands nowhere: put it into the body, or into the URL's query".to_owned());
         }
@@ -276,22 +284,22 @@ impl Description {
             faults.say("prefixes", format!("'{prefix}' is no prefix: + and the first digits of a number, such as +91"));
         }
         let sender_letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'_' | b'.' | b'&');
-        // A number, a short code, or what GSM 03.38 calls an alphanumeric address.
+        // A number, a short code, or an alphanumeric address (GSM 03.38).
         let short = (1..=11).contains(&sender.len()) && sender.bytes().all(sender_letter);
         if !short && Phone::parse(sender).is_err() {
             faults.say("sender", "a number in E.164, a short code, or up to 11 letters and digits".to_owned());
         }
-        // Twilio's templates are Twilio's, and WhatsApp's senders too.
+        // Templates and WhatsApp senders belong to Twilio.
         if let Some(channels) = self.channels.as_ref().filter(|channels| *channels != &[Channel::Sms.as_str()]) {
             faults.say("channels", format!("only [\"sms\"] goes through another provider, not {channels:?}"));
         }
     }
 
-    fn url(&self, means: &Means<'_>, faults: &mut Faults<'_>) -> Option<Template> {
+    fn url(&self, context: &ProviderContext<'_>, faults: &mut Faults<'_>) -> Option<Template> {
         if self.url.chars().count() > URL_MAX_CHARS {
             faults.say("url", format!("over {URL_MAX_CHARS} letters"));
         }
-        let template = faults.of("url", Template::parse(&self.url, Place::Url, means.secret))?;
+        let template = faults.of("url", Template::parse(&self.url, Escaping::Url, context.secret))?;
         let head = template.head();
         let after_scheme = head.split_once("://").map_or("", |(_, rest)| rest);
         if !after_scheme.contains(['/', '?']) {
@@ -302,16 +310,16 @@ impl Description {
             faults.say("url", "{{text}} may stand behind the ? only, not in the path".to_owned());
         }
         let rendered = template.render(&sample());
-        // What the parser says may hold no secret: its errors quote nothing.
+        // The parser's errors quote nothing, so they contain no secret.
         let url = faults.of("url", Url::parse(rendered.expose_secret()))?;
         if url.fragment().is_some() {
             faults.say("url", "what stands behind # is never sent: take it out".to_owned());
         }
-        faults.of("url", means.client.check(&url))?;
+        faults.of("url", context.client.check(&url))?;
         Some(template)
     }
 
-    fn headers(&self, means: &Means<'_>, faults: &mut Faults<'_>) -> Vec<(HeaderName, Template)> {
+    fn headers(&self, context: &ProviderContext<'_>, faults: &mut Faults<'_>) -> Vec<(HeaderName, Template)> {
         if self.headers.len() > HEADERS_MAX {
             faults.say("headers", format!("over {HEADERS_MAX}"));
         }
@@ -321,7 +329,7 @@ impl Description {
         for (name, text) in fixed.into_iter().chain(written) {
             let field = format!("headers.{name}");
             let Some(name) = faults.of(&field, header::name(&name)) else { continue };
-            let template = Template::parse(&text, Place::Plain, means.secret);
+            let template = Template::parse(&text, Escaping::Plain, context.secret);
             let Some(template) = faults.of(&field, template) else { continue };
             if template.has(Field::Text) {
                 faults.say(&field, "{{text}} goes into the body or the query, not into a header".to_owned());
@@ -335,7 +343,7 @@ impl Description {
         headers
     }
 
-    fn body(&self, means: &Means<'_>, faults: &mut Faults<'_>) -> Option<Template> {
+    fn body(&self, context: &ProviderContext<'_>, faults: &mut Faults<'_>) -> Option<Template> {
         let text = match (&self.body, self.content_type) {
             (Some(text), Some(_)) => text,
             (Some(_), None) => {
@@ -354,13 +362,13 @@ impl Description {
         if text.chars().count() > BODY_MAX_CHARS {
             faults.say("body", format!("over {BODY_MAX_CHARS} letters"));
         }
-        let place = match self.content_type {
-            Some(ContentType::Json) => Place::Json,
-            Some(ContentType::Form) => Place::Url,
-            _ => Place::Plain,
+        let escaping = match self.content_type {
+            Some(ContentType::Json) => Escaping::Json,
+            Some(ContentType::Form) => Escaping::Url,
+            _ => Escaping::Plain,
         };
-        let template = faults.of("body", Template::parse(text, place, means.secret))?;
-        if place == Place::Json {
+        let template = faults.of("body", Template::parse(text, escaping, context.secret))?;
+        if escaping == Escaping::Json {
             let rendered = template.render(&sample());
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(rendered.expose_secret()) {
                 let column = error.column();
@@ -403,18 +411,18 @@ impl CallbackFields {
     }
 }
 
-/// A field's plain name as a JSON pointer (RFC 6901).
+/// Turns a plain field name into a JSON pointer (RFC 6901).
 fn pointer(field: String) -> String {
     if field.starts_with('/') { field } else { format!("/{}", field.replace('~', "~0").replace('/', "~1")) }
 }
 
-/// `+` and the first digits of a number in E.164.
+/// True for `+` and the first digits of a number in E.164.
 pub fn is_prefix(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or_default();
     (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0')
 }
 
-/// A message to try a template with. None of the values is JSON by itself, so that one without quotes shows.
+/// A sample message to try a template with. No value is JSON by itself, so that missing quotes are found.
 const fn sample() -> Values<'static> {
     Values { to: "+15005550006", from: "sender", text: "text", id: "id", callback: "https://recado.example/callback" }
 }

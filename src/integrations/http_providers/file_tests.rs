@@ -1,4 +1,4 @@
-//! Descriptions of providers: what is read, and what is said of slips.
+//! Provider descriptions: valid ones and mistakes.
 
 use super::*;
 use crate::integrations::http_providers::Providers;
@@ -21,7 +21,7 @@ fn secret(name: &str) -> Option<SecretString> {
 
 fn read_text(text: &str) -> Result<Vec<(Provider, Vec<String>)>, Vec<FileError>> {
     let client = Client::new(Vec::new()).unwrap();
-    parse(text, "providers.toml", &Means { secret: &secret, client: &client })
+    parse(text, "providers.toml", &ProviderContext { secret: &secret, client: &client })
 }
 
 fn faults(text: &str) -> String {
@@ -44,14 +44,14 @@ fn the_example_reads_once_its_comments_are_taken_off() {
         .collect();
     let client = Client::new(Vec::new()).unwrap();
     let secret = |name: &str| (name == "INDIA_API_KEY").then(|| "x".into());
-    let read = parse(&example, "x", &Means { secret: &secret, client: &client });
+    let read = parse(&example, "x", &ProviderContext { secret: &secret, client: &client });
     let [(provider, prefixes)] = &read.unwrap_or_else(|errors| panic!("{errors:?}\n{example}"))[..] else {
         panic!("one provider: {example}")
     };
     assert_eq!((provider.name.as_str(), prefixes.as_slice()), ("india", &["+91".to_owned()][..]));
     assert_eq!(provider.rate.map(NonZeroU32::get), Some(10));
     assert!(provider.callback.as_ref().is_some_and(|callback| callback.statuses.len() == 6));
-    // Every field that there is stands in the example.
+    // The example has every field.
     for field in [
         "name",
         "prefixes",
@@ -76,8 +76,8 @@ fn the_example_reads_once_its_comments_are_taken_off() {
     ] {
         assert!(example.contains(&format!("{field} = ")), "{field}");
     }
-    // As it stands it describes nothing.
-    assert_eq!(parse(EXAMPLE, "x", &Means { secret: &secret, client: &client }).unwrap().len(), 0);
+    // The example alone describes no provider.
+    assert_eq!(parse(EXAMPLE, "x", &ProviderContext { secret: &secret, client: &client }).unwrap().len(), 0);
 }
 
 #[test]
@@ -141,8 +141,8 @@ fn the_longest_prefix_wins() {
     let path = folder.path().join("providers.toml");
     std::fs::write(&path, format!("{GOOD}{other}")).unwrap();
     let client = Client::new(Vec::new()).unwrap();
-    let means = Means { secret: &secret, client: &client };
-    let providers = Providers::load(&path, &means).unwrap();
+    let context = ProviderContext { secret: &secret, client: &client };
+    let providers = Providers::load(&path, &context).unwrap();
     let route = |number: &str| {
         let to = Phone::parse(number).unwrap();
         providers.route(Channel::Sms, &to).map(|provider| provider.name.clone())
@@ -153,6 +153,6 @@ fn the_longest_prefix_wins() {
     assert_eq!(route("+34600111222"), None);
     let to = Phone::parse("+919876543210").unwrap();
     assert!(providers.route(Channel::WhatsApp, &to).is_none());
-    let missing = Providers::load(&folder.path().join("none.toml"), &means).unwrap_err();
+    let missing = Providers::load(&folder.path().join("none.toml"), &context).unwrap_err();
     assert!(missing.to_string().contains("none.toml cannot be read"), "{missing}");
 }

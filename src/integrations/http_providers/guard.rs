@@ -1,9 +1,9 @@
-//! The guard: who writes a URL for us to call must not reach through us what they cannot reach themselves.
+//! The guard: a URL from a rule or a provider description must not reach hosts that only this machine can reach.
 //!
-//! A name is looked up by the HTTP client's own resolver, which drops the addresses that may not be called: what was
-//! checked is what is connected to, and a name that answers otherwise a moment later gains nothing. An address that
-//! stands in the URL itself passes no resolver, so it is checked in the URL, in whatever spelling: the parser has made
-//! one of all (`http://2130706433/`, `http://0x7f.1/` and `http://127.1/` are 127.0.0.1).
+//! The HTTP client's resolver looks names up and drops forbidden addresses: the client connects to the checked address,
+//! and a name that changes its answer later gains nothing. An address in the URL itself passes no resolver, so the URL
+//! is checked, in any notation: the parser normalizes `http://2130706433/`, `http://0x7f.1/` and `http://127.1/` to
+//! 127.0.0.1.
 
 use std::error::Error;
 use std::future::Future;
@@ -18,7 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::address;
 use crate::config::Allowed;
 
-/// Of one name that are looked at.
+/// Limit of addresses of one name that are checked.
 const ADDRESSES_MAX: usize = 64;
 
 /// Why a URL is not called.
@@ -41,10 +41,10 @@ pub enum Forbidden {
     Name { name: String, address: IpAddr, what: &'static str },
 }
 
-/// Looks a name up; the machine's resolver, or a test's.
+/// Looks a name up, by the machine's resolver or a test's.
 pub type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>> + Send + Sync>;
 
-/// What may be called: public addresses, and what the installation allows beyond them.
+/// The addresses that may be called: public ones, and those that the installation allows.
 #[derive(Clone)]
 pub struct Guard {
     allowed: Arc<[Allowed]>,
@@ -53,14 +53,14 @@ pub struct Guard {
 
 impl Guard {
     pub fn new(allowed: Vec<Allowed>) -> Self {
-        Self::with_lookup(allowed, Arc::new(|name| Box::pin(of_machine(name))))
+        Self::with_lookup(allowed, Arc::new(|name| Box::pin(system_lookup(name))))
     }
 
     pub fn with_lookup(allowed: Vec<Allowed>, lookup: Lookup) -> Self {
         Self { allowed: allowed.into(), lookup }
     }
 
-    /// What can be said of a URL before it is called. Of a name, its addresses decide, when it is.
+    /// Checks a URL before it is called. A name is checked by its addresses when it is looked up.
     pub fn check(&self, url: &Url) -> Result<(), Forbidden> {
         let host = check_shape(url)?;
         match host.trim_start_matches('[').trim_end_matches(']').parse() {
@@ -74,7 +74,7 @@ impl Guard {
         address::objection(address).filter(|_| !allowed)
     }
 
-    /// The addresses of a name that may be called.
+    /// Returns the addresses of a name that may be called.
     async fn addresses(self, name: String) -> Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>> {
         let mut addresses = (self.lookup)(name.clone()).await?;
         addresses.truncate(ADDRESSES_MAX);
@@ -95,14 +95,14 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let addresses = self.clone().addresses(name.as_str().to_owned());
         Box::pin(async move {
-            // Port 0: the client puts the URL's there.
+            // The client replaces port 0 by that of the URL.
             let addresses: Vec<_> = addresses.await?.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
 
-/// What can be said of any URL, wherever it leads; gives its host.
+/// Checks the form of a URL and returns its host.
 pub fn check_shape(url: &Url) -> Result<&str, Forbidden> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Forbidden::Scheme(url.scheme().chars().take(20).collect()));
@@ -113,7 +113,7 @@ pub fn check_shape(url: &Url) -> Result<&str, Forbidden> {
     url.host_str().filter(|host| !host.is_empty()).ok_or(Forbidden::NoHost)
 }
 
-/// What the guard said, if that is why a call failed.
+/// Returns the guard's refusal if that caused the error.
 pub fn forbidden(error: &reqwest::Error) -> Option<&Forbidden> {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
@@ -125,6 +125,6 @@ pub fn forbidden(error: &reqwest::Error) -> Option<&Forbidden> {
     None
 }
 
-async fn of_machine(name: String) -> io::Result<Vec<IpAddr>> {
+async fn system_lookup(name: String) -> io::Result<Vec<IpAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
 }

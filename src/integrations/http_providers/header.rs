@@ -1,12 +1,12 @@
-//! Headers that a person or a rule has written down.
+//! Headers from a provider description or a rule.
 
 use reqwest::header::{HeaderName, HeaderValue};
 
-/// Of one call.
+/// Limit of headers of one call.
 pub const HEADERS_MAX: usize = 20;
 pub const VALUE_MAX_BYTES: usize = 4_096;
 
-/// What the connection itself says (RFC 9110, RFC 9112): said twice or otherwise, it would split the request in two.
+/// Headers of the connection itself (RFC 9110, RFC 9112): a second or different value would split the request in two.
 const OF_THE_CONNECTION: [&str; 11] = [
     "connection",
     "content-length",
@@ -27,7 +27,7 @@ pub enum HeaderError {
     Name(String),
     #[error("the header '{0}' is the connection's own: leave it out")]
     OfTheConnection(String),
-    /// The value may be secret.
+    /// The text leaves out the value, which may be secret.
     #[error(
         "the header '{0}' has a value with a line break or another control character in it, or one of over {VALUE_MAX_BYTES} bytes"
     )]
@@ -42,7 +42,7 @@ pub fn name(text: &str) -> Result<HeaderName, HeaderError> {
     lower.parse().map_err(|_| HeaderError::Name(text.chars().take(60).collect()))
 }
 
-/// Marked as sensitive, so that nobody below us writes it down.
+/// Parses a value and marks it as sensitive, so that no library logs it.
 pub fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, HeaderError> {
     let wrong = || HeaderError::Value(name.to_string());
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| wrong())?;

@@ -1,20 +1,20 @@
-//! Calls to addresses that a person or a rule has written down: other providers of messages, and `http_request`.
+//! Calls to addresses from provider descriptions and rules: other message providers, and `http_request`.
 //!
-//! **Architecture invariant:** every call here goes through [`Client`], whose guard decides of the very address that is
-//! connected to. Twilio's own client is not here: its address is a setting of the installation's.
+//! **Architecture invariant:** every call goes through [`Client`], whose guard checks the address of the connection itself.
+//! Twilio's client is separate: its address is a setting of the installation.
 //!
 //! | | |
 //! |---|---|
-//! | [`address`] | which addresses are public |
-//! | [`guard`] | which may be called |
-//! | [`client`] | one call: connected, sent, answered within its limits |
-//! | [`header`] | headers that somebody has written down |
-//! | [`pattern`] | finding a value in an answer |
-//! | [`template`] | texts with `{{placeholders}}`, escaped for where they stand |
-//! | [`file`] | `PROVIDERS_FILE`: what a provider's description may say |
+//! | [`address`] | public addresses |
+//! | [`guard`] | addresses that may be called |
+//! | [`client`] | one call: connect, send, read, within limits |
+//! | [`header`] | headers from descriptions and rules |
+//! | [`pattern`] | finds a value in an answer |
+//! | [`template`] | texts with `{{placeholders}}`, escaped for their target |
+//! | [`file`] | `PROVIDERS_FILE` |
 //! | [`provider`] | a described provider: one send, one delivery callback |
-//! | [`callback`] | where a provider reports deliveries |
-//! | [`providers`] | all of them, and which numbers go through which |
+//! | [`callback`] | URLs of delivery callbacks |
+//! | [`providers`] | all providers, and the routes by number |
 //! | [`request`] | `http_request` |
 
 pub mod address;

@@ -1,20 +1,20 @@
-//! Finding a value in what a provider says: by a JSON pointer, or by a regular expression.
+//! Finds a value in an answer, by a JSON pointer or a regular expression.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-/// Of a pattern as it is written.
+/// Limit of a pattern's text.
 pub const PATTERN_MAX_CHARS: usize = 500;
-/// Of a compiled expression; matching takes time in proportion to the text, whatever the expression.
+/// Limit of a compiled expression. Matching takes linear time for every expression.
 const REGEX_MAX_BYTES: usize = 1024 * 1024;
-/// Of a value that was found; longer ones are none.
+/// Limit of a found value; longer ones count as missing.
 pub const FOUND_MAX_CHARS: usize = 200;
 
 #[derive(Clone, Debug)]
 pub enum Pattern {
     /// `/messages/0/id` (RFC 6901)
     Pointer(String),
-    /// `id=([0-9]+)`: its first group.
+    /// `id=([0-9]+)`: the first group.
     Regex(Regex),
 }
 
@@ -55,7 +55,7 @@ impl Pattern {
     }
 }
 
-/// A text, a number or a truth; what is nested is none.
+/// Returns a text, number or boolean; nested values count as missing.
 pub fn at(json: &Value, pointer: &str) -> Option<String> {
     match json.pointer(pointer)? {
         Value::String(text) => Some(text.trim().to_owned()),

@@ -1,4 +1,4 @@
-//! One described provider: a send, what its answer means, and what its delivery callback says.
+//! One described provider: sends messages, reads the answers and delivery callbacks.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,13 +13,14 @@ use serde_json::Value;
 use super::client::{Answer, Client, Lost};
 use super::header;
 use super::pattern::{self, FOUND_MAX_CHARS, Pattern};
-use super::template::{Template, Values, percent_encode};
+use super::template::{Template, Values};
 use crate::domain::DeliveryStatus;
-use crate::integrations::provider::{Failure, NotTaken, Taken};
+use crate::domain::placeholders::percent_encode;
+use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 
-/// Of an error's text that is kept of what the provider said.
+/// Limit of the provider's text in an error.
 const SAID_MAX_CHARS: usize = FOUND_MAX_CHARS;
-/// Shorter secrets cannot be told from other text.
+/// Shorter secrets cannot be distinguished from other text.
 const SECRET_MIN_CHARS: usize = 4;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -41,11 +42,11 @@ impl Method {
     }
 }
 
-/// A provider as its description says; see `src/providers.default.toml`.
+/// A provider description; see `src/integrations/http_providers/providers.default.toml`.
 #[derive(Clone, Debug)]
 pub struct Provider {
     pub name: String,
-    /// What messages come from: E.164, a short code or letters and digits.
+    /// The sender of the messages: E.164, a short code or an alphanumeric name.
     pub sender: String,
     pub(super) url: Template,
     pub(super) method: Method,
@@ -57,14 +58,14 @@ pub struct Provider {
     pub(super) error: Option<Pattern>,
     pub(super) error_code: Option<Pattern>,
     pub(super) retry: Vec<u16>,
-    /// It refuses a second message with the same id: a send of unknown outcome may be repeated.
+    /// The provider refuses a second message with the same id: a send with unknown outcome may be repeated.
     pub idempotent: bool,
-    /// Messages a second.
+    /// Messages per second.
     pub rate: Option<NonZeroU32>,
     pub(super) callback: Option<Callback>,
 }
 
-/// How a delivery callback is read: JSON pointers into its body, and the provider's words in lower case.
+/// How to read a delivery callback: JSON pointers into its body, and the provider's statuses in lower case.
 #[derive(Clone, Debug)]
 pub struct Callback {
     pub(super) id: Option<String>,
@@ -73,9 +74,9 @@ pub struct Callback {
     pub(super) error_code: Option<String>,
 }
 
-/// What a delivery callback says.
+/// The content of a delivery callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct StatusReport {
     /// The provider's id of the message.
     pub sid: Option<String>,
     pub status: DeliveryStatus,
@@ -88,30 +89,35 @@ pub enum CallbackError {
     NotDescribed(String),
     #[error("the callback has no status at {0}: compare it with [provider.callback] in PROVIDERS_FILE")]
     NoStatus(String),
-    /// The set may grow: to be logged, not refused, or the provider would repeat it.
+    /// Providers add statuses: the callback is logged, not refused, because the provider would repeat it.
     #[error("the callback's status '{0}' is none that [provider.callback] in PROVIDERS_FILE names")]
     UnknownStatus(String),
 }
 
 impl Provider {
-    /// One attempt, never repeated here.
-    pub async fn send(&self, client: &Client, message: &Values<'_>) -> Result<Taken, NotTaken> {
+    /// Makes one attempt, never repeated here.
+    pub async fn send(&self, client: &Client, message: &Values<'_>) -> Result<Accepted, SendFailure> {
         let request = self.request(message).map_err(|why| {
-            self.not_taken(Failure::Refused, None, None, format!("cannot be called ({why}): see its description"))
+            self.send_failure(
+                FailureKind::Refused,
+                None,
+                None,
+                format!("cannot be called ({why}): see its description"),
+            )
         })?;
         match client.call(request).await {
             Ok(answer) => self.classify(&answer, message),
-            // Nothing was sent, and nothing passes until somebody changes something: nothing is lost meanwhile.
+            // Nothing was sent, and nothing passes until a person changes the settings; nothing is lost meanwhile.
             Err(lost @ (Lost::Forbidden(_) | Lost::NotSent(_))) => {
-                let what = Failure::Busy { retry_after: None };
-                Err(self.not_taken(what, None, None, format!("could not be reached ({lost}); nothing was sent")))
+                let kind = FailureKind::Busy { retry_after: None };
+                Err(self.send_failure(kind, None, None, format!("could not be reached ({lost}); nothing was sent")))
             }
             Err(Lost::Unknown(why)) => Err(self.unknown(None, &why)),
         }
     }
 
     fn request(&self, message: &Values<'_>) -> Result<Request, String> {
-        // The parser's words quote nothing.
+        // The parser's errors quote nothing.
         let url = Url::parse(self.url.render(message).expose_secret()).map_err(|error| error.to_string())?;
         let mut request = Request::new(self.method.http(), url);
         for (name, template) in &self.headers {
@@ -125,17 +131,17 @@ impl Provider {
         Ok(request)
     }
 
-    fn classify(&self, answer: &Answer, message: &Values<'_>) -> Result<Taken, NotTaken> {
+    fn classify(&self, answer: &Answer, message: &Values<'_>) -> Result<Accepted, SendFailure> {
         let status = answer.status;
         let http_status = Some(status.as_u16());
         if self.retry.contains(&status.as_u16()) {
-            let what = Failure::Busy { retry_after: answer.retry_after };
-            return Err(self.not_taken(what, http_status, None, format!("takes nothing for now ({status})")));
+            let kind = FailureKind::Busy { retry_after: answer.retry_after };
+            return Err(self.send_failure(kind, http_status, None, format!("takes nothing for now ({status})")));
         }
         let listed = self.success.contains(&status.as_u16());
         let body = match &answer.body {
             Ok(body) => String::from_utf8_lossy(body),
-            // The status alone says enough, unless it is to be read what was taken.
+            // The status alone is enough, unless the description reads the body.
             Err(_) if listed && self.success_body.is_none() && self.id.is_none() => "".into(),
             Err(_) if !listed && !status.is_success() && !status.is_server_error() => "".into(),
             Err(why) => return Err(self.unknown(http_status, why)),
@@ -148,45 +154,51 @@ impl Provider {
                 Some(Some(sid)) => sid,
                 Some(None) => return Err(self.unknown(http_status, "its answer has no id where 'id' says")),
             };
-            // Without a callback nothing more will be heard of it.
+            // Without a callback no further status will come.
             let status = if self.callback.is_some() { DeliveryStatus::Queued } else { DeliveryStatus::Sent };
-            return Ok(Taken { sid, status, http_status });
+            return Ok(Accepted { sid, status, http_status });
         }
         let said = self.said(&body, message);
         let code = self.error_code.as_ref().and_then(|pattern| pattern.find(&body)?.parse().ok());
-        let (what, detail) = match status {
+        let (kind, detail) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let detail =
                     format!("refuses the credentials ({status}){said}: check the variables in its description");
-                (Failure::Credentials, detail)
+                (FailureKind::Credentials, detail)
             }
-            // Whether the request was ever read to its end is not known.
+            // It is unknown if the provider read the whole request.
             StatusCode::REQUEST_TIMEOUT => return Err(self.unknown(http_status, &format!("{status}{said}"))),
             _ if status.is_server_error() => return Err(self.unknown(http_status, &format!("{status}{said}"))),
             _ if status.is_redirection() => (
-                Failure::Refused,
+                FailureKind::Refused,
                 format!("answers with a redirect ({status}), which is not followed: correct its url"),
             ),
-            _ => (Failure::Refused, format!("refused the message ({status}){said}")),
+            _ => (FailureKind::Refused, format!("refused the message ({status}){said}")),
         };
-        Err(self.not_taken(what, http_status, code, detail))
+        Err(self.send_failure(kind, http_status, code, detail))
     }
 
-    fn unknown(&self, http_status: Option<u16>, why: &str) -> NotTaken {
+    fn unknown(&self, http_status: Option<u16>, why: &str) -> SendFailure {
         let next = if self.idempotent {
             "it is repeated with the same id"
         } else {
             "its delivery report decides, or a person with 'recado settle'"
         };
         let detail = format!("may have taken the message or not ({why}): {next}");
-        self.not_taken(Failure::Unknown, http_status, None, detail)
+        self.send_failure(FailureKind::Unknown, http_status, None, detail)
     }
 
-    fn not_taken(&self, what: Failure, http_status: Option<u16>, code: Option<i64>, detail: String) -> NotTaken {
-        NotTaken { what, http_status, code, detail: format!("provider '{}' {detail}", self.name) }
+    fn send_failure(
+        &self,
+        kind: FailureKind,
+        http_status: Option<u16>,
+        code: Option<i64>,
+        detail: String,
+    ) -> SendFailure {
+        SendFailure { kind, http_status, code, detail: format!("provider '{}' {detail}", self.name) }
     }
 
-    /// The provider's own words, without what it may have repeated of the message and of our secrets.
+    /// Returns the provider's text without the parts of the message and the secrets that it may repeat.
     fn said(&self, body: &str, message: &Values<'_>) -> String {
         let found = self.error.as_ref().and_then(|pattern| pattern.find(body));
         let mut said = found.unwrap_or_else(|| body.to_owned());
@@ -204,15 +216,15 @@ impl Provider {
         templates.flat_map(Template::secrets)
     }
 
-    /// What a delivery callback says; `body` is its JSON, or its form's fields as an object.
-    pub fn told(&self, body: &Value) -> Result<Told, CallbackError> {
+    /// Reads a delivery callback; `body` is its JSON, or its form fields as an object.
+    pub fn status_report(&self, body: &Value) -> Result<StatusReport, CallbackError> {
         let callback = self.callback.as_ref().ok_or_else(|| CallbackError::NotDescribed(self.name.clone()))?;
         let find = |pointer: &Option<String>| pattern::at(body, pointer.as_deref()?).filter(|found| !found.is_empty());
         let word = pattern::at(body, &callback.status).ok_or(CallbackError::NoStatus(callback.status.clone()))?;
         let status = callback.statuses.get(&word.to_lowercase()).copied();
         let status = status
             .ok_or_else(|| CallbackError::UnknownStatus(word.chars().filter(|c| !c.is_control()).take(60).collect()))?;
-        Ok(Told {
+        Ok(StatusReport {
             sid: find(&callback.id).filter(|sid| sid.chars().count() <= FOUND_MAX_CHARS),
             status,
             error_code: find(&callback.error_code).and_then(|code| code.parse().ok()),
@@ -220,7 +232,7 @@ impl Provider {
     }
 }
 
-/// `text` without `part`, as it is and percent-encoded.
+/// Masks `part` in `text`, plain and percent-encoded.
 fn hide(text: &str, part: &str) -> String {
     const MASK: &str = "••••";
     if part.chars().count() < SECRET_MIN_CHARS {

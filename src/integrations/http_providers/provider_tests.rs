@@ -1,4 +1,4 @@
-//! What a provider's answers mean, and what its callbacks say.
+//! The meaning of a provider's answers and callbacks.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::integrations::http_providers::file;
-use crate::integrations::http_providers::file::Means;
+use crate::integrations::http_providers::file::ProviderContext;
 
 const DESCRIBED: &str = r#"
 [[provider]]
@@ -21,15 +21,15 @@ body = "to={{to}}&text={{text}}"
 fn described(more: &str) -> Provider {
     let client = Client::new(Vec::new()).unwrap();
     let secret = |_: &str| Some("s3cr et".into());
-    let means = Means { secret: &secret, client: &client };
-    let mut read = file::parse(&format!("{DESCRIBED}{more}"), "p.toml", &means).unwrap();
+    let context = ProviderContext { secret: &secret, client: &client };
+    let mut read = file::parse(&format!("{DESCRIBED}{more}"), "p.toml", &context).unwrap();
     read.remove(0).0
 }
 
 const MESSAGE: Values<'static> =
     Values { to: "+919876543210", from: "RECADO", text: "the whole message", id: "id-1", callback: "https://x/c" };
 
-fn answered(more: &str, status: u16, body: &str) -> Result<Taken, NotTaken> {
+fn answered(more: &str, status: u16, body: &str) -> Result<Accepted, SendFailure> {
     let status = StatusCode::from_u16(status).unwrap();
     let answer = Answer { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.as_bytes().to_vec()) };
     described(more).classify(&answer, &MESSAGE)
@@ -46,7 +46,7 @@ fn what_is_taken_has_the_providers_id_or_ours() {
 
 #[test]
 fn each_answer_is_sorted_by_what_may_be_done_next() {
-    let busy = Failure::Busy { retry_after: Some(Duration::from_secs(7)) };
+    let busy = FailureKind::Busy { retry_after: Some(Duration::from_secs(7)) };
     let with_id = "id = \"/id\"";
     let by_body = "success = { status = [200], body = \"^OK\" }";
     let no_503 = "retry = { status = [429, 420] }";
@@ -54,33 +54,33 @@ fn each_answer_is_sorted_by_what_may_be_done_next() {
         ("", 429, "", busy),
         ("", 503, "", busy),
         (no_503, 420, "", busy),
-        (no_503, 503, "", Failure::Unknown),
-        ("", 401, "", Failure::Credentials),
-        ("", 403, "", Failure::Credentials),
-        ("", 400, "", Failure::Refused),
-        ("", 404, "", Failure::Refused),
-        ("", 302, "", Failure::Refused),
-        ("", 204, "", Failure::Refused),
-        (by_body, 200, "ERROR 5", Failure::Refused),
-        ("", 408, "", Failure::Unknown),
-        ("", 500, "", Failure::Unknown),
-        ("", 504, "", Failure::Unknown),
-        (with_id, 200, "{}", Failure::Unknown),
-        (with_id, 200, "no JSON", Failure::Unknown),
+        (no_503, 503, "", FailureKind::Unknown),
+        ("", 401, "", FailureKind::Credentials),
+        ("", 403, "", FailureKind::Credentials),
+        ("", 400, "", FailureKind::Refused),
+        ("", 404, "", FailureKind::Refused),
+        ("", 302, "", FailureKind::Refused),
+        ("", 204, "", FailureKind::Refused),
+        (by_body, 200, "ERROR 5", FailureKind::Refused),
+        ("", 408, "", FailureKind::Unknown),
+        ("", 500, "", FailureKind::Unknown),
+        ("", 504, "", FailureKind::Unknown),
+        (with_id, 200, "{}", FailureKind::Unknown),
+        (with_id, 200, "no JSON", FailureKind::Unknown),
     ] {
         let not = answered(more, status, body).expect_err(body);
-        assert_eq!((not.what, not.http_status), (what, Some(status)), "{status} {more}: {}", not.detail);
+        assert_eq!((not.kind, not.http_status), (what, Some(status)), "{status} {more}: {}", not.detail);
         assert!(not.detail.starts_with("provider 'india' "), "{}", not.detail);
     }
-    // The head came, the body was lost: what it would have said is needed only where it is asked for.
+    // The body was lost after the head: only descriptions that read the body depend on it.
     let lost = |more: &str, status: StatusCode| {
         described(more).classify(&Answer { status, retry_after: None, body: Err("cut".to_owned()) }, &MESSAGE)
     };
     assert!(lost("", StatusCode::OK).is_ok());
     for (more, status) in [(with_id, StatusCode::OK), (by_body, StatusCode::OK), ("", StatusCode::BAD_GATEWAY)] {
-        assert_eq!(lost(more, status).unwrap_err().what, Failure::Unknown, "{more}");
+        assert_eq!(lost(more, status).unwrap_err().kind, FailureKind::Unknown, "{more}");
     }
-    assert_eq!(lost("", StatusCode::BAD_REQUEST).unwrap_err().what, Failure::Refused);
+    assert_eq!(lost("", StatusCode::BAD_REQUEST).unwrap_err().kind, FailureKind::Refused);
 }
 
 #[test]
@@ -103,16 +103,16 @@ fn callbacks_are_read_by_their_patterns() {
     let provider = described(
         "callback = { id = \"/m/id\", status = \"state\", error_code = \"/m/code\", delivered = [\"DELIVRD\"], failed = [\"REJECTD\"] }",
     );
-    let told = |body: Value| provider.told(&body);
+    let told = |body: Value| provider.status_report(&body);
     assert_eq!(
         told(json!({"state": "delivrd", "m": {"id": 7}})),
-        Ok(Told { sid: Some("7".to_owned()), status: DeliveryStatus::Delivered, error_code: None })
+        Ok(StatusReport { sid: Some("7".to_owned()), status: DeliveryStatus::Delivered, error_code: None })
     );
     assert_eq!(
         told(json!({"state": "REJECTD", "m": {"code": "34"}})),
-        Ok(Told { sid: None, status: DeliveryStatus::Failed, error_code: Some(34) })
+        Ok(StatusReport { sid: None, status: DeliveryStatus::Failed, error_code: Some(34) })
     );
     assert_eq!(told(json!({"state": "ACCEPTD"})), Err(CallbackError::UnknownStatus("ACCEPTD".to_owned())));
     assert_eq!(told(json!({"other": 1})), Err(CallbackError::NoStatus("/state".to_owned())));
-    assert_eq!(described("").told(&json!({})), Err(CallbackError::NotDescribed("india".to_owned())));
+    assert_eq!(described("").status_report(&json!({})), Err(CallbackError::NotDescribed("india".to_owned())));
 }

@@ -1,32 +1,32 @@
-//! All described providers, and which numbers go through which.
+//! All described providers, and the routes by number.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::file::{self, FileError, Means};
+use super::file::{self, FileError, ProviderContext};
 use super::provider::Provider;
 use crate::domain::{Channel, Phone};
 
-/// Everything that is wrong with `PROVIDERS_FILE`, one line each.
+/// Every mistake in `PROVIDERS_FILE`, one line each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the providers have to be corrected:{}", .0.iter().map(|error| format!("\n  - {error}")).collect::<String>())]
 pub struct ProvidersError(pub Vec<FileError>);
 
-/// None by default.
+/// Empty by default.
 #[derive(Clone, Debug, Default)]
 pub struct Providers {
     all: Vec<Arc<Provider>>,
-    /// The longest first.
+    /// Longest prefix first.
     prefixes: Vec<(String, Arc<Provider>)>,
 }
 
 impl Providers {
-    /// Reads a file. Its secrets are taken out of the environment now, so that a missing one stops the start.
+    /// Reads a file. Its secrets are read from the environment now, so that a missing one stops the start.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
-    pub fn load(path: &Path, means: &Means<'_>) -> Result<Self, ProvidersError> {
-        let described = file::read(path, means).map_err(ProvidersError)?;
+    /// Every mistake in the file.
+    pub fn load(path: &Path, context: &ProviderContext<'_>) -> Result<Self, ProvidersError> {
+        let described = file::read(path, context).map_err(ProvidersError)?;
         let mut providers = Self::default();
         for (provider, prefixes) in described {
             let provider = Arc::new(provider);
@@ -37,7 +37,7 @@ impl Providers {
         Ok(providers)
     }
 
-    /// What the number's prefix leads to; nothing where it is Twilio's.
+    /// Returns the provider of the number's prefix; `None` for Twilio.
     pub fn route(&self, channel: Channel, to: &Phone) -> Option<&Arc<Provider>> {
         if channel != Channel::Sms {
             return None;

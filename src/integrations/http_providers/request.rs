@@ -1,11 +1,11 @@
-//! `http_request`: one HTTP request that a rule wants made.
+//! `http_request`: one HTTP request of a rule.
 //!
 //! | outcome | |
 //! |---|---|
 //! | 2xx | done |
-//! | no connection, 429, 503 | surely not done: again later |
-//! | another 4xx, a redirect, an address that may not be called | failed for good |
-//! | 5xx, 408, no answer | GET, PUT, DELETE: again later, for done twice is done once (RFC 9110, 9.2.2). POST and PATCH: `unknown`, and never again by itself; the receiver has our `Idempotency-Key` to tell a repeat by |
+//! | no connection, 429, 503 | not done: retried later |
+//! | another 4xx, a redirect, a forbidden address | failed permanently |
+//! | 5xx, 408, no answer | GET, PUT, DELETE: retried later, because they are idempotent (RFC 9110, 9.2.2). POST and PATCH: `unknown`, never retried automatically; the receiver can recognize repeats by our `Idempotency-Key` |
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use super::client::{Answer, Client, Lost};
 use super::guard::{self, Forbidden};
 use super::header::{self, HEADERS_MAX, HeaderError};
 use crate::domain::{DeliveryStatus, HttpMethod, HttpRequest};
-use crate::integrations::provider::{Failure, NotTaken, Taken};
+use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 
 pub const URL_MAX_CHARS: usize = 2_000;
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
-/// Our action's id, the same at each try.
+/// The action's id, the same at each attempt.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// What was not done is tried again after this, doubling, so many times in all.
+/// The first wait between attempts; it doubles each time.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 const TRIES_MAX: u32 = 8;
 
-/// What is wrong with a request before it is made.
+/// A mistake that is found before the request is made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     #[error("the URL cannot be read ({0}): write it out, as in https://example.com/hook")]
@@ -47,7 +47,7 @@ pub enum RequestError {
     Forbidden(#[from] Forbidden),
 }
 
-/// Whether a request can be made, as far as that can be said beforehand; nothing is looked up.
+/// Checks a request as far as possible without looking anything up.
 pub fn check(request: &HttpRequest) -> Result<(), RequestError> {
     parse(request, "").map(|_| ())
 }
@@ -95,36 +95,37 @@ const fn method(method: HttpMethod) -> Method {
     }
 }
 
-/// A URL as it may be shown: without its query, which may hold what is nobody's business.
+/// Returns a URL for display: without its query, which may be private.
 pub fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return "a URL that cannot be read".to_owned() };
     let more = if url.query().is_some() { "?…" } else { "" };
     url.set_query(None);
     url.set_fragment(None);
-    // Fails only for URLs that can have neither.
+    // Fails only for URLs without credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     format!("{url}{more}")
 }
 
-/// One attempt, never repeated here. `id` is our action's.
-pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Taken, NotTaken> {
+/// Makes one attempt, never repeated here. `id` is the action's id.
+pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Accepted, SendFailure> {
     let shown = shown(&request.url);
-    let not = |what, http_status, why: String| NotTaken {
-        what,
+    let failure = |kind, http_status, why: String| SendFailure {
+        kind,
         http_status,
         code: None,
         detail: format!("{} {shown} {why}", method(request.method)),
     };
-    let made = parse(request, id).map_err(|error| not(Failure::Refused, None, format!("was not made: {error}")))?;
-    let again = |after: Option<Duration>| Failure::Later { after: after.unwrap_or(AGAIN_AFTER), tries: TRIES_MAX };
+    let made =
+        parse(request, id).map_err(|error| failure(FailureKind::Refused, None, format!("was not made: {error}")))?;
+    let again = |after: Option<Duration>| FailureKind::Later { after: after.unwrap_or(AGAIN_AFTER), tries: TRIES_MAX };
     let repeatable = request.method.is_idempotent();
     let lost = |http_status, why: String| {
         if repeatable {
-            not(again(None), http_status, format!("is tried again: {why}"))
+            failure(again(None), http_status, format!("is tried again: {why}"))
         } else {
-            not(
-                Failure::Unknown,
+            failure(
+                FailureKind::Unknown,
                 http_status,
                 format!("may have been done or not ({why}): it is not repeated by itself"),
             )
@@ -132,21 +133,27 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ta
     };
     match client.call(made).await {
         Ok(Answer { status, .. }) if status.is_success() => {
-            Ok(Taken { sid: id.to_owned(), status: DeliveryStatus::Sent, http_status: Some(status.as_u16()) })
+            Ok(Accepted { sid: id.to_owned(), status: DeliveryStatus::Sent, http_status: Some(status.as_u16()) })
         }
         Ok(Answer { status, retry_after, .. }) => {
             let http_status = Some(status.as_u16());
             Err(match status.as_u16() {
-                429 | 503 => not(again(retry_after), http_status, format!("was answered {status}: it was not done")),
-                408 | 500.. => lost(http_status, format!("it was answered {status}")),
-                300..400 => {
-                    not(Failure::Refused, http_status, format!("was answered {status}: redirects are not followed"))
+                429 | 503 => {
+                    failure(again(retry_after), http_status, format!("was answered {status}: it was not done"))
                 }
-                _ => not(Failure::Refused, http_status, format!("was refused: {status}")),
+                408 | 500.. => lost(http_status, format!("it was answered {status}")),
+                300..400 => failure(
+                    FailureKind::Refused,
+                    http_status,
+                    format!("was answered {status}: redirects are not followed"),
+                ),
+                _ => failure(FailureKind::Refused, http_status, format!("was refused: {status}")),
             })
         }
-        Err(Lost::Forbidden(why)) => Err(not(Failure::Refused, None, format!("was not made: {why}"))),
-        Err(Lost::NotSent(why)) => Err(not(again(None), None, format!("was not made, there was no connection: {why}"))),
+        Err(Lost::Forbidden(why)) => Err(failure(FailureKind::Refused, None, format!("was not made: {why}"))),
+        Err(Lost::NotSent(why)) => {
+            Err(failure(again(None), None, format!("was not made, there was no connection: {why}")))
+        }
         Err(Lost::Unknown(why)) => Err(lost(None, why)),
     }
 }

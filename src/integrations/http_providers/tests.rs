@@ -1,4 +1,4 @@
-//! The guard, tried with real sockets: what is not allowed is never connected to.
+//! The guard with real sockets: it never connects to a forbidden address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ async fn call(client: &Client, url: &str) -> Result<Answer, Lost> {
     client.call(Request::new(Method::GET, Url::parse(url).unwrap())).await
 }
 
-/// Answers each look-up with the next of these, the last one for ever.
+/// Answers each look-up with the next of these, and with the last one from then on.
 fn answers(answers: &[&str]) -> Lookup {
     let answers: Vec<IpAddr> = answers.iter().map(|address| address.parse().unwrap()).collect();
     let asked = AtomicUsize::new(0);
@@ -69,7 +69,7 @@ fn answers(answers: &[&str]) -> Lookup {
     })
 }
 
-/// The loopback in every spelling that a URL or a resolver takes.
+/// The loopback address in every notation that a URL or a resolver accepts.
 const LOOPBACK: [&str; 15] = [
     "127.0.0.1",
     "127.1",
@@ -100,7 +100,7 @@ async fn no_spelling_of_the_loopback_is_connected_to() {
         }
     }
     assert_eq!((four.count(), six.count()), (0, 0));
-    // What was refused was really there.
+    // The refused servers exist and answer.
     let client = Client::new(allowed("127.0.0.1, ::1")).unwrap();
     for host in LOOPBACK.into_iter().filter(|host| *host != "0" && *host != "[::1]") {
         assert!(call(&client, &four.url(host)).await.is_ok(), "{host}");
@@ -111,7 +111,7 @@ async fn no_spelling_of_the_loopback_is_connected_to() {
 #[tokio::test]
 async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
     let listener = Listener::answering("127.0.0.1", OK).await;
-    // Forbidden both times, whatever comes first.
+    // Both are forbidden, in either order.
     for order in [["192.0.2.1", "127.0.0.1"], ["127.0.0.1", "127.0.0.1"]] {
         let client = Client::with_guard(Guard::with_lookup(Vec::new(), answers(&order))).unwrap();
         for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
             assert!(matches!(lost, Lost::Forbidden(Forbidden::Name { .. })), "{lost:?}");
         }
     }
-    // Allowed first, forbidden then: the connection goes to the address that was checked, each time anew.
+    // First allowed, then forbidden: each connection goes to the address that was checked.
     let lookup = answers(&["127.0.0.1", "127.0.0.2"]);
     let other = Listener::answering("127.0.0.2", OK).await;
     let client = Client::with_guard(Guard::with_lookup(allowed("127.0.0.1"), lookup)).unwrap();
@@ -151,7 +151,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
         let location = target.url("127.0.0.2");
         let head = format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
         let listener = Listener::answering("127.0.0.1", head).await;
-        // Not even to where it might have gone by itself.
+        // Not even to hosts that it could reach itself.
         let client = Client::new(allowed("127.0.0.0/8")).unwrap();
         let answer = call(&client, &listener.url("127.0.0.1")).await.unwrap();
         assert_eq!(answer.status.as_u16(), status);

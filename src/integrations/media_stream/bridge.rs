@@ -1,4 +1,4 @@
-//! The bridge itself: reads both sockets, writes both, runs the tools, and sees to the times.
+//! The bridge: reads and writes both sockets, runs the tools, and enforces the time limits.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -14,20 +14,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::message::{Named, Payload, Received, Sent, Start};
 use super::outcome::{Ended, Outcome, Side};
-use super::session::{Lanes, Session, read_twilio};
+use super::session::{FrameQueues, Session, read_twilio};
 use super::socket::{Broken, Frame, Socket};
 use super::{BridgeEvent, Limits, Opening, ToolHandler};
-use crate::integrations::elevenlabs::message as eleven;
+use crate::integrations::elevenlabs::message as elevenlabs;
 use crate::integrations::elevenlabs::message::ToolCall;
-use crate::integrations::media_stream::frame_queue::{Lane, Spoken, ToAgent, ToCaller};
+use crate::integrations::media_stream::frame_queue::{FrameQueue, Spoken, ToAgent, ToCaller};
 
-/// Beyond what the agent's last words take, for the marks to come back.
+/// Extra wait for the last marks, beyond the length of the unplayed audio.
 const FAREWELL_SLACK: Duration = Duration::from_secs(2);
 
 type Read = Option<Result<Frame, Broken>>;
 
-/// Carries a call until it ends, or until `cancel` does; then both sockets are closed. `events` is never waited for: what
-/// it has no room for is dropped and counted.
+/// Runs a call until it ends or `cancel` completes; then closes both sockets. The bridge never waits for `events`:
+/// events that do not fit are dropped and counted.
 pub async fn bridge<T: Socket, E: Socket, H: ToolHandler>(
     twilio: T,
     eleven: E,
@@ -37,23 +37,23 @@ pub async fn bridge<T: Socket, E: Socket, H: ToolHandler>(
     cancel: impl Future<Output = ()> + Send,
 ) -> Outcome {
     let begun = Instant::now();
-    let lanes = Lanes::default();
-    let mut session = Session::new(opening.limits, &lanes, events);
+    let queues = FrameQueues::default();
+    let mut session = Session::new(opening.limits, &queues, events);
     let (mut to_twilio, mut from_twilio) = twilio.split();
-    let (mut to_eleven, mut from_eleven) = eleven.split();
+    let (mut to_agent_socket, mut from_eleven) = eleven.split();
     let carried = async {
         let start = match start(&mut from_twilio, &opening).await {
             Continue(start) => start,
             Break(ended) => return ended,
         };
-        let begin = eleven::Sent::ConversationInitiationClientData(&opening.initiation).to_json();
-        if let Err(ended) = send(&mut to_eleven, [begin], Side::Eleven, opening.limits.send_max).await {
+        let begin = elevenlabs::Sent::ConversationInitiationClientData(&opening.initiation).to_json();
+        if let Err(ended) = send(&mut to_agent_socket, [begin], Side::ElevenLabs, opening.limits.send_max).await {
             return ended;
         }
         let stream_sid = start.stream_sid.clone();
         session.start(start);
-        let speak = speak(&mut to_twilio, &lanes.to_caller, &stream_sid, opening.limits.send_max);
-        let hear = hear(&mut to_eleven, &lanes.to_agent, opening.limits.send_max);
+        let speak = speak(&mut to_twilio, &queues.to_caller, &stream_sid, opening.limits.send_max);
+        let hear = hear(&mut to_agent_socket, &queues.to_agent, opening.limits.send_max);
         let calls = Calls::new(tools, opening.limits);
         let mut carrying = Carrying { session: &mut session, calls, limits: opening.limits, begun };
         carrying.run(&mut from_twilio, &mut from_eleven, speak, hear).await
@@ -62,14 +62,14 @@ pub async fn bridge<T: Socket, E: Socket, H: ToolHandler>(
         ended = carried => ended,
         () = cancel => Ended::Cancelled,
     };
-    let close = async { tokio::join!(to_twilio.close(), to_eleven.close()) };
-    // A socket that does not take the closing is dropped.
+    let close = async { tokio::join!(to_twilio.close(), to_agent_socket.close()) };
+    // A socket that does not accept the close frame in time is dropped.
     let _ = timeout(opening.limits.close_max, close).await;
-    let Session { conversation_id, tally, .. } = session;
-    Outcome { ended, duration: begun.elapsed(), conversation_id, tally }
+    let Session { conversation_id, stats, .. } = session;
+    Outcome { ended, duration: begun.elapsed(), conversation_id, stats }
 }
 
-/// Reads up to Twilio's `start`: `connected` comes first, and nothing between.
+/// Reads up to Twilio's `start`: first `connected`, and nothing in between.
 async fn start(
     from_twilio: &mut (impl Stream<Item = Result<Frame, Broken>> + Unpin),
     opening: &Opening,
@@ -115,7 +115,7 @@ struct Carrying<'a, 'b, H> {
 }
 
 impl<H: ToolHandler> Carrying<'_, '_, H> {
-    /// Until the end. `speak` and `hear` write the two queues away, and end only by a failure.
+    /// Runs until the stream ends. `speak` and `hear` write the two queues and end only by a failure.
     async fn run(
         &mut self,
         from_twilio: &mut (impl Stream<Item = Result<Frame, Broken>> + Unpin),
@@ -124,7 +124,7 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
         hear: impl Future<Output = Ended>,
     ) -> Ended {
         let (mut speak, mut hear) = (pin!(speak), pin!(hear));
-        // When the stream ends at the latest, and why; once the agent has gone, sooner.
+        // The latest end of the stream and its reason; earlier once the agent is gone.
         let longest = self.begun + self.limits.duration_max;
         let mut last = (longest, Ended::TooLong);
         let (mut agent_there, mut agent_hears) = (true, true);
@@ -138,7 +138,7 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
                     }
                     Err(_) => Break(Ended::Silent(self.limits.silence_max)),
                 },
-                read = from_eleven.next(), if agent_there => match self.on_eleven(read) {
+                read = from_eleven.next(), if agent_there => match self.on_elevenlabs(read) {
                     Break(why @ (Ended::AgentGone | Ended::Lost(..))) => {
                         agent_there = false;
                         last = ((Instant::now() + self.farewell()).min(longest), why);
@@ -148,7 +148,7 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
                 },
                 why = &mut speak => Break(why),
                 why = &mut hear, if agent_there && agent_hears => {
-                    // What the agent said before it went has yet to be read, and why it went.
+                    // The agent's last messages, and the reason of its end, are still to be read.
                     agent_hears = false;
                     last = ((Instant::now() + self.limits.close_max).min(longest), why);
                     Continue(())
@@ -169,9 +169,9 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
         self.session.on_twilio(&frame)
     }
 
-    fn on_eleven(&mut self, read: Read) -> ControlFlow<Ended> {
-        let frame = frame_of(read, Side::Eleven)?;
-        match self.session.on_eleven(&frame)? {
+    fn on_elevenlabs(&mut self, read: Read) -> ControlFlow<Ended> {
+        let frame = frame_of(read, Side::ElevenLabs)?;
+        match self.session.on_elevenlabs(&frame)? {
             Some(call) if self.calls.is_full() => {
                 let why = Err("too many tools are being called: wait for their answers".to_owned());
                 self.session.on_tool(call.tool_name, &call.tool_call_id, why)
@@ -184,19 +184,19 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
         }
     }
 
-    /// How long the agent's last words are waited for.
+    /// How long the bridge waits for the agent's last words to be played.
     fn farewell(&self) -> Duration {
         let unheard = Duration::from_millis(self.session.unheard_ms());
         (unheard + FAREWELL_SLACK).min(self.limits.farewell_max)
     }
 }
 
-/// The tools that run, each on a task of its own.
+/// The running tools, each on its own task.
 struct Calls<H> {
     handler: Arc<H>,
     limits: Limits,
     tasks: JoinSet<Result<String, String>>,
-    /// What each task was asked.
+    /// The call of each task.
     asked: HashMap<task::Id, ToolCall>,
 }
 
@@ -218,12 +218,12 @@ impl<H: ToolHandler> Calls<H> {
         self.asked.insert(task.id(), asked);
     }
 
-    /// The next that is done; where none runs, never.
+    /// Waits for the next result; forever if no tool runs.
     async fn next(&mut self) -> (ToolCall, Result<String, String>) {
         loop {
             let (id, result) = match self.tasks.join_next_with_id().await {
                 Some(Ok(done)) => done,
-                // It panicked, which its task has caught and the log has.
+                // The task caught a panic, and the log has it.
                 Some(Err(error)) => (error.id(), Err("the tool failed".to_owned())),
                 None => return pending().await,
             };
@@ -235,21 +235,21 @@ impl<H: ToolHandler> Calls<H> {
 }
 
 impl<H> Drop for Calls<H> {
-    /// What a caller asked for is done even if they hang up over it; each task bounds itself.
+    /// A call that has begun is completed even if the caller hangs up; each task has its own time limit.
     fn drop(&mut self) {
         self.tasks.detach_all();
     }
 }
 
-/// Writes the agent's audio away.
+/// Writes the agent's audio to Twilio.
 async fn speak(
     to_twilio: &mut (impl Sink<String, Error = Broken> + Unpin),
-    lane: &Lane<ToCaller>,
+    queue: &FrameQueue<ToCaller>,
     stream_sid: &str,
     within: Duration,
 ) -> Ended {
     loop {
-        let sent = match lane.next().await {
+        let sent = match queue.next().await {
             Spoken::Audio(piece) => {
                 let media = Sent::Media { stream_sid, media: Payload { payload: &piece.payload } };
                 let name = piece.mark.to_string();
@@ -264,15 +264,15 @@ async fn speak(
     }
 }
 
-/// Writes the caller's audio, and what else the agent gets, away.
+/// Writes the caller's audio and the control messages to the agent.
 async fn hear(
-    to_eleven: &mut (impl Sink<String, Error = Broken> + Unpin),
-    lane: &Lane<ToAgent>,
+    to_agent_socket: &mut (impl Sink<String, Error = Broken> + Unpin),
+    queue: &FrameQueue<ToAgent>,
     within: Duration,
 ) -> Ended {
     loop {
-        let message = lane.next().await;
-        if let Err(ended) = send(to_eleven, [message], Side::Eleven, within).await {
+        let message = queue.next().await;
+        if let Err(ended) = send(to_agent_socket, [message], Side::ElevenLabs, within).await {
             return ended;
         }
     }

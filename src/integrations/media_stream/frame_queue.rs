@@ -1,20 +1,20 @@
-//! The queues between the half that reads one socket and the half that writes the other: bounded, each in its own way.
+//! The queues between reading one socket and writing the other, each with its own limit.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::message::BYTES_PER_MS;
 
-/// What is not audio and waits for ElevenLabs: pongs and tools' answers. More are a flood.
+/// Limit of waiting messages without audio to ElevenLabs: pongs and tool results.
 pub const CONTROLS_MAX: usize = 64;
-/// Pieces of agent's audio that wait for Twilio, however short.
+/// Limit of waiting pieces of the agent's audio to Twilio, however short.
 pub const AGENT_PIECES_MAX: usize = 5_000;
 
-/// A queue of one sort, and a bell for the one who empties it.
+/// A queue that notifies its reader.
 #[derive(Default)]
-pub struct Lane<Q> {
+pub struct FrameQueue<Q> {
     queue: Mutex<Q>,
     more: Notify,
 }
@@ -24,15 +24,15 @@ pub trait Queue {
     fn pop(&mut self) -> Option<Self::Item>;
 }
 
-impl<Q: Queue> Lane<Q> {
-    /// Changes the queue, and rings.
+impl<Q: Queue> FrameQueue<Q> {
+    /// Changes the queue and notifies the reader.
     pub fn change<R>(&self, change: impl FnOnce(&mut Q) -> R) -> R {
         let changed = change(&mut self.lock());
         self.more.notify_one();
         changed
     }
 
-    /// The oldest item, once there is one. For one reader.
+    /// Waits for the oldest item. For one reader only.
     pub async fn next(&self) -> Q::Item {
         loop {
             let item = self.lock().pop();
@@ -45,11 +45,11 @@ impl<Q: Queue> Lane<Q> {
 
     fn lock(&self) -> MutexGuard<'_, Q> {
         // Every change is whole before anything in it can panic.
-        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.queue.lock()
     }
 }
 
-/// To ElevenLabs: whole messages, in order.
+/// Messages to ElevenLabs, in order.
 #[derive(Default)]
 pub struct ToAgent {
     items: VecDeque<(Kind, String)>,
@@ -63,7 +63,8 @@ enum Kind {
 }
 
 impl ToAgent {
-    /// The caller speaks on whether or not anybody keeps up: beyond `max` the oldest audio goes. Gives whether one went.
+    /// Adds audio and drops the oldest beyond `max`: the caller goes on speaking even if the agent does not keep up.
+    /// Returns true if it dropped audio.
     pub fn push_audio(&mut self, message: String, max: usize) -> bool {
         let full = self.audio >= max;
         let oldest = || self.items.iter().position(|(kind, _)| *kind == Kind::Audio);
@@ -76,7 +77,7 @@ impl ToAgent {
         full
     }
 
-    /// Gives whether there was room.
+    /// Adds a control message; false if there is no room.
     pub fn push_control(&mut self, message: String) -> bool {
         let room = self.items.len() - self.audio < CONTROLS_MAX;
         if room {
@@ -96,7 +97,7 @@ impl Queue for ToAgent {
     }
 }
 
-/// What goes to Twilio.
+/// An item to Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spoken {
     Audio(Piece),
@@ -107,13 +108,13 @@ pub enum Spoken {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     pub event_id: i64,
-    /// Counts up through the stream.
+    /// Increases through the stream.
     pub mark: u64,
     pub bytes: u64,
     pub payload: String,
 }
 
-/// To Twilio: nothing is dropped but what an interruption takes back.
+/// Items to Twilio; only an interruption drops audio.
 #[derive(Default)]
 pub struct ToCaller {
     items: VecDeque<Spoken>,
@@ -121,7 +122,7 @@ pub struct ToCaller {
 }
 
 impl ToCaller {
-    /// Gives whether there was room: for `max_ms` of audio, and [`AGENT_PIECES_MAX`].
+    /// Adds a piece; false if there is no room, by `max_ms` of audio or by [`AGENT_PIECES_MAX`].
     pub fn push(&mut self, piece: Piece, max_ms: u64) -> bool {
         let bytes = self.bytes + piece.bytes;
         let room = bytes <= max_ms * BYTES_PER_MS && self.items.len() < AGENT_PIECES_MAX;
@@ -132,11 +133,11 @@ impl ToCaller {
         room
     }
 
-    /// Takes back the audio up to `event_id` and puts a clear before what is left. Gives how many pieces went, and the mark
-    /// of the first that is left.
+    /// Removes the audio up to `event_id` and puts a clear before the rest. Returns the number of removed pieces, and
+    /// the mark of the first remaining one.
     pub fn interrupt(&mut self, event_id: i64) -> (u64, Option<u64>) {
         let before = self.items.len();
-        // An older clear is covered by the new one.
+        // The new clear includes an older one.
         let clears = self.items.iter().filter(|item| **item == Spoken::Clear).count();
         self.items.retain(|item| matches!(item, Spoken::Audio(piece) if piece.event_id > event_id));
         let pieces = self.items.iter().filter_map(|item| match item {
@@ -213,10 +214,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_lane_wakes_its_reader() {
-        let lane = Lane::<ToAgent>::default();
-        let (got, ()) = tokio::join!(lane.next(), async {
+        let queue = FrameQueue::<ToAgent>::default();
+        let (got, ()) = tokio::join!(queue.next(), async {
             tokio::task::yield_now().await;
-            lane.change(|queue| queue.push_audio("a".into(), 9));
+            queue.change(|queue| queue.push_audio("a".into(), 9));
         });
         assert_eq!(got, "a");
     }

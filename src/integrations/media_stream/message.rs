@@ -1,4 +1,4 @@
-//! Twilio's media-stream messages: JSON texts with an `event`; numbers travel as strings
+//! Twilio's media stream messages: JSON texts with an `event`; numbers travel as strings
 //! (<https://www.twilio.com/docs/voice/media-streams/websocket-messages>).
 
 use std::borrow::Cow;
@@ -7,25 +7,25 @@ use std::collections::BTreeMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// μ-law samples a millisecond, one byte each.
+/// μ-law samples per millisecond, one byte each.
 pub const BYTES_PER_MS: u64 = 8;
 
-/// From Twilio. What is not known here is [`Received::Unknown`], to be ignored.
+/// A message from Twilio. [`Received::Unknown`] messages are ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum Received<'a> {
     /// The first message.
     Connected,
-    /// The second.
+    /// The second message.
     Start { start: Start },
-    /// 20 ms of the caller's voice, as a rule.
+    /// Usually 20 ms of the caller's audio.
     Media {
         #[serde(borrow)]
         media: Media<'a>,
     },
     /// The caller pressed a key.
     Dtmf { dtmf: Dtmf },
-    /// What was sent before the mark of this name has been played, or cleared.
+    /// All audio before the mark of this name has been played, or cleared.
     Mark { mark: Mark },
     /// The last message.
     Stop,
@@ -40,7 +40,7 @@ pub struct Start {
     pub call_sid: String,
     pub stream_sid: String,
     pub media_format: MediaFormat,
-    /// What the TwiML gave in `<Parameter>`.
+    /// The values of `<Parameter>` in the TwiML.
     #[serde(default)]
     pub custom_parameters: BTreeMap<String, String>,
 }
@@ -56,7 +56,7 @@ pub struct MediaFormat {
 }
 
 impl MediaFormat {
-    /// Twilio has no other.
+    /// True for telephone audio; Twilio has no other format.
     pub fn is_telephone(&self) -> bool {
         self.encoding == "audio/x-mulaw" && self.sample_rate == 8_000 && self.channels == 1
     }
@@ -64,10 +64,10 @@ impl MediaFormat {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Media<'a> {
-    /// `inbound` is the caller.
+    /// The caller's track is `inbound`.
     #[serde(borrow)]
     pub track: Cow<'a, str>,
-    /// Since the stream began.
+    /// Milliseconds since the stream began.
     #[serde(rename = "timestamp", deserialize_with = "number")]
     pub timestamp_ms: u64,
     /// Base64 of μ-law at 8 kHz, without a header.
@@ -85,16 +85,16 @@ pub struct Mark {
     pub name: String,
 }
 
-/// To Twilio.
+/// A message to Twilio.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum Sent<'a> {
     #[serde(rename_all = "camelCase")]
     Media { stream_sid: &'a str, media: Payload<'a> },
-    /// Comes back when what was sent before it has been played.
+    /// Twilio returns the mark after it has played the audio before it.
     #[serde(rename_all = "camelCase")]
     Mark { stream_sid: &'a str, mark: Named<'a> },
-    /// What waits to be played is dropped; its marks come back.
+    /// Drops the audio that waits to be played; its marks come back.
     #[serde(rename_all = "camelCase")]
     Clear { stream_sid: &'a str },
 }
@@ -111,12 +111,12 @@ pub struct Named<'a> {
 
 impl Sent<'_> {
     pub fn to_json(&self) -> String {
-        // Texts only: nothing here can fail.
+        // Serializing texts cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// A whole number, written as a string, or, should that change, as a number.
+/// Reads a whole number, written as a string or as a number.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -130,7 +130,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     }
 }
 
-/// Bytes of the audio in `payload`, without decoding it; `None` where it is no base64 (RFC 4648, 4).
+/// Counts the bytes of the audio in `payload` without decoding it; `None` if it is not base64 (RFC 4648, 4).
 pub fn audio_bytes(payload: &str) -> Option<u64> {
     let digits = payload.trim_end_matches('=');
     let good = payload.len().is_multiple_of(4)

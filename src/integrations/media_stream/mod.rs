@@ -6,25 +6,25 @@
 //!            └ writes ─ ToCaller ←─ Session ─ reads ┘
 //! ```
 //!
-//! Audio is μ-law at 8 kHz on both sides and passes as it came, base64 and all. [`session`] decides, without I/O, what a
-//! frame means; two queues ([`lane`]) with limits stand before the two writers, so that a slow socket holds up nothing
-//! but itself. The caller's audio is dropped from its oldest on where ElevenLabs does not keep up, for what was said
-//! seconds ago is of no use to a conversation; the agent's is never dropped but by an interruption: where Twilio does not
-//! keep up, the stream ends. Tools run on tasks of their own.
+//! Audio is μ-law at 8 kHz on both sides and passes unchanged, as base64. [`session`] interprets the frames, without I/O.
+//! Two bounded queues ([`frame_queue`]) stand before the two writers, so that a slow socket delays only itself. If
+//! ElevenLabs does not keep up, the oldest audio of the caller is dropped: old speech is of no use to a conversation. The
+//! agent's audio is only dropped by an interruption: if Twilio does not keep up, the stream ends. Tools run on their own
+//! tasks.
 //!
-//! A route that has its call's token checked carries it so:
+//! A route that has checked the call's token runs the bridge:
 //!
 //! ```text
 //! limited(upgrade).on_upgrade(async |socket| {
-//!     let agent = eleven.open(agent_id, deadline).await?;
-//!     bridge(of_axum(socket), of_tungstenite(agent), opening, tools, events, cancel).await
+//!     let agent = elevenlabs.open(agent_id, deadline).await?;
+//!     bridge(from_axum(socket), from_tungstenite(agent), opening, tools, events, cancel).await
 //! })
 //! ```
 //!
-//! Its listener must set `TCP_NODELAY`: where a socket waits to fill its segments, each small frame is held up until the
-//! one before is acknowledged, which was seen to add 20 ms and more.
+//! The listener must set `TCP_NODELAY`: otherwise each small frame waits until the one before is acknowledged, which added
+//! 20 ms and more.
 //!
-//! **Invariant:** what is not dropped by these rules comes out once, unchanged and in order.
+//! **Invariant:** every frame that these rules do not drop comes out once, unchanged and in order.
 
 mod bridge;
 mod frame_queue;
@@ -39,43 +39,43 @@ use std::time::Duration;
 
 pub use crate::integrations::media_stream::frame_queue::{AGENT_PIECES_MAX, CONTROLS_MAX};
 pub use bridge::bridge;
-pub use outcome::{Ended, Outcome, Side, Tally};
+pub use outcome::{Ended, Outcome, Side, StreamStats};
 pub use session::{MARKS_MAX, TEXT_MAX_CHARS, TOOL_RESULT_MAX_BYTES};
-pub use socket::{Broken, Frame, Socket, TWILIO_FRAME_MAX_BYTES, limited, of_axum, of_tungstenite};
+pub use socket::{Broken, Frame, Socket, TWILIO_FRAME_MAX_BYTES, from_axum, from_tungstenite, limited};
 
 use crate::integrations::elevenlabs::message::{Initiation, ToolCall};
 
-/// With what a stream is opened.
+/// The start of a stream.
 #[derive(Clone, Debug, Default)]
 pub struct Opening {
-    /// The call that the stream is for, where that is known: another's is refused.
+    /// The expected call, if known; the stream of another call is refused.
     pub call_sid: Option<String>,
     pub initiation: Initiation,
     pub limits: Limits,
 }
 
-/// Of one stream.
+/// The limits of one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Frames of the caller's audio that wait for ElevenLabs; the oldest go.
+    /// Waiting frames of the caller's audio; the oldest are dropped.
     pub caller_frames_max: usize,
-    /// Of the agent's audio that waits for Twilio; with more the stream ends.
+    /// Waiting audio of the agent; more ends the stream.
     pub agent_audio_max: Duration,
-    /// For one message to be taken by a socket.
+    /// Time for a socket to accept one message.
     pub send_max: Duration,
-    /// From the upgrade to Twilio's `start`.
+    /// Time from the upgrade to Twilio's `start`.
     pub start_max: Duration,
-    /// Without anything from Twilio, which otherwise sends every 20 ms, in silence too.
+    /// Time without a message from Twilio, which sends one every 20 ms, also in silence.
     pub silence_max: Duration,
-    /// Of the whole stream.
+    /// Duration of the whole stream.
     pub duration_max: Duration,
-    /// For what the agent said last to be heard, when it has ended the conversation.
+    /// Time to play the agent's last words after it has ended the conversation.
     pub farewell_max: Duration,
-    /// For one tool call.
+    /// Time for one tool call.
     pub tool_max: Duration,
-    /// Tool calls that run at once; more are refused.
+    /// Concurrent tool calls; more are refused.
     pub tools_max: usize,
-    /// For a socket to take the closing.
+    /// Time for a socket to accept the close frame.
     pub close_max: Duration,
 }
 
@@ -100,35 +100,35 @@ impl Default for Limits {
     }
 }
 
-/// What happens in a stream, in order.
+/// The events of a stream, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BridgeEvent {
     /// Twilio has begun to send.
     Started {
         call_sid: String,
         stream_sid: String,
-        /// What the TwiML gave in `<Parameter>`.
+        /// The values of `<Parameter>` in the TwiML.
         parameters: BTreeMap<String, String>,
     },
-    /// The agent is there; ElevenLabs' id of the conversation.
+    /// The agent has answered, with ElevenLabs' id of the conversation.
     Conversation {
         id: String,
     },
-    /// What the caller said.
+    /// Transcript of the caller.
     Caller {
         text: String,
     },
-    /// What the agent is saying.
+    /// Transcript of the agent.
     Agent {
         text: String,
     },
-    /// What the agent came to say of `original` before it was interrupted.
+    /// The part of `original` that the agent said before an interruption.
     AgentCorrected {
         original: String,
         text: String,
     },
     Interrupted,
-    /// A piece of the agent's audio has been played.
+    /// Twilio has played a piece of the agent's audio.
     Heard {
         event_id: i64,
         ms: u64,
@@ -137,16 +137,16 @@ pub enum BridgeEvent {
     Digit {
         digit: String,
     },
-    /// A tool has answered, failed or run out of time.
+    /// A tool has answered, failed or timed out.
     Tool {
         name: String,
         ok: bool,
     },
 }
 
-/// What the agent can have done. What it asks for is hostile: the caller may have talked it into anything.
+/// The tools of the agent. Tool calls are untrusted: the caller may have talked the agent into anything.
 pub trait ToolHandler: Send + Sync + 'static {
-    /// The answer for the agent, or what went wrong in words that it can say. Runs on a task of its own, and is dropped
-    /// after [`Limits::tool_max`]; a call that ends meanwhile does not stop it.
+    /// Returns a result, or an error that the agent can say. Runs on its own task, which is dropped after
+    /// [`Limits::tool_max`]; the end of the call does not stop it.
     fn call(&self, call: ToolCall) -> impl Future<Output = Result<String, String>> + Send;
 }

@@ -1,25 +1,25 @@
-//! How a stream ended, and what passed through it.
+//! How a stream ended, and its statistics.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Which of the two conversations.
+/// One of the two sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Twilio,
-    Eleven,
+    ElevenLabs,
 }
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Twilio => "Twilio",
-            Self::Eleven => "ElevenLabs",
+            Self::ElevenLabs => "ElevenLabs",
         })
     }
 }
 
-/// Why a stream ended, and what to do about it where that is anything.
+/// Why a stream ended, and the remedy, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
     #[error("the call ended")]
@@ -55,12 +55,12 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// Whether a stream ends so when nothing is wrong.
+    /// True if the stream ended without a fault.
     pub const fn is_ordinary(&self) -> bool {
         matches!(self, Self::Stopped | Self::CallerGone | Self::AgentGone | Self::Cancelled | Self::TooLong)
     }
 
-    /// A stable word, for rows and metrics.
+    /// A stable identifier for rows and metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -71,36 +71,36 @@ impl Ended {
             Self::Silent(_) => "silent",
             Self::NotStarted(_) => "not_started",
             Self::Stalled(Side::Twilio, _) => "twilio_stalled",
-            Self::Stalled(Side::Eleven, _) => "eleven_stalled",
+            Self::Stalled(Side::ElevenLabs, _) => "eleven_stalled",
             Self::Overflow(_) => "overflow",
             Self::Flooded => "flooded",
             Self::Lost(Side::Twilio, _) => "twilio_lost",
-            Self::Lost(Side::Eleven, _) => "eleven_lost",
+            Self::Lost(Side::ElevenLabs, _) => "eleven_lost",
             Self::Garbled(Side::Twilio, _) => "twilio_garbled",
-            Self::Garbled(Side::Eleven, _) => "eleven_garbled",
+            Self::Garbled(Side::ElevenLabs, _) => "eleven_garbled",
             Self::WrongCall => "wrong_call",
             Self::WrongFormat { .. } => "wrong_format",
         }
     }
 }
 
-/// What passed, in frames as they came.
+/// Statistics of a stream, in frames as received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Of the caller's audio, taken from Twilio.
+pub struct StreamStats {
+    /// Frames of the caller's audio from Twilio.
     pub caller_frames: u64,
-    /// Of those, not sent on because ElevenLabs did not keep up.
+    /// Of those, dropped because ElevenLabs did not keep up.
     pub caller_frames_dropped: u64,
-    /// Of the agent's audio, taken from ElevenLabs.
+    /// Frames of the agent's audio from ElevenLabs.
     pub agent_frames: u64,
-    /// Of those, not sent on because the caller had interrupted them.
+    /// Of those, dropped by an interruption.
     pub agent_frames_interrupted: u64,
     pub agent_audio_ms: u64,
-    /// As far as Twilio's marks tell: what was cleared half-way does not count.
+    /// Audio that Twilio's marks confirm; audio cleared halfway does not count.
     pub agent_heard_ms: u64,
     pub interruptions: u64,
     pub tool_calls: u64,
-    /// Events that nobody took in time.
+    /// Events that the receiver did not take in time.
     pub events_dropped: u64,
 }
 
@@ -108,7 +108,7 @@ pub struct Tally {
 pub struct Outcome {
     pub ended: Ended,
     pub duration: Duration,
-    /// ElevenLabs' own id, once it has told one.
+    /// ElevenLabs' id, once known.
     pub conversation_id: Option<String>,
-    pub tally: Tally,
+    pub stats: StreamStats,
 }

@@ -1,4 +1,4 @@
-//! What a frame means, whoever sent it: no I/O, only the two queues and what is told.
+//! The meaning of each frame, without I/O: the session only changes the two queues and sends events.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -7,35 +7,35 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::message::{self as twilio, BYTES_PER_MS, Start, audio_bytes};
-use super::outcome::{Ended, Side, Tally};
+use super::outcome::{Ended, Side, StreamStats};
 use super::socket::Frame;
 use super::{BridgeEvent, Limits};
-use crate::integrations::elevenlabs::message as eleven;
+use crate::integrations::elevenlabs::message as elevenlabs;
 use crate::integrations::elevenlabs::message::{ToolCall, ULAW_8000};
-use crate::integrations::media_stream::frame_queue::{Lane, Piece, ToAgent, ToCaller};
+use crate::integrations::media_stream::frame_queue::{FrameQueue, Piece, ToAgent, ToCaller};
 
-/// Marks that have not come back; of more, the oldest count as never heard.
+/// Marks that have not come back; beyond the limit, the oldest count as never played.
 pub const MARKS_MAX: usize = 4_096;
-/// Of one text in a transcript.
+/// Limit of one text in a transcript.
 pub const TEXT_MAX_CHARS: usize = 10_000;
-/// Of a tool's answer.
+/// Limit of a tool's result.
 pub const TOOL_RESULT_MAX_BYTES: usize = 16 * 1024;
 
 #[derive(Default)]
-pub struct Lanes {
-    pub to_agent: Lane<ToAgent>,
-    pub to_caller: Lane<ToCaller>,
+pub struct FrameQueues {
+    pub to_agent: FrameQueue<ToAgent>,
+    pub to_caller: FrameQueue<ToCaller>,
 }
 
 pub struct Session<'a> {
     limits: Limits,
-    lanes: &'a Lanes,
+    queues: &'a FrameQueues,
     events: mpsc::Sender<BridgeEvent>,
     pub conversation_id: Option<String>,
-    pub tally: Tally,
-    /// Audio up to this id is not to be heard any more.
+    pub stats: StreamStats,
+    /// Audio up to this id must not be played any more.
     interrupted: Option<i64>,
-    /// What was sent, or is about to be, and has not been heard.
+    /// Audio that is sent, or queued, and not yet played.
     marks: VecDeque<Unheard>,
     last_mark: u64,
 }
@@ -47,13 +47,13 @@ struct Unheard {
 }
 
 impl<'a> Session<'a> {
-    pub fn new(limits: Limits, lanes: &'a Lanes, events: mpsc::Sender<BridgeEvent>) -> Self {
+    pub fn new(limits: Limits, queues: &'a FrameQueues, events: mpsc::Sender<BridgeEvent>) -> Self {
         Self {
             limits,
-            lanes,
+            queues,
             events,
             conversation_id: None,
-            tally: Tally::default(),
+            stats: StreamStats::default(),
             interrupted: None,
             marks: VecDeque::new(),
             last_mark: 0,
@@ -61,8 +61,8 @@ impl<'a> Session<'a> {
     }
 
     pub fn tell(&mut self, event: BridgeEvent) {
-        // Never waited for: what takes the events must not hold up the voice.
-        self.tally.events_dropped += u64::from(self.events.try_send(event).is_err());
+        // The session never waits here: a slow receiver of events must not delay the audio.
+        self.stats.events_dropped += u64::from(self.events.try_send(event).is_err());
     }
 
     pub fn start(&mut self, start: Start) {
@@ -70,12 +70,12 @@ impl<'a> Session<'a> {
         self.tell(BridgeEvent::Started { call_sid, stream_sid, parameters });
     }
 
-    /// How long it takes to play what has not been heard.
+    /// Returns the length of the audio that has not been played.
     pub fn unheard_ms(&self) -> u64 {
         self.marks.iter().map(|mark| mark.ms).sum()
     }
 
-    /// A frame from Twilio, once the stream has started.
+    /// Handles a frame from Twilio after `start`.
     pub fn on_twilio(&mut self, frame: &Frame) -> ControlFlow<Ended> {
         match read_twilio(frame)? {
             twilio::Received::Media { media } => {
@@ -97,61 +97,63 @@ impl<'a> Session<'a> {
         Continue(())
     }
 
-    /// The caller's audio goes on.
+    /// Passes the caller's audio on.
     fn hear(&mut self, payload: &str) {
-        self.tally.caller_frames += 1;
-        let chunk = eleven::audio_chunk(payload);
-        let dropped = self.lanes.to_agent.change(|queue| queue.push_audio(chunk, self.limits.caller_frames_max));
-        self.tally.caller_frames_dropped += u64::from(dropped);
+        self.stats.caller_frames += 1;
+        let chunk = elevenlabs::audio_chunk(payload);
+        let dropped = self.queues.to_agent.change(|queue| queue.push_audio(chunk, self.limits.caller_frames_max));
+        self.stats.caller_frames_dropped += u64::from(dropped);
     }
 
-    /// A mark has come back. Those of cleared audio come back too: they are known no more.
+    /// Handles a mark. The marks of cleared audio come back as well, and are unknown by then.
     fn heard(&mut self, name: &str) {
         let Ok(mark) = name.parse::<u64>() else { return };
         if !self.marks.iter().any(|unheard| unheard.mark == mark) {
             return;
         }
         while let Some(Unheard { event_id, ms, .. }) = self.marks.pop_front_if(|unheard| unheard.mark <= mark) {
-            self.tally.agent_heard_ms += ms;
+            self.stats.agent_heard_ms += ms;
             self.tell(BridgeEvent::Heard { event_id, ms });
         }
     }
 
-    /// A frame from ElevenLabs; gives the tool that is to be called.
-    pub fn on_eleven(&mut self, frame: &Frame) -> ControlFlow<Ended, Option<ToolCall>> {
+    /// Handles a frame from ElevenLabs; returns a tool call to run.
+    pub fn on_elevenlabs(&mut self, frame: &Frame) -> ControlFlow<Ended, Option<ToolCall>> {
         let text = match frame {
             Frame::Text(text) => text,
-            Frame::Binary => return garbled(Side::Eleven, "it is binary"),
+            Frame::Binary => return garbled(Side::ElevenLabs, "it is binary"),
             Frame::Closed => return Break(Ended::AgentGone),
         };
-        match read(text, Side::Eleven, "it is no message of a conversation")? {
-            eleven::Received::ConversationInitiationMetadata { event } => self.begin(event)?,
-            eleven::Received::Audio { event } => self.speak(event)?,
-            eleven::Received::UserTranscript { event } => {
+        match read(text, Side::ElevenLabs, "it is no message of a conversation")? {
+            elevenlabs::Received::ConversationInitiationMetadata { event } => self.begin(event)?,
+            elevenlabs::Received::Audio { event } => self.speak(event)?,
+            elevenlabs::Received::UserTranscript { event } => {
                 self.tell(BridgeEvent::Caller { text: cut(&event.user_transcript) });
             }
-            eleven::Received::AgentResponse { event } => {
+            elevenlabs::Received::AgentResponse { event } => {
                 self.tell(BridgeEvent::Agent { text: cut(&event.agent_response) });
             }
-            eleven::Received::AgentResponseCorrection { event } => {
+            elevenlabs::Received::AgentResponseCorrection { event } => {
                 let (original, text) = (cut(&event.original_agent_response), cut(&event.corrected_agent_response));
                 self.tell(BridgeEvent::AgentCorrected { original, text });
             }
-            eleven::Received::Interruption { event } => self.interrupt(event.event_id),
-            eleven::Received::Ping { event } => self.answer(&eleven::Sent::Pong { event_id: event.event_id })?,
-            eleven::Received::ClientToolCall { client_tool_call } => {
-                self.tally.tool_calls += 1;
+            elevenlabs::Received::Interruption { event } => self.interrupt(event.event_id),
+            elevenlabs::Received::Ping { event } => {
+                self.answer(&elevenlabs::Sent::Pong { event_id: event.event_id })?
+            }
+            elevenlabs::Received::ClientToolCall { client_tool_call } => {
+                self.stats.tool_calls += 1;
                 return Continue(Some(client_tool_call));
             }
-            eleven::Received::Unknown => {}
+            elevenlabs::Received::Unknown => {}
         }
         Continue(None)
     }
 
-    fn begin(&mut self, metadata: eleven::Metadata) -> ControlFlow<Ended> {
-        let eleven::Metadata { conversation_id, agent_output_audio_format, user_input_audio_format } = metadata;
+    fn begin(&mut self, metadata: elevenlabs::Metadata) -> ControlFlow<Ended> {
+        let elevenlabs::Metadata { conversation_id, agent_output_audio_format, user_input_audio_format } = metadata;
         if self.conversation_id.is_some() {
-            return garbled(Side::Eleven, "the conversation begins twice");
+            return garbled(Side::ElevenLabs, "the conversation begins twice");
         }
         self.conversation_id = Some(cut(&conversation_id));
         if agent_output_audio_format != ULAW_8000 || user_input_audio_format != ULAW_8000 {
@@ -162,25 +164,25 @@ impl<'a> Session<'a> {
         Continue(())
     }
 
-    /// The agent's audio goes on, with a mark after it.
-    fn speak(&mut self, audio: eleven::Audio<'_>) -> ControlFlow<Ended> {
+    /// Passes the agent's audio on, followed by a mark.
+    fn speak(&mut self, audio: elevenlabs::Audio<'_>) -> ControlFlow<Ended> {
         if self.conversation_id.is_none() {
-            return garbled(Side::Eleven, "audio came before the conversation's metadata");
+            return garbled(Side::ElevenLabs, "audio came before the conversation's metadata");
         }
         let Some(bytes) = audio_bytes(&audio.payload) else {
-            return garbled(Side::Eleven, "the audio is no base64");
+            return garbled(Side::ElevenLabs, "the audio is no base64");
         };
         let (event_id, ms) = (audio.event_id, bytes / BYTES_PER_MS);
-        self.tally.agent_frames += 1;
+        self.stats.agent_frames += 1;
         if self.interrupted.is_some_and(|last| event_id <= last) {
-            self.tally.agent_frames_interrupted += 1;
+            self.stats.agent_frames_interrupted += 1;
             return Continue(());
         }
-        self.tally.agent_audio_ms += ms;
+        self.stats.agent_audio_ms += ms;
         self.last_mark += 1;
         let piece = Piece { event_id, mark: self.last_mark, bytes, payload: audio.payload.into_owned() };
         let max = self.limits.agent_audio_max;
-        if !self.lanes.to_caller.change(|queue| queue.push(piece, max.as_millis() as u64)) {
+        if !self.queues.to_caller.change(|queue| queue.push(piece, max.as_millis() as u64)) {
             return Break(Ended::Overflow(max));
         }
         if self.marks.len() == MARKS_MAX {
@@ -190,18 +192,18 @@ impl<'a> Session<'a> {
         Continue(())
     }
 
-    /// What was sent is cleared at Twilio, what was not is taken back, what comes late is dropped.
+    /// Clears the audio at Twilio, removes it from the queue, and drops the rest as it comes.
     fn interrupt(&mut self, event_id: i64) {
-        self.tally.interruptions += 1;
+        self.stats.interruptions += 1;
         self.interrupted = self.interrupted.max(Some(event_id));
-        let (gone, left) = self.lanes.to_caller.change(|queue| queue.interrupt(event_id));
-        self.tally.agent_frames_interrupted += gone;
-        // Twilio's buffer knows no ids: only what has yet to be sent can still be heard.
+        let (gone, left) = self.queues.to_caller.change(|queue| queue.interrupt(event_id));
+        self.stats.agent_frames_interrupted += gone;
+        // Twilio's buffer has no ids: only audio that is still in the queue can be played.
         self.marks.retain(|unheard| left.is_some_and(|left| unheard.mark >= left));
         self.tell(BridgeEvent::Interrupted);
     }
 
-    /// A tool has answered, or will not.
+    /// Handles a tool's result.
     pub fn on_tool(&mut self, name: String, id: &str, result: Result<String, String>) -> ControlFlow<Ended> {
         let result = result.and_then(|text| {
             if text.len() > TOOL_RESULT_MAX_BYTES { Err("the tool's answer is too long".to_owned()) } else { Ok(text) }
@@ -211,11 +213,11 @@ impl<'a> Session<'a> {
             Ok(text) => (text.as_str(), false),
             Err(text) => (text.as_str(), true),
         };
-        self.answer(&eleven::Sent::ClientToolResult { tool_call_id: id, result: text, is_error })
+        self.answer(&elevenlabs::Sent::ClientToolResult { tool_call_id: id, result: text, is_error })
     }
 
-    fn answer(&self, message: &eleven::Sent<'_>) -> ControlFlow<Ended> {
-        let room = self.lanes.to_agent.change(|queue| queue.push_control(message.to_json()));
+    fn answer(&self, message: &elevenlabs::Sent<'_>) -> ControlFlow<Ended> {
+        let room = self.queues.to_agent.change(|queue| queue.push_control(message.to_json()));
         if room { Continue(()) } else { Break(Ended::Flooded) }
     }
 }
@@ -228,7 +230,7 @@ pub fn read_twilio(frame: &Frame) -> ControlFlow<Ended, twilio::Received<'_>> {
     }
 }
 
-/// Reads an object; a list would pass for one where its kind is tagged inside.
+/// Reads a JSON object. A list would be accepted for an internally tagged enum.
 fn read<'t, T: Deserialize<'t>>(text: &'t str, side: Side, fault: &'static str) -> ControlFlow<Ended, T> {
     let object = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten();
     object.map_or_else(|| garbled(side, fault), Continue)
@@ -238,7 +240,7 @@ const fn garbled<T>(side: Side, what: &'static str) -> ControlFlow<Ended, T> {
     Break(Ended::Garbled(side, what))
 }
 
-/// Bounded, and without the blanks around it.
+/// Trims and shortens a text.
 fn cut(text: &str) -> String {
     text.trim().chars().take(TEXT_MAX_CHARS).collect()
 }
@@ -254,28 +256,28 @@ mod tests {
 
     #[test]
     fn a_flood_of_pings_that_takes_no_pongs_ends_it() {
-        let lanes = Lanes::default();
-        let mut session = Session::new(Limits::DEFAULT, &lanes, mpsc::channel(1).0);
+        let queues = FrameQueues::default();
+        let mut session = Session::new(Limits::DEFAULT, &queues, mpsc::channel(1).0);
         let ping = text(r#"{"type":"ping","ping_event":{"event_id":1}}"#);
-        assert!((0..CONTROLS_MAX).all(|_| session.on_eleven(&ping) == Continue(None)));
-        assert_eq!(session.on_eleven(&ping), Break(Ended::Flooded));
+        assert!((0..CONTROLS_MAX).all(|_| session.on_elevenlabs(&ping) == Continue(None)));
+        assert_eq!(session.on_elevenlabs(&ping), Break(Ended::Flooded));
     }
 
     #[test]
     fn events_that_nobody_takes_are_counted_and_hold_nothing_up() {
-        let lanes = Lanes::default();
+        let queues = FrameQueues::default();
         let (events, _kept) = mpsc::channel(1);
-        let mut session = Session::new(Limits::DEFAULT, &lanes, events);
+        let mut session = Session::new(Limits::DEFAULT, &queues, events);
         let key = text(r##"{"event":"dtmf","dtmf":{"digit":"#"}}"##);
         assert!((0..3).all(|_| session.on_twilio(&key) == Continue(())));
-        assert_eq!(session.tally.events_dropped, 2);
+        assert_eq!(session.stats.events_dropped, 2);
     }
 
     #[test]
     fn a_tool_s_answer_is_bounded() {
-        let lanes = Lanes::default();
+        let queues = FrameQueues::default();
         let (events, mut told) = mpsc::channel(1);
-        let mut session = Session::new(Limits::DEFAULT, &lanes, events);
+        let mut session = Session::new(Limits::DEFAULT, &queues, events);
         let long = "x".repeat(TOOL_RESULT_MAX_BYTES + 1);
         assert_eq!(session.on_tool("look".into(), "1", Ok(long)), Continue(()));
         assert_eq!(told.try_recv(), Ok(BridgeEvent::Tool { name: "look".into(), ok: false }));

@@ -1,4 +1,4 @@
-//! Real sockets as the bridge takes them: texts out, [`Frame`]s in. Pings and pongs are the library's business.
+//! Adapts real sockets to the bridge: texts out, [`Frame`]s in. The libraries handle pings and pongs.
 
 use std::future::ready;
 
@@ -8,21 +8,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-/// Of one frame or message from Twilio: its frames are some 300 bytes.
+/// Limit of one frame or message from Twilio, whose frames have about 300 bytes.
 pub const TWILIO_FRAME_MAX_BYTES: usize = 64 * 1024;
-/// What is read at once.
+/// Size of the read buffer.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// What a socket gave.
+/// A received frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     Text(String),
-    /// Nothing that either side ever says.
+    /// Neither side sends binary frames.
     Binary,
     Closed,
 }
 
-/// Why a socket broke.
+/// Why a socket failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Broken(String);
@@ -33,12 +33,12 @@ impl Broken {
     }
 }
 
-/// A socket of texts.
+/// A socket of text messages.
 pub trait Socket: Stream<Item = Result<Frame, Broken>> + Sink<String, Error = Broken> + Send + Unpin {}
 
 impl<S> Socket for S where S: Stream<Item = Result<Frame, Broken>> + Sink<String, Error = Broken> + Send + Unpin {}
 
-/// Twilio's upgrade, with the limits on its frames.
+/// Sets the frame limits on Twilio's upgrade.
 pub fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -46,8 +46,8 @@ pub fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
         .max_frame_size(TWILIO_FRAME_MAX_BYTES)
 }
 
-/// Twilio's side: a socket that axum upgraded; see [`limited`].
-pub fn of_axum(socket: WebSocket) -> impl Socket {
+/// Adapts Twilio's socket, which axum upgraded; see [`limited`].
+pub fn from_axum(socket: WebSocket) -> impl Socket {
     let frame = |message: Result<ws::Message, axum::Error>| match message {
         Ok(ws::Message::Text(text)) => Some(Ok(Frame::Text(text.as_str().to_owned()))),
         Ok(ws::Message::Binary(_)) => Some(Ok(Frame::Binary)),
@@ -61,8 +61,8 @@ pub fn of_axum(socket: WebSocket) -> impl Socket {
         .sink_map_err(|error| Broken::new(&error))
 }
 
-/// The agent's side: a socket that we opened.
-pub fn of_tungstenite<S: AsyncRead + AsyncWrite + Send + Unpin>(socket: WebSocketStream<S>) -> impl Socket {
+/// Adapts the agent's socket, which the client opened.
+pub fn from_tungstenite<S: AsyncRead + AsyncWrite + Send + Unpin>(socket: WebSocketStream<S>) -> impl Socket {
     let frame = |message: Result<Message, tungstenite::Error>| match message {
         Ok(Message::Text(text)) => Some(Ok(Frame::Text(text.as_str().to_owned()))),
         Ok(Message::Binary(_) | Message::Frame(_)) => Some(Ok(Frame::Binary)),

@@ -1,28 +1,28 @@
-//! Twilio's error codes: what each means, what helps, and whether another try can.
+//! Twilio's error codes: meaning, remedy, and if a retry makes sense.
 //!
-//! Meanings after <https://www.twilio.com/docs/api/errors>; how long to wait is our choice where Twilio gives no time.
+//! Meanings are from <https://www.twilio.com/docs/api/errors>; the waits are our choice, unless Twilio gives one.
 //!
-//! **Only the answer to a create can lead to another try.** The same code in a status callback is about a message that
-//! Twilio has taken: that is never sent again by itself, whatever the code, for it may have reached the handset after
-//! all, or not matter any more. It stands as failed with its code, and its `message_status` event tells the rules.
+//! **Only the answer to a create can lead to a retry.** The same code in a status callback belongs to a message that
+//! Twilio has accepted. Such a message is never resent automatically: it may have reached the handset after all, or may
+//! not matter any more. It fails with its code, and its `message_status` event informs the rules.
 
-use Verdict::{Config, Credentials, Final, OptOut, Reconcile};
+use CodeAdvice::{Config, Credentials, Final, OptOut, Reconcile};
 
-/// What the ledger does on a code.
+/// The ledger's reaction to a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Not with this message to this number.
+pub enum CodeAdvice {
+    /// Never with this message to this number.
     Final,
     /// The recipient has opted out: record it, never send.
     OptOut,
-    /// Refused for the moment: again after so many seconds, then twice as long each time, a day at most, give or take
-    /// a fifth; `tries` counts the first one too.
+    /// Refused for the moment: retry after `after_s`, then double the wait each time, up to a day, with 20 % jitter.
+    /// `tries` includes the first one.
     RetryLater { after_s: u32, tries: u8 },
-    /// Nothing passes until the account's credentials or standing are put right.
+    /// Nothing passes until a person corrects the account's credentials or standing.
     Credentials,
-    /// It may have been taken: look for it before anything else.
+    /// Perhaps accepted: look it up before anything else.
     Reconcile,
-    /// Not until somebody changes a setting of the account, the number or our webhooks.
+    /// Nothing passes until a person changes a setting of the account, the number or our webhooks.
     Config,
 }
 
@@ -32,23 +32,23 @@ pub struct Code {
     pub meaning: &'static str,
     /// What the user can do.
     pub remedy: &'static str,
-    pub verdict: Verdict,
+    pub advice: CodeAdvice,
 }
 
-/// The account's credentials are refused.
+/// Twilio refuses the account's credentials.
 pub const BAD_CREDENTIALS: u32 = 20003;
 
-/// `None` for a code that is not in the table: treat it by its HTTP status.
+/// Returns `None` for an unknown code: its HTTP status decides.
 pub fn lookup(code: u32) -> Option<&'static Code> {
     TABLE.binary_search_by_key(&code, |entry| entry.code).ok().map(|at| &TABLE[at])
 }
 
-const fn code(code: u32, verdict: Verdict, meaning: &'static str, remedy: &'static str) -> Code {
-    Code { code, meaning, remedy, verdict }
+const fn code(code: u32, advice: CodeAdvice, meaning: &'static str, remedy: &'static str) -> Code {
+    Code { code, meaning, remedy, advice }
 }
 
-const fn later(after_s: u32, tries: u8) -> Verdict {
-    Verdict::RetryLater { after_s, tries }
+const fn later(after_s: u32, tries: u8) -> CodeAdvice {
+    CodeAdvice::RetryLater { after_s, tries }
 }
 
 const MINUTE_S: u32 = 60;
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_matters_is_decided_right() {
-        let check = |code, expect| assert_eq!(lookup(code).map(|code| code.verdict), expect, "{code}");
+        let check = |code, expect| assert_eq!(lookup(code).map(|code| code.advice), expect, "{code}");
         check(21610, Some(OptOut));
         check(20003, Some(Credentials));
         check(20500, Some(Reconcile));

@@ -1,11 +1,11 @@
-//! Fields of what Twilio posts, read into types: what is missing or odd is named.
+//! Reads Twilio's form fields into types; errors name the field.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::form::Params;
 
-/// A field that is missing or not what Twilio would send.
+/// A field that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the form's field {field} is not usable: send {expected}")]
 pub struct FormError {
@@ -13,13 +13,13 @@ pub struct FormError {
     pub expected: String,
 }
 
-/// Limits in bytes. Twilio's own are lower; these only bound what is kept.
+/// Limits in bytes. Twilio's own limits are lower; these bound what is stored.
 pub mod limits {
-    /// SIDs have 34.
+    /// A SID has 34.
     pub const SID_MAX_BYTES: usize = 64;
-    /// A number with its prefix, or a channel's own id.
+    /// A number with its prefix, or a channel's id.
     pub const ADDRESS_MAX_BYTES: usize = 256;
-    /// A text message has 1,600 letters at most, a WhatsApp message 4,096: four bytes each, and some to spare.
+    /// A text message has at most 1,600 characters, a WhatsApp message 4,096: four bytes each, with a margin.
     pub const BODY_MAX_BYTES: usize = 32 * 1024;
     pub const URL_MAX_BYTES: usize = 2048;
     /// Content types, statuses, names of events.
@@ -29,17 +29,17 @@ pub mod limits {
     pub const MEDIA_MAX: usize = 10;
 }
 
-/// The channel that Twilio puts before an address.
+/// The channel prefix of an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Prefix {
-    /// A text message.
+    /// No prefix: a text message.
     #[default]
     None,
     WhatsApp,
 }
 
-/// `+34600111222` or `whatsapp:+34600111222`. Not every value is a number: short codes, sender names and
-/// WhatsApp's business-scoped ids are none, and an address of another channel keeps its prefix in `value`.
+/// `+34600111222` or `whatsapp:+34600111222`. Short codes, sender names and WhatsApp's business-scoped ids are no
+/// numbers. An address of another channel keeps its prefix in `value`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Address {
     pub prefix: Prefix,
@@ -64,7 +64,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Hides the address, because forms go to logs.
+/// Hides the address, because forms are logged.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tail: String = self.value.chars().rev().take(4).collect();
@@ -87,7 +87,7 @@ impl Form<'_> {
         self.text(field, max_bytes)?.ok_or_else(|| error(field, expected.to_owned()))
     }
 
-    /// The first of `fields` that is there.
+    /// Reads the first of `fields` that is present.
     pub(super) fn sid(&self, fields: &[&str], expected: &str) -> Result<String, FormError> {
         let found = fields.iter().find_map(|field| self.0.filled(field));
         match found {

@@ -1,15 +1,15 @@
-//! Forms: `application/x-www-form-urlencoded`, as Twilio posts them and takes them.
+//! Forms in Twilio's format, `application/x-www-form-urlencoded`.
 
 use std::fmt::Write;
 use std::ops::Range;
 
-/// Decoded pairs in the order in which they came; keys may repeat. One buffer holds all text.
+/// Decoded pairs in their original order; keys may repeat. One buffer holds all text.
 ///
-/// The caller bounds the body's size; [`Params::parse`] bounds the number of pairs.
+/// The caller limits the body's size; [`Params::parse`] limits the number of pairs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     text: String,
-    /// Where the key, and the value after it, stand in `text`.
+    /// Positions of each key and its value in `text`.
     pairs: Vec<(Range<usize>, Range<usize>)>,
 }
 
@@ -25,7 +25,7 @@ impl Params {
     /// Twilio sends 20 to 60.
     pub const MAX_PAIRS: usize = 400;
 
-    /// Decodes a form body or a query. `+` is a blank; a `%` that starts no escape stands for itself (WHATWG URL).
+    /// Decodes a form body or a query. `+` is a blank; a `%` that starts no escape stays as it is (WHATWG URL).
     pub fn parse(body: &[u8]) -> Result<Self, ParamsError> {
         let mut text = Vec::with_capacity(body.len());
         let mut pairs = Vec::with_capacity(32);
@@ -46,7 +46,8 @@ impl Params {
         let text = String::from_utf8(text).map_err(|error| ParamsError::NotUtf8 {
             field: 1 + pairs.iter().take_while(|(_, value)| value.end <= error.utf8_error().valid_up_to()).count(),
         })?;
-        // The whole may be UTF-8 where a field is not: half a letter at the end of one, half at the start of the next.
+        // All of it can be UTF-8 although a field is not: half a character ends one field, the other half begins the
+        // next.
         let split =
             pairs.iter().position(|(key, value)| !text.is_char_boundary(key.end) || !text.is_char_boundary(value.end));
         match split {
@@ -63,17 +64,17 @@ impl Params {
         self.pairs.push((start..middle, middle..self.text.len()));
     }
 
-    /// The first value of `key`.
+    /// Returns the first value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
-    /// The first value of `key` unless it is empty: Twilio sends many fields empty.
+    /// Returns the first value of `key` unless it is empty: Twilio sends many empty fields.
     pub fn filled(&self, key: &str) -> Option<&str> {
         self.get(key).filter(|value| !value.is_empty())
     }
 
-    /// Every value of `key`, in order.
+    /// Returns every value of `key`, in order.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.iter().filter(move |(name, _)| *name == key).map(|(_, value)| value)
     }
@@ -90,7 +91,7 @@ impl Params {
         self.pairs.is_empty()
     }
 
-    /// As a body to post.
+    /// Encodes the pairs as a body.
     pub fn encode(&self) -> String {
         let mut encoded = String::with_capacity(self.text.len() * 3 / 2 + self.pairs.len() * 2);
         for (key, value) in self.iter() {
@@ -174,7 +175,7 @@ mod tests {
     fn what_is_not_utf8_is_refused_with_its_field() {
         assert_eq!(Params::parse(b"a=1&b=%FF&c=2"), Err(ParamsError::NotUtf8 { field: 2 }));
         assert_eq!(Params::parse(b"a=\xff"), Err(ParamsError::NotUtf8 { field: 1 }));
-        // é in two halves, over two fields.
+        // é in two halves, in two fields.
         assert_eq!(Params::parse(b"a=%C3&%A9=1"), Err(ParamsError::NotUtf8 { field: 1 }));
         assert_eq!(Params::parse(b"a=%C3"), Err(ParamsError::NotUtf8 { field: 1 }));
     }

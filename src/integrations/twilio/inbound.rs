@@ -1,8 +1,8 @@
-//! What Twilio posts to us: messages from customers, and how our own messages fare.
+//! Twilio's message webhooks: messages from customers, and status callbacks of our messages.
 //!
-//! Fields after <https://www.twilio.com/docs/messaging/guides/webhook-request> and
-//! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>; those of WhatsApp as seen in public code.
-//! Unknown fields are passed over: Twilio adds some at any time.
+//! Fields are from <https://www.twilio.com/docs/messaging/guides/webhook-request> and
+//! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>; the WhatsApp fields are from public
+//! code. Unknown fields are ignored: Twilio adds some at any time.
 
 pub use super::fields::{Address, FormError, Prefix, limits};
 
@@ -15,7 +15,7 @@ pub struct Media {
     pub content_type: String,
 }
 
-/// The WhatsApp button that was pressed.
+/// The WhatsApp button that the customer pressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Button {
     pub text: String,
@@ -31,7 +31,7 @@ pub struct Location {
     pub label: String,
 }
 
-/// What Twilio recognised, and so may have answered itself.
+/// A keyword that Twilio recognized, and may have answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptOutType {
     Stop,
@@ -51,15 +51,15 @@ impl OptOutType {
 
 /// A message from a customer.
 ///
-/// Text that the customer chose (`body`, `profile_name`, `button`, `location`) is hostile; U+0000, which no database
-/// takes as text, has become U+FFFD.
+/// The texts of the customer (`body`, `profile_name`, `button`, `location`) are untrusted. U+0000, which no database
+/// accepts in a text, is replaced by U+FFFD.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InboundMessage {
-    /// `SM…` or `MM…`; unique, and so what repeats are known by.
+    /// `SM…` or `MM…`; unique, so it identifies repeated webhooks.
     pub message_sid: String,
     /// `AC…`
     pub account_sid: String,
-    /// `MG…` where the number belongs to a Messaging Service.
+    /// `MG…` if the number belongs to a Messaging Service.
     pub messaging_service_sid: Option<String>,
     pub from: Address,
     pub to: Address,
@@ -68,19 +68,19 @@ pub struct InboundMessage {
     pub media: Vec<Media>,
     pub button: Option<Button>,
     pub location: Option<Location>,
-    /// The name the customer gave themselves.
+    /// The customer's own profile name.
     pub profile_name: Option<String>,
     /// The customer's WhatsApp id, usually the number without `+`.
     pub wa_id: Option<String>,
-    /// The message that this one answers, and who sent that.
+    /// The message that this one answers, and its sender.
     pub replied_to_sid: Option<String>,
     pub replied_to_sender: Option<Address>,
     pub opt_out_type: Option<OptOutType>,
-    /// 0 where Twilio does not say.
+    /// 0 if Twilio does not send it.
     pub num_segments: u32,
     /// Forwarded within WhatsApp, once or often.
     pub forwarded: bool,
-    /// WhatsApp's business-scoped id of a customer who hides their number.
+    /// WhatsApp's business-scoped id of a customer with a hidden number.
     pub external_user_id: Option<String>,
 }
 
@@ -112,23 +112,23 @@ impl InboundMessage {
     }
 }
 
-/// How a message of ours fares. Callbacks come late, twice, out of order or never, and even before the answer to the
+/// A status callback of a message. Callbacks come late, twice, out of order or never, and even before the answer to the
 /// request that created the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback {
     pub message_sid: String,
     pub account_sid: String,
-    /// Twilio's word, such as `delivered`; the set may grow.
+    /// Twilio's status, for example `delivered`; Twilio may add others.
     pub status: String,
     pub error_code: Option<u32>,
     pub messaging_service_sid: Option<String>,
-    /// Ours; absent in some callbacks.
+    /// Our number; absent in some callbacks.
     pub from: Option<Address>,
-    /// The customer.
+    /// The customer's number.
     pub to: Option<Address>,
-    /// What WhatsApp says of a failure.
+    /// WhatsApp's description of a failure.
     pub channel_status_message: Option<String>,
-    /// When the handset had it, as the carrier wrote it (`YYMMDDhhmm`).
+    /// The carrier's delivery time (`YYMMDDhhmm`).
     pub raw_dlr_done_date: Option<String>,
 }
 
@@ -197,12 +197,12 @@ impl Form<'_> {
 
     fn degrees(&self, field: &str, max: f64) -> Result<Option<f64>, FormError> {
         let Some(text) = self.0.filled(field) else { return Ok(None) };
-        // NaN lies in no range.
+        // NaN is in no range.
         let degrees = text.parse().ok().filter(|degrees| (-max..=max).contains(degrees));
         degrees.map(Some).ok_or_else(|| error(field, format!("degrees from -{max} to {max}")))
     }
 
-    /// A type that is not known yet loses no message.
+    /// An unknown type must not lose the message.
     fn opt_out_type(&self) -> Option<OptOutType> {
         match self.0.get("OptOutType")? {
             "STOP" => Some(OptOutType::Stop),
@@ -229,7 +229,7 @@ mod tests {
         InboundMessage::parse(&Params::parse(form).unwrap()).unwrap()
     }
 
-    /// `SMS` with one field replaced, or dropped.
+    /// `SMS` with one field replaced or removed.
     fn changed(field: &str, value: Option<&str>) -> Params {
         let params = Params::parse(SMS).unwrap();
         let kept = params.iter().filter(|(key, _)| *key != field);

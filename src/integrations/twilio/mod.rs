@@ -1,8 +1,9 @@
-//! Twilio's REST API, webhooks and TwiML, as they are on the wire.
+//! Twilio's REST API, webhooks and TwiML.
 //!
-//! **Architecture invariant:** this module imports nothing of ours. It knows Twilio's words and leaves ours to its callers.
+//! **Architecture invariant:** this module imports nothing but the shared HTTP client. It knows Twilio's terms only;
+//! callers translate them.
 //!
-//! Facts that are not in Twilio's open specification (`twilio_api_v2010`) carry their source beside them.
+//! Facts that are not in Twilio's open specification (`twilio_api_v2010`) name their source.
 
 pub mod client;
 pub mod codes;
@@ -12,9 +13,9 @@ pub mod inbound;
 pub mod signature;
 pub mod twiml;
 pub mod voice;
-pub mod words;
+pub mod types;
 
-/// Whether this is an identifier of Twilio's: the prefix of its kind, such as `AC`, and 32 hex digits.
+/// True for a Twilio identifier: its prefix, for example `AC`, and 32 hex digits.
 pub fn is_sid(prefix: &str, text: &str) -> bool {
     let digits = text.strip_prefix(prefix);
     digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()))

@@ -1,9 +1,9 @@
-//! `X-Twilio-Signature`: Base64 of HMAC-SHA1, keyed with the account's auth token, over the URL and the form.
+//! `X-Twilio-Signature`: Base64 of HMAC-SHA1 over the URL and the form, keyed with the account's auth token.
 //!
-//! After <https://www.twilio.com/docs/usage/webhooks/webhooks-security> and the behaviour of Twilio's own libraries
-//! (twilio-python 306691e, twilio-node 45d3d65, twilio-go d858acd), whose vectors stand in
-//! `tests/data/twilio/signatures.json`. No time is signed, so a signed request stays good for ever: callers deduplicate on
-//! what is signed. Keys and values are signed without separators: callers demand the fields that they need.
+//! After <https://www.twilio.com/docs/usage/webhooks/webhooks-security> and Twilio's own libraries (twilio-python
+//! 306691e, twilio-node 45d3d65, twilio-go d858acd), whose test vectors are in `tests/data/twilio/signatures.json`. No
+//! time is signed, so a signed request stays valid forever: callers deduplicate on signed fields. Keys and values are
+//! signed without separators: callers require the fields they need.
 
 use std::borrow::Cow;
 
@@ -16,28 +16,28 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::form::Params;
 
-/// What came with the request besides its URL.
+/// The body of a signed request.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
-    /// A GET: its parameters are in the URL already.
+    /// A GET request: its parameters are in the URL.
     None,
     Form(&'a Params),
-    /// The raw bytes; the URL must carry their hash in `bodySHA256`.
+    /// The raw bytes; the URL must contain their hash in `bodySHA256`.
     Json(&'a [u8]),
 }
 
 const BODY_HASH: &str = "bodySHA256";
 
-/// The signature of a form posted to `url`.
+/// Signs a form posted to `url`.
 pub fn sign(token: &str, url: &str, params: &Params) -> String {
     STANDARD.encode(mac(&key(token), without_fragment(url), &signed_pairs(params)))
 }
 
-/// Whether `header` signs this request with one of `tokens` (several while a token is being changed).
+/// True if `header` signs this request with one of `tokens` (several while a token is being changed).
 ///
-/// `url` is the public URL with the raw query, never parsed and rebuilt. As Twilio's signer is not consistent about them,
-/// the URL is tried with and without its port, and its query as it came and in two other encodings. Takes the same time
-/// whether a signature nearly matches or not.
+/// `url` is the public URL with its raw query, never parsed and rebuilt. Twilio's signer is inconsistent about ports
+/// and queries, so the URL is tried with and without its port, and its query in three encodings. The time does not
+/// depend on how nearly a signature matches.
 pub fn verify(header: &str, tokens: &[&str], url: &str, body: Body) -> bool {
     let Some(given) = STANDARD.decode(header).ok().and_then(|bytes| <[u8; 20]>::try_from(bytes).ok()) else {
         return false;
@@ -51,7 +51,7 @@ pub fn verify(header: &str, tokens: &[&str], url: &str, body: Body) -> bool {
         return false;
     }
     let keys: Vec<_> = tokens.iter().filter(|token| !token.is_empty()).map(|token| key(token)).collect();
-    // The URL as it came nearly always matches: the others are made only when it does not.
+    // The URL nearly always matches unchanged; the variants are built only if it does not.
     let matches = |url: &str| -> bool {
         keys.iter().fold(Choice::from(0), |found, key| found | mac(key, url, &pairs).ct_eq(&given)).into()
     };
@@ -65,8 +65,8 @@ pub fn verify(header: &str, tokens: &[&str], url: &str, body: Body) -> bool {
         .any(|form| (form != url && matches(form)) || query_forms(form).iter().any(|form| matches(form)))
 }
 
-/// A JSON body is signed by its hash in the URL. Where the hash is there, nothing but that body may come with it:
-/// else an old JSON request could be sent again as an empty form.
+/// Checks the hash of a JSON body in the URL. With a hash, only that body is valid: otherwise an old JSON request could
+/// be replayed as an empty form.
 fn body_hash_holds(url: &str, body: Body) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let hash = query.split('&').find_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='));
@@ -95,7 +95,7 @@ fn mac(key: &Hmac<Sha1>, url: &str, pairs: &[u8]) -> [u8; 20] {
     mac.finalize().into_bytes().into()
 }
 
-/// Key and value of each distinct pair, in the byte order of the keys, then of the values.
+/// Concatenates key and value of each distinct pair, sorted by key, then value, in byte order.
 fn signed_pairs(params: &Params) -> Vec<u8> {
     let mut pairs: Vec<_> = params.iter().collect();
     pairs.sort_unstable();
@@ -112,12 +112,12 @@ fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(url, _)| url)
 }
 
-/// Without its port if the URL has one, else with its scheme's own.
+/// Removes the port of a URL, or adds the default port of its scheme.
 fn port_toggled(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let host = authority.rfind('@').map_or(0, |at| at + 1);
-    // The colons within the brackets of an IPv6 address begin no port.
+    // Colons within the brackets of an IPv6 address begin no port.
     let port = authority[host..].rfind(':').map(|at| host + at).filter(|at| !authority[*at..].contains(']'));
     Some(match port {
         Some(at) => format!("{scheme}://{}{path}", &authority[..at]),
@@ -125,8 +125,8 @@ fn port_toggled(url: &str) -> Option<String> {
     })
 }
 
-/// The other encodings in which twilio-node has found queries signed: as the WHATWG URL serialises one, and as the older
-/// `querystring` of Node does. Only those that differ.
+/// Returns the encodings in which twilio-node found queries signed, if they differ: that of the WHATWG URL, and that of
+/// Node's older `querystring`.
 fn query_forms(url: &str) -> Vec<String> {
     let Some((base, query)) = url.split_once('?') else { return Vec::new() };
     let mut forms: Vec<String> = [whatwg_query(query), legacy_query(query)]
@@ -174,9 +174,9 @@ mod tests {
         #[serde(default)]
         json: Option<String>,
         signature: String,
-        /// Whether the signature is to be accepted.
+        /// The signature must be accepted.
         valid: bool,
-        /// Whether signing this very URL gives this very signature.
+        /// Signing this URL gives this signature.
         #[serde(default)]
         exact: bool,
         source: String,
@@ -233,7 +233,7 @@ mod tests {
         for other in ["https://example.com/sms", "https://example.com/sms?t=2", "http://example.com/sms?t=1"] {
             assert!(!verify(&good, &["12345"], other, Body::Form(&params)), "{other}");
         }
-        // The order in which the fields came does not count.
+        // The order of the fields does not matter.
         let turned: Params = pairs.into_iter().rev().collect();
         assert!(verify(&good, &["12345"], url, Body::Form(&turned)));
     }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Check, Doctor, Finding};
 use crate::config::url_of_listener;
+use crate::integrations::http;
 
 /// For reading through a SQLite file; a larger one is not done by then.
 const FILE_CHECK_WITHIN: Duration = Duration::from_secs(30);
@@ -101,19 +102,13 @@ impl Doctor<'_> {
     /// A JSON answer of our own server, with any status that carries one.
     pub(super) async fn own<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
         let answer = async {
-            let mut response = self.http.get(url).send().await.map_err(why)?;
+            let mut response = self.http.get(url).send().await.map_err(http::describe)?;
             if response.status().is_redirection() {
                 let to =
                     response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");
                 return Err(format!("it redirects to {to}"));
             }
-            let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(why)? {
-                if body.len() + chunk.len() > OWN_ANSWER_MAX_BYTES {
-                    return Err("its answer is far too long".to_owned());
-                }
-                body.extend_from_slice(&chunk);
-            }
+            let body = http::read_body(&mut response, OWN_ANSWER_MAX_BYTES).await.map_err(|error| error.to_string())?;
             let status = response.status().as_u16();
             serde_json::from_slice(&body).map_err(|_| format!("HTTP {status}, and not what Recado says there"))
         };
@@ -122,14 +117,4 @@ impl Doctor<'_> {
             Err(_) => Err(format!("no answer within {} s", OWN_SERVER_WITHIN.as_secs())),
         }
     }
-}
-
-/// The innermost cause: the outer ones say only that a request failed.
-fn why(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

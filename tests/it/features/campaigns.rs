@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use recado::domain::Clock;
-use recado::emulators::twilio::{Call, CarrierConfig, Fault, FaultKind, Happening, HungUpBy, On, Party, PicksUp, Step};
+use recado::emulators::twilio::{Call, CallEvent, CarrierConfig, Fault, FaultKind, HungUpBy, On, Party, PicksUp, Step};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -45,13 +45,13 @@ pub async fn done(server: &Server, name: &str) -> Value {
     .await
 }
 
-fn happened(call: &Call) -> Vec<&Happening> {
+fn happened(call: &Call) -> Vec<&CallEvent> {
     call.entries.iter().map(|entry| &entry.what).collect()
 }
 
 fn heard(call: &Call) -> Vec<String> {
-    let text = |what: &&Happening| match what {
-        Happening::Heard { text, .. } => Some(text.clone()),
+    let text = |what: &&CallEvent| match what {
+        CallEvent::Heard { text, .. } => Some(text.clone()),
         _ => None,
     };
     happened(call).iter().filter_map(text).collect()
@@ -84,7 +84,7 @@ async fn c1_c2_a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
     assert_eq!(says[1], script);
     assert!(says.last().unwrap().ends_with("Goodbye!"), "{says:?}");
     assert!(heard(of(&calls, 3)).last().unwrap().starts_with("We did not get an answer"));
-    let by_us = |what: &&Happening| matches!(what, Happening::HungUp { by: HungUpBy::Document });
+    let by_us = |what: &&CallEvent| matches!(what, CallEvent::HungUp { by: HungUpBy::Document });
     assert!(calls.iter().all(|call| happened(call).iter().any(by_us)), "each call is ended by us");
     let look = Look::into(server.folder()).await;
     assert_eq!(look.count("contact_history WHERE kind = 'note' AND new LIKE '%spring: interested%'").await, 1);
@@ -115,8 +115,8 @@ async fn c6_calls_start_with_their_urls_busy_ones_are_tried_again_and_who_wants_
     let look = Look::into(server.folder()).await;
     for action in look.actions().await.into_iter().filter(|action| action.state == "sent") {
         let call = calls.iter().find(|call| Some(&call.sid) == action.provider_sid.as_ref()).expect("it was made");
-        let asked = |what: &&Happening| match what {
-            Happening::Requested { url, .. } => Some(url.clone()),
+        let asked = |what: &&CallEvent| match what {
+            CallEvent::Requested { url, .. } => Some(url.clone()),
             _ => None,
         };
         let urls: Vec<String> = happened(call).iter().filter_map(asked).collect();
@@ -209,7 +209,7 @@ async fn c7_a_campaign_has_a_voice_and_a_language_of_its_own_and_tells_machines_
     assert_eq!(shown["outcomes"], json!({"completed": 1, "machine": 1}), "{shown}");
     let calls = provider.carrier.calls();
     for (number, said) in [(1, "Hola"), (2, "Llámenos")] {
-        let heard = Happening::Heard {
+        let heard = CallEvent::Heard {
             text: said.to_owned(),
             voice: Some("Polly.Lucia".to_owned()),
             language: Some("es-ES".to_owned()),

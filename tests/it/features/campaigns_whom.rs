@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recado::emulators::twilio::{Happening, Party, Step};
+use recado::emulators::twilio::{CallEvent, Party, Step};
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -199,7 +199,7 @@ async fn d1_an_agent_has_the_calls_of_a_campaign() {
         .entries
         .iter()
         .filter_map(|entry| match &entry.what {
-            Happening::Heard { text, voice, .. } => Some((text.as_str(), voice.as_deref())),
+            CallEvent::Heard { text, voice, .. } => Some((text.as_str(), voice.as_deref())),
             _ => None,
         })
         .collect();
@@ -229,7 +229,7 @@ async fn d1_a_conversation_model_has_the_calls_of_a_campaign() {
         .entries
         .iter()
         .filter_map(|entry| match &entry.what {
-            Happening::Heard { text, .. } => Some(text.as_str()),
+            CallEvent::Heard { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();

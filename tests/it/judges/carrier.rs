@@ -1,4 +1,4 @@
-//! The official Python library as the client of the built-in carrier.
+//! Twilio's Python library as a client of the emulator.
 
 use std::process::Command;
 

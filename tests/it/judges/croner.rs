@@ -1,13 +1,13 @@
-//! Schedules against `croner`: every IANA zone, all clock changes of 2026 to 2030.
+//! Schedules against `croner`: every IANA zone, all clock changes from 2026 to 2030.
 //!
-//! They differ in what `time::cron` chooses, and in nothing else:
+//! The two differ only in the choices of `time::cron`:
 //!
-//! - *over midnight*: clocks are set forward over midnight, and with them over a time of a weekly or monthly schedule. We
-//!   fire at the first instant after the gap, though that is the next day; croner leaves it out.
-//! - *comes twice*: hours are chosen, several times in them (`*/30 1-3 * * *`), and clocks are set back. We fire each wall
-//!   time once, croner each time it comes.
-//! - *in a gap*: the same, and clocks are set forward. We fire once, at the first instant after the gap; croner leaves the
-//!   times of the gap out.
+//! - *over midnight*: clocks go forward over midnight and skip a time of a weekly or monthly schedule. Ours fires at
+//! the first instant after the gap, on the next day; croner skips it.
+//! - *comes twice*: a schedule with several times in given hours (`*/30 1-3 * * *`), and clocks go back. Ours fires
+//! each wall time once, croner each time it comes.
+//! - *in a gap*: the same schedule, and clocks go forward. Ours fires once, at the first instant after the gap; croner
+//! skips the times in the gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -22,7 +22,7 @@ use recado::time::zone::{next_change, offset_at, to_instant, to_wall};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A zone's clocks from 2026 to 2030: how far ahead they begin, and when they are so far ahead.
+/// The clock of a zone from 2026 to 2030: its first offset, and its changes with their new offsets.
 type Clocks = (i64, Vec<(Timestamp, i64)>);
 
 fn clocks(zone: Tz) -> Clocks {
@@ -129,7 +129,7 @@ fn schedules_fire_as_croners_do_but_for_what_is_chosen() {
     assert_eq!(kinds, ["comes twice", "in a gap", "over midnight"]);
 }
 
-/// The schedules around a change, each as far as it takes to see it before and after.
+/// Compares the schedules around a change, each from before to after it.
 fn around(tally: &mut Tally, zone: Tz, change: Timestamp, middle: Option<NaiveDateTime>) {
     let mut compare = |schedule: &str, reach: Duration| {
         tally.compare(schedule, zone, change.minus(reach), change.plus(reach));

@@ -1,4 +1,4 @@
-//! The table of phone numbers' zones is what the Python package phonenumbers says.
+//! The zones of phone numbers match the Python package phonenumbers.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Made-up webhooks, judged by the official Python library and by ours: both must say the same.
+//! Generated webhooks, verified by Twilio's Python library and by ours: both must agree.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use serde::Deserialize;
 use crate::support::python;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/fuzz.py");
-/// Disagreements shown before the test gives up.
+/// Disagreements before the test stops.
 const SHOWN_MAX: usize = 5;
 
-/// One line of the judge.
+/// One line of the judge's output.
 #[derive(Debug, Deserialize)]
 struct Case {
     url: String,
@@ -46,7 +46,7 @@ fn the_official_library_agrees_on_fuzzed_webhooks() {
 }
 
 fn accepts(case: &Case) -> bool {
-    // What is no form is refused before its signature is looked at.
+    // An invalid form is refused before its signature is checked.
     Params::parse(case.body.as_bytes())
         .is_ok_and(|params| verify(&case.signature, &[&case.token], &case.url, Body::Form(&params)))
 }

@@ -1,37 +1,35 @@
-//! TwiML, judged by the official Python library: it must know every verb and attribute where they stand, and find none that
-//! was not pushed, whatever text is put in.
+//! TwiML, judged by Twilio's Python library: it must know every verb and attribute in its place, and find exactly the
+//! verbs that were pushed, whatever texts they contain.
 
 use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
 
 use recado::integrations::twilio::twiml::{
-    Beep, Client, Conference, ConferenceEvent, ConferenceRecord, Connect, Dial, DialRecord, Enqueue, Gather, Input,
-    JitterBuffer, Message, Noun, Number, Parameter, Pause, Play, Prompt, Queue, Record, Redirect, Reject, RejectReason,
-    Response, Say, Sim, Sip, SipCredentials, SpeechTimeout, Start, Stop, Stream, Track, Verb, WhatsApp,
+    Connect, Dial, Enqueue, Gather, Input, Noun, Number, Pause, Play, Prompt, Queue, Record, Redirect, Reject,
+    RejectReason, Response, Say, SpeechTimeout, Stream, Verb,
 };
-use recado::integrations::twilio::words::{
-    CallEvent, Detect, MachineDetection, Method, RecordingEvent, RecordingTrack, Trim,
-};
+use recado::integrations::twilio::types::{CallEvent, Method};
 use serde_json::json;
+use strum::VariantArray;
 
 use crate::faults::rig::Dice;
 use crate::support::python;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/twiml.py");
-/// `FUZZ_CASES` sets another number.
+/// Default of `FUZZ_CASES`.
 const CASES: usize = 100_000;
 
-/// A document, the elements it must have in order, and the texts that were put in.
+/// A document, its expected elements in order, and the texts it contains.
 struct Case {
     response: Response,
     names: Vec<&'static str>,
     texts: Vec<String>,
 }
 
-/// Gives the judge all cases and asserts that it agrees with each; `argument` is the judge's.
-fn assert_agreed(cases: impl Iterator<Item = Case>, argument: &str, hint: &str) {
+/// Passes all cases to the judge and asserts that it accepts each.
+fn assert_agreed(cases: impl Iterator<Item = Case>, hint: &str) {
     let mut judge = Command::new(python())
-        .args([SCRIPT, argument])
+        .arg(SCRIPT)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -42,7 +40,7 @@ fn assert_agreed(cases: impl Iterator<Item = Case>, argument: &str, hint: &str) 
     for case in cases {
         let document = case.response.render().expect("the cases are short enough");
         let line = json!({"document": document, "names": case.names, "texts": case.texts});
-        // A judge that has seen enough reads no more; what it says is looked at below.
+        // A judge that has found enough mistakes stops reading; they are reported below.
         if writeln!(to_judge, "{line}").is_err() {
             break;
         }
@@ -61,13 +59,7 @@ fn the_official_library_knows_every_verb_and_attribute() {
         names: [&["Response"], names.as_slice()].concat(),
         texts: Vec::new(),
     });
-    let reply: [Verb; 2] = [
-        Message { body: "Hola".into(), ..Message::default() }.into(),
-        Redirect { url: "/next".into(), method: POST }.into(),
-    ];
-    let names = vec!["Response", "Message", "Body", "Redirect"];
-    let reply = Case { response: reply.into_iter().collect(), names, texts: Vec::new() };
-    assert_agreed(cases.chain([reply]), "everything", "");
+    assert_agreed(cases, "");
 }
 
 fn some(text: &str) -> Option<String> {
@@ -76,62 +68,39 @@ fn some(text: &str) -> Option<String> {
 
 const POST: Option<Method> = Some(Method::Post);
 
+/// Every verb with all of its attributes, and the names of its elements.
 fn everything() -> Vec<(Verb, Vec<&'static str>)> {
-    let spoken = Say { text: "Hola".into(), voice: some("alice"), language: some("es-ES"), loops: Some(2) };
-    let played = Play { url: "https://a/b.mp3".into(), loops: Some(0), digits: some("w1") };
-    let pause = Pause { length_s: Some(1) };
+    let say = Say { text: "Hola".into(), voice: some("alice"), language: some("es-ES") };
+    let play = Play::new("https://a/b.mp3");
     let enqueue = Enqueue {
-        name: some("reception"),
+        name: "reception".into(),
         action: some("/left"),
         method: POST,
         wait_url: some("/wait"),
         wait_url_method: POST,
-        workflow_sid: some("WW1"),
-        max_queue_size: Some(9),
     };
-    let message = Message {
-        body: "Hola".into(),
-        to: some("+2"),
-        from: some("+1"),
-        action: some("/sent"),
+    let record = Record {
+        action: some("/recorded"),
         method: POST,
-        status_callback: some("/status"),
-        media: vec!["https://a/1.jpg".into()],
+        finish_on_key: some("#"),
+        max_length_s: Some(120),
+        play_beep: Some(true),
+        recording_status_callback: some("/recording"),
     };
+    let connect = Connect { stream: Stream { url: "wss://a/b".into() } };
     vec![
-        (spoken.clone().into(), vec!["Say"]),
-        (played.clone().into(), vec!["Play"]),
-        (pause.into(), vec!["Pause"]),
-        (gather(vec![spoken.into(), played.into(), pause.into()]).into(), vec!["Gather", "Say", "Play", "Pause"]),
-        (record().into(), vec!["Record"]),
-        (
-            dial().into(),
-            vec![
-                "Dial",
-                "Number",
-                "Client",
-                "Client",
-                "Identity",
-                "Parameter",
-                "Conference",
-                "Queue",
-                "Sip",
-                "Sim",
-                "WhatsApp",
-            ],
-        ),
+        (say.clone().into(), vec!["Say"]),
+        (play.clone().into(), vec!["Play"]),
+        (Pause { length_s: Some(1) }.into(), vec!["Pause"]),
+        (gather(vec![say.into(), play.into()]).into(), vec!["Gather", "Say", "Play"]),
+        (record.into(), vec!["Record"]),
+        (dial().into(), vec!["Dial", "Number", "Queue"]),
         (enqueue.into(), vec!["Enqueue"]),
         (Verb::Leave, vec!["Leave"]),
         (Verb::Hangup, vec!["Hangup"]),
         (Redirect { url: "/next".into(), method: POST }.into(), vec!["Redirect"]),
         (Reject { reason: Some(RejectReason::Busy) }.into(), vec!["Reject"]),
-        (
-            Connect { stream: stream(), action: some("/done"), method: POST }.into(),
-            vec!["Connect", "Stream", "Parameter"],
-        ),
-        (Start { stream: stream() }.into(), vec!["Start", "Stream", "Parameter"]),
-        (Stop { stream_name: "ear".into() }.into(), vec!["Stop", "Stream"]),
-        (message.into(), vec!["Message", "Body", "Media"]),
+        (connect.into(), vec!["Connect", "Stream"]),
     ]
 }
 
@@ -146,164 +115,29 @@ fn gather(children: Vec<Prompt>) -> Gather {
         language: some("es-ES"),
         hints: vec!["sí".into(), "no".into()],
         speech_timeout: Some(SpeechTimeout::Auto),
-        speech_model: some("phone_call"),
-        profanity_filter: Some(false),
-        barge_in: Some(true),
-        partial_result_callback: some("/partial"),
-        partial_result_callback_method: POST,
-        action_on_empty_result: Some(true),
-        max_speech_time_s: Some(30),
-        enhanced: Some(true),
-        debug: Some(false),
         children,
     }
 }
 
-fn record() -> Record {
-    Record {
-        action: some("/recorded"),
-        method: POST,
-        timeout_s: Some(5),
-        finish_on_key: some("#"),
-        max_length_s: Some(120),
-        play_beep: Some(true),
-        trim: Some(Trim::TrimSilence),
-        transcribe: Some(false),
-        transcribe_callback: some("/transcribed"),
-        recording_status_callback: some("/recording"),
-        recording_status_callback_method: POST,
-        recording_status_callback_events: vec![RecordingEvent::Completed, RecordingEvent::Absent],
-    }
-}
-
-fn stream() -> Stream {
-    Stream {
-        url: some("wss://a/b"),
-        name: some("ear"),
-        track: Some(Track::Both),
-        status_callback: some("/stream"),
-        status_callback_method: POST,
-        connector_name: some("c"),
-        parameters: vec![Parameter::new("who", "Ana")],
-    }
-}
-
 fn dial() -> Dial {
+    let number = Number {
+        number: "+2".into(),
+        status_callback: some("/status"),
+        status_callback_method: POST,
+        status_callback_events: CallEvent::VARIANTS.to_vec(),
+    };
     Dial {
         action: some("/dialled"),
         method: POST,
         timeout_s: Some(20),
-        time_limit_s: Some(600),
-        hangup_on_star: Some(true),
-        caller_id: some("+1"),
         answer_on_bridge: Some(true),
-        record: Some(DialRecord::RecordFromAnswerDual),
-        recording_track: Some(RecordingTrack::Both),
-        trim: Some(Trim::TrimSilence),
+        record_from_answer: true,
         recording_status_callback: some("/recording"),
-        recording_status_callback_method: POST,
-        recording_status_callback_events: vec![RecordingEvent::Completed],
-        ring_tone: some("es"),
-        sequential: Some(true),
-        nouns: nouns(),
+        nouns: vec![number.into(), Queue { name: "reception".into() }.into()],
     }
 }
 
-fn nouns() -> Vec<Noun> {
-    let (url, status_callback, events) = (some("/whisper"), some("/status"), CallEvent::ALL.to_vec());
-    let machine_detection = MachineDetection {
-        detect: Detect::DetectMessageEnd,
-        timeout_s: Some(20),
-        speech_threshold_ms: Some(2000),
-        speech_end_threshold_ms: Some(1000),
-        silence_timeout_ms: Some(4000),
-        status_callback: some("/amd"),
-        status_callback_method: POST,
-    };
-    let number = Number {
-        number: "+2".into(),
-        send_digits: some("1"),
-        url: url.clone(),
-        method: POST,
-        status_callback: status_callback.clone(),
-        status_callback_method: POST,
-        status_callback_events: events.clone(),
-        byoc: some("BY1"),
-        machine_detection: Some(machine_detection.clone()),
-    };
-    let client = Client {
-        identity: "ana".into(),
-        url: url.clone(),
-        method: POST,
-        status_callback: status_callback.clone(),
-        status_callback_method: POST,
-        status_callback_events: events.clone(),
-        parameters: Vec::new(),
-    };
-    let told = Client { parameters: vec![Parameter::new("who", "Bea")], ..client.clone() };
-    let queue = Queue {
-        name: "reception".into(),
-        url: url.clone(),
-        method: POST,
-        reservation_sid: some("WR1"),
-        post_work_activity_sid: some("WA1"),
-    };
-    let sip = Sip {
-        address: "sip:ana@example.com".into(),
-        credentials: Some(SipCredentials { username: "u".into(), password: "p".to_owned().into() }),
-        url: url.clone(),
-        method: POST,
-        status_callback: status_callback.clone(),
-        status_callback_method: POST,
-        status_callback_events: events.clone(),
-        machine_detection: Some(machine_detection),
-    };
-    let whatsapp = WhatsApp {
-        number: "+2".into(),
-        url,
-        method: POST,
-        status_callback,
-        status_callback_method: POST,
-        status_callback_events: events,
-    };
-    vec![
-        number.into(),
-        client.into(),
-        told.into(),
-        conference().into(),
-        queue.into(),
-        sip.into(),
-        Sim { sid: "HS1".into() }.into(),
-        whatsapp.into(),
-    ]
-}
-
-fn conference() -> Conference {
-    Conference {
-        name: "room".into(),
-        muted: Some(false),
-        beep: Some(Beep::OnEnter),
-        start_conference_on_enter: Some(true),
-        end_conference_on_exit: Some(true),
-        wait_url: some("/wait"),
-        wait_method: POST,
-        max_participants: Some(3),
-        record: Some(ConferenceRecord::RecordFromStart),
-        region: some("ie1"),
-        coach: some("CA1"),
-        trim: Some(Trim::DoNotTrim),
-        status_callback: some("/status"),
-        status_callback_method: POST,
-        status_callback_events: vec![ConferenceEvent::Start, ConferenceEvent::End],
-        recording_status_callback: some("/recording"),
-        recording_status_callback_method: POST,
-        recording_status_callback_events: vec![RecordingEvent::Completed],
-        jitter_buffer_size: Some(JitterBuffer::Small),
-        participant_label: some("staff"),
-    }
-}
-
-/// Row 18 of the faults: `</Say><Dial>`, control characters, `]]>` and marks of direction in names, speech and digits.
+/// `</Say><Dial>`, control characters, `]]>` and bidirectional marks in names, speech and digits.
 #[test]
 fn fault_18_no_name_speech_or_digits_add_a_verb_or_break_a_document() {
     let seed = std::env::var("FAULT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(18);
@@ -311,14 +145,14 @@ fn fault_18_no_name_speech_or_digits_add_a_verb_or_break_a_document() {
     let hint = format!("FAULT_SEED={seed} FUZZ_CASES={cases} makes the same cases");
     eprintln!("{hint}");
     let dice = Dice::new(seed);
-    assert_agreed((0..cases).map(|_| fuzzed(&dice)), "", &hint);
+    assert_agreed((0..cases).map(|_| fuzzed(&dice)), &hint);
 }
 
-/// Where texts of customers, tenants and rules go.
+/// A verb with hostile texts from customers, tenants and rules.
 fn fuzzed(dice: &Dice) -> Case {
     let (one, two) = (hostile(dice), hostile(dice));
     let said = Say { text: one.clone(), voice: Some(two.clone()), ..Say::default() };
-    let (verb, names): (Verb, &[&str]) = match dice.below(12) {
+    let (verb, names): (Verb, &[&str]) = match dice.below(8) {
         0 => (said.into(), &["Say"]),
         1 => {
             let hints = vec![two.clone()];
@@ -326,41 +160,24 @@ fn fuzzed(dice: &Dice) -> Case {
             (gather.into(), &["Gather", "Say"])
         }
         2 => {
-            let children = vec![Pause::default().into(), Play::new(one.clone()).into()];
+            let children = vec![Play::new(one.clone()).into()];
             let gather = Gather { action: Some(two.clone()), children, ..Gather::default() };
-            (gather.into(), &["Gather", "Pause", "Play"])
+            (gather.into(), &["Gather", "Play"])
         }
-        3 => (Play { digits: Some(two.clone()), ..Play::new(one.clone()) }.into(), &["Play"]),
+        3 => {
+            let finish_on_key = Some(two.clone());
+            (Record { action: Some(one.clone()), finish_on_key, ..Record::default() }.into(), &["Record"])
+        }
         4 => {
-            let parameters = vec![Parameter::new(one.clone(), two.clone())];
-            let connect = Connect::from(Stream { parameters, ..Stream::new("wss://a/b") });
-            (connect.into(), &["Connect", "Stream", "Parameter"])
+            let response = Response::from_iter([Connect { stream: Stream { url: format!("{one}{two}") } }]);
+            return Case { response, names: vec!["Response", "Connect", "Stream"], texts: vec![format!("{one}{two}")] };
         }
         5 => {
-            let stream = Stream { name: Some(two.clone()), ..Stream::new(one.clone()) };
-            (Start { stream }.into(), &["Start", "Stream"])
+            let number = Number { status_callback: Some(two.clone()), ..Number::new(one.clone()) };
+            (dialling(number), &["Dial", "Number"])
         }
-        // A reply of its own, with a body that is never empty: such a one is not written.
         6 => {
-            let message = Message { body: format!("x{one}"), from: Some(two.clone()), ..Message::default() };
-            return Case {
-                response: Response::from_iter([message]),
-                names: vec!["Response", "Message", "Body"],
-                texts: vec![format!("x{one}"), two],
-            };
-        }
-        7 => (dialling(Number { send_digits: Some(two.clone()), ..Number::new(one.clone()) }), &["Dial", "Number"]),
-        8 => {
-            let sip = Sip { address: one.clone(), url: Some(two.clone()), ..Sip::default() };
-            (dialling(sip), &["Dial", "Sip"])
-        }
-        9 => {
-            let parameters = vec![Parameter::new("who", two.clone())];
-            let client = Client { identity: one.clone(), parameters, ..Client::default() };
-            (dialling(client), &["Dial", "Client", "Identity", "Parameter"])
-        }
-        10 => {
-            let enqueue = Enqueue { name: Some(one.clone()), wait_url: Some(two.clone()), ..Enqueue::default() };
+            let enqueue = Enqueue { name: one.clone(), wait_url: Some(two.clone()), ..Enqueue::default() };
             (enqueue.into(), &["Enqueue"])
         }
         _ => (Redirect::new(format!("{one}{two}")).into(), &["Redirect"]),
@@ -375,7 +192,7 @@ fn dialling(noun: impl Into<Noun>) -> Verb {
     Dial { nouns: vec![noun.into()], ..Dial::default() }.into()
 }
 
-/// What would be a verb, or break the document, where it was written as it is.
+/// Texts that would add a verb or break the document if they were not escaped.
 const HOSTILE: [&str; 17] = [
     "</Say><Dial>+34906000000</Dial>",
     "</Say></Gather><Redirect>http://evil.example</Redirect>",

@@ -1,4 +1,4 @@
-//! The tests' own support, tested.
+//! Tests of the test support.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn eventually_does_not_wait_for_a_probe_that_hangs() {
     eventually(Duration::from_millis(50), std::future::pending::<Result<(), ()>>).await;
 }
 
-/// The example of the official libraries' own tests.
+/// The example from Twilio's own test suites.
 #[test]
 fn webhooks_are_signed_as_twilio_signs() {
     let form = fields(&[

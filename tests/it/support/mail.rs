@@ -1,4 +1,4 @@
-//! A real SMTP server, `mail_server.py`, which says what it does with whom.
+//! A real SMTP server, `mail_server.py`, which reports what it receives.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use super::wait::eventually;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/mail_server.py");
-/// What is sent arrives within this, however busy the machine.
+/// Time limit for a mail to arrive, long enough for a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// The login that it wants, as it stands in a URL.
+/// The login of the server, as part of a URL.
 pub const LOGIN: &str = "hola:s3cret%3Ak%C3%A4se";
 
-/// Ended with the value.
+/// Killed when dropped.
 pub struct MailServer {
     child: Child,
     about: Value,
@@ -56,12 +56,12 @@ impl MailServer {
         format!("smtps://{login}@localhost:{}", self.about["tls"])
     }
 
-    /// The authority of its certificate.
+    /// The certificate authority of the server.
     pub fn ca_file(&self) -> PathBuf {
         self.about["ca_file"].as_str().expect("it is said").into()
     }
 
-    /// What it has taken for this recipient, in order.
+    /// Returns the mails for this recipient, in order.
     pub fn taken(&self, to: &str) -> Vec<Value> {
         let lines = std::fs::read_to_string(self.folder.path().join("received")).unwrap_or_default();
         let whole = lines.split_inclusive('\n').filter(|line| line.ends_with('\n'));
@@ -69,7 +69,7 @@ impl MailServer {
         mails.filter(|mail| mail["to"][0] == to).collect()
     }
 
-    /// Waits until it has taken one for this recipient.
+    /// Waits for the first mail to this recipient.
     pub async fn first(&self, to: &str) -> Value {
         eventually(WITHIN, || async { self.taken(to).into_iter().next().ok_or("nothing yet") }).await
     }
@@ -77,7 +77,7 @@ impl MailServer {
 
 impl Drop for MailServer {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // Fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What the tests stand on: a database, a running server, webhooks as the provider sends them, bounded waiting.
+//! Test support: a database, a running server, signed webhooks, emulators of providers, bounded waiting.
 #![allow(dead_code, reason = "a helper may be here before the test that uses it")]
 
 pub mod chat_model;
@@ -12,19 +12,19 @@ pub mod wait;
 pub mod webhook;
 pub mod harness;
 
-/// A TLS provider for reqwest, which panics without one; any number of calls.
+/// Installs a TLS provider for reqwest, which panics without one. May be called repeatedly.
 pub fn install_tls() {
-    // Fails only where one is installed already, which is as good.
+    // Fails if one is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// An HTTP client that waits at most ten seconds for anything.
+/// An HTTP client with a timeout of ten seconds.
 pub fn http_client() -> reqwest::Client {
     install_tls();
     reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build().expect("a client with no settings")
 }
 
-/// The Python with the libraries of the tests: that of `tests/run.sh`, which leaves it below the build folder.
+/// The Python with the test libraries, which `tests/run.sh` installs below the build folder.
 pub fn python() -> std::path::PathBuf {
     let default = concat!(env!("CARGO_TARGET_TMPDIR"), "/../test-venv/bin/python");
     let python = std::env::var_os("RECADO_TEST_PYTHON").map_or_else(|| default.into(), std::path::PathBuf::from);

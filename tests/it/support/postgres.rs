@@ -1,8 +1,8 @@
-//! PostgreSQL for tests: a fresh database for each test, on a cluster that ends with its owner.
+//! PostgreSQL for tests: a fresh database for each test.
 //!
-//! The cluster is that of the run (`RECADO_TEST_POSTGRES`, set by `tests/run.sh`), or else one for this test process. It
-//! is run by `postgres.sh`, which lives until the pipe that this process holds closes: statics are never dropped, and a
-//! test may be killed, but a pipe closes with its process whatever happens.
+//! The cluster is that of the run (`RECADO_TEST_POSTGRES`, set by `tests/run.sh`), or one for this test process.
+//! `postgres.sh` runs it, and lives until the pipe of this process closes: statics are never dropped, and a test may be
+//! killed, but a pipe always closes with its process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,19 +13,19 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/postgres.sh");
 
-/// A database of one test, dropped with the value.
+/// The database of one test, dropped with the value.
 pub struct Database {
     server_url: String,
     name: String,
 }
 
 impl Database {
-    /// An empty database on the shared cluster.
+    /// Creates an empty database on the shared cluster.
     pub async fn fresh() -> Self {
         Self::fresh_on(shared_server_url()).await
     }
 
-    /// An empty database on the given server.
+    /// Creates an empty database on the given server.
     pub async fn fresh_on(server_url: &str) -> Self {
         let chance = Random::from_os().expect("the operating system gives random numbers");
         let database = Self { server_url: server_url.to_owned(), name: format!("t{:016x}", chance.next_u64()) };
@@ -33,12 +33,12 @@ impl Database {
         database
     }
 
-    /// Where to connect to, such as `postgres://postgres@%2Ftmp%2Frecado-pg.x/t0123456789abcdef`.
+    /// The connection URL, for example `postgres://postgres@%2Ftmp%2Frecado-pg.x/t0123456789abcdef`.
     pub fn url(&self) -> String {
         format!("{}/{}", self.server_url, self.name)
     }
 
-    /// A connection of the test's own.
+    /// Opens a connection of the test's own.
     pub async fn connect(&self) -> DatabaseConnection {
         connect(&self.url()).await.expect("a fresh database can be connected to")
     }
@@ -47,8 +47,8 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let (server_url, statement) = (self.server_url.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        // A thread of its own, since a runtime cannot be waited for inside another. A cluster that is gone already took
-        // its databases with it, so that a failure here means nothing.
+        // A thread, because a runtime cannot be awaited inside another one. An error here means nothing: a stopped
+        // cluster took its databases with it.
         let _ = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(execute(&server_url, &statement)).map_err(std::io::Error::other)
@@ -76,18 +76,18 @@ fn shared_server_url() -> &'static str {
     })
 }
 
-/// A cluster of one's own, for tests that break it. It ends, and its folder goes, with the value or with the process.
+/// A cluster for a test that breaks it. It ends, and its folder is removed, with the value or the process.
 pub struct Cluster {
     /// `postgres://postgres@<socket folder>`, without a database.
     pub url: String,
     script: Child,
-    /// Taken when the cluster is to end.
+    /// Closed to end the cluster.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Cluster {
-    /// Takes about a second.
+    /// Starts a cluster, in about a second.
     pub fn start() -> Self {
         let mut script = Command::new(SCRIPT)
             .stdin(Stdio::piped())
@@ -101,12 +101,12 @@ impl Cluster {
         cluster
     }
 
-    /// Stops the server as a power cut would, connections and all.
+    /// Stops the server like a power failure, with all connections.
     pub fn crash(&mut self) {
         assert_eq!(self.command("crash"), "crashed");
     }
 
-    /// Starts it again after [`Self::crash`], on the same data, at the same URL.
+    /// Starts the server again after [`Self::crash`], with the same data and URL.
     pub fn start_again(&mut self) {
         assert_eq!(self.command("start"), self.url);
     }

@@ -1,4 +1,4 @@
-//! The real binary, `recado serve`, in a folder and on a port of its own.
+//! The real binary, `recado serve`, with its own folder and port.
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
@@ -11,15 +11,15 @@ use tempfile::TempDir;
 
 use super::wait::eventually;
 
-/// How long the binary may take to become ready or to stop, in seconds; a debug build on a busy machine takes one.
+/// Time for the binary to become ready or to stop, in seconds; a debug build on a busy machine takes one.
 const START_TIMEOUT_S: u64 = 30;
 const STOP_TIMEOUT_S: u64 = 30;
-/// How much of the log a failing test shows, in bytes from its end.
+/// Bytes from the end of the log that a failing test shows.
 const LOG_SHOWN_BYTES: usize = 16 * 1024;
-/// The key that says where to listen, as `host:port`.
+/// The setting of the listen address, `host:port`.
 const LISTEN_KEY: &str = "LISTEN";
 
-/// What a server is started with. Nothing of the test's own environment reaches it but `PATH`.
+/// The settings of a server. Of the test's environment it only gets `PATH`.
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
     env: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub struct ServerOptions {
 }
 
 impl ServerOptions {
-    /// Where its files may not grow any more (`prlimit --fsize`), writing fails; otherwise it would end the process.
+    /// Makes writes beyond the file size limit (`prlimit --fsize`) fail; otherwise they would end the process.
     pub fn file_size_errors(mut self) -> Self {
         self.file_size_errors = true;
         self
@@ -40,20 +40,20 @@ impl ServerOptions {
         self
     }
 
-    /// Puts a file into the server's folder before it starts, such as `recado.toml` or `rules/demo/hello.rhai`.
+    /// Creates a file in the server's folder before it starts, for example `recado.toml` or `rules/demo/hello.rhai`.
     pub fn file(mut self, path: &str, content: impl Into<String>) -> Self {
         self.files.push((path.to_owned(), content.into()));
         self
     }
 }
 
-/// A server; killed and its folder removed when dropped. Its output is shown where the test fails.
+/// A running server. Dropping it kills it and removes its folder; a failing test shows its output.
 pub struct Server {
-    /// The folder it runs in: a relative path in its settings is below it.
+    /// The working directory, to which relative paths in the settings refer.
     folder: TempDir,
     port: u16,
     options: ServerOptions,
-    /// `None` while it is stopped.
+    /// `None` while the server is stopped.
     child: Option<Child>,
 }
 
@@ -65,7 +65,7 @@ impl Server {
         server
     }
 
-    /// Its folder and files, without the process yet.
+    /// Creates the folder and its files, without starting the process.
     pub fn prepare(options: ServerOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         for (path, content) in &options.files {
@@ -76,24 +76,24 @@ impl Server {
         Self { folder, port: free_port(), options, child: None }
     }
 
-    /// Starts it again on the same folder and port, after [`Self::kill`] or [`Self::stop`].
+    /// Starts it again in the same folder and on the same port, after [`Self::kill`] or [`Self::stop`].
     pub async fn start_again(&mut self) {
         self.spawn();
         self.ready().await;
     }
 
-    /// Sets a variable for the next start, such as where to abort.
+    /// Sets a variable for the next start, for example an abort point.
     pub fn set_env(&mut self, name: &str, value: &str) {
         self.unset_env(name);
         self.options.env.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Takes a variable back for the next start.
+    /// Removes a variable for the next start.
     pub fn unset_env(&mut self, name: &str) {
         self.options.env.retain(|(existing, _)| existing != name);
     }
 
-    /// Starts it without waiting; for tests in which it is to fail or to abort.
+    /// Starts it without waiting, for tests in which it fails or aborts.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "stop the server before it is started again");
         let log = self.open_log();
@@ -123,14 +123,14 @@ impl Server {
         self.child = Some(child);
     }
 
-    /// Waits until `GET /health` answers 200; panics when the process ends before that.
+    /// Waits until `GET /health` answers 200; panics if the process ends before that.
     pub async fn ready(&mut self) {
         if let Err(status) = self.ready_or_ended().await {
             panic!("recado serve ended before it was ready: {status}");
         }
     }
 
-    /// Waits until `GET /health` answers 200, or until the process has ended, as one does at an early abort point.
+    /// Waits until `GET /health` answers 200, or until the process ends, for example at an early abort point.
     pub async fn ready_or_ended(&mut self) -> Result<(), ExitStatus> {
         let url = format!("{}/health", self.url());
         let client = super::http_client();
@@ -156,33 +156,33 @@ impl Server {
         ready
     }
 
-    /// Whether the process runs.
+    /// True while the process runs.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("the child can be asked").is_none())
     }
 
-    /// The process's id while it is started.
+    /// The process id while it is started.
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The memory it holds (`VmRSS`), or held at most (`VmHWM`), where the system says so (proc(5)).
+    /// Its current memory (`VmRSS`), or its peak (`VmHWM`), if the system has them (proc(5)).
     pub fn memory_kb(&self, field: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
         line.split_whitespace().next()?.parse().ok()
     }
 
-    /// Ends it as the kernel would when memory is short: SIGKILL.
+    /// Kills it (SIGKILL), as the kernel does when memory is short.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Fails only where it has ended already.
+            // Fails if the process has ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has.
+    /// Stops it (SIGTERM) and waits until it has ended.
     pub async fn stop(&mut self) -> ExitStatus {
         let id = self.child.as_ref().expect("the server is started").id();
         let told = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status();
@@ -190,7 +190,7 @@ impl Server {
         self.ended().await
     }
 
-    /// Waits until it ends by itself, as it does at an abort point.
+    /// Waits until it ends by itself, for example at an abort point.
     pub async fn ended(&mut self) -> ExitStatus {
         let child = self.child.as_mut().expect("the server is started");
         let status = eventually(Duration::from_secs(STOP_TIMEOUT_S), || {
@@ -202,17 +202,17 @@ impl Server {
         status
     }
 
-    /// Where it listens, such as `http://127.0.0.1:4010`.
+    /// Its address, for example `http://127.0.0.1:4010`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The folder it runs in.
+    /// Its working directory.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// All that it has written so far, over all its starts.
+    /// Its whole output, over all starts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
@@ -237,8 +237,8 @@ impl Drop for Server {
     }
 }
 
-/// A port that is free now. It is none that the system gives to connections going out, of which tests make thousands, and
-/// each process looks in a place of its own; Linux takes those from 32,768 on.
+/// Returns a free port. It is below the range that Linux uses for outgoing connections (from 32,768), of which tests
+/// make thousands, and each process searches another part of it.
 pub fn free_port() -> u16 {
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;

@@ -1,22 +1,21 @@
-//! Reading the repository's own source: files, and Rust text parted into code and string literals.
+//! Reads the repository's source: files, and Rust text split into code and string literals.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The repository's top folder.
+/// The top folder of the repository.
 pub fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A file of the repository.
 pub struct SourceFile {
-    /// Below the top folder, with `/`, such as `src/domain/id.rs`.
+    /// Relative to the top folder, for example `src/domain/id.rs`.
     pub path: String,
     pub text: String,
 }
 
-/// All text files below `folder` whose names end in one of `endings`, in order of their paths; none where there is no
-/// such folder.
+/// Returns all text files below `folder` with one of `endings`, ordered by path; empty if there is no such folder.
 pub fn files(folder: &str, endings: &[&str]) -> Vec<SourceFile> {
     let mut paths = Vec::new();
     collect(&top().join(folder), &mut paths);
@@ -44,22 +43,22 @@ fn relative(path: &Path) -> String {
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// Rust text with its comments taken out and its string literals set apart.
+/// Rust text without comments, with its string literals separate.
 pub struct Parted {
-    /// The code: comments are gone, each string literal is `""`. Lines are where they were.
+    /// The code without comments; each string literal is `""`. Line numbers are unchanged.
     pub code: String,
-    /// Each string literal with the line on which it begins, counted from one; escapes are left as written.
+    /// Each string literal with its first line, counted from one; escapes stay as written.
     pub strings: Vec<(usize, String)>,
 }
 
 impl Parted {
-    /// The line, counted from one, of a byte offset in `code`.
+    /// Returns the line of a byte offset in `code`, counted from one.
     pub fn line(&self, offset: usize) -> usize {
         1 + self.code[..offset].matches('\n').count()
     }
 }
 
-/// Parts Rust text. Knows comments (nested), strings, raw strings and characters; takes the text to be valid otherwise.
+/// Splits Rust text. Handles nested comments, strings, raw strings and characters; expects valid text otherwise.
 pub fn part(text: &str) -> Parted {
     let mut parted = Parted { code: String::with_capacity(text.len()), strings: Vec::new() };
     let mut rest = text;
@@ -88,7 +87,7 @@ enum Token<'a> {
     String(&'a str),
 }
 
-/// The token at the start of `rest`, with its length in bytes; `before` is the character that it follows.
+/// Returns the length of the token at the start of `rest`, and the token; `before` is the previous character.
 fn token(rest: &str, before: Option<char>) -> (usize, Token<'_>) {
     let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
     if rest.starts_with("//") {
@@ -121,7 +120,7 @@ fn token(rest: &str, before: Option<char>) -> (usize, Token<'_>) {
     (rest.chars().next().map_or(0, char::len_utf8), Token::Code)
 }
 
-/// The length of a literal that begins and ends with `quote`, both counted.
+/// Returns the length of a literal between two `quote`s, both included.
 fn quoted_length(rest: &str, quote: u8) -> usize {
     let mut escaped = false;
     for (at, byte) in rest.bytes().enumerate().skip(1) {

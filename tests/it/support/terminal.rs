@@ -1,20 +1,21 @@
-//! A terminal without a window: a program runs in it, keys are typed, its screen is read.
+//! A terminal without a window: runs a program, types keys, reads the screen.
 
 use std::fmt;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::wait::eventually;
 
-/// How long the screen may take to show what is expected, in seconds; a debug build on a busy machine takes one or two.
+/// Time for the screen to show the expected text, in seconds; a debug build on a busy machine takes one or two.
 const SHOWN_WITHIN_S: u64 = 30;
 
-/// The screen as it is, for a failing test to show.
+/// The screen, shown by a failing test.
 pub struct Shot(pub String);
 
 impl fmt::Debug for Shot {
@@ -30,7 +31,7 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
 }
 
-/// What a program asks of a terminal besides showing text.
+/// A program's requests to the terminal besides text.
 #[derive(Default)]
 struct Heard {
     titles: Vec<String>,
@@ -43,7 +44,7 @@ impl vt100::Callbacks for Heard {
 }
 
 impl Terminal {
-    /// Runs the binary with `args` in `folder`; nothing of the test's own environment reaches it.
+    /// Runs the binary with `args` in `folder`, without the test's environment.
     pub fn start(folder: &Path, args: &[&str], columns: u16, rows: u16) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).expect("a pseudo-terminal can be opened");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_recado"));
@@ -60,32 +61,32 @@ impl Terminal {
         let screen = parser.clone();
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // Ends when the program has, and with it the other side.
+            // Ends when the program, and with it the other side, has ended.
             while let Ok(length @ 1..) = reader.read(&mut bytes) {
-                screen.lock().expect("no reader panics").process(&bytes[..length]);
+                screen.lock().process(&bytes[..length]);
             }
         });
         let writer = pair.master.take_writer().expect("a pseudo-terminal can be written to");
         Self { parser, master: pair.master, writer, child }
     }
 
-    /// Types keys, as a terminal sends them: `\r` is Enter, `\x13` Ctrl-S.
+    /// Types keys as a terminal sends them: `\r` is Enter, `\x13` Ctrl-S.
     pub fn press(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).expect("the program reads");
         self.writer.flush().expect("the program reads");
     }
 
     pub fn resize(&mut self, columns: u16, rows: u16) {
-        self.parser.lock().expect("no reader panics").screen_mut().set_size(positive(rows), positive(columns));
+        self.parser.lock().screen_mut().set_size(positive(rows), positive(columns));
         self.master.resize(size(columns, rows)).expect("a pseudo-terminal can be resized");
     }
 
     /// The text on the screen.
     pub fn text(&self) -> String {
-        self.parser.lock().expect("no reader panics").screen().contents()
+        self.parser.lock().screen().contents()
     }
 
-    /// Waits until the screen's text satisfies `is_so`; gives it.
+    /// Waits until the screen's text satisfies `is_so`; returns it.
     #[track_caller]
     pub fn until(&self, is_so: impl Fn(&str) -> bool) -> impl Future<Output = String> {
         eventually(Duration::from_secs(SHOWN_WITHIN_S), move || {
@@ -95,23 +96,23 @@ impl Terminal {
         })
     }
 
-    /// Waits until these words are on the screen.
+    /// Waits until the screen shows these words.
     #[track_caller]
     pub fn shows(&self, words: &str) -> impl Future<Output = String> {
         self.until(move |text| text.contains(words))
     }
 
-    /// Whether everything that a program changes about a terminal is as it was.
+    /// True if the program has restored every terminal setting.
     pub fn is_given_back(&self) -> bool {
-        let parser = self.parser.lock().expect("no reader panics");
+        let parser = self.parser.lock();
         let screen = parser.screen();
         let modes = self.master.get_termios().expect("a terminal has modes");
-        // By its name: the type of the flags is another crate's.
+        // Compared by name: the type of the flags is private to another crate.
         let cooked = format!("{:?}", modes.local_flags).contains("ICANON");
         !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste() && cooked
     }
 
-    /// Waits until it is, for what a program wrote last may still be on its way when it has ended.
+    /// Waits until the terminal is restored: the last output may still be on its way when the program has ended.
     pub async fn given_back(&self) {
         eventually(Duration::from_secs(SHOWN_WITHIN_S), || async {
             if self.is_given_back() { Ok(()) } else { Err("the screen, the cursor, pasting or the modes are changed") }
@@ -119,19 +120,19 @@ impl Terminal {
         .await;
     }
 
-    /// The titles that a program gave the window.
+    /// The window titles that the program set.
     pub fn titles(&self) -> Vec<String> {
-        self.parser.lock().expect("no reader panics").callbacks().titles.clone()
+        self.parser.lock().callbacks().titles.clone()
     }
 
-    /// Tells the program to end, as a system that stops does.
+    /// Sends SIGTERM to the program.
     pub fn terminate(&self) {
         let id = self.child.process_id().expect("it runs").to_string();
         let told = std::process::Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status();
         assert!(told.expect("there is a shell").success(), "process {id} cannot be told to end");
     }
 
-    /// Waits until the program has ended; gives its exit code.
+    /// Waits until the program has ended; returns its exit code.
     pub async fn ended(&mut self) -> u32 {
         let child = &mut self.child;
         eventually(Duration::from_secs(SHOWN_WITHIN_S), || {
@@ -144,7 +145,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // Fails if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Waiting for what another task or process does. The only place in the tests that sleeps.
+//! Waits for other tasks and processes. The only place in the tests that sleeps.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE_MS: u64 = 5;
 const PAUSE_MAX_MS: u64 = 100;
 
-/// Calls `probe` until it gives `Ok`, and gives that back. Panics after `deadline`, with the last state that `probe`
-/// gave as its `Err`, at the caller's line.
+/// Calls `probe` until it returns `Ok`, and returns that value. Panics after `deadline` with the last `Err` of `probe`, at
+/// the caller's line.
 ///
 /// ```text
 /// let sent = eventually(Duration::from_secs(5), || async { twin.only_message().await.ok_or("no message yet") }).await;
@@ -32,7 +32,7 @@ where
                 Ok(Err(state)) => last = Some(state),
                 Err(_) => give_up(caller, deadline, last),
             }
-            // A probe that answers at once never runs into the timeout, so the deadline is asked for here too.
+            // A probe that answers at once never reaches the timeout, so the deadline is checked here too.
             if started.elapsed() >= deadline {
                 give_up(caller, deadline, last);
             }

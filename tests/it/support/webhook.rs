@@ -1,6 +1,6 @@
-//! Webhooks as Twilio sends them: form-encoded and signed.
+//! Twilio's webhooks: form-encoded and signed.
 //!
-//! Field sets after <https://www.twilio.com/docs/messaging/guides/webhook-request> and
+//! Fields are from <https://www.twilio.com/docs/messaging/guides/webhook-request> and
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,23 +10,23 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-/// The fields of a form, in the order in which they are sent.
+/// The fields of a form, in order.
 pub type Form = Vec<(String, String)>;
 
-/// One Twilio account that posts to a server.
+/// A Twilio account that posts to a server.
 #[derive(Clone, Debug)]
 pub struct Twilio {
     pub account_sid: String,
     pub auth_token: String,
-    /// Where the server listens, such as `http://127.0.0.1:4010`.
+    /// The server's address, for example `http://127.0.0.1:4010`.
     pub server_url: String,
-    /// What the server calls itself, and what Twilio has been told and signs, such as `https://recado.example.com`.
+    /// The server's public URL, which Twilio calls and signs, for example `https://recado.example.com`.
     pub public_url: String,
     client: reqwest::Client,
 }
 
 impl Twilio {
-    /// An account whose webhooks are configured with the server's own address.
+    /// Creates an account whose webhooks use the server's own address.
     pub fn new(server_url: &str, account_sid: &str, auth_token: &str) -> Self {
         Self {
             account_sid: account_sid.to_owned(),
@@ -37,18 +37,18 @@ impl Twilio {
         }
     }
 
-    /// The same behind a proxy: asked at `server_url` by `client`, and known to the world as `public_url`.
+    /// The same behind a proxy: `client` posts to `server_url`, and signs `public_url`.
     pub fn through(self, server_url: &str, public_url: &str, client: reqwest::Client) -> Self {
         Self { server_url: server_url.to_owned(), public_url: public_url.to_owned(), client, ..self }
     }
 
-    /// Posts a signed form to `path` (with its query, if it has one).
+    /// Posts a signed form to `path`, which may have a query.
     pub async fn post(&self, path: &str, form: &Form) -> Result<reqwest::Response, reqwest::Error> {
         let signature = sign(&self.auth_token, &format!("{}{path}", self.public_url), form);
         self.post_with_signature(path, form, &signature).await
     }
 
-    /// Posts a form under a signature of the caller's choice.
+    /// Posts a form with the given signature.
     pub async fn post_with_signature(
         &self,
         path: &str,
@@ -64,7 +64,7 @@ impl Twilio {
             .await
     }
 
-    /// A message that came in. `from` and `to` are as Twilio writes them: `+34600111222`, `whatsapp:+34600111222`.
+    /// The form of an inbound message. `from` and `to` have Twilio's format: `+34600111222`, `whatsapp:+34600111222`.
     pub fn inbound(&self, message_sid: &str, from: &str, to: &str, body: &str) -> Form {
         let mut form = fields(&[
             ("ToCountry", "ES"),
@@ -87,7 +87,7 @@ impl Twilio {
         form
     }
 
-    /// What became of a message that was sent `from` us `to` a customer. `error_code` is 0 for none.
+    /// The form of a status callback for a message from us to a customer. `error_code` 0 means none.
     pub fn status(&self, message_sid: &str, status: &str, from: &str, to: &str, error_code: u32) -> Form {
         let mut form = fields(&[
             ("SmsSid", message_sid),
@@ -109,25 +109,25 @@ impl Twilio {
     }
 }
 
-/// A form from literals.
+/// Builds a form from literals.
 pub fn fields(pairs: &[(&str, &str)]) -> Form {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// A form with one field set to another value, or added.
+/// Sets or adds a field of a form.
 pub fn with(mut form: Form, name: &str, value: &str) -> Form {
     form.retain(|(existing, _)| existing != name);
     form.push((name.to_owned(), value.to_owned()));
     form
 }
 
-/// A message SID that no other number gives: `SM` and 32 hex digits.
+/// A message SID for a number: `SM` and 32 hex digits.
 pub fn message_sid(number: u128) -> String {
     format!("SM{number:032x}")
 }
 
-/// The value of `X-Twilio-Signature`, worked out apart from the code under test: HMAC-SHA1 of the URL followed by each
-/// distinct name and value, sorted (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
+/// Computes `X-Twilio-Signature` independently of the code under test: HMAC-SHA1 of the URL followed by each distinct
+/// name and value, sorted (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
 pub fn sign(auth_token: &str, url: &str, form: &Form) -> String {
     let mut params: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in form {

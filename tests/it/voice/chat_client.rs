@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recado::domain::Clock;
 use recado::integrations::chat_model::{ANSWER_MAX_BYTES, Answer, Chat, ChatError, Request, Sentiment, Tool, Turn};
-use recado::integrations::twilio::client::http;
+use recado::integrations::http;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ impl World {
     }
 
     fn chat(&self, key: Option<&str>) -> Chat {
-        Chat::new(http().unwrap(), &self.base, key.map(SecretString::from), "model-1").unwrap()
+        Chat::new(http::client().unwrap(), &self.base, key.map(SecretString::from), "model-1").unwrap()
     }
 
     async fn ask(&self, turns: &[Turn], deadline: Duration) -> Result<Answer, ChatError> {
@@ -93,7 +93,7 @@ async fn every_failure_has_its_name_and_none_has_the_key() {
     let error = wrong.ask(request, LONG).await.unwrap_err();
     assert_eq!(error, ChatError::Unauthorized);
     assert!(!format!("{error} {error:?} {wrong:?}").contains("sk-wrong"));
-    let nobody = Chat::new(http().unwrap(), "http://127.0.0.1:9/v1", Some(KEY.into()), "m").unwrap();
+    let nobody = Chat::new(http::client().unwrap(), "http://127.0.0.1:9/v1", Some(KEY.into()), "m").unwrap();
     assert!(matches!(nobody.ask(request, LONG).await, Err(ChatError::Lost(_))));
     assert!(matches!(world.ask(&[], LONG).await, Err(ChatError::Unfit(_))));
 }

@@ -7,21 +7,21 @@ use super::leg::{End, Leg, Source};
 use super::party::PicksUp;
 use crate::integrations::twilio::form::Params;
 
-/// How long it takes to know a human being, or a machine's first words.
+/// Time to recognize a person, or the first words of a machine.
 const GREETING: Duration = Duration::from_secs(3);
-/// And a machine's whole greeting with its beep.
+/// Time of a machine's whole greeting with its beep.
 const MESSAGE: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Debug)]
 pub struct Amd {
     /// `DetectMessageEnd`: waits for the beep.
     pub to_the_end: bool,
-    /// Where the result is posted while the first document runs already; without it, the document waits for the result.
+    /// Callback for the result while the first document runs; without it, the document waits for the result.
     pub reports_to: Option<(String, Method)>,
 }
 
 impl Leg {
-    /// Finds out who has answered; the result goes with the first request, or to its own callback.
+    /// Detects who or what has answered. The result goes with the first request, or to its own callback.
     pub async fn detect(&mut self) -> Result<(), End> {
         let Some(amd) = self.plan.amd.clone() else { return Ok(()) };
         let (found, took) = match (self.plan.party.picks_up, amd.to_the_end) {

@@ -1,23 +1,23 @@
-//! Calls that are connected: each side goes on with its script, until somebody hangs up or nobody has more to do.
+//! Connected calls: each side follows its script until one hangs up or both are done.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::call::{Happening, HungUpBy};
+use super::call::{CallEvent, HungUpBy};
 use super::leg::{End, Leg};
 use super::party::Step;
 
-/// How long people talk whose scripts say nothing more.
+/// Talking time if both scripts are done.
 const TALK: Duration = Duration::from_secs(10);
-/// How long a silence is, where somebody keeps silent.
+/// Duration of a party's silence.
 const SILENCE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Default)]
 struct State {
-    /// Sides that have nothing more to do.
+    /// Sides that are done.
     idle: usize,
-    /// How long it lasted, once it is over.
+    /// The duration, once the bridge has ended.
     over: Option<Duration>,
 }
 
@@ -26,14 +26,14 @@ pub struct Bridge {
     state: watch::Sender<State>,
 }
 
-/// How one side came out of it.
+/// How one side left the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Out {
+pub enum BridgeExit {
     /// This side hung up.
     HungUp,
-    /// It pressed the star, and goes on with its document.
+    /// This side pressed the star, and continues with its document.
     Star,
-    /// The other side has gone.
+    /// The other side left.
     Alone,
 }
 
@@ -48,7 +48,7 @@ impl Bridge {
 
     async fn over(&self) -> Duration {
         let ended = self.state.subscribe().wait_for(|state| state.over.is_some()).await.map(|state| state.over);
-        // The sender lives in `self`.
+        // `self` keeps the sender alive.
         ended.ok().flatten().unwrap_or_default()
     }
 
@@ -58,19 +58,19 @@ impl Bridge {
     }
 }
 
-/// A side that is dropped has gone: the other must not wait for it.
-pub struct Seat<'a>(pub &'a Bridge);
+/// A side of the bridge. Dropping it ends the bridge, so that the other side does not wait.
+pub struct BridgeSide<'a>(pub &'a Bridge);
 
-impl Drop for Seat<'_> {
+impl Drop for BridgeSide<'_> {
     fn drop(&mut self) {
         self.0.end(Duration::ZERO);
     }
 }
 
 impl Leg {
-    /// Talks with the other side. The one that `closes` hangs up once nobody has more to do.
-    pub async fn talk(&mut self, bridge: &Bridge, closes: bool, star: bool) -> Out {
-        let (_seat, before) = (Seat(bridge), self.talked());
+    /// Talks with the other side. The side that `closes` hangs up when both are done.
+    pub async fn talk(&mut self, bridge: &Bridge, closes: bool, star: bool) -> BridgeExit {
+        let (_seat, before) = (BridgeSide(bridge), self.talked());
         let out = loop {
             let clock = self.carrier.clock.clone();
             let step = if self.hands.are_done() {
@@ -82,7 +82,7 @@ impl Leg {
                 if !closes {
                     break self.alone(before, bridge.over().await);
                 }
-                // Twilio's longest call ends the same way.
+                // A call at Twilio's time limit ends the same way.
                 let _ = self.spend(TALK).await;
                 Step::hangup()
             } else {
@@ -93,39 +93,39 @@ impl Leg {
                 }
             };
             let (what, time) = match step {
-                Step::Hangup { .. } => break Out::HungUp,
+                Step::Hangup { .. } => break BridgeExit::HungUp,
                 Step::Digits { digits } if star && digits.contains('*') => {
-                    self.note(Happening::Pressed { digits });
-                    break Out::Star;
+                    self.note(CallEvent::Pressed { digits });
+                    break BridgeExit::Star;
                 }
-                Step::Digits { digits } => (Happening::Pressed { digits }, Duration::ZERO),
+                Step::Digits { digits } => (CallEvent::Pressed { digits }, Duration::ZERO),
                 Step::Speech { speech, confidence } => {
                     let time = Duration::from_secs(1 + speech.chars().count() as u64 / 15);
-                    (Happening::Spoke { text: speech, confidence }, time)
+                    (CallEvent::Spoke { text: speech, confidence }, time)
                 }
-                Step::Silence { .. } | Step::Sound(_) => (Happening::Silent, SILENCE),
+                Step::Silence { .. } | Step::Sound(_) => (CallEvent::Silent, SILENCE),
             };
             self.note(what);
             if self.spend(time).await.is_err() {
-                break Out::HungUp;
+                break BridgeExit::HungUp;
             }
         };
         bridge.end(self.talked().saturating_sub(before));
         out
     }
 
-    /// The other side has gone; this one has been in the call as long.
-    fn alone(&mut self, before: Duration, lasted: Duration) -> Out {
+    /// The other side left; counts the time that this side has been connected.
+    fn alone(&mut self, before: Duration, lasted: Duration) -> BridgeExit {
         let own = self.talked().saturating_sub(before);
         self.skip(lasted.saturating_sub(own));
-        Out::Alone
+        BridgeExit::Alone
     }
 }
 
-/// The end of a call whose side hung up.
-pub const fn end_of(out: Out) -> Option<End> {
+/// Returns the end of a call whose side hung up.
+pub const fn end_of(out: BridgeExit) -> Option<End> {
     match out {
-        Out::HungUp => Some(End::by(HungUpBy::Party)),
-        Out::Star | Out::Alone => None,
+        BridgeExit::HungUp => Some(End::by(HungUpBy::Party)),
+        BridgeExit::Star | BridgeExit::Alone => None,
     }
 }

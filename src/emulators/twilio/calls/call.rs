@@ -1,4 +1,4 @@
-//! A call as the carrier remembers it: Twilio's resource, and everything that happened in it.
+//! A stored call: Twilio's resource, and its events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::super::rfc2822;
 use crate::domain::Timestamp;
 
-/// Of what happened in one call; the oldest go.
+/// Limit of stored events of one call; the oldest are dropped.
 const ENTRIES_MAX: usize = 2_000;
-/// Of their texts together.
+/// Limit of their texts, together.
 const ENTRIES_MAX_BYTES: usize = 256 * 1024;
 
-/// Twilio's words for how far a call is.
+/// Twilio's call status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallStatus {
@@ -65,10 +65,10 @@ impl CallDirection {
     }
 }
 
-/// What happens in a call: `{"at": "…", "kind": "heard", "text": "Hola", "voice": null, "language": "es-ES"}`
+/// An event of a call: `{"at": "…", "kind": "heard", "text": "Hola", "voice": null, "language": "es-ES"}`
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Happening {
+pub enum CallEvent {
     Status {
         status: CallStatus,
     },
@@ -78,7 +78,7 @@ pub enum Happening {
         voice: Option<String>,
         language: Option<String>,
     },
-    /// It hears a sound file, or the tones of digits.
+    /// The other side hears a sound file, or tones.
     Played {
         url: String,
         digits: Option<String>,
@@ -86,7 +86,7 @@ pub enum Happening {
     Paused {
         seconds: u64,
     },
-    /// A `<Gather>` or a `<Record>` waits for it.
+    /// A `<Gather>` or a `<Record>` waits for input.
     Prompted {
         verb: &'static str,
         input: String,
@@ -105,18 +105,18 @@ pub enum Happening {
     HungUp {
         by: HungUpBy,
     },
-    /// A webhook was asked.
+    /// A webhook was requested.
     Requested {
         url: String,
         method: &'static str,
         params: Vec<(String, String)>,
-        /// Until the answer was there, all tries together.
+        /// Until the answer, all attempts together.
         ms: u64,
-        /// HTTP; absent where no answer came.
+        /// HTTP status; absent without an answer.
         status: Option<u16>,
         error: Option<u32>,
     },
-    /// What it answered.
+    /// The document that a webhook answered.
     Document {
         text: String,
     },
@@ -130,7 +130,7 @@ pub enum Happening {
         to: String,
         status: CallStatus,
     },
-    /// In a queue: `entered`, or why it was left, as `QueueResult` says it.
+    /// In a queue: `entered`, or the `QueueResult`.
     Queue {
         name: String,
         what: &'static str,
@@ -145,15 +145,15 @@ pub enum Happening {
         to: String,
         body: String,
     },
-    /// Twilio's code of what went wrong.
+    /// Twilio's error code.
     Fault {
         code: u32,
         why: String,
     },
 }
 
-impl Happening {
-    /// About how much it holds.
+impl CallEvent {
+    /// Returns its approximate size.
     fn bytes(&self) -> usize {
         64 + match self {
             Self::Heard { text, .. } | Self::Spoke { text, .. } | Self::Document { text } => text.len(),
@@ -174,52 +174,52 @@ impl Happening {
 pub enum HungUpBy {
     /// The person at the other end.
     Party,
-    /// The document, by `<Hangup>`, by `<Reject>` or by its end.
+    /// The document: `<Hangup>`, `<Reject>` or its end.
     Document,
-    /// Whoever asked for it over the REST API.
+    /// A client of the REST API.
     Api,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Entry {
+pub struct CallLogEntry {
     /// Counts from 1 within the call.
     pub number: u64,
     pub at: Timestamp,
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: CallEvent,
 }
 
 #[derive(Clone, Debug)]
 pub struct Call {
     pub sid: String,
     pub account_sid: String,
-    /// The call whose `<Dial>` began this one.
+    /// The call whose `<Dial>` created this one.
     pub parent_sid: Option<String>,
     pub from: String,
     pub to: String,
     pub direction: CallDirection,
     pub status: CallStatus,
-    /// Twilio's word, once answering machines have been looked for.
+    /// Twilio's value, after the answering machine detection.
     pub answered_by: Option<&'static str>,
     pub forwarded_from: Option<String>,
     pub caller_name: Option<String>,
-    /// A person acts for whoever is called or calls: prompts wait for them.
+    /// A person acts as the other side: prompts wait for them.
     pub live: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// When it was dialled.
+    /// When the call was dialled.
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     /// From the answer to the end.
     pub duration: Duration,
-    /// Twilio's code of what ended it.
+    /// Twilio's code of the fault that ended it.
     pub error: Option<u32>,
-    /// What happened in it, the oldest first.
-    pub entries: VecDeque<Entry>,
-    /// How much has happened, what has gone from `entries` too.
+    /// Its events, oldest first.
+    pub entries: VecDeque<CallLogEntry>,
+    /// Number of events, including dropped ones.
     pub happened: u64,
     bytes: usize,
-    /// The number of its last change, over all calls.
+    /// Number of its last change, over all calls.
     pub seq: u64,
 }
 
@@ -250,31 +250,31 @@ impl Call {
         }
     }
 
-    pub fn add(&mut self, at: Timestamp, what: Happening) {
+    pub fn add(&mut self, at: Timestamp, what: CallEvent) {
         self.happened += 1;
         self.bytes += what.bytes();
-        self.entries.push_back(Entry { number: self.happened, at, what });
+        self.entries.push_back(CallLogEntry { number: self.happened, at, what });
         while self.entries.len() > ENTRIES_MAX || self.bytes > ENTRIES_MAX_BYTES {
             let Some(oldest) = self.entries.pop_front() else { return };
             self.bytes -= oldest.what.bytes();
         }
     }
 
-    /// Who is at the other end: who calls us, or is called.
+    /// Returns the other end: the caller of an inbound call, or the called number.
     pub fn customer(&self) -> &str {
         if self.direction == CallDirection::Inbound { &self.from } else { &self.to }
     }
 
-    /// What was heard, in order.
+    /// Returns the texts that were heard, in order.
     pub fn heard(&self) -> Vec<&str> {
         let heard = self.entries.iter().filter_map(|entry| match &entry.what {
-            Happening::Heard { text, .. } => Some(text.as_str()),
+            CallEvent::Heard { text, .. } => Some(text.as_str()),
             _ => None,
         });
         heard.collect()
     }
 
-    /// Seconds begun, as they are billed.
+    /// Returns the billed seconds: each begun second counts.
     pub fn duration_s(&self) -> u64 {
         self.duration.as_millis().div_ceil(1_000) as u64
     }

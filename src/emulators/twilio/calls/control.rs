@@ -1,4 +1,4 @@
-//! The carrier's own routes of calls: somebody calls, a person acts, what happened is read; scripts, and the pace.
+//! The emulator's own routes for calls: inbound calls, acts of a person, events, scripts, pace.
 
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 use super::super::Carrier;
 use super::super::webhook::Method;
 use super::Pace;
-use super::call::{Call, CallDirection, CallStatus, Entry, HungUpBy};
+use super::call::{Call, CallDirection, CallLogEntry, CallStatus, HungUpBy};
 use super::leg::{Order, Plan, Source};
-use super::lock;
 use super::party::{Act, Party, Step};
 use super::report::Report;
 use crate::domain::phone::Phone;
@@ -22,27 +21,27 @@ use crate::domain::phone::Phone;
 const WAIT_MAX_MS: u64 = 30_000;
 /// Calls in one answer.
 const PAGE_MAX: usize = 200;
-/// Of a caller's name.
+/// Limit of a caller's name.
 const NAME_MAX_CHARS: usize = 256;
 
-/// Somebody calls a number of ours:
-/// `{"from": "+34600111222", "to": "+34911222333", "steps": [{"digits": "1"}, {"speech": "gracias"}, {"hangup": true}]}`
+/// An inbound call: `{"from": "+34600111222", "to": "+34911222333", "steps": [{"digits": "1"}, {"speech": "gracias"},
+/// {"hangup": true}]}`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CustomerCall {
-    /// Who calls: a number, or `anonymous`, `client:…`, `sip:…`.
+    /// The caller: a number, or `anonymous`, `client:…`, `sip:…`.
     pub from: String,
-    /// The number that is called, E.164.
+    /// The called number, E.164.
     pub to: String,
-    /// What the caller does, one at each prompt; then they stay silent.
+    /// The caller's steps, one for each prompt; silence afterwards.
     pub steps: Vec<Step>,
-    /// A person acts for the caller once the steps are done: prompts wait for them.
+    /// A person acts as the caller after the steps: prompts wait for them.
     pub live: bool,
     pub forwarded_from: Option<String>,
     pub caller_name: Option<String>,
 }
 
-/// Why a call is not taken.
+/// Why an inbound call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     #[error("{0}")]
@@ -75,7 +74,7 @@ impl IntoResponse for CallError {
 }
 
 impl Carrier {
-    /// Somebody calls a number: its voice URL is asked what to do, and the call goes on by itself.
+    /// Starts an inbound call: requests the number's voice URL and runs the call in the background.
     pub fn take_call(&self, given: &CustomerCall) -> Result<Call, CallError> {
         let party = Party { steps: given.steps.clone(), ..Party::default() };
         party.check().map_err(CallError::Wrong)?;
@@ -105,7 +104,7 @@ impl Carrier {
         if self.0.begin_call(call.clone(), plan) { Ok(call) } else { Err(CallError::Busy) }
     }
 
-    /// A person at the phone does something in a call.
+    /// Performs an act of the person at the phone.
     pub fn act(&self, sid: &str, act: Act) -> Result<(), CallError> {
         let status = self.find_call(sid).map(|call| call.status);
         let talks = status == Some(CallStatus::InProgress);
@@ -124,9 +123,9 @@ impl Carrier {
     }
 }
 
-/// A call as these routes show it.
+/// Formats a call for these routes.
 fn shown(call: &Call, after: u64) -> Value {
-    let entries: Vec<&Entry> = call.entries.iter().filter(|entry| entry.number > after).collect();
+    let entries: Vec<&CallLogEntry> = call.entries.iter().filter(|entry| entry.number > after).collect();
     json!({
         "seq": call.seq,
         "sid": call.sid,
@@ -162,41 +161,45 @@ pub async fn act(
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
-    /// Only calls with this one at the other end.
+pub struct FollowQuery {
+    /// Only calls with this other end.
     customer: Option<String>,
-    /// The number of the last change, or of the last entry, that is known.
+    /// The number of the last known change, or of the last known event.
     after: u64,
     wait_ms: u64,
 }
 
-/// What happened in a call after an entry; waits for something, or for the call's end.
-pub async fn follow(State(carrier): State<Carrier>, Path(sid): Path<String>, Query(wanted): Query<Wanted>) -> Response {
+/// Returns the events of a call after a given one; waits for an event, or for the call's end.
+pub async fn follow(
+    State(carrier): State<Carrier>,
+    Path(sid): Path<String>,
+    Query(query): Query<FollowQuery>,
+) -> Response {
     let look = || {
         let store = carrier.0.calls.store();
         let found = store.find(&sid);
-        found.map(|call| (call.happened > wanted.after || call.status.is_final(), shown(call, wanted.after)))
+        found.map(|call| (call.happened > query.after || call.status.is_final(), shown(call, query.after)))
     };
-    match carrier.wait_for(wanted.wait_ms, look).await {
+    match carrier.wait_for(query.wait_ms, look).await {
         Some(found) => Json(found).into_response(),
         None => (StatusCode::NOT_FOUND, "there is no such call").into_response(),
     }
 }
 
-/// Calls that came or changed, without what happened in them.
-pub async fn list(State(carrier): State<Carrier>, Query(wanted): Query<Wanted>) -> Response {
+/// Lists new and changed calls, without their events.
+pub async fn list(State(carrier): State<Carrier>, Query(query): Query<FollowQuery>) -> Response {
     let look = || {
         let store = carrier.0.calls.store();
-        let calls = store.changed_after(wanted.after, wanted.customer.as_deref(), PAGE_MAX);
+        let calls = store.changed_after(query.after, query.customer.as_deref(), PAGE_MAX);
         let seq = calls.last().filter(|_| calls.len() == PAGE_MAX).map_or(store.seq(), |last| last.seq);
         let calls: Vec<Value> = calls.into_iter().map(|call| shown(call, u64::MAX)).collect();
         Some((!calls.is_empty(), json!({"seq": seq, "calls": calls})))
     };
-    Json(carrier.wait_for(wanted.wait_ms, look).await).into_response()
+    Json(carrier.wait_for(query.wait_ms, look).await).into_response()
 }
 
 impl Carrier {
-    /// Looks until there is something to see, or the time is up; gives the last look.
+    /// Polls `look` until it has a result or the time is up; returns the last result.
     async fn wait_for(&self, wait_ms: u64, look: impl Fn() -> Option<(bool, Value)>) -> Option<Value> {
         let mut changes = self.0.calls.changes.subscribe();
         let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.min(WAIT_MAX_MS));
@@ -210,13 +213,13 @@ impl Carrier {
     }
 }
 
-/// The media streams of a call.
+/// Lists the media streams of a call.
 pub async fn streams(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Response {
     let own: Vec<_> = carrier.streams().into_iter().filter(|stream| stream.call_sid == sid).collect();
     Json(own).into_response()
 }
 
-/// What came on a stream: μ-law, without a header.
+/// Returns the received audio of a stream: μ-law, without a header.
 pub async fn sound(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Response {
     match carrier.streams().into_iter().find(|stream| stream.sid == sid) {
         Some(stream) => ([("content-type", "audio/basic")], stream.sound).into_response(),
@@ -237,9 +240,9 @@ pub async fn party(State(carrier): State<Carrier>, Path(number): Path<String>) -
     Json(carrier.0.calls.party(&number))
 }
 
-/// Whoever has the number answers and stays silent again.
+/// Removes a number's script: it answers and stays silent again.
 pub async fn clear_party(State(carrier): State<Carrier>, Path(number): Path<String>) -> StatusCode {
-    lock(&carrier.0.calls.parties).remove(&number);
+    carrier.0.calls.parties.lock().remove(&number);
     StatusCode::NO_CONTENT
 }
 
@@ -252,7 +255,7 @@ pub async fn set_pace(State(carrier): State<Carrier>, Json(pace): Json<Pace>) ->
     StatusCode::NO_CONTENT
 }
 
-/// How a number's URL is asked, as its settings say.
+/// The methods of a number's URLs, by its settings.
 impl super::super::numbers::Number {
     fn method(&self, key: &str) -> Method {
         if self.setting(key) == Some("GET") { Method::Get } else { Method::Post }

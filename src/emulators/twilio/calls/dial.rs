@@ -1,4 +1,4 @@
-//! `<Dial>`: another call is begun, or one is taken out of a queue, and the two are connected.
+//! `<Dial>`: creates another call, or takes one out of a queue, and connects the two.
 //!
 //! After <https://www.twilio.com/docs/voice/twiml/dial>.
 
@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::bridge::{Bridge, Out, end_of};
-use super::call::{Call, CallDirection, CallStatus, Happening};
+use super::bridge::{Bridge, BridgeExit, end_of};
+use super::call::{Call, CallDirection, CallEvent, CallStatus};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
 use super::leg::{Document, End, Farewell, Leg, Plan, Source, TIME_LIMIT, hung_up};
 use super::report::Report;
@@ -16,18 +16,18 @@ use super::validate;
 use super::verbs::{Flow, method};
 use crate::integrations::twilio::form::Params;
 
-/// Numbers that ring for one `<Dial>`.
+/// Limit of numbers in one `<Dial>`.
 const NOUNS_MAX: usize = 10;
-/// Seconds.
+/// Default, in seconds.
 const TIMEOUT: u64 = 30;
 
-/// What came of dialling.
+/// The result of dialling.
 pub struct Dialled {
     pub status: CallStatus,
     pub sid: Option<String>,
-    /// How long the two were connected.
+    /// Duration of the connection.
     pub lasted: Option<Duration>,
-    /// The caller has gone.
+    /// The caller has hung up.
     pub end: Option<End>,
 }
 
@@ -59,7 +59,7 @@ impl Leg {
         self.after_dial(document, verb, dialled).await
     }
 
-    /// Tells the action what came of it.
+    /// Requests the action with the result.
     async fn after_dial(&mut self, document: &Document, verb: &Element, dialled: Dialled) -> Result<Flow, End> {
         let mut result = Params::default();
         result.push("DialCallStatus", dialled.status.as_str());
@@ -80,7 +80,7 @@ impl Leg {
         };
         match (dialled.end, action) {
             (Some(end), action) => {
-                // Nobody is there to hear what it answers.
+                // The caller is gone, so the answer is ignored.
                 if let Some(url) = action {
                     let _ = self.request_as(CallStatus::Completed, &url, method(verb, "method"), &result).await;
                 }
@@ -91,7 +91,7 @@ impl Leg {
         }
     }
 
-    /// Rings all, or one after the other; whoever answers first is connected.
+    /// Rings all numbers at once, or one after the other; connects the first that answers.
     async fn dial_numbers(
         &mut self,
         document: &Document,
@@ -124,10 +124,10 @@ impl Leg {
                 let (child, _) = &mut children[at];
                 child.finish(end);
                 status = end.status;
-                self.note(Happening::Dialled { sid: child.sid.clone(), to: child.to.clone(), status });
+                self.note(CallEvent::Dialled { sid: child.sid.clone(), to: child.to.clone(), status });
             }
             if let Some(at) = answered {
-                // The others stop ringing, as they are dropped.
+                // Dropping the others stops their ringing.
                 let (child, whisper) = children.swap_remove(at);
                 drop(children);
                 return Ok(self.connect(child, whisper, star).await);
@@ -136,7 +136,7 @@ impl Leg {
         Ok(Dialled::not(status))
     }
 
-    /// The other leg, and the document that whoever answers hears first.
+    /// Creates the other leg, and the document that the called person hears first.
     fn child(&mut self, document: &Document, verb: &Element, noun: &Element) -> Result<(Self, Option<Source>), End> {
         let to = match noun.name.as_str() {
             "Client" => {
@@ -189,7 +189,7 @@ impl Leg {
                     biased;
                     () = hung_up(&mut orders) => {
                         bridge.end(Duration::ZERO);
-                        Out::HungUp
+                        BridgeExit::HungUp
                     }
                     out = child.talk(&bridge, true, false) => out,
                 }
@@ -199,15 +199,15 @@ impl Leg {
             dialled.lasted = Some(self.talked().saturating_sub(before));
             dialled.end = end_of(ours);
         }
-        self.note(Happening::Dialled { sid, to, status: CallStatus::Completed });
+        self.note(CallEvent::Dialled { sid, to, status: CallStatus::Completed });
         dialled
     }
 
-    /// A room where nobody else is heard: whoever comes talks, and hangs up.
+    /// An empty conference: the caller talks, and hangs up.
     async fn confer(&mut self, noun: &Element, star: bool) -> Dialled {
         let (room, before) = (Bridge::new(1), self.talked());
         let status = CallStatus::Completed;
-        self.note(Happening::Dialled { sid: self.carrier.new_sid("CF"), to: noun.text().to_owned(), status });
+        self.note(CallEvent::Dialled { sid: self.carrier.new_sid("CF"), to: noun.text().to_owned(), status });
         let out = self.talk(&room, true, star).await;
         Dialled { status, sid: None, lasted: Some(self.talked().saturating_sub(before)), end: end_of(out) }
     }

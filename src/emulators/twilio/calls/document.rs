@@ -1,4 +1,4 @@
-//! A TwiML document of a call, parsed as strictly as Twilio's schema has it: what it does not know is an error.
+//! A call's TwiML document, parsed as strictly as by Twilio: unknown content is an error.
 //!
 //! After <https://www.twilio.com/docs/voice/twiml> and the error dictionary.
 
@@ -12,11 +12,11 @@ const WRONG_VERSION: u32 = 12101;
 const NO_RESPONSE: u32 = 12102;
 pub const AGAINST_SCHEMA: u32 = 12200;
 const WRONG_CONTENT_TYPE: u32 = 12300;
-/// Of one document.
+/// Limit of elements in one document.
 const ELEMENTS_MAX: usize = 1_000;
 const DEPTH_MAX: usize = 8;
 
-/// Why a document is not executed: Twilio's code, and what is wrong where.
+/// Why a document is invalid: Twilio's code, and a message with the position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub code: u32,
@@ -29,34 +29,34 @@ impl Fault {
     }
 }
 
-/// A verb, a noun, or what stands in one.
+/// A verb, a noun, or a child of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     pub name: String,
     attributes: Vec<(String, String)>,
     pub children: Vec<Element>,
-    /// All text within, of what marks up speech too.
+    /// All text within, including that of speech markup.
     text: String,
 }
 
 impl Element {
-    /// Without attributes.
+    /// Creates an element without attributes.
     pub fn named(name: &str, text: &str) -> Self {
         Self { name: name.to_owned(), text: text.to_owned(), ..Self::default() }
     }
 
-    /// Its value, unless it is empty.
+    /// Returns an attribute's value unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// Whether it is written, be it as an empty text.
+    /// True if the attribute is present, even if empty.
     pub fn has(&self, name: &str) -> bool {
         self.attributes.iter().any(|(known, _)| known == name)
     }
 
-    /// The schema has seen to its being a number.
+    /// Returns a number, which the schema has checked.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.get(name)?.parse().ok()
     }
@@ -70,7 +70,7 @@ impl Element {
     }
 }
 
-/// The verbs of an answer.
+/// Parses the verbs of an answer.
 pub fn parse(content_type: &str, body: &[u8]) -> Result<Vec<Element>, Fault> {
     match content_type.split(';').next().unwrap_or_default().trim() {
         "text/xml" | "application/xml" | "text/html" => {}
@@ -87,7 +87,7 @@ pub fn parse_text(text: &str) -> Result<Vec<Element>, Fault> {
     Parser { open: Vec::new(), response: None, elements: 0 }.run(text)
 }
 
-/// Whether XML 1.0 knows the character.
+/// True for the characters of XML 1.0.
 const fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -171,11 +171,11 @@ impl Parser {
     }
 
     fn end(&mut self) {
-        // The reader has seen to it that ends fit their starts.
+        // The XML reader checks that end tags match.
         let Some((_, element)) = self.open.pop() else { return };
         match self.open.last_mut() {
             None => self.response = Some(element),
-            // What marks up speech is no verb: its text is said.
+            // Speech markup is not a verb: its text is spoken.
             Some((outer, parent)) if outer.name == "Say" || schema::is_markup(outer) => parent.text += &element.text,
             Some((_, parent)) => parent.children.push(element),
         }

@@ -1,25 +1,25 @@
-//! `<Gather>`: the prompt, what is pressed or said, and where that goes.
+//! `<Gather>`: the prompt, the input, and the action.
 //!
 //! After <https://www.twilio.com/docs/voice/twiml/gather>.
 
 use std::time::Duration;
 
-use super::call::{Happening, HungUpBy};
+use super::call::{CallEvent, HungUpBy};
 use super::document::Element;
 use super::leg::{Document, End, Leg, Source};
 use super::party::Step;
 use super::verbs::{Flow, method};
 use crate::integrations::twilio::form::Params;
 
-/// How sure the recognition is where the script does not say.
+/// Default confidence of recognized speech.
 const CONFIDENCE: f64 = 0.9;
-/// Seconds.
+/// Default, in seconds.
 const TIMEOUT: u64 = 5;
 
-/// What a `<Gather>` has got.
+/// The input of a `<Gather>`.
 #[derive(Debug, PartialEq, Eq)]
-enum Got {
-    /// Keys, and the one that ended them.
+enum GatherInput {
+    /// Keys, and the finishing one.
     Digits {
         digits: String,
         finished_on: Option<char>,
@@ -36,7 +36,7 @@ impl Leg {
         let input = verb.get("input").unwrap_or("dtmf");
         let timeout = verb.number("timeout").unwrap_or(TIMEOUT);
         let finish_on = if verb.has("finishOnKey") { verb.get("finishOnKey").unwrap_or_default() } else { "#" };
-        self.note(Happening::Prompted {
+        self.note(CallEvent::Prompted {
             verb: "Gather",
             input: input.to_owned(),
             timeout_s: timeout,
@@ -54,13 +54,13 @@ impl Leg {
                 self.hear_out(document, verb, speech).await?;
                 result.push("SpeechResult", speech);
                 result.push("Confidence", &confidence.unwrap_or(CONFIDENCE).to_string());
-                Got::Speech
+                GatherInput::Speech
             }
-            _ => Got::Nothing,
+            _ => GatherInput::Nothing,
         };
         match &got {
-            Got::Digits { digits, finished_on } => {
-                // Keys without an end are waited for.
+            GatherInput::Digits { digits, finished_on } => {
+                // Without a finishing key, the timeout ends the input.
                 if finished_on.is_none() && verb.number("numDigits") != Some(digits.len() as u64) {
                     self.spend(timeout).await?;
                 }
@@ -68,8 +68,8 @@ impl Leg {
                 result.push("Digits", digits);
                 result.push("FinishedOnKey", &finished_on.map(String::from).unwrap_or_default());
             }
-            Got::Speech => {}
-            Got::Nothing => {
+            GatherInput::Speech => {}
+            GatherInput::Nothing => {
                 self.spend(timeout).await?;
                 if !verb.is_true("actionOnEmptyResult") {
                     return Ok(Flow::Next);
@@ -82,50 +82,50 @@ impl Leg {
         Ok(Flow::Go(Source::Url { url, method: method(verb, "method"), extra: result }))
     }
 
-    /// What the party does at a prompt, kept with the call.
+    /// Performs the party's next step, and records it with the call.
     pub async fn act(&mut self, timeout: Duration) -> Result<Step, End> {
         let clock = self.carrier.clock.clone();
         let step = self.hands.next(timeout, &clock).await;
         match &step {
-            Step::Digits { digits } => self.note(Happening::Pressed { digits: digits.clone() }),
+            Step::Digits { digits } => self.note(CallEvent::Pressed { digits: digits.clone() }),
             Step::Speech { speech, confidence } => {
-                self.note(Happening::Spoke { text: speech.clone(), confidence: *confidence });
+                self.note(CallEvent::Spoke { text: speech.clone(), confidence: *confidence });
             }
-            Step::Silence { .. } | Step::Sound(_) => self.note(Happening::Silent),
+            Step::Silence { .. } | Step::Sound(_) => self.note(CallEvent::Silent),
             Step::Hangup { .. } => return Err(End::by(HungUpBy::Party)),
         }
         Ok(step)
     }
 
-    /// Speech takes its time, and is told of on the way where that was asked for.
+    /// Speech takes time, and partial results are posted on request.
     async fn hear_out(&mut self, document: &Document, verb: &Element, speech: &str) -> Result<(), End> {
         if let Some(callback) = verb.get("partialResultCallback") {
             let url = self.resolve(document, Some(callback))?;
             let unstable = speech.split_whitespace().next().unwrap_or_default();
             let partial = [("UnstableSpeechResult", unstable), ("Stability", "0.5"), ("SequenceNumber", "0")];
             let partial = partial.into_iter().collect();
-            // What it answers does not matter, nor whether it does.
+            // The answer, or its absence, does not matter.
             let _ = self.request(&url, method(verb, "partialResultCallbackMethod"), &partial).await;
         }
         self.spend(Duration::from_secs(1 + speech.chars().count() as u64 / 15)).await
     }
 }
 
-/// What of the pressed keys is gathered.
-fn keys(pressed: &str, finish_on: Option<char>, most: Option<u64>) -> Got {
+/// Selects the gathered keys among the pressed ones.
+fn keys(pressed: &str, finish_on: Option<char>, most: Option<u64>) -> GatherInput {
     let mut digits = String::new();
     for key in pressed.chars().filter(|key| *key != 'w') {
         if finish_on == Some(key) {
-            // The key alone is no result.
+            // The finishing key alone is no input.
             let finished_on = Some(key);
-            return if digits.is_empty() { Got::Nothing } else { Got::Digits { digits, finished_on } };
+            return if digits.is_empty() { GatherInput::Nothing } else { GatherInput::Digits { digits, finished_on } };
         }
         digits.push(key);
         if most == Some(digits.len() as u64) {
             break;
         }
     }
-    if digits.is_empty() { Got::Nothing } else { Got::Digits { digits, finished_on: None } }
+    if digits.is_empty() { GatherInput::Nothing } else { GatherInput::Digits { digits, finished_on: None } }
 }
 
 #[cfg(test)]
@@ -136,9 +136,9 @@ mod tests {
     fn keys_end_where_the_verb_says() {
         let check = |pressed: &str, finish_on: &str, most: Option<u64>, expect: &str, ended: Option<char>| {
             let expect = if expect.is_empty() {
-                Got::Nothing
+                GatherInput::Nothing
             } else {
-                Got::Digits { digits: expect.to_owned(), finished_on: ended }
+                GatherInput::Digits { digits: expect.to_owned(), finished_on: ended }
             };
             assert_eq!(keys(pressed, finish_on.chars().next(), most), expect, "{pressed} {finish_on} {most:?}");
         };

@@ -1,4 +1,4 @@
-//! One end of a call while it lasts: it is dialled, asks for documents, does what they say, and ends.
+//! One leg of a running call: it dials, requests documents, performs them, and ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use super::super::Inner;
 use super::super::faults::CallbackFault;
 use super::super::webhook::Method;
 use super::amd::Amd;
-use super::call::{Call, CallDirection, CallStatus, Happening, HungUpBy};
+use super::call::{Call, CallDirection, CallEvent, CallStatus, HungUpBy};
 use super::document::{self, Element, Fault};
-use super::party::{Hands, Party};
+use super::party::{Party, PartyInput};
 use super::report::{Report, Reporter};
 use super::stream::Open;
 use super::verbs::Flow;
 use crate::domain::Timestamp;
 use crate::integrations::twilio::form::Params;
 
-/// Documents in one call: more are taken for a loop of redirects.
+/// Limit of documents in one call: more are a loop of redirects.
 pub const DOCUMENTS_MAX: u32 = 500;
-/// Twilio's longest call.
+/// Twilio's limit of a call.
 pub const TIME_LIMIT: Duration = Duration::from_secs(4 * 3_600);
-/// Of a document as it is kept with the call.
+/// Limit of a stored document.
 const KEPT_MAX_BYTES: usize = 16 * 1024;
 
 pub const WRONG_URL: u32 = 11100;
 const TOO_MANY_DOCUMENTS: u32 = 13_000;
-/// Twilio's words where a document cannot be had.
+/// Twilio's announcement if a document is not available.
 const APOLOGY: &str = "We are sorry. An application error has occurred. Goodbye.";
 
-/// Where the next document comes from.
+/// The source of the next document.
 #[derive(Clone, Debug)]
 pub enum Source {
     Url { url: String, method: Method, extra: Params },
@@ -46,13 +46,13 @@ impl Source {
 }
 
 pub struct Document {
-    /// Where it came from: what URLs in it are relative to.
+    /// The base of relative URLs.
     pub url: Option<String>,
     pub verbs: Vec<Element>,
 }
 
 impl Document {
-    /// A URL that the document names, by itself or relative to the document's.
+    /// Resolves an absolute or relative URL in the document.
     pub fn resolve(&self, named: Option<&str>) -> Result<String, Fault> {
         let wrong = || Fault::new(WRONG_URL, format!("'{}' is no URL here", named.unwrap_or_default()));
         let Some(named) = named else { return self.url.clone().ok_or_else(wrong) };
@@ -64,33 +64,33 @@ impl Document {
     }
 }
 
-/// Who is told when the party hangs up in the middle of a verb.
+/// The callback if the party hangs up in the middle of a verb.
 pub struct Farewell {
     pub url: String,
     pub method: Method,
     pub told: Params,
-    /// The field that says for how many seconds it lasted, from when.
+    /// The field with the duration in seconds, and its start.
     pub lasted: &'static str,
     pub since: Duration,
 }
 
 impl Farewell {
-    /// With another value of a field.
+    /// Replaces the value of a field.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.told = self.told.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
         self
     }
 }
 
-/// What interrupts a call.
+/// Interrupts a call.
 #[derive(Clone, Debug)]
 pub enum Order {
     HangUp(HungUpBy),
-    /// Another document in the place of the one that runs.
+    /// Replaces the running document.
     Go(Source),
 }
 
-/// How a call ends.
+/// The end of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     pub status: CallStatus,
@@ -107,18 +107,18 @@ impl End {
     }
 }
 
-/// What a call is to do, as its creation says.
+/// The parameters of a new call.
 pub struct Plan {
     pub first: Source,
     pub fallback: Option<(String, Method)>,
     pub report: Option<Report>,
     pub party: Party,
-    /// How long it rings at most.
+    /// Limit of the ringing time.
     pub timeout: Duration,
     pub time_limit: Duration,
     pub amd: Option<Amd>,
     pub send_digits: Option<String>,
-    /// Whether it is recorded, and where that is told.
+    /// Records the call, and reports the recording.
     pub record: Option<Option<(String, Method)>>,
     pub strike: Option<CallbackFault>,
 }
@@ -147,24 +147,24 @@ pub struct Leg {
     pub from: String,
     pub to: String,
     pub direction: CallDirection,
-    pub hands: Hands,
+    pub hands: PartyInput,
     orders: mpsc::Receiver<Order>,
     pub plan: Plan,
     status: CallStatus,
-    /// What every request about it says.
+    /// The fields of every request of the call.
     told: Params,
     reporter: Option<Reporter>,
     answered_at: Option<Timestamp>,
-    /// Time that has passed in the call, but not by the clock.
+    /// Time that has passed in the call, but not on the clock.
     skipped: Duration,
     documents: u32,
-    /// Those that go on beside the call.
+    /// Streams beside the call.
     pub streams: Vec<Open>,
     pub farewell: Option<Farewell>,
 }
 
 impl Leg {
-    /// Of a call that has been taken; it can be ordered about from now on.
+    /// Creates the leg of an accepted call, which takes orders from now on.
     pub fn new(carrier: &Arc<Inner>, call: &Call, plan: Plan) -> Self {
         let (orders, acts) = carrier.calls.register(&call.sid);
         let report = plan.report.clone();
@@ -175,7 +175,7 @@ impl Leg {
             from: call.from.clone(),
             to: call.to.clone(),
             direction: call.direction,
-            hands: Hands::new(&plan.party, call.live, acts),
+            hands: PartyInput::new(&plan.party, call.live, acts),
             orders,
             status: call.status,
             told: told(call),
@@ -189,7 +189,7 @@ impl Leg {
         }
     }
 
-    /// Leads the call to its end.
+    /// Runs the call to its end.
     pub async fn run(mut self) {
         let end = match self.up().await {
             Ok(()) => self.converse().await,
@@ -198,7 +198,7 @@ impl Leg {
         self.finish(end);
     }
 
-    /// Dials, unless somebody has called us; gives up when it is ordered to.
+    /// Dials, unless the call is inbound; stops on an order to hang up.
     pub async fn up(&mut self) -> Result<(), End> {
         if self.direction == CallDirection::Inbound {
             return Ok(());
@@ -213,12 +213,12 @@ impl Leg {
         up
     }
 
-    /// Takes the orders aside, for they interrupt what else is done with the leg.
+    /// Takes the receiver of the orders, which interrupt any other work of the leg.
     pub fn take_orders(&mut self) -> mpsc::Receiver<Order> {
         std::mem::replace(&mut self.orders, mpsc::channel(1).1)
     }
 
-    /// Follows documents until the call ends; an order interrupts them.
+    /// Performs documents until the call ends; an order interrupts them.
     async fn converse(&mut self) -> End {
         let mut orders = self.take_orders();
         let mut source = self.plan.first.clone();
@@ -247,14 +247,14 @@ impl Leg {
         }
     }
 
-    /// Nobody is there to hear what the action answers.
+    /// Requests the action after the party is gone; the answer is ignored.
     async fn bid_farewell(&mut self) {
         let Some(Farewell { url, method, mut told, lasted, since }) = self.farewell.take() else { return };
         told.push(lasted, &self.talked().saturating_sub(since).as_secs().to_string());
         let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
     }
 
-    /// Does what a document says, and those that it leads to. `waiting` in a queue some verbs mean nothing.
+    /// Performs a document and those that follow it. While `waiting` in a queue, some verbs are ignored.
     pub async fn follow(&mut self, mut source: Source, waiting: bool) -> Result<Flow, End> {
         loop {
             let document = self.fetch(source).await?;
@@ -265,7 +265,7 @@ impl Leg {
         }
     }
 
-    /// Gets a document, or the fallback's where that fails.
+    /// Requests a document, or that of the fallback URL.
     async fn fetch(&mut self, source: Source) -> Result<Document, End> {
         let (fault, url) = match source {
             Source::Twiml(text) => match self.read(None, document::parse_text(&text), &text) {
@@ -288,7 +288,7 @@ impl Leg {
         }
         self.pick_up();
         let (text, voice, language) = (APOLOGY.to_owned(), None, None);
-        self.note(Happening::Heard { text, voice, language });
+        self.note(CallEvent::Heard { text, voice, language });
         Err(End::by(HungUpBy::Document))
     }
 
@@ -303,19 +303,19 @@ impl Leg {
         self.read(Some(url), document::parse(&content_type, &body), &text)
     }
 
-    /// Keeps a document with the call.
+    /// Parses a document, and stores it with the call.
     fn read(&self, url: Option<&str>, parsed: Result<Vec<Element>, Fault>, text: &str) -> Result<Document, Fault> {
         let end = text.floor_char_boundary(KEPT_MAX_BYTES.min(text.len()));
-        self.note(Happening::Document { text: text[..end].to_owned() });
+        self.note(CallEvent::Document { text: text[..end].to_owned() });
         parsed.map(|verbs| Document { url: url.map(str::to_owned), verbs })
     }
 
-    /// Asks a webhook about this call; keeps what was asked.
+    /// Requests a webhook for this call, and records the request.
     pub async fn request(&self, url: &str, method: Method, extra: &Params) -> Result<(String, Vec<u8>), Fault> {
         self.request_as(self.status, url, method, extra).await
     }
 
-    /// The same, with what the call is already, though its end is not told yet.
+    /// The same with a status that is not reported yet.
     pub async fn request_as(
         &self,
         status: CallStatus,
@@ -328,7 +328,7 @@ impl Leg {
         let (began, token) = (Instant::now(), self.carrier.uuid());
         let called = self.carrier.call(&self.account, url, method, &params, Some(&token)).await;
         let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        self.note(Happening::Requested {
+        self.note(CallEvent::Requested {
             url: url.to_owned(),
             method: method.as_str(),
             params: params.iter().map(own).collect(),
@@ -348,7 +348,7 @@ impl Leg {
         params
     }
 
-    pub fn note(&self, what: Happening) {
+    pub fn note(&self, what: CallEvent) {
         let now = self.carrier.clock.now();
         self.carrier.change_call(&self.sid, |call| call.add(now, what));
     }
@@ -359,18 +359,18 @@ impl Leg {
         let now = self.carrier.clock.now();
         self.carrier.change_call(&self.sid, |call| {
             call.error = Some(code);
-            call.add(now, Happening::Fault { code, why });
+            call.add(now, CallEvent::Fault { code, why });
         });
     }
 
-    /// The same where the call cannot go on.
+    /// Ends the call with a fault.
     pub fn give_up(&mut self, fault: Fault) -> End {
         self.fault(fault);
         self.pick_up();
         End::by(HungUpBy::Document)
     }
 
-    /// Answers, if that has not been done.
+    /// Answers the call unless it is answered.
     pub fn pick_up(&mut self) {
         if self.answered_at.is_none() {
             self.answered_at = Some(self.carrier.clock.now());
@@ -395,14 +395,14 @@ impl Leg {
                 call.ended_at = Some(now);
                 call.duration = duration;
             }
-            call.add(now, Happening::Status { status });
+            call.add(now, CallEvent::Status { status });
         });
         self.tell(event, &Params::default());
     }
 
-    /// Reports a state to whoever asked for it.
+    /// Reports a status to its callback.
     pub fn tell(&mut self, event: &str, extra: &Params) {
-        // An event without a status of its own.
+        // This event is not a status of its own.
         let mut params = self.params(if event == "initiated" { event } else { self.status.as_str() });
         if self.status.is_final() {
             let seconds = self.talked().as_millis().div_ceil(1_000) as u64;
@@ -422,36 +422,36 @@ impl Leg {
         }
     }
 
-    /// Lets time pass: by the clock, or only in the call.
+    /// Lets time pass, on the clock or only in the call.
     pub async fn spend(&mut self, time: Duration) -> Result<(), End> {
         if self.carrier.calls.pace().real_time {
             self.carrier.clock.sleep(time).await;
         } else {
             self.skipped += time;
-            // Other calls go on meanwhile.
+            // Lets other calls run.
             tokio::task::yield_now().await;
         }
         if self.talked() >= self.plan.time_limit { Err(End::by(HungUpBy::Document)) } else { Ok(()) }
     }
 
-    /// Since the answer.
+    /// Returns the time since the answer.
     pub fn talked(&self) -> Duration {
         let talked = |at: Timestamp| self.carrier.clock.now().since(at) + self.skipped;
         self.answered_at.map_or(Duration::ZERO, talked).min(self.plan.time_limit)
     }
 
-    /// What has passed that the clock does not know of.
+    /// Adds time that does not pass on the clock.
     pub fn skip(&mut self, time: Duration) {
         self.skipped += time;
     }
 
-    /// Ends the call; what comes later does nothing.
+    /// Ends the call; later calls of this do nothing.
     pub fn finish(&mut self, end: End) {
         if self.status.is_final() {
             return;
         }
         if let Some(by) = end.by {
-            self.note(Happening::HungUp { by });
+            self.note(CallEvent::HungUp { by });
         }
         let mut extra = Params::default();
         if self.is_up()
@@ -465,14 +465,14 @@ impl Leg {
             call.status = end.status;
             call.ended_at = Some(now);
             call.duration = duration;
-            call.add(now, Happening::Status { status: end.status });
+            call.add(now, CallEvent::Status { status: end.status });
         });
         self.tell("completed", &extra);
         self.carrier.calls.forget(&self.sid);
     }
 }
 
-/// A leg that is dropped where it stands, as a document was replaced that had dialled it.
+/// A dropped leg ends, for example if the document that dialled it is replaced.
 impl Drop for Leg {
     fn drop(&mut self) {
         let status = if self.is_up() { CallStatus::Completed } else { CallStatus::Canceled };
@@ -480,7 +480,7 @@ impl Drop for Leg {
     }
 }
 
-/// Waits for the order to hang up: of a call that is not answered nothing else can be asked.
+/// Waits for the order to hang up, the only one for an unanswered call.
 pub async fn hung_up(orders: &mut mpsc::Receiver<Order>) {
     while let Some(order) = orders.recv().await {
         if matches!(order, Order::HangUp(_)) {

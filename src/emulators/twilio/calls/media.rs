@@ -1,6 +1,7 @@
-//! Twilio's end of a media stream: frames out every 20 ms, and what comes in is played at the same pace.
+//! Twilio's side of a media stream: sends a frame every 20 ms, and plays the received audio at the same pace.
 //!
-//! After <https://www.twilio.com/docs/voice/media-streams/websocket-messages>. It goes by the machine's time, as sockets do.
+//! After <https://www.twilio.com/docs/voice/media-streams/websocket-messages>. It uses the system's time, like the
+//! sockets.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,29 +24,29 @@ use super::sound::{FRAME_BYTES, SILENCE};
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const FRAME: Duration = Duration::from_millis(20);
-/// How long the other side may take to a message, and to close.
+/// Time for the other side to accept a message, and to close.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Of sound that waits to be played: ten minutes.
+/// Limit of audio that waits to be played: ten minutes.
 const PLAYING_MAX_BYTES: usize = 4_800_000;
 const MARKS_MAX: usize = 1_000;
-/// A message of the other side's that is none.
+/// An invalid message of the other side.
 const INVALID_MESSAGE: u32 = 31951;
 
-/// What the call lets be heard.
-pub enum Do {
-    /// Told when it has been sent.
+/// An order of the call to its stream.
+pub enum StreamOrder {
+    /// Plays audio; the sender is notified when it has been sent.
     Sound(Vec<u8>, oneshot::Sender<()>),
     Digits(String),
 }
 
-/// Which stream it is, as its `start` says.
+/// The identity of a stream, for its `start` message.
 pub struct Identity {
     pub account: String,
     pub call: String,
     pub stream: String,
     pub tracks: &'static [&'static str],
     pub parameters: BTreeMap<String, String>,
-    /// Opened by `<Connect>`: the other side may send, too.
+    /// Opened by `<Connect>`: the other side may send as well.
     pub both_ways: bool,
 }
 
@@ -53,13 +54,13 @@ pub struct Media {
     pub carrier: Arc<Inner>,
     pub socket: Socket,
     pub identity: Identity,
-    pub orders: mpsc::Receiver<Do>,
+    pub orders: mpsc::Receiver<StreamOrder>,
 }
 
 /// Why a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// The call let go of it.
+pub enum StreamEnd {
+    /// The call stopped it.
     Stopped,
     /// The other side closed it.
     Closed,
@@ -71,12 +72,12 @@ pub enum Over {
 
 #[derive(Default)]
 struct State {
-    /// Sound that is to be sent, and who waits for that.
+    /// Audio to be sent, with the senders to notify.
     sending: VecDeque<(VecDeque<u8>, oneshot::Sender<()>)>,
     playing: VecDeque<u8>,
-    /// Marks, each with how much is played before it.
+    /// Marks, each with the position of the audio before it.
     marks: VecDeque<(u64, String)>,
-    /// Of all that ever came to be played, how much has been.
+    /// Position of the playback.
     played: u64,
     came: u64,
     sequence: u64,
@@ -105,24 +106,24 @@ struct Name {
 }
 
 impl Media {
-    /// Speaks until one side ends it.
-    pub async fn run(mut self) -> Over {
+    /// Runs until one side ends the stream.
+    pub async fn run(mut self) -> StreamEnd {
         let mut state = State::default();
         let over = match self.speak(&mut state).await {
             Ok(over) => over,
             Err(over) => over,
         };
-        if over != Over::Closed {
+        if over != StreamEnd::Closed {
             let (account, call) = (&self.identity.account, &self.identity.call);
             let stop = json!({"event": "stop", "stop": {"accountSid": account, "callSid": call}});
-            // It may be too late for either.
+            // The socket may be closed already.
             let _ = self.send(&mut state, stop).await;
             let _ = tokio::time::timeout(PATIENCE, self.socket.close(None)).await;
         }
         over
     }
 
-    async fn speak(&mut self, state: &mut State) -> Result<Over, Over> {
+    async fn speak(&mut self, state: &mut State) -> Result<StreamEnd, StreamEnd> {
         self.introduce(state).await?;
         let began = Instant::now();
         let mut ticks = tokio::time::interval(FRAME);
@@ -130,23 +131,23 @@ impl Media {
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
-                    Some(Do::Sound(sound, sent)) => state.sending.push_back((sound.into(), sent)),
-                    Some(Do::Digits(digits)) => self.dial(state, &digits).await?,
-                    None => return Ok(Over::Stopped),
+                    Some(StreamOrder::Sound(sound, sent)) => state.sending.push_back((sound.into(), sent)),
+                    Some(StreamOrder::Digits(digits)) => self.dial(state, &digits).await?,
+                    None => return Ok(StreamEnd::Stopped),
                 },
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) if self.identity.both_ways => self.take(state, &text).await?,
                     Some(Ok(Message::Binary(_))) => return Err(invalid("a binary message")),
-                    Some(Ok(Message::Close(_))) | None => return Ok(Over::Closed),
+                    Some(Ok(Message::Close(_))) | None => return Ok(StreamEnd::Closed),
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(Over::Failed { code: 31921, why: error.to_string() }),
+                    Some(Err(error)) => return Err(StreamEnd::Failed { code: 31921, why: error.to_string() }),
                 },
                 _ = ticks.tick() => self.frame(state, began.elapsed()).await?,
             }
         }
     }
 
-    async fn introduce(&mut self, state: &mut State) -> Result<(), Over> {
+    async fn introduce(&mut self, state: &mut State) -> Result<(), StreamEnd> {
         self.write(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})).await?;
         let Identity { account, call, stream, tracks, parameters, .. } = &self.identity;
         let start = json!({"event": "start", "start": {
@@ -157,13 +158,13 @@ impl Media {
         self.send(state, start).await
     }
 
-    /// One frame each way.
-    async fn frame(&mut self, state: &mut State, since: Duration) -> Result<(), Over> {
+    /// Sends and plays one frame.
+    async fn frame(&mut self, state: &mut State, since: Duration) -> Result<(), StreamEnd> {
         let frame = state.next_frame();
         state.chunk += 1;
         let (chunk, at) = (state.chunk.to_string(), since.as_millis().to_string());
         for track in self.identity.tracks {
-            // What the call hears itself is not sounded here.
+            // The other side does not get the call's own playback.
             let payload =
                 if *track == "inbound" { STANDARD.encode(&frame) } else { STANDARD.encode([SILENCE; FRAME_BYTES]) };
             let media = json!({"track": track, "chunk": chunk, "timestamp": at, "payload": payload});
@@ -176,7 +177,7 @@ impl Media {
         self.echo(state).await
     }
 
-    async fn dial(&mut self, state: &mut State, digits: &str) -> Result<(), Over> {
+    async fn dial(&mut self, state: &mut State, digits: &str) -> Result<(), StreamEnd> {
         for digit in digits.chars().filter(|digit| *digit != 'w') {
             let dtmf = json!({"track": "inbound_track", "digit": digit.to_string()});
             self.send(state, json!({"event": "dtmf", "dtmf": dtmf})).await?;
@@ -184,8 +185,8 @@ impl Media {
         Ok(())
     }
 
-    /// What the other side sends: sound, marks, or that what waits shall not be played.
-    async fn take(&mut self, state: &mut State, text: &str) -> Result<(), Over> {
+    /// Handles a message: audio, a mark or a clear.
+    async fn take(&mut self, state: &mut State, text: &str) -> Result<(), StreamEnd> {
         let sent: Sent = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
         let (Sent::Media { stream_sid, .. } | Sent::Mark { stream_sid, .. } | Sent::Clear { stream_sid }) = &sent;
         if *stream_sid != self.identity.stream {
@@ -218,8 +219,8 @@ impl Media {
         self.echo(state).await
     }
 
-    /// Sends back the marks whose sound has been played, or will not be.
-    async fn echo(&mut self, state: &mut State) -> Result<(), Over> {
+    /// Returns the marks whose audio has been played or cleared.
+    async fn echo(&mut self, state: &mut State) -> Result<(), StreamEnd> {
         while state.marks.front().is_some_and(|(at, _)| *at <= state.played) {
             let Some((_, name)) = state.marks.pop_front() else { break };
             self.send(state, json!({"event": "mark", "mark": {"name": name}})).await?;
@@ -227,26 +228,26 @@ impl Media {
         Ok(())
     }
 
-    /// Writes a message with its number.
-    async fn send(&mut self, state: &mut State, mut message: Value) -> Result<(), Over> {
+    /// Sends a message with its sequence number.
+    async fn send(&mut self, state: &mut State, mut message: Value) -> Result<(), StreamEnd> {
         state.sequence += 1;
         message["sequenceNumber"] = state.sequence.to_string().into();
         message["streamSid"] = self.identity.stream.as_str().into();
         self.write(message).await
     }
 
-    async fn write(&mut self, message: Value) -> Result<(), Over> {
+    async fn write(&mut self, message: Value) -> Result<(), StreamEnd> {
         let sent = self.socket.send(Message::text(message.to_string()));
         match tokio::time::timeout(PATIENCE, sent).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Over::Failed { code: 31921, why: error.to_string() }),
-            Err(_) => Err(Over::Failed { code: 31921, why: "the other side takes nothing".to_owned() }),
+            Ok(Err(error)) => Err(StreamEnd::Failed { code: 31921, why: error.to_string() }),
+            Err(_) => Err(StreamEnd::Failed { code: 31921, why: "the other side takes nothing".to_owned() }),
         }
     }
 }
 
 impl State {
-    /// The next 160 bytes of what is to be sent; silence fills them up.
+    /// Returns the next 160 bytes to send, filled up with silence.
     fn next_frame(&mut self) -> Vec<u8> {
         let mut frame = Vec::with_capacity(FRAME_BYTES);
         while let Some((sound, _)) = self.sending.front_mut() {
@@ -256,7 +257,7 @@ impl State {
                 break;
             }
             if let Some((_, sent)) = self.sending.pop_front() {
-                // Nobody may wait any more.
+                // The receiver may be gone.
                 let _ = sent.send(());
             }
         }
@@ -265,6 +266,6 @@ impl State {
     }
 }
 
-fn invalid(why: &str) -> Over {
-    Over::Failed { code: INVALID_MESSAGE, why: format!("the stream's other side sent what it should not: {why}") }
+fn invalid(why: &str) -> StreamEnd {
+    StreamEnd::Failed { code: INVALID_MESSAGE, why: format!("the stream's other side sent what it should not: {why}") }
 }

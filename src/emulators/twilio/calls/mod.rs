@@ -1,11 +1,11 @@
-//! Calls, as Twilio makes and takes them: they are dialled, ask for TwiML, and do what it says.
+//! Twilio's calls: the emulator dials them, requests TwiML and performs it.
 //!
-//! [`rest`] is Twilio's API of them, [`control`] the carrier's own. A [`leg`] is one end of a call while it lasts: [`ring`]
-//! dials it, [`verbs`] and its siblings do what a [`document`] says, [`report`] tells its states. What the people at the
-//! other end do comes from a [`party`]: a script, or a person.
+//! [`rest`] is Twilio's API, [`control`] the emulator's own. A [`leg`] is one leg of a running call: [`ring`] dials it,
+//! [`verbs`] and its siblings perform a [`document`], [`report`] posts status callbacks. A [`party`] is the person at
+//! the other end: a script, or a user.
 //!
-//! Speech, music, pauses and the silence of who was asked pass in no time, though they count: a call lasts as long as it
-//! would have. With [`Pace::real_time`] they take their time by the clock.
+//! Speech, music, pauses and silence take no real time, but count: a call has its natural duration. With
+//! [`Pace::real_time`] they take real time.
 
 mod amd;
 mod bridge;
@@ -31,9 +31,10 @@ mod validate;
 mod verbs;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
@@ -43,7 +44,7 @@ use super::webhook::Method;
 use super::{Carrier, Inner};
 use crate::domain::Timestamp;
 use crate::integrations::twilio::form::Params;
-pub use call::{Call, CallDirection, CallStatus, Entry, Happening, HungUpBy};
+pub use call::{Call, CallDirection, CallEvent, CallLogEntry, CallStatus, HungUpBy};
 use leg::{Leg, Order, Plan};
 use party::{ACTS_MAX, Act, PARTIES_MAX, Party};
 use queue::Queues;
@@ -51,20 +52,20 @@ pub use sound::Sound;
 use store::CallStore;
 pub use stream::StreamRecord;
 
-/// Calls that are remembered.
+/// Limit of stored calls.
 const CALLS_MAX: usize = 20_000;
-/// Calls that wait, ring or talk at once, of all accounts.
+/// Limit of running calls, over all accounts.
 const OPEN_MAX: usize = 20_000;
-/// Orders to one call that it has not looked at.
+/// Limit of unread orders to one call.
 const ORDERS_MAX: usize = 8;
 
-/// How fast calls go.
+/// The pace of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Pace {
-    /// Calls that an account begins per second, the others wait; `null` for any number. One at Twilio, unless it raises that.
+    /// New calls per second and account; further ones wait. `null` removes the limit. Twilio's default is one.
     pub calls_per_second: Option<u32>,
-    /// Whether speech, pauses and time-outs take time by the clock.
+    /// True if speech, pauses and timeouts take real time.
     pub real_time: bool,
 }
 
@@ -74,30 +75,25 @@ impl Default for Pace {
     }
 }
 
-/// How a call that goes on can be spoken to.
-struct Reach {
+/// The channels to a running call.
+struct CallChannels {
     orders: mpsc::Sender<Order>,
     acts: mpsc::Sender<Act>,
 }
 
 pub struct Calls {
     store: Mutex<CallStore>,
-    /// The number of the last change, to be waited for.
+    /// Number of the last change.
     changes: watch::Sender<u64>,
     parties: Mutex<HashMap<String, Party>>,
-    reach: Mutex<HashMap<String, Reach>>,
-    /// How many calls go on.
+    channels: Mutex<HashMap<String, CallChannels>>,
+    /// Number of running calls.
     open: watch::Sender<usize>,
-    /// When an account's next call may begin.
-    turns: Mutex<HashMap<String, Timestamp>>,
+    /// The earliest start of each account's next call.
+    next_starts: Mutex<HashMap<String, Timestamp>>,
     pace: Mutex<Pace>,
     queues: Queues,
     streams: Mutex<VecDeque<StreamRecord>>,
-}
-
-/// Every value under these locks is whole whenever something could panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl Calls {
@@ -106,9 +102,9 @@ impl Calls {
             store: Mutex::new(CallStore::new(CALLS_MAX)),
             changes: watch::Sender::new(0),
             parties: Mutex::default(),
-            reach: Mutex::default(),
+            channels: Mutex::default(),
             open: watch::Sender::new(0),
-            turns: Mutex::default(),
+            next_starts: Mutex::default(),
             pace: Mutex::new(pace),
             queues: Queues::default(),
             streams: Mutex::default(),
@@ -121,58 +117,58 @@ impl Calls {
     }
 
     fn store(&self) -> MutexGuard<'_, CallStore> {
-        lock(&self.store)
+        self.store.lock()
     }
 
     pub fn pace(&self) -> Pace {
-        *lock(&self.pace)
+        *self.pace.lock()
     }
 
-    /// When a call of the account may begin; the next one may after that.
+    /// Returns the start of the account's next call, and reserves it.
     fn turn(&self, account: &str, now: Timestamp) -> Timestamp {
         let Some(rate) = self.pace().calls_per_second.filter(|rate| *rate > 0) else { return now };
-        let mut turns = lock(&self.turns);
-        let next = turns.entry(account.to_owned()).or_insert(now);
+        let mut next_starts = self.next_starts.lock();
+        let next = next_starts.entry(account.to_owned()).or_insert(now);
         let turn = (*next).max(now);
         *next = turn.plus(Duration::from_secs(1) / rate);
         turn
     }
 
-    /// Makes a call known to those who order it about.
+    /// Registers a call for orders and acts.
     fn register(&self, sid: &str) -> (mpsc::Receiver<Order>, mpsc::Receiver<Act>) {
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         let (acts, acted) = mpsc::channel(ACTS_MAX);
-        lock(&self.reach).insert(sid.to_owned(), Reach { orders, acts });
+        self.channels.lock().insert(sid.to_owned(), CallChannels { orders, acts });
         self.open.send_modify(|open| *open += 1);
         (ordered, acted)
     }
 
     fn forget(&self, sid: &str) {
-        if lock(&self.reach).remove(sid).is_some() {
+        if self.channels.lock().remove(sid).is_some() {
             self.open.send_modify(|open| *open -= 1);
         }
     }
 
-    /// `false` where the call is over, or has too much to look at.
+    /// Sends an order; `false` if the call has ended, or has too many unread orders.
     fn order(&self, sid: &str, order: Order) -> bool {
-        lock(&self.reach).get(sid).is_some_and(|reach| reach.orders.try_send(order).is_ok())
+        self.channels.lock().get(sid).is_some_and(|channels| channels.orders.try_send(order).is_ok())
     }
 
     fn act(&self, sid: &str, act: Act) -> bool {
-        lock(&self.reach).get(sid).is_some_and(|reach| reach.acts.try_send(act).is_ok())
+        self.channels.lock().get(sid).is_some_and(|channels| channels.acts.try_send(act).is_ok())
     }
 
-    /// Who has a number; who has no script answers and stays silent.
+    /// Returns a number's script; without one, the number answers and stays silent.
     fn party(&self, number: &str) -> Party {
-        lock(&self.parties).get(number).cloned().unwrap_or_default()
+        self.parties.lock().get(number).cloned().unwrap_or_default()
     }
 }
 
 impl Carrier {
-    /// Says what whoever has a number does when called; refused where [`PARTIES_MAX`] numbers have a script.
+    /// Sets the script of a number. Refused if [`PARTIES_MAX`] numbers have one.
     pub fn set_party(&self, number: &str, party: Party) -> Result<(), String> {
         party.check()?;
-        let mut parties = lock(&self.0.calls.parties);
+        let mut parties = self.0.calls.parties.lock();
         if parties.len() >= PARTIES_MAX && !parties.contains_key(number) {
             return Err(format!("{PARTIES_MAX} numbers have a script already: DELETE some"));
         }
@@ -182,10 +178,10 @@ impl Carrier {
     }
 
     pub fn set_pace(&self, pace: Pace) {
-        *lock(&self.0.calls.pace) = pace;
+        *self.0.calls.pace.lock() = pace;
     }
 
-    /// All that are remembered, the oldest first.
+    /// Returns the stored calls, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         self.0.calls.store().iter().cloned().collect()
     }
@@ -196,19 +192,19 @@ impl Carrier {
 
     /// Waits until every call has ended and every callback has been posted.
     pub async fn wait_calls(&self) {
-        // The sender lives in `self`, so waiting can only end by the count being reached.
+        // `self` keeps the sender alive, so the wait cannot fail.
         let _ = self.0.calls.open.subscribe().wait_for(|open| *open == 0).await;
         self.wait_callbacks().await;
     }
 
-    /// Calls that go on.
+    /// Returns the number of running calls.
     pub fn calls_open(&self) -> usize {
         *self.0.calls.open.borrow()
     }
 }
 
 impl Inner {
-    /// Takes a call and leads it to its end; `false` where too many go on.
+    /// Starts an accepted call in the background; `false` if too many run.
     fn begin_call(self: &Arc<Self>, call: Call, plan: Plan) -> bool {
         if *self.calls.open.borrow() >= OPEN_MAX {
             return false;
@@ -236,7 +232,7 @@ impl Inner {
         changed
     }
 
-    /// Posts a callback by itself.
+    /// Posts a callback in the background.
     fn post_soon(self: &Arc<Self>, account: &str, url: String, method: Method, params: Params) {
         let (carrier, account) = (self.clone(), account.to_owned());
         carrier.callbacks.begin();
@@ -250,7 +246,7 @@ impl Inner {
         });
     }
 
-    /// Sends a text for a call; gives its SID.
+    /// Sends a text message for a call; returns its SID.
     fn text_from_call(
         self: &Arc<Self>,
         account: &str,

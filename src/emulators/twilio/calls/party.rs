@@ -1,4 +1,4 @@
-//! The people at the other end: whether they pick up, and what they do when they are asked.
+//! The people at the other end: whether they answer, and their input.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use tokio::sync::mpsc;
 use super::sound::Sound;
 use crate::domain::Clock;
 
-/// Numbers that have a script.
+/// Limit of numbers with a script.
 pub const PARTIES_MAX: usize = 100_000;
-/// Of one script.
+/// Limit of steps in one script.
 const STEPS_MAX: usize = 100;
-/// Of what a person does before it is asked for.
+/// Limit of a person's unread acts.
 pub const ACTS_MAX: usize = 64;
 const WORDS_MAX_CHARS: usize = 4_096;
 const DIGITS_MAX: usize = 64;
 const AFTER_MAX_MS: u64 = 3_600_000;
-/// How long a person who types is waited for, where a caller's voice would be waited for less long.
+/// Wait for a person who types, if the timeout for speech is shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What happens when a number is called.
@@ -34,12 +34,12 @@ pub enum PicksUp {
     /// An answering machine.
     Machine,
     Fax,
-    /// It rings until a person answers or rejects the call: [`Act`].
+    /// The phone rings until a person answers or rejects: [`Act`].
     Live,
 }
 
-/// What somebody does at a prompt: `{"digits": "1"}`, `{"speech": "quiero una cita", "confidence": 0.9}`,
-/// `{"silence": true}`, `{"hangup": true}`, `{"tone_ms": 2000}`
+/// A party's step at a prompt: `{"digits": "1"}`, `{"speech": "quiero una cita", "confidence": 0.9}`, `{"silence":
+/// true}`, `{"hangup": true}`, `{"tone_ms": 2000}`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Step {
@@ -59,11 +59,11 @@ pub enum Step {
     Hangup {
         hangup: bool,
     },
-    /// In a media stream; elsewhere nobody understands it.
+    /// Audio in a media stream; elsewhere it is not understood.
     Sound(Sound),
 }
 
-/// The same of a person at the phone, who also takes the call or does not.
+/// A step of the person at the phone, who also answers or rejects the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Act {
@@ -71,24 +71,25 @@ pub enum Act {
     Does(Step),
 }
 
-/// Whoever has a number: `{"picks_up": "answers", "after_ms": 0, "steps": [{"digits": "1"}]}`. After the steps they stay silent.
+/// The script of a number: `{"picks_up": "answers", "after_ms": 0, "steps": [{"digits": "1"}]}`. After the steps the
+/// party is silent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Party {
     pub picks_up: PicksUp,
-    /// How long it rings, by the clock; an hour at most.
+    /// Ringing time on the clock, at most an hour.
     pub after_ms: u64,
-    /// One at each prompt.
+    /// One for each prompt.
     pub steps: Vec<Step>,
 }
 
 impl Party {
-    /// Who answers at once and does this.
+    /// Answers at once and performs these steps.
     pub fn does(steps: impl IntoIterator<Item = Step>) -> Self {
         Self { steps: steps.into_iter().collect(), ..Self::default() }
     }
 
-    /// Whether a person takes the call.
+    /// True if a person takes the call.
     pub fn is_live(&self) -> bool {
         self.picks_up == PicksUp::Live
     }
@@ -149,25 +150,25 @@ impl Step {
     }
 }
 
-/// A party in a call: what is left of its script, and a person's acts, if one acts.
-pub struct Hands {
+/// A party in a call: the rest of its script, and a person's acts, if a person acts.
+pub struct PartyInput {
     steps: VecDeque<Step>,
     acts: mpsc::Receiver<Act>,
     live: bool,
 }
 
-impl Hands {
+impl PartyInput {
     pub fn new(party: &Party, live: bool, acts: mpsc::Receiver<Act>) -> Self {
         Self { steps: party.steps.iter().cloned().collect(), acts, live }
     }
 
-    /// What is done at a prompt that waits so long.
+    /// Returns the step at a prompt with this timeout.
     pub async fn next(&mut self, timeout: Duration, clock: &Clock) -> Step {
         if let Some(step) = self.steps.pop_front() {
             return step;
         }
         if !self.live {
-            // What was done from outside counts, too, but is not waited for.
+            // Acts that have arrived count, but the party does not wait for more.
             return match self.acts.try_recv() {
                 Ok(Act::Does(step)) => step,
                 _ => Step::silence(),
@@ -180,7 +181,7 @@ impl Hands {
                 act = self.acts.recv() => match act {
                     Some(Act::Does(step)) => return step,
                     Some(Act::Answer { .. }) => {}
-                    // Nobody is left who could act.
+                    // No person is left to act.
                     None => return Step::hangup(),
                 },
                 () = clock.sleep_until(until) => return Step::silence(),
@@ -188,7 +189,7 @@ impl Hands {
         }
     }
 
-    /// Whether a person takes the call that rings; they have so long.
+    /// Waits for a person to answer or reject, up to `timeout`.
     pub async fn answers(&mut self, timeout: Duration, clock: &Clock) -> Option<bool> {
         let until = clock.now().plus(timeout);
         loop {
@@ -205,7 +206,7 @@ impl Hands {
         }
     }
 
-    /// Hangs up next, without being asked for anything.
+    /// True if the next step hangs up without a prompt.
     pub fn hangs_up(&mut self) -> bool {
         let next = matches!(self.steps.front(), Some(Step::Hangup { .. }));
         if next {
@@ -214,7 +215,7 @@ impl Hands {
         next
     }
 
-    /// Nothing is left to do, and nobody is there who might.
+    /// True if no step is left, and no person can act.
     pub fn are_done(&self) -> bool {
         self.steps.is_empty() && !self.live && self.acts.is_empty()
     }

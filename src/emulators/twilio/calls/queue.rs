@@ -1,39 +1,39 @@
-//! `<Enqueue>`, and `<Dial><Queue>`, which takes the first who waits.
+//! `<Enqueue>`, and `<Dial><Queue>`, which takes the first caller of a queue.
 //!
 //! After <https://www.twilio.com/docs/voice/twiml/enqueue> and `…/queue`.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::super::Inner;
 use super::super::webhook::Method;
 use super::bridge::{Bridge, end_of};
-use super::call::{CallStatus, Happening, HungUpBy};
+use super::call::{CallEvent, CallStatus, HungUpBy};
 use super::dial::Dialled;
 use super::document::{AGAINST_SCHEMA, Element, Fault};
 use super::leg::{Document, End, Farewell, Leg, Source};
-use super::lock;
 use super::verbs::{Flow, method};
 use crate::domain::Timestamp;
 use crate::integrations::twilio::form::Params;
 
-/// Queues of all accounts.
+/// Limit of queues, over all accounts.
 const QUEUES_MAX: usize = 1_000;
-/// Who waits in one, unless the document says fewer.
+/// Default limit of callers in one queue.
 const SIZE_MAX: u64 = 1_000;
 const NAME_MAX_CHARS: usize = 64;
-/// How often the wait URL is asked for one call.
+/// Limit of requests to the wait URL for one call.
 const ROUNDS_MAX: u32 = 1_000;
-/// Between two of its documents, where what they say takes no time.
+/// Pause between two wait documents that take no time.
 const ROUND: Duration = Duration::from_secs(1);
-/// Seconds for which somebody to talk to is waited for.
+/// Seconds to wait for a caller in an empty queue.
 const TIMEOUT: u64 = 30;
 
-/// Who has been taken out of a queue: by whom, and what they hear before.
-pub struct Taken {
+/// A caller who was taken out of a queue: by whom, and the document they hear first.
+pub struct TakenCaller {
     bridge: Arc<Bridge>,
     by: String,
     whisper: Option<(String, Method)>,
@@ -42,11 +42,11 @@ pub struct Taken {
 struct Waiting {
     call_sid: String,
     since: Timestamp,
-    taken: oneshot::Sender<Taken>,
+    taken: oneshot::Sender<TakenCaller>,
 }
 
 #[derive(Default)]
-struct Line {
+struct WaitingLine {
     sid: String,
     waiting: VecDeque<Waiting>,
 }
@@ -54,13 +54,13 @@ struct Line {
 #[derive(Default)]
 pub struct Queues {
     /// By account and name.
-    lines: Mutex<HashMap<(String, String), Line>>,
-    /// Counts who has come.
+    lines: Mutex<HashMap<(String, String), WaitingLine>>,
+    /// Number of callers who have entered.
     entered: watch::Sender<u64>,
 }
 
-/// A call's place in a queue; it is given up when it is dropped.
-struct Place {
+/// A call's place in a queue, released when dropped.
+struct QueuePlace {
     carrier: Arc<Inner>,
     key: (String, String),
     call_sid: String,
@@ -68,26 +68,26 @@ struct Place {
     size_max: u64,
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
-        if let Some(line) = lock(&self.carrier.calls.queues.lines).get_mut(&self.key) {
+        if let Some(line) = self.carrier.calls.queues.lines.lock().get_mut(&self.key) {
             line.waiting.retain(|waiting| waiting.call_sid != self.call_sid);
         }
     }
 }
 
-impl Place {
-    /// `None` where the queue is full.
-    fn take(leg: &Leg, name: &str, size_max: u64) -> Option<(Self, oneshot::Receiver<Taken>)> {
+impl QueuePlace {
+    /// Takes a place; `None` if the queue is full.
+    fn take(leg: &Leg, name: &str, size_max: u64) -> Option<(Self, oneshot::Receiver<TakenCaller>)> {
         let (carrier, key) = (leg.carrier.clone(), (leg.account.clone(), name.to_owned()));
         let queues = &leg.carrier.calls.queues;
-        let mut lines = lock(&queues.lines);
+        let mut lines = queues.lines.lock();
         if lines.len() >= QUEUES_MAX && !lines.contains_key(&key) {
             return None;
         }
         let line = lines
             .entry(key.clone())
-            .or_insert_with(|| Line { sid: leg.carrier.new_sid("QU"), waiting: VecDeque::new() });
+            .or_insert_with(|| WaitingLine { sid: leg.carrier.new_sid("QU"), waiting: VecDeque::new() });
         if line.waiting.len() as u64 >= size_max {
             return None;
         }
@@ -100,9 +100,9 @@ impl Place {
         Some((Self { carrier, key, call_sid: leg.sid.clone(), queue_sid, size_max }, taken))
     }
 
-    /// What the wait URL is told.
+    /// The fields of a request to the wait URL.
     fn told(&self, waited: Duration) -> Params {
-        let lines = lock(&self.carrier.calls.queues.lines);
+        let lines = self.carrier.calls.queues.lines.lock();
         let waiting = lines.get(&self.key).map(|line| &line.waiting);
         let position = waiting.and_then(|waiting| waiting.iter().position(|one| one.call_sid == self.call_sid));
         let now = self.carrier.clock.now();
@@ -123,11 +123,11 @@ impl Place {
 }
 
 /// Why a call left its queue.
-enum Left {
-    Taken(Taken),
+enum QueueExit {
+    TakenCaller(TakenCaller),
     ByItself,
     Ended(End),
-    /// The wait URL was asked too often.
+    /// The wait URL was requested too often.
     TooLong,
 }
 
@@ -139,10 +139,10 @@ impl Leg {
             return Err(self.give_up(Fault::new(AGAINST_SCHEMA, why)));
         }
         let size_max = verb.number("maxQueueSize").unwrap_or(SIZE_MAX).min(SIZE_MAX);
-        let Some((place, taken)) = Place::take(self, &name, size_max) else {
+        let Some((place, taken)) = QueuePlace::take(self, &name, size_max) else {
             return self.after_queue(document, verb, &name, "queue-full", Params::default(), None).await;
         };
-        self.note(Happening::Queue { name: name.clone(), what: "entered" });
+        self.note(CallEvent::Queue { name: name.clone(), what: "entered" });
         let entered = self.talked();
         if let Some(action) = verb.get("action") {
             let url = self.resolve(document, Some(action))?;
@@ -152,7 +152,7 @@ impl Leg {
         }
         let left = tokio::select! {
             biased;
-            Ok(taken) = taken => Left::Taken(taken),
+            Ok(taken) = taken => QueueExit::TakenCaller(taken),
             left = self.wait(document, verb, &place, entered) => left,
         };
         let mut told: Params = [("QueueSid", place.queue_sid.clone())].into_iter().collect();
@@ -160,50 +160,50 @@ impl Leg {
         drop(place);
         let farewell = self.farewell.take();
         let (result, end) = match left {
-            Left::Taken(taken) => {
-                // From now on who hangs up has been bridged.
+            QueueExit::TakenCaller(taken) => {
+                // From now on a caller who hangs up counts as bridged.
                 self.farewell = farewell.map(|farewell| farewell.with("QueueResult", "bridged"));
                 let end = self.bridge_with(&taken, &told).await;
                 self.farewell = None;
                 ("bridged", end)
             }
-            Left::ByItself => ("leave", None),
-            Left::Ended(end) => ("hangup", Some(end)),
-            Left::TooLong => ("system-error", None),
+            QueueExit::ByItself => ("leave", None),
+            QueueExit::Ended(end) => ("hangup", Some(end)),
+            QueueExit::TooLong => ("system-error", None),
         };
         self.after_queue(document, verb, &name, result, told, end).await
     }
 
-    /// Listens to the wait URL's documents again and again.
-    async fn wait(&mut self, document: &Document, verb: &Element, place: &Place, entered: Duration) -> Left {
+    /// Performs the wait URL's documents again and again.
+    async fn wait(&mut self, document: &Document, verb: &Element, place: &QueuePlace, entered: Duration) -> QueueExit {
         if !verb.has("waitUrl") {
             // Twilio's own music.
-            self.note(Happening::Played { url: String::new(), digits: None });
+            self.note(CallEvent::Played { url: String::new(), digits: None });
         }
         for _ in 0..ROUNDS_MAX {
             if let Some(url) = verb.get("waitUrl") {
                 let url = match self.resolve(document, Some(url)) {
                     Ok(url) => url,
-                    Err(end) => return Left::Ended(end),
+                    Err(end) => return QueueExit::Ended(end),
                 };
                 let extra = place.told(self.talked().saturating_sub(entered));
                 let source = Source::Url { url, method: method(verb, "waitUrlMethod"), extra };
                 match Box::pin(self.follow(source, true)).await {
-                    Ok(Flow::Left) => return Left::ByItself,
+                    Ok(Flow::Left) => return QueueExit::ByItself,
                     Ok(_) => {}
-                    Err(end) => return Left::Ended(end),
+                    Err(end) => return QueueExit::Ended(end),
                 }
             }
             if self.hands.hangs_up() {
-                return Left::Ended(End::by(HungUpBy::Party));
+                return QueueExit::Ended(End::by(HungUpBy::Party));
             }
             self.carrier.clock.sleep(ROUND).await;
         }
-        Left::TooLong
+        QueueExit::TooLong
     }
 
-    /// Talks with whoever took the call out of the queue; gives the call's end where that is it.
-    async fn bridge_with(&mut self, taken: &Taken, told: &Params) -> Option<End> {
+    /// Talks with the side that took the call; returns the call's end, if that ends it.
+    async fn bridge_with(&mut self, taken: &TakenCaller, told: &Params) -> Option<End> {
         if let Some((url, method)) = taken.whisper.clone() {
             let mut extra = told.clone();
             extra.push("DequeingCallSid", &taken.by);
@@ -215,7 +215,7 @@ impl Leg {
         end_of(self.talk(&taken.bridge, false, false).await)
     }
 
-    /// Tells the action how the queue was left.
+    /// Requests the action with the result.
     async fn after_queue(
         &mut self,
         document: &Document,
@@ -225,7 +225,7 @@ impl Leg {
         mut told: Params,
         end: Option<End>,
     ) -> Result<Flow, End> {
-        self.note(Happening::Queue { name: name.to_owned(), what: result });
+        self.note(CallEvent::Queue { name: name.to_owned(), what: result });
         told.push("QueueResult", result);
         let Some(action) = verb.get("action") else { return end.map_or(Ok(Flow::Next), Err) };
         let url = self.resolve(document, Some(action))?;
@@ -239,7 +239,7 @@ impl Leg {
         }
     }
 
-    /// Takes the first who waits in a queue, and talks with them.
+    /// Takes the first caller of a queue, and connects to them.
     pub async fn dial_queue(
         &mut self,
         document: &Document,
@@ -252,34 +252,34 @@ impl Leg {
             None => None,
         };
         let key = (self.account.clone(), noun.text().to_owned());
-        if !lock(&self.carrier.calls.queues.lines).contains_key(&key) {
+        if !self.carrier.calls.queues.lines.lock().contains_key(&key) {
             return Ok(Dialled::not(CallStatus::Failed));
         }
         let timeout = Duration::from_secs(verb.number("timeout").unwrap_or(TIMEOUT));
         let bridge = Arc::new(Bridge::new(2));
-        let taken = Taken { bridge: bridge.clone(), by: self.sid.clone(), whisper };
+        let taken = TakenCaller { bridge: bridge.clone(), by: self.sid.clone(), whisper };
         let Some(sid) = self.take_first(&key, taken, timeout).await else {
             return Ok(Dialled::not(CallStatus::NoAnswer));
         };
         let (status, before) = (CallStatus::Completed, self.talked());
         let out = self.talk(&bridge, true, star).await;
-        self.note(Happening::Dialled { sid: sid.clone(), to: key.1, status });
+        self.note(CallEvent::Dialled { sid: sid.clone(), to: key.1, status });
         let lasted = Some(self.talked().saturating_sub(before));
         Ok(Dialled { status, sid: Some(sid), lasted, end: end_of(out) })
     }
 
-    /// Gives the call that was taken. In an empty queue somebody is waited for where time passes by the clock.
-    async fn take_first(&self, key: &(String, String), mut taken: Taken, timeout: Duration) -> Option<String> {
+    /// Returns the taken call. In real time, it waits for a caller in an empty queue.
+    async fn take_first(&self, key: &(String, String), mut taken: TakenCaller, timeout: Duration) -> Option<String> {
         let queues = &self.carrier.calls.queues;
         let mut entered = queues.entered.subscribe();
         let patient = self.carrier.calls.pace().real_time || self.hands.live();
         let until = self.carrier.clock.now().plus(timeout);
         loop {
             entered.mark_unchanged();
-            while let Some(first) = lock(&queues.lines).get_mut(key).and_then(|line| line.waiting.pop_front()) {
+            while let Some(first) = queues.lines.lock().get_mut(key).and_then(|line| line.waiting.pop_front()) {
                 match first.taken.send(taken) {
                     Ok(()) => return Some(first.call_sid),
-                    // That one has just gone.
+                    // That caller has just left.
                     Err(back) => taken = back,
                 }
             }

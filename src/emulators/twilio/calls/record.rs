@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::super::webhook::Method;
-use super::call::{CallStatus, Happening};
+use super::call::{CallEvent, CallStatus};
 use super::document::Element;
 use super::leg::{Document, End, Leg, Source};
 use super::party::Step;
 use super::verbs::{Flow, method};
 use crate::integrations::twilio::form::Params;
 
-/// Seconds of silence that end a recording, and how long it may be.
+/// Seconds of silence that end a recording, and its maximum length.
 const TIMEOUT: u64 = 5;
 const LENGTH_MAX: u64 = 3_600;
 /// Any key.
@@ -20,7 +20,7 @@ impl Leg {
     pub async fn record(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let timeout = verb.number("timeout").unwrap_or(TIMEOUT);
         let finish_on = if verb.has("finishOnKey") { verb.get("finishOnKey").unwrap_or_default() } else { FINISH_ON };
-        self.note(Happening::Prompted {
+        self.note(CallEvent::Prompted {
             verb: "Record",
             input: "speech".to_owned(),
             timeout_s: timeout,
@@ -33,7 +33,7 @@ impl Leg {
                 (None, digits.chars().filter(|key| finish_on.contains(*key)).take(1).collect())
             }
             Ok(_) => (None, String::new()),
-            // What was said until then is kept, and told; nobody is there to hear more.
+            // The recording up to now is stored and reported; the caller is gone.
             Err(end) => {
                 let result = self.keep_said(document, verb, None, "hangup");
                 if let Ok(url) = document.resolve(verb.get("action")) {
@@ -44,7 +44,7 @@ impl Leg {
         };
         self.spend(Duration::from_secs(timeout)).await?;
         if said.is_none() && ended_by.is_empty() {
-            // Nothing was recorded: Twilio goes on with the next verb.
+            // Without a recording, Twilio continues with the next verb.
             return Ok(Flow::Next);
         }
         let extra = self.keep_said(document, verb, said, &ended_by);
@@ -52,7 +52,7 @@ impl Leg {
         Ok(Flow::Go(Source::Url { url, method: method(verb, "method"), extra }))
     }
 
-    /// Keeps a recording, and tells of it where the verb says; gives what the action is told.
+    /// Stores a recording and reports it as the verb says; returns the action's fields.
     fn keep_said(&mut self, document: &Document, verb: &Element, said: Option<String>, ended_by: &str) -> Params {
         let letters = said.as_deref().unwrap_or_default().chars().count() as u64;
         let longest = verb.number("maxLength").unwrap_or(LENGTH_MAX);
@@ -75,12 +75,12 @@ impl Leg {
         result
     }
 
-    /// Makes a recording, and tells of it.
+    /// Creates a recording and reports it.
     pub fn keep_recording(&self, length: Duration, source: &str, tells: Option<(String, Method)>) -> Params {
         let (sid, seconds) = (self.carrier.new_sid("RE"), length.as_secs());
         let base = self.carrier.base();
         let url = format!("{base}/2010-04-01/Accounts/{}/Recordings/{sid}", self.account);
-        self.note(Happening::Recorded { sid: sid.clone(), url: url.clone(), seconds });
+        self.note(CallEvent::Recorded { sid: sid.clone(), url: url.clone(), seconds });
         let seconds = seconds.to_string();
         let result: Params = [("RecordingSid", sid.as_str()), ("RecordingUrl", &url), ("RecordingDuration", &seconds)]
             .into_iter()
@@ -96,7 +96,7 @@ impl Leg {
         result
     }
 
-    /// Which call is meant, and whose it is.
+    /// The SIDs of the call and its account.
     fn names(&self) -> Params {
         [("CallSid", self.sid.as_str()), ("AccountSid", &self.account)].into_iter().collect()
     }

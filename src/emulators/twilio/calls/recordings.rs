@@ -1,4 +1,4 @@
-//! Recordings: a JSON resource, and a sound file of the right length (a tone: what was said is in the call's entries).
+//! Recordings: a JSON resource, and an audio file of the right length (a tone; the words are in the call's events).
 //!
 //! After <https://www.twilio.com/docs/voice/api/recording>.
 
@@ -9,11 +9,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::super::{Carrier, answer, rfc2822};
-use super::call::{Call, Happening};
+use super::call::{Call, CallEvent};
 use super::sound;
 use crate::domain::Timestamp;
 
-/// `RE….json`, `RE….wav`, or `RE…` alone, which is the sound too.
+/// Fetches `RE….json`, `RE….wav`, or `RE…` alone, which is the audio as well.
 pub async fn fetch(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -43,12 +43,12 @@ pub async fn fetch(
 
 fn recorded(call: &Call, wanted: &str) -> Option<(Timestamp, u64)> {
     call.entries.iter().find_map(|entry| match &entry.what {
-        Happening::Recorded { sid, seconds, .. } if sid == wanted => Some((entry.at, *seconds)),
+        CallEvent::Recorded { sid, seconds, .. } if sid == wanted => Some((entry.at, *seconds)),
         _ => None,
     })
 }
 
-/// μ-law in a WAV file: format 7, one channel, 8,000 bytes a second.
+/// μ-law in a WAV file: format 7, one channel, 8,000 bytes per second.
 fn wav(sound: Vec<u8>) -> Vec<u8> {
     let length = sound.len() as u32;
     let mut file = Vec::with_capacity(sound.len() + 46);

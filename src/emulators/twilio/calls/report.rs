@@ -1,4 +1,4 @@
-//! Status callbacks of calls: `initiated`, `ringing`, `answered`, `completed`, those that were asked for, signed.
+//! Status callbacks of calls: the requested ones of `initiated`, `ringing`, `answered`, `completed`, signed.
 //!
 //! After <https://www.twilio.com/docs/voice/api/call-resource#statuscallback>.
 
@@ -12,12 +12,12 @@ use super::super::faults::{CallbackFault, FaultKind};
 use super::super::webhook::Method;
 use crate::integrations::twilio::form::Params;
 
-/// What can be asked for; the last where nothing is.
+/// The events; the last one is the default.
 pub const EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
-/// Of one call: each of its events, and room.
+/// Limit of unposted callbacks of one call: each event, with a margin.
 const QUEUE_MAX: usize = 8;
 
-/// Where a call's states are told.
+/// The status callback of a call.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub url: String,
@@ -25,7 +25,7 @@ pub struct Report {
     pub events: Vec<&'static str>,
 }
 
-/// Tells one call's states, in order unless a fault is to be.
+/// Posts the status callbacks of one call, in order unless a fault reorders them.
 pub struct Reporter {
     events: Vec<&'static str>,
     queue: mpsc::Sender<Params>,
@@ -41,7 +41,7 @@ impl Reporter {
         Self { events, queue, sequence: 0 }
     }
 
-    /// Queues a callback if its event was asked for.
+    /// Queues a callback if its event was requested.
     pub fn tell(&mut self, carrier: &Inner, event: &str, mut params: Params) {
         if !self.events.contains(&event) {
             return;

@@ -50,7 +50,7 @@ pub async fn create(
 }
 
 impl Carrier {
-    /// Takes a call, or says what is wrong with it.
+    /// Accepts a call, or refuses it.
     fn accept_call(
         &self,
         account: &str,
@@ -71,7 +71,7 @@ impl Carrier {
         call.live = plan.party.is_live();
         self.0.taken.send_modify(|taken| *taken += 1);
         if test {
-            // With test credentials nobody is called.
+            // Test credentials create no real call.
             self.0.push_call(call.clone());
         } else if !self.0.begin_call(call.clone(), plan) {
             return Err(Refusal::new(21611, "The carrier has no room for more calls at once.".to_owned()));
@@ -79,21 +79,21 @@ impl Carrier {
         Ok(call)
     }
 
-    /// The call of this account that `CA….json` names.
+    /// Returns the account's call that `CA….json` names.
     fn named_call(&self, account: &str, file: &str) -> Result<Call, Refusal> {
         let sid = file.strip_suffix(".json").unwrap_or(file);
         let found = self.find_call(sid).filter(|call| call.account_sid == account);
         found.ok_or_else(|| Refusal::not_found(&format!("/2010-04-01/Accounts/{account}/Calls/{file}")))
     }
 
-    /// Ends a call, or gives it another document.
+    /// Ends a call, or replaces its document.
     fn update_call(&self, call: &Call, form: &Params) -> Result<Call, Refusal> {
         let wrong = |code, text: &str| Err(Refusal::new(code, text.to_owned()));
         let source = validate::source(form)?;
         match (form.filled("Status"), source) {
             (Some(status @ ("canceled" | "completed")), _) => {
                 let rings = matches!(call.status, CallStatus::Queued | CallStatus::Ringing);
-                // What is over stays as it is; and a call that talks is not cancelled.
+                // An ended call does not change, and an answered call cannot be cancelled.
                 if !call.status.is_final() && (status == "completed" || rings) {
                     self.0.calls.order(&call.sid, Order::HangUp(HungUpBy::Api));
                 }
@@ -148,7 +148,7 @@ struct Page {
     calls: Vec<Value>,
 }
 
-/// What `StartTime`, `StartTime<` and `StartTime>` ask for: days in GMT, or instants. What is neither asks for nothing.
+/// Parses `StartTime`, `StartTime<` and `StartTime>`: days in GMT, or instants. Other values set no condition.
 fn ranges(query: &Params, key: &str) -> Vec<Range> {
     let read = |key: String| {
         let text = query.filled(&key)?;

@@ -1,16 +1,16 @@
-//! Dialling: a call waits for its turn, rings, and is answered or not, as the number's script says.
+//! Dialling: a call waits for its turn, rings, and is answered or not, by the number's script.
 
 use std::time::Duration;
 
-use super::call::{CallDirection, CallStatus, Happening};
+use super::call::{CallDirection, CallEvent, CallStatus};
 use super::leg::{End, Leg};
 use super::party::PicksUp;
 use crate::integrations::twilio::form::Params;
 
 impl Leg {
-    /// Rings whoever is called; an error says how the call ends without an answer.
+    /// Rings the called number; an error is the end of an unanswered call.
     pub async fn dial(&mut self) -> Result<(), End> {
-        // What a document dials is not held up.
+        // Calls of a `<Dial>` are not throttled.
         if self.direction == CallDirection::OutboundApi {
             let turn = self.carrier.calls.turn(&self.account, self.carrier.clock.now());
             self.carrier.clock.sleep_until(turn).await;
@@ -19,7 +19,7 @@ impl Leg {
         self.ring().await?;
         self.pick_up();
         if let Some(digits) = self.plan.send_digits.take() {
-            self.note(Happening::Played { url: String::new(), digits: Some(digits) });
+            self.note(CallEvent::Played { url: String::new(), digits: Some(digits) });
         }
         self.detect().await
     }

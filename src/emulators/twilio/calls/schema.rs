@@ -1,6 +1,6 @@
-//! What may stand in a TwiML document of a call: verbs, nouns, attributes and their values.
+//! The schema of voice TwiML: verbs, nouns, attributes and their values.
 //!
-//! Names after `VoiceResponse.ts` of the official Node library; values after the page of each verb
+//! Names are from `VoiceResponse.ts` of Twilio's Node library; values are from the page of each verb
 //! (<https://www.twilio.com/docs/voice/twiml/gather> and so on).
 
 use Kind::{Bool, Method, Number, OneOf, Text};
@@ -9,7 +9,7 @@ pub struct Rule {
     pub name: &'static str,
     attributes: &'static [(&'static str, Kind)],
     children: &'static [&'static str],
-    /// Whether text may stand in it.
+    /// True if the element may have text.
     pub text: bool,
 }
 
@@ -32,7 +32,7 @@ pub static RESPONSE: Rule = Rule {
     text: false,
 };
 
-/// What marks up speech within `<Say>`; its attributes are not looked at.
+/// Speech markup within `<Say>`; its attributes are not checked.
 const MARKUP: &[&str] = &[
     "break",
     "emphasis",
@@ -246,7 +246,7 @@ static RULES: &[Rule] = &[
     Rule { name: "Media", attributes: &[], children: &[], text: true },
 ];
 
-/// The rule of what stands in an element; `None` where it may not.
+/// Returns the rule of a child element; `None` if it is not allowed.
 pub fn child(outer: &Rule, name: &str) -> Option<&'static Rule> {
     if !outer.children.contains(&name) {
         return None;
@@ -261,7 +261,7 @@ pub fn is_markup(rule: &Rule) -> bool {
     std::ptr::eq(rule, &MARKED)
 }
 
-/// Says what is wrong with an attribute.
+/// Checks an attribute.
 pub fn check(rule: &Rule, key: &str, value: &str) -> Result<(), String> {
     if is_markup(rule) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Sound as calls carry it: μ-law, 8,000 samples a second, a byte each (ITU-T G.711).
+//! The audio of calls: μ-law, 8,000 samples per second, one byte each (ITU-T G.711).
 
 use std::f64::consts::TAU;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 const SAMPLES_PER_MS: u64 = 8;
-/// What a frame of 20 ms holds.
+/// Bytes of a frame of 20 ms.
 pub const FRAME_BYTES: usize = 160;
 pub const SILENCE: u8 = 0xff;
-/// Of one sound: ten minutes.
+/// Limit of one sound: ten minutes.
 const SOUND_MAX_MS: u64 = 600_000;
 const HZ: f64 = 440.0;
 
-/// What a party lets be heard: `{"tone_ms": 2000, "hz": 440}`, or `{"file": "/tmp/hola.ulaw"}` on this machine, μ-law
-/// without a header.
+/// A sound of a party: `{"tone_ms": 2000, "hz": 440}`, or `{"file": "/tmp/hola.ulaw"}` on this machine, μ-law without a
+/// header.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Sound {
@@ -47,21 +47,21 @@ impl Sound {
         Ok(())
     }
 
-    /// Its bytes; nothing where its file has gone.
+    /// Returns its bytes; empty if its file is gone.
     pub async fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Tone { tone_ms, hz } => tone(*tone_ms, hz.unwrap_or(HZ)),
             Self::File { file } => {
                 let file = Path::new(file).to_owned();
-                // A disk may take its time.
+                // Reading a file may block.
                 tokio::task::spawn_blocking(move || std::fs::read(file).unwrap_or_default()).await.unwrap_or_default()
             }
         }
     }
 }
 
-/// What stands for speech: a tone as long as its words would take.
-pub fn of_speech(text: &str) -> Vec<u8> {
+/// Returns a tone as long as the words would take.
+pub fn speech_tone(text: &str) -> Vec<u8> {
     tone(200 + text.chars().count() as u64 * 1_000 / 15, HZ)
 }
 
@@ -79,7 +79,7 @@ fn tone(ms: u64, hz: f64) -> Vec<u8> {
     (0..samples).map(|sample| encode(at(sample))).collect()
 }
 
-/// A sample of 16 bits as G.711 writes it: sign, segment, step, all inverted.
+/// Encodes a sample of 16 bits by G.711: sign, segment, step, all inverted.
 const fn encode(sample: i16) -> u8 {
     const BIAS: i32 = 0x84;
     let sign = if sample < 0 { 0x80 } else { 0 };

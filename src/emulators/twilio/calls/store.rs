@@ -1,11 +1,11 @@
-//! The calls that the carrier remembers, in the order in which they came and in which they changed.
+//! The stored calls, in the order of creation and of change.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::call::Call;
 use crate::domain::Timestamp;
 
-/// Conditions on a list. Times are ranges; a call that has not been dialled or has not ended fits none.
+/// Conditions of a list. Times are ranges; a call without the time matches none.
 #[derive(Default)]
 pub struct Conditions<'a> {
     pub account: &'a str,
@@ -43,7 +43,7 @@ pub struct CallStore {
     next: u64,
     calls: BTreeMap<u64, Call>,
     by_sid: HashMap<String, u64>,
-    /// A call's number by that of its last change.
+    /// A call's number, by that of its last change.
     by_seq: BTreeMap<u64, u64>,
     seq: u64,
 }
@@ -99,13 +99,13 @@ impl CallStore {
         }
     }
 
-    /// What changed after `seq`, the oldest change first; of one customer, or of all.
+    /// Returns the calls that changed after `seq`, oldest change first; of one customer, or of all.
     pub fn changed_after(&self, seq: u64, customer: Option<&str>, limit: usize) -> Vec<&Call> {
         let changed = self.by_seq.range(seq.saturating_add(1)..).filter_map(|(_, number)| self.calls.get(number));
         changed.filter(|call| customer.is_none_or(|customer| call.customer() == customer)).take(limit).collect()
     }
 
-    /// A page, the newest first, of what came before the call `before`; and whether more follows.
+    /// Returns a page of the calls created before `before`, newest first, and whether more follow.
     pub fn page(&self, conditions: &Conditions, before: Option<&str>, size: usize) -> (Vec<&Call>, bool) {
         let end = before.and_then(|sid| self.by_sid.get(sid)).copied().unwrap_or(u64::MAX);
         let mut found = self.calls.range(..end).rev().map(|(_, call)| call).filter(|call| conditions.hold(call));

@@ -1,6 +1,6 @@
-//! `<Connect><Stream>` and `<Start><Stream>`: the call's sound goes to a WebSocket of ours, and comes from there.
+//! `<Connect><Stream>` and `<Start><Stream>`: the call's audio goes to a WebSocket of ours, and back.
 //!
-//! After <https://www.twilio.com/docs/voice/twiml/stream>. Only loopback is called, so `ws://` does.
+//! After <https://www.twilio.com/docs/voice/twiml/stream>. Only loopback is called, so `ws://` is allowed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,33 +19,32 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use super::super::validate::is_loopback_host;
 use super::super::webhook::Method;
 use super::super::{Carrier, Inner};
-use super::call::{Happening, HungUpBy};
+use super::call::{CallEvent, HungUpBy};
 use super::document::{Element, Fault};
 use super::leg::{Document, End, Leg, Source};
-use super::lock;
-use super::media::{Do, Identity, Media, Over, Socket};
+use super::media::{Identity, Media, Socket, StreamEnd, StreamOrder};
 use super::party::Step;
 use super::sound;
 use super::verbs::{Flow, method};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::signature;
 
-/// Streams that are remembered; the oldest go.
+/// Limit of stored streams; the oldest are dropped.
 const STREAMS_MAX: usize = 1_000;
-/// Of sound that came, as it is kept: a minute and a bit.
+/// Limit of stored received audio: over a minute.
 const KEPT_MAX_BYTES: usize = 512 * 1024;
 const MARKS_KEPT_MAX: usize = 1_000;
-/// Of one message of the other side's.
+/// Limit of one message of the other side.
 const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
-/// Sounds that wait to be sent.
+/// Limit of sounds that wait to be sent.
 const ORDERS_MAX: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long somebody is silent who keeps silent.
+/// Duration of a party's silence.
 const SILENCE_MS: u64 = 1_000;
-/// No connection could be made.
+/// The connection could not be opened.
 const NO_HANDSHAKE: u32 = 31920;
 
-/// What is remembered of a stream.
+/// A stored stream.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct StreamRecord {
     pub sid: String,
@@ -55,13 +54,13 @@ pub struct StreamRecord {
     pub frames_sent: u64,
     pub frames_received: u64,
     pub bytes_received: u64,
-    /// Marks that came, in order.
+    /// Received marks, in order.
     pub marks: Vec<String>,
     pub clears: u64,
-    /// What `clear` took away before it was played.
+    /// Audio that `clear` removed before it was played.
     pub bytes_cleared: u64,
     pub over: bool,
-    /// The first of the sound that came, μ-law.
+    /// The beginning of the received audio, μ-law.
     #[serde(skip)]
     pub sound: Vec<u8>,
 }
@@ -87,51 +86,51 @@ impl StreamRecord {
 }
 
 impl Carrier {
-    /// Those that are remembered, the oldest first.
+    /// Returns the stored streams, oldest first.
     pub fn streams(&self) -> Vec<StreamRecord> {
-        lock(&self.0.calls.streams).iter().cloned().collect()
+        self.0.calls.streams.lock().iter().cloned().collect()
     }
 }
 
 impl Inner {
     pub fn change_stream(&self, sid: &str, change: impl FnOnce(&mut StreamRecord)) {
-        if let Some(kept) = lock(&self.calls.streams).iter_mut().rfind(|kept| kept.sid == sid) {
+        if let Some(kept) = self.calls.streams.lock().iter_mut().rfind(|kept| kept.sid == sid) {
             change(kept);
         }
     }
 }
 
-/// A stream that goes on; it is stopped when this is dropped.
+/// A running stream; dropping it stops it.
 pub struct Open {
     name: String,
-    orders: mpsc::Sender<Do>,
+    orders: mpsc::Sender<StreamOrder>,
     over: watch::Receiver<bool>,
 }
 
 impl Open {
     async fn ended(&mut self) {
-        // A task that is gone has ended, too.
+        // A task that is gone has ended as well.
         let _ = self.over.wait_for(|over| *over).await;
     }
 
-    /// Lets a sound be heard to its end.
+    /// Plays a sound to its end.
     async fn play(&self, sound: Vec<u8>) {
         let (done, sent) = oneshot::channel();
-        if self.orders.send(Do::Sound(sound, done)).await.is_ok() {
+        if self.orders.send(StreamOrder::Sound(sound, done)).await.is_ok() {
             let _ = sent.await;
         }
     }
 }
 
 impl Leg {
-    /// `<Connect>`: what follows waits until the stream is over.
+    /// `<Connect>`: the next verbs wait until the stream has ended.
     pub async fn connect_stream(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let Some(noun) = verb.children.first() else { return Ok(Flow::Next) };
         match self.open_stream(document, noun, true).await {
             Ok(open) => {
                 let (began, before) = (Instant::now(), self.talked());
                 let ended = self.stream(open).await;
-                // The machine's time has passed, whatever the clock says.
+                // The system's time has passed, whatever the clock says.
                 let counted = self.talked().saturating_sub(before);
                 self.skip(began.elapsed().saturating_sub(counted));
                 ended?;
@@ -143,7 +142,7 @@ impl Leg {
         Ok(Flow::Go(Source::url(url, method(verb, "method"))))
     }
 
-    /// Does what the party does, until the other side closes the stream.
+    /// Performs the party's steps until the other side closes the stream.
     async fn stream(&mut self, mut open: Open) -> Result<(), End> {
         let clock = self.carrier.clock.clone();
         loop {
@@ -159,14 +158,14 @@ impl Leg {
             let sound = match step {
                 Step::Hangup { .. } => return Err(End::by(HungUpBy::Party)),
                 Step::Digits { digits } => {
-                    self.note(Happening::Pressed { digits: digits.clone() });
-                    // A stream that is over takes nothing more.
-                    let _ = open.orders.send(Do::Digits(digits)).await;
+                    self.note(CallEvent::Pressed { digits: digits.clone() });
+                    // An ended stream accepts nothing.
+                    let _ = open.orders.send(StreamOrder::Digits(digits)).await;
                     continue;
                 }
                 Step::Speech { speech, confidence } => {
-                    let sound = sound::of_speech(&speech);
-                    self.note(Happening::Spoke { text: speech, confidence });
+                    let sound = sound::speech_tone(&speech);
+                    self.note(CallEvent::Spoke { text: speech, confidence });
                     sound
                 }
                 Step::Sound(sound) => sound.bytes().await,
@@ -176,7 +175,7 @@ impl Leg {
         }
     }
 
-    /// `<Start>`: the stream goes on beside the call.
+    /// `<Start>`: the stream runs beside the call.
     pub async fn start_stream(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         for noun in &verb.children {
             match self.open_stream(document, noun, false).await {
@@ -198,8 +197,12 @@ impl Leg {
         let name = noun.get("name").unwrap_or(&sid).to_owned();
         let callback = noun.get("statusCallback").and_then(|url| document.resolve(Some(url)).ok());
         let callback = callback.map(|url| (url, method(noun, "statusCallbackMethod")));
-        let told =
-            Told { carrier: self.carrier.clone(), account: self.account.clone(), call: self.sid.clone(), callback };
+        let told = StreamStatus {
+            carrier: self.carrier.clone(),
+            account: self.account.clone(),
+            call: self.sid.clone(),
+            callback,
+        };
         let socket = match self.handshake(given).await {
             Ok(socket) => socket,
             Err(fault) => {
@@ -229,7 +232,7 @@ impl Leg {
             url: given.to_owned(),
             ..StreamRecord::default()
         };
-        let mut streams = lock(&self.carrier.calls.streams);
+        let mut streams = self.carrier.calls.streams.lock();
         if streams.len() >= STREAMS_MAX {
             streams.pop_front();
         }
@@ -256,7 +259,7 @@ impl Leg {
         if url.scheme() != "ws" || !url.host_str().is_some_and(is_loopback_host) {
             return Err(failed("the built-in carrier streams to ws:// on loopback only".to_owned()));
         }
-        // Twilio drops it, too.
+        // Twilio drops the query as well.
         url.set_query(None);
         let mut request = url.as_str().into_client_request().map_err(|error| failed(error.to_string()))?;
         if let Some(account) = self.carrier.accounts.get(&self.account) {
@@ -273,22 +276,22 @@ impl Leg {
     }
 }
 
-/// Where a stream's beginning and end are told.
-struct Told {
+/// The status callback of a stream.
+struct StreamStatus {
     carrier: Arc<Inner>,
     account: String,
     call: String,
     callback: Option<(String, Method)>,
 }
 
-impl Told {
-    fn ended(&self, sid: &str, name: &str, over: &Over) {
+impl StreamStatus {
+    fn ended(&self, sid: &str, name: &str, over: &StreamEnd) {
         self.carrier.change_stream(sid, |kept| kept.over = true);
         match over {
-            Over::Stopped => self.tell(sid, name, "stream-stopped", None),
-            Over::Closed => self.tell(sid, name, "stream-stopped", Some("closed by the other side")),
-            Over::Failed { code, why } => {
-                let (now, fault) = (self.carrier.clock.now(), Happening::Fault { code: *code, why: why.clone() });
+            StreamEnd::Stopped => self.tell(sid, name, "stream-stopped", None),
+            StreamEnd::Closed => self.tell(sid, name, "stream-stopped", Some("closed by the other side")),
+            StreamEnd::Failed { code, why } => {
+                let (now, fault) = (self.carrier.clock.now(), CallEvent::Fault { code: *code, why: why.clone() });
                 self.carrier.change_call(&self.call, |call| call.add(now, fault));
                 self.tell(sid, name, "stream-error", Some(why));
             }
@@ -298,7 +301,7 @@ impl Told {
     fn tell(&self, sid: &str, name: &str, event: &'static str, why: Option<&str>) {
         let detail = why.unwrap_or_default().to_owned();
         let now = self.carrier.clock.now();
-        let happening = Happening::Stream { sid: sid.to_owned(), what: event, detail };
+        let happening = CallEvent::Stream { sid: sid.to_owned(), what: event, detail };
         self.carrier.change_call(&self.call, |call| call.add(now, happening));
         let Some((url, method)) = self.callback.clone() else { return };
         let at = now.to_string();

@@ -1,4 +1,4 @@
-//! What Twilio checks before it takes a call, and its words for what is wrong.
+//! Twilio's validation of new calls, with its error messages.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::report::{EVENTS, Report};
 use crate::domain::phone::Phone;
 use crate::integrations::twilio::form::Params;
 
-/// Of TwiML in a request's parameter.
+/// Limit of TwiML in a request's parameter.
 const TWIML_MAX_CHARS: usize = 4_000;
 const SEND_DIGITS_MAX: usize = 32;
-/// Seconds.
+/// Default, in seconds.
 const TIMEOUT: u64 = 60;
 const TIMEOUT_MAX: u64 = 600;
-/// All of its kind but the one that is good fail.
+/// Test numbers, of which all but the valid one fail.
 const TEST_NUMBERS: &str = "+1500555";
 
-/// Numbers that fail on purpose, after <https://www.twilio.com/docs/iam/test-credentials>.
+/// Numbers that fail on purpose, from <https://www.twilio.com/docs/iam/test-credentials>.
 const FAILING_TO: [(&str, u32, &str); 4] = [
     ("+15005550001", 21217, "The phone number +15005550001 does not appear to be valid."),
     ("+15005550002", 21214, "The 'To' phone number +15005550002 cannot be reached."),
@@ -32,7 +32,7 @@ fn refusal(code: u32, message: impl Into<String>) -> Refusal {
     Refusal::new(code, message.into())
 }
 
-/// Where a new call goes, checked.
+/// Checks the two addresses of a new call.
 pub fn addresses(form: &Params) -> Result<(String, String), Refusal> {
     let to = form.filled("To").ok_or_else(|| refusal(21201, "No 'To' number is specified."))?;
     let from = form.filled("From").ok_or_else(|| refusal(21213, "Caller phone number is required ('From')."))?;
@@ -56,7 +56,7 @@ pub fn not_ours(from: &str) -> Refusal {
     refusal(21210, format!("The source phone number {from} is not a number of this account, nor verified for it."))
 }
 
-/// What a new call is to do; `party` is who is called.
+/// Reads the parameters of a new call; `party` is the called person.
 pub fn plan(form: &Params, party: Party) -> Result<Plan, Refusal> {
     let first = source(form)?.ok_or_else(|| refusal(21205, "Url parameter is required, or Twiml."))?;
     let mut plan = Plan::new(first, party);
@@ -88,7 +88,7 @@ pub fn plan(form: &Params, party: Party) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
-/// What `Url` and `Twiml` say, the first before the second.
+/// Reads `Url` and `Twiml`; `Url` takes precedence.
 pub fn source(form: &Params) -> Result<Option<Source>, Refusal> {
     if let Some(url) = form.filled("Url") {
         check_url(url, 21205, "Url")?;
@@ -120,7 +120,7 @@ fn amd(form: &Params) -> Result<Option<Amd>, Refusal> {
     Ok(Some(Amd { to_the_end, reports_to }))
 }
 
-/// Repeated, or in one value with blanks, as it stands in TwiML.
+/// Reads events: repeated parameters, or one value with blanks, as in TwiML.
 pub fn events(form: &Params) -> Result<Vec<&'static str>, Refusal> {
     let mut events = Vec::new();
     for named in form.all("StatusCallbackEvent").flat_map(str::split_whitespace) {

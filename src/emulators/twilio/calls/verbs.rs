@@ -1,31 +1,31 @@
-//! What a document says is done, verb by verb.
+//! The verbs of a document.
 
 use std::time::Duration;
 
 use super::super::webhook::Method;
-use super::call::{CallStatus, Happening, HungUpBy};
+use super::call::{CallEvent, CallStatus, HungUpBy};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
 use super::leg::{Document, End, Leg, Source};
 
-/// How fast speech is.
+/// Speed of speech.
 const LETTERS_PER_S: u64 = 15;
-/// How long a sound file is taken to be.
+/// Assumed duration of a sound file.
 const SOUND: Duration = Duration::from_secs(5);
-/// A verb that repeats without end is repeated so often, where nobody waits.
+/// Repetitions of an endless verb, if time is not real.
 const ENDLESS: u64 = 100;
 
-/// What follows a verb.
+/// The continuation after a verb.
 #[derive(Clone, Debug)]
 pub enum Flow {
     /// The next verb.
     Next,
     Go(Source),
-    /// The queue has been left.
+    /// The call left the queue.
     Left,
 }
 
 impl Leg {
-    /// Does a document's verbs in order.
+    /// Performs a document's verbs in order.
     pub async fn perform(&mut self, document: &Document, waiting: bool) -> Result<Flow, End> {
         for verb in &document.verbs {
             match self.verb(document, verb, waiting).await? {
@@ -37,7 +37,7 @@ impl Leg {
     }
 
     async fn verb(&mut self, document: &Document, verb: &Element, waiting: bool) -> Result<Flow, End> {
-        // These leave a call that rings as it is.
+        // These verbs leave a ringing call unanswered.
         if !matches!(verb.name.as_str(), "Reject" | "Pause" | "Redirect") {
             self.pick_up();
         }
@@ -67,7 +67,7 @@ impl Leg {
             "Message" => self.message(document, verb),
             "Reject" if self.is_up() => Err(End::by(HungUpBy::Document)),
             "Reject" => {
-                // Twilio's page says what the caller hears, not the status: a busy line, or one that is not in service.
+                // Twilio documents the tone that the caller hears, not the status: busy, or not in service.
                 let busy = verb.get("reason") == Some("busy");
                 let status = if busy { CallStatus::Busy } else { CallStatus::NoAnswer };
                 Err(End { status, by: Some(HungUpBy::Document) })
@@ -76,14 +76,14 @@ impl Leg {
         }
     }
 
-    /// Says, plays, or is quiet for a while.
+    /// Speaks, plays, or pauses.
     pub async fn hear(&mut self, document: &Document, verb: &Element, waiting: bool) -> Result<(), End> {
         let own = |name: &str| verb.get(name).map(str::to_owned);
         let (what, time) = match verb.name.as_str() {
             "Say" => {
                 let text = verb.text().to_owned();
                 let time = Duration::from_secs((text.chars().count() as u64).div_ceil(LETTERS_PER_S));
-                (Happening::Heard { text, voice: own("voice"), language: own("language") }, time)
+                (CallEvent::Heard { text, voice: own("voice"), language: own("language") }, time)
             }
             "Play" => {
                 let digits = own("digits");
@@ -91,16 +91,16 @@ impl Leg {
                     Some(_) if verb.text().is_empty() => String::new(),
                     _ => self.resolve(document, Some(verb.text()))?,
                 };
-                (Happening::Played { url, digits }, SOUND)
+                (CallEvent::Played { url, digits }, SOUND)
             }
             _ => {
                 let seconds = verb.number("length").unwrap_or(1);
-                (Happening::Paused { seconds }, Duration::from_secs(seconds))
+                (CallEvent::Paused { seconds }, Duration::from_secs(seconds))
             }
         };
         self.note(what);
         match verb.number("loop") {
-            // Until somebody takes the call out of the queue.
+            // Until the call is taken out of the queue.
             Some(0) if waiting && !self.carrier.calls.pace().real_time => {
                 if self.hands.hangs_up() {
                     return Err(End::by(HungUpBy::Party));
@@ -119,12 +119,12 @@ impl Leg {
         Ok(())
     }
 
-    /// A URL in the document; one that is none ends the call.
+    /// Resolves a URL in the document; an invalid one ends the call.
     pub fn resolve(&mut self, document: &Document, named: Option<&str>) -> Result<String, End> {
         document.resolve(named).map_err(|fault| self.give_up(fault))
     }
 
-    /// Sends a text in the middle of a call.
+    /// Sends a text message during a call.
     fn message(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let inner =
             |name: &'static str| verb.children.iter().filter(move |child| child.name == name).map(Element::text);
@@ -137,7 +137,7 @@ impl Leg {
         let callback = verb.get("statusCallback").and_then(|url| document.resolve(Some(url)).ok());
         let media = inner("Media").map(str::to_owned).collect();
         let sid = self.carrier.text_from_call(&self.account, from, to, &body, media, callback);
-        self.note(Happening::Messaged { sid, to: to.to_owned(), body });
+        self.note(CallEvent::Messaged { sid, to: to.to_owned(), body });
         match verb.get("action") {
             Some(action) => {
                 let url = self.resolve(document, Some(action))?;
@@ -148,7 +148,7 @@ impl Leg {
     }
 }
 
-/// How a URL is asked: POST, unless it says otherwise.
+/// Returns the method of a URL, POST by default.
 pub fn method(verb: &Element, attribute: &str) -> Method {
     if verb.get(attribute) == Some("GET") { Method::Get } else { Method::Post }
 }

@@ -1,4 +1,4 @@
-//! Calls against the carrier, over a real loopback connection: a server of ours answers with TwiML.
+//! Calls against the emulator, over a real loopback connection: an app server answers with TwiML.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A request that came with a good signature.
+/// A request with a valid signature.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub path: String,
@@ -22,14 +22,14 @@ impl Asked {
     }
 }
 
-/// Our server: a document by path, and what was asked.
+/// The app server: documents by path, and the received requests.
 pub struct App {
     pub url: String,
     asked: mpsc::UnboundedReceiver<Asked>,
 }
 
 impl App {
-    /// Answers `/a` with the body after `/a`; what it does not know with 404.
+    /// Answers `/a` with the body of `/a`, and 404 to unknown paths.
     pub async fn new(documents: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -56,7 +56,7 @@ impl App {
         Self { url, asked }
     }
 
-    /// What was asked so far.
+    /// Returns the requests so far.
     pub fn all(&mut self) -> Vec<Asked> {
         std::iter::from_fn(|| self.asked.try_recv().ok()).collect()
     }
@@ -71,7 +71,7 @@ impl App {
 }
 
 impl World {
-    /// Whose number asks `/voice` of our server.
+    /// Creates a number whose voice URL is `/voice` of the app server.
     pub async fn answering(app: &App) -> Self {
         let world = Self::with(|config| config.pace.calls_per_second = None).await;
         world.carrier.set_numbers(vec![NumberConfig {
@@ -84,7 +84,7 @@ impl World {
         world
     }
 
-    /// Calls our number and does this; gives the call when it is over and told.
+    /// Calls our number and performs the steps; returns the call after its end has been reported.
     pub async fn caller(&self, steps: Vec<Step>) -> Call {
         let call = CustomerCall { from: TO.into(), to: FROM.into(), steps, ..CustomerCall::default() };
         let sid = self.carrier.take_call(&call).unwrap().sid;
@@ -92,7 +92,7 @@ impl World {
         self.carrier.find_call(&sid).unwrap()
     }
 
-    /// Has the carrier call the customer, with these fields besides; gives its answer.
+    /// Creates a call to the customer with these fields; returns the answer.
     pub async fn call(&self, fields: &[(&str, &str)]) -> (u16, Value) {
         let fields: Vec<_> = [("To", TO), ("From", FROM)].into_iter().chain(fields.iter().copied()).collect();
         self.rest(Method::POST, "Calls.json", &fields).await
@@ -100,7 +100,7 @@ impl World {
 
     pub async fn rest(&self, method: Method, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
         let url = format!("{}/2010-04-01/Accounts/{SID}/{path}", self.base);
-        let request = twilio::http().unwrap().request(method.clone(), url).basic_auth(SID, Some(TOKEN));
+        let request = http::client().unwrap().request(method.clone(), url).basic_auth(SID, Some(TOKEN));
         let request = if method == Method::GET { request.query(fields) } else { request.form(fields) };
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
@@ -110,7 +110,7 @@ impl World {
 
 fn statuses(call: &Call) -> Vec<&'static str> {
     let statuses = call.entries.iter().filter_map(|entry| match &entry.what {
-        Happening::Status { status } => Some(status.as_str()),
+        CallEvent::Status { status } => Some(status.as_str()),
         _ => None,
     });
     statuses.collect()
@@ -127,7 +127,7 @@ async fn a_caller_hears_presses_and_is_led_on() {
     assert_eq!(call.heard(), ["Pulse uno", "Gracias"]);
     assert_eq!((call.status, call.error), (CallStatus::Completed, None));
     assert!(call.entries.iter().any(|entry| matches!(&entry.what,
-        Happening::Heard { language: Some(language), .. } if language == "es-ES")));
+        CallEvent::Heard { language: Some(language), .. } if language == "es-ES")));
     let asked = app.all();
     let paths: Vec<_> = asked.iter().map(|asked| asked.path.as_str()).collect();
     assert_eq!(paths, ["/voice", "/pressed", "/status"]);
@@ -182,7 +182,7 @@ async fn who_hangs_up_hears_no_more() {
     let call = world.caller(vec![Step::hangup()]).await;
     assert_eq!((call.heard(), statuses(&call)), (vec!["Pulse uno"], vec!["in-progress", "completed"]));
     let by = call.entries.iter().find_map(|entry| match entry.what {
-        Happening::HungUp { by } => Some(by),
+        CallEvent::HungUp { by } => Some(by),
         _ => None,
     });
     assert_eq!(by, Some(HungUpBy::Party));
@@ -342,7 +342,7 @@ async fn what_happened_is_read_over_http() {
     let sid = taken["sid"].as_str().unwrap();
     world.carrier.wait_calls().await;
     let url = format!("{}/carrier/calls/{sid}?after=0", world.base);
-    let shown: Value = twilio::http().unwrap().get(url).send().await.unwrap().json().await.unwrap();
+    let shown: Value = http::client().unwrap().get(url).send().await.unwrap().json().await.unwrap();
     let kinds: Vec<_> =
         shown["entries"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
     let expect = [

@@ -1,4 +1,4 @@
-//! Calls that lead to others, wait in queues, are recorded, and are changed while they last.
+//! Calls that dial others, wait in queues, are recorded, and are changed while they run.
 
 use super::calls::{App, Asked};
 use super::*;
@@ -10,13 +10,13 @@ fn of<'a>(asked: &'a [Asked], path: &str) -> Vec<&'a Asked> {
 }
 
 impl World {
-    /// The call's leg to somebody else.
+    /// Returns the call's leg to a number.
     fn leg_to(&self, to: &str) -> Call {
         self.carrier.calls().into_iter().rfind(|call| call.to == to).unwrap()
     }
 
-    /// Waits until something has happened in a call to or from a customer.
-    async fn happens(&self, customer: &str, what: impl Fn(&Happening) -> bool) -> Call {
+    /// Waits for an event in a call to or from a customer.
+    async fn happens(&self, customer: &str, what: impl Fn(&CallEvent) -> bool) -> Call {
         let mut changes = self.carrier.0.calls.changes();
         loop {
             changes.mark_unchanged();
@@ -92,7 +92,7 @@ async fn a_caller_waits_until_somebody_takes_the_call() {
     let world = World::answering(&app).await;
     let caller = CustomerCall { from: TO.into(), to: FROM.into(), ..CustomerCall::default() };
     let caller = world.carrier.take_call(&caller).unwrap().sid;
-    world.happens(TO, |what| matches!(what, Happening::Played { .. })).await;
+    world.happens(TO, |what| matches!(what, CallEvent::Played { .. })).await;
     world.clock.advance(Duration::from_secs(42));
     world.carrier.set_party(AGENT, Party::does([Step::speech("Dígame"), Step::hangup()])).unwrap();
     let agent = [("From", FROM), ("To", AGENT), ("Url", &format!("{}/agent", app.url))];
@@ -107,7 +107,7 @@ async fn a_caller_waits_until_somebody_takes_the_call() {
     assert!(left.get("QueueTime").parse::<u64>().unwrap() >= 42, "{left:?}");
     let done = of(&asked, "/done")[0];
     assert_eq!((done.get("DialCallStatus"), done.get("DialCallSid")), ("completed", caller.as_str()));
-    // Who hung up is gone; who was put through is still there.
+    // The side that hung up has ended; the other one is still connected.
     assert_eq!((done.get("CallStatus"), left.get("CallStatus")), ("completed", "in-progress"));
     assert_eq!(world.carrier.find_call(&caller).unwrap().heard(), ["Espere", "Hasta luego"]);
 }
@@ -166,7 +166,7 @@ async fn a_call_is_led_elsewhere_and_ended_over_the_api() {
             world.rest(axum::http::Method::POST, path, &fields).await
         }
     };
-    world.happens(TO, |what| matches!(what, Happening::Queue { what: "entered", .. })).await;
+    world.happens(TO, |what| matches!(what, CallEvent::Queue { what: "entered", .. })).await;
     assert_eq!(post(vec![("Url", format!("{}/other", app.url))]).await.0, 200);
     while app.next().await.path != "/other" {}
     assert_eq!(post(vec![("Twiml", "<Response><Say>Uno</Say><Pause length=\"2\"/></Response>".into())]).await.0, 200);
@@ -218,7 +218,7 @@ async fn what_is_said_after_the_tone_is_recorded() {
                   transcribeCallback=\"/text\"/><Say>Nada</Say></Response>";
     let mut app = App::new(&[("/voice", record), ("/said", "<Response/>")]).await;
     let world = World::answering(&app).await;
-    // From what it is asked, the carrier knows where it can be reached.
+    // A request tells the emulator its base URL.
     world.rest(axum::http::Method::GET, "Calls.json", &[]).await;
     world.caller(vec![Step::speech("Llámenme mañana")]).await;
     let asked = app.all();
@@ -227,7 +227,7 @@ async fn what_is_said_after_the_tone_is_recorded() {
     assert!(said.get("RecordingUrl").ends_with(said.get("RecordingSid")));
     assert_eq!(said.get("RecordingDuration"), "2");
     let sound =
-        twilio::http().unwrap().get(said.get("RecordingUrl")).basic_auth(SID, Some(TOKEN)).send().await.unwrap();
+        http::client().unwrap().get(said.get("RecordingUrl")).basic_auth(SID, Some(TOKEN)).send().await.unwrap();
     assert_eq!((sound.status().as_u16(), sound.headers()["content-type"].to_str().unwrap()), (200, "audio/x-wav"));
     assert_eq!(sound.bytes().await.unwrap().len(), 46 + 16_000);
     let path = format!("Recordings/{}.json", said.get("RecordingSid"));
@@ -285,7 +285,7 @@ async fn calls_fail_on_demand() {
     world.carrier.add_fault(Fault { on: On::Call, ..Fault::times(FaultKind::DropAfterAccept, 1) }).unwrap();
     let url = format!("{}/2010-04-01/Accounts/{SID}/Calls.json", world.base);
     let form = [("To", TO), ("From", FROM), twiml[0]];
-    let dropped = twilio::http().unwrap().post(url).basic_auth(SID, Some(TOKEN)).form(&form).send().await;
+    let dropped = http::client().unwrap().post(url).basic_auth(SID, Some(TOKEN)).form(&form).send().await;
     assert!(dropped.is_err());
     assert_eq!(world.carrier.calls().len(), 2, "it was taken");
     world.carrier.wait_calls().await;
@@ -303,7 +303,7 @@ async fn a_person_takes_a_call_and_acts() {
         let (world, path) = (&world, format!("/carrier/calls/{sid}/act"));
         async move { world.post(&path, &act).await.status().as_u16() }
     };
-    world.happens(TO, |what| matches!(what, Happening::Status { status: CallStatus::Ringing })).await;
+    world.happens(TO, |what| matches!(what, CallEvent::Status { status: CallStatus::Ringing })).await;
     assert!(app.all().is_empty(), "it rings");
     assert_eq!(act(serde_json::json!({"answer": true})).await, 204);
     assert_eq!(app.next().await.path, "/call");
@@ -317,7 +317,7 @@ async fn a_person_takes_a_call_and_acts() {
     assert_eq!(act(serde_json::json!({"hangup": true})).await, 409);
 
     world.call(&[("Url", &url), ("Timeout", "20")]).await;
-    world.happens(TO, |what| matches!(what, Happening::Status { status: CallStatus::Ringing })).await;
+    world.happens(TO, |what| matches!(what, CallEvent::Status { status: CallStatus::Ringing })).await;
     world.clock.advance(Duration::from_secs(20));
     world.carrier.wait_calls().await;
     assert_eq!(world.leg_to(TO).status, CallStatus::NoAnswer);

@@ -1,4 +1,4 @@
-//! Numbers: searched for, bought, set up, given back.
+//! Numbers: search, buy, configure, release.
 
 use axum::http::Method;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Media streams: a WebSocket server of ours at the other end of a call.
+//! Media streams: a WebSocket server at the other end of a call.
 
 use axum::extract::Request;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::calls::App;
 use super::*;
 
-/// A stream that has come: its socket, and the path with its query.
+/// An accepted stream: its socket, and the path with its query.
 struct Came {
     socket: WebSocket,
     path: String,
@@ -26,7 +26,7 @@ impl Came {
         }
     }
 
-    /// The next of this kind.
+    /// Receives the next message of this kind.
     async fn event(&mut self, event: &str) -> Value {
         loop {
             let message = self.next().await.unwrap_or_else(|| panic!("no {event} came"));
@@ -40,7 +40,7 @@ impl Came {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// Begins, as Twilio does; gives the `start` message.
+    /// Receives the first messages; returns `start`.
     async fn begin(&mut self) -> Value {
         let connected = self.next().await.unwrap();
         assert_eq!((connected["event"].as_str(), connected["protocol"].as_str()), (Some("connected"), Some("Call")));
@@ -48,14 +48,14 @@ impl Came {
     }
 }
 
-/// Where streams come; each is given out once.
+/// A stream listener: its URL, and the accepted streams.
 async fn listener() -> (String, mpsc::UnboundedReceiver<Came>) {
     let (sender, came) = mpsc::unbounded_channel();
     let answer = move |upgrade: WebSocketUpgrade, request: Request| {
         let (sender, path) = (sender.clone(), request.uri().to_string());
         async move {
             upgrade.on_upgrade(move |socket| async move {
-                // It fails only where the test is over.
+                // Fails if the test has ended.
                 let _ = sender.send(Came { socket, path });
             })
         }
@@ -71,7 +71,7 @@ fn document(url: &str) -> String {
     )
 }
 
-/// Sets up a call to `/voice`, which connects a stream.
+/// Starts a call to `/voice`, which connects a stream.
 async fn connected(steps: Vec<Step>) -> (World, App, Came, oneshot::Receiver<Call>) {
     let (url, mut came) = listener().await;
     let app = App::new(&[("/voice", &document(&url))]).await;
@@ -153,7 +153,7 @@ async fn sound_that_comes_is_played_and_marks_come_back_after_it() {
     };
     assert_eq!(back["mark"]["name"], "heard");
     assert!(frames >= 3, "60 ms take three frames, not {frames}");
-    // A minute of sound, which is not to be played.
+    // A minute of audio, which must not be played.
     came.send(media(480_000)).await;
     came.send(mark("never heard")).await;
     came.send(json!({"event": "clear", "streamSid": sid})).await;
@@ -165,7 +165,7 @@ async fn sound_that_comes_is_played_and_marks_come_back_after_it() {
     assert_eq!((kept.frames_received, kept.bytes_received, kept.clears), (2, 480_480, 1));
     assert!(kept.bytes_cleared > 400_000 && kept.marks == ["at once", "heard", "never heard"]);
     let url = format!("{}/carrier/streams/{}/sound", world.base, kept.sid);
-    let sound = twilio::http().unwrap().get(url).send().await.unwrap().bytes().await.unwrap();
+    let sound = http::client().unwrap().get(url).send().await.unwrap().bytes().await.unwrap();
     assert!(sound.len() >= 480 && sound.iter().all(|byte| *byte == 7));
 }
 
@@ -187,7 +187,7 @@ async fn what_is_no_message_ends_the_stream_with_its_code() {
             .entries
             .iter()
             .filter_map(|entry| match &entry.what {
-                Happening::Fault { code, .. } => Some(*code),
+                CallEvent::Fault { code, .. } => Some(*code),
                 _ => None,
             })
             .collect();

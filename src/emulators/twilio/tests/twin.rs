@@ -1,4 +1,4 @@
-//! Customers, numbers and consent: what happens around the messages.
+//! Customers, numbers and consent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// What a webhook was posted with.
+/// A request to a webhook.
 struct Posted {
     params: Params,
     token: String,
 }
 
-/// A webhook that answers in turn with these, the last one ever after; its URL, and what was posted with a good signature.
+/// A webhook with these answers in order, the last one from then on; returns its URL, and the requests with a valid
+/// signature.
 async fn webhook(answers: &'static [(u16, &'static str, &'static str)]) -> (String, mpsc::UnboundedReceiver<Posted>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -37,7 +38,7 @@ async fn webhook(answers: &'static [(u16, &'static str, &'static str)]) -> (Stri
 const EMPTY: (u16, &str, &str) = (200, "text/xml", "<Response/>");
 
 impl World {
-    /// With one number, whose messages go to `url`.
+    /// An emulator with one number, whose messages go to `url`.
     async fn at(url: &str) -> Self {
         let world = Self::new().await;
         world.take_messages(FROM, url);
@@ -65,15 +66,15 @@ impl World {
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
-        twilio::http().unwrap().post(format!("{}{path}", self.base)).json(body).send().await.unwrap()
+        http::client().unwrap().post(format!("{}{path}", self.base)).json(body).send().await.unwrap()
     }
 
     async fn feed(&self, query: &str) -> Value {
         let url = format!("{}/carrier/feed?{query}", self.base);
-        twilio::http().unwrap().get(url).send().await.unwrap().json().await.unwrap()
+        http::client().unwrap().get(url).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Waits until the webhook of a customer's message has come to its end.
+    /// Waits for the result of an inbound message's webhook.
     async fn outcome(&self, sid: &str) -> Value {
         let mut changes = self.carrier.0.changes.subscribe();
         loop {
@@ -238,7 +239,7 @@ async fn the_feed_tells_what_came_and_what_changed() {
         let base = world.base.clone();
         async move {
             let url = format!("{base}/carrier/feed?customer=%2B34600111222&wait_ms=30000");
-            twilio::http().unwrap().get(url).send().await.unwrap().json::<Value>().await.unwrap()
+            http::client().unwrap().get(url).send().await.unwrap().json::<Value>().await.unwrap()
         }
     });
     let other = NewMessage { to: "+34600999888".into(), ..message("not for them") };
@@ -282,7 +283,7 @@ async fn the_feed_tells_what_came_and_what_changed() {
 #[tokio::test]
 async fn strangers_pages_do_not_reach_the_carriers_own_routes() {
     let world = World::at("http://127.0.0.1:1/").await;
-    let http = twilio::http().unwrap();
+    let http = http::client().unwrap();
     let numbers = || http.get(format!("{}/carrier/numbers", world.base));
     let shown: Value = numbers().send().await.unwrap().json().await.unwrap();
     let url = "http://127.0.0.1:1/";
@@ -353,10 +354,10 @@ async fn a_scheduled_message_leaves_in_time_unless_it_is_canceled() {
 }
 
 impl World {
-    /// Posts a form as the account; gives the answer.
+    /// Posts a form as the account; returns the answer.
     async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Value {
         let url = format!("{}/2010-04-01/Accounts/{SID}/{path}", self.base);
-        let request = twilio::http().unwrap().post(url).basic_auth(SID, Some(TOKEN)).form(fields);
+        let request = http::client().unwrap().post(url).basic_auth(SID, Some(TOKEN)).form(fields);
         request.send().await.unwrap().json().await.unwrap()
     }
 }
@@ -366,7 +367,7 @@ async fn a_fallback_is_called_with_the_error() {
     let (fallback, mut posted) = webhook(&[EMPTY]).await;
     let world = World::at("http://127.0.0.1:1/").await;
     let url = format!("{}/2010-04-01/Accounts/{SID}/IncomingPhoneNumbers.json", world.base);
-    let listed = twilio::http().unwrap().get(url).basic_auth(SID, Some(TOKEN)).send().await.unwrap();
+    let listed = http::client().unwrap().get(url).basic_auth(SID, Some(TOKEN)).send().await.unwrap();
     let sid = listed.json::<Value>().await.unwrap()["incoming_phone_numbers"][0]["sid"].clone();
     let number = format!("IncomingPhoneNumbers/{}.json", sid.as_str().unwrap());
     let refused = world.form(&number, &[("SmsFallbackUrl", "http://10.0.0.1/")]).await;

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::domain::RefusalKind;
 use crate::http::{AppState, Refusal};
-use crate::integrations::media_stream::{limited, of_axum};
+use crate::integrations::media_stream::{from_axum, limited};
 
 pub async fn open(
     State(state): State<AppState>,
@@ -23,5 +23,5 @@ async fn opened(state: &AppState, token: &str, upgrade: WebSocketUpgrade) -> Res
     let (tenant, call) = state.store.begin_stream(call, n).await?.ok_or_else(forged)?;
     let tenant = state.directory.now().by_id(tenant).cloned().ok_or_else(forged)?;
     let voice = state.voice.clone();
-    Ok(limited(upgrade).on_upgrade(async move |socket| voice.live.carry(tenant, call, of_axum(socket)).await))
+    Ok(limited(upgrade).on_upgrade(async move |socket| voice.live.carry(tenant, call, from_axum(socket)).await))
 }

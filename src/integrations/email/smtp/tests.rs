@@ -1,12 +1,12 @@
-//! The dialogue over a pipe, with a server that stops wherever a test wants it to.
+//! The dialogue over a pipe, with a server that stops at any point.
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, duplex};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::integrations::provider::Failure;
+use crate::integrations::provider::FailureKind;
 
-/// Smaller than the message, so that what is not read cannot have been written.
+/// Smaller than the message, so that unread content cannot have been written.
 const PIPE_BYTES: usize = 1024;
 const MESSAGE_BYTES: usize = 40_000;
 
@@ -20,7 +20,8 @@ fn letter() -> Letter {
     }
 }
 
-/// Answers each line by `answer`, until that gives none: then it hangs up, or, silent, ends here with the pipe still open.
+/// Answers each line by `answer` until that returns `None`: then the server hangs up, or, if `silent`, keeps the pipe
+/// open.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     pipe: S,
     silent: bool,
@@ -44,8 +45,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     std::future::pending().await
 }
 
-/// How far a dialogue comes with such a server, and what it means; `Ok` where the mail was taken.
-async fn outcome(silent: bool, answer: impl Fn(&str) -> Option<&'static str>) -> Result<(), (Stage, Failure)> {
+/// Runs a dialogue with such a server; returns the stage and its meaning, or `Ok` if the mail was accepted.
+async fn outcome(silent: bool, answer: impl Fn(&str) -> Option<&'static str>) -> Result<(), (Stage, FailureKind)> {
     let (ours, theirs) = duplex(PIPE_BYTES);
     let mut stage = Stage::Connect;
     let dialogue = async {
@@ -61,18 +62,18 @@ async fn outcome(silent: bool, answer: impl Fn(&str) -> Option<&'static str>) ->
             Ok(()) => return Ok(()),
             Err(fault) => fault,
         },
-        // As when the deadline is over: the dialogue is dropped where it waits.
+        // Like the end of the deadline: the dialogue is dropped where it waits.
         _open = serve(theirs, silent, answer) => Fault::Silent(DEADLINE),
     };
-    Err((stage, not_taken(stage, &fault).what))
+    Err((stage, send_failure(stage, &fault).kind))
 }
 
-/// A server that takes all, but gives `odd` where a line begins with `at`.
+/// A server that accepts everything, but answers `odd` to lines that begin with `at`.
 fn but(at: &'static str, odd: Option<&'static str>) -> impl Fn(&str) -> Option<&'static str> {
     move |line| match line {
         line if line.starts_with(at) => odd,
         line if line.starts_with("DATA") => Some("354 go\r\n"),
-        // The content is not answered.
+        // The content gets no answer.
         line if line.starts_with('x') || line == "\r\n" => Some(""),
         _ => Some("250 fine\r\n"),
     }
@@ -80,26 +81,29 @@ fn but(at: &'static str, odd: Option<&'static str>) -> impl Fn(&str) -> Option<&
 
 #[tokio::test]
 async fn what_is_known_depends_on_the_dot() {
-    let later = |outcome: Result<(), (Stage, Failure)>, at| {
-        assert!(matches!(outcome, Err((stage, Failure::Later { .. })) if stage == at), "{at:?}: {outcome:?}");
+    let later = |outcome: Result<(), (Stage, FailureKind)>, at| {
+        assert!(matches!(outcome, Err((stage, FailureKind::Later { .. })) if stage == at), "{at:?}: {outcome:?}");
     };
     assert_eq!(outcome(false, but("nothing", None)).await, Ok(()));
     for silent in [false, true] {
-        let busy = Failure::Busy { retry_after: None };
+        let busy = FailureKind::Busy { retry_after: None };
         assert_eq!(outcome(silent, but("EHLO", None)).await, Err((Stage::Connect, busy)));
         for command in ["MAIL", "RCPT", "DATA"] {
             later(outcome(silent, but(command, None)).await, Stage::Envelope);
         }
         later(outcome(silent, but("x", None)).await, Stage::Content);
-        assert_eq!(outcome(silent, but(".", None)).await, Err((Stage::End, Failure::Unknown)));
+        assert_eq!(outcome(silent, but(".", None)).await, Err((Stage::End, FailureKind::Unknown)));
     }
     for odd in ["354 more?\r\n", "999 what\r\n", "garbage\r\n"] {
-        assert_eq!(outcome(true, but(".", Some(odd))).await, Err((Stage::End, Failure::Unknown)), "{odd}");
+        assert_eq!(outcome(true, but(".", Some(odd))).await, Err((Stage::End, FailureKind::Unknown)), "{odd}");
     }
     later(outcome(false, but("DATA", Some("250 fine\r\n"))).await, Stage::Envelope);
     later(outcome(false, but(".", Some("451 4.3.0 later\r\n"))).await, Stage::End);
-    assert_eq!(outcome(false, but(".", Some("554 5.6.0 no\r\n"))).await, Err((Stage::End, Failure::Refused)));
-    assert_eq!(outcome(false, but("RCPT", Some("550 5.1.1 no\r\n"))).await, Err((Stage::Envelope, Failure::Refused)));
+    assert_eq!(outcome(false, but(".", Some("554 5.6.0 no\r\n"))).await, Err((Stage::End, FailureKind::Refused)));
+    assert_eq!(
+        outcome(false, but("RCPT", Some("550 5.1.1 no\r\n"))).await,
+        Err((Stage::Envelope, FailureKind::Refused))
+    );
 }
 
 #[tokio::test]
@@ -134,12 +138,12 @@ async fn answers_injected_behind_that_to_starttls_are_not_believed() {
         upgraded = upgrade => upgraded.unwrap_err().to_string(),
         _open = injector => unreachable!("it always answers"),
     };
-    // The first of them met the TLS handshake, which is what they are no part of.
+    // The first injected bytes reached the TLS handshake, which rejects them.
     assert!(failed.contains("corrupt message") || failed.contains("InvalidContentType"), "{failed}");
 }
 
-/// What a mail comes to at a server that falls silent where a line begins with `at`, when its time is over.
-async fn given_up(at: &'static str) -> NotTaken {
+/// The outcome at the end of the deadline, with a server that falls silent at lines that begin with `at`.
+async fn given_up(at: &'static str) -> SendFailure {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let smtp = Smtp { host: "127.0.0.1".into(), port, security: Security::None, login: None };
@@ -161,8 +165,8 @@ async fn given_up(at: &'static str) -> NotTaken {
 async fn no_server_is_waited_for_longer_than_the_deadline() {
     let (greeted, ended) = tokio::join!(given_up("EHLO"), given_up("."));
     assert!(
-        matches!(greeted.what, Failure::Busy { .. }) && greeted.detail.contains("no answer within 3 s"),
+        matches!(greeted.kind, FailureKind::Busy { .. }) && greeted.detail.contains("no answer within 3 s"),
         "{greeted:?}"
     );
-    assert!(ended.what == Failure::Unknown && ended.detail.contains("no answer within 3 s"), "{ended:?}");
+    assert!(ended.kind == FailureKind::Unknown && ended.detail.contains("no answer within 3 s"), "{ended:?}");
 }

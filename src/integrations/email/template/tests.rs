@@ -1,4 +1,4 @@
-//! Folders of templates, and what becomes of values.
+//! Template folders, and the escaping of values.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn values(pairs: &[(&str, &str)]) -> Values {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// What becomes of `html` with `value` for `{{x}}`, or what is wrong with it.
+/// Renders `html` with `value` for `{{x}}`.
 fn html(html: &str, value: &str) -> Result<String, String> {
     let (templates, faults) = load(&[("a.txt", "Subject: s\n\nt"), ("a.html", html)]);
     match faults.first() {

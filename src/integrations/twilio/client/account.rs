@@ -1,4 +1,4 @@
-//! The account itself: whether its credentials are right, how it stands, what is left on it.
+//! The account: its credentials, its status, its balance.
 
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ pub struct AccountResource {
     pub kind: String,
 }
 
-/// <https://www.twilio.com/docs/usage/api/usage-record>; a text such as `-1.25`, in the account's currency.
+/// <https://www.twilio.com/docs/usage/api/usage-record>. A text in the account's currency, for example `-1.25`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Balance {
     pub balance: String,
@@ -27,7 +27,7 @@ pub struct Balance {
 }
 
 impl Client {
-    /// The account by its own credentials: the cheapest question that tells whether they are right.
+    /// Fetches the account with its own credentials, the cheapest request that verifies them.
     pub async fn fetch_account(&self, account: &Account) -> Answered<AccountResource> {
         let mut url = self.url(account, &[]);
         // `…/Accounts/{sid}.json`
@@ -36,7 +36,7 @@ impl Client {
         self.look_up_dated(account, self.http.get(url), BODY_MAX_BYTES).await
     }
 
-    /// What is left on the account. A subaccount has none of its own.
+    /// Fetches the account's balance. A subaccount has none of its own.
     pub async fn fetch_balance(&self, account: &Account) -> Result<Balance, LookupError> {
         let url = self.url(account, &["Balance.json"]);
         self.look_up(account, self.http.get(url), BODY_MAX_BYTES).await

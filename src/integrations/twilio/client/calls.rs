@@ -1,4 +1,4 @@
-//! Calls: begin one, see how it stands, change it, end it. <https://www.twilio.com/docs/voice/api/call-resource>
+//! Calls: create, fetch, update, list. <https://www.twilio.com/docs/voice/api/call-resource>
 
 use chrono::{DateTime, Utc};
 use reqwest::Url;
@@ -8,71 +8,39 @@ use super::create::{Created, SendError};
 use super::list::{ListError, PAGE_SIZE, rfc2822, text_or_empty};
 use super::{Account, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES};
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::words::{
-    CallEvent, MachineDetection, Method, RecordingEvent, RecordingTrack, Trim, Word,
-};
+use crate::integrations::twilio::types::{CallEvent, MachineDetection, Method};
 
-/// What is done when a call is answered.
+/// The TwiML for a call that is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instructions {
-    /// The document that is fetched there.
+    /// The URL of a document.
     Url { url: String, method: Option<Method> },
-    /// A document of at most [`crate::integrations::twilio::twiml::REST_MAX_CHARS`].
+    /// A document of at most 4,000 characters.
     Twiml(String),
 }
 
-/// Whether the two parties are recorded on one channel or each on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordingChannels {
-    Mono,
-    Dual,
-}
-
-impl Word for RecordingChannels {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Mono => "mono",
-            Self::Dual => "dual",
-        }
-    }
-}
-
-/// The whole call is recorded. What is `None` is as Twilio has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CallRecording {
-    pub channels: Option<RecordingChannels>,
-    pub track: Option<RecordingTrack>,
-    pub trim: Option<Trim>,
-    pub status_callback: Option<String>,
-    pub status_callback_method: Option<Method>,
-    pub status_callback_events: Vec<RecordingEvent>,
-}
-
-/// A call to begin. What is `None` is as Twilio has it.
+/// A call to create. Fields that are `None` get Twilio's default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCall {
-    /// A number of the account, or one that it has verified: E.164, or `client:…`.
+    /// A number of the account, or one it has verified: E.164, or `client:…`.
     pub from: String,
     /// E.164, `sip:…` or `client:…`.
     pub to: String,
     pub instructions: Instructions,
-    /// Asked where the URL of the instructions fails.
+    /// Requested if the URL of the instructions fails.
     pub fallback_url: Option<String>,
     pub fallback_method: Option<Method>,
-    /// Where to report how it fares. No underscore in the host.
+    /// Gets status callbacks. The host must not contain an underscore.
     pub status_callback: Option<String>,
     pub status_callback_method: Option<Method>,
-    /// None for `completed` alone.
+    /// Empty for `completed` alone.
     pub status_callback_events: Vec<CallEvent>,
-    /// How long it rings: 60 by default, 600 at most.
+    /// Ringing time: 60 by default, at most 600.
     pub timeout_s: Option<u32>,
-    /// How long it lasts, once answered.
-    pub time_limit_s: Option<u32>,
-    /// Keys to press once it is answered, 32 at most; `w` waits half a second.
-    pub send_digits: Option<String>,
-    /// With a status callback the call goes on while it is found out who answers.
+    /// Detects answering machines; the first request for TwiML waits for the result.
     pub machine_detection: Option<MachineDetection>,
-    pub recording: Option<CallRecording>,
+    /// Records the whole call and reports the recording to this URL.
+    pub recording_status_callback: Option<String>,
 }
 
 impl NewCall {
@@ -87,10 +55,8 @@ impl NewCall {
             status_callback_method: None,
             status_callback_events: Vec::new(),
             timeout_s: None,
-            time_limit_s: None,
-            send_digits: None,
             machine_detection: None,
-            recording: None,
+            recording_status_callback: None,
         }
     }
 
@@ -100,18 +66,15 @@ impl NewCall {
         params.push("From", &self.from);
         self.instructions.write(&mut params);
         params.text("FallbackUrl", self.fallback_url.as_deref());
-        params.word("FallbackMethod", self.fallback_method);
+        params.value("FallbackMethod", self.fallback_method);
         params.text("StatusCallback", self.status_callback.as_deref());
-        params.word("StatusCallbackMethod", self.status_callback_method);
-        self.status_callback_events.iter().for_each(|event| params.push("StatusCallbackEvent", event.as_str()));
+        params.value("StatusCallbackMethod", self.status_callback_method);
+        self.status_callback_events.iter().for_each(|event| params.push("StatusCallbackEvent", (*event).into()));
         params.number("Timeout", self.timeout_s);
-        params.number("TimeLimit", self.time_limit_s);
-        params.text("SendDigits", self.send_digits.as_deref());
-        if let Some(detection) = &self.machine_detection {
-            write_detection(&mut params, detection);
-        }
-        if let Some(recording) = &self.recording {
-            recording.write(&mut params);
+        params.value("MachineDetection", self.machine_detection);
+        if let Some(url) = &self.recording_status_callback {
+            params.push("Record", "true");
+            params.push("RecordingStatusCallback", url);
         }
         params
     }
@@ -122,37 +85,10 @@ impl Instructions {
         match self {
             Self::Url { url, method } => {
                 params.push("Url", url);
-                params.word("Method", *method);
+                params.value("Method", *method);
             }
             Self::Twiml(document) => params.push("Twiml", document),
         }
-    }
-}
-
-impl CallRecording {
-    fn write(&self, params: &mut Params) {
-        params.push("Record", "true");
-        params.word("RecordingChannels", self.channels);
-        params.word("RecordingTrack", self.track);
-        params.word("Trim", self.trim);
-        params.text("RecordingStatusCallback", self.status_callback.as_deref());
-        params.word("RecordingStatusCallbackMethod", self.status_callback_method);
-        for event in &self.status_callback_events {
-            params.push("RecordingStatusCallbackEvent", event.as_str());
-        }
-    }
-}
-
-fn write_detection(params: &mut Params, detection: &MachineDetection) {
-    params.push("MachineDetection", detection.detect.as_str());
-    params.number("MachineDetectionTimeout", detection.timeout_s);
-    params.number("MachineDetectionSpeechThreshold", detection.speech_threshold_ms);
-    params.number("MachineDetectionSpeechEndThreshold", detection.speech_end_threshold_ms);
-    params.number("MachineDetectionSilenceTimeout", detection.silence_timeout_ms);
-    if let Some(url) = &detection.status_callback {
-        params.push("AsyncAmd", "true");
-        params.push("AsyncAmdStatusCallback", url);
-        params.word("AsyncAmdStatusCallbackMethod", detection.status_callback_method);
     }
 }
 
@@ -163,8 +99,8 @@ impl Params {
         }
     }
 
-    fn word(&mut self, key: &str, word: Option<impl Word>) {
-        self.text(key, word.map(Word::as_str));
+    fn value(&mut self, key: &str, value: Option<impl Into<&'static str>>) {
+        self.text(key, value.map(Into::into));
     }
 
     fn number(&mut self, key: &str, number: Option<u32>) {
@@ -172,14 +108,14 @@ impl Params {
     }
 }
 
-/// A change of a call that is not over yet.
+/// A change of a call that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallUpdate {
-    /// Ends it if it is not answered yet.
+    /// Ends the call if it is not answered yet.
     Cancel,
-    /// Ends it, however it stands.
+    /// Ends the call in any state.
     Complete,
-    /// It goes on with these, at once: what it was doing ends.
+    /// Interrupts the call and continues with these instructions.
     Redirect(Instructions),
 }
 
@@ -195,7 +131,7 @@ impl CallUpdate {
     }
 }
 
-/// A call as Twilio keeps it.
+/// A call in Twilio's API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CallResource {
     pub sid: String,
@@ -209,10 +145,10 @@ pub struct CallResource {
     pub to: String,
     #[serde(default)]
     pub parent_call_sid: Option<String>,
-    /// To the second, as the others.
+    /// To the second, like the other times.
     #[serde(default, deserialize_with = "rfc2822")]
     pub date_created: Option<DateTime<Utc>>,
-    /// When it was answered, or began to ring; absent while it is queued.
+    /// When it was answered, or began to ring; absent while queued.
     #[serde(default, deserialize_with = "rfc2822")]
     pub start_time: Option<DateTime<Utc>>,
     #[serde(default, deserialize_with = "rfc2822")]
@@ -221,22 +157,21 @@ pub struct CallResource {
     pub duration_s: Option<u32>,
     #[serde(default)]
     pub answered_by: Option<String>,
-    /// A text such as `-0.0085`; comes some time after the end.
+    /// A text, for example `-0.0085`; appears some time after the end.
     #[serde(default)]
     pub price: Option<String>,
     #[serde(default)]
     pub price_unit: Option<String>,
 }
 
-/// Which calls to list; `None` sets no condition.
+/// Selects calls; `None` sets no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallFilter {
     pub to: Option<String>,
     pub from: Option<String>,
-    /// Twilio's word, such as `in-progress`.
+    /// Twilio's status, for example `in-progress`.
     pub status: Option<String>,
-    /// Started at this instant (to the second) or later. A call that is still queued has not started: leave this out
-    /// where such must be found.
+    /// Started at this instant (to the second) or later. A queued call has not started: leave this out to find it.
     pub started_from: Option<DateTime<Utc>>,
     /// Started at this instant or before.
     pub started_until: Option<DateTime<Utc>>,
@@ -250,12 +185,12 @@ struct Page {
 }
 
 impl Client {
-    /// Begins a call: one request, never repeated.
+    /// Creates a call: one request, never repeated.
     pub async fn create_call(&self, account: &Account, call: &NewCall) -> Result<Created, SendError> {
         self.create(account, &["Calls.json"], &call.params()).await
     }
 
-    /// Changes a call: one request, never repeated. One that is over is refused with 21220.
+    /// Updates a call: one request, never repeated. A call that has ended is refused with 21220.
     pub async fn update_call(
         &self,
         account: &Account,
@@ -265,7 +200,7 @@ impl Client {
         self.create(account, &["Calls", &format!("{sid}.json")], &update.params()).await
     }
 
-    /// `None` if Twilio has no such call.
+    /// Fetches a call; `None` if Twilio has no such call.
     pub async fn fetch_call(&self, account: &Account, sid: &str) -> Result<Option<CallResource>, ListError> {
         let url = self.url(account, &["Calls", &format!("{sid}.json")]);
         match self.get(account, self.http.get(url), BODY_MAX_BYTES).await {
@@ -275,8 +210,8 @@ impl Client {
         }
     }
 
-    /// Every call that fits, the newest first. A list of more than `max_pages` pages of a thousand is an error: where there
-    /// is an answer, a call that is not in it does not exist.
+    /// Lists every matching call, newest first. More than `max_pages` pages of a thousand are an error: a call that is
+    /// not in the answer does not exist.
     pub async fn list_calls(
         &self,
         account: &Account,
@@ -311,7 +246,7 @@ impl Client {
     }
 }
 
-/// Twilio writes numbers as texts here.
+/// Twilio writes these numbers as texts.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| text.parse().ok()))
 }
@@ -319,10 +254,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::integrations::twilio::words::Detect;
 
     fn client() -> Client {
-        Client::new(super::super::http().unwrap(), "https://api.twilio.com").unwrap()
+        Client::new(crate::integrations::http::client().unwrap(), "https://api.twilio.com").unwrap()
     }
 
     #[test]
@@ -343,25 +277,8 @@ mod tests {
             status_callback_method: Some(Method::Post),
             status_callback_events: vec![CallEvent::Ringing, CallEvent::Completed],
             timeout_s: Some(25),
-            time_limit_s: Some(600),
-            send_digits: Some("ww1#".into()),
-            machine_detection: Some(MachineDetection {
-                detect: Detect::DetectMessageEnd,
-                timeout_s: Some(20),
-                speech_threshold_ms: Some(2000),
-                speech_end_threshold_ms: Some(1000),
-                silence_timeout_ms: Some(4000),
-                status_callback: Some("https://a/amd".into()),
-                status_callback_method: Some(Method::Post),
-            }),
-            recording: Some(CallRecording {
-                channels: Some(RecordingChannels::Dual),
-                track: Some(RecordingTrack::Both),
-                trim: Some(Trim::DoNotTrim),
-                status_callback: Some("https://a/rec".into()),
-                status_callback_method: Some(Method::Post),
-                status_callback_events: vec![RecordingEvent::Completed, RecordingEvent::Absent],
-            }),
+            machine_detection: Some(MachineDetection::DetectMessageEnd),
+            recording_status_callback: Some("https://a/rec".into()),
             ..NewCall::new("+1", "+2", url)
         };
         let params = call.params();
@@ -378,24 +295,9 @@ mod tests {
             ("StatusCallbackEvent", "ringing"),
             ("StatusCallbackEvent", "completed"),
             ("Timeout", "25"),
-            ("TimeLimit", "600"),
-            ("SendDigits", "ww1#"),
             ("MachineDetection", "DetectMessageEnd"),
-            ("MachineDetectionTimeout", "20"),
-            ("MachineDetectionSpeechThreshold", "2000"),
-            ("MachineDetectionSpeechEndThreshold", "1000"),
-            ("MachineDetectionSilenceTimeout", "4000"),
-            ("AsyncAmd", "true"),
-            ("AsyncAmdStatusCallback", "https://a/amd"),
-            ("AsyncAmdStatusCallbackMethod", "POST"),
             ("Record", "true"),
-            ("RecordingChannels", "dual"),
-            ("RecordingTrack", "both"),
-            ("Trim", "do-not-trim"),
             ("RecordingStatusCallback", "https://a/rec"),
-            ("RecordingStatusCallbackMethod", "POST"),
-            ("RecordingStatusCallbackEvent", "completed"),
-            ("RecordingStatusCallbackEvent", "absent"),
         ];
         assert_eq!(sent, expect);
     }

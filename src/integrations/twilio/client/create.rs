@@ -1,4 +1,4 @@
-//! Creating a message, and what the outcome of creating anything means for the ledger.
+//! Creates messages, and sorts the outcomes of all creates for the ledger.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost};
 use crate::integrations::twilio::codes;
 use crate::integrations::twilio::form::Params;
 
-/// Who sends.
+/// The sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum From {
-    /// A number as Twilio writes it: `+34911222333`, `whatsapp:+34911222333`.
+    /// A number in Twilio's format: `+34911222333`, `whatsapp:+34911222333`.
     Number(String),
     /// The SID of a Messaging Service (`MG…`), which chooses the number.
     MessagingService(String),
 }
 
-/// A message to create. It needs a `body` (1,600 letters at most), media (ten at most) or a `content_sid`.
+/// A message to create. It needs a `body` (at most 1,600 characters), media (at most ten) or a `content_sid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
     pub from: From,
-    /// As Twilio writes it: `+34600111222`, `whatsapp:+34600111222`.
+    /// In Twilio's format: `+34600111222`, `whatsapp:+34600111222`.
     pub to: String,
     pub body: Option<String>,
     pub media_urls: Vec<String>,
-    /// An approved template, `HX…`; WhatsApp then takes neither body nor media.
+    /// An approved template, `HX…`; WhatsApp then accepts neither body nor media.
     pub content_sid: Option<String>,
     /// A JSON object of texts: `{"1": "Ana"}`.
     pub content_variables: Option<String>,
-    /// Where to report how it fares. No underscore in the host.
+    /// Gets status callbacks. The host must not contain an underscore.
     pub status_callback: Option<String>,
 }
 
 impl NewMessage {
-    /// A text and nothing else.
+    /// Creates a message with a text only.
     pub fn text(from: From, to: impl Into<String>, body: impl Into<String>) -> Self {
         Self {
             from,
@@ -72,36 +72,36 @@ impl NewMessage {
     }
 }
 
-/// Twilio has taken the message, or the call.
+/// Twilio accepted the message, or the call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Created {
-    /// `SM…` or `MM…`; of a call `CA…`.
+    /// `SM…` or `MM…`, for a call `CA…`.
     pub sid: String,
-    /// `queued`, or `accepted` where a Messaging Service chooses the number.
+    /// `queued`, or `accepted` if a Messaging Service chooses the number.
     pub status: String,
     #[serde(default)]
     pub error_code: Option<u32>,
 }
 
-/// Why there is no [`Created`], sorted by what may be done next.
+/// Why nothing was created, by what may be done next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// No byte of the request has left: it may be tried again.
+    /// No byte of the request was sent: a retry is safe.
     #[error("Twilio could not be reached ({why}); nothing was sent: check the network and TWILIO's base URL")]
     NotSent { why: String },
-    /// 429: never processed (<https://www.twilio.com/docs/api/errors/20429>). It may be tried again, later.
+    /// 429, not processed (<https://www.twilio.com/docs/api/errors/20429>): a later retry is safe.
     #[error("Twilio takes no more requests for now (429); nothing was sent: lower the rate if this lasts")]
     Throttled { retry_after: Option<Duration> },
-    /// 503 in Twilio's own words (20503): not processed. It may be tried again, later.
+    /// 503 with Twilio's code 20503, not processed: a later retry is safe.
     #[error("Twilio is not available (503); nothing was sent: see status.twilio.com if this lasts")]
     Unavailable { retry_after: Option<Duration> },
-    /// 401 or 20003: nothing will pass until somebody changes the credentials.
+    /// 401 or 20003: nothing passes until a person changes the credentials.
     #[error("Twilio refuses the credentials (HTTP {http_status}: {message}): check the account's SID and auth token")]
     Unauthorized { http_status: u16, message: String },
-    /// Not taken. [`codes::lookup`] says whether another try can make sense.
+    /// Not accepted. [`codes::lookup`] tells if a retry makes sense.
     #[error("Twilio refused it (HTTP {http_status}, code {}): {message}{}", code_text(*code), remedy(*code))]
     Refused { http_status: u16, code: Option<u32>, message: String },
-    /// It may have been taken or not: never try again blindly, reconcile first.
+    /// Accepted or not: reconcile first, never retry blindly.
     #[error(
         "whether Twilio took the message is not known ({why}): it is looked for in Twilio's list before anything else"
     )]
@@ -150,7 +150,7 @@ fn classify<T: DeserializeOwned>(answer: Answer) -> Result<T, SendError> {
     };
     Err(match (status, code) {
         (StatusCode::TOO_MANY_REQUESTS, _) => SendError::Throttled { retry_after },
-        // A 503 of something in between says nothing of what Twilio did: that one falls through to unknown.
+        // A 503 without a code comes from something in between and tells nothing about Twilio: it is unknown.
         (StatusCode::SERVICE_UNAVAILABLE, Some(_)) => SendError::Unavailable { retry_after },
         (StatusCode::UNAUTHORIZED, _) | (_, Some(20003)) => SendError::Unauthorized { http_status, message },
         (StatusCode::REQUEST_TIMEOUT, _) => SendError::Unknown { why: message },

@@ -1,4 +1,4 @@
-//! Twilio's own list of messages: what reconciliation and catch-up read.
+//! Twilio's list of messages, for reconciliation and catch-up.
 
 use std::time::Duration;
 
@@ -11,26 +11,27 @@ use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost, PAGE_MAX_BYTES};
 /// Twilio's largest page.
 pub(super) const PAGE_SIZE: &str = "1000";
 
-/// Which messages to list; `None` sets no condition.
+/// Selects messages; `None` sets no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     pub to: Option<String>,
     pub from: Option<String>,
-    /// Only messages sent on this day (UTC) or later. A message still queued has no such date and may be missing: prefer
+    /// Only messages sent on this day (UTC) or later. A queued message has no such date and may be missing: prefer
     /// `since`.
     pub date_sent_from: Option<NaiveDate>,
-    /// Only messages created at this instant (to the second) or later; ends the walk, unlike the others.
+    /// Only messages created at this instant (to the second) or later. Unlike the other conditions, this one ends the
+    /// walk.
     pub since: Option<DateTime<Utc>>,
 }
 
-/// A message as Twilio keeps it.
+/// A message in Twilio's API.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct MessageResource {
     pub sid: String,
     pub status: String,
     /// `inbound`, `outbound-api`, `outbound-call` or `outbound-reply`.
     pub direction: String,
-    /// Absent while a Messaging Service has not chosen a number.
+    /// Absent until a Messaging Service has chosen a number.
     #[serde(default)]
     pub from: Option<String>,
     #[serde(default)]
@@ -47,18 +48,18 @@ pub struct MessageResource {
     pub error_code: Option<u32>,
     #[serde(default)]
     pub messaging_service_sid: Option<String>,
-    /// Twilio writes numbers as texts here.
+    /// Twilio writes these numbers as texts.
     #[serde(default, deserialize_with = "number_or_zero")]
     pub num_media: u32,
     #[serde(default, deserialize_with = "number_or_zero")]
     pub num_segments: u32,
 }
 
-/// The newest first.
+/// Messages, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     pub messages: Vec<MessageResource>,
-    /// `None` where every message that fits the filter is here. Else the bound on pages was met: absence proves nothing.
+    /// `None` if every matching message is here. Otherwise the page limit was reached: a missing message may exist.
     pub rest: Option<Rest>,
 }
 
@@ -68,18 +69,18 @@ impl Listing {
     }
 }
 
-/// Where a list goes on; see [`Client::list_on`].
+/// Where a list continues; see [`Client::list_on`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rest(Url);
 
-/// What hangs on a message: pictures and the like.
+/// A medium of a message, for example a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Medium {
     pub url: String,
     pub content_type: String,
 }
 
-/// The list could not be had: nothing follows from it.
+/// The list could not be read: nothing follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     #[error("Twilio could not be asked for its list ({why}): it is asked again later")]
@@ -92,7 +93,7 @@ pub enum ListError {
     Refused { http_status: u16, message: String },
     #[error("Twilio's list could not be read ({why}): if this lasts, check what stands at Twilio's base URL")]
     Unreadable { why: String },
-    /// Only of lists that are whole or nothing.
+    /// Only for lists that must be complete.
     #[error(
         "Twilio's list has more than {max_pages} pages of {PAGE_SIZE}: ask for less, by a number or a span of time"
     )]
@@ -118,7 +119,7 @@ struct MediaResource {
 }
 
 impl Client {
-    /// Walks at most `max_pages` pages of a thousand.
+    /// Reads at most `max_pages` pages of a thousand.
     pub async fn list_messages(
         &self,
         account: &Account,
@@ -128,7 +129,7 @@ impl Client {
         self.list_on(account, filter, Rest(self.first_page(account, filter)), max_pages).await
     }
 
-    /// Goes on with a list that an earlier walk by the same filter left incomplete.
+    /// Continues an incomplete list with the same filter.
     pub async fn list_on(
         &self,
         account: &Account,
@@ -145,8 +146,8 @@ impl Client {
             let recent = |message: &MessageResource| filter.since.is_none_or(|since| !older(message, since));
             let before = listing.messages.len();
             listing.messages.extend(page.messages.into_iter().filter(recent));
-            // Pages are ordered by when messages were sent, which may lag behind their creation: only a page all of
-            // which is older ends the walk.
+            // Pages are ordered by sending time, which may lag behind creation: only a page with older messages alone
+            // ends the walk.
             let past = filter.since.is_some() && total > 0 && listing.messages.len() == before;
             next = match page.next_page_uri {
                 Some(uri) if !past => Some(self.same_base(&uri)?),
@@ -157,7 +158,7 @@ impl Client {
         Ok(listing)
     }
 
-    /// `None` if Twilio has no such message.
+    /// Fetches a message; `None` if Twilio has no such message.
     pub async fn fetch_message(&self, account: &Account, sid: &str) -> Result<Option<MessageResource>, ListError> {
         let url = self.url(account, &["Messages", &format!("{sid}.json")]);
         match self.get(account, self.http.get(url), BODY_MAX_BYTES).await {
@@ -167,7 +168,7 @@ impl Client {
         }
     }
 
-    /// What hangs on a message, with the URLs that its webhook would have named: ten at most, so one page.
+    /// Lists the media of a message, with the same URLs as its webhook: at most ten, so one page.
     /// <https://www.twilio.com/docs/messaging/api/media-resource>
     pub async fn list_media(&self, account: &Account, sid: &str) -> Result<Vec<Medium>, ListError> {
         let url = self.url(account, &["Messages", sid, "Media.json"]);
@@ -196,7 +197,7 @@ impl Client {
         url
     }
 
-    /// The credentials go with the next request, so it must not lead elsewhere.
+    /// Resolves the next page. It must have the same base, because the request carries the credentials.
     pub(super) fn same_base(&self, uri: &str) -> Result<Url, ListError> {
         match self.base.join(uri) {
             Ok(url) if url.origin() == self.base.origin() && url.path().starts_with("/2010-04-01/Accounts/") => Ok(url),
@@ -236,7 +237,7 @@ fn classify(answer: &Answer) -> ListError {
     }
 }
 
-/// Compares whole seconds, all that Twilio gives. A message without a date is not old.
+/// Compares whole seconds, the precision of Twilio. A message without a date is not old.
 fn older(message: &MessageResource, since: DateTime<Utc>) -> bool {
     message.date_created.is_some_and(|created| created.timestamp() < since.timestamp())
 }
@@ -260,7 +261,7 @@ mod tests {
     use super::*;
 
     fn client() -> Client {
-        Client::new(super::super::http().unwrap(), "https://api.twilio.com").unwrap()
+        Client::new(crate::integrations::http::client().unwrap(), "https://api.twilio.com").unwrap()
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Asking Twilio how things are set up, and setting them: one request each, whose failure says what to do. Nothing is sent
-//! by these, nothing bought, so that each may be asked again.
+//! Reads and changes Twilio's settings: one request each, whose error tells what to do. Nothing is sent or bought, so
+//! every request may be repeated.
 
 use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, StatusCode, Url};
@@ -15,21 +15,21 @@ pub(super) enum Host {
     Content,
 }
 
-/// An answer, and Twilio's own time when it was given, to the second.
+/// An answer, and Twilio's time of it, to the second.
 #[derive(Clone, Debug)]
 pub struct Answered<T> {
     pub date: Option<DateTime<Utc>>,
     pub result: Result<T, LookupError>,
 }
 
-/// What was asked could not be learnt.
+/// The request failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     #[error("Twilio could not be reached ({why}): check the network and TWILIO_API_BASE")]
     Unreachable { why: String },
     #[error("Twilio is busy (HTTP {http_status}): ask again in a moment")]
     Busy { http_status: u16 },
-    /// 401 or 20003: the SID and the token do not belong together.
+    /// 401 or 20003: SID and token do not belong together.
     #[error("Twilio refuses the credentials (HTTP {http_status}: {message}): check the account's SID and auth token")]
     Unauthorized { http_status: u16, message: String },
     #[error("Twilio has no such thing (HTTP 404): check the identifier, and that it is this account's")]
@@ -41,9 +41,9 @@ pub enum LookupError {
 }
 
 impl Host {
-    /// Twilio's hosts differ in their first label, also with an edge and a region in between
-    /// (<https://www.twilio.com/docs/global-infrastructure/understanding-edge-locations>). What stands in for Twilio at
-    /// another base serves everything there.
+    /// Replaces the first label of the host, also with an edge and a region in between
+    /// (<https://www.twilio.com/docs/global-infrastructure/understanding-edge-locations>). An emulator at another base
+    /// serves everything there.
     fn at(self, base: &Url) -> Url {
         let mut url = base.clone();
         let label = match self {
@@ -53,7 +53,7 @@ impl Host {
         let rest =
             base.host_str().and_then(|host| host.strip_prefix("api.")).filter(|rest| rest.ends_with("twilio.com"));
         if let Some(rest) = rest {
-            // A host that was good is good with another label.
+            // A valid host stays valid with another label.
             let _ = url.set_host(Some(&format!("{label}.{rest}")));
         }
         url
@@ -79,7 +79,7 @@ impl Client {
         self.look_up_dated(account, request, max_bytes).await.result
     }
 
-    /// As [`Client::look_up`], where a good answer has no body.
+    /// Like [`Client::look_up`], for answers without a body.
     pub(super) async fn demand(&self, account: &Account, request: RequestBuilder) -> Result<(), LookupError> {
         match self.call(account, request, BODY_MAX_BYTES).await {
             Ok(answer) if answer.status.is_success() => Ok(()),

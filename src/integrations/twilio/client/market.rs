@@ -1,4 +1,4 @@
-//! Numbers come and go: search, buy, configure, release.
+//! Phone numbers: search, buy, configure, release.
 //! <https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource>
 
 use reqwest::{Url, header};
@@ -10,50 +10,41 @@ use super::lookup::LookupError;
 use super::numbers::{Capabilities, IncomingNumber};
 use super::{Account, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES};
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::words::{Method, Word};
+use crate::integrations::twilio::types::Method;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Twilio's kinds of numbers for sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum NumberKind {
     Local,
     TollFree,
     Mobile,
 }
 
-impl Word for NumberKind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "Local",
-            Self::TollFree => "TollFree",
-            Self::Mobile => "Mobile",
-        }
-    }
-}
-
-/// Which numbers to look for; `None` sets no condition.
+/// Selects numbers for sale; `None` sets no condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// Two letters, such as `ES`.
+    /// Two letters, for example `ES`.
     pub country: String,
     pub kind: NumberKind,
     /// Only in the US and Canada.
     pub area_code: Option<String>,
-    /// 2 to 16 digits or letters; `*` stands for any one.
+    /// 2 to 16 digits or letters; `*` matches any one.
     pub contains: Option<String>,
-    /// A state or province, such as `CA`.
+    /// A state or province, for example `CA`.
     pub in_region: Option<String>,
     /// Only in the US and Canada: numbers near this one, E.164.
     pub near_number: Option<String>,
-    /// From there: 25 by default, 500 at most.
+    /// From `near_number`: 25 by default, at most 500.
     pub distance_miles: Option<u32>,
     pub sms_enabled: Option<bool>,
     pub mms_enabled: Option<bool>,
     pub voice_enabled: Option<bool>,
-    /// How many at most; Twilio gives 30 by default.
+    /// Twilio returns 30 by default.
     pub limit: Option<u32>,
 }
 
 impl Search {
-    /// Any of these.
+    /// Selects all numbers of a kind.
     pub fn new(country: impl Into<String>, kind: NumberKind) -> Self {
         Self {
             country: country.into(),
@@ -71,7 +62,7 @@ impl Search {
     }
 }
 
-/// A number that can be bought.
+/// A number for sale.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AvailableNumber {
     /// E.164.
@@ -84,14 +75,14 @@ pub struct AvailableNumber {
     pub region: String,
     #[serde(default, deserialize_with = "text_or_empty")]
     pub iso_country: String,
-    /// `none`, `any`, `local` or `foreign`: what address must be given with it.
+    /// The required address: `none`, `any`, `local` or `foreign`.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub address_requirements: String,
     #[serde(default)]
     pub capabilities: Capabilities,
 }
 
-/// How a number is to be set up. What is `None` stays as it is; an empty text takes it away.
+/// Settings of a number. `None` leaves a setting unchanged; an empty text removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumberSettings {
     pub friendly_name: Option<String>,
@@ -99,24 +90,24 @@ pub struct NumberSettings {
     pub voice_method: Option<Method>,
     pub voice_fallback_url: Option<String>,
     pub voice_fallback_method: Option<Method>,
-    /// Of calls; messages name their own.
+    /// For calls; messages carry their own.
     pub status_callback: Option<String>,
     pub status_callback_method: Option<Method>,
     pub sms_url: Option<String>,
     pub sms_method: Option<Method>,
     pub sms_fallback_url: Option<String>,
     pub sms_fallback_method: Option<Method>,
-    /// `AP…`: its URLs go before those above.
+    /// `AP…`: its URLs take precedence over those above.
     pub voice_application_sid: Option<String>,
     pub sms_application_sid: Option<String>,
-    /// `AD…` and `BU…`: some countries give numbers only with an address, or with papers that are approved.
+    /// `AD…` and `BU…`: some countries require an address, or approved documents.
     pub address_sid: Option<String>,
     pub bundle_sid: Option<String>,
 }
 
 impl NumberSettings {
     fn write(&self, params: &mut Params) {
-        let method = |method: Option<Method>| method.map(Word::as_str);
+        let method = |method: Option<Method>| method.map(Into::into);
         let settings = [
             ("FriendlyName", self.friendly_name.as_deref()),
             ("VoiceUrl", self.voice_url.as_deref()),
@@ -147,7 +138,7 @@ struct Found {
 }
 
 impl Client {
-    /// Numbers that can be bought; none where nothing fits.
+    /// Searches numbers for sale; returns an empty list if none matches.
     pub async fn search_numbers(
         &self,
         account: &Account,
@@ -158,8 +149,8 @@ impl Client {
         Ok(found.available_phone_numbers)
     }
 
-    /// Buys a number and sets it up in the same request, which is never repeated: **it costs money**. Where the outcome is
-    /// unknown, [`Client::list_numbers`] tells whether it was bought.
+    /// Buys and configures a number in one request, which is never repeated: **it costs money**. If the outcome is
+    /// unknown, [`Client::list_numbers`] tells if it was bought.
     pub async fn buy_number(
         &self,
         account: &Account,
@@ -172,7 +163,7 @@ impl Client {
         self.create(account, &["IncomingPhoneNumbers.json"], &params).await
     }
 
-    /// Sets up a number of the account.
+    /// Configures a number of the account.
     pub async fn configure_number(
         &self,
         account: &Account,
@@ -189,8 +180,8 @@ impl Client {
         self.look_up(account, request, BODY_MAX_BYTES).await
     }
 
-    /// Gives a number back: somebody else may have it soon. [`LookupError::NotFound`] where it is not the account's any
-    /// more.
+    /// Releases a number; somebody else may get it soon. Returns [`LookupError::NotFound`] if the account no longer has
+    /// it.
     pub async fn release_number(&self, account: &Account, number_sid: &str) -> Result<(), LookupError> {
         self.demand(account, self.http.delete(self.number_url(account, number_sid))).await
     }
@@ -200,7 +191,7 @@ impl Client {
     }
 
     fn search_url(&self, account: &Account, search: &Search) -> Url {
-        let kind = format!("{}.json", search.kind.as_str());
+        let kind = format!("{}.json", search.kind);
         let mut url = self.url(account, &["AvailablePhoneNumbers", &search.country, &kind]);
         let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
         let number = |number: Option<u32>| number.map(|number| number.to_string());

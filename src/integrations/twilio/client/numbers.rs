@@ -1,4 +1,4 @@
-//! An account's numbers and Messaging Services, and where their incoming messages go.
+//! The account's numbers and Messaging Services, and the targets of their incoming messages.
 //! <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>,
 //! <https://www.twilio.com/docs/messaging/api/service-resource>
 
@@ -12,7 +12,7 @@ use crate::integrations::twilio::form::Params;
 
 const PAGE_SIZE: &str = "1000";
 
-/// A number of an account. Empty texts are what is not set.
+/// A number of the account. Settings that are not set are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IncomingNumber {
     /// `PN…`
@@ -25,7 +25,7 @@ pub struct IncomingNumber {
     pub sms_url: String,
     #[serde(default, deserialize_with = "text_or_empty")]
     pub sms_method: String,
-    /// Where one is set, its URL is called instead of `sms_url`.
+    /// If set, its URL takes precedence over `sms_url`.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub sms_application_sid: String,
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -36,7 +36,7 @@ pub struct IncomingNumber {
     pub voice_method: String,
     #[serde(default, deserialize_with = "text_or_empty")]
     pub voice_fallback_url: String,
-    /// Where one is set, its URL is called instead of `voice_url`; a trunk too.
+    /// If set, its URL takes precedence over `voice_url`; a trunk does as well.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub voice_application_sid: String,
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -45,7 +45,7 @@ pub struct IncomingNumber {
     pub status_callback: String,
 }
 
-/// Those of a number that can be bought are written in capitals.
+/// Numbers for sale write these in capitals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
@@ -56,15 +56,15 @@ pub struct Capabilities {
     pub mms: bool,
 }
 
-/// Numbers of an account, the newest first.
+/// Numbers of the account, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     pub numbers: Vec<IncomingNumber>,
-    /// The bound on pages was not met: a number that is not here is not the account's.
+    /// The page limit was not reached: a number that is not here does not belong to the account.
     pub complete: bool,
 }
 
-/// A Messaging Service, as far as incoming messages go.
+/// A Messaging Service and its settings for incoming messages.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct MessagingService {
     pub sid: String,
@@ -74,7 +74,7 @@ pub struct MessagingService {
     pub inbound_request_url: String,
     #[serde(default, deserialize_with = "text_or_empty")]
     pub inbound_method: String,
-    /// Each number's own webhook is called.
+    /// Twilio calls the webhook of each number.
     #[serde(default)]
     pub use_inbound_webhook_on_number: bool,
 }
@@ -87,7 +87,7 @@ struct Page {
 }
 
 impl Client {
-    /// Walks at most `max_pages` pages of a thousand of the account's numbers; with `like`, of those that contain it.
+    /// Reads at most `max_pages` pages of a thousand of the account's numbers; `like` selects those that contain it.
     pub async fn list_numbers(
         &self,
         account: &Account,
@@ -112,7 +112,7 @@ impl Client {
         Ok(listed)
     }
 
-    /// Tells Twilio where a number's incoming messages go, by POST; nothing else of the number is changed.
+    /// Sets the webhook for a number's incoming messages (POST), and nothing else.
     pub async fn set_sms_webhook(
         &self,
         account: &Account,

@@ -1,14 +1,15 @@
-//! The client against a stand-in on loopback that keeps what it was asked and answers as it was told.
+//! The client against a fake server on loopback, which records the requests and answers as told.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 
 use super::*;
-use crate::integrations::twilio::words::Method;
+use crate::integrations::twilio::types::Method;
 
 const BASE: &str = "/2010-04-01/Accounts/AC1";
 
@@ -20,20 +21,20 @@ struct Twilio {
 }
 
 impl Twilio {
-    /// Gives these answers, one after the other.
+    /// Creates a server that gives these answers in order.
     async fn answering<const N: usize>(answers: [(u16, &str); N]) -> (Self, Client) {
         let twilio = Self::default();
-        *twilio.answers.lock().unwrap() = answers.map(|(status, body)| (status, body.to_owned())).into();
+        *twilio.answers.lock() = answers.map(|(status, body)| (status, body.to_owned())).into();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(twilio.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        (twilio, Client::new(http().unwrap(), &base).unwrap())
+        (twilio, Client::new(http::client().unwrap(), &base).unwrap())
     }
 
     #[track_caller]
     fn assert_asked(&self, expect: &[&str]) {
-        assert_eq!(*self.asked.lock().unwrap(), expect);
+        assert_eq!(*self.asked.lock(), expect);
     }
 }
 
@@ -41,8 +42,8 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> (StatusCode, 
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 100_000).await.unwrap();
     let asked = format!("{} {} {}", head.method, head.uri, String::from_utf8_lossy(&body));
-    twilio.asked.lock().unwrap().push(asked.trim_end().to_owned());
-    let (status, body) = twilio.answers.lock().unwrap().pop_front().expect("an answer for each request");
+    twilio.asked.lock().push(asked.trim_end().to_owned());
+    let (status, body) = twilio.answers.lock().pop_front().expect("an answer for each request");
     (StatusCode::from_u16(status).unwrap(), body)
 }
 
@@ -194,25 +195,8 @@ async fn numbers_are_configured_and_released() {
 }
 
 #[test]
-fn waits_are_read() {
-    let check = |value: &str, expect: Option<u64>| {
-        let mut headers = header::HeaderMap::new();
-        headers.insert(header::DATE, "Sat, 21 Nov 2026 08:00:00 GMT".parse().unwrap());
-        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
-        assert_eq!(retry_after(&headers), expect.map(Duration::from_secs), "{value}");
-    };
-    check("3", Some(3));
-    check("86400", Some(3600));
-    check("Sat, 21 Nov 2026 08:01:00 GMT", Some(60));
-    check("Sat, 21 Nov 2026 07:00:00 GMT", Some(0));
-    check("soon", None);
-    check("-1", None);
-    assert_eq!(retry_after(&header::HeaderMap::new()), None);
-}
-
-#[test]
 fn bases_are_checked() {
-    let client = |base: &str| Client::new(http().unwrap(), base);
+    let client = |base: &str| Client::new(http::client().unwrap(), base);
     assert!(client("https://api.twilio.com").is_ok());
     assert!(client("http://127.0.0.1:4010/").is_ok());
     for bad in ["", "api.twilio.com", "ftp://api.twilio.com", "https://api.twilio.com/2010", "https://a.b/?x=1"] {

@@ -1,5 +1,5 @@
-//! WhatsApp senders and templates, as Twilio keeps them.
-//! <https://www.twilio.com/docs/whatsapp/api/senders>, <https://www.twilio.com/docs/content/content-api-resources>
+//! WhatsApp senders and templates. <https://www.twilio.com/docs/whatsapp/api/senders>,
+//! <https://www.twilio.com/docs/content/content-api-resources>
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::list::text_or_empty;
 use super::lookup::{Host, LookupError};
 use super::{Account, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES};
 
-/// Senders that are read, at most: one page, for few accounts have more than a handful.
+/// Limit of senders: one page. Few accounts have more than a handful.
 const SENDERS_MAX: &str = "1000";
 
 /// A number that is registered with WhatsApp.
@@ -18,7 +18,7 @@ const SENDERS_MAX: &str = "1000";
 pub struct Sender {
     /// `XE…`
     pub sid: String,
-    /// `ONLINE` when it can send; else `CREATING`, `OFFLINE`, `PENDING_VERIFICATION`, `TWILIO_REVIEW` and the like.
+    /// `ONLINE` if it can send; otherwise `CREATING`, `OFFLINE`, `PENDING_VERIFICATION`, `TWILIO_REVIEW` and others.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub status: String,
     /// `whatsapp:+34911222333`
@@ -53,12 +53,12 @@ pub struct Content {
     pub friendly_name: String,
     #[serde(default, deserialize_with = "text_or_empty")]
     pub language: String,
-    /// The placeholders, `1`, `2` and so on, with what stands for them in the example.
+    /// The placeholders `1`, `2` and so on, with their example values.
     #[serde(default)]
     pub variables: Option<BTreeMap<String, Value>>,
 }
 
-/// What WhatsApp says of a template.
+/// WhatsApp's approval of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Approval {
     /// `unsubmitted`, `received`, `pending`, `approved`, `rejected`, `paused` or `disabled`.
@@ -80,7 +80,7 @@ struct Approvals {
 }
 
 impl Client {
-    /// The account's WhatsApp senders. The sandbox is not among them.
+    /// Lists the account's WhatsApp senders, without the sandbox.
     pub async fn list_whatsapp_senders(&self, account: &Account) -> Result<Vec<Sender>, LookupError> {
         let mut url = self.url_at(Host::Messaging, &["v2", "Channels", "Senders"]);
         url.query_pairs_mut().append_pair("Channel", "whatsapp").append_pair("PageSize", SENDERS_MAX);
@@ -93,7 +93,7 @@ impl Client {
         self.look_up(account, self.http.get(url), BODY_MAX_BYTES).await
     }
 
-    /// How far a template's approval has come; `None` where it was never asked for.
+    /// Fetches the approval of a template; `None` if it was never submitted.
     pub async fn fetch_approval(&self, account: &Account, sid: &str) -> Result<Option<Approval>, LookupError> {
         let url = self.url_at(Host::Content, &["v1", "Content", sid, "ApprovalRequests"]);
         let approvals: Approvals = self.look_up(account, self.http.get(url), BODY_MAX_BYTES).await?;

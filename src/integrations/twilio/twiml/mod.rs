@@ -1,14 +1,14 @@
-//! TwiML: the XML with which a webhook is answered.
+//! TwiML: the XML documents that answer Twilio's voice webhooks.
 //!
-//! Verbs and attributes after <https://www.twilio.com/docs/voice/twiml> and <https://www.twilio.com/docs/messaging/twiml>.
-//! An attribute that is `None`, or an empty list, is not written: Twilio's default holds.
+//! The module has the verbs and attributes that rules can produce, after <https://www.twilio.com/docs/voice/twiml>.
+//! Attributes that are `None`, and empty lists, are left out, so that Twilio's default applies.
 //!
-//! **Whatever text is put in, what comes out is well-formed and has the verbs that were pushed, and no others.** Markup is
-//! escaped, so text is never SSML. Characters that XML 1.0 forbids are left out: U+0000 to U+001F but for tab, line feed
-//! and carriage return, U+FFFE and U+FFFF. All others arrive as they are, marks of writing direction among them.
+//! **Every document is well-formed and has exactly the verbs that were pushed, whatever texts it contains.** Markup is
+//! escaped, so text is never SSML. Characters that XML 1.0 forbids are dropped: U+0000 to U+001F except tab, line feed
+//! and carriage return, and U+FFFE and U+FFFF. All other characters pass unchanged, bidirectional marks included.
 //!
 //! ```
-//! use recado::twilio::twiml::{Gather, Response, Say};
+//! use recado::integrations::twilio::twiml::{Gather, Response, Say};
 //!
 //! let mut response = Response::new();
 //! response.push(Gather { num_digits: Some(1), children: vec![Say::new("Press <1>").into()], ..Gather::default() });
@@ -17,7 +17,7 @@
 //!     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
 //!      <Response><Gather numDigits=\"1\"><Say>Press &lt;1&gt;</Say></Gather></Response>"
 //! );
-//! # Ok::<(), recado::twilio::twiml::TwimlError>(())
+//! # Ok::<(), recado::integrations::twilio::twiml::TwimlError>(())
 //! ```
 
 mod dial;
@@ -28,28 +28,20 @@ mod verbs;
 #[cfg(test)]
 mod tests;
 
-pub use self::dial::{
-    Beep, Client, Conference, ConferenceEvent, ConferenceRecord, Dial, DialRecord, JitterBuffer, Noun, Number, Queue,
-    Sim, Sip, SipCredentials, WhatsApp,
-};
-pub use self::stream::{Connect, Parameter, Start, Stop, Stream, Track};
-pub use self::verbs::{
-    Enqueue, Gather, Input, Message, Pause, Play, Prompt, Record, Redirect, Reject, RejectReason, Say, SpeechTimeout,
-};
-
 use self::node::Node;
 
-/// Nothing to do. What is to be said goes out through the REST API, never in the answer to a message webhook.
+pub use self::dial::{Dial, Noun, Number, Queue};
+pub use self::stream::{Connect, Stream};
+pub use self::verbs::{
+    Enqueue, Gather, Input, Pause, Play, Prompt, Record, Redirect, Reject, RejectReason, Say, SpeechTimeout,
+};
+
+/// The answer to message webhooks: replies go out through the REST API, never in the answer.
 pub const EMPTY_RESPONSE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
-
-/// An answer without a content type is error 12300 for Twilio.
+/// Content type of every document; Twilio reports an answer without one as error 12300.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
-
-/// A longer document is error 11750 for Twilio: 64 kB, of a thousand bytes to be on the safe side.
+/// Size limit of a document: Twilio's 64 kB (error 11750), read as 64,000 bytes to be safe.
 pub const MAX_BYTES: usize = 64_000;
-
-/// Of a document that is handed to the REST API with a call (`Twiml`), instead of a URL.
-pub const REST_MAX_CHARS: usize = 4_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwimlError {
@@ -59,23 +51,25 @@ pub enum TwimlError {
     TooLarge,
 }
 
-/// A whole document: what Twilio does, one verb after the other.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A document: verbs that Twilio performs in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     pub verbs: Vec<Verb>,
 }
 
 impl Response {
+    /// Creates a document without verbs.
     pub const fn new() -> Self {
         Self { verbs: Vec::new() }
     }
 
+    /// Appends a verb.
     pub fn push(&mut self, verb: impl Into<Verb>) -> &mut Self {
         self.verbs.push(verb.into());
         self
     }
 
-    /// The document, with its XML declaration, of at most [`MAX_BYTES`].
+    /// Renders the document with its XML declaration, at most [`MAX_BYTES`] long.
     pub fn render(&self) -> Result<String, TwimlError> {
         Node::new("Response")
             .children(self.verbs.iter().map(Verb::node))
@@ -90,9 +84,8 @@ impl<V: Into<Verb>> FromIterator<V> for Response {
     }
 }
 
-/// One thing that Twilio does. [`Verb::Message`] belongs to the answer to a message; the others to that to a call, and
-/// [`Verb::Redirect`] to both.
-#[derive(Clone, Debug, PartialEq)]
+/// One instruction to Twilio.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     Say(Say),
     Play(Play),
@@ -101,16 +94,13 @@ pub enum Verb {
     Record(Record),
     Dial(Dial),
     Enqueue(Enqueue),
-    /// Leaves the queue; the verbs after `Enqueue` go on. Only in a wait document.
+    /// Leaves the queue and continues after `Enqueue`. Valid only in a wait document.
     Leave,
     Hangup,
     Redirect(Redirect),
-    /// Only as the first verb: the call is then not answered, and costs nothing.
+    /// Rejects the call unanswered and free of charge. Valid only as the first verb.
     Reject(Reject),
     Connect(Connect),
-    Start(Start),
-    Stop(Stop),
-    Message(Message),
 }
 
 impl Verb {
@@ -128,9 +118,6 @@ impl Verb {
             Self::Redirect(redirect) => redirect.node(),
             Self::Reject(reject) => reject.node(),
             Self::Connect(connect) => connect.node(),
-            Self::Start(start) => start.node(),
-            Self::Stop(stop) => stop.node(),
-            Self::Message(message) => message.node(),
         }
     }
 }
@@ -150,16 +137,6 @@ impl From<Play> for Verb {
 impl From<Pause> for Verb {
     fn from(pause: Pause) -> Self {
         Self::Pause(pause)
-    }
-}
-
-impl From<Prompt> for Verb {
-    fn from(prompt: Prompt) -> Self {
-        match prompt {
-            Prompt::Say(say) => Self::Say(say),
-            Prompt::Play(play) => Self::Play(play),
-            Prompt::Pause(pause) => Self::Pause(pause),
-        }
     }
 }
 
@@ -202,23 +179,5 @@ impl From<Reject> for Verb {
 impl From<Connect> for Verb {
     fn from(connect: Connect) -> Self {
         Self::Connect(connect)
-    }
-}
-
-impl From<Start> for Verb {
-    fn from(start: Start) -> Self {
-        Self::Start(start)
-    }
-}
-
-impl From<Stop> for Verb {
-    fn from(stop: Stop) -> Self {
-        Self::Stop(stop)
-    }
-}
-
-impl From<Message> for Verb {
-    fn from(message: Message) -> Self {
-        Self::Message(message)
     }
 }

@@ -1,4 +1,4 @@
-//! An element of a document, and how it is written: the one place where text becomes XML.
+//! An XML element and its rendering: the only place where text becomes XML.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -7,9 +7,7 @@ use quick_xml::Writer;
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesDecl, BytesStart, BytesText, Event};
 
-use crate::integrations::twilio::words::{MachineDetection, Method, RecordingEvent, Word};
-
-/// Text and children come in this order. Names are ours, texts and values anybody's.
+/// An element: its text is followed by its children. Names are constants; texts and values are untrusted.
 #[derive(Debug)]
 pub(super) struct Node {
     name: &'static str,
@@ -33,40 +31,15 @@ impl Node {
         self
     }
 
-    pub(super) fn word(self, name: &'static str, word: Option<impl Word>) -> Self {
-        self.attribute(name, word.map(Word::as_str))
+    /// Adds an attribute with one of Twilio's fixed values.
+    pub(super) fn value(self, name: &'static str, value: Option<impl Into<&'static str>>) -> Self {
+        self.attribute(name, value.map(Into::into))
     }
 
-    /// Several in one attribute, with blanks between them.
-    pub(super) fn words(self, name: &'static str, words: &[impl Word]) -> Self {
-        let words: Vec<_> = words.iter().map(|word| word.as_str()).collect();
-        self.attribute(name, (!words.is_empty()).then(|| words.join(" ")))
-    }
-
-    pub(super) fn status_callback(self, url: Option<&str>, method: Option<Method>, events: &[impl Word]) -> Self {
-        self.attribute("statusCallback", url).word("statusCallbackMethod", method).words("statusCallbackEvent", events)
-    }
-
-    pub(super) fn recording_callback(
-        self,
-        url: Option<&str>,
-        method: Option<Method>,
-        events: &[RecordingEvent],
-    ) -> Self {
-        self.attribute("recordingStatusCallback", url)
-            .word("recordingStatusCallbackMethod", method)
-            .words("recordingStatusCallbackEvent", events)
-    }
-
-    pub(super) fn machine_detection(self, detection: Option<&MachineDetection>) -> Self {
-        let Some(detection) = detection else { return self };
-        self.word("machineDetection", Some(detection.detect))
-            .attribute("machineDetectionTimeout", detection.timeout_s)
-            .attribute("machineDetectionSpeechThreshold", detection.speech_threshold_ms)
-            .attribute("machineDetectionSpeechEndThreshold", detection.speech_end_threshold_ms)
-            .attribute("machineDetectionSilenceTimeout", detection.silence_timeout_ms)
-            .attribute("amdStatusCallback", detection.status_callback.as_ref())
-            .word("amdStatusCallbackMethod", detection.status_callback_method)
+    /// Adds an attribute with several values, separated by blanks.
+    pub(super) fn values<V: Copy + Into<&'static str>>(self, name: &'static str, values: &[V]) -> Self {
+        let values: Vec<&'static str> = values.iter().map(|value| (*value).into()).collect();
+        self.attribute(name, (!values.is_empty()).then(|| values.join(" ")))
     }
 
     pub(super) fn children(mut self, children: impl IntoIterator<Item = Self>) -> Self {
@@ -74,10 +47,10 @@ impl Node {
         self
     }
 
-    /// As a document of its own; `None` where it would be longer than `max_bytes`.
+    /// Renders a document; `None` if it would be longer than `max_bytes`.
     pub(super) fn document(&self, max_bytes: usize) -> Option<String> {
         let mut writer = Writer::new(Bounded { bytes: Vec::new(), max_bytes });
-        // The buffer refuses what is too much, and nothing else.
+        // The size limit is the only source of errors.
         writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None))).ok()?;
         self.write(&mut writer).ok()?;
         Some(String::from_utf8(writer.into_inner().bytes).expect("names and texts are UTF-8, and are not cut"))
@@ -100,19 +73,19 @@ impl Node {
     }
 }
 
-/// Text as it may stand in XML, between tags and in attributes.
+/// Escapes text for element content and attributes.
 fn escaped(text: &str) -> String {
     let kept: String = text.chars().filter(|c| is_xml_char(*c)).collect();
-    // A reader makes blanks of tabs and line ends in attributes, and line feeds of carriage returns everywhere.
+    // XML parsers normalize raw tabs and line ends: to blanks in attributes, and carriage returns to line feeds.
     escape(kept).replace('\t', "&#9;").replace('\n', "&#10;").replace('\r', "&#13;")
 }
 
-/// <https://www.w3.org/TR/xml/#charsets>; surrogates are no `char`.
+/// True for the characters that XML allows (<https://www.w3.org/TR/xml/#charsets>); surrogates are no `char`.
 const fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// Takes so many bytes and fails on more.
+/// A buffer that fails when it would exceed its limit.
 struct Bounded {
     bytes: Vec<u8>,
     max_bytes: usize,

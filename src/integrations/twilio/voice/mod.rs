@@ -1,177 +1,103 @@
-//! What Twilio asks and tells of calls: the request for a document, what came of a verb.
+//! Twilio's voice webhooks: requests for TwiML, and results of verbs.
 //!
-//! Fields after <https://www.twilio.com/docs/voice/twiml> and <https://www.twilio.com/docs/voice/api/call-resource>. Every
-//! URL that a document names is asked with the fields of a [`CallRequest`] and those of the verb: both are parsed from the
-//! same form, which may have come by POST or as a query. Unknown fields are passed over, and a word that is not known yet
-//! is kept as it is ([`Told`]): Twilio adds some at any time.
+//! Fields are from <https://www.twilio.com/docs/voice/twiml> and <https://www.twilio.com/docs/voice/api/call-resource>.
+//! Twilio requests every URL of a document with the fields of a [`CallRequest`] and those of the verb; both are parsed
+//! from the same form, which may come by POST or as a query. Unknown fields are ignored, and an unknown value is kept
+//! as text ([`Reported`]): Twilio adds some at any time.
 
 mod results;
 
 #[cfg(test)]
 mod tests;
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::fields::{Form, error};
 use super::form::Params;
-use super::words::Word;
 
 pub use super::fields::{Address, FormError, Prefix, limits};
 pub use results::{Dialled, Gathered, QueueResult, Queued};
 
-/// The numbers that stand for a caller who withholds theirs: `ANONYMOUS`, `RESTRICTED`, `BLOCKED`, `UNKNOWN` and
-/// `UNAVAILABLE` as typed on a phone's keys. <https://help.twilio.com/articles/223179988>
+/// The numbers of callers who withhold theirs: `ANONYMOUS`, `RESTRICTED`, `BLOCKED`, `UNKNOWN` and `UNAVAILABLE` on a
+/// phone's keys. <https://help.twilio.com/articles/223179988>
 const WITHHELD_NUMBERS: [&str; 5] = ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"];
-/// The same where the call came over SIP.
+/// The same for calls over SIP.
 const WITHHELD_WORDS: [&str; 5] = ["anonymous", "restricted", "blocked", "unknown", "unavailable"];
 
-/// Words that are read back from what Twilio writes.
-pub trait Known: Word + 'static {
-    const ALL: &'static [Self];
-
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|word| word.as_str() == text)
-    }
-}
-
-/// A word of Twilio's, and what it is known as.
+/// A value from Twilio: the received text, and the variant it stands for, if known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told<W> {
-    /// At most [`limits::WORD_MAX_BYTES`].
+pub struct Reported<T> {
+    /// At most [`limits::WORD_MAX_BYTES`] long.
     pub raw: String,
-    pub known: Option<W>,
+    pub known: Option<T>,
 }
 
-impl<W> Default for Told<W> {
+impl<T> Default for Reported<T> {
     fn default() -> Self {
         Self { raw: String::new(), known: None }
     }
 }
 
-impl<W: Known> From<String> for Told<W> {
+impl<T: FromStr> From<String> for Reported<T> {
     fn from(raw: String) -> Self {
-        Self { known: W::parse(&raw), raw }
+        Self { known: raw.parse().ok(), raw }
     }
 }
 
-/// How a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The status of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CallStatus {
-    /// Taken, not yet dialled.
+    /// Accepted, not yet dialled.
     Queued,
-    /// Being dialled: an event of callbacks, seen as a status too.
+    /// Being dialled. Callbacks report this event as a status too.
     Initiated,
     Ringing,
     InProgress,
-    /// Was answered, and has ended.
+    /// Answered, and ended.
     Completed,
     Busy,
     NoAnswer,
-    /// It could not be connected: mostly a number that does not exist.
+    /// Not connected, mostly because the number does not exist.
     Failed,
     /// Ended by us before it was answered.
     Canceled,
 }
 
-impl Word for CallStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Initiated => "initiated",
-            Self::Ringing => "ringing",
-            Self::InProgress => "in-progress",
-            Self::Completed => "completed",
-            Self::Busy => "busy",
-            Self::NoAnswer => "no-answer",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
-    }
-}
-
-impl Known for CallStatus {
-    const ALL: &'static [Self] = &[
-        Self::Queued,
-        Self::Initiated,
-        Self::Ringing,
-        Self::InProgress,
-        Self::Completed,
-        Self::Busy,
-        Self::NoAnswer,
-        Self::Failed,
-        Self::Canceled,
-    ];
-}
-
 impl CallStatus {
-    /// The call has ended.
+    /// True if the call has ended.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Busy | Self::NoAnswer | Self::Failed | Self::Canceled)
     }
 }
 
-/// Who began a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The origin of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Direction {
     Inbound,
-    /// Through the REST API.
+    /// Created by the REST API.
     OutboundApi,
-    /// By `<Dial>`: the leg of another call.
+    /// Created by `<Dial>`: a leg of another call.
     OutboundDial,
 }
 
-impl Word for Direction {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::OutboundApi => "outbound-api",
-            Self::OutboundDial => "outbound-dial",
-        }
-    }
-}
-
-impl Known for Direction {
-    const ALL: &'static [Self] = &[Self::Inbound, Self::OutboundApi, Self::OutboundDial];
-}
-
-/// Who answered, as far as Twilio can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Twilio's guess of who or what answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum AnsweredBy {
     Human,
     /// A machine that may still be speaking.
     MachineStart,
-    /// A machine: now a message can be left.
+    /// A machine that is ready for a message.
     MachineEndBeep,
     MachineEndSilence,
     MachineEndOther,
     Fax,
     Unknown,
-}
-
-impl Word for AnsweredBy {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::MachineStart => "machine_start",
-            Self::MachineEndBeep => "machine_end_beep",
-            Self::MachineEndSilence => "machine_end_silence",
-            Self::MachineEndOther => "machine_end_other",
-            Self::Fax => "fax",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl Known for AnsweredBy {
-    const ALL: &'static [Self] = &[
-        Self::Human,
-        Self::MachineStart,
-        Self::MachineEndBeep,
-        Self::MachineEndSilence,
-        Self::MachineEndOther,
-        Self::Fax,
-        Self::Unknown,
-    ];
 }
 
 impl AnsweredBy {
@@ -180,30 +106,30 @@ impl AnsweredBy {
     }
 }
 
-/// Twilio asks what to do with a call: when it comes in or is answered, and at each URL that a document names.
+/// A request for TwiML: when a call comes in or is answered, and at each URL of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallRequest {
-    /// `CA…`; one for each leg.
+    /// `CA…`; each leg has its own.
     pub call_sid: String,
     /// `AC…`
     pub account_sid: String,
-    /// Who calls. Not every value is a number: `client:ana` and `sip:ana@example.com` are none; empty where Twilio does not
-    /// say. See [`CallRequest::is_withheld`].
+    /// The caller. `client:ana` and `sip:ana@example.com` are no numbers. Empty if Twilio does not send it. See
+    /// [`CallRequest::is_withheld`].
     pub from: Address,
-    /// Who is called.
+    /// The called number.
     pub to: Address,
-    pub status: Told<CallStatus>,
-    pub direction: Option<Told<Direction>>,
+    pub status: Reported<CallStatus>,
+    pub direction: Option<Reported<Direction>>,
     pub forwarded_from: Option<Address>,
-    /// What the caller's carrier says they are called; hostile.
+    /// The caller's name by their carrier; untrusted.
     pub caller_name: Option<String>,
-    /// The call whose `<Dial>` began this one.
+    /// The call whose `<Dial>` created this one.
     pub parent_call_sid: Option<String>,
-    /// How far the caller's number is vouched for, such as `TN-Validation-Passed-A`.
+    /// Verification of the caller's number, for example `TN-Validation-Passed-A`.
     pub stir_verstat: Option<String>,
     pub api_version: Option<String>,
-    /// Where the call waited for the result of the answering machine detection.
-    pub answered_by: Option<Told<AnsweredBy>>,
+    /// Only if the call waited for the answering machine detection.
+    pub answered_by: Option<Reported<AnsweredBy>>,
 }
 
 impl CallRequest {
@@ -214,18 +140,18 @@ impl CallRequest {
             account_sid: form.account_sid()?,
             from: form.address_if_any("From")?.unwrap_or_default(),
             to: form.address("To")?,
-            status: form.told_required("CallStatus", "the call's status, such as ringing")?,
-            direction: form.told("Direction")?,
+            status: form.required_value("CallStatus", "the call's status, such as ringing")?,
+            direction: form.value("Direction")?,
             forwarded_from: form.address_if_any("ForwardedFrom")?,
             caller_name: form.text("CallerName", limits::TEXT_MAX_BYTES)?,
             parent_call_sid: form.text("ParentCallSid", limits::SID_MAX_BYTES)?,
             stir_verstat: form.text("StirVerstat", limits::WORD_MAX_BYTES)?,
             api_version: form.text("ApiVersion", limits::WORD_MAX_BYTES)?,
-            answered_by: form.told("AnsweredBy")?,
+            answered_by: form.value("AnsweredBy")?,
         })
     }
 
-    /// The caller's number is not shown, so they cannot be known or called back.
+    /// True if the caller's number is withheld: the caller cannot be identified or called back.
     pub fn is_withheld(&self) -> bool {
         let from = self.from.value.as_str();
         let user = from.strip_prefix("sip:").map_or(from, |address| address.split('@').next().unwrap_or(address));
@@ -235,26 +161,26 @@ impl CallRequest {
     }
 }
 
-/// How a call fares. Callbacks come late, twice, out of order or never, and even before the answer to the request that
-/// created the call.
+/// A status callback of a call. Callbacks come late, twice, out of order or never, and even before the answer to the
+/// request that created the call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallCallback {
     pub call_sid: String,
     pub account_sid: String,
-    pub status: Told<CallStatus>,
+    pub status: Reported<CallStatus>,
     pub from: Option<Address>,
     pub to: Option<Address>,
-    pub direction: Option<Told<Direction>>,
+    pub direction: Option<Reported<Direction>>,
     pub parent_call_sid: Option<String>,
-    /// From being answered to the end; only at the end.
+    /// From the answer to the end; only at the end.
     pub duration_s: Option<u32>,
-    /// From 0, in the order in which things happened.
+    /// From 0, in the order of the events.
     pub sequence_number: Option<u32>,
-    /// When it happened, to the second.
+    /// When the event happened, to the second.
     pub timestamp: Option<DateTime<Utc>>,
-    /// The last answer of the called side: 200, 486 and so on.
+    /// The called side's last SIP response: 200, 486 and so on.
     pub sip_response_code: Option<u32>,
-    /// Where the whole call was recorded.
+    /// Only if the whole call was recorded.
     pub recording_sid: Option<String>,
     pub recording_url: Option<String>,
     pub recording_duration_s: Option<u32>,
@@ -262,7 +188,7 @@ pub struct CallCallback {
     pub error_message: Option<String>,
     /// `call-progress-events`
     pub callback_source: Option<String>,
-    pub answered_by: Option<Told<AnsweredBy>>,
+    pub answered_by: Option<Reported<AnsweredBy>>,
 }
 
 impl CallCallback {
@@ -271,10 +197,10 @@ impl CallCallback {
         Ok(Self {
             call_sid: form.call_sid()?,
             account_sid: form.account_sid()?,
-            status: form.told_required("CallStatus", "the call's status, such as completed")?,
+            status: form.required_value("CallStatus", "the call's status, such as completed")?,
             from: form.address_if_any("From")?,
             to: form.address_if_any("To")?,
-            direction: form.told("Direction")?,
+            direction: form.value("Direction")?,
             parent_call_sid: form.text("ParentCallSid", limits::SID_MAX_BYTES)?,
             duration_s: form.number("CallDuration", "whole seconds")?,
             sequence_number: form.number("SequenceNumber", "a number from 0")?,
@@ -288,12 +214,12 @@ impl CallCallback {
                 .filter(|code| *code != 0),
             error_message: form.text("ErrorMessage", limits::TEXT_MAX_BYTES)?,
             callback_source: form.text("CallbackSource", limits::WORD_MAX_BYTES)?,
-            answered_by: form.told("AnsweredBy")?,
+            answered_by: form.value("AnsweredBy")?,
         })
     }
 }
 
-/// What the forms of calls have in common.
+/// Readers for the fields that all call forms share.
 impl Form<'_> {
     fn call_sid(&self) -> Result<String, FormError> {
         self.sid(&["CallSid"], "a call SID: CA and 32 hex digits")
@@ -307,15 +233,15 @@ impl Form<'_> {
         Ok(self.text(field, limits::ADDRESS_MAX_BYTES)?.map(|address| Address::parse(&address)))
     }
 
-    fn told<W: Known>(&self, field: &str) -> Result<Option<Told<W>>, FormError> {
-        Ok(self.text(field, limits::WORD_MAX_BYTES)?.map(Told::from))
+    fn value<T: FromStr>(&self, field: &str) -> Result<Option<Reported<T>>, FormError> {
+        Ok(self.text(field, limits::WORD_MAX_BYTES)?.map(Reported::from))
     }
 
-    fn told_required<W: Known>(&self, field: &str, expected: &str) -> Result<Told<W>, FormError> {
+    fn required_value<T: FromStr>(&self, field: &str, expected: &str) -> Result<Reported<T>, FormError> {
         Ok(self.required(field, limits::WORD_MAX_BYTES, expected)?.into())
     }
 
-    /// -1 says that a duration is not known yet.
+    /// Reads a duration; -1 means that it is not known yet.
     fn seconds(&self, field: &str) -> Result<Option<u32>, FormError> {
         let seconds = self.number::<i64>(field, "whole seconds")?;
         seconds.filter(|seconds| *seconds >= 0).map(u32::try_from).transpose().map_err(|_| {

@@ -1,18 +1,19 @@
-//! What came of a verb.
+//! Results of verbs.
 
-use super::{CallStatus, FormError, Known, Told, limits};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use super::{CallStatus, FormError, Reported, limits};
 use crate::integrations::twilio::fields::{Form, error};
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::words::Word;
 
-/// What a `<Gather>` heard. All is absent where nothing was said or pressed and `actionOnEmptyResult` is set.
+/// The result of a `<Gather>`. All fields are absent if there was no input and `actionOnEmptyResult` is set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gathered {
-    /// Keys, without the one that ended them.
+    /// Keys, without the finishing one.
     pub digits: Option<String>,
-    /// What was said; hostile.
+    /// Transcript of the caller; untrusted.
     pub speech: Option<String>,
-    /// From 0 to 1: how sure the recogniser is.
+    /// From 0 to 1: the recognizer's confidence.
     pub confidence: Option<f64>,
 }
 
@@ -27,15 +28,15 @@ impl Gathered {
     }
 }
 
-/// How a `<Dial>` ended.
+/// The result of a `<Dial>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialled {
     /// Of the last leg: `completed`, `busy`, `no-answer`, `failed` or `canceled`.
-    pub status: Told<CallStatus>,
-    /// The leg; absent where none was begun.
+    pub status: Reported<CallStatus>,
+    /// The leg; absent if none was created.
     pub call_sid: Option<String>,
     pub duration_s: Option<u32>,
-    /// The two were joined.
+    /// The two sides were connected.
     pub bridged: Option<bool>,
     pub recording_url: Option<String>,
 }
@@ -44,7 +45,7 @@ impl Dialled {
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
-            status: form.told_required("DialCallStatus", "how the leg ended, such as busy")?,
+            status: form.required_value("DialCallStatus", "how the leg ended, such as busy")?,
             call_sid: form.text("DialCallSid", limits::SID_MAX_BYTES)?,
             duration_s: form.seconds("DialCallDuration")?,
             bridged: form.0.filled("DialBridged").map(|_| form.flag("DialBridged")),
@@ -53,12 +54,13 @@ impl Dialled {
     }
 }
 
-/// Why a caller is no longer in a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Why a caller left a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum QueueResult {
-    /// Talked to somebody.
+    /// Connected to an agent.
     Bridged,
-    /// Is being joined with somebody.
+    /// Being connected to an agent.
     BridgingInProcess,
     Error,
     Hangup,
@@ -71,47 +73,17 @@ pub enum QueueResult {
     SystemError,
 }
 
-impl Word for QueueResult {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Bridged => "bridged",
-            Self::BridgingInProcess => "bridging-in-process",
-            Self::Error => "error",
-            Self::Hangup => "hangup",
-            Self::Leave => "leave",
-            Self::Redirected => "redirected",
-            Self::RedirectedFromBridged => "redirected-from-bridged",
-            Self::QueueFull => "queue-full",
-            Self::SystemError => "system-error",
-        }
-    }
-}
-
-impl Known for QueueResult {
-    const ALL: &'static [Self] = &[
-        Self::Bridged,
-        Self::BridgingInProcess,
-        Self::Error,
-        Self::Hangup,
-        Self::Leave,
-        Self::Redirected,
-        Self::RedirectedFromBridged,
-        Self::QueueFull,
-        Self::SystemError,
-    ];
-}
-
-/// A caller in a queue: what the wait URL is told, and the `action` of `<Enqueue>` when they are out of it.
+/// A caller in a queue: the fields of the wait URL, and of `<Enqueue>`'s `action` after the caller left.
 /// <https://www.twilio.com/docs/voice/twiml/enqueue>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queued {
     /// `QU…`
     pub queue_sid: Option<String>,
     /// Only at the `action`.
-    pub result: Option<Told<QueueResult>>,
-    /// How long the caller has waited, or did.
+    pub result: Option<Reported<QueueResult>>,
+    /// Waiting time of the caller.
     pub time_s: Option<u32>,
-    /// From 1; only at the wait URL, as what follows.
+    /// From 1; only at the wait URL, like the fields below.
     pub position: Option<u32>,
     pub average_time_s: Option<u32>,
     pub current_size: Option<u32>,
@@ -122,7 +94,7 @@ impl Queued {
         let form = Form(params);
         Ok(Self {
             queue_sid: form.text("QueueSid", limits::SID_MAX_BYTES)?,
-            result: form.told("QueueResult")?,
+            result: form.value("QueueResult")?,
             time_s: form.seconds("QueueTime")?,
             position: form.number("QueuePosition", "a number from 1")?,
             average_time_s: form.seconds("AvgQueueTime")?,
@@ -139,7 +111,7 @@ impl Form<'_> {
     fn confidence(&self) -> Result<Option<f64>, FormError> {
         let expected = "a number from 0 to 1";
         match self.number::<f64>("Confidence", expected)? {
-            // NaN lies in no range.
+            // NaN is in no range.
             Some(confidence) if !(0.0..=1.0).contains(&confidence) => Err(error("Confidence", expected.to_owned())),
             confidence => Ok(confidence),
         }

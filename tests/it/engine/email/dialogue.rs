@@ -3,7 +3,7 @@
 use recado::config::Config;
 use recado::domain::{ActionId, Clock, EmailAddress};
 use recado::integrations::email::{Mail, Mailer};
-use recado::integrations::provider::{Failure, NotTaken, Taken};
+use recado::integrations::provider::{Accepted, FailureKind, SendFailure};
 use uuid::Uuid;
 
 use crate::support::install_tls;
@@ -33,13 +33,13 @@ fn mail(mailer: &Mailer, to: &str) -> Mail {
     }
 }
 
-async fn send(mailer: &Mailer, to: &str) -> Result<Taken, NotTaken> {
+async fn send(mailer: &Mailer, to: &str) -> Result<Accepted, SendFailure> {
     mailer.send(&mail(mailer, to)).await
 }
 
-type Expected = fn(&Failure) -> bool;
+type Expected = fn(&FailureKind) -> bool;
 
-async fn refusal(mailer: &Mailer, to: &str) -> NotTaken {
+async fn refusal(mailer: &Mailer, to: &str) -> SendFailure {
     send(mailer, to).await.expect_err(to)
 }
 
@@ -93,9 +93,9 @@ async fn a_connection_serves_many_mails_even_after_a_refusal() {
 async fn each_refusal_says_what_may_be_done_next() {
     let server = MailServer::start();
     let mailer = mailer(&server.plain(), None);
-    let busy: Expected = |what| matches!(what, Failure::Busy { .. });
-    let later: Expected = |what| matches!(what, Failure::Later { .. });
-    let refused: Expected = |what| *what == Failure::Refused;
+    let busy: Expected = |what| matches!(what, FailureKind::Busy { .. });
+    let later: Expected = |what| matches!(what, FailureKind::Later { .. });
+    let refused: Expected = |what| *what == FailureKind::Refused;
     let cases: [(&str, i64, Expected); 7] = [
         ("451.rcpt@example.com", 451, later),
         ("421.rcpt@example.com", 421, busy),
@@ -103,16 +103,16 @@ async fn each_refusal_says_what_may_be_done_next() {
         ("450.end@example.com", 450, later),
         ("550.rcpt@example.com", 550, refused),
         ("554.end@example.com", 554, refused),
-        ("530.rcpt@example.com", 530, |what| *what == Failure::Credentials),
+        ("530.rcpt@example.com", 530, |what| *what == FailureKind::Credentials),
     ];
     for (to, code, expect) in cases {
         let refusal = refusal(&mailer, to).await;
-        assert!(expect(&refusal.what) && refusal.code == Some(code), "{to}: {refusal:?}");
+        assert!(expect(&refusal.kind) && refusal.code == Some(code), "{to}: {refusal:?}");
         assert!(server.taken(to).is_empty() && !refusal.detail.contains(to), "{refusal:?}");
     }
     // It has the message, and has not said so: nobody here can know.
     let unknown = refusal(&mailer, "drop.end@example.com").await;
-    assert_eq!(unknown.what, Failure::Unknown, "{unknown:?}");
+    assert_eq!(unknown.kind, FailureKind::Unknown, "{unknown:?}");
     assert_eq!(server.taken("drop.end@example.com").len(), 1);
 }
 
@@ -121,7 +121,7 @@ async fn logins_certificates_and_empty_ports_are_told_apart() {
     let server = MailServer::start();
     for url in [server.starttls("hola:hunter2"), server.tls("hola:hunter2")] {
         let wrong = refusal(&mailer(&url, Some(&server)), "ana@example.com").await;
-        assert_eq!((wrong.what, wrong.code), (Failure::Credentials, Some(535)), "{wrong:?}");
+        assert_eq!((wrong.kind, wrong.code), (FailureKind::Credentials, Some(535)), "{wrong:?}");
         assert!(wrong.detail.contains("SMTP_URL") && !wrong.detail.contains("hunter2"), "{wrong:?}");
     }
     let no_tls = server.plain().replace("?tls=none", "");
@@ -134,7 +134,7 @@ async fn logins_certificates_and_empty_ports_are_told_apart() {
     ];
     for (url, says) in says {
         let failed = refusal(&mailer(&url, None), "ana@example.com").await;
-        assert!(matches!(failed.what, Failure::Busy { .. }), "{failed:?}");
+        assert!(matches!(failed.kind, FailureKind::Busy { .. }), "{failed:?}");
         assert!(failed.detail.to_lowercase().contains(&says.to_lowercase()), "{says}: {failed:?}");
     }
     assert!(server.taken("ana@example.com").is_empty());

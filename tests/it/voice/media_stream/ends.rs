@@ -31,7 +31,7 @@ async fn either_side_ends_it() {
     assert_eq!(ended(with, async |_, caller, _| caller.raw(Said::Close(None)).await).await, Ended::CallerGone);
     assert_eq!(ended(with, async |_, _, agent| assert!(agent.say(Step::Close).await)).await, Ended::AgentGone);
     let vanished = ended(with, async |_, _, agent| assert!(agent.say(Step::Vanish).await)).await;
-    assert!(matches!(vanished, Ended::Lost(media_stream::Side::Eleven, _) | Ended::AgentGone), "{vanished:?}");
+    assert!(matches!(vanished, Ended::Lost(media_stream::Side::ElevenLabs, _) | Ended::AgentGone), "{vanished:?}");
     let cancelled = ended(with, async |world, _, _| world.cancel.send(true).unwrap()).await;
     assert_eq!(cancelled, Ended::Cancelled);
 }
@@ -76,7 +76,7 @@ async fn what_the_agent_said_last_is_heard_out() {
     assert!(world.outcomes.try_recv().is_err());
     caller.mark(&mark).await;
     let outcome = world.outcome().await;
-    assert_eq!((outcome.ended, outcome.tally.agent_heard_ms), (Ended::AgentGone, 20));
+    assert_eq!((outcome.ended, outcome.stats.agent_heard_ms), (Ended::AgentGone, 20));
 
     // The bridge does not wait for Twilio forever.
     let mut world = World::scripted(Limits { farewell_max: Duration::from_millis(200), ..Limits::DEFAULT }).await;
@@ -91,13 +91,13 @@ async fn what_the_agent_said_last_is_heard_out() {
 async fn conversations_are_for_those_with_the_key() {
     let api = ElevenLabsEmulator::new(KEY, AGENT, Behavior::Scripted);
     let base = format!("http://{}", serve(api.router()).await);
-    let client = |key: Option<&str>| Eleven::new(http().unwrap(), &base, key.map(Into::into)).unwrap();
-    let error = async |client: Eleven, agent| client.open(agent, SOON).await.err();
-    assert_eq!(error(client(None), AGENT).await, Some(ElevenError::NotConfigured));
-    assert_eq!(error(client(Some("sk_wrong")), AGENT).await, Some(ElevenError::Unauthorized));
-    assert_eq!(error(client(Some(KEY)), "agent_2").await, Some(ElevenError::NoAgent));
-    let nobody = Eleven::new(http().unwrap(), "http://127.0.0.1:9", Some(KEY.into())).unwrap();
-    assert!(matches!(error(nobody, AGENT).await, Some(ElevenError::Lost(_))));
+    let client = |key: Option<&str>| ElevenLabs::new(http::client().unwrap(), &base, key.map(Into::into)).unwrap();
+    let error = async |client: ElevenLabs, agent| client.open(agent, SOON).await.err();
+    assert_eq!(error(client(None), AGENT).await, Some(ElevenLabsError::NotConfigured));
+    assert_eq!(error(client(Some("sk_wrong")), AGENT).await, Some(ElevenLabsError::Unauthorized));
+    assert_eq!(error(client(Some(KEY)), "agent_2").await, Some(ElevenLabsError::NoAgent));
+    let nobody = ElevenLabs::new(http::client().unwrap(), "http://127.0.0.1:9", Some(KEY.into())).unwrap();
+    assert!(matches!(error(nobody, AGENT).await, Some(ElevenLabsError::Lost(_))));
     let unsigned = format!("{}/v1/convai/conversation?agent_id={AGENT}", base.replace("http", "ws"));
     assert!(connect_async(unsigned).await.is_err(), "the agent is private");
     assert!(client(Some(KEY)).open(AGENT, SOON).await.is_ok());

@@ -19,10 +19,10 @@ async fn audio_passes_both_ways_unchanged_and_in_order() {
     caller.stop().await;
     let outcome = world.outcome().await;
     assert_eq!(outcome.ended, Ended::Stopped);
-    let tally = outcome.tally;
-    assert_eq!((tally.caller_frames, tally.caller_frames_dropped), (FRAMES as u64, 0));
-    assert_eq!((tally.agent_frames, tally.agent_audio_ms), (FRAMES as u64, 20 * FRAMES as u64));
-    assert_eq!((tally.agent_frames_interrupted, tally.agent_heard_ms, tally.events_dropped), (0, 0, 0));
+    let stats = outcome.stats;
+    assert_eq!((stats.caller_frames, stats.caller_frames_dropped), (FRAMES as u64, 0));
+    assert_eq!((stats.agent_frames, stats.agent_audio_ms), (FRAMES as u64, 20 * FRAMES as u64));
+    assert_eq!((stats.agent_frames_interrupted, stats.agent_heard_ms, stats.events_dropped), (0, 0, 0));
     assert!(outcome.conversation_id.unwrap().starts_with("conv_"));
 }
 
@@ -55,9 +55,9 @@ async fn an_interruption_clears_and_what_comes_late_is_dropped() {
     caller.mark(&mark).await;
     assert_eq!(world.event().await, BridgeEvent::Heard { event_id: 5, ms: 20 });
     caller.stop().await;
-    let tally = world.outcome().await.tally;
-    assert_eq!((tally.interruptions, tally.agent_frames, tally.agent_frames_interrupted), (1, 6, 2));
-    assert_eq!(tally.agent_heard_ms, 40);
+    let stats = world.outcome().await.stats;
+    assert_eq!((stats.interruptions, stats.agent_frames, stats.agent_frames_interrupted), (1, 6, 2));
+    assert_eq!(stats.agent_heard_ms, 40);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
         assert_eq!(world.event().await, BridgeEvent::Tool { name: name.into(), ok: !is_error });
     }
     caller.stop().await;
-    assert_eq!(world.outcome().await.tally.tool_calls, 4);
+    assert_eq!(world.outcome().await.stats.tool_calls, 4);
 
     let mut world = World::scripted(Limits { tools_max: 2, ..Limits::DEFAULT }).await;
     let (mut caller, mut agent) = world.call().await;

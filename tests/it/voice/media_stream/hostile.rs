@@ -81,11 +81,11 @@ async fn of_elevenlabs() {
     ] {
         let shown = format!("{steps:.300?}");
         let ended = of_agent(steps).await;
-        assert!(matches!(ended, Ended::Garbled(Side::Eleven, _)), "{shown}: {ended:?}");
+        assert!(matches!(ended, Ended::Garbled(Side::ElevenLabs, _)), "{shown}: {ended:?}");
     }
     let large =
         of_agent(vec![metadata(), audio(1, &"A".repeat(recado::integrations::elevenlabs::FRAME_MAX_BYTES))]).await;
-    assert!(matches!(large, Ended::Lost(Side::Eleven, _)), "{large:?}");
+    assert!(matches!(large, Ended::Lost(Side::ElevenLabs, _)), "{large:?}");
 }
 
 #[tokio::test]

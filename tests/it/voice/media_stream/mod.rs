@@ -15,10 +15,10 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use recado::integrations::elevenlabs::message::{AgentOverrides, Initiation, Overrides, ToolCall};
-use recado::integrations::elevenlabs::{Eleven, ElevenError};
+use recado::integrations::elevenlabs::{ElevenLabs, ElevenLabsError};
+use recado::integrations::http;
 use recado::integrations::media_stream;
 use recado::integrations::media_stream::{BridgeEvent, Ended, Limits, Opening, Outcome, ToolHandler};
-use recado::integrations::twilio::client::http;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
@@ -58,7 +58,7 @@ struct World {
 /// The state of the route.
 #[derive(Clone)]
 struct Route {
-    eleven: Eleven,
+    eleven: ElevenLabs,
     limits: Limits,
     outcomes: mpsc::Sender<Outcome>,
     events: mpsc::Sender<BridgeEvent>,
@@ -74,7 +74,7 @@ impl World {
     async fn new(behavior: Behavior, limits: Limits) -> Self {
         let api = ElevenLabsEmulator::new(KEY, AGENT, behavior);
         let base = format!("http://{}", serve(api.router()).await);
-        let eleven = Eleven::new(http().unwrap(), &base, Some(KEY.into())).unwrap();
+        let eleven = ElevenLabs::new(http::client().unwrap(), &base, Some(KEY.into())).unwrap();
         let (to_outcomes, outcomes) = mpsc::channel(8);
         let (to_events, events) = mpsc::channel(4_096);
         let (cancel, cancelled) = watch::channel(false);
@@ -126,7 +126,7 @@ async fn carry(State(route): State<Route>, upgrade: WebSocketUpgrade) -> Respons
         let overrides = Some(Overrides { agent: agent_overrides, ..Overrides::default() });
         let initiation = Initiation { overrides, ..Initiation::default() };
         let opening = Opening { call_sid: Some(CALL.into()), initiation, limits };
-        let (twilio, agent) = (media_stream::of_axum(socket), media_stream::of_tungstenite(agent));
+        let (twilio, agent) = (media_stream::from_axum(socket), media_stream::from_tungstenite(agent));
         let cancel = async move { drop(cancelled.wait_for(|cancelled| *cancelled).await) };
         let outcome = media_stream::bridge(twilio, agent, opening, tools, events, cancel).await;
         outcomes.send(outcome).await.unwrap();

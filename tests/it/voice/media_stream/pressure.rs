@@ -35,10 +35,10 @@ async fn an_agent_that_does_not_listen_loses_the_oldest_audio() {
     let newest: Vec<_> = (FLOOD - WAITING..FLOOD).collect();
     assert!(heard.ends_with(&newest), "the newest wait, the older are dropped");
     caller.stop().await;
-    let tally = world.outcome().await.tally;
-    assert_eq!(tally.caller_frames, FLOOD as u64);
-    assert!(tally.caller_frames_dropped > 0);
-    assert_eq!(heard.len() as u64, tally.caller_frames - tally.caller_frames_dropped, "what is missing is counted");
+    let stats = world.outcome().await.stats;
+    assert_eq!(stats.caller_frames, FLOOD as u64);
+    assert!(stats.caller_frames_dropped > 0);
+    assert_eq!(heard.len() as u64, stats.caller_frames - stats.caller_frames_dropped, "what is missing is counted");
 }
 
 /// Runs a call in which Twilio does not read while the agent keeps speaking; then reads what arrived.

@@ -1,8 +1,8 @@
 //! The engine on a copy of the database and a simulated clock: weeks in seconds, by the same code as live.
 //!
-//! The built-in carrier stands in for Twilio, e-mail goes to files, other providers and `http_request` are taken as if they
-//! had succeeded, conversation models are not asked: nothing leaves this machine, and the original is never touched. Left out are the catch-up and the removal
-//! of what has been kept long enough.
+//! Nothing leaves this machine, and the original database is never written. The built-in carrier stands in for Twilio,
+//! e-mail goes to files, HTTP providers and `http_request` count as successful, and conversation models are not asked.
+//! The catch-up and the retention loop do not run.
 
 use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{AppError, Installation, engine_loops, engine_parts, listen, router, try_out};
+use super::composition::{engine_parts, router, start_engine_loops, voice};
+use super::demo;
+use super::error::AppError;
+use super::installation::Installation;
+use super::serve::listen;
 use crate::config::{Config, Synchronous};
 use crate::domain::{Clock, Timestamp};
 use crate::emulators::twilio::Carrier;
@@ -21,20 +25,20 @@ use crate::engine::timers;
 use crate::http::AppState;
 use crate::store::{self, StoreError};
 
-/// Between two looks at whether anything is left to do, on the machine's clock.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// Looks without any change until the simulated clock is moved on by [`NUDGE`]: what pauses, pauses on that.
-const LOOKS: u32 = 1_000;
+/// The interval at which open work is counted, on the machine's clock.
+const COUNT_EVERY: Duration = Duration::from_millis(1);
+/// Counts without a change before the simulated clock is moved on by [`NUDGE`], for work that waits on that clock.
+const COUNTS_BEFORE_NUDGE: u32 = 1_000;
 const NUDGE: Duration = Duration::from_millis(100);
-/// What does not move then, waits for something that will not come, such as a token.
-const NUDGES: u32 = 20;
+/// Nudges before open work counts as stuck: it waits for something that will not come, such as a token.
+const NUDGES_MAX: u32 = 20;
 
-/// A running rehearsal; dropped, its copy is removed.
+/// A running rehearsal. Dropping it removes the copy.
 pub struct Rehearsal {
     pub installation: Installation,
     pub engine: Engine,
     carrier: Carrier,
-    /// What is due and will not move.
+    /// How much of the open work is stuck.
     stuck: i64,
     _loops: JoinSet<()>,
     serving: JoinHandle<()>,
@@ -42,7 +46,7 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Copies the database of this configuration, whose paths start at `dir`, and starts the engine on it at `from`.
+    /// Copies the database of `config` and starts the engine on the copy at `from`. Relative paths start at `dir`.
     pub async fn begin(mut config: Config, dir: &Path, from: Timestamp) -> Result<Self, AppError> {
         let Some(original) = store::sqlite_path(config.database_url.expose_secret()) else {
             return Err(AppError::NoCopy);
@@ -60,57 +64,57 @@ impl Rehearsal {
         let listener = listen("LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         config.app_url = format!("http://{}", listener.local_addr()?);
         let installation = Installation::with(config, Clock::simulated(from), dir).await?;
-        let (carrier, api_base) = try_out::start_carrier_with(&installation, 0).await?;
+        let (carrier, api_base) = demo::start_carrier_with(&installation, 0).await?;
         let mut parts = engine_parts(&installation, &api_base)?;
         parts.transports.rehearsing = true;
         let engine = Engine::new(parts)?;
         installation.store.orphans_to_unknown(from, from).await?;
-        let voice = super::voice(&installation, &engine)?;
+        let voice = voice(&installation, &engine)?;
         let router = router(AppState::new(&engine, voice, false));
         let serving = tokio::spawn(async move {
-            // Ends with the rehearsal.
+            // The task is aborted with the rehearsal.
             let _ = axum::serve(listener, router).await;
         });
-        // Or the clock could be moved past what the loops have yet to plan.
+        // Timers are planned first, or the clock could be moved past one that the loops have yet to plan.
         timers::plan(&engine).await?;
-        let loops = engine_loops(&engine);
+        let loops = start_engine_loops(&engine);
         Ok(Self { installation, engine, carrier, stuck: 0, _loops: loops, serving, _folder: folder })
     }
 
-    /// Where the rehearsal's clock stands.
+    /// The time on the rehearsal's clock.
     pub fn now(&self) -> Timestamp {
         self.installation.clock.now()
     }
 
-    /// Waits until nothing is left to do at this instant; gives when there is more.
+    /// Waits until nothing is left to do at this instant; returns when the next work is due.
     pub async fn settle(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let (mut last, mut looks, mut nudges) = (None, 0, 0);
+        let (mut last, mut counts, mut nudges) = (None, 0, 0);
         loop {
             let store = &self.installation.store;
             let before = store.ahead().await?;
             let under_way = self.carrier.callbacks_pending();
             let ahead = store.ahead().await?;
-            let rests = |open: i64| open <= self.stuck;
-            if rests(before.open) && under_way == 0 && rests(ahead.open) {
+            let settled = |open: i64| open <= self.stuck;
+            if settled(before.open) && under_way == 0 && settled(ahead.open) {
                 self.stuck = ahead.open;
                 return Ok(ahead.next);
             }
             let seen = (ahead.open, under_way);
-            looks = if last == Some(seen) { looks + 1 } else { 0 };
+            counts = if last == Some(seen) { counts + 1 } else { 0 };
             last = Some(seen);
-            if looks >= LOOKS {
-                if nudges >= NUDGES {
+            if counts >= COUNTS_BEFORE_NUDGE {
+                if nudges >= NUDGES_MAX {
                     self.stuck = ahead.open;
                     return Ok(ahead.next);
                 }
-                (looks, nudges) = (0, nudges + 1);
+                (counts, nudges) = (0, nudges + 1);
                 self.installation.clock.advance(NUDGE);
             }
-            Clock::system().sleep(LOOK_EVERY).await;
+            Clock::system().sleep(COUNT_EVERY).await;
         }
     }
 
-    /// Goes from one instant at which something falls due to the next, until then, and lets all be done at each.
+    /// Moves the clock to `until`, from one due time to the next, and lets the work of each be done.
     pub async fn go_to(&mut self, until: Timestamp) -> Result<(), StoreError> {
         while let Some(next) = self.settle().await?.filter(|next| *next <= until) {
             self.installation.clock.set(next.max(self.now()));
@@ -129,7 +133,7 @@ impl Drop for Rehearsal {
     }
 }
 
-/// A folder for the copy, which holds what customers wrote: readable by its owner only.
+/// A folder for the copy. It holds what customers wrote, so only its owner can read it.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -145,7 +149,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is in the system's folder for such.
+        // Files that cannot be removed stay in the system's temporary folder.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

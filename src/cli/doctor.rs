@@ -102,7 +102,7 @@ async fn examine(installation: &Installation, args: &Args) -> Result<Vec<Finding
         rules: &installation.load_rules(),
         client: &Client::new(http.clone(), &installation.config.twilio.api_base)?,
         http: &http,
-        trying_out: installation.trying_out,
+        built_in_carrier: installation.built_in_carrier,
     };
     Ok(doctor.examine(&Scope { tenant, offline: args.offline, fix: args.fix }).await)
 }

@@ -146,7 +146,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 
 /// Where the account is: at the provider, or at the built-in carrier of a running server.
 async fn client(installation: &Installation) -> Result<Client, CliError> {
-    let base = if installation.trying_out {
+    let base = if installation.built_in_carrier {
         installation.store.setting(CARRIER_BASE).await?.ok_or_else(|| {
             CliError::Refused(
                 "no account is configured; to try with the built-in carrier, start 'recado serve'".to_owned(),

@@ -80,8 +80,13 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
+<<<<<<< HEAD
     let http = http::client()?;
     if installation.trying_out {
+=======
+    let http = client::http()?;
+    if installation.built_in_carrier {
+>>>>>>> c62dfbc (Composition root: services, loops and routes in one file; no memory tricks)
         tell_carrier(&installation, &http, &tenant, &form).await?;
     }
     let signature = signature::sign(token, &signed_url, &form);

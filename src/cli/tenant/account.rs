@@ -46,7 +46,7 @@ pub async fn checked(
             "warning: Twilio was not asked whether the credentials are right; 'recado doctor' does so".to_owned()
         );
     }
-    if installation.trying_out {
+    if installation.built_in_carrier {
         return Ok(
             "Twilio was not asked: without an account of the installation's, a stand-in takes what is sent".to_owned()
         );

@@ -53,7 +53,7 @@ pub struct Doctor<'a> {
     /// For what is not Twilio's: the installation's own URLs.
     pub http: &'a reqwest::Client,
     /// No account is configured: the built-in carrier stands in for Twilio.
-    pub trying_out: bool,
+    pub built_in_carrier: bool,
 }
 
 /// An account with its first token, and who uses it.
@@ -97,7 +97,7 @@ impl Doctor<'_> {
         let mut findings = self.database().await;
         findings.extend(self.server().await);
         findings.extend(self.sealed_tokens(scope).await);
-        if self.trying_out {
+        if self.built_in_carrier {
             findings.push(
                 Finding::note(
                     Check::Account,
@@ -113,7 +113,7 @@ impl Doctor<'_> {
         } else {
             let (app_url, is_public) = self.app_url().await;
             findings.extend(app_url);
-            if !self.trying_out {
+            if !self.built_in_carrier {
                 self.twilio(scope, is_public, &mut findings).await;
             }
         }

@@ -21,7 +21,7 @@ impl Doctor<'_> {
     /// What there is to say of APP_URL, and whether its host is one that the world can reach.
     pub(super) async fn app_url(&self) -> (Vec<Finding>, bool) {
         let app_url = self.config.app_url.as_str();
-        if self.trying_out && is_loopback_url(app_url) {
+        if self.built_in_carrier && is_loopback_url(app_url) {
             let says = "only this machine reaches it, which will do for trying out";
             return (vec![Finding::note(Check::AppUrl, app_url, says)], false);
         }

@@ -1,4 +1,4 @@
-//! The built-in carrier inside the server, where no Twilio account is configured: its account, its numbers, its listener.
+//! The demo: the built-in carrier inside the server, where no Twilio account is configured.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::{AppError, Installation};
+use super::error::AppError;
+use super::installation::Installation;
 use crate::config::secret::SecretKey;
 use crate::config::webhook_urls::WebhookUrls;
 use crate::config::{Config, Source};
@@ -17,22 +18,22 @@ use crate::emulators::twilio::{Carrier, CarrierConfig, NumberConfig};
 use crate::store::Store;
 use crate::tenants::{Account, DEMO_SLUG, Directory, Platform, Snapshot};
 
-/// The number of the built-in carrier's account; that of WhatsApp is the sandbox's.
+/// The number of the built-in carrier's account. Its WhatsApp number is the sandbox's.
 pub const NUMBER: &str = "+15005550006";
-/// Between the statuses that it reports.
+/// The time between the statuses of a message that it reports.
 const CALLBACK_DELAY_MS: u64 = 200;
-/// The setting that keeps its account: its SID, a blank, its token, sealed.
+/// The setting that holds the account: its SID, a blank, its sealed token.
 const ACCOUNT: &str = "try_out_account";
-/// The setting that says where it is, for the commands beside the server.
+/// The setting that holds the carrier's address, for the commands beside the server.
 pub const CARRIER_BASE: &str = "carrier_base";
-/// How often it is told of new numbers.
+/// How often the carrier learns of new numbers.
 const NUMBERS_EVERY: Duration = Duration::from_secs(1);
 
-/// The built-in carrier's account: made once, so that commands and server sign with the same token.
+/// The built-in carrier's account. It is created once, so that commands and server sign with the same token.
 pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
     let read = |stored: &str| {
         let (sid, sealed) =
-            stored.split_once(' ').ok_or_else(|| AppError::TryOut("its setting is no account".to_owned()))?;
+            stored.split_once(' ').ok_or_else(|| AppError::CarrierAccount("its setting is no account".to_owned()))?;
         Ok::<_, AppError>(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, ACCOUNT)?] })
     };
     let stored = store.setting(ACCOUNT).await?;
@@ -47,27 +48,27 @@ pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError
     if stored.is_none() {
         return read(&store.set_setting_once(ACCOUNT, &made).await?);
     }
-    // The key has changed since. It is an account of nobody's: a new one does as well.
+    // The secret key has changed since. Nothing depends on this account, so a new one replaces it.
     store.set_setting(ACCOUNT, &made).await?;
     read(&made)
 }
 
-/// Starts the stand-in for the provider; gives its base URL.
+/// Starts the built-in carrier; returns its base URL.
 pub async fn start_carrier(installation: &Installation) -> Result<String, AppError> {
     Ok(start_carrier_with(installation, CALLBACK_DELAY_MS).await?.1)
 }
 
-/// The same, with so long between the statuses that it reports; gives the carrier, too.
+/// Starts the built-in carrier with a delay between the statuses that it reports.
 pub async fn start_carrier_with(installation: &Installation, delay_ms: u64) -> Result<(Carrier, String), AppError> {
     let Installation { config, clock, store, directory, .. } = installation;
     let account = &directory.platform().account;
     let mut carrier = CarrierConfig::new(&account.sid, account.exposed_tokens()[0], clock.clone());
     carrier.callback_delay_ms = delay_ms;
-    // Another seed at every start: the SIDs of an earlier one are in the database.
+    // Every start has its own seed, because the SIDs of earlier starts are in the database.
     carrier.seed = getrandom::u64()?;
     let snapshot = directory.now();
     for tenant in snapshot.tenants().filter(|tenant| tenant.owns_account) {
-        // One without a token that opens can neither send nor sign.
+        // An account whose token cannot be opened can neither send nor sign.
         if let Some(token) = tenant.account.tokens.first() {
             carrier.accounts.insert(tenant.account.sid.clone(), token.clone());
         }
@@ -83,18 +84,18 @@ pub async fn start_carrier_with(installation: &Installation, delay_ms: u64) -> R
     Ok((carrier, base))
 }
 
-/// Where `CARRIER_LISTEN` says; nobody has asked for the default, so another port does where that is taken.
+/// Binds `CARRIER_LISTEN`. Where the default port is taken, any free port will do.
 async fn listen(config: &Config) -> Result<TcpListener, AppError> {
     let address = config.carrier_listen;
-    let asked_for = config.explain().iter().any(|key| key.name == "CARRIER_LISTEN" && key.source != Source::Default);
+    let configured = config.explain().iter().any(|key| key.name == "CARRIER_LISTEN" && key.source != Source::Default);
     let listened = match carrier::listen(address).await {
-        Err(_) if !asked_for => carrier::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await,
+        Err(_) if !configured => carrier::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await,
         listened => listened,
     };
     listened.map_err(|cause| AppError::Listen { key: "CARRIER_LISTEN", address, cause })
 }
 
-/// Tells the carrier of the numbers that tenants are given later, until the process ends.
+/// Tells the carrier about numbers that tenants get later, until the process ends.
 async fn follow(carrier: Carrier, directory: Arc<Directory>, clock: Clock, mut known: Arc<Snapshot>) {
     loop {
         clock.sleep(NUMBERS_EVERY).await;
@@ -106,7 +107,7 @@ async fn follow(carrier: Carrier, directory: Arc<Directory>, clock: Clock, mut k
     }
 }
 
-/// The platform's numbers, which `demo` answers, and every tenant's own, with where their messages go.
+/// Every number with its webhooks: the shared ones, which the tenant `demo` answers, and each tenant's own.
 fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
     let mut numbers: Vec<NumberConfig> = Vec::new();
     let mut add = |account: &str, slug: &str, channel: Channel, number: &str, base: &str| {
@@ -121,12 +122,12 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
         match channel {
             Channel::Sms => {
                 numbers[at].sms_url = url;
-                // What takes texts takes calls.
+                // A number that receives texts receives calls, too.
                 numbers[at].voice_url = Some(urls.answer());
                 numbers[at].status_url = Some(urls.status());
             }
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
-            // No sender of e-mail is a number; where one is rung follows from where it is written to.
+            // E-mail senders are no numbers; voice shares the number's SMS sender.
             Channel::Email | Channel::Voice => {}
         }
     };

@@ -1,0 +1,19 @@
+//! The composition root: it opens an installation, builds every part, starts every loop and serves.
+//!
+//! [`composition`] lists services, loops and routes. [`demo`] runs the built-in carrier where no Twilio account is
+//! configured, and [`rehearsal`] runs the engine on a copy of the database.
+
+mod announce;
+mod composition;
+mod demo;
+mod error;
+mod housekeeping;
+mod installation;
+pub mod rehearsal;
+mod serve;
+
+pub use composition::{engine, engine_parts, gate, router, start_loops, voice};
+pub use demo::{CARRIER_BASE, NUMBER as CARRIER_NUMBER};
+pub use error::AppError;
+pub use installation::{Installation, load_providers, open_store};
+pub use serve::serve;

@@ -1,0 +1,147 @@
+//! The server: start, serve until told to stop, drain.
+
+use std::fs::File;
+use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+use super::announce::announce;
+use super::composition::{self, router, start_loops, start_voice_loops};
+use super::demo;
+use super::error::AppError;
+use super::housekeeping;
+use super::installation::Installation;
+use crate::config::{self, Config};
+use crate::domain::Clock;
+use crate::http::AppState;
+use crate::store::{self, StoreError};
+use crate::telemetry;
+
+/// How long a stop waits for open requests: a little longer than a webhook may take. Sockets that have sent half a
+/// request, or nothing, are then closed.
+const STOP_REQUESTS_WITHIN: Duration = Duration::from_secs(9);
+/// How long a stop waits until the transcripts of live conversations are stored.
+const STOP_STREAMS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a stop waits for sends in flight: a little longer than the provider's deadline.
+const STOP_SENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Serves until `stop`, then lets open requests and sends end.
+pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
+    let config = Config::load(dir, config::environment())?;
+    telemetry::start_log(config.log_format, &config.log_level)?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let _lock = lock_database(&config)?;
+    // The recorder comes first, so that no count is missing from the figures.
+    let metrics =
+        config.metrics_listen.map(|address| Ok::<_, AppError>((address, telemetry::install_metrics()?))).transpose()?;
+    let installation = Installation::with(config, Clock::system(), dir).await?;
+    let config = &installation.config;
+    let listener = listen("LISTEN", config.listen).await?;
+    let api_base = if installation.built_in_carrier {
+        demo::start_carrier(&installation).await?
+    } else {
+        config.twilio.api_base.clone()
+    };
+    let engine = composition::engine(&installation, &api_base)?;
+    release_orphans(&installation).await?;
+    let mut loops = start_loops(&engine);
+    let (stopping, stopped) = watch::channel(false);
+    if let Some((address, handle)) = metrics {
+        let listener = listen("METRICS_LISTEN", address).await?;
+        let mut stopped = stopped.clone();
+        // The task ends with the server. Only the listener could fail here, and it is bound.
+        tokio::spawn(telemetry::serve_metrics(handle, listener, async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+    }
+    announce(&installation, &engine, &api_base);
+    let voice = composition::voice(&installation, &engine)?;
+    start_voice_loops(&mut loops, &voice);
+    let state = AppState::new(&engine, voice.clone(), config.app_debug);
+    let refusals = tokio::spawn(housekeeping::store_refusals(state.refusals.clone(), engine.clone(), stopped));
+    let begin_stop = || {
+        engine.pipeline.stop_claiming();
+        voice.live.end_all();
+    };
+    serve_until(listener, router(state), stop, begin_stop).await?;
+    if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.all_written()).await.is_err() {
+        tracing::warn!("what was said in live conversations that were just broken off is lost");
+    }
+    if !engine.pipeline.drained(STOP_SENDS_WITHIN).await {
+        tracing::warn!("sends are still under way: they are looked for at the provider after the next start");
+    }
+    loops.shutdown().await;
+    let _ = stopping.send(true);
+    // The task fails only if it panicked, which was logged.
+    let _ = refusals.await;
+    Ok(())
+}
+
+/// Marks sends that a former process left in flight as unknown. On SQLite the lock proves that this process is alone.
+async fn release_orphans(installation: &Installation) -> Result<(), StoreError> {
+    if installation.store.is_sqlite() {
+        let now = installation.clock.now();
+        let look_at = now.plus(installation.config.reconcile_after);
+        installation.store.orphans_to_unknown(now, look_at).await?;
+    }
+    Ok(())
+}
+
+/// Serves until `stop`, then calls `begin_stop` and lets open requests end.
+async fn serve_until(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+    begin_stop: impl FnOnce(),
+) -> Result<(), AppError> {
+    let (tell, told) = oneshot::channel();
+    let stop = async move {
+        stop.await;
+        // The receiver is alive until the server has ended.
+        let _ = tell.send(());
+    };
+    // A live voice sends a small frame every 20 ms: waiting to fill a segment would delay it.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+    tokio::select! {
+        // Without a connection the server ends at once.
+        ended = &mut serving => {
+            begin_stop();
+            return Ok(ended?);
+        }
+        _ = told => {}
+    }
+    tracing::info!("stopping: requests and sends under way are let end");
+    begin_stop();
+    match tokio::time::timeout(STOP_REQUESTS_WITHIN, serving).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!("connections with half a request are cut off"),
+    }
+    Ok(())
+}
+
+/// Locks the SQLite file, on which one server works at a time. The lock is held until the process ends, however it ends.
+fn lock_database(config: &Config) -> Result<Option<File>, AppError> {
+    let Some(path) = store::sqlite_path(config.database_url.expose_secret()) else { return Ok(None) };
+    let path = path.with_extension("lock");
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&path));
+    let file = made.map_err(|cause| AppError::Lock { path: path.clone(), cause })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(AppError::AlreadyServing(path)),
+        Err(std::fs::TryLockError::Error(cause)) => Err(AppError::Lock { path, cause }),
+    }
+}
+
+/// Binds `address`, the value of the setting `key`.
+pub(super) async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|cause| AppError::Listen { key, address, cause })
+}

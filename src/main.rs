@@ -1,4 +1,4 @@
-//! The program: everything it does stands in the library.
+//! The program. The library contains everything it does.
 
 use std::process::ExitCode;
 

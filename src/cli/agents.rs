@@ -1,4 +1,4 @@
-//! `recado agents`: who takes calls, and how.
+//! `recado agents`: voice agents, and how other calls are answered.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::features::voice::Streams;
 use crate::features::voice::agents;
 use crate::features::voice::agents::Agents;
 
-/// Add, list and remove voice agents, and say how calls are answered that no agent takes
+/// List, add and remove voice agents, and set how other calls are answered
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado agents add Lucia --number +34911111111 --language es-ES --voice Polly.Lucia \
                   --greeting 'Clínica Sol, buenos días. ¿En qué puedo ayudarle?'")]
@@ -23,43 +23,44 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Add(Box<AddArgs>),
-    /// List the agents, and how all other calls are answered
+    /// List voice agents, and how other calls are answered
     List(ListArgs),
-    /// An agent takes no calls any more
+    /// Remove a voice agent
     Remove(RemoveArgs),
     Default(Box<DefaultArgs>),
 }
 
-/// Add an agent, or change what is known of one; what is not named stays
+/// Add a voice agent, or change one; omitted options stay as they are
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado agents add Lucia --number +34911111111 --mode model")]
 pub struct AddArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name, by which rules connect callers to it
+    /// Name of the agent; rules connect callers by it
     name: String,
-    /// The number of yours whose calls it takes; '' for none
+    /// Tenant number whose calls the agent answers; '' for none
     #[arg(long, value_name = "NUMBER")]
     number: Option<String>,
-    /// What it says first; {name} is the business's name
+    /// Greeting; {name} is replaced by the business's name
     #[arg(long, value_name = "TEXT")]
     greeting: Option<String>,
-    /// What it speaks, such as es-ES; '' for the business's language
+    /// Language, such as es-ES; '' for the business's language
     #[arg(long, value_name = "BCP47")]
     language: Option<String>,
-    /// The provider's name of a voice, such as Polly.Lucia; '' for the default
+    /// Provider's name of the voice, such as Polly.Lucia; '' for the default
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
-    /// How it finds its answers: script (rules), model (a conversation model; rules come first), stream (a live conversation)
+    /// How answers are found: script (rules), model (rules first, then a conversation model), stream (a live
+    /// conversation)
     #[arg(long)]
     mode: Option<AgentMode>,
-    /// What a conversation model is told of its task
+    /// Task instructions for a conversation model
     #[arg(long, value_name = "TEXT")]
     instructions: Option<String>,
-    /// Which conversation of the stream's provider it is; '' for the installation's
+    /// Provider's conversation id for the stream; '' for the installation's
     #[arg(long, value_name = "ID")]
     stream_agent: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -68,7 +69,7 @@ pub struct AddArgs {
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -77,41 +78,41 @@ pub struct ListArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name
+    /// Name of the agent
     name: String,
 }
 
-/// How calls are answered that no rule and no agent takes, and what all agents share
+/// Set how calls without a rule and an agent are answered, and what all agents share
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado agents default --person +34600999888 --language es-ES")]
 pub struct DefaultArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// What is said first; {name} is the business's name; '' for the built-in words
+    /// Greeting; {name} is replaced by the business's name; '' for the built-in text
     #[arg(long, value_name = "TEXT")]
     greeting: Option<String>,
-    /// What is said where no answer is found in time; '' for the built-in words
+    /// Text for when no answer is found in time; '' for the built-in text
     #[arg(long, value_name = "TEXT")]
     fallback: Option<String>,
-    /// What is spoken, such as es-ES; '' for the business's language
+    /// Language, such as es-ES; '' for the business's language
     #[arg(long, value_name = "BCP47")]
     language: Option<String>,
-    /// The provider's name of a voice; '' for the default
+    /// Provider's name of the voice; '' for the default
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
-    /// Who is rung where a caller wants a person; '' for nobody
+    /// Number to dial when a caller asks for a person; '' for none
     #[arg(long, value_name = "NUMBER")]
     person: Option<String>,
-    /// Whether a call counts as missed where the caller hangs up before a word or a key
+    /// Count a call as missed when the caller hangs up before saying or pressing anything
     #[arg(long, value_name = "true|false")]
     silence_is_missed: Option<bool>,
-    /// Whether whoever writes STOP is not called either; they may be, unless this says so
+    /// Do not call customers who texted STOP; by default they may be called
     #[arg(long, value_name = "true|false")]
     stop_ends_calls: Option<bool>,
-    /// What every conversation model is told of this business; '' for nothing
+    /// Instructions about the business for every conversation model; '' for none
     #[arg(long, value_name = "TEXT")]
     instructions: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -148,7 +149,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// An agent, and what its mode needs and the installation does not have.
+/// An agent, with what its mode needs and the installation lacks.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -157,7 +158,7 @@ struct Shown<'a> {
     lacks: Option<String>,
 }
 
-/// How calls are answered.
+/// How calls are answered, as it is printed.
 #[derive(Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
@@ -232,7 +233,7 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     }
     let voice = kept(&installation)
         .change(&tenant, |kept| {
-            // The agents may have changed meanwhile.
+            // The agents may have changed since they were read.
             let agents = std::mem::take(&mut kept.agents);
             *kept = VoiceSettings { agents, ..voice };
             Ok(kept.clone())

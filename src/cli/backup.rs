@@ -1,4 +1,4 @@
-//! `recado backup`: a copy of the database while the server runs.
+//! `recado backup`: copies the database while the server runs.
 
 use std::path::{Path, PathBuf};
 
@@ -11,24 +11,26 @@ use crate::domain::Clock;
 use crate::ops::export_import::file::Draft;
 use crate::store;
 
-/// Copy the database into a file while the server runs, checked and complete; not in it: the secret key, rules, settings
+/// Copy the database into a file while the server runs, and check the copy; the secret key, rules and settings are not
+/// included
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado backup /backups/recado-2026-11-21.db\n\n\
-    To restore: stop the server, put the file in the place of data/recado.db, remove data/recado.db-wal and -shm, and put \
-    the secret key back.")]
+    To restore: stop the server, replace data/recado.db by the file, remove data/recado.db-wal and -shm, and restore the \
+    secret key.")]
 pub struct Args {
-    /// Where to; readable by you only
+    /// Path of the copy; only you can read it
     file: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    // The database is not opened as other commands do: a backup before an upgrade must not itself upgrade the tables.
+    // This does not open the installation, because that migrates the tables: a backup before an upgrade must not
+    // upgrade.
     let config = configure()?;
     let Some(database) = store::sqlite_path(config.database_url.expose_secret()) else {
         return Err(CliError::Refused(format!(
@@ -58,7 +60,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// What no copy of the database has.
+/// Reminds the user of the secret key, which is not in the database.
 fn key_is_apart(config: &Config) -> String {
     let key = match config.secret_key {
         Some(_) => "RECADO_SECRET_KEY".to_owned(),

@@ -1,44 +1,44 @@
-//! `recado call`: a call by hand, through the ledger like every other.
+//! `recado call`: places a call through the ledger.
 
 use super::{CliError, Outcome, find_tenant, for_tenant, open, print, print_json};
 use crate::domain::{CallBody, OnMachine};
 use crate::engine::sending::services::CallService;
 
-/// Call somebody by hand: something is said, a rule begins it at a step, or a voice agent has it
+/// Place a call: it says a text, starts at a step of a rule, or is handled by a voice agent
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado call clinica +34600111222 'Your order is ready'\n  \
     recado call clinica +34600111222 --rule 'confirm by phone' --step confirm --machine hangup\n\n\
-    It leaves through a running 'recado serve'; without one it is planned and leaves when one starts.")]
+    A running 'recado serve' places the call; without one it is planned and placed at the next start.")]
 pub struct Args {
-    /// The tenant's slug
+    /// Slug of the tenant
     tenant: String,
-    /// Who is called, E.164
+    /// Number to call, E.164
     to: String,
-    /// What is said, before the call ends
+    /// Text to say before the call ends
     #[arg(required_unless_present_any = ["rule", "agent"])]
     text: Option<String>,
-    /// The rule whose .on_call(…) begins it
+    /// Rule whose .on_call(…) starts the call
     #[arg(long, requires = "step", conflicts_with_all = ["text", "agent"])]
     rule: Option<String>,
-    /// The step of the rule
+    /// Step of the rule
     #[arg(long, requires = "rule")]
     step: Option<String>,
-    /// The voice agent that has it
+    /// Voice agent that handles the call
     #[arg(long, conflicts_with = "text")]
     agent: Option<String>,
-    /// Where a machine answers: hangup, message or go_on
+    /// What to do when a machine answers: hangup, message or go_on
     #[arg(long)]
     machine: Option<OnMachine>,
-    /// What a machine is told, where that is not what is said
+    /// Text for a machine, if different
     #[arg(long, requires = "machine")]
     message: Option<String>,
     /// Record the call
     #[arg(long)]
     record: bool,
-    /// Seconds that it rings
+    /// Ring timeout in seconds
     #[arg(long, value_parser = clap::value_parser!(u16).range(5..=600))]
     timeout: Option<u16>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

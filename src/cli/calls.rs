@@ -1,4 +1,4 @@
-//! `recado calls`: calls, and what was heard and said in them.
+//! `recado calls`: lists calls, or shows one with its transcript.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::phone::mask;
@@ -7,31 +7,31 @@ use crate::store::{CallEvent, CallFilter, ListedCall, ListedLeg, ListedTurn, Sto
 use crate::tenants::Tenant;
 use crate::time::Span;
 
-/// List calls, the newest first, or show one with its legs and what was heard and said in it
+/// List calls, newest first; or show one call with its legs and transcript
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado calls --number +34600111222 --status completed --since 7d\n  \
                   recado calls CA0123456789abcdef0123456789abcdef")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// A call, by the provider's id, ours, or that of the send that began it
+    /// A call: its provider SID, its id, or the id of the send that placed it
     call: Option<String>,
-    /// Only those from and to this number of a customer's
+    /// Only calls from or to this customer number
     #[arg(long, value_name = "NUMBER", conflicts_with = "call")]
     number: Option<String>,
-    /// Only those that customers began (in), or those that we began (out)
+    /// Only inbound (in) or outbound (out) calls
     #[arg(long, value_name = "in|out", value_parser = direction, conflicts_with = "call")]
     direction: Option<CallDirection>,
-    /// Only those that stand so, such as completed or no-answer
+    /// Only calls with this status, such as completed or no-answer
     #[arg(long, value_parser = status, conflicts_with = "call")]
     status: Option<CallStatus>,
-    /// Only those that began no longer ago than this, such as 2h or 7d
+    /// Only calls that started within this time, such as 2h or 7d
     #[arg(long, value_name = "SPAN", conflicts_with = "call")]
     since: Option<Span>,
-    /// How many, at most: 1 to 10000
+    /// Maximum number of calls, 1 to 10000
     #[arg(long, default_value = "20", value_parser = list_length)]
     limit: usize,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

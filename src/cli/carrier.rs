@@ -1,4 +1,4 @@
-//! `recado carrier`: a Twilio of one's own on this machine, for any program that speaks to Twilio.
+//! `recado carrier`: runs the built-in carrier by itself, for any program that speaks to Twilio.
 
 use std::net::SocketAddr;
 
@@ -15,12 +15,11 @@ use crate::emulators::twilio as carrier;
 use crate::emulators::twilio::{Carrier, CarrierConfig, Fault, NumberConfig, Pace, SANDBOX, SANDBOX_CODE};
 use crate::tenants::DEMO_SLUG;
 
-/// The number of texts where none is named.
+/// The default number.
 const NUMBER: &str = "+15005550006";
-/// Between the statuses of a message, at most.
 const CALLBACK_DELAY_MAX_MS: u64 = 3_600_000;
 
-/// Run a stand-in for Twilio on this machine: its API, its signed webhooks and delivery reports, its faults on demand
+/// Run a local stand-in for Twilio: API, signed webhooks, delivery reports, and faults on demand
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado carrier\n  \
     recado carrier --number +34911222333 --webhook http://127.0.0.1:3000/incoming\n  \
@@ -31,25 +30,25 @@ const CALLBACK_DELAY_MAX_MS: u64 = 3_600_000;
     While it runs: POST, GET and DELETE /carrier/faults.\n\n\
     Account and numbers come from TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER and TWILIO_WHATSAPP_NUMBER.")]
 pub struct Args {
-    /// Where it listens: a loopback address, for its own routes ask for no credentials
+    /// Address to listen on; loopback only, because the control routes need no credentials
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8010")]
     listen: SocketAddr,
-    /// A further number of the account, for texts and for WhatsApp; any number of times
+    /// A further number of the account, for SMS and WhatsApp; repeatable
     #[arg(long, value_name = "NUMBER")]
     number: Vec<Phone>,
-    /// Where customers' messages are posted; by default /api/twilio/demo/sms and …/whatsapp below APP_URL
+    /// URL for inbound messages; by default /api/twilio/demo/sms and …/whatsapp below APP_URL
     #[arg(long, value_name = "URL")]
     webhook: Option<Url>,
-    /// The same of WhatsApp messages, if that is another URL
+    /// URL for inbound WhatsApp messages, if different
     #[arg(long, value_name = "URL")]
     whatsapp_webhook: Option<Url>,
-    /// What a call asks; by default /api/twilio/demo/answer below APP_URL
+    /// URL for calls; by default /api/twilio/demo/answer below APP_URL
     #[arg(long, value_name = "URL")]
     voice_webhook: Option<Url>,
-    /// A fault from the start, such as throttle:times=3; any number of times
+    /// A fault to inject from the start, such as throttle:times=3; repeatable
     #[arg(long, value_name = "KIND[:…]")]
     fault: Vec<Fault>,
-    /// Calls that an account begins per second, the others wait; 0 for any number
+    /// Calls that an account may start per second, further calls wait; 0 for no limit
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     calls_per_second: u32,
     /// Milliseconds between the statuses of a message
@@ -130,7 +129,7 @@ fn announcement(base: &str, sid: &str, token: Option<&SecretString>, numbers: &[
     text += &format!("  export TWILIO_API_BASE={base}\n");
     match token {
         Some(token) => {
-            // Made up a moment ago, and good for this process only: whoever is to use it must see it.
+            // The token was created for this process only, and the user needs it to sign in.
             let token = token.expose_secret();
             text += &format!("  export TWILIO_ACCOUNT_SID={sid}\n  export TWILIO_AUTH_TOKEN={token}\n");
         }

@@ -1,4 +1,4 @@
-//! All commands in one list: what they are called, what runs them.
+//! The list of all commands, with the function that runs each.
 
 use std::process::ExitCode;
 
@@ -10,12 +10,12 @@ use super::{
     serve, services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
-/// Text messages and WhatsApp in, rules decide, answers out: each sent once, each with its reason on record.
+/// Receive messages and calls, let rules decide, send the answers: each once, each with its reason on record.
 #[derive(Parser)]
 #[command(
     name = "recado",
     version,
-    after_help = "Example: recado serve\n\nWithout a command it serves. Configuration: recado config. \
+    after_help = "Example: recado serve\n\nWithout a command it runs 'serve'. Configuration: recado config. \
                   Exit codes: 0 done, 1 failed or refused, 2 wrong usage."
 )]
 struct Recado {
@@ -63,7 +63,7 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// Runs the command that the process was started with, and gives its exit code.
+/// Runs the command of this process and returns its exit code.
 pub fn main() -> ExitCode {
     let command = Recado::parse().command.unwrap_or(Command::Serve(serve::Args {}));
     super::run(async {
@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The whole command line.
+/// The definition of the whole command line.
 pub fn definition() -> clap::Command {
     Recado::command()
 }

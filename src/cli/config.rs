@@ -1,4 +1,4 @@
-//! `recado config`: every key, its value in force, and where that came from.
+//! `recado config`: every configuration key, its value and its source.
 
 use std::path::Path;
 
@@ -6,16 +6,16 @@ use super::{CliError, DIR, Outcome, configure, print, print_json};
 use crate::app;
 use crate::integrations::http_providers::file;
 
-/// Show every configuration key with its value, where it came from, and what it means; secrets are masked
+/// Show every configuration key with its value, source and meaning; secrets are masked
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  recado config | grep -A1 DATABASE_URL\n  recado config --providers > providers.toml"
 )]
 pub struct Args {
-    /// As JSON: an array of name, value, source and doc
+    /// Print a JSON array of name, value, source and doc
     #[arg(long)]
     json: bool,
-    /// Print an example of a PROVIDERS_FILE, which documents every field
+    /// Print an example of a PROVIDERS_FILE with every field documented
     #[arg(long, conflicts_with = "json")]
     providers: bool,
 }
@@ -32,7 +32,7 @@ pub fn run(args: Args) -> Result<Outcome, CliError> {
     } else {
         print(config.explain_text().trim_end())?;
     }
-    // Last, so that the keys are seen whatever is wrong with that file.
+    // The file is read last, so that the keys are shown even if it is faulty.
     app::load_providers(&config, Path::new(DIR))?;
     Ok(Outcome::Done)
 }

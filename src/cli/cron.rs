@@ -1,4 +1,4 @@
-//! `recado cron`: a schedule in words, and when it fires. Needs no database and no configuration.
+//! `recado cron`: describes a cron schedule and lists its times. It needs no database and no configuration.
 
 use std::time::Duration;
 
@@ -9,31 +9,30 @@ use super::{CliError, Outcome, print, print_json};
 use crate::domain::{Clock, Timestamp};
 use crate::time::Cron;
 
-/// Times listed, at most.
 const COUNT_MAX: usize = 1_000;
 
-/// Say a schedule in words, and list when it fires
+/// Describe a cron schedule and list when it fires
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado cron '0 9 * * MON-FRI' --zone Europe/Madrid --count 5\n\n\
-    Five fields: minute, hour, day of month, month, weekday; or six, with seconds first. * stands for all, 1,2 for some, \
-    1-5 for a range, */2 for every other. Weekdays and months have names (MON, JAN); 0 and 7 are Sunday; L is the last day \
-    of the month. Where day of month and weekday are both chosen, either will do.\n\n\
-    Where clocks are set forward over a time, it fires at the first instant after; a time that comes twice fires once. \
-    Where every hour is meant (30 * * * *), real time goes on.")]
+    Five fields: minute, hour, day of month, month, weekday; or six, with seconds first. * is every value, 1,2 a list, \
+    1-5 a range, */2 every second value. Weekdays and months have names (MON, JAN); 0 and 7 are Sunday; L is the last \
+    day of the month. If day of month and weekday are both restricted, either is enough.\n\n\
+    A time that clocks skip fires at the first instant after the gap; a time that occurs twice fires once. \
+    A schedule of every hour (30 * * * *) follows real time.")]
 pub struct Args {
-    /// The schedule, in quotes
+    /// Cron expression, in quotes
     #[arg(value_name = "SCHEDULE")]
     cron: Cron,
-    /// The time zone on whose clocks it is meant, an IANA name
+    /// Time zone of the schedule, an IANA name
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::tenant::zone)]
     zone: Tz,
-    /// From this instant on, RFC 3339; now if left out
+    /// Start of the list, RFC 3339; now by default
     #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<Timestamp>,
-    /// How many times, 1 to 1000
+    /// Number of times to list, 1 to 1000
     #[arg(long, value_name = "N", default_value = "10", value_parser = count)]
     count: usize,
-    /// As JSON: one array of instants in UTC
+    /// Print a JSON array of instants in UTC
     #[arg(long)]
     json: bool,
 }
@@ -41,7 +40,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     let Args { cron, zone, from, count, json } = args;
     let from = from.unwrap_or_else(|| Clock::system().now());
-    // The instant itself may be one of its times.
+    // `from` itself may be one of the times.
     let mut at = Some(from.minus(Duration::from_micros(1)));
     let mut times = Vec::new();
     while times.len() < count {

@@ -1,17 +1,17 @@
-//! `recado do-not-call`: who is not called, by a person's word.
+//! `recado do-not-call`: sets and lifts the do-not-call flag of a number.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print};
 use crate::domain::Phone;
 
-/// Do not call somebody any more, or lift that again; text messages have STOP and START of their own
+/// Set the do-not-call flag of a number, or lift it; for messages, customers text STOP and START
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado do-not-call +34600111222")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// Whose number, E.164
+    /// Phone number, E.164
     to: String,
-    /// They may be called again
+    /// Lift the flag: the number may be called again
     #[arg(long)]
     lift: bool,
 }

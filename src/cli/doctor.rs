@@ -1,4 +1,4 @@
-//! `recado doctor`: is the installation fit to go live, and if not, what is to be done.
+//! `recado doctor`: checks whether the installation can go live, and says what to do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,31 +16,31 @@ use crate::ops::doctor::{Check, Doctor, Finding, Scope, Severity, files};
 use crate::store::{self, Store};
 use crate::tenants::Tenant;
 
-/// Check account, token, numbers and their webhooks at Twilio, APP_URL, clock, disk, rules and templates; say what to do
+/// Check the account, token, numbers and webhooks at Twilio, APP_URL, clock, disk, rules and templates
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  recado doctor\n  recado doctor --fix    also set the numbers' webhooks at Twilio\n\n\
-    Fails where a finding is an error. Nothing is changed without --fix; with it only SmsUrl and SmsMethod of the \
+    It fails if a finding is an error. Without --fix it changes nothing; with --fix it changes SmsUrl and SmsMethod of the \
     numbers that tenants send from."
 )]
 pub struct Args {
-    /// This tenant alone, with the account and numbers that it uses
+    /// Only this tenant, with its account and numbers
     #[arg(long, value_name = "SLUG")]
     tenant: Option<String>,
     /// Set the numbers' webhooks at Twilio to this installation, with #rc=3&rp=all
     #[arg(long, conflicts_with = "offline")]
     fix: bool,
-    /// Ask neither Twilio nor APP_URL
+    /// Do not call Twilio or APP_URL
     #[arg(long)]
     offline: bool,
-    /// As JSON: passed, and an array of findings
+    /// Print JSON: passed, and an array of findings
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
 struct Report {
-    /// No finding is an error.
+    /// True if no finding is an error.
     passed: bool,
     findings: Vec<Finding>,
 }
@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(if passed { Outcome::Done } else { Outcome::Failed })
 }
 
-/// Why there is no database that could be examined; opening one would make or change it.
+/// Why the database cannot be examined. Opening it would create or migrate it.
 async fn unopened(config: &Config) -> Option<Finding> {
     let path = store::sqlite_path(config.database_url.expose_secret());
     if let Some(path) = path.filter(|path| !path.exists()) {
@@ -110,7 +110,7 @@ async fn examine(installation: &Installation, args: &Args) -> Result<Vec<Finding
 fn show(report: &Report) -> Result<(), CliError> {
     for finding in &report.findings {
         let of = finding.tenant.as_ref().map(|slug| format!(" [{slug}]")).unwrap_or_default();
-        // What others wrote may be part of it.
+        // A finding may contain text from outside.
         let line = text::one_line(&format!("{}{of}: {}", finding.subject, finding.says));
         print(format!("{:7} {line}", finding.severity))?;
         if let Some(remedy) = &finding.remedy {

@@ -1,4 +1,4 @@
-//! `recado erase`: a customer, out of every table.
+//! `recado erase`: removes a customer from every table.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -8,25 +8,25 @@ use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::Phone;
 use crate::store::{self, StoreError};
 
-/// Of what is typed to confirm.
+/// The longest confirmation that is read.
 const TYPED_MAX_BYTES: u64 = 256;
 
-/// Erase a customer: name, fields, texts, media, traces; what stays is that they opted out, and the ledger's bare bones
+/// Erase a customer: name, fields, texts, media, traces; opt-outs and bare ledger entries stay
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado erase demo +34600111222\n\n\
-    Not reached: what the provider keeps, and backups, exports and logs made before.")]
+    It does not reach the provider's records, nor earlier backups, exports and logs.")]
 pub struct Args {
-    /// The tenant's slug
+    /// Slug of the tenant
     tenant: String,
-    /// The customer's number
+    /// Number of the customer
     number: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Leave the SQLite file as it is: traces stay in its unused parts, but a server of many messages need not wait
+    /// Do not compact the SQLite file: faster on a large database, but unused parts of the file keep traces
     #[arg(long)]
     no_compact: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -44,7 +44,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Some(path) => {
             let compacted = tokio::task::spawn_blocking(move || store::compact_sqlite(&path)).await;
             match compacted.map_err(|error| CliError::Refused(format!("the compaction was broken off: {error}")))? {
-                // It is erased all the same; what follows says what is left to do.
+                // The customer is erased all the same; the output says what is left to do.
                 Err(StoreError::Busy) => false,
                 compacted => compacted?,
             }
@@ -76,7 +76,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// What is erased does not come back: the slug is to be typed.
+/// Asks the user to type the slug, because erasing cannot be undone.
 fn confirm(slug: &str, phone: &Phone) -> Result<(), CliError> {
     write!(io::stderr(), "Everything about {phone} at '{slug}' goes for good. Type {slug} to go on: ")?;
     let mut typed = String::new();

@@ -1,4 +1,4 @@
-//! `recado events`: what happened, the newest first.
+//! `recado events`: lists events, newest first.
 
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -9,24 +9,24 @@ use crate::domain::Timestamp;
 use crate::store::StoreError;
 use crate::store::rows::event;
 
-/// How much of an event's data a line shows, in characters.
+/// The part of an event's data that a line shows.
 const DATA_SHOWN_CHARS: usize = 60;
 
-/// List what happened, the newest first: messages, delivery reports, what rules emitted
+/// List events, newest first: messages, delivery reports, events that rules emitted
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado events --limit 5\n\nThen: recado explain <ID>")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// How many, at most: 1 to 10000
+    /// Maximum number of events, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
-/// An event as a person, or a script, wants it.
+/// An event as it is printed.
 #[derive(Serialize)]
 pub struct Row {
     pub id: Uuid,
@@ -35,9 +35,9 @@ pub struct Row {
     pub channel: Option<String>,
     pub contact: Option<Uuid>,
     pub occurred_at: Timestamp,
-    /// `None` while it waits to be decided.
+    /// `None` while the event waits for its decision.
     pub decided_at: Option<Timestamp>,
-    /// `emit`s between it and what came from outside.
+    /// The number of `emit`s between this event and the one from outside.
     pub depth: i16,
     pub data: Json,
 }
@@ -78,7 +78,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// What of an event's data tells most.
+/// The most telling part of an event's data.
 fn about(data: &Json) -> String {
     let field = |name: &str| data.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
     let whole = match (field("from"), field("body"), field("status")) {

@@ -1,4 +1,4 @@
-//! `recado export`: a tenant as JSON lines.
+//! `recado export`: writes a tenant as JSON lines.
 
 use std::io::{self, BufWriter};
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use super::{CliError, Outcome, open_existing, print};
 use crate::ops::export_import::export;
 use crate::ops::export_import::file::Draft;
 
-/// Write a tenant as JSON lines, as it is at this moment: all but its auth tokens
+/// Write a tenant as JSON lines, in one consistent state; auth tokens are left out
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado export sol --to sol.jsonl\n\nThen, elsewhere: recado import sol.jsonl")]
 pub struct Args {
-    /// The tenant's slug
+    /// Slug of the tenant
     tenant: String,
-    /// A file, readable by you only, or - for standard output
+    /// Path of the file, which only you can read; or - for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     to: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     force: bool,
 }

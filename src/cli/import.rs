@@ -1,4 +1,4 @@
-//! `recado import`: a tenant that another installation has exported.
+//! `recado import`: imports a tenant that another installation has exported.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -12,25 +12,25 @@ use crate::ops::export_import::Counts;
 use crate::ops::export_import::import;
 use crate::ops::export_import::import::Options;
 
-/// Take in a tenant that was exported: all of it, or nothing; by itself it sends nothing of what was open
+/// Import an exported tenant, completely or not at all; open sends are not sent unless --resume is given
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado import sol.jsonl --dry-run && recado import sol.jsonl")]
 pub struct Args {
-    /// The file, or - for standard input
+    /// File to read, or - for standard input
     file: PathBuf,
-    /// Another slug than it had
+    /// New slug of the tenant
     #[arg(long = "as", value_name = "SLUG", value_parser = super::tenant::slug)]
     slug: Option<String>,
     /// Check every line and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Go on with what was open: only if the other installation never runs again, or its messages are sent twice
+    /// Resume open work. Only if the other installation never runs again: else its messages are sent twice
     #[arg(long)]
     resume: bool,
-    /// Remove first what an import of this tenant has left that died
+    /// First remove the rest of an interrupted import of this tenant
     #[arg(long)]
     restart: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -75,7 +75,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// Counts in one line.
+/// The row counts on one line.
 pub fn counted(rows: &Counts) -> String {
     rows.iter().map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
 }

@@ -1,20 +1,20 @@
-//! `recado man`: the manual pages, made of the same text as `--help`.
+//! `recado man`: manual pages, generated from the same text as `--help`.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::{CliError, Outcome, print};
 
-/// Print the manual page, or write the pages of all commands into a folder
+/// Print the manual page, or write one page per command into a folder
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado man --to ~/.local/share/man/man1, then: man recado-explain")]
 pub struct Args {
-    /// A folder for the pages of all commands; made if it is not there
+    /// Folder for one page per command; created if missing
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }
 
-/// `recado` is the whole command line.
+/// `recado` is the definition of the whole command line.
 pub fn run(args: &Args, recado: clap::Command) -> Result<Outcome, CliError> {
     let Some(folder) = &args.to else {
         clap_mangen::Man::new(recado).render(&mut io::stdout().lock())?;

@@ -1,4 +1,4 @@
-//! `recado messages`: the inbox, the newest first.
+//! `recado messages`: lists messages, newest first.
 
 use std::collections::HashMap;
 
@@ -13,29 +13,29 @@ use crate::domain::{Action, ActionState, Phone, SendBody, Timestamp};
 use crate::store::rows::{action, message};
 use crate::store::{Listed, StoreError};
 
-/// How much of a text a line shows, in characters.
+/// The part of a text that a line shows.
 const BODY_SHOWN_CHARS: usize = 80;
-/// What `extra` keeps besides what a row shows anyway.
+/// Fields of `extra` that a row shows in columns of their own.
 const SHOWN_ELSEWHERE: [&str; 5] = ["from", "to", "body", "provider_sid", "late"];
 
-/// List messages in both directions, the newest first, with what became of each
+/// List messages in both directions with their status, newest first
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado messages --contact +34600111222\n\nThen: recado explain <ID>")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// Only those from and to this number
+    /// Only messages from or to this number
     #[arg(long, value_name = "NUMBER")]
     contact: Option<String>,
-    /// How many, at most: 1 to 10000
+    /// Maximum number of messages, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
-/// A message, or a send that is none yet: then `status` is the send's state.
+/// A message, or a send without a message yet; then `status` is the send's state.
 #[derive(Serialize)]
 struct Row {
     id: Uuid,
@@ -50,17 +50,17 @@ struct Row {
     provider_sid: Option<String>,
     error_code: Option<i64>,
     at: Timestamp,
-    /// Of a send that waits: not before this.
+    /// The earliest time of a send that waits.
     due_at: Option<Timestamp>,
-    /// Found by the catch-up, not brought by a webhook.
+    /// The catch-up found the message; no webhook brought it.
     late: bool,
-    /// How often the provider brought it again.
+    /// How many times the provider repeated the webhook.
     repeats: i32,
-    /// Why it stands where it stands, where that needs saying.
+    /// Why the message has this status, where that is not obvious.
     reason: Option<String>,
     segments: Option<i32>,
     origin: String,
-    /// Media, button, location, template: where there are any.
+    /// Media, button, location, template, where there are any.
     #[serde(flatten)]
     more: Map<String, Json>,
 }

@@ -1,4 +1,4 @@
-//! `recado migrate`: brings the database up to date. `recado serve` does so by itself.
+//! `recado migrate`: applies pending migrations. `recado serve` does so by itself.
 
 use serde_json::json;
 
@@ -6,11 +6,11 @@ use super::{CliError, Outcome, configure, print, print_json};
 use crate::app;
 use crate::domain::Clock;
 
-/// Bring the database's tables up to date; serve does it by itself, this is for doing it beforehand
+/// Apply pending database migrations; 'recado serve' does this at start, too
 #[derive(clap::Args)]
 #[command(after_help = "Example: DATABASE_URL=postgres://recado@localhost/recado recado migrate")]
 pub struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -1,7 +1,7 @@
-//! The command line: one file a command, each with its arguments and its `run`.
+//! The command line: one file per command, each with its arguments and its `run`.
 //!
-//! Standard output carries results only, as text or, with `--json`, as JSON; the log and what went wrong go to standard
-//! error. Exit codes: 0 done, 1 failed or refused, 2 wrong usage.
+//! Standard output carries results only, as text or, with `--json`, as JSON. The log and errors go to standard error.
+//! Exit codes: 0 done, 1 failed or refused, 2 wrong usage.
 //!
 //! How to add a command: a file here with `Args` (its help ends with an example) and `run`, and a line in `commands`.
 
@@ -76,17 +76,17 @@ use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
 use crate::tenants::{DEMO_SLUG, Tenant};
 
-/// Where `.env`, `recado.toml` and relative paths are looked for: the working directory.
+/// `.env`, `recado.toml` and relative paths are looked up here: in the working directory.
 const DIR: &str = ".";
 
-/// Tenants of one account that are asked whether the account was refused, at most.
+/// How many tenants of one account are asked whether the account was refused.
 const SHARING_MAX: usize = 100;
 
-/// How a command that ran to its end went.
+/// The result of a command that ran to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
-    /// It ran, and its result is bad news: a rule is broken, a send was refused.
+    /// The command ran, but the result is negative: a rule is broken, a send was refused.
     Failed,
 }
 
@@ -95,7 +95,7 @@ pub enum Outcome {
 pub enum CliError {
     #[error("{0}")]
     Refused(String),
-    /// The arguments make no sense together.
+    /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
@@ -142,19 +142,19 @@ impl From<AppError> for CliError {
     }
 }
 
-/// Runs a command and says how it went, as the process's exit code.
+/// Runs a command and returns the exit code of the process.
 pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("the runtime cannot be started: {error}"), 1),
     };
     let ended = runtime.block_on(command);
-    // What waits in the background is in the database.
+    // Background work is in the database, so it need not end here.
     runtime.shutdown_background();
     match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
-        // Whoever read our output has seen enough, such as `head`.
+        // The reader of our output has seen enough, such as `head`.
         Err(CliError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error @ CliError::Usage(_)) => complain(&error.to_string(), 2),
         Err(error) => complain(&error.to_string(), 1),
@@ -162,12 +162,12 @@ pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // With standard error closed there is nobody to tell.
+    // Standard error may be closed.
     let _ = writeln!(io::stderr(), "recado: {text}");
     ExitCode::from(code)
 }
 
-/// One result, with its line's end.
+/// Prints one line on standard output.
 fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
@@ -177,7 +177,7 @@ fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     print(text)
 }
 
-/// The configuration, with the log started: of commands that do one thing, warnings only, unless the environment says more.
+/// Loads the configuration and starts the log. Commands log warnings only, unless the environment sets a level.
 fn configure() -> Result<Config, CliError> {
     let config = Config::load(Path::new(DIR), configuration::environment())?;
     let asked_for = config.explain().iter().any(|key| key.name == "LOG_LEVEL" && key.source == Source::Environment);
@@ -186,12 +186,12 @@ fn configure() -> Result<Config, CliError> {
     Ok(config)
 }
 
-/// The installation in the working directory, made if it is not there yet.
+/// Opens the installation in the working directory; creates it where there is none.
 async fn open() -> Result<Installation, CliError> {
     Ok(Installation::with(configure()?, Clock::system(), Path::new(DIR)).await?)
 }
 
-/// The installation in the working directory, for commands that have nothing to do where there is none.
+/// Opens the installation in the working directory; fails where there is none.
 async fn open_existing() -> Result<Installation, CliError> {
     let config = configure()?;
     if let Some(path) = store::sqlite_path(config.database_url.expose_secret()) {
@@ -220,7 +220,8 @@ fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, C
     })
 }
 
-/// The newest send that waits because the provider refused the credentials of the tenant's account: others wait with it.
+/// The newest send that waits because the provider refused the credentials of the tenant's account. Other sends of the
+/// account wait with it.
 async fn refused_send(installation: &Installation, tenant: &Tenant) -> Result<Option<action::Model>, StoreError> {
     let snapshot = installation.directory.now();
     let others = snapshot.tenants().filter(|other| other.id != tenant.id && other.account.sid == tenant.account.sid);
@@ -228,7 +229,7 @@ async fn refused_send(installation: &Installation, tenant: &Tenant) -> Result<Op
     installation.store.waiting_with(&sharing, BAD_CREDENTIALS.into()).await
 }
 
-/// How this machine reaches a server that listens on `listen`.
+/// The URL by which this machine reaches a server that listens on `listen`.
 fn local_url(listen: SocketAddr) -> String {
     let ip = match listen {
         SocketAddr::V4(at) if at.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -238,26 +239,26 @@ fn local_url(listen: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, listen.port()))
 }
 
-/// The tenant that a command is about.
+/// The tenant that a command works on.
 #[derive(clap::Args)]
 pub struct OfTenant {
-    /// The tenant's slug
+    /// Slug of the tenant
     #[arg(long, value_name = "SLUG", default_value = DEMO_SLUG)]
     pub tenant: String,
 }
 
-/// What a hint says after the command's name, so that it is about the same tenant.
+/// The option that makes a suggested command work on the same tenant.
 fn for_tenant(slug: &str) -> String {
     if slug == DEMO_SLUG { String::new() } else { format!(" --tenant {slug}") }
 }
 
-/// The length of a list, as an argument.
+/// Parses the length of a list.
 fn list_length(text: &str) -> Result<usize, String> {
     let wanted = text.parse().ok().filter(|wanted| (1..=LIST_MAX).contains(wanted));
     wanted.ok_or_else(|| format!("write a number from 1 to {LIST_MAX}"))
 }
 
-/// `NAME=VALUE`, as an argument.
+/// Parses `NAME=VALUE`.
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),

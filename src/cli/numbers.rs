@@ -1,4 +1,4 @@
-//! `recado numbers`: found, bought, set up, listed, given back.
+//! `recado numbers`: searches, buys, lists, configures and releases phone numbers at Twilio.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -12,15 +12,15 @@ use crate::integrations::http;
 use crate::integrations::twilio::client::{AvailableNumber, Client, NumberKind, Search};
 use crate::integrations::twilio::is_sid;
 
-/// Of what is typed to confirm.
+/// The longest confirmation that is read.
 const TYPED_MAX_BYTES: u64 = 256;
-/// What the provider keeps of a friendly name, in characters.
+/// The longest friendly name that Twilio keeps.
 const FRIENDLY_NAME_CHARS: usize = 64;
 
-/// Find, buy, set up, list and give back numbers at the provider
+/// Search, buy, list, configure and release phone numbers at Twilio
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado numbers search ES --kind mobile\n  recado numbers buy +34911990007\n  \
-    recado numbers list\n\nBuying costs money; NUMBERS_BUDGET says how many numbers a business may own.")]
+    recado numbers list\n\nBuying costs money; NUMBERS_BUDGET limits how many numbers a tenant may own.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -35,7 +35,7 @@ enum Command {
     Release(ReleaseArgs),
 }
 
-/// Numbers that can be bought
+/// Search numbers that can be bought
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  recado numbers search ES\n  recado numbers search US --area-code 415 --contains 777"
@@ -43,90 +43,90 @@ enum Command {
 pub struct SearchArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Two letters, such as ES
+    /// Country, two letters, such as ES
     #[arg(value_parser = numbers::country)]
     country: String,
-    /// local, mobile or toll-free
+    /// Kind of number: local, mobile or toll-free
     #[arg(long, default_value = "local", value_parser = numbers::kind)]
     kind: NumberKind,
-    /// In the US and Canada: three digits
+    /// Area code, three digits; for the US and Canada
     #[arg(long, value_name = "DIGITS", value_parser = numbers::area_code)]
     area_code: Option<String>,
-    /// 2 to 16 digits or letters that it has; * stands for any one
+    /// Pattern that the number contains: 2 to 16 digits or letters; * matches any one
     #[arg(long, value_name = "PATTERN", value_parser = numbers::pattern)]
     contains: Option<String>,
-    /// How many
+    /// Maximum number of results
     #[arg(long, default_value = "10", value_parser = clap::value_parser!(u32).range(1..=i64::from(FOUND_MAX)))]
     limit: u32,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Buy a number: its webhooks are set in the same step, and it becomes what the business calls and texts from
+/// Buy a number, set its webhooks and use it as the tenant's sender
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  recado numbers buy +34911990007\n  recado numbers buy +34911990007 --yes --name Recepción\n\n\
-    Said again, it buys nothing twice: it ends what was begun."
+    Running it again buys nothing twice: it completes the first purchase."
 )]
 pub struct BuyArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// One that a search has found
+    /// A number that 'recado numbers search' found
     number: String,
-    /// What it is called in the provider's console
+    /// Friendly name in the Twilio console
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// The address that some countries ask for
+    /// SID of the address that some countries require
     #[arg(long, value_name = "AD…", value_parser = |text: &str| sid("AD", text))]
     address: Option<String>,
-    /// The approved papers that some countries ask for
+    /// SID of the regulatory bundle that some countries require
     #[arg(long, value_name = "BU…", value_parser = |text: &str| sid("BU", text))]
     bundle: Option<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// The business's numbers: whether each is active, and whether its webhooks point here
+/// List the tenant's numbers, with their state and where their webhooks point
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado numbers list --tenant clinica")]
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Point a number's webhooks here and send from it: also what repairs a purchase that broke off
+/// Set a number's webhooks to this installation and send from it; also completes an interrupted purchase
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado numbers configure +34911990007")]
 pub struct ConfigureArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// A number of the business's
+    /// One of the tenant's numbers
     number: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Give a number back: it costs nothing more, and somebody else may have it soon
+/// Release a number; it costs nothing more, and others can buy it
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado numbers release +34911990007")]
 pub struct ReleaseArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// A number of the business's
+    /// One of the tenant's numbers
     number: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -144,7 +144,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
 }
 
-/// Where the account is: at the provider, or at the built-in carrier of a running server.
+/// A client of Twilio, or of the built-in carrier in a running server.
 async fn client(installation: &Installation) -> Result<Client, CliError> {
     let base = if installation.built_in_carrier {
         installation.store.setting(CARRIER_BASE).await?.ok_or_else(|| {
@@ -183,13 +183,13 @@ async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) 
     Ok(Outcome::Done)
 }
 
-/// A number that can be bought, as it is shown.
+/// A number that can be bought, as it is printed.
 #[derive(serde::Serialize)]
 struct Found<'a> {
     number: &'a str,
     place: String,
     can: Vec<&'static str>,
-    /// What address must be given with it: none, any, local or foreign
+    /// The address that the purchase requires: none, any, local or foreign.
     address: &'a str,
 }
 
@@ -318,7 +318,7 @@ async fn release(installation: &Installation, desk: &Desk<'_>, args: ReleaseArgs
     Ok(Outcome::Done)
 }
 
-/// What costs money, or does not come back: the number is to be typed.
+/// Asks the user to type the number, because the step costs money or cannot be undone.
 fn confirm(what: &str, number: &Phone, else_says: &str) -> Result<(), CliError> {
     write!(io::stderr(), "{what} Type {number} to go on: ")?;
     let mut typed = String::new();

@@ -1,4 +1,4 @@
-//! `recado retention`: what has grown older than its tenant keeps it.
+//! `recado retention`: removes what is older than its tenant's retention period.
 
 use serde_json::{Map, json};
 
@@ -6,7 +6,7 @@ use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::Clock;
 use crate::ops::retention;
 
-/// Remove what is older than its tenant keeps it; the server does so by itself four times a day
+/// Remove data older than the tenant's retention period; the server does this four times a day
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant set sol --retain-days 365 && recado retention run --dry-run")]
 pub struct Args {
@@ -19,17 +19,17 @@ enum Command {
     Run(RunArgs),
 }
 
-/// Remove now what is older than its tenant keeps it
+/// Remove data older than the retention period now
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado retention run --tenant sol --dry-run")]
 struct RunArgs {
-    /// Only this tenant's; without it those of all that have --retain-days
+    /// Only this tenant; by default every tenant that has --retain-days
     #[arg(long, value_name = "SLUG")]
     tenant: Option<String>,
-    /// Only count
+    /// Count only, remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

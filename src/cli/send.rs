@@ -1,4 +1,4 @@
-//! `recado send`: a message by hand, through the ledger like every other.
+//! `recado send`: sends a message through the ledger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,47 +18,46 @@ use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::store::StoreError;
 use crate::store::rows::action;
 
-/// How long it is watched.
+/// How long the send is watched.
 const WAIT: Duration = Duration::from_secs(20);
-/// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A server on this machine says that it is there within this.
+/// How long a server on this machine may take to answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Send a message by hand and watch what becomes of it
+/// Send a message and watch its status
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado send --to +34600111222 'Your order is ready'\n  \
     recado send --to +34600111222 --whatsapp --template HX0123456789abcdef0123456789abcdef --var 1=Ana\n  \
     recado send --to ana@example.com --email --subject 'Your order' 'It is ready'\n\n\
-    It leaves through a running 'recado serve'; without one it is planned and leaves when one starts.")]
+    A running 'recado serve' sends the message; without one it is planned and sent at the next start.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// The recipient, E.164; or with --email an address
+    /// Recipient, E.164; with --email an e-mail address
     #[arg(long, value_name = "NUMBER")]
     to: String,
-    /// By e-mail instead of SMS
+    /// Send an e-mail instead of an SMS
     #[arg(long, requires = "subject", conflicts_with = "whatsapp")]
     email: bool,
-    /// The e-mail's subject
+    /// Subject of the e-mail
     #[arg(long, requires = "email")]
     subject: Option<String>,
-    /// By WhatsApp instead of SMS
+    /// Send a WhatsApp message instead of an SMS
     #[arg(long)]
     whatsapp: bool,
-    /// An approved WhatsApp template: its Content SID, or the tenant's name for it
+    /// Approved WhatsApp template: its Content SID, or the tenant's name for it
     #[arg(long, value_name = "HX…", requires = "whatsapp", conflicts_with = "text")]
     template: Option<String>,
-    /// A variable of the template; any number of times
+    /// Variable of the template; repeatable
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "template")]
     variables: Vec<(String, String)>,
-    /// Plan it and do not wait
+    /// Plan the send and do not wait for it
     #[arg(long)]
     no_wait: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// What it says
+    /// Text of the message
     #[arg(required_unless_present = "template")]
     text: Option<String>,
 }
@@ -76,7 +75,7 @@ struct Report {
     tries: i32,
     error_code: Option<i64>,
     provider_sid: Option<String>,
-    /// Whether a server was there to send it.
+    /// A server was running to send it.
     server: bool,
 }
 
@@ -130,14 +129,14 @@ async fn plan(installation: &Installation, args: &Args) -> Result<ActionId, CliE
     })
 }
 
-/// Whether a server answers where this configuration says that it listens.
+/// True if a server answers where this configuration says that it listens.
 async fn is_serving(installation: &Installation) -> Result<bool, CliError> {
     let url = format!("{}/health", local_url(installation.config.listen));
     let answer = http::client()?.get(url).timeout(HEALTH_TIMEOUT).send().await;
     Ok(answer.is_ok_and(|answer| answer.status().is_success()))
 }
 
-/// Looks until nothing more will happen by itself, or until it takes too long; shows each change.
+/// Watches the send until its state is final or the time is over; prints each change.
 async fn watch(
     installation: &Installation,
     tenant: TenantId,
@@ -187,7 +186,7 @@ fn last_word(action: &action::Model, state: ActionState) -> String {
     format!("{word}{code}")
 }
 
-/// What may keep it: its time, the account, or a server that does not work on this database.
+/// Why the send is still planned: its time, the account, or no server on this database.
 fn why_planned(action: &action::Model, refused: Option<&action::Model>, now: Timestamp) -> String {
     let due = Timestamp::from_unix_us(action.due_us);
     if due > now {

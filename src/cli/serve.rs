@@ -1,4 +1,4 @@
-//! `recado serve`: until SIGINT or SIGTERM, then what is under way is let end; a second signal ends it at once.
+//! `recado serve`: serves until SIGINT or SIGTERM, then drains; a second signal ends it at once.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 use super::{CliError, DIR, Outcome};
 use crate::app;
 
-/// What a shell reports of a process that SIGINT ended.
+/// The exit code that a shell reports for SIGINT.
 const INTERRUPTED: i32 = 130;
 
-/// Start the server: webhooks in, rules, sends out; without a Twilio account, a built-in carrier does
+/// Start the server; without a Twilio account, it runs with the built-in carrier
 #[derive(clap::Args)]
 #[command(after_help = "Example: LISTEN=127.0.0.1:9000 recado serve")]
 pub struct Args {}
@@ -23,15 +23,15 @@ pub async fn run(Args {}: Args) -> Result<Outcome, CliError> {
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(obey(interrupt, terminate, stop));
     let stopped = async {
-        // The sender is only dropped by sending.
+        // The sender is only dropped after it has sent.
         let _ = stopped.await;
     };
     app::serve(Path::new(DIR), stopped).await?;
     Ok(Outcome::Done)
 }
 
-/// Each caller on the line holds one connection, or two with a model: the usual soft limit of 1,024 files would refuse
-/// some where the machine allows many more.
+/// Raises the soft limit of open files. A caller holds one connection, or two with a model: the usual limit of 1,024
+/// would refuse some where the machine allows many more.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
@@ -41,7 +41,7 @@ fn raise_open_files() {
 
 async fn obey(mut interrupt: Signal, mut terminate: Signal, stop: oneshot::Sender<()>) {
     next(&mut interrupt, &mut terminate).await;
-    // Nobody listens where serving has ended already.
+    // The receiver is gone where serving has ended already.
     let _ = stop.send(());
     next(&mut interrupt, &mut terminate).await;
     std::process::exit(INTERRUPTED);

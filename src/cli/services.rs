@@ -1,9 +1,9 @@
-//! `recado services`: what can be booked.
+//! `recado services`: the services that customers can book.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
 use crate::store::tables::appointments::{DEFAULT_MINUTES, Service};
 
-/// Add and list services: what can be booked, and how long it lasts
+/// List, add and remove services that customers can book
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado services add cut --minutes 45")]
 pub struct Args {
@@ -13,11 +13,11 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Add a service, or change how long one lasts
+    /// Add a service, or change its duration
     Add(AddArgs),
-    /// List the services
+    /// List services
     List(ListArgs),
-    /// Offer a service no longer; what is booked stays
+    /// Remove a service; its appointments stay
     Remove(RemoveArgs),
 }
 
@@ -25,12 +25,12 @@ enum Command {
 pub struct AddArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name; case and accents do not count
+    /// Name of the service; case and accents are ignored
     name: String,
-    /// How long it lasts, 30 where nothing is said
+    /// Duration in minutes; 30 by default
     #[arg(long)]
     minutes: Option<u32>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -39,7 +39,7 @@ pub struct AddArgs {
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
@@ -48,7 +48,7 @@ pub struct ListArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name
+    /// Name of the service
     name: String,
 }
 

@@ -1,4 +1,4 @@
-//! `recado settle`: a person's word on a send that waits for one.
+//! `recado settle`: an operator decides about a send that the engine cannot settle by itself.
 
 use serde::Serialize;
 
@@ -6,23 +6,23 @@ use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing,
 use crate::domain::{ActionId, ActionState};
 use crate::store::{Resolution, Word};
 
-/// Say what became of a send that the engine leaves alone: unknown, held, or not wanted any more
+/// Decide about a send that is unknown, held or unwanted
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado settle 0199f3c2-… --sent --sid SM0123456789abcdef0123456789abcdef\n  \
     recado settle 0199f3c2-… --not-sent\n  recado settle 0199f3c2-… --release\n  recado settle 0199f3c2-… --give-up\n\n\
-    The id stands in 'recado explain' and 'recado messages'. Look at the provider first: what was taken and is said \
-    not to be is sent twice.")]
+    'recado explain' and 'recado messages' show the id. Check at the provider first: a send that it accepted and that you \
+    mark as not sent is sent twice.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// The send's id
+    /// Id of the send
     action: ActionId,
     #[command(flatten)]
     word: Words,
-    /// The provider's id of it
+    /// Provider SID of the sent message
     #[arg(long, value_name = "SM…", conflicts_with_all = ["not_sent", "release", "give_up"])]
     sid: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -30,16 +30,16 @@ pub struct Args {
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
 struct Words {
-    /// It was unknown: the provider has taken it
+    /// An unknown send was accepted by the provider
     #[arg(long)]
     sent: bool,
-    /// It was unknown: the provider never took it, send it
+    /// An unknown send was not accepted by the provider: send it
     #[arg(long)]
     not_sent: bool,
-    /// It was held by the loop guard: let it go
+    /// Release a send that the loop guard held
     #[arg(long)]
     release: bool,
-    /// It is not to be sent any more
+    /// Cancel the send
     #[arg(long)]
     give_up: bool,
 }

@@ -1,4 +1,4 @@
-//! `recado staff`: who takes appointments.
+//! `recado staff`: the staff members who take appointments.
 
 use chrono_tz::Tz;
 
@@ -7,7 +7,7 @@ use crate::features::appointments::feed;
 use crate::store::tables::appointments::{NewStaff, StaffMember};
 use crate::time::WeeklyHours;
 
-/// Add and list staff: who takes appointments, and who does what
+/// List, add and remove staff, and share their calendar feeds
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado staff add Marta --service cut --service colour")]
 pub struct Args {
@@ -18,49 +18,50 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Add(Box<AddArgs>),
-    /// List the staff
+    /// List staff
     List(ListArgs),
-    /// Somebody takes no appointments any more; what is booked stays
+    /// Remove a staff member; booked appointments stay
     Remove(RemoveArgs),
     Feed(FeedArgs),
 }
 
-/// Open somebody's calendar feed and show its URL; whoever has the URL sees their appointments
+/// Open a staff member's calendar feed and print its URL; anyone with the URL sees the appointments
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: recado staff feed Marta\n\nA URL that has got about: --renew makes another, --close leaves none."
+    after_help = "Example: recado staff feed Marta\n\nIf others learn the URL: --renew replaces it, --close removes it."
 )]
 pub struct FeedArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Their name
+    /// Name of the staff member
     name: String,
-    /// Another URL; the one before leads nowhere any more
+    /// Replace the URL; the old one stops working
     #[arg(long)]
     renew: bool,
-    /// No URL any more
+    /// Close the feed
     #[arg(long, conflicts_with = "renew")]
     close: bool,
 }
 
-/// Add somebody, or change what is known of them
+/// Add a staff member, or change one; omitted options stay as they are
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado staff add Marta --service cut --zone Atlantic/Canary")]
 pub struct AddArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Their name; case and accents do not count
+    /// Name of the staff member; case and accents are ignored
     name: String,
-    /// What they do; any number of times. Whoever has none does everything
+    /// Service that they offer; repeatable; all services by default
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// When customers can book them, if not when the business is open: 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'
+    /// Hours in which customers can book them; by default the business's: 'mon-fri 09:00-14:00,16:00-20:00; sat
+    /// 10:00-13:00'
     #[arg(long, value_name = "HOURS")]
     hours: Option<WeeklyHours>,
-    /// Where they work, if not in the business's zone
+    /// Time zone of their work; by default the business's
     #[arg(long, value_name = "IANA")]
     zone: Option<Tz>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +70,7 @@ pub struct AddArgs {
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
@@ -78,7 +79,7 @@ pub struct ListArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Their name
+    /// Name of the staff member
     name: String,
 }
 

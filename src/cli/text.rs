@@ -1,9 +1,9 @@
-//! Text for terminals: what customers wrote is hostile there, too.
+//! Text for terminals. What customers wrote may contain control sequences.
 
 use crate::domain::Timestamp;
 use crate::integrations::twilio::codes;
 
-/// On one line, without control characters and without those that turn the direction of writing.
+/// Makes text safe for one line: control and bidirectional characters become U+FFFD.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -13,12 +13,12 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// The same with its lines kept; there is always one.
+/// Makes text safe, line by line. The result has at least one line.
 pub fn lines(text: &str) -> Vec<String> {
     text.replace("\r\n", "\n").split(['\n', '\u{2028}', '\u{2029}']).map(one_line).collect()
 }
 
-/// What a terminal obeys instead of showing it, and what turns the direction of writing, becomes U+FFFD.
+/// Replaces control and bidirectional characters by U+FFFD.
 fn harmless(c: char) -> char {
     match c {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
@@ -27,7 +27,7 @@ fn harmless(c: char) -> char {
     }
 }
 
-/// At most `max` characters on one line; a cut shows.
+/// At most `max` characters on one line, with an ellipsis where text was cut.
 pub fn short(text: &str, max: usize) -> String {
     let line = one_line(text);
     match line.char_indices().nth(max) {
@@ -36,17 +36,17 @@ pub fn short(text: &str, max: usize) -> String {
     }
 }
 
-/// UTC, to the second.
+/// A time in UTC, to the second.
 pub fn time(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// UTC, to the millisecond: for what happens within one second.
+/// A time in UTC, to the millisecond, for things that happen within one second.
 pub fn exact_time(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
 }
 
-/// A provider's code with its meaning and what helps.
+/// A provider's error code with its meaning and a remedy.
 pub fn code(code: i64) -> String {
     let known = u32::try_from(code).ok().and_then(codes::lookup);
     match known {

@@ -1,4 +1,4 @@
-//! `recado timers`: what is promised for later, and what could not be kept.
+//! `recado timers`: lists pending timers and those that could not fire.
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing
 use crate::domain::{TimerId, Timestamp};
 use crate::store::PendingTimer;
 
-/// Timers: what rules have planned for later
+/// List timers that rules have planned, and retry those that could not fire
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado timers list\n  recado timers list --set-aside\n  recado timers redrive")]
 pub struct Args {
@@ -21,38 +21,40 @@ enum Command {
     Redrive(Redrive),
 }
 
-/// List what is pending, the next first
+/// List pending timers, soonest first
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado timers list --limit 5\n\n\
-    One that cannot be read is tried five times, a minute apart, and then waits: see --set-aside.")]
+    A timer that cannot be read is tried five times, a minute apart, and then set aside: see --set-aside.")]
 struct List {
     #[command(flatten)]
     of: OfTenant,
-    /// How many, at most: 1 to 10000
+    /// Maximum number of timers, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
-    /// Those that could not be fired instead, and why
+    /// List timers that could not fire instead, with the reason
     #[arg(long)]
     set_aside: bool,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
-/// Try those that were set aside again
+/// Retry timers that were set aside
 #[derive(clap::Args)]
-#[command(after_help = "Example: recado timers redrive\n\n'recado timers list --set-aside' shows which, and why.")]
+#[command(
+    after_help = "Example: recado timers redrive\n\n'recado timers list --set-aside' shows them with the reasons."
+)]
 struct Redrive {
     #[command(flatten)]
     of: OfTenant,
-    /// Only the one with this id
+    /// Only the timer with this id
     id: Option<TimerId>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A timer as a person, or a script, wants it.
+/// A timer as it is printed.
 #[derive(Serialize)]
 struct Row {
     id: TimerId,
@@ -61,11 +63,11 @@ struct Row {
     rule: String,
     purpose: String,
     timing: String,
-    /// Whom it is about.
+    /// The contact that the timer is about.
     contact: Option<Uuid>,
-    /// What it hangs on, such as an appointment.
+    /// The record that the timer depends on, such as an appointment.
     subject: Option<Uuid>,
-    /// Of one that was set aside.
+    /// How many times a timer that was set aside was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     tries: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]

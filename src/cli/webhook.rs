@@ -1,4 +1,4 @@
-//! `recado webhook`: a message as Twilio would bring it, signed, to a running server.
+//! `recado webhook`: delivers a signed message to a running server, as Twilio would.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::tenants::Tenant;
 
 /// Twilio itself gives up after 15 s.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// It is on this machine.
+/// The carrier is on this machine.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(2);
-/// A server reads tenants again every second.
+/// A server reads its tenants again every second.
 const TENANTS_KNOWN_WITHIN: Duration = Duration::from_millis(1_500);
-/// How much of an answer is shown, in characters.
+/// The part of an answer that is shown.
 const ANSWER_SHOWN_CHARS: usize = 2_000;
 
-/// Bring a message to a running server, signed as Twilio would sign it
+/// Deliver a message to a running server, signed as Twilio would sign it
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado webhook --from +34600111222 HOLA\n  \
     recado webhook --from +34600111222 --whatsapp --media https://example.com/cat.jpg 'My cat'\n\n\
@@ -32,34 +32,34 @@ const ANSWER_SHOWN_CHARS: usize = 2_000;
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// The customer's number, E.164
+    /// Number of the customer, E.164
     #[arg(long, value_name = "NUMBER")]
     from: String,
-    /// The number that is written to; by default what the tenant sends from
+    /// Number that receives the message; by default the tenant's sender
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
-    /// As a WhatsApp message
+    /// Deliver a WhatsApp message
     #[arg(long)]
     whatsapp: bool,
-    /// The message's SID; by default a new one. The same one again is a repeat, which has no effect
+    /// SID of the message, by default a new one; a SID that was used before is a repeat and has no effect
     #[arg(long, value_name = "SM…")]
     sid: Option<String>,
-    /// A picture or other file that comes with it; any number of times
+    /// URL of an attached file; repeatable
     #[arg(long, value_name = "URL")]
     media: Vec<String>,
-    /// The WhatsApp button that was pressed; the body is its text
+    /// Payload of the WhatsApp button that was pressed; the body is its text
     #[arg(long, value_name = "PAYLOAD", requires = "whatsapp")]
     button: Option<String>,
-    /// The name that the customer gave themselves on WhatsApp
+    /// Name of the customer's WhatsApp profile
     #[arg(long, requires = "whatsapp")]
     name: Option<String>,
-    /// Where the server is, if not where LISTEN says
+    /// URL of the server; by default from LISTEN
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// What it says
+    /// Text of the message
     #[arg(default_value = "")]
     body: String,
 }
@@ -80,13 +80,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
-<<<<<<< HEAD
     let http = http::client()?;
-    if installation.trying_out {
-=======
-    let http = client::http()?;
     if installation.built_in_carrier {
->>>>>>> c62dfbc (Composition root: services, loops and routes in one file; no memory tricks)
         tell_carrier(&installation, &http, &tenant, &form).await?;
     }
     let signature = signature::sign(token, &signed_url, &form);
@@ -101,7 +96,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     };
     let mut answer = post().await.map_err(|error| no_answer(&base, &error))?;
     if answer.status() == StatusCode::NOT_FOUND {
-        // The tenant may have just been added.
+        // The tenant may have been added just now.
         installation.clock.sleep(TENANTS_KNOWN_WITHIN).await;
         answer = post().await.map_err(|error| no_answer(&base, &error))?;
     }
@@ -122,8 +117,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(if status.is_success() { Outcome::Done } else { Outcome::Failed })
 }
 
-/// The built-in carrier has brought this message, so to say: it lists it, and what depends on the customer's having written
-/// (WhatsApp's window) holds there, too. Where no carrier runs, the server will say what is wrong.
+/// Tells the built-in carrier about the message. The carrier then lists it, and rules that depend on inbound messages
+/// (WhatsApp's session window) hold there, too. Where no carrier runs, the server's answer says so.
 async fn tell_carrier(
     installation: &Installation,
     http: &reqwest::Client,
@@ -183,7 +178,7 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
     Ok(form)
 }
 
-/// A Messaging Service is no number that somebody could write to.
+/// The number that receives the message. A Messaging Service is no number.
 fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<String, CliError> {
     let platform = installation.directory.platform();
     let number = match args.channel() {
@@ -220,7 +215,7 @@ fn no_answer(base: &str, error: &reqwest::Error) -> CliError {
     })
 }
 
-/// The likely cause of a refusal, and what helps.
+/// The likely cause of a refusal, with a remedy.
 fn remedy(status: StatusCode, slug: &str, signed_url: &str) -> Option<String> {
     Some(match status.as_u16() {
         200..300 => return None,

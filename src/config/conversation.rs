@@ -1,4 +1,4 @@
-//! The keys of conversations: OPENAI_… of the model that answers by text, ELEVENLABS_… of live voice agents.
+//! The settings of conversations: OPENAI_… for the chat model, ELEVENLABS_… for live voice agents.
 
 use secrecy::SecretString;
 
@@ -14,12 +14,12 @@ const TLS_BASE_URL: &str = "a URL such as https://api.elevenlabs.io: https (http
 const KEY_MAX_CHARS: usize = 500;
 const NAME_MAX_CHARS: usize = 200;
 
-/// The chat API.
+/// The chat model's API.
 #[derive(Clone, Debug)]
 pub struct Chat {
-    /// Without a trailing slash.
+    /// The base URL, without a trailing slash.
     pub base: String,
-    /// Absent where no model is set up.
+    /// `None` if no model is configured.
     pub key: Option<SecretString>,
     pub model: String,
 }
@@ -27,15 +27,15 @@ pub struct Chat {
 /// ElevenLabs.
 #[derive(Clone, Debug)]
 pub struct Eleven {
-    /// Without a trailing slash; over TLS, or on this machine.
+    /// The base URL, without a trailing slash; HTTPS, or on this machine.
     pub base: String,
-    /// Absent where it is not set up.
+    /// `None` if it is not configured.
     pub key: Option<SecretString>,
-    /// Only where there is a key.
+    /// The agent; only with a key.
     pub agent: Option<String>,
 }
 
-/// Faults are left in `reader`.
+/// Reads the keys. Errors are left in `reader`.
 pub fn read_chat(reader: &mut Reader) -> Option<Chat> {
     let base = reader.read("OPENAI_BASE_URL", values::BASE_URL, values::base_url);
     let key = reader.read("OPENAI_API_KEY", KEY, key);
@@ -52,7 +52,7 @@ pub fn read_chat(reader: &mut Reader) -> Option<Chat> {
     Some(Chat { base: base?, key, model: model? })
 }
 
-/// Faults are left in `reader`.
+/// Reads the keys. Errors are left in `reader`.
 pub fn read_eleven(reader: &mut Reader) -> Option<Eleven> {
     let base = reader.read("ELEVENLABS_API_BASE", TLS_BASE_URL, tls_base_url);
     let key = reader.read("ELEVENLABS_API_KEY", KEY, key);

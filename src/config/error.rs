@@ -1,16 +1,16 @@
-//! What can be wrong with a configuration, in words that say what to do.
+//! Configuration errors. Their texts say what to do.
 
 use std::fmt;
 
 use super::sources::Source;
 
-/// Everything that is wrong, one line each.
+/// All errors, one per line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// `value` is masked already where the key is secret.
+    /// `value` is masked already if the key is secret.
     #[error("{name} in {found_in}: '{value}' does not do; expected {expected}")]
     Wrong { name: &'static str, found_in: Source, value: String, expected: &'static str },
     #[error("{name} is set to different values in {first} and in {second}: remove one")]
@@ -21,7 +21,7 @@ pub enum ConfigError {
     WrongType { key: String, line: usize, found: &'static str },
     #[error("{file}{} cannot be read: {reason}", at_line(*.line))]
     Unreadable { file: &'static str, line: Option<usize>, reason: String },
-    /// Values that are right alone but not together.
+    /// Values that contradict each other.
     #[error("{0}")]
     Together(String),
 }

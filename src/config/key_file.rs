@@ -1,4 +1,4 @@
-//! The key file: made on the first run where RECADO_SECRET_KEY is not set.
+//! The key file, created on the first run if RECADO_SECRET_KEY is not set.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Config;
 use crate::config::secret::SecretKey;
 
-/// Where the key is kept, below the working directory.
+/// The path of the key file, below the working directory.
 pub const KEY_FILE: &str = "data/secret.key";
 
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,8 @@ pub enum KeyFileError {
     Random(getrandom::Error),
 }
 
-/// The key as set, else the one in [`KEY_FILE`] below `dir`, which is made there (readable by its owner only) where
-/// there is none. Processes that start together get the same key.
+/// The configured key, else the one in [`KEY_FILE`] below `dir`, which is created if missing (readable by its owner
+/// only). Processes that start together get the same key.
 pub fn secret_key_or_create(config: &Config, dir: &Path) -> Result<SecretKey, KeyFileError> {
     if let Some(key) = &config.secret_key {
         return Ok(key.clone());
@@ -38,7 +38,7 @@ pub fn secret_key_or_create(config: &Config, dir: &Path) -> Result<SecretKey, Ke
     SecretKey::parse(hex.expose_secret()).map_err(|_| KeyFileError::NotAKey(path))
 }
 
-/// Writes a draft and links it to its name: the file is there whole or not at all, and never replaces another.
+/// Writes a draft and links it to its name: the file is complete or missing, and never replaces another.
 fn create(path: &Path, hex: &SecretString) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -49,7 +49,7 @@ fn create(path: &Path, hex: &SecretString) -> std::io::Result<()> {
     });
     fs::remove_file(&draft)?;
     written?;
-    // A key lost to a power cut would take every sealed token with it.
+    // Losing the key in a power cut would make every sealed token useless, so the folder is synced, too.
     File::open(folder)?.sync_all()
 }
 

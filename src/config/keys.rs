@@ -1,19 +1,19 @@
-//! The flat table of keys, and their documentation out of `recado.default.toml`.
+//! The table of configuration keys, documented in `recado.default.toml`.
 
 use std::sync::LazyLock;
 
 use super::values;
 
-/// The embedded defaults, which are also the reference of the keys.
+/// The embedded defaults, which also document the keys.
 pub const DEFAULTS: &str = include_str!("recado.default.toml");
 
 /// How a key's value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     Plain,
-    /// A URL: the password in it is hidden.
+    /// A URL whose password is masked.
     Url,
-    /// Never, not even in part.
+    /// A secret that is never shown, not even in part.
     Secret,
 }
 
@@ -21,7 +21,7 @@ const MASK: &str = "••••";
 
 #[derive(Debug)]
 pub struct Key {
-    /// As in the environment; in `recado.toml` in lower case.
+    /// The name in the environment; `recado.toml` uses lower case.
     pub name: &'static str,
     pub alias: Option<&'static str>,
     pub shown: Shown,
@@ -31,7 +31,7 @@ const fn key(name: &'static str, shown: Shown) -> Key {
     Key { name, alias: None, shown }
 }
 
-/// In the order of `recado.default.toml`.
+/// Every key, in the order of `recado.default.toml`.
 pub const KEYS: &[Key] = &[
     key("LISTEN", Shown::Plain),
     key("APP_URL", Shown::Url),
@@ -84,7 +84,7 @@ impl Key {
         }
     }
 
-    /// A wrong `value` as it may be shown: what looks like a token may be one, put under the wrong key.
+    /// A wrong `value` as it may be shown. A text that looks like a token is masked: it may be one under the wrong key.
     pub fn show_wrong(&self, value: &str) -> String {
         let like_a_token = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_alphanumeric());
         if like_a_token { MASK.to_owned() } else { self.show(value) }
@@ -94,7 +94,7 @@ impl Key {
         DOCUMENTED.iter().find(|documented| documented.name.eq_ignore_ascii_case(self.name))
     }
 
-    /// The value in `recado.default.toml`.
+    /// The default in `recado.default.toml`.
     pub fn default(&self) -> Option<&'static str> {
         self.documented()?.default
     }
@@ -105,13 +105,13 @@ impl Key {
     }
 }
 
-/// The key of this name or alias, in whatever case.
+/// The key with this name or alias, in any case.
 pub fn find(name: &str) -> Option<&'static Key> {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     KEYS.iter().find(|key| is(key.name) || key.alias.is_some_and(is))
 }
 
-/// The known name nearest to `name`, if one is near: at most a third of its letters differ.
+/// The known name nearest to `name`, if at most a third of its letters differ.
 pub fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let names = KEYS.iter().flat_map(|key| [Some(key.name), key.alias]).flatten();
@@ -119,16 +119,16 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     (distance <= name.len() / 3).then_some(nearest)
 }
 
-/// What `recado.default.toml` says of a key.
+/// The entry of a key in `recado.default.toml`.
 struct Documented {
     /// In lower case.
     name: &'static str,
-    /// `None` where the key is commented out.
+    /// `None` if the key is commented out.
     default: Option<&'static str>,
     doc: String,
 }
 
-/// Every key of the defaults, commented out (`#key = …`) or not, with the comment right above it.
+/// Every key of the defaults, commented out (`#key = …`) or not, with the comment above it.
 static DOCUMENTED: LazyLock<Vec<Documented>> = LazyLock::new(|| {
     let (mut documented, mut doc) = (Vec::new(), Vec::new());
     for line in DEFAULTS.lines() {

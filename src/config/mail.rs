@@ -1,4 +1,4 @@
-//! The keys of e-mail: SMTP_URL, MAIL_FROM and SMTP_CA_FILE.
+//! The settings of e-mail: SMTP_URL, MAIL_FROM and SMTP_CA_FILE.
 
 use std::path::PathBuf;
 
@@ -16,35 +16,35 @@ pub const SMTP_URL: &str = "smtp://user:password@host:587, smtps://user:password
                             what is no letter or digit in user and password percent-encoded";
 pub const MAIL_FROM: &str = "a name and an address, such as Clínica Sol <hola@clinica.example>, or an address";
 
-/// Ports for submission (RFC 6409, RFC 8314).
+/// Submission ports (RFC 6409, RFC 8314).
 const STARTTLS_PORT: u16 = 587;
 const TLS_PORT: u16 = 465;
-/// The longest name of a sender, in characters.
+/// The longest sender name.
 const NAME_CHARS: usize = 100;
 
-/// How e-mail leaves.
+/// How e-mail is sent.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// Absent, e-mail is written to files.
+    /// The SMTP server; without one, e-mail is written to files.
     pub smtp: Option<Smtp>,
-    /// Present where `smtp` is.
+    /// The sender; present where `smtp` is.
     pub from: Option<Mailbox>,
     /// Certificates in PEM, trusted besides the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Mail {
-    /// MAIL_FROM, or, where only files are written, nobody in particular.
+    /// MAIL_FROM, or a placeholder where e-mail is only written to files.
     pub fn sender(&self) -> Mailbox {
         let nobody = || Mailbox::new(None, Address::new_dangerous("recado", "localhost"));
         self.from.clone().unwrap_or_else(nobody)
     }
 }
 
-/// The server that takes it.
+/// The SMTP server.
 #[derive(Clone, Debug)]
 pub struct Smtp {
-    /// A name or an IP address, that of version 6 without brackets.
+    /// A host name or an IP address; an IPv6 address has no brackets.
     pub host: String,
     pub port: u16,
     pub security: Security,
@@ -53,11 +53,11 @@ pub struct Smtp {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
-    /// Nothing is said before the connection has become TLS by STARTTLS.
+    /// STARTTLS before anything else is sent.
     StartTls,
     /// TLS from the first byte.
     Tls,
-    /// Everything in the clear.
+    /// No encryption.
     None,
 }
 
@@ -67,7 +67,7 @@ pub struct Login {
     pub password: SecretString,
 }
 
-/// Faults are left in `reader`.
+/// Reads the keys. Errors are left in `reader`.
 pub fn read(reader: &mut Reader) -> Mail {
     let smtp = reader.read("SMTP_URL", SMTP_URL, smtp);
     let from = reader.read("MAIL_FROM", MAIL_FROM, mailbox);
@@ -105,7 +105,7 @@ fn smtp(text: &str) -> Option<Smtp> {
     bare.then(|| Smtp { host, port: url.port().unwrap_or(port), security, login })
 }
 
-/// A name and an address in angle brackets, the name quoted or not, or an address alone.
+/// Parses an address, alone or in angle brackets after a name, which may be quoted.
 fn mailbox(text: &str) -> Option<Mailbox> {
     let (name, address) = match text.trim().strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
         Some((name, address)) => (name.trim().trim_matches('"').trim(), address),
@@ -116,7 +116,7 @@ fn mailbox(text: &str) -> Option<Mailbox> {
     good.then(|| Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
 
-/// Without its percent-encoding; none where that is broken, or where a character is hidden that no protocol line bears.
+/// Decodes percent-encoding; `None` if it is broken or hides a character that no protocol line can carry.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,10 +1,11 @@
-//! The configuration, read once at the start: the environment wins over `.env`, that over `recado.toml`, that over
+//! The configuration, read once at start. The environment wins over `.env`, `.env` over `recado.toml`, and that over
 //! `recado.default.toml`, which documents every key.
 //!
-//! Everything wrong is reported at once, each with where it stands and what is expected there. The process environment
-//! is read, never written. Beyond this module a value is valid by its type.
+//! All errors are reported at once, each with its place and what is expected. The process environment is read, never
+//! written. Outside this module a value is valid by its type.
 //!
-//! A new key: a paragraph in `recado.default.toml`, a line in [`keys::KEYS`], a field below and its line in [`read`].
+//! To add a key: a paragraph in `recado.default.toml`, a line in [`keys::KEYS`], a field below and its line in
+//! [`read`].
 
 mod conversation;
 mod error;
@@ -34,32 +35,32 @@ use crate::domain::{Phone, Prices};
 use crate::time::QuietRules;
 use sources::Reader;
 
-/// The configuration in force.
+/// The effective configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub listen: SocketAddr,
-    /// How the world reaches the server; no trailing slash, no query, no fragment.
+    /// The public URL of the server; no trailing slash, query or fragment.
     pub app_url: String,
-    /// Accept unsigned webhooks. Only ever true where `listen` and `app_url` are loopback.
+    /// Accepts unsigned webhooks. True only where `listen` and `app_url` are loopback.
     pub app_debug: bool,
-    /// `sqlite://…` or `postgres://…`; secret, as it may hold a password.
+    /// `sqlite://…` or `postgres://…`. It may hold a password, so it is secret.
     pub database_url: SecretString,
     pub sqlite_synchronous: Synchronous,
     /// The folder of rules; a relative path starts at the working directory.
     pub rules_dir: PathBuf,
-    /// The key for tenants' tokens, if it was set; see [`secret_key_or_create`].
+    /// The key that encrypts tenants' tokens, if it is set; see [`secret_key_or_create`].
     pub secret_key: Option<SecretKey>,
     pub twilio: Twilio,
-    /// Where the built-in carrier listens, if it stands in; a loopback address.
+    /// The loopback address of the built-in carrier.
     pub carrier_listen: SocketAddr,
-    /// The description of the other providers, if there are any; a relative path starts at the working directory.
+    /// The file that describes HTTP providers; a relative path starts at the working directory.
     pub providers_file: Option<PathBuf>,
-    /// What providers and requests may call though it is not public.
+    /// Private hosts and networks that providers and HTTP requests may call.
     pub outbound_allow: Vec<Allowed>,
-    /// How long after a send of unknown outcome the provider's list is asked.
+    /// The delay before the provider is asked about a send of unknown outcome.
     pub reconcile_after: Duration,
-    /// A call's webhook is answered within this.
+    /// The time limit of a voice webhook's answer.
     pub voice_budget: Duration,
     /// How many numbers a tenant may own.
     pub numbers_budget: u32,
@@ -67,30 +68,30 @@ pub struct Config {
     pub chat: Chat,
     pub eleven: Eleven,
     pub limits: Limits,
-    /// When customers are not to hear from businesses that begin by themselves.
+    /// Hours in which businesses do not contact customers on their own initiative.
     pub quiet_hours: QuietRules,
-    /// What messages cost; empty where nobody has said so.
+    /// The prices of messages; empty if none are set.
     pub prices: Prices,
-    /// Where the metrics are served; `None` where they are off.
+    /// The address of the metrics; `None` if they are off.
     pub metrics_listen: Option<SocketAddr>,
     pub log_format: LogFormat,
     /// A `tracing` filter: a level, or levels by target.
     pub log_level: String,
-    /// What is right but looks like a slip, to be logged once at the start.
+    /// Valid but suspicious settings, to be logged once at start.
     pub warnings: Vec<String>,
     explained: Vec<Explained>,
 }
 
-/// The account at Twilio and what it sends from.
+/// The Twilio account, and what it sends from.
 #[derive(Clone, Debug)]
 pub struct Twilio {
-    /// Absent where no account is set up.
+    /// `None` if no account is configured.
     pub account: Option<TwilioAccount>,
     pub from_number: Option<Phone>,
-    /// As set, or else the from number.
+    /// The WhatsApp number; by default the from number.
     pub whatsapp_number: Option<Phone>,
     pub messaging_service_sid: Option<String>,
-    /// Without a trailing slash.
+    /// The API's base URL, without a trailing slash.
     pub api_base: String,
 }
 
@@ -103,13 +104,13 @@ pub struct TwilioAccount {
     pub auth_token_secondary: Option<SecretString>,
 }
 
-/// Limits on what is sent; see the keys' documentation for their reach.
+/// Limits on sends; the keys' documentation says what each applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub loop_guard_messages: u32,
     pub loop_guard_window: Duration,
     pub sender_rate_per_s: Option<NonZeroU32>,
-    /// Calls of ours that one account at the provider begins in a second.
+    /// Calls that one Twilio account may start per second.
     pub calls_per_second: Option<NonZeroU32>,
     pub frequency_cap_per_day: Option<NonZeroU32>,
 }
@@ -118,7 +119,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explained {
     pub name: &'static str,
-    /// Masked where it is secret; `None` where nothing is set.
+    /// Masked if it is secret; `None` if it is not set.
     pub value: Option<String>,
     pub source: Source,
     pub doc: &'static str,
@@ -127,7 +128,7 @@ pub struct Explained {
 /// A setting as `recado.default.toml` documents it.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// As in the environment.
+    /// The name in the environment.
     pub name: &'static str,
     pub default: Option<&'static str>,
     /// Markdown.
@@ -141,10 +142,11 @@ pub fn settings() -> Vec<Setting> {
 }
 
 impl Config {
-    /// Reads `.env` and `recado.toml` in `dir`, the working directory, and `environment`, such as [`environment`] gives.
+    /// Reads `.env` and `recado.toml` in `dir`, the working directory, and the given `environment`, such as
+    /// [`environment`].
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// All errors at once.
     pub fn load(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
         let mut reader = Reader::open(dir, environment);
         let config = read(&mut reader);
@@ -154,12 +156,12 @@ impl Config {
         }
     }
 
-    /// Every key with its value in force (masked where secret), its source and its documentation.
+    /// Every key with its effective value (masked if secret), its source and its documentation.
     pub fn explain(&self) -> &[Explained] {
         &self.explained
     }
 
-    /// [`Config::explain`] as text: per key its documentation, its value and its source.
+    /// [`Config::explain`] as text: for each key its documentation, value and source.
     pub fn explain_text(&self) -> String {
         let paragraph = |key: &Explained| {
             let doc: String = key.doc.lines().map(|line| format!("# {line}\n")).collect();
@@ -171,12 +173,12 @@ impl Config {
     }
 }
 
-/// The process environment; what is not UTF-8 in it is replaced, so that a key's check can name it.
+/// The process environment. Values that are not UTF-8 are replaced, so that the check of a key can name it.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
-/// `None` only where `reader.errors` says why. Everything is read before anything is given up, so all errors show.
+/// Returns `None` only if `reader.errors` says why. It reads everything before it gives up, so that all errors show.
 fn read(reader: &mut Reader) -> Option<Config> {
     let listen = reader.read("LISTEN", values::ADDRESS, values::address);
     let app_url = reader.read("APP_URL", values::BASE_URL, values::base_url);
@@ -270,7 +272,7 @@ fn read_twilio(reader: &mut Reader) -> Option<Twilio> {
     let messaging_service_sid = reader.read("TWILIO_MESSAGING_SERVICE_SID", "MG and 32 hex digits", values::sid("MG"));
     let api_base = reader.read("TWILIO_API_BASE", values::BASE_URL, values::base_url);
 
-    // A value that is set but wrong has its own error already.
+    // A value that is set but wrong has an error of its own.
     for (one, other) in [
         ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"),
         ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID"),

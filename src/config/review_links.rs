@@ -1,7 +1,7 @@
-//! Links under which customers say how it was: `{APP_URL}/r/{token}`, short, and not to be guessed.
+//! Signed links to review pages: `{APP_URL}/r/{token}`, short and not guessable.
 //!
-//! A link is made for an event, once and always the same: the token is that event's id with a keyed hash of it, so that
-//! no table has to remember it. Whose it is stands in the event's row. Under another `RECADO_SECRET_KEY` old links end.
+//! An event has one link. The token is the event's id with a keyed hash of it, so no table stores it; the event's row
+//! names the customer. A new `RECADO_SECRET_KEY` makes old links invalid.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use uuid::Uuid;
 use crate::config::secret::SecretKey;
 use crate::domain::{EventId, Timestamp};
 
-/// A link is good for so long after its event.
+/// How long after its event a link is valid.
 pub const GOOD_FOR: Duration = Duration::from_secs(90 * 24 * 3_600);
 const PURPOSE: &str = "review link";
 const ID_BYTES: usize = 16;
-/// Of the hash: 80 bits, to be guessed over the network.
+/// The length of the hash: 80 bits, against guesses over the network.
 const HASH_BYTES: usize = 10;
-/// What stands for a link where nothing can be reached, as in cases.
+/// The link where no server exists, as in rule cases.
 const NOWHERE: &str = "https://example.com/r/review";
 
-/// Makes links, and knows its own. Without a key, as when cases are tried, all links are the same and lead nowhere.
+/// Creates and verifies links. Without a key, as in rule cases, every link is the same and leads nowhere.
 #[derive(Clone, Debug, Default)]
 pub struct Links(Option<Signed>);
 
@@ -33,7 +33,7 @@ struct Signed {
 }
 
 impl Links {
-    /// `base` is how the world reaches us, without a trailing slash.
+    /// `base` is `APP_URL` without a trailing slash.
     pub const fn new(base: String, key: SecretKey) -> Self {
         Self(Some(Signed { base, key }))
     }
@@ -45,7 +45,7 @@ impl Links {
         format!("{}/r/{token}", signed.base)
     }
 
-    /// The event whose link this is; `None` where we have not made it, or its time is over.
+    /// The event of a token; `None` if the token is invalid or has expired.
     pub fn event(&self, token: &str, now: Timestamp) -> Option<EventId> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (id, hash) = bytes.split_first_chunk::<ID_BYTES>()?;

@@ -1,8 +1,8 @@
-//! Secrets at rest: XChaCha20-Poly1305, bound to the row they belong to.
+//! Secrets at rest: XChaCha20-Poly1305, bound to the row that they belong to.
 //!
-//! A sealed value reads `v1.` and then base64url (no padding) of a 24-byte random nonce, the ciphertext and its
-//! 16-byte tag. The row's identity is the associated data, so a sealed token copied into another row does not open.
-//! The nonce is long enough to be drawn at random for every value (draft-irtf-cfrg-xchacha-03, section 2.1).
+//! A sealed value is `v1.` and base64url (no padding) of a random 24-byte nonce, the ciphertext and its 16-byte tag.
+//! The row's identity is the associated data, so a sealed token that is copied into another row does not open. The
+//! nonce is long enough to be random for every value (draft-irtf-cfrg-xchacha-03, section 2.1).
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const VERSION_1: &str = "v1.";
 
-/// The key under which tenants' tokens are kept. Cheap to clone; `Debug` shows nothing of it.
+/// The key that seals tenants' tokens. It is cheap to clone, and `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct SecretKey(Arc<SecretBox<[u8; KEY_BYTES]>>);
 
@@ -51,7 +51,7 @@ pub enum OpenError {
 }
 
 impl SecretKey {
-    /// Reads 64 hex digits; blanks around them are dropped.
+    /// Parses 64 hex digits; blanks around them are ignored.
     pub fn parse(hex: &str) -> Result<Self, NotAKey> {
         let digits = hex.trim().as_bytes();
         if digits.len() != KEY_BYTES * 2 {
@@ -64,7 +64,7 @@ impl SecretKey {
         Ok(Self(Arc::new(SecretBox::new(key))))
     }
 
-    /// A new key from the operating system, and the hex digits under which to keep it.
+    /// Creates a random key; returns it with its hex digits.
     pub fn generate() -> Result<(Self, SecretString), getrandom::Error> {
         let mut key = Box::new([0u8; KEY_BYTES]);
         getrandom::fill(key.as_mut_slice())?;
@@ -91,7 +91,7 @@ impl SecretKey {
         String::from_utf8(plain).map(SecretString::from).map_err(|_| OpenError::Malformed)
     }
 
-    /// A keyed hash of `parts` for one purpose: with a key of its own, so that none can be used for another.
+    /// A keyed hash of `parts` for one purpose. Each purpose has its own key, so a hash is valid for its purpose only.
     pub fn mac(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
         let of_purpose = hash(self.0.expose_secret(), &[purpose]);
         hash(&of_purpose, parts)
@@ -102,7 +102,7 @@ impl SecretKey {
     }
 }
 
-/// HMAC-SHA256 (RFC 2104) of parts, each with its length before it, so that they cannot be parted otherwise.
+/// HMAC-SHA256 (RFC 2104) of parts, each after its length, so that parts cannot be shifted.
 fn hash(key: &[u8; KEY_BYTES], parts: &[&str]) -> [u8; 32] {
     let mut mac = match <Hmac<Sha256> as KeyInit>::new_from_slice(key) {
         Ok(mac) => mac,

@@ -1,4 +1,4 @@
-//! Where values come from, and the one reader over all of them.
+//! The sources of values, and the reader that merges them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use super::{ConfigError, Explained};
 const DOT_ENV: &str = ".env";
 const FILE: &str = "recado.toml";
 
-/// Where a value came from. Lines count from 1.
+/// The source of a value. Lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Environment,
@@ -27,7 +27,7 @@ pub enum Source {
         line: usize,
     },
     Default,
-    /// Not set itself, but taken from what is named.
+    /// Not set, but derived from the named key.
     From(&'static str),
 }
 
@@ -49,10 +49,10 @@ impl Serialize for Source {
     }
 }
 
-/// A value as it stands somewhere.
+/// A value in one source.
 struct Entry {
     key: &'static Key,
-    /// Which of the key's names stands there.
+    /// The source uses the key's alias.
     alias: bool,
     value: String,
     source: Source,
@@ -63,16 +63,16 @@ impl Entry {
         Self { key, alias: !key.name.eq_ignore_ascii_case(written), value: value.into(), source }
     }
 
-    /// Whether a person must choose: on different levels the stronger wins, unless the names differ.
+    /// True if both values are set with equal strength, or under different names, so that a person must choose.
     fn contradicts(&self, other: &Self) -> bool {
         let one_level = discriminant(&self.source) == discriminant(&other.source);
         self.value != other.value && (one_level || self.alias != other.alias)
     }
 }
 
-/// All sources, laid over each other.
+/// All sources, merged.
 pub struct Reader {
-    /// The value in force of each key that is set.
+    /// The effective value of each key that is set.
     in_force: Vec<Entry>,
     pub errors: Vec<ConfigError>,
     pub warnings: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Reader {
 impl Reader {
     pub fn open(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
         let mut reader = Self { in_force: Vec::new(), errors: Vec::new(), warnings: Vec::new() };
-        // From the strongest source to the weakest.
+        // Sources from strongest to weakest.
         let mut entries: Vec<Entry> = environment
             .filter_map(|(name, value)| Some(Entry::new(in_environment(&name)?, &name, value, Source::Environment)))
             .collect();
@@ -96,7 +96,7 @@ impl Reader {
         reader
     }
 
-    /// The value of a key that may be absent; `None` also where it is wrong, which is then among the errors.
+    /// Reads an optional key. `None` also stands for a wrong value, which is then among the errors.
     pub fn read<T>(
         &mut self,
         name: &'static str,
@@ -120,7 +120,7 @@ impl Reader {
         self.errors.push(ConfigError::Together(reason));
     }
 
-    /// Every key; `derived` are the values that a key without one takes from another, and from which.
+    /// Every key. `derived` lists values that a key without one takes from another key.
     pub fn explained(&self, derived: &[(&str, Option<&str>, &'static str)]) -> Vec<Explained> {
         let explain = |key: &Key| {
             let (value, source) = match (self.entry(key.name), derived.iter().find(|(name, ..)| *name == key.name)) {
@@ -137,7 +137,7 @@ impl Reader {
         self.in_force.iter().find(|entry| entry.key.name == name)
     }
 
-    /// Keeps of each key the first value, which is the strongest source's; an empty one counts as not set.
+    /// Keeps the first value of each key, which is from the strongest source. An empty value counts as not set.
     fn lay(&mut self, entries: Vec<Entry>) {
         for mut entry in entries {
             entry.value = entry.value.trim().to_owned();
@@ -156,7 +156,7 @@ impl Reader {
         }
     }
 
-    /// A file's text, or nothing where there is no such file.
+    /// Reads a file; `None` if it does not exist.
     fn file(&mut self, dir: &Path, name: &'static str) -> Option<String> {
         match std::fs::read_to_string(dir.join(name)) {
             Ok(text) => Some(text.trim_start_matches('\u{feff}').to_owned()),
@@ -185,7 +185,7 @@ impl Reader {
             if let Some(key) = in_environment(&name) {
                 entries.push(Entry::new(key, &name, value, Source::DotEnv { line }));
             } else if let Some(near) = keys::nearest(&name) {
-                // Other programs may share the file, so this is no error.
+                // Other programs may use the same file, so this is no error.
                 self.warnings.push(format!(".env line {line}: {name} is not used; did you mean {near}?"));
             }
         }
@@ -197,7 +197,7 @@ impl Reader {
         let table = match DeTable::parse(text) {
             Ok(table) => table.into_inner(),
             Err(error) => {
-                // Only the message: the error's full text quotes the line, which may hold a secret.
+                // The error's full text quotes the line, which may hold a secret, so only the message is shown.
                 let line = error.span().map(|span| line_at(span.start));
                 self.errors.push(ConfigError::Unreadable { file: FILE, line, reason: error.message().to_owned() });
                 return Vec::new();
@@ -227,29 +227,29 @@ impl Reader {
     }
 }
 
-/// The variables of the environment and of `.env`, for a file that names some of them; the environment wins.
+/// The variables of the environment and of `.env`, for files that refer to them by name. The environment wins.
 pub struct Variables(HashMap<String, SecretString>);
 
 impl Variables {
-    /// What is wrong with `.env`, [`super::Config::load`] has said.
+    /// Reads the variables. [`super::Config::load`] has reported faults in `.env`.
     pub fn read(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
         let text = std::fs::read_to_string(dir.join(DOT_ENV)).unwrap_or_default();
         let dot_env = dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes()).flatten();
         Self(dot_env.chain(environment).map(|(name, value)| (name, value.into())).collect())
     }
 
-    /// The value of a variable; an empty one counts as not set.
+    /// The value of a variable. An empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<SecretString> {
         self.0.get(name).filter(|value| !value.expose_secret().trim().is_empty()).cloned()
     }
 }
 
-/// The key of this name, which must be in upper case as it stands in an environment.
+/// The key with this name, in upper case as in an environment.
 fn in_environment(name: &str) -> Option<&'static Key> {
     keys::find(name).filter(|_| name == name.to_ascii_uppercase())
 }
 
-/// The line on which `name` is assigned for the `nth` time, from 0; `dotenvy` itself does not say.
+/// The line of the `nth` assignment of `name`, from 0. `dotenvy` does not report it.
 fn line_of_assignment(text: &str, name: &str, nth: usize) -> usize {
     let assigns = |line: &str| {
         let line = line.trim_start();
@@ -259,7 +259,7 @@ fn line_of_assignment(text: &str, name: &str, nth: usize) -> usize {
     text.lines().enumerate().filter(|(_, line)| assigns(line)).nth(nth).map_or(0, |(index, _)| index + 1)
 }
 
-/// Names the line but does not quote it, because it may hold a secret.
+/// Names the line without quoting it, because it may hold a secret.
 fn unreadable_dot_env(text: &str, error: &dotenvy::Error) -> ConfigError {
     let line = match error {
         dotenvy::Error::LineParse(line, _) => {

@@ -1,4 +1,4 @@
-//! Whole configurations, from files and an environment.
+//! Tests of whole configurations, from files and an environment.
 
 use std::fs;
 
@@ -210,7 +210,7 @@ fn keys_go_over_tls_or_stay_on_this_machine() {
     for local in ["OPENAI_BASE_URL", "ELEVENLABS_API_BASE"] {
         assert!(load(&[(local, "http://127.0.0.1:11434")]).unwrap().warnings.is_empty());
     }
-    // A model on the own network is common, an ElevenLabs there is none.
+    // A model in a private network is common, ElevenLabs in one is not.
     let warnings = load(&[("OPENAI_BASE_URL", "http://gpu.internal/v1"), ("OPENAI_API_KEY", "k")]).unwrap().warnings;
     assert!(warnings[0].contains("without TLS"), "{warnings:?}");
     let errors = load(&[("ELEVENLABS_API_BASE", "http://eleven.example")]).unwrap_err();

@@ -1,4 +1,4 @@
-//! From a text to a value, and what to say where the text does not do.
+//! Parsers of values, with the error texts for wrong ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,7 +13,7 @@ use crate::domain::Phone;
 pub enum Synchronous {
     /// Each commit is on disk before it is acknowledged.
     Full,
-    /// A power cut may lose the last commits; the death of the process does not.
+    /// A power cut may lose the last commits; a crash of the process does not.
     Normal,
 }
 
@@ -23,16 +23,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// What may be called though it is not public.
+/// A host or network that may be called although it is private.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allowed {
     Block(IpNet),
-    /// In lower case, without a dot at its end; whatever its addresses are.
+    /// A host name in lower case without a dot at its end. Its addresses are not checked.
     Host(String),
 }
 
 impl Allowed {
-    /// `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`, `gateway.internal`.
+    /// Parses `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`, `gateway.internal`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if let Ok(block) = text.parse::<IpNet>() {
@@ -41,7 +41,7 @@ impl Allowed {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Some(Self::Block(address.into()));
         }
-        // A last part of digits would be an address, and is none: a slip.
+        // A host whose last label is digits is a mistyped address.
         let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let label = |label: &str| {
             (1..=63).contains(&label.len())
@@ -121,7 +121,7 @@ pub fn base_url(text: &str) -> Option<String> {
 
 pub fn database(text: &str) -> Option<SecretString> {
     let good = match text.split_once(':')? {
-        // One in memory would be another for each connection, and gone with the process.
+        // A database in memory would differ for each connection and end with the process.
         ("sqlite", rest) => !matches!(rest, "" | "//") && !rest.contains(":memory:"),
         ("postgres" | "postgresql", _) => Url::parse(text).is_ok_and(|url| url.has_host()),
         _ => false,
@@ -142,7 +142,7 @@ pub fn within(least: u32, most: u32) -> impl Fn(&str) -> Option<u32> {
     move |text| text.parse().ok().filter(|number| (least..=most).contains(number))
 }
 
-/// A parser of Twilio's identifiers: the prefix and 32 hex digits.
+/// A parser of Twilio SIDs: the prefix and 32 hex digits.
 pub fn sid(prefix: &'static str) -> impl Fn(&str) -> Option<String> {
     move |text| {
         let digits = text.strip_prefix(prefix)?;
@@ -170,7 +170,7 @@ pub fn log_format(text: &str) -> Option<LogFormat> {
     }
 }
 
-/// Levels, bare or by target. Stricter than the filter's own parser, which takes a misspelt level for a target.
+/// Parses levels, bare or by target. The filter's own parser is less strict: it takes a misspelt level for a target.
 pub fn log_level(text: &str) -> Option<String> {
     let level = |level: &str| {
         ["error", "warn", "info", "debug", "trace", "off"].iter().any(|known| known.eq_ignore_ascii_case(level))
@@ -190,22 +190,22 @@ pub fn url_of_listener(listen: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, listen.port()))
 }
 
-/// Whether a URL's host can only be this machine.
+/// True if the URL's host can only be this machine.
 pub fn is_loopback_url(url: &str) -> bool {
     let Ok(url) = Url::parse(url) else { return false };
     is_loopback(url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']'))
 }
 
-/// Whether a host, a name or an IP address without brackets, can only be this machine.
+/// True if the host, a name or an IP address without brackets, can only be this machine.
 pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A URL, well formed or not, without its user's password and without a `password` in its query.
+/// Masks the user's password and a query parameter `password` in a URL, well formed or not.
 pub fn mask_url(text: &str) -> String {
     let start = text.find("://").map_or(0, |at| at + 3);
     let mut shown = text.to_owned();
-    // The last @, as an unescaped password may hold others.
+    // An unescaped password may contain @, so the last one counts.
     if let Some(at) = text.rfind('@').filter(|at| *at > start) {
         let user_end = text[start..at].find(':').map_or(start, |colon| start + colon + 1);
         shown.replace_range(user_end..at, "••••");

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use crate::domain::Channel;
 
-/// Asks Twilio to try three times, and on every kind of failure; by default it tries again only where it could not
-/// connect (<https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>).
+/// Makes Twilio try three times, and on every kind of failure. By default it retries only failed connections
+/// (<https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>).
 pub const OVERRIDES: &str = "#rc=3&rp=all";
 
 /// Paths for incoming calls that find the tenant by the number called.
@@ -14,7 +14,7 @@ pub const VOICE_WITHOUT_SLUG: [&str; 3] = ["/api/twilio/voice", "/api/voice/webh
 /// Paths for call statuses that find the tenant by the number called.
 pub const STATUS_WITHOUT_SLUG: [&str; 3] =
     ["/api/twilio/status", "/api/voice/status-callback", "/api/webhooks/twilio/status"];
-/// The path for WhatsApp messages that finds the tenant by the number written to.
+/// The path for WhatsApp messages that finds the tenant by the recipient number.
 pub const WHATSAPP_WITHOUT_SLUG: &str = "/api/whatsapp/webhook";
 
 /// The webhook URLs of one tenant.
@@ -76,17 +76,17 @@ impl<'a> WebhookUrls<'a> {
         self.url(format_args!("calls/{action}/status"))
     }
 
-    /// What the caller did in a turn. The URL names the turn, so that a repeat is known as one.
+    /// What the caller did in a turn. The URL names the turn, so that a repeat is recognized.
     pub fn gather(&self, turn: i32) -> String {
         self.url(format_args!("gather?turn={turn}"))
     }
 
-    /// Where an answer is fetched that was not ready in time.
+    /// An answer that was not ready in time.
     pub fn wait(&self, turn: i32, round: u32) -> String {
         self.url(format_args!("wait?turn={turn}&round={round}"))
     }
 
-    /// Statuses of a leg. The URL names the turn, since a call may dial more than once.
+    /// Statuses of a leg. The URL names the turn, because a call may dial more than once.
     pub fn leg_status(&self, turn: i32) -> String {
         self.url(format_args!("status?turn={turn}"))
     }
@@ -96,7 +96,7 @@ impl<'a> WebhookUrls<'a> {
         self.url("recording")
     }
 
-    /// What a caller hears who waits in a queue.
+    /// What a caller in a queue hears.
     pub fn queue(&self) -> String {
         self.url("queue")
     }
@@ -107,7 +107,7 @@ pub fn media_stream(base: &str, token: &str) -> String {
     format!("{}/api/twilio/stream/{token}", base.replacen("http", "ws", 1))
 }
 
-/// Where a described provider reports deliveries of one message.
+/// Delivery reports of one message from an HTTP provider.
 pub fn provider_status(base: &str, provider: &str, slug: &str, action: impl Display, mac: &str) -> String {
     format!("{base}/api/providers/{provider}/{slug}/{action}/{mac}")
 }

@@ -1,51 +1,51 @@
-//! The metrics by name. Labels are few and closed: never a number, a tenant or an id.
+//! The names of the metrics. Labels have few values and never contain a number, a tenant or an id.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Webhooks answered, by `route` (its pattern, not the path) and HTTP `status`.
+/// Answered webhooks, by `route` (its pattern, not the path) and HTTP `status`.
 pub const WEBHOOKS_TOTAL: &str = "recado_webhooks_total";
-/// From a webhook's verified form to its durable event.
+/// Time from a webhook's verified form to its stored event.
 pub const INGEST_SECONDS: &str = "recado_ingest_seconds";
 pub const EVENTS_DECIDED_TOTAL: &str = "recado_events_decided_total";
 /// Timers that became events.
 pub const TIMERS_FIRED_TOTAL: &str = "recado_timers_fired_total";
 pub const RULE_ERRORS_TOTAL: &str = "recado_rule_errors_total";
-/// Actions that rules asked for, by `kind`.
+/// Actions that rules requested, by `kind`.
 pub const ACTIONS_TOTAL: &str = "recado_actions_total";
-/// Calls to the provider that send something, by `outcome`: sent, retry, failed, unknown.
+/// Send requests to the provider, by `outcome`: sent, retry, failed, unknown.
 pub const SENDS_TOTAL: &str = "recado_sends_total";
-/// How long the provider took to answer.
+/// Response time of the provider.
 pub const PROVIDER_SECONDS: &str = "recado_provider_seconds";
 pub const BACKLOG_EVENTS: &str = "recado_backlog_events";
 pub const BACKLOG_ACTIONS: &str = "recado_backlog_actions";
-/// Sends whose outcome is not known: worth an alarm where it stays above zero.
+/// Sends of unknown outcome. Alert if it stays above zero.
 pub const UNKNOWN_ACTIONS: &str = "recado_unknown_actions";
-/// Accounts at the provider whose credentials are refused: worth an alarm above zero.
+/// Provider accounts whose credentials are refused. Alert above zero.
 pub const PAUSED_ACCOUNTS: &str = "recado_paused_accounts";
 /// Requests that shared one commit.
 pub const WRITER_BATCH_REQUESTS: &str = "recado_writer_batch_requests";
 pub const WRITER_COMMIT_SECONDS: &str = "recado_writer_commit_seconds";
 
-/// Calls that have ended, each once, by `status`.
+/// Ended calls, each once, by `status`.
 pub const CALLS_ENDED_TOTAL: &str = "recado_calls_ended_total";
-/// What callers were told next, by `how` it was found: rules, call, agent, greeting, model, fallback.
+/// Answers to callers, by `how` they were found: rules, call, agent, greeting, model, fallback.
 pub const CALL_TURNS_TOTAL: &str = "recado_call_turns_total";
-/// From what a caller has said to what the conversation model has to say, its tools included.
+/// Response time of the conversation model, its tool calls included.
 pub const MODEL_SECONDS: &str = "recado_model_seconds";
-/// Live conversations under way.
+/// Open live conversations.
 pub const STREAMS_OPEN: &str = "recado_streams_open";
-/// From a call's webhook to what the caller hears.
+/// Time from a call's webhook to its answer.
 pub const CALL_ANSWER_SECONDS: &str = "recado_call_answer_seconds";
-/// Calls that were answered with the words for trouble: worth an alarm above zero.
+/// Calls answered with the fallback text. Alert above zero.
 pub const CALL_FALLBACKS_TOTAL: &str = "recado_call_fallbacks_total";
 pub const CAMPAIGN_TRIES_TOTAL: &str = "recado_campaign_tries_total";
 
-/// From half a millisecond (a commit) to the deadline of a call to the provider.
+/// From half a millisecond (a commit) to the deadline of a provider request.
 pub const SECONDS_BUCKETS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 pub const REQUESTS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
-/// Gives the recorder of this moment every metric's help.
+/// Registers the help text of every metric with the current recorder.
 pub fn describe() {
     describe_counter!(WEBHOOKS_TOTAL, "Webhooks answered, by route and HTTP status.");
     describe_histogram!(INGEST_SECONDS, Unit::Seconds, "From a webhook's verified form to its durable event.");

@@ -1,4 +1,4 @@
-//! What the process tells about itself: a log on standard error, and metrics for Prometheus.
+//! Observability: the log on standard error, and metrics for Prometheus.
 
 pub mod metric;
 
@@ -17,13 +17,13 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogFormat;
 
-/// How often what the histograms have gathered is put into their buckets; in between it takes memory.
+/// The interval at which histograms move their samples into buckets; until then samples take memory.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Libraries that tell too much at `info`; what LOG_LEVEL says of them comes later and wins.
+/// Libraries that log too much at `info`. LOG_LEVEL comes later and wins.
 const QUIET: &str = "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn";
 
-/// The media type of Prometheus' text format, version 0.0.4.
+/// The media type of the Prometheus text format, version 0.0.4.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// Starts the log of the process. Call once; standard output stays free for what commands print.
+/// Starts the log of the process. Call it once. Standard output stays free for results.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
     let log = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
     match format {
@@ -50,8 +50,8 @@ fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(format!("{QUIET},{level}"))
 }
 
-/// Makes the metrics of the process count. Call once, and only where [`serve_metrics`] runs: it does the upkeep.
-/// Where nothing is installed, counting costs next to nothing.
+/// Installs the metrics recorder of the process. Call it once, and only with [`serve_metrics`], which does the upkeep.
+/// Without a recorder, counting costs almost nothing.
 pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = recorder()?.install_recorder()?;
     metric::describe();

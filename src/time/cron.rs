@@ -1,16 +1,15 @@
-//! Schedules as crontab writes them, on the wall clock of a zone.
+//! Cron schedules in the local time of a zone.
 //!
-//! Fields are walked by the crate `cron`, on the wall clock as if it were UTC; what a wall time means in the zone is ours:
+//! The crate `cron` walks the fields in local time as if it were UTC. This module maps local times to instants:
 //!
-//! - **Hours that are chosen** (`0 9 * * *`, `*/10 8-20 * * *`): each wall time fires once. Where clocks are set forward over
-//!   it, at the first instant after the gap; where it comes twice, at the first. Several wall times of one gap fire once.
-//! - **Every hour** (`30 * * * *`): real time goes on. Where an hour comes twice both fire, and a gap adds nothing.
+//! - **Chosen hours** (`0 9 * * *`, `*/10 8-20 * * *`): each local time fires once. A time in a gap (clocks set forward) fires at the first instant after the gap; a time that occurs twice fires at the first. Several times in one gap fire once.
+//! - **Every hour** (`30 * * * *`): real time counts. In an hour that occurs twice both fire, and a gap adds nothing.
 //!
-//! Day of month and weekday are alternatives where both are chosen (neither begins with `*`), as in crontab(5); else both
-//! must hold.
+//! If both day of month and weekday are chosen (neither begins with `*`), either is enough, as in crontab(5); else both
+//! must match.
 //!
-//! Compared with `croner` 4 over every zone and change of 2026 to 2030 (`tests/it/judges/croner.rs` counts them): see there for
-//! the choices in which it differs.
+//! `tests/it/judges/croner.rs` compares this with `croner` 4 over every zone and clock change of 2026 to 2030, and
+//! lists the differences.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,21 +22,21 @@ use cron::Schedule;
 use super::zone::{next_change, offset_at, to_instant, to_wall};
 use crate::domain::Timestamp;
 
-/// How far ahead the next time is looked for: 29 February comes at least once within it, but around 2100.
+/// How far ahead the next time is searched: 29 February occurs at least once within it, except around 2100.
 pub const LOOK_AHEAD_DAYS: u64 = 8 * 366;
-/// Bytes of an expression.
+/// The longest expression.
 pub const EXPRESSION_MAX_BYTES: usize = 200;
 
-/// A schedule of five fields, minute, hour, day of month, month, weekday; or of six, with seconds first.
+/// A schedule of five fields: minute, hour, day of month, month, weekday; or of six, with seconds first.
 #[derive(Clone)]
 pub struct Cron {
     text: String,
     pub(super) fields: Fields,
-    /// Its next time is the first that any of them gives.
+    /// The schedule's next time is the first of theirs.
     walks: Vec<Walk>,
 }
 
-/// What each field allows, a bit for each value.
+/// The values that each field allows, one bit per value.
 #[derive(Clone, Copy)]
 pub(super) struct Fields {
     pub seconds: u64,
@@ -47,9 +46,9 @@ pub(super) struct Fields {
     /// `L`: the last day of the month.
     pub last_day: bool,
     pub months: u64,
-    /// From Sunday = 0 on.
+    /// Sunday is 0.
     pub weekdays: u64,
-    /// Day of month and weekday are alternatives.
+    /// Day of month or weekday is enough.
     pub either: bool,
 }
 
@@ -75,7 +74,7 @@ pub enum NotACron {
     Never,
 }
 
-/// A field: its name, its values, and what may be written there.
+/// A field: its name, its values, and what it accepts.
 struct Kind {
     name: &'static str,
     min: u32,
@@ -105,7 +104,7 @@ const WEEKDAY: Kind = Kind {
 };
 const WEEKDAYS: &[&str] = &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// What crontab has names for.
+/// The names that crontab defines.
 const NAMED: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
     ("@daily", "0 0 * * *"),
@@ -119,17 +118,18 @@ const NAMED: [(&str, &str); 7] = [
 const ALL_HOURS: u64 = (1 << 24) - 1;
 
 impl Cron {
-    /// The first instant after `at` at which it fires; `None` if there is none within eight years, or from 2100 on.
+    /// The first instant after `at` at which the schedule fires; `None` if there is none within eight years, or from
+    /// 2100 on.
     pub fn next_after(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         if self.fields.hours == ALL_HOURS { self.next_elapsed(at, zone) } else { self.next_on_wall(at, zone) }
     }
 
-    /// Each wall time once.
+    /// Each local time once.
     fn next_on_wall(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         let mut wall = to_wall(at, zone).and_utc();
         let until = wall.checked_add_days(Days::new(LOOK_AHEAD_DAYS))?;
         loop {
-            // Wall times that have been, in the first of two passes, come again: they do not fire again.
+            // After clocks were set back, local times of the first pass do not fire again.
             wall = self.next_wall(wall).filter(|wall| *wall <= until)?;
             let instant = to_instant(wall.naive_utc(), zone);
             if instant > at {
@@ -138,14 +138,14 @@ impl Cron {
         }
     }
 
-    /// Each instant whose wall time fits.
+    /// Each instant whose local time matches.
     fn next_elapsed(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         const SECOND: Duration = Duration::from_secs(1);
         let until = at.plus(Duration::from_secs(LOOK_AHEAD_DAYS * 24 * 3_600));
-        // The first whole second after it.
+        // The first whole second after `at`.
         let mut from = Timestamp::from_unix_us(at.unix_us().div_euclid(1_000_000) * 1_000_000).plus(SECOND);
         loop {
-            // While clocks are not changed, they go as those of UTC do, so far ahead.
+            // Until the next clock change, local time runs like UTC.
             let ahead_us = offset_at(from, zone) * 1_000_000;
             let wall = Timestamp::from_unix_us(from.unix_us() + ahead_us).minus(SECOND).to_utc();
             let instant = Timestamp::from_unix_us(Timestamp::from(self.next_wall(wall)?).unix_us() - ahead_us);
@@ -157,7 +157,7 @@ impl Cron {
         }
     }
 
-    /// The first wall time after this one, which comes as if it were UTC.
+    /// The first local time after this one, computed as if it were UTC.
     fn next_wall(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = after.with_nanosecond(0).unwrap_or(after);
         self.walks.iter().filter_map(|walk| walk.next(after)).min()
@@ -218,7 +218,7 @@ impl FromStr for Cron {
 impl Fields {
     const ALL_DAYS: u64 = 0xffff_fffe;
     const ALL_WEEKDAYS: u64 = 0x7f;
-    /// What may be the last day of a month.
+    /// The days that can be the last of a month.
     const LAST_DAYS: u64 = 0b1111 << 28;
 
     fn walks(self) -> Result<Vec<Walk>, NotACron> {
@@ -236,7 +236,7 @@ impl Fields {
         if walks.is_empty() { Err(NotACron::Never) } else { Ok(walks) }
     }
 
-    /// Whether some month has one of the days.
+    /// True if some month has one of the days.
     fn exists(self) -> bool {
         const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         (1u32..)
@@ -244,7 +244,8 @@ impl Fields {
             .any(|(month, length)| self.months & (1 << month) > 0 && self.days.trailing_zeros() <= length)
     }
 
-    /// In the crate's own language, which counts weekdays from 1: by name they are the same everywhere.
+    /// Writes the schedule for the crate, which counts weekdays from 1. Names are unambiguous, so weekdays are written
+    /// by name.
     fn walk(self, days: u64, weekdays: u64, last_day: bool) -> Result<Walk, NotACron> {
         let list = |bits: u64| ones(bits).map(|value| value.to_string()).collect::<Vec<_>>().join(",");
         let named: Vec<&str> = ones(weekdays).map(|day| WEEKDAYS[day as usize]).collect();
@@ -276,7 +277,7 @@ fn values(kind: &Kind, field: &str) -> Result<u64, NotACron> {
                 Some((first, last)) => {
                     let first = kind.value(first).ok_or_else(wrong)?;
                     let last = kind.value(last).ok_or_else(wrong)?;
-                    // A week may end with its Sunday.
+                    // A range may end with Sunday.
                     (first, if last == 0 && first > 0 && kind.max == 7 { 7 } else { last })
                 }
                 None => {
@@ -294,7 +295,7 @@ fn values(kind: &Kind, field: &str) -> Result<u64, NotACron> {
 }
 
 impl Kind {
-    /// The last value that `*` stands for: a week has seven days, though Sunday has two numbers.
+    /// The last value of `*`. A week has seven days, although Sunday has two numbers.
     const fn last(&self) -> u32 {
         if self.max == 7 { 6 } else { self.max }
     }
@@ -313,7 +314,7 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// The places of the bits that are set.
+/// The positions of the bits that are set.
 pub(super) fn ones(bits: u64) -> impl Iterator<Item = u32> {
     (0..64).filter(move |place| bits & (1 << place) > 0)
 }

@@ -1,4 +1,4 @@
-//! When a business is open: weekly hours with split shifts, and days that are different.
+//! Opening hours: weekly hours with split shifts, and dates with hours of their own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::zone::{at_minute, minute_of_day, to_instant, to_wall};
 use crate::domain::Timestamp;
 
-/// Shifts of one day.
+/// The most shifts of one day.
 pub const SHIFTS_MAX: usize = 6;
-/// Days that are different.
+/// The most dates with hours of their own.
 pub const HOLIDAYS_MAX: usize = 400;
-/// How far ahead the next opening is looked for.
+/// How far ahead the next opening is searched.
 const LOOK_AHEAD_DAYS: u64 = 400;
 
 const DAY_MIN: u16 = 24 * 60;
@@ -29,16 +29,16 @@ const WEEK: [(Weekday, &str); 7] = [
     (Weekday::Sun, "sun"),
 ];
 
-/// From one minute of a day to another, which is not of it any more; past 24:00 it is of the next day.
+/// From one minute of a day to another, exclusive. Minutes past 24:00 are on the next day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shift {
     /// Minutes since midnight.
     pub from: u16,
-    /// Minutes since the same midnight; more than 1,440 where the shift goes on after midnight.
+    /// Minutes since the same midnight; more than 1,440 if the shift passes midnight.
     pub to: u16,
 }
 
-/// Weekly hours, and the dates that have others or none. Its text is also its form as JSON:
+/// Weekly hours, and dates with other hours or none. The text is also the JSON form:
 ///
 /// ```text
 /// mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00; 2026-12-24 10:00-13:00; 2026-12-25 closed
@@ -78,7 +78,7 @@ impl WeeklyHours {
         Self { week: std::array::from_fn(|_| day()), holidays: BTreeMap::new() }
     }
 
-    /// The shifts that begin on this date, in order; none where it is closed.
+    /// The shifts that begin on this date, in order; empty if it is closed.
     pub fn shifts_on(&self, date: NaiveDate) -> &[Shift] {
         match self.holidays.get(&date) {
             Some(shifts) => shifts,
@@ -86,28 +86,28 @@ impl WeeklyHours {
         }
     }
 
-    /// Whether it is open when the clock there shows this.
+    /// True if it is open at this local time.
     pub fn is_open(&self, wall: NaiveDateTime) -> bool {
         let minute = (wall.hour() * 60 + wall.minute()) as u16;
         let on = |date: Option<NaiveDate>, minute: u16| {
             let shifts = date.map(|date| self.shifts_on(date)).unwrap_or_default();
             shifts.iter().any(|shift| (shift.from..shift.to).contains(&minute))
         };
-        // A shift of the day before may go on after midnight.
+        // A shift of the day before may pass midnight.
         on(Some(wall.date()), minute) || on(wall.date().pred_opt(), minute + DAY_MIN)
     }
 
-    /// Whether all of this time lies within one shift.
+    /// True if the whole period lies within one shift.
     pub fn is_open_from(&self, from: Timestamp, to: Timestamp, zone: Tz) -> bool {
         let today = to_wall(from, zone).date();
-        // A shift of the day before may go on after midnight.
+        // A shift of the day before may pass midnight.
         [today.pred_opt(), Some(today)].into_iter().flatten().any(|date| {
             let edge = |minute| to_instant(at_minute(date, minute), zone);
             self.shifts_on(date).iter().any(|shift| edge(shift.from) <= from && to <= edge(shift.to))
         })
     }
 
-    /// When it opens next after `at`; `None` if it does not within a year and a month.
+    /// The next opening after `at`; `None` if there is none within 400 days.
     pub fn next_open(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         let today = to_wall(at, zone).date();
         let days = (0..=LOOK_AHEAD_DAYS).filter_map(|ahead| today.checked_add_days(Days::new(ahead)));
@@ -116,7 +116,7 @@ impl WeeklyHours {
         starts.filter(opens).map(|start| to_instant(start, zone)).find(|start| *start > at)
     }
 
-    /// When the shift ends in which `at` lies; `None` where it is closed then.
+    /// The end of the shift around `at`; `None` if it is closed then.
     pub fn closes(&self, at: Timestamp, zone: Tz) -> Option<Timestamp> {
         let today = to_wall(at, zone).date();
         let edge = |date, minute| to_instant(at_minute(date, minute), zone);
@@ -125,33 +125,33 @@ impl WeeklyHours {
                 self.shifts_on(date).iter().find(|shift| edge(date, shift.from) <= at && at < edge(date, shift.to));
             shift.map(|shift| edge(date, shift.to))
         };
-        // A shift of the day before may go on after midnight.
+        // A shift of the day before may pass midnight.
         today.pred_opt().and_then(of_day).or_else(|| of_day(today))
     }
 
-    /// The shifts of a date as text, such as `09:00-14:00, 16:00-20:00`; empty where it is closed.
+    /// The shifts of a date as text, such as `09:00-14:00, 16:00-20:00`; empty if it is closed.
     pub fn text_on(&self, date: NaiveDate) -> String {
         let shifts: Vec<String> = self.shifts_on(date).iter().map(Shift::to_string).collect();
         shifts.join(", ")
     }
 
-    /// Dates with hours of their own, in order; without a shift, closed.
+    /// Dates with hours of their own, in order; closed if without a shift.
     pub fn holidays(&self) -> &BTreeMap<NaiveDate, Vec<Shift>> {
         &self.holidays
     }
 
-    /// Gives a date hours of its own: `closed`, or shifts such as `10:00-13:00`.
+    /// Sets the hours of a date: `closed`, or shifts such as `10:00-13:00`.
     pub fn set_holiday(&mut self, date: NaiveDate, shifts: &str) -> Result<(), NoHours> {
         self.holidays.insert(date, parse_shifts(shifts)?);
         if self.holidays.len() > HOLIDAYS_MAX { Err(NoHours::Holidays) } else { Ok(()) }
     }
 
-    /// Gives a date the hours of its weekday again; `false` if it had no others.
+    /// Removes the hours of a date, so that its weekday counts; returns `false` if it had none.
     pub fn remove_holiday(&mut self, date: NaiveDate) -> bool {
         self.holidays.remove(&date).is_some()
     }
 
-    /// These weekly hours, with the holidays of `other` besides its own.
+    /// These weekly hours, with the dates of `other` added.
     #[must_use]
     pub fn with_holidays_of(mut self, other: &Self) -> Self {
         for (date, shifts) in &other.holidays {
@@ -193,7 +193,7 @@ impl FromStr for WeeklyHours {
     }
 }
 
-/// `mon`, `mon-fri`, `sat-mon` (over the weekend), `mon,wed`, `daily`: from Monday = 0 on.
+/// Parses `mon`, `mon-fri`, `sat-mon` (over the weekend), `mon,wed`, `daily`; Monday is 0.
 fn weekdays(text: &str) -> Result<Vec<usize>, NoHours> {
     let no_day = || NoHours::Day(short(text));
     let lower = text.to_lowercase();
@@ -220,7 +220,7 @@ fn parse_shifts(text: &str) -> Result<Vec<Shift>, NoHours> {
     if shifts.len() > SHIFTS_MAX {
         return Err(NoHours::Shifts);
     }
-    // Nor does the last reach into the first of a day like it.
+    // The last shift must not reach into the first of the next such day.
     let wraps = shifts.last().zip(shifts.first()).is_some_and(|(last, first)| last.to > first.from + DAY_MIN);
     if wraps || shifts.windows(2).any(|two| two[1].from < two[0].to) {
         return Err(NoHours::Overlap(short(text)));
@@ -264,7 +264,7 @@ impl fmt::Display for WeeklyHours {
             }
             first += alike;
         }
-        // Closed on every weekday has to be said: an empty text says nothing.
+        // An empty text is no hours; closed on every weekday must be written.
         if entries.is_empty() {
             entries.push("mon-sun closed".to_owned());
         }

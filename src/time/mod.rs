@@ -1,7 +1,7 @@
-//! Time as people mean it: spans, wall clocks, schedules, opening hours, quiet hours. Pure: asks no clock, does no I/O.
+//! Time as people use it: spans, local time, schedules, opening hours, quiet hours. Pure: no clock, no I/O.
 //!
-//! A *wall time* is what a clock on the wall shows: a date and a time without a zone. [`zone`] maps it to an instant, and is
-//! the only place that knows what becomes of it where clocks change.
+//! A *local time* is a date and a time without a zone. [`zone`] converts it to an instant; only that module knows about
+//! clock changes.
 
 pub mod cron;
 pub mod hours;

@@ -1,14 +1,14 @@
-//! Where a phone number may be: the time zones of its prefix, from Google's data.
+//! Time zones of phone numbers, by prefix, from Google's data.
 
 use chrono_tz::Tz;
 
 use crate::domain::Phone;
 
-/// A line a prefix, without the `+`, with its zones, sorted. Searched as it stands: a map of it would cost more memory
-/// than all else that idles. Made by `tests/judge/phone_zones.py`.
+/// One line per prefix, without the `+`, with its zones, sorted. It is searched as text, because a map of it would cost
+/// more memory than everything else in an idle process. `tests/judge/phone_zones.py` generates it.
 pub const TABLE: &str = include_str!("phone_zones.txt");
 
-/// The zones that a number may be in, by the longest prefix that is known; none where none is.
+/// The zones that a number may be in, by its longest known prefix; empty if none is known.
 pub fn zones(phone: &Phone) -> Vec<Tz> {
     let digits = phone.as_str().trim_start_matches('+');
     let found = (1..=digits.len()).rev().find_map(|length| line_of(&digits[..length]));
@@ -17,11 +17,11 @@ pub fn zones(phone: &Phone) -> Vec<Tz> {
     zones
 }
 
-/// What the table says of exactly this prefix.
+/// The line of exactly this prefix.
 fn line_of(prefix: &str) -> Option<&'static str> {
     let (mut from, mut to) = (0, TABLE.len());
     while from < to {
-        // The line that holds the middle.
+        // The line around the middle.
         let middle = from + (to - from) / 2;
         let start = TABLE[from..middle].rfind('\n').map_or(from, |at| from + at + 1);
         let end = TABLE[middle..to].find('\n').map_or(to, |at| middle + at);

@@ -1,6 +1,7 @@
-//! Quiet hours: when customers are not to hear from a business that begins by itself.
+//! Quiet hours: when a business does not contact customers on its own initiative.
 //!
-//! They are meant on the customer's own clock. Where that may be one of several (a number without a city), all must allow it.
+//! They hold in the customer's local time. If the customer may be in one of several zones (a number without a city),
+//! all must allow it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,25 +16,25 @@ use super::phones;
 use super::zone::{at_minute, minute_of_day, to_instant, to_wall};
 use crate::domain::{Phone, Timestamp};
 
-/// What must leave before quiet hours is aimed at so long before them, so that it does though others go first.
+/// How long before quiet hours a last send is planned, so that it leaves in time although others go first.
 pub const LEAD: Duration = Duration::from_secs(5 * 60);
-/// How far away an allowed minute is looked for.
+/// How far ahead an allowed minute is searched.
 const LOOK_AHEAD: Duration = Duration::from_secs(8 * 24 * 3_600);
-/// Prefixes with quiet hours of their own.
+/// The most prefixes with quiet hours of their own.
 pub const PREFIXES_MAX: usize = 200;
-/// What stands for every number in place of a prefix.
+/// Stands for every number in place of a prefix.
 pub const ALL: &str = "all";
 
-/// Minutes of the local day in which nothing is begun: `21:00-09:00`, or `off`.
+/// Quiet minutes of the local day: `21:00-09:00`, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuietHours {
-    /// Minutes since midnight; the same as `to` where there are none.
+    /// Minutes since midnight; equal to `to` if there are no quiet hours.
     from: u16,
-    /// Not quiet any more; less than `from` where they go over midnight.
+    /// The end, exclusive; less than `from` if the hours pass midnight.
     to: u16,
 }
 
-/// Quiet hours by the prefix of the customer's number: `+1=21:00-08:00, all=21:00-09:00`.
+/// Quiet hours by prefix of the customer's number: `+1=21:00-08:00, all=21:00-09:00`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QuietRules(BTreeMap<String, QuietHours>);
@@ -50,7 +51,7 @@ pub enum NotQuiet {
     Many,
 }
 
-/// Whose quiet hours hold: the installation's and the tenant's, and where the tenant is.
+/// The quiet hours that apply: the installation's, the tenant's, and the tenant's zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Quiet<'a> {
     pub installation: &'a QuietRules,
@@ -62,15 +63,15 @@ pub struct Quiet<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
     hours: QuietHours,
-    /// Where the customer may be; at least one.
+    /// The zones that the customer may be in; at least one.
     zones: Vec<Tz>,
 }
 
 impl Quiet<'_> {
-    /// Of the customer with this number; `own` is the zone that is known of them, else the number says where they may be,
-    /// else they are where the tenant is.
+    /// The quiet hours of the customer with this number. `own` is their zone, if it is known; else the number's zones
+    /// count, else the tenant's.
     pub fn of(&self, phone: &Phone, own: Option<Tz>) -> Local {
-        // Of both the longest prefix decides, so that a tenant's word for all does not undo a country's.
+        // The longest prefix of both decides, so that a tenant's rule for all numbers does not override a country's.
         let (tenants, installations) = (self.tenant.of(phone), self.installation.of(phone));
         let length = |found: &Option<(usize, QuietHours)>| found.map(|(length, _)| length);
         let found = if length(&tenants) >= length(&installations) { tenants } else { installations };
@@ -83,12 +84,12 @@ impl Quiet<'_> {
 }
 
 impl Local {
-    /// Whether nothing may be begun at this instant.
+    /// True if nothing may be started at this instant.
     pub fn is_quiet(&self, at: Timestamp) -> bool {
         self.quiet_zone(at).is_some()
     }
 
-    /// The first instant from `at` on that is not quiet; `None` if none comes, as where zones leave no common hour.
+    /// The first instant from `at` on that is not quiet; `None` if there is none, as for zones without a common hour.
     pub fn next_allowed(&self, at: Timestamp) -> Option<Timestamp> {
         let mut next = at;
         while let Some(end) = self.quiet_zones(next).map(|zone| self.hours.end(next, zone)).max() {
@@ -97,14 +98,14 @@ impl Local {
         Some(next)
     }
 
-    /// When quiet hours begin next, at `at` or after it, wherever the customer may be; `None` where there are none.
+    /// When quiet hours begin next, at or after `at`, in any of the zones; `None` if there are none.
     pub fn next_begin(&self, at: Timestamp) -> Option<Timestamp> {
         let begin = |zone: &Tz| self.hours.next_begin(at, *zone);
         if self.hours == QuietHours::OFF { None } else { self.zones.iter().map(begin).min() }
     }
 
-    /// The last time before `limit` to aim at, [`LEAD`] before quiet hours begin where they do before it; `None` if
-    /// there is none within a week.
+    /// The last time before `limit` to plan for, [`LEAD`] before quiet hours if they begin before it; `None` if there
+    /// is none within a week.
     pub fn last_allowed_before(&self, limit: Timestamp) -> Option<Timestamp> {
         let mut last = limit.minus(Duration::from_secs(60));
         while let Some(begin) = self.quiet_zones(last).map(|zone| self.hours.begin(last, zone)).min() {
@@ -113,14 +114,14 @@ impl Local {
         Some(last)
     }
 
-    /// When to send what is due at `due` and makes no sense from `expires` on: then, else at the first allowed instant
+    /// When to send what is due at `due` and useless from `expires` on: at `due`, else at the first allowed instant
     /// after it, else at the end of the allowed hours before it.
     pub fn aim(&self, due: Timestamp, expires: Option<Timestamp>) -> Option<Timestamp> {
         let later = self.next_allowed(due).filter(|next| expires.is_none_or(|expires| *next < expires));
         later.or_else(|| self.last_allowed_before(due))
     }
 
-    /// Why nothing may be begun at this instant, in words.
+    /// Why nothing may be started at this instant.
     pub fn reason(&self, at: Timestamp) -> String {
         let zone = self.quiet_zone(at).or_else(|| self.zones.first().copied()).unwrap_or(Tz::UTC);
         let wall = to_wall(at, zone);
@@ -154,18 +155,18 @@ impl QuietHours {
         }
     }
 
-    /// When these quiet hours, in which `at` is, end there.
+    /// When the quiet hours around `at` end in this zone.
     fn end(self, at: Timestamp, zone: Tz) -> Timestamp {
         let wall = to_wall(at, zone);
         let tomorrow = self.from > self.to && minute(wall) >= self.from;
         let day = wall.date().checked_add_days(Days::new(u64::from(tomorrow))).unwrap_or(wall.date());
         let end = at_minute(day, self.to);
         let instant = to_instant(end, zone);
-        // In the second pass of an hour that comes twice, the first has been.
+        // In the second pass of a repeated hour, the first has passed.
         if instant > at { instant } else { at.plus((end - wall).to_std().unwrap_or_default()) }
     }
 
-    /// When these quiet hours, in which `at` is, began there.
+    /// When the quiet hours around `at` began in this zone.
     fn begin(self, at: Timestamp, zone: Tz) -> Timestamp {
         let wall = to_wall(at, zone);
         let yesterday = self.from > self.to && minute(wall) < self.from;
@@ -173,7 +174,7 @@ impl QuietHours {
         to_instant(at_minute(day, self.from), zone).min(at)
     }
 
-    /// When they begin there next, at `at` or after it.
+    /// When quiet hours begin next in this zone, at or after `at`.
     fn next_begin(self, at: Timestamp, zone: Tz) -> Timestamp {
         let mut day = to_wall(at, zone).date();
         loop {
@@ -191,7 +192,7 @@ fn minute(wall: NaiveDateTime) -> u16 {
 }
 
 impl QuietRules {
-    /// Sets a prefix's quiet hours; without any, takes them away.
+    /// Sets a prefix's quiet hours; removes them if `hours` is empty.
     pub fn set(&mut self, prefix: &str, hours: &str) -> Result<(), NotQuiet> {
         let digits = prefix.strip_prefix('+').unwrap_or_default();
         let is_prefix = (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -210,7 +211,7 @@ impl QuietRules {
         self.0.iter().map(|(prefix, hours)| (prefix.as_str(), *hours))
     }
 
-    /// The quiet hours of this number, with the length of the prefix that decides.
+    /// The quiet hours of this number, with the length of the matching prefix.
     fn of(&self, phone: &Phone) -> Option<(usize, QuietHours)> {
         let fits = self.0.iter().filter(|(prefix, _)| phone.as_str().starts_with(prefix.as_str()));
         let longest = fits.map(|(prefix, hours)| (prefix.len(), *hours)).max_by_key(|(length, _)| *length);
@@ -247,7 +248,7 @@ impl FromStr for QuietHours {
         let parse = || {
             let (from, to) = text.split_once('-')?;
             let (from, to) = (minute_of_day(from.trim())?, minute_of_day(to.trim())?);
-            // 24:00 ends a day and begins none; a whole day would never let anything go.
+            // 24:00 ends a day and begins none; a whole quiet day would never let anything through.
             (from != to && from < 24 * 60 && (from, to) != (0, 24 * 60)).then_some(Self { from, to })
         };
         parse().ok_or_else(|| NotQuiet::Hours(short(text)))
@@ -343,7 +344,7 @@ mod tests {
         let siesta = |hours: &str| Local { hours: hours.parse().unwrap(), zones: vec![Tz::Europe__Madrid] };
         // Ends at 02:30, which 29 March 2026 does not have.
         assert_eq!(siesta("21:00-02:30").next_allowed(at("2026-03-29T00:30:00Z")), Some(at("2026-03-29T01:00:00Z")));
-        // Ends at 02:30, which 25 October 2026 has twice, and is not yet over when it comes again.
+        // Ends at 02:30, which 25 October 2026 has twice; it ends at the second.
         let autumn = siesta("21:00-02:30");
         assert_eq!(autumn.next_allowed(at("2026-10-25T00:10:00Z")), Some(at("2026-10-25T00:30:00Z")));
         assert_eq!(autumn.next_allowed(at("2026-10-25T01:10:00Z")), Some(at("2026-10-25T01:30:00Z")));

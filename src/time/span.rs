@@ -1,4 +1,4 @@
-//! How long: `90s`, `15m` and `4h` elapse; `1d` and `2w` are days on the wall clock.
+//! Lengths of time: `90s`, `15m` and `4h` are elapsed time; `1d` and `2w` are calendar days.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::zone::{to_instant, to_wall};
 use crate::domain::Timestamp;
 
-/// At most five years, in days.
+/// The longest span, five years, in days.
 pub const SPAN_DAYS_MAX: u32 = 5 * 365;
 
-/// A length of time, as rules write it: `"90s"`, `"15m"`, `"4h"`, `"1d"`, `"2w"`. As JSON it is that text.
+/// A length of time, as rules write it: `"90s"`, `"15m"`, `"4h"`, `"1d"`, `"2w"`. In JSON it is that text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     count: u32,
@@ -57,7 +57,7 @@ impl Unit {
 }
 
 impl Span {
-    /// So long after `at`: days keep the time of day in `zone`, whatever its clocks do meanwhile.
+    /// The instant this long after `at`. Days keep the local time in `zone` across clock changes.
     pub fn after(self, at: Timestamp, zone: Tz) -> Timestamp {
         if self.unit.of_wall_clock() {
             to_instant(to_wall(at, zone) + self.days(), zone)
@@ -66,12 +66,12 @@ impl Span {
         }
     }
 
-    /// So many hours.
+    /// A span of so many hours.
     pub const fn hours(count: u32) -> Self {
         Self { count, unit: Unit::Hours }
     }
 
-    /// So long before `at`, as [`Span::after`].
+    /// The instant this long before `at`; see [`Span::after`].
     pub fn before(self, at: Timestamp, zone: Tz) -> Timestamp {
         if self.unit.of_wall_clock() {
             to_instant(to_wall(at, zone) - self.days(), zone)
@@ -80,7 +80,7 @@ impl Span {
         }
     }
 
-    /// Its length where a day has 24 hours.
+    /// The length if a day has 24 hours.
     pub const fn nominal(self) -> Duration {
         Duration::from_secs(self.count as u64 * self.unit.seconds())
     }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn hours_elapse_and_days_keep_the_time_of_day() {
-        // The night of 28 to 29 March 2026 has 23 hours in Madrid.
+        // The night from 28 to 29 March 2026 has 23 hours in Madrid.
         assert_eq!(after("24h", "2026-03-28T09:00:00Z"), "2026-03-29T09:00:00Z");
         assert_eq!(after("1d", "2026-03-28T09:00:00Z"), "2026-03-29T08:00:00Z");
         assert_eq!(after("2w", "2026-10-20T08:00:00Z"), "2026-11-03T09:00:00Z");

@@ -1,9 +1,9 @@
-//! A schedule in English.
+//! Describes a schedule in English.
 
 use super::Cron;
 use super::cron::{Fields, ones};
 
-/// Times of day that are listed one by one; more are told by their hours and minutes.
+/// The most times of day that are listed one by one; more are described by hours and minutes.
 const TIMES_MAX: u32 = 8;
 
 const WEEKDAYS: [&str; 8] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -65,7 +65,7 @@ fn times(fields: &Fields) -> String {
         return format!("at {}", joined(&all));
     }
     let mut words = if at_zero { String::new() } else { part("second", fields.seconds, SECONDS) };
-    // "every second of every minute" is said by its first half.
+    // The seconds of "every second of every minute" are not described by the minutes again.
     if !(fields.minutes == MINUTES && fields.seconds == SECONDS) {
         let minutes = match fields.minutes {
             1 if fields.hours == HOURS && at_zero => "every hour, on the hour".to_owned(),
@@ -102,7 +102,7 @@ fn part(unit: &str, bits: u64, all: u64) -> String {
     }
 }
 
-/// The step of values that begin with 0 and are as far apart at the end of the round as within.
+/// The step of values that start at 0 and are evenly spaced around the whole round.
 fn step(bits: u64, round: u32) -> Option<u32> {
     let second = ones(bits).nth(1)?;
     let even = bits & 1 == 1 && second > 1 && round.is_multiple_of(second);
@@ -111,7 +111,7 @@ fn step(bits: u64, round: u32) -> Option<u32> {
 
 fn days(fields: &Fields) -> String {
     let weekdays = (fields.weekdays != ALL_WEEKDAYS).then(|| {
-        // Told from Monday on.
+        // Weekdays are described from Monday on.
         let from_monday = (fields.weekdays & !1) | (fields.weekdays & 1) << 7;
         listed(from_monday, |day| WEEKDAYS[day as usize].to_owned())
     });

@@ -1,25 +1,25 @@
-//! From instants to wall times and back.
+//! Converts instants to local times and back.
 
 use chrono::{Duration, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::Timestamp;
 
-/// Further from UTC than any clock has ever been (Manila, 15 h 56 min until 1844), in seconds.
+/// More than the largest offset from UTC of any zone (Manila, 15 h 56 min until 1844), in seconds.
 const OFFSET_MAX_S: i64 = 16 * 3_600;
 
-/// What a clock on the wall shows there at this instant.
+/// The local time at this instant.
 pub fn to_wall(at: Timestamp, zone: Tz) -> NaiveDateTime {
     at.to_utc().with_timezone(&zone).naive_local()
 }
 
-/// The instant at which a clock on the wall shows this: of two (clocks were set back) the first; where none does (clocks
-/// were set forward over it), the first instant after the gap. Never earlier for a later wall time.
+/// The instant of a local time. Of two (clocks were set back) it is the first; if there is none (clocks were set
+/// forward), the first instant after the gap. A later local time is never an earlier instant.
 pub fn to_instant(wall: NaiveDateTime, zone: Tz) -> Timestamp {
     if let Some(at) = zone.from_local_datetime(&wall).earliest() {
         return at.with_timezone(&Utc).into();
     }
-    // In a gap: before it clocks show less, after it more.
+    // In a gap, the candidates before it show an earlier time and those after it a later one.
     let as_if_utc = wall.and_utc().timestamp();
     let (mut before, mut after) = (as_if_utc - OFFSET_MAX_S, as_if_utc + OFFSET_MAX_S);
     while after - before > 1 {
@@ -29,9 +29,9 @@ pub fn to_instant(wall: NaiveDateTime, zone: Tz) -> Timestamp {
     second(after)
 }
 
-/// The first instant after `from` and not after `to` at which clocks there change, if they do.
+/// The first clock change after `from` and not after `to`, if there is one.
 ///
-/// Clocks that are set twice within a day, and back to what they were, pass unseen; none ever has been.
+/// It misses two changes within a day that cancel each other; none has ever occurred.
 pub fn next_change(from: Timestamp, to: Timestamp, zone: Tz) -> Option<Timestamp> {
     const STEP_S: i64 = 24 * 3_600;
     let (mut before, end) = (from.unix_us().div_euclid(1_000_000), to.unix_us().div_euclid(1_000_000));
@@ -50,7 +50,7 @@ pub fn next_change(from: Timestamp, to: Timestamp, zone: Tz) -> Option<Timestamp
     None
 }
 
-/// Seconds that clocks there are ahead of UTC at this instant.
+/// The offset from UTC at this instant, in seconds.
 pub fn offset_at(at: Timestamp, zone: Tz) -> i64 {
     offset_s(at.unix_us().div_euclid(1_000_000), zone)
 }
@@ -64,7 +64,7 @@ const fn second(unix_s: i64) -> Timestamp {
     Timestamp::from_unix_us(unix_s.saturating_mul(1_000_000))
 }
 
-/// A wall time of day as minutes since midnight; from 24:00 on it is of the next day.
+/// The local time at a minute of the day; from 24:00 on it is on the next day.
 pub(super) fn at_minute(date: chrono::NaiveDate, minute: u16) -> NaiveDateTime {
     date.and_time(NaiveTime::MIN) + Duration::minutes(i64::from(minute))
 }
@@ -102,7 +102,7 @@ mod tests {
         check("2026-10-25T02:30:00", Tz::Europe__Madrid, "2026-10-25T00:30:00Z");
         check("2026-10-25T03:00:00", Tz::Europe__Madrid, "2026-10-25T02:00:00Z");
         check("2026-10-04T02:15:00", Tz::Australia__Lord_Howe, "2026-10-03T15:30:00Z");
-        // Samoa left out a whole day.
+        // Samoa skipped a whole day.
         check("2011-12-30T12:00:00", Tz::Pacific__Apia, "2011-12-30T10:00:00Z");
     }
 

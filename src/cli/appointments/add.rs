@@ -5,41 +5,41 @@ use crate::domain::{By, Phone};
 use crate::engine::availability::parse_starts;
 use crate::store::tables::appointments::{NewAppointment, Starts};
 
-/// Book an appointment, as staff do: opening hours do not bind
+/// Book an appointment; opening hours are not checked
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado appointments add --customer +34600111222 --service cut \
     --starts-at 2026-12-01T10:00:00+01:00\n  recado appointments add --customer +34600111222 --name Ana --service cut \
     --staff Marta --starts-at '2026-12-01 10:00' --minutes 45\n\n\
-    A service that is named for the first time is made, 30 minutes long; an unknown customer is made, too. Without \
-    --staff it occupies nobody.")]
+    A new service is created with 30 minutes; an unknown customer is created, too. Without --staff the appointment \
+    occupies no staff member.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// The customer's number
+    /// Number of the customer
     #[arg(long, value_name = "NUMBER")]
     customer: String,
-    /// The customer's name, where none is known yet
+    /// Name of the customer, used if none is known yet
     #[arg(long, default_value = "")]
     name: String,
-    /// What is to be done
+    /// Name of the service
     #[arg(long)]
     service: String,
-    /// With whom
+    /// Staff member
     #[arg(long, value_name = "NAME")]
     staff: Option<String>,
-    /// When: with its offset, or by the clock on the wall there
+    /// Start, with an offset or in local time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     starts_at: Starts,
-    /// How long, if not as long as the service
+    /// Duration in minutes, if it differs from the service's
     #[arg(long)]
     minutes: Option<u32>,
-    /// A note for the staff
+    /// Note for the staff
     #[arg(long, default_value = "")]
     note: String,
-    /// What another program knows it by; unique within the business
+    /// Id of the appointment in another program; unique within the tenant
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -9,34 +9,34 @@ use crate::store::tables::appointments::{Moved, Order, Starts};
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// Which: its id
+    /// Id of the appointment
     #[arg(value_parser = super::id)]
     id: AppointmentId,
-    /// Only if it is at this version still
+    /// Only if the appointment still has this version
     #[arg(long, value_name = "N")]
     version: Option<i32>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Move an appointment; its reminders move along
+/// Move an appointment and its reminders
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado appointments move 0199a1b2-… --starts-at '2026-12-02 11:00' --staff Marta\n\n\
-    A confirmed appointment that moves is to be confirmed anew.")]
+    A confirmed appointment must be confirmed again after a move.")]
 pub struct MoveArgs {
     #[command(flatten)]
     which: Args,
-    /// To when: with its offset, or by the clock on the wall there
+    /// New start, with an offset or in local time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     starts_at: Option<Starts>,
-    /// To whom of the staff
+    /// New staff member
     #[arg(long, value_name = "NAME")]
     staff: Option<String>,
-    /// To nobody in particular
+    /// Remove the staff member
     #[arg(long, conflicts_with = "staff")]
     no_staff: bool,
-    /// How long from now on
+    /// New duration in minutes
     #[arg(long)]
     minutes: Option<u32>,
 }

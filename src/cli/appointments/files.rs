@@ -1,4 +1,4 @@
-//! `recado appointments import|export`: from and to a spreadsheet or a calendar.
+//! `recado appointments import|export`: spreadsheets and calendar files.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,61 +13,61 @@ use crate::features::appointments::{feed, ical, sheet};
 use crate::store::LIST_MAX;
 use crate::store::tables::appointments::{Filter, Imported, Row, Starts};
 
-/// Take appointments in from a spreadsheet (CSV) or a calendar file (.ics), all in one go
+/// Import appointments from a spreadsheet (CSV) or a calendar file (.ics), in one transaction
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado appointments import week.csv --preview\n  \
     recado appointments import marta.ics --staff Marta\n\n\
-    A spreadsheet's first line names its columns: customer, service, starts_at, and as far as there are external_id, \
-    name, staff, minutes, state, note. Taken in again, it changes nothing. What is refused is left out, and said so.")]
+    The first line of a spreadsheet names its columns: customer, service, starts_at, and optionally external_id, name, \
+    staff, minutes, state, note. Importing a file again changes nothing. Refused lines are reported and left out.")]
 pub struct ImportArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// The file: CSV, or iCalendar where it ends with .ics
+    /// File to read: iCalendar if its name ends in .ics, else CSV
     file: PathBuf,
-    /// Say what would change, and change nothing
+    /// Show what would change, and change nothing
     #[arg(long)]
     preview: bool,
-    /// With whom, where the file does not say
+    /// Staff member, where the file names none
     #[arg(long, value_name = "NAME")]
     staff: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Write appointments to standard output, as a spreadsheet (CSV) or a calendar
+/// Export appointments to standard output, as a spreadsheet (CSV) or a calendar
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado appointments export --from 2026-12-01T00:00 > december.csv\n\n\
-    Without --from it is all of them. A cell that a spreadsheet would take for a formula has a ' before it.")]
+    Without --from it exports all appointments. A cell that a spreadsheet would read as a formula starts with '.")]
 pub struct ExportArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Those that end after this
+    /// Only appointments that end after this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     from: Option<Starts>,
-    /// Those that begin before this
+    /// Only appointments that start before this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     to: Option<Starts>,
-    /// As iCalendar
+    /// Write iCalendar
     #[arg(long)]
     ics: bool,
 }
 
-/// What became of the file.
+/// The result of an import.
 #[derive(Debug, Default, Serialize)]
 struct Report {
     preview: bool,
     new: usize,
     changed: usize,
     unchanged: usize,
-    /// Of a calendar: over, or too far ahead.
+    /// Calendar entries in the past, or too far ahead.
     passed_over: usize,
     refused: Vec<Refused>,
 }
 
 #[derive(Debug, Serialize)]
 struct Refused {
-    /// Its line, or of a calendar its UID.
+    /// The line of a spreadsheet, or the UID of a calendar entry.
     at: String,
     code: &'static str,
     reason: String,

@@ -7,32 +7,32 @@ use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Desk, FREE_DAYS_MAX, FREE_MAX, Wanted};
 use crate::store::tables::appointments::Starts;
 
-/// What is looked through where nobody says until when.
+/// The default length of the period.
 const DEFAULT_DAYS: u32 = 7;
 
-/// List the free times that customers may book
+/// List free times that customers can book
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado appointments free --service cut --staff Marta --from 2026-12-01T00:00\n\n\
-    The business's hours are set with 'recado tenant set --hours', somebody's own with 'recado staff add --hours'.")]
+    'recado tenant set --hours' sets the business's hours, 'recado staff add --hours' those of a staff member.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// What is to be done
+    /// Name of the service
     #[arg(long)]
     service: String,
-    /// With nobody else
+    /// Only times of this staff member
     #[arg(long, value_name = "NAME")]
     staff: Option<String>,
-    /// From when on; now where nothing is said
+    /// Start of the period; now by default
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     from: Option<Starts>,
-    /// Until when, at most 62 days later; a week where nothing is said
+    /// End of the period, at most 62 days later; one week by default
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     to: Option<Starts>,
-    /// How many, at most
+    /// Maximum number of times
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=FREE_MAX as i64))]
     limit: u16,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }

@@ -5,29 +5,29 @@ use crate::domain::{AppointmentState, Phone};
 use crate::engine::availability::parse_starts;
 use crate::store::tables::appointments::{Filter, Starts};
 
-/// List appointments, the soonest first
+/// List appointments, soonest first
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado appointments list --from 2026-12-01T00:00 --to 2026-12-08T00:00 --json\n\n\
-    Without --from it begins now.")]
+    Without --from the list starts now.")]
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// Those that end after this
+    /// Only appointments that end after this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     from: Option<Starts>,
-    /// Those that begin before this
+    /// Only appointments that start before this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     to: Option<Starts>,
-    /// Of one customer
+    /// Only appointments of this customer
     #[arg(long, value_name = "NUMBER")]
     customer: Option<String>,
-    /// In one state: booked, confirmed, cancelled, completed, no_show
+    /// Only appointments in this state: booked, confirmed, cancelled, completed, no_show
     #[arg(long)]
     state: Option<AppointmentState>,
-    /// How many, at most: 1 to 10000
+    /// Maximum number of appointments, 1 to 10000
     #[arg(long, default_value_t = 100, value_parser = list_length)]
     limit: usize,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }

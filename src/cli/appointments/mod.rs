@@ -1,4 +1,4 @@
-//! `recado appointments`: the book.
+//! `recado appointments`: books, moves, cancels and lists appointments.
 
 mod add;
 mod change;
@@ -10,10 +10,10 @@ use super::{CliError, Outcome, text};
 use crate::domain::AppointmentId;
 use crate::store::tables::appointments::Appointment;
 
-/// Book, move, cancel and list appointments
+/// Book, move, cancel, list, import and export appointments
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado appointments add --customer +34600111222 --service cut \
-    --starts-at 2026-12-01T10:00:00+01:00\n\nA running 'recado serve' hears of every change within a second.")]
+    --starts-at 2026-12-01T10:00:00+01:00\n\nA running 'recado serve' sees every change within a second.")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -23,13 +23,13 @@ pub struct Args {
 enum Command {
     Add(Box<add::Args>),
     Move(change::MoveArgs),
-    /// The customer has said that they come
+    /// Mark an appointment as confirmed by the customer
     Confirm(change::Args),
-    /// It will not take place
+    /// Cancel an appointment
     Cancel(change::Args),
-    /// It took place
+    /// Mark an appointment as completed
     Complete(change::Args),
-    /// The customer did not come
+    /// Mark an appointment as missed by the customer
     NoShow(change::Args),
     List(list::Args),
     Free(free::Args),
@@ -53,7 +53,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
 }
 
-/// An appointment's id, as an argument.
+/// Parses an appointment's id.
 fn id(text: &str) -> Result<AppointmentId, String> {
     text.parse().map_err(|_| "write an id as 'recado appointments list' shows it".to_owned())
 }

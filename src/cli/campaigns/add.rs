@@ -1,4 +1,4 @@
-//! `recado campaigns add`: what a campaign does, in words of the command line.
+//! `recado campaigns add`: adds a campaign.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::features::campaigns;
 use crate::features::campaigns::{Audience, Plan, Retry, RetryOn};
 use crate::time::{Span, WeeklyHours};
 
-/// Add a campaign, as a draft
+/// Add a campaign as a draft
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  recado campaigns add spring --rule interest --step interest --script 'We have a new \
@@ -21,87 +21,87 @@ use crate::time::{Span, WeeklyHours};
 pub struct Args {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name
+    /// Name of the campaign
     name: String,
-    /// The rule whose .on_call(…) begins its calls
+    /// Rule whose .on_call(…) starts the calls
     #[arg(long, requires = "step")]
     rule: Option<String>,
-    /// The step of the rule
+    /// Step of the rule
     #[arg(long, requires = "rule")]
     step: Option<String>,
-    /// The voice agent that has its calls
+    /// Voice agent that handles the calls
     #[arg(long)]
     agent: Option<String>,
-    /// Its calls say this and end; {name} and {field} are the member's
+    /// Text that the calls say before they end; {name} and {field} are replaced by the member's
     #[arg(long)]
     say: Option<String>,
-    /// For rules: `e.call.state.script`
+    /// Value of `e.call.state.script` in rules
     #[arg(long)]
     script: Option<String>,
-    /// Where a machine answers: hangup, message or go_on
+    /// What to do when a machine answers: hangup, message or go_on
     #[arg(long)]
     machine: Option<OnMachine>,
-    /// What a machine is told
+    /// Text for a machine
     #[arg(long)]
     message: Option<String>,
-    /// Seconds that a call rings
+    /// Ring timeout in seconds
     #[arg(long)]
     timeout: Option<u16>,
-    /// The voice that speaks, such as Polly.Lucia
+    /// Voice, such as Polly.Lucia
     #[arg(long)]
     voice: Option<String>,
-    /// The language that is spoken, such as es-ES
+    /// Language, such as es-ES
     #[arg(long, value_name = "LANGUAGE")]
     speak: Option<String>,
-    /// Record its calls
+    /// Record the calls
     #[arg(long)]
     record: bool,
-    /// A text message; {name} and {field} are the member's
+    /// Text message to send; {name} and {field} are replaced by the member's
     #[arg(long, value_name = "TEXT")]
     sms: Option<String>,
-    /// An approved WhatsApp template: its Content SID, or the tenant's name for it
+    /// Approved WhatsApp template to send: its Content SID, or the tenant's name for it
     #[arg(long, value_name = "HX…")]
     template: Option<String>,
-    /// A variable of the template; any number of times
+    /// Variable of the template; repeatable
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "template")]
     variables: Vec<(String, String)>,
-    /// To customers with this tag
+    /// Customers with this tag
     #[arg(long)]
     tag: Option<String>,
-    /// To customers with this field; any number of times
+    /// Customers with this field; repeatable
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = name_and_value)]
     fields: Vec<(String, String)>,
-    /// To customers of this language
+    /// Customers with this language
     #[arg(long)]
     language: Option<String>,
-    /// To all customers
+    /// All customers
     #[arg(long, conflicts_with_all = ["tag", "fields", "language"])]
     everybody: bool,
-    /// When, in each customer's own zone: 'mon-fri 10:00-14:00,17:00-20:00; sat 10:00-13:00'
+    /// Hours in each customer's time zone: 'mon-fri 10:00-14:00,17:00-20:00; sat 10:00-13:00'
     #[arg(long, value_name = "HOURS")]
     windows: Option<WeeklyHours>,
-    /// Calls or messages a minute
+    /// Maximum calls or messages per minute
     #[arg(long, value_name = "N", default_value_t = 30)]
     per_minute: u32,
-    /// Calls under way at once, at most
+    /// Maximum calls in progress
     #[arg(long, value_name = "N", default_value_t = 10)]
     at_once: u32,
-    /// What is tried again: busy, no-answer, failed, machine; any number of times, busy and no-answer where nothing is said
+    /// Results to retry on: busy, no-answer, failed, machine; repeatable; busy and no-answer by default
     #[arg(long, value_name = "OUTCOME")]
     retry_on: Vec<RetryOn>,
-    /// So long after the last try
+    /// Delay after the last try
     #[arg(long, value_name = "SPAN", default_value = "2h")]
     retry_after: Span,
-    /// Altogether
+    /// Maximum number of tries per member
     #[arg(long, value_name = "N", default_value_t = 3)]
     tries: u8,
-    /// Add members from this table (CSV)
+    /// Import members from this table (CSV)
     #[arg(long, value_name = "FILE")]
     import: Option<PathBuf>,
-    /// Start it at once
+    /// Start the campaign at once
     #[arg(long)]
     start: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

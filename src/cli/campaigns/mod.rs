@@ -1,4 +1,4 @@
-//! `recado campaigns`: many are called or written to, each in their own time.
+//! `recado campaigns`: calls or messages to many customers.
 
 mod add;
 
@@ -16,7 +16,7 @@ use crate::features::campaigns::{CampaignError, sheet};
 use crate::store::tables::campaigns::{Campaign, Statistics};
 use crate::tenants::Tenant;
 
-/// Call or write to many: whom, when, at what pace, how often; start, pause, see how they stand
+/// Add, start, pause and show campaigns: calls or messages to many customers
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado campaigns add spring --rule interest --step interest --script 'We have a new \
     course.' --windows 'mon-fri 10:00-14:00' --import list.csv --start")]
@@ -28,19 +28,19 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Add(Box<add::Args>),
-    /// List the campaigns, the newest first
+    /// List campaigns, newest first
     List(ListArgs),
-    /// Show one: what it does, how it stands, and its members
+    /// Show a campaign, its progress and its members
     Show(ShowArgs),
-    /// Add members from a table (CSV) with the columns phone and, if there are, name and fields
+    /// Import members from a table (CSV) with the columns phone and optionally name and fields
     Import(ImportArgs),
-    /// Start one; its audience is taken in now
+    /// Start a campaign; its audience is read now
     Start(NameArgs),
-    /// Pause one: nobody more is tried, what is under way goes on
+    /// Pause a campaign: no new tries, calls in progress go on
     Pause(NameArgs),
-    /// Let a paused one go on
+    /// Resume a paused campaign
     Resume(NameArgs),
-    /// End one for good
+    /// Cancel a campaign for good
     Cancel(NameArgs),
 }
 
@@ -48,10 +48,10 @@ enum Command {
 pub struct ListArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// How many, the newest first
+    /// Maximum number of campaigns, newest first
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
@@ -60,12 +60,12 @@ pub struct ListArgs {
 pub struct ShowArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name or its id
+    /// Name or id of the campaign
     name: String,
-    /// So many of its members, too
+    /// Number of members to show
     #[arg(long, value_name = "N", value_parser = list_length, default_value = "20")]
     members: usize,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -74,11 +74,11 @@ pub struct ShowArgs {
 pub struct ImportArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// The campaign's name or id
+    /// Name or id of the campaign
     name: String,
-    /// The table
+    /// Table to read
     file: PathBuf,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -87,14 +87,14 @@ pub struct ImportArgs {
 pub struct NameArgs {
     #[command(flatten)]
     of: OfTenant,
-    /// Its name or its id
+    /// Name or id of the campaign
     name: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A campaign as it is shown.
+/// A campaign as it is printed.
 #[derive(Serialize)]
 struct Shown {
     id: String,
@@ -196,7 +196,7 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// What became of a table.
+/// The result of an import.
 #[derive(Serialize)]
 struct Imported {
     new: u64,

@@ -8,9 +8,9 @@ use super::entry::{Entry, Mark};
 use super::wrap::{cut, width, wrap};
 use crate::domain::Channel;
 
-/// The widest bubble: longer lines are hard to read.
+/// The widest bubble; longer lines are hard to read.
 const BUBBLE_MAX_COLUMNS: usize = 70;
-/// Beside a bubble, on the far side, at least: a part of the width.
+/// The part of the width that stays free beside a bubble, on the far side.
 const FREE_PART: usize = 5;
 
 pub const DIM: Style = Style::new().fg(Color::Indexed(244));
@@ -20,25 +20,25 @@ const PAPER: Color = Color::Indexed(237);
 const INK: Color = Color::Indexed(255);
 const PALE: Color = Color::Indexed(250);
 
-/// The colour of a channel, as a background.
+/// The background colour of a channel.
 pub const fn colour(channel: Channel) -> Color {
     match channel {
-        // No phone takes e-mail, and what is spoken is in no bubble.
+        // The phone shows neither e-mail nor speech in bubbles.
         Channel::Sms | Channel::Email | Channel::Voice => Color::Indexed(25),
         Channel::WhatsApp => Color::Indexed(23),
     }
 }
 
-/// What of other messages a bubble shows.
+/// What a bubble shows of other messages.
 pub struct Around<'a> {
-    /// The message that it answers.
+    /// The message that this one answers.
     pub quoted: Option<&'a Entry>,
-    /// It is the one being chosen.
+    /// The user is choosing this message.
     pub chosen: bool,
     pub at: NaiveDateTime,
 }
 
-/// The rows of a message in a conversation `columns` wide: its bubble, and below it what went wrong.
+/// The rows of a message in a conversation `columns` wide: its bubble, and its error below.
 pub fn rows(entry: &Entry, around: &Around<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = (columns - columns / FREE_PART).min(BUBBLE_MAX_COLUMNS).saturating_sub(4).max(4);
     let base = Style::new().fg(INK).bg(if entry.mine { colour(entry.channel) } else { PAPER });
@@ -100,7 +100,7 @@ fn content(entry: &Entry, quoted: Option<&Entry>, inner: usize, base: Style) -> 
     lines
 }
 
-/// What a message is about, on one line.
+/// A message on one line.
 pub fn summary(entry: &Entry) -> String {
     match (entry.body.is_empty(), entry.media.first()) {
         (true, Some(url)) => format!("📎 {url}"),

@@ -1,4 +1,4 @@
-//! The phone's calls: what is said comes as lines, and lines are what the customer presses or says.
+//! Calls of the phone: speech is printed as lines, and typed lines are pressed or spoken.
 //!
 //! ```text
 //! * +34600111222 calls +15005550006
@@ -9,8 +9,8 @@
 //! * completed after 23 s
 //! ```
 //!
-//! A line of digits, `*` and `#` is pressed, any other is said, an empty one is silence. The end of the input hangs up: at
-//! once where a person types, else when what was read has been used and nothing more is heard.
+//! A line of digits, `*` and `#` is pressed, any other line is spoken, an empty line is silence. The end of the input
+//! hangs up: at once where a person types, else when the input is used up and nothing more is heard.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use super::wire::{Act, Call, Entry, Happening};
 use crate::cli::{CliError, Outcome, print, text};
 use crate::domain::{Clock, Phone};
 
-/// How long the carrier holds an answer back while nothing happens.
+/// How long the carrier holds its response back while nothing happens.
 const FOLLOW_WAIT: Duration = Duration::from_secs(20);
 
 pub struct Voice {
@@ -32,13 +32,13 @@ pub struct Voice {
     pub clock: Clock,
     /// The customer's number.
     pub me: Phone,
-    /// How long something to hear is waited for once the input has ended.
+    /// How long to wait for something to hear after the end of the input.
     pub wait: Duration,
-    /// A person types.
+    /// A person types the input.
     pub typed: bool,
 }
 
-/// What is typed, and the signal to stop.
+/// The typed lines, and the signal to stop.
 struct Keys {
     lines: mpsc::Receiver<String>,
     ended: bool,
@@ -70,7 +70,7 @@ impl Keys {
 }
 
 impl Voice {
-    /// Calls a number; ends with the call.
+    /// Calls a number; returns when the call ends.
     pub async fn call(&self, to: &str) -> Result<Outcome, CliError> {
         let mut keys = Keys::new()?;
         print(format!("* {} calls {to}", self.me.as_str()))?;
@@ -81,12 +81,12 @@ impl Voice {
         self.talk(&call.sid, &mut keys).await
     }
 
-    /// Waits for calls to the customer's number, and takes them.
+    /// Waits for calls to the customer's number and answers them.
     pub async fn ring(&self) -> Result<Outcome, CliError> {
         let mut keys = Keys::new()?;
         self.carrier.set_live(&self.me, true).await.map_err(refused)?;
         let rung = self.take_calls(&mut keys).await;
-        // Whoever comes later finds the number as it was.
+        // Later calls find the number as it was.
         self.carrier.set_live(&self.me, false).await.map_err(refused)?;
         rung
     }
@@ -96,7 +96,7 @@ impl Voice {
         let mut after = self.carrier.calls(&self.me, u64::MAX, Duration::ZERO).await.map_err(refused)?.seq;
         let mut outcome = Outcome::Done;
         loop {
-            // With nothing more to say nobody takes a call.
+            // Without input, nobody answers a call.
             if keys.ended {
                 return Ok(outcome);
             }
@@ -117,7 +117,7 @@ impl Voice {
         }
     }
 
-    /// Hears and speaks until the call is over.
+    /// Listens and speaks until the call is over.
     async fn talk(&self, sid: &str, keys: &mut Keys) -> Result<Outcome, CliError> {
         let (mut after, mut said, mut used) = (0, 0, 0);
         let mut hung_up = false;
@@ -160,7 +160,7 @@ impl Voice {
         Ok(true)
     }
 
-    /// What comes too late is no fault.
+    /// An act that comes too late is no error.
     async fn act(&self, sid: &str, act: &Act) -> Result<(), CliError> {
         match self.carrier.act(sid, act).await {
             Err(NetError::Refused { reason, .. }) => print(format!("! {reason}")),
@@ -180,7 +180,7 @@ impl Voice {
                 "speech" => "? words".to_owned(),
                 _ => "? keys or words".to_owned(),
             },
-            // A person sees what they have typed.
+            // A person sees their own typing.
             Happening::Pressed { digits } if !self.typed => format!("> {}", text::one_line(digits)),
             Happening::Spoke { text, .. } if !self.typed => format!("> {}", text::one_line(text)),
             Happening::Silent if !self.typed => "> …".to_owned(),
@@ -195,7 +195,7 @@ fn refused(error: NetError) -> CliError {
     CliError::Refused(error.to_string())
 }
 
-/// What a line means.
+/// The act that a line stands for.
 fn act_of(line: &str) -> Act {
     let line = line.trim();
     if line.is_empty() {

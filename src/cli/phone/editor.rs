@@ -1,19 +1,19 @@
-//! A text being written: the cursor stands between letters as people count them.
+//! A text editor of one field. The cursor stands between graphemes.
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
-/// Of a text, in characters: what a text message may hold at most.
+/// The longest text, in characters, as for a text message.
 pub const TEXT_MAX_CHARS: usize = 1600;
 
 #[derive(Clone, Debug, Default)]
 pub struct Editor {
     text: String,
-    /// In bytes, between two graphemes.
+    /// The cursor as a byte offset, between two graphemes.
     cursor: usize,
 }
 
 impl Editor {
-    /// With the cursor at the end.
+    /// Creates an editor with the cursor at the end.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { cursor: text.len(), text }
@@ -27,19 +27,19 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// What stands before the cursor.
+    /// The text before the cursor.
     pub fn before(&self) -> &str {
         &self.text[..self.cursor]
     }
 
-    /// Empties it; gives what was there.
+    /// Empties the editor and returns its text.
     pub fn take(&mut self) -> String {
         self.cursor = 0;
         std::mem::take(&mut self.text)
     }
 
-    /// As typed or pasted: line ends become one, other control characters are left out. `false` where something was
-    /// left out because it would be too long.
+    /// Inserts text as typed or pasted: line ends become one kind, other control characters are dropped. Returns
+    /// `false` if the text was cut at the limit.
     pub fn insert(&mut self, typed: &str) -> bool {
         let typed = typed.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n").replace('\t', " ");
         let room = TEXT_MAX_CHARS.saturating_sub(self.text.chars().count());
@@ -47,7 +47,7 @@ impl Editor {
         let taken: String = fits.by_ref().take(room).collect();
         self.text.insert_str(self.cursor, &taken);
         self.cursor += taken.len();
-        // A mark that joins the letter after it moves the border between letters.
+        // A combining mark may join two graphemes, so the cursor moves to the next boundary.
         self.cursor = self.border(self.cursor);
         fits.next().is_none()
     }
@@ -63,20 +63,20 @@ impl Editor {
         self.text.replace_range(self.cursor..next, "");
     }
 
-    /// From the cursor back to the start of a word.
+    /// Deletes from the cursor back to the start of a word.
     pub fn delete_word(&mut self) {
         let end = self.cursor;
         self.word_left();
         self.text.replace_range(self.cursor..end, "");
     }
 
-    /// From the start to the cursor.
+    /// Deletes from the start to the cursor.
     pub fn delete_before(&mut self) {
         self.text.replace_range(..self.cursor, "");
         self.cursor = 0;
     }
 
-    /// From the cursor to the end.
+    /// Deletes from the cursor to the end.
     pub fn delete_after(&mut self) {
         self.text.truncate(self.cursor);
     }
@@ -99,18 +99,18 @@ impl Editor {
         self.cursor += word.map_or(after.len(), |(at, word)| at + word.len());
     }
 
-    /// To the start of the line.
+    /// Moves to the start of the line.
     pub fn home(&mut self) {
         self.cursor = self.before().rfind('\n').map_or(0, |at| at + 1);
     }
 
-    /// To the end of the line.
+    /// Moves to the end of the line.
     pub fn end(&mut self) {
         let after = &self.text[self.cursor..];
         self.cursor += after.find('\n').unwrap_or(after.len());
     }
 
-    /// A line up; `false` on the first.
+    /// Moves a line up; returns `false` on the first line.
     pub fn up(&mut self) -> bool {
         let Some(end) = self.before().rfind('\n') else { return false };
         let column = self.before()[end + 1..].graphemes(true).count();
@@ -120,7 +120,7 @@ impl Editor {
         true
     }
 
-    /// A line down; `false` on the last.
+    /// Moves a line down; returns `false` on the last line.
     pub fn down(&mut self) -> bool {
         let Some(end) = self.text[self.cursor..].find('\n') else { return false };
         let column = self.before().rsplit('\n').next().unwrap_or_default().graphemes(true).count();
@@ -129,7 +129,7 @@ impl Editor {
         true
     }
 
-    /// From the start of a line to so many letters behind it, within the line.
+    /// Moves from the start of a line to a column, within the line.
     fn go_to_column(&mut self, column: usize) {
         let line = self.text[self.cursor..].split('\n').next().unwrap_or_default();
         self.cursor += line.grapheme_indices(true).nth(column).map_or(line.len(), |(at, _)| at);
@@ -139,7 +139,7 @@ impl Editor {
         self.cursor + self.text[self.cursor..].graphemes(true).next().map_or(0, str::len)
     }
 
-    /// The border between letters at `at`, or the next one behind it.
+    /// The grapheme boundary at or after `at`.
     fn border(&self, at: usize) -> usize {
         let mut cursor = GraphemeCursor::new(at, self.text.len(), true);
         match cursor.is_boundary(&self.text, 0) {

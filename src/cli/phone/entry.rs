@@ -1,4 +1,4 @@
-//! One message as the phone keeps it, with its ticks.
+//! One message as the phone keeps it, with its status ticks.
 
 use super::wire::{Direction, Message, Text, Webhook, Why};
 use crate::cli::text;
@@ -7,11 +7,11 @@ use crate::domain::{Channel, DeliveryStatus, Timestamp};
 /// How far a message has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Not taken by the carrier yet, or not sent by it.
+    /// The carrier has not accepted it, or has not sent it.
     Waiting,
-    /// The carrier has it.
+    /// The carrier has accepted it.
     Sent,
-    /// It has arrived: at the customer, or at the business's server.
+    /// It has arrived at the customer, or at the business's server.
     Delivered,
     /// The customer has read it.
     Read,
@@ -31,30 +31,30 @@ impl Mark {
 
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name within this phone.
+    /// The id within this phone.
     pub id: u64,
-    /// `None` until the carrier has taken it.
+    /// `None` until the carrier has accepted it.
     pub sid: Option<String>,
-    /// The customer's own.
+    /// The customer wrote it.
     pub mine: bool,
     pub channel: Channel,
     /// The business's number.
     pub business: String,
     pub body: String,
     pub media: Vec<String>,
-    /// What can be answered by pressing it.
+    /// The WhatsApp buttons of the message.
     pub buttons: Vec<String>,
     pub reply_to: Option<String>,
     pub at: Timestamp,
     pub mark: Mark,
-    /// It has been on the screen, or was there before the phone.
+    /// It was on the screen, or existed before the phone started.
     pub seen: bool,
-    /// The carrier has been told that it was read.
+    /// The carrier knows that it was read.
     pub told: bool,
 }
 
 impl Entry {
-    /// A text that waits to be taken.
+    /// A text that the carrier has not accepted yet.
     pub fn waiting(id: u64, text: &Text, at: Timestamp) -> Self {
         Self {
             id,
@@ -73,7 +73,7 @@ impl Entry {
         }
     }
 
-    /// `seen` counts for what the business sends only.
+    /// `seen` matters for messages of the business only.
     pub fn of(id: u64, message: Message, seen: bool) -> Self {
         let mine = message.direction == Direction::Inbound;
         let business = message.business().to_owned();
@@ -98,12 +98,12 @@ impl Entry {
         }
     }
 
-    /// Takes over what may have changed since.
+    /// Takes over the fields that may have changed.
     pub fn follow(&mut self, message: &Message) {
         self.mark = mark(message);
     }
 
-    /// Whether the carrier is to be told, now that it is on the screen.
+    /// True if the carrier is to be told that the message was read.
     pub fn to_be_told(&self) -> bool {
         !self.told && self.channel == Channel::WhatsApp && self.mark == Mark::Delivered
     }
@@ -130,7 +130,7 @@ fn mark(message: &Message) -> Mark {
     }
 }
 
-/// How a customer's text fared at the business's server.
+/// The status of a customer's text at the business's server.
 fn fared(hook: &Webhook) -> Mark {
     let why = hook.error.as_ref().map(|why| match why {
         Why::Code(code) => format!("error {}", text::code(*code)),

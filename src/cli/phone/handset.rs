@@ -1,4 +1,4 @@
-//! What the phone knows and shows, without a screen or a network: keys and news go in, wishes come out.
+//! The state of the phone, without a screen or a network: keys and updates go in, commands come out.
 
 use std::collections::VecDeque;
 
@@ -9,33 +9,33 @@ use super::wire::{Button, Message, Number, Text};
 use crate::domain::opt_out::{self, Word};
 use crate::domain::{Channel, Clock, Phone};
 
-/// Of customers: each has a digit.
+/// The most customers: each has a digit key.
 pub const CUSTOMERS_MAX: usize = 9;
-/// Of businesses' numbers, by channel.
+/// The most chats of a customer: one per number and channel.
 const CHATS_MAX: usize = 100;
-/// Of a customer's messages; the oldest go.
+/// The most messages that are kept of a customer; the oldest are dropped.
 const ENTRIES_MAX: usize = 500;
-/// Of texts that can be called up again.
+/// The most sent texts that the user can recall.
 const SENT_MAX: usize = 100;
-/// Of one message, as Twilio takes them.
+/// The most files of one message, as Twilio accepts them.
 pub const MEDIA_MAX: usize = 10;
 
-/// A customer: a number of ours.
+/// A customer number that this phone uses.
 #[derive(Debug)]
 pub struct Customer {
     pub number: Phone,
-    /// The profile's, for WhatsApp.
+    /// The name of the WhatsApp profile.
     pub name: String,
     pub entries: VecDeque<Entry>,
 }
 
-/// A business's number on a channel.
+/// A number of the business on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chat {
     pub number: String,
     pub label: String,
     pub channel: Channel,
-    /// Somebody takes what is sent there.
+    /// The number has a webhook for this channel.
     pub answered: bool,
 }
 
@@ -43,9 +43,9 @@ pub struct Chat {
 #[derive(Debug)]
 pub enum Mode {
     Write,
-    /// Choosing from a list: what, and which line of it.
+    /// Choosing from a list: which list, and the selected line.
     Pick(Pick, usize),
-    /// Asked for one line; with what was wrong about the last answer.
+    /// Asking for one line, with what was wrong about the last answer.
     Ask {
         what: Ask,
         editor: Editor,
@@ -70,14 +70,14 @@ pub enum Ask {
     Media,
 }
 
-/// What the phone wants done.
+/// A command to the carrier or the screen.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wish {
     Watch(Phone),
     Send(u64, Text),
     Read(String),
     Numbers,
-    /// The whole screen anew.
+    /// Clear and draw the whole screen.
     Redraw,
     Quit,
 }
@@ -85,12 +85,12 @@ pub enum Wish {
 /// What the last drawing showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drawn {
-    /// Rows of the conversation on the screen, and in all.
+    /// Rows of the conversation on the screen, and in total.
     pub page: usize,
     pub rows: usize,
     /// Rows below the screen.
     pub below: usize,
-    /// Messages of which something was on the screen, by id.
+    /// Ids of the messages that were partly or wholly visible.
     pub visible: Vec<u64>,
 }
 
@@ -107,17 +107,17 @@ pub struct Handset {
     pub reply: Option<u64>,
     pub drawn: Drawn,
     pub away: bool,
-    /// A word to the user, until the next key.
+    /// A notice to the user, until the next key.
     pub notice: Option<String>,
     pub(super) sent: VecDeque<String>,
-    /// Which of `sent` was called up, from the newest; and what was being written then.
+    /// The recalled text, counted from the newest of `sent`, and the draft that it replaced.
     pub(super) called_up: Option<(usize, String)>,
     clock: Clock,
     last_id: u64,
 }
 
 impl Handset {
-    /// `customers` must not be empty.
+    /// Creates the phone. `customers` must not be empty.
     pub fn new(customers: Vec<Phone>, clock: Clock) -> Self {
         let customer = |number| Customer { number, name: String::new(), entries: VecDeque::new() };
         Self {
@@ -143,18 +143,18 @@ impl Handset {
         &self.customers[self.customer]
     }
 
-    /// Whom the customer writes to; `None` as long as no number is known.
+    /// The chat on the screen; `None` while no number is known.
     pub fn now(&self) -> Option<&Chat> {
         self.chats.get(self.chat)
     }
 
-    /// The messages of the chat on the screen, the oldest first.
+    /// The messages of the chat on the screen, oldest first.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
         let now = self.now();
         self.me().entries.iter().filter(move |entry| now.is_some_and(|chat| chat.is_of(entry)))
     }
 
-    /// The message that `entry` answers, where it is remembered.
+    /// The message that `entry` answers, if it is still kept.
     pub fn answered_by(&self, entry: &Entry) -> Option<&Entry> {
         let sid = entry.reply_to.as_ref()?;
         self.me().entries.iter().rev().find(|other| other.sid.as_ref() == Some(sid))
@@ -177,7 +177,7 @@ impl Handset {
         self.me().entries.iter().filter(|entry| !entry.seen && chat.is_of(entry)).count()
     }
 
-    /// The customer's last word on it in this chat was a STOP.
+    /// True if the last keyword of the customer in this chat was a STOP.
     pub fn opted_out(&self) -> bool {
         let words = self.entries().rev().filter(|entry| entry.mine);
         words
@@ -186,7 +186,7 @@ impl Handset {
             .is_some_and(|said| said.word == Word::Stop)
     }
 
-    /// Makes the chat with `number` on `channel` the one on the screen; adds it if need be.
+    /// Shows the chat with `number` on `channel`; adds it if need be.
     pub fn open(&mut self, number: &str, channel: Channel) {
         let known = self.chats.iter().position(|chat| chat.number == number && chat.channel == channel);
         self.chat = known.unwrap_or_else(|| {
@@ -196,7 +196,8 @@ impl Handset {
         self.reset();
     }
 
-    /// What the carrier has; chats that are open stay. `preferred` is the channel of the first chat, at the start.
+    /// Takes over the carrier's numbers; existing chats stay. At the start, `preferred` is the channel of the first
+    /// chat.
     pub fn learn(&mut self, numbers: &[Number], preferred: Channel) {
         let at_start = self.chats.is_empty();
         for number in numbers {
@@ -220,7 +221,7 @@ impl Handset {
         }
     }
 
-    /// News from the carrier.
+    /// Takes over an update from the carrier.
     pub fn update(&mut self, update: Update) -> Vec<Wish> {
         if !matches!(update, Update::Away | Update::NotTaken(..)) && std::mem::take(&mut self.away) {
             self.notice = Some("The server is back.".to_owned());
@@ -238,7 +239,7 @@ impl Handset {
                 if let Some(at) = owner {
                     let entries = &mut self.customers[at].entries;
                     let known = entries.iter().any(|entry| entry.sid.as_deref() == Some(&message.sid));
-                    // Unless the feed has told of it first.
+                    // The feed may have delivered it already.
                     match entries.iter().position(|entry| entry.id == id && entry.sid.is_none()) {
                         Some(waiting) if known => drop(entries.remove(waiting)),
                         Some(waiting) => entries[waiting] = Entry::of(id, *message, true),
@@ -253,7 +254,7 @@ impl Handset {
                 }
             }
             Update::Away => self.away = true,
-            // It may have been started with other numbers.
+            // The carrier may have restarted with other numbers.
             Update::Back => return vec![Wish::Numbers],
         }
         Vec::new()
@@ -274,7 +275,7 @@ impl Handset {
         }
         let entry = Entry::of(id, message, history);
         if entry.mine {
-            // Told of here before its own answer has come: it takes the place of the one that waits.
+            // The feed can deliver a text before the response to its send: then it replaces the one that waits.
             let same =
                 |other: &&mut Entry| other.sid.is_none() && other.mark == Mark::Waiting && other.is_same_text(&entry);
             if let Some(waiting) = entries.iter_mut().find(same) {
@@ -289,7 +290,7 @@ impl Handset {
         }
     }
 
-    /// What was on the screen has been seen, and what stands above it in the same chat.
+    /// Marks the visible messages as seen, and those above them in the same chat.
     pub fn drawn(&mut self, drawn: Drawn) -> Vec<Wish> {
         let mut wishes = Vec::new();
         let now = self.now().cloned();
@@ -309,7 +310,7 @@ impl Handset {
         wishes
     }
 
-    /// Sends what is written and attached; a `button` alone.
+    /// Sends the written text and the attachments; a `button` alone.
     pub(super) fn send(&mut self, button: Option<(String, u64)>) -> Vec<Wish> {
         let Some(chat) = self.now().cloned() else {
             self.notice = Some("The carrier has no number to write to: is 'recado serve' running?".to_owned());
@@ -329,7 +330,7 @@ impl Handset {
         let sid = |id| self.entry(id).and_then(|entry| entry.sid.clone());
         if let Some((label, of)) = button {
             text.body = label.clone();
-            // Only WhatsApp knows buttons; elsewhere their words are written.
+            // Only WhatsApp has buttons; on other channels the text of the button is sent.
             if chat.channel == Channel::WhatsApp {
                 text.reply_to = sid(of);
                 text.button = Some(Button { text: label.clone(), payload: label });
@@ -347,7 +348,7 @@ impl Handset {
         self.post(text)
     }
 
-    /// Sends a line, where nobody edits; one that is a button's words presses it.
+    /// Sends a line without an editor. A line with the text of a button presses the button.
     pub fn say(&mut self, line: &str) -> Vec<Wish> {
         let button = self.buttons().filter(|entry| entry.buttons.iter().any(|button| button == line));
         match button.map(|entry| entry.id) {
@@ -356,7 +357,7 @@ impl Handset {
         }
     }
 
-    /// Sends a word by itself; what is being written stays.
+    /// Sends a keyword by itself; the draft stays.
     pub(super) fn send_word(&mut self, word: &str) -> Vec<Wish> {
         let written = std::mem::replace(&mut self.editor, Editor::new(word));
         let (media, reply) = (std::mem::take(&mut self.media), self.reply.take());
@@ -387,7 +388,7 @@ impl Handset {
         }
     }
 
-    /// Another chat is on the screen.
+    /// Resets what belongs to the former chat.
     pub(super) fn reset(&mut self) {
         self.mode = Mode::Write;
         self.reply = None;

@@ -7,14 +7,14 @@ use super::editor::Editor;
 use super::handset::{Ask, CUSTOMERS_MAX, Customer, Handset, MEDIA_MAX, Mode, Pick, Wish};
 use crate::domain::{Channel, Phone};
 
-/// The first number that is offered for another customer, and how far on the next ones are.
+/// The first number that is suggested for another customer, and the step to the next suggestion.
 const ANOTHER: u64 = 34_600_111_333;
 const ANOTHER_STEP: u64 = 111;
-/// Of a profile's name, in characters.
+/// The longest profile name.
 const NAME_MAX_CHARS: usize = 60;
 
 impl Handset {
-    /// A key, a paste, another size.
+    /// Handles a key, a paste or a resize.
     pub fn event(&mut self, event: Event) -> Vec<Wish> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
@@ -110,7 +110,7 @@ impl Handset {
         self.drawn.below = if up { (below + rows).min(most) } else { below.saturating_sub(rows) };
     }
 
-    /// A line up, or an earlier text.
+    /// Moves a line up, or recalls an earlier text.
     fn up(&mut self) {
         if self.editor.up() {
             return;
@@ -139,7 +139,7 @@ impl Handset {
         }
     }
 
-    /// The same business on the other channel, else the next chat there.
+    /// Shows the same business on the other channel, else the next chat there.
     fn other_channel(&mut self) {
         let Some(now) = self.now().cloned() else { return };
         let there: Vec<usize> = (0..self.chats.len()).filter(|&at| self.chats[at].channel != now.channel).collect();
@@ -169,7 +169,7 @@ impl Handset {
         Vec::new()
     }
 
-    /// The lines of a list: what it says, and how much is unread there.
+    /// The lines of a list, each with its number of unread messages.
     pub fn choices(&self, what: Pick) -> Vec<(String, usize)> {
         match what {
             Pick::Customer => {
@@ -225,7 +225,7 @@ impl Handset {
         Vec::new()
     }
 
-    /// Answers by the button at this place of the newest message that has some.
+    /// Answers with the button at this position of the newest message that has buttons.
     fn press(&mut self, at: usize) -> Vec<Wish> {
         let found = self.buttons().and_then(|entry| Some((entry.buttons.get(at)?.clone(), entry.id)));
         match found {
@@ -316,7 +316,7 @@ impl Handset {
         Vec::new()
     }
 
-    /// The keys that do something now, the most useful first.
+    /// The keys that do something now, most useful first.
     pub fn keys(&self) -> Vec<(&'static str, &'static str)> {
         match &self.mode {
             Mode::Write => {
@@ -346,13 +346,13 @@ impl Handset {
     }
 }
 
-/// Keys that mean the same wherever something is written.
+/// Keys that mean the same in every text field.
 fn edit(editor: &mut Editor, key: KeyEvent, ctrl: bool) {
     let word = ctrl || key.modifiers.contains(KeyModifiers::ALT);
     match key.code {
         KeyCode::Backspace if word => editor.delete_word(),
         KeyCode::Char('w') if ctrl => editor.delete_word(),
-        // What terminals send for the backspace key, some of them with Ctrl.
+        // Terminals send either for the backspace key, some with Ctrl.
         KeyCode::Backspace => editor.backspace(),
         KeyCode::Char('h') if ctrl => editor.backspace(),
         KeyCode::Delete => editor.delete(),
@@ -378,7 +378,7 @@ const fn other(channel: Channel) -> Channel {
     }
 }
 
-/// As people write it.
+/// The channel's name as people write it.
 pub const fn name_of(channel: Channel) -> &'static str {
     match channel {
         Channel::Sms => "SMS",

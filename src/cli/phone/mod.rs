@@ -1,7 +1,7 @@
-//! `recado phone`: a customer's phone in the terminal, at the built-in carrier.
+//! `recado phone`: a customer's phone in the terminal, connected to the built-in carrier.
 //!
-//! [`handset`] is what the phone knows, and [`keys`] what keys do to it: neither knows a screen or a network. [`view`]
-//! draws it, [`net`] talks to the carrier, [`screen`] holds them together; [`plain`] does without a screen.
+//! [`handset`] holds the state of the phone, and [`keys`] changes it; neither knows a screen or a network. [`view`]
+//! draws it, [`net`] talks to the carrier, [`screen`] connects them. [`plain`] works without a screen.
 
 mod bubble;
 mod call;
@@ -37,45 +37,45 @@ use handset::{CUSTOMERS_MAX, Handset};
 use net::{CARRIER_BASE, Carrier, Line, NetError};
 use wire::Number;
 
-/// Where the carrier is unless the installation says otherwise.
+/// The carrier's address, unless the installation names another.
 const CARRIER_DEFAULT: &str = "http://127.0.0.1:8010";
 const CUSTOMER_DEFAULT: &str = "+34600111222";
 const WAIT_MAX_S: u64 = 600;
 
-/// A customer's phone in the terminal: write to a business, see its answers, without a Twilio account
+/// Open a customer's phone in the terminal: text or call a business, without a Twilio account
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado phone\n  \
     recado phone --from +34600111222 --from +34600111333 --whatsapp\n  \
     printf 'HOLA\\nSTOP\\n' | recado phone --plain\n  \
     recado phone --call\n  \
     printf '1\\nel lunes\\n' | recado phone --call\n\n\
-    It talks to the built-in carrier of a running 'recado serve'. F1 shows the keys, Ctrl-C quits.")]
+    It connects to the built-in carrier of a running 'recado serve'. F1 shows the keys, Ctrl-C quits.")]
 pub struct Args {
-    /// The customer's number, E.164; several times for several customers
+    /// Number of the customer, E.164; repeatable
     #[arg(long, value_name = "NUMBER", default_value = CUSTOMER_DEFAULT)]
     from: Vec<String>,
-    /// The business's number; otherwise the first that the carrier has
+    /// Number of the business; by default the carrier's first
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
-    /// By WhatsApp instead of SMS
+    /// Write WhatsApp messages instead of SMS
     #[arg(long)]
     whatsapp: bool,
-    /// The customer's name on WhatsApp; of the first customer
+    /// Name of the first customer's WhatsApp profile
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Where the carrier is, on this machine; otherwise where the server in this folder says
+    /// URL of the carrier on this machine; by default that of the server in this folder
     #[arg(long, value_name = "URL", value_parser = net::loopback)]
     carrier: Option<Url>,
-    /// Without a screen: a line in is sent, what comes is a line out; also where the output is no terminal
+    /// Run without a screen: input lines are sent, messages are printed; also if the output is no terminal
     #[arg(long)]
     plain: bool,
-    /// Call instead of writing: what is said comes as lines, digits are pressed, other lines are said
+    /// Place a call: speech is printed, input lines are spoken, digits are pressed
     #[arg(long, conflicts_with_all = ["whatsapp", "name"])]
     call: bool,
-    /// Wait for calls to the first --from, and take them
+    /// Wait for calls to the first --from and answer them
     #[arg(long, conflicts_with_all = ["call", "to", "whatsapp", "name"])]
     ring: bool,
-    /// How long --plain waits for an answer, after each line and at the end: 0s to 600s
+    /// How long --plain waits for an answer after each line and at the end, 0s to 600s
     #[arg(long, value_name = "SECONDS", default_value = "5s", value_parser = wait)]
     wait: Duration,
 }
@@ -121,7 +121,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// Whom to call: who was named, or the first number that takes calls.
+/// The number to call: the one that was named, or the first that answers calls.
 fn callee(to: Option<&str>, numbers: &[Number]) -> Result<String, CliError> {
     match to {
         Some(to) => Ok(Phone::parse_human(to)?.as_str().to_owned()),
@@ -151,13 +151,13 @@ fn customers(from: &[String]) -> Result<Vec<Phone>, CliError> {
     Ok(customers)
 }
 
-/// Where the server in this folder has its carrier, and the store that will say so again.
+/// The carrier of the server in this folder, and the store that names it again after a restart.
 async fn find_carrier() -> Result<(Url, Option<Store>), CliError> {
     let config = Config::load(Path::new(DIR), configuration::environment())?;
     let path = store::sqlite_path(config.database_url.expose_secret());
     let mut store = None;
     if path.is_none_or(|path| path.exists()) {
-        // The log is not started: its lines would stand in the middle of the screen.
+        // The log is not started, because its lines would break the screen.
         store = Some(Installation::with(config, Clock::system(), Path::new(DIR)).await?.store);
     }
     let found = match &store {

@@ -1,4 +1,4 @@
-//! Talking to the carrier: what is sent and asked, and the tasks that do it beside the screen.
+//! The connection to the carrier: requests, and the tasks that make them beside the screen.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,23 +16,23 @@ use crate::integrations::http;
 use crate::integrations::twilio::client::PAGE_MAX_BYTES;
 use crate::store::Store;
 
-/// The setting in which the server keeps where its carrier is.
+/// The setting in which the server stores its carrier's address.
 pub const CARRIER_BASE: &str = "carrier_base";
-/// Of one answer, beyond what it was asked to wait.
+/// The time limit of one response, on top of the time that it was asked to wait.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How long the carrier holds an answer back while nothing happens.
+/// How long the carrier holds its response back while nothing happens.
 const FEED_WAIT: Duration = Duration::from_secs(20);
-/// Messages on a full page: more follow.
+/// The messages of a full page; more follow.
 pub const PAGE_MAX: usize = 200;
-/// Between two tries while the carrier is away.
+/// The pause between two tries while the carrier is away.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
-/// Before the next question where an answer brought nothing.
+/// The pause before the next request after an empty response.
 const BREATHE: Duration = Duration::from_millis(50);
-/// Of what waits to be sent.
+/// How many jobs may wait.
 const JOBS_MAX: usize = 256;
-/// Of what waits to be shown.
+/// How many updates may wait.
 const UPDATES_MAX: usize = 256;
-/// Of what a refusal's text shows.
+/// The part of a refusal's text that is shown.
 const REASON_MAX_CHARS: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +47,11 @@ pub enum NetError {
     Lost(String),
 }
 
-/// The carrier's own routes.
+/// A client of the carrier's control routes.
 pub struct Carrier {
     http: reqwest::Client,
     base: Mutex<Url>,
-    /// Where the server says anew, after its start, where its carrier is.
+    /// Where the server stores its carrier's address after a restart.
     store: Option<Store>,
 }
 
@@ -76,13 +76,13 @@ impl Carrier {
         self.call(request, wait + DEADLINE).await
     }
 
-    /// Tells that the customer has read a message.
+    /// Reports that the customer has read a message.
     pub async fn read(&self, sid: &str) -> Result<(), NetError> {
         let request = self.request(Method::POST, &["messages", sid, "read"]);
         self.send(request, DEADLINE).await.map(drop)
     }
 
-    /// Calls a number; a person acts for the caller.
+    /// Calls a number; the user answers for the caller.
     pub async fn call_number(&self, from: &str, to: &str) -> Result<Call, NetError> {
         let call = serde_json::json!({"from": from, "to": to, "live": true});
         self.call(self.request(Method::POST, &["calls"]).json(&call), DEADLINE).await
@@ -94,7 +94,7 @@ impl Carrier {
         self.call(self.request(Method::GET, &["calls", sid]).query(&query), wait + DEADLINE).await
     }
 
-    /// The customer's calls that came or changed after `after`; waits up to `wait` for one.
+    /// The customer's calls that arrived or changed after `after`; waits up to `wait` for one.
     pub async fn calls(&self, customer: &Phone, after: u64, wait: Duration) -> Result<Calls, NetError> {
         let query = [("after", after), ("wait_ms", wait.as_millis() as u64)];
         let request = self.request(Method::GET, &["calls"]).query(&[("customer", customer.as_str())]).query(&query);
@@ -105,7 +105,7 @@ impl Carrier {
         self.send(self.request(Method::POST, &["calls", sid, "act"]).json(act), DEADLINE).await.map(drop)
     }
 
-    /// Calls to the customer ring here, or are answered by nobody in particular again.
+    /// Makes calls to the customer ring here, or be answered automatically again.
     pub async fn set_live(&self, customer: &Phone, live: bool) -> Result<(), NetError> {
         let path = ["parties", customer.as_str()];
         let request = if live {
@@ -116,7 +116,7 @@ impl Carrier {
         self.send(request, DEADLINE).await.map(drop)
     }
 
-    /// Looks up again where the carrier is: a server that was started anew may have it elsewhere.
+    /// Looks up the carrier's address again: a restarted server may use another.
     async fn look_again(&self) {
         let Some(store) = &self.store else { return };
         let found = store.setting(CARRIER_BASE).await.ok().flatten();
@@ -126,7 +126,6 @@ impl Carrier {
     }
 
     fn base(&self) -> Url {
-        // A URL is replaced as a whole.
         self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
@@ -162,7 +161,7 @@ impl Carrier {
     }
 }
 
-/// A carrier's base URL: HTTP on this machine, for it asks nobody who they are.
+/// Parses a carrier's base URL. It must be HTTP on this machine, because the carrier does not authenticate.
 pub fn loopback(base: &str) -> Result<Url, String> {
     let bad = || format!("'{}' is no carrier on this machine: write http://127.0.0.1:PORT", text::short(base, 80));
     let url = Url::parse(base).map_err(|_| bad())?;
@@ -175,25 +174,25 @@ pub fn loopback(base: &str) -> Result<Url, String> {
     if here && plain { Ok(url) } else { Err(bad()) }
 }
 
-/// What happened at the carrier.
+/// Something that happened at the carrier.
 #[derive(Debug)]
 pub enum Update {
     Messages {
         customer: Phone,
         messages: Vec<Message>,
-        /// They were there before we looked.
+        /// The messages existed before the start.
         history: bool,
     },
     Numbers(Vec<Number>),
-    /// The text of this id was taken.
+    /// The carrier accepted the text with this id.
     Taken(u64, Box<Message>),
-    /// The text of this id was not, and is not tried again.
+    /// The carrier refused the text with this id; it is not sent again.
     NotTaken(u64, String),
     Away,
     Back,
 }
 
-/// What the phone wants of the carrier, in this order.
+/// A request to the carrier; requests are made in order.
 #[derive(Debug)]
 pub enum Job {
     Text(u64, Box<Text>),
@@ -201,7 +200,7 @@ pub enum Job {
     Numbers,
 }
 
-/// The tasks that ask and send; they end with it.
+/// The tasks that send and poll. They end when this is dropped.
 pub struct Line {
     carrier: Arc<Carrier>,
     clock: Clock,
@@ -219,23 +218,23 @@ impl Line {
         (Self { carrier, clock, updates, jobs, tasks }, receiver)
     }
 
-    /// Follows a customer's messages; gives them from the first that is remembered.
+    /// Follows a customer's messages, from the oldest that the carrier keeps.
     pub fn watch(&mut self, customer: Phone) {
         self.tasks.spawn(watch(self.carrier.clone(), self.clock.clone(), customer, self.updates.clone()));
     }
 
-    /// Queues a job; gives it back where too many wait.
+    /// Queues a job; returns it where too many wait.
     pub fn order(&self, job: Job) -> Result<(), Job> {
         self.jobs.try_send(job).map_err(mpsc::error::TrySendError::into_inner)
     }
 
-    /// Waits until a task has ended, which none does by itself.
+    /// Waits until a task has ended, which happens only by a fault.
     pub async fn broken(&mut self) {
         self.tasks.join_next().await;
     }
 }
 
-/// Does the jobs one after the other. A text waits for the carrier; it is sent again only where it cannot have arrived.
+/// Does the jobs one after the other. A text waits for the carrier; it is sent again only if it cannot have arrived.
 async fn work(carrier: Arc<Carrier>, clock: Clock, mut jobs: mpsc::Receiver<Job>, updates: mpsc::Sender<Update>) {
     while let Some(job) = jobs.recv().await {
         let update = match job {
@@ -251,7 +250,7 @@ async fn work(carrier: Arc<Carrier>, clock: Clock, mut jobs: mpsc::Receiver<Job>
                 }
             },
             Job::Read(sid) => {
-                // A courtesy: what is not told is no loss.
+                // The read mark is optional, so an error is ignored.
                 let _ = carrier.read(&sid).await;
                 continue;
             }
@@ -260,7 +259,7 @@ async fn work(carrier: Arc<Carrier>, clock: Clock, mut jobs: mpsc::Receiver<Job>
                 Err(_) => continue,
             },
         };
-        // Nobody listens once the phone is put away.
+        // The phone may have been closed.
         let _ = updates.send(update).await;
     }
 }
@@ -274,7 +273,7 @@ async fn watch(carrier: Arc<Carrier>, clock: Clock, customer: Phone, updates: mp
             let _ = updates.send(Update::Away).await;
             clock.sleep(RETRY_EVERY).await;
             carrier.look_again().await;
-            // It may have been started anew, and count from the beginning. Messages are known by their SIDs.
+            // The carrier may have restarted and count from the start. Messages are recognized by their SIDs.
             after = 0;
             continue;
         };

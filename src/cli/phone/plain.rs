@@ -1,5 +1,4 @@
-//! The phone without a screen: a line in is a message sent, a line out is a message that came, or one of ours with its
-//! ticks.
+//! The phone without a screen: each input line is sent as a message; each message is printed as a line.
 //!
 //! ```text
 //! > HOLA ✓✓
@@ -20,9 +19,9 @@ use super::screen::fulfil;
 use crate::cli::{CliError, Outcome, print, text};
 use crate::domain::Clock;
 
-/// Of a line that is typed; the rest of a longer one is the next line.
+/// The longest typed line; the rest becomes the next line.
 const LINE_MAX_BYTES: u64 = 16 * 1024;
-/// Of lines that are read ahead.
+/// How many lines are read ahead.
 const LINES_MAX: usize = 16;
 
 pub struct Plain {
@@ -30,13 +29,13 @@ pub struct Plain {
     pub line: Line,
     pub updates: mpsc::Receiver<Update>,
     pub clock: Clock,
-    /// How long an answer is waited for.
+    /// How long to wait for an answer.
     pub wait: Duration,
-    /// A person types: what they write next does not wait for an answer to the last.
+    /// A person types: the next line does not wait for an answer to the last one.
     pub typed: bool,
 }
 
-/// Sends standard input line by line; ends with it, when what was sent last is answered or `wait` has passed.
+/// Sends standard input line by line. It ends after the last line, when that is answered or `wait` has passed.
 pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
     let Plain { mut phone, mut line, mut updates, clock, wait, typed } = plain;
     let mut printer = Printer::default();
@@ -74,12 +73,12 @@ pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
     }
 }
 
-/// The texts among these wishes.
+/// The ids of the texts among these commands.
 fn sent(wishes: &[Wish]) -> impl Iterator<Item = u64> {
     wishes.iter().filter_map(|wish| if let Wish::Send(id, _) = wish { Some(*id) } else { None })
 }
 
-/// Takes in what was said before we came.
+/// Reads the messages from before the start.
 async fn await_history(phone: &mut Handset, updates: &mut mpsc::Receiver<Update>, clock: &Clock, wait: Duration) {
     let until = clock.now().plus(wait);
     loop {
@@ -89,7 +88,7 @@ async fn await_history(phone: &mut Handset, updates: &mut mpsc::Receiver<Update>
                     Update::Messages { messages, history, .. } => *history && messages.len() >= super::net::PAGE_MAX,
                     _ => true,
                 };
-                // What it asks for was asked at the start.
+                // The commands of the history were carried out at the start.
                 phone.update(update);
                 if !more {
                     return;
@@ -100,7 +99,7 @@ async fn await_history(phone: &mut Handset, updates: &mut mpsc::Receiver<Update>
     }
 }
 
-/// Reads on a thread of its own, which ends with standard input or with the process.
+/// Reads lines on a thread of its own, which ends with standard input or with the process.
 pub fn read_lines() -> mpsc::Receiver<String> {
     let (lines, receiver) = mpsc::channel(LINES_MAX);
     std::thread::spawn(move || {
@@ -120,13 +119,13 @@ pub fn read_lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// What of the conversation has been printed.
+/// Which part of the conversation has been printed.
 #[derive(Default)]
 struct Printer {
     printed: HashSet<u64>,
-    /// Those whose failure is told, or was before we came.
+    /// Messages whose failure was printed, or happened before the start.
     failed: HashSet<u64>,
-    /// What we have sent.
+    /// The ids of our own messages.
     ours: Vec<u64>,
 }
 
@@ -136,7 +135,8 @@ impl Printer {
         self.failed.clone_from(&self.printed);
     }
 
-    /// Prints what is new, in order: one of ours when it has arrived or failed, or is answered, or where `all` is due.
+    /// Prints new messages in order. Our own are printed when they have arrived, failed or been answered, or where
+    /// `all` is set.
     fn print(&mut self, phone: &Handset, all: bool) -> Result<(), CliError> {
         let entries = &phone.me().entries;
         for (at, entry) in entries.iter().enumerate() {
@@ -157,23 +157,23 @@ impl Printer {
         Ok(())
     }
 
-    /// What was sent last has failed, or is answered by messages of which no more is to be heard.
+    /// True if the last sent message has failed, or has been answered and the answers are final.
     fn is_answered(&self, phone: &Handset) -> bool {
         let entries = &phone.me().entries;
         let last = self.ours.last();
         let Some(at) = entries.iter().position(|entry| Some(&entry.id) == last) else { return true };
         let mut answers = entries.iter().skip(at + 1).filter(|entry| !entry.mine).peekable();
         let answered = answers.peek().is_some() && answers.all(is_settled);
-        // The carrier answers some words itself, and does not bring them to the server.
+        // The carrier answers some keywords itself and does not deliver them to the server.
         matches!(entries[at].mark, Mark::Failed(_)) || answered
     }
 
-    /// What is printed has been seen.
+    /// Marks the printed messages as seen.
     fn drawn(&self) -> Drawn {
         Drawn { visible: self.printed.iter().copied().collect(), ..Drawn::default() }
     }
 
-    /// Bad news where something of ours was not taken.
+    /// The result is negative if a message of ours was not accepted.
     fn outcome(&self, phone: &Handset) -> Outcome {
         let lost =
             |entry: &Entry| matches!(entry.mark, Mark::Waiting | Mark::Failed(_)) && self.ours.contains(&entry.id);

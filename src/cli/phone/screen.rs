@@ -1,4 +1,4 @@
-//! The phone in a terminal: keys in, screen out, and the terminal as it was when all is over, however it ends.
+//! The phone in a terminal: reads keys, draws the screen, and restores the terminal however it ends.
 
 use std::io::{self, Stdout};
 use std::sync::Once;
@@ -18,7 +18,7 @@ use super::view;
 use crate::cli::CliError;
 use crate::domain::Timestamp;
 
-/// Of news, and of keys, that are taken in before the screen is drawn again.
+/// How many updates or keys are taken in before the screen is drawn again.
 const AT_ONCE_MAX: usize = 256;
 
 pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver<Update>) -> Result<(), CliError> {
@@ -31,7 +31,7 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
         let unread = phone.unread_of(phone.customer);
         wishes.extend(screen.draw(&mut phone)?);
         if phone.unread_of(phone.customer) != unread {
-            // What has just been seen is no longer counted as unread.
+            // Messages that the screen has just shown are no longer unread.
             wishes.extend(screen.draw(&mut phone)?);
         }
         for wish in std::mem::take(&mut wishes) {
@@ -39,7 +39,7 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
         }
         tokio::select! {
             event = keys.recv() => {
-                // Without a terminal there is nobody any more.
+                // The terminal is gone.
                 let Some(event) = event else { return Ok(()) };
                 wishes.extend(phone.event(event));
                 for _ in 0..AT_ONCE_MAX {
@@ -68,7 +68,7 @@ pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver
     }
 }
 
-/// Reads on a thread of its own, which ends with the terminal or with the process.
+/// Reads keys on a thread of its own, which ends with the terminal or with the process.
 fn read_keys() -> mpsc::Receiver<Event> {
     let (keys, receiver) = mpsc::channel(AT_ONCE_MAX);
     std::thread::spawn(move || {
@@ -81,7 +81,7 @@ fn read_keys() -> mpsc::Receiver<Event> {
     receiver
 }
 
-/// Passes a wish on to the carrier.
+/// Carries out a command at the carrier.
 pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
     let refused = match wish {
         Wish::Watch(customer) => {
@@ -89,7 +89,7 @@ pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
             None
         }
         Wish::Send(id, text) => line.order(Job::Text(id, Box::new(text))).err(),
-        // Neither is missed where too much waits.
+        // When too many jobs wait, these are dropped without harm.
         Wish::Read(sid) => line.order(Job::Read(sid)).err(),
         Wish::Numbers => line.order(Job::Numbers).err(),
         Wish::Redraw | Wish::Quit => None,
@@ -99,7 +99,7 @@ pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
     }
 }
 
-/// The wall clock's time.
+/// Local time.
 fn local(at: Timestamp) -> NaiveDateTime {
     at.to_utc().with_timezone(&Local).naive_local()
 }
@@ -143,7 +143,7 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back as it was. What cannot be undone any more belongs to a terminal that is gone.
+/// Restores the terminal. Errors are ignored: a terminal that cannot be restored is gone.
 fn restore() {
     let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();

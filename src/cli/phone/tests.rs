@@ -1,4 +1,4 @@
-//! The phone with keys and news from the tests, its screen in memory.
+//! Tests of the phone: keys and updates go in, the screen is in memory.
 
 use chrono::NaiveDateTime;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
@@ -29,7 +29,7 @@ fn phone() -> Handset {
     phone
 }
 
-/// News of a message with these fields.
+/// Delivers a message with these fields.
 fn told(phone: &mut Handset, fields: Value) {
     let mut message = json!({"seq": 1, "sid": "SM1", "direction": "outbound", "channel": "sms", "from": SMS, "to": ME,
         "status": "delivered", "created_at": "2026-11-21T10:00:01Z"});
@@ -48,7 +48,7 @@ fn ctrl(phone: &mut Handset, letter: char) -> Vec<Wish> {
     key(phone, KeyCode::Char(letter), KeyModifiers::CONTROL)
 }
 
-/// Types a text and Enter; gives what is wanted then.
+/// Types a text and Enter; returns the commands that follow.
 fn enter(phone: &mut Handset, text: &str) -> Vec<Wish> {
     for letter in text.chars() {
         assert_eq!(key(phone, KeyCode::Char(letter), KeyModifiers::NONE), []);
@@ -67,11 +67,11 @@ fn utc(at: Timestamp) -> NaiveDateTime {
     at.to_utc().naive_utc()
 }
 
-/// Draws on a screen of this size, as the program does; gives the rows and what is wanted.
+/// Draws a screen of this size, as the program does; returns the rows and the commands that follow.
 fn screen(phone: &mut Handset, columns: u16, rows: u16) -> (Vec<String>, Vec<Wish>) {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     let mut wishes = Vec::new();
-    // Again, for what has been seen by then.
+    // The second drawing shows what the first has marked as seen.
     for _ in 0..2 {
         let mut drawn = None;
         terminal.draw(|frame| drawn = Some(view::draw(frame, phone, utc))).unwrap();
@@ -101,7 +101,7 @@ fn the_screen_is_a_chat() {
         "status": "received", "created_at": "2026-11-21T10:00:00Z", "webhook": {"status": 200}});
     told(&mut phone, mine.clone());
     told(&mut phone, json!({"body": "¡Hola! Somos Demo. ¿En qué podemos ayudarte hoy?", "status": "sent"}));
-    // Its own answer changes nothing any more.
+    // The response to the send comes second and changes nothing.
     let taken = Box::new(serde_json::from_value(with(mine, "seq", json!(1))).unwrap());
     phone.update(Update::Taken(id, taken));
     let (rows, _) = screen(&mut phone, 60, 16);

@@ -1,4 +1,4 @@
-//! The phone on a screen of any size.
+//! Draws the phone on a screen of any size.
 
 use chrono::NaiveDateTime;
 use ratatui::Frame;
@@ -15,12 +15,12 @@ use super::wrap::{cut, fold, width, wrap};
 use crate::cli::text;
 use crate::domain::{Channel, Timestamp, segments};
 
-/// Smaller screens show nothing useful.
+/// The narrowest screen that shows anything useful.
 const COLUMNS_MIN: u16 = 34;
 const ROWS_MIN: u16 = 10;
-/// Wider ones leave the rest free, so that both sides of a conversation are seen at once.
+/// The widest layout, so that both sides of a conversation are seen at once.
 const COLUMNS_MAX: u16 = 110;
-/// Of the text being written.
+/// The most rows for the text being written.
 const WRITING_ROWS_MAX: usize = 5;
 const LIST_ROWS_MAX: usize = 12;
 
@@ -28,7 +28,8 @@ const BAR: Style = Style::new().fg(Color::Indexed(252)).bg(Color::Indexed(236));
 const TITLE: Style = Style::new().add_modifier(Modifier::BOLD);
 const NOTE: Style = Style::new().fg(Color::Indexed(220));
 
-/// Draws everything; says what of the conversation is on the screen. `local` turns an instant into the wall clock's time.
+/// Draws the whole screen and returns which part of the conversation it shows. `local` converts an instant to local
+/// time.
 pub fn draw(frame: &mut Frame<'_>, phone: &Handset, local: fn(Timestamp) -> NaiveDateTime) -> Drawn {
     let whole = frame.area();
     if whole.width < COLUMNS_MIN || whole.height < ROWS_MIN {
@@ -64,7 +65,7 @@ pub fn draw(frame: &mut Frame<'_>, phone: &Handset, local: fn(Timestamp) -> Naiv
     drawn
 }
 
-/// Who the customer is: a tab for each number.
+/// A tab for each customer number.
 fn customers(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     let label = |at: usize| {
         let customer = &phone.customers[at];
@@ -77,7 +78,7 @@ fn customers(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     bar(frame, area, " You are ", tabs, on, Span::styled(state.0, state.1));
 }
 
-/// Whom the customer writes to, and how: a tab for each number and channel.
+/// A tab for each number and channel of the business.
 fn businesses(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     let tabs = phone.chats.iter().enumerate().map(|(at, chat)| {
         let label = if chat.label.is_empty() { String::new() } else { format!(" {}", cut(&chat.label, 20)) };
@@ -94,7 +95,7 @@ fn badge(unread: usize) -> String {
     if unread == 0 { String::new() } else { format!(" ●{unread}") }
 }
 
-/// A row of tabs. Where they do not fit, it begins with the one that is on.
+/// A row of tabs. Where they do not fit, the row starts with the active one.
 fn bar(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -124,7 +125,7 @@ fn bar(
 fn conversation(frame: &mut Frame<'_>, phone: &Handset, area: Rect, local: fn(Timestamp) -> NaiveDateTime) -> Drawn {
     let columns = usize::from(area.width);
     let chosen = if let Mode::Select(id) = phone.mode { Some(id) } else { None };
-    // Each row with the message it is of.
+    // Each row with the id of its message.
     let mut rows: Vec<(Option<u64>, Line<'static>)> = Vec::new();
     let mut day = None;
     for entry in phone.entries() {
@@ -145,7 +146,7 @@ fn conversation(frame: &mut Frame<'_>, phone: &Handset, area: Rect, local: fn(Ti
     let below = below(&phone.drawn, &rows, page, chosen);
     let end = rows.len() - below;
     let shown = &rows[end.saturating_sub(page)..end];
-    // Few messages stand at the bottom, beside what is being written.
+    // A short conversation stands at the bottom, beside the text being written.
     let lines: Vec<Line<'static>> = shown.iter().map(|(_, line)| line.clone()).collect();
     let free = area.height - lines.len() as u16;
     let filled = Rect { y: area.y + free, height: area.height - free, ..area };
@@ -161,7 +162,7 @@ fn conversation(frame: &mut Frame<'_>, phone: &Handset, area: Rect, local: fn(Ti
     Drawn { page, rows: rows.len(), below, visible }
 }
 
-/// How many rows stay below the screen: as many as before, and what has come since; but the chosen message shows.
+/// The number of rows below the screen: as many as before and the new ones, but the chosen message stays visible.
 fn below(before: &Drawn, rows: &[(Option<u64>, Line<'_>)], page: usize, chosen: Option<u64>) -> usize {
     let grown = rows.len().saturating_sub(before.rows);
     let mut below = if before.below == 0 { 0 } else { before.below + grown };
@@ -203,7 +204,7 @@ fn welcome(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     frame.render_widget(Paragraph::new(lines).centered(), middle);
 }
 
-/// What stands between the conversation and what is written.
+/// The lines between the conversation and the text being written.
 fn notes(phone: &Handset, columns: usize) -> Vec<Line<'static>> {
     let mut notes = Vec::new();
     let room = columns.saturating_sub(2);
@@ -250,7 +251,7 @@ fn composer(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     write_in(frame, &phone.editor, inner, writes);
 }
 
-/// What is being written, its cursor on the screen.
+/// The text being written, with its cursor.
 fn write_in(frame: &mut Frame<'_>, editor: &Editor, area: Rect, cursor: bool) {
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     if rows == 0 {
@@ -288,7 +289,7 @@ fn size(phone: &Handset, text: &str) -> String {
     }
 }
 
-/// As many keys as fit; those for help and for leaving always do.
+/// As many key hints as fit; those for help and for quitting always do.
 fn help_line(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     let always = match phone.mode {
         Mode::Write => vec![("F1", "help"), ("^C", "quit")],
@@ -310,7 +311,7 @@ fn help_line(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     frame.render_widget(Paragraph::new(Line::from(spans)).style(BAR), area);
 }
 
-/// A box of so many rows inside, over the middle of the screen.
+/// A box with so many rows inside, in the middle of the screen.
 fn window(frame: &mut Frame<'_>, area: Rect, title: &str, columns: usize, rows: usize) -> Rect {
     let wide = (columns as u16 + 4).min(area.width.saturating_sub(2));
     let high = (rows as u16 + 2).min(area.height.saturating_sub(2));

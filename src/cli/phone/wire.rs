@@ -1,23 +1,23 @@
-//! What the carrier's own routes say and take, as JSON.
+//! The JSON of the carrier's control routes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Channel, Timestamp};
 
-/// A number of the carrier's that a business answers on.
+/// A number of the carrier on which a business answers.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Number {
     pub number: String,
     pub label: Option<String>,
-    /// Where texts to it are posted; `None` where nobody takes them.
+    /// The webhook for texts; `None` where the number has none.
     pub sms_url: Option<String>,
     pub whatsapp_url: Option<String>,
-    /// What calls to it ask.
+    /// The webhook for calls.
     #[serde(default)]
     pub voice_url: Option<String>,
 }
 
-/// What a customer sends: `{"from": "+34600111222", "to": "+15005550006", "channel": "sms", "body": "HOLA"}`
+/// A text of a customer: `{"from": "+34600111222", "to": "+15005550006", "channel": "sms", "body": "HOLA"}`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Text {
     pub from: String,
@@ -42,20 +42,20 @@ pub struct Button {
     pub payload: String,
 }
 
-/// The answer to a [`Text`] that was taken.
+/// The response to an accepted [`Text`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct Taken {
     pub message: Message,
 }
 
-/// A page of a customer's messages, the oldest first.
+/// A page of a customer's messages, oldest first.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Page {
     pub seq: u64,
     pub messages: Vec<Message>,
 }
 
-/// As the business sees it: what the customer sent is inbound.
+/// The direction as the business sees it: the customer's texts are inbound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -63,7 +63,7 @@ pub enum Direction {
     Outbound,
 }
 
-/// A message as it stands now; it comes again with a higher `seq` when something about it changes.
+/// A message as it stands now. It is delivered again with a higher `seq` when something about it changes.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Message {
     pub seq: u64,
@@ -76,18 +76,18 @@ pub struct Message {
     #[serde(default)]
     pub media: Vec<String>,
     pub template: Option<Template>,
-    /// Twilio's word, such as `delivered`.
+    /// Twilio's status, such as `delivered`.
     pub status: String,
     pub error_code: Option<i64>,
     pub reply_to: Option<String>,
-    /// What came of posting a customer's text to the business; `None` as long as that is not known.
+    /// The result of the webhook for a customer's text; `None` while it is unknown.
     pub webhook: Option<Webhook>,
     pub created_at: Timestamp,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Template {
-    /// With its variables filled in.
+    /// The text, with its variables filled in.
     pub body: Option<String>,
     #[serde(default)]
     pub buttons: Vec<String>,
@@ -95,9 +95,9 @@ pub struct Template {
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Webhook {
-    /// `None` where no answer came.
+    /// `None` where no response came.
     pub status: Option<u16>,
-    /// Twilio's code of the failure, or words.
+    /// Twilio's error code, or a text.
     pub error: Option<Why>,
 }
 
@@ -109,7 +109,7 @@ pub enum Why {
 }
 
 impl Message {
-    /// The business's number, without its channel's prefix.
+    /// The business's number, without the channel's prefix.
     pub fn business(&self) -> &str {
         let number = match self.direction {
             Direction::Inbound => &self.to,
@@ -119,25 +119,25 @@ impl Message {
     }
 }
 
-/// A call as it stands, with what has happened since the last look.
+/// A call as it stands, with what has happened since the last request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Call {
     pub sid: String,
-    /// Twilio's word: `inbound` is the customer's own call.
+    /// Twilio's direction: `inbound` is the customer's own call.
     pub direction: String,
     pub from: String,
-    /// Twilio's word, such as `in-progress`.
+    /// Twilio's status, such as `in-progress`.
     pub status: String,
     pub live: bool,
     pub duration_ms: u64,
-    /// Twilio's code of what failed.
+    /// Twilio's error code.
     pub error: Option<u32>,
     #[serde(default)]
     pub entries: Vec<Entry>,
 }
 
 impl Call {
-    /// It waits for a person to take it.
+    /// True if the call waits for a person to answer it.
     pub fn rings(&self) -> bool {
         self.live && self.direction != "inbound" && self.status == "ringing"
     }
@@ -160,7 +160,7 @@ pub struct Entry {
     pub what: Happening,
 }
 
-/// What happens in a call, as far as who has the phone hears of it.
+/// What happens in a call, as the customer hears it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Happening {
@@ -190,7 +190,7 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// The customer's own doing.
+    /// True if the customer did it.
     pub const fn is_mine(&self) -> bool {
         matches!(self, Self::Pressed { .. } | Self::Spoke { .. } | Self::Silent)
     }

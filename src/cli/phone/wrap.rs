@@ -1,26 +1,26 @@
-//! Text in columns: what a terminal shows of it, and how wide.
+//! Text in columns: what a terminal shows of it, and how wide it is.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::text;
 
-/// Of one letter, with all that is put on it: the flags and families that there are take fewer.
+/// The most characters of one grapheme. Existing flags and families have fewer.
 const GRAPHEME_MAX_CHARS: usize = 12;
 
-/// The narrowest line has room for any one letter.
+/// The narrowest line has room for any grapheme.
 const LETTER_MAX_COLUMNS: usize = 2;
 
 const EMOJI_SELECTOR: char = '\u{fe0f}';
-/// Below it are letters, which are composed in other ways.
+/// Characters below it are letters, which combine in other ways.
 const EMOJI_FIRST: char = '\u{1f000}';
 
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Breaks a text between words, or within those that are too long, into lines of at most `columns` (two at least).
-/// What a terminal would obey is made harmless.
+/// Wraps a text between words, or within words that are too long, into lines of at most `columns` (two at least).
+/// Control characters are replaced.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(LETTER_MAX_COLUMNS);
     text::lines(text).iter().flat_map(|line| wrap_line(line, columns)).collect()
@@ -33,7 +33,7 @@ fn wrap_line(text: &str, columns: usize) -> Vec<String> {
             continue;
         }
         if letter == " " {
-            // It ends the line, and nothing would show.
+            // The space ends the line and would not show.
             lines.push(std::mem::take(&mut line));
             continue;
         }
@@ -50,7 +50,8 @@ fn wrap_line(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Adds a letter to a line that has room for it. The whole is measured: a letter may change the width of the one before it.
+/// Adds a grapheme to a line with room for it. The whole line is measured, because a grapheme may change the width of
+/// the one before it.
 fn push(line: &mut String, letter: &str, columns: usize) -> bool {
     let end = line.len();
     line.push_str(letter);
@@ -61,7 +62,7 @@ fn push(line: &mut String, letter: &str, columns: usize) -> bool {
     fits
 }
 
-/// Breaks a text at exactly `columns`, so that where its beginning breaks does not depend on what follows.
+/// Breaks a text at exactly `columns`, so that the first break does not depend on the text after it.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(LETTER_MAX_COLUMNS);
     let mut lines = Vec::new();
@@ -77,7 +78,7 @@ pub fn fold(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// At most `columns` of one line; a cut shows.
+/// Cuts one line to at most `columns`, with an ellipsis where text was cut.
 pub fn cut(text: &str, columns: usize) -> String {
     let line = text::one_line(text);
     let whole: String = letters(&line).collect();
@@ -93,10 +94,11 @@ pub fn cut(text: &str, columns: usize) -> String {
     kept + "…"
 }
 
-/// The letters that take room, each with no more on it than any needs.
+/// The graphemes that take room, each with a limited number of characters.
 ///
-/// Terminals differ in how wide composed emoji are (families, flags, skin tones, selectors), and one that counts otherwise
-/// than we do shifts the rest of the row and leaves its remains on the screen: they are shown by their parts.
+/// Terminals disagree about the width of composed emoji (families, flags, skin tones, selectors). One that counts
+/// otherwise than this code shifts the rest of the row and leaves remains on the screen. Composed emoji are therefore
+/// shown by their parts.
 fn letters(text: &str) -> impl Iterator<Item = String> {
     let whole = text.graphemes(true).flat_map(|letter| {
         let is_emoji = letter.chars().any(|c| c >= EMOJI_FIRST);
@@ -105,7 +107,8 @@ fn letters(text: &str) -> impl Iterator<Item = String> {
         } else {
             vec![letter.chars().filter(|&c| c != EMOJI_SELECTOR).take(GRAPHEME_MAX_CHARS).collect()]
         };
-        // No line may be too narrow for a letter: one that is wider than any of its parts is shown by them as well.
+        // No line may be too narrow for a grapheme: one that is wider than each of its parts is shown by its parts,
+        // too.
         match parts.as_slice() {
             [whole] if whole.width() > LETTER_MAX_COLUMNS => whole.chars().map(narrow).map(String::from).collect(),
             _ => parts,
@@ -114,12 +117,12 @@ fn letters(text: &str) -> impl Iterator<Item = String> {
     whole.filter(|letter| letter.width() > 0)
 }
 
-/// A few letters are wider than any place for one, such as U+17D8, three columns: something else stands for them.
+/// Replaces the few letters that are wider than two columns, such as U+17D8 with three.
 fn narrow(c: char) -> char {
     if c.width().unwrap_or(0) > LETTER_MAX_COLUMNS { char::REPLACEMENT_CHARACTER } else { c }
 }
 
-/// What is shown of a composed emoji's part: of a flag its country's letters, of a skin tone nothing.
+/// How a part of a composed emoji is shown: a flag by the country's letters, a skin tone by nothing.
 fn part(c: char) -> Option<char> {
     match c {
         '\u{1f1e6}'..='\u{1f1ff}' => char::from_u32(u32::from(c) - 0x1f1e6 + u32::from('A')),

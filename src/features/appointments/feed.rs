@@ -1,7 +1,7 @@
-//! A staff member's calendar to subscribe to (iCalendar, RFC 5545), under a URL that nobody can guess.
+//! A staff member's calendar feed (iCalendar, RFC 5545), under a secret URL.
 //!
-//! The token is the member's id and a keyed hash of it with the moment at which the feed was opened: nothing secret lies in
-//! the database, and a feed that is opened anew or closed leaves the old token without a meaning.
+//! The token is the member's id with a keyed hash of the id and the time at which the feed was opened. The database
+//! holds no secret, and opening anew or closing a feed makes the old token invalid.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::store::tables::appointments::{Appointment, Filter, StaffMember};
 use crate::store::{LIST_MAX, Store, StoreError};
 
 const PURPOSE: &str = "calendar";
-/// Of the hash, in bytes: 128 bits cannot be guessed.
+/// The length of the hash: 128 bits cannot be guessed.
 const HASH_BYTES: usize = 16;
-/// What a feed shows: from so long ago on, to so far ahead.
+/// How far back a feed reaches.
 const BACK: Duration = Duration::from_secs(31 * 24 * 3_600);
 const AHEAD: Duration = Duration::from_secs(366 * 24 * 3_600);
 
-/// A feed and the tag by which a calendar knows whether it has changed (RFC 9110, 8.8.3).
+/// A feed, with the entity tag by which a client sees that it has changed (RFC 9110, 8.8.3).
 #[derive(Debug)]
 pub struct Feed {
     pub text: String,
     pub etag: String,
 }
 
-/// The last part of a feed's URL; `None` while it is closed.
+/// The last part of a feed's URL; `None` while the feed is closed.
 pub fn token(key: &SecretKey, tenant: TenantId, member: &StaffMember) -> Option<String> {
     let hash = hash(key, tenant, member.id, member.feed_us?);
     let hash = hash[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -40,7 +40,7 @@ fn hash(key: &SecretKey, tenant: TenantId, member: StaffId, feed_us: i64) -> [u8
     key.mac(PURPOSE, &[&tenant.to_string(), &member.to_string(), &feed_us.to_string()])
 }
 
-/// What a token leads to; `None` where it leads nowhere (any more).
+/// Opens the feed of a token; `None` if the token is invalid, or no longer valid.
 pub async fn open(store: &Store, key: &SecretKey, given: &str) -> Result<Option<Feed>, StoreError> {
     let id = given.get(..32).and_then(|id| Uuid::try_parse(id).ok()).map(StaffId::new);
     let Some(id) = id else { return Ok(None) };
@@ -61,7 +61,8 @@ pub async fn open(store: &Store, key: &SecretKey, given: &str) -> Result<Option<
     Ok(Some(write(&member.name, &appointments)))
 }
 
-/// A calendar of these appointments. What was cancelled is in it as such, since many calendars keep what just vanishes.
+/// Writes a calendar. Cancelled appointments are included as cancelled, because many calendars keep entries that just
+/// disappear.
 pub fn write(name: &str, appointments: &[Appointment]) -> Feed {
     let mut calendar = Calendar::new();
     calendar.name(name);
@@ -102,12 +103,12 @@ fn event(one: &Appointment) -> Event {
     event.done()
 }
 
-/// Without what some readers take for a line's end; line feeds are escaped where they are written.
+/// Removes characters that some readers take for line ends. Line feeds are escaped by the writer.
 pub fn clean(text: &str) -> String {
     text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
 }
 
-/// A list of texts is not escaped where it is written.
+/// The writer does not escape lists of texts, so this does.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace(',', "\\,").replace(';', "\\;")
 }

@@ -1,8 +1,8 @@
-//! Appointments out of somebody's calendar file (iCalendar, RFC 5545), recurring ones among them.
+//! Reads appointments from a calendar file (iCalendar, RFC 5545), with recurring ones.
 //!
-//! The customer is whom the first number in international form names, in ATTENDEE, CONTACT, SUMMARY, DESCRIPTION or
-//! LOCATION; the service is the first of CATEGORIES, else the SUMMARY without the number. Files are hostile: their size, the
-//! depth of their nesting, and what recurs are bounded before anything is worked out.
+//! The customer is the first phone number in international form in ATTENDEE, CONTACT, SUMMARY, DESCRIPTION or LOCATION.
+//! The service is the first of CATEGORIES, else the SUMMARY without the number. Files are hostile: size, nesting and
+//! recurrence are limited before anything is computed.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use crate::store::tables::appointments::{
 };
 use crate::time::zone::{to_instant, to_wall};
 
-/// Occurrences of one event, and how far ahead they are taken in.
+/// The most occurrences of one event.
 pub const OCCURRENCES_MAX: u16 = 400;
 pub const AHEAD_MAX_DAYS: u32 = 366;
-/// Events of a file that recur; each is worked out by itself.
+/// The most recurring events of a file; each is expanded by itself.
 const RECURRING_MAX: usize = 200;
-/// A calendar, an event, an alarm.
+/// The deepest nesting: a calendar, an event, an alarm.
 const DEPTH_MAX: usize = 4;
 const LINES_MAX: usize = 200_000;
 const LINE_MAX_BYTES: usize = 16 << 10;
 const EXDATES_MAX: usize = 1_000;
-/// Further back than that nothing recurs: each step from then on is worked out.
+/// The earliest start of a recurring event: each step from there on is computed.
 const BEGAN_MAX_DAYS: u32 = 20 * 366;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -49,18 +49,18 @@ pub enum BadCalendar {
     TooMany,
 }
 
-/// An event of a file, or one time of it: what it says, or why it says nothing.
+/// An event of a file, or one occurrence of it: an appointment, or why it is none.
 #[derive(Debug)]
 pub struct Entry {
     pub uid: String,
     pub row: Result<Row, String>,
 }
 
-/// What a file says of the time ahead of `now`.
+/// The part of a file after `now`.
 #[derive(Debug, Default)]
 pub struct Read {
     pub entries: Vec<Entry>,
-    /// Events, and times of them, that are over or too far ahead, and so are passed over.
+    /// Events and occurrences in the past or too far ahead, which are skipped.
     pub passed_over: usize,
 }
 
@@ -72,7 +72,7 @@ pub fn read(bytes: &[u8], context: Context<'_>, now: Timestamp) -> Result<Read, 
     let calendar = read_calendar(&text).map_err(|why| BadCalendar::Syntax(why.chars().take(200).collect()))?;
     let events: Vec<&Component<'_>> =
         calendar.components.iter().filter(|one| one.name.as_str().eq_ignore_ascii_case("VEVENT")).collect();
-    // Times of a series that have an event of their own.
+    // Occurrences of a series that have an event of their own.
     let own: HashSet<(String, Timestamp)> = events
         .iter()
         .filter_map(|event| Some((text_of(event, "UID"), time_of(find(event, "RECURRENCE-ID")?, context.zone).ok()?)))
@@ -96,7 +96,7 @@ pub fn read(bytes: &[u8], context: Context<'_>, now: Timestamp) -> Result<Read, 
     Ok(read)
 }
 
-/// What the reader itself does not bound.
+/// Checks limits that the parser does not have.
 fn check(text: &str) -> Result<(), BadCalendar> {
     if !text.get(..15).is_some_and(|begin| begin.eq_ignore_ascii_case("BEGIN:VCALENDAR")) {
         return Err(BadCalendar::NotACalendar);
@@ -122,7 +122,7 @@ fn check(text: &str) -> Result<(), BadCalendar> {
     Ok(())
 }
 
-/// The rows of an event, one for each of its times, and how many times were passed over.
+/// The rows of an event, one for each occurrence, and the number of skipped ones.
 fn one(
     event: &Component<'_>,
     context: Context<'_>,
@@ -162,8 +162,8 @@ fn series_uid(uid: &str, at: Timestamp) -> String {
     format!("{uid}/{}", at.to_utc().format("%Y%m%dT%H%M%SZ"))
 }
 
-/// The times of an event that recurs. It recurs by what the clock on the wall shows, so that is what is counted with, as if
-/// it were UTC; each is then the instant at which it is so.
+/// The occurrences of a recurring event. It recurs in local time, so this computes with local times as if they were UTC
+/// and converts each to its instant.
 fn times(
     event: &Component<'_>,
     starts: Timestamp,
@@ -210,7 +210,7 @@ fn times(
     Ok(times)
 }
 
-/// A rule whose UNTIL is what the clock on the wall shows, marked as UTC.
+/// A rule with its UNTIL in local time, marked as UTC.
 fn wall_until(rule: &str, zone: Tz) -> Result<String, String> {
     let parts: Result<Vec<String>, String> = rule
         .split(';')
@@ -266,7 +266,7 @@ fn row(
     })
 }
 
-/// The first number in international form, and how it is written there.
+/// The first number in international form, and its spelling there.
 fn number_in(text: &str) -> Option<(Phone, String)> {
     text.match_indices('+').find_map(|(at, _)| {
         let written: String =
@@ -276,7 +276,7 @@ fn number_in(text: &str) -> Option<(Phone, String)> {
     })
 }
 
-/// How long it lasts: DTEND or DURATION, `None` where neither is there.
+/// The duration from DTEND or DURATION; `None` where neither is present.
 fn minutes(event: &Component<'_>, starts: Timestamp, zone: Tz) -> Result<Option<u32>, String> {
     let seconds = match (find(event, "DTEND"), find(event, "DURATION")) {
         (Some(end), _) => time_of(end, zone)?.since(starts).as_secs(),
@@ -326,7 +326,7 @@ fn value(property: &Property<'_>) -> String {
     property.val.clone().unescape_text().as_str().to_owned()
 }
 
-/// Of texts with commas between them the first, unescaped.
+/// The first of comma-separated texts, unescaped.
 fn first_of_list(list: &str) -> String {
     let mut first = String::new();
     let mut chars = list.chars();
@@ -340,7 +340,7 @@ fn text_of(event: &Component<'_>, name: &str) -> String {
     find(event, name).map(value).unwrap_or_default()
 }
 
-/// The zone that a property names, else this one.
+/// The zone that a property names, else `other`.
 fn zone_of(property: &Property<'_>, other: Tz) -> Result<Tz, String> {
     let named = property.params.iter().find(|param| param.key.as_str().eq_ignore_ascii_case("TZID"));
     match named.and_then(|param| param.val.as_ref()) {
@@ -356,7 +356,7 @@ fn time_of(property: &Property<'_>, zone: Tz) -> Result<Timestamp, String> {
     instant(property.val.as_str(), zone_of(property, zone)?)
 }
 
-/// `20261201T100000` there, or with a `Z` in UTC.
+/// `20261201T100000` in local time, or with a `Z` in UTC.
 fn instant(text: &str, zone: Tz) -> Result<Timestamp, String> {
     let text = text.trim();
     if text.len() == 8 {
@@ -424,7 +424,7 @@ mod tests {
         );
         let text = file(&[series, own].concat());
         let read = read_at(&text, "2026-10-01T00:00:00Z");
-        // Monday the 12th and 26th, not the 19th; the 2nd of November has an event of its own; UNTIL is included.
+        // Mondays the 12th and 26th, not the 19th; the 2nd of November has an event of its own; UNTIL is included.
         let expected = ["2026-10-12T08:00:00Z", "2026-10-26T09:00:00Z", "2026-11-09T09:00:00Z", "2026-11-02T11:00:00Z"];
         assert_eq!(starts(&read), expected);
         let first = read.entries[0].row.as_ref().unwrap();

@@ -1,7 +1,7 @@
-//! Appointments in files: calendars to subscribe to, calendars and tables to import.
+//! Appointments in files: calendar feeds, and calendars and spreadsheets to import.
 //!
-//! What is booked, and that nobody is booked twice, is the store's: [`crate::store::tables::appointments`]. What customers may
-//! book themselves is [`crate::engine::availability`].
+//! The store books appointments and prevents double bookings: [`crate::store::tables::appointments`]. The times that
+//! customers may book are computed by [`crate::engine::availability`].
 
 pub mod feed;
 pub mod ical;

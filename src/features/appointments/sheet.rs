@@ -1,6 +1,6 @@
-//! Appointments as a table that spreadsheets open: CSV (RFC 4180) in UTF-8, with a line of titles.
+//! Appointments as a spreadsheet: CSV (RFC 4180) in UTF-8 with a header line.
 //!
-//! A cell that a spreadsheet would take for a formula gets a `'` before it, which importing takes away again.
+//! A cell that a spreadsheet would read as a formula gets a `'` before it; an import removes it.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::integrations::csv::LineCount;
 use crate::store::tables::appointments::{Appointment, IMPORT_MAX, NewAppointment, Row};
 use crate::time::zone::to_wall;
 
-/// The titles of an export. An import needs `customer`, `service` and `starts_at`; the others may be missing.
+/// The columns of an export. An import requires `customer`, `service` and `starts_at`.
 pub const TITLES: [&str; 9] =
     ["external_id", "customer", "name", "service", "staff", "starts_at", "minutes", "state", "note"];
-/// A file that is imported, at most.
+/// The largest file that is imported.
 pub const FILE_MAX_BYTES: u64 = 4 << 20;
 const LINE_MAX_BYTES: usize = 16 << 10;
 
-/// The file as a whole cannot be read.
+/// Why the whole file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadSheet {
     #[error("the file has no column '{0}': its first line is to name customer, service and starts_at at least")]
@@ -32,7 +32,7 @@ pub enum BadSheet {
     TooMany,
 }
 
-/// A line of a file: what it says, or why it says nothing.
+/// A line of a file: an appointment, or why it is none.
 #[derive(Debug)]
 pub struct Line {
     pub line: u64,
@@ -44,14 +44,14 @@ pub struct Line {
 pub struct Context<'c> {
     pub tenant: TenantId,
     pub zone: Tz,
-    /// With whom, where a line does not say.
+    /// The staff member for lines that name none.
     pub staff: Option<&'c str>,
 }
 
-/// Reads a file. Titles are known whatever their case; columns with other titles are passed over.
+/// Reads a file. Column names are case-insensitive; unknown columns are ignored.
 pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    // Spreadsheets of many countries part cells by semicolons.
+    // Spreadsheets in many countries separate cells by semicolons.
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(text);
@@ -119,7 +119,7 @@ fn one<'r>(cell: impl Fn(&str) -> &'r str, context: Context<'_>) -> Result<Row, 
     })
 }
 
-/// Writes a file. What is gone with an erased customer is an empty cell.
+/// Writes a file. Data of an erased customer is an empty cell.
 pub fn write(appointments: &[Appointment]) -> String {
     let mut text = line(TITLES.map(str::to_owned));
     for one in appointments {
@@ -150,12 +150,12 @@ fn line(cells: [String; TITLES.len()]) -> String {
     cells.join(",") + "\r\n"
 }
 
-/// What begins a formula in a spreadsheet, and the mark itself, gets a `'` before it.
+/// Puts a `'` before a cell that begins like a formula, or with `'` itself.
 fn harmless(cell: &str) -> String {
     if is_marked(cell) { format!("'{cell}") } else { cell.to_owned() }
 }
 
-/// As [`harmless`] took it.
+/// Undoes [`harmless`].
 fn bare(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| is_marked(rest)).unwrap_or(cell).trim()
 }

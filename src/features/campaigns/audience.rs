@@ -1,4 +1,4 @@
-//! From an audience to members: the tenant's customers of whom it is true when the campaign starts.
+//! Reads an audience: the tenant's customers that match when the campaign starts.
 
 use super::{Audience, CampaignError, add_members};
 use crate::domain::contact::ContactFacts;
@@ -6,7 +6,7 @@ use crate::store::Store;
 use crate::store::tables::campaigns::{Campaign, NewMember};
 use crate::tenants::Tenant;
 
-/// Customers that are read in one go.
+/// The customers that are read at once.
 const PAGE: usize = 500;
 
 pub async fn take_in(

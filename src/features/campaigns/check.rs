@@ -1,4 +1,4 @@
-//! Whether a plan makes sense, before anybody is called.
+//! Checks a campaign's plan before it starts.
 
 use super::{AT_ONCE_MAX, Audience, CampaignError, PACE_MAX, Plan, TRIES_MAX};
 use crate::domain::CallBody;
@@ -8,10 +8,10 @@ use crate::integrations::twilio::is_sid;
 use crate::rules::RuleSet;
 use crate::tenants::Tenant;
 
-/// Fields that an audience may ask for.
+/// The most fields that an audience may name.
 const FIELDS_MAX: usize = 10;
 
-/// `rules` are those by which its calls would begin now.
+/// Checks a plan. Its calls must be able to start by the current `rules`.
 pub fn plan(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
     let wrong = |why: &str| Err(CampaignError::Plan(why.to_owned()));
     let kinds = [plan.call.is_some(), plan.sms.is_some(), plan.whatsapp.is_some()];

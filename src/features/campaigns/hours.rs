@@ -1,4 +1,5 @@
-//! When a member may be tried: within the campaign's windows wherever they may be, and not in their quiet hours.
+//! The hours in which a member may be tried: within the campaign's windows, outside quiet hours, in every possible
+//! zone.
 
 use chrono_tz::Tz;
 
@@ -7,19 +8,19 @@ use crate::time::quiet::Local;
 use crate::time::zone::to_wall;
 use crate::time::{Quiet, WeeklyHours, phones};
 
-/// So often a time is put off before it counts as never: zones without a common hour.
+/// How often a time is postponed before it counts as never, as for zones without a common hour.
 const LOOKS_MAX: usize = 64;
 
 /// One member's hours.
 pub struct Hours<'a> {
     windows: Option<&'a WeeklyHours>,
     quiet: Local,
-    /// Where they may be; at least one.
+    /// The zones that they may be in; at least one.
     zones: Vec<Tz>,
 }
 
 impl<'a> Hours<'a> {
-    /// `own` is the zone that is known of them; else the number says where they may be, else they are where the tenant is.
+    /// `own` is the member's zone, if it is known; else the number's zones count, else the tenant's.
     pub fn of(windows: Option<&'a WeeklyHours>, quiet: &Quiet<'_>, phone: &Phone, own: Option<Tz>) -> Self {
         let mut zones = own.map_or_else(|| phones::zones(phone), |own| vec![own]);
         if zones.is_empty() {
@@ -28,7 +29,7 @@ impl<'a> Hours<'a> {
         Self { windows, quiet: quiet.of(phone, own), zones }
     }
 
-    /// The first instant from `at` on at which they may be tried; `None` where none comes.
+    /// The first allowed instant from `at` on; `None` if there is none.
     pub fn next(&self, at: Timestamp) -> Option<Timestamp> {
         let mut next = at;
         for _ in 0..LOOKS_MAX {
@@ -46,13 +47,13 @@ impl<'a> Hours<'a> {
         None
     }
 
-    /// When the time ends in which `at` lies, by the windows or as it becomes quiet; `None` where it does not end.
+    /// The end of the allowed time around `at`, by the windows or by quiet hours; `None` if it does not end.
     pub fn closes(&self, at: Timestamp) -> Option<Timestamp> {
         let closes = |windows: &'a WeeklyHours| self.zones.iter().filter_map(move |zone| windows.closes(at, *zone));
         self.windows.into_iter().flat_map(closes).chain(self.quiet.next_begin(at)).min()
     }
 
-    /// Where days are counted.
+    /// The zone in which days are counted.
     pub fn zone(&self) -> Tz {
         self.zones.first().copied().unwrap_or(Tz::UTC)
     }

@@ -1,11 +1,9 @@
-//! Campaigns: many customers are called or written to, each in their own time, at a pace, and tried again where that was
-//! asked for.
+//! Campaigns: calls or messages to many customers, at a pace, within hours, with retries.
 //!
-//! A campaign is a row with its [`Plan`]; each member is a row that says where they stand. [`round`] moves them: what has
-//! come of tries is read from the ledger and the calls, the next tries are planned into the ledger, and there everything
-//! holds that holds for any send. **A try is planned once**: its action's identity is (campaign, member, try), and it is
-//! written in the transaction that moves the member on. What is counted is counted from rows, so that nothing that the
-//! provider repeats counts twice.
+//! A campaign is a row with its [`Plan`]; each member is a row with its state. [`round`] moves them on: it reads the
+//! results of tries from the ledger and the calls, and plans the next tries into the ledger, where the rules of every
+//! send apply. **A try is planned once**: its action's identity is (campaign, member, try), and it is written in the
+//! transaction that updates the member. Counts come from rows, so repeats of the provider count once.
 
 mod audience;
 mod check;
@@ -26,17 +24,18 @@ use crate::store::{Store, StoreError};
 use crate::tenants::Tenant;
 use crate::time::{Span, WeeklyHours};
 
-/// Tries of one member, at most.
+/// The most tries of one member.
 pub const TRIES_MAX: u8 = 20;
-/// A minute, at most.
+/// The most tries per minute.
 pub const PACE_MAX: u32 = 6_000;
-/// Calls at once, at most.
+/// The most calls at once.
 pub const AT_ONCE_MAX: u32 = 1_000;
 
-/// What a campaign does, to whom, when, and how often.
+/// What a campaign sends, to whom, when and how often.
 ///
 /// ```json
-/// {"call": {"rule": "interest", "step": "interest", "machine": "hangup", "state": {"script": "We have a new course."}},
+/// {"call": {"rule": "interest", "step": "interest", "machine": "hangup", "state": {"script": "We have a new
+/// course."}},
 ///  "audience": {"tag": "member"}, "windows": "mon-fri 10:00-14:00,17:00-20:00", "per_minute": 30, "at_once": 5,
 ///  "retry": {"on": ["busy", "no-answer"], "after": "2h", "tries": 3}}
 /// ```
@@ -45,22 +44,22 @@ pub const AT_ONCE_MAX: u32 = 1_000;
 pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallBody>,
-    /// A text message; `{name}` is the member's name, `{field}` any field of theirs.
+    /// A text message; `{name}` is the member's name, `{field}` any of their fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms: Option<String>,
-    /// An approved WhatsApp template; in its variables as in a text message.
+    /// An approved WhatsApp template; its variables may use `{name}` and `{field}`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whatsapp: Option<Template>,
-    /// Customers who are added at the start; without it only those that were imported.
+    /// Customers that are added at the start; without it, only imported members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Audience>,
-    /// In the customer's own zone; day and night where there are none. Quiet hours hold besides.
+    /// Hours in the customer's time zone; all day if omitted. Quiet hours hold besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<WeeklyHours>,
-    /// Tries that begin in a minute, evenly spaced.
+    /// Tries that start per minute, evenly spaced.
     #[serde(default = "Plan::default_pace")]
     pub per_minute: u32,
-    /// Tries under way at once, at most.
+    /// The most tries in progress.
     #[serde(default = "Plan::default_at_once")]
     pub at_once: u32,
     #[serde(default)]
@@ -77,7 +76,7 @@ impl Plan {
     }
 }
 
-/// Which of a tenant's customers: those of whom all of this is true.
+/// Which of a tenant's customers: those that match all of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audience {
@@ -86,19 +85,19 @@ pub struct Audience {
     /// Fields and their values, as text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
-    /// Their field `language`, or, where they have none, the tenant's language.
+    /// The customer's field `language`, or, if missing, the tenant's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }
 
-/// Whether a call that came to nothing is tried again.
+/// Whether a call without success is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retry {
     pub on: BTreeSet<RetryOn>,
-    /// So long after the end of the last.
+    /// The delay after the end of the last try.
     pub after: Span,
-    /// Altogether, the first among them.
+    /// The most tries in total.
     pub tries: u8,
 }
 
@@ -121,7 +120,7 @@ pub enum RetryOn {
 impl RetryOn {
     pub const ALL: [Self; 4] = [Self::Busy, Self::NoAnswer, Self::Failed, Self::Machine];
 
-    /// As an outcome is called.
+    /// The name of the result.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -152,7 +151,7 @@ pub enum CampaignError {
     Many,
     #[error("{0}")]
     Plan(String),
-    /// Its calls could not begin.
+    /// The calls cannot start.
     #[error(transparent)]
     Beginning(#[from] CannotStartCall),
     #[error("there is no campaign '{0}': 'recado campaigns list' shows those there are")]
@@ -170,7 +169,7 @@ pub enum CampaignError {
 }
 
 impl Plan {
-    /// The plan of a stored campaign. One that came in with its tenant was made elsewhere: its pace is looked at here.
+    /// The plan of a stored campaign. An imported campaign was checked elsewhere, so its pace is checked here.
     pub fn of(campaign: &Campaign) -> Result<Self, StoreError> {
         let stored = |why: String| StoreError::Stored(format!("the plan of campaign {}: {why}", campaign.id));
         let plan: Self = serde_json::from_str(&campaign.plan).map_err(|error| stored(error.to_string()))?;
@@ -181,7 +180,7 @@ impl Plan {
     }
 }
 
-/// Adds a campaign, as a draft.
+/// Adds a campaign as a draft.
 pub async fn add(
     store: &Store,
     rules: &RuleSet,
@@ -203,7 +202,7 @@ pub async fn add(
     }
 }
 
-/// A campaign by its name or its id.
+/// Finds a campaign by its name or id.
 pub async fn find(store: &Store, tenant: TenantId, name_or_id: &str) -> Result<Campaign, CampaignError> {
     let by_id = match name_or_id.parse::<CampaignId>() {
         Ok(id) => store.campaign(tenant, id).await?,
@@ -216,7 +215,7 @@ pub async fn find(store: &Store, tenant: TenantId, name_or_id: &str) -> Result<C
     found.ok_or_else(|| CampaignError::NoCampaign(name_or_id.chars().take(NAME_CHARS).collect()))
 }
 
-/// Adds members. Gives how many are new.
+/// Adds members; returns how many are new.
 pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMember]) -> Result<u64, CampaignError> {
     if !campaign.state.is_open() {
         return Err(CampaignError::Closed(campaign.state));
@@ -224,7 +223,7 @@ pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMembe
     store.add_members(campaign, members).await?.ok_or(CampaignError::Full)
 }
 
-/// Moves a campaign to another state. Started, it takes its audience in first.
+/// Moves a campaign to another state. A start reads its audience first.
 pub async fn become_so(
     store: &Store,
     rules: &RuleSet,
@@ -237,7 +236,7 @@ pub async fn become_so(
     }
     if to == CampaignState::Running {
         let plan = Plan::of(campaign)?;
-        // While it was paused, what it names may have gone.
+        // The rule or agent may have been removed while the campaign was paused.
         check::plan(rules, tenant, &plan)?;
         if campaign.state == CampaignState::Draft {
             fill(store, tenant, campaign, &plan).await?;
@@ -249,7 +248,7 @@ pub async fn become_so(
     if moved || now.state == to { Ok(now) } else { Err(CampaignError::State(now.state, to)) }
 }
 
-/// Takes the audience in. Nobody is no audience.
+/// Adds the audience. An empty audience is an error.
 async fn fill(store: &Store, tenant: &Tenant, campaign: &Campaign, plan: &Plan) -> Result<(), CampaignError> {
     if let Some(audience) = &plan.audience {
         audience::take_in(store, tenant, campaign, audience).await?;

@@ -1,4 +1,4 @@
-//! One round of the campaigns that run: what has come of tries, then the next tries, each in a slot of its own.
+//! One round of the running campaigns: settles ended tries, then plans the next ones, each in a slot of its own.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
 
-/// Between two looks while a campaign runs: so late a try may follow the end of another.
+/// The interval of rounds while a campaign runs, and so the longest delay between a try's end and the next.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// While none runs: so late one may be seen that another process has started.
+/// The interval while none runs, and so the longest delay until a campaign of another process is seen.
 const LOOK_WHILE_IDLE: Duration = Duration::from_secs(2);
-/// Slots are given out so far ahead.
+/// How far ahead slots are given out.
 pub const AHEAD: Duration = Duration::from_secs(2);
-/// Members that are looked at in one go.
+/// The members that are read at once.
 const BATCH: usize = 500;
-/// So long a try of unknown outcome takes the place of one that is under way. A call that was begun would have told of
-/// itself by then; what comes of it is counted whenever it is known.
+/// How long a try of unknown outcome counts as in progress. A call that was placed would have reported by then; its
+/// result is counted whenever it is known.
 pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
-/// A try that was stopped, as its time was over before it could leave, waits at least so long.
+/// The least delay after a try that could not leave before its time was over.
 const NOT_AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Moves campaigns on until the future is dropped.
+/// Runs rounds until dropped.
 pub async fn run(engine: &Engine) {
     loop {
         let pause = match round(&engine.store, &engine.directory).await {
@@ -44,7 +44,7 @@ pub async fn run(engine: &Engine) {
     }
 }
 
-/// What a round has done.
+/// The result of a round.
 #[derive(Debug, Default)]
 pub struct Round {
     pub running: usize,
@@ -52,13 +52,13 @@ pub struct Round {
     pub planned: Vec<(SendQueue, Timestamp)>,
 }
 
-/// One round of all campaigns that run, and of those that are paused or cancelled while tries are under way.
+/// Runs one round of all running campaigns, and of paused or cancelled ones with tries in progress.
 pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreError> {
     let mut round = Round::default();
     for campaign in store.moving_campaigns().await? {
         let Some(tenant) = directory.now().by_id(campaign.tenant).cloned() else { continue };
         match go_on(store, directory, &tenant, &campaign, &mut round).await {
-            // What one campaign's rows cannot do is no reason to stop the others.
+            // A fault in one campaign's rows does not stop the others.
             Err(error) if !error.is_outage() => {
                 tracing::error!(%error, tenant = %tenant.slug, "a campaign does not go on");
             }
@@ -85,14 +85,14 @@ async fn go_on(
     of.try_next(round).await
 }
 
-/// One campaign in its round.
+/// One campaign in a round.
 struct Of<'a> {
     store: &'a Store,
     tries: Tries<'a>,
 }
 
 impl Of<'_> {
-    /// What has come of tries becomes what the members are at.
+    /// Updates members with the results of their tries.
     async fn settle(&self) -> Result<(), StoreError> {
         loop {
             let mut ended = self.store.ended_tries(self.tries.campaign, BATCH).await?;
@@ -113,14 +113,14 @@ impl Of<'_> {
         }
     }
 
-    /// When a member is tried again whose last try ended then.
+    /// The time of the next try for a member whose last one ended at `at`.
     fn later(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
         let zone =
             Phone::parse(&ended.phone).map_or(self.tries.tenant.zone, |phone| self.tries.hours(&phone, None).zone());
         self.tries.plan.retry.after.after(at, zone)
     }
 
-    /// Plans the next tries, as far as there is room and a slot.
+    /// Plans the next tries, as far as capacity and slots allow.
     async fn try_next(&self, round: &mut Round) -> Result<(), StoreError> {
         let now = self.store.clock().now();
         let (trying, next) = self.store.campaign_outlook(self.tries.campaign).await?;
@@ -166,7 +166,7 @@ impl Of<'_> {
     }
 }
 
-/// Pure: what becomes of a member whose try has come to this.
+/// The member's next state, from the result of a try. Pure.
 fn end_of(plan: &Plan, ended: &EndedTry, now: Timestamp, later: impl Fn(Timestamp) -> Timestamp) -> MemberEnd {
     let outcome = outcome(ended);
     if ended.call.is_none() && ended.too_late && ended.state == ActionState::Blocked.as_str() {
@@ -180,8 +180,8 @@ fn end_of(plan: &Plan, ended: &EndedTry, now: Timestamp, later: impl Fn(Timestam
     MemberEnd::Done { outcome: outcome.to_owned(), detail }
 }
 
-/// What has come of a try, in a word: a call's last status, `machine`, `sent` of a message, `refused` by the provider,
-/// `blocked` by the gate.
+/// The result of a try: a call's last status, `machine`, `sent` for a message, `refused` by the provider, `blocked` by
+/// the gate.
 fn outcome(ended: &EndedTry) -> &str {
     let machine = ended.answered_by.as_deref().is_some_and(|who| who.starts_with("machine") || who == "fax");
     match (&ended.call, ended.state.as_str()) {

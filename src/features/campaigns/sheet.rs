@@ -1,5 +1,5 @@
-//! Members from a table: CSV (RFC 4180) in UTF-8 with a line of titles. `phone` is needed, `name` may be; every other column
-//! is a field of that name.
+//! Members from a spreadsheet: CSV (RFC 4180) in UTF-8 with a header line. `phone` is required, `name` is optional;
+//! every other column is a field.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use crate::domain::Phone;
 use crate::integrations::csv::LineCount;
 use crate::store::tables::campaigns::NewMember;
 
-/// A file, at most.
+/// The largest file.
 pub const FILE_MAX_BYTES: u64 = 16 << 20;
-/// Lines of one file, at most.
+/// The most lines of a file.
 pub const LINES_MAX: usize = 100_000;
 const LINE_MAX_BYTES: usize = 16 << 10;
-/// Columns besides `phone` and `name`.
+/// The most columns besides `phone` and `name`.
 const FIELDS_MAX: usize = 20;
 const NAME_CHARS: usize = 80;
 const VALUE_CHARS: usize = 200;
 
-/// The file as a whole cannot be read.
+/// Why the whole file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadSheet {
     #[error("the file has more than {FILE_MAX_BYTES} bytes: part it")]
@@ -36,27 +36,27 @@ pub enum BadSheet {
     TooMany,
 }
 
-/// A line that names nobody, and why.
+/// A line without a member, and why.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RefusedLine {
     pub line: u64,
     pub reason: String,
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Debug, Default)]
 pub struct Sheet {
     pub members: Vec<NewMember>,
     pub refused: Vec<RefusedLine>,
 }
 
-/// Reads a file. A number that comes twice counts once, the first time.
+/// Reads a file. Of a repeated number the first line counts.
 pub fn read(bytes: &[u8]) -> Result<Sheet, BadSheet> {
     if bytes.len() as u64 > FILE_MAX_BYTES {
         return Err(BadSheet::TooLarge);
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // Spreadsheets of many countries part cells by semicolons.
+    // Spreadsheets in many countries separate cells by semicolons.
     let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(bytes);
@@ -111,7 +111,7 @@ fn one(titles: &[String], record: &csv::StringRecord) -> Result<NewMember, Strin
     }
     let (mut phone, mut name, mut fields) = ("", String::new(), BTreeMap::new());
     for (title, cell) in titles.iter().zip(record) {
-        // A cell that a spreadsheet would have taken for a formula has a ' before it.
+        // A cell that a spreadsheet would read as a formula has a ' before it.
         let cell = cell.trim().strip_prefix('\'').unwrap_or(cell.trim());
         if cell.chars().count() > VALUE_CHARS || cell.chars().any(char::is_control) {
             return Err(format!("'{title}' has at most {VALUE_CHARS} characters and no line breaks"));
@@ -130,7 +130,7 @@ fn one(titles: &[String], record: &csv::StringRecord) -> Result<NewMember, Strin
     Ok(NewMember { phone, name, fields })
 }
 
-/// The same limits for a member that comes another way.
+/// Checks the same limits for a member from another source.
 pub fn check(member: &NewMember) -> Result<(), String> {
     let fits = |text: &str, chars: usize| text.chars().count() <= chars && !text.chars().any(char::is_control);
     if !fits(&member.name, NAME_CHARS) {

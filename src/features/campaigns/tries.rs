@@ -1,4 +1,4 @@
-//! A member's next try: when it may be, and the action that it is.
+//! A member's next try: its time and its action.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::rules::Planned;
 use crate::store::tables::campaigns::{Campaign, Member, NewTry};
 use crate::tenants::{Platform, Tenant};
 
-/// What the tries of one campaign are made of.
+/// What the tries of one campaign are built from.
 #[derive(Clone, Copy)]
 pub struct Tries<'a> {
     pub tenant: &'a Tenant,
@@ -22,20 +22,20 @@ pub struct Tries<'a> {
 }
 
 impl Tries<'_> {
-    /// Between two tries, by the campaign's pace.
+    /// The interval between two tries at the campaign's pace.
     pub fn step(&self) -> Duration {
         Duration::from_secs(60) / self.plan.per_minute
     }
 
-    /// When somebody may be tried; `zone` is what is known of theirs.
+    /// The hours in which a member may be tried. `zone` is their time zone, if it is known.
     pub fn hours(&self, phone: &Phone, zone: Option<chrono_tz::Tz>) -> Hours<'_> {
         Hours::of(self.plan.windows.as_ref(), &self.tenant.quiet(self.platform), phone, zone)
     }
 
-    /// A member's next try, at `at`, which makes sense until its window `closes`.
+    /// A member's next try, planned for `at` and valid until the window `closes`.
     pub fn of(&self, member: &Member, at: Timestamp, closes: Option<Timestamp>) -> NewTry {
         let Member { key, n, .. } = member;
-        // Only its identity and its kind are asked for.
+        // Only the identity and kind of this event are used.
         let event = Event {
             id: self.campaign.event(),
             tenant: self.tenant.id,
@@ -51,14 +51,14 @@ impl Tries<'_> {
         let rule = format!("campaign {}: {key}", self.campaign.name);
         let planned = Planned { rule, index: usize::try_from(*n).unwrap_or_default(), action, due: Some(at) };
         let mut action = plan::plan(self.tenant, self.platform, &event, &[], planned);
-        // The number makes the identity; it is to stand nowhere that outlasts the member.
+        // The number makes the identity unique. It appears nowhere that outlives the member.
         action.rule = format!("campaign {}", self.campaign.name);
         action.expires = closes;
         NewTry { key: key.clone(), n: *n, action }
     }
 }
 
-/// What goes out to a member.
+/// The send to a member.
 fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
     let value = |name: &str| if name == "name" { Some(&member.name) } else { member.fields.get(name) };
     let text = |text: &str| placeholders::fill(text, |name| value(name).map(String::as_str));
@@ -68,7 +68,7 @@ fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
             call.state.entry("campaign".to_owned()).or_insert_with(|| campaign.into());
             let own = member.fields.iter().map(|(name, value)| (name.clone(), value.clone()));
             let name = (!member.name.is_empty()).then(|| ("name".to_owned(), member.name.clone()));
-            // What the campaign says goes before what a table says.
+            // The campaign's values win over those of a table.
             for (key, value) in own.chain(name) {
                 call.state.entry(key).or_insert_with(|| value.into());
             }

@@ -1,4 +1,4 @@
-//! Buying a number and setting it up, in one step that can be repeated.
+//! Buys a number and configures it, in one step that can be repeated.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::store::StoreError;
 use crate::store::rows::sender;
 use crate::tenants::Tenant;
 
-/// What is to be bought.
+/// What to buy.
 #[derive(Clone, Debug)]
 pub struct Purchase {
     pub number: Phone,
-    /// What it is called in the console.
+    /// The name in the Twilio console.
     pub friendly_name: Option<String>,
-    /// `AD…` and `BU…`, where the country asks for them.
+    /// `AD…` and `BU…`, where the country requires them.
     pub address_sid: Option<String>,
     pub bundle_sid: Option<String>,
 }
 
-/// A number that is the tenant's now.
+/// A number that now belongs to the tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Bought {
-    /// `false` where the account had it already: nothing was paid
+    /// `false` where the account already had it: nothing was paid
     pub bought: bool,
     #[serde(flatten)]
     pub number: Owned,
@@ -50,7 +50,7 @@ impl Desk<'_> {
             let number = self.set_up(tenant, &account, &there).await?;
             return Ok(Bought { bought: false, number });
         }
-        // From here on nobody else of this installation gets it, and it counts.
+        // From here on no other tenant of this installation can claim the number, and it counts in the budget.
         self.add_sender(tenant, Channel::Voice, number).await.map_err(|error| match error {
             StoreError::Taken(_) => NumbersError::OfAnother(number.to_owned()),
             other => other.into(),
@@ -75,7 +75,7 @@ impl Desk<'_> {
         Self::judge(number).map(|number| Bought { bought: true, number })
     }
 
-    /// Sets a tenant's number up as if it had just been bought: what repairs everything that went wrong on the way.
+    /// Configures a tenant's number as if it had just been bought. This repairs whatever failed after the purchase.
     pub async fn configure(&self, tenant: &Tenant, number: &Phone) -> Result<Owned, NumbersError> {
         let account = credentials(tenant)?;
         let not_ours = || NumbersError::NotOurs { slug: tenant.slug.clone(), number: number.to_string() };
@@ -89,7 +89,7 @@ impl Desk<'_> {
         self.set_up(tenant, &account, &there).await
     }
 
-    /// The purchase itself: one request. Where its answer was lost, the account's list tells.
+    /// Makes the purchase, in one request. If the response was lost, the account's list decides.
     async fn pay(&self, tenant: &Tenant, account: &Account, wanted: &Purchase) -> Result<IncomingNumber, NumbersError> {
         let number = wanted.number.as_str();
         let settings = NumberSettings {
@@ -102,7 +102,7 @@ impl Desk<'_> {
             Ok(there) => return Ok(there),
             Err(error) => error,
         };
-        // What is not for sale any more may have been sold to us, by a request whose answer was lost.
+        // A number that is no longer for sale may have been sold to this account, by a request whose response was lost.
         let may_be_there = matches!(error, SendError::Unknown { .. } | SendError::Refused { code: Some(21422), .. });
         let error = NumbersError::of_purchase(&tenant.slug, number, error);
         if !may_be_there {
@@ -115,7 +115,7 @@ impl Desk<'_> {
         }
     }
 
-    /// Counts after the claim is committed: of two that claim at once both may be refused, but never both pass.
+    /// Counts after the claim is committed: of two concurrent claims both may be refused, but never both pass.
     async fn within_budget(&self, tenant: &Tenant, account: &Account) -> Result<(), NumbersError> {
         let budget = self.directory.platform().numbers_budget;
         let is_number = |channel: &str| channel == Channel::Voice.as_str() || channel == Channel::Sms.as_str();
@@ -150,7 +150,7 @@ impl Desk<'_> {
         Self::judge(number)
     }
 
-    /// What the provider has is what was asked for.
+    /// Checks that the provider stored what was requested.
     fn judge(number: Owned) -> Result<Owned, NumbersError> {
         let goes =
             [("voice webhook", &number.voice), ("message webhook", &number.sms), ("status callback", &number.status)];
@@ -160,7 +160,7 @@ impl Desk<'_> {
         Err(NumbersError::NotAsSet { number: number.number.clone(), what, has })
     }
 
-    /// Calls and texts go by it from now on, as far as it can do both.
+    /// Makes it the tenant's sender for calls and texts, as far as it can do both.
     async fn become_sender(&self, tenant: &Tenant, there: &IncomingNumber) -> Result<Owned, StoreError> {
         let can = there.capabilities;
         let unsaid = !can.voice && !can.sms;

@@ -1,4 +1,4 @@
-//! Why a number was not found, bought, set up or given back, and what to do.
+//! Why a number was not found, bought, configured or released, and what to do.
 
 use crate::integrations::twilio::client::{LookupError, SendError};
 use crate::store::StoreError;
@@ -10,31 +10,31 @@ pub enum NumbersError {
          NUMBERS_BUDGET"
     )]
     OverBudget { slug: String, owned: usize, budget: u32 },
-    /// 21421
+    /// Twilio 21421.
     #[error("{0} is not a number that can be bought: choose one that 'recado numbers search' has found")]
     NotANumber(String),
-    /// 21422
+    /// Twilio 21422.
     #[error("{0} is not for sale any more: search again and choose another")]
     NotForSale(String),
-    /// 21452, or an area code of no number.
+    /// Twilio 21452, or an area code without numbers.
     #[error("no number is for sale in that area: search in another, or without an area code")]
     NoneInArea,
-    /// A country, or a kind of numbers in it, that Twilio does not sell.
+    /// Twilio sells no numbers in this country, or none of this kind.
     #[error("Twilio sells no such numbers in {0}: search for another kind (local, mobile, toll-free), or elsewhere")]
     NoSuchKind(String),
-    /// 21631 or 21615
+    /// Twilio 21631 or 21615.
     #[error(
         "{0} is sold with an address only: enter one in the console under Phone Numbers, Addresses, and give its SID \
          (--address AD…)"
     )]
     NeedsAddress(String),
-    /// 21649
+    /// Twilio 21649.
     #[error(
         "{0} is sold with a regulatory bundle only: have one approved in the console under Phone Numbers, Regulatory \
          compliance, and give its SID (--bundle BU…)"
     )]
     NeedsBundle(String),
-    /// 20003
+    /// Twilio 20003.
     #[error(
         "Twilio refuses the credentials of '{slug}' ({message}): correct them with 'recado tenant credentials {slug}', or, \
          for the installation's account, TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
@@ -53,7 +53,7 @@ pub enum NumbersError {
     InAccount { slug: String, number: String },
     #[error("{0} is the installation's own number: take it out of TWILIO_FROM_NUMBER and TWILIO_WHATSAPP_NUMBER first")]
     Installations(String),
-    /// Nobody knows whether it was bought.
+    /// The outcome of the purchase is unknown.
     #[error(
         "whether {number} was bought is not known ({why}): ask for it once more; the account's list is looked at before \
          anything is bought, and a number is sold once"
@@ -72,7 +72,7 @@ pub enum NumbersError {
 }
 
 impl NumbersError {
-    /// Stable, for programs.
+    /// A stable code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::OverBudget { .. } => "over_budget",
@@ -94,7 +94,7 @@ impl NumbersError {
         }
     }
 
-    /// Of a question about a tenant's account.
+    /// From a failed lookup in a tenant's account.
     pub(super) fn of_lookup(slug: &str, error: LookupError) -> Self {
         match error {
             LookupError::Unauthorized { message, .. } => Self::Credentials { slug: slug.to_owned(), message },
@@ -103,7 +103,7 @@ impl NumbersError {
         }
     }
 
-    /// Of a purchase that surely was none, or of which nobody knows.
+    /// From a failed purchase, or one of unknown outcome.
     pub(super) fn of_purchase(slug: &str, number: &str, error: SendError) -> Self {
         let number = number.to_owned();
         match error {

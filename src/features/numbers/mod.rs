@@ -1,11 +1,11 @@
-//! A tenant's numbers at the provider: found, bought, set up, listed, given back.
+//! A tenant's phone numbers at Twilio: search, buy, configure, list, release.
 //!
-//! **Buying costs money.** It happens within NUMBERS_BUDGET, and is safe to repeat: the tenant's claim on the number, its
-//! sender for calls, is committed first; the account's list is looked at before anything is bought; and a number is sold
-//! once. Where the process dies in between, the claim stays: buying again, or configuring, ends what was begun.
+//! **Buying costs money.** It happens within NUMBERS_BUDGET and is safe to repeat: the tenant's claim on the number,
+//! its sender for calls, is committed first; the account's list is read before anything is bought; and a number is sold
+//! once. If the process dies in between, the claim stays, and buying again or configuring completes the purchase.
 //!
-//! On the installation's account, which tenants share, a number is a tenant's where it is its sender. In an account of its
-//! own all are the tenant's but those that another business sends from.
+//! In the installation's account, which tenants share, a number belongs to the tenant that sends from it. In an account
+//! of its own, all numbers belong to the tenant except those that another tenant sends from.
 
 mod buy;
 mod error;
@@ -28,14 +28,14 @@ use crate::integrations::twilio::types::Method;
 use crate::store::Store;
 use crate::tenants::{Directory, Tenant};
 
-/// Pages of a thousand of an account's numbers; a sender that is not among them is asked for by itself.
+/// Pages of a thousand numbers that are read of an account. A sender that is not among them is requested by itself.
 const PAGES_MAX: usize = 5;
-/// How many numbers one search gives, at most.
+/// The most results of a search.
 pub const FOUND_MAX: u32 = 100;
-/// Those by which a number is somebody's.
+/// The channels whose senders make a number a tenant's.
 const CHANNELS: [Channel; 3] = [Channel::Sms, Channel::Voice, Channel::WhatsApp];
 
-/// What all of this needs.
+/// Manages the numbers of tenants.
 #[derive(Clone, Copy)]
 pub struct Desk<'a> {
     pub store: &'a Store,
@@ -43,58 +43,58 @@ pub struct Desk<'a> {
     pub client: &'a Client,
 }
 
-/// Where one kind of a number's webhooks goes.
+/// The destination of one kind of webhook of a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Goes {
-    /// To this installation, for this business.
+    /// True if it is this installation, for this tenant.
     pub here: bool,
-    /// The URL; or what goes before it, such as a TwiML App. Empty where none is set.
+    /// The URL, or what overrides it, such as a TwiML App. Empty where none is set.
     pub to: String,
 }
 
 /// A number of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Owned {
-    /// E.164
+    /// The number, E.164
     #[schema(example = "+34911990007")]
     pub number: String,
     pub friendly_name: String,
-    /// Whether the provider's account has it: else neither calls nor messages come or go
+    /// Whether the provider's account has it; else no calls and messages come or go
     pub active: bool,
     /// Whether all its webhooks point here
     pub points_here: bool,
     pub voice: Goes,
     pub sms: Goes,
-    /// Where the end of a call is told
+    /// Destination of call statuses
     pub status: Goes,
-    /// What this business sends by it
+    /// Channels for which this tenant sends from it
     #[schema(value_type = Vec<String>, example = json!(["voice", "sms"]))]
     pub sends: Vec<Channel>,
-    /// The voice agent that takes its calls
+    /// Voice agent that answers its calls
     pub agent: Option<String>,
-    /// It is the installation's, shared by businesses that have none of their own
+    /// It is the installation's, shared by tenants without a number of their own
     pub shared: bool,
 }
 
-/// Whose a number is, seen by a tenant.
+/// Who owns a number, from a tenant's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// It is its sender.
+    /// The tenant sends from it.
     Own,
     /// Nobody sends from it.
     Free,
-    /// The installation's; `true` where its calls and messages concern this tenant.
+    /// The installation sends from it; `true` if its calls and messages reach this tenant.
     Installations(bool),
     Another,
 }
 
-/// The URLs that a tenant's number is to have.
+/// The URLs that a tenant's number should have.
 struct Urls {
     voice: String,
     also_voice: String,
     fallback: String,
     status: String,
-    /// Without the overrides behind it.
+    /// Without the connection overrides.
     sms: String,
     base: String,
 }
@@ -126,13 +126,13 @@ impl Urls {
         }
     }
 
-    /// The same, and nothing before them.
+    /// The same, and no application before them.
     fn settings_alone(&self) -> NumberSettings {
         let none = || Some(String::new());
         NumberSettings { voice_application_sid: none(), sms_application_sid: none(), ..self.settings() }
     }
 
-    /// Every URL of calls that finds the tenant does; those without a slug find it by the number.
+    /// The destination of calls. Every URL that reaches the tenant counts; those without a slug find it by the number.
     fn voice(&self, number: &IncomingNumber) -> Goes {
         let before = [("a TwiML App", &number.voice_application_sid), ("a trunk", &number.trunk_sid)];
         self.judge(&number.voice_url, &before, |bare| {
@@ -162,14 +162,14 @@ impl Urls {
     fn judge(&self, url: &str, before: &[(&str, &String)], is_good: impl Fn(&str) -> bool) -> Goes {
         match before.iter().find(|(_, sid)| !sid.is_empty()) {
             Some((what, sid)) => Goes { here: false, to: format!("{what} ({sid})") },
-            // What follows # is the provider's own.
+            // The part after # holds Twilio's connection overrides.
             None => Goes { here: is_good(url.split('#').next().unwrap_or_default()), to: url.to_owned() },
         }
     }
 }
 
 impl<'a> Desk<'a> {
-    /// Numbers that can be bought; at most [`FOUND_MAX`].
+    /// Searches numbers that can be bought; at most [`FOUND_MAX`].
     pub async fn search(&self, tenant: &Tenant, search: &Search) -> Result<Vec<AvailableNumber>, NumbersError> {
         let account = credentials(tenant)?;
         let limit = search.limit.map_or(FOUND_MAX, |limit| limit.min(FOUND_MAX));
@@ -185,7 +185,7 @@ impl<'a> Desk<'a> {
         Ok(found)
     }
 
-    /// A tenant's numbers, and the installation's where it sends from those, each as the provider has it.
+    /// A tenant's numbers, and the installation's if it sends from those, as the provider has them.
     pub async fn list(&self, tenant: &Tenant) -> Result<Vec<Owned>, NumbersError> {
         let account = credentials(tenant)?;
         let of_tenant = |error| NumbersError::of_lookup(&tenant.slug, error);
@@ -206,7 +206,7 @@ impl<'a> Desk<'a> {
         Ok(numbers)
     }
 
-    /// What is said before a number is given back: who uses it.
+    /// Who uses the number, to be shown before it is released.
     pub fn uses(&self, tenant: &Tenant, number: &Phone) -> Vec<String> {
         let sends = sends(tenant, number.as_str())
             .into_iter()
@@ -216,7 +216,7 @@ impl<'a> Desk<'a> {
         sends.chain(agent).collect()
     }
 
-    /// The numbers that should be there.
+    /// The numbers that the account should have.
     fn expected(&self, tenant: &Tenant) -> Vec<String> {
         let is_number = |channel| channel == Channel::Sms || channel == Channel::Voice;
         let own = tenant.senders.iter().filter(|sender| is_number(sender.channel) && sender.number.starts_with('+'));
@@ -278,12 +278,12 @@ impl<'a> Desk<'a> {
         Urls::of(self.base(tenant, number).as_deref().unwrap_or(&self.directory.platform().app_url), &tenant.slug)
     }
 
-    /// The base that is this number's own.
+    /// The base URL of this number, if it has its own.
     fn base(&self, tenant: &Tenant, number: &str) -> Option<String> {
         tenant.senders.iter().find(|sender| sender.number == number).and_then(|sender| sender.base_url.clone())
     }
 
-    /// A number of the account, if it is that.
+    /// Finds a number in the account.
     async fn find(
         &self,
         tenant: &Tenant,
@@ -306,7 +306,7 @@ fn sends(tenant: &Tenant, number: &str) -> Vec<Channel> {
     CHANNELS.into_iter().filter(of).collect()
 }
 
-/// `local`, `mobile` or `toll-free`.
+/// Parses `local`, `mobile` or `toll-free`.
 pub fn kind(text: &str) -> Result<NumberKind, String> {
     match text {
         "local" => Ok(NumberKind::Local),
@@ -316,7 +316,7 @@ pub fn kind(text: &str) -> Result<NumberKind, String> {
     }
 }
 
-/// A country as ISO 3166 writes it, in capitals.
+/// Parses an ISO 3166 country code; returns it in capitals.
 pub fn country(text: &str) -> Result<String, String> {
     if text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
         Ok(text.to_ascii_uppercase())
@@ -325,7 +325,7 @@ pub fn country(text: &str) -> Result<String, String> {
     }
 }
 
-/// An area code of North America.
+/// Parses a North American area code.
 pub fn area_code(text: &str) -> Result<String, String> {
     if text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()) {
         Ok(text.to_owned())
@@ -334,7 +334,7 @@ pub fn area_code(text: &str) -> Result<String, String> {
     }
 }
 
-/// What a number is to have in it.
+/// Parses a search pattern.
 pub fn pattern(text: &str) -> Result<String, String> {
     if (2..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'*') {
         Ok(text.to_owned())

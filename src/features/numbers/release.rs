@@ -1,4 +1,4 @@
-//! Giving a number back.
+//! Releases a number.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,20 +11,20 @@ use crate::tenants::Tenant;
 /// A number that was a tenant's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Released {
-    /// E.164
+    /// The number, E.164
     pub number: String,
-    /// `false` where the provider's account had it no more
+    /// `false` if the provider's account no longer had it
     pub was_active: bool,
-    /// What this business sent by it
+    /// Channels for which this tenant sent from it
     #[schema(value_type = Vec<String>)]
     pub sent: Vec<Channel>,
-    /// The voice agent that names it still
+    /// Voice agent that still names it
     pub agent: Option<String>,
 }
 
 impl Desk<'_> {
-    /// Gives a number back and takes it from the tenant's senders, in this order: where it breaks off, the same again ends
-    /// it. Somebody else may have the number soon.
+    /// Releases a number, then removes it from the tenant's senders; a repeat completes an interrupted release. Others
+    /// may get the number soon.
     pub async fn release(&self, tenant: &Tenant, number: &Phone) -> Result<Released, NumbersError> {
         let account = credentials(tenant)?;
         let text = number.as_str();

@@ -1,4 +1,4 @@
-//! Voice agents as a business sets them up: what is checked of one, whoever brings it, and how it is kept.
+//! Voice agents of a business: checks and stores them, for the command line and the API alike.
 
 use super::compose::Streams;
 use crate::domain::agent::{AGENTS_MAX, GREETING_CHARS, INSTRUCTIONS_CHARS};
@@ -6,9 +6,9 @@ use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
 use crate::store::{Store, StoreError};
 use crate::tenants::{Directory, Tenant, TenantSettings};
 
-/// An agent's name, in characters.
+/// The longest name of an agent.
 pub const NAME_CHARS: usize = 80;
-/// A language, a voice or a provider's id, in characters.
+/// The longest language, voice or provider id.
 pub const WORD_CHARS: usize = 80;
 
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum AgentError {
     Store(#[from] StoreError),
 }
 
-/// Where agents are kept.
+/// Manages the agents of tenants.
 #[derive(Clone, Copy)]
 pub struct Agents<'a> {
     pub store: &'a Store,
@@ -43,7 +43,7 @@ pub struct Agents<'a> {
 }
 
 impl Agents<'_> {
-    /// Adds an agent, or puts it in the place of the one of its name; whether it is new.
+    /// Adds an agent or replaces the one with its name; returns whether it is new.
     pub async fn put(&self, tenant: &Tenant, agent: VoiceAgent) -> Result<bool, AgentError> {
         check(&agent)?;
         if let Some(number) = agent.number.as_ref().filter(|number| !self.is_ours(tenant, number)) {
@@ -52,7 +52,7 @@ impl Agents<'_> {
         self.change(tenant, |voice| place(voice, agent)).await
     }
 
-    /// An agent takes no calls any more.
+    /// Removes an agent.
     pub async fn remove(&self, tenant: &Tenant, name: &str) -> Result<(), AgentError> {
         self.change(tenant, |voice| {
             let before = voice.agents.len();
@@ -65,7 +65,7 @@ impl Agents<'_> {
         .await
     }
 
-    /// Changes how a business answers calls, as that stands at this moment. What is refused changes nothing.
+    /// Changes the voice settings in one transaction, on their current state. A refused change leaves them as they are.
     pub async fn change<T>(
         &self,
         tenant: &Tenant,
@@ -82,7 +82,7 @@ impl Agents<'_> {
         Ok(made)
     }
 
-    /// Whether the tenant's calls can come in at a number: its own senders, or the installation's.
+    /// True if calls to the number reach this tenant: it is a sender of the tenant, or the installation's.
     fn is_ours(&self, tenant: &Tenant, number: &Phone) -> bool {
         let platform = self.directory.platform();
         let own = tenant.senders.iter().filter_map(|sender| Phone::parse(&sender.number).ok());
@@ -91,7 +91,7 @@ impl Agents<'_> {
     }
 }
 
-/// What an agent's mode needs and the installation does not have: rules and the greeting answer meanwhile.
+/// What an agent's mode needs and the installation lacks. Until then, rules and the greeting answer.
 pub fn lacks(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<String> {
     let needs = match (agent.mode, streams) {
         (AgentMode::Model, _) if !has_model => "OPENAI_API_KEY",
@@ -102,7 +102,7 @@ pub fn lacks(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<St
     Some(format!("{} needs {needs}, which is not set: rules and the greeting answer meanwhile", agent.mode))
 }
 
-/// A language, a voice or a provider's id; nothing where it is empty.
+/// A language, a voice or a provider's id; `None` for an empty text.
 pub fn word(text: &str) -> Result<Option<String>, AgentError> {
     let odd = |c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c);
     if text.len() > WORD_CHARS || text.contains(odd) {
@@ -111,7 +111,7 @@ pub fn word(text: &str) -> Result<Option<String>, AgentError> {
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
-/// What is said or told; `most` in characters.
+/// Checks a text of at most `most` characters.
 pub fn words(what: &'static str, text: &str, most: usize) -> Result<(), AgentError> {
     if text.chars().count() > most { Err(AgentError::Long { what, most }) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Who answers: a turn in, a document out, in time.
+//! Answers a turn of a call with a TwiML document, in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +25,20 @@ use crate::store::{NewTurn, Store, StoreError, TurnAnswer};
 use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
 
-/// How often a repeat looks whether what it repeats has been answered meanwhile.
+/// The interval at which a repeated webhook checks whether the first has been answered.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How much of the budget is waited for a model; the rest is for writing down what it said.
+/// The part of the budget that may be spent waiting for a model. The rest is for storing the turn.
 const PATIENCE_PERCENT: u32 = 70;
-/// Words of patience in a row: beyond what a model may think.
+/// The most hold responses in a row: more than a model's time limit needs.
 const ROUNDS_MAX: u32 = 20;
-/// Turns of one call; a rule that leads a caller round in a circle ends here.
+/// The most turns of one call, so that rules that send a caller round in circles come to an end.
 const TURNS_MAX: i32 = 500;
 
-/// What is sent back to the provider.
+/// The TwiML document for the provider.
 pub type Answer = String;
 
-/// The call is another tenant's.
+/// The call belongs to another tenant.
 #[derive(Debug)]
 pub struct Foreign;
 
@@ -52,18 +52,18 @@ pub struct Voice {
     pub model: Arc<Model>,
     pub live: Live,
     pub tools: Tools,
-    /// An answer is there within this.
+    /// The time limit of an answer.
     budget: Duration,
     streams: Streams,
 }
 
-/// What it is made of.
+/// What [`Voice`] is built from.
 pub struct Parts {
     pub engine: Engine,
     pub budget: Duration,
     pub chat: Chat,
     pub eleven: ElevenLabs,
-    /// The installation's own conversation of ElevenLabs'.
+    /// The installation's ElevenLabs agent.
     pub eleven_agent: Option<String>,
 }
 
@@ -100,13 +100,13 @@ impl Voice {
         }
     }
 
-    /// What an agent's mode needs and there is not: rules and the greeting answer meanwhile.
+    /// What the agent's mode needs and the installation lacks. Until then, rules and the greeting answer.
     pub fn lacks(&self, agent: &VoiceAgent) -> Option<String> {
         agents::lacks(agent, self.model.is_configured(), self.streams)
     }
 
-    /// What the caller hears next. Past the budget, or where nothing works, the business's words for that; what was begun
-    /// goes on by itself, so that what was heard is kept.
+    /// The document for a turn. Past the budget, or on an error, it is the business's fallback text; the work that was
+    /// begun goes on, so that what the caller said is kept.
     pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, Foreign> {
         let begun = self.clock.now();
         let finding = tokio::spawn(self.clone().find(tenant.clone(), turn, begun));
@@ -124,30 +124,30 @@ impl Voice {
         Ok(self.trouble(tenant))
     }
 
-    /// What is said where nothing works: it needs no database, no rule and no model.
+    /// The fallback document. It needs no database, no rule and no model.
     pub fn trouble(&self, tenant: &Tenant) -> Answer {
         let call = CallFacts::default();
         let line = self.line(tenant, &call);
         let steps = [Step::say(line.trouble()), Step::Hangup];
         let urls =
             Urls { of_tenant: WebhookUrls::new(&self.directory.platform().app_url, &tenant.slug), n: 0, stream: None };
-        // Two short verbs are well within what a document may hold.
+        // Two short verbs always fit into a document.
         render::render(&line, &steps, &urls).unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
-    /// What a caller hears who waits in a queue: their place, and music; a key takes them out.
+    /// The document for a caller in a queue: the position, and music. A key leaves the queue.
     pub fn waiting(&self, tenant: &Tenant, position: Option<u32>, leaves: bool) -> Answer {
         let call = CallFacts::default();
         render::waiting(&self.line(tenant, &call), position, leaves)
             .unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
-    /// Whether it is told a little later that a call has ended: once what was said is written down and summed up.
+    /// True if the end of a call is reported later, after its conversation was stored and summarized.
     pub fn tells_later(&self) -> bool {
         self.model.is_configured() || self.streams != Streams::No
     }
 
-    /// What the caller hears who waits for an answer that is being looked for: it, or another word of patience.
+    /// The document for a caller who waits for an answer: the answer, or another hold response.
     pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
         let begun = self.clock.now();
         let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
@@ -187,7 +187,7 @@ impl Voice {
         }
         match self.model.of(call.id, n) {
             Some(thought) => self.wait_for(tenant, &call, n, thought, round, begun).await,
-            // It was thought about in a process that has ended: the caller is asked again.
+            // The process that asked the model has ended, so the caller is asked again.
             None => {
                 let line = self.line(tenant, &call);
                 let composed = line.replied(&line.words(Word::NotUnderstood), call.state.clone());
@@ -199,7 +199,7 @@ impl Voice {
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
         let patience = self.budget * PATIENCE_PERCENT / 100;
-        // A stream that goes on all the same is not waited for: whatever comes, there is an answer, and time to find it.
+        // A stream that does not end is not waited for, so that the answer comes in time.
         let _ = tokio::time::timeout(patience / 2, self.live.written(&turn.caller.sid)).await;
         let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
             TurnOf::New(heard) => *heard,
@@ -212,7 +212,7 @@ impl Voice {
             TurnOf::Foreign => return Err(NoAnswer::Foreign),
         };
         let call = heard.call();
-        // The lines of a live conversation before it are none.
+        // The turns of a live conversation do not count.
         if heard.n - call.streamed.abs() > TURNS_MAX {
             tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
             let steps = vec![Step::say(self.line(&tenant, &call).words(Word::Farewell)), Step::Hangup];
@@ -226,7 +226,7 @@ impl Voice {
         }
     }
 
-    /// Writes down what is said, then says it.
+    /// Stores the turn, then says it.
     async fn say(
         &self,
         tenant: &Tenant,
@@ -242,7 +242,7 @@ impl Voice {
         Ok(document)
     }
 
-    /// Lets the model find the words. The rules' other wishes are written down at once.
+    /// Asks the model for the words. The rules' other actions are stored at once.
     async fn ask(
         &self,
         tenant: &Arc<Tenant>,
@@ -262,7 +262,7 @@ impl Voice {
         self.wait_for(tenant, call, n, thought, 0, begun).await
     }
 
-    /// The thought, if it is there in time; else a word while it is thought on.
+    /// The model's answer if it comes in time, else a hold response.
     async fn wait_for(
         &self,
         tenant: &Tenant,
@@ -288,12 +288,12 @@ impl Voice {
             }
         };
         let answer = self.finish(tenant, call, n, composed, begun).await;
-        // Not before it is written down: whoever asks meanwhile finds one or the other.
+        // The entry goes after the turn is stored: a concurrent request finds one or the other.
         self.model.forget(call.id, n);
         answer
     }
 
-    /// Says what was found after the rules' decision was written down.
+    /// Says the answer after the rules' decision was stored.
     async fn finish(
         &self,
         tenant: &Tenant,
@@ -308,7 +308,7 @@ impl Voice {
         Ok(document)
     }
 
-    /// What the caller hears: past the budget they have heard the words for trouble meanwhile, and hung up.
+    /// What the caller hears: past the budget they have already heard the fallback text, and the call has ended.
     fn if_heard(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
         if self.clock.now().since(begun) < self.budget {
             return composed;
@@ -339,7 +339,7 @@ impl Voice {
         }
     }
 
-    /// The provider asks again: it hears what was said to it, or would have been.
+    /// Answers a repeated webhook with the same document.
     async fn repeat(
         &self,
         tenant: &Tenant,
@@ -352,7 +352,7 @@ impl Voice {
             let calls = self.store.calls(tenant.id, &[call]).await?;
             Ok::<_, StoreError>(calls.get(&call).cloned().unwrap_or_default())
         };
-        // Until whoever answers the first has found it, or the budget ends.
+        // Waits until the first request has stored its answer, or the budget ends.
         while answer.is_none() {
             if let Some(thought) = self.model.of(call, n) {
                 return self.wait_for(tenant, &facts().await?, n, thought, 0, begun).await;
@@ -381,7 +381,7 @@ impl Voice {
         let live = steps.iter().any(|step| matches!(step, Step::Stream { .. }));
         let stream = live.then(|| self.live.url(base, call.id, n));
         if let Some(stream) = &stream {
-            // Without its proof.
+            // The URL without its token.
             let url = stream.rsplit_once('/').map_or("", |(url, _)| url);
             tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "a call is connected to a live conversation");
         }

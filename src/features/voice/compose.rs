@@ -1,4 +1,4 @@
-//! From what the rules say to what the caller hears: agents, greetings, what is asked again, and the call's next state.
+//! Turns the rules' steps into what the caller hears: greetings, agents, repeated questions, and the call's next state.
 
 use crate::domain::call::{Awaited, CallState, Gather, Waiting};
 use crate::domain::event::CallData;
@@ -9,7 +9,7 @@ use crate::rules::limits::SPOKEN_CHARS;
 use crate::rules::repeat_prompt;
 use crate::tenants::Tenant;
 
-/// What is to be said to a caller, and who found it.
+/// The steps for a caller, and where they come from.
 #[derive(Debug)]
 pub struct Composed {
     pub steps: Vec<Step>,
@@ -17,19 +17,19 @@ pub struct Composed {
     pub how: &'static str,
 }
 
-/// What is done about a turn.
+/// What happens with a turn.
 #[derive(Debug)]
 pub enum Next {
     Say(Box<Composed>),
-    /// A conversation model is to find the words.
+    /// A conversation model is asked for an answer.
     Ask,
 }
 
-/// Whom a call is composed for.
+/// The call that is composed for.
 pub struct Line<'a> {
     pub tenant: &'a Tenant,
     pub call: &'a CallFacts,
-    /// A conversation model can be asked.
+    /// A conversation model is configured.
     pub has_model: bool,
     pub streams: Streams,
 }
@@ -38,13 +38,13 @@ pub struct Line<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
     No,
-    /// Those that name a conversation of their own.
+    /// Only agents that name a conversation of their own.
     Named,
     All,
 }
 
 impl Streams {
-    /// With the installation's key and agent, where it has them.
+    /// What the installation's key and agent allow.
     pub const fn of(has_key: bool, has_agent: bool) -> Self {
         match (has_key, has_agent) {
             (false, _) => Self::No,
@@ -55,21 +55,21 @@ impl Streams {
 }
 
 impl Line<'_> {
-    /// The language that is spoken in this call, as BCP 47.
+    /// The language of this call, as BCP 47.
     pub fn language(&self) -> &str {
         let agents = self.agent().and_then(|agent| agent.language.as_deref());
         let own = self.call.state.language.as_deref();
         own.or(agents).or(self.tenant.settings.voice.language.as_deref()).unwrap_or(&self.tenant.language)
     }
 
-    /// The provider's name of the voice that speaks.
+    /// The provider's name of the voice.
     pub fn voice(&self) -> Option<&str> {
         let agents = self.agent().and_then(|agent| agent.voice.as_deref());
         let own = self.call.state.voice.as_deref();
         own.or(agents).or(self.tenant.settings.voice.voice.as_deref())
     }
 
-    /// The agent that has the call.
+    /// The agent that handles the call.
     pub fn agent(&self) -> Option<&VoiceAgent> {
         self.tenant.settings.voice.agent(self.call.state.agent.as_deref()?)
     }
@@ -78,7 +78,7 @@ impl Line<'_> {
         words(word, self.language()).replace("{name}", &self.tenant.name)
     }
 
-    /// What comes of what the rules say, each step with the rule that says it.
+    /// Composes the turn from the steps of the rules. Each step comes with its rule.
     pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
         let mut state = CallState { waiting: None, opening: Vec::new(), live: false, ..self.call.state.clone() };
         let mut steps = Vec::new();
@@ -109,7 +109,7 @@ impl Line<'_> {
             return Next::Say(Box::new(self.after_stream(steps, state)));
         }
         if data.outcome.is_some() && data.body.is_empty() {
-            // What was under way has ended, and nobody wants anything more.
+            // A dial, a queue or a recording has ended, and the rules add no step.
             if data.reached_nobody() {
                 steps.push(Step::say(self.words(Word::NobodyThere)));
             }
@@ -132,7 +132,8 @@ impl Line<'_> {
         Next::Say(Box::new(Composed { steps, state, how: "fallback" }))
     }
 
-    /// A live conversation is over: well, and with it the call; or it broke or never began, and others answer.
+    /// Continues after a live conversation. If it ended well, the call ends; if it broke or never began, the greeting
+    /// and rules answer.
     fn after_stream(&self, mut steps: Vec<Step>, mut state: CallState) -> Composed {
         if self.call.streamed == self.call.turns - 1 {
             steps.push(Step::Hangup);
@@ -146,7 +147,7 @@ impl Line<'_> {
         Composed { steps, state, how: "fallback" }
     }
 
-    /// What a conversation model has found to say, cut where it is too long: the caller may go on.
+    /// Says the answer of a conversation model, cut at the limit; then the caller may speak again.
     pub fn replied(&self, text: &str, mut state: CallState) -> Composed {
         let mut steps = Vec::new();
         let text: String = text.chars().take(SPOKEN_CHARS).collect();
@@ -154,7 +155,7 @@ impl Line<'_> {
         Composed { steps, state, how: "model" }
     }
 
-    /// To a person, where the business has named one; else a word of trouble.
+    /// Dials the business's person; without one, says the fallback text.
     pub fn give_up(&self, mut state: CallState) -> Composed {
         let mut steps = Vec::new();
         match self.to_a_person() {
@@ -171,7 +172,7 @@ impl Line<'_> {
         Composed { steps, state, how: "fallback" }
     }
 
-    /// What is said where no answer is found.
+    /// The text for when no answer is found.
     pub fn trouble(&self) -> String {
         let own = &self.tenant.settings.voice.fallback;
         if own.is_empty() { self.words(Word::AccountFailure) } else { own.replace("{name}", &self.tenant.name) }
@@ -182,12 +183,12 @@ impl Line<'_> {
         Some(Step::Dial(crate::domain::call::Dial { number: person.to_string(), ..<_>::default() }))
     }
 
-    /// Asks for anything, and hears it by no rule in particular.
+    /// Asks an open question, whose answer goes to no rule in particular.
     fn open_question(&self, say: String) -> Gather {
         Gather { say, ..Gather::default() }
     }
 
-    /// With these words, else the business's, else our own.
+    /// Greets with this text, else with the business's, else with the built-in one.
     fn greet(&self, own: &str, steps: &mut Vec<Step>, state: &mut CallState) {
         let business = &self.tenant.settings.voice.greeting;
         let own = if own.is_empty() { business } else { own };
@@ -196,7 +197,7 @@ impl Line<'_> {
         self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
     }
 
-    /// An agent takes the call.
+    /// Hands the call to an agent.
     fn take(&self, agent: &VoiceAgent, steps: &mut Vec<Step>, state: &mut CallState) {
         state.agent = Some(agent.name.clone());
         let live = match self.streams {
@@ -211,7 +212,7 @@ impl Line<'_> {
         self.greet(&agent.greeting, steps, state);
     }
 
-    /// Adds a step, and what it makes of the call's state.
+    /// Adds a step and applies it to the call's state.
     fn add(&self, step: Step, rule: Option<String>, steps: &mut Vec<Step>, state: &mut CallState) {
         let waits = |what| Some(Waiting { rule: rule.clone(), what });
         match &step {
@@ -224,7 +225,7 @@ impl Line<'_> {
                 return;
             }
             Step::Gather(gather) => {
-                // A question without a step and without choices is nobody's in particular.
+                // A question without a step and without choices belongs to no rule.
                 let heard = !gather.step.is_empty() || !gather.choices.is_empty();
                 state.waiting =
                     Some(Waiting { rule: rule.filter(|_| heard), what: Awaited::Input(Box::new(gather.clone())) });
@@ -245,7 +246,7 @@ impl Line<'_> {
         steps.push(step);
     }
 
-    /// To the agent of this name or of the number, else to a person.
+    /// Connects to the agent with this name or with the number's calls, else to a person.
     fn connect(&self, name: Option<&str>, steps: &mut Vec<Step>, state: &mut CallState) {
         let voice = &self.tenant.settings.voice;
         let agent = match name {

@@ -1,4 +1,4 @@
-//! After a call: what was said is summed up, and the rules are told that it has ended.
+//! After a call: summarizes the conversation and emits the event that the call has ended.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -13,15 +13,15 @@ use crate::domain::event::Line;
 use crate::domain::{CallId, TenantId};
 use crate::store::{CallResult, StoreError};
 
-/// How often calls are looked for that have ended.
+/// The interval of the search for ended calls.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What a live conversation was is written down a moment after its call has ended, in this process or in another.
+/// A live conversation is stored a moment after its call has ended, perhaps by another process.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
-/// Calls that are summed up at once: where a model hangs, the others wait for it no longer than this many allow.
+/// The most calls in one round. Where a model hangs, this limits how long the others wait.
 const AT_ONCE: usize = 256;
 const SUMS_UP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Tells of calls that have ended, until dropped. Whatever stops it, the rows say what is still to be told.
+/// Reports ended calls, until dropped. It can stop at any point, because the rows say what is still to do.
 pub async fn run(voice: &Arc<Voice>) {
     let clock = &voice.clock;
     let (mut telling, mut under_way) = (FuturesUnordered::new(), HashSet::new());
@@ -50,7 +50,7 @@ pub async fn run(voice: &Arc<Voice>) {
     }
 }
 
-/// The oldest calls that are to be told of: as many as can be under way, and as many again.
+/// The oldest unreported calls, at most twice as many as one round takes.
 async fn untold(voice: &Voice) -> Result<Vec<(TenantId, CallId)>, StoreError> {
     let before = voice.clock.now().minus(SETTLES_WITHIN);
     let mut calls = voice.store.untold_calls(before, 2 * AT_ONCE).await?;

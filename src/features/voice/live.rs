@@ -1,4 +1,4 @@
-//! Live conversations: a call's sound goes to an agent of ElevenLabs' and back.
+//! Live conversations: carries a call's audio to an ElevenLabs agent and back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,18 +23,18 @@ use crate::store::Store;
 use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
 
-/// What the token in a stream's URL is for.
+/// The purpose of the token in a stream's URL.
 const PURPOSE: &str = "media stream";
-/// To get a conversation and its socket.
+/// The time limit for opening a conversation.
 const OPENS_WITHIN: Duration = Duration::from_secs(5);
-/// What happens in a stream and is not written down yet.
+/// The most events of a stream that wait to be stored.
 const EVENTS_MAX: usize = 1_024;
-/// How often a turn looks whether the stream before it is written down.
+/// The interval at which a turn checks whether the stream before it is stored.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Of one transcript: lines, and all their text, in bytes.
+/// The most lines of a transcript.
 const LINES_MAX: usize = 2_000;
 const TRANSCRIPT_MAX_BYTES: usize = 1 << 20;
-/// Conversations at once.
+/// The most conversations at once.
 const STREAMS_MAX: usize = 1_000;
 
 /// Carries live conversations.
@@ -43,10 +43,10 @@ pub struct Live {
     directory: Arc<Directory>,
     clock: Clock,
     eleven: ElevenLabs,
-    /// The agent of the installation.
+    /// The installation's agent.
     agent: Option<String>,
     tools: Tools,
-    /// The streams that are under way here, until what was said in them is written down; none begins once we stop.
+    /// The open streams of this process. A stream stays until its transcript is stored; none is opened after the stop.
     under_way: Mutex<UnderWay>,
 }
 
@@ -54,15 +54,15 @@ pub struct Live {
 struct UnderWay {
     stopping: bool,
     last: u64,
-    /// By their numbers: a call may have had more than one.
+    /// The streams by number, because a call may have had more than one.
     streams: HashMap<u64, Stream>,
 }
 
 struct Stream {
     call: CallId,
-    /// The provider's id of the call.
+    /// The provider's SID of the call.
     sid: String,
-    /// Ends it with its call.
+    /// Ends the stream with its call.
     stop: watch::Sender<bool>,
 }
 
@@ -72,13 +72,13 @@ impl Live {
         Self { store, directory, clock, eleven, agent, tools, under_way: Mutex::default() }
     }
 
-    /// Where the provider opens the stream of a call's turn. Query strings are dropped on the way, so the proof stands in
+    /// The URL at which the provider opens the stream of a turn. Twilio drops query strings, so the token is part of
     /// the path.
     pub fn url(&self, base: &str, call: CallId, n: i32) -> String {
         media_stream(base, &token(self.directory.key(), call, n))
     }
 
-    /// The call and the turn of a token that we have made; whether it was used before shows when the stream begins.
+    /// The call and turn of a token of ours. Whether the token was used shows when the stream begins.
     pub fn of_token(&self, text: &str) -> Option<(CallId, i32)> {
         let (call, rest) = text.split_once('.')?;
         let (n, _) = rest.split_once('.')?;
@@ -87,15 +87,15 @@ impl Live {
         genuine.then_some((call, n))
     }
 
-    /// Carries a call until it ends, and writes down what was said. Where it breaks, or cannot begin, the call goes on
-    /// with what stands behind the stream.
+    /// Carries a call until it ends, then stores the transcript. If the stream breaks or cannot begin, the call
+    /// continues with the document's next verb.
     pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
         let Some((until_here, stopped)) = self.begin(&call) else {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, "there are {STREAMS_MAX} live conversations, or none begin any more");
             return;
         };
         let (lines, well) = self.converse(&tenant, &call, twilio, stopped).await;
-        // What we break off ourselves goes on with what stands behind the stream.
+        // A conversation that this process breaks off did not end well: the call continues.
         let well = well && !self.lock().stopping;
         if let Err(error) = self.store.add_lines(tenant.id, call.id, &lines, well).await {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "what was said in a live conversation is lost");
@@ -114,7 +114,7 @@ impl Live {
         Some((Until(self, number), stopped))
     }
 
-    /// What was said, and whether it came to its end.
+    /// Carries the conversation. Returns the transcript, and whether it ended well.
     async fn converse(
         &self,
         tenant: &Arc<Tenant>,
@@ -137,7 +137,7 @@ impl Live {
         };
         let _open = Open::new();
         let cancel = async move {
-            // The sender is dropped with its entry: then it ends by itself.
+            // The sender is dropped with its entry; then the stream ends by itself.
             if stopped.wait_for(|stopped| *stopped).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -160,31 +160,31 @@ impl Live {
         (lines, outcome.ended.is_ordinary())
     }
 
-    /// Whether what is said in a call is still to be written down here.
+    /// True if this process has yet to store a conversation of the call.
     pub fn is_under_way(&self, call: CallId) -> bool {
         self.lock().streams.values().any(|stream| stream.call == call)
     }
 
-    /// Waits until what was said in the call of this provider's id is written down: what comes next hangs on how it ended.
+    /// Waits until the conversation of the call with this SID is stored, because the next step depends on how it ended.
     pub async fn written(&self, sid: &str) {
         while self.lock().streams.values().any(|stream| stream.sid == sid) {
             self.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    /// The call has ended, and what is under way in it.
+    /// Ends the streams of a call.
     pub fn end(&self, call: CallId) {
         self.lock().streams.values().filter(|stream| stream.call == call).for_each(Stream::end);
     }
 
-    /// Ends all, and lets none begin: the server stops. Their calls go on with what stands behind the streams.
+    /// Ends all streams and opens no more: the server stops. The calls continue with the next verbs of their documents.
     pub fn end_all(&self) {
         let mut under_way = self.lock();
         under_way.stopping = true;
         under_way.streams.values().for_each(Stream::end);
     }
 
-    /// Waits until what was said in all of them is written down.
+    /// Waits until all transcripts are stored.
     pub async fn all_written(&self) {
         while !self.lock().streams.is_empty() {
             self.clock.sleep(LOOK_EVERY).await;
@@ -192,7 +192,6 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        // A poisoned lock holds a whole map.
         self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -203,7 +202,7 @@ impl Stream {
     }
 }
 
-/// Counts a stream while it lasts, however it ends.
+/// Counts a stream as open until it is dropped.
 struct Open;
 
 impl Open {
@@ -219,7 +218,7 @@ impl Drop for Open {
     }
 }
 
-/// However a stream ends, it is not under way any more: its call is waited for until then.
+/// Removes the stream from the open ones when dropped, however it ends.
 struct Until<'a>(&'a Live, u64);
 
 impl Drop for Until<'_> {
@@ -235,7 +234,7 @@ fn token(key: &SecretKey, call: CallId, n: i32) -> String {
     format!("{call}.{n}.{mac}")
 }
 
-/// Takes down what is said, until the stream ends.
+/// Collects the transcript until the stream ends.
 async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut bytes = 0;
@@ -248,14 +247,14 @@ async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<Brid
             BridgeEvent::Caller { text } => lines.push(line("caller", text)),
             BridgeEvent::Agent { text } => lines.push(line("us", text)),
             BridgeEvent::AgentCorrected { original, text } => {
-                // What was not heard any more was not said.
+                // Text that the caller did not hear any more is removed.
                 if let Some(last) = lines.iter_mut().rev().find(|line| line.who == "us" && line.text == original) {
                     last.text = text;
                 }
             }
             _ => {}
         }
-        // One event may add one line, or change one.
+        // One event adds at most one line, or changes one.
         if lines.len() > LINES_MAX || bytes > TRANSCRIPT_MAX_BYTES {
             lines.pop();
         }
@@ -264,8 +263,8 @@ async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<Brid
     lines
 }
 
-/// What the agent is told. Of its own settings only those are overridden that were set here: ElevenLabs refuses a
-/// conversation with an override that the agent does not allow
+/// The agent's first message. It overrides only what the tenant has set: ElevenLabs refuses a conversation with an
+/// override that the agent does not allow
 /// (<https://elevenlabs.io/docs/agents-platform/customization/personalization/overrides>).
 fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiation {
     let known = |text: String| Some(text).filter(|text| !text.trim().is_empty());
@@ -283,7 +282,7 @@ fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiati
     Initiation { overrides, dynamic_variables: variables, user_id: Some(call.id.to_string()) }
 }
 
-/// The tools for whoever is on the line.
+/// The tools for the customer on the line.
 struct OfCall {
     tools: Tools,
     whom: For,

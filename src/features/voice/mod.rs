@@ -1,13 +1,12 @@
-//! Calls while they last: what the caller hears next, found within a budget of time.
+//! Calls while they last: finds what the caller hears next, within a time budget.
 //!
-//! A webhook of the channel's becomes a turn, which [`crate::engine::pipeline::call_turn`] stores and asks the rules about; `compose`
-//! makes of what they say, of the business's agents and of its greeting what the caller hears; `render` makes TwiML of
-//! that. Where a conversation model is to find the words, `model` asks it beside the call; a live conversation is carried
-//! by `live`; what both can have done stands in [`tools`]. What is told once a call has ended: [`ended`]. How the business sets
-//! its agents up: [`agents`].
+//! A voice webhook becomes a turn, which [`crate::engine::pipeline::call_turn`] stores and lets the rules decide.
+//! `compose` turns the rules' steps, the business's agents and its greeting into what the caller hears; `render` writes
+//! it as TwiML. `model` asks a conversation model beside the call, `live` carries live conversations, and both use the
+//! tools of [`tools`]. [`ended`] reports calls that have ended. [`agents`] manages a business's voice agents.
 //!
-//! **An answer is there within the budget, whatever the database, a rule or a model does**: past it the caller hears the
-//! business's words for such a case, which need nothing but memory.
+//! **An answer is there within the budget, whatever the database, a rule or a model does.** Past it the caller hears
+//! the business's fallback text, which needs nothing but memory.
 
 pub mod agents;
 mod compose;

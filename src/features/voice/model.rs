@@ -1,4 +1,4 @@
-//! A conversation model on the line: it is asked beside the call, and the caller hears a word while it thinks.
+//! Asks a conversation model beside the call, while the caller hears a hold response.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,41 +14,42 @@ use crate::integrations::chat_model::{Chat, Request, Tool, Turn};
 use crate::telemetry::metric;
 use crate::time::zone::to_wall;
 
-/// For all that a model does about one thing that a caller has said, its tools included.
+/// The time limit of one answer, its tool calls included.
 pub const THINKS_WITHIN: Duration = Duration::from_secs(12);
-/// How often it may call tools before it must say something.
+/// The most rounds of tool calls before the model must say something.
 const ROUNDS_MAX: usize = 4;
-/// Thoughts at once; one more is not begun.
+/// The most answers in progress; further ones are not started.
 pub const THOUGHTS_MAX: usize = 2_000;
-/// What is kept of a conversation, in turns.
+/// The most turns of a conversation that are sent to the model.
 const TURNS_KEPT: usize = 40;
 const TOKENS_MAX: u32 = 300;
-/// The tool by which a model hands a caller over.
+/// The tool by which a model hands a caller over to a person.
 const PERSON: &str = "hand_over_to_person";
 
-/// What a model has come to.
+/// The result of asking a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Thought {
-    /// To be said; the conversation with it.
+    /// A text to say, and the conversation up to it.
     Says { text: String, chat: Vec<Value> },
-    /// The caller wants a person.
+    /// The caller is to be connected to a person.
     HandsOver,
-    /// No answer, and why.
+    /// No answer, with the reason.
     Failed(String),
 }
 
 pub type Watched = watch::Receiver<Option<Thought>>;
 
-/// Thinks for callers.
+/// Asks a conversation model for callers.
 pub struct Model {
     chat: Chat,
     tools: Tools,
     clock: Clock,
-    /// By the call's turn; each goes when it was heard, or when the next one of its call begins.
+    /// The answers in progress, by call and turn. An entry is removed when its answer is said, or when the next turn of
+    /// its call begins.
     thinking: Mutex<HashMap<CallId, (i32, Watched)>>,
 }
 
-/// What a thought begins with.
+/// What a model is asked with.
 pub struct Prompt {
     system: String,
     turns: Vec<Turn>,
@@ -67,7 +68,7 @@ impl Model {
         &self.chat
     }
 
-    /// What a model is told, and what was said so far.
+    /// Builds the prompt from the business's instructions and the conversation so far.
     pub fn prompt(line: &Line<'_>, said: &str, now: Timestamp) -> Prompt {
         let (voice, tenant) = (&line.tenant.settings.voice, line.tenant);
         let agents = line.agent().map_or("", |agent| agent.instructions.as_str());
@@ -88,7 +89,7 @@ impl Model {
         Prompt { system, turns }
     }
 
-    /// Begins to think about what was said in a turn; `None` where too many think already.
+    /// Starts to ask the model about a turn; `None` where too many answers are in progress.
     pub fn begin(self: &Arc<Self>, call: CallId, n: i32, prompt: Prompt, whom: For) -> Option<Watched> {
         let (tell, told) = watch::channel(None);
         {
@@ -112,12 +113,12 @@ impl Model {
         Some(told)
     }
 
-    /// What is thought about a turn, where it is thought about here.
+    /// The answer in progress for a turn, if this process has one.
     pub fn of(&self, call: CallId, n: i32) -> Option<Watched> {
         self.lock().get(&call).filter(|(turn, _)| *turn == n).map(|(_, thought)| thought.clone())
     }
 
-    /// What was thought about a turn was heard.
+    /// Removes a turn's answer, which was said.
     pub fn forget(&self, call: CallId, n: i32) {
         let mut thinking = self.lock();
         if thinking.get(&call).is_some_and(|(turn, _)| *turn == n) {
@@ -125,7 +126,7 @@ impl Model {
         }
     }
 
-    /// Nobody is there to hear it any more.
+    /// Drops the call's answer; the caller is gone.
     pub fn end(&self, call: CallId) {
         self.lock().remove(&call);
     }
@@ -169,7 +170,6 @@ impl Model {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, (i32, Watched)>> {
-        // A poisoned lock holds a whole map.
         self.thinking.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -179,7 +179,7 @@ fn said(text: String, turns: &[Turn]) -> Thought {
         return Thought::Failed("it said nothing".to_owned());
     }
     let mut kept = &turns[turns.len().saturating_sub(TURNS_KEPT)..];
-    // It begins with what a caller said: a tool's answer without its question would be refused.
+    // The history starts with the caller's words: providers refuse a tool's result without its call.
     while let [first, rest @ ..] = kept
         && !matches!(first, Turn::User { .. })
     {
@@ -189,7 +189,7 @@ fn said(text: String, turns: &[Turn]) -> Thought {
     Thought::Says { text, chat }
 }
 
-/// The thought, once there is one.
+/// Waits for the answer.
 pub async fn heard(mut thought: Watched) -> Thought {
     match thought.wait_for(Option::is_some).await {
         Ok(found) => found.clone().unwrap_or_else(|| Thought::Failed("it said nothing".to_owned())),

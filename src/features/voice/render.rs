@@ -1,4 +1,4 @@
-//! From steps to TwiML.
+//! Renders steps as TwiML.
 
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::Step;
@@ -10,30 +10,30 @@ use crate::integrations::twilio::types::{CallEvent, Method};
 
 use super::compose::Line;
 
-/// Twilio's own, free of rights (<https://www.twilio.com/docs/voice/twiml/enqueue>, waitUrl).
+/// Royalty-free music of Twilio's (<https://www.twilio.com/docs/voice/twiml/enqueue>, waitUrl).
 const MUSIC: &str = "http://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestral.mp3";
 
-/// Where the provider is told to call next.
+/// The URLs that the provider calls next.
 pub struct Urls<'a> {
     pub of_tenant: WebhookUrls<'a>,
     /// The turn that is answered.
     pub n: i32,
-    /// Opens a media stream, where one is wanted.
+    /// The URL of the media stream, if there is one.
     pub stream: Option<String>,
 }
 
 impl Urls<'_> {
-    /// Where what the caller does next is heard. It names the turn, so that a repeat is known as one.
+    /// The URL for what the caller does next. It names the turn, so that a repeat is recognized.
     pub fn next(&self) -> String {
         self.of_tenant.gather(self.n)
     }
 
-    /// Where an answer is fetched that was not found yet.
+    /// The URL for an answer that was not ready.
     pub fn wait(&self, round: u32) -> String {
         self.of_tenant.wait(self.n, round)
     }
 
-    /// Where it is told how whoever is dialled answers. It names the turn, as a call may dial more than once.
+    /// The URL for the status of a leg. It names the turn, because a call may dial more than once.
     fn leg(&self) -> String {
         self.of_tenant.leg_status(self.n)
     }
@@ -47,7 +47,7 @@ impl Urls<'_> {
     }
 }
 
-/// The document that does these steps.
+/// Renders these steps as one document.
 pub fn render(line: &Line<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String, TwimlError> {
     let mut response = Response::new();
     for step in steps {
@@ -56,7 +56,7 @@ pub fn render(line: &Line<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String
     response.render()
 }
 
-/// A caller whose answer is being looked for.
+/// The document for a caller whose answer is not ready.
 pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
     let mut response = Response::new();
     if round == 0 {
@@ -68,7 +68,7 @@ pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String
     response.render()
 }
 
-/// Where who waits in a queue stands, and music until the provider asks again.
+/// The document for a caller in a queue: the position, and music until the provider asks again.
 pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
     if leaves {
         return Response::from_iter([twiml::Verb::Leave]).render();
@@ -76,11 +76,11 @@ pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<S
     let place =
         position.map(|n| speak(line, &line.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
     let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
-    // Without an action, what is pressed comes back to the wait URL itself.
+    // Without an action, digits are posted to the wait URL itself.
     let gather = twiml::Gather {
         input: Some(twiml::Input::Dtmf),
         num_digits: Some(1),
-        // Any key: # is one, too.
+        // Any key counts, # included.
         finish_on_key: Some(String::new()),
         children,
         ..twiml::Gather::default()
@@ -112,7 +112,7 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
                 play_beep: Some(record.beep),
                 recording_status_callback: Some(urls.recording()),
             });
-            // Where nothing was recorded, the action is not called.
+            // Twilio does not call the action if nothing was recorded.
             match record.then {
                 Some(_) => response.push(to(urls.next())),
                 None => response.push(twiml::Verb::Hangup),
@@ -157,7 +157,7 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
         Step::Stream { .. } => {
             let Some(url) = &urls.stream else { return };
             response.push(twiml::Connect { stream: twiml::Stream { url: url.clone() } });
-            // Where the conversation has ended and the call has not.
+            // The call continues here if the conversation ends first.
             response.push(to(urls.next()));
         }
         Step::Redirect { .. } => {
@@ -170,12 +170,12 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
             let reason = if *busy { twiml::RejectReason::Busy } else { twiml::RejectReason::Rejected };
             response.push(twiml::Reject { reason: Some(reason) });
         }
-        // Composed away, or nothing that is heard.
+        // These steps were resolved before, or are not heard.
         Step::ConnectAgent { .. } | Step::Remember { .. } => {}
     }
 }
 
-/// A question, and what follows where no answer comes.
+/// Renders a question, and what follows if no answer comes.
 fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Response) {
     let mut children: Vec<Prompt> = Vec::new();
     children.extend(gather.play.as_ref().map(|url| twiml::Play::new(url).into()));
@@ -191,7 +191,7 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
         action: Some(urls.next()),
         method: Some(Method::Post),
         timeout_s: gather.timeout_s.map(Into::into),
-        // A choice of its own does not end what is typed.
+        // A choice that ends input, such as #, is not the key that finishes it.
         finish_on_key: gather.finish_on_key.clone().or_else(|| gather.chooses("#").then(String::new)),
         num_digits: gather.digits.map(Into::into),
         language: Some(gather.language.clone().unwrap_or_else(|| line.language().to_owned())),
@@ -203,7 +203,7 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
         children,
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
-        // The last try: nobody need be asked what follows.
+        // On the last try the farewell follows directly; the provider need not ask.
         let farewell = gather.farewell(true).map_or_else(|| line.words(Word::Farewell), str::to_owned);
         response.push(speak(line, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
         response.push(twiml::Verb::Hangup);

@@ -1,7 +1,7 @@
-//! What an agent can have done: by a conversation model, in a live conversation, over HTTP. One list, one code.
+//! The tools of voice agents. A conversation model, a live conversation and the HTTP API share one list and one code.
 //!
-//! What is asked for is hostile, since the caller may have talked the agent into anything: an agent acts for the customer
-//! on the line only, as a customer may, within opening hours and ahead of now.
+//! Requests are hostile, because a caller may have talked the agent into anything. An agent acts for the customer on
+//! the line only, as a customer may: within opening hours and in the future.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::store::tables::appointments::{Appointment, BookingError, Filter, Move
 use crate::store::{Store, StoreError};
 use crate::tenants::Tenant;
 
-/// Free times that are offered at once.
+/// The most free times that one answer offers.
 const SLOTS_MAX: usize = 12;
 const APPOINTMENTS_MAX: usize = 10;
-/// The longest message for staff, in characters.
+/// The longest message for staff.
 pub const MESSAGE_CHARS: usize = 2_000;
 
 /// The customer that an agent acts for.
 #[derive(Clone, Debug)]
 pub struct For {
     pub tenant: Arc<Tenant>,
-    /// Their number, where it is one.
+    /// The customer's number, if there is one.
     pub phone: Option<Phone>,
 }
 
@@ -48,11 +48,11 @@ pub enum ToolError {
     Store(#[from] StoreError),
 }
 
-/// The tools by name.
+/// The names of the tools.
 pub const NAMES: [&str; 6] =
     ["find_customer", "free_slots", "book_appointment", "move_appointment", "cancel_appointment", "leave_message"];
 
-/// The tools as a model is told of them.
+/// The tools as a model is offered them.
 pub fn offered() -> Vec<Tool> {
     let text = |description: &str| json!({"type": "string", "description": description});
     let tool = |name: &str, description: &str, properties: Value, required: &[&str]| Tool {
@@ -93,7 +93,7 @@ pub fn offered() -> Vec<Tool> {
     ]
 }
 
-/// The tools at work.
+/// Carries out tools.
 #[derive(Clone)]
 pub struct Tools {
     pipeline: Arc<Pipeline>,
@@ -106,7 +106,7 @@ struct Known {
     id: String,
     service: String,
     staff: Option<String>,
-    /// By the clock on the wall there.
+    /// Local time of the business.
     starts_at: String,
     state: String,
 }
@@ -116,13 +116,13 @@ impl Tools {
         Self { pipeline: engine.pipeline.clone(), store: engine.store.clone(), clock: engine.clock.clone() }
     }
 
-    /// Calls one for somebody; what it gives is for the agent.
+    /// Calls a tool for a customer. The result is for the agent.
     pub async fn call(&self, whom: &For, name: &str, arguments: &Map<String, Value>) -> Result<Value, ToolError> {
         let id: EventId = self.store.ids().next();
         self.call_as(id.uuid(), whom, name, arguments).await
     }
 
-    /// As [`Tools::call`]; what is made gets this identity: made again with the same, it stays the one.
+    /// Like [`Tools::call`], with an identity for what is created: a repeat with the same identity creates nothing new.
     pub async fn call_as(
         &self,
         id: Uuid,
@@ -179,7 +179,7 @@ impl Tools {
     async fn book(&self, id: Uuid, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
         let uid = format!("{id}@agent");
         if let Some(booked) = self.store.appointment_by_uid(whom.tenant.id, &uid).await? {
-            // An earlier try of this very request booked it.
+            // An earlier try of this request booked it.
             return Ok(json!({"booked": known(&booked)}));
         }
         let new = NewAppointment {
@@ -200,7 +200,7 @@ impl Tools {
         Ok(json!({"booked": known(&booked)}))
     }
 
-    /// Moves or cancels an appointment of the caller's own.
+    /// Moves or cancels an appointment of the customer.
     async fn change(&self, whom: &For, given: &Given<'_>, change: Change) -> Result<Value, ToolError> {
         let contact = self.contact(whom).await?.ok_or(ToolError::Nobody)?;
         let theirs = self.appointments(whom, contact).await?;
@@ -224,7 +224,7 @@ impl Tools {
         Ok(json!({"appointment": known(&one)}))
     }
 
-    /// An agent moves to a time that a customer could book.
+    /// Fails unless a customer could book this time.
     async fn must_be_free(&self, whom: &For, one: &Appointment, at: Timestamp) -> Result<(), ToolError> {
         let wanted = Wanted {
             service: one.service.clone(),
@@ -240,7 +240,7 @@ impl Tools {
         Err(ToolError::Unfit("that time is not free: free_slots gives those that are".to_owned()))
     }
 
-    /// An event, by which rules let the staff know.
+    /// Emits an event, by which rules inform the staff.
     async fn leave_message(&self, id: EventId, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
         let message: String = given.text("message")?.chars().take(MESSAGE_CHARS).collect();
         let event = Event {
@@ -265,7 +265,7 @@ impl Tools {
         }
     }
 
-    /// What the caller has ahead, the next one first.
+    /// The customer's future appointments, soonest first.
     async fn appointments(&self, whom: &For, contact: ContactId) -> Result<Vec<Appointment>, StoreError> {
         let filter = Filter {
             from: Some(self.clock.now()),

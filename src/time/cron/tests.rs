@@ -1,4 +1,4 @@
-//! Schedules around clock changes, their days, their errors.
+//! Tests of schedules: clock changes, days, errors.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::zone::at_minute;
 use super::*;
 
-/// The first times after `from`, one blank apart.
+/// The first times after `from`, separated by blanks.
 fn check(schedule: &str, zone: Tz, from: &str, expect: &str) {
     let cron: Cron = schedule.parse().unwrap();
     let mut at = Timestamp::parse(from).unwrap();
@@ -29,7 +29,7 @@ fn chosen_hours_fire_once_whatever_clocks_do() {
         "2026-03-28T01:30:00Z 2026-03-29T01:00:00Z 2026-03-30T00:30:00Z",
     );
     check("30 2 * * *", MADRID, "2026-10-24T12:00:00Z", "2026-10-25T00:30:00Z 2026-10-26T01:30:00Z");
-    // From within the second pass on, too.
+    // The same from within the second pass.
     check("30 2 * * *", MADRID, "2026-10-25T01:15:00Z", "2026-10-26T01:30:00Z");
     check(
         "*/20 2,3 * * *",
@@ -145,7 +145,7 @@ proptest! {
             fired.push(next);
             at = next;
         }
-        // Every wall time of the schedule on these days, each at its one instant.
+        // Every local time of the schedule on these days, each at its one instant.
         let dates = (-1..=6).map(|ahead| to_wall(from, zone).date() + chrono::Duration::days(ahead));
         let walls = dates.flat_map(|date| (first..=last).map(move |hour| at_minute(date, (hour * 60 + minute) as u16)));
         let instants: BTreeSet<Timestamp> = walls.map(|wall| to_instant(wall, zone)).collect();

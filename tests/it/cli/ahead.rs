@@ -1,4 +1,4 @@
-//! Looking ahead on the command line: what is foreseen, rehearsed, found in the way, and kept for later.
+//! Commands that look ahead: forecast, simulate, explain, timers.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const REMINDER: &str = "rule(\"reminder\").before(\"1d\", \"appointment.starts_a
 const THANKS: &str =
     "rule(\"thanks\").on(\"appointment_booked\").then(|e| send_sms(e.contact, \"Thank you!\").in(\"1h\"));\n";
 
-/// A folder with these rules and an installation, and no server.
+/// A folder with these rules and an installation, without a server.
 fn installed(rules: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
     std::fs::create_dir(folder.path().join("rules")).expect("the folder is ours");
@@ -35,7 +35,7 @@ fn ahead(folder: &Path, args: &[&str]) -> Ran {
     run(command(folder, args).env("QUIET_HOURS", "off").env("PRICES", "EUR +34=0.08"))
 }
 
-/// At ten in the morning, so many days from now.
+/// At ten in the morning, this many days from now.
 fn day(days: u32) -> (Timestamp, String) {
     let text = Clock::system().now().plus(DAY * days).to_utc().format("%Y-%m-%dT10:00:00Z").to_string();
     (Timestamp::parse(&text).expect("a time"), text)
@@ -46,7 +46,7 @@ fn book(folder: &Path, starts: &str) {
     ahead(folder, &add).ok();
 }
 
-/// What was planned: when, by which rule, and in which words.
+/// Each planned send: time, rule and text.
 fn told(sends: &Value) -> Vec<(&str, &str, &str)> {
     let sends = sends.as_array().expect("an array").iter();
     sends.map(|one| (word(one, "at"), word(one, "rule"), word(one, "text"))).collect()
@@ -190,7 +190,7 @@ async fn a_timer_that_cannot_be_read_is_listed_and_driven_again() {
     let url = format!("sqlite://{}", server.folder().join("data/recado.db").display());
     let database = sea_orm::Database::connect(url).await.expect("the file can be opened");
     let backend = database.get_database_backend();
-    // At any hour: not so long ago that it would come too late.
+    // Due at any hour, and recently enough not to be too late.
     let due = Clock::system().now().minus(Duration::from_secs(3_600)).unix_us();
     let broken = format!("UPDATE timers SET due_us = {due}, payload = '{{' || payload");
     database.execute_raw(Statement::from_string(backend, broken)).await.expect("a statement of ours");

@@ -1,4 +1,4 @@
-//! The book on the command line, beside a running server.
+//! Appointments on the command line, beside a running server.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn a_booking_reaches_the_rules_and_the_customer_confirms_it() {
     add(&["--starts-at", "2036-12-02 10:00", "--staff", "Marta"]).fails(1, &["Marta", "recado staff add"]);
     add(&["--starts-at", "noon"]).fails(2, &["2026-12-01T10:00"]);
 
-    // Nobody has told the server: it finds the event by itself.
+    // No request told the server: it finds the event by itself.
     eventually(Duration::from_secs(20), || {
         let events = beside(&server, &["events", "--json"]).json();
         let decided = events[0]["kind"] == "appointment_booked" && !events[0]["decided_at"].is_null();

@@ -1,4 +1,4 @@
-//! Backups, while the server works.
+//! Backups while the server works.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use crate::faults::rig::{self, Look, Provider, customer};
 use crate::support::server::Server;
 use crate::support::webhook::message_sid;
 
-/// Webhooks posted side by side.
+/// Webhooks posted at the same time.
 const POSTERS: usize = 16;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn a_backup_has_all_that_was_acknowledged_before_it() {
     let copy = server.folder().join("backup.db");
     let backup = async || {
         let first = acknowledged.lock().unwrap().len();
-        // The burst is under way.
+        // The burst is in progress.
         while acknowledged.lock().unwrap().len() < first + 50 {
             tokio::task::yield_now().await;
         }
@@ -52,7 +52,7 @@ async fn a_backup_has_all_that_was_acknowledged_before_it() {
     assert!(said.contains("backup.db") && said.contains("RECADO_SECRET_KEY"), "{said}");
     assert_eq!(mode(&copy), 0o600);
 
-    // Restored in a new folder, a server starts on it.
+    // A server starts on the backup in a new folder.
     let mut restored = Server::prepare(rig::options(&provider.url));
     std::fs::create_dir(restored.folder().join("data")).expect("a folder can be made");
     std::fs::copy(&copy, restored.folder().join("data/recado.db")).expect("it can be copied");

@@ -1,4 +1,4 @@
-//! Schedules listed, and what a tenant says of its hours.
+//! Schedules and opening hours on the command line.
 
 use super::{alone, beside, options};
 use crate::support::server::Server;
@@ -15,14 +15,14 @@ fn a_schedule_is_said_in_words_and_listed() {
     let listed = listed.as_array().expect("one array");
     assert_eq!(listed.len(), 10);
     assert_eq!((&listed[0], &listed[1]), (&"2026-03-27T08:00:00Z".into(), &"2026-03-30T07:00:00Z".into()));
-    // The instant itself is one of its times.
+    // The start itself is one of the times.
     let from = ["cron", "0 9 * * *", "--from", "2026-03-27T09:00:00Z", "--count", "1", "--json"];
     assert_eq!(alone(&[], &from).json()[0], "2026-03-27T09:00:00Z");
 }
 
 #[test]
 fn a_schedule_that_cannot_be_read_is_wrong_usage() {
-    // A broken configuration is no hindrance: none is read.
+    // A broken configuration does not matter, because none is read.
     let broken = [("recado.toml", "colour = 1\n")];
     alone(&broken, &["cron", "@daily", "--count", "1"]).ok();
     for (args, says) in [

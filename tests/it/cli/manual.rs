@@ -1,4 +1,4 @@
-//! What the program says of itself: manual pages, completions.
+//! The program's own descriptions: manual pages, completions.
 
 use super::alone;
 

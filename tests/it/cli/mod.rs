@@ -30,10 +30,10 @@ const HELLO_CASES: &str = r#"[{"name": "says hello", "event": {"kind": "inbound_
   "expect": {"fired": ["hello"],
              "actions": [{"send": "sms", "to": "+15005550006", "reply": true, "text": "Hola, HOLA"}]}}]"#;
 const BROKEN: &str = "rule(\"broken\")\n    .on(\"inbound_sms\")\n    .then(|e| repply(\"x\"));\n";
-/// How long an answer may take to come, to be sent and to be delivered, in seconds.
+/// How long an answer may take to be received, sent and delivered, in seconds.
 const DELIVERED_WITHIN_S: u64 = 20;
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -54,7 +54,7 @@ impl Ran {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
 
-    /// Fails with this code, and says each of these on standard error.
+    /// Asserts this exit code and these texts on standard error.
     #[track_caller]
     pub fn fails(self, code: i32, says: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -87,7 +87,7 @@ fn beside(server: &Server, args: &[&str]) -> Ran {
     run(command(server.folder(), args).env("LISTEN", server.url().trim_start_matches("http://")))
 }
 
-/// Runs a command in a folder with these files and no server.
+/// Runs a command in a folder with these files, without a server.
 fn alone(files: &[(&str, &str)], args: &[&str]) -> Ran {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     for (path, text) in files {
@@ -102,7 +102,7 @@ fn options() -> ServerOptions {
     ServerOptions::default().env("METRICS_LISTEN", "off").file("rules/hello.rhai", HELLO)
 }
 
-/// Waits until the newest message to the customer is delivered; gives all messages.
+/// Waits until the newest message to the customer is delivered; returns all messages.
 async fn delivered(server: &Server) -> Vec<Value> {
     eventually(Duration::from_secs(DELIVERED_WITHIN_S), || {
         let messages = beside(server, &["messages", "--contact", CUSTOMER, "--json"]).json();
@@ -134,7 +134,7 @@ async fn a_newcomer_sees_the_answer_and_why() {
     {
         assert!(why.contains(words), "{words:?} is not in {why}");
     }
-    // Whatever names it, it is the same event.
+    // Every id leads to the same event.
     for name in [&out["id"], &out["provider_sid"], &incoming["id"], &incoming["provider_sid"]] {
         assert_eq!(beside(&server, &["explain", name.as_str().expect("a name")]).ok(), why);
     }
@@ -208,7 +208,7 @@ fn check_and_test_speak_json_too() {
     assert_eq!(broken.code, Some(1), "{broken:?}");
     let report: Value = serde_json::from_str(&broken.out).expect("JSON, though it failed");
     assert_eq!(report["findings"][0]["line"], 3);
-    // A rule that is left out has no cases that could hold.
+    // A rule that is left out has no cases to check.
     assert_eq!(alone(&[("rules/broken.rhai", BROKEN)], &["test"]).code, Some(1));
 }
 
@@ -307,7 +307,7 @@ async fn tenants_are_added_changed_and_listed() {
     assert_eq!(list[1]["account_sid"], sid);
     assert_eq!(list[1]["senders"][0]["number"], "+34911222333");
 
-    // The server follows: it takes what the tenant's own token signs, with the tenant's blueprint.
+    // The server follows: it accepts the tenant's own signatures, with the tenant's blueprint.
     eventually(Duration::from_secs(DELIVERED_WITHIN_S), || {
         let webhook = beside(&server, &["webhook", "--tenant", "sol", "--from", CUSTOMER, "HORARIO"]);
         async move { if webhook.code == Some(0) { Ok(()) } else { Err(webhook) } }

@@ -1,4 +1,4 @@
-//! What somebody meets who tries the program for the first time, and does things that are not quite right.
+//! What a new user meets when something is not quite right.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_template_that_there_is_not_does_not_leave() {
     let (name, sid) = ("weekly_offer", "HX0123456789abcdef0123456789abcdef");
     beside(&server, &["tenant", "set", "sol", "--template", &format!("{name}={sid}")]).ok();
     send("HX123").fails(1, &["there are: weekly_offer"]);
-    // What goes out goes on about the same tenant.
+    // The suggested command names the same tenant.
     let planned = send(name).ok();
     assert!(planned.contains("recado explain --tenant sol "), "{planned}");
     send(sid).ok();
@@ -60,7 +60,7 @@ async fn a_template_that_there_is_not_does_not_leave() {
 async fn a_send_that_waits_for_the_account_says_so() {
     let server = Server::start(options()).await;
     beside(&server, &["tenant", "add", "sol"]).ok();
-    // The stand-in has started before it could know this account.
+    // The built-in carrier started before it could know this account.
     let account = ["tenant", "set", "sol", "--account-sid", "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
     let token = "0123456789abcdef0123456789abcdef";
     run(command(server.folder(), &account).env("RECADO_TENANT_AUTH_TOKEN", token)).ok();
@@ -124,7 +124,7 @@ fn the_help_of_tenant_set_shows_a_blueprint_that_there_is() {
     run(command(folder.path(), &set).env("RULES_DIR", rules)).ok();
 }
 
-/// What customers write is nobody else's on this machine.
+/// Other users of the machine cannot read what customers write.
 #[cfg(unix)]
 #[tokio::test]
 async fn only_its_owner_reads_the_database() {

@@ -1,4 +1,4 @@
-//! A tenant moves from one installation to another; a customer is erased, down to the bytes of the file.
+//! Export, import and erasure: a tenant moves to another installation; a customer is erased down to the file's bytes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_tenant_moves_with_all_but_its_token() {
     in_folder(elsewhere.path(), &["import", file]).fails(1, &["is taken already"]);
     let listed = in_folder(elsewhere.path(), &["tenant", "list"]).ok();
     assert!(listed.contains("sol: Clínica Sol") && listed.contains("+34911222333"), "{listed}");
-    // Not the installation's: that would send in another's name.
+    // The installation's account is not used: that would send in another's name.
     assert!(listed.contains(&format!("account: {ACCOUNT}")), "{listed}");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("cut.jsonl"), &text[..text.len() - 2]).unwrap();
@@ -48,7 +48,7 @@ async fn a_tenant_moves_with_all_but_its_token() {
         .fails(1, &["no tenant has the slug 'luna'"]);
 }
 
-/// Which of these stand in the database's files.
+/// The words that stand in the database's files.
 fn standing(folder: &Path, words: &[&str]) -> Vec<String> {
     let files =
         ["data/recado.db", "data/recado.db-wal"].map(|name| std::fs::read(folder.join(name)).unwrap_or_default());
@@ -88,7 +88,7 @@ async fn an_erased_customer_stands_in_no_byte_of_the_file() {
     assert_eq!(standing(server.folder(), &words), Vec::<String>::new());
     let other = ["pepino", "34600777888"];
     assert_eq!(standing(server.folder(), &other), other, "others are there still");
-    // What is left of it can be listed and explained.
+    // The remaining rows can be listed and explained.
     beside(&server, &["messages"]).ok();
     beside(&server, &["events"]).ok();
     let listed = beside(&server, &["messages", "--json"]).json();

@@ -1,4 +1,4 @@
-//! A person's word on a send.
+//! `recado settle`.
 
 use super::{CUSTOMER, Ran, beside, delivered, options};
 use crate::support::server::Server;
@@ -22,7 +22,7 @@ async fn a_person_lets_a_held_send_go_on() {
     .await;
     let held = held["id"].as_str().expect("an id");
 
-    // What makes no sense changes nothing and says what would.
+    // A decision that does not fit changes nothing and says which do.
     settle(&server, &[held, "--not-sent"]).fails(1, &["is held", "--release for held ones"]);
     settle(&server, &[&sent, "--release"]).fails(1, &["is sent"]);
     settle(&server, &["0199f3c2-0000-7000-8000-000000000000", "--give-up"]).fails(1, &["no send", "recado messages"]);

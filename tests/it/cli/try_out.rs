@@ -13,7 +13,7 @@ use crate::support::wait::eventually;
 
 const OURS: &str = "+34911222333";
 
-/// Where a server's carrier is, as the server has written down.
+/// The carrier's address, as the server has stored it.
 async fn carrier(server: &Server) -> String {
     let url = format!("sqlite://{}", server.folder().join("data/recado.db").display());
     let database = sea_orm::Database::connect(url).await.expect("the file can be opened");
@@ -53,7 +53,7 @@ async fn a_customer_texts_a_server_without_an_account() {
     assert_eq!(writes(&base, "+15005550006", "sms", "HOLA").await, 201);
     shows(&base, "Hola, HOLA", "delivered").await;
 
-    // WhatsApp is the sandbox's: it wants to be joined.
+    // The WhatsApp number is the sandbox's, which customers must join first.
     assert_eq!(writes(&base, "+14155238886", "whatsapp", "HOLA").await, 201);
     shows(&base, "join recado-demo", "delivered").await;
     assert_eq!(writes(&base, "+14155238886", "whatsapp", "join recado-demo").await, 201);
@@ -68,7 +68,7 @@ async fn a_customer_texts_a_server_without_an_account() {
     })
     .await;
 
-    // A number that a tenant is given can be texted a moment later.
+    // A tenant's new number can be texted a moment later.
     beside(&server, &["tenant", "add", "sol"]).ok();
     beside(&server, &["tenant", "set", "sol", "--sms", "+34911222333"]).ok();
     eventually(Duration::from_secs(DELIVERED_WITHIN_S), || async {
@@ -90,18 +90,18 @@ async fn a_public_url_that_the_carrier_cannot_call_is_said() {
     assert!(server.log().contains("!! APP_URL is https://messages.example.com"), "{}", server.log());
 }
 
-/// Ended when dropped.
+/// A process that ends when dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // This fails only if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Starts `recado carrier` for a server that has not been started yet, which is told of it. Gives its base URL.
+/// Starts `recado carrier` for a server that is started later and uses it. Returns its base URL.
 async fn carrier_beside(server: &Server) -> (Running, String) {
     let said_at = server.folder().join("carrier.log");
     let log = std::fs::File::create(&said_at).expect("a file can be made");
@@ -115,7 +115,7 @@ async fn carrier_beside(server: &Server) -> (Running, String) {
     })
     .await;
     let exported: Vec<_> = said.lines().filter_map(|line| line.trim().strip_prefix("export ")).collect();
-    // Where the commands beside the server read it, too.
+    // The commands beside the server read the address here, too.
     std::fs::write(server.folder().join(".env"), exported.join("\n")).expect("a file can be written");
     let base = said.lines().find_map(|line| line.split_once("--carrier ")).expect("it says how to text it").1;
     (running, base.to_owned())
@@ -131,7 +131,7 @@ async fn a_server_sends_through_the_carrier_of_the_command_line() {
     shows(&base, "Hi", "delivered").await;
 }
 
-/// The carrier is a process of its own: it goes on while the server is down, and its list tells what was missed.
+/// The carrier is a process of its own: it runs while the server is down, and its list shows what was missed.
 #[tokio::test]
 async fn what_was_written_while_the_server_was_down_is_answered_when_it_is_back() {
     let mut server = Server::prepare(options());

@@ -1,4 +1,4 @@
-//! Row C1: a campaign's calls begin at a step of a rule that there is.
+//! A campaign's calls start at an existing step of an existing rule.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ rule("deaf").on("inbound_sms").then(|e| reply("yes?"));
 rule("asleep").blueprint().on_call("begin", |e| say("Hello"));
 "#;
 
-/// A rule, a step, and what is said of them.
+/// A rule, a step, and the error texts.
 const WRONG: [(&str, &str, &[&str]); 5] = [
     ("intrest", "begin", &["there is no rule 'intrest'", "did you mean 'interest'?"]),
     ("nosuch", "x", &["there is no rule 'nosuch'", "those that begin calls: interest, asleep"]),
@@ -24,7 +24,7 @@ const WRONG: [(&str, &str, &[&str]); 5] = [
 ];
 
 #[tokio::test]
-async fn c1_a_campaign_whose_calls_could_not_begin_is_refused_with_what_there_is_instead() {
+async fn a_campaign_whose_calls_cannot_start_is_refused_with_suggestions() {
     let api = Api::start(options(RULES)).await;
     let server = &api.server;
     let plan = |rule: &str, step: &str| json!({"call": {"rule": rule, "step": step}});
@@ -37,7 +37,7 @@ async fn c1_a_campaign_whose_calls_could_not_begin_is_refused_with_what_there_is
         assert!(says.iter().all(|words| detail.contains(words)), "{detail}");
     }
     assert_eq!(campaigns(server, &["list"]), json!([]));
-    // What there is, is taken; a rule that sleeps, once it is awake.
+    // An existing step is accepted; that of a disabled rule, once the rule is enabled.
     let args = ["add", "cli", "--rule", "interest", "--step", "begin"];
     assert_eq!(campaigns(server, &args)["state"], "draft");
     let (status, made) = api.post("campaigns", &json!({"name": "api", "plan": plan("interest", "begin")})).await;
@@ -47,7 +47,7 @@ async fn c1_a_campaign_whose_calls_could_not_begin_is_refused_with_what_there_is
 }
 
 #[tokio::test]
-async fn c1_a_campaign_whose_rule_has_gone_meanwhile_does_not_start() {
+async fn a_campaign_whose_rule_was_removed_does_not_start() {
     let api = Api::start(options(RULES)).await;
     let server = &api.server;
     let add = ["add", "c", "--rule", "interest", "--step", "begin"];

@@ -1,4 +1,4 @@
-//! Rows C1 to C3, C6 and C7: campaigns that call, against the carrier over HTTP.
+//! Campaigns that call, against the built-in carrier over HTTP.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::webhook::{fields, message_sid};
 const WITHIN: Duration = Duration::from_secs(30);
 const INTEREST: &str = include_str!("../../../rules/campaigns/interest.rhai");
 
-/// A carrier that calls as fast as it is asked to.
+/// A carrier without a limit of calls per second.
 pub async fn provider(seed: u64) -> Provider {
     let mut config = CarrierConfig { seed, ..CarrierConfig::new(ACCOUNT, TOKEN, Clock::system()) };
     config.pace.calls_per_second = None;
@@ -26,7 +26,7 @@ pub fn options(provider: &Provider) -> ServerOptions {
     rig::options(&provider.url).file("rules/echo.rhai", INTEREST)
 }
 
-/// The line of titles, and these many customers, Ana among them.
+/// A header line and this many customers, Ana among them.
 pub fn list(members: usize) -> String {
     let lines = (1..=members).map(|n| format!("{},{}\n", customer(n), if n == 1 { "Ana" } else { "" }));
     format!("phone,name\n{}", lines.collect::<String>())
@@ -36,7 +36,7 @@ pub fn campaigns(server: &Server, args: &[&str]) -> Value {
     cli::run(&mut rig::recado(server, &[&["campaigns"], args, &["--json"]].concat())).json()
 }
 
-/// Waits until the campaign is done; gives how it stands.
+/// Waits until the campaign is done; returns its state.
 pub async fn done(server: &Server, name: &str) -> Value {
     eventually(WITHIN, || async {
         let shown = campaigns(server, &["show", name, "--members", "200"]);
@@ -62,7 +62,7 @@ fn of(calls: &[Call], number: usize) -> &Call {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c1_c2_a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
+async fn a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
     let provider = provider(1).await;
     let does = |number: usize, step: Step| provider.carrier.set_party(&customer(number), Party::does([step])).unwrap();
     does(1, Step::digits("1"));
@@ -92,7 +92,7 @@ async fn c1_c2_a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c6_calls_start_with_their_urls_busy_ones_are_tried_again_and_who_wants_none_gets_none() {
+async fn busy_calls_are_tried_again_and_do_not_call_is_respected() {
     let provider = provider(2).await;
     let picks_up = |number: usize, how| provider.carrier.set_party(&customer(number), Party::picks_up(how)).unwrap();
     picks_up(1, PicksUp::Busy);
@@ -125,7 +125,7 @@ async fn c6_calls_start_with_their_urls_busy_ones_are_tried_again_and_who_wants_
     }
 }
 
-/// All orders of four, by Heap's way of swapping.
+/// All orders of four, by Heap's algorithm.
 fn orders(of: [&'static str; 4]) -> Vec<[&'static str; 4]> {
     fn swap(of: &mut [&'static str; 4], k: usize, found: &mut Vec<[&'static str; 4]>) {
         if k == 1 {
@@ -142,7 +142,7 @@ fn orders(of: [&'static str; 4]) -> Vec<[&'static str; 4]> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c3_statistics_change_once_however_often_and_in_whatever_order_it_is_told() {
+async fn statistics_change_once_for_repeated_and_reordered_reports() {
     let orders = orders(["initiated", "ringing", "in-progress", "completed"]);
     let provider = provider(3).await;
     provider.order(Fault { on: On::Any, ..Fault::always(FaultKind::CallbacksLost) });
@@ -177,7 +177,7 @@ async fn c3_statistics_change_once_however_often_and_in_whatever_order_it_is_tol
             let path = format!("/api/twilio/demo/calls/{}/status", action.id);
             assert!(twilio.post(&path, &form).await.expect("it answers").status().is_success());
         }
-        // Another end is told later: the first stays.
+        // Another end is reported later: the first stays.
         let form = fields(&[
             ("CallSid", action.provider_sid.as_deref().unwrap()),
             ("AccountSid", ACCOUNT),
@@ -198,7 +198,7 @@ async fn c3_statistics_change_once_however_often_and_in_whatever_order_it_is_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c7_a_campaign_has_a_voice_and_a_language_of_its_own_and_tells_machines_something_else() {
+async fn a_campaign_has_its_own_voice_language_and_text_for_machines() {
     let provider = provider(4).await;
     provider.carrier.set_party(&customer(2), Party::picks_up(PicksUp::Machine)).unwrap();
     let server = Server::start(options(&provider).file("list.csv", list(2))).await;

@@ -1,4 +1,4 @@
-//! What a forecast says of a campaign is what its rounds do.
+//! A campaign's rounds do what its forecast says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn number(n: usize) -> String {
     if n.is_multiple_of(4) { format!("+1212555{n:04}") } else { format!("+346{n:08}") }
 }
 
-/// A campaign that runs, with these members.
+/// A running campaign, with these members.
 pub async fn running(inside: &Inside, plan: Value, members: std::ops::Range<usize>) -> Campaign {
     let store = &inside.store;
     let plan: Plan = serde_json::from_value(plan).expect("it is a plan");
@@ -62,7 +62,7 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
     let clock = Clock::simulated(Timestamp::parse(START).expect("a time"));
     let inside = Inside::at("http://127.0.0.1:1", clock.clone(), "").await;
     let store = inside.store.clone();
-    // A day lets through a dozen or two of them.
+    // A day's window lets through a dozen or two of them.
     let plan = json!({"sms": "Hello {name}", "windows": "mon-fri 10:00-10:07", "per_minute": 2, "at_once": 1_000});
     let campaign = running(&inside, plan, 0..MEMBERS).await;
     let one_day = foreseen(&inside, 1).await;
@@ -73,7 +73,7 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
     assert!(forecast.sends.iter().all(|one| one.rule == "campaign spring" && one.channel == Channel::Sms));
     assert!(forecast.sends.iter().all(|one| one.outcome == Outcome::Send && one.text.starts_with("Hello n")));
 
-    // The same week, lived through.
+    // The same week, in simulated time.
     let mut planned: Vec<Timestamp> = Vec::new();
     for _ in 0..5_000 {
         planned.extend(round::round(&store, &inside.directory).await.unwrap().planned.iter().map(|one| one.1));

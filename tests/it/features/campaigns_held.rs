@@ -1,4 +1,4 @@
-//! Tries that wait for somebody or something: a campaign goes on beside them, and counts each once when they have ended.
+//! Tries that wait: a campaign goes on beside them, and counts each once when they have ended.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).expect("it is a time")
 }
 
-/// A campaign that runs, and the clock by which it does.
+/// A running campaign, with its clock.
 struct Scene {
     inside: Inside,
     clock: Clock,
@@ -40,12 +40,12 @@ impl Scene {
         Self { inside, clock, campaign }
     }
 
-    /// How many tries a round plans.
+    /// The number of tries that a round plans.
     async fn round(&self) -> usize {
         round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written").planned.len()
     }
 
-    /// What may leave a moment later.
+    /// The sends that may leave a moment later.
     async fn claim(&self, judge: Judge) -> Vec<Claimed> {
         self.clock.advance(SECOND);
         let request = ClaimRequest {
@@ -59,7 +59,7 @@ impl Scene {
         self.inside.store.writer().claim(request).await.expect("it can be claimed").sends
     }
 
-    /// What the gate itself lets through.
+    /// The sends that the gate itself lets through.
     async fn claim_by_the_gate(&self) -> Vec<Claimed> {
         let (gate, directory) = (recado::app::gate(&self.inside.installation), self.inside.directory.clone());
         self.claim(Arc::new(move |candidate, now| {
@@ -81,7 +81,7 @@ impl Scene {
         assert!(self.inside.store.writer().verdict(verdict).await.expect("it can be written"));
     }
 
-    /// It was taken, and has ended so.
+    /// The provider accepted the call, and it ended like this.
     async fn completes(&self, claimed: &Claimed) {
         let sid = format!("CA{}", claimed.candidate.id.simple());
         self.end(claimed, End::Sent { sid, status: DeliveryStatus::Queued }).await;
@@ -170,7 +170,7 @@ async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() 
     assert_eq!((&counted["done"], &counted["trying"], &counted["waiting"]), (&json!(3), &json!(3), &json!(0)));
     assert_eq!(scene.state().await, CampaignState::Running, "three have not come to anything");
 
-    // One turns out to have been made, one is given up, one is not to be.
+    // One was placed after all, one is given up, one is released.
     scene.told(&one.candidate).await;
     scene.settled(other.candidate.action(), Word::GiveUp).await;
     let members = scene.members().await;
@@ -193,7 +193,7 @@ async fn a_try_for_which_it_has_become_quiet_comes_again_when_window_and_quiet_h
     for (before, after) in [(quiet, quiet), ("{}", quiet)] {
         let scene = Scene::start(evening, before, plan("mon-sun 10:00-23:00"), 1..2).await;
         assert_eq!(scene.round().await, 1);
-        // It cannot leave at once, and then it may not any more.
+        // It cannot leave at once, and later it may not.
         set(&scene.inside, after).await;
         scene.clock.set(at("2026-11-23T20:00:05Z"));
         assert!(scene.claim_by_the_gate().await.is_empty());

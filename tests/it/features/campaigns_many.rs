@@ -1,4 +1,4 @@
-//! A campaign of 10,000 numbers on a clock of the test's: pace, windows and retries are kept exactly.
+//! A campaign of 10,000 numbers on a simulated clock: pace, windows and retries are kept exactly.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ const MEMBERS: usize = 10_000;
 const TRIES: i32 = 3;
 const PER_MINUTE: usize = 6_000;
 const AT_ONCE: usize = 1_000;
-/// How long each day's window is: less than all of them take.
+/// The length of each day's window: too short for all members.
 const WINDOW_MINUTES: u32 = 1;
 const STEP: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_secs(2 * 3_600);
-/// How long each call lasts.
+/// The length of each call.
 const CALL: Duration = Duration::from_secs(5);
 /// A Monday; in Madrid it is an hour later.
 const START: &str = "2026-11-23T08:59:50Z";
@@ -51,21 +51,21 @@ fn ends(number: &str, tries: usize) -> CallStatus {
     }
 }
 
-/// One call that was made.
+/// A call that was placed.
 #[derive(Clone, Debug)]
 struct Made {
     due: Timestamp,
     at: Timestamp,
 }
 
-/// Everybody who is called, and the provider that calls them.
+/// All called members, and the provider that calls them.
 struct Run {
     inside: Inside,
     clock: Clock,
     campaign: Campaign,
     made: HashMap<String, Vec<Made>>,
     actions: HashMap<ActionId, usize>,
-    /// Calls under way, by when they end.
+    /// Calls in progress, by when they end.
     under_way: BTreeMap<Timestamp, Vec<(ActionId, String, usize)>>,
     at_once: usize,
 }
@@ -98,16 +98,16 @@ impl Run {
         Self { inside, clock, campaign, made, actions, under_way, at_once: 0 }
     }
 
-    /// One round of the campaign, and what the provider does in it.
+    /// One round of the campaign, and what the provider does meanwhile.
     async fn step(&mut self) {
         self.hang_up().await;
         round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written");
-        // What a repeat of a round would plan is planned already.
+        // A repeated round plans nothing new.
         round::round(&self.inside.store, &self.inside.directory).await.expect("it can be written");
         self.call().await;
     }
 
-    /// The provider takes whatever is due.
+    /// The provider accepts whatever is due.
     async fn call(&mut self) {
         let store = &self.inside.store;
         let request = ClaimRequest {
@@ -124,7 +124,7 @@ impl Run {
         assert!(join_all(taken).await.into_iter().all(|moved| moved.expect("it can be written")));
         for Claimed { candidate, .. } in claims.sends {
             let made = self.made.entry(candidate.recipient.clone()).or_default();
-            // Its place in the lane is when it was planned for.
+            // Its place in the queue is the time it was planned for.
             made.push(Made { due: Timestamp::from_unix_us(candidate.planned_us), at: now });
             *self.actions.entry(candidate.action()).or_default() += 1;
             let ends = self.under_way.entry(now.plus(CALL)).or_default();
@@ -134,7 +134,7 @@ impl Run {
         self.at_once = self.at_once.max(at_once);
     }
 
-    /// Calls whose time is over end, and that is told twice.
+    /// Ends calls whose time is over; each end is reported twice.
     async fn hang_up(&mut self) {
         let now = self.clock.now();
         let later = self.under_way.split_off(&now.plus(Duration::from_micros(1)));
@@ -155,7 +155,7 @@ impl Run {
         campaign.state == CampaignState::Done
     }
 
-    /// To just before the next window, where nothing happens until then.
+    /// Skips to just before the next window, because nothing happens until then.
     async fn skip(&self) {
         if !self.under_way.is_empty() {
             return;
@@ -239,10 +239,10 @@ async fn ten_thousand_numbers_at_their_pace_in_their_windows_tried_again_as_aske
     }
     slots.sort();
     let apart = Duration::from_secs(60) / PER_MINUTE as u32;
-    // Their places in the ledger differ from their slots by a few microseconds, so that each has its own.
+    // Planned times differ from their slots by a few microseconds, so that each is distinct.
     let close = slots.windows(2).find(|pair| pair[1].since(pair[0]) + Duration::from_micros(100) < apart);
     assert!(close.is_none(), "{close:?} are closer than the pace");
-    // The first window is full: as many as the pace lets through, and not one less.
+    // The first window is full: as many as the pace allows, and not one less.
     let opens = Timestamp::parse("2026-11-23T09:00:00Z").expect("it is a time");
     let first =
         slots.iter().filter(|slot| slot.since(opens) < Duration::from_secs(60 * u64::from(WINDOW_MINUTES))).count();

@@ -1,4 +1,4 @@
-//! Row C6 for messages: campaigns that write, by text message and by WhatsApp template, and what the gate has to say.
+//! Campaigns that send SMS and WhatsApp templates, and how the gate treats them.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use crate::support::webhook::message_sid;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// What went to somebody, and begins so.
+/// A recipient's messages that begin like this.
 fn got(provider: &Provider, number: usize, begins: &str) -> Vec<Message> {
     let to = customer(number);
     let ours = |one: &Message| one.direction != Direction::Inbound && one.to.trim_start_matches("whatsapp:") == to;
     provider.sent().into_iter().filter(|one| ours(one) && one.body.starts_with(begins)).collect()
 }
 
-/// Waits until this is what has come of the campaign's messages.
+/// Waits until the campaign's messages have this result.
 async fn delivered(server: &Server, name: &str, messages: Value) {
     eventually(WITHIN, || async {
         let shown = campaigns(server, &["show", name]);
@@ -41,7 +41,7 @@ async fn a_campaign_by_text_message_writes_to_each_once_and_not_to_who_has_said_
     let twilio = rig::twilio(&server);
     let stop = twilio.inbound(&message_sid(1), &customer(2), OURS, "STOP");
     assert_eq!(rig::post(&twilio, &stop).await, Some(200));
-    // Calls and messages are refused apart.
+    // Opt-outs of calls and of messages are separate.
     cli::run(&mut rig::recado(&server, &["do-not-call", &customer(3)])).ok();
     let args = ["add", "offer", "--sms", "Offer for {name}!", "--import", "list.csv", "--per-minute", "6000"];
     campaigns(&server, &[&args[..], &["--start"]].concat());
@@ -56,7 +56,7 @@ async fn a_campaign_by_text_message_writes_to_each_once_and_not_to_who_has_said_
     assert_eq!(bodies, [vec!["Offer for Ana!"], vec![], vec!["Offer for !"], vec!["Offer for !"]]);
 }
 
-/// An approved template at the provider; gives its Content SID.
+/// An approved template at the provider; returns its Content SID.
 async fn template(provider: &Provider, body: &str) -> String {
     let template = json!({"friendly_name": "offer", "language": "en", "types": {"twilio/text": {"body": body}}});
     let made = http_client().post(format!("{}/v1/Content", provider.url)).basic_auth(ACCOUNT, Some(TOKEN));
@@ -101,7 +101,7 @@ async fn a_campaign_by_whatsapp_does_not_write_to_who_has_said_stop_there() {
     let stop = twilio.inbound(&message_sid(1), &whatsapp(&customer(2)), &whatsapp(OURS), "STOP");
     let answer = twilio.post("/api/twilio/demo/whatsapp", &stop).await.expect("it answers");
     assert_eq!(answer.status().as_u16(), 200);
-    // Text messages and WhatsApp are refused apart.
+    // Opt-outs of SMS and of WhatsApp are separate.
     let stop = twilio.inbound(&message_sid(2), &customer(3), OURS, "STOP");
     assert_eq!(rig::post(&twilio, &stop).await, Some(200));
     let args = ["add", "offer", "--template", hx, "--var", "1={name}", "--import", "list.csv", "--per-minute", "6000"];

@@ -1,4 +1,4 @@
-//! Rows C1, C6 and D1: whom campaigns call, by a filter, by a table over the API, by a person's word; with an agent.
+//! Whom campaigns call: by filter, by table over the API, or by an operator; with an agent.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::voice::model::Scene;
 
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// A tenant's programs.
+/// The API with a tenant's token.
 struct Api {
     base: String,
     token: String,
@@ -46,7 +46,7 @@ impl Api {
         asked.body(table.to_vec()).send().await.unwrap()
     }
 
-    /// Whom a campaign has, page by page.
+    /// The members of a campaign, page by page.
     async fn members(&self, campaign: &str, limit: usize) -> Vec<String> {
         let (mut seen, mut after) = (Vec::new(), String::new());
         // More pages than there can be.
@@ -62,7 +62,7 @@ impl Api {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c6_an_audience_is_who_fits_when_the_campaign_starts() {
+async fn an_audience_is_read_when_the_campaign_starts() {
     let provider = provider(21).await;
     let server = Server::start(options(&provider)).await;
     let api = Api::of(&server, "demo");
@@ -82,7 +82,7 @@ async fn c6_an_audience_is_who_fits_when_the_campaign_starts() {
         ("field", &["--field", "city=Jaén", "--field", "visits=3"], &[1]),
         ("city", &["--field", "city=Jaén"], &[1, 3, 4, 5]),
         ("language", &["--language", "es"], &[1, 2, 3]),
-        // Who has none speaks the business's.
+        // A customer without a language speaks the business's.
         ("together", &["--tag", "member", "--field", "city=Jaén", "--language", "en"], &[4, 5]),
         ("everybody", &["--everybody"], &[1, 2, 3, 4, 5]),
     ];
@@ -104,7 +104,7 @@ async fn c6_an_audience_is_who_fits_when_the_campaign_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c6_a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
+async fn a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
     let provider = provider(22).await;
     let server = Server::start(options(&provider)).await;
     cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
@@ -166,7 +166,7 @@ async fn c6_a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn c6_who_is_not_to_be_called_from_now_on_is_not_though_the_campaign_runs() {
+async fn a_do_not_call_flag_holds_while_the_campaign_runs() {
     let provider = provider(23).await;
     let server = Server::start(options(&provider).file("list.csv", list(12))).await;
     campaigns(&server, &["add", "c", "--say", "Hello", "--import", "list.csv", "--per-minute", "60", "--start"]);
@@ -179,7 +179,7 @@ async fn c6_who_is_not_to_be_called_from_now_on_is_not_though_the_campaign_runs(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d1_an_agent_has_the_calls_of_a_campaign() {
+async fn an_agent_handles_the_calls_of_a_campaign() {
     let provider = provider(24).await;
     provider.carrier.set_party(&customer(1), Party::does([Step::speech("what time is it")])).unwrap();
     let rule = "rule(\"desk\").on(\"call_input\").then(|e| { say(`You said ${e.body}.`); hangup() });";
@@ -187,7 +187,7 @@ async fn d1_an_agent_has_the_calls_of_a_campaign() {
     let mut server = Server::start(options).await;
     let agent = ["agents", "add", "Lucia", "--greeting", "Here is Lucia of {name}", "--voice", "Polly.Lucia"];
     cli::run(&mut rig::recado(&server, &[&agent[..], &["--mode", "script"]].concat())).ok();
-    // So that it knows of her.
+    // The server must learn about the new number.
     server.kill();
     server.start_again().await;
     campaigns(&server, &["add", "c", "--agent", "Lucia", "--import", "list.csv", "--start"]);
@@ -208,7 +208,7 @@ async fn d1_an_agent_has_the_calls_of_a_campaign() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn d1_a_conversation_model_has_the_calls_of_a_campaign() {
+async fn a_conversation_model_handles_the_calls_of_a_campaign() {
     let provider = provider(25).await;
     let asks = [Step::speech("What is it about?"), Step::hangup()];
     provider.carrier.set_party(&customer(1), Party::does(asks)).unwrap();
@@ -217,7 +217,7 @@ async fn d1_a_conversation_model_has_the_calls_of_a_campaign() {
     let mut scene = Scene::with(options).await;
     let agent = ["agents", "add", "Lucia", "--greeting", "Hello, this is Lucia", "--instructions", "Offer the course."];
     cli::run(&mut rig::recado(&scene.server, &[&agent[..], &["--mode", "model"]].concat())).ok();
-    // So that it knows of her.
+    // The server must learn about the new number.
     scene.server.kill();
     scene.server.start_again().await;
     campaigns(&scene.server, &["add", "c", "--agent", "Lucia", "--import", "list.csv", "--start"]);
@@ -300,7 +300,7 @@ async fn a_campaign_and_rules_together_keep_to_the_accounts_calls_a_second() {
     let look = Look::into(server.folder()).await;
     let mut began: Vec<i64> = look.actions().await.into_iter().filter_map(|action| action.first_try_us).collect();
     began.sort_unstable();
-    // One may be late, and the next in time: but the last is not before the last of their slots.
+    // One may be late and the next in time, but the last is not before the last of their slots.
     let least = (began.len() as i64 - 1) * 1_000_000 / i64::from(RATE);
     assert_eq!(began.len(), 8);
     assert!(began[7] - began[0] >= least, "{began:?}");

@@ -1,5 +1,5 @@
-//! The rules of the library as a business enables them, end to end on a clock of the test's: booking, reminders, answers,
-//! the link to a review, and the text message where WhatsApp came to nothing.
+//! The library's rules as a business enables them, end to end on a simulated clock: booking, reminders, answers, review
+//! links, and the SMS after a failed WhatsApp message.
 
 mod moves;
 
@@ -29,7 +29,7 @@ const START: &str = "2026-11-21T08:00:00Z";
 const MONDAY: &str = "2026-11-23T10:00:00Z";
 const ANA: &str = "+34600111222";
 
-/// A business with rules of the library, its customers' provider, and what has been said so far.
+/// A business with library rules, its provider, and the messages so far.
 struct Shop {
     provider: Provider,
     inside: Inside,
@@ -83,7 +83,7 @@ impl Shop {
         serde_json::from_slice(&answer).expect("JSON")
     }
 
-    /// Books by the API; the appointment's path.
+    /// Books over the API; returns the appointment's path.
     async fn book(&self, starts_at: &str) -> String {
         let wanted = json!({"phone": ANA, "service": "cut", "starts_at": starts_at});
         let booked = self.api("appointments", wanted).await;
@@ -96,7 +96,7 @@ impl Shop {
         self.hear_from(ANA, self.said, channel, body).await;
     }
 
-    /// Somebody writes; `number` tells their message from others.
+    /// A person writes; `number` makes their message unique.
     async fn hear_from(&self, who: &str, number: u128, channel: &str, body: &str) {
         let prefix = if channel == "whatsapp" { "whatsapp:" } else { "" };
         let twilio = Twilio::new("http://127.0.0.1:1", ACCOUNT, TOKEN);
@@ -112,7 +112,7 @@ impl Shop {
         events.into_iter().filter(|event| event.kind == kind).collect()
     }
 
-    /// Waits until so many events of a kind are there and decided.
+    /// Waits until this many events of a kind exist and are decided.
     async fn decided(&self, kind: &str, count: usize) -> Vec<event::Model> {
         eventually(WITHIN, || async {
             self.sweep();
@@ -131,7 +131,7 @@ impl Shop {
         .await;
     }
 
-    /// What was sent by text message, in order, once it is so many.
+    /// The texts sent by SMS, in order, once there are this many.
     async fn texts(&self, count: usize) -> Vec<String> {
         self.texts_to(ANA, count).await
     }
@@ -145,7 +145,7 @@ impl Shop {
         .await
     }
 
-    /// What nobody was woken for is found by the sweep, which goes by the clock.
+    /// The sweep, which follows the clock, finds work without a wake-up.
     fn sweep(&self) {
         self.clock.advance(SECOND);
     }
@@ -210,7 +210,7 @@ async fn a_visit_from_its_booking_to_its_review() {
     let asked = shop.texts(5).await.remove(4);
     assert!(asked.starts_with("Demo: how was it? Tell us in a few seconds: http://127.0.0.1:1/r/"), "{asked}");
 
-    // Once more within 90 days: nobody is asked again.
+    // A second visit within 90 days: no second request.
     let path = shop.book("2026-11-24T10:00:00Z").await;
     shop.texts(6).await;
     shop.api(&format!("{path}/complete"), json!({})).await;
@@ -235,7 +235,7 @@ async fn an_x_cancels_and_ends_what_was_planned() {
     shop.hear("sms", "X").await;
     shop.decided("inbound_sms", 2).await;
     assert_eq!(shop.events("appointment_cancelled").await.len(), 1, "there is none any more");
-    // What staff cancel, the customer is told.
+    // The customer is told when staff cancel.
     let path = shop.book(MONDAY).await;
     shop.texts(3).await;
     shop.api(&format!("{path}/cancel"), json!({})).await;
@@ -270,7 +270,7 @@ async fn a_link_counts_each_step_once_and_no_scanner_scores() {
     }
     let (low, high) = (&paths[0], &paths[1]);
     assert_ne!(low, high);
-    // Who only looks has said nothing.
+    // A visit without a score is no answer.
     shop.visit(Method::HEAD, low, "").await;
     assert!(shop.events("review_opened").await.is_empty());
     for _ in 0..3 {
@@ -284,7 +284,7 @@ async fn a_link_counts_each_step_once_and_no_scanner_scores() {
         let (status, page) = shop.visit(Method::POST, low, bad).await;
         assert_eq!((status, page.matches("name=\"score\"").count()), (200, 5), "{bad}");
     }
-    // Below the least score it stays among us; the first score is the one that counts.
+    // Below the minimum score the answer stays internal; the first score counts.
     for score in ["2", "5"] {
         let (_, page) = shop.visit(Method::POST, low, &format!("score={score}")).await;
         assert!(page.contains("<textarea") && !page.contains("reviews.example"), "{page}");
@@ -300,11 +300,11 @@ async fn a_link_counts_each_step_once_and_no_scanner_scores() {
     let [told] = &shop.decided("review_feedback", 1).await[..] else { panic!("one word") };
     let told: Value = serde_json::from_str(&told.data).expect("JSON");
     assert_eq!((&told["text"], &told["score"]), (&json!("<script>alert(1)</script> cold"), &json!(2)));
-    // From the least score on, the page for everybody, its address escaped.
+    // From the minimum score on, the public page follows, its address escaped.
     let (_, page) = shop.visit(Method::POST, high, "score=4").await;
     assert!(page.contains("href=\"https://reviews.example/?a=1&amp;b=&quot;2&quot;\""), "{page}");
     shop.decided("review_scored", 2).await;
-    // Nobody else's.
+    // Other tokens do not open it.
     let cut = &high[..high.len() - 1];
     for wrong in ["/r/x", cut, &format!("{cut}{}", if high.ends_with('A') { "Q" } else { "A" }), "/r/%00"] {
         assert_eq!(shop.visit(Method::GET, wrong, "").await.0, 404, "{wrong}");
@@ -326,7 +326,7 @@ async fn what_whatsapp_does_not_take_goes_out_as_a_text_message_once() {
     let mut shop = Shop::open(PREFER, json!({})).await;
     shop.hear("whatsapp", "PREFER").await;
     shop.decided("inbound_whatsapp", 1).await;
-    // Here the window is open; the provider has not seen the customer's message, and says so later.
+    // Here the session window is open; the provider has not seen the customer's message, and reports so later.
     shop.hear("whatsapp", "NOW").await;
     shop.provider.wait_taken(1).await;
     let taken = shop.provider.sent().remove(0);
@@ -343,7 +343,7 @@ async fn what_whatsapp_does_not_take_goes_out_as_a_text_message_once() {
     assert_eq!(shop.texts(1).await, ["now"]);
     let [wanted] = &shop.decided("fallback_wanted", 1).await[..] else { panic!("one of them") };
     assert!(wanted.data.contains("63016"), "{}", wanted.data);
-    // Planned while the window was open, and due when it is closed: the gate keeps it.
+    // Planned while the window was open, and due when it is closed: the gate blocks it.
     shop.hear("whatsapp", "LATER").await;
     shop.decided("inbound_whatsapp", 3).await;
     shop.clock.advance(25 * HOUR + MINUTE);

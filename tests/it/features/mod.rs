@@ -1,4 +1,4 @@
-//! The behaviours of the reference systems, each test named after its row: signed webhooks in, TwiML out, rows written.
+//! What businesses use the engine for: campaigns, numbers, reminders, the rule library.
 
 mod campaign_rules;
 pub mod campaigns;

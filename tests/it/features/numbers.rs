@@ -1,5 +1,4 @@
-//! Rows A12 and B6: numbers are found, bought with all their webhooks set in the same step, listed as the provider has
-//! them, repaired and given back.
+//! Numbers are searched, bought with all webhooks set in the same step, listed, repaired and released.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,13 +19,13 @@ use crate::support::server::Server;
 const NOT_FOR_SALE: &str = "+15005550000";
 const NO_NUMBER: &str = "+15005550001";
 
-/// The way to the provider: counts purchases, and can lose their answers.
+/// A proxy to the provider that counts purchases and can lose their responses.
 struct Wire {
     to: String,
     purchases: AtomicUsize,
-    /// The next purchase is made, but its answer is lost.
+    /// The next purchase is made, but its response is lost.
     lose: AtomicBool,
-    /// The next purchase does not get through, and nobody says so.
+    /// The next purchase does not reach the provider, and no error is returned.
     swallow: AtomicBool,
 }
 
@@ -70,7 +69,7 @@ async fn pass(State(wire): State<Arc<Wire>>, method: Method, uri: Uri, headers: 
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-/// A server, its provider, and what goes between them.
+/// A server, its provider, and the proxy between them.
 struct Shop {
     server: Server,
     provider: Provider,
@@ -121,7 +120,7 @@ impl Shop {
         (response.status().as_u16(), response.json().await.expect("JSON"))
     }
 
-    /// What the provider has of a number.
+    /// The provider's record of a number.
     async fn at_provider(&self, number: &str) -> Option<Value> {
         let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json", self.provider.url);
         let answer = http_client().get(url).basic_auth(ACCOUNT, Some(TOKEN)).send().await.expect("it answers");
@@ -130,7 +129,7 @@ impl Shop {
         numbers.into_iter().find(|one| one["phone_number"] == number)
     }
 
-    /// Points a number's calls elsewhere, as somebody might in the console.
+    /// Points a number's calls elsewhere, as in the console.
     async fn misdirect(&self, number: &str) {
         let sid = self.at_provider(number).await.expect("it is there")["sid"].as_str().expect("a SID").to_owned();
         let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers/{sid}.json", self.provider.url);
@@ -140,7 +139,7 @@ impl Shop {
         assert_eq!(answer.status(), 200);
     }
 
-    /// One that a search finds.
+    /// A number that a search finds.
     fn on_offer(&self) -> String {
         let found = self.run(&["search", "es", "--kind", "mobile", "--limit", "2", "--json"]).json();
         assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
@@ -153,7 +152,7 @@ impl Shop {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a12_a_number_is_found_bought_and_has_all_its_webhooks_at_once() {
+async fn a_number_is_found_bought_and_has_all_its_webhooks_at_once() {
     let shop = Shop::open("2").await;
     let number = shop.on_offer();
     assert!(number.starts_with("+346"), "{number}");
@@ -173,18 +172,18 @@ async fn a12_a_number_is_found_bought_and_has_all_its_webhooks_at_once() {
         assert_eq!(there[field], format!("{url}/api/twilio/demo/{end}"), "{there}");
     }
     assert_eq!((&there["voice_method"], &there["friendly_name"]), (&json!("POST"), &json!("Recepción")));
-    // The same again pays nothing.
+    // A repeat costs nothing.
     assert_eq!(shop.run(&["buy", &number, "--yes", "--json"]).json()["bought"], false);
     assert_eq!(shop.bought(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a12_beyond_the_budget_nothing_is_bought_and_refusals_say_what_to_do() {
+async fn beyond_the_budget_nothing_is_bought_and_refusals_say_what_to_do() {
     let shop = Shop::open("2").await;
     for (number, says) in [(NOT_FOR_SALE, "search again"), (NO_NUMBER, "recado numbers search"), (OURS, "installation")]
     {
         shop.run(&["buy", number, "--yes"]).fails(1, &[says]);
-        // A claim that came to nothing is gone.
+        // A claim without a purchase is gone.
         assert_eq!(shop.listed(number)["sends"].as_array().map_or(0, Vec::len), 0);
     }
     shop.run(&["search", "US", "--area-code", "533"]).fails(1, &["that area"]);
@@ -202,17 +201,17 @@ async fn a12_beyond_the_budget_nothing_is_bought_and_refusals_say_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a12_a_purchase_whose_answer_is_lost_is_paid_once() {
+async fn a_purchase_whose_response_is_lost_is_paid_once() {
     let shop = Shop::open("2").await;
     let number = "+34600990201";
     let body = |confirm: bool| Some(json!({"number": number, "confirm": confirm}));
     let (status, problem) = shop.ask(Verb::POST, "numbers", body(false), "").await;
     assert_eq!((status, problem["code"].as_str()), (422, Some("not_confirmed")));
-    // It did not get through, and nobody knows.
+    // The request was lost, and the outcome is unknown.
     shop.wire.swallow.store(true, Ordering::SeqCst);
     let (status, problem) = shop.ask(Verb::POST, "numbers", body(true), "k1").await;
     assert_eq!((status, problem["code"].as_str()), (502, Some("outcome_unknown")), "{problem}");
-    // Now it does, but the answer is lost: the list tells.
+    // Now it is made, but the response is lost: the list decides.
     shop.wire.lose.store(true, Ordering::SeqCst);
     let (status, bought) = shop.ask(Verb::POST, "numbers", body(true), "k1").await;
     assert_eq!((status, &bought["points_here"]), (201, &json!(true)), "{bought}");
@@ -224,7 +223,7 @@ async fn a12_a_purchase_whose_answer_is_lost_is_paid_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a12_what_broke_off_after_the_purchase_is_repaired() {
+async fn a_failure_after_the_purchase_is_repaired() {
     let shop = Shop::open("2").await;
     let number = "+34600990301";
     let ran = cli::run(shop.command(&["buy", number, "--yes"]).env("RECADO_ABORT_AT", "number_bought:1"));
@@ -237,7 +236,7 @@ async fn a12_what_broke_off_after_the_purchase_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b6_numbers_are_listed_with_whether_they_are_active_and_point_here() {
+async fn numbers_are_listed_with_whether_they_are_active_and_point_here() {
     let shop = Shop::open("2").await;
     let (number, ghost) = ("+34600990401", "+34600990402");
     shop.run(&["buy", number, "--yes"]).ok();
@@ -264,7 +263,7 @@ async fn b6_numbers_are_listed_with_whether_they_are_active_and_point_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn b6_another_businesss_number_is_out_of_reach() {
+async fn another_tenants_number_is_out_of_reach() {
     let shop = Shop::open("2").await;
     let (number, spare) = ("+34600990501", "+34600990502");
     cli::run(&mut rig::recado(&shop.server, &["tenant", "add", "other"])).ok();
@@ -284,7 +283,7 @@ async fn b6_another_businesss_number_is_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a12_a_number_is_given_back_after_who_uses_it_is_said() {
+async fn a_number_is_released_after_its_uses_are_listed() {
     let shop = Shop::open("2").await;
     let (one, two) = ("+34600990601", "+34600990602");
     for number in [one, two] {

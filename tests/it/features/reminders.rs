@@ -1,4 +1,4 @@
-//! What comes before an appointment: it moves and ends with it, and leaves when it may.
+//! Reminders before an appointment: they move and end with it, and leave when they may.
 
 use std::time::Duration;
 
@@ -47,11 +47,11 @@ async fn order(world: &World, one: &Appointment, change: Change, to: Option<&str
     world.pipeline().wake_dispatch(world.tenant());
 }
 
-/// The pending timers, once these are their times and all that has happened is decided.
+/// The pending timers, once these are their times and every event is decided.
 async fn due_at(world: &World, expected: &[&str]) -> Vec<PendingTimer> {
     let expected: Vec<Timestamp> = expected.iter().map(|text| at(text)).collect();
     eventually(WITHIN, || async {
-        // The loops look at what they are not told of when time passes.
+        // The loops check again when time passes.
         world.clock.advance(Duration::from_secs(1));
         let store = world.store();
         let open = store.backlog(100).await.expect("it can be read").events;
@@ -139,7 +139,7 @@ async fn a_blueprint_has_reminders_for_what_was_booked_before_it_was_used() {
     assert_eq!(world.sent(1).await.len(), 1);
 }
 
-/// Who is decided first of those that are due at one instant is nobody's business: all but the cancellation end.
+/// The order of events at one instant is undefined: all but the cancellation end.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_decided_beside_a_cancellation_ends_with_it() {
     const LATER: usize = 8;

@@ -1,4 +1,4 @@
-//! Row B3: voice agents are set up over HTTP, and calls of their numbers are answered as they say.
+//! Voice agents are configured over HTTP and answer the calls of their numbers.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl Api {
         made.json()["token"].as_str().expect("a token").to_owned()
     }
 
-    /// The status and the body; `null` where there is none.
+    /// The status and the body; `null` if there is none.
     pub async fn ask(&self, token: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let url = format!("{}/api/v1/{path}", self.server.url());
         let mut request = http_client().request(method, url).bearer_auth(token);
@@ -65,7 +65,7 @@ impl Api {
     }
 }
 
-/// Rings a number.
+/// Calls a number.
 async fn ring(server: &Server, call: u128, number: &str) -> (Line, Heard) {
     let ana = Line { to: number.to_owned(), ..Line::of(server, call) };
     let heard = ana.posts("/api/twilio/voice", &[]).await;
@@ -74,8 +74,8 @@ async fn ring(server: &Server, call: u128, number: &str) -> (Line, Heard) {
 }
 
 #[tokio::test]
-async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_their_numbers() {
-    // Nothing is asked of ElevenLabs before a stream is opened.
+async fn agents_of_the_three_modes_are_made_over_http_and_answer_calls() {
+    // ElevenLabs is not called before a stream opens.
     let live =
         [("ELEVENLABS_API_BASE", "http://127.0.0.1:1"), ("ELEVENLABS_API_KEY", "k"), ("ELEVENLABS_AGENT_ID", "a")];
     let options = live.into_iter().fold(options(RULES), |options, (name, value)| options.env(name, value));
@@ -83,7 +83,7 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
     let senders = NUMBERS.map(|number| ["--sms", number]).concat();
     cli::run(&mut rig::recado(&api.server, &[&["tenant", "set", "demo"], &senders[..]].concat())).ok();
 
-    // By script: its rule hears what the caller says.
+    // Mode script: its rule hears what the caller says.
     let lucia = json!({"number": NUMBERS[0], "greeting": "Aquí Lucia de {name}", "language": "es-ES",
         "voice": "Polly.Lucia", "mode": "script"});
     let (status, made) = api.put("Lucia", &lucia).await;
@@ -97,7 +97,7 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
     ended.says("We open at nine.");
     assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"]);
 
-    // By a model that has no key: that is said, and the script answers meanwhile.
+    // Mode model without a key: that is reported, and the script answers meanwhile.
     let max = json!({"number": NUMBERS[1], "greeting": "Max here", "mode": "model", "instructions": "A cut costs 20."});
     let (status, made) = api.put("Max", &max).await;
     assert_eq!(status, 201, "{made}");
@@ -106,7 +106,7 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
     let (ana, heard) = ring(&api.server, 2, NUMBERS[1]).await;
     heard.says("Max here");
     ana.answers(&heard, &[("SpeechResult", "What is a cut?")]).await.says("We call you back.");
-    // The command says it, too.
+    // The command reports it, too.
     let add = cli::run(&mut rig::recado(&api.server, &["agents", "add", "Max", "--mode", "model"])).ok();
     assert!(add.contains("OPENAI_API_KEY"), "{add}");
     let listed = cli::run(&mut rig::recado(&api.server, &["agents", "list", "--json"])).json();
@@ -114,7 +114,7 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
     assert_eq!(of("Max").expect("it is there")["lacks"], made["lacks"], "as the API says it");
     assert!(of("Lucia").expect("it is there").get("lacks").is_none(), "{listed}");
 
-    // By a live conversation.
+    // Mode stream.
     let (status, made) = api.put("Live", &json!({"number": NUMBERS[2], "mode": "stream"})).await;
     assert_eq!((status, &made["lacks"]), (201, &Value::Null), "{made}");
     let (_, heard) = ring(&api.server, 3, NUMBERS[2]).await;
@@ -124,7 +124,7 @@ async fn b3_agents_of_the_three_modes_are_made_over_http_and_take_the_calls_of_t
 }
 
 #[tokio::test]
-async fn b3_an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
+async fn an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
     let api = Api::start(options("")).await;
     cli::run(&mut rig::recado(&api.server, &["tenant", "add", "other"])).ok();
     let other = Api::token(&api.server, "other");
@@ -137,14 +137,14 @@ async fn b3_an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
     let shown = cli::run(&mut rig::recado(&api.server, &["agents", "list", "--tenant", "demo"])).ok();
     assert!(shown.contains("Eva Sol: calls of"), "{shown}");
 
-    // Another tenant's token finds nothing, and without one nobody does.
+    // Another tenant's token finds nothing, and a request without one is refused.
     assert!(api.names(&other).await.is_empty());
     for method in [Method::GET, Method::DELETE] {
         assert_eq!(api.ask(&other, method, "agents/Eva%20Sol", None).await.0, 404);
     }
     assert_eq!(api.ask("recado_x", Method::GET, "agents", None).await.0, 401);
 
-    // What cannot be is refused, and says what can.
+    // An invalid agent is refused with what is valid.
     let wrong = [
         ("Max", json!({"mode": "robot"}), 422, "not_such_body", "`script`, `model`, `stream`"),
         ("Max", json!({"number": "911 11 11 11"}), 422, "not_e164", "+"),
@@ -167,7 +167,7 @@ async fn b3_an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
     ring(&api.server, 2, rig::OURS).await.1.says("Hello, you have called Demo.");
 }
 
-/// Many at once: none is lost, since each changes the list as it stands.
+/// Concurrent changes are all kept, because each changes the current list.
 #[tokio::test]
 async fn agents_that_are_made_at_once_are_all_kept() {
     let api = Api::start(options("")).await;

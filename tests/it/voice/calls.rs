@@ -1,4 +1,4 @@
-//! Calls over the REST API: looked at, and begun; their legs.
+//! Calls over the REST API: listed, shown and placed; their legs.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ rule("through").on("call_failed").then(|e| note("it came to nothing"))
     .on_input("sorry", |e, input| { say("Nobody is there."); hangup() });
 "#;
 
-/// What the provider says of the leg that a call has dialled.
+/// The provider's status of a leg.
 async fn leg_told(ana: &Line, path: &str, leg: &str, status: &str, more: &[(&str, &str)]) -> u16 {
     let leg = Line {
         sid: leg.to_owned(),
@@ -48,7 +48,7 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     let callback = heard.attribute("statusCallback").expect("it is told how the leg fares");
     let callback = callback.strip_prefix(&ana.twilio.public_url).expect("a URL of ours").to_owned();
     let leg = format!("CA{:032x}", 77);
-    // In disorder, and once more.
+    // Out of order, and repeated.
     for status in ["in-progress", "ringing", "in-progress"] {
         assert_eq!(leg_told(&ana, &callback, &leg, status, &[]).await, 200);
     }
@@ -82,7 +82,7 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     let event = shown["events"][0]["id"].as_str().expect("an id");
     assert_eq!(api.get(&format!("events/{event}")).await.1["data"]["sid"], ana.sid, "which can be asked for");
 
-    // By our id as well, for nobody else, and the leg is no call of its own.
+    // The call is found by our id, too, by its tenant only; the leg is no call of its own.
     let id = shown["id"].as_str().expect("an id");
     assert_eq!(api.get(&format!("calls/{id}")).await.1["sid"], ana.sid);
     let other = Api::token(&api.server, "other");
@@ -92,7 +92,7 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     }
     let (_, listed) = api.get("calls").await;
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "{listed}");
-    // The command says the same.
+    // The command prints the same.
     let said = cli::run(&mut rig::recado(&api.server, &["calls", &ana.sid])).ok();
     assert!(said.contains("put through to") && said.contains("completed, 31 s"), "{said}");
     let json = cli::run(&mut rig::recado(&api.server, &["calls", &ana.sid, "--json"])).json();
@@ -148,7 +148,7 @@ async fn calls_are_found_by_filters_and_listed_in_pages() {
     cli::run(&mut rig::recado(&api.server, &["calls", "--status", "gone"])).fails(2, &["no-answer"]);
 }
 
-/// Against the carrier: a call of a program's is made once, and its leg is stored.
+/// Against the carrier: a program's call is placed once, and its leg is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_calls_once_a_key_and_sees_what_became_of_it() {
     let provider = provider(1).await;
@@ -174,7 +174,7 @@ async fn a_program_calls_once_a_key_and_sees_what_became_of_it() {
     assert_eq!((&call["direction"], &call["to"], &call["action"]), (&json!("out"), &json!(customer(1)), &json!(id)));
     let leg = eventually(WITHIN, || async {
         let (_, call) = api.get(&format!("calls/{id}")).await;
-        // Its sid is known from its own callback.
+        // Its SID is known from its own callback.
         if call["legs"][0]["sid"].is_string() { Ok(call["legs"][0].clone()) } else { Err(call) }
     })
     .await;
@@ -184,7 +184,7 @@ async fn a_program_calls_once_a_key_and_sees_what_became_of_it() {
     let (_, listed) = api.get("calls").await;
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "the leg is no call of its own: {listed}");
 
-    // What cannot begin says what can.
+    // A call that cannot start says which can.
     let wrong = [
         (json!({"rule": "thruogh", "step": "start"}), "no_beginning", "did you mean 'through'?"),
         (json!({"rule": "through", "step": "begin"}), "no_beginning", "its steps: start"),

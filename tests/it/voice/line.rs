@@ -1,4 +1,4 @@
-//! A caller on the line: asks a server what to say, as the provider would, and hears it.
+//! A caller on the line: posts webhooks as the provider would, and reads the documents.
 
 use recado::integrations::twilio::form::Params;
 
@@ -8,7 +8,7 @@ use crate::support::webhook::{Form, Twilio, fields, sign};
 
 pub const ANA: &str = "+34600111222";
 
-/// A call that is under way.
+/// A call in progress.
 pub struct Line {
     pub twilio: Twilio,
     pub sid: String,
@@ -17,7 +17,7 @@ pub struct Line {
     pub direction: &'static str,
 }
 
-/// What the provider was told to do.
+/// The document that the provider was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     pub status: u16,
@@ -25,7 +25,7 @@ pub struct Heard {
 }
 
 impl Line {
-    /// Ana rings us.
+    /// A call from Ana.
     pub fn of(server: &Server, number: u128) -> Self {
         Self {
             twilio: rig::twilio(server),
@@ -57,7 +57,7 @@ impl Line {
         heard(self.twilio.post(path, &self.form(more)).await.expect("it answers")).await
     }
 
-    /// By GET: all of it stands in the URL, which is signed whole.
+    /// By GET: all parameters are in the URL, which is signed whole.
     pub async fn gets(&self, path: &str, more: &[(&str, &str)]) -> Heard {
         let params: Params = self.form(more).into_iter().collect();
         let joint = if path.contains('?') { '&' } else { '?' };
@@ -74,13 +74,13 @@ impl Line {
         self.posts(&self.next(heard), more).await
     }
 
-    /// Where the call goes on behind what was heard.
+    /// The URL at which the call continues after the document.
     pub fn next_of_redirect(&self, heard: &Heard) -> String {
         let url = heard.text("Redirect").expect("it goes on");
         url.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
     }
 
-    /// Where the question that was heard is answered, on this server.
+    /// The URL at which the question is answered, on this server.
     pub fn next(&self, heard: &Heard) -> String {
         let action = heard.attribute("action").or_else(|| heard.text("Redirect")).expect("it goes on");
         action.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
@@ -92,7 +92,7 @@ async fn heard(response: reqwest::Response) -> Heard {
 }
 
 impl Heard {
-    /// What comes between the first of these tags and its end.
+    /// The text between the first such tag and its end.
     pub fn text(&self, tag: &str) -> Option<String> {
         let start = self.document.find(&format!("<{tag}"))?;
         let begun = &self.document[start..];
@@ -106,7 +106,7 @@ impl Heard {
         Some(value[..value.find('"')?].replace("&amp;", "&"))
     }
 
-    /// The verbs in their order, as they open.
+    /// The verbs in order of their start tags.
     pub fn verbs(&self) -> Vec<String> {
         let tags = self.document.split('<').skip(1).filter(|tag| !tag.starts_with(['/', '?']));
         tags.map(|tag| tag.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()).collect()
@@ -117,7 +117,7 @@ impl Heard {
     }
 }
 
-/// A server with these rules, without a provider: nothing leaves.
+/// A server with these rules, without a provider: nothing is sent.
 pub fn options(rules: &str) -> ServerOptions {
     rig::options("http://127.0.0.1:1").file("rules/echo.rhai", rules)
 }

@@ -1,4 +1,4 @@
-//! Calls whose end nobody has told: found by asking the provider, whoever rang and whether a campaign waits for them or not.
+//! Calls whose end was not reported: the provider is asked, for inbound and outbound calls, in and outside campaigns.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 const ANA: &str = "+34600111222";
 
-/// How calls stand at the provider, and which were asked for.
+/// The state of calls at the provider, and which were requested.
 #[derive(Clone, Default)]
 struct Calls {
     stand: Arc<Mutex<BTreeMap<String, &'static str>>>,
@@ -61,7 +61,7 @@ async fn fetched(State(calls): State<Calls>, Path((_, file)): Path<(String, Stri
     }
 }
 
-/// What a server is made of, and a provider that answers what calls it is asked for.
+/// A server's parts, and a provider that answers requests for calls.
 struct Scene {
     inside: Inside,
     voice: Arc<Voice>,
@@ -88,7 +88,7 @@ impl Scene {
         self.inside.directory.now().by_slug("demo").expect("it is there").id
     }
 
-    /// Ana rings us and hears something.
+    /// Ana calls, and hears something.
     async fn rings(&self, sid: &str) {
         let caller = Caller {
             tenant: self.tenant(),
@@ -106,7 +106,7 @@ impl Scene {
         self.inside.store.writer().turn(turn).await.expect("it can be stored");
     }
 
-    /// We ring somebody, by hand; the provider has taken it, and says nothing of it ever.
+    /// A call is placed; the provider accepts it and never reports anything.
     async fn we_ring(&self, sid: &str, to: &str) {
         let body = SendBody::Call(CallBody { say: Some("hola".to_owned()), ..CallBody::default() });
         let outbox = self.inside.installation.outbox();
@@ -141,7 +141,7 @@ impl Scene {
         found.expect("it can be read").expect("it is there")
     }
 
-    /// What was told of calls, with their ids at the provider, sorted.
+    /// The reported ends of calls, with their SIDs, sorted.
     async fn told(&self) -> Vec<(String, String, String)> {
         let events = self.inside.store.events(self.tenant(), 1_000).await.expect("they can be read");
         let ends = [EventKind::CALL_COMPLETED, EventKind::CALL_MISSED, EventKind::CALL_FAILED];
@@ -194,7 +194,7 @@ async fn the_end_of_a_call_that_belongs_to_no_campaign_is_asked_for_and_told_as_
     let live = scene.call("CAlive").await;
     assert_eq!((live.status, live.ended_at), (CallStatus::InProgress, None), "it goes on");
 
-    // Nothing is asked for, nor told, twice; the callback that comes late after all changes nothing.
+    // Nothing is requested or reported twice; a callback that is late changes nothing.
     assert!(scene.look(None).await.is_none());
     assert_eq!(scene.calls.asked(), ["CAlive"]);
     let open = scene.inside.store.open_calls(scene.clock.now(), None, 9).await.unwrap();

@@ -1,4 +1,4 @@
-//! Calls: the behaviours of the reference systems, signed webhooks in, TwiML out.
+//! Calls: signed webhooks in, TwiML out.
 
 pub(crate) mod agents;
 pub(crate) mod calls;

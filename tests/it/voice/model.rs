@@ -1,4 +1,4 @@
-//! Rows A4, A5 and E4: a conversation model on the line, what it is given, and what its trouble costs a caller.
+//! A conversation model on the line: what it is given, and what its faults cost a caller.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ rule("left").on("message_left").then(|e| note(`left: ${e.body}`));
 rule("stop").on("call_input").keyword("stop").then(|e| { say("Bye"); hangup() });
 "#;
 
-/// A chat API on a port of its own, and a server that asks it.
+/// A chat API on a port of its own, and a server that uses it.
 pub struct Scene {
     pub chat: ChatModelEmulator,
     pub server: Server,
@@ -42,7 +42,7 @@ impl Scene {
         Self { chat, server: Server::start(options).await }
     }
 
-    /// Asks again and again, as the provider does, until something is said that is no word of patience.
+    /// Follows the document again and again, as the provider does, until the answer is no hold response.
     pub async fn patiently(&self, ana: &Line, mut heard: Heard) -> Heard {
         for _ in 0..20 {
             if heard.attribute("action").is_some() || !heard.document.contains("/wait?") {
@@ -55,7 +55,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a4_a_conversation_model_answers_what_a_caller_says_until_they_hang_up() {
+async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
     let scene = Scene::start().await;
     let ana = Line::of(&scene.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -68,19 +68,19 @@ async fn a4_a_conversation_model_answers_what_a_caller_says_until_they_hang_up()
     let heard = ana.answers(&heard, &[("SpeechResult", "Thanks")]).await;
     let heard = scene.patiently(&ana, heard).await;
     heard.says("You said: Thanks");
-    // The second request knows the first question and its answer.
+    // The second request contains the first question and its answer.
     let asked = scene.chat.requests();
     let messages = asked.last().expect("it was asked")["messages"].as_array().expect("a list").clone();
     let said: Vec<&str> = messages[1..].iter().filter_map(|message| message["content"].as_str()).collect();
     assert_eq!(said, ["What are your hours?", "You said: What are your hours?", "Thanks"]);
     assert!(messages[0]["content"].as_str().is_some_and(|system| system.contains("You answer the telephone for Demo")));
-    // A rule that hears the word comes before the model.
+    // A rule with that keyword comes before the model.
     ana.answers(&heard, &[("SpeechResult", "stop")]).await.says("Bye");
     assert_eq!(scene.chat.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a5_the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() {
+async fn the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() {
     let scene = Scene::start().await;
     let ana = Line::of(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -103,9 +103,9 @@ async fn a5_the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() 
     assert_eq!(calls[0]["sentiment"], 0.8);
 }
 
-/// C8: whatever the model does, each webhook is answered within the budget and some slack, and the call ends well.
+/// Whatever the model does, each webhook is answered within the budget and some slack, and the call ends well.
 #[tokio::test]
-async fn c8_a_model_that_is_slow_hangs_or_fails_keeps_nobody_waiting() {
+async fn a_model_that_is_slow_hangs_or_fails_keeps_no_caller_waiting() {
     let scene = Scene::start().await;
     let slow = (Duration::from_secs(5), Reply::Text("At nine.".into()));
     let broken = Reply::Status { status: 500, code: "server_error", retry_after_s: None };
@@ -122,7 +122,7 @@ async fn c8_a_model_that_is_slow_hangs_or_fails_keeps_nobody_waiting() {
         let said = [("SpeechResult", "When?")];
         let mut heard = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
         if heard.document.contains("/wait?") {
-            // The provider asks the same again while it is thought about.
+            // The provider repeats the webhook while the model is asked.
             let again = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
             assert!(again.document.contains("/wait?") || again.document.contains(expected), "{}", again.document);
         }
@@ -159,7 +159,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     .await;
     let tool = scene.chat.requests().last().expect("it was asked")["messages"].clone();
     assert!(tool.to_string().contains(r#"{\"left\":true}"#), "{tool}");
-    // Nobody has been named to be handed over to; then somebody is.
+    // No person is configured to be handed over to; later one is.
     let person = || Reply::Tools(vec![("hand_over_to_person".to_owned(), "{}".to_owned())]);
     scene.chat.then(Duration::ZERO, person());
     let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
@@ -177,9 +177,9 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     .await;
 }
 
-/// E4, by the book: each tool with a token, for the customer who is named, and none without.
+/// Each tool works with a token, for the customer who is named, and none works without.
 #[tokio::test]
-async fn e4_a_voice_agent_calls_its_tools_over_http_with_a_token() {
+async fn a_voice_agent_calls_its_tools_over_http_with_a_token() {
     let mut server = Server::prepare(options(RULES));
     let run = |args: &[&str]| cli::run(&mut rig::recado(&server, args)).ok();
     run(&["tenant", "set", "demo", "--hours", "mon-sun 00:00-24:00"]);
@@ -207,7 +207,7 @@ async fn e4_a_voice_agent_calls_its_tools_over_http_with_a_token() {
     assert_eq!(customer["appointments"][0]["service"], "cut");
     let (status, moved) = call("move_appointment", json!({"phone": ANA, "starts_at": at(6)}), &token).await;
     assert_eq!((status, moved["appointment"]["starts_at"].as_str()), (200, Some(at(6).as_str())), "{moved}");
-    // Nobody else can touch it, and a time that is taken is refused.
+    // Other customers cannot change it, and a taken time is refused.
     let (status, _) = call("cancel_appointment", json!({"phone": "+34600999111"}), &token).await;
     assert_eq!(status, 422);
     let taken = json!({"phone": "+34600999111", "service": "cut", "staff": "Marta", "starts_at": at(6)});

@@ -1,4 +1,4 @@
-//! Rows C1, C4, C5, C7, D4 and E5: every verb that a rule can say, and what follows after it.
+//! Every verb that a rule can use, and what follows it.
 
 use recado::domain::RefusalKind;
 
@@ -9,10 +9,10 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 
 const WITHIN: std::time::Duration = std::time::Duration::from_secs(20);
-/// Whom callers are put through to.
+/// The person whom callers are connected to.
 const STAFF: &str = "+34600999888";
 
-/// What a caller hears depends on the last digit of their number.
+/// The caller's last digit selects what they hear.
 const VERBS: &str = r##"
 fn last(e) { e.from.sub_string(e.from.len() - 1, 1) }
 rule("verbs").on("call_received")
@@ -47,13 +47,13 @@ async fn server() -> Server {
     server
 }
 
-/// The caller whose number ends so.
+/// The caller whose number ends in this digit.
 fn caller(server: &Server, digit: u8) -> Line {
     Line { from: format!("+3460011122{digit}"), ..Line::of(server, 700 + u128::from(digit)) }
 }
 
 #[tokio::test]
-async fn c1_what_is_played_recorded_rejected_and_put_through_and_what_follows() {
+async fn verbs_of_rules_are_rendered_and_the_call_continues_after_each() {
     let server = server().await;
     let answer = "/api/twilio/demo/answer";
 
@@ -68,7 +68,7 @@ async fn c1_what_is_played_recorded_rejected_and_put_through_and_what_follows() 
     let recorded = [("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "4"), ("Digits", "hangup")];
     one.answers(&heard, &recorded).await.says("kept recorded");
 
-    // Without a step, the call ends whether anything was recorded or not.
+    // Without a step, the call ends whether something was recorded or not.
     let two = caller(&server, 2);
     let heard = two.posts(answer, &[]).await;
     assert_eq!(heard.verbs(), ["Response", "Say", "Record", "Hangup"], "{}", heard.document);
@@ -92,7 +92,7 @@ async fn c1_what_is_played_recorded_rejected_and_put_through_and_what_follows() 
     }
     let heard = five.answers(&heard, &[("DialCallStatus", "no-answer"), ("DialCallSid", "CA5")]).await;
     heard.says("nobody: no-answer");
-    // Whom they have spoken with was there: the call ends.
+    // The person answered: the call ends.
     let talks = Line { sid: format!("CA{:032x}", 750), ..caller(&server, 5) };
     let dials = talks.posts(answer, &[]).await;
     let over = talks.answers(&dials, &[("DialCallStatus", "completed"), ("DialCallDuration", "9")]).await;
@@ -107,7 +107,7 @@ async fn c1_what_is_played_recorded_rejected_and_put_through_and_what_follows() 
 }
 
 #[tokio::test]
-async fn c1_c7_a_question_is_asked_again_for_what_it_is_and_then_leads_on() {
+async fn a_question_is_repeated_and_then_the_call_continues() {
     let server = server().await;
     let ana = caller(&server, 7);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -137,7 +137,7 @@ async fn c1_c7_a_question_is_asked_again_for_what_it_is_and_then_leads_on() {
 }
 
 #[tokio::test]
-async fn d4_whoever_leaves_a_queue_is_led_on_and_called_back() {
+async fn a_caller_who_leaves_a_queue_is_led_on_and_called_back() {
     let server = server().await;
     let ana = caller(&server, 9);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -172,7 +172,7 @@ async fn whoever_was_put_through_to_nobody_was_missed_though_they_had_pressed_a_
         if notes == "\"missed: no-answer\"" { Ok(()) } else { Err(notes) }
     })
     .await;
-    // Who leaves a message then, or has spoken with somebody, was not.
+    // A caller who then leaves a message, or has spoken with a person, was not missed.
     for (call, last) in [(800, ("RecordingUrl", "https://api.twilio.com/RE1")), (801, ("DialCallStatus", "completed"))]
     {
         let eva = Line { from: "+34600111225".into(), ..Line::of(&server, call) };
@@ -187,7 +187,7 @@ async fn whoever_was_put_through_to_nobody_was_missed_though_they_had_pressed_a_
     })
     .await;
     assert_eq!(notes().await, "\"missed: no-answer\"");
-    // Who hangs up while waiting was missed, too.
+    // A caller who hangs up while waiting was missed, too.
     let bo = caller(&server, 9);
     let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
     bo.answers(&heard, &[("QueueResult", "hangup"), ("QueueTime", "60"), ("CallStatus", "completed")]).await;
@@ -221,7 +221,7 @@ async fn every_url_of_a_call_works_by_get() {
 }
 
 #[tokio::test]
-async fn c4_webhooks_are_checked_unless_somebody_debugs_on_their_own_machine_and_is_told_so() {
+async fn webhooks_are_checked_except_in_local_debugging_which_is_announced() {
     let answer = |server: &Server| {
         let form = Line::of(server, 1).form(&[]);
         let url = format!("{}/api/twilio/demo/answer", server.url());
@@ -251,7 +251,7 @@ async fn c4_webhooks_are_checked_unless_somebody_debugs_on_their_own_machine_and
 }
 
 #[tokio::test]
-async fn c5_all_urls_of_a_call_begin_with_app_url() {
+async fn all_urls_of_a_call_begin_with_app_url() {
     let server = Server::prepare(options(VERBS));
     let mut server = server;
     server.start_again().await;
@@ -271,7 +271,7 @@ async fn c5_all_urls_of_a_call_begin_with_app_url() {
 }
 
 #[tokio::test]
-async fn e5_health_says_ok_and_when() {
+async fn health_says_ok_and_the_time() {
     let server = server().await;
     let answer =
         crate::support::http_client().get(format!("{}/health", server.url())).send().await.expect("it answers");

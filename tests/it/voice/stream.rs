@@ -1,4 +1,4 @@
-//! Rows E1, E2, E3 and E6: a call's sound goes to a live agent and back, and what was said is kept.
+//! Live conversations: a call's audio goes to an agent and back, and the transcript is stored.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const KEY: &str = "xi-test";
 const AGENT: &str = "agent_1";
 pub const RULES: &str = r#"rule("ended").on("call_completed").then(|e| note(`${e.data.transcript.len()} lines: ${e.data.transcript[0].text}`));"#;
 
-/// The stand-in for ElevenLabs, and a server with a live agent.
+/// The fake ElevenLabs, and a server with a live agent.
 pub struct Scene {
     eleven: ElevenLabsEmulator,
     pub server: Server,
@@ -65,7 +65,7 @@ impl Stream<MaybeTlsStream<TcpStream>> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
-    /// On a socket that is open already.
+    /// Starts on a socket that is already open.
     pub async fn begin(socket: WebSocketStream<S>, call: &str) -> Self {
         let mut stream = Self(socket);
         stream.send(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})).await;
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         }
     }
 
-    /// Whether it was closed.
+    /// True if the stream was closed.
     pub async fn closed(&mut self) -> bool {
         let end = async {
             while let Some(Ok(message)) = self.0.next().await {
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 }
 
 #[tokio::test]
-async fn e1_e2_e3_e6_a_live_conversation_goes_both_ways_is_interrupted_and_ends_with_the_call() {
+async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
     let scene = Scene::start().await;
     let ana = Line::of(&scene.server, 1);
     let heard = ana.posts("/api/twilio/voice", &[]).await;
@@ -135,12 +135,12 @@ async fn e1_e2_e3_e6_a_live_conversation_goes_both_ways_is_interrupted_and_ends_
     agent.say(Step::Tool { id: "t1".into(), name: "find_customer".into(), parameters: json!({}) }).await;
     let result = agent.hear().await.expect("an answer");
     assert_eq!((&result["type"], &result["is_error"]), (&json!("client_tool_result"), &json!(false)), "{result}");
-    // The token is good once, and no other is.
+    // The token is valid once, and no other is valid.
     let url = heard.attribute("url").expect("a URL");
     assert!(connect_async(&url).await.is_err(), "a second stream on one token");
     let forged = format!("{}x", &url[..url.len() - 1]);
     assert!(connect_async(&forged).await.is_err(), "a forged token");
-    // The status ends it.
+    // The call's status ends it.
     ana.posts("/api/twilio/status", &[("CallStatus", "completed"), ("CallDuration", "7")]).await;
     assert!(stream.closed().await, "the stream ends with its call");
     let look = Look::into(scene.server.folder()).await;
@@ -172,10 +172,10 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
     agent.say(Step::Close).await;
     assert!(stream.closed().await);
-    // The agent has ended it: so does the call.
+    // The agent ended the conversation, so the call ends.
     let ended = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
     assert_eq!(ended.verbs(), ["Response", "Hangup"], "{}", ended.document);
-    // It breaks: the greeting is said by script, and what is said then is heard.
+    // The stream breaks: the greeting is spoken by script, and the caller's words are heard.
     let bo = Line::of(&scene.server, 2);
     let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
     let mut stream = Stream::open(&heard, &bo.sid).await;
@@ -184,13 +184,13 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     let goes_on = bo.posts(&bo.next_of_redirect(&heard), &[]).await;
     goes_on.says("Aquí Demo");
     assert_eq!(goes_on.verbs()[..2], ["Response", "Gather"], "{}", goes_on.document);
-    // The token of a stream that broke is used all the same.
+    // The token of a broken stream is used up all the same.
     assert!(connect_async(&heard.attribute("url").expect("a URL")).await.is_err());
-    // It never begins.
+    // The stream never starts.
     let eva = Line::of(&scene.server, 3);
     let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
     eva.posts(&eva.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
-    // Somebody has been named to be put through to.
+    // A person is configured to be connected to.
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(4);
     eventually(WITHIN, || async {
@@ -200,7 +200,7 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
         if through.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(through) }
     })
     .await;
-    // Without a key there is no stream: the greeting is said instead.
+    // Without a key there is no stream: the greeting is spoken instead.
     let server = Server::prepare(options(RULES));
     let add = ["agents", "add", "Live", "--number", OURS, "--mode", "stream", "--greeting", "Aquí {name}"];
     cli::run(&mut rig::recado(&server, &add)).ok();
@@ -209,7 +209,7 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     Line::of(&server, 1).posts("/api/twilio/voice", &[]).await.says("Aquí Demo");
 }
 
-/// A call goes on with what stands behind its stream, and what was said is not lost.
+/// A call continues with the verbs after its stream, and the transcript is stored.
 #[tokio::test]
 async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_on() {
     let mut scene = Scene::start().await;
@@ -237,7 +237,7 @@ async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_o
     bo.posts(&bo.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
 }
 
-/// As the business has set it: in a live conversation, too, a call in which the caller says nothing was missed.
+/// The business's setting applies to live conversations, too: a call in which the caller says nothing was missed.
 #[tokio::test]
 async fn a_live_conversation_in_which_nothing_is_said_was_missed() {
     let rules = r#"rule("missed").on("call_missed").then(|e| note(`missed: ${e.data.reason}`));
@@ -252,7 +252,7 @@ async fn a_live_conversation_in_which_nothing_is_said_was_missed() {
         .await
     };
     let next = std::sync::atomic::AtomicU32::new(1);
-    // The server learns of the setting within a moment.
+    // The server sees the setting within a moment.
     eventually(WITHIN, || async {
         let ana = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         let heard = ana.posts("/api/twilio/demo/answer", &[]).await;

@@ -1,4 +1,4 @@
-//! Rows A3, A5, B4, C1 to C8, D1 to D4, E1, E3, E6 and E8, as far as one call needs nobody else.
+//! Turns of one call: questions, choices, keys, hold responses, repeats, limits.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 /// Another tenant's number.
 const OTHER: &str = "+34911222333";
 
-/// A desk that is asked, hears keys and words, and writes down what came of it.
+/// Rules that ask, hear keys and words, and store the results.
 const DESK: &str = r#"
 rule("desk").on("call_received")
     .then(|e| {
@@ -59,7 +59,7 @@ fn calls(server: &Server, args: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn a3_an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
+async fn an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
     let server = server("").await;
     let ana = Line::of(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -79,7 +79,7 @@ async fn a3_an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
 }
 
 #[tokio::test]
-async fn c1_c2_a_menu_by_key_or_word_is_answered_and_noted_and_the_call_ends() {
+async fn a_menu_by_key_or_word_is_answered_and_stored_and_the_call_ends() {
     let server = server(DESK).await;
     for (number, said, note) in
         [(1, ("Digits", "1"), "interested: 1"), (2, ("SpeechResult", "Sí, interesado."), "interested: Sí, interesado.")]
@@ -105,15 +105,15 @@ async fn c1_c2_a_menu_by_key_or_word_is_answered_and_noted_and_the_call_ends() {
 }
 
 #[tokio::test]
-async fn c1_without_an_answer_it_is_asked_again_and_then_ends() {
+async fn without_an_answer_the_question_is_repeated_and_then_the_call_ends() {
     let server = server(DESK).await;
     let ana = Line::of(&server, 1);
     let first = ana.posts("/api/webhooks/twilio", &[]).await;
     let again = ana.answers(&first, &[]).await;
     again.says("¿Sigue ahí?");
-    // The last try says farewell by itself, without asking us.
+    // The last try says farewell by itself, without a request.
     assert_eq!(again.verbs(), ["Response", "Say", "Gather", "Say", "Say", "Hangup"], "{}", again.document);
-    // What fits no choice is asked again, too, and then it is over.
+    // An answer that fits no choice is asked again; then the call ends.
     let ended = ana.answers(&again, &[("Digits", "9")]).await;
     assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{}", ended.document);
 }
@@ -136,7 +136,7 @@ async fn a_repeated_webhook_hears_the_same_and_has_no_second_effect() {
 }
 
 #[tokio::test]
-async fn a5_c3_a_call_that_ends_is_stored_and_told_once_in_whatever_order() {
+async fn the_end_of_a_call_is_stored_and_reported_once_in_any_order() {
     let server = server(DESK).await;
     let ana = Line::of(&server, 1);
     let first = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -177,7 +177,7 @@ async fn a_call_that_is_not_answered_is_missed_and_one_of_ours_has_failed() {
     eventually(WITHIN, || look.open()).await;
     assert_eq!(look.count("events WHERE kind = 'call_missed'").await, 3);
     assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 1);
-    // Who hangs up without a word has been missed, where the business wants it so.
+    // A caller who hangs up without a word was missed, if the business wants that.
     let silent = Line::of(&server, 5);
     silent.posts("/api/twilio/demo/answer", &[]).await;
     silent.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
@@ -198,7 +198,7 @@ async fn a_call_that_is_not_answered_is_missed_and_one_of_ours_has_failed() {
 }
 
 #[tokio::test]
-async fn d1_d3_every_url_works_by_get_with_its_query_signed() {
+async fn every_url_works_by_get_with_its_query_signed() {
     let server = server(DESK).await;
     let paths = ["/api/twilio/demo/answer", "/api/twilio/voice", "/api/voice/webhook", "/api/webhooks/twilio"];
     for (number, path) in paths.into_iter().enumerate() {
@@ -209,7 +209,7 @@ async fn d1_d3_every_url_works_by_get_with_its_query_signed() {
         let ended = ana.gets(&ana.next(&heard), &[("Digits", "1")]).await;
         assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{path}: {}", ended.document);
     }
-    // The digits are signed with the URL: others do not pass.
+    // The digits are part of the signed URL: others are refused.
     let ana = Line::of(&server, 9);
     let heard = ana.gets("/api/twilio/voice", &[]).await;
     let target = ana.next(&heard);
@@ -218,7 +218,7 @@ async fn d1_d3_every_url_works_by_get_with_its_query_signed() {
 }
 
 #[tokio::test]
-async fn d2_every_state_of_a_call_of_ours_is_kept_and_none_goes_back() {
+async fn every_state_of_a_placed_call_is_kept_and_none_goes_back() {
     let server = server(DESK).await;
     let states = ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
     for (number, last) in states.into_iter().enumerate() {
@@ -234,7 +234,7 @@ async fn d2_every_state_of_a_call_of_ours_is_kept_and_none_goes_back() {
     assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 4);
 }
 
-/// Twilio gives all of them the same number, which is nobody's.
+/// Twilio gives all of them the same number, which belongs to no customer.
 #[tokio::test]
 async fn callers_who_hide_their_number_are_no_one_customer() {
     let rules =
@@ -261,7 +261,7 @@ async fn whoever_is_put_through_to_nobody_is_told_so() {
     }
 }
 
-/// A genuine webhook with something odd in it: somebody is on the line.
+/// A valid webhook with something odd in it: there is still a caller on the line.
 #[tokio::test]
 async fn what_cannot_be_read_is_answered_with_words() {
     let server = server(DESK).await;
@@ -290,7 +290,7 @@ async fn a_call_that_goes_round_in_a_circle_ends() {
 }
 
 #[tokio::test]
-async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key_or_for_a_person() {
+async fn a_caller_in_a_queue_hears_their_place_and_leaves_by_key_or_person() {
     let rules = r#"rule("queue").on("call_received").when("a customer", |e| e.from != "+34600999888").then(|e| enqueue("staff"));
         rule("back").on("call_input").when("left", |e| e.data.outcome == "leave").then(|e| { note("call back"); say("We call you back"); hangup() });
         rule("talked").on("call_input").when("was put through", |e| e.data.outcome == "bridged").then(|e| { note("talked"); hangup() });
@@ -311,7 +311,7 @@ async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key_or_f
     ended.says("We call you back");
     noted(&server, "call back").await;
 
-    // Whoever of the staff rings takes the first who waits.
+    // A staff member who calls takes the first caller in the queue.
     let eva = Line { from: "+34600111333".into(), ..Line::of(&server, 2) };
     let waiting = eva.posts("/api/twilio/demo/answer", &[]).await;
     let staff = Line { from: "+34600999888".into(), ..Line::of(&server, 3) };
@@ -325,7 +325,7 @@ async fn d4_a_caller_waits_in_a_queue_hears_their_place_and_leaves_by_a_key_or_f
     staff.posts(&staff.next(&dials), &dialled).await.says("Result: completed");
 }
 
-/// A tenant whose rules take all they may, and very many callers at once: the others' callers do not notice.
+/// One tenant's rules use all their time for very many callers: callers of other tenants do not notice.
 #[tokio::test]
 async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
     let circle = |n| {
@@ -357,7 +357,7 @@ async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
     for heard in ours {
         heard.says("Pulse 1 si le interesa");
     }
-    // They take a quarter of a second each, one after another: whoever came too late hears so, and is not waited for.
+    // Each takes a quarter of a second, one after another: a caller who is too late hears so, and is not waited for.
     let late = theirs.iter().filter(|heard| heard.verbs() == ["Response", "Say", "Hangup"]).count();
     assert!(late > 0 && theirs.iter().all(|heard| heard.status == 200), "{late} of {}", theirs.len());
     let look = Look::into(server.folder()).await;
@@ -369,7 +369,7 @@ async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
 }
 
 #[tokio::test]
-async fn e1_a_bare_request_hears_harmless_twiml_and_whatever_is_a_call_must_be_signed() {
+async fn a_bare_request_gets_harmless_twiml_and_a_call_must_be_signed() {
     let server = server(DESK).await;
     let client = crate::support::http_client();
     let url = format!("{}/api/twilio/voice", server.url());
@@ -387,7 +387,7 @@ async fn e1_a_bare_request_hears_harmless_twiml_and_whatever_is_a_call_must_be_s
 }
 
 #[tokio::test]
-async fn e6_the_log_names_the_call_with_its_numbers_masked() {
+async fn the_log_names_the_call_with_its_numbers_masked() {
     let server = server(DESK).await;
     let ana = Line::of(&server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -400,7 +400,7 @@ async fn e6_the_log_names_the_call_with_its_numbers_masked() {
 }
 
 #[tokio::test]
-async fn e8_the_fallback_url_answers_without_the_database() {
+async fn the_fallback_url_answers_without_the_database() {
     let mut server = server(DESK).await;
     let ana = Line::of(&server, 1);
     let lock = rusqlite_lock(&server);
@@ -414,9 +414,9 @@ async fn e8_the_fallback_url_answers_without_the_database() {
     assert!(server.is_running());
 }
 
-/// C8: while another process holds the database, the caller hears the words for trouble within the budget.
+/// While another process locks the database, the caller hears the fallback text within the budget.
 #[tokio::test]
-async fn c8_a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
+async fn a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     let server = server(&format!("{DESK}\nrule(\"endless\").on(\"call_input\").then(|e| {{ loop {{}} }});")).await;
     let ana = Line::of(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -427,7 +427,7 @@ async fn c8_a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     let in_trouble: Heard = Line::of(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
     in_trouble.says("We are sorry");
     drop(lock);
-    // What was heard is kept, and the next caller is answered as ever.
+    // What was heard is stored, and the next caller is answered as usual.
     let next = AtomicU32::new(3);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -437,7 +437,7 @@ async fn c8_a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     .await;
 }
 
-/// Whoever rings at night hears back at once: that is an answer, which quiet hours leave alone.
+/// A night caller receives a text at once: it is an answer, and quiet hours do not apply.
 #[tokio::test]
 async fn a_text_to_who_is_on_the_line_is_an_answer() {
     let rules = r#"rule("text").on("call_received").then(|e| { send_sms(e.contact, "hours"); say("We text you."); });
@@ -459,7 +459,7 @@ async fn a_text_to_who_is_on_the_line_is_an_answer() {
 }
 
 #[tokio::test]
-async fn b4_messages_calls_and_their_ends_come_in_by_the_urls_of_the_second_system() {
+async fn messages_calls_and_their_ends_arrive_by_the_urls_without_a_slug() {
     let rules = format!("{DESK}\nrule(\"chat\").on(\"inbound_whatsapp\").then(|e| note(`wrote: ${{e.body}}`));");
     let server = Server::start(options(&rules).env("TWILIO_WHATSAPP_NUMBER", OURS)).await;
     let ana = Line::of(&server, 1);
@@ -467,7 +467,7 @@ async fn b4_messages_calls_and_their_ends_come_in_by_the_urls_of_the_second_syst
     let end = ana.form(&[("CallStatus", "completed"), ("CallDuration", "42")]);
     let all =
         [("/api/whatsapp/webhook", chat), ("/api/voice/webhook", ana.form(&[])), ("/api/voice/status-callback", end)];
-    // Unsigned, or signed for another of the three, none of them has any effect.
+    // Unsigned, or signed for another of the three: no request has any effect.
     for (path, form) in &all {
         let url = |path: &str| format!("{}{path}", ana.twilio.public_url);
         let other = if *path == "/api/voice/webhook" { "/api/whatsapp/webhook" } else { "/api/voice/webhook" };
@@ -495,7 +495,7 @@ async fn b4_messages_calls_and_their_ends_come_in_by_the_urls_of_the_second_syst
     assert_eq!(look.count("contacts").await, 1, "whoever wrote and rang is one customer");
 }
 
-/// Holds the write lock of the server's database, as another process would.
+/// Locks the server's database for writing, as another process would.
 pub fn rusqlite_lock(server: &Server) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(server.folder().join("data/recado.db")).expect("it can be opened");
     db.busy_timeout(Duration::from_secs(5)).expect("a setting");

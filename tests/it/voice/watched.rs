@@ -1,4 +1,4 @@
-//! Row C9: what becomes of calls and their webhooks is counted and timed, where Prometheus reads it.
+//! Metrics of calls and their webhooks, as Prometheus reads them.
 
 use std::time::Duration;
 
@@ -23,27 +23,27 @@ impl Metrics {
         Self(answer.text().await.expect("a text"))
     }
 
-    /// A series by its name and labels; what was never counted is zero.
+    /// A series by its name and labels; zero if it was never counted.
     fn of(&self, series: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 }
 
-/// And the port at which its metrics are read.
+/// The options with metrics on, and their port.
 fn measured(options: ServerOptions) -> (u16, ServerOptions) {
     let port = free_port();
     (port, options.env("METRICS_LISTEN", format!("127.0.0.1:{port}")))
 }
 
 #[tokio::test]
-async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() {
+async fn calls_refused_webhooks_and_latencies_are_measured() {
     let (port, options) = measured(options(DESK));
     let server = Server::start(options).await;
     let before = Metrics::read(port).await;
     assert_eq!(before.of("recado_call_answer_seconds_count"), 0.0);
 
-    // Two calls are answered, one of them ends, which is told three times; one is missed.
+    // Two calls are answered, one of them ends, which is reported three times; one is missed.
     for call in 1..=2 {
         Line::of(&server, call).posts("/api/twilio/demo/answer", &[]).await.says("Hello");
     }
@@ -72,7 +72,7 @@ async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() 
     }
     assert!(after.of("recado_call_answer_seconds_sum") > 0.0);
 
-    // And one fails: the database is held, the words for trouble are counted, and how long the caller waited.
+    // One fails: the database is locked, and the fallback and the caller's wait are counted.
     let lock = rusqlite_lock(&server);
     Line::of(&server, 5).posts("/api/twilio/demo/answer", &[]).await.says("We are sorry");
     drop(lock);
@@ -87,7 +87,7 @@ async fn c9_calls_refused_webhooks_and_latencies_are_measured_and_can_be_read() 
 }
 
 #[tokio::test]
-async fn c9_how_long_a_model_thinks_and_how_many_streams_are_open_is_measured() {
+async fn model_latency_and_open_streams_are_measured() {
     let (port, options_of_model) = measured(options(""));
     let scene = model::Scene::with(options_of_model).await;
     let ana = Line::of(&scene.server, 1);

@@ -1,4 +1,4 @@
-//! `recado tenant credentials`: asked of Twilio before they are kept, kept encrypted, shown to nobody.
+//! `recado tenant credentials`: tokens are checked with Twilio, stored encrypted and never shown.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ fn account(rig: &Rig) -> Value {
     rig.run(&["tenant", "show", "sol", "--json"]).json()["account_sid"].clone()
 }
 
-/// Nothing that was said holds a token, nor does any file of the database.
+/// Neither the output nor any file of the database contains a token.
 fn shows_no_token(rig: &Rig, ran: &Ran) {
     for token in [OTHER_TOKEN, WRONG] {
         assert!(!ran.out.contains(token) && !ran.err.contains(token), "{ran:?}");
@@ -49,7 +49,7 @@ async fn credentials_are_kept_only_when_twilio_takes_them() {
     shows_no_token(&rig, &right);
     right.ok();
     assert_eq!(account(&rig), OTHER);
-    // What was right before stays, when what comes after is wrong.
+    // A wrong later value leaves the correct earlier one in place.
     let with_sid = ["tenant", "credentials", "sol", "--account-sid", OTHER];
     rig.run_fed(&with_sid, WRONG).fails(1, &["error 20003"]);
     rig.doctor(&[], &[]).has(recado::ops::doctor::Severity::Ok, OTHER, "active");
@@ -57,7 +57,7 @@ async fn credentials_are_kept_only_when_twilio_takes_them() {
     rig.run_fed(&command, "AC1\n").fails(1, &["AC and 32 hex digits"]);
     rig.run_fed(&with_sid, "").fails(2, &["nothing was given"]);
 
-    // The other way to set an account asks Twilio, too.
+    // The other command that sets an account asks Twilio, too.
     let set = ["tenant", "set", "sol", "--account-sid", OTHER];
     rig.run_with(&set, &[("RECADO_TENANT_AUTH_TOKEN", WRONG)]).fails(1, &["error 20003", "nothing was changed"]);
     let unchecked = rig.run_with(&[&set[..], &["--no-check"]].concat(), &[("RECADO_TENANT_AUTH_TOKEN", WRONG)]);
@@ -102,7 +102,7 @@ async fn a_token_that_is_typed_is_not_shown() {
     assert_eq!(account(&rig), OTHER);
 }
 
-/// Runs a command at a terminal of its own; answers what it asks for. Gives what the terminal showed.
+/// Runs a command in a pseudo-terminal and answers its prompts. Returns what the terminal showed.
 fn at_terminal(command: &mut Command, answers: &[(&str, &str)]) -> (String, Option<i32>) {
     let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).expect("there are terminals");
     pty::grantpt(&master).and_then(|()| pty::unlockpt(&master)).expect("it is ours");
@@ -115,13 +115,13 @@ fn at_terminal(command: &mut Command, answers: &[(&str, &str)]) -> (String, Opti
         .stdout(Stdio::null())
         .spawn()
         .expect("the binary can be started");
-    // Our own handles on its side, without which its end would not show.
+    // These are our own handles of the command's side; while they are open, its end would not show.
     command.stdin(Stdio::null()).stderr(Stdio::null());
     let (mut master, mut shown) = (File::from(master), Vec::new());
     let mut answers = answers.iter();
     let mut next = answers.next();
     let mut part = [0u8; 256];
-    // The last one has closed it: that ends in an error, not in nothing.
+    // When the last handle is closed, reading ends with an error.
     while let Ok(length @ 1..) = master.read(&mut part) {
         shown.extend_from_slice(&part[..length]);
         if let Some((_, answer)) = next.filter(|(asks, _)| shown.ends_with(asks.as_bytes())) {

@@ -1,4 +1,4 @@
-//! `recado doctor`, run as a user runs it, against a Twilio of the test's own.
+//! `recado doctor`, run as a user runs it, against a fake Twilio.
 
 mod credentials;
 mod refusals;
@@ -22,11 +22,11 @@ use twilio::{ACCOUNT, OTHER, OTHER_TOKEN, TOKEN, Twilio, but, number};
 const OURS: &str = "+34911111111";
 const SOLS: &str = "+34922222222";
 const LUNAS: &str = "+34933333333";
-/// Of TEST-NET-2, so that no packet could ever go there; reached through a proxy on the loopback.
+/// An address in TEST-NET-2, where no packet could go; it is reached through a proxy on the loopback.
 const PUBLIC: &str = "http://198.51.100.7";
 const RULES: &str = "rule(\"offer\").on(\"inbound_sms\")\n    .then(|e| send_whatsapp_template(e.contact, \"offer\", #{\"1\": \"Ana\"}));\n";
 
-/// A server with an account at a Twilio, and the commands beside it.
+/// A server with an account at the fake Twilio, and the commands beside it.
 pub struct Rig {
     pub twilio: Twilio,
     pub server: Server,
@@ -82,7 +82,7 @@ impl Rig {
         command
     }
 
-    /// A command that reads this from standard input.
+    /// Runs a command with this standard input.
     pub fn run_fed(&self, args: &[&str], input: &str) -> Ran {
         let path = self.server.folder().join("input");
         std::fs::write(&path, input).expect("a file can be written");
@@ -95,7 +95,7 @@ impl Rig {
     }
 }
 
-/// What the doctor found.
+/// The findings of `recado doctor`.
 #[derive(Debug)]
 pub struct Findings(Value);
 
@@ -110,7 +110,7 @@ impl Findings {
         Self(report)
     }
 
-    /// Among them is one of this weight about this subject that says this, and, unless it is good, what to do.
+    /// Asserts a finding of this severity about this subject that says this, with a remedy unless it is good.
     #[track_caller]
     pub fn has(&self, severity: Severity, subject: &str, says: &str) -> &Value {
         let severity = severity.to_string();
@@ -287,7 +287,7 @@ async fn a_public_url_must_lead_to_this_very_server() {
     at(&rig.server.url()).has(Severity::Ok, &rig.server.url(), "this server answers there");
     let nobody = format!("http://127.0.0.1:{}", free_port());
     at(&nobody).has_with_remedy(Severity::Error, &nobody, "does not answer there", "curl");
-    // Something else than Recado.
+    // Another server than Recado.
     at(&rig.twilio.url).has(Severity::Error, &rig.twilio.url, "HTTP 401, and not what Recado says");
 }
 

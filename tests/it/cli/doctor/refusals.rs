@@ -1,4 +1,4 @@
-//! Refused webhooks show where the tenant is looked at (B5), with their likely cause.
+//! `tenant show` lists refused webhooks with their likely cause.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::webhook::{Twilio, message_sid};
 
 const OURS: &str = "+34911111111";
 const CUSTOMER: &str = "+34600111222";
-/// Written down every second.
+/// Refusals are stored every second.
 const WITHIN: Duration = Duration::from_secs(20);
 const GUESSES: usize = 40;
 
@@ -29,7 +29,7 @@ async fn refused_webhooks_are_counted_by_their_cause() {
     let foreign = Twilio::new(&url, "AC00000000000000000000000000000009", TOKEN);
     let mixed = foreign.inbound(&message_sid(10), CUSTOMER, OURS, "hola");
     assert_eq!(right.post(whatsapp, &mixed).await.expect("it answers").status(), 403);
-    // Whoever guesses slugs fills no table.
+    // Guessed slugs fill no table.
     for n in 0..GUESSES {
         let path = format!("/api/twilio/guess-{n}/sms");
         assert_eq!(right.post(&path, &form(n as u128)).await.expect("it answers").status(), 404);
@@ -60,7 +60,7 @@ async fn refused_webhooks_are_counted_by_their_cause() {
     let text = rig.run(&["tenant", "show", "demo"]).ok();
     assert!(text.contains("3 webhooks (sms) refused") && text.contains("likely cause: APP_URL"), "{text}");
 
-    // The last ones are written before the server has ended.
+    // The last refusals are stored before the server ends.
     assert_eq!(wrong.post(path, &form(11)).await.expect("it answers").status(), 403);
     assert!(rig.server.stop().await.success());
     let shown = rig.run(&["tenant", "show", "demo", "--json"]).json();

@@ -1,4 +1,4 @@
-//! Twilio, as far as it tells how an account is set up, on a port of the test's own.
+//! A Twilio that describes how an account is set up, on a port of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -19,7 +19,7 @@ pub const TOKEN: &str = "t0ken0fTheP1atf0rm77777777777777";
 pub const OTHER: &str = "AC00000000000000000000000000000002";
 pub const OTHER_TOKEN: &str = "t0ken0fTheTenant1234567812345678";
 
-/// What Twilio has, and what was asked and changed.
+/// What Twilio has, and what was requested and changed.
 #[derive(Default)]
 pub struct Kept {
     pub numbers: Vec<Value>,
@@ -28,11 +28,11 @@ pub struct Kept {
     pub contents: Vec<(String, Value, Value)>,
     pub account: Value,
     pub balance: Value,
-    /// What it says the date is, if not the date.
+    /// The date that it reports, if not today's.
     pub date: Option<String>,
     /// Requests, as `GET /path`.
     pub asked: Vec<String>,
-    /// Forms posted, with their path.
+    /// Posted forms, with their path.
     pub posted: Vec<(String, String)>,
 }
 
@@ -73,7 +73,7 @@ impl Twilio {
     }
 }
 
-/// A number as Twilio tells it.
+/// A number as Twilio describes it.
 pub fn number(number: &str, sms_url: &str) -> Value {
     json!({
         "sid": format!("PN{:0>32}", number.trim_start_matches('+')), "phone_number": number, "friendly_name": number,
@@ -82,7 +82,7 @@ pub fn number(number: &str, sms_url: &str) -> Value {
     })
 }
 
-/// A number with one of its fields set otherwise.
+/// A number with one changed field.
 pub fn but(mut number: Value, field: &str, value: Value) -> Value {
     number[field] = value;
     number

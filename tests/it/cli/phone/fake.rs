@@ -18,13 +18,13 @@ use crate::support::wait::eventually;
 
 pub const SMS: &str = "+15005550006";
 pub const WHATSAPP: &str = "+14155238886";
-/// How long a port may be held by one that has ended, in seconds.
+/// How long a port may stay bound after its owner has ended, in seconds.
 const BOUND_WITHIN_S: u64 = 20;
 /// The page of a feed.
 const PAGE_MAX: usize = 200;
 /// 2026-11-21T10:00:00Z, the time of the first message; each later one is a second later.
 const FIRST_UNIX_S: i64 = 1_795_255_200;
-/// Letters of all kinds, and what a terminal would obey.
+/// Letters of all kinds, and control sequences of terminals.
 pub const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m日本語 👨‍👩‍👧 \u{202e}abc\u{2066} end";
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ struct Inner {
     seq: watch::Sender<u64>,
 }
 
-/// A running carrier; ends when dropped, and its connections with it.
+/// A running carrier. Dropping it ends it and its connections.
 pub struct Running {
     pub fake: Fake,
     pub port: u16,
@@ -61,9 +61,9 @@ impl Fake {
         Self(Arc::new(Inner { messages: Mutex::default(), seq: watch::Sender::new(0) }))
     }
 
-    /// Serves on `port`, 0 for a free one.
+    /// Serves on `port`; 0 picks a free one.
     pub async fn run(&self, port: u16) -> Running {
-        // The port of one that has just ended may be held for a moment.
+        // The port of a carrier that has just ended may still be bound.
         let listener = eventually(Duration::from_secs(BOUND_WITHIN_S), || async move {
             TcpListener::bind(("127.0.0.1", port)).map_err(|error| error.to_string())
         })
@@ -84,14 +84,14 @@ impl Fake {
         Running { fake: self.clone(), port, runtime: Some(runtime) }
     }
 
-    /// All messages, the oldest first.
+    /// All messages, oldest first.
     pub fn messages(&self) -> Vec<Value> {
         let mut messages = self.0.messages.lock().expect("no holder panics").clone();
         messages.sort_by_key(|message| message["created_at"].to_string());
         messages
     }
 
-    /// A message of the business's to the customer who wrote `text`.
+    /// Sends a message of the business to the customer who wrote `text`.
     pub fn answer(&self, text: &Value, fields: &Value) {
         let mut message = json!({"direction": "outbound", "channel": text["channel"], "from": text["to"],
             "to": text["from"], "body": "", "status": "delivered"});
@@ -114,7 +114,7 @@ impl Fake {
         sid
     }
 
-    /// Sets fields of a message, which is told anew.
+    /// Sets fields of a message, which is then delivered again.
     fn change(&self, sid: &str, fields: &Value) {
         let mut messages = self.0.messages.lock().expect("no holder panics");
         let at = messages.iter().position(|message| message["sid"] == sid).expect("a message that there is");

@@ -1,4 +1,4 @@
-//! `recado phone` in a terminal, with keys typed and its screen read.
+//! `recado phone` in a terminal, with typed keys and its screen read.
 
 mod fake;
 mod plain;
@@ -62,12 +62,12 @@ impl Session {
     }
 }
 
-/// Whether a row of the screen has all these words.
+/// True if a row of the screen has all these words.
 fn row<'a>(words: &'a [&'a str]) -> impl Fn(&str) -> bool + 'a {
     move |text| text.lines().any(|row| words.iter().all(|word| row.contains(word)))
 }
 
-/// What a newcomer does first, seen on the screen alone: it asks the same of any carrier.
+/// A new user's first steps, seen on the screen only, so that any carrier will do.
 async fn greets_and_stops(terminal: &mut Terminal) {
     terminal.shows("You are the customer +34600111222.").await;
     terminal.press("HOLA\r");
@@ -107,7 +107,7 @@ async fn on_whatsapp_messages_are_read_answered_by_buttons_and_quoted() {
     let sent = json!({"body": "CITA", "channel": "whatsapp", "to": fake::WHATSAPP, "profile_name": "Ana Ruiz"});
     session.carried(sent).await;
     session.terminal.shows("[2] Cambiar").await;
-    // What is on the screen has been read.
+    // Messages on the screen have been read.
     let asked = session.carried(json!({"direction": "outbound", "status": "read"})).await;
 
     session.press(&ctrl('g'));
@@ -116,7 +116,7 @@ async fn on_whatsapp_messages_are_read_answered_by_buttons_and_quoted() {
     let pressed = json!({"text": "Cambiar", "payload": "Cambiar"});
     session.carried(json!({"body": "Cambiar", "button": pressed, "reply_to": asked["sid"]})).await;
     session.terminal.shows("┃ ¿Confirma su cita?").await;
-    // It has arrived: besides the button's row there is one of ours.
+    // The text has arrived: besides the button's row there is one of ours.
     let ticked = |row: &&str| row.contains("Cambiar") && row.contains("✓✓");
     session.terminal.until(|text| text.lines().filter(ticked).count() == 2).await;
 
@@ -148,7 +148,7 @@ async fn two_customers_are_kept_apart() {
     session.terminal.shows("Another customer's number").await;
     session.press(ENTER);
     session.terminal.shows("You are the customer +34600111333.").await;
-    // Meanwhile the first one is written to.
+    // Meanwhile the first customer receives a message.
     let text = json!({"from": CUSTOMER, "to": fake::SMS, "channel": "sms"});
     session.carrier.fake.answer(&text, &json!({"body": "¿Sigue ahí?", "status": "delivered"}));
     session.terminal.until(row(&["+34600111222 ●1", "+34600111333"])).await;
@@ -177,7 +177,7 @@ async fn what_fails_says_why() {
 async fn hostile_text_is_shown_not_obeyed() {
     let mut session = Session::start(&[], 80, 24).await;
     session.send("HOSTIL");
-    // What stands for the rest is not looked for: the test's terminal leaves U+FFFD out.
+    // The replacement character is not expected: the test's terminal drops U+FFFD.
     let text = session.terminal.until(row(&["本語 👨👩👧", "abc", "end"])).await;
     assert!(row(&["HOSTIL", "✓✓"])(&text) && row(&["Writing to"])(&text), "nothing was cleared: {text}");
     assert!(!text.contains('\u{202e}') && !text.contains('\u{2066}'), "{text}");
@@ -211,7 +211,7 @@ async fn while_the_server_is_away_what_is_written_waits() {
     let mut session = Session::start(&[], 80, 24).await;
     let port = session.carrier.port;
     let fake = session.carrier.fake.clone();
-    // Another one elsewhere, which nobody has told the phone about.
+    // Another carrier at another address, of which the phone was not told.
     drop(std::mem::replace(&mut session.carrier, Fake::new().run(0).await));
     session.terminal.shows("The server is away.").await;
     session.send("HOLA");

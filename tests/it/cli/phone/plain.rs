@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::fake::Fake;
 use crate::support::server::free_port;
 
-/// Runs it with this standard input; gives its exit code, output and errors.
+/// Runs the phone with this standard input; returns its exit code, output and errors.
 pub(super) async fn plain(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let mut command = Command::new(env!("CARGO_BIN_EXE_recado"));
@@ -38,7 +38,7 @@ async fn lines_go_in_and_the_chat_comes_out() {
     let pressed = carrier.fake.messages().into_iter().find(|message| message["body"] == "Confirmo");
     assert_eq!(pressed.expect("it was sent")["button"]["payload"], "Confirmo");
 
-    // What was said before is not said again.
+    // Earlier messages are not printed again.
     let (code, out, _) = plain(&["--carrier", &url, "--wait", "1s"], "RECHAZO\n").await;
     assert_eq!((code, out.as_str()), (Some(1), "> RECHAZO ✗\n! the server answered 403: signature\n"));
 }

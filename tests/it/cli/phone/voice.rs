@@ -1,4 +1,4 @@
-//! `recado phone --call` and `--ring`: at the built-in carrier, with a business that answers TwiML.
+//! `recado phone --call` and `--ring`, at the built-in carrier, with a business that answers TwiML.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -29,7 +29,7 @@ async fn serve(router: Router) -> String {
     url
 }
 
-/// A carrier whose number asks the business; and where both are.
+/// A carrier whose number asks the business, with the addresses of both.
 async fn carrier(first: &'static str) -> (Carrier, String, String) {
     let says = |document: &'static str| post(move || async move { ([(CONTENT_TYPE, "text/xml")], document) });
     let business = Router::new().route("/", says(first)).route("/menu", says(ASK)).route("/day", says(DONE));

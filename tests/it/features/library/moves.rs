@@ -1,4 +1,5 @@
-//! A customer moves an appointment by answering: what is offered, what the answer does, and what where somebody was quicker.
+//! A customer moves an appointment by answering: the offer, the effect of the answer, and what happens if a time was
+//! taken meanwhile.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -16,7 +17,7 @@ const OFFER: &str = "When would suit you better? 1: Sat 21 Nov 10:15, 2: Sun 22 
 const SUNDAY: &str = "2026-11-22T16:00:00Z";
 const NOTED: &str = "Thank you, we will tell you whether that is possible.";
 
-/// All but the notice of a move.
+/// All parameters but the notice of a move.
 fn without_notice() -> Value {
     let mut blueprints = all();
     blueprints.as_object_mut().expect("an object").remove("appointment moved");
@@ -24,10 +25,10 @@ fn without_notice() -> Value {
 }
 
 impl Shop {
-    /// Where customers book with Marta.
+    /// Customers book with Marta.
     async fn with_marta(blueprints: Value) -> Self {
         let shop = Self::open("", blueprints).await;
-        // A whole hour is not two hours ahead any more.
+        // A whole hour is no longer two hours ahead.
         shop.clock.advance(MINUTE);
         shop.set("hours", json!(HOURS)).await;
         let marta = NewStaff { name: "Marta".to_owned(), ..NewStaff::default() };
@@ -54,13 +55,13 @@ impl Shop {
         shown["starts_at"].as_str().expect("a time").to_owned()
     }
 
-    /// When the reminders of one rule are due.
+    /// The due times of one rule's reminders.
     async fn reminders(&self, rule: &str) -> Vec<String> {
         let timers = self.inside.store.timers(None, 100).await.expect("they can be read");
         timers.into_iter().filter(|timer| timer.rule == rule).map(|timer| timer.due.to_string()).collect()
     }
 
-    /// Marta's calendar, as whoever subscribes to it reads it.
+    /// Marta's calendar, as a subscriber reads it.
     async fn feed(&self) -> String {
         let (store, directory) = (&self.inside.store, &self.inside.directory);
         let marta = async || store.staff(self.tenant()).await.expect("they can be read").remove(0);
@@ -79,7 +80,7 @@ async fn an_m_offers_times_and_the_answer_moves() {
     assert_eq!(shop.reminders("reminder 24h").await, ["2026-11-22T10:00:00Z"]);
     shop.hear("sms", "M").await;
     assert_eq!(shop.texts(2).await[1], OFFER);
-    // By now others would be the first; the answer means what was shown.
+    // By now other times would be first; the answer means what was shown.
     shop.clock.advance(3 * HOUR);
     shop.hear("sms", "2").await;
     let [moved] = &shop.decided("appointment_moved", 1).await[..] else { panic!("one move") };
@@ -88,13 +89,13 @@ async fn an_m_offers_times_and_the_answer_moves() {
     let told = "Demo: your appointment (cut) is now on Sun 22 Nov at 16:00. Reply C to confirm, X to cancel it.";
     assert_eq!(shop.texts(3).await[2], told);
     assert_eq!(shop.starts_at(&path).await, SUNDAY);
-    // What was planned around it has moved with it.
+    // What was planned around the appointment has moved with it.
     shop.timers(2).await;
     assert_eq!(shop.reminders("reminder 24h").await, ["2026-11-21T16:00:00Z"]);
     assert_eq!(shop.reminders("reminder 2h").await, ["2026-11-22T14:00:00Z"]);
     let feed = shop.feed().await;
     assert!(feed.contains("20261122T160000") && !feed.contains("20261123T100000"), "{feed}");
-    // Its time is free again, the new one is taken.
+    // The old time is free again, the new one is taken.
     shop.book_with_marta(LUIS, MONDAY, 30).await;
     shop.clock.advance(6 * HOUR);
     let reminder =
@@ -122,7 +123,7 @@ async fn where_no_notice_tells_it_the_rule_does_even_at_night() {
     let told = shop.provider.sent().remove(2);
     assert_eq!(told.to, offer.to);
     assert_eq!(told.body, "Your appointment is now on Mon 23 Nov at 16:00.");
-    // What staff move is not told by it.
+    // A move by staff does not send this notice.
     let path = shop.book_with_marta(LUIS, "2026-11-25T12:00:00Z", 30).await;
     shop.decided("appointment_booked", 2).await;
     let request = Request::patch(format!("/api/v1/{path}"))
@@ -167,7 +168,7 @@ async fn a_time_that_is_gone_is_offered_no_more_and_at_last_staff_hear_of_it() {
     assert_eq!(shop.starts_at(&path).await, MONDAY, "it is where it was");
     assert!(shop.reminders("reminder 24h").await.contains(&"2026-11-22T10:00:00Z".to_owned()));
     assert!(shop.events("appointment_moved").await.is_empty());
-    // And it is occupied as it was.
+    // The old time is occupied as before.
     let starts = Timestamp::parse(MONDAY).expect("it is a time");
     let store = &shop.inside.store;
     let marta = store.staff(shop.tenant()).await.expect("they can be read").remove(0);
@@ -190,7 +191,7 @@ async fn opening_hours_bind_when_the_answer_comes() {
                   Answer 1, 2 or 3, or write a day and a time.";
     assert_eq!(shop.texts(3).await[2], others);
     assert_eq!(shop.starts_at(&path).await, MONDAY);
-    // Another mind; and where the business does not say when it is open, customers choose nothing.
+    // The customer changes their mind; and without opening hours customers choose nothing.
     shop.hear("sms", "C").await;
     assert_eq!(shop.texts(4).await[3], "Thank you, see you on Mon 23 Nov at 10:00.");
     shop.set("hours", Value::Null).await;

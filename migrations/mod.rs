@@ -1,51 +1,60 @@
-//! The migrations, oldest first. How to add one: `README.md` beside this file.
+//! The migrations, oldest first: data only. `src/store/db/migrate.rs` runs them; `README.md` beside this file says how to add
+//! one.
 
-use sea_orm_migration::prelude::*;
+use sea_orm::DatabaseBackend;
 
-mod m0001_spine;
-mod m0002_refusals;
-mod m0003_timers;
-mod m0004_appointments;
-mod m0005_api;
-mod m0006_subjects;
-mod m0007_calls;
-mod m0008_campaigns;
-mod m0009_legs;
-mod m0010_scopes;
-mod m0011_lanes;
-
-pub struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_spine::Migration),
-            Box::new(m0002_refusals::Migration),
-            Box::new(m0003_timers::Migration),
-            Box::new(m0004_appointments::Migration),
-            Box::new(m0005_api::Migration),
-            Box::new(m0006_subjects::Migration),
-            Box::new(m0007_calls::Migration),
-            Box::new(m0008_campaigns::Migration),
-            Box::new(m0009_legs::Migration),
-            Box::new(m0010_scopes::Migration),
-            Box::new(m0011_lanes::Migration),
-        ]
-    }
+/// One step of the schema.
+pub struct Migration {
+    /// The name by which a database remembers that it has this step. Never changed once released.
+    pub name: &'static str,
+    /// Statements that end with `;` at a line's end, written once for both databases.
+    script: &'static str,
+    /// The database it is for; `None` for both.
+    only: Option<DatabaseBackend>,
 }
 
-/// Runs a script of statements that end with `;` at a line's end, in the words of the database it meets.
-///
-/// The scripts are written once for both: `{id}` is an identity's type, `{clustered}` keeps a table in the order
-/// of its primary key where the database can.
-async fn run(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
-    let sqlite = manager.get_database_backend() == sea_orm_migration::sea_orm::DatabaseBackend::Sqlite;
-    let script = script
-        .replace("{id}", if sqlite { "blob" } else { "uuid" })
-        .replace("{clustered}", if sqlite { "WITHOUT ROWID" } else { "" });
-    for statement in script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-        manager.get_connection().execute_unprepared(statement).await?;
+/// Every step, in order.
+pub const MIGRATIONS: &[Migration] = &[
+    // Tenants, senders, contacts, messages, events, actions and attempts, opt-outs, traces.
+    Migration::new("m0001_spine", include_str!("m0001_spine.sql")),
+    // Refused webhooks, counted by the hour.
+    Migration::new("m0002_refusals", include_str!("m0002_refusals.sql")),
+    // Timers, firings of rules with a limit, open questions.
+    Migration::new("m0003_timers", include_str!("m0003_timers.sql")),
+    // Services, staff, appointments and the minutes they occupy.
+    Migration::new("m0004_appointments", include_str!("m0004_appointments.sql")),
+    // Tokens of the REST API and idempotency keys.
+    Migration::new("m0005_api", include_str!("m0005_api.sql")),
+    // The subjects that timers hang on.
+    Migration::new("m0006_subjects", include_str!("m0006_subjects.sql")),
+    // Calls and their turns.
+    Migration::new("m0007_calls", include_str!("m0007_calls.sql")),
+    // Campaigns and their members.
+    Migration::new("m0008_campaigns", include_str!("m0008_campaigns.sql")),
+    // Legs of calls, and an index of calls by number.
+    Migration::new("m0009_legs", include_str!("m0009_legs.sql")),
+    // Scopes of API tokens.
+    Migration::new("m0010_scopes", include_str!("m0010_scopes.sql")),
+    // The index of ordering keys. SQLite built a list at every write for the old wording; PostgreSQL reads both alike.
+    Migration { name: "m0011_lanes", script: include_str!("m0011_lanes.sql"), only: Some(DatabaseBackend::Sqlite) },
+];
+
+impl Migration {
+    const fn new(name: &'static str, script: &'static str) -> Self {
+        Self { name, script, only: None }
     }
-    Ok(())
+
+    /// The statements for a database: `{id}` becomes its type of an identity, `{clustered}` keeps a table in the order of
+    /// its primary key where the database can.
+    pub fn statements(&self, backend: DatabaseBackend) -> Vec<String> {
+        if self.only.is_some_and(|only| only != backend) {
+            return Vec::new();
+        }
+        let (id, clustered) = match backend {
+            DatabaseBackend::Sqlite => ("blob", "WITHOUT ROWID"),
+            _ => ("uuid", ""),
+        };
+        let script = self.script.replace("{id}", id).replace("{clustered}", clustered);
+        script.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+    }
 }

@@ -21,7 +21,7 @@ use crate::config::LogFormat;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Libraries that log too much at `info`. LOG_LEVEL comes later and wins.
-const QUIET: &str = "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn";
+const QUIET: &str = "sqlx=warn,sea_orm=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn";
 
 /// The media type of the Prometheus text format, version 0.0.4.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -8,14 +8,12 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
-use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sql;
 use super::sqlite::Sqlite;
+use super::{migrate, sql};
 use crate::config::Synchronous;
 use crate::domain::{Clock, Ids};
-use crate::migrations::Migrator;
 use crate::store::pending_cache::Fresh;
 use crate::store::tables::timers::TimerWake;
 use crate::store::writer;
@@ -83,13 +81,13 @@ impl Store {
             sql::execute(&txn, "SELECT pg_advisory_xact_lock(?)", vec![MIGRATION_LOCK.into()]).await?;
             txn
         };
-        Migrator::up(&lock, None).await?;
+        migrate::run(&lock, self.clock()).await?;
         Ok(lock.commit().await?)
     }
 
     /// Migrations that are in the program but not in the database.
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        Ok(Migrator::get_pending_migrations(&self.write).await?.len())
+        migrate::pending(&self.write).await
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-/// How it is set, above all to give back soon what is free, stands in `.cargo/config.toml`.
+/// Most memory of a message is taken by one thread and given back by another, where the allocator of glibc is slow.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     recado::cli::commands::main()

@@ -28,7 +28,6 @@ missing_packages() {
     [ -n "${RECADO_TEST_POSTGRES:-}" ] || tests/it/support/postgres.sh --find >/dev/null 2>&1 || echo postgresql
     has curl || echo curl
     has openssl || echo openssl
-    has make || echo make
     has nginx || [ -x /usr/sbin/nginx ] || echo nginx
     venv_is_current || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }

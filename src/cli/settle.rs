@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::domain::{ActionId, ActionState};
-use crate::store::{Resolution, Word};
+use crate::store::{OperatorDecision, Resolution};
 
 /// Decide about a send that is unknown, held or unwanted
 #[derive(clap::Args)]
@@ -51,12 +51,12 @@ struct Settled {
 }
 
 impl Args {
-    fn word(&self) -> Word {
+    fn word(&self) -> OperatorDecision {
         match self.word {
-            Words { sent: true, .. } => Word::Sent { sid: self.sid.clone() },
-            Words { not_sent: true, .. } => Word::NotSent,
-            Words { release: true, .. } => Word::Release,
-            Words { .. } => Word::GiveUp,
+            Words { sent: true, .. } => OperatorDecision::Sent { sid: self.sid.clone() },
+            Words { not_sent: true, .. } => OperatorDecision::NotSent,
+            Words { release: true, .. } => OperatorDecision::Release,
+            Words { .. } => OperatorDecision::GiveUp,
         }
     }
 }
@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let word = args.word();
-    let state = match installation.store.heed(tenant.id, args.action, &word).await? {
+    let state = match installation.store.resolve(tenant.id, args.action, &word).await? {
         Resolution::Now(state) => state,
         Resolution::Stands(state) => {
             return Err(CliError::Refused(format!(

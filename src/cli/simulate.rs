@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{CliError, DIR, Outcome, configure, cron, find_tenant, must_exist, print, print_json, text};
 use crate::app::AppError;
 use crate::app::rehearsal::Rehearsal;
-use crate::domain::{Clock, TenantId, Timestamp};
+use crate::domain::{Channel, Clock, TenantId, Timestamp};
 use crate::store::{self, PlannedSend};
 
 /// The longest time that is gone through.
@@ -126,11 +126,11 @@ fn row(slug: &str, send: PlannedSend) -> Row {
     Row {
         at: send.due,
         tenant: slug.to_owned(),
-        text: send.candidate.send().map(|send| send.body.shown()).unwrap_or_default(),
+        text: send.send.message().map(|send| send.body.shown()).unwrap_or_default(),
         state: send.state,
-        channel: send.candidate.channel,
-        from: send.candidate.sender,
-        to: send.candidate.recipient,
+        channel: send.send.channel.map_or("", Channel::as_str).to_owned(),
+        from: send.send.sender,
+        to: send.send.recipient,
         rule: send.rule,
         reason: send.reason,
     }

@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::integrations::http_providers::Providers;
 use crate::integrations::twilio::client::{Account, CallFilter, CallResource, Filter, ListError, MessageResource};
-use crate::store::{Candidate, End, StoreError, Unknown, Verdict};
+use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
 
 /// How often unknown sends that have come of age are looked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -73,15 +73,16 @@ async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
     let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
     let mut looked = 0;
     for route in routes.chain([Route::Request]) {
-        for Unknown { candidate, .. } in engine.store.unknowns(&route, ROUND_MAX).await? {
+        for Unknown { send: queued, .. } in engine.store.unknowns(&route, ROUND_MAX).await? {
             looked += 1;
-            let kind = kind_of(&candidate, &route, providers);
-            let (end, detail) = without_looking(&candidate, kind, engine.clock.now());
-            let (queue, action) = (SendQueue::new(candidate.tenant(), route.clone()), candidate.action());
+            let kind = kind_of(&queued, &route, providers);
+            let (end, detail) = without_looking(&queued, kind, engine.clock.now());
+            let (queue, action) = (SendQueue::new(queued.tenant, route.clone()), queued.id);
             tracing::info!(%action, outcome = end.name(), reason = %detail, "an unknown send was looked at");
-            let attempt = candidate.tries;
-            let verdict = Verdict { attempt, candidate, end, http_status: None, error_code: None, detail };
-            engine.store.writer().verdict(verdict).await?;
+            let attempt = queued.tries;
+            let verdict =
+                AttemptOutcome { attempt, send: queued, result: end, http_status: None, error_code: None, detail };
+            engine.store.writer().outcome(verdict).await?;
             engine.pipeline.send_settled(queue);
         }
     }
@@ -99,12 +100,12 @@ enum Kind {
     Request,
 }
 
-fn kind_of(candidate: &Candidate, route: &Route, providers: &Providers) -> Kind {
+fn kind_of(queued: &QueuedSend, route: &Route, providers: &Providers) -> Kind {
     let provider = match route {
         Route::Provider(name) => providers.named(name),
         _ => None,
     };
-    match (provider, candidate.planned()) {
+    match (provider, queued.planned()) {
         (Some(provider), _) if provider.idempotent => Kind::Harmless,
         (None, Ok(Action::Request(request))) if request.method.is_idempotent() => Kind::Harmless,
         (None, Ok(Action::Request(_))) => Kind::Request,
@@ -113,20 +114,21 @@ fn kind_of(candidate: &Candidate, route: &Route, providers: &Providers) -> Kind 
 }
 
 /// Pure: what becomes of it now.
-fn without_looking(candidate: &Candidate, kind: Kind, now: Timestamp) -> (End, String) {
-    let first = candidate.first_try_us.map_or(now, Timestamp::from_unix_us);
+fn without_looking(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptResult, String) {
+    let first = queued.first_try_at.unwrap_or(now);
     match kind {
         Kind::Harmless if now.since(first) < deliver::GIVE_UP_AFTER => {
-            (End::Repeatable, "repeated with the same id: done twice is done once".to_owned())
+            (AttemptResult::Repeatable, "repeated with the same id: done twice is done once".to_owned())
         }
         Kind::Harmless | Kind::Message => (
-            still_unknown(candidate, now),
+            still_unknown(queued, now),
             "whether it was taken is not known: its delivery report decides, or a person with 'recado settle'"
                 .to_owned(),
         ),
-        Kind::Request => {
-            (End::GivenUp, "nobody can say whether it was done, and done again it could be done twice".to_owned())
-        }
+        Kind::Request => (
+            AttemptResult::GivenUp,
+            "nobody can say whether it was done, and done again it could be done twice".to_owned(),
+        ),
     }
 }
 
@@ -141,10 +143,10 @@ async fn look_through(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), S
         if let Err(NoList::OfAccount(why)) = &found {
             unreadable.get_or_insert_with(|| why.clone());
         }
-        let verdict = weigh(engine, unknown.candidate, found).await?;
-        let (tenant, action, outcome) = (verdict.candidate.tenant(), verdict.candidate.action(), verdict.end.name());
+        let verdict = weigh(engine, unknown.send, found).await?;
+        let (tenant, action, outcome) = (verdict.send.tenant, verdict.send.id, verdict.result.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
-        engine.store.writer().verdict(verdict).await?;
+        engine.store.writer().outcome(verdict).await?;
         engine.pipeline.send_settled(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
@@ -160,26 +162,26 @@ enum NoList {
 /// What the provider's list says of one send.
 async fn weigh(
     engine: &Engine,
-    candidate: Arc<Candidate>,
+    queued: Arc<QueuedSend>,
     found: Result<Vec<Seen>, NoList>,
-) -> Result<Verdict, StoreError> {
+) -> Result<AttemptOutcome, StoreError> {
     let now = engine.clock.now();
     let (end, detail) = match found {
-        Err(NoList::OfAccount(why) | NoList::OfSend(why)) => (still_unknown(&candidate, now), why),
+        Err(NoList::OfAccount(why) | NoList::OfSend(why)) => (still_unknown(&queued, now), why),
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = engine.store.known_sids(&sids).await?;
             let unclaimed: Vec<Seen> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
-            judge(&candidate, &unclaimed, now)
+            judge(&queued, &unclaimed, now)
         }
     };
-    Ok(Verdict { attempt: candidate.tries, candidate, end, http_status: None, error_code: None, detail })
+    Ok(AttemptOutcome { attempt: queued.tries, send: queued, result: end, http_status: None, error_code: None, detail })
 }
 
 /// The account that a send went through, while it is still the tenant's or the platform's.
 fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
     let snapshot = engine.directory.now();
-    let tenant = snapshot.by_id(unknown.candidate.tenant()).map(|tenant| &tenant.account);
+    let tenant = snapshot.by_id(unknown.send.tenant).map(|tenant| &tenant.account);
     let accounts = tenant.into_iter().chain([&engine.directory.platform().account]);
     let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
     same.and_then(|account| deliver::credentials(account)).ok_or_else(|| {
@@ -192,21 +194,21 @@ fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
 
 /// The provider's messages along the lane since the first try.
 async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, NoList> {
-    let candidate = &unknown.candidate;
+    let queued = &unknown.send;
     let account = account_of(engine, unknown)?;
-    let send = candidate.send().map_err(|error| NoList::OfSend(error.to_string()))?;
+    let send = queued.message().map_err(|error| NoList::OfSend(error.to_string()))?;
     if send.channel == Channel::Voice {
-        return calls_at_provider(engine, &account, candidate).await;
+        return calls_at_provider(engine, &account, queued).await;
     }
     let prefix = send.channel.address_prefix();
-    let since = candidate.first_try_us.map_or(0, |at| at).saturating_sub(CLOCK_SKEW.as_micros() as i64);
+    let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
     // A Messaging Service chooses the number later: then only the recipient is known.
-    let from = (!candidate.sender.starts_with("MG")).then(|| format!("{prefix}{}", candidate.sender));
+    let from = (!queued.sender.starts_with("MG")).then(|| format!("{prefix}{}", queued.sender));
     let filter = Filter {
-        to: Some(format!("{prefix}{}", candidate.recipient)),
+        to: Some(format!("{prefix}{}", queued.recipient)),
         from,
         date_sent_from: None,
-        since: Some(Timestamp::from_unix_us(since).to_utc()),
+        since: Some(since.to_utc()),
     };
     let list = engine.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
     let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
@@ -225,13 +227,10 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, No
 }
 
 /// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.
-async fn calls_at_provider(engine: &Engine, account: &Account, candidate: &Candidate) -> Result<Vec<Seen>, NoList> {
-    let since = Timestamp::from_unix_us(candidate.first_try_us.unwrap_or_default()).minus(CLOCK_SKEW).to_utc();
-    let filter = CallFilter {
-        to: Some(candidate.recipient.clone()),
-        from: Some(candidate.sender.clone()),
-        ..CallFilter::default()
-    };
+async fn calls_at_provider(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Seen>, NoList> {
+    let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW).to_utc();
+    let filter =
+        CallFilter { to: Some(queued.recipient.clone()), from: Some(queued.sender.clone()), ..CallFilter::default() };
     let list = engine.transports.twilio.list_calls(account, &filter, PAGES_MAX);
     let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
@@ -275,24 +274,25 @@ impl Seen {
 }
 
 /// Pure: what unclaimed messages along a send's lane mean for it.
-fn judge(candidate: &Candidate, unclaimed: &[Seen], now: Timestamp) -> (End, String) {
+fn judge(queued: &QueuedSend, unclaimed: &[Seen], now: Timestamp) -> (AttemptResult, String) {
     let ours: Vec<&Seen> = unclaimed.iter().filter(|seen| seen.fits).collect();
     match (ours.as_slice(), unclaimed.len()) {
         ([message], _) => {
             let detail = "found in the provider's list: it had been taken".to_owned();
-            (End::Adopted { sid: message.sid.clone(), status: message.status }, detail)
+            (AttemptResult::Adopted { sid: message.sid.clone(), status: message.status }, detail)
         }
-        ([], 0) => {
-            (End::NeverTaken, "the provider's complete list shows no such message: it was never taken".to_owned())
-        }
+        ([], 0) => (
+            AttemptResult::NeverTaken,
+            "the provider's complete list shows no such message: it was never taken".to_owned(),
+        ),
         ([], others) => (
-            still_unknown(candidate, now),
+            still_unknown(queued, now),
             format!(
                 "the provider lists {others} message(s) from and to these numbers that are not known here: look at them"
             ),
         ),
         (several, _) => (
-            still_unknown(candidate, now),
+            still_unknown(queued, now),
             format!(
                 "the provider lists {} messages with this very text, or calls, that may be it: a person must say which",
                 several.len()
@@ -302,8 +302,8 @@ fn judge(candidate: &Candidate, unclaimed: &[Seen], now: Timestamp) -> (End, Str
 }
 
 /// The longer it has been unknown, the rarer it is looked for.
-fn still_unknown(candidate: &Candidate, now: Timestamp) -> End {
-    let tried = candidate.tried_us.map_or(now, Timestamp::from_unix_us);
+fn still_unknown(queued: &QueuedSend, now: Timestamp) -> AttemptResult {
+    let tried = queued.tried_at.unwrap_or(now);
     let pause = now.since(tried).clamp(LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX);
-    End::StillUnknown { look_at: now.plus(pause) }
+    AttemptResult::StillUnknown { look_at: now.plus(pause) }
 }

@@ -42,10 +42,12 @@ pub use crate::store::requests::fire::{
     DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX,
 };
 pub use crate::store::requests::ingest::{Confirmation, Ingested, NewInbound, Wish};
-pub use crate::store::requests::outcome::{End, Verdict};
-pub use crate::store::requests::resolve::{Resolution, Word};
+pub use crate::store::requests::outcome::{AttemptOutcome, AttemptResult};
+pub use crate::store::requests::resolve::{OperatorDecision, Resolution};
 pub use crate::store::requests::status::{Settled, StatusReport};
-pub use crate::store::tables::actions::{Candidate, NewAction, OPTED_OUT_CODE, SEND_WITHIN, Unknown, lane};
+pub use crate::store::tables::actions::{
+    Candidate, GateFacts, NewAction, OPTED_OUT_CODE, QueuedSend, SEND_WITHIN, Unknown, ordering_key,
+};
 pub use crate::store::tables::api_tokens::ApiToken;
 pub use crate::store::tables::calls::{
     CallEvent, CallFilter, CallReport, CallResult, Caller, Leg, LegReport, ListedCall, ListedLeg, ListedTurn, NewTurn,
@@ -199,12 +201,17 @@ impl Store {
         Ok(())
     }
 
-    /// Heeds a person's word on a send that waits for one.
-    pub async fn heed(&self, tenant: TenantId, action: ActionId, word: &Word) -> Result<Resolution, StoreError> {
+    /// Applies a person's decision on a send that waits for one.
+    pub async fn resolve(
+        &self,
+        tenant: TenantId,
+        action: ActionId,
+        decision: &OperatorDecision,
+    ) -> Result<Resolution, StoreError> {
         let txn = writer::begin(&self.write).await?;
-        let heeded = resolve::heed(&txn, &self.means, tenant, action, word).await?;
+        let resolution = resolve::resolve(&txn, &self.means, tenant, action, decision).await?;
         txn.commit().await?;
-        Ok(heeded)
+        Ok(resolution)
     }
 
     /// Whether this is SQLite, where one process serves alone.

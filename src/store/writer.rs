@@ -26,7 +26,7 @@ use crate::store::requests::fire::{FireRequest, Firing};
 use crate::store::requests::ingest;
 use crate::store::requests::ingest::{Ingested, NewInbound};
 use crate::store::requests::outcome;
-use crate::store::requests::outcome::Verdict;
+use crate::store::requests::outcome::AttemptOutcome;
 use crate::store::requests::status;
 use crate::store::requests::status::{Settled, StatusReport};
 use crate::store::tables::calls;
@@ -54,7 +54,7 @@ enum Request {
     Ingest(Box<NewInbound>, Reply<Ingested>),
     Decided(Vec<Decided>, Reply<DecidedReceipt>),
     Claim(ClaimRequest, Reply<Claims>),
-    Verdict(Box<Verdict>, Reply<bool>),
+    Outcome(Box<AttemptOutcome>, Reply<bool>),
     Settle(Box<StatusReport>, Reply<Settled>),
     Fire(FireRequest, Reply<Firing>),
     Turn(Box<NewTurn>, Reply<Turned>),
@@ -134,8 +134,8 @@ impl Writer {
     }
 
     /// Writes down how an attempt ended; `false` where the action had moved on meanwhile.
-    pub async fn verdict(&self, verdict: Verdict) -> Result<bool, StoreError> {
-        self.ask(|reply| Request::Verdict(Box::new(verdict), reply)).await
+    pub async fn outcome(&self, outcome: AttemptOutcome) -> Result<bool, StoreError> {
+        self.ask(|reply| Request::Outcome(Box::new(outcome), reply)).await
     }
 
     /// Applies a delivery status.
@@ -227,7 +227,7 @@ struct Batch {
     ingest: Kind<NewInbound, Ingested>,
     decided: Kind<Vec<Decided>, DecidedReceipt>,
     claim: Kind<ClaimRequest, Claims>,
-    verdict: Kind<Verdict, bool>,
+    outcome: Kind<AttemptOutcome, bool>,
     settle: Kind<StatusReport, Settled>,
     fire: Kind<FireRequest, Firing>,
     turn: Kind<NewTurn, Turned>,
@@ -239,7 +239,7 @@ struct Results {
     ingest: Vec<Ingested>,
     decided: Vec<DecidedReceipt>,
     claim: Vec<Claims>,
-    verdict: Vec<bool>,
+    outcome: Vec<bool>,
     settle: Vec<Settled>,
     fire: Vec<Firing>,
     turn: Vec<Turned>,
@@ -254,7 +254,7 @@ impl Batch {
                 Request::Ingest(item, reply) => add(&mut batch.ingest, *item, reply),
                 Request::Decided(item, reply) => add(&mut batch.decided, item, reply),
                 Request::Claim(item, reply) => add(&mut batch.claim, item, reply),
-                Request::Verdict(item, reply) => add(&mut batch.verdict, *item, reply),
+                Request::Outcome(item, reply) => add(&mut batch.outcome, *item, reply),
                 Request::Settle(item, reply) => add(&mut batch.settle, *item, reply),
                 Request::Fire(item, reply) => add(&mut batch.fire, item, reply),
                 Request::Turn(item, reply) => add(&mut batch.turn, *item, reply),
@@ -269,7 +269,7 @@ impl Batch {
         self.ingest.0.len()
             + self.decided.0.len()
             + self.claim.0.len()
-            + self.verdict.0.len()
+            + self.outcome.0.len()
             + self.settle.0.len()
             + self.fire.0.len()
             + self.turn.0.len()
@@ -342,7 +342,7 @@ impl Batch {
                 }
                 receipts
             },
-            verdict: outcome::verdicts(txn, means, &self.verdict.0, committed).await?,
+            outcome: outcome::outcomes(txn, means, &self.outcome.0, committed).await?,
             settle: status::settle(txn, means, &self.settle.0, committed).await?,
             call: {
                 for (tenant, answer) in &self.said.0 {
@@ -377,7 +377,7 @@ impl Batch {
         self.ingest.1.into_iter().zip(results.ingest).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.decided.1.into_iter().zip(results.decided).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.claim.1.into_iter().zip(results.claim).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.verdict.1.into_iter().zip(results.verdict).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+        self.outcome.1.into_iter().zip(results.outcome).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.settle.1.into_iter().zip(results.settle).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.fire.1.into_iter().zip(results.fire).for_each(|(reply, result)| drop(reply.send(Ok(result))));
         self.turn.1.into_iter().zip(results.turn).for_each(|(reply, result)| drop(reply.send(Ok(result))));
@@ -389,7 +389,7 @@ impl Batch {
         self.ingest.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.decided.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.claim.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.verdict.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.outcome.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.settle.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.fire.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
         self.turn.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
@@ -403,7 +403,7 @@ impl Batch {
         }
         let ingest = split(self.ingest).map(|ingest| Self { ingest, ..Self::default() });
         let decided = split(self.decided).map(|decided| Self { decided, ..Self::default() });
-        let verdict = split(self.verdict).map(|verdict| Self { verdict, ..Self::default() });
+        let outcome = split(self.outcome).map(|outcome| Self { outcome, ..Self::default() });
         let settle = split(self.settle).map(|settle| Self { settle, ..Self::default() });
         let fire = split(self.fire).map(|fire| Self { fire, ..Self::default() });
         let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
@@ -415,7 +415,7 @@ impl Batch {
             .chain(said)
             .chain(call)
             .chain(decided)
-            .chain(verdict)
+            .chain(outcome)
             .chain(settle)
             .chain(fire)
             .chain(claim)

@@ -321,7 +321,7 @@ impl Pipeline {
         if sends == room || freed_meanwhile {
             self.to_send.publish(door.queue.clone());
         }
-        if claims.lanes_freed {
+        if claims.keys_freed {
             self.wake_lanes(&door.account);
         }
         if claims.told {

@@ -16,7 +16,7 @@ use crate::integrations::twilio::codes;
 use strum::VariantArray;
 
 use crate::integrations::twilio::types::{CallEvent, MachineDetection};
-use crate::store::{Candidate, Claimed, End, Verdict};
+use crate::store::{AttemptOutcome, AttemptResult, Claimed, QueuedSend};
 use crate::tenants::{Account, Platform, Tenant};
 
 /// After this, what was refused for the moment again and again has failed.
@@ -27,15 +27,15 @@ const BACKOFF_MAX: Duration = Duration::from_secs(600);
 const JITTER_PERCENT: u32 = 20;
 
 /// What is posted to the provider.
-pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send: &Send) -> NewMessage {
+pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: &Send) -> NewMessage {
     let prefix = send.channel.address_prefix();
-    let from = if candidate.sender.starts_with("MG") {
-        From::MessagingService(candidate.sender.clone())
+    let from = if queued.sender.starts_with("MG") {
+        From::MessagingService(queued.sender.clone())
     } else {
-        From::Number(format!("{prefix}{}", candidate.sender))
+        From::Number(format!("{prefix}{}", queued.sender))
     };
     let mut message = NewMessage::text(from, format!("{prefix}{}", send.to), "");
-    message.status_callback = Some(WebhookUrls::new(&platform.app_url, &tenant.slug).message_status(candidate.id));
+    message.status_callback = Some(WebhookUrls::new(&platform.app_url, &tenant.slug).message_status(queued.id.uuid()));
     match &send.body {
         SendBody::Text(text) => message.body = Some(text.clone()),
         // It goes another way: see `plan`.
@@ -53,12 +53,12 @@ pub fn message(tenant: &Tenant, platform: &Platform, candidate: &Candidate, send
 
 /// What is posted to the provider of a call. Our action's id stands in its URLs, so that what it asks and tells finds the
 /// action even before the create is answered.
-pub fn call(tenant: &Tenant, platform: &Platform, candidate: &Candidate, body: &CallBody) -> NewCall {
+pub fn call(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, body: &CallBody) -> NewCall {
     let urls = WebhookUrls::new(&platform.app_url, &tenant.slug);
-    let answer = Instructions::Url { url: urls.placed_answer(candidate.id), method: None };
-    let mut call = NewCall::new(candidate.sender.clone(), candidate.recipient.clone(), answer);
+    let answer = Instructions::Url { url: urls.placed_answer(queued.id.uuid()), method: None };
+    let mut call = NewCall::new(queued.sender.clone(), queued.recipient.clone(), answer);
     call.fallback_url = Some(urls.fallback());
-    call.status_callback = Some(urls.placed_status(candidate.id));
+    call.status_callback = Some(urls.placed_status(queued.id.uuid()));
     call.status_callback_events = CallEvent::VARIANTS.to_vec();
     call.timeout_s = body.timeout_s.map(u32::from);
     // The result comes with the first request for TwiML, whose answer depends on it.
@@ -71,11 +71,11 @@ pub fn call(tenant: &Tenant, platform: &Platform, candidate: &Candidate, body: &
 }
 
 /// What goes to the mail server; `None` for what is no e-mail. Without a name in MAIL_FROM it comes in the tenant's.
-pub fn mail(tenant: &Tenant, from: &Mailbox, candidate: &Candidate, send: &Send) -> Option<Mail> {
+pub fn mail(tenant: &Tenant, from: &Mailbox, queued: &QueuedSend, send: &Send) -> Option<Mail> {
     let (SendBody::Email(body), Address::Email(to)) = (&send.body, &send.to) else { return None };
     let name = from.name.clone().unwrap_or_else(|| tenant.name.clone());
     Some(Mail {
-        id: candidate.action(),
+        id: queued.id,
         from: Mailbox::new(Some(name), from.email.clone()),
         to: to.clone(),
         subject: body.subject.clone(),
@@ -127,60 +127,61 @@ pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Accepted, SendFa
 }
 
 /// What an attempt's outcome means, for the action and for the account.
-pub fn verdict(
+pub fn outcome(
     claimed: &Claimed,
     outcome: Result<Accepted, SendFailure>,
     now: Timestamp,
     reconcile_after: Duration,
     random: &Random,
-) -> (Verdict, Option<AccountFailure>) {
-    let candidate = &claimed.candidate;
-    let verdict = |end, http_status, error_code, detail| Verdict {
-        candidate: candidate.clone(),
+) -> (AttemptOutcome, Option<AccountFailure>) {
+    let queued = &claimed.send;
+    let outcome_of = |result, http_status, error_code, detail| AttemptOutcome {
+        send: queued.clone(),
         attempt: claimed.attempt,
-        end,
+        result,
         http_status,
         error_code,
         detail,
     };
     let SendFailure { kind, http_status, code, detail } = match outcome {
         Ok(Accepted { sid, status, http_status }) => {
-            return (verdict(End::Sent { sid, status }, http_status, None, String::new()), None);
+            return (outcome_of(AttemptResult::Sent { sid, status }, http_status, None, String::new()), None);
         }
         Err(send_failure) => send_failure,
     };
-    let (end, trouble) = match kind {
+    let (result, trouble) = match kind {
         FailureKind::Busy { retry_after } => {
-            (retry(candidate, now, retry_after, random), Some(AccountFailure::Busy(retry_after)))
+            (retry(queued, now, retry_after, random), Some(AccountFailure::Busy(retry_after)))
         }
         // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
-        FailureKind::Credentials => (End::Retry { at: now }, Some(AccountFailure::Credentials)),
+        FailureKind::Credentials => (AttemptResult::Retry { at: now }, Some(AccountFailure::Credentials)),
         FailureKind::Later { after, tries } => (later(claimed, after, tries, now, random), None),
-        FailureKind::Refused => (End::Failed, None),
+        FailureKind::Refused => (AttemptResult::Failed, None),
         // Of Twilio's own unknown answers, only the lost ones say something of the account.
-        FailureKind::Unknown => {
-            (End::Unknown { look_at: now.plus(reconcile_after) }, code.is_none().then_some(AccountFailure::Timeout))
-        }
+        FailureKind::Unknown => (
+            AttemptResult::Unknown { look_at: now.plus(reconcile_after) },
+            code.is_none().then_some(AccountFailure::Timeout),
+        ),
     };
-    (verdict(end, http_status, code, detail), trouble)
+    (outcome_of(result, http_status, code, detail), trouble)
 }
 
-fn retry(candidate: &Candidate, now: Timestamp, wait: Option<Duration>, random: &Random) -> End {
-    let first = candidate.first_try_us.map_or(now, Timestamp::from_unix_us);
+fn retry(queued: &QueuedSend, now: Timestamp, wait: Option<Duration>, random: &Random) -> AttemptResult {
+    let first = queued.first_try_at.unwrap_or(now);
     if now.since(first) >= GIVE_UP_AFTER {
-        return End::Failed;
+        return AttemptResult::Failed;
     }
-    let grown = BACKOFF_FIRST.saturating_mul(1 << candidate.tries.clamp(0, 16)).min(BACKOFF_MAX);
+    let grown = BACKOFF_FIRST.saturating_mul(1 << queued.tries.clamp(0, 16)).min(BACKOFF_MAX);
     let pause = random.jitter(grown, JITTER_PERCENT).max(wait.unwrap_or_default());
-    End::Retry { at: now.plus(pause) }
+    AttemptResult::Retry { at: now.plus(pause) }
 }
 
-fn later(claimed: &Claimed, after: Duration, tries: u32, now: Timestamp, random: &Random) -> End {
+fn later(claimed: &Claimed, after: Duration, tries: u32, now: Timestamp, random: &Random) -> AttemptResult {
     if claimed.attempt >= i32::try_from(tries).unwrap_or(i32::MAX) {
-        return End::Failed;
+        return AttemptResult::Failed;
     }
     let grown = after * (1 << (claimed.attempt - 1).clamp(0, 16));
-    End::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
+    AttemptResult::Retry { at: now.plus(random.jitter(grown.min(GIVE_UP_AFTER), JITTER_PERCENT)) }
 }
 
 #[cfg(test)]
@@ -188,44 +189,38 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::StoreError;
+    use crate::domain::{ActionId, Channel, EventId, Origin, Route, TenantId};
+    use crate::store::{GateFacts, StoreError};
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
 
     fn claimed(attempt: i32) -> Claimed {
         let id = uuid::Uuid::nil();
-        let candidate = Arc::new(Candidate {
-            id,
-            tenant_id: id,
-            event_id: id,
-            contact_id: None,
-            channel: "sms".to_owned(),
+        let send = Arc::new(QueuedSend {
+            id: ActionId::new(id),
+            tenant: TenantId::new(id),
+            event: EventId::new(id),
+            contact: None,
+            channel: Some(Channel::Sms),
             sender: "+34911222333".to_owned(),
             recipient: "+34600111222".to_owned(),
             peer_key: "+34600111222".to_owned(),
-            origin: "answer".to_owned(),
+            origin: Origin::Answer,
             planned: Err(StoreError::Closed),
+            route: Some(Route::Twilio),
             tries: attempt,
-            planned_us: 0,
-            first_try_us: None,
-            tried_us: None,
-            last_whatsapp_us: None,
-            opted_out: false,
-            recent: 0,
-            started: 0,
-            route: "twilio".to_owned(),
-            expires_us: None,
-            last_inbound_us: None,
-            fields: None,
-            account: String::new(),
+            planned_at: NOW,
+            first_try_at: None,
+            tried_at: None,
+            expires_at: None,
         });
-        Claimed { candidate, attempt, not_after: NOW }
+        Claimed { send, facts: GateFacts::default(), attempt, not_after: NOW }
     }
 
     /// What becomes of an action whose `attempt`th try Twilio has refused with `code`.
-    fn end(attempt: i32, code: u32, random: &Random) -> End {
+    fn end(attempt: i32, code: u32, random: &Random) -> AttemptResult {
         let refused = SendError::Refused { http_status: 400, code: Some(code), message: String::new() };
-        verdict(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.end
+        outcome(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.result
     }
 
     /// 21611, the sender's queue is full: ten minutes, five tries.
@@ -233,7 +228,7 @@ mod tests {
     fn codes_that_pass_are_tried_again_later_and_later_and_not_all_at_once() {
         let random = Random::seeded(1);
         let wait = |attempt| match end(attempt, 21611, &random) {
-            End::Retry { at } => Some(at.since(NOW).as_secs()),
+            AttemptResult::Retry { at } => Some(at.since(NOW).as_secs()),
             _ => None,
         };
         for (attempt, minutes) in [(1, 10), (2, 20), (3, 40), (4, 80)] {
@@ -249,7 +244,7 @@ mod tests {
     #[test]
     fn what_only_a_callback_can_say_is_not_tried_again() {
         for code in [30001, 30003, 30008] {
-            assert_eq!(end(1, code, &Random::seeded(1)), End::Failed, "{code}");
+            assert_eq!(end(1, code, &Random::seeded(1)), AttemptResult::Failed, "{code}");
         }
     }
 }

@@ -5,12 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::config::Limits;
 use crate::domain::channel::WHATSAPP_WINDOW;
-use crate::domain::{Action, Channel, EventId, Origin, Phone, SendBody, Timestamp};
-use crate::store::{ANSWERED_WITHIN, Candidate, Gate};
+use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestamp};
+use crate::store::{ANSWERED_WITHIN, Candidate, Gate, GateFacts};
 use crate::time::Quiet;
 
 /// Senders, routes and accounts whose rate is remembered; beyond it, those that are idle are forgotten.
@@ -32,7 +30,7 @@ struct Pace {
     /// The first slot of each that is nobody's yet.
     next: HashMap<String, Timestamp>,
     /// The slots of sends that were postponed.
-    slots: HashMap<Uuid, Timestamp>,
+    slots: HashMap<ActionId, Timestamp>,
 }
 
 impl SendGate {
@@ -53,7 +51,8 @@ impl SendGate {
     /// Whether `candidate` may leave now; if not, why not, in words for the one who asks. `quiet` are its tenant's quiet
     /// hours.
     pub fn judge(&self, candidate: &Candidate, now: Timestamp, quiet: &Quiet<'_>) -> Gate {
-        let send = match candidate.planned() {
+        let Candidate { send: queued, facts } = candidate;
+        let send = match queued.planned() {
             Ok(Action::Send(send)) => send,
             // No message: nobody is disturbed.
             Ok(Action::Request(_) | Action::Effect(_) | Action::Voice(_)) => return Gate::Pass,
@@ -61,25 +60,21 @@ impl SendGate {
         };
         let phone = match send.channel {
             Channel::Email => None,
-            Channel::Sms | Channel::WhatsApp | Channel::Voice => match Phone::parse(&candidate.recipient) {
+            Channel::Sms | Channel::WhatsApp | Channel::Voice => match Phone::parse(&queued.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
         };
-        let origin = candidate.origin();
-        if candidate.opted_out && origin != Origin::System {
+        let origin = queued.origin;
+        if facts.opted_out && origin != Origin::System {
             let back = if matches!(send.channel, Channel::Email | Channel::Voice) {
                 ""
             } else {
                 "; they can write START to come back"
             };
-            return Gate::Block(format!(
-                "the customer has opted out of {} from this business{back}",
-                candidate.channel
-            ));
+            return Gate::Block(format!("the customer has opted out of {} from this business{back}", send.channel));
         }
-        if candidate.channel == "whatsapp" && matches!(send.body, SendBody::Text(_)) && !window_is_open(candidate, now)
-        {
+        if send.channel == Channel::WhatsApp && matches!(send.body, SendBody::Text(_)) && !window_is_open(facts, now) {
             return Gate::Block(
                 "the customer's last WhatsApp message is more than 24 hours ago, or there is none: \
                  send an approved template with send_whatsapp_template"
@@ -88,24 +83,24 @@ impl SendGate {
         }
         let limits = &self.limits;
         let automatic = matches!(origin, Origin::Answer | Origin::Business);
-        if automatic && candidate.recent >= i64::from(limits.loop_guard_messages) {
+        if automatic && facts.recent >= i64::from(limits.loop_guard_messages) {
             return Gate::Hold(format!(
                 "loop guard: {} automatic messages to this customer within {} minutes; look for two machines that \
                  answer each other",
-                candidate.recent,
+                facts.recent,
                 limits.loop_guard_window.as_secs() / 60
             ));
         }
         if let Some(cap) = limits.frequency_cap_per_day
             && origin == Origin::Business
-            && candidate.started >= i64::from(cap.get())
+            && facts.started >= i64::from(cap.get())
         {
             return Gate::Block(format!(
                 "frequency cap: the business has started {} messages to this customer within a day",
-                candidate.started
+                facts.started
             ));
         }
-        let expires = candidate.expires_us.map(Timestamp::from_unix_us);
+        let expires = queued.expires_at;
         if let Some(expires) = expires.filter(|expires| *expires <= now) {
             return Gate::Block(format!("too late: it made sense until {expires}"));
         }
@@ -114,26 +109,27 @@ impl SendGate {
         {
             return wait;
         }
-        let (what, whom, rate) = match (send.channel, self.rates.get(&candidate.route)) {
-            (Channel::Voice, _) => ("calls", &candidate.account, limits.calls_per_second),
-            (_, Some(rate)) => ("messages", &candidate.route, Some(*rate)),
-            (_, None) => ("messages", &candidate.sender, limits.sender_rate_per_s),
+        let route = queued.route.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (what, whom, rate) = match (send.channel, self.rates.get(&route)) {
+            (Channel::Voice, _) => ("calls", &facts.account, limits.calls_per_second),
+            (_, Some(rate)) => ("messages", &route, Some(*rate)),
+            (_, None) => ("messages", &queued.sender, limits.sender_rate_per_s),
         };
-        rate.map_or(Gate::Pass, |rate| self.pace(candidate, what, whom, rate, now))
+        rate.map_or(Gate::Pass, |rate| self.pace(queued.id, what, whom, rate, now))
     }
 
     /// One after another, `rate` a second from `whom`, a sender, a route or an account: who must wait gets a slot that is
     /// kept for them.
-    fn pace(&self, candidate: &Candidate, what: &str, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
+    fn pace(&self, id: ActionId, what: &str, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
         let step = Duration::from_secs(1) / rate.get();
         // A poisoned lock holds times, which are good whatever happened.
         let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let Pace { next, slots } = &mut *pace;
         let postpone = |at| Gate::Postpone(at, format!("at most {rate} {what} a second from {whom}"));
-        match slots.get(&candidate.id).copied() {
+        match slots.get(&id).copied() {
             Some(slot) if now < slot => return postpone(slot),
             Some(slot) => {
-                slots.remove(&candidate.id);
+                slots.remove(&id);
                 if now < slot.plus(SLOT_KEPT) {
                     return Gate::Pass;
                 }
@@ -153,7 +149,7 @@ impl SendGate {
         }
         let slot = *free;
         if slots.len() < SLOTS_MAX {
-            slots.insert(candidate.id, slot);
+            slots.insert(id, slot);
             *free = slot.plus(step);
         }
         postpone(slot)
@@ -162,8 +158,8 @@ impl SendGate {
 
 /// Whether the business has begun this, so that quiet hours hold for it: an answer is one for an hour.
 fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
-    let event_at = Timestamp::from_unix_us(EventId::new(candidate.event_id).unix_ms() as i64 * 1_000);
-    let last = candidate.last_inbound_us.map_or(event_at, Timestamp::from_unix_us).max(event_at);
+    let event_at = Timestamp::from_unix_us(candidate.send.event.unix_ms() as i64 * 1_000);
+    let last = candidate.facts.last_inbound_at.unwrap_or(event_at).max(event_at);
     match origin {
         Origin::Business => true,
         Origin::Answer => now.since(last) > ANSWERED_WITHIN,
@@ -179,7 +175,7 @@ fn until_allowed(
     now: Timestamp,
     quiet: &Quiet<'_>,
 ) -> Option<Gate> {
-    let local = quiet.of(phone, candidate.zone());
+    let local = quiet.of(phone, candidate.facts.zone);
     if !local.is_quiet(now) {
         return None;
     }
@@ -194,8 +190,8 @@ fn until_allowed(
     })
 }
 
-fn window_is_open(candidate: &Candidate, now: Timestamp) -> bool {
-    candidate.last_whatsapp_us.is_some_and(|last| now.since(Timestamp::from_unix_us(last)) < WHATSAPP_WINDOW)
+fn window_is_open(facts: &GateFacts, now: Timestamp) -> bool {
+    facts.session_from.is_some_and(|last| now.since(last) < WHATSAPP_WINDOW)
 }
 
 #[cfg(test)]
@@ -203,7 +199,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::Send;
+    use crate::domain::{EventId, Route, Send, TenantId};
+    use crate::store::QueuedSend;
     use crate::time::QuietRules;
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
@@ -227,31 +224,35 @@ mod tests {
             body: SendBody::Text("hola".to_owned()),
         };
         let id = uuid::Uuid::nil();
-        Candidate {
-            id,
-            tenant_id: id,
-            event_id: id,
-            contact_id: None,
-            channel: channel.to_string(),
+        let send = QueuedSend {
+            id: ActionId::new(id),
+            tenant: TenantId::new(id),
+            event: EventId::new(id),
+            contact: None,
+            channel: Some(channel),
             sender: "+34911222333".to_owned(),
             recipient: send.to.to_string(),
             peer_key: send.to.key(),
-            route: "twilio".to_owned(),
-            expires_us: None,
-            last_inbound_us: None,
-            fields: None,
-            account: String::new(),
-            origin: origin.as_str().to_owned(),
+            route: Some(Route::Twilio),
+            origin,
             planned: Ok(Arc::new(Action::Send(send))),
             tries: 0,
-            planned_us: 0,
-            first_try_us: None,
-            tried_us: None,
-            last_whatsapp_us: None,
-            opted_out: false,
-            recent: 0,
-            started: 0,
-        }
+            planned_at: NOW,
+            first_try_at: None,
+            tried_at: None,
+            expires_at: None,
+        };
+        Candidate { send, facts: GateFacts::default() }
+    }
+
+    fn candidate_with(channel: Channel, origin: Origin, facts: GateFacts) -> Candidate {
+        Candidate { facts, ..candidate(channel, origin) }
+    }
+
+    /// The same send, as another action.
+    fn renamed(n: u128, mut candidate: Candidate) -> Candidate {
+        candidate.send.id = ActionId::new(uuid::Uuid::from_u128(n));
+        candidate
     }
 
     /// At a tenant without quiet hours.
@@ -280,44 +281,49 @@ mod tests {
             (Origin::Manual, "block"),
             (Origin::System, "pass"),
         ] {
-            check(&Candidate { opted_out: true, ..candidate(Channel::Sms, origin) }, expect);
+            let facts = GateFacts { opted_out: true, ..GateFacts::default() };
+            check(&candidate_with(Channel::Sms, origin, facts), expect);
         }
     }
 
     #[test]
     fn whatsapp_text_needs_an_open_window() {
-        let day_us = WHATSAPP_WINDOW.as_micros() as i64;
-        for (last, expect) in
-            [(None, "block"), (Some(NOW.unix_us() - day_us), "block"), (Some(NOW.unix_us() - day_us + 1), "pass")]
-        {
-            check(&Candidate { last_whatsapp_us: last, ..candidate(Channel::WhatsApp, Origin::Answer) }, expect);
+        let closed = NOW.minus(WHATSAPP_WINDOW);
+        let open = closed.plus(Duration::from_micros(1));
+        for (session_from, expect) in [(None, "block"), (Some(closed), "block"), (Some(open), "pass")] {
+            let facts = GateFacts { session_from, ..GateFacts::default() };
+            check(&candidate_with(Channel::WhatsApp, Origin::Answer, facts), expect);
         }
         check(&candidate(Channel::Sms, Origin::Answer), "pass");
     }
 
     #[test]
     fn loops_are_held_and_people_are_not() {
-        check(&Candidate { recent: 19, ..candidate(Channel::Sms, Origin::Answer) }, "pass");
-        check(&Candidate { recent: 20, ..candidate(Channel::Sms, Origin::Answer) }, "hold");
-        check(&Candidate { recent: 20, ..candidate(Channel::Sms, Origin::Manual) }, "pass");
+        check(&candidate_with(Channel::Sms, Origin::Answer, GateFacts { recent: 19, ..GateFacts::default() }), "pass");
+        check(&candidate_with(Channel::Sms, Origin::Answer, GateFacts { recent: 20, ..GateFacts::default() }), "hold");
+        check(&candidate_with(Channel::Sms, Origin::Manual, GateFacts { recent: 20, ..GateFacts::default() }), "pass");
     }
 
     #[test]
     fn caps_hold_for_what_the_business_starts() {
-        check(&Candidate { started: 3, ..candidate(Channel::Sms, Origin::Business) }, "block");
-        check(&Candidate { started: 3, ..candidate(Channel::Sms, Origin::Answer) }, "pass");
+        check(
+            &candidate_with(Channel::Sms, Origin::Business, GateFacts { started: 3, ..GateFacts::default() }),
+            "block",
+        );
+        check(&candidate_with(Channel::Sms, Origin::Answer, GateFacts { started: 3, ..GateFacts::default() }), "pass");
     }
 
     #[test]
     fn a_rate_spaces_one_senders_messages() {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(2), ..limits() });
         let one = candidate(Channel::Sms, Origin::Answer);
-        let other = Candidate { sender: "+34911222444".to_owned(), ..one.clone() };
+        let mut other = one.clone();
+        other.send.sender = "+34911222444".to_owned();
         assert_eq!(judge(&gate, &one, NOW), Gate::Pass);
         assert_eq!(judge(&gate, &other, NOW), Gate::Pass);
         let half = Duration::from_millis(500);
         assert!(
-            matches!(judge(&gate, &Candidate { id: uuid::Uuid::from_u128(1), ..one.clone() }, NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
+            matches!(judge(&gate, &renamed(1, one.clone()), NOW), Gate::Postpone(until, _) if until == NOW.plus(half))
         );
     }
 
@@ -326,8 +332,10 @@ mod tests {
         let rates = [("provider:india".to_owned(), NonZeroU32::MIN)].into();
         let gate = SendGate::new(limits()).with_rates(rates);
         let twilios = candidate(Channel::Sms, Origin::Answer);
-        let one = Candidate { route: "provider:india".to_owned(), ..twilios.clone() };
-        let other = Candidate { id: uuid::Uuid::from_u128(1), sender: "OTHER".to_owned(), ..one.clone() };
+        let mut one = twilios.clone();
+        one.send.route = Some(Route::Provider("india".into()));
+        let mut other = renamed(1, one.clone());
+        other.send.sender = "OTHER".to_owned();
         assert_eq!(judge(&gate, &one, NOW), Gate::Pass);
         let second = Duration::from_secs(1);
         assert!(matches!(judge(&gate, &other, NOW), Gate::Postpone(until, _) if until == NOW.plus(second)));
@@ -338,11 +346,11 @@ mod tests {
     fn calls_are_paced_along_their_account_whatever_number_they_come_from() {
         let limits = Limits { sender_rate_per_s: NonZeroU32::new(1), calls_per_second: NonZeroU32::new(2), ..limits() };
         let gate = SendGate::new(limits);
-        let call = |n: u128, account: &str, sender: &str| Candidate {
-            id: uuid::Uuid::from_u128(n),
-            account: account.to_owned(),
-            sender: sender.to_owned(),
-            ..candidate(Channel::Voice, Origin::Business)
+        let call = |n: u128, account: &str, sender: &str| {
+            let facts = GateFacts { account: account.to_owned(), ..GateFacts::default() };
+            let mut call = renamed(n, candidate_with(Channel::Voice, Origin::Business, facts));
+            call.send.sender = sender.to_owned();
+            call
         };
         assert_eq!(judge(&gate, &call(1, "AC1", "+34911222333"), NOW), Gate::Pass);
         let half = Duration::from_millis(500);
@@ -361,9 +369,7 @@ mod tests {
     fn each_send_that_must_wait_has_a_slot_of_its_own() {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
         let step = Duration::from_millis(100);
-        let sends: Vec<_> = (0..100)
-            .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
-            .collect();
+        let sends: Vec<_> = (0..100).map(|n| renamed(n, candidate(Channel::Sms, Origin::Answer))).collect();
         assert_eq!(judge(&gate, &sends[0], NOW), Gate::Pass);
         let slots: Vec<_> = sends[1..]
             .iter()
@@ -383,9 +389,7 @@ mod tests {
     fn what_was_held_up_does_not_leave_all_at_once() {
         let gate = SendGate::new(Limits { sender_rate_per_s: NonZeroU32::new(10), ..limits() });
         let late = NOW.plus(Duration::from_secs(300));
-        let sends: Vec<_> = (0..100)
-            .map(|n| Candidate { id: uuid::Uuid::from_u128(n), ..candidate(Channel::Sms, Origin::Answer) })
-            .collect();
+        let sends: Vec<_> = (0..100).map(|n| renamed(n, candidate(Channel::Sms, Origin::Answer))).collect();
         sends.iter().for_each(|send| drop(judge(&gate, send, NOW)));
         let passed = sends.iter().filter(|send| judge(&gate, send, late) == Gate::Pass).count();
         assert_eq!(passed, 1);

@@ -11,7 +11,7 @@ use crate::integrations::http_providers::template::Values;
 use crate::integrations::http_providers::{Callbacks, request};
 use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 use crate::integrations::twilio::client::Client;
-use crate::store::Candidate;
+use crate::store::QueuedSend;
 use crate::tenants::{Account, Platform, Tenant};
 
 /// Everything that can take a send.
@@ -44,37 +44,37 @@ impl Transports {
         &self,
         tenant: &Tenant,
         platform: &Platform,
-        candidate: &Candidate,
+        queued: &QueuedSend,
         route: &Route,
         planned: &Action,
     ) -> Result<Accepted, SendFailure> {
         match (route, planned) {
             (Route::Provider(_) | Route::Request, _) if self.rehearsing => {
-                Ok(Accepted { sid: candidate.id.to_string(), status: DeliveryStatus::Sent, http_status: None })
+                Ok(Accepted { sid: queued.id.to_string(), status: DeliveryStatus::Sent, http_status: None })
             }
             (Route::Twilio, Action::Send(send)) => {
                 let account = deliver::credentials(&tenant.account).ok_or_else(|| no_way(route))?;
                 let outcome = match &send.body {
                     SendBody::Call(body) => {
-                        let call = deliver::call(tenant, platform, candidate, body);
+                        let call = deliver::call(tenant, platform, queued, body);
                         self.twilio.create_call(&account, &call).await
                     }
                     _ => {
-                        let message = deliver::message(tenant, platform, candidate, send);
+                        let message = deliver::message(tenant, platform, queued, send);
                         self.twilio.create_message(&account, &message).await
                     }
                 };
                 deliver::of_twilio(outcome)
             }
-            (Route::Email, Action::Send(send)) => match deliver::mail(tenant, self.mailer.from(), candidate, send) {
+            (Route::Email, Action::Send(send)) => match deliver::mail(tenant, self.mailer.from(), queued, send) {
                 Some(mail) => self.mailer.send(&mail).await,
                 None => Err(no_way(route)),
             },
             (Route::Provider(name), Action::Send(send)) => {
-                self.through_provider(tenant, platform, candidate, name, send).await
+                self.through_provider(tenant, platform, queued, name, send).await
             }
             (Route::Request, Action::Request(wanted)) => {
-                request::send(&self.outbound, wanted, &candidate.id.to_string()).await
+                request::send(&self.outbound, wanted, &queued.id.to_string()).await
             }
             _ => Err(no_way(route)),
         }
@@ -92,16 +92,16 @@ impl Transports {
         &self,
         tenant: &Tenant,
         platform: &Platform,
-        candidate: &Candidate,
+        queued: &QueuedSend,
         name: &Arc<str>,
         send: &Send,
     ) -> Result<Accepted, SendFailure> {
         let (Some(provider), SendBody::Text(text)) = (platform.providers.named(name), &send.body) else {
             return Err(no_way(&Route::Provider(name.clone())));
         };
-        let id = candidate.id.to_string();
+        let id = queued.id.to_string();
         let callback = self.callbacks.url(name, &tenant.slug, &id);
-        let values = Values { to: send.to.as_str(), from: &candidate.sender, text, id: &id, callback: &callback };
+        let values = Values { to: send.to.as_str(), from: &queued.sender, text, id: &id, callback: &callback };
         provider.send(&self.outbound, &values).await
     }
 }

@@ -121,14 +121,11 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustom
         let phone = Phone::parse(&new.phone).map_err(|error| Problem::unfit("not_e164", error))?;
         let do_not_call = new.rest.do_not_call;
         let effects = effects(new.rest, &BTreeSet::new())?;
-        let change = CustomerChange { event: EventId::new(id), tenant, by: BY, effects };
+        let change = CustomerChange { event: EventId::new(id), tenant, by: BY, effects, do_not_call };
         let Some(customer) = store.add_customer(&phone, change).await? else {
             let detail = "there is a customer with this number: change them with PATCH";
             return Err(Problem::new(StatusCode::CONFLICT, "customer_exists", detail));
         };
-        if let Some(active) = do_not_call {
-            store.set_do_not_call(tenant, &phone, active).await?;
-        }
         Ok((StatusCode::CREATED, find(store, tenant, customer).await?))
     })
     .await
@@ -161,12 +158,9 @@ async fn change(
         let known = find(store, tenant, customer).await?;
         let do_not_call = edit.do_not_call;
         let effects = effects(edit, &known.tags)?;
-        let change = CustomerChange { event: EventId::new(event), tenant, by: BY, effects };
+        let change = CustomerChange { event: EventId::new(event), tenant, by: BY, effects, do_not_call };
         if !store.change_customer(customer, change).await? {
             return Err(Problem::not_found("customer"));
-        }
-        if let (Some(active), Ok(phone)) = (do_not_call, Phone::parse(&known.phone)) {
-            store.set_do_not_call(tenant, &phone, active).await?;
         }
         Ok((StatusCode::OK, find(store, tenant, customer).await?))
     })

@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json};
 use super::{Counts, End, FORMAT, Header, TenantLine};
 use crate::domain::{CampaignState, Clock, Phone, TenantId, Timestamp};
 use crate::store::rows::{sender, tenant};
-use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, lane};
+use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;
 
 /// A line, at most, with its end.
@@ -243,7 +243,9 @@ impl Work<'_> {
                     let action = row.get("payload").and_then(|payload| serde_json::from_value(payload.clone()).ok());
                     let contact = text(row, "contact_id").and_then(|contact| contact.parse().ok());
                     let own = text(row, "sender").zip(action);
-                    if own.and_then(|(sender, action)| lane(self.tenant, contact, &sender, &action)) != Some(given) {
+                    if own.and_then(|(sender, action)| ordering_key(self.tenant, contact, &sender, &action))
+                        != Some(given)
+                    {
                         return Err("'lane' is not that of 'sender' and 'payload'".to_owned());
                     }
                 }

@@ -28,7 +28,7 @@ impl Walk<'_> {
                     .reason
                     .clone()
                     .map_or_else(|| "planned already".to_owned(), |why| format!("planned already; {why}"));
-                if !self.planned.insert(send.candidate.id) {
+                if !self.planned.insert(send.send.id.uuid()) {
                     continue;
                 }
                 self.put(send.due, Item::Send(Box::new(Due::new(send, why))));

@@ -56,7 +56,7 @@ impl Walk<'_> {
                 Some(at) => {
                     (slot, foreseen) = (at.plus(tries.step()), foreseen + 1);
                     let action = tries.of(&member, at, hours.closes(at)).action;
-                    if let Some(send) = PlannedSend::of(&action, at)?
+                    if let Some(send) = PlannedSend::from_new(&action, at)
                         && self.planned.insert(action.id.uuid())
                     {
                         let why = format!("its turn, at most {} a minute", tries.plan.per_minute);

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Foreseen, Means, Outcome};
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, Timestamp, segments};
+use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments};
 use crate::rules::PendingEffects;
-use crate::store::{Candidate, Gate, Left, PlannedSend, StoreError};
+use crate::store::{Candidate, Gate, GateFacts, Left, PlannedSend, QueuedSend, StoreError};
 use crate::tenants::Tenant;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -42,7 +42,7 @@ pub(super) enum Became {
     /// It is in the forecast.
     Noted,
     /// It is, too; the gate has stopped it for good.
-    Blocked { candidate: Box<Candidate>, reason: String, why: String },
+    Blocked { send: Box<QueuedSend>, reason: String, why: String },
     /// It is to be asked about again then.
     Again(Timestamp, Box<Due>),
 }
@@ -52,7 +52,7 @@ pub(super) struct Outlook<'a> {
     /// How far back the gate's limits look at the beginning.
     since: Timestamp,
     /// By tenant, channel, address and sender.
-    people: HashMap<(Uuid, String, String, String), Left>,
+    people: HashMap<(TenantId, Option<Channel>, String, String), Left>,
     /// What leaves for each customer by itself, or for an address that is nobody's.
     lately: HashMap<String, Vec<(Timestamp, Origin)>>,
     pub foreseen: Vec<Foreseen>,
@@ -74,13 +74,13 @@ impl<'a> Outlook<'a> {
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, PendingEffects>,
     ) -> Result<Became, StoreError> {
-        let send = due.send.candidate.send()?.clone();
+        let send = due.send.send.message()?.clone();
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
         let early = if due.send.state == "blocked" {
             stopped(Outcome::Blocked, due.send.reason.as_deref().unwrap_or_default())
         } else if let Some(why) = &due.ended {
             stopped(Outcome::Blocked, why)
-        } else if due.send.candidate.route == Route::Twilio.to_string() && tenant.account.tokens.is_empty() {
+        } else if due.send.send.route == Some(Route::Twilio) && tenant.account.tokens.is_empty() {
             let remedy = format!("recado tenant credentials {}", tenant.slug);
             stopped(Outcome::Waits, &format!("the account's token cannot be opened: {remedy}"))
         } else {
@@ -90,18 +90,19 @@ impl<'a> Outlook<'a> {
             self.note(tenant, due, &send, now, outcome, Some(why));
             return Ok(Became::Noted);
         }
-        due.send.candidate.account.clone_from(&tenant.account.sid);
-        let whose = self.ask(tenant, &mut due.send.candidate, now, customers, so_far).await?;
+        let (whose, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
+        facts.account.clone_from(&tenant.account.sid);
+        let candidate = Candidate { send: due.send.send.clone(), facts };
         let quiet = tenant.quiet(self.means.directory.platform());
-        match self.means.gate.judge(&due.send.candidate, now, &quiet) {
+        match self.means.gate.judge(&candidate, now, &quiet) {
             Gate::Pass => {
-                self.lately.entry(whose).or_default().push((now, due.send.candidate.origin()));
+                self.lately.entry(whose).or_default().push((now, due.send.send.origin));
                 self.note(tenant, due, &send, now, Outcome::Send, None);
             }
             Gate::Block(reason) | Gate::TooLate(_, reason) => {
-                let (candidate, why) = (Box::new(due.send.candidate.clone()), due.why.clone());
+                let (blocked, why) = (Box::new(candidate.send), due.why.clone());
                 self.note(tenant, due, &send, now, Outcome::Blocked, Some(reason.clone()));
-                return Ok(Became::Blocked { candidate, reason, why });
+                return Ok(Became::Blocked { send: blocked, reason, why });
             }
             Gate::Hold(why) => self.note(tenant, due, &send, now, Outcome::Held, Some(why)),
             Gate::Postpone(until, why) | Gate::Replan(until, why) => {
@@ -112,34 +113,33 @@ impl<'a> Outlook<'a> {
         Ok(Became::Noted)
     }
 
-    /// Fills in what the gate reads at the moment of sending; gives under what name it is counted.
+    /// Gives what the gate reads at the moment of sending, and the name under which the send is counted.
     async fn ask(
         &mut self,
         tenant: &Tenant,
-        candidate: &mut Candidate,
+        send: &mut QueuedSend,
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, PendingEffects>,
-    ) -> Result<String, StoreError> {
+    ) -> Result<(String, GateFacts), StoreError> {
         let store = self.means.store;
-        let (channel, key, sender) = (&candidate.channel, &candidate.peer_key, &candidate.sender);
-        let whom = (candidate.tenant_id, channel.clone(), key.clone(), sender.clone());
+        let whom = (send.tenant, send.channel, send.peer_key.clone(), send.sender.clone());
         let left = match self.people.get(&whom) {
             Some(left) => left.clone(),
             None => {
-                let left = store.recipient(tenant.id, candidate, self.since).await?;
+                let left = store.recipient(tenant.id, send, self.since).await?;
                 self.people.entry(whom).or_insert(left).clone()
             }
         };
-        let contact = candidate.contact_id.map(ContactId::new).or(left.contact);
-        candidate.contact_id = contact.map(ContactId::uuid);
-        candidate.opted_out = left.opted_out;
-        let name = contact.map_or_else(|| format!("{} {key}", tenant.id), |contact| contact.to_string());
+        let contact = send.contact.or(left.contact);
+        send.contact = contact;
+        let name = contact.map_or_else(|| format!("{} {}", tenant.id, send.peer_key), |contact| contact.to_string());
         let lately = self.lately.entry(name.clone()).or_insert(left.lately);
         let within = |span: Duration| lately.iter().filter(move |(at, _)| *at > now.minus(span));
-        candidate.recent = within(self.means.gate.limits().loop_guard_window).count() as i64;
+        let recent = within(self.means.gate.limits().loop_guard_window).count() as i64;
         let by_us = within(DAY).filter(|(_, origin)| *origin == Origin::Business).count() as i64;
-        candidate.started = if candidate.origin() == Origin::Business { by_us } else { 0 };
+        let started = if send.origin == Origin::Business { by_us } else { 0 };
+        let mut gate = GateFacts { opted_out: left.opted_out, recent, started, ..GateFacts::default() };
         if let Some(contact) = contact {
             let known = match customers.get(&contact) {
                 Some(known) => Some(known.clone()),
@@ -150,13 +150,12 @@ impl<'a> Outlook<'a> {
                 so_far.show_in(&mut facts);
             }
             if let Some(known) = facts.contact {
-                let last = |channel| known.last_inbound_at.get(&channel).map(|at| at.unix_us());
-                candidate.last_whatsapp_us = last(Channel::WhatsApp);
-                candidate.last_inbound_us = last(Channel::WhatsApp).max(last(Channel::Sms));
-                candidate.fields = serde_json::to_string(&known.fields).ok();
+                gate.session_from = send.channel.and_then(|channel| known.last_inbound_at.get(&channel)).copied();
+                gate.last_inbound_at = known.last_inbound_at.values().max().copied();
+                gate.zone = known.fields.get("zone").and_then(|zone| zone.as_str()?.parse().ok());
             }
         }
-        Ok(name)
+        Ok((name, gate))
     }
 
     fn note(&mut self, tenant: &Tenant, due: Due, send: &Send, now: Timestamp, outcome: Outcome, why: Option<String>) {
@@ -170,8 +169,8 @@ impl<'a> Outlook<'a> {
             tenant: tenant.slug.clone(),
             outcome,
             channel: send.channel,
-            from: due.send.candidate.sender,
-            to: due.send.candidate.recipient,
+            from: due.send.send.sender,
+            to: due.send.send.recipient,
             text: send.body.shown(),
             rule: due.send.rule,
             reason: due.why,

@@ -306,7 +306,7 @@ impl<'a> Walk<'a> {
                 (_, contact) => contact,
             };
             let due = action.due.filter(|due| *due > now).unwrap_or(now);
-            if let Some(send) = PlannedSend::of(&NewAction { contact, ..action }, due)? {
+            if let Some(send) = PlannedSend::from_new(&NewAction { contact, ..action }, due) {
                 self.put(due, Item::Send(Box::new(Due::new(send, why.to_owned()))));
             }
         }
@@ -369,11 +369,11 @@ impl<'a> Walk<'a> {
     }
 
     async fn send(&mut self, due: Due, now: Timestamp) -> Result<(), StoreError> {
-        let Some(tenant) = self.snapshot.by_id(due.send.candidate.tenant()).cloned() else { return Ok(()) };
+        let Some(tenant) = self.snapshot.by_id(due.send.send.tenant).cloned() else { return Ok(()) };
         match self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
             Became::Again(until, due) => self.put(until, Item::Send(due)),
-            Became::Blocked { candidate, reason, why } => {
-                if let Some(event) = fallback_wanted(&candidate, reason, self.ids.next(), now)? {
+            Became::Blocked { send, reason, why } => {
+                if let Some(event) = fallback_wanted(&send, reason, self.ids.next(), now)? {
                     let why = format!("{why}, then {}", event.kind);
                     self.put_event(event, why);
                 }

@@ -1,7 +1,6 @@
 //! What lies ahead, read without touching it: for forecasts, and for a simulated clock that looks where to go next.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -10,7 +9,7 @@ use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId,
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
 use crate::store::requests::fire;
-use crate::store::tables::actions::{ActionColumns, Candidate, NewAction};
+use crate::store::tables::actions::{NewAction, QueuedSend, SEND_COLUMNS, SEND_WIDTH};
 use crate::store::tables::events;
 use crate::store::tables::timers::{PendingTimer, TIMERS_PAGE};
 use crate::store::{Store, StoreError};
@@ -21,8 +20,7 @@ const UNDECIDED_PAGE: usize = 500;
 /// A send that is planned, or has come to its end.
 #[derive(Clone, Debug)]
 pub struct PlannedSend {
-    /// What the gate reads at the moment of sending is not in it.
-    pub candidate: Candidate,
+    pub send: QueuedSend,
     pub rule: String,
     /// When it is due, or when it left or was stopped.
     pub due: Timestamp,
@@ -34,53 +32,21 @@ pub struct PlannedSend {
 }
 
 impl PlannedSend {
-    /// What a decision has planned; `None` for effects and requests.
-    pub fn of(new: &NewAction, due: Timestamp) -> Result<Option<Self>, StoreError> {
-        let heading = ActionColumns::of(new);
-        let (Some(channel), Some(recipient), Some(peer_key)) = (heading.channel, heading.recipient, heading.peer_key)
-        else {
-            return Ok(None);
-        };
-        if channel.parse::<Channel>().is_err() {
-            return Ok(None);
-        }
-        let candidate = Candidate {
-            id: new.id.uuid(),
-            tenant_id: new.tenant.uuid(),
-            event_id: new.event.uuid(),
-            contact_id: new.contact.map(ContactId::uuid),
-            channel: channel.to_owned(),
-            sender: new.sender.clone().unwrap_or_default(),
-            recipient,
-            peer_key,
-            origin: new.origin.as_str().to_owned(),
-            planned: Ok(Arc::new(new.action.clone())),
-            tries: 0,
-            planned_us: due.unix_us(),
-            first_try_us: None,
-            tried_us: None,
-            last_whatsapp_us: None,
-            opted_out: false,
-            recent: 0,
-            started: 0,
-            route: new.route.as_ref().map(ToString::to_string).unwrap_or_default(),
-            expires_us: new.expires.map(Timestamp::unix_us),
-            last_inbound_us: None,
-            fields: None,
-            account: String::new(),
-        };
+    /// A send that a decision plans; `None` for effects and requests.
+    pub fn from_new(new: &NewAction, due: Timestamp) -> Option<Self> {
         let (state, reason) = (new.state.as_str().to_owned(), new.reason.clone());
-        Ok(Some(Self { candidate, rule: new.rule.clone(), due, state, reason, subject: new.subject }))
+        let send = QueuedSend::from_new(new)?;
+        Some(Self { send, rule: new.rule.clone(), due, state, reason, subject: new.subject })
     }
 
     fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
-            candidate: Candidate::read(row)?,
-            rule: row.get(22)?,
-            due: Timestamp::from_unix_us(row.get(23)?),
-            state: row.get(24)?,
-            reason: row.get(25)?,
-            subject: row.get(26)?,
+            send: QueuedSend::read(row)?,
+            rule: row.get(SEND_WIDTH)?,
+            due: Timestamp::from_unix_us(row.get(SEND_WIDTH + 1)?),
+            state: row.get(SEND_WIDTH + 2)?,
+            reason: row.get(SEND_WIDTH + 3)?,
+            subject: row.get(SEND_WIDTH + 4)?,
         })
     }
 }
@@ -104,19 +70,18 @@ pub struct Ahead {
     pub next: Option<Timestamp>,
 }
 
-const SENDS: &str = "SELECT id, tenant_id, event_id, contact_id, channel, coalesce(sender, '') AS sender, recipient,
-    peer_key, origin, payload, tries, planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
-    1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, coalesce(route, '') AS route,
-    expires_us, CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields, rule, due_us, state, reason,
-    subject_id
-  FROM actions";
+/// The columns of [`PlannedSend::read`].
+fn sends() -> String {
+    format!("SELECT {SEND_COLUMNS}, a.rule, a.due_us, a.state, a.reason, a.subject_id FROM actions a")
+}
 
 impl Store {
     /// A tenant's messages and calls that are planned for until then, the next first, at most [`LIST_MAX`].
     pub async fn planned_sends(&self, tenant: TenantId, until: Timestamp) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
-            "{SENDS} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email', 'voice')
-               AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?"
+            "{} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email', 'voice')
+               AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?",
+            sends()
         );
         let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, values).await
@@ -158,9 +123,10 @@ impl Store {
         until: Timestamp,
     ) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
-            "{SENDS} WHERE tenant_id = ? AND channel IN ('sms', 'whatsapp', 'email')
+            "{} WHERE tenant_id = ? AND channel IN ('sms', 'whatsapp', 'email')
                AND state IN ('sent', 'failed', 'unknown', 'blocked', 'held') AND due_us > ? AND due_us <= ?
-             ORDER BY due_us, planned_us, id LIMIT ?"
+             ORDER BY due_us, planned_us, id LIMIT ?",
+            sends()
         );
         let within = [from.unix_us().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, std::iter::once(tenant.uuid().into()).chain(within).collect()).await
@@ -189,13 +155,8 @@ impl Store {
 
     /// What the gate asks of whoever has this address: `sender` is what the message would come from, `since` how far back
     /// its limits look.
-    pub async fn recipient(
-        &self,
-        tenant: TenantId,
-        candidate: &Candidate,
-        since: Timestamp,
-    ) -> Result<Left, StoreError> {
-        let key = candidate.peer_key.clone();
+    pub async fn recipient(&self, tenant: TenantId, send: &QueuedSend, since: Timestamp) -> Result<Left, StoreError> {
+        let key = send.peer_key.clone();
         let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?) AS contact,
             EXISTS (SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active
               AND (sender = '' OR sender = ?)) AS opted_out";
@@ -203,13 +164,13 @@ impl Store {
             tenant.uuid().into(),
             key.clone().into(),
             tenant.uuid().into(),
-            candidate.channel.clone().into(),
+            send.channel.map(Channel::as_str).into(),
             key.into(),
-            candidate.sender.clone().into(),
+            send.sender.clone().into(),
         ];
         let Some(row) = sql::query_one(&self.read, text, values).await? else { return Ok(Left::default()) };
         let (found, opted_out): (Option<Uuid>, bool) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        let contact = candidate.contact_id.or(found);
+        let contact = send.contact.map(ContactId::uuid).or(found);
         let mut lately = Vec::new();
         if let Some(contact) = contact {
             let text = "SELECT at_us, origin FROM messages WHERE contact_id = ? AND tenant_id = ? AND at_us > ?

@@ -1,8 +1,9 @@
 //! Claims: what is due and may leave now, with its attempt written down in the same transaction.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use crate::domain::{ActionState, SendQueue, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::tables::actions::{Candidate, SEND_WITHIN};
+use crate::store::tables::actions::{Candidate, GateFacts, QueuedSend, SEND_COLUMNS, SEND_WIDTH, SEND_WITHIN};
 use crate::store::tables::messages;
 use crate::store::writer::Means;
 
@@ -56,7 +57,7 @@ pub struct Claims {
     /// More is due, now or as soon as a lane is free.
     pub more: bool,
     /// The gate has stopped some for good: who came behind them may go now.
-    pub lanes_freed: bool,
+    pub keys_freed: bool,
     /// There are events that say so, and wait to be decided.
     pub told: bool,
 }
@@ -64,7 +65,9 @@ pub struct Claims {
 /// A send that may leave now: its attempt is committed.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    pub candidate: Arc<Candidate>,
+    pub send: Arc<QueuedSend>,
+    /// What the gate was shown.
+    pub facts: GateFacts,
     /// The attempt's number, from 1.
     pub attempt: i32,
     pub not_after: Timestamp,
@@ -75,10 +78,9 @@ pub struct Claimed {
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// SQLite uses the index `actions_lane` only where the states are written exactly as in it: here, and in [`TAKE`].
-const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key,
-    a.origin, a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us,
+const CANDIDATES: &str = "SELECT {columns},
     CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
-      AS last_whatsapp_us,
+      AS session_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.peer_key = a.peer_key AND o.active AND (
       (o.channel = a.channel AND (o.sender = '' OR o.sender = a.sender))
       OR (a.channel = 'voice' AND o.channel IN ('sms', 'whatsapp') AND ?))) AS opted_out,
@@ -86,7 +88,6 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
-    a.route, a.expires_us,
     CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp', 'voice') THEN (
       SELECT CASE WHEN coalesce(c.last_sms_us, 0) > coalesce(c.last_whatsapp_us, 0) THEN c.last_sms_us
         ELSE c.last_whatsapp_us END FROM contacts c WHERE c.id = a.contact_id) END AS last_inbound_us,
@@ -98,6 +99,8 @@ const CANDIDATES: &str = "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.
       AND (b.planned_us < a.planned_us OR b.id < a.id)
       AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown'))
   ORDER BY a.due_us, a.planned_us LIMIT ?";
+
+static CANDIDATES_QUERY: LazyLock<String> = LazyLock::new(|| CANDIDATES.replace("{columns}", SEND_COLUMNS));
 
 /// The attempt: its number and its beginning. It gets a row of its own when it ends. What is planned anew comes behind
 /// what its lane has planned for then already: they keep their order, and go one after another.
@@ -135,15 +138,16 @@ pub(in crate::store) async fn claim(
         now.unix_us().into(),
         (request.limit as i64).into(),
     ];
-    let found = txn.query(&format!("{CANDIDATES}{lock}"), values, Candidate::read).await?;
+    let read = |row: &Row| read_candidate(row, &request.account_sid);
+    let found = txn.query(&format!("{}{lock}", *CANDIDATES_QUERY), values, read).await?;
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
     let mut blocked = Vec::new();
     let mut sends = Vec::with_capacity(found.len());
-    let mut lanes_freed = false;
-    for mut candidate in found {
-        candidate.account.clone_from(&request.account_sid);
+    let mut keys_freed = false;
+    for candidate in found {
         let gate = (request.judge)(&candidate, now);
+        let Candidate { mut send, facts } = candidate;
         let replanned = if let Gate::Replan(until, _) = &gate { Some(until.unix_us()) } else { None };
         let (state, due, reason) = match gate {
             Gate::Pass => (ActionState::Sending, now, None),
@@ -154,42 +158,62 @@ pub(in crate::store) async fn claim(
         };
         let passed = state == ActionState::Sending;
         if state == ActionState::Blocked {
-            blocked.push((candidate.clone(), reason.clone().unwrap_or_default()));
+            blocked.push((send.clone(), reason.clone().unwrap_or_default()));
         }
-        lanes_freed |= replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held);
-        let attempt = candidate.tries + i32::from(passed);
+        keys_freed |= replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held);
+        let attempt = send.tries + i32::from(passed);
         if passed {
-            candidate.first_try_us.get_or_insert(now.unix_us());
-            candidate.tried_us = Some(now.unix_us());
+            send.first_try_at.get_or_insert(now);
+            send.tried_at = Some(now);
         }
         updates.extend([
-            candidate.id.into(),
+            send.id.uuid().into(),
             state.as_str().into(),
             attempt.into(),
             due.unix_us().into(),
             reason.into(),
-            candidate.first_try_us.into(),
-            candidate.tried_us.into(),
+            send.first_try_at.map(Timestamp::unix_us).into(),
+            send.tried_at.map(Timestamp::unix_us).into(),
             request.queue.tenant.uuid().into(),
             passed.then(|| request.account_sid.clone()).into(),
             replanned.into(),
         ]);
         if state == ActionState::Blocked {
-            stopped.extend(messages::row_of_send(&candidate, "blocked", 4, None, None, now)?.into_iter().flatten());
+            stopped.extend(messages::row_of_send(&send, "blocked", 4, None, None, now)?.into_iter().flatten());
         }
         if passed {
-            sends.push(Claimed { candidate: Arc::new(candidate), attempt, not_after });
+            sends.push(Claimed { send: Arc::new(send), facts, attempt, not_after });
         }
     }
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;
     messages::merge(txn, stopped).await?;
-    let told =
-        fallback::tell(txn, means, blocked.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await? > 0;
+    let told = fallback::tell(txn, means, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_outlet =
         vec![request.queue.tenant.uuid().into(), request.queue.route.to_string().into(), now.unix_us().into()];
     let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
-    Ok(Claims { sends, more: !waiting.is_empty(), lanes_freed, told })
+    Ok(Claims { sends, more: !waiting.is_empty(), keys_freed, told })
+}
+
+/// Reads the columns of [`CANDIDATES`].
+fn read_candidate(row: &Row, account: &str) -> Result<Candidate, StoreError> {
+    let at = |us: Option<i64>| us.map(Timestamp::from_unix_us);
+    let facts = GateFacts {
+        session_from: at(row.get(SEND_WIDTH)?),
+        opted_out: row.get(SEND_WIDTH + 1)?,
+        recent: row.get(SEND_WIDTH + 2)?,
+        started: row.get(SEND_WIDTH + 3)?,
+        last_inbound_at: at(row.get(SEND_WIDTH + 4)?),
+        zone: row.get::<Option<String>>(SEND_WIDTH + 5)?.and_then(|fields| zone_in(&fields)),
+        account: account.to_owned(),
+    };
+    Ok(Candidate { send: QueuedSend::read(row)?, facts })
+}
+
+/// The customer's time zone, in the JSON of their fields.
+fn zone_in(fields: &str) -> Option<Tz> {
+    let fields: serde_json::Value = serde_json::from_str(fields).ok()?;
+    fields.get("zone")?.as_str()?.parse().ok()
 }
 
 /// What has something due: a walk along the index, one step a tenant and route.
@@ -253,7 +277,7 @@ mod tests {
             texts
         };
         let take = one_row(TAKE, 10);
-        for sql in [CANDIDATES, &take] {
+        for sql in [CANDIDATES_QUERY.as_str(), &take] {
             let plan = explained(&format!("EXPLAIN QUERY PLAN {sql}"), 3);
             assert!(
                 plan.iter().any(|step| step.starts_with("SEARCH b USING") && step.contains("actions_lane")),

@@ -3,10 +3,10 @@
 //! It is written in the transaction that ends the message, so that none is forgotten; the sweep finds it.
 
 use crate::domain::event::FallbackData;
-use crate::domain::{Action, ContactId, Event, EventId, EventKind, Timestamp};
+use crate::domain::{Action, Event, EventId, EventKind, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql::Txn;
-use crate::store::tables::actions::Candidate;
+use crate::store::tables::actions::QueuedSend;
 use crate::store::tables::events;
 use crate::store::writer::Means;
 
@@ -15,12 +15,12 @@ use crate::store::writer::Means;
 pub(in crate::store) async fn tell<'a>(
     txn: &impl Txn,
     means: &Means,
-    ended: impl IntoIterator<Item = (&'a Candidate, String)>,
+    ended: impl IntoIterator<Item = (&'a QueuedSend, String)>,
 ) -> Result<usize, StoreError> {
     let now = means.clock.now();
     let mut told = Vec::new();
-    for (candidate, reason) in ended {
-        told.extend(wanted(candidate, reason, means.ids.next(), now)?);
+    for (send, reason) in ended {
+        told.extend(wanted(send, reason, means.ids.next(), now)?);
     }
     if !told.is_empty() {
         events::insert(txn, told.iter().map(|event| (event, None))).await?;
@@ -29,19 +29,18 @@ pub(in crate::store) async fn tell<'a>(
 }
 
 /// The event that tells of a message that came to nothing at `now`; `None` where nothing goes out instead of it.
-pub fn wanted(candidate: &Candidate, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
-    let Some(contact) = candidate.contact_id.map(ContactId::new) else { return Ok(None) };
-    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let Some(text) = send.fallback.clone() else { return Ok(None) };
-    let message = candidate.action().to_string();
-    let dedupe_key = Some(format!("fallback:{message}"));
-    let expires_at = candidate.expires_us.map(Timestamp::from_unix_us);
-    let data = FallbackData { message, text, reason, expires_at };
+pub fn wanted(send: &QueuedSend, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
+    let Some(contact) = send.contact else { return Ok(None) };
+    let Action::Send(message) = send.planned()? else { return Ok(None) };
+    let Some(text) = message.fallback.clone() else { return Ok(None) };
+    let id_text = send.id.to_string();
+    let dedupe_key = Some(format!("fallback:{id_text}"));
+    let data = FallbackData { message: id_text, text, reason, expires_at: send.expires_at };
     Ok(Some(Event {
         id,
-        tenant: candidate.tenant(),
+        tenant: send.tenant,
         kind: EventKind::FALLBACK_WANTED,
-        channel: Some(send.channel),
+        channel: Some(message.channel),
         contact: Some(contact),
         occurred_at: now,
         dedupe_key,

@@ -11,31 +11,31 @@ use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::pending_cache::Committed;
-use crate::store::tables::actions::{Candidate, OPTED_OUT_CODE, SEND_WITHIN};
+use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend, SEND_WITHIN};
 use crate::store::tables::{calls, messages, opt_outs};
 use crate::store::writer::Means;
 
 /// How an attempt, or a reconciliation, ended.
 #[derive(Clone, Debug)]
-pub struct Verdict {
-    pub candidate: Arc<Candidate>,
+pub struct AttemptOutcome {
+    pub send: Arc<QueuedSend>,
     pub attempt: i32,
-    pub end: End,
+    pub result: AttemptResult,
     pub http_status: Option<u16>,
     pub error_code: Option<i64>,
     /// For people: what happened and what to do.
     pub detail: String,
 }
 
-impl Verdict {
+impl AttemptOutcome {
     /// Twilio says that the customer has opted out; another provider's number may mean anything.
     fn says_opted_out(&self) -> bool {
-        self.error_code == Some(OPTED_OUT_CODE) && matches!(self.candidate.route(), Ok(Route::Twilio))
+        self.error_code == Some(OPTED_OUT_CODE) && self.send.route == Some(Route::Twilio)
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum AttemptResult {
     /// The provider has taken it.
     Sent { sid: String, status: DeliveryStatus },
     /// Surely not taken; again at this time.
@@ -56,7 +56,7 @@ pub enum End {
     StillUnknown { look_at: Timestamp },
 }
 
-impl End {
+impl AttemptResult {
     const fn leaves(&self) -> ActionState {
         match self {
             Self::Sent { .. } | Self::Retry { .. } | Self::Failed | Self::Unknown { .. } => ActionState::Sending,
@@ -90,50 +90,54 @@ impl End {
     }
 }
 
-/// Closes attempts. A verdict on an action that has moved on meanwhile (a callback was quicker) changes nothing.
-pub(in crate::store) async fn verdicts(
+/// Closes attempts. A outcome on an action that has moved on meanwhile (a callback was quicker) changes nothing.
+pub(in crate::store) async fn outcomes(
     txn: &impl Txn,
     means: &Means,
-    verdicts: &[Verdict],
+    outcomes: &[AttemptOutcome],
     committed: &mut Committed,
 ) -> Result<Vec<bool>, StoreError> {
-    if verdicts.is_empty() {
+    if outcomes.is_empty() {
         return Ok(Vec::new());
     }
-    committed.changed_customers |= verdicts.iter().any(Verdict::says_opted_out);
+    committed.changed_customers |= outcomes.iter().any(AttemptOutcome::says_opted_out);
     let now = means.clock.now();
-    let mut attempts: Vec<Value> = Vec::with_capacity(verdicts.len() * 10);
-    let mut actions: Vec<Value> = Vec::with_capacity(verdicts.len() * 9);
-    for verdict in verdicts {
-        let end = &verdict.end;
-        let (due, sid) = match end {
-            End::Sent { sid, .. } | End::Adopted { sid, .. } => (now, Some(sid.clone())),
-            End::Retry { at } | End::Unknown { look_at: at } | End::StillUnknown { look_at: at } => (*at, None),
-            End::Failed | End::NeverTaken | End::Repeatable | End::GivenUp => (now, None),
+    let mut attempts: Vec<Value> = Vec::with_capacity(outcomes.len() * 10);
+    let mut actions: Vec<Value> = Vec::with_capacity(outcomes.len() * 9);
+    for outcome in outcomes {
+        let result = &outcome.result;
+        let (due, sid) = match result {
+            AttemptResult::Sent { sid, .. } | AttemptResult::Adopted { sid, .. } => (now, Some(sid.clone())),
+            AttemptResult::Retry { at }
+            | AttemptResult::Unknown { look_at: at }
+            | AttemptResult::StillUnknown { look_at: at } => (*at, None),
+            AttemptResult::Failed | AttemptResult::NeverTaken | AttemptResult::Repeatable | AttemptResult::GivenUp => {
+                (now, None)
+            }
         };
-        let detail = (!verdict.detail.is_empty()).then(|| verdict.detail.clone());
+        let detail = (!outcome.detail.is_empty()).then(|| outcome.detail.clone());
         actions.extend([
-            verdict.candidate.id.into(),
-            end.leaves().as_str().into(),
-            verdict.attempt.into(),
-            end.reaches().as_str().into(),
+            outcome.send.id.uuid().into(),
+            result.leaves().as_str().into(),
+            outcome.attempt.into(),
+            result.reaches().as_str().into(),
             due.unix_us().into(),
             detail.clone().into(),
-            verdict.error_code.into(),
+            outcome.error_code.into(),
             sid.into(),
-            verdict.candidate.tenant_id.into(),
+            outcome.send.tenant.uuid().into(),
         ]);
-        let started = verdict.candidate.tried_us.map_or(now, Timestamp::from_unix_us);
+        let started = outcome.send.tried_at.unwrap_or(now);
         attempts.extend([
-            verdict.candidate.id.into(),
-            verdict.attempt.into(),
-            verdict.candidate.tenant_id.into(),
+            outcome.send.id.uuid().into(),
+            outcome.attempt.into(),
+            outcome.send.tenant.uuid().into(),
             started.unix_us().into(),
             started.plus(SEND_WITHIN).unix_us().into(),
             now.unix_us().into(),
-            end.name().into(),
-            verdict.http_status.map(i32::from).into(),
-            verdict.error_code.into(),
+            result.name().into(),
+            outcome.http_status.map(i32::from).into(),
+            outcome.error_code.into(),
             detail.into(),
         ]);
     }
@@ -160,47 +164,49 @@ pub(in crate::store) async fn verdicts(
         attempts,
     )
     .await?;
-    show_in_inbox(txn, means, verdicts, &moved, now).await?;
-    for verdict in verdicts.iter().filter(|verdict| moved.contains(&verdict.candidate.id)) {
-        if let End::Sent { sid, .. } | End::Adopted { sid, .. } = &verdict.end
-            && verdict.candidate.is_call()
+    show_in_inbox(txn, means, outcomes, &moved, now).await?;
+    for outcome in outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())) {
+        if let AttemptResult::Sent { sid, .. } | AttemptResult::Adopted { sid, .. } = &outcome.result
+            && outcome.send.is_call()
         {
-            calls::begun(txn, means, &verdict.candidate, sid).await?;
+            calls::begun(txn, means, &outcome.send, sid).await?;
         }
     }
-    let failed = verdicts.iter().filter(|verdict| verdict.end == End::Failed && moved.contains(&verdict.candidate.id));
-    fallback::tell(txn, means, failed.map(|verdict| (&*verdict.candidate, verdict.detail.clone()))).await?;
-    Ok(verdicts.iter().map(|verdict| moved.contains(&verdict.candidate.id)).collect())
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| outcome.result == AttemptResult::Failed && moved.contains(&outcome.send.id.uuid()));
+    fallback::tell(txn, means, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
+    Ok(outcomes.iter().map(|outcome| moved.contains(&outcome.send.id.uuid())).collect())
 }
 
 async fn show_in_inbox(
     txn: &impl Txn,
     means: &Means,
-    verdicts: &[Verdict],
+    outcomes: &[AttemptOutcome],
     moved: &HashSet<Uuid>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut rows = Vec::new();
-    for verdict in verdicts.iter().filter(|verdict| moved.contains(&verdict.candidate.id)) {
-        let candidate = &verdict.candidate;
-        match &verdict.end {
-            End::Sent { sid, status } | End::Adopted { sid, status } => {
+    for outcome in outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())) {
+        let send = &outcome.send;
+        match &outcome.result {
+            AttemptResult::Sent { sid, status } | AttemptResult::Adopted { sid, status } => {
                 rows.extend(
-                    messages::row_of_send(candidate, status.as_str(), status.rank(), Some(sid), None, now)?
+                    messages::row_of_send(send, status.as_str(), status.rank(), Some(sid), None, now)?
                         .into_iter()
                         .flatten(),
                 );
             }
-            End::Failed | End::GivenUp => {
+            AttemptResult::Failed | AttemptResult::GivenUp => {
                 rows.extend(
-                    messages::row_of_send(candidate, "failed", 4, None, verdict.error_code, now)?.into_iter().flatten(),
+                    messages::row_of_send(send, "failed", 4, None, outcome.error_code, now)?.into_iter().flatten(),
                 );
-                if verdict.says_opted_out() {
+                if outcome.says_opted_out() {
                     let entry = opt_outs::Entry {
-                        tenant: candidate.tenant(),
-                        channel: candidate.channel.parse().map_err(StoreError::stored)?,
-                        peer_key: candidate.peer_key.clone(),
-                        sender: candidate.sender.clone(),
+                        tenant: send.tenant,
+                        channel: send.message()?.channel,
+                        peer_key: send.peer_key.clone(),
+                        sender: send.sender.clone(),
                         active: true,
                         word: OPTED_OUT_CODE.to_string(),
                         at: now,
@@ -208,7 +214,11 @@ async fn show_in_inbox(
                     opt_outs::record(txn, means, &entry).await?;
                 }
             }
-            End::Retry { .. } | End::Unknown { .. } | End::NeverTaken | End::Repeatable | End::StillUnknown { .. } => {}
+            AttemptResult::Retry { .. }
+            | AttemptResult::Unknown { .. }
+            | AttemptResult::NeverTaken
+            | AttemptResult::Repeatable
+            | AttemptResult::StillUnknown { .. } => {}
         }
     }
     messages::merge(txn, rows).await

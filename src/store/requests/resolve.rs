@@ -8,7 +8,7 @@ use crate::store::writer::Means;
 
 /// What a person says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum OperatorDecision {
     /// The provider has taken it; with its id there, if that is known.
     Sent { sid: Option<String> },
     /// The provider never took it: it is sent.
@@ -19,7 +19,7 @@ pub enum Word {
     GiveUp,
 }
 
-impl Word {
+impl OperatorDecision {
     /// Where this leads from `state`; `None` where it makes no sense.
     pub const fn leads(&self, state: ActionState) -> Option<ActionState> {
         match (self, state) {
@@ -52,25 +52,25 @@ pub enum Resolution {
     Unknown,
 }
 
-/// Heeds a person's word. What was released or settled as not sent counts as sent by hand from then on: the loop guard
+/// Applies a person's decision. What was released or settled as not sent counts as sent by hand from then on: the loop guard
 /// has had its say.
-pub(in crate::store) async fn heed(
+pub(in crate::store) async fn resolve(
     txn: &impl Txn,
     means: &Means,
     tenant: TenantId,
     action: ActionId,
-    word: &Word,
+    decision: &OperatorDecision,
 ) -> Result<Resolution, StoreError> {
     let found = actions::find(txn, vec![action.uuid().into()]).await?;
-    let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| candidate.tenant() == tenant) else {
+    let Some((send, state)) = found.into_iter().find(|(send, _)| send.tenant == tenant) else {
         return Ok(Resolution::Unknown);
     };
     let state: ActionState = state.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
-    let Some(next) = word.leads(state) else { return Ok(Resolution::Stands(state)) };
+    let Some(next) = decision.leads(state) else { return Ok(Resolution::Stands(state)) };
     let now = means.clock.now();
-    let sid = match word {
+    let sid = match decision {
         // Without one, our own id keeps it from being mistaken for a message of nobody's.
-        Word::Sent { sid } => Some(sid.clone().unwrap_or_else(|| action.to_string())),
+        OperatorDecision::Sent { sid } => Some(sid.clone().unwrap_or_else(|| action.to_string())),
         _ => None,
     };
     let goes_on = next == ActionState::Planned;
@@ -81,10 +81,10 @@ pub(in crate::store) async fn heed(
              WHERE id = ? AND tenant_id = ? AND state = ?",
             vec![
                 next.as_str().into(),
-                word.reason().into(),
+                decision.reason().into(),
                 now.unix_us().into(),
                 sid.clone().into(),
-                (goes_on && *word == Word::Release).into(),
+                (goes_on && *decision == OperatorDecision::Release).into(),
                 action.uuid().into(),
                 tenant.uuid().into(),
                 state.as_str().into(),
@@ -102,11 +102,11 @@ pub(in crate::store) async fn heed(
         _ => None,
     };
     if let Some((status, rank)) = shown {
-        let row = messages::row_of_send(&candidate, status, rank, sid.as_deref(), None, now)?;
+        let row = messages::row_of_send(&send, status, rank, sid.as_deref(), None, now)?;
         messages::merge(txn, row.into_iter().flatten().collect()).await?;
     }
-    if let Some(sid) = sid.filter(|_| candidate.is_call()) {
-        calls::begun(txn, means, &candidate, &sid).await?;
+    if let Some(sid) = sid.filter(|_| send.is_call()) {
+        calls::begun(txn, means, &send, &sid).await?;
     }
     Ok(Resolution::Now(next))
 }
@@ -116,16 +116,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_leads_only_where_the_drawing_has_an_arrow() {
-        let words = [Word::Sent { sid: None }, Word::NotSent, Word::Release, Word::GiveUp];
-        for word in &words {
+    fn a_decision_leads_only_where_the_drawing_has_an_arrow() {
+        let decisions = [
+            OperatorDecision::Sent { sid: None },
+            OperatorDecision::NotSent,
+            OperatorDecision::Release,
+            OperatorDecision::GiveUp,
+        ];
+        for decision in &decisions {
             for state in ActionState::ALL {
-                if let Some(next) = word.leads(state) {
-                    assert!(state.may_become(next), "{word:?}: {state} to {next}");
+                if let Some(next) = decision.leads(state) {
+                    assert!(state.may_become(next), "{decision:?}: {state} to {next}");
                 }
             }
             for over in ActionState::ALL.into_iter().filter(|state| state.is_final()) {
-                assert_eq!(word.leads(over), None, "{word:?}: {over} is final");
+                assert_eq!(decision.leads(over), None, "{decision:?}: {over} is final");
             }
         }
     }

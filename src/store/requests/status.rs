@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::fallback;
 use crate::domain::event::StatusData;
-use crate::domain::{ActionId, ContactId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
+use crate::domain::{ActionId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::pending_cache::Committed;
-use crate::store::tables::actions::{Candidate, OPTED_OUT_CODE};
+use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
 use crate::store::tables::{actions, events, messages, opt_outs};
 use crate::store::writer::Means;
 
@@ -40,8 +40,8 @@ pub enum Settled {
 }
 
 /// The send as the report finds it, and the status of its message, if there is one yet.
-struct Known {
-    candidate: Candidate,
+struct SendStatus {
+    send: QueuedSend,
     state: String,
     status: Option<DeliveryStatus>,
     /// What the reports of this batch have made of it.
@@ -61,8 +61,7 @@ pub(in crate::store) async fn settle(
     let (mut told, mut failed) = (Vec::new(), Vec::new());
     let mut settled = Vec::with_capacity(reports.len());
     for report in reports {
-        let Some(entry) =
-            known.get_mut(&report.action.uuid()).filter(|entry| entry.candidate.tenant() == report.tenant)
+        let Some(entry) = known.get_mut(&report.action.uuid()).filter(|entry| entry.send.tenant == report.tenant)
         else {
             settled.push(Settled::UnknownAction);
             continue;
@@ -77,7 +76,7 @@ pub(in crate::store) async fn settle(
         told.push(event_of(means, entry, report)?);
         if matches!(report.status, DeliveryStatus::Failed | DeliveryStatus::Undelivered) {
             let code = report.error_code.map_or_else(String::new, |code| format!(" (error {code})"));
-            failed.push((entry.candidate.clone(), format!("it is {}{code}", report.status)));
+            failed.push((entry.send.clone(), format!("it is {}{code}", report.status)));
         }
         settled.push(Settled::Advanced);
     }
@@ -87,19 +86,18 @@ pub(in crate::store) async fn settle(
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
     committed.events.extend(told.into_iter().filter(concerns));
-    fallback::tell(txn, means, failed.iter().map(|(candidate, reason)| (candidate, reason.clone()))).await?;
+    fallback::tell(txn, means, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
     Ok(settled)
 }
 
-async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, Known>, StoreError> {
+async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, SendStatus>, StoreError> {
     let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
     let found = actions::find(txn, ids.clone()).await?.into_iter();
     // Nobody reports on a request.
-    let found = found.filter(|(candidate, _)| candidate.route().is_ok_and(|route| route != Route::Request));
-    let entry = |(candidate, state): (Candidate, String)| {
-        (candidate.id, Known { candidate, state, status: None, latest: None })
-    };
-    let mut known: HashMap<Uuid, Known> = found.map(entry).collect();
+    let found = found.filter(|(send, _)| send.route.as_ref().is_some_and(|route| *route != Route::Request));
+    let entry =
+        |(send, state): (QueuedSend, String)| (send.id.uuid(), SendStatus { send, state, status: None, latest: None });
+    let mut known: HashMap<Uuid, SendStatus> = found.map(entry).collect();
     for (id, status) in messages::statuses(txn, ids).await? {
         if let Some(entry) = known.get_mut(&id) {
             entry.status = DeliveryStatus::parse(&status);
@@ -108,7 +106,7 @@ async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, 
     Ok(known)
 }
 
-fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event, StoreError> {
+fn event_of(means: &Means, entry: &SendStatus, report: &StatusReport) -> Result<Event, StoreError> {
     let data = StatusData {
         message: report.action.to_string(),
         status: report.status.to_string(),
@@ -119,8 +117,8 @@ fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event
         id,
         tenant: report.tenant,
         kind: EventKind::MESSAGE_STATUS,
-        channel: Some(entry.candidate.channel.parse().map_err(StoreError::stored)?),
-        contact: entry.candidate.contact_id.map(ContactId::new),
+        channel: entry.send.channel,
+        contact: entry.send.contact,
         occurred_at: report.at,
         dedupe_key: Some(format!("status:{}:{}", report.action, report.status)),
         depth: 0,
@@ -128,14 +126,14 @@ fn event_of(means: &Means, entry: &Known, report: &StatusReport) -> Result<Event
     })
 }
 
-async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>) -> Result<(), StoreError> {
+async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = SendStatus>) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
-        let candidate = &entry.candidate;
+        let send = &entry.send;
         rows.extend(
             messages::row_of_send(
-                candidate,
+                send,
                 status.as_str(),
                 status.rank(),
                 Some(&report.sid),
@@ -148,14 +146,14 @@ async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = Known>
         // The provider speaks of it, so it has taken it, whatever we knew: a callback may come before the answer
         // to the create, or after we had given the attempt up.
         if entry.state != "sent" {
-            taken.extend([candidate.id.into(), report.sid.clone().into(), candidate.tenant_id.into()]);
+            taken.extend([send.id.uuid().into(), report.sid.clone().into(), send.tenant.uuid().into()]);
         }
-        if report.error_code == Some(OPTED_OUT_CODE) && candidate.route()? == Route::Twilio {
+        if report.error_code == Some(OPTED_OUT_CODE) && send.route == Some(Route::Twilio) {
             let entry = opt_outs::Entry {
                 tenant: report.tenant,
-                channel: candidate.channel.parse().map_err(StoreError::stored)?,
-                peer_key: candidate.peer_key.clone(),
-                sender: candidate.sender.clone(),
+                channel: send.message()?.channel,
+                peer_key: send.peer_key.clone(),
+                sender: send.sender.clone(),
                 active: true,
                 word: OPTED_OUT_CODE.to_string(),
                 at: report.at,

@@ -95,22 +95,28 @@ pub(in crate::store) struct ActionColumns {
     pub channel: Option<&'static str>,
     pub recipient: Option<String>,
     pub peer_key: Option<String>,
-    pub lane: Option<String>,
+    pub ordering_key: Option<String>,
 }
 
 impl ActionColumns {
     pub fn of(new: &NewAction) -> Self {
-        let lane = new.sender.as_ref().and_then(|sender| lane(new.tenant, new.contact, sender, &new.action));
+        let ordering_key =
+            new.sender.as_ref().and_then(|sender| ordering_key(new.tenant, new.contact, sender, &new.action));
         match &new.action {
             Action::Send(send) => Self {
                 channel: Some(send.channel.as_str()),
                 recipient: Some(send.to.to_string()),
                 peer_key: Some(send.to.key()),
-                lane,
+                ordering_key,
             },
             Action::Request(request) => {
                 let host = host(request);
-                Self { channel: Some(REQUEST_CHANNEL), peer_key: Some(host.clone()), recipient: Some(host), lane }
+                Self {
+                    channel: Some(REQUEST_CHANNEL),
+                    peer_key: Some(host.clone()),
+                    recipient: Some(host),
+                    ordering_key,
+                }
             }
             Action::Effect(_) | Action::Voice(_) => Self::default(),
         }
@@ -163,7 +169,7 @@ pub(in crate::store) async fn plan(
             new.sender.clone().into(),
             heading.recipient.into(),
             heading.peer_key.into(),
-            heading.lane.into(),
+            heading.ordering_key.into(),
             new.route.as_ref().map(Route::to_string).into(),
             new.origin.as_str().into(),
             serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
@@ -212,7 +218,7 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
 
 /// One send at a time goes along a lane, in planned order: a customer's messages from one number, a customer's requests
 /// to one server. E-mails need none: each may arrive before another anyhow.
-pub fn lane(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
+pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
     match action {
         Action::Send(send) => {
             let to = send.to.phone()?;
@@ -228,105 +234,127 @@ pub fn lane(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: 
     }
 }
 
-/// A due action with what the gate must know, read in the claiming transaction.
+/// A send as the ledger has it.
 #[derive(Clone, Debug)]
-pub struct Candidate {
-    pub id: Uuid,
-    pub tenant_id: Uuid,
-    pub event_id: Uuid,
-    pub contact_id: Option<Uuid>,
-    pub channel: String,
+pub struct QueuedSend {
+    pub id: ActionId,
+    pub tenant: TenantId,
+    pub event: EventId,
+    pub contact: Option<ContactId>,
+    /// `None` for HTTP requests.
+    pub channel: Option<Channel>,
+    /// E.164, Messaging Service SID, e-mail address or a name.
     pub sender: String,
+    /// E.164, e-mail address, or the host of an HTTP request.
     pub recipient: String,
+    /// The recipient, folded.
     pub peer_key: String,
-    pub origin: String,
-    /// What is to leave, as it was planned: read from its row once.
+    pub origin: Origin,
+    /// The planned action, read from its row once.
     pub planned: Result<Arc<Action>, StoreError>,
+    /// `None` where no sender was found for it.
+    pub route: Option<Route>,
     pub tries: i32,
-    pub planned_us: i64,
-    pub first_try_us: Option<i64>,
-    pub tried_us: Option<i64>,
-    /// The customer's last WhatsApp message to this tenant.
-    pub last_whatsapp_us: Option<i64>,
+    /// Strictly rising: the order of sends with one ordering key.
+    pub planned_at: Timestamp,
+    pub first_try_at: Option<Timestamp>,
+    pub tried_at: Option<Timestamp>,
+    /// The send makes no sense from this instant on.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The facts that the send gate needs, read in the claiming transaction.
+#[derive(Clone, Debug, Default)]
+pub struct GateFacts {
     pub opted_out: bool,
     /// Automatic messages to this customer within the loop guard's window.
     pub recent: i64,
-    /// Messages the business started to this customer within a day; 0 for other sends.
+    /// Messages that the business started to this customer within a day; 0 for other sends.
     pub started: i64,
-    pub route: String,
-    /// From here on it makes no sense any more.
-    pub expires_us: Option<i64>,
-    /// The customer's last message, of an answer whose event is more than an hour old; else `None`.
-    pub last_inbound_us: Option<i64>,
-    /// The customer's fields as JSON, of what may be bound to quiet hours; else `None`.
-    pub fields: Option<String>,
-    /// The provider's account that it would leave through, as the claim says; empty elsewhere.
+    /// The customer's last message on the send's channel, where that channel has a session window.
+    pub session_from: Option<Timestamp>,
+    /// The customer's last message on any channel, for an answer to an event that is more than an hour old.
+    pub last_inbound_at: Option<Timestamp>,
+    /// The customer's field `zone`, an IANA name, for sends that quiet hours may hold back.
+    pub zone: Option<Tz>,
+    /// The provider's account that the send would leave through.
     pub account: String,
 }
 
-impl Candidate {
-    /// Reads the columns in the order of the fields, but for the account.
+/// A due send, for the gate to judge.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub send: QueuedSend,
+    pub facts: GateFacts,
+}
+
+/// The columns of an action that [`QueuedSend::read`] reads, of the table `a`.
+pub(in crate::store) const SEND_COLUMNS: &str =
+    "a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, coalesce(a.sender, ''), coalesce(a.recipient, ''),
+    coalesce(a.peer_key, ''), a.origin, a.payload, a.route, a.tries, a.planned_us, a.first_try_us, a.tried_us,
+    a.expires_us";
+/// How many columns [`SEND_COLUMNS`] are.
+pub(in crate::store) const SEND_WIDTH: usize = 16;
+
+impl QueuedSend {
+    /// Reads [`SEND_COLUMNS`]. A payload, a channel or a route that this version does not know makes no error here, so that
+    /// one row does not stop the others.
     pub(in crate::store) fn read(row: &Row) -> Result<Self, StoreError> {
+        let at = |us: Option<i64>| us.map(Timestamp::from_unix_us);
         Ok(Self {
-            id: row.get(0)?,
-            tenant_id: row.get(1)?,
-            event_id: row.get(2)?,
-            contact_id: row.get(3)?,
-            channel: row.get(4)?,
+            id: ActionId::new(row.get(0)?),
+            tenant: TenantId::new(row.get(1)?),
+            event: EventId::new(row.get(2)?),
+            contact: row.get::<Option<Uuid>>(3)?.map(ContactId::new),
+            channel: row.get::<Option<String>>(4)?.and_then(|channel| channel.parse().ok()),
             sender: row.get(5)?,
             recipient: row.get(6)?,
             peer_key: row.get(7)?,
-            origin: row.get(8)?,
+            origin: Origin::from_stored(&row.get::<String>(8)?),
             planned: serde_json::from_str(&row.get::<String>(9)?).map(Arc::new).map_err(StoreError::json),
-            tries: row.get(10)?,
-            planned_us: row.get(11)?,
-            first_try_us: row.get(12)?,
-            tried_us: row.get(13)?,
-            last_whatsapp_us: row.get(14)?,
-            opted_out: row.get(15)?,
-            recent: row.get(16)?,
-            started: row.get(17)?,
-            route: row.get(18)?,
-            expires_us: row.get(19)?,
-            last_inbound_us: row.get(20)?,
-            fields: row.get(21)?,
-            account: String::new(),
+            route: row.get::<Option<String>>(10)?.and_then(|route| route.parse().ok()),
+            tries: row.get(11)?,
+            planned_at: Timestamp::from_unix_us(row.get(12)?),
+            first_try_at: at(row.get(13)?),
+            tried_at: at(row.get(14)?),
+            expires_at: at(row.get(15)?),
         })
     }
 
-    pub const fn action(&self) -> ActionId {
-        ActionId::new(self.id)
-    }
-
-    pub const fn tenant(&self) -> TenantId {
-        TenantId::new(self.tenant_id)
+    /// A send that is to be planned, as its row will read; `None` for what is no message.
+    pub fn from_new(new: &NewAction) -> Option<Self> {
+        let Action::Send(send) = &new.action else { return None };
+        Some(Self {
+            id: new.id,
+            tenant: new.tenant,
+            event: new.event,
+            contact: new.contact,
+            channel: Some(send.channel),
+            sender: new.sender.clone().unwrap_or_default(),
+            recipient: send.to.to_string(),
+            peer_key: send.to.key(),
+            origin: new.origin,
+            planned: Ok(Arc::new(new.action.clone())),
+            route: new.route.clone(),
+            tries: 0,
+            planned_at: new.due.unwrap_or(Timestamp::from_unix_us(0)),
+            first_try_at: None,
+            tried_at: None,
+            expires_at: new.expires,
+        })
     }
 
     pub fn is_call(&self) -> bool {
-        self.channel == Channel::Voice.as_str()
+        self.channel == Some(Channel::Voice)
     }
 
-    pub fn origin(&self) -> Origin {
-        Origin::from_stored(&self.origin)
-    }
-
-    pub fn route(&self) -> Result<Route, StoreError> {
-        self.route.parse().map_err(|error| StoreError::Stored(format!("action {}: {error}", self.id)))
-    }
-
-    /// The customer's own time zone, if it is known: their field `zone`, an IANA name.
-    pub fn zone(&self) -> Option<Tz> {
-        let fields: serde_json::Value = serde_json::from_str(self.fields.as_ref()?).ok()?;
-        fields.get("zone")?.as_str()?.parse().ok()
-    }
-
-    /// What is to leave, as it was planned.
+    /// The action, as it was planned.
     pub fn planned(&self) -> Result<&Action, StoreError> {
         self.planned.as_deref().map_err(Clone::clone)
     }
 
-    /// The message as it was planned.
-    pub fn send(&self) -> Result<&Send, StoreError> {
+    /// The message, as it was planned.
+    pub fn message(&self) -> Result<&Send, StoreError> {
         match self.planned()? {
             Action::Send(send) => Ok(send),
             other => Err(StoreError::Stored(format!("action {} is no message: {}", self.id, other.kind()))),
@@ -334,19 +362,11 @@ impl Candidate {
     }
 }
 
-/// Sends by id, with the state each is in, so far as they leave.
-pub(in crate::store) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Candidate, String)>, StoreError> {
-    txn.query_in(
-        "SELECT id, tenant_id, event_id, contact_id, channel, sender, recipient, peer_key, origin, payload, tries,
-           planned_us, first_try_us, tried_us, CAST(NULL AS bigint) AS last_whatsapp_us, 1 = 0 AS opted_out,
-           CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started, route, expires_us,
-           CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields, state
-         FROM actions WHERE route IS NOT NULL AND id IN ({list})",
-        &[],
-        ids,
-        |row| Ok((Candidate::read(row)?, row.get(22)?)),
-    )
-    .await
+/// Finds sends that have a route by id, each with its state.
+pub(in crate::store) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(QueuedSend, String)>, StoreError> {
+    let text =
+        format!("SELECT {SEND_COLUMNS}, a.state FROM actions a WHERE a.route IS NOT NULL AND a.id IN ({{list}})");
+    txn.query_in(&text, &[], ids, |row| Ok((QueuedSend::read(row)?, row.get(SEND_WIDTH)?))).await
 }
 
 /// Whether there are any such: looked for every second, so without taking the lock to write.
@@ -380,29 +400,23 @@ pub(in crate::store) async fn orphans_to_unknown(
 /// A send of unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Unknown {
-    pub candidate: Arc<Candidate>,
-    /// The account that it went through, in whose list it is to be looked for.
+    pub send: Arc<QueuedSend>,
+    /// The account that the send went through; its list is searched.
     pub account_sid: String,
 }
 
-/// Unknown sends along a route that it is time to look for.
+/// Lists unknown sends along a route that are due to be looked for.
 pub(in crate::store) async fn unknowns(
     db: &impl ConnectionTrait,
     route: &Route,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Unknown>, StoreError> {
-    let rows = sql::query(
-        db,
-        "SELECT a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, a.sender, a.recipient, a.peer_key, a.origin,
-           a.payload, a.tries, a.planned_us, a.first_try_us, a.tried_us, CAST(NULL AS bigint) AS last_whatsapp_us,
-           1 = 0 AS opted_out, CAST(0 AS bigint) AS recent, CAST(0 AS bigint) AS started,
-           a.route, a.expires_us, CAST(NULL AS bigint) AS last_inbound_us, CAST(NULL AS text) AS fields,
-           coalesce(a.account_sid, '') AS account_sid
-         FROM actions a WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?",
-        vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()],
-    )
-    .await?;
-    let read = |row: &Row| Ok(Unknown { candidate: Arc::new(Candidate::read(row)?), account_sid: row.get(22)? });
-    rows.iter().map(|row| read(&Row::Sea(row))).collect()
+    let text = format!(
+        "SELECT {SEND_COLUMNS}, coalesce(a.account_sid, '') FROM actions a
+         WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?"
+    );
+    let values = vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()];
+    let read = |row: &Row| Ok(Unknown { send: Arc::new(QueuedSend::read(row)?), account_sid: row.get(SEND_WIDTH)? });
+    sql::query(db, &text, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
 }

@@ -26,6 +26,8 @@ pub struct CustomerChange {
     /// Whose door it came by, kept with the event.
     pub by: &'static str,
     pub effects: Vec<Effect>,
+    /// The do-not-call flag: an opt-out of calls. `None` leaves it as it is.
+    pub do_not_call: Option<bool>,
 }
 
 impl Store {
@@ -60,8 +62,9 @@ impl Store {
         meeting.meet(tenant, phone, self.clock().now());
         let met = meeting.upsert(&txn, &self.means).await?;
         let (id, _) = *met.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
-        self.write_change(&txn, id, change).await?;
+        self.write_change(&txn, id, phone.key(), change).await?;
         txn.commit().await?;
+        self.means.fresh.forget(tenant);
         Ok(Some(id))
     }
 
@@ -69,44 +72,61 @@ impl Store {
     pub async fn change_customer(&self, id: ContactId, change: CustomerChange) -> Result<bool, StoreError> {
         let tenant = change.tenant;
         let txn = writer::begin(&self.write).await?;
-        let known = "SELECT 1 FROM contacts WHERE id = ? AND tenant_id = ?";
-        if sql::query_one(&txn, known, vec![id.uuid().into(), tenant.uuid().into()]).await?.is_none() {
+        let known = "SELECT phone_key FROM contacts WHERE id = ? AND tenant_id = ?";
+        let Some(row) = sql::query_one(&txn, known, vec![id.uuid().into(), tenant.uuid().into()]).await? else {
             return Ok(false);
-        }
-        self.write_change(&txn, id, change).await?;
+        };
+        self.write_change(&txn, id, row.try_get_by_index(0)?, change).await?;
         txn.commit().await?;
         // Events at hand have the customer as they were.
         self.means.fresh.forget(tenant);
         Ok(true)
     }
 
-    /// A person's word whether a customer may be called: an opt-out of calls, dated and kept like any other.
+    /// Sets or lifts the do-not-call flag of a number: an opt-out of calls, dated and kept like any other.
     pub async fn set_do_not_call(&self, tenant: TenantId, phone: &Phone, active: bool) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
-        let entry = opt_outs::Entry {
-            tenant,
-            channel: Channel::Voice,
-            peer_key: phone.key(),
-            sender: String::new(),
-            active,
-            word: BY_HAND.to_owned(),
-            at: self.clock().now(),
-        };
-        opt_outs::record(&txn, &self.means, &entry).await?;
+        self.write_do_not_call(&txn, tenant, phone.key(), active).await?;
         txn.commit().await?;
         // Events at hand have the customer as they were.
         self.means.fresh.forget(tenant);
         Ok(())
     }
 
-    /// The change is an event that is decided already, with its effects in the ledger, so that it can be explained.
+    async fn write_do_not_call(
+        &self,
+        txn: &sea_orm::DatabaseTransaction,
+        tenant: TenantId,
+        peer_key: String,
+        active: bool,
+    ) -> Result<(), StoreError> {
+        let entry = opt_outs::Entry {
+            tenant,
+            channel: Channel::Voice,
+            peer_key,
+            sender: String::new(),
+            active,
+            word: BY_HAND.to_owned(),
+            at: self.clock().now(),
+        };
+        opt_outs::record(txn, &self.means, &entry).await
+    }
+
+    /// Stores a change as an event that is decided already, with its effects in the ledger, so that it can be explained.
     async fn write_change(
         &self,
         txn: &sea_orm::DatabaseTransaction,
         contact: ContactId,
+        peer_key: String,
         change: CustomerChange,
     ) -> Result<(), StoreError> {
-        let CustomerChange { event, tenant, by, effects } = change;
+        let CustomerChange { event, tenant, by, effects, do_not_call } = change;
+        if events::find(txn, tenant, event).await?.is_some() {
+            return Ok(());
+        }
+        if let Some(active) = do_not_call {
+            self.write_do_not_call(txn, tenant, peer_key, active).await?;
+        }
         let now = self.clock().now();
         let row = Event {
             id: event,

@@ -3,10 +3,10 @@
 use sea_orm::Value;
 use uuid::Uuid;
 
-use crate::domain::{Action, Channel, SendBody, Timestamp, segments};
+use crate::domain::{Action, Channel, ContactId, SendBody, Timestamp, segments};
 use crate::store::StoreError;
 use crate::store::db::sql::{Cut, Txn};
-use crate::store::tables::actions::Candidate;
+use crate::store::tables::actions::QueuedSend;
 
 /// Columns of a message row, in the order of [`insert`]'s values.
 const COLUMNS: usize = 19;
@@ -24,15 +24,15 @@ const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
 
 /// The inbox's row of a send; `None` for what is no message.
 pub(in crate::store) fn row_of_send(
-    candidate: &Candidate,
+    send: &QueuedSend,
     status: &str,
     rank: i16,
     sid: Option<&str>,
     error_code: Option<i64>,
     at: Timestamp,
 ) -> Result<Option<[Value; COLUMNS]>, StoreError> {
-    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let (body, extra) = match &send.body {
+    let Action::Send(message) = send.planned()? else { return Ok(None) };
+    let (body, extra) = match &message.body {
         SendBody::Text(text) => (text.clone(), "{}".to_owned()),
         SendBody::Call(call) => (call.shown(), "{}".to_owned()),
         SendBody::Email(email) => {
@@ -42,18 +42,18 @@ pub(in crate::store) fn row_of_send(
             (template.content.clone(), serde_json::json!({ "template": template }).to_string())
         }
     };
-    let unsegmented = matches!(send.channel, Channel::Email | Channel::Voice);
+    let unsegmented = matches!(message.channel, Channel::Email | Channel::Voice);
     let segments = if unsegmented { 0 } else { segments::count(&body).segments };
     Ok(Some([
-        candidate.id.into(),
-        candidate.tenant_id.into(),
-        candidate.contact_id.into(),
-        candidate.channel.clone().into(),
+        send.id.uuid().into(),
+        send.tenant.uuid().into(),
+        send.contact.map(ContactId::uuid).into(),
+        message.channel.as_str().into(),
         "out".into(),
-        candidate.origin.clone().into(),
-        candidate.recipient.clone().into(),
-        candidate.peer_key.clone().into(),
-        candidate.sender.clone().into(),
+        send.origin.as_str().into(),
+        send.recipient.clone().into(),
+        send.peer_key.clone().into(),
+        send.sender.clone().into(),
         body.into(),
         extra.into(),
         status.into(),

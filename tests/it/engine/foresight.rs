@@ -168,7 +168,8 @@ async fn seeded(seed: u64) -> Run {
             if number < CUSTOMERS - LEFT_ALONE {
                 effects.push(Effect::Tag { tag: "met".to_owned() });
             }
-            let change = CustomerChange { event: store.ids().next(), tenant: id, by: "api", effects };
+            let change =
+                CustomerChange { event: store.ids().next(), tenant: id, by: "api", effects, do_not_call: None };
             store.add_customer(&phone, change).await.expect("it can be written").expect("it is new");
             customers.push(phone);
         }
@@ -218,13 +219,12 @@ impl Run {
                     "blocked" | "held" => send.state.clone(),
                     _ => "send".to_owned(),
                 };
-                let text = send.candidate.send().expect("it is a message").body.shown();
-                let candidate = send.candidate;
+                let text = send.send.message().expect("it is a message").body.shown();
                 told.push((
                     seconds(send.due),
                     tenant.slug.clone(),
-                    candidate.recipient,
-                    candidate.channel,
+                    send.send.recipient,
+                    send.send.channel.expect("it is a message").to_string(),
                     send.rule,
                     text,
                     outcome,
@@ -348,8 +348,13 @@ impl Run {
             4 => Effect::Tag { tag },
             _ => Effect::Untag { tag },
         };
-        let change =
-            CustomerChange { event: store.ids().next(), tenant: business.id, by: "api", effects: vec![effect] };
+        let change = CustomerChange {
+            event: store.ids().next(),
+            tenant: business.id,
+            by: "api",
+            effects: vec![effect],
+            do_not_call: None,
+        };
         store.change_customer(contact.expect("it is a customer"), change).await.expect("it can be written");
     }
 

@@ -12,7 +12,7 @@ use recado::engine::reconcile;
 use recado::engine::sending::deliver;
 use recado::http::webhooks::catch_up;
 use recado::store::rows::{action, message, sender};
-use recado::store::{ClaimRequest, Claimed, End, Gate, Listed, Verdict};
+use recado::store::{AttemptOutcome, AttemptResult, ClaimRequest, Claimed, Gate, Listed};
 use recado::tenants::{Tenant, new_tenant, sealed_as};
 
 use super::inside::{Inside, PUBLIC_URL, posted};
@@ -121,22 +121,23 @@ impl World {
         let claimed = self.claimed(slug, to).await;
         let tenant = self.tenant(slug);
         let account = deliver::credentials(&tenant.account).expect("it has a token");
-        let send = claimed.candidate.send().expect("it is a send");
+        let send = claimed.send.message().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
-        let message = deliver::message(&tenant, platform, &claimed.candidate, send);
+        let message = deliver::message(&tenant, platform, &claimed.send, send);
         let created = self.engine.transports.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }
 
-    async fn end(&self, claimed: &Claimed, end: End) {
-        let (candidate, attempt) = (claimed.candidate.clone(), claimed.attempt);
-        let verdict = Verdict { candidate, attempt, end, http_status: None, error_code: None, detail: String::new() };
-        assert!(self.inside.installation.store.writer().verdict(verdict).await.expect("it can be written"));
+    async fn end(&self, claimed: &Claimed, end: AttemptResult) {
+        let (send, attempt) = (claimed.send.clone(), claimed.attempt);
+        let verdict =
+            AttemptOutcome { send, attempt, result: end, http_status: None, error_code: None, detail: String::new() };
+        assert!(self.inside.installation.store.writer().outcome(verdict).await.expect("it can be written"));
     }
 
     async fn sent(&self, slug: &str, to: &str) -> Claimed {
         let (claimed, sid) = self.taken(slug, to).await;
-        self.end(&claimed, End::Sent { sid, status: DeliveryStatus::Queued }).await;
+        self.end(&claimed, AttemptResult::Sent { sid, status: DeliveryStatus::Queued }).await;
         claimed
     }
 
@@ -149,8 +150,8 @@ impl World {
     }
 
     async fn row(&self, claimed: &Claimed) -> action::Model {
-        let candidate = &claimed.candidate;
-        let row = self.inside.installation.store.action(candidate.tenant(), candidate.action()).await;
+        let send = &claimed.send;
+        let row = self.inside.installation.store.action(send.tenant, send.id).await;
         row.expect("it can be read").expect("it is there")
     }
 
@@ -162,7 +163,7 @@ impl World {
 
     async fn status(&self, slug: &str, claimed: &Claimed) -> String {
         let messages = self.messages(slug).await;
-        messages.into_iter().find(|message| message.id == claimed.candidate.id).expect("it is there").status
+        messages.into_iter().find(|message| message.id == claimed.send.id.uuid()).expect("it is there").status
     }
 
     async fn post(&self, slug: &str, sid: &str, to: &str) -> u16 {
@@ -247,7 +248,9 @@ async fn messages_that_never_get_a_status_crowd_out_no_others() {
     let world = World::with(&[]).await;
     for number in 0..500 {
         let claimed = world.claimed("demo", &customer(number)).await;
-        world.end(&claimed, End::Sent { sid: message_sid(number as u128), status: DeliveryStatus::Queued }).await;
+        world
+            .end(&claimed, AttemptResult::Sent { sid: message_sid(number as u128), status: DeliveryStatus::Queued })
+            .await;
     }
     world.pass(Duration::from_secs(1));
     let last = world.sent("demo", &customer(500)).await;

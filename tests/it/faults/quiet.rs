@@ -7,10 +7,12 @@ use chrono::Timelike;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 use recado::config::Limits;
-use recado::domain::{Action, Channel, Clock, Origin, Phone, Send, SendBody, Timestamp};
+use recado::domain::{
+    Action, ActionId, Channel, Clock, EventId, Origin, Phone, Route, Send, SendBody, TenantId, Timestamp,
+};
 use recado::engine::sending::gate::SendGate;
 use recado::engine::wakeups::Speed;
-use recado::store::{Candidate, Gate};
+use recado::store::{Candidate, Gate, GateFacts, QueuedSend};
 use recado::time::zone::{next_change, to_wall};
 use recado::time::{Quiet, QuietRules, phones};
 use tokio::task::JoinSet;
@@ -33,31 +35,25 @@ fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Ti
     let body = SendBody::Text("hola".to_owned());
     let send = Send { channel: Channel::Sms, to: phone.clone().into(), reply: false, fallback: None, body };
     let id = uuid::Uuid::nil();
-    Candidate {
-        id,
-        tenant_id: id,
-        event_id: id,
-        contact_id: None,
-        channel: "sms".to_owned(),
+    let send = QueuedSend {
+        id: ActionId::new(id),
+        tenant: TenantId::new(id),
+        event: EventId::new(id),
+        contact: None,
+        channel: Some(Channel::Sms),
         sender: "+34911222333".to_owned(),
         recipient: phone.to_string(),
         peer_key: phone.key(),
-        origin: origin.as_str().to_owned(),
+        origin,
         planned: Ok(Arc::new(Action::Send(send))),
+        route: Some(Route::Twilio),
         tries: 0,
-        planned_us: 0,
-        first_try_us: None,
-        tried_us: None,
-        last_whatsapp_us: None,
-        opted_out: false,
-        recent: 0,
-        started: 0,
-        route: "twilio".to_owned(),
-        expires_us: expires.map(Timestamp::unix_us),
-        last_inbound_us: None,
-        fields: zone.map(|zone| serde_json::json!({"name": "Ana", "zone": zone.name()}).to_string()),
-        account: String::new(),
-    }
+        planned_at: Timestamp::from_unix_us(0),
+        first_try_at: None,
+        tried_at: None,
+        expires_at: expires,
+    };
+    Candidate { send, facts: GateFacts { zone, ..GateFacts::default() } }
 }
 
 fn gate() -> SendGate {
@@ -169,8 +165,9 @@ fn an_answer_is_one_for_an_hour() {
     let minutes_ago = |minutes: u32| night.minus(MINUTE * minutes);
     let word = |origin: Origin, event: Timestamp, last: Option<Timestamp>| {
         let mut send = candidate(&phone, Some(Tz::Europe__Madrid), origin, None);
-        send.event_id = uuid::Builder::from_unix_timestamp_millis(event.unix_ms() as u64, &[0; 10]).into_uuid();
-        send.last_inbound_us = last.map(Timestamp::unix_us);
+        let id = uuid::Builder::from_unix_timestamp_millis(event.unix_ms() as u64, &[0; 10]).into_uuid();
+        send.send.event = EventId::new(id);
+        send.facts.last_inbound_at = last;
         matches!(judge(&send, night, Tz::UTC), Gate::Replan(..))
     };
     for (origin, event, last, waits) in [

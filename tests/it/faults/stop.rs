@@ -125,7 +125,7 @@ impl Race {
     }
 
     async fn row(&self, of: &Claimed) -> action::Model {
-        let action = self.inside.installation.store.action(self.demo.id, of.candidate.action()).await;
+        let action = self.inside.installation.store.action(self.demo.id, of.send.id).await;
         action.expect("it can be read").expect("it is there")
     }
 
@@ -148,7 +148,7 @@ async fn what_is_claimed_when_a_stop_comes_does_not_leave() {
         race.attempt(one).await;
     }
     assert_eq!(race.sent(), [(luis, "re hola".to_owned())], "the STOP is of one customer");
-    let anas = claimed.iter().find(|one| one.candidate.recipient == ana).expect("it was claimed");
+    let anas = claimed.iter().find(|one| one.send.recipient == ana).expect("it was claimed");
     let row = race.row(anas).await;
     assert_eq!(row.state, "planned", "it goes back to the gate");
     assert!(row.reason.clone().is_some_and(|reason| reason.contains("STOP")), "{row:?}");

@@ -11,7 +11,10 @@ use recado::features::campaigns::round;
 use recado::features::campaigns::round::UNKNOWN_FOR;
 use recado::store::rows::tenant;
 use recado::store::tables::campaigns::{Campaign, ListedMember};
-use recado::store::{CallReport, Caller, Candidate, ClaimRequest, Claimed, End, Gate, Judge, Verdict, Word};
+use recado::store::{
+    AttemptOutcome, AttemptResult, CallReport, Caller, Candidate, ClaimRequest, Claimed, Gate, Judge, OperatorDecision,
+    QueuedSend,
+};
 use serde_json::{Value, json};
 
 use super::campaigns_ahead::running;
@@ -63,40 +66,40 @@ impl Scene {
     async fn claim_by_the_gate(&self) -> Vec<Claimed> {
         let (gate, directory) = (recado::app::gate(&self.inside.installation), self.inside.directory.clone());
         self.claim(Arc::new(move |candidate, now| {
-            let tenant = directory.now().by_id(candidate.tenant()).expect("it is there").clone();
+            let tenant = directory.now().by_id(candidate.send.tenant).expect("it is there").clone();
             gate.judge(candidate, now, &tenant.quiet(directory.platform()))
         }))
         .await
     }
 
-    async fn end(&self, claimed: &Claimed, end: End) {
-        let verdict = Verdict {
-            candidate: claimed.candidate.clone(),
+    async fn end(&self, claimed: &Claimed, end: AttemptResult) {
+        let verdict = AttemptOutcome {
+            send: claimed.send.clone(),
             attempt: claimed.attempt,
-            end,
+            result: end,
             http_status: None,
             error_code: None,
             detail: String::new(),
         };
-        assert!(self.inside.store.writer().verdict(verdict).await.expect("it can be written"));
+        assert!(self.inside.store.writer().outcome(verdict).await.expect("it can be written"));
     }
 
     /// The provider accepted the call, and it ended like this.
     async fn completes(&self, claimed: &Claimed) {
-        let sid = format!("CA{}", claimed.candidate.id.simple());
-        self.end(claimed, End::Sent { sid, status: DeliveryStatus::Queued }).await;
-        self.told(&claimed.candidate).await;
+        let sid = format!("CA{}", claimed.send.id.uuid().simple());
+        self.end(claimed, AttemptResult::Sent { sid, status: DeliveryStatus::Queued }).await;
+        self.told(&claimed.send).await;
     }
 
-    async fn told(&self, candidate: &Candidate) {
+    async fn told(&self, send: &QueuedSend) {
         let caller = Caller {
             tenant: self.campaign.tenant,
-            sid: format!("CA{}", candidate.id.simple()),
+            sid: format!("CA{}", send.id.uuid().simple()),
             direction: CallDirection::Out,
-            peer: candidate.recipient.clone(),
-            phone: Phone::parse(&candidate.recipient).ok(),
+            peer: send.recipient.clone(),
+            phone: Phone::parse(&send.recipient).ok(),
             number: OURS.to_owned(),
-            action: Some(candidate.action()),
+            action: Some(send.id),
             status: CallStatus::Completed,
             answered_by: None,
         };
@@ -113,8 +116,8 @@ impl Scene {
         self.inside.store.writer().call(report).await.expect("it can be written");
     }
 
-    async fn settled(&self, action: ActionId, word: Word) {
-        self.inside.store.heed(self.campaign.tenant, action, &word).await.expect("it can be written");
+    async fn settled(&self, action: ActionId, word: OperatorDecision) {
+        self.inside.store.resolve(self.campaign.tenant, action, &word).await.expect("it can be written");
     }
 
     async fn members(&self) -> Vec<ListedMember> {
@@ -151,7 +154,7 @@ async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() 
     };
     let claimed = scene.claim(Arc::new(hold_one)).await;
     let [one] = &claimed[..] else { panic!("one is held: {claimed:?}") };
-    let unknown = |scene: &Scene| End::Unknown { look_at: scene.clock.now().plus(SECOND) };
+    let unknown = |scene: &Scene| AttemptResult::Unknown { look_at: scene.clock.now().plus(SECOND) };
     scene.end(one, unknown(&scene)).await;
     assert_eq!(scene.round().await, 1, "in the place of the one that is held");
     let claimed = scene.claim_by_the_gate().await;
@@ -171,12 +174,12 @@ async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() 
     assert_eq!(scene.state().await, CampaignState::Running, "three have not come to anything");
 
     // One was placed after all, one is given up, one is released.
-    scene.told(&one.candidate).await;
-    scene.settled(other.candidate.action(), Word::GiveUp).await;
+    scene.told(&one.send).await;
+    scene.settled(other.send.id, OperatorDecision::GiveUp).await;
     let members = scene.members().await;
-    let known = [one.candidate.action(), other.candidate.action()];
+    let known = [one.send.id, other.send.id];
     let held = members.iter().find(|member| member.state == "trying" && !known.contains(&member.action.unwrap()));
-    scene.settled(held.and_then(|member| member.action).expect("it is held"), Word::GiveUp).await;
+    scene.settled(held.and_then(|member| member.action).expect("it is held"), OperatorDecision::GiveUp).await;
     scene.round().await;
     let counted = scene.counted().await;
     assert_eq!(counted["outcomes"], json!({"completed": 4, "refused": 1, "blocked": 1}), "{counted}");

@@ -13,7 +13,7 @@ use recado::domain::{
 use recado::features::campaigns;
 use recado::features::campaigns::{Plan, round};
 use recado::store::tables::campaigns::{Campaign, NewMember};
-use recado::store::{CallReport, Caller, ClaimRequest, Claimed, End, Gate, Verdict};
+use recado::store::{AttemptOutcome, AttemptResult, CallReport, Caller, ClaimRequest, Claimed, Gate};
 use recado::time::zone::to_wall;
 
 use crate::faults::inside::Inside;
@@ -120,15 +120,15 @@ impl Run {
         };
         let claims = store.writer().claim(request).await.expect("it can be claimed");
         let now = self.clock.now();
-        let taken = claims.sends.iter().map(|one| store.writer().verdict(sent(one)));
+        let taken = claims.sends.iter().map(|one| store.writer().outcome(sent(one)));
         assert!(join_all(taken).await.into_iter().all(|moved| moved.expect("it can be written")));
-        for Claimed { candidate, .. } in claims.sends {
-            let made = self.made.entry(candidate.recipient.clone()).or_default();
+        for Claimed { send, .. } in claims.sends {
+            let made = self.made.entry(send.recipient.clone()).or_default();
             // Its place in the queue is the time it was planned for.
-            made.push(Made { due: Timestamp::from_unix_us(candidate.planned_us), at: now });
-            *self.actions.entry(candidate.action()).or_default() += 1;
+            made.push(Made { due: send.planned_at, at: now });
+            *self.actions.entry(send.id).or_default() += 1;
             let ends = self.under_way.entry(now.plus(CALL)).or_default();
-            ends.push((candidate.action(), candidate.recipient.clone(), made.len()));
+            ends.push((send.id, send.recipient.clone(), made.len()));
         }
         let at_once = self.under_way.values().map(Vec::len).sum();
         self.at_once = self.at_once.max(at_once);
@@ -167,12 +167,12 @@ impl Run {
     }
 }
 
-fn sent(claimed: &Claimed) -> Verdict {
-    let sid = format!("CA{}", claimed.candidate.id.simple());
-    Verdict {
-        candidate: claimed.candidate.clone(),
+fn sent(claimed: &Claimed) -> AttemptOutcome {
+    let sid = format!("CA{}", claimed.send.id.uuid().simple());
+    AttemptOutcome {
+        send: claimed.send.clone(),
         attempt: claimed.attempt,
-        end: End::Sent { sid, status: DeliveryStatus::Queued },
+        result: AttemptResult::Sent { sid, status: DeliveryStatus::Queued },
         http_status: Some(201),
         error_code: None,
         detail: String::new(),

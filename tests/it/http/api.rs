@@ -92,6 +92,31 @@ async fn customers_are_made_listed_in_pages_and_changed() {
 }
 
 #[tokio::test]
+async fn a_customer_and_their_do_not_call_flag_are_stored_together_or_not_at_all() {
+    let api = Api::start().await;
+    let database = rusqlite::Connection::open(api.server.folder().join("data/recado.db")).expect("it is SQLite");
+    let (_, ana) = api.post("customers", &json!({"phone": ANA}), "").await;
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON opt_out_history BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    database.execute_batch(refuse).expect("a trigger can be made");
+
+    let body = json!({"phone": "+34600333444", "name": "Luis", "do_not_call": true});
+    assert_eq!(api.post("customers", &body, "key").await.0, 500);
+    assert_eq!(api.get("customers").await["items"], json!([ana]), "no customer without the flag");
+    let path = format!("customers/{}", ana["id"].as_str().expect("an id"));
+    let change = json!({"name": "Ana", "do_not_call": true});
+    let refused = api.ask(&api.token, Method::PATCH, &path, Some(&change), "").await;
+    assert_eq!(refused.status(), 500);
+    assert_eq!(api.get(&path).await, ana, "no change without the flag");
+
+    database.execute_batch("DROP TRIGGER refuse").expect("it is there");
+    assert_eq!(api.post("customers", &body, "key").await.0, 201, "the same request again");
+    let changed: Value = api.ask(&api.token, Method::PATCH, &path, Some(&change), "").await.json().await.expect("JSON");
+    assert_eq!(changed["name"], json!("Ana"));
+    let flags = "SELECT count(*) FROM opt_outs WHERE channel = 'voice' AND active";
+    assert_eq!(database.query_row(flags, [], |row| row.get::<_, i64>(0)).expect("a count"), 2);
+}
+
+#[tokio::test]
 async fn a_message_and_an_event_go_the_way_of_all_others() {
     let api = Api::start().await;
     let (_, ana) = api.post("customers", &json!({"phone": ANA}), "").await;

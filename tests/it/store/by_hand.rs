@@ -4,28 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recado::domain::action::HttpMethod;
-use recado::domain::{Action, ActionId, ActionState, EmailBody, HttpRequest, Origin, Route, Send, SendBody, SendQueue};
-use recado::store::{ClaimRequest, Claimed, End, Gate, NewAction, Resolution, Word};
+use recado::domain::{
+    Action, ActionId, ActionState, Channel, EmailBody, HttpRequest, Origin, Route, Send, SendBody, SendQueue,
+};
+use recado::store::{AttemptResult, ClaimRequest, Claimed, Gate, NewAction, OperatorDecision, Resolution};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
-async fn heed(bench: &Bench, id: ActionId, word: Word) -> Resolution {
-    bench.store.heed(bench.tenant, id, &word).await.unwrap()
+async fn heed(bench: &Bench, id: ActionId, word: OperatorDecision) -> Resolution {
+    bench.store.resolve(bench.tenant, id, &word).await.unwrap()
 }
 
 async fn unknown(bench: &Bench, sid: &str, to: &str) -> ActionId {
     let claimed = bench.under_way(sid, to).await;
     let look_at = bench.now().plus(Duration::from_secs(60));
-    assert!(bench.end(&claimed, End::Unknown { look_at }, None).await);
-    claimed.candidate.action()
+    assert!(bench.end(&claimed, AttemptResult::Unknown { look_at }, None).await);
+    claimed.send.id
 }
 
 #[tokio::test]
 async fn an_unknown_send_is_settled_by_a_persons_word() {
     on_both(|bench| async move {
         let taken = unknown(&bench, "SM1", ANA).await;
-        assert_eq!(heed(&bench, taken, Word::Release).await, Resolution::Stands(ActionState::Unknown));
-        let word = Word::Sent { sid: Some("SMx".to_owned()) };
+        assert_eq!(heed(&bench, taken, OperatorDecision::Release).await, Resolution::Stands(ActionState::Unknown));
+        let word = OperatorDecision::Sent { sid: Some("SMx".to_owned()) };
         assert_eq!(heed(&bench, taken, word.clone()).await, Resolution::Now(ActionState::Sent));
         let message = bench.message(taken).await.unwrap();
         assert_eq!((message.status.as_str(), message.provider_sid.as_deref()), ("sent", Some("SMx")));
@@ -33,18 +35,18 @@ async fn an_unknown_send_is_settled_by_a_persons_word() {
 
         let lost = unknown(&bench, "SM2", ANA).await;
         assert!(bench.claim().await.is_empty());
-        assert_eq!(heed(&bench, lost, Word::NotSent).await, Resolution::Now(ActionState::Planned));
+        assert_eq!(heed(&bench, lost, OperatorDecision::NotSent).await, Resolution::Now(ActionState::Planned));
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
-        assert_eq!(again[0].candidate.origin(), Origin::Answer, "it is what it was");
+        assert_eq!(again[0].send.origin, Origin::Answer, "it is what it was");
         assert_eq!(
-            heed(&bench, lost, Word::GiveUp).await,
+            heed(&bench, lost, OperatorDecision::GiveUp).await,
             Resolution::Stands(ActionState::Sending),
             "it is on its way"
         );
 
         let dropped = unknown(&bench, "SM3", LUIS).await;
-        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Resolution::Now(ActionState::Failed));
+        assert_eq!(heed(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Failed));
         assert_eq!(bench.message(dropped).await.unwrap().status, "failed");
         bench.under_way("SM4", LUIS).await;
     })
@@ -58,15 +60,15 @@ async fn a_held_send_goes_on_by_a_persons_word() {
         let hold = Arc::new(|_: &_, _| Gate::Hold("loop guard".to_owned()));
         assert!(bench.claim_if(hold.clone()).await.is_empty());
         assert_eq!(bench.state(held).await, "held");
-        assert_eq!(heed(&bench, held, Word::NotSent).await, Resolution::Stands(ActionState::Held));
-        assert_eq!(heed(&bench, held, Word::Release).await, Resolution::Now(ActionState::Planned));
+        assert_eq!(heed(&bench, held, OperatorDecision::NotSent).await, Resolution::Stands(ActionState::Held));
+        assert_eq!(heed(&bench, held, OperatorDecision::Release).await, Resolution::Now(ActionState::Planned));
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
-        assert_eq!(claimed[0].candidate.origin(), Origin::Manual, "the loop guard has had its say");
+        assert_eq!(claimed[0].send.origin, Origin::Manual, "the loop guard has had its say");
 
         let dropped = bench.planned("SM2", LUIS, "two").await;
         bench.claim_if(hold).await;
-        assert_eq!(heed(&bench, dropped, Word::GiveUp).await, Resolution::Now(ActionState::Blocked));
+        assert_eq!(heed(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Blocked));
         assert_eq!(bench.message(dropped).await.unwrap().status, "blocked");
     })
     .await;
@@ -77,7 +79,7 @@ async fn nobodys_word_moves_another_tenants_send() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1", ANA).await;
         let other = Bench::add_tenant(&bench.store, "other").await;
-        assert_eq!(bench.store.heed(other, id, &Word::NotSent).await.unwrap(), Resolution::Unknown);
+        assert_eq!(bench.store.resolve(other, id, &OperatorDecision::NotSent).await.unwrap(), Resolution::Unknown);
         assert_eq!(bench.state(id).await, "unknown");
     })
     .await;
@@ -140,23 +142,20 @@ async fn each_route_is_claimed_for_itself() {
         for (route, id) in routes.into_iter().zip(ids) {
             let claimed = claim(&bench, route).await;
             let [one] = claimed.as_slice() else { panic!("{claimed:?}") };
-            assert_eq!(one.candidate.action(), id);
+            assert_eq!(one.send.id, id);
             claims.push(one.clone());
         }
         assert!(bench.store.due_queues().await.unwrap().is_empty());
         assert_eq!(
-            (claims[1].candidate.channel.as_str(), claims[1].candidate.peer_key.as_str()),
-            ("email", "ana@example.com")
+            (claims[1].send.channel, claims[1].send.peer_key.as_str()),
+            (Some(Channel::Email), "ana@example.com")
         );
-        assert_eq!(
-            (claims[2].candidate.channel.as_str(), claims[2].candidate.recipient.as_str()),
-            ("http", "example.com")
-        );
+        assert_eq!((claims[2].send.channel, claims[2].send.recipient.as_str()), (None, "example.com"));
 
         // A request is no message: nothing of it stands in the inbox. An e-mail is one.
         for claimed in &claims {
             let sent =
-                End::Sent { sid: claimed.candidate.id.to_string(), status: recado::domain::DeliveryStatus::Sent };
+                AttemptResult::Sent { sid: claimed.send.id.to_string(), status: recado::domain::DeliveryStatus::Sent };
             assert!(bench.end(claimed, sent, None).await);
         }
         assert_eq!(bench.message(ids[1]).await.unwrap().channel, "email");
@@ -176,7 +175,7 @@ async fn only_twilios_unknown_sends_are_looked_for() {
         let send = NewAction { route: Some(india.clone()), ..bench.send(event, contact, 0, ANA, "hola") };
         bench.decide(event, contact, vec![send]).await;
         let claimed = claim(&bench, india.clone()).await;
-        assert!(bench.end(&claimed[0], End::Unknown { look_at: bench.now() }, None).await);
+        assert!(bench.end(&claimed[0], AttemptResult::Unknown { look_at: bench.now() }, None).await);
         bench.pass(1);
         assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty());
         assert_eq!(bench.store.unknowns(&india, 10).await.unwrap().len(), 1);

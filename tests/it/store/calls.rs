@@ -7,8 +7,8 @@ use recado::domain::{
     Step, TenantId,
 };
 use recado::store::{
-    CallFilter, CallReport, CallResult, Caller, Claimed, End, Leg, LegReport, NewTurn, Reported, TurnAnswer, Turned,
-    Word,
+    AttemptResult, CallFilter, CallReport, CallResult, Caller, Claimed, Leg, LegReport, NewTurn, OperatorDecision,
+    Reported, TurnAnswer, Turned,
 };
 
 use super::{ANA, Bench, Duration, LUIS, on_both};
@@ -406,7 +406,7 @@ async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speak
         let id = call.id;
         bench.decide(event, contact, vec![call]).await;
         let claimed = bench.claim().await;
-        bench.end(&claimed[0], recado::store::End::Failed, Some(21211)).await;
+        bench.end(&claimed[0], recado::store::AttemptResult::Failed, Some(21211)).await;
         assert_eq!(bench.state(id).await, "failed");
         let mut told = bench.told("CA1", CallStatus::Ringing, false);
         (told.caller.direction, told.caller.action) = (CallDirection::Out, Some(id));
@@ -429,12 +429,14 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
         }
         // One of ours, of which nobody has told anything; one that a person has settled.
         let claimed = bench.ringing("SM1", ANA).await;
-        bench.end(&claimed, End::Sent { sid: "CAout".to_owned(), status: DeliveryStatus::Queued }, None).await;
+        bench
+            .end(&claimed, AttemptResult::Sent { sid: "CAout".to_owned(), status: DeliveryStatus::Queued }, None)
+            .await;
         bench.pass(1);
         let unknown = bench.ringing("SM2", super::LUIS).await;
-        bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
-        let word = Word::Sent { sid: Some("CAhand".to_owned()) };
-        bench.store.heed(bench.tenant, unknown.candidate.action(), &word).await.unwrap();
+        bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
+        let word = OperatorDecision::Sent { sid: Some("CAhand".to_owned()) };
+        bench.store.resolve(bench.tenant, unknown.send.id, &word).await.unwrap();
         let told = bench.told("CAin2", CallStatus::Completed, false);
         assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Ended);
         let now = bench.now();
@@ -452,7 +454,7 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
             assert_eq!(seen[1].tenant, other.tenant);
             let ours = &seen[2];
             assert_eq!((ours.direction, ours.peer.as_str()), (CallDirection::Out, ANA));
-            assert_eq!(ours.action, Some(claimed.candidate.action()));
+            assert_eq!(ours.action, Some(claimed.send.id));
             assert_eq!(ours.account_sid.as_deref(), Some(super::ACCOUNT));
         }
         let later = now.plus(Duration::from_micros(1));
@@ -461,7 +463,7 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
         assert_eq!(sids, ["CAin0", "CAin1", "CAout", "CAhand"], "begun just now");
         // What its own callback tells meets the row that is there.
         let mut busy = bench.told("CAout", CallStatus::Busy, false);
-        busy.caller.action = Some(claimed.candidate.action());
+        busy.caller.action = Some(claimed.send.id);
         assert_eq!(bench.store.writer().call(busy).await.unwrap(), Reported::Ended);
         assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 4);
     })

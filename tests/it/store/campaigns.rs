@@ -11,7 +11,7 @@ use recado::ops::export_import::export;
 use recado::store::tables::campaigns::{
     Campaign, EndedTry, Member, MemberEnd, NewMember, NewTry, NotAdded, Statistics,
 };
-use recado::store::{CallReport, Caller, Candidate, Claimed, End, Gate, NewAction, Reported};
+use recado::store::{AttemptResult, CallReport, Caller, Candidate, Claimed, Gate, NewAction, Reported};
 
 use super::{ANA, Bench, Duration, LUIS, OURS, on_both};
 
@@ -91,7 +91,7 @@ impl Bench {
     }
 
     async fn sent_as(&self, claimed: &Claimed, sid: &str) {
-        let end = End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued };
+        let end = AttemptResult::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued };
         assert!(self.end(claimed, end, None).await);
     }
 
@@ -201,7 +201,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         assert!(bench.try_all(&campaign, Channel::Sms).await);
         let claimed = bench.claim().await;
         bench.sent_as(&claimed[0], "SM1").await;
-        assert!(bench.end(&claimed[1], End::Failed, Some(30_008)).await);
+        assert!(bench.end(&claimed[1], AttemptResult::Failed, Some(30_008)).await);
         let first = bench.ended(&campaign).await;
         assert_eq!(first.iter().map(|one| one.state.as_str()).collect::<Vec<_>>(), ["sent", "failed"]);
         let again = bench.now().plus(Duration::from_secs(60));
@@ -265,7 +265,7 @@ async fn what_has_not_begun_is_taken_back_when_a_campaign_is_paused() {
 }
 
 fn told(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> CallReport {
-    let peer = claimed.candidate.recipient.clone();
+    let peer = claimed.send.recipient.clone();
     let caller = Caller {
         tenant: bench.tenant,
         sid: sid.to_owned(),
@@ -273,7 +273,7 @@ fn told(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> Call
         phone: Phone::parse(&peer).ok(),
         peer,
         number: OURS.to_owned(),
-        action: Some(claimed.candidate.action()),
+        action: Some(claimed.send.id),
         status,
         answered_by: None,
     };
@@ -330,14 +330,14 @@ async fn what_is_held_or_long_unknown_takes_no_place_and_what_is_held_ends_with_
         let under_way = async |forgotten| bench.store.tries_under_way(&campaign, forgotten).await.unwrap();
         assert_eq!(under_way(bench.now()).await, 4);
         let held = phones[0].clone();
-        let judge = move |candidate: &Candidate, _| match candidate.recipient == held {
+        let judge = move |candidate: &Candidate, _| match candidate.send.recipient == held {
             true => Gate::Hold("loop guard".to_owned()),
             false => Gate::Pass,
         };
         let claimed = bench.claim_if(Arc::new(judge)).await;
         assert_eq!((claimed.len(), under_way(bench.now()).await), (3, 3), "held");
         let begun = bench.now();
-        assert!(bench.end(&claimed[0], End::Unknown { look_at: begun.plus(DAY) }, None).await);
+        assert!(bench.end(&claimed[0], AttemptResult::Unknown { look_at: begun.plus(DAY) }, None).await);
         bench.sent_as(&claimed[1], "CA2").await;
         assert_eq!(under_way(begun).await, 3, "it may be under way");
         assert_eq!(under_way(begun.plus(Duration::from_micros(1))).await, 2, "it would have told of itself");
@@ -420,7 +420,7 @@ async fn an_erased_customer_is_in_no_campaign() {
         assert!(!text.contains(&ANA[1..]) && text.contains(&LUIS[1..]), "{text}");
         let claimed = bench.claim().await;
         let [luis] = &claimed[..] else { panic!("{claimed:?}") };
-        assert_eq!(luis.candidate.recipient, LUIS);
+        assert_eq!(luis.send.recipient, LUIS);
         assert_eq!(bench.counted(&campaign).await.members, 1);
     })
     .await;

@@ -3,7 +3,7 @@
 use recado::domain::opt_out::Word;
 use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
 use recado::ops::export_import::export;
-use recado::store::{End, Erased, Settled, StatusReport};
+use recado::store::{AttemptResult, Erased, Settled, StatusReport};
 use serde_json::json;
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
@@ -43,9 +43,9 @@ async fn live(bench: &Bench) {
     };
     bench.store.writer().decided(vec![decided]).await.unwrap();
     let claimed = bench.claim().await;
-    bench.end(&claimed[0], End::Sent { sid: "SMout".to_owned(), status: DeliveryStatus::Queued }, None).await;
+    bench.end(&claimed[0], AttemptResult::Sent { sid: "SMout".to_owned(), status: DeliveryStatus::Queued }, None).await;
     let unknown = bench.under_way("SM2", ANA).await;
-    bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
+    bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
     let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM3", LUIS, stop).await;
     bench.received("SM4", LUIS, TEXT).await;
@@ -125,7 +125,7 @@ async fn who_has_opted_out_stays_so() {
         let left = known(&bench).await;
         let of_luis: Vec<_> = left.iter().filter(|line| line.contains("34600333444")).collect();
         assert!(of_luis.iter().all(|line| line.starts_with("{\"opt_out")), "{of_luis:?}");
-        assert!(bench.under_way("SM9", LUIS).await.candidate.opted_out);
+        assert!(bench.under_way("SM9", LUIS).await.facts.opted_out);
     })
     .await;
 }
@@ -137,7 +137,9 @@ async fn what_is_under_way_is_waited_for() {
         let key = Phone::parse(ANA).unwrap().key();
         let refused = bench.store.erase_contact(bench.tenant, &key).await.unwrap_err().to_string();
         assert!(refused.contains("under way"), "{refused}");
-        bench.end(&claimed, End::Sent { sid: "SMout".to_owned(), status: DeliveryStatus::Queued }, None).await;
+        bench
+            .end(&claimed, AttemptResult::Sent { sid: "SMout".to_owned(), status: DeliveryStatus::Queued }, None)
+            .await;
         erase(&bench, ANA).await;
         assert_eq!(lines_with(&known(&bench).await, "34600111222"), 0);
     })

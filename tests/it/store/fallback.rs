@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use recado::domain::{Action, DeliveryStatus, EventKind};
-use recado::store::{Candidate, End, Gate, StatusReport};
+use recado::store::{AttemptResult, Candidate, Gate, StatusReport};
 use serde_json::Value;
 
 use super::{ANA, on_both};
@@ -22,7 +22,8 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
         };
         bench.decide(event, contact, wanted.iter().enumerate().map(send).collect()).await;
         let judge = |candidate: &Candidate, _| match candidate
-            .send()
+            .send
+            .message()
             .is_ok_and(|send| send.fallback.as_deref() == Some("blocked"))
         {
             true => Gate::Block("not now".to_owned()),
@@ -32,13 +33,13 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
         for end in wanted.into_iter().filter(|wanted| *wanted != "blocked") {
             let claimed = bench.claim_if(Arc::new(judge)).await;
             let [one] = &claimed[..] else { panic!("{end}: {claimed:?}") };
-            let action = one.candidate.action();
+            let action = one.send.id;
             let sid = format!("SM{action}").replace('-', "");
-            let taken = End::Sent { sid: sid.clone(), status: DeliveryStatus::Queued };
+            let taken = AttemptResult::Sent { sid: sid.clone(), status: DeliveryStatus::Queued };
             let (end, statuses) = match end {
                 "lost" => (taken, [DeliveryStatus::Sent, DeliveryStatus::Undelivered, DeliveryStatus::Failed]),
                 "arrived" => (taken, [DeliveryStatus::Sent, DeliveryStatus::Delivered, DeliveryStatus::Read]),
-                _ => (End::Failed, [DeliveryStatus::Failed; 3]),
+                _ => (AttemptResult::Failed, [DeliveryStatus::Failed; 3]),
             };
             assert!(bench.end(one, end, None).await);
             for status in statuses {

@@ -5,7 +5,7 @@
 use recado::domain::contact::ContactFacts;
 use recado::domain::opt_out::Word;
 use recado::domain::{ContactId, DeliveryStatus, Effect, EventId, EventKind};
-use recado::store::{Claimed, End, OPTED_OUT_CODE, Pending, Settled, StatusReport, Wish};
+use recado::store::{AttemptResult, Claimed, OPTED_OUT_CODE, Pending, Settled, StatusReport, Wish};
 use serde_json::json;
 
 use super::{ANA, Bench, LUIS, on_both};
@@ -148,7 +148,7 @@ async fn after_a_refusal_for_an_opt_out_nothing_older_is_known() {
     for (code, keeps) in [(OPTED_OUT_CODE, false), (30_003, true)] {
         on_both(|bench| async move {
             let (claimed, event) = sending(&bench).await;
-            assert!(bench.end(&claimed, End::Failed, Some(code)).await);
+            assert!(bench.end(&claimed, AttemptResult::Failed, Some(code)).await);
             assert_eq!(of(&waiting(&bench).await, event).is_some(), keeps && bench.store.is_sqlite(), "{code}");
         })
         .await;
@@ -162,7 +162,7 @@ async fn after_a_callback_for_an_opt_out_nothing_older_is_known() {
             let (claimed, event) = sending(&bench).await;
             let report = StatusReport {
                 tenant: bench.tenant,
-                action: claimed.candidate.action(),
+                action: claimed.send.id,
                 sid: "SMx".to_owned(),
                 status: DeliveryStatus::Undelivered,
                 error_code: Some(code),

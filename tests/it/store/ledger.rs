@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use recado::domain::opt_out::Word;
 use recado::domain::{ActionId, DeliveryStatus, Origin, Route, SendQueue};
-use recado::store::{Confirmation, End, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
+use recado::store::{AttemptResult, Confirmation, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
-fn sent(sid: &str) -> End {
-    End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued }
+fn sent(sid: &str) -> AttemptResult {
+    AttemptResult::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued }
 }
 
 #[tokio::test]
 async fn a_send_is_claimed_once_with_its_attempt_and_sent() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        let id = claimed.candidate.action();
+        let id = claimed.send.id;
         assert_eq!((claimed.attempt, claimed.not_after), (1, bench.now().plus(SEND_WITHIN)));
         assert_eq!(bench.state(id).await, "sending");
         let attempts = bench.store.attempts_of(bench.tenant, id).await.unwrap();
@@ -41,10 +41,10 @@ async fn a_send_is_claimed_once_with_its_attempt_and_sent() {
 async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        let id = claimed.candidate.action();
-        let first_try_us = bench.now().unix_us();
+        let id = claimed.send.id;
+        let first_try_at = bench.now();
         let at = bench.now().plus(Duration::from_secs(30));
-        assert!(bench.end(&claimed, End::Retry { at }, None).await);
+        assert!(bench.end(&claimed, AttemptResult::Retry { at }, None).await);
         assert_eq!(bench.state(id).await, "planned");
         assert!(bench.claim().await.is_empty());
         assert!(bench.store.due_queues().await.unwrap().is_empty());
@@ -52,10 +52,10 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
         assert_eq!(bench.store.due_queues().await.unwrap(), [SendQueue::new(bench.tenant, Route::Twilio)]);
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
-        assert_eq!(again[0].candidate.first_try_us, Some(first_try_us));
+        assert_eq!(again[0].send.first_try_at, Some(first_try_at));
         assert_eq!(bench.store.attempts_of(bench.tenant, id).await.unwrap().len(), 2);
         // What the first attempt's process says late is of no account.
-        assert!(!bench.end(&claimed, End::Failed, None).await);
+        assert!(!bench.end(&claimed, AttemptResult::Failed, None).await);
         assert_eq!(bench.state(id).await, "sending");
     })
     .await;
@@ -65,14 +65,14 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
 async fn what_the_provider_refuses_for_good_has_failed() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        assert!(bench.end(&claimed, End::Failed, Some(21211)).await);
-        let row = bench.row(claimed.candidate.action()).await;
+        assert!(bench.end(&claimed, AttemptResult::Failed, Some(21211)).await);
+        let row = bench.row(claimed.send.id).await;
         assert_eq!((row.state.as_str(), row.error_code), ("failed", Some(21211)));
         assert!(row.reason.is_some());
-        let message = bench.message(claimed.candidate.action()).await.unwrap();
+        let message = bench.message(claimed.send.id).await.unwrap();
         assert_eq!((message.status.as_str(), message.error_code), ("failed", Some(21211)));
         let next = bench.under_way("SM2", ANA).await;
-        assert!(!next.candidate.opted_out, "the lane is free, and the customer has not opted out");
+        assert!(!next.facts.opted_out, "the lane is free, and the customer has not opted out");
     })
     .await;
 }
@@ -82,9 +82,9 @@ async fn what_the_provider_refuses_for_good_has_failed() {
 async fn an_opt_out_that_the_provider_knows_is_taken_down_for_its_sender() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        assert!(bench.end(&claimed, End::Failed, Some(OPTED_OUT_CODE)).await);
-        assert!(bench.under_way("SM2", ANA).await.candidate.opted_out);
-        assert!(!bench.under_way("SM3", LUIS).await.candidate.opted_out);
+        assert!(bench.end(&claimed, AttemptResult::Failed, Some(OPTED_OUT_CODE)).await);
+        assert!(bench.under_way("SM2", ANA).await.facts.opted_out);
+        assert!(!bench.under_way("SM3", LUIS).await.facts.opted_out);
         // From another sender they may still be written to.
         let (event, contact) = bench.received("SM4", ANA, "hola").await;
         let mut send = bench.send(event, contact, 0, ANA, "hola");
@@ -92,7 +92,7 @@ async fn an_opt_out_that_the_provider_knows_is_taken_down_for_its_sender() {
         bench.decide(event, contact, vec![send]).await;
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
-        assert!(!claimed[0].candidate.opted_out);
+        assert!(!claimed[0].facts.opted_out);
     })
     .await;
 }
@@ -100,36 +100,39 @@ async fn an_opt_out_that_the_provider_knows_is_taken_down_for_its_sender() {
 async fn unknown(bench: &Bench, sid: &str) -> ActionId {
     let claimed = bench.under_way(sid, ANA).await;
     let look_at = bench.now().plus(Duration::from_secs(60));
-    assert!(bench.end(&claimed, End::Unknown { look_at }, None).await);
-    assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
+    assert!(bench.end(&claimed, AttemptResult::Unknown { look_at }, None).await);
+    assert_eq!(bench.state(claimed.send.id).await, "unknown");
     assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty(), "not before the grace is over");
     bench.pass(60);
-    claimed.candidate.action()
+    claimed.send.id
 }
 
 /// Reconciles the one unknown send.
-async fn reconcile(bench: &Bench, end: End) -> bool {
+async fn reconcile(bench: &Bench, end: AttemptResult) -> bool {
     let unknowns = bench.store.unknowns(&Route::Twilio, 10).await.unwrap();
     let [unknown] = unknowns.as_slice() else { panic!("{unknowns:?}") };
     assert_eq!(unknown.account_sid, ACCOUNT, "the claim has written it down");
-    let candidate = unknown.candidate.clone();
-    let attempt = candidate.tries;
-    let verdict = recado::store::Verdict {
-        candidate,
+    let send = unknown.send.clone();
+    let attempt = send.tries;
+    let verdict = recado::store::AttemptOutcome {
+        send,
         attempt,
-        end,
+        result: end,
         http_status: None,
         error_code: None,
         detail: "looked for".to_owned(),
     };
-    bench.store.writer().verdict(verdict).await.unwrap()
+    bench.store.writer().outcome(verdict).await.unwrap()
 }
 
 #[tokio::test]
 async fn an_unknown_send_is_adopted() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1").await;
-        assert!(reconcile(&bench, End::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Delivered }).await);
+        assert!(
+            reconcile(&bench, AttemptResult::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Delivered })
+                .await
+        );
         let row = bench.row(id).await;
         assert_eq!((row.state.as_str(), row.provider_sid.as_deref()), ("sent", Some("SMx")));
         assert_eq!(bench.message(id).await.unwrap().status, "delivered");
@@ -142,9 +145,9 @@ async fn an_unknown_send_is_adopted() {
 async fn an_unknown_send_that_was_never_taken_goes_again() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1").await;
-        assert!(reconcile(&bench, End::NeverTaken).await);
+        assert!(reconcile(&bench, AttemptResult::NeverTaken).await);
         let again = bench.claim().await;
-        assert_eq!((again.len(), again[0].attempt, again[0].candidate.action()), (1, 2, id));
+        assert_eq!((again.len(), again[0].attempt, again[0].send.id), (1, 2, id));
     })
     .await;
 }
@@ -154,7 +157,7 @@ async fn what_stays_unknown_is_looked_for_later() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1").await;
         let look_at = bench.now().plus(Duration::from_secs(5));
-        assert!(reconcile(&bench, End::StillUnknown { look_at }).await);
+        assert!(reconcile(&bench, AttemptResult::StillUnknown { look_at }).await);
         assert!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().is_empty());
         bench.pass(5);
         assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
@@ -168,7 +171,7 @@ async fn what_stays_unknown_is_looked_for_later() {
 async fn a_callback_that_comes_first_settles_the_send() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        let id = claimed.candidate.action();
+        let id = claimed.send.id;
         let report = StatusReport {
             tenant: bench.tenant,
             action: id,
@@ -218,12 +221,12 @@ async fn attempts_of_a_dead_process_become_unknown() {
         let other = bench.under_way("SM2", LUIS).await;
         let orphans = bench.store.orphans_to_unknown(bench.now().minus(Duration::from_secs(10)), bench.now()).await;
         assert_eq!(orphans.unwrap(), 1);
-        assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
-        assert_eq!(bench.state(other.candidate.action()).await, "sending");
+        assert_eq!(bench.state(claimed.send.id).await, "unknown");
+        assert_eq!(bench.state(other.send.id).await, "sending");
         assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
         // Should that process live after all, what it knows does no harm.
-        assert!(!bench.end(&claimed, End::Failed, None).await);
-        assert_eq!(bench.state(claimed.candidate.action()).await, "unknown");
+        assert!(!bench.end(&claimed, AttemptResult::Failed, None).await);
+        assert_eq!(bench.state(claimed.send.id).await, "unknown");
     })
     .await;
 }
@@ -237,29 +240,29 @@ async fn one_send_at_a_time_goes_along_a_lane_in_order() {
         }
         let elsewhere = bench.planned("SM9", LUIS, "hola").await;
         let claimed = bench.claim().await;
-        let mut of_them: Vec<ActionId> = claimed.iter().map(|one| one.candidate.action()).collect();
+        let mut of_them: Vec<ActionId> = claimed.iter().map(|one| one.send.id).collect();
         of_them.sort();
         let mut expect = vec![ids[0], elsewhere];
         expect.sort();
         assert_eq!(of_them, expect, "the first of each lane");
-        let first = claimed.iter().find(|one| one.candidate.action() == ids[0]).unwrap();
+        let first = claimed.iter().find(|one| one.send.id == ids[0]).unwrap();
 
         // Put off, it still holds back the next.
         let at = bench.now().plus(Duration::from_secs(60));
-        bench.end(first, End::Retry { at }, None).await;
+        bench.end(first, AttemptResult::Retry { at }, None).await;
         assert!(bench.claim().await.is_empty());
         bench.pass(60);
         let first = bench.claim().await;
-        assert_eq!(first[0].candidate.action(), ids[0]);
+        assert_eq!(first[0].send.id, ids[0]);
 
         // So does an unknown one.
-        bench.end(&first[0], End::Unknown { look_at: bench.now() }, None).await;
+        bench.end(&first[0], AttemptResult::Unknown { look_at: bench.now() }, None).await;
         assert!(bench.claim().await.is_empty());
-        reconcile(&bench, End::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Sent }).await;
+        reconcile(&bench, AttemptResult::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Sent }).await;
         let second = bench.claim().await;
-        assert_eq!((second.len(), second[0].candidate.action()), (1, ids[1]));
+        assert_eq!((second.len(), second[0].send.id), (1, ids[1]));
         bench.end(&second[0], sent("SMy"), None).await;
-        assert_eq!(bench.claim().await[0].candidate.action(), ids[2]);
+        assert_eq!(bench.claim().await[0].send.id, ids[2]);
     })
     .await;
 }
@@ -302,10 +305,10 @@ async fn what_the_gate_stops_lets_the_next_along_the_lane_go_at_once() {
         }
         let last = ids.pop().unwrap();
         let judge = move |candidate: &recado::store::Candidate, _| {
-            if candidate.action() == last { Gate::Pass } else { Gate::Block("not this one".to_owned()) }
+            if candidate.send.id == last { Gate::Pass } else { Gate::Block("not this one".to_owned()) }
         };
         let claimed = bench.claim_if(Arc::new(judge)).await;
-        assert_eq!((claimed.len(), claimed[0].candidate.action()), (1, last));
+        assert_eq!((claimed.len(), claimed[0].send.id), (1, last));
         for id in ids {
             assert_eq!(bench.state(id).await, "blocked");
         }
@@ -317,16 +320,16 @@ async fn what_the_gate_stops_lets_the_next_along_the_lane_go_at_once() {
 async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
     on_both(|bench| async move {
         let first = bench.under_way("SM1", ANA).await;
-        assert_eq!(first.candidate.recent, 0);
+        assert_eq!(first.facts.recent, 0);
         bench.end(&first, sent("SMx"), None).await;
         let second = bench.under_way("SM2", ANA).await;
-        assert_eq!((second.candidate.recent, second.candidate.started), (1, 0));
+        assert_eq!((second.facts.recent, second.facts.started), (1, 0));
         bench.end(&second, sent("SMy"), None).await;
         bench.pass(601);
-        assert_eq!(bench.under_way("SM3", ANA).await.candidate.recent, 0, "the window is over");
+        assert_eq!(bench.under_way("SM3", ANA).await.facts.recent, 0, "the window is over");
         let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
         bench.wished("SM4", LUIS, stop).await;
-        assert!(bench.under_way("SM5", LUIS).await.candidate.opted_out);
+        assert!(bench.under_way("SM5", LUIS).await.facts.opted_out);
     })
     .await;
 }
@@ -339,8 +342,8 @@ async fn a_stop_is_confirmed_once_by_the_system() {
         bench.wished("SM1", ANA, stop).await;
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
-        assert_eq!(claimed[0].candidate.origin(), Origin::System);
-        assert!(claimed[0].candidate.opted_out);
+        assert_eq!(claimed[0].send.origin, Origin::System);
+        assert!(claimed[0].facts.opted_out);
     })
     .await;
 }
@@ -368,11 +371,11 @@ async fn a_late_wish_undoes_no_newer_one() {
         assert!(bench.claim().await.is_empty(), "nothing is confirmed");
         let ana = bench.under_way("SM6", ANA).await;
         let luis = bench.under_way("SM7", LUIS).await;
-        assert_eq!((ana.candidate.opted_out, luis.candidate.opted_out), (true, false));
+        assert_eq!((ana.facts.opted_out, luis.facts.opted_out), (true, false));
         bench.end(&ana, sent("SMx"), None).await;
         // The newest wish counts, however it comes.
         bench.take_in(late("SM8", ANA, bench.now(), Word::Start)).await;
-        assert!(bench.claim().await.iter().all(|one| !one.candidate.opted_out));
+        assert!(bench.claim().await.iter().all(|one| !one.facts.opted_out));
     })
     .await;
 }

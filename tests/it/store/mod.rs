@@ -35,7 +35,8 @@ use recado::domain::{
 };
 use recado::store::rows::{action, message};
 use recado::store::{
-    ClaimRequest, Claimed, Decided, End, Gate, Judge, Listed, NewAction, NewInbound, Options, Store, Verdict, Wish,
+    AttemptOutcome, AttemptResult, ClaimRequest, Claimed, Decided, Gate, Judge, Listed, NewAction, NewInbound, Options,
+    Store, Wish,
 };
 use recado::tenants::new_tenant;
 use tempfile::TempDir;
@@ -213,7 +214,7 @@ impl Bench {
         // As the pipeline does: whom the gate stopped frees the lane for the next.
         loop {
             let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");
-            let nobody_yet = claims.sends.is_empty() && claims.lanes_freed && claims.more;
+            let nobody_yet = claims.sends.is_empty() && claims.keys_freed && claims.more;
             if !nobody_yet {
                 return claims.sends;
             }
@@ -225,16 +226,17 @@ impl Bench {
         let id = self.planned(sid, to, "hola").await;
         let claimed = self.claim().await;
         let [one] = claimed.as_slice() else { panic!("{claimed:?}") };
-        assert_eq!(one.candidate.action(), id);
+        assert_eq!(one.send.id, id);
         one.clone()
     }
 
     /// Closes an attempt; whether the action was still where the attempt had left it.
-    async fn end(&self, claimed: &Claimed, end: End, error_code: Option<i64>) -> bool {
+    async fn end(&self, claimed: &Claimed, end: AttemptResult, error_code: Option<i64>) -> bool {
         let detail = format!("as the test says: {end:?}");
-        let candidate = claimed.candidate.clone();
-        let verdict = Verdict { candidate, attempt: claimed.attempt, end, http_status: Some(200), error_code, detail };
-        self.store.writer().verdict(verdict).await.expect("it can be written")
+        let send = claimed.send.clone();
+        let verdict =
+            AttemptOutcome { send, attempt: claimed.attempt, result: end, http_status: Some(200), error_code, detail };
+        self.store.writer().outcome(verdict).await.expect("it can be written")
     }
 
     async fn row(&self, id: ActionId) -> action::Model {

@@ -10,7 +10,7 @@ use recado::ops::export_import::import;
 use recado::ops::export_import::import::{ImportError, Imported, Options as How};
 use recado::store::rows::sender;
 use recado::store::tables::appointments::NewStaff;
-use recado::store::{End, Store, TABLES};
+use recado::store::{AttemptResult, Store, TABLES};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -59,11 +59,11 @@ async fn live(bench: &Bench) {
     }
     bench.campaigned("spring").await;
     let sent = bench.under_way("SM3", ANA).await;
-    bench.end(&sent, End::Sent { sid: "SMout1".to_owned(), status: DeliveryStatus::Queued }, None).await;
+    bench.end(&sent, AttemptResult::Sent { sid: "SMout1".to_owned(), status: DeliveryStatus::Queued }, None).await;
     let failed = bench.under_way("SM4", "+34600000004").await;
-    bench.end(&failed, End::Failed, Some(21211)).await;
+    bench.end(&failed, AttemptResult::Failed, Some(21211)).await;
     let unknown = bench.under_way("SM5", "+34600000005").await;
-    bench.end(&unknown, End::Unknown { look_at: bench.now() }, None).await;
+    bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
     bench.under_way("SM6", "+34600000006").await;
     bench.planned("SM7", "+34600000007", "espera").await;
     bench.called("CA1", "¿hola?").await;

@@ -6,7 +6,7 @@ use recado::config::secret::SecretKey;
 use recado::domain::opt_out::Word;
 use recado::domain::{CampaignState, Clock, DeliveryStatus, Timestamp};
 use recado::ops::retention;
-use recado::store::{End, Removed};
+use recado::store::{AttemptResult, Removed};
 use recado::tenants::{Account, Directory, Platform};
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
@@ -29,7 +29,7 @@ async fn remove(bench: &Bench, before: Timestamp, dry_run: bool) -> Removed {
 
 async fn answered(bench: &Bench, sid: &str, number: &str) {
     let claimed = bench.under_way(sid, number).await;
-    bench.end(&claimed, End::Sent { sid: format!("{sid}out"), status: DeliveryStatus::Queued }, None).await;
+    bench.end(&claimed, AttemptResult::Sent { sid: format!("{sid}out"), status: DeliveryStatus::Queued }, None).await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn old_stories_go_and_the_rest_stays() {
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         assert_eq!(facts[&contact].inbound_count, 2);
         assert_eq!(bench.claim().await.len(), 1);
-        assert!(bench.under_way("SMagain", LUIS).await.candidate.opted_out);
+        assert!(bench.under_way("SMagain", LUIS).await.facts.opted_out);
     })
     .await;
 }

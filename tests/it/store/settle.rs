@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use recado::domain::DeliveryStatus::{self, Delivered, Failed, Queued, Read, Sending, Sent, Undelivered};
 use recado::domain::clock::Random;
 use recado::domain::{ActionId, EventKind};
-use recado::store::{End, OPTED_OUT_CODE, Settled, StatusReport};
+use recado::store::{AttemptResult, OPTED_OUT_CODE, Settled, StatusReport};
 
 use super::{ANA, Bench, on_both};
 
@@ -27,10 +27,10 @@ async fn told(bench: &Bench, action: ActionId) -> Vec<String> {
 /// A send to a customer of its own, answered or still under way.
 async fn send(bench: &Bench, number: usize, answered: bool) -> ActionId {
     let claimed = bench.under_way(&format!("SMin{number}"), &format!("+346{number:08}")).await;
-    let action = claimed.candidate.action();
+    let action = claimed.send.id;
     if answered {
         let sid = format!("SM{action}").replace('-', "");
-        assert!(bench.end(&claimed, End::Sent { sid, status: Queued }, None).await);
+        assert!(bench.end(&claimed, AttemptResult::Sent { sid, status: Queued }, None).await);
     }
     action
 }
@@ -112,10 +112,10 @@ async fn nobody_settles_what_is_not_theirs() {
 async fn a_callback_may_tell_of_an_opt_out() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
-        let mut undelivered = report(&bench, claimed.candidate.action(), Failed);
+        let mut undelivered = report(&bench, claimed.send.id, Failed);
         undelivered.error_code = Some(OPTED_OUT_CODE);
         assert_eq!(bench.store.writer().settle(undelivered).await.unwrap(), Settled::Advanced);
-        assert!(bench.under_way("SM2", ANA).await.candidate.opted_out);
+        assert!(bench.under_way("SM2", ANA).await.facts.opted_out);
     })
     .await;
 }

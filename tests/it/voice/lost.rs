@@ -18,7 +18,9 @@ use recado::emulators::twilio::{Fault, FaultKind, On, Party};
 use recado::features::voice::Voice;
 use recado::http::webhooks::voice::lost;
 use recado::http::webhooks::voice::lost::{ASK_AFTER, LASTS_MAX, LOOK_MAX};
-use recado::store::{CallReport, Caller, ClaimRequest, End, Gate, ListedCall, NewTurn, OpenCall, Reported, Verdict};
+use recado::store::{
+    AttemptOutcome, AttemptResult, CallReport, Caller, ClaimRequest, Gate, ListedCall, NewTurn, OpenCall, Reported,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -121,15 +123,15 @@ impl Scene {
         };
         let store = &self.inside.store;
         let claimed = store.writer().claim(request).await.expect("it can be claimed").sends.remove(0);
-        let verdict = Verdict {
-            candidate: claimed.candidate,
+        let verdict = AttemptOutcome {
+            send: claimed.send,
             attempt: claimed.attempt,
-            end: End::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued },
+            result: AttemptResult::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued },
             http_status: Some(201),
             error_code: None,
             detail: String::new(),
         };
-        assert!(store.writer().verdict(verdict).await.expect("it can be written"));
+        assert!(store.writer().outcome(verdict).await.expect("it can be written"));
     }
 
     async fn look(&self, behind: Option<&OpenCall>) -> Option<OpenCall> {

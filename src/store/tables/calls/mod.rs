@@ -25,7 +25,7 @@ use crate::domain::{
 use crate::store::StoreError;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::pending_cache::Committed;
-use crate::store::tables::actions::Candidate;
+use crate::store::tables::actions::QueuedSend;
 use crate::store::writer::Means;
 
 /// Whose call it is, as the provider tells it.
@@ -358,23 +358,23 @@ pub(in crate::store) async fn find_or_make(
 pub(in crate::store) async fn begun(
     txn: &impl Txn,
     means: &Means,
-    candidate: &Candidate,
+    send: &QueuedSend,
     sid: &str,
 ) -> Result<(), StoreError> {
     let caller = Caller {
-        tenant: candidate.tenant(),
+        tenant: send.tenant,
         sid: sid.to_owned(),
         direction: CallDirection::Out,
-        phone: Phone::parse(&candidate.recipient).ok(),
-        peer: candidate.recipient.clone(),
-        number: candidate.sender.clone(),
-        action: Some(candidate.action()),
+        phone: Phone::parse(&send.recipient).ok(),
+        peer: send.recipient.clone(),
+        number: send.sender.clone(),
+        action: Some(send.id),
         status: CallStatus::Queued,
         answered_by: None,
     };
     let known = find_or_make(txn, means, &caller, means.clock.now()).await?;
     let set = "UPDATE calls SET action_id = coalesce(action_id, ?) WHERE id = ? AND tenant_id = ?";
-    let values = vec![candidate.id.into(), known.id.uuid().into(), candidate.tenant_id.into()];
+    let values = vec![send.id.uuid().into(), known.id.uuid().into(), send.tenant.uuid().into()];
     txn.execute(set, values).await?;
     Ok(())
 }

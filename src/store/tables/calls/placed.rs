@@ -1,6 +1,6 @@
 //! Calls that we have made: from what the provider says of one to the action that began it.
 
-use crate::domain::{Action, ActionState, CallBody, CallStatus, Channel, DeliveryStatus, SendBody, Timestamp};
+use crate::domain::{Action, ActionState, CallBody, CallStatus, DeliveryStatus, SendBody, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql::Txn;
 use crate::store::tables::calls::{Caller, Known};
@@ -17,15 +17,13 @@ pub(in crate::store) async fn join(
 ) -> Result<Option<CallBody>, StoreError> {
     let Some(action) = caller.action.or(known.action) else { return Ok(None) };
     let found = actions::find(txn, vec![action.uuid().into()]).await?;
-    let ours = |candidate: &actions::Candidate| {
-        candidate.tenant() == known.tenant && candidate.channel == Channel::Voice.as_str()
-    };
-    let Some((candidate, state)) = found.into_iter().find(|(candidate, _)| ours(candidate)) else { return Ok(None) };
-    let Action::Send(send) = candidate.planned()? else { return Ok(None) };
-    let SendBody::Call(body) = &send.body else { return Ok(None) };
+    let ours = |(send, _): &(actions::QueuedSend, String)| send.tenant == known.tenant && send.is_call();
+    let Some((send, state)) = found.into_iter().find(ours) else { return Ok(None) };
+    let Action::Send(message) = send.planned()? else { return Ok(None) };
+    let SendBody::Call(body) = &message.body else { return Ok(None) };
     known.action = Some(action);
     let status = delivery(known.facts.status.advance(caller.status));
-    let row = messages::row_of_send(&candidate, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
+    let row = messages::row_of_send(&send, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
     messages::merge(txn, row.into_iter().flatten().collect()).await?;
     if state != ActionState::Sent.as_str() {
         // The provider speaks of it, so it has taken it, whatever we knew.

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(value_name = "SCHEDULE")]
     cron: Cron,
     /// Time zone of the schedule, an IANA name
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::tenant::zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = crate::tenants::fields::zone)]
     zone: Tz,
     /// Start of the list, RFC 3339; now by default
     #[arg(long, value_name = "TIME", value_parser = instant)]

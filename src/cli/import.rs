@@ -19,7 +19,7 @@ pub struct Args {
     /// File to read, or - for standard input
     file: PathBuf,
     /// New slug of the tenant
-    #[arg(long = "as", value_name = "SLUG", value_parser = super::tenant::slug)]
+    #[arg(long = "as", value_name = "SLUG", value_parser = crate::tenants::fields::slug)]
     slug: Option<String>,
     /// Check every line and write nothing
     #[arg(long)]

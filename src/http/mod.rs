@@ -6,6 +6,7 @@ pub mod health;
 mod refusal;
 mod refusals;
 pub mod review;
+pub mod views;
 pub mod webhooks;
 pub mod api;
 

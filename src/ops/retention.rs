@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use crate::domain::{Clock, Facts, Timestamp};
 use crate::store::{Removed, Store, StoreError};
+use crate::tenants::fields::RETAIN_DAYS_MIN;
 use crate::tenants::{Directory, Tenant};
 
-/// The shortest. Twilio repeats a webhook within hours, and the catch-up reads its list three days back: what is removed
-/// could be taken for new.
-pub const RETAIN_DAYS_MIN: u32 = 7;
-/// The longest that makes sense: ten years.
-pub const RETAIN_DAYS_MAX: u32 = 3_650;
 /// How often the server looks for what has grown old.
 const EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// Between two steps, for others who write.

@@ -176,6 +176,12 @@ impl RuleSet {
     pub fn rules(&self) -> impl Iterator<Item = &RuleInfo> {
         self.rules.iter().map(|rule| &rule.info)
     }
+
+    /// The blueprints by name, with their parameters and defaults.
+    pub fn blueprints(&self) -> BTreeMap<String, BTreeMap<String, Value>> {
+        let blueprints = self.rules().filter(|info| info.blueprint);
+        blueprints.map(|info| (info.name.clone(), info.params.clone())).collect()
+    }
 }
 
 impl Rule {

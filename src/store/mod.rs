@@ -57,6 +57,7 @@ pub use crate::store::tables::customers::CustomerChange;
 pub use crate::store::tables::idempotency::{Begun, IDEMPOTENCY_KEPT};
 pub use crate::store::tables::questions::silence_of;
 pub use crate::store::tables::refusals::{Refused, RefusedSum};
+pub use crate::store::tables::tenants::StoredTenant;
 pub use crate::store::tables::timers::{PendingTimer, Replanned, TIMERS_PAGE};
 pub use error::StoreError;
 pub use writer::{WRITE_QUEUE, Writer};

@@ -2,9 +2,10 @@
 
 use chrono_tz::Tz;
 
-use super::{View, language, name, slug, zone};
+use super::{text, view_of};
 use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
 use crate::tenants;
+use crate::tenants::fields::{language, name, slug, zone};
 
 /// Add a tenant; a running server knows it within a second
 #[derive(clap::Args)]
@@ -13,7 +14,7 @@ pub struct Args {
     /// Its name in URLs: lower case letters, digits and -, at most 40
     #[arg(value_parser = slug)]
     slug: String,
-    /// What its customers know it as; by default the slug
+    /// The name that customers know it by; by default the slug
     #[arg(long, value_parser = name)]
     name: Option<String>,
     /// Its time zone, an IANA name
@@ -34,11 +35,11 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     tenant.language = args.language;
     installation.store.add_tenant(tenant).await?;
     installation.directory.refresh().await?;
-    let view = View::new(&installation, &*find_tenant(&installation, &args.slug)?);
+    let view = view_of(&installation, &*find_tenant(&installation, &args.slug)?);
     if args.json {
         print_json(&view)?;
     } else {
-        print(view.text())?;
+        print(text(&view))?;
         print(format!("Next: give it a number: recado tenant set {} --sms +34…", args.slug))?;
     }
     Ok(Outcome::Done)

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::account::{self, TOKEN_MAX_BYTES, account_sid};
-use super::{row, show_changed};
+use super::{account, apply, show_changed};
+use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, open};
-use crate::store::rows::tenant;
+use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
+use crate::tenants::{AccountChange, Blueprints, SettingsError, Tenant, TenantChange};
 
 /// Give a tenant its own Twilio account, or change its token: asked for, checked at Twilio, kept encrypted
 #[derive(clap::Args)]
@@ -20,7 +21,7 @@ use crate::store::rows::tenant;
     Not at a terminal, the SID (without --account-sid) and the token are read from standard input, a line each. \
     A token is never an argument: those show in the list of processes.")]
 pub struct Args {
-    /// Which tenant
+    /// The tenant's slug
     slug: String,
     /// The account's SID; else it is asked for
     #[arg(long, value_name = "AC…", value_parser = account_sid)]
@@ -28,10 +29,10 @@ pub struct Args {
     /// Read the auth token from this file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The account's secondary token: webhooks that it signs are accepted, too
+    /// Set the account's secondary token: webhooks that it signs are accepted, too
     #[arg(long, conflicts_with = "account_sid")]
     secondary: bool,
-    /// Back to the installation's account; with --secondary, forget the secondary token only
+    /// Go back to the installation's account; with --secondary, forget the secondary token only
     #[arg(long, conflicts_with_all = ["account_sid", "token_file", "no_check"])]
     remove: bool,
     /// Keep them without asking Twilio
@@ -45,38 +46,17 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.slug)?;
-    let mut changed = row(&installation, &tenant).await?;
-    let said = if args.remove {
-        forget(&args, &mut changed)?;
-        None
+    let (account, said) = if args.remove {
+        (if args.secondary { AccountChange::RemoveSecondary } else { AccountChange::Remove }, None)
     } else {
-        let sid = match (args.secondary, &changed.account_sid, &args.account_sid) {
-            (true, Some(sid), _) => sid.clone(),
-            (true, None, _) => {
-                return Err(CliError::Refused(format!(
-                    "'{}' has no account of its own that could have a secondary token: leave --secondary out",
-                    args.slug
-                )));
-            }
-            (false, _, Some(sid)) => sid.clone(),
-            (false, _, None) => {
-                account_sid(asked("Account SID", false).await?.expose_secret().trim()).map_err(CliError::Refused)?
-            }
-        };
-        let token = match &args.token_file {
-            Some(path) => in_file(path)?,
-            None => account::token(asked("Auth Token", true).await?.expose_secret())?,
-        };
-        let said = account::checked(&installation, &sid, &token, args.no_check).await?;
-        if args.secondary {
-            account::keep_second(&installation, &mut changed, &token)?;
-        } else {
-            account::keep(&installation, &mut changed, &sid, &token, None)?;
-        }
-        Some(said)
+        let (account, checked) = asked_for(&installation, &tenant, &args).await?;
+        (account, Some(account::said(&checked)))
     };
-    installation.store.set_tenant(changed).await?;
-    installation.directory.refresh().await?;
+    let change = TenantChange { account: Some(account), ..TenantChange::default() };
+    if !apply(&installation, &tenant, &change, &Blueprints::default()).await? {
+        let what = if args.secondary { "secondary token" } else { "account of its own" };
+        return Err(CliError::Refused(format!("'{}' has no {what}", args.slug)));
+    }
     if let Some(said) = said {
         // With standard error closed there is nobody to tell.
         let _ = writeln!(io::stderr(), "{said}");
@@ -84,32 +64,45 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     show_changed(&installation, &args.slug, args.json)
 }
 
-fn forget(args: &Args, row: &mut tenant::Model) -> Result<(), CliError> {
-    if row.account_sid.is_none() || args.secondary && row.auth_token_secondary.is_none() {
-        let what = if args.secondary { "secondary token" } else { "account of its own" };
-        return Err(CliError::Refused(format!("'{}' has no {what}", args.slug)));
-    }
-    if args.secondary {
-        row.auth_token_secondary = None;
-    } else {
-        account::remove(row);
-    }
-    Ok(())
+/// The account or its second token, asked for where the options do not give them, and checked at Twilio.
+async fn asked_for(
+    installation: &Installation,
+    tenant: &Tenant,
+    args: &Args,
+) -> Result<(AccountChange, Checked), CliError> {
+    let sid = match &args.account_sid {
+        _ if args.secondary && !tenant.owns_account => {
+            return Err(SettingsError::NoAccountForSecondary(args.slug.clone()).into());
+        }
+        _ if args.secondary => tenant.account.sid.clone(),
+        Some(sid) => sid.clone(),
+        None => account_sid(asked("Account SID", false).await?.expose_secret().trim()).map_err(CliError::Refused)?,
+    };
+    let token = match &args.token_file {
+        Some(path) => in_file(path)?,
+        None => auth_token(asked("Auth Token", true).await?.expose_secret())?,
+    };
+    let checked = account::checked(installation, &sid, &token, args.no_check).await?;
+    let account = match args.secondary {
+        true => AccountChange::SetSecondary { sid, token },
+        false => AccountChange::Set { sid, token, keep_old: false },
+    };
+    Ok((account, checked))
 }
 
 fn in_file(path: &Path) -> Result<SecretString, CliError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(TOKEN_MAX_BYTES).read_to_string(&mut text));
     read.map_err(|error| CliError::Refused(format!("{} cannot be read: {error}", path.display())))?;
-    account::token(SecretString::from(text).expose_secret())
+    Ok(auth_token(SecretString::from(text).expose_secret())?)
 }
 
-/// A line from whoever is at the terminal, or the next line of standard input.
+/// Asks for a line at the terminal, or reads the next line of standard input.
 async fn asked(what: &'static str, hidden: bool) -> Result<SecretString, CliError> {
     let at_terminal = io::stdin().is_terminal();
     let mut hiding = None;
     if at_terminal {
-        // Before it is asked for: who answers at once is not to see it either.
+        // Before the question is printed: a quick answer is not to be shown either.
         hiding = hidden.then(Hidden::start).transpose()?;
         let aside = if hidden { " (it is not shown)" } else { "" };
         write!(io::stderr(), "{what}{aside}: ")?;
@@ -136,7 +129,7 @@ fn next_line() -> io::Result<SecretString> {
     Ok(line.into())
 }
 
-/// While it lives the terminal does not show what is typed.
+/// Hides what is typed at the terminal until it is dropped.
 struct Hidden(Termios);
 
 impl Hidden {

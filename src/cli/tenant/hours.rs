@@ -1,16 +1,16 @@
-//! What `recado tenant set` says of hours: when the business is open, and when its customers are not to hear from it.
+//! Options of `recado tenant set` for opening hours, holidays and quiet hours.
 
 use chrono::NaiveDate;
 
+use super::set::non_empty;
 use crate::cli::{CliError, name_and_value};
-use crate::tenants::TenantSettings;
-use crate::time::WeeklyHours;
+use crate::tenants::TenantChange;
 use crate::time::hours::NoHours;
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// When it is open, such as 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'; holidays stay; '' forgets both
+    /// Opening hours, such as 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'; holidays stay; '' removes both
     #[arg(long, value_name = "HOURS")]
     hours: Option<String>,
     /// A day on which it is closed, 2026-12-25, or has other hours, 2026-12-24=10:00-13:00; any number of times
@@ -25,29 +25,18 @@ pub struct Args {
     quiet: Vec<(String, String)>,
 }
 
-pub fn change(slug: &str, args: &Args, settings: &mut TenantSettings) -> Result<(), CliError> {
-    let refused = |error: NoHours| CliError::Refused(error.to_string());
-    match args.hours.as_deref().map(str::trim) {
-        None => {}
-        Some("") => settings.hours = None,
-        Some(text) => {
-            let hours: WeeklyHours = text.parse().map_err(refused)?;
-            let before = settings.hours.take().unwrap_or_default();
-            settings.hours = Some(hours.with_holidays_of(&before));
-        }
-    }
-    for date in &args.remove_holidays {
-        if !settings.hours.as_mut().is_some_and(|hours| hours.remove_holiday(*date)) {
-            return Err(CliError::Refused(format!("'{slug}' has no holiday on {date}")));
-        }
-    }
-    for (date, shifts) in &args.holidays {
-        // Without weekly hours, it is open on all other days.
-        settings.hours.get_or_insert_with(WeeklyHours::always).set_holiday(*date, shifts).map_err(refused)?;
-    }
-    for (prefix, hours) in &args.quiet {
-        settings.quiet.set(prefix, hours).map_err(|error| CliError::Refused(error.to_string()))?;
-    }
+/// Adds the options to a change.
+pub fn add_to(args: &Args, change: &mut TenantChange) -> Result<(), CliError> {
+    change.hours = match args.hours.as_deref().map(str::trim) {
+        None => None,
+        Some("") => Some(None),
+        Some(text) => Some(Some(text.parse().map_err(|error: NoHours| CliError::Refused(error.to_string()))?)),
+    };
+    // A date that is named twice gets the new hours.
+    let removed = args.remove_holidays.iter().map(|date| (*date, None));
+    let set = args.holidays.iter().map(|(date, shifts)| (*date, Some(shifts.clone())));
+    change.holidays = removed.chain(set).collect();
+    change.quiet = args.quiet.iter().map(|(prefix, hours)| (prefix.clone(), non_empty(hours))).collect();
     Ok(())
 }
 

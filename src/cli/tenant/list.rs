@@ -1,7 +1,8 @@
 //! `recado tenant list`.
 
-use super::View;
+use super::{text, view_of};
 use crate::cli::{CliError, Outcome, open, print, print_json};
+use crate::http::views::tenant::TenantView;
 
 /// List the tenants with their senders, enabled blueprints and webhook URLs
 #[derive(clap::Args)]
@@ -15,12 +16,12 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let snapshot = installation.directory.now();
-    let mut views: Vec<View> = snapshot.tenants().map(|tenant| View::new(&installation, tenant)).collect();
+    let mut views: Vec<TenantView> = snapshot.tenants().map(|tenant| view_of(&installation, tenant)).collect();
     views.sort_by(|a, b| a.slug.cmp(&b.slug));
     if args.json {
         print_json(&views)?;
     } else {
-        views.iter().try_for_each(|view| print(view.text()))?;
+        views.iter().try_for_each(|view| print(text(view)))?;
     }
     Ok(Outcome::Done)
 }

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::View;
+use super::{text as tenant_text, view_of};
 use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_json, text};
 use crate::domain::Timestamp;
+use crate::http::views::tenant::TenantView;
 use crate::ops::doctor::REFUSALS_SHOWN_FOR;
 use crate::store::RefusedSum;
 
@@ -22,7 +23,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
-    tenant: View,
+    tenant: TenantView,
     refused: Vec<RefusedView>,
 }
 
@@ -52,10 +53,10 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let refused = installation.store.refusals_since(Some(tenant.id), since).await?;
     if args.json {
         let refused = refused.into_iter().map(RefusedView::from).collect();
-        print_json(&Shown { tenant: View::new(&installation, &tenant), refused })?;
+        print_json(&Shown { tenant: view_of(&installation, &tenant), refused })?;
         return Ok(Outcome::Done);
     }
-    print(View::new(&installation, &tenant).text())?;
+    print(tenant_text(&view_of(&installation, &tenant)))?;
     for sum in &refused {
         let RefusedSum { route, kind, count, last, detail, .. } = sum;
         print(format!("  !! {count} webhooks ({route}) refused within a day {}", kind.meaning()))?;

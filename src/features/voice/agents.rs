@@ -4,7 +4,7 @@ use super::compose::Streams;
 use crate::domain::agent::{AGENTS_MAX, GREETING_CHARS, INSTRUCTIONS_CHARS};
 use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
 use crate::store::{Store, StoreError};
-use crate::tenants::{Directory, Tenant, TenantSettings};
+use crate::tenants::{Directory, Tenant, TenantService};
 
 /// The longest name of an agent.
 pub const NAME_CHARS: usize = 80;
@@ -71,15 +71,9 @@ impl Agents<'_> {
         tenant: &Tenant,
         change: impl FnOnce(&mut VoiceSettings) -> Result<T, AgentError>,
     ) -> Result<T, AgentError> {
-        let stored = |error: serde_json::Error| StoreError::Stored(format!("settings of '{}': {error}", tenant.slug));
-        let changed = self.store.change_settings(tenant.id, |text| {
-            let mut settings: TenantSettings = serde_json::from_str(text).map_err(stored)?;
-            let made = change(&mut settings.voice)?;
-            Ok::<_, AgentError>((serde_json::to_string(&settings).map_err(stored)?, made))
-        });
-        let made = changed.await?.ok_or_else(|| AgentError::NoTenant(tenant.slug.clone()))?;
-        self.directory.refresh().await?;
-        Ok(made)
+        let service = TenantService { store: self.store, directory: self.directory };
+        let made = service.edit_settings(tenant.id, |settings| change(&mut settings.voice)).await?;
+        made.ok_or_else(|| AgentError::NoTenant(tenant.slug.clone()))
     }
 
     /// True if calls to the number reach this tenant: it is a sender of the tenant, or the installation's.

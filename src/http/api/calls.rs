@@ -15,13 +15,11 @@ use uuid::Uuid;
 use super::appointments::instant;
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::messages;
+use super::messages::{self, Accepted};
 use super::once::once;
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
-use crate::domain::{
-    CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Phone, Route, SendQueue,
-};
+use crate::domain::{CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Phone};
 use crate::engine::sending::by_hand::Outbox;
 use crate::engine::sending::call_request::UnfitCall;
 use crate::engine::sending::services::{CallRefused, CallService};
@@ -345,10 +343,8 @@ async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall
         let event = EventId::new(id);
         let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;
-        pipeline.wake_perform(SendQueue::new(caller.0.id, Route::Twilio));
-        let row = state.store.action(caller.0.id, action).await?;
-        let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
-        Ok((StatusCode::ACCEPTED, Begun { id: action.uuid(), state }))
+        let Accepted { id, state } = messages::accepted(&state, caller.0.id, action).await?;
+        Ok((StatusCode::ACCEPTED, Begun { id, state }))
     })
     .await
 }

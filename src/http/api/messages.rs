@@ -17,9 +17,12 @@ use super::once::once;
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::action::Template;
-use crate::domain::{ActionId, Channel, ContactId, EventId, MessageId, Route, SendBody, Timestamp};
+use crate::domain::{
+    ActionId, Channel, ContactId, EventId, MessageId, Route, SendBody, SendQueue, TenantId, Timestamp,
+};
 use crate::engine::sending::by_hand::{BODY_MAX_CHARS, Outbox, SendRefused};
 use crate::http::AppState;
+use crate::store::StoreError;
 use crate::store::rows::message;
 
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -104,11 +107,11 @@ struct NewTemplate {
 
 /// What became of a send so far.
 #[derive(Debug, Serialize, ToSchema)]
-struct Accepted {
+pub struct Accepted {
     /// The message's id from when it leaves; `recado explain` takes it at once
-    id: Uuid,
+    pub id: Uuid,
     #[schema(example = "planned")]
-    state: String,
+    pub state: String,
 }
 
 /// Messages, the newest first
@@ -152,12 +155,20 @@ async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessa
         let content = content(new)?;
         let action: ActionId =
             outbox.plan_as(EventId::new(id), &caller.0, channel, &to, content).await.map_err(refused)?;
-        state.pipeline.wake_perform(crate::domain::SendQueue::new(caller.0.id, Route::Twilio));
-        let row = state.store.action(caller.0.id, action).await?;
-        let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
-        Ok((StatusCode::ACCEPTED, Accepted { id: action.uuid(), state }))
+        Ok((StatusCode::ACCEPTED, accepted(&state, caller.0.id, action).await?))
     })
     .await
+}
+
+/// Wakes the queue of a send that was just planned, and gives what became of it so far.
+pub async fn accepted(state: &AppState, tenant: TenantId, action: ActionId) -> Result<Accepted, Problem> {
+    let row = state.store.action(tenant, action).await?;
+    if let Some(route) = row.as_ref().and_then(|row| row.route.as_deref()) {
+        let route: Route = route.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
+        state.pipeline.wake_perform(SendQueue::new(tenant, route));
+    }
+    let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
+    Ok(Accepted { id: action.uuid(), state })
 }
 
 fn content(new: NewMessage) -> Result<SendBody, Problem> {

@@ -22,6 +22,7 @@ mod once;
 mod page;
 mod problem;
 mod team;
+mod tenant;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -68,6 +69,7 @@ pub fn routes() -> Router<AppState> {
             .merge(agents::routes())
             .merge(appointments::routes())
             .merge(team::routes())
+            .merge(tenant::routes())
             .merge(numbers::routes()),
     );
     let api = api.nest("/api/agent", agent::routes());

@@ -22,17 +22,28 @@ pub struct Problem {
     code: &'static str,
     /// For people: what is wrong, and what to do next.
     detail: String,
+    /// The field of the body that is wrong, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, example = "zone")]
+    field: Option<&'static str>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into() }
+        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), field: None }
     }
 
     /// What the request says cannot be done.
     pub fn unfit(code: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.to_string())
+    }
+
+    /// Names the field of the body that is wrong.
+    #[must_use]
+    pub const fn in_field(mut self, field: &'static str) -> Self {
+        self.field = Some(field);
+        self
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {

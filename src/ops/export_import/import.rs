@@ -131,7 +131,8 @@ fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tena
         || !texts.into_iter().all(is_text)
         || line.zone.parse::<chrono_tz::Tz>().is_err()
         || line.account_sid.as_ref().is_some_and(|sid| sid.len() != 34 || !sid.starts_with("AC"))
-        || serde_json::from_value::<TenantSettings>(line.settings.clone()).is_err()
+        || serde_json::from_value::<TenantSettings>(line.settings.clone())
+            .map_or(true, |settings| !settings.unknown.is_empty())
     {
         return Err(lines.wrong("the tenant's slug, name, zone, language, account or settings are not such".to_owned()));
     }

@@ -15,6 +15,13 @@ use crate::store::{Store, StoreError};
 /// Counts the changes to tenants and senders.
 const DIRECTORY_VERSION: &str = "directory_version";
 
+/// A tenant's row with its senders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTenant {
+    pub row: tenant::Model,
+    pub senders: Vec<sender::Model>,
+}
+
 impl Store {
     /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants'
     /// settings. A tenant that is being imported is not there yet.
@@ -44,29 +51,29 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Replaces a tenant's row.
-    pub async fn set_tenant(&self, changed: tenant::Model) -> Result<(), StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
-        changed.into_active_model().reset_all().update(&txn).await?;
-        bump(&txn).await?;
-        Ok(txn.commit().await?)
-    }
-
-    /// Changes a tenant's settings as they are at this moment: `change` makes of the old text the new one, and of both what is
-    /// given back. Where it refuses, nothing changes. `None` where there is no such tenant.
-    pub async fn change_settings<T, E: From<StoreError>>(
+    /// Changes a tenant as it is at this moment: its row and its senders, in one transaction.
+    ///
+    /// `change` gets both as they stand and edits them; an error of it changes nothing. Gives `None` where there is no
+    /// such tenant. A new sender that belongs to another tenant is refused.
+    pub async fn change_tenant<T, E: From<StoreError>>(
         &self,
         tenant: TenantId,
-        change: impl FnOnce(&str) -> Result<(String, T), E>,
+        change: impl FnOnce(&mut StoredTenant) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
         let txn = crate::store::writer::begin(&self.write).await?;
         let found = tenant::Entity::find_by_id(tenant.uuid()).lock_exclusive().one(&txn).await;
         let Some(row) = found.map_err(StoreError::from)? else { return Ok(None) };
-        let (settings, made) = change(&row.settings)?;
-        if settings != row.settings {
-            let mut changed = row.into_active_model();
-            changed.settings = Set(settings);
-            changed.update(&txn).await.map_err(StoreError::from)?;
+        let senders = sender::Entity::find()
+            .filter(sender::Column::TenantId.eq(tenant.uuid()))
+            .order_by_asc(sender::Column::CreatedUs)
+            .all(&txn)
+            .await
+            .map_err(StoreError::from)?;
+        let before = StoredTenant { row, senders };
+        let mut after = before.clone();
+        let made = change(&mut after)?;
+        if after != before {
+            write_changes(&txn, before, after).await?;
             bump(&txn).await?;
         }
         txn.commit().await.map_err(StoreError::from)?;
@@ -76,24 +83,7 @@ impl Store {
     /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.
     pub async fn add_sender(&self, new: sender::Model) -> Result<(), StoreError> {
         let txn = crate::store::writer::begin(&self.write).await?;
-        let holder = sender::Entity::find()
-            .filter(sender::Column::Channel.eq(&new.channel))
-            .filter(sender::Column::Number.eq(&new.number))
-            .one(&txn)
-            .await?;
-        match holder {
-            Some(holder) if holder.tenant_id != new.tenant_id => {
-                return Err(StoreError::Taken(format!("{} {}", new.channel, new.number)));
-            }
-            Some(holder) => {
-                let mut same = holder.into_active_model();
-                same.base_url = Set(new.base_url);
-                same.update(&txn).await?;
-            }
-            None => {
-                sender::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await?;
-            }
-        }
+        put_sender(&txn, new).await?;
         bump(&txn).await?;
         Ok(txn.commit().await?)
     }
@@ -136,6 +126,47 @@ impl Store {
         put(&txn, name, value).await?;
         Ok(txn.commit().await?)
     }
+}
+
+/// Writes what `after` has and `before` has not.
+async fn write_changes(db: &impl ConnectionTrait, before: StoredTenant, after: StoredTenant) -> Result<(), StoreError> {
+    if after.row != before.row {
+        after.row.into_active_model().reset_all().update(db).await?;
+    }
+    let gone = before.senders.iter().filter(|sender| !after.senders.iter().any(|kept| kept.id == sender.id));
+    let gone: Vec<Uuid> = gone.map(|sender| sender.id).collect();
+    if !gone.is_empty() {
+        sender::Entity::delete_many().filter(sender::Column::Id.is_in(gone)).exec(db).await?;
+    }
+    for sender in after.senders {
+        if !before.senders.contains(&sender) {
+            put_sender(db, sender).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a sender, or sets the base URL of the tenant's own.
+async fn put_sender(db: &impl ConnectionTrait, new: sender::Model) -> Result<(), StoreError> {
+    let holder = sender::Entity::find()
+        .filter(sender::Column::Channel.eq(&new.channel))
+        .filter(sender::Column::Number.eq(&new.number))
+        .one(db)
+        .await?;
+    match holder {
+        Some(holder) if holder.tenant_id != new.tenant_id => {
+            return Err(StoreError::Taken(format!("{} {}", new.channel, new.number)));
+        }
+        Some(holder) => {
+            let mut same = holder.into_active_model();
+            same.base_url = Set(new.base_url);
+            same.update(db).await?;
+        }
+        None => {
+            sender::Entity::insert(new.into_active_model()).exec_without_returning(db).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod manual;
 mod newcomer;
 mod portable;
 mod settle;
+mod tenants;
 mod try_out;
 pub mod doctor;
 pub mod phone;

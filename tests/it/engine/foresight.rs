@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::support::replace_tenant;
 use recado::app::rehearsal::Rehearsal;
 use recado::app::{self, Installation};
 use recado::config::Config;
@@ -368,7 +369,7 @@ impl Run {
         let blueprints = [r#""on request":{}"#, ""][self.below(2)];
         row.settings = format!(r#"{{"quiet":{{{quiet}}},"blueprints":{{{blueprints}}}}}"#);
         row.zone = [row.zone, "Australia/Lord_Howe".to_owned(), "Europe/Lisbon".to_owned()][self.below(3)].clone();
-        installation.store.set_tenant(row).await.expect("it can be changed");
+        replace_tenant(&installation.store, row).await.expect("it can be changed");
         installation.directory.refresh().await.expect("the database answers");
     }
 
@@ -526,7 +527,7 @@ async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
     let (_, rows, _) = store.directory().await.expect("the database answers");
     let mut row = rows.into_iter().find(|row| row.slug == WHERE[0].0).expect("it is there");
     row.settings = r#"{"quiet":{"all":"20:30-10:15"}}"#.to_owned();
-    store.set_tenant(row).await.expect("it can be changed");
+    replace_tenant(&store, row).await.expect("it can be changed");
     run.rehearsal.installation.directory.refresh().await.expect("the database answers");
     let sol = &run.businesses[0];
     let [ana, leo, eva, ..] = &sol.customers[..] else { panic!("there are some") };

@@ -46,6 +46,11 @@ impl Inside {
 
     /// With its provider at `api_base`, on a clock of the test's, by these rules.
     pub async fn at(api_base: &str, clock: Clock, rules: &str) -> Self {
+        Self::with(api_base, clock, rules, &[]).await
+    }
+
+    /// With these settings besides.
+    pub async fn with(api_base: &str, clock: Clock, rules: &str, more: &[(&'static str, String)]) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut settings = rig::settings(api_base);
@@ -55,6 +60,7 @@ impl Inside {
             ("SQLITE_SYNCHRONOUS", "normal".to_owned()),
             ("RULES_DIR", path("rules")),
         ]);
+        settings.extend(more.iter().cloned());
         let environment = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let config = Config::load(folder.path(), environment).expect("the settings are good");
         std::fs::create_dir_all(&config.rules_dir).expect("the folder is ours");

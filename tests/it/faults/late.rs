@@ -17,6 +17,7 @@ use recado::tenants::{Tenant, new_tenant, sealed_as};
 
 use super::inside::{Inside, PUBLIC_URL, posted};
 use super::rig::{A, ACCOUNT, B, OURS, Own, Provider, SECRET_KEY, TOKEN, customer};
+use crate::support::replace_tenant;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
@@ -94,7 +95,7 @@ impl World {
         let key = SecretKey::parse(SECRET_KEY).expect("it is a key");
         row.account_sid = Some(own.account.to_owned());
         row.auth_token = Some(key.seal(&own.token.into(), &sealed_as(row.id, "auth_token")).expect("it can be sealed"));
-        store.set_tenant(row).await.expect("it can be written");
+        replace_tenant(&store, row).await.expect("it can be written");
         self.refresh().await;
     }
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::campaigns_ahead::running;
 use crate::faults::inside::Inside;
 use crate::faults::rig::{ACCOUNT, OURS};
+use crate::support::replace_tenant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -138,7 +139,7 @@ async fn set(inside: &Inside, settings: &str) {
     let store = &inside.store;
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
-    store.set_tenant(tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
+    replace_tenant(&store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
     inside.directory.refresh().await.expect("it can be read");
 }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::faults::inside::{Inside, PUBLIC_URL, encode, posted};
 use crate::faults::rig::{ACCOUNT, OURS, Provider, TOKEN};
+use crate::support::replace_tenant;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
@@ -69,7 +70,7 @@ impl Shop {
         let mut settings: Value = serde_json::from_str(&tenant.settings).expect("JSON");
         settings[name] = value;
         tenant.settings = settings.to_string();
-        store.set_tenant(tenant).await.expect("it can be changed");
+        replace_tenant(&store, tenant).await.expect("it can be changed");
         self.inside.directory.refresh().await.expect("it can be read");
     }
 

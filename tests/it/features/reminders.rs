@@ -10,6 +10,7 @@ use recado::store::tables::appointments::{Appointment, Moved, NewAppointment, Or
 
 use crate::engine::timers::World;
 use crate::faults::rig::customer;
+use crate::support::replace_tenant;
 use crate::support::wait::eventually;
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -66,7 +67,7 @@ async fn settings(world: &World, settings: &str) {
     let store = world.store();
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
-    store.set_tenant(tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
+    replace_tenant(&store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
     world.directory().refresh().await.expect("it can be read");
 }
 

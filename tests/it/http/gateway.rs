@@ -6,12 +6,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use recado::domain::{Clock, TokenScope};
+use recado::http::api::{hash_of_token, new_token};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::cli::{command, run};
+use crate::faults::inside::Inside;
 use crate::faults::rig::{self, Look, OURS, Provider, post, recado, twilio};
 use crate::support::http_client;
 use crate::support::server::{Server, ServerOptions};
@@ -443,4 +447,29 @@ async fn a_rule_makes_a_request_once_and_repeats_only_what_may_be() {
     assert_eq!(keys[2], keys[3]);
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys.iter().all(|key| key.len() == 36), "{keys:?}");
     assert_eq!(asked[3].method, Method::PUT);
+}
+
+/// No sweep runs here: only the wake-up of the request itself can make it leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_the_api_wakes_the_queue_that_it_is_in() {
+    let gateway = Gateway::answering(&[200]).await;
+    let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
+    let file = folder.path().join("gateways.toml");
+    let described = gateway.described("").replace("{{env.INDIA_KEY}}", KEY).replace("{{env.INDIA_TOKEN}}", TOKEN);
+    std::fs::write(&file, described).expect("the folder is ours");
+    let more = [("PROVIDERS_FILE", file.display().to_string()), ("OUTBOUND_ALLOW", "127.0.0.1".to_owned())];
+    let inside = Inside::with("http://127.0.0.1:1", Clock::system(), "", &more).await;
+    let demo = inside.installation.directory.now().by_slug("demo").cloned().expect("it is made at the start");
+    let token = new_token().expect("the machine has random bytes");
+    let hash = hash_of_token(token.expose_secret());
+    inside.installation.store.add_api_token(demo.id, "test", TokenScope::Full, &hash).await.expect("it can be kept");
+    let performing = inside.pipeline.clone();
+    tokio::spawn(async move { performing.perform().await });
+    let body = json!({"channel": "sms", "to": INDIAN, "text": "namasté"}).to_string();
+    let request = Request::post("/api/v1/messages")
+        .header("authorization", format!("Bearer {}", token.expose_secret()))
+        .header("content-type", "application/json");
+    let (status, answer) = inside.answer(request.body(body.into()).expect("a request")).await;
+    assert_eq!(status, 202, "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(gateway.wait_asked(1).await[0].json()["text"], "namasté");
 }

@@ -4,5 +4,6 @@ pub mod api;
 pub mod callbacks;
 mod docs;
 pub mod gateway;
+mod tenant;
 pub(crate) mod agent_tokens;
 pub(crate) mod nginx;

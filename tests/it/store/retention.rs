@@ -10,6 +10,7 @@ use recado::store::{AttemptResult, Removed};
 use recado::tenants::{Account, Directory, Platform};
 
 use super::{ANA, Bench, LUIS, Wish, on_both};
+use crate::support::replace_tenant;
 
 const DAY_S: u64 = 24 * 3_600;
 
@@ -115,7 +116,7 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
             let (_, tenants, _) = bench.store.directory().await.unwrap();
             let mut row = tenants.into_iter().next().unwrap();
             row.settings = format!("{{\"retain_days\": {days}}}");
-            bench.store.set_tenant(row).await.unwrap();
+            replace_tenant(&bench.store, row).await.unwrap();
             assert_eq!(purge().await, goes, "{days} days");
         }
         // One day is read as seven, whoever wrote it.
@@ -143,7 +144,7 @@ async fn a_dry_run_counts_all_that_goes_calls_and_campaigns_too() {
         let (_, tenants, _) = bench.store.directory().await.unwrap();
         let mut row = tenants.into_iter().next().unwrap();
         row.settings = "{\"retain_days\": 20}".to_owned();
-        bench.store.set_tenant(row).await.unwrap();
+        replace_tenant(&bench.store, row).await.unwrap();
         directory.refresh().await.unwrap();
         let tenant = directory.now().by_id(bench.tenant).cloned().unwrap();
         let purge = async |dry| retention::purge(&bench.store, &tenant, &Clock::system(), dry).await.unwrap();

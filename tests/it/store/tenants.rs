@@ -9,6 +9,7 @@ use recado::store::rows::sender;
 use recado::tenants::{Account, Directory, Platform, new_tenant, sealed_as};
 
 use super::{Bench, OURS, on_both};
+use crate::support::replace_tenant;
 
 fn sender(bench: &Bench, number: &str) -> sender::Model {
     let id: recado::domain::MessageId = bench.store.ids().next();
@@ -33,7 +34,7 @@ async fn a_slug_has_one_owner() {
         assert_eq!(bench.store.directory_version().await.unwrap(), version, "nothing has changed");
         let mut row = tenants.into_iter().next().unwrap();
         row.name = "Panadería".to_owned();
-        bench.store.set_tenant(row).await.unwrap();
+        replace_tenant(&bench.store, row).await.unwrap();
         let (changed, tenants, _) = bench.store.directory().await.unwrap();
         assert_eq!(tenants[0].name, "Panadería");
         assert!(changed > version);
@@ -95,7 +96,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
         row.account_sid = Some(format!("AC{:032}", 2));
         let sealed_as = sealed_as(row.id, "auth_token");
         row.auth_token = Some(key("a").seal(&"token".into(), &sealed_as).unwrap());
-        bench.store.set_tenant(row.clone()).await.unwrap();
+        replace_tenant(&bench.store, row.clone()).await.unwrap();
 
         let directory = Directory::open(bench.store.clone(), key("b"), platform).await.unwrap();
         let locked = directory.now().by_id(bench.tenant).cloned().unwrap();
@@ -107,12 +108,12 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
         assert_eq!(directory.now().by_id(other.tenant).unwrap().account.tokens.len(), 1);
 
         row.auth_token = Some(key("b").seal(&"token".into(), &sealed_as).unwrap());
-        bench.store.set_tenant(row.clone()).await.unwrap();
+        replace_tenant(&bench.store, row.clone()).await.unwrap();
         directory.refresh().await.unwrap();
         assert_eq!(directory.now().by_id(bench.tenant).unwrap().account.exposed_tokens(), ["token"]);
 
         row.settings = "not JSON".to_owned();
-        bench.store.set_tenant(row).await.unwrap();
+        replace_tenant(&bench.store, row).await.unwrap();
         directory.refresh().await.unwrap();
         assert_eq!(directory.now().by_id(bench.tenant).unwrap().account.exposed_tokens(), ["token"], "as it was");
     })
@@ -125,10 +126,11 @@ async fn settings_that_are_changed_at_once_are_all_kept() {
     on_both(|bench| async move {
         let store = &bench.store;
         let add = |n: u32| {
-            store.change_settings(bench.tenant, move |text| {
-                let mut settings: serde_json::Value = serde_json::from_str(text).expect("JSON");
+            store.change_tenant(bench.tenant, move |stored| {
+                let mut settings: serde_json::Value = serde_json::from_str(&stored.row.settings).expect("JSON");
                 settings["templates"][format!("t{n}")] = "HX".into();
-                Ok::<_, StoreError>((settings.to_string(), n))
+                stored.row.settings = settings.to_string();
+                Ok::<_, StoreError>(n)
             })
         };
         let made = futures_util::future::join_all((0..20).map(add)).await;
@@ -142,10 +144,10 @@ async fn settings_that_are_changed_at_once_are_all_kept() {
         };
         let before = settings().await;
         assert_eq!(before.1["templates"].as_object().map(serde_json::Map::len), Some(20), "{}", before.1);
-        let refused = store.change_settings(bench.tenant, |_| Err::<(String, ()), _>(StoreError::Closed)).await;
+        let refused = store.change_tenant(bench.tenant, |_| Err::<(), _>(StoreError::Closed)).await;
         assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
         let nobody = TenantId::new(uuid::Uuid::nil());
-        let gone = store.change_settings(nobody, |text| Ok::<_, StoreError>((text.to_owned(), ()))).await;
+        let gone = store.change_tenant(nobody, |_| Ok::<_, StoreError>(())).await;
         assert_eq!(gone.unwrap(), None);
         assert_eq!(settings().await, before);
     })

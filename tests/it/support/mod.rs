@@ -12,6 +12,10 @@ pub mod wait;
 pub mod webhook;
 pub mod harness;
 
+use recado::domain::TenantId;
+use recado::store::rows::tenant;
+use recado::store::{Store, StoreError};
+
 /// Installs a TLS provider for reqwest, which panics without one. May be called repeatedly.
 pub fn install_tls() {
     // Fails if one is installed already, which serves as well.
@@ -30,4 +34,14 @@ pub fn python() -> std::path::PathBuf {
     let python = std::env::var_os("RECADO_TEST_PYTHON").map_or_else(|| default.into(), std::path::PathBuf::from);
     assert!(python.exists(), "{} is missing: run tests/run.sh once, it makes it", python.display());
     python
+}
+
+/// Puts a row in the place of a tenant's, whatever has changed in it meanwhile.
+pub async fn replace_tenant(store: &Store, row: tenant::Model) -> Result<(), StoreError> {
+    let id = TenantId::new(row.id);
+    let changed = store.change_tenant(id, |stored| {
+        stored.row = row;
+        Ok::<_, StoreError>(())
+    });
+    changed.await.map(|found| found.expect("the tenant is there"))
 }

@@ -20,6 +20,7 @@ const POOL_IDLE_MAX: usize = 1024;
 /// Longer values of `Retry-After` count as this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// The client could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client could not be set up: {0}")]
 pub struct ClientError(#[from] reqwest::Error);

@@ -6,7 +6,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Carrier, answer, rfc2822};
+use super::answer::{self, rfc2822};
+use super::carrier::Carrier;
 
 /// Fetches `AC….json`, without the token.
 pub async fn fetch(State(carrier): State<Carrier>, Path(file): Path<String>, headers: HeaderMap) -> Response {
@@ -35,6 +36,7 @@ pub async fn fetch(State(carrier): State<Carrier>, Path(file): Path<String>, hea
     .into_response()
 }
 
+/// Fetches the balance.
 pub async fn balance(State(carrier): State<Carrier>, Path(account): Path<String>, headers: HeaderMap) -> Response {
     if !carrier.authenticates(&account, &headers) {
         return answer::unauthorized();

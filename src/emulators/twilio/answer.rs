@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::faults::FaultKind;
 use super::validate::Refusal;
-use crate::domain::Clock;
+use crate::domain::{Clock, Timestamp};
 use crate::integrations::twilio::form::Params;
 
 const PAGE_SIZE: usize = 50;
@@ -40,14 +40,17 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Returns Twilio's 401.
 pub fn unauthorized() -> Response {
     error(StatusCode::UNAUTHORIZED, 20003, "Authenticate")
 }
 
+/// Returns Twilio's 404 for a resource.
 pub fn not_found(path: &str) -> Response {
     Refusal::not_found(path).into_response()
 }
 
+/// Returns Twilio's 400 with a message.
 pub fn bad_request(message: &str) -> Response {
     error(StatusCode::BAD_REQUEST, 20001, message)
 }
@@ -113,6 +116,7 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
+    /// Reads the paging parameters of a query.
     pub fn of(query: &Params) -> Self {
         let size = query.filled("PageSize").and_then(|size| size.parse().ok()).unwrap_or(PAGE_SIZE);
         Self {
@@ -176,4 +180,9 @@ pub struct PageMeta {
     pub first_page_uri: String,
     pub previous_page_uri: Option<String>,
     pub next_page_uri: Option<String>,
+}
+
+/// Formats a time for the 2010 API.
+pub fn rfc2822(at: Timestamp) -> String {
+    at.to_utc().to_rfc2822()
 }

@@ -8,9 +8,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::answer;
+use super::carrier::Carrier;
 use super::numbers::EMPTY_AREA;
 use super::validate::Refusal;
-use super::{Carrier, answer};
 use crate::integrations::twilio::form::Params;
 
 /// Numbers in one answer: the default, and the limit.
@@ -41,6 +42,7 @@ const COUNTRIES: [Country; 6] = [
     Country { iso: "DE", code: "+49", local: "302312", toll_free: "800231", mobile: Some("151231"), digits: 5 },
 ];
 
+/// Lists numbers for sale.
 pub async fn list(
     State(carrier): State<Carrier>,
     Path((account, country, kind)): Path<(String, String, String)>,

@@ -2,92 +2,23 @@
 //! reported with a signed callback.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 
+use super::callback_queue::{Job, Next};
+use super::carrier::Inner;
 use super::faults::{CallbackFault, FaultKind};
 use super::messages::error_message;
-use super::store::{Direction, bare};
-use super::webhook::Method;
-use super::{Inner, Message};
+use super::method::Method;
+use super::store::{Direction, Message, bare};
 use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
 use crate::integrations::twilio::form::Params;
 
-/// Limit of messages that wait for their next status.
-pub const QUEUE_MAX: usize = 100_000;
 /// Limit of callbacks that are posted at once.
 const IN_FLIGHT_MAX: usize = 64;
-/// Limit of scheduled messages, and of messages with late callbacks.
-const LATER_MAX: usize = 10_000;
-
-/// A message and its remaining statuses.
-pub struct Job {
-    due: Timestamp,
-    message: Message,
-    statuses: VecDeque<DeliveryStatus>,
-    /// The code of a failure among them.
-    error_code: Option<u32>,
-    /// Reports per status: 0, 1 or 2.
-    copies: usize,
-}
-
-/// Work that is due later.
-pub enum Next {
-    /// A scheduled message, by SID.
-    Leaves(String),
-    Reports(Box<Job>),
-}
-
-pub struct Callbacks {
-    queue: mpsc::Sender<Job>,
-    delay: Duration,
-    dropped: AtomicU64,
-    /// Unfinished jobs.
-    pub pending: watch::Sender<u64>,
-    later: Arc<Semaphore>,
-}
-
-impl Callbacks {
-    pub fn new(queue: mpsc::Sender<Job>, delay_ms: u64) -> Self {
-        Self {
-            queue,
-            delay: Duration::from_millis(delay_ms),
-            dropped: AtomicU64::new(0),
-            pending: watch::Sender::new(0),
-            later: Arc::new(Semaphore::new(LATER_MAX)),
-        }
-    }
-
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Counts a job that could not be queued.
-    pub(super) fn lose(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Queues a job. A full queue drops it: Twilio's callbacks are best effort too.
-    fn enqueue(&self, job: Job) {
-        self.begin();
-        if self.queue.try_send(job).is_err() {
-            self.lose();
-            self.finished();
-        }
-    }
-
-    pub(super) fn begin(&self) {
-        self.pending.send_modify(|pending| *pending += 1);
-    }
-
-    pub(super) fn finished(&self) {
-        self.pending.send_modify(|pending| *pending -= 1);
-    }
-}
 
 impl Inner {
     /// Starts the delivery of a message. With [`FaultKind::CallbacksBeforeAnswer`] it is finished when this returns.
@@ -245,28 +176,28 @@ impl Inner {
         }
         params
     }
-}
 
-/// Reports each status when it is due, until the emulator is dropped. All waits are equally long, so the queue is in
-/// order.
-pub async fn run(carrier: Weak<Inner>, mut jobs: mpsc::Receiver<Job>) {
-    let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    while let Some(mut job) = jobs.recv().await {
-        // The emulator is held only during work, so that it can be dropped.
-        let Some(clock) = carrier.upgrade().map(|carrier| carrier.clock.clone()) else { return };
-        if job.due > clock.now() {
-            clock.sleep_until(job.due).await;
-        }
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
-        let Some(carrier) = carrier.upgrade() else { return };
-        tokio::spawn(async move {
-            if carrier.report_next(&mut job).await {
-                job.due = job.due.plus(carrier.callbacks.delay);
-                carrier.callbacks.enqueue(job);
+    /// Reports each status when it is due, until the emulator is dropped. All waits are equally long, so the queue is in
+    /// order.
+    pub(super) async fn run_callbacks(carrier: Weak<Self>, mut jobs: mpsc::Receiver<Job>) {
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        while let Some(mut job) = jobs.recv().await {
+            // The emulator is held only during work, so that it can be dropped.
+            let Some(clock) = carrier.upgrade().map(|carrier| carrier.clock.clone()) else { return };
+            if job.due > clock.now() {
+                clock.sleep_until(job.due).await;
             }
-            carrier.callbacks.finished();
-            drop(permit);
-        });
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+            let Some(carrier) = carrier.upgrade() else { return };
+            tokio::spawn(async move {
+                if carrier.report_next(&mut job).await {
+                    job.due = job.due.plus(carrier.callbacks.delay);
+                    carrier.callbacks.enqueue(job);
+                }
+                carrier.callbacks.finished();
+                drop(permit);
+            });
+        }
     }
 }

@@ -60,6 +60,7 @@ struct Lists {
     joined: HashMap<String, Timestamp>,
 }
 
+/// The consent of all customers.
 #[derive(Default)]
 pub struct Consent(Mutex<Lists>);
 

@@ -8,17 +8,13 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::SecondsFormat;
-use parking_lot::{Mutex, MutexGuard};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Carrier;
 use super::answer::{self, PageQuery};
+use super::carrier::Carrier;
+use super::templates::{NewTemplate, Rendered, Template};
 use super::validate::Refusal;
-use crate::domain::Timestamp;
-use crate::domain::placeholders;
-use crate::domain::placeholders::{Segment, Unclosed};
 use crate::integrations::twilio::form::Params;
 
 /// Limit of templates, over all accounts.
@@ -26,122 +22,7 @@ const TEMPLATES_MAX: usize = 1_000;
 /// Limit of variables in one template.
 const VARIABLES_MAX: usize = 100;
 
-/// A rendered template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rendered {
-    pub name: String,
-    pub body: String,
-    /// The texts of its buttons.
-    pub buttons: Vec<String>,
-}
-
-/// The request: `{"friendly_name": "…", "language": "es", "variables": {"1": "Ana"}, "types": {"twilio/text": {"body":
-/// "Hola {{1}}"}}}`
-#[derive(Clone, Debug, Deserialize)]
-struct NewTemplate {
-    #[serde(default)]
-    friendly_name: Option<String>,
-    language: String,
-    #[serde(default)]
-    variables: Option<Map<String, Value>>,
-    types: Map<String, Value>,
-}
-
-#[derive(Clone, Debug)]
-struct Template {
-    sid: String,
-    account_sid: String,
-    given: NewTemplate,
-    /// Its name and category after the submission to WhatsApp.
-    approval: Option<(String, String)>,
-    created_at: Timestamp,
-}
-
-impl Template {
-    fn resource(&self) -> Value {
-        let at = self.created_at.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true);
-        let url = format!("https://content.twilio.com/v1/Content/{}", self.sid);
-        json!({
-            "sid": self.sid,
-            "account_sid": self.account_sid,
-            "friendly_name": self.given.friendly_name,
-            "language": self.given.language,
-            "variables": self.given.variables.clone().unwrap_or_default(),
-            "types": self.types().collect::<Map<_, _>>(),
-            "date_created": at,
-            "date_updated": at,
-            "links": {
-                "approval_create": format!("{url}/ApprovalRequests/whatsapp"),
-                "approval_fetch": format!("{url}/ApprovalRequests"),
-            },
-            "url": url,
-        })
-    }
-
-    fn approval(&self) -> Value {
-        self.approval.as_ref().map_or(Value::Null, |(name, category)| {
-            json!({"name": name, "category": category, "content_type": self.types().next().map(|(kind, _)| kind),
-                   "status": "approved", "rejection_reason": "", "allow_category_change": true})
-        })
-    }
-
-    /// Twilio's libraries send unused types as null.
-    fn types(&self) -> impl Iterator<Item = (String, Value)> {
-        self.given.types.iter().filter(|(_, kind)| !kind.is_null()).map(|(name, kind)| (name.clone(), kind.clone()))
-    }
-
-    fn render(&self, variables: &Map<String, Value>) -> Rendered {
-        let (_, kind) = self.types().next().unwrap_or_default();
-        let samples = self.given.variables.clone().unwrap_or_default();
-        let fill = |text: &str| fill(text, |name| variables.get(name).or_else(|| samples.get(name)));
-        let text = |field: &str| kind[field].as_str().map(fill).filter(|text| !text.is_empty());
-        let parts = ["title", "header_text", "body", "subtitle", "footer"].map(text);
-        let actions = kind["actions"].as_array().or_else(|| kind["items"].as_array());
-        let titles = actions.into_iter().flatten().filter_map(|one| one["title"].as_str().or(one["item"].as_str()));
-        Rendered {
-            name: self.given.friendly_name.clone().unwrap_or_else(|| self.sid.clone()),
-            body: parts.into_iter().flatten().collect::<Vec<_>>().join("\n"),
-            buttons: titles.map(fill).collect(),
-        }
-    }
-}
-
-/// Replaces `{{name}}` by its value; a name without a value stays visible.
-fn fill<'a>(text: &str, value: impl Fn(&str) -> Option<&'a Value>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    for segment in placeholders::split(text) {
-        match segment {
-            Ok(Segment::Literal(literal)) => filled.push_str(literal),
-            Ok(Segment::Placeholder { name, .. }) => match value(name) {
-                Some(Value::String(value)) => filled.push_str(value),
-                Some(value) => filled.push_str(&value.to_string()),
-                None => filled.push_str(&format!("{{{{{name}}}}}")),
-            },
-            Err(Unclosed(at)) => {
-                filled.push_str("{{");
-                filled.push_str(&text[at..]);
-            }
-        }
-    }
-    filled
-}
-
-#[derive(Default)]
-pub struct Templates(Mutex<Vec<Template>>);
-
-impl Templates {
-    /// Renders a template of the account; `None` if there is no such template.
-    pub fn render(&self, account: &str, sid: &str, variables: &Map<String, Value>) -> Option<Rendered> {
-        let templates = self.lock();
-        let found = templates.iter().find(|template| template.sid == sid && template.account_sid == account);
-        found.map(|template| template.render(variables))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Template>> {
-        self.0.lock()
-    }
-}
-
+/// Creates a template.
 pub async fn create(State(carrier): State<Carrier>, headers: HeaderMap, body: Bytes) -> Response {
     let Some(account_sid) = carrier.account_of(&headers) else { return answer::unauthorized() };
     let given: NewTemplate = match serde_json::from_slice(&body) {
@@ -163,6 +44,7 @@ pub async fn create(State(carrier): State<Carrier>, headers: HeaderMap, body: By
     (StatusCode::CREATED, Json(template.resource())).into_response()
 }
 
+/// Lists templates.
 pub async fn list(State(carrier): State<Carrier>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let Some(account) = carrier.account_of(&headers) else { return answer::unauthorized() };
     let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
@@ -184,10 +66,12 @@ pub async fn list(State(carrier): State<Carrier>, RawQuery(query): RawQuery, hea
     Json(json!({"contents": contents, "meta": meta})).into_response()
 }
 
+/// Fetches a template.
 pub async fn fetch(State(carrier): State<Carrier>, Path(sid): Path<String>, headers: HeaderMap) -> Response {
     carrier.with_template(&sid, &headers, |templates, at| Json(templates[at].resource()).into_response())
 }
 
+/// Deletes a template.
 pub async fn delete(State(carrier): State<Carrier>, Path(sid): Path<String>, headers: HeaderMap) -> Response {
     carrier.with_template(&sid, &headers, |templates, at| {
         templates.remove(at);
@@ -216,6 +100,7 @@ pub async fn submit(
     })
 }
 
+/// Fetches the approval of a template.
 pub async fn approvals(State(carrier): State<Carrier>, Path(sid): Path<String>, headers: HeaderMap) -> Response {
     carrier.with_template(&sid, &headers, |templates, at| {
         let Template { account_sid, sid, .. } = &templates[at];
@@ -253,20 +138,5 @@ impl Carrier {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let body = variables.iter().map(|(name, value)| format!("{name}: {}", text(value))).collect::<Vec<_>>();
         Ok(Rendered { name: sid.to_owned(), body: body.join("\n"), buttons: Vec::new() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_stand_where_they_are_named() {
-        let values = json!({"1": "Ana", "day": "lunes", "n": 3});
-        let check = |text: &str, expect: &str| assert_eq!(fill(text, |name| values.get(name)), expect);
-        check("Hola {{1}}, hasta el {{ day }}", "Hola Ana, hasta el lunes");
-        check("{{n}}{{2}} {{", "3{{2}} {{");
-        check("{{1", "{{1");
-        check("}} {{1}}", "}} Ana");
     }
 }

@@ -11,14 +11,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::carrier::{Carrier, Inbound};
 use super::faults::{Fault, FaultError};
 use super::feed::FeedMessage;
 use super::inbound::{CustomerText, TextError};
 use super::messages::Resource;
-use super::numbers::NumberConfig;
+use super::number_store::NumberConfig;
 use super::store::Direction;
 use super::validate::is_loopback_host;
-use super::{Carrier, Inbound};
 use crate::domain::status::DeliveryStatus;
 
 /// Refuses requests that do not come from a program on this machine.
@@ -69,10 +69,12 @@ impl From<NumberConfig> for ShownNumber {
     }
 }
 
+/// Lists the numbers.
 pub async fn numbers(State(carrier): State<Carrier>) -> Response {
     Json(carrier.0.numbers.all().into_iter().map(ShownNumber::from).collect::<Vec<_>>()).into_response()
 }
 
+/// Accepts a customer's message.
 pub async fn text(State(carrier): State<Carrier>, Json(text): Json<CustomerText>) -> Result<Response, TextError> {
     #[derive(Serialize)]
     struct Taken {
@@ -89,6 +91,7 @@ impl IntoResponse for TextError {
     }
 }
 
+/// Stores a customer's message without a webhook.
 pub async fn inbound(State(carrier): State<Carrier>, Json(inbound): Json<Inbound>) -> Response {
     let message = carrier.add_inbound(inbound);
     (StatusCode::CREATED, Json(Resource::of(&message))).into_response()
@@ -116,15 +119,18 @@ pub async fn read(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Re
     StatusCode::NO_CONTENT.into_response()
 }
 
+/// Activates a fault.
 pub async fn order_fault(State(carrier): State<Carrier>, Json(fault): Json<Fault>) -> Result<StatusCode, FaultError> {
     carrier.add_fault(fault)?;
     Ok(StatusCode::CREATED)
 }
 
+/// Lists the active faults.
 pub async fn show_faults(State(carrier): State<Carrier>) -> Json<Vec<Fault>> {
     Json(carrier.0.faults.all())
 }
 
+/// Clears the faults.
 pub async fn clear_faults(State(carrier): State<Carrier>) -> StatusCode {
     carrier.clear_faults();
     StatusCode::NO_CONTENT

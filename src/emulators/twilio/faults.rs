@@ -17,6 +17,7 @@ use crate::domain::clock::Random;
 /// Limit of active faults.
 pub const FAULTS_MAX: usize = 64;
 
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
@@ -76,6 +77,7 @@ pub enum On {
     Any,
 }
 
+/// An active fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -115,6 +117,7 @@ impl Fault {
     }
 }
 
+/// Why a fault is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     #[error("{FAULTS_MAX} faults are ordered already: clear them first (DELETE /carrier/faults)")]
@@ -149,6 +152,7 @@ pub struct Strike {
     pub callbacks: Option<CallbackFault>,
 }
 
+/// A fault of status callbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallbackFault {
     pub kind: FaultKind,
@@ -156,10 +160,12 @@ pub struct CallbackFault {
     pub delay: Duration,
 }
 
+/// The active faults.
 #[derive(Default)]
 pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
+    /// Activates a fault.
     pub fn add(&self, fault: Fault) -> Result<(), FaultError> {
         if fault.percent > 100 {
             return Err(FaultError::Percent(fault.percent));
@@ -176,10 +182,12 @@ impl Faults {
         Ok(())
     }
 
+    /// Returns the active faults.
     pub fn all(&self) -> Vec<Fault> {
         self.lock().clone()
     }
 
+    /// Clears the faults.
     pub fn clear(&self) {
         self.lock().clear();
     }

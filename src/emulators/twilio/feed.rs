@@ -1,22 +1,22 @@
 //! The events of the handsets: a long poll over new and changed messages.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::content::Rendered;
-use super::store::{Direction, WebhookOutcome, bare};
-use super::{Carrier, Message, answer};
+use super::answer;
+use super::carrier::Carrier;
+use super::long_poll::wait_for;
+use super::store::{Direction, Message, WebhookOutcome, bare};
+use super::templates::Rendered;
 use crate::domain::Timestamp;
 use crate::domain::phone::Phone;
 
 /// Messages in one answer.
 const PAGE_MAX: usize = 200;
-const WAIT_MAX_MS: u64 = 30_000;
 
+/// The query of the long poll.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FollowQuery {
@@ -79,31 +79,21 @@ struct Feed {
     messages: Vec<FeedMessage>,
 }
 
+/// Returns new and changed messages; waits for some.
 pub async fn follow(State(carrier): State<Carrier>, Query(query): Query<FollowQuery>) -> Response {
     if let Some(customer) = &query.customer
         && let Err(error) = Phone::parse(customer)
     {
         return answer::bad_request(&error.to_string());
     }
-    let wait = Duration::from_millis(query.wait_ms.min(WAIT_MAX_MS));
-    let found = tokio::time::timeout(wait, carrier.changed(&query)).await;
-    let feed = found.unwrap_or_else(|_| carrier.look(&query));
-    Json(feed).into_response()
+    let look = || {
+        let feed = carrier.look(&query);
+        Some((!feed.messages.is_empty(), feed))
+    };
+    Json(wait_for(&carrier.0.changes, query.wait_ms, look).await).into_response()
 }
 
 impl Carrier {
-    async fn changed(&self, query: &FollowQuery) -> Feed {
-        let mut changes = self.0.changes.subscribe();
-        loop {
-            changes.mark_unchanged();
-            let feed = self.look(query);
-            // The emulator keeps the sender alive.
-            if !feed.messages.is_empty() || changes.changed().await.is_err() {
-                return feed;
-            }
-        }
-    }
-
     fn look(&self, query: &FollowQuery) -> Feed {
         let store = self.0.store();
         let messages = store.changed_after(query.after, query.customer.as_deref(), PAGE_MAX);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::numbers::Number;
-use super::store::{Direction, bare};
+use super::carrier::{Carrier, Inner};
+use super::method::Method;
+use super::number_store::Number;
+use super::store::{Direction, Message, bare};
 use super::twiml::{self, Reply};
-use super::webhook::{Called, Method};
-use super::{Carrier, Inner, Message};
+use super::webhook::Called;
 use crate::domain::phone::Phone;
 use crate::domain::segments;
 use crate::domain::status::DeliveryStatus;
@@ -26,6 +27,7 @@ const URL_MAX_BYTES: usize = 2_048;
 /// Limit of a name, a button's text or its payload.
 const WORD_MAX_CHARS: usize = 256;
 
+/// The channel of a customer's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextChannel {
@@ -33,6 +35,7 @@ pub enum TextChannel {
     WhatsApp,
 }
 
+/// The button that a customer pressed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PressedButton {
@@ -77,6 +80,7 @@ pub enum TextError {
 }
 
 impl TextError {
+    /// Returns the HTTP status of the refusal.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Wrong(_) => StatusCode::BAD_REQUEST,

@@ -9,17 +9,18 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::answer::{self, PageMeta, PageQuery};
-use super::callbacks::Next;
+use super::answer::{self, PageMeta, PageQuery, rfc2822};
+use super::callback_queue::Next;
+use super::carrier::Carrier;
 use super::faults::On;
-use super::store::{Conditions, Direction, bare};
+use super::store::{Conditions, Direction, Message, bare};
 use super::validate::{self, Refusal, TEST_SENDER};
-use super::{Carrier, Message, rfc2822};
 use crate::domain::segments;
 use crate::domain::status::DeliveryStatus;
 use crate::integrations::twilio::codes;
 use crate::integrations::twilio::form::Params;
 
+/// Creates a message.
 pub async fn create(
     State(carrier): State<Carrier>,
     Path(account): Path<String>,
@@ -102,6 +103,7 @@ impl Carrier {
     }
 }
 
+/// Lists messages.
 pub async fn list(
     State(carrier): State<Carrier>,
     Path(account): Path<String>,
@@ -141,6 +143,7 @@ struct Page<'a> {
     messages: Vec<Resource<'a>>,
 }
 
+/// Fetches a message.
 pub async fn fetch(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -183,6 +186,7 @@ pub async fn update(
     }
 }
 
+/// Deletes a message that is complete.
 pub async fn delete(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -281,6 +285,7 @@ pub struct Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
+    /// Formats a message.
     pub fn of(message: &'a Message) -> Self {
         let path = format!("/2010-04-01/Accounts/{}/Messages/{}", message.account_sid, message.sid);
         Self {

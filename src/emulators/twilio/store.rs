@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::Serialize;
 
-use super::content::Rendered;
+use super::templates::Rendered;
 use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
 
 /// The direction of a message, as seen by the business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub enum Direction {
     Inbound,
     /// Created by the REST API.
@@ -20,11 +21,7 @@ pub enum Direction {
 
 impl Direction {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::OutboundApi => "outbound-api",
-            Self::OutboundReply => "outbound-reply",
-        }
+        self.into_str()
     }
 }
 
@@ -102,6 +99,7 @@ impl Message {
         }
     }
 
+    /// True for WhatsApp messages.
     pub fn is_whatsapp(&self) -> bool {
         self.to.starts_with("whatsapp:")
     }
@@ -146,6 +144,7 @@ pub struct Store {
 }
 
 impl Store {
+    /// Creates a store of at most `keep_max` messages.
     pub fn new(keep_max: usize) -> Self {
         Self {
             keep_max,
@@ -178,6 +177,7 @@ impl Store {
         message
     }
 
+    /// Returns the messages, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.iter().flatten()
     }
@@ -187,6 +187,7 @@ impl Store {
         self.by_to.get(to).into_iter().flatten().filter_map(|number| self.at(*number))
     }
 
+    /// Returns a message.
     pub fn find(&self, sid: &str) -> Option<&Message> {
         self.at(*self.by_sid.get(sid)?)
     }

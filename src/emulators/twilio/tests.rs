@@ -14,13 +14,16 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
+use super::faults::Faults;
 use super::*;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Clock, Random, Timestamp};
 use crate::integrations::http;
 use crate::integrations::twilio::client::{self, Client, Filter, From, ListError, NewMessage, SendError};
 use crate::integrations::twilio::form::Params;

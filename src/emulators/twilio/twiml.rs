@@ -12,6 +12,7 @@ const WRONG_CONTENT_TYPE: u32 = 12300;
 /// Limit of replies in one document.
 const REPLIES_MAX: usize = 10;
 
+/// A message in the answer to a webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     pub body: String,

@@ -23,6 +23,7 @@ impl Refusal {
         Self { http_status: 400, code, message }
     }
 
+    /// Refuses with Twilio's 404 for a resource.
     pub fn not_found(path: &str) -> Self {
         Self { http_status: 404, code: 20404, message: format!("The requested resource {path} was not found") }
     }

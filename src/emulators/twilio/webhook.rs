@@ -8,7 +8,8 @@ use reqwest::header;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::Inner;
+use super::carrier::Inner;
+use super::method::Method;
 use super::store::WebhookOutcome;
 use super::validate;
 use crate::integrations::http;
@@ -25,21 +26,6 @@ const NOT_HTTP: u32 = 11206;
 const REDIRECTED: u32 = 11215;
 const REFUSED: u32 = 11217;
 const TOO_LARGE: u32 = 11750;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    Get,
-    Post,
-}
-
-impl Method {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
 
 /// The overrides in a URL's fragment: `#rc=3&rp=4xx,5xx&ct=500`. Values out of range are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]

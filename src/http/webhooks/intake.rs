@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::Method;
 use axum::http::request::Parts;
@@ -23,6 +23,14 @@ pub const BODY_MAX_BYTES: usize = 64 * 1024;
 /// A body must be here within this.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
+/// Reads the body of a webhook, within its limits of size and time.
+pub async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
+        .await
+        .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
+        .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))
+}
+
 /// A webhook whose body is read and whose form is parsed; nothing of it is trusted yet.
 pub struct Webhook {
     pub parts: Parts,
@@ -32,10 +40,7 @@ pub struct Webhook {
 impl Webhook {
     pub async fn read(request: Request<Body>) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
-        let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
-            .await
-            .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
-            .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
+        let body = read_body(body).await?;
         let form = if parts.method == Method::GET { parts.uri.query().unwrap_or_default().as_bytes() } else { &body };
         let params = Params::parse(form).map_err(|error| Refusal::bad_form(error.to_string()))?;
         Ok(Self { parts, params })

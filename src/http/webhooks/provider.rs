@@ -1,23 +1,18 @@
 //! The delivery callback of a described provider. The URL says whose message it is, and is its own proof.
 
-use std::time::Duration;
-
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use serde_json::{Map, Value};
 
+use super::intake::read_body;
 use crate::domain::{ActionId, RefusalKind, Route};
 use crate::http::{AppState, Refusal};
 use crate::integrations::http_providers::provider::CallbackError;
 use crate::integrations::twilio::form::Params;
 use crate::store::{Settled, StatusReport};
-
-const BODY_MAX_BYTES: usize = 64 * 1024;
-/// A body must be here within this.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 pub fn routes() -> Router<AppState> {
     Router::new().route("/api/providers/{provider}/{slug}/{action}/{mac}", post(webhook).get(webhook))
@@ -81,10 +76,7 @@ async fn settle(
 /// JSON as it is; a form or a query as an object of its fields, the body's before the query's.
 async fn read(request: Request<Body>) -> Result<Value, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
-        .await
-        .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
-        .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))?;
+    let body = read_body(body).await?;
     if let Ok(json @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice(&body) {
         return Ok(json);
     }

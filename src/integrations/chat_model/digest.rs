@@ -9,7 +9,9 @@ use super::{Chat, ChatError, Request, Turn, wire};
 
 /// Limit of the transcript in the request; a longer one is cut at its beginning.
 pub const TRANSCRIPT_MAX_BYTES: usize = 48 * 1024;
+/// Limit of lines of a summary.
 pub const SUMMARY_LINES_MAX: usize = 2;
+/// Limit of one line of a summary.
 pub const SUMMARY_LINE_MAX_CHARS: usize = 300;
 const MAX_TOKENS: u32 = 400;
 
@@ -31,8 +33,10 @@ pub struct Digest {
     pub summary: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The caller's mood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Sentiment {
     Positive,
     Neutral,
@@ -40,12 +44,9 @@ pub enum Sentiment {
 }
 
 impl Sentiment {
+    /// Returns the value as stored.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Positive => "positive",
-            Self::Neutral => "neutral",
-            Self::Negative => "negative",
-        }
+        self.into_str()
     }
 }
 

@@ -59,6 +59,7 @@ struct Detail {
     code: serde_json::Value,
 }
 
+/// Turns an error status and its body into an error.
 pub fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], key: &SecretString) -> ChatError {
     let detail = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
     match status {

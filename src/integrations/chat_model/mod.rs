@@ -40,6 +40,7 @@ pub const HISTORY_MAX_TURNS: usize = 100;
 pub const HISTORY_MAX_BYTES: usize = 64 * 1024;
 /// Limit of the instructions.
 pub const SYSTEM_MAX_BYTES: usize = 32 * 1024;
+/// Limit of offered tools.
 pub const TOOLS_MAX: usize = 64;
 
 /// A request to the model.
@@ -104,6 +105,7 @@ impl Chat {
         self.key.is_some()
     }
 
+    /// Returns the model's name.
     pub fn model(&self) -> &str {
         &self.model
     }

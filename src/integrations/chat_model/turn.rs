@@ -33,10 +33,12 @@ pub enum Turn {
 }
 
 impl Turn {
+    /// Creates a turn of the caller.
     pub fn user(text: impl Into<String>) -> Self {
         Self::User { text: text.into() }
     }
 
+    /// Creates a turn of the agent without tool calls.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::Assistant { text: text.into(), calls: Vec::new() }
     }

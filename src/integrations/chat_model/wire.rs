@@ -75,6 +75,7 @@ struct Function {
     arguments: String,
 }
 
+/// Reads the body of a 200.
 pub fn answer(body: &[u8]) -> Result<Answer, ChatError> {
     let garbled = |what: &str| ChatError::Garbled(what.to_owned());
     // The parser's message is dropped: it may quote the conversation.

@@ -59,6 +59,7 @@ pub struct Metadata {
     pub user_input_audio_format: String,
 }
 
+/// A piece of the agent's audio.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Audio<'a> {
     /// Base64.
@@ -93,6 +94,7 @@ pub struct Interruption {
     pub event_id: i64,
 }
 
+/// A ping, answered by a pong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Ping {
     pub event_id: i64,
@@ -122,6 +124,7 @@ pub enum Sent<'a> {
 }
 
 impl Sent<'_> {
+    /// Formats the message.
     pub fn to_json(&self) -> String {
         // Serializing texts, numbers and maps with text keys cannot fail.
         serde_json::to_string(self).unwrap_or_default()
@@ -140,12 +143,14 @@ pub struct Initiation {
     pub user_id: Option<String>,
 }
 
+/// Overrides of the agent's settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Overrides {
     pub agent: AgentOverrides,
     pub tts: VoiceOverrides,
 }
 
+/// Overrides of the agent's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AgentOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,11 +163,13 @@ pub struct AgentOverrides {
     pub language: Option<String>,
 }
 
+/// An override of the agent's instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Prompt {
     pub prompt: String,
 }
 
+/// An override of the agent's voice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VoiceOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]

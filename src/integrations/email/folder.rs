@@ -30,6 +30,7 @@ impl Folder {
         Self { path: path.to_owned(), names: Arc::default(), most: FILES_MAX }
     }
 
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -50,6 +50,7 @@ pub struct Mail {
     pub unsubscribe: Option<Url>,
 }
 
+/// Why a mailer could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum MailerError {
     #[error("SMTP_CA_FILE {} cannot be read ({reason}): name a file of certificates in PEM", path.display())]

@@ -53,6 +53,7 @@ impl From<SmtpError> for Fault {
     }
 }
 
+/// Sorts a failed dialogue by what may be done next.
 pub fn send_failure(stage: Stage, fault: &Fault) -> SendFailure {
     if let Fault::Smtp(error) = fault
         && let Some(code) = error.status()

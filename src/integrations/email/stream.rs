@@ -24,6 +24,7 @@ pub struct Bounded<S> {
 }
 
 impl<S> Bounded<S> {
+    /// Wraps a connection to `peer`.
     pub const fn new(stream: S, peer: SocketAddr) -> Self {
         Self { stream, peer, left: READ_MAX_BYTES, tls: false }
     }

@@ -25,6 +25,7 @@ impl Callbacks {
         Self { base, key }
     }
 
+    /// Returns the callback URL of a message.
     pub fn url(&self, provider: &str, slug: &str, action: &str) -> String {
         provider_status(&self.base, provider, slug, action, &self.mac(provider, slug, action))
     }

@@ -49,6 +49,7 @@ impl Client {
         Self::with_guard(Guard::new(allowed))
     }
 
+    /// Creates a client with its own guard.
     pub fn with_guard(guard: Guard) -> Result<Self, ClientError> {
         // The guard checks the address of the request: a redirect or a proxy would lead to another one.
         let http = http::builder().no_proxy().dns_resolver(guard.clone()).build()?;

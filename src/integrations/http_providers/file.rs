@@ -22,11 +22,15 @@ use crate::domain::{Channel, DeliveryStatus, Phone};
 /// The documented example, which `recado config --providers` prints.
 pub const EXAMPLE: &str = include_str!("providers.default.toml");
 
+/// Limit of the file.
 pub const FILE_MAX_BYTES: u64 = 256 * 1024;
+/// Limit of providers in the file.
 pub const PROVIDERS_MAX: usize = 50;
 /// Limit of prefixes of one provider.
 pub const PREFIXES_MAX: usize = 200;
+/// Limit of a URL template.
 pub const URL_MAX_CHARS: usize = 2_000;
+/// Limit of a body template.
 pub const BODY_MAX_CHARS: usize = 16_000;
 const NAME_MAX_CHARS: usize = 40;
 const RATE_MAX: u32 = 10_000;

@@ -52,10 +52,12 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Creates a guard that also allows these addresses.
     pub fn new(allowed: Vec<Allowed>) -> Self {
         Self::with_lookup(allowed, Arc::new(|name| Box::pin(system_lookup(name))))
     }
 
+    /// Creates a guard with its own name lookup.
     pub fn with_lookup(allowed: Vec<Allowed>, lookup: Lookup) -> Self {
         Self { allowed: allowed.into(), lookup }
     }

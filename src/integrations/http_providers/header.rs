@@ -4,6 +4,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 
 /// Limit of headers of one call.
 pub const HEADERS_MAX: usize = 20;
+/// Limit of a header's value.
 pub const VALUE_MAX_BYTES: usize = 4_096;
 
 /// Headers of the connection itself (RFC 9110, RFC 9112): a second or different value would split the request in two.
@@ -21,6 +22,7 @@ const OF_THE_CONNECTION: [&str; 11] = [
     "via",
 ];
 
+/// Why a header is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     #[error("'{0}' is no name of a header: letters, digits and dashes")]
@@ -34,6 +36,7 @@ pub enum HeaderError {
     Value(String),
 }
 
+/// Parses a name.
 pub fn name(text: &str) -> Result<HeaderName, HeaderError> {
     let lower = text.to_ascii_lowercase();
     if OF_THE_CONNECTION.contains(&lower.as_str()) || lower.starts_with("proxy-") {

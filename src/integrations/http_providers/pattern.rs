@@ -10,6 +10,7 @@ const REGEX_MAX_BYTES: usize = 1024 * 1024;
 /// Limit of a found value; longer ones count as missing.
 pub const FOUND_MAX_CHARS: usize = 200;
 
+/// Where to find a value in an answer.
 #[derive(Clone, Debug)]
 pub enum Pattern {
     /// `/messages/0/id` (RFC 6901)
@@ -18,6 +19,7 @@ pub enum Pattern {
     Regex(Regex),
 }
 
+/// Why a pattern is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     #[error("it has over {PATTERN_MAX_CHARS} letters")]
@@ -31,6 +33,7 @@ pub enum PatternError {
 }
 
 impl Pattern {
+    /// Parses a pattern; one that begins with `/` is a JSON pointer.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         if text.chars().count() > PATTERN_MAX_CHARS {
             return Err(PatternError::TooLong);
@@ -45,6 +48,7 @@ impl Pattern {
         Ok(Self::Regex(regex))
     }
 
+    /// Returns the value in an answer.
     pub fn find(&self, body: &str) -> Option<String> {
         let found = match self {
             Self::Pointer(pointer) => at(&serde_json::from_str(body).ok()?, pointer)?,
@@ -65,6 +69,7 @@ pub fn at(json: &Value, pointer: &str) -> Option<String> {
     }
 }
 
+/// Compiles a regular expression within the limits.
 pub fn regex(text: &str) -> Result<Regex, PatternError> {
     if text.chars().count() > PATTERN_MAX_CHARS {
         return Err(PatternError::TooLong);

@@ -23,6 +23,7 @@ const SAID_MAX_CHARS: usize = FOUND_MAX_CHARS;
 /// Shorter secrets cannot be distinguished from other text.
 const SECRET_MIN_CHARS: usize = 4;
 
+/// The HTTP method of a send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -83,6 +84,7 @@ pub struct StatusReport {
     pub error_code: Option<i64>,
 }
 
+/// Why a delivery callback cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
     #[error("provider '{0}' is described without a callback: add [provider.callback] to PROVIDERS_FILE")]

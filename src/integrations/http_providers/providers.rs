@@ -46,10 +46,12 @@ impl Providers {
         found.map(|(_, provider)| provider)
     }
 
+    /// Returns a provider by name.
     pub fn named(&self, name: &str) -> Option<&Arc<Provider>> {
         self.all.iter().find(|provider| provider.name == name)
     }
 
+    /// Returns all providers.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.all.iter()
     }

@@ -18,7 +18,9 @@ use super::header::{self, HEADERS_MAX, HeaderError};
 use crate::domain::{DeliveryStatus, HttpMethod, HttpRequest};
 use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 
+/// Limit of a URL.
 pub const URL_MAX_CHARS: usize = 2_000;
+/// Limit of a body.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
 /// The action's id, the same at each attempt.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";

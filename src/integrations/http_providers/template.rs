@@ -13,11 +13,14 @@
 //! Each value is escaped for its target, so that no customer's text can break out of it.
 
 use secrecy::{ExposeSecret, SecretString};
+use strum::{EnumString, VariantNames};
 
 use crate::domain::placeholders;
 use crate::domain::placeholders::{Escaping, Segment};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A placeholder for a value of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Field {
     To,
     ToDigits,
@@ -25,17 +28,6 @@ pub enum Field {
     Text,
     Id,
     Callback,
-}
-
-impl Field {
-    const ALL: [(&'static str, Self); 6] = [
-        ("to", Self::To),
-        ("to_digits", Self::ToDigits),
-        ("from", Self::From),
-        ("text", Self::Text),
-        ("id", Self::Id),
-        ("callback", Self::Callback),
-    ];
 }
 
 /// The values of the placeholders in one message.
@@ -69,12 +61,14 @@ enum Part {
     Secret(SecretString),
 }
 
+/// A parsed text with placeholders.
 #[derive(Clone, Debug)]
 pub struct Template {
     parts: Vec<Part>,
     escaping: Escaping,
 }
 
+/// Why a template is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     #[error("'{{{{' is not followed by '}}}}': close it, as in {{{{to}}}}")]
@@ -115,6 +109,7 @@ impl Template {
         text.into()
     }
 
+    /// True if the template has the placeholder.
     pub fn has(&self, field: Field) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Field(one) if *one == field))
     }
@@ -127,6 +122,7 @@ impl Template {
         }
     }
 
+    /// Returns the template's secrets.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
         self.parts.iter().filter_map(|part| match part {
             Part::Secret(secret) => Some(secret),
@@ -136,7 +132,7 @@ impl Template {
 }
 
 fn placeholder(name: &str, secret: &dyn Fn(&str) -> Option<SecretString>) -> Result<Part, TemplateError> {
-    if let Some((_, field)) = Field::ALL.into_iter().find(|(known, _)| *known == name) {
+    if let Ok(field) = name.parse() {
         return Ok(Part::Field(field));
     }
     let variable = name.strip_prefix("env.").filter(|variable| !variable.is_empty());
@@ -145,7 +141,7 @@ fn placeholder(name: &str, secret: &dyn Fn(&str) -> Option<SecretString>) -> Res
 }
 
 fn names() -> String {
-    Field::ALL.map(|(name, _)| name).join(", ")
+    Field::VARIANTS.join(", ")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub struct FrameQueue<Q> {
     more: Notify,
 }
 
+/// A bounded queue of one direction.
 pub trait Queue {
     type Item;
     fn pop(&mut self) -> Option<Self::Item>;

@@ -33,6 +33,7 @@ pub enum Received<'a> {
     Unknown,
 }
 
+/// The parameters of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
@@ -45,6 +46,7 @@ pub struct Start {
     pub custom_parameters: BTreeMap<String, String>,
 }
 
+/// The audio format of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaFormat {
@@ -62,6 +64,7 @@ impl MediaFormat {
     }
 }
 
+/// A piece of audio from Twilio.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Media<'a> {
     /// The caller's track is `inbound`.
@@ -75,11 +78,13 @@ pub struct Media<'a> {
     pub payload: Cow<'a, str>,
 }
 
+/// A pressed key.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Dtmf {
     pub digit: String,
 }
 
+/// A mark that Twilio returns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Mark {
     pub name: String,
@@ -99,17 +104,20 @@ pub enum Sent<'a> {
     Clear { stream_sid: &'a str },
 }
 
+/// The audio of an outgoing message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Payload<'a> {
     pub payload: &'a str,
 }
 
+/// The name of an outgoing mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Named<'a> {
     pub name: &'a str,
 }
 
 impl Sent<'_> {
+    /// Formats the message.
     pub fn to_json(&self) -> String {
         // Serializing texts cannot fail.
         serde_json::to_string(self).unwrap_or_default()

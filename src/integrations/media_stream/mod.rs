@@ -80,6 +80,7 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The limits of production.
     pub const DEFAULT: Self = Self {
         caller_frames_max: 250,
         agent_audio_max: Duration::from_secs(60),

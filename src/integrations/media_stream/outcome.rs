@@ -104,6 +104,7 @@ pub struct StreamStats {
     pub events_dropped: u64,
 }
 
+/// The result of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub ended: Ended,

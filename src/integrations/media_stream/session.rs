@@ -21,12 +21,14 @@ pub const TEXT_MAX_CHARS: usize = 10_000;
 /// Limit of a tool's result.
 pub const TOOL_RESULT_MAX_BYTES: usize = 16 * 1024;
 
+/// The queues of both directions.
 #[derive(Default)]
 pub struct FrameQueues {
     pub to_agent: FrameQueue<ToAgent>,
     pub to_caller: FrameQueue<ToCaller>,
 }
 
+/// The state of a running stream.
 pub struct Session<'a> {
     limits: Limits,
     queues: &'a FrameQueues,
@@ -47,6 +49,7 @@ struct Unheard {
 }
 
 impl<'a> Session<'a> {
+    /// Creates the state of a stream that has not started.
     pub fn new(limits: Limits, queues: &'a FrameQueues, events: mpsc::Sender<BridgeEvent>) -> Self {
         Self {
             limits,
@@ -60,11 +63,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Sends an event.
     pub fn tell(&mut self, event: BridgeEvent) {
         // The session never waits here: a slow receiver of events must not delay the audio.
         self.stats.events_dropped += u64::from(self.events.try_send(event).is_err());
     }
 
+    /// Handles Twilio's `start`.
     pub fn start(&mut self, start: Start) {
         let Start { call_sid, stream_sid, custom_parameters: parameters, .. } = start;
         self.tell(BridgeEvent::Started { call_sid, stream_sid, parameters });
@@ -222,6 +227,7 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Reads a message from Twilio.
 pub fn read_twilio(frame: &Frame) -> ControlFlow<Ended, twilio::Received<'_>> {
     match frame {
         Frame::Text(text) => read(text, Side::Twilio, "it is no message of a media stream"),

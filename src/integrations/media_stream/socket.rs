@@ -28,6 +28,7 @@ pub enum Frame {
 pub struct Broken(String);
 
 impl Broken {
+    /// Creates the error from a library's.
     pub fn new(error: &impl ToString) -> Self {
         Self(error.to_string())
     }

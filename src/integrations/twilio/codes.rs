@@ -26,6 +26,7 @@ pub enum CodeAdvice {
     Config,
 }
 
+/// A code of Twilio's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {
     pub code: u32,

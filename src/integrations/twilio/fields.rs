@@ -21,11 +21,13 @@ pub mod limits {
     pub const ADDRESS_MAX_BYTES: usize = 256;
     /// A text message has at most 1,600 characters, a WhatsApp message 4,096: four bytes each, with a margin.
     pub const BODY_MAX_BYTES: usize = 32 * 1024;
+    /// Limit of a URL.
     pub const URL_MAX_BYTES: usize = 2048;
     /// Content types, statuses, names of events.
     pub const WORD_MAX_BYTES: usize = 128;
     /// Names, labels, postal addresses, texts and payloads of buttons.
     pub const TEXT_MAX_BYTES: usize = 1024;
+    /// Limit of media in one message.
     pub const MEDIA_MAX: usize = 10;
 }
 
@@ -47,6 +49,7 @@ pub struct Address {
 }
 
 impl Address {
+    /// Splits an address into its prefix and value.
     pub fn parse(text: &str) -> Self {
         match text.strip_prefix("whatsapp:") {
             Some(value) => Self { prefix: Prefix::WhatsApp, value: value.to_owned() },

@@ -13,6 +13,7 @@ pub struct Params {
     pairs: Vec<(Range<usize>, Range<usize>)>,
 }
 
+/// Why a form is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamsError {
     #[error("the form has more than {} fields: send fewer", Params::MAX_PAIRS)]
@@ -56,6 +57,7 @@ impl Params {
         }
     }
 
+    /// Appends a pair.
     pub fn push(&mut self, key: &str, value: &str) {
         let start = self.text.len();
         self.text.push_str(key);
@@ -79,14 +81,17 @@ impl Params {
         self.iter().filter(move |(name, _)| *name == key).map(|(_, value)| value)
     }
 
+    /// Returns the pairs in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(key, value)| (&self.text[key.clone()], &self.text[value.clone()]))
     }
 
+    /// Counts the pairs.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
 
+    /// True if there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }

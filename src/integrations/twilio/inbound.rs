@@ -9,6 +9,7 @@ pub use super::fields::{Address, FormError, Prefix, limits};
 use super::fields::{Form, error};
 use super::form::Params;
 
+/// A medium of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     pub url: String,
@@ -32,7 +33,8 @@ pub struct Location {
 }
 
 /// A keyword that Twilio recognized, and may have answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "UPPERCASE")]
 pub enum OptOutType {
     Stop,
     Start,
@@ -40,12 +42,9 @@ pub enum OptOutType {
 }
 
 impl OptOutType {
+    /// Returns the keyword as Twilio writes it.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "STOP",
-            Self::Start => "START",
-            Self::Help => "HELP",
-        }
+        self.into_str()
     }
 }
 
@@ -85,6 +84,7 @@ pub struct InboundMessage {
 }
 
 impl InboundMessage {
+    /// Reads the form of a message webhook.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
@@ -133,6 +133,7 @@ pub struct StatusCallback {
 }
 
 impl StatusCallback {
+    /// Reads the form of a status callback.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
@@ -204,12 +205,7 @@ impl Form<'_> {
 
     /// An unknown type must not lose the message.
     fn opt_out_type(&self) -> Option<OptOutType> {
-        match self.0.get("OptOutType")? {
-            "STOP" => Some(OptOutType::Stop),
-            "START" => Some(OptOutType::Start),
-            "HELP" => Some(OptOutType::Help),
-            _ => None,
-        }
+        self.0.get("OptOutType")?.parse().ok()
     }
 }
 

@@ -70,6 +70,7 @@ impl ChatModelEmulator {
         Self(Arc::new(Inner { key: key.into(), clock, state: Mutex::new(state), request_count: watch::Sender::new(0) }))
     }
 
+    /// Returns the routes of the emulator.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/chat/completions", post(complete))

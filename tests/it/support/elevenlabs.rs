@@ -141,6 +141,7 @@ impl ElevenLabsEmulator {
         }))
     }
 
+    /// Returns the routes of the emulator.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/convai/conversation/get-signed-url", get(sign))

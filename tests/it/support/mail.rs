@@ -25,6 +25,7 @@ pub struct MailServer {
 }
 
 impl MailServer {
+    /// Starts a server.
     pub fn start() -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let mut child = Command::new(super::python())

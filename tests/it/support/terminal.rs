@@ -24,6 +24,7 @@ impl fmt::Debug for Shot {
     }
 }
 
+/// A program in a terminal.
 pub struct Terminal {
     parser: Arc<Mutex<vt100::Parser<Heard>>>,
     master: Box<dyn MasterPty + Send>,
@@ -76,6 +77,7 @@ impl Terminal {
         self.writer.flush().expect("the program reads");
     }
 
+    /// Changes the size of the terminal.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.parser.lock().screen_mut().set_size(positive(rows), positive(columns));
         self.master.resize(size(columns, rows)).expect("a pseudo-terminal can be resized");

@@ -2,23 +2,16 @@
 
 use std::time::Duration;
 
-use super::super::webhook::Method;
-use super::leg::{End, Leg, Source};
+use super::leg::Leg;
+use super::order::Source;
 use super::party::PicksUp;
+use super::plan::End;
 use crate::integrations::twilio::form::Params;
 
 /// Time to recognize a person, or the first words of a machine.
 const GREETING: Duration = Duration::from_secs(3);
 /// Time of a machine's whole greeting with its beep.
 const MESSAGE: Duration = Duration::from_secs(8);
-
-#[derive(Clone, Debug)]
-pub struct Amd {
-    /// `DetectMessageEnd`: waits for the beep.
-    pub to_the_end: bool,
-    /// Callback for the result while the first document runs; without it, the document waits for the result.
-    pub reports_to: Option<(String, Method)>,
-}
 
 impl Leg {
     /// Detects who or what has answered. The result goes with the first request, or to its own callback.

@@ -2,29 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::bridge_state::{Bridge, BridgeSide};
 use super::call::{CallEvent, HungUpBy};
-use super::leg::{End, Leg};
+use super::leg::Leg;
 use super::party::Step;
+use super::plan::End;
 
 /// Talking time if both scripts are done.
 const TALK: Duration = Duration::from_secs(10);
 /// Duration of a party's silence.
 const SILENCE: Duration = Duration::from_secs(5);
-
-#[derive(Clone, Copy, Default)]
-struct State {
-    /// Sides that are done.
-    idle: usize,
-    /// The duration, once the bridge has ended.
-    over: Option<Duration>,
-}
-
-pub struct Bridge {
-    sides: usize,
-    state: watch::Sender<State>,
-}
 
 /// How one side left the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +22,6 @@ pub enum BridgeExit {
     Star,
     /// The other side left.
     Alone,
-}
-
-impl Bridge {
-    pub fn new(sides: usize) -> Self {
-        Self { sides, state: watch::Sender::new(State::default()) }
-    }
-
-    pub fn end(&self, lasted: Duration) {
-        self.state.send_modify(|state| state.over = state.over.or(Some(lasted)));
-    }
-
-    async fn over(&self) -> Duration {
-        let ended = self.state.subscribe().wait_for(|state| state.over.is_some()).await.map(|state| state.over);
-        // `self` keeps the sender alive.
-        ended.ok().flatten().unwrap_or_default()
-    }
-
-    async fn all_idle(&self) {
-        self.state.send_modify(|state| state.idle += 1);
-        let _ = self.state.subscribe().wait_for(|state| state.idle >= self.sides).await;
-    }
-}
-
-/// A side of the bridge. Dropping it ends the bridge, so that the other side does not wait.
-pub struct BridgeSide<'a>(pub &'a Bridge);
-
-impl Drop for BridgeSide<'_> {
-    fn drop(&mut self) {
-        self.0.end(Duration::ZERO);
-    }
 }
 
 impl Leg {

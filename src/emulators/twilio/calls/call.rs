@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::rfc2822;
+use super::super::answer::rfc2822;
 use crate::domain::Timestamp;
 
 /// Limit of stored events of one call; the oldest are dropped.
@@ -15,8 +15,9 @@ const ENTRIES_MAX: usize = 2_000;
 const ENTRIES_MAX_BYTES: usize = 256 * 1024;
 
 /// Twilio's call status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub enum CallStatus {
     Queued,
     Ringing,
@@ -30,24 +31,18 @@ pub enum CallStatus {
 
 impl CallStatus {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Ringing => "ringing",
-            Self::InProgress => "in-progress",
-            Self::Completed => "completed",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::NoAnswer => "no-answer",
-            Self::Canceled => "canceled",
-        }
+        self.into_str()
     }
 
+    /// True if the call has ended.
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Ringing | Self::InProgress)
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The direction of a call, as seen by the business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub enum CallDirection {
     Inbound,
     OutboundApi,
@@ -57,11 +52,7 @@ pub enum CallDirection {
 
 impl CallDirection {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::OutboundApi => "outbound-api",
-            Self::OutboundDial => "outbound-dial",
-        }
+        self.into_str()
     }
 }
 
@@ -169,6 +160,7 @@ impl CallEvent {
     }
 }
 
+/// The side that ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HungUpBy {
@@ -180,6 +172,7 @@ pub enum HungUpBy {
     Api,
 }
 
+/// A recorded event of a call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallLogEntry {
     /// Counts from 1 within the call.
@@ -189,6 +182,7 @@ pub struct CallLogEntry {
     pub what: CallEvent,
 }
 
+/// A call.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub sid: String,
@@ -224,6 +218,7 @@ pub struct Call {
 }
 
 impl Call {
+    /// Creates a queued call without addresses.
     pub fn new(sid: String, account_sid: String, direction: CallDirection, now: Timestamp) -> Self {
         Self {
             sid,
@@ -250,6 +245,7 @@ impl Call {
         }
     }
 
+    /// Records an event, and drops the oldest beyond the limits.
     pub fn add(&mut self, at: Timestamp, what: CallEvent) {
         self.happened += 1;
         self.bytes += what.bytes();
@@ -279,6 +275,7 @@ impl Call {
         self.duration.as_millis().div_ceil(1_000) as u64
     }
 
+    /// Formats the call as Twilio's resource.
     pub fn resource(&self) -> Value {
         let path = format!("/2010-04-01/Accounts/{}/Calls/{}", self.account_sid, self.sid);
         let below = |name: &str| format!("{path}/{name}.json");

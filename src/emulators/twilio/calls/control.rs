@@ -1,7 +1,5 @@
 //! The emulator's own routes for calls: inbound calls, acts of a person, events, scripts, pace.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -9,16 +7,17 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::Carrier;
-use super::super::webhook::Method;
-use super::Pace;
+use super::super::carrier::Carrier;
+use super::super::long_poll::wait_for;
+use super::super::method::Method;
 use super::call::{Call, CallDirection, CallLogEntry, CallStatus, HungUpBy};
-use super::leg::{Order, Plan, Source};
+use super::order::{Order, Source};
 use super::party::{Act, Party, Step};
+use super::plan::Plan;
 use super::report::Report;
+use super::state::Pace;
 use crate::domain::phone::Phone;
 
-const WAIT_MAX_MS: u64 = 30_000;
 /// Calls in one answer.
 const PAGE_MAX: usize = 200;
 /// Limit of a caller's name.
@@ -145,11 +144,13 @@ fn shown(call: &Call, after: u64) -> Value {
     })
 }
 
+/// Starts an inbound call.
 pub async fn begin(State(carrier): State<Carrier>, Json(given): Json<CustomerCall>) -> Result<Response, CallError> {
     let call = carrier.take_call(&given)?;
     Ok((StatusCode::CREATED, Json(shown(&call, 0))).into_response())
 }
 
+/// Performs an act of the person at the phone.
 pub async fn act(
     State(carrier): State<Carrier>,
     Path(sid): Path<String>,
@@ -159,6 +160,7 @@ pub async fn act(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The query of a long poll.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FollowQuery {
@@ -180,7 +182,7 @@ pub async fn follow(
         let found = store.find(&sid);
         found.map(|call| (call.happened > query.after || call.status.is_final(), shown(call, query.after)))
     };
-    match carrier.wait_for(query.wait_ms, look).await {
+    match wait_for(&carrier.0.calls.changes, query.wait_ms, look).await {
         Some(found) => Json(found).into_response(),
         None => (StatusCode::NOT_FOUND, "there is no such call").into_response(),
     }
@@ -195,22 +197,7 @@ pub async fn list(State(carrier): State<Carrier>, Query(query): Query<FollowQuer
         let calls: Vec<Value> = calls.into_iter().map(|call| shown(call, u64::MAX)).collect();
         Some((!calls.is_empty(), json!({"seq": seq, "calls": calls})))
     };
-    Json(carrier.wait_for(query.wait_ms, look).await).into_response()
-}
-
-impl Carrier {
-    /// Polls `look` until it has a result or the time is up; returns the last result.
-    async fn wait_for(&self, wait_ms: u64, look: impl Fn() -> Option<(bool, Value)>) -> Option<Value> {
-        let mut changes = self.0.calls.changes.subscribe();
-        let until = tokio::time::Instant::now() + Duration::from_millis(wait_ms.min(WAIT_MAX_MS));
-        loop {
-            changes.mark_unchanged();
-            let (found, value) = look()?;
-            if found || !matches!(tokio::time::timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
-                return Some(value);
-            }
-        }
-    }
+    Json(wait_for(&carrier.0.calls.changes, query.wait_ms, look).await).into_response()
 }
 
 /// Lists the media streams of a call.
@@ -227,6 +214,7 @@ pub async fn sound(State(carrier): State<Carrier>, Path(sid): Path<String>) -> R
     }
 }
 
+/// Sets the script of a number.
 pub async fn set_party(
     State(carrier): State<Carrier>,
     Path(number): Path<String>,
@@ -236,6 +224,7 @@ pub async fn set_party(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Returns the script of a number.
 pub async fn party(State(carrier): State<Carrier>, Path(number): Path<String>) -> Json<Party> {
     Json(carrier.0.calls.party(&number))
 }
@@ -246,17 +235,19 @@ pub async fn clear_party(State(carrier): State<Carrier>, Path(number): Path<Stri
     StatusCode::NO_CONTENT
 }
 
+/// Returns the pace.
 pub async fn pace(State(carrier): State<Carrier>) -> Json<Pace> {
     Json(carrier.0.calls.pace())
 }
 
+/// Sets the pace.
 pub async fn set_pace(State(carrier): State<Carrier>, Json(pace): Json<Pace>) -> StatusCode {
     carrier.set_pace(pace);
     StatusCode::NO_CONTENT
 }
 
 /// The methods of a number's URLs, by its settings.
-impl super::super::numbers::Number {
+impl super::super::number_store::Number {
     fn method(&self, key: &str) -> Method {
         if self.setting(key) == Some("GET") { Method::Get } else { Method::Post }
     }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::bridge::{Bridge, BridgeExit, end_of};
+use super::bridge::{BridgeExit, end_of};
+use super::bridge_state::Bridge;
 use super::call::{Call, CallDirection, CallEvent, CallStatus};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
-use super::leg::{Document, End, Farewell, Leg, Plan, Source, TIME_LIMIT, hung_up};
+use super::leg::{Leg, hung_up};
+use super::order::Source;
+use super::plan::{Document, End, Farewell, Flow, Plan, TIME_LIMIT};
 use super::report::Report;
 use super::validate;
-use super::verbs::{Flow, method};
+use super::verbs::method;
 use crate::integrations::twilio::form::Params;
 
 /// Limit of numbers in one `<Dial>`.
@@ -32,12 +35,14 @@ pub struct Dialled {
 }
 
 impl Dialled {
+    /// The result of a dial without a connection.
     pub const fn not(status: CallStatus) -> Self {
         Self { status, sid: None, lasted: None, end: None }
     }
 }
 
 impl Leg {
+    /// Performs `<Dial>`.
     pub async fn dial_out(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let nouns: Vec<Element> = match verb.children.as_slice() {
             [] => vec![Element::named("Number", verb.text())],

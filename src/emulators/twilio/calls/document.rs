@@ -7,9 +7,11 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::schema::{self, Rule};
 
+/// Twilio's code for a document that is no XML.
 pub const NO_XML: u32 = 12100;
 const WRONG_VERSION: u32 = 12101;
 const NO_RESPONSE: u32 = 12102;
+/// Twilio's code for a document against the schema.
 pub const AGAINST_SCHEMA: u32 = 12200;
 const WRONG_CONTENT_TYPE: u32 = 12300;
 /// Limit of elements in one document.
@@ -24,6 +26,7 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Creates a fault.
     pub fn new(code: u32, why: impl Into<String>) -> Self {
         Self { code, why: why.into() }
     }
@@ -61,10 +64,12 @@ impl Element {
         self.get(name)?.parse().ok()
     }
 
+    /// True if the attribute is `true`.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }
 
+    /// Returns the text, trimmed.
     pub fn text(&self) -> &str {
         self.text.trim()
     }
@@ -80,6 +85,7 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<Vec<Element>, Fault> {
     parse_text(text)
 }
 
+/// Parses a document without checking its content type.
 pub fn parse_text(text: &str) -> Result<Vec<Element>, Fault> {
     if let Some(c) = text.chars().find(|c| !is_xml(*c)) {
         return Err(Fault::new(NO_XML, format!("U+{:04X} may not stand in XML", u32::from(c))));

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::call::{CallEvent, HungUpBy};
 use super::document::Element;
-use super::leg::{Document, End, Leg, Source};
+use super::leg::Leg;
+use super::order::Source;
 use super::party::Step;
-use super::verbs::{Flow, method};
+use super::plan::{Document, End, Flow};
+use super::verbs::method;
 use crate::integrations::twilio::form::Params;
 
 /// Default confidence of recognized speech.
@@ -29,6 +31,7 @@ enum GatherInput {
 }
 
 impl Leg {
+    /// Performs `<Gather>`.
     pub async fn gather(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         for prompt in &verb.children {
             self.hear(document, prompt, false).await?;

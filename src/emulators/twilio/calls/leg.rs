@@ -3,143 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::super::Inner;
-use super::super::faults::CallbackFault;
-use super::super::webhook::Method;
-use super::amd::Amd;
+use super::super::carrier::Inner;
+use super::super::method::Method;
 use super::call::{Call, CallDirection, CallEvent, CallStatus, HungUpBy};
 use super::document::{self, Element, Fault};
-use super::party::{Party, PartyInput};
-use super::report::{Report, Reporter};
+use super::order::{Order, Source};
+use super::party::PartyInput;
+use super::plan::{Document, End, Farewell, Flow, Plan};
+use super::report::Reporter;
 use super::stream::Open;
-use super::verbs::Flow;
 use crate::domain::Timestamp;
 use crate::integrations::twilio::form::Params;
 
 /// Limit of documents in one call: more are a loop of redirects.
 pub const DOCUMENTS_MAX: u32 = 500;
-/// Twilio's limit of a call.
-pub const TIME_LIMIT: Duration = Duration::from_secs(4 * 3_600);
 /// Limit of a stored document.
 const KEPT_MAX_BYTES: usize = 16 * 1024;
 
-pub const WRONG_URL: u32 = 11100;
 const TOO_MANY_DOCUMENTS: u32 = 13_000;
 /// Twilio's announcement if a document is not available.
 const APOLOGY: &str = "We are sorry. An application error has occurred. Goodbye.";
 
-/// The source of the next document.
-#[derive(Clone, Debug)]
-pub enum Source {
-    Url { url: String, method: Method, extra: Params },
-    Twiml(String),
-}
-
-impl Source {
-    pub fn url(url: impl Into<String>, method: Method) -> Self {
-        Self::Url { url: url.into(), method, extra: Params::default() }
-    }
-}
-
-pub struct Document {
-    /// The base of relative URLs.
-    pub url: Option<String>,
-    pub verbs: Vec<Element>,
-}
-
-impl Document {
-    /// Resolves an absolute or relative URL in the document.
-    pub fn resolve(&self, named: Option<&str>) -> Result<String, Fault> {
-        let wrong = || Fault::new(WRONG_URL, format!("'{}' is no URL here", named.unwrap_or_default()));
-        let Some(named) = named else { return self.url.clone().ok_or_else(wrong) };
-        if Url::parse(named).is_ok() {
-            return Ok(named.to_owned());
-        }
-        let base = self.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or_else(wrong)?;
-        base.join(named).map(String::from).map_err(|_| wrong())
-    }
-}
-
-/// The callback if the party hangs up in the middle of a verb.
-pub struct Farewell {
-    pub url: String,
-    pub method: Method,
-    pub told: Params,
-    /// The field with the duration in seconds, and its start.
-    pub lasted: &'static str,
-    pub since: Duration,
-}
-
-impl Farewell {
-    /// Replaces the value of a field.
-    pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.told = self.told.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
-        self
-    }
-}
-
-/// Interrupts a call.
-#[derive(Clone, Debug)]
-pub enum Order {
-    HangUp(HungUpBy),
-    /// Replaces the running document.
-    Go(Source),
-}
-
-/// The end of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
-    pub status: CallStatus,
-    pub by: Option<HungUpBy>,
-}
-
-impl End {
-    pub const fn by(by: HungUpBy) -> Self {
-        Self { status: CallStatus::Completed, by: Some(by) }
-    }
-
-    pub const fn status(status: CallStatus) -> Self {
-        Self { status, by: None }
-    }
-}
-
-/// The parameters of a new call.
-pub struct Plan {
-    pub first: Source,
-    pub fallback: Option<(String, Method)>,
-    pub report: Option<Report>,
-    pub party: Party,
-    /// Limit of the ringing time.
-    pub timeout: Duration,
-    pub time_limit: Duration,
-    pub amd: Option<Amd>,
-    pub send_digits: Option<String>,
-    /// Records the call, and reports the recording.
-    pub record: Option<Option<(String, Method)>>,
-    pub strike: Option<CallbackFault>,
-}
-
-impl Plan {
-    pub fn new(first: Source, party: Party) -> Self {
-        Self {
-            first,
-            fallback: None,
-            report: None,
-            party,
-            timeout: Duration::from_secs(60),
-            time_limit: TIME_LIMIT,
-            amd: None,
-            send_digits: None,
-            record: None,
-            strike: None,
-        }
-    }
-}
-
+/// One leg of a running call.
 pub struct Leg {
     pub carrier: Arc<Inner>,
     pub sid: String,
@@ -348,11 +236,13 @@ impl Leg {
         params
     }
 
+    /// Records an event of the call.
     pub fn note(&self, what: CallEvent) {
         let now = self.carrier.clock.now();
         self.carrier.change_call(&self.sid, |call| call.add(now, what));
     }
 
+    /// Records a fault of the call.
     pub fn fault(&self, fault: Fault) {
         let Fault { code, why } = fault;
         tracing::warn!(code, sid = self.sid, why, "a call's document failed");
@@ -378,10 +268,12 @@ impl Leg {
         }
     }
 
+    /// True if the call is answered.
     pub const fn is_up(&self) -> bool {
         self.answered_at.is_some()
     }
 
+    /// Changes the status, records and reports it.
     pub fn enter(&mut self, status: CallStatus, event: &str) {
         let now = self.carrier.clock.now();
         self.status = status;

@@ -18,9 +18,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::super::Inner;
+use super::super::carrier::Inner;
 use super::sound::{FRAME_BYTES, SILENCE};
 
+/// The WebSocket of a stream.
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -50,6 +51,7 @@ pub struct Identity {
     pub both_ways: bool,
 }
 
+/// Twilio's side of a running stream.
 pub struct Media {
     pub carrier: Arc<Inner>,
     pub socket: Socket,

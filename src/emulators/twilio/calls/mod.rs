@@ -9,160 +9,47 @@
 
 mod amd;
 mod bridge;
-pub mod call;
-pub mod control;
+mod bridge_state;
+pub(super) mod call;
+pub(super) mod control;
 mod dial;
 mod document;
 mod gather;
 mod leg;
 mod media;
-pub mod party;
+mod order;
+pub(super) mod party;
+mod plan;
 mod queue;
 mod record;
-pub mod recordings;
+pub(super) mod recordings;
 mod report;
-pub mod rest;
+pub(super) mod rest;
 mod ring;
 mod schema;
-mod sound;
+pub(super) mod sound;
+pub(super) mod state;
 mod store;
 mod stream;
+pub(super) mod stream_record;
 mod validate;
 mod verbs;
+mod waiting_line;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
-
-use super::callbacks::Callbacks;
+use super::carrier::{Carrier, Inner};
+use super::method::Method;
 use super::store::{Direction, Message};
-use super::webhook::Method;
-use super::{Carrier, Inner};
-use crate::domain::Timestamp;
 use crate::integrations::twilio::form::Params;
-pub use call::{Call, CallDirection, CallEvent, CallLogEntry, CallStatus, HungUpBy};
-use leg::{Leg, Order, Plan};
-use party::{ACTS_MAX, Act, PARTIES_MAX, Party};
-use queue::Queues;
-pub use sound::Sound;
-use store::CallStore;
-pub use stream::StreamRecord;
+use call::Call;
+use leg::Leg;
+use party::{PARTIES_MAX, Party};
+use plan::Plan;
+use state::Pace;
 
-/// Limit of stored calls.
-const CALLS_MAX: usize = 20_000;
 /// Limit of running calls, over all accounts.
 const OPEN_MAX: usize = 20_000;
-/// Limit of unread orders to one call.
-const ORDERS_MAX: usize = 8;
-
-/// The pace of calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Pace {
-    /// New calls per second and account; further ones wait. `null` removes the limit. Twilio's default is one.
-    pub calls_per_second: Option<u32>,
-    /// True if speech, pauses and timeouts take real time.
-    pub real_time: bool,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { calls_per_second: Some(1), real_time: false }
-    }
-}
-
-/// The channels to a running call.
-struct CallChannels {
-    orders: mpsc::Sender<Order>,
-    acts: mpsc::Sender<Act>,
-}
-
-pub struct Calls {
-    store: Mutex<CallStore>,
-    /// Number of the last change.
-    changes: watch::Sender<u64>,
-    parties: Mutex<HashMap<String, Party>>,
-    channels: Mutex<HashMap<String, CallChannels>>,
-    /// Number of running calls.
-    open: watch::Sender<usize>,
-    /// The earliest start of each account's next call.
-    next_starts: Mutex<HashMap<String, Timestamp>>,
-    pace: Mutex<Pace>,
-    queues: Queues,
-    streams: Mutex<VecDeque<StreamRecord>>,
-}
-
-impl Calls {
-    pub fn new(pace: Pace) -> Self {
-        Self {
-            store: Mutex::new(CallStore::new(CALLS_MAX)),
-            changes: watch::Sender::new(0),
-            parties: Mutex::default(),
-            channels: Mutex::default(),
-            open: watch::Sender::new(0),
-            next_starts: Mutex::default(),
-            pace: Mutex::new(pace),
-            queues: Queues::default(),
-            streams: Mutex::default(),
-        }
-    }
-
-    #[cfg(test)]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    fn store(&self) -> MutexGuard<'_, CallStore> {
-        self.store.lock()
-    }
-
-    pub fn pace(&self) -> Pace {
-        *self.pace.lock()
-    }
-
-    /// Returns the start of the account's next call, and reserves it.
-    fn turn(&self, account: &str, now: Timestamp) -> Timestamp {
-        let Some(rate) = self.pace().calls_per_second.filter(|rate| *rate > 0) else { return now };
-        let mut next_starts = self.next_starts.lock();
-        let next = next_starts.entry(account.to_owned()).or_insert(now);
-        let turn = (*next).max(now);
-        *next = turn.plus(Duration::from_secs(1) / rate);
-        turn
-    }
-
-    /// Registers a call for orders and acts.
-    fn register(&self, sid: &str) -> (mpsc::Receiver<Order>, mpsc::Receiver<Act>) {
-        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
-        let (acts, acted) = mpsc::channel(ACTS_MAX);
-        self.channels.lock().insert(sid.to_owned(), CallChannels { orders, acts });
-        self.open.send_modify(|open| *open += 1);
-        (ordered, acted)
-    }
-
-    fn forget(&self, sid: &str) {
-        if self.channels.lock().remove(sid).is_some() {
-            self.open.send_modify(|open| *open -= 1);
-        }
-    }
-
-    /// Sends an order; `false` if the call has ended, or has too many unread orders.
-    fn order(&self, sid: &str, order: Order) -> bool {
-        self.channels.lock().get(sid).is_some_and(|channels| channels.orders.try_send(order).is_ok())
-    }
-
-    fn act(&self, sid: &str, act: Act) -> bool {
-        self.channels.lock().get(sid).is_some_and(|channels| channels.acts.try_send(act).is_ok())
-    }
-
-    /// Returns a number's script; without one, the number answers and stays silent.
-    fn party(&self, number: &str) -> Party {
-        self.parties.lock().get(number).cloned().unwrap_or_default()
-    }
-}
 
 impl Carrier {
     /// Sets the script of a number. Refused if [`PARTIES_MAX`] numbers have one.
@@ -177,6 +64,7 @@ impl Carrier {
         Ok(())
     }
 
+    /// Sets the pace of calls.
     pub fn set_pace(&self, pace: Pace) {
         *self.0.calls.pace.lock() = pace;
     }
@@ -186,6 +74,7 @@ impl Carrier {
         self.0.calls.store().iter().cloned().collect()
     }
 
+    /// Returns a stored call.
     pub fn find_call(&self, sid: &str) -> Option<Call> {
         self.0.calls.store().find(sid).cloned()
     }
@@ -242,7 +131,7 @@ impl Inner {
             if let Some(code) = called.outcome.error {
                 tracing::debug!(code, "a callback of a call failed");
             }
-            Callbacks::finished(&carrier.callbacks);
+            carrier.callbacks.finished();
         });
     }
 

@@ -94,10 +94,12 @@ impl Party {
         self.picks_up == PicksUp::Live
     }
 
+    /// Answers as given, without steps.
     pub fn picks_up(picks_up: PicksUp) -> Self {
         Self { picks_up, ..Self::default() }
     }
 
+    /// Checks the limits of the script.
     pub fn check(&self) -> Result<(), String> {
         if self.steps.len() > STEPS_MAX {
             return Err(format!("a script has {STEPS_MAX} steps at most"));
@@ -110,22 +112,27 @@ impl Party {
 }
 
 impl Step {
+    /// Presses keys.
     pub fn digits(digits: impl Into<String>) -> Self {
         Self::Digits { digits: digits.into() }
     }
 
+    /// Says a text.
     pub fn speech(speech: impl Into<String>) -> Self {
         Self::Speech { speech: speech.into(), confidence: None }
     }
 
+    /// Stays silent.
     pub const fn silence() -> Self {
         Self::Silence { silence: true }
     }
 
+    /// Hangs up.
     pub const fn hangup() -> Self {
         Self::Hangup { hangup: true }
     }
 
+    /// Checks the limits of the step.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Digits { digits } => {
@@ -158,6 +165,7 @@ pub struct PartyInput {
 }
 
 impl PartyInput {
+    /// Creates the input of a party; a live one takes acts after its script.
     pub fn new(party: &Party, live: bool, acts: mpsc::Receiver<Act>) -> Self {
         Self { steps: party.steps.iter().cloned().collect(), acts, live }
     }
@@ -220,6 +228,7 @@ impl PartyInput {
         self.steps.is_empty() && !self.live && self.acts.is_empty()
     }
 
+    /// True if a person acts.
     pub const fn live(&self) -> bool {
         self.live
     }

@@ -2,22 +2,23 @@
 //!
 //! After <https://www.twilio.com/docs/voice/twiml/enqueue> and `…/queue`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::super::Inner;
-use super::super::webhook::Method;
-use super::bridge::{Bridge, end_of};
+use super::super::carrier::Inner;
+use super::bridge::end_of;
+use super::bridge_state::Bridge;
 use super::call::{CallEvent, CallStatus, HungUpBy};
 use super::dial::Dialled;
 use super::document::{AGAINST_SCHEMA, Element, Fault};
-use super::leg::{Document, End, Farewell, Leg, Source};
-use super::verbs::{Flow, method};
-use crate::domain::Timestamp;
+use super::leg::Leg;
+use super::order::Source;
+use super::plan::{Document, End, Farewell, Flow};
+use super::verbs::method;
+use super::waiting_line::{TakenCaller, Waiting, WaitingLine};
 use crate::integrations::twilio::form::Params;
 
 /// Limit of queues, over all accounts.
@@ -31,33 +32,6 @@ const ROUNDS_MAX: u32 = 1_000;
 const ROUND: Duration = Duration::from_secs(1);
 /// Seconds to wait for a caller in an empty queue.
 const TIMEOUT: u64 = 30;
-
-/// A caller who was taken out of a queue: by whom, and the document they hear first.
-pub struct TakenCaller {
-    bridge: Arc<Bridge>,
-    by: String,
-    whisper: Option<(String, Method)>,
-}
-
-struct Waiting {
-    call_sid: String,
-    since: Timestamp,
-    taken: oneshot::Sender<TakenCaller>,
-}
-
-#[derive(Default)]
-struct WaitingLine {
-    sid: String,
-    waiting: VecDeque<Waiting>,
-}
-
-#[derive(Default)]
-pub struct Queues {
-    /// By account and name.
-    lines: Mutex<HashMap<(String, String), WaitingLine>>,
-    /// Number of callers who have entered.
-    entered: watch::Sender<u64>,
-}
 
 /// A call's place in a queue, released when dropped.
 struct QueuePlace {
@@ -132,6 +106,7 @@ enum QueueExit {
 }
 
 impl Leg {
+    /// Performs `<Enqueue>`.
     pub async fn enqueue(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let name = verb.text().to_owned();
         if name.is_empty() || name.chars().count() > NAME_MAX_CHARS || verb.has("workflowSid") {

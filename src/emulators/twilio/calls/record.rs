@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::webhook::Method;
+use super::super::method::Method;
 use super::call::{CallEvent, CallStatus};
 use super::document::Element;
-use super::leg::{Document, End, Leg, Source};
+use super::leg::Leg;
+use super::order::Source;
 use super::party::Step;
-use super::verbs::{Flow, method};
+use super::plan::{Document, End, Flow};
+use super::verbs::method;
 use crate::integrations::twilio::form::Params;
 
 /// Seconds of silence that end a recording, and its maximum length.
@@ -17,6 +19,7 @@ const LENGTH_MAX: u64 = 3_600;
 const FINISH_ON: &str = "1234567890*#";
 
 impl Leg {
+    /// Performs `<Record>`.
     pub async fn record(&mut self, document: &Document, verb: &Element) -> Result<Flow, End> {
         let timeout = verb.number("timeout").unwrap_or(TIMEOUT);
         let finish_on = if verb.has("finishOnKey") { verb.get("finishOnKey").unwrap_or_default() } else { FINISH_ON };

@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::super::{Carrier, answer, rfc2822};
+use super::super::answer::{self, rfc2822};
+use super::super::carrier::Carrier;
 use super::call::{Call, CallEvent};
 use super::sound;
 use crate::domain::Timestamp;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::super::Inner;
+use super::super::carrier::Inner;
 use super::super::faults::{CallbackFault, FaultKind};
-use super::super::webhook::Method;
+use super::super::method::Method;
 use crate::integrations::twilio::form::Params;
 
 /// The events; the last one is the default.
@@ -33,6 +33,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// Creates a reporter, which posts in the background.
     pub fn new(carrier: &Arc<Inner>, account: &str, report: Report, strike: Option<CallbackFault>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let Report { url, method, events } = report;

@@ -13,11 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::answer::{self, PageMeta, PageQuery};
-use super::super::faults::{FaultKind, On};
+use super::super::carrier::Carrier;
+use super::super::faults::{self, FaultKind, On};
 use super::super::validate::{Refusal, TEST_SENDER};
-use super::super::{Carrier, faults};
 use super::call::{Call, CallDirection, CallStatus, HungUpBy};
-use super::leg::Order;
+use super::order::Order;
 use super::store::{Conditions, Range};
 use super::validate;
 use crate::domain::Timestamp;
@@ -25,6 +25,7 @@ use crate::integrations::twilio::form::Params;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
+/// Creates a call.
 pub async fn create(
     State(carrier): State<Carrier>,
     Path(account): Path<String>,
@@ -110,6 +111,7 @@ impl Carrier {
     }
 }
 
+/// Lists calls.
 pub async fn list(
     State(carrier): State<Carrier>,
     Path(account): Path<String>,
@@ -162,6 +164,7 @@ fn ranges(query: &Params, key: &str) -> Vec<Range> {
     [on, until, since].into_iter().flatten().collect()
 }
 
+/// Fetches a call.
 pub async fn fetch(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -176,6 +179,7 @@ pub async fn fetch(
     }
 }
 
+/// Ends or redirects a call.
 pub async fn update(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,
@@ -192,6 +196,7 @@ pub async fn update(
     }
 }
 
+/// Deletes a call that has ended.
 pub async fn delete(
     State(carrier): State<Carrier>,
     Path((account, file)): Path<(String, String)>,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::call::{CallDirection, CallEvent, CallStatus};
-use super::leg::{End, Leg};
+use super::leg::Leg;
 use super::party::PicksUp;
+use super::plan::End;
 use crate::integrations::twilio::form::Params;
 
 impl Leg {

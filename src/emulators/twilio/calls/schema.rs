@@ -5,6 +5,7 @@
 
 use Kind::{Bool, Method, Number, OneOf, Text};
 
+/// The rule of an element.
 pub struct Rule {
     pub name: &'static str,
     attributes: &'static [(&'static str, Kind)],
@@ -22,6 +23,7 @@ enum Kind {
     OneOf(&'static [&'static str]),
 }
 
+/// The root of a document.
 pub static RESPONSE: Rule = Rule {
     name: "Response",
     attributes: &[],
@@ -257,6 +259,7 @@ pub fn child(outer: &Rule, name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
 
+/// True for speech markup.
 pub fn is_markup(rule: &Rule) -> bool {
     std::ptr::eq(rule, &MARKED)
 }

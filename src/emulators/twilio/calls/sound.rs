@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 const SAMPLES_PER_MS: u64 = 8;
 /// Bytes of a frame of 20 ms.
 pub const FRAME_BYTES: usize = 160;
+/// A silent sample.
 pub const SILENCE: u8 = 0xff;
 /// Limit of one sound: ten minutes.
 const SOUND_MAX_MS: u64 = 600_000;
@@ -29,6 +30,7 @@ pub enum Sound {
 }
 
 impl Sound {
+    /// Checks the limits of the sound.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Tone { tone_ms, hz } => {
@@ -65,10 +67,12 @@ pub fn speech_tone(text: &str) -> Vec<u8> {
     tone(200 + text.chars().count() as u64 * 1_000 / 15, HZ)
 }
 
+/// Returns a tone of so many seconds.
 pub fn tone_of(seconds: u64) -> Vec<u8> {
     tone(seconds.saturating_mul(1_000), HZ)
 }
 
+/// Returns silence.
 pub fn silence(ms: u64) -> Vec<u8> {
     vec![SILENCE; (ms.min(SOUND_MAX_MS) * SAMPLES_PER_MS) as usize]
 }

@@ -37,6 +37,7 @@ impl Conditions<'_> {
     }
 }
 
+/// The stored calls.
 #[derive(Default)]
 pub struct CallStore {
     keep_max: usize,
@@ -49,14 +50,17 @@ pub struct CallStore {
 }
 
 impl CallStore {
+    /// Creates a store of at most `keep_max` calls.
     pub fn new(keep_max: usize) -> Self {
         Self { keep_max, ..Self::default() }
     }
 
+    /// Returns the number of the last change.
     pub const fn seq(&self) -> u64 {
         self.seq
     }
 
+    /// Stores a call, and drops the oldest beyond the limit.
     pub fn push(&mut self, mut call: Call) {
         self.next += 1;
         self.seq += 1;
@@ -72,14 +76,17 @@ impl CallStore {
         }
     }
 
+    /// Returns the calls, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Call> {
         self.calls.values()
     }
 
+    /// Returns a call.
     pub fn find(&self, sid: &str) -> Option<&Call> {
         self.calls.get(self.by_sid.get(sid)?)
     }
 
+    /// Changes a call; `None` if there is no such call.
     pub fn change<T>(&mut self, sid: &str, now: Timestamp, change: impl FnOnce(&mut Call) -> T) -> Option<T> {
         let number = *self.by_sid.get(sid)?;
         let call = self.calls.get_mut(&number)?;
@@ -92,6 +99,7 @@ impl CallStore {
         Some(changed)
     }
 
+    /// Removes a call.
     pub fn remove(&mut self, sid: &str) {
         let call = self.by_sid.remove(sid).and_then(|number| self.calls.remove(&number));
         if let Some(call) = call {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::connect_async_with_config;
@@ -16,24 +15,24 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use super::super::carrier::{Carrier, Inner};
+use super::super::method::Method;
 use super::super::validate::is_loopback_host;
-use super::super::webhook::Method;
-use super::super::{Carrier, Inner};
 use super::call::{CallEvent, HungUpBy};
 use super::document::{Element, Fault};
-use super::leg::{Document, End, Leg, Source};
+use super::leg::Leg;
 use super::media::{Identity, Media, Socket, StreamEnd, StreamOrder};
+use super::order::Source;
 use super::party::Step;
+use super::plan::{Document, End, Flow};
 use super::sound;
-use super::verbs::{Flow, method};
+use super::stream_record::StreamRecord;
+use super::verbs::method;
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::signature;
 
 /// Limit of stored streams; the oldest are dropped.
 const STREAMS_MAX: usize = 1_000;
-/// Limit of stored received audio: over a minute.
-const KEPT_MAX_BYTES: usize = 512 * 1024;
-const MARKS_KEPT_MAX: usize = 1_000;
 /// Limit of one message of the other side.
 const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 /// Limit of sounds that wait to be sent.
@@ -44,47 +43,6 @@ const SILENCE_MS: u64 = 1_000;
 /// The connection could not be opened.
 const NO_HANDSHAKE: u32 = 31920;
 
-/// A stored stream.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct StreamRecord {
-    pub sid: String,
-    pub call_sid: String,
-    pub name: String,
-    pub url: String,
-    pub frames_sent: u64,
-    pub frames_received: u64,
-    pub bytes_received: u64,
-    /// Received marks, in order.
-    pub marks: Vec<String>,
-    pub clears: u64,
-    /// Audio that `clear` removed before it was played.
-    pub bytes_cleared: u64,
-    pub over: bool,
-    /// The beginning of the received audio, μ-law.
-    #[serde(skip)]
-    pub sound: Vec<u8>,
-}
-
-impl StreamRecord {
-    pub fn take(&mut self, sound: &[u8]) {
-        self.frames_received += 1;
-        self.bytes_received += sound.len() as u64;
-        let room = KEPT_MAX_BYTES.saturating_sub(self.sound.len());
-        self.sound.extend(&sound[..sound.len().min(room)]);
-    }
-
-    pub fn mark(&mut self, name: &str) {
-        if self.marks.len() < MARKS_KEPT_MAX {
-            self.marks.push(name.to_owned());
-        }
-    }
-
-    pub fn clear(&mut self, bytes: u64) {
-        self.clears += 1;
-        self.bytes_cleared += bytes;
-    }
-}
-
 impl Carrier {
     /// Returns the stored streams, oldest first.
     pub fn streams(&self) -> Vec<StreamRecord> {
@@ -93,6 +51,7 @@ impl Carrier {
 }
 
 impl Inner {
+    /// Changes a stored stream.
     pub fn change_stream(&self, sid: &str, change: impl FnOnce(&mut StreamRecord)) {
         if let Some(kept) = self.calls.streams.lock().iter_mut().rfind(|kept| kept.sid == sid) {
             change(kept);
@@ -186,6 +145,7 @@ impl Leg {
         Ok(Flow::Next)
     }
 
+    /// Performs `<Stop>`.
     pub fn stop_stream(&mut self, verb: &Element) {
         let named = |open: &Open| verb.children.iter().any(|noun| noun.get("name").unwrap_or_default() == open.name);
         self.streams.retain(|open| !named(open));

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::super::method::Method;
 use super::super::validate::{Refusal, TEST_SENDER, check_loopback};
-use super::super::webhook::Method;
-use super::amd::Amd;
-use super::leg::{Plan, Source, TIME_LIMIT};
+use super::order::Source;
 use super::party::Party;
+use super::plan::{Amd, Plan, TIME_LIMIT};
 use super::report::{EVENTS, Report};
 use crate::domain::phone::Phone;
 use crate::integrations::twilio::form::Params;
@@ -52,6 +52,7 @@ pub fn addresses(form: &Params) -> Result<(String, String), Refusal> {
     Ok((from.to_owned(), to.to_owned()))
 }
 
+/// Refuses a sender that the account does not own.
 pub fn not_ours(from: &str) -> Refusal {
     refusal(21210, format!("The source phone number {from} is not a number of this account, nor verified for it."))
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::webhook::Method;
+use super::super::method::Method;
 use super::call::{CallEvent, CallStatus, HungUpBy};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
-use super::leg::{Document, End, Leg, Source};
+use super::leg::Leg;
+use super::order::Source;
+use super::plan::{Document, End, Flow};
 
 /// Speed of speech.
 const LETTERS_PER_S: u64 = 15;
@@ -13,16 +15,6 @@ const LETTERS_PER_S: u64 = 15;
 const SOUND: Duration = Duration::from_secs(5);
 /// Repetitions of an endless verb, if time is not real.
 const ENDLESS: u64 = 100;
-
-/// The continuation after a verb.
-#[derive(Clone, Debug)]
-pub enum Flow {
-    /// The next verb.
-    Next,
-    Go(Source),
-    /// The call left the queue.
-    Left,
-}
 
 impl Leg {
     /// Performs a document's verbs in order.

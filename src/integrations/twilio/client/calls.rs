@@ -44,6 +44,7 @@ pub struct NewCall {
 }
 
 impl NewCall {
+    /// Creates a call with Twilio's defaults.
     pub fn new(from: impl Into<String>, to: impl Into<String>, instructions: Instructions) -> Self {
         Self {
             from: from.into(),

@@ -64,6 +64,7 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// True if the list is complete.
     pub const fn complete(&self) -> bool {
         self.rest.is_none()
     }

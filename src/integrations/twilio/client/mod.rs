@@ -50,6 +50,7 @@ pub struct Account {
     pub token: SecretString,
 }
 
+/// The client could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("'{0}' cannot be Twilio's base URL: write scheme and host, such as https://api.twilio.com")]

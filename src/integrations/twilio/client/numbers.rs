@@ -130,6 +130,7 @@ impl Client {
         self.look_up(account, request, BODY_MAX_BYTES).await
     }
 
+    /// Fetches a Messaging Service.
     pub async fn fetch_service(&self, account: &Account, sid: &str) -> Result<MessagingService, LookupError> {
         let url = self.url_at(Host::Messaging, &["v1", "Services", sid]);
         self.look_up(account, self.http.get(url), BODY_MAX_BYTES).await

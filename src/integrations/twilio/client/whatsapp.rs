@@ -30,6 +30,7 @@ pub struct Sender {
     pub offline_reasons: Option<Vec<OfflineReason>>,
 }
 
+/// The webhook of a WhatsApp sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct SenderWebhook {
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -38,6 +39,7 @@ pub struct SenderWebhook {
     pub callback_method: String,
 }
 
+/// Why a WhatsApp sender is offline.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OfflineReason {
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -88,6 +90,7 @@ impl Client {
         Ok(page.senders)
     }
 
+    /// Fetches a template.
     pub async fn fetch_content(&self, account: &Account, sid: &str) -> Result<Content, LookupError> {
         let url = self.url_at(Host::Content, &["v1", "Content", sid]);
         self.look_up(account, self.http.get(url), BODY_MAX_BYTES).await

@@ -43,6 +43,7 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Size limit of a document: Twilio's 64 kB (error 11750), read as 64,000 bytes to be safe.
 pub const MAX_BYTES: usize = 64_000;
 
+/// Why a document cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwimlError {
     #[error(

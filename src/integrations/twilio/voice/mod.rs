@@ -101,6 +101,7 @@ pub enum AnsweredBy {
 }
 
 impl AnsweredBy {
+    /// True for an answering machine.
     pub const fn is_machine(self) -> bool {
         matches!(self, Self::MachineStart | Self::MachineEndBeep | Self::MachineEndSilence | Self::MachineEndOther)
     }
@@ -133,6 +134,7 @@ pub struct CallRequest {
 }
 
 impl CallRequest {
+    /// Reads the form of a voice webhook.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
@@ -192,6 +194,7 @@ pub struct CallCallback {
 }
 
 impl CallCallback {
+    /// Reads the form of a status callback.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {

@@ -18,6 +18,7 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// Reads the form of a `<Gather>`.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
@@ -42,6 +43,7 @@ pub struct Dialled {
 }
 
 impl Dialled {
+    /// Reads the form of a `<Dial>`.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {
@@ -90,6 +92,7 @@ pub struct Queued {
 }
 
 impl Queued {
+    /// Reads the form of a wait URL, or of `<Enqueue>`'s `action`.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
         let form = Form(params);
         Ok(Self {

@@ -15,7 +15,9 @@ use crate::domain::{Action, Channel, DeliveryStatus, Route, Send, SendBody, Send
 use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::integrations::http_providers::Providers;
-use crate::integrations::twilio::client::{Account, CallFilter, CallResource, Filter, ListError, MessageResource};
+use crate::integrations::twilio::client::{
+    Account, CallFilter, CallResource, ListError, MessageFilter, MessageResource,
+};
 use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
 
 /// How often unknown sends that have come of age are looked for.
@@ -204,7 +206,7 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, No
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
     // A Messaging Service chooses the number later: then only the recipient is known.
     let from = (!queued.sender.starts_with("MG")).then(|| format!("{prefix}{}", queued.sender));
-    let filter = Filter {
+    let filter = MessageFilter {
         to: Some(format!("{prefix}{}", queued.recipient)),
         from,
         date_sent_from: None,

@@ -117,7 +117,7 @@ pub struct PageQuery {
 
 impl PageQuery {
     /// Reads the paging parameters of a query.
-    pub fn of(query: &Params) -> Self {
+    pub fn from_query(query: &Params) -> Self {
         let size = query.filled("PageSize").and_then(|size| size.parse().ok()).unwrap_or(PAGE_SIZE);
         Self {
             size: size.clamp(1, PAGE_SIZE_MAX),

@@ -50,7 +50,7 @@ pub async fn list(State(carrier): State<Carrier>, RawQuery(query): RawQuery, hea
     let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
         return answer::bad_request("The query is not a form.");
     };
-    let page = PageQuery::of(&query);
+    let page = PageQuery::from_query(&query);
     let templates = carrier.0.templates.lock();
     let own = templates.iter().filter(|template| template.account_sid == account);
     let (found, last) = page.cut(own, |template| &template.sid);

@@ -94,7 +94,7 @@ impl IntoResponse for TextError {
 /// Stores a customer's message without a webhook.
 pub async fn inbound(State(carrier): State<Carrier>, Json(inbound): Json<Inbound>) -> Response {
     let message = carrier.add_inbound(inbound);
-    (StatusCode::CREATED, Json(Resource::of(&message))).into_response()
+    (StatusCode::CREATED, Json(Resource::new(&message))).into_response()
 }
 
 /// The customer opens a WhatsApp message.

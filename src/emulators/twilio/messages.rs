@@ -48,7 +48,7 @@ pub async fn create(
     } else if !carrier.is_test(&message) {
         carrier.0.deliver(message.clone(), strike.callbacks).await;
     }
-    answer::created(&Resource::of(&message), strike.answer, &carrier.0.clock).await
+    answer::created(&Resource::new(&message), strike.answer, &carrier.0.clock).await
 }
 
 impl Carrier {
@@ -124,11 +124,11 @@ pub async fn list(
         sent_on_or_before: day(&query, "DateSent<"),
         sent_on_or_after: day(&query, "DateSent>"),
     };
-    let page = PageQuery::of(&query);
+    let page = PageQuery::from_query(&query);
     let (messages, more) = carrier.0.store().page(&conditions, page.after.as_deref(), page.size);
     let last = messages.last().filter(|_| more).map(|last| last.sid.as_str());
     let meta = page.meta(&format!("/2010-04-01/Accounts/{account}/Messages.json"), messages.len(), last);
-    Json(Page { meta, messages: messages.iter().map(Resource::of).collect() }).into_response()
+    Json(Page { meta, messages: messages.iter().map(Resource::new).collect() }).into_response()
 }
 
 /// Returns the day of a date or a time; Twilio's libraries send either.
@@ -153,7 +153,7 @@ pub async fn fetch(
         return response;
     }
     match carrier.named(&account, &file) {
-        Ok(message) => Json(Resource::of(&message)).into_response(),
+        Ok(message) => Json(Resource::new(&message)).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -181,7 +181,7 @@ pub async fn update(
         (None, None) => Ok(message),
     };
     match changed {
-        Ok(message) => Json(Resource::of(&message)).into_response(),
+        Ok(message) => Json(Resource::new(&message)).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -286,7 +286,7 @@ pub struct Resource<'a> {
 
 impl<'a> Resource<'a> {
     /// Formats a message.
-    pub fn of(message: &'a Message) -> Self {
+    pub fn new(message: &'a Message) -> Self {
         let path = format!("/2010-04-01/Accounts/{}/Messages/{}", message.account_sid, message.sid);
         Self {
             sid: &message.sid,

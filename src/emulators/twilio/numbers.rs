@@ -68,7 +68,7 @@ pub async fn list(
     };
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let wanted = query.filled("PhoneNumber").map(digits);
-    let page = PageQuery::of(&query);
+    let page = PageQuery::from_query(&query);
     let numbers = carrier.0.numbers.lock();
     let concerned = numbers.iter().filter(|number| {
         number.config.account_sid == account

@@ -25,7 +25,7 @@ use super::faults::Faults;
 use super::*;
 use crate::domain::clock::{Clock, Random, Timestamp};
 use crate::integrations::http;
-use crate::integrations::twilio::client::{self, Client, Filter, From, ListError, NewMessage, SendError};
+use crate::integrations::twilio::client::{self, Client, From, ListError, MessageFilter, NewMessage, SendError};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::StatusCallback;
 use crate::integrations::twilio::signature;
@@ -171,11 +171,11 @@ async fn credentials_are_checked_per_account() {
             Ok(_) => assert!(good, "{sid} {token}"),
             Err(error) => assert!(!good && matches!(error, SendError::Unauthorized { .. }), "{sid} {token}: {error}"),
         }
-        let listed = world.client.list_messages(&account, &Filter::default(), 1).await;
+        let listed = world.client.list_messages(&account, &MessageFilter::default(), 1).await;
         assert_eq!(listed.is_ok(), good, "{listed:?}");
     }
     // One account does not see the messages of another.
-    let listing = world.client.list_messages(&world.account, &Filter::default(), 1).await.unwrap();
+    let listing = world.client.list_messages(&world.account, &MessageFilter::default(), 1).await.unwrap();
     assert!(listing.messages.is_empty() && listing.complete());
 }
 
@@ -187,7 +187,7 @@ async fn what_cannot_be_reached_got_nothing() {
     let client = Client::new(http::client().unwrap(), &format!("http://127.0.0.1:{port}")).unwrap();
     let error = client.create_message(&world.account, &message("hola")).await.unwrap_err();
     assert!(matches!(error, SendError::NotSent { .. }), "{error}");
-    let listed = client.list_messages(&world.account, &Filter::default(), 1).await;
+    let listed = client.list_messages(&world.account, &MessageFilter::default(), 1).await;
     assert!(matches!(listed, Err(ListError::Unreachable { .. })), "{listed:?}");
 }
 
@@ -228,11 +228,11 @@ async fn lists_are_walked_to_their_end() {
         });
         world.clock.advance(Duration::from_secs(1));
     }
-    let list = |filter: Filter, pages| {
+    let list = |filter: MessageFilter, pages| {
         let world = &world;
         async move { world.client.list_messages(&world.account, &filter, pages).await.unwrap() }
     };
-    let to_us = Filter { to: Some(FROM.into()), ..Filter::default() };
+    let to_us = MessageFilter { to: Some(FROM.into()), ..MessageFilter::default() };
     let all = list(to_us.clone(), 10).await;
     assert_eq!((all.messages.len(), all.complete()), (2500, true));
     assert_eq!((all.messages[0].body.as_str(), all.messages[2499].body.as_str()), ("2499", "0"), "the newest first");
@@ -244,15 +244,15 @@ async fn lists_are_walked_to_their_end() {
     assert_eq!((none.messages.len(), none.complete()), (0, false));
 
     let since = |seconds: u64| Some(world.clock.now().minus(Duration::from_secs(seconds)).to_utc());
-    let recent = list(Filter { since: since(100), ..to_us.clone() }, 2).await;
+    let recent = list(MessageFilter { since: since(100), ..to_us.clone() }, 2).await;
     assert_eq!((recent.messages.len(), recent.complete()), (100, true), "a page of older ones ends the walk");
-    let recent = list(Filter { since: since(100), ..to_us.clone() }, 1).await;
+    let recent = list(MessageFilter { since: since(100), ..to_us.clone() }, 1).await;
     assert_eq!((recent.messages.len(), recent.complete()), (100, false));
 
-    let one = list(Filter { from: Some(TO.into()), ..to_us.clone() }, 10).await;
+    let one = list(MessageFilter { from: Some(TO.into()), ..to_us.clone() }, 10).await;
     assert_eq!((one.messages.len(), one.complete()), (1250, true));
     let tomorrow = world.clock.now().to_utc().date_naive().succ_opt();
-    let later = list(Filter { date_sent_from: tomorrow, ..to_us }, 10).await;
+    let later = list(MessageFilter { date_sent_from: tomorrow, ..to_us }, 10).await;
     assert_eq!((later.messages.len(), later.complete()), (0, true));
 }
 
@@ -261,7 +261,7 @@ async fn lists_fail_without_lying() {
     let world = World::new().await;
     for (fault, expect) in [(FaultKind::Throttle, 429), (FaultKind::Error500, 500), (FaultKind::Unavailable503, 503)] {
         world.carrier.add_fault(Fault { on: On::List, ..Fault::times(fault, 1) }).unwrap();
-        let error = world.client.list_messages(&world.account, &Filter::default(), 1).await.unwrap_err();
+        let error = world.client.list_messages(&world.account, &MessageFilter::default(), 1).await.unwrap_err();
         assert!(matches!(error, ListError::Busy { http_status, .. } if http_status == expect), "{fault:?}: {error}");
     }
     for fault in [FaultKind::Hang, FaultKind::DropBeforeAccept] {
@@ -357,7 +357,7 @@ async fn faults_are_ordered_over_http() {
     let posted =
         http.post(format!("{}/carrier/inbound", world.base)).header("content-type", "application/json").body(inbound);
     assert_eq!(posted.send().await.unwrap().status(), 201);
-    let to_us = Filter { to: Some(FROM.into()), ..Filter::default() };
+    let to_us = MessageFilter { to: Some(FROM.into()), ..MessageFilter::default() };
     let listing = world.client.list_messages(&world.account, &to_us, 1).await.unwrap();
     assert_eq!((listing.messages.len(), listing.messages[0].status.as_str()), (1, "received"));
 }

@@ -51,7 +51,7 @@ enum Failure {
 }
 
 impl Overrides {
-    fn of(url: &str) -> Self {
+    fn from_url(url: &str) -> Self {
         let fragment = url.split_once('#').map_or("", |(_, fragment)| fragment);
         let params = Params::parse(fragment.as_bytes()).unwrap_or_default();
         let number = |key: &str, least: u64, most: u64, default: u64| {
@@ -104,7 +104,7 @@ impl Inner {
             outcome: WebhookOutcome { status, attempts, error: Some(code) },
             answer: None,
         };
-        let overrides = Overrides::of(url);
+        let overrides = Overrides::from_url(url);
         if let Err(why) = validate::check_loopback(url) {
             tracing::warn!(why, "a webhook was not called");
             return failed(None, 0, RETRIEVAL_FAILED);
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn overrides_are_read_from_the_fragment() {
         let check = |url: &str, retries: u32, read_ms: u64, retry: &[Failure]| {
-            let overrides = Overrides::of(url);
+            let overrides = Overrides::from_url(url);
             assert_eq!((overrides.retries, overrides.read.as_millis() as u64), (retries, read_ms), "{url}");
             assert_eq!(overrides.retry, retry, "{url}");
         };

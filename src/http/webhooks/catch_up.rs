@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::http::webhooks::intake;
 use crate::integrations::twilio::client;
-use crate::integrations::twilio::client::{Filter, MessageResource};
+use crate::integrations::twilio::client::{MessageFilter, MessageResource};
 use crate::integrations::twilio::inbound::{Address, InboundMessage, Media};
 use crate::store::{Settled, StatusReport, StoreError, Unsettled};
 use crate::tenants::Account;
@@ -101,12 +101,12 @@ async fn walk(
     since: Timestamp,
     found: &mut Found,
 ) -> Result<bool, StoreError> {
-    let filter = Filter { since: Some(since.to_utc()), ..Filter::default() };
+    let filter = MessageFilter { since: Some(since.to_utc()), ..MessageFilter::default() };
     let mut rest = None;
     for _ in 0..PARTS_MAX {
         let part = match rest.take() {
             None => engine.transports.twilio.list_messages(account, &filter, PAGES_MAX).await,
-            Some(rest) => engine.transports.twilio.list_on(account, &filter, rest, PAGES_MAX).await,
+            Some(rest) => engine.transports.twilio.list_next(account, &filter, rest, PAGES_MAX).await,
         };
         let part = match part {
             Ok(part) => part,

@@ -8,7 +8,7 @@
 //! Without SMTP_URL mails are written to files, see [`Folder`].
 
 mod folder;
-mod letter;
+mod mime_message;
 mod outcome;
 mod smtp;
 mod stream;
@@ -111,14 +111,14 @@ impl Mailer {
     /// The mail was not accepted, or the outcome is unknown; by what may be done next.
     pub async fn send(&self, mail: &Mail) -> Result<Accepted, SendFailure> {
         let now = self.clock.now();
-        let letter = letter::write(mail, now).map_err(|why| outcome::unfit(&why))?;
+        let mime = mime_message::write(mail, now).map_err(|why| outcome::unfit(&why))?;
         match &*self.way {
             Way::Server(server) => {
-                server.send(&letter).await?;
-                Ok(accepted(letter.id))
+                server.send(&mime).await?;
+                Ok(accepted(mime.id))
             }
             Way::Folder(folder) => {
-                let file = folder.write(mail.id, now, letter.bytes).await.map_err(|why| outcome::unwritten(&why))?;
+                let file = folder.write(mail.id, now, mime.bytes).await.map_err(|why| outcome::unwritten(&why))?;
                 Ok(accepted(file.display().to_string()))
             }
         }

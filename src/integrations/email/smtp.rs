@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::letter::Letter;
+use super::mime_message::MimeMessage;
 use super::outcome::{Fault, Stage, send_failure};
 use super::stream::Bounded;
 use super::{CA_FILE_BYTES, MailerError};
@@ -48,13 +48,13 @@ pub struct Server {
     smtp: Smtp,
     tls: Option<TlsParameters>,
     hello: ClientId,
-    idle: Mutex<Vec<Kept>>,
+    idle: Mutex<Vec<PooledConnection>>,
     places: Semaphore,
     deadline: Duration,
 }
 
 /// A connection that is logged in.
-struct Kept {
+struct PooledConnection {
     connection: AsyncSmtpConnection,
     mails: u32,
     since: Instant,
@@ -77,13 +77,13 @@ impl Server {
     }
 
     /// Sends one mail within the deadline.
-    pub(super) async fn send(&self, letter: &Letter) -> Result<(), SendFailure> {
+    pub(super) async fn send(&self, mime: &MimeMessage) -> Result<(), SendFailure> {
         let deadline = Instant::now() + self.deadline;
         let Ok(_place) = timeout_at(deadline, self.places.acquire()).await else {
             return Err(send_failure(Stage::Connect, &Fault::NoRoom));
         };
         let mut stage = Stage::Connect;
-        let ended = timeout_at(deadline, self.dialogue(letter, &mut stage)).await;
+        let ended = timeout_at(deadline, self.dialogue(mime, &mut stage)).await;
         let fault = match ended {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(fault)) => fault,
@@ -93,13 +93,13 @@ impl Server {
     }
 
     /// `stage` is always current, even if this future is dropped halfway.
-    async fn dialogue(&self, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
+    async fn dialogue(&self, mime: &MimeMessage, stage: &mut Stage) -> Result<(), Fault> {
         let mut kept = match self.reuse().await {
             Some(kept) => kept,
-            None => Kept { connection: self.connect(stage).await?, mails: 0, since: Instant::now() },
+            None => PooledConnection { connection: self.connect(stage).await?, mails: 0, since: Instant::now() },
         };
         *stage = Stage::Envelope;
-        let ended = converse(&mut kept.connection, letter, stage).await;
+        let ended = converse(&mut kept.connection, mime, stage).await;
         let usable = match &ended {
             Ok(()) => true,
             // A refusal leaves the connection usable, except 421, which closes it.
@@ -107,14 +107,14 @@ impl Server {
             Err(_) => false,
         };
         if usable && kept.mails + 1 < MAILS_MAX {
-            let kept = Kept { mails: kept.mails + 1, since: Instant::now(), ..kept };
+            let kept = PooledConnection { mails: kept.mails + 1, since: Instant::now(), ..kept };
             self.idle().push(kept);
         }
         ended
     }
 
     /// Returns a kept connection that still answers, and resets it.
-    async fn reuse(&self) -> Option<Kept> {
+    async fn reuse(&self) -> Option<PooledConnection> {
         loop {
             let mut kept = self.idle().pop()?;
             let alive = kept.since.elapsed() < IDLE_MAX
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<Kept>> {
+    fn idle(&self) -> parking_lot::MutexGuard<'_, Vec<PooledConnection>> {
         self.idle.lock()
     }
 
@@ -160,10 +160,10 @@ impl Server {
 }
 
 /// Sends one mail over a connection.
-async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: &mut Stage) -> Result<(), Fault> {
+async fn converse(connection: &mut AsyncSmtpConnection, mime: &MimeMessage, stage: &mut Stage) -> Result<(), Fault> {
     // Addresses and lettre's encoded content are ASCII: no extension is needed.
-    connection.command(Mail::new(Some(letter.from.clone()), vec![])).await?;
-    connection.command(Rcpt::new(letter.to.clone(), vec![])).await?;
+    connection.command(Mail::new(Some(mime.from.clone()), vec![])).await?;
+    connection.command(Rcpt::new(mime.to.clone(), vec![])).await?;
     let leave = connection.command(Data).await?;
     if !leave.has_code(GO_AHEAD) {
         return Err(Fault::Odd(format!("it answered DATA with {}", leave.code())));
@@ -174,7 +174,7 @@ async fn converse(connection: &mut AsyncSmtpConnection, letter: &Letter, stage: 
         *stage = Stage::End;
         None
     });
-    let reply = connection.message_iter(letter.bytes.chunks(PART_BYTES).chain(before_the_dot)).await?;
+    let reply = connection.message_iter(mime.bytes.chunks(PART_BYTES).chain(before_the_dot)).await?;
     match reply.code().severity {
         Severity::PositiveCompletion => Ok(()),
         _ => Err(Fault::Odd(format!("it answered the message with {}", reply.code()))),

@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// Why there is no answer. No text contains the URL, which may have secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
+pub enum RequestFailure {
     /// The guard refused the connection.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -69,11 +69,13 @@ impl Client {
 
     /// Sends a request and reads the answer within the deadline. An answer counts once its head is read, even if its
     /// body is lost.
-    pub async fn call(&self, request: Request) -> Result<Answer, Lost> {
+    pub async fn call(&self, request: Request) -> Result<Answer, RequestFailure> {
         self.check(request.url())?;
         let deadline = Instant::now() + self.deadline;
         let mut response = match timeout_at(deadline, self.http.execute(request)).await {
-            Err(_) => return Err(Lost::Unknown(format!("no answer within {} s", self.deadline.as_secs_f32()))),
+            Err(_) => {
+                return Err(RequestFailure::Unknown(format!("no answer within {} s", self.deadline.as_secs_f32())));
+            }
             Ok(Err(error)) => return Err(lost(error)),
             Ok(Ok(response)) => response,
         };
@@ -86,13 +88,13 @@ impl Client {
     }
 }
 
-fn lost(error: reqwest::Error) -> Lost {
+fn lost(error: reqwest::Error) -> RequestFailure {
     if let Some(forbidden) = guard::forbidden(&error) {
-        return Lost::Forbidden(forbidden.clone());
+        return RequestFailure::Forbidden(forbidden.clone());
     }
     if error.is_connect() || error.is_builder() {
-        Lost::NotSent(http::describe(error))
+        RequestFailure::NotSent(http::describe(error))
     } else {
-        Lost::Unknown(http::describe(error))
+        RequestFailure::Unknown(http::describe(error))
     }
 }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{Answer, Client, Lost};
+use super::client::{Answer, Client, RequestFailure};
 use super::header;
 use super::pattern::{self, FOUND_MAX_CHARS, Pattern};
 use super::template::{Template, Values};
@@ -110,11 +110,11 @@ impl Provider {
         match client.call(request).await {
             Ok(answer) => self.classify(&answer, message),
             // Nothing was sent, and nothing passes until a person changes the settings; nothing is lost meanwhile.
-            Err(lost @ (Lost::Forbidden(_) | Lost::NotSent(_))) => {
+            Err(lost @ (RequestFailure::Forbidden(_) | RequestFailure::NotSent(_))) => {
                 let kind = FailureKind::Busy { retry_after: None };
                 Err(self.send_failure(kind, None, None, format!("could not be reached ({lost}); nothing was sent")))
             }
-            Err(Lost::Unknown(why)) => Err(self.unknown(None, &why)),
+            Err(RequestFailure::Unknown(why)) => Err(self.unknown(None, &why)),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Url};
 
-use super::client::{Answer, Client, Lost};
+use super::client::{Answer, Client, RequestFailure};
 use super::guard::{self, Forbidden};
 use super::header::{self, HEADERS_MAX, HeaderError};
 use crate::domain::{DeliveryStatus, HttpMethod, HttpRequest};
@@ -152,10 +152,10 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ac
                 _ => failure(FailureKind::Refused, http_status, format!("was refused: {status}")),
             })
         }
-        Err(Lost::Forbidden(why)) => Err(failure(FailureKind::Refused, None, format!("was not made: {why}"))),
-        Err(Lost::NotSent(why)) => {
+        Err(RequestFailure::Forbidden(why)) => Err(failure(FailureKind::Refused, None, format!("was not made: {why}"))),
+        Err(RequestFailure::NotSent(why)) => {
             Err(failure(again(None), None, format!("was not made, there was no connection: {why}")))
         }
-        Err(Lost::Unknown(why)) => Err(lost(None, why)),
+        Err(RequestFailure::Unknown(why)) => Err(lost(None, why)),
     }
 }

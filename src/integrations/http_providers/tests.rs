@@ -9,7 +9,7 @@ use reqwest::{Method, Request, Url};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::client::{ANSWER_MAX_BYTES, Answer, Client, Lost};
+use super::client::{ANSWER_MAX_BYTES, Answer, Client, RequestFailure};
 use super::guard::{Forbidden, Guard, Lookup};
 use crate::config::Allowed;
 
@@ -54,7 +54,7 @@ fn allowed(text: &str) -> Vec<Allowed> {
     text.split(',').filter_map(Allowed::parse).collect()
 }
 
-async fn call(client: &Client, url: &str) -> Result<Answer, Lost> {
+async fn call(client: &Client, url: &str) -> Result<Answer, RequestFailure> {
     client.call(Request::new(Method::GET, Url::parse(url).unwrap())).await
 }
 
@@ -95,7 +95,7 @@ async fn no_spelling_of_the_loopback_is_connected_to() {
     for host in LOOPBACK {
         for listener in [&four, &six] {
             let lost = call(&client, &listener.url(host)).await.expect_err(host);
-            let Lost::Forbidden(why) = lost else { panic!("{host}: {lost:?}") };
+            let RequestFailure::Forbidden(why) = lost else { panic!("{host}: {lost:?}") };
             assert!(why.to_string().contains("OUTBOUND_ALLOW"), "{host}: it says what to do: {why}");
         }
     }
@@ -116,7 +116,7 @@ async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
         let client = Client::with_guard(Guard::with_lookup(Vec::new(), answers(&order))).unwrap();
         for _ in 0..3 {
             let lost = call(&client, &listener.url("rebind.example")).await.unwrap_err();
-            assert!(matches!(lost, Lost::Forbidden(Forbidden::Name { .. })), "{lost:?}");
+            assert!(matches!(lost, RequestFailure::Forbidden(Forbidden::Name { .. })), "{lost:?}");
         }
     }
     // First allowed, then forbidden: each connection goes to the address that was checked.
@@ -125,7 +125,7 @@ async fn a_name_that_answers_otherwise_the_second_time_gains_nothing() {
     let client = Client::with_guard(Guard::with_lookup(allowed("127.0.0.1"), lookup)).unwrap();
     assert!(call(&client, &listener.url("rebind.example")).await.is_ok());
     assert_eq!(listener.count(), 1);
-    assert!(matches!(call(&client, &other.url("rebind.example")).await, Err(Lost::Forbidden(_))));
+    assert!(matches!(call(&client, &other.url("rebind.example")).await, Err(RequestFailure::Forbidden(_))));
     assert_eq!((listener.count(), other.count()), (1, 0));
 }
 
@@ -141,7 +141,7 @@ async fn of_a_names_addresses_the_public_ones_stay_and_an_allowed_host_keeps_all
     let client = Client::with_guard(Guard::with_lookup(allowed("sms.internal"), only_loopback)).unwrap();
     assert!(call(&client, &listener.url("SMS.internal.")).await.is_ok());
     let lost = call(&client, &listener.url("other.internal")).await.unwrap_err();
-    assert!(matches!(lost, Lost::Forbidden(Forbidden::Name { .. })), "{lost:?}");
+    assert!(matches!(lost, RequestFailure::Forbidden(Forbidden::Name { .. })), "{lost:?}");
 }
 
 #[tokio::test]
@@ -174,10 +174,10 @@ async fn a_long_or_slow_answer_is_cut_off() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/?key=s3cret", silent.local_addr().unwrap());
     let lost = call(&client.clone().with_deadline(Duration::from_millis(50)), &url).await.unwrap_err();
-    assert!(matches!(&lost, Lost::Unknown(why) if !why.contains("s3cret")), "{lost:?}");
+    assert!(matches!(&lost, RequestFailure::Unknown(why) if !why.contains("s3cret")), "{lost:?}");
     drop(silent);
     let lost = call(&client, &url).await.unwrap_err();
-    assert!(matches!(&lost, Lost::NotSent(why) if !why.contains("s3cret")), "{lost:?}");
+    assert!(matches!(&lost, RequestFailure::NotSent(why) if !why.contains("s3cret")), "{lost:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::message::{Named, Payload, Received, Sent, Start};
 use super::outcome::{Ended, Outcome, Side};
 use super::session::{FrameQueues, Session, read_twilio};
-use super::socket::{Broken, Frame, Socket};
+use super::socket::{Frame, Socket, SocketError};
 use super::{BridgeEvent, Limits, Opening, ToolHandler};
 use crate::integrations::elevenlabs::message as elevenlabs;
 use crate::integrations::elevenlabs::message::ToolCall;
@@ -24,7 +24,7 @@ use crate::integrations::media_stream::frame_queue::{FrameQueue, Spoken, ToAgent
 /// Extra wait for the last marks, beyond the length of the unplayed audio.
 const FAREWELL_SLACK: Duration = Duration::from_secs(2);
 
-type Read = Option<Result<Frame, Broken>>;
+type Read = Option<Result<Frame, SocketError>>;
 
 /// Runs a call until it ends or `cancel` completes; then closes both sockets. The bridge never waits for `events`:
 /// events that do not fit are dropped and counted.
@@ -71,7 +71,7 @@ pub async fn bridge<T: Socket, E: Socket, H: ToolHandler>(
 
 /// Reads up to Twilio's `start`: first `connected`, and nothing in between.
 async fn start(
-    from_twilio: &mut (impl Stream<Item = Result<Frame, Broken>> + Unpin),
+    from_twilio: &mut (impl Stream<Item = Result<Frame, SocketError>> + Unpin),
     opening: &Opening,
 ) -> ControlFlow<Ended, Start> {
     let within = opening.limits.start_max;
@@ -118,8 +118,8 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
     /// Runs until the stream ends. `speak` and `hear` write the two queues and end only by a failure.
     async fn run(
         &mut self,
-        from_twilio: &mut (impl Stream<Item = Result<Frame, Broken>> + Unpin),
-        from_eleven: &mut (impl Stream<Item = Result<Frame, Broken>> + Unpin),
+        from_twilio: &mut (impl Stream<Item = Result<Frame, SocketError>> + Unpin),
+        from_eleven: &mut (impl Stream<Item = Result<Frame, SocketError>> + Unpin),
         speak: impl Future<Output = Ended>,
         hear: impl Future<Output = Ended>,
     ) -> Ended {
@@ -243,7 +243,7 @@ impl<H> Drop for Calls<H> {
 
 /// Writes the agent's audio to Twilio.
 async fn speak(
-    to_twilio: &mut (impl Sink<String, Error = Broken> + Unpin),
+    to_twilio: &mut (impl Sink<String, Error = SocketError> + Unpin),
     queue: &FrameQueue<ToCaller>,
     stream_sid: &str,
     within: Duration,
@@ -266,7 +266,7 @@ async fn speak(
 
 /// Writes the caller's audio and the control messages to the agent.
 async fn hear(
-    to_agent_socket: &mut (impl Sink<String, Error = Broken> + Unpin),
+    to_agent_socket: &mut (impl Sink<String, Error = SocketError> + Unpin),
     queue: &FrameQueue<ToAgent>,
     within: Duration,
 ) -> Ended {
@@ -279,7 +279,7 @@ async fn hear(
 }
 
 async fn send<const N: usize>(
-    sink: &mut (impl Sink<String, Error = Broken> + Unpin),
+    sink: &mut (impl Sink<String, Error = SocketError> + Unpin),
     messages: [String; N],
     side: Side,
     within: Duration,

@@ -41,7 +41,7 @@ pub use crate::integrations::media_stream::frame_queue::{AGENT_PIECES_MAX, CONTR
 pub use bridge::bridge;
 pub use outcome::{Ended, Outcome, Side, StreamStats};
 pub use session::{MARKS_MAX, TEXT_MAX_CHARS, TOOL_RESULT_MAX_BYTES};
-pub use socket::{Broken, Frame, Socket, TWILIO_FRAME_MAX_BYTES, from_axum, from_tungstenite, limited};
+pub use socket::{Frame, Socket, SocketError, TWILIO_FRAME_MAX_BYTES, from_axum, from_tungstenite, limited};
 
 use crate::integrations::elevenlabs::message::{Initiation, ToolCall};
 

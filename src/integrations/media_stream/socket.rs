@@ -25,9 +25,9 @@ pub enum Frame {
 /// Why a socket failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Broken(String);
+pub struct SocketError(String);
 
-impl Broken {
+impl SocketError {
     /// Creates the error from a library's.
     pub fn new(error: &impl ToString) -> Self {
         Self(error.to_string())
@@ -35,9 +35,12 @@ impl Broken {
 }
 
 /// A socket of text messages.
-pub trait Socket: Stream<Item = Result<Frame, Broken>> + Sink<String, Error = Broken> + Send + Unpin {}
+pub trait Socket: Stream<Item = Result<Frame, SocketError>> + Sink<String, Error = SocketError> + Send + Unpin {}
 
-impl<S> Socket for S where S: Stream<Item = Result<Frame, Broken>> + Sink<String, Error = Broken> + Send + Unpin {}
+impl<S> Socket for S where
+    S: Stream<Item = Result<Frame, SocketError>> + Sink<String, Error = SocketError> + Send + Unpin
+{
+}
 
 /// Sets the frame limits on Twilio's upgrade.
 pub fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
@@ -54,12 +57,12 @@ pub fn from_axum(socket: WebSocket) -> impl Socket {
         Ok(ws::Message::Binary(_)) => Some(Ok(Frame::Binary)),
         Ok(ws::Message::Close(_)) => Some(Ok(Frame::Closed)),
         Ok(ws::Message::Ping(_) | ws::Message::Pong(_)) => None,
-        Err(error) => Some(Err(Broken::new(&error))),
+        Err(error) => Some(Err(SocketError::new(&error))),
     };
     socket
         .filter_map(move |message| ready(frame(message)))
         .with(|text: String| ready(Ok::<_, axum::Error>(ws::Message::Text(text.into()))))
-        .sink_map_err(|error| Broken::new(&error))
+        .sink_map_err(|error| SocketError::new(&error))
 }
 
 /// Adapts the agent's socket, which the client opened.
@@ -69,10 +72,10 @@ pub fn from_tungstenite<S: AsyncRead + AsyncWrite + Send + Unpin>(socket: WebSoc
         Ok(Message::Binary(_) | Message::Frame(_)) => Some(Ok(Frame::Binary)),
         Ok(Message::Close(_)) => Some(Ok(Frame::Closed)),
         Ok(Message::Ping(_) | Message::Pong(_)) => None,
-        Err(error) => Some(Err(Broken::new(&error))),
+        Err(error) => Some(Err(SocketError::new(&error))),
     };
     socket
         .filter_map(move |message| ready(frame(message)))
         .with(|text: String| ready(Ok::<_, tungstenite::Error>(Message::Text(text.into()))))
-        .sink_map_err(|error| Broken::new(&error))
+        .sink_map_err(|error| SocketError::new(&error))
 }

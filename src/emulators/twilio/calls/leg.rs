@@ -66,7 +66,7 @@ impl Leg {
             hands: PartyInput::new(&plan.party, call.live, acts),
             orders,
             status: call.status,
-            told: told(call),
+            told: request_fields(call),
             reporter: report.map(|report| Reporter::new(carrier, &call.account_sid, report, plan.strike)),
             answered_at: None,
             skipped: Duration::ZERO,
@@ -381,7 +381,7 @@ pub async fn hung_up(orders: &mut mpsc::Receiver<Order>) {
     }
 }
 
-fn told(call: &Call) -> Params {
+fn request_fields(call: &Call) -> Params {
     let mut told: Params = [
         ("CallSid", call.sid.as_str()),
         ("AccountSid", &call.account_sid),

@@ -75,7 +75,7 @@ impl QueuePlace {
     }
 
     /// The fields of a request to the wait URL.
-    fn told(&self, waited: Duration) -> Params {
+    fn wait_fields(&self, waited: Duration) -> Params {
         let lines = self.carrier.calls.queues.lines.lock();
         let waiting = lines.get(&self.key).map(|line| &line.waiting);
         let position = waiting.and_then(|waiting| waiting.iter().position(|one| one.call_sid == self.call_sid));
@@ -161,7 +161,7 @@ impl Leg {
                     Ok(url) => url,
                     Err(end) => return QueueExit::Ended(end),
                 };
-                let extra = place.told(self.talked().saturating_sub(entered));
+                let extra = place.wait_fields(self.talked().saturating_sub(entered));
                 let source = Source::Url { url, method: method(verb, "waitUrlMethod"), extra };
                 match Box::pin(self.follow(source, true)).await {
                     Ok(Flow::Left) => return QueueExit::ByItself,

@@ -133,7 +133,7 @@ pub async fn list(
         started: ranges(&query, "StartTime"),
         ended: ranges(&query, "EndTime"),
     };
-    let page = PageQuery::of(&query);
+    let page = PageQuery::from_query(&query);
     let store = carrier.0.calls.store();
     let (calls, more) = store.page(&conditions, page.after.as_deref(), page.size);
     let last = calls.last().filter(|_| more).map(|last| last.sid.clone());

@@ -10,9 +10,9 @@ use crate::integrations::provider::FailureKind;
 const PIPE_BYTES: usize = 1024;
 const MESSAGE_BYTES: usize = 40_000;
 
-fn letter() -> Letter {
+fn mime() -> MimeMessage {
     let line = format!("{}\r\n", "x".repeat(70)).into_bytes();
-    Letter {
+    MimeMessage {
         from: "hola@sol.example".parse().unwrap(),
         to: "ana@example.com".parse().unwrap(),
         id: "1@sol.example".into(),
@@ -54,7 +54,7 @@ async fn outcome(silent: bool, answer: impl Fn(&str) -> Option<&'static str>) ->
         let hello = ClientId::Domain("sol.example".into());
         let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await?;
         stage = Stage::Envelope;
-        converse(&mut connection, &letter(), &mut stage).await
+        converse(&mut connection, &mime(), &mut stage).await
     };
     let fault = tokio::select! {
         biased;
@@ -154,9 +154,9 @@ async fn given_up(at: &'static str) -> SendFailure {
         let _open = serve(stream, true, but(at, None)).await;
         std::future::pending().await
     };
-    let letter = letter();
+    let mime = mime();
     tokio::select! {
-        sent = server.send(&letter) => sent.unwrap_err(),
+        sent = server.send(&mime) => sent.unwrap_err(),
         () = silence => unreachable!("never ends"),
     }
 }

@@ -6,7 +6,7 @@ use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost};
+use super::{Account, Answer, BODY_MAX_BYTES, Client, RequestFailure};
 use crate::integrations::twilio::codes;
 use crate::integrations::twilio::form::Params;
 
@@ -127,8 +127,8 @@ impl Client {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(params.encode());
         match self.call(account, request, BODY_MAX_BYTES).await {
-            Err(Lost::NotSent(why)) => Err(SendError::NotSent { why }),
-            Err(Lost::Unknown(why)) => Err(SendError::Unknown { why }),
+            Err(RequestFailure::NotSent(why)) => Err(SendError::NotSent { why }),
+            Err(RequestFailure::Unknown(why)) => Err(SendError::Unknown { why }),
             Ok(answer) => classify(answer),
         }
     }

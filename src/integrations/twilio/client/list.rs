@@ -6,14 +6,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::{Deserialize, Deserializer};
 
-use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost, PAGE_MAX_BYTES};
+use super::{Account, Answer, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES, RequestFailure};
 
 /// Twilio's largest page.
 pub(super) const PAGE_SIZE: &str = "1000";
 
 /// Selects messages; `None` sets no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct MessageFilter {
     pub to: Option<String>,
     pub from: Option<String>,
     /// Only messages sent on this day (UTC) or later. A queued message has no such date and may be missing: prefer
@@ -57,26 +57,26 @@ pub struct MessageResource {
 
 /// Messages, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct MessageList {
     pub messages: Vec<MessageResource>,
     /// `None` if every matching message is here. Otherwise the page limit was reached: a missing message may exist.
-    pub rest: Option<Rest>,
+    pub rest: Option<NextPage>,
 }
 
-impl Listing {
+impl MessageList {
     /// True if the list is complete.
     pub const fn complete(&self) -> bool {
         self.rest.is_none()
     }
 }
 
-/// Where a list continues; see [`Client::list_on`].
+/// Where a list continues; see [`Client::list_next`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rest(Url);
+pub struct NextPage(Url);
 
 /// A medium of a message, for example a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Medium {
+pub struct MessageMedia {
     pub url: String,
     pub content_type: String,
 }
@@ -124,21 +124,21 @@ impl Client {
     pub async fn list_messages(
         &self,
         account: &Account,
-        filter: &Filter,
+        filter: &MessageFilter,
         max_pages: usize,
-    ) -> Result<Listing, ListError> {
-        self.list_on(account, filter, Rest(self.first_page(account, filter)), max_pages).await
+    ) -> Result<MessageList, ListError> {
+        self.list_next(account, filter, NextPage(self.first_page(account, filter)), max_pages).await
     }
 
     /// Continues an incomplete list with the same filter.
-    pub async fn list_on(
+    pub async fn list_next(
         &self,
         account: &Account,
-        filter: &Filter,
-        rest: Rest,
+        filter: &MessageFilter,
+        rest: NextPage,
         max_pages: usize,
-    ) -> Result<Listing, ListError> {
-        let mut listing = Listing::default();
+    ) -> Result<MessageList, ListError> {
+        let mut listing = MessageList::default();
         let mut next = Some(rest.0);
         for _ in 0..max_pages {
             let Some(url) = next else { break };
@@ -155,7 +155,7 @@ impl Client {
                 _ => None,
             };
         }
-        listing.rest = next.map(Rest);
+        listing.rest = next.map(NextPage);
         Ok(listing)
     }
 
@@ -171,17 +171,17 @@ impl Client {
 
     /// Lists the media of a message, with the same URLs as its webhook: at most ten, so one page.
     /// <https://www.twilio.com/docs/messaging/api/media-resource>
-    pub async fn list_media(&self, account: &Account, sid: &str) -> Result<Vec<Medium>, ListError> {
+    pub async fn list_media(&self, account: &Account, sid: &str) -> Result<Vec<MessageMedia>, ListError> {
         let url = self.url(account, &["Messages", sid, "Media.json"]);
         let page: MediaPage = self.get(account, self.http.get(url), BODY_MAX_BYTES).await?;
         let medium = |one: MediaResource| {
             let url = self.same_base(one.uri.trim_end_matches(".json"))?;
-            Ok(Medium { url: url.to_string(), content_type: one.content_type })
+            Ok(MessageMedia { url: url.to_string(), content_type: one.content_type })
         };
         page.media_list.into_iter().map(medium).collect()
     }
 
-    fn first_page(&self, account: &Account, filter: &Filter) -> Url {
+    fn first_page(&self, account: &Account, filter: &MessageFilter) -> Url {
         let mut url = self.url(account, &["Messages.json"]);
         let mut query = url.query_pairs_mut();
         query.append_pair("PageSize", PAGE_SIZE);
@@ -214,7 +214,9 @@ impl Client {
     ) -> Result<T, ListError> {
         let answer = match self.call(account, request, max_bytes).await {
             Ok(answer) => answer,
-            Err(Lost::NotSent(why) | Lost::Unknown(why)) => return Err(ListError::Unreachable { why }),
+            Err(RequestFailure::NotSent(why) | RequestFailure::Unknown(why)) => {
+                return Err(ListError::Unreachable { why });
+            }
         };
         if !answer.status.is_success() {
             return Err(classify(&answer));
@@ -278,7 +280,7 @@ mod tests {
     #[test]
     fn the_first_page_asks_for_what_is_filtered() {
         let account = Account { sid: "AC1".into(), token: "t".into() };
-        let filter = Filter {
+        let filter = MessageFilter {
             to: Some("whatsapp:+34600111222".into()),
             from: Some("+1".into()),
             date_sent_from: NaiveDate::from_ymd_opt(2026, 11, 21),

@@ -6,7 +6,7 @@ use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::create::{code_text, remedy};
-use super::{Account, Answer, BODY_MAX_BYTES, Client, Lost};
+use super::{Account, Answer, BODY_MAX_BYTES, Client, RequestFailure};
 
 /// Which of Twilio's hosts serves a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Client {
         match self.call(account, request, BODY_MAX_BYTES).await {
             Ok(answer) if answer.status.is_success() => Ok(()),
             Ok(answer) => Err(classify(&answer)),
-            Err(Lost::NotSent(why) | Lost::Unknown(why)) => Err(LookupError::Unreachable { why }),
+            Err(RequestFailure::NotSent(why) | RequestFailure::Unknown(why)) => Err(LookupError::Unreachable { why }),
         }
     }
 
@@ -96,7 +96,7 @@ impl Client {
     ) -> Answered<T> {
         match self.call(account, request, max_bytes).await {
             Ok(answer) => Answered { date: answer.date, result: read(answer) },
-            Err(Lost::NotSent(why) | Lost::Unknown(why)) => {
+            Err(RequestFailure::NotSent(why) | RequestFailure::Unknown(why)) => {
                 Answered { date: None, result: Err(LookupError::Unreachable { why }) }
             }
         }

@@ -29,7 +29,7 @@ use crate::integrations::http::DEADLINE;
 pub use account::{AccountResource, Balance};
 pub use calls::{CallFilter, CallResource, CallUpdate, Instructions, NewCall};
 pub use create::{Created, From, NewMessage, SendError};
-pub use list::{Filter, ListError, Listing, Medium, MessageResource, Rest};
+pub use list::{ListError, MessageFilter, MessageList, MessageMedia, MessageResource, NextPage};
 pub use lookup::{Answered, LookupError};
 pub use market::{AvailableNumber, NumberKind, NumberSettings, Search};
 pub use numbers::{Capabilities, IncomingNumber, MessagingService, Numbers};
@@ -91,15 +91,22 @@ impl Client {
 
     /// Sends a request and reads the answer within the deadline. An answer counts once its head is read, even if its
     /// body is lost.
-    async fn call(&self, account: &Account, request: RequestBuilder, max_bytes: usize) -> Result<Answer, Lost> {
+    async fn call(
+        &self,
+        account: &Account,
+        request: RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<Answer, RequestFailure> {
         let deadline = Instant::now() + self.deadline;
         let request = request.basic_auth(&account.sid, Some(account.token.expose_secret()));
         let mut response = match timeout_at(deadline, request.send()).await {
-            Err(_) => return Err(Lost::Unknown(format!("no answer within {} s", self.deadline.as_secs_f32()))),
-            Ok(Err(error)) if error.is_connect() || error.is_builder() => {
-                return Err(Lost::NotSent(http::describe(error)));
+            Err(_) => {
+                return Err(RequestFailure::Unknown(format!("no answer within {} s", self.deadline.as_secs_f32())));
             }
-            Ok(Err(error)) => return Err(Lost::Unknown(http::describe(error))),
+            Ok(Err(error)) if error.is_connect() || error.is_builder() => {
+                return Err(RequestFailure::NotSent(http::describe(error)));
+            }
+            Ok(Err(error)) => return Err(RequestFailure::Unknown(http::describe(error))),
             Ok(Ok(response)) => response,
         };
         let (retry_after, date) = (http::retry_after(response.headers()), http::date(response.headers()));
@@ -134,7 +141,7 @@ impl Answer {
 }
 
 /// Why there is no answer.
-enum Lost {
+enum RequestFailure {
     NotSent(String),
     Unknown(String),
 }

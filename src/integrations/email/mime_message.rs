@@ -16,7 +16,7 @@ const LINK_BYTES: usize = 900;
 
 /// A formatted mail.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct MimeMessage {
     pub from: Address,
     pub to: Address,
     /// The Message-ID without its angle brackets.
@@ -28,7 +28,7 @@ pub struct Letter {
 ///
 /// # Errors
 /// Why the mail cannot be a message.
-pub fn write(mail: &Mail, now: Timestamp) -> Result<Letter, String> {
+pub fn write(mail: &Mail, now: Timestamp) -> Result<MimeMessage, String> {
     // Stricter rules have checked it already.
     let to: Address =
         mail.to.as_str().parse().map_err(|_| "the recipient is no e-mail address: correct it".to_owned())?;
@@ -66,7 +66,7 @@ pub fn write(mail: &Mail, now: Timestamp) -> Result<Letter, String> {
         }
     };
     let bytes = message.map_err(|error| error.to_string())?.formatted();
-    Ok(Letter { from, to, id, bytes })
+    Ok(MimeMessage { from, to, id, bytes })
 }
 
 fn named(mailbox: &Mailbox) -> Mailbox {
@@ -140,19 +140,19 @@ mod tests {
         let evil = "x\r\nBcc: evil@example.com\r\n\r\nbody\u{202E}\0";
         let reply_to = Mailbox::new(Some(evil.into()), "a@b.example".parse().unwrap());
         let evil_from = Mailbox::new(Some(evil.into()), "hola@sol.example".parse().unwrap());
-        let letter = text(&Mail {
+        let mime = text(&Mail {
             subject: evil.into(),
             reply_to: Some(reply_to),
             from: evil_from,
             text: evil.into(),
             ..mail()
         });
-        let (head, body) = letter.split_once("\r\n\r\n").unwrap();
+        let (head, body) = mime.split_once("\r\n\r\n").unwrap();
         let names =
             head.split("\r\n").filter(|line| !line.starts_with(' ')).map(|line| line.split(':').next().unwrap());
         let expect = "Message-ID Date From To Subject Auto-Submitted Reply-To MIME-Version Content-Type Content-Transfer-Encoding";
         assert_eq!(names.collect::<Vec<_>>(), expect.split(' ').collect::<Vec<_>>(), "{head}");
-        assert!(!head.contains('\u{202E}') && body.contains("Bcc: evil"), "{letter}");
+        assert!(!head.contains('\u{202E}') && body.contains("Bcc: evil"), "{mime}");
     }
 
     #[test]

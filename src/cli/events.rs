@@ -1,13 +1,9 @@
 //! `recado events`: lists events, newest first.
 
-use serde::Serialize;
 use serde_json::Value as Json;
-use uuid::Uuid;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
-use crate::domain::Timestamp;
-use crate::store::StoreError;
-use crate::store::rows::event;
+use crate::ops::explain::EventRow;
 
 /// The part of an event's data that a line shows.
 const DATA_SHOWN_CHARS: usize = 60;
@@ -26,43 +22,11 @@ pub struct Args {
     json: bool,
 }
 
-/// An event as it is printed.
-#[derive(Serialize)]
-pub struct Row {
-    pub id: Uuid,
-    pub tenant: String,
-    pub kind: String,
-    pub channel: Option<String>,
-    pub contact: Option<Uuid>,
-    pub occurred_at: Timestamp,
-    /// `None` while the event waits for its decision.
-    pub decided_at: Option<Timestamp>,
-    /// The number of `emit`s between this event and the one from outside.
-    pub depth: i16,
-    pub data: Json,
-}
-
-impl Row {
-    pub fn new(slug: &str, event: event::Model) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: event.id,
-            tenant: slug.to_owned(),
-            kind: event.kind,
-            channel: event.channel,
-            contact: event.contact_id,
-            occurred_at: Timestamp::from_unix_us(event.occurred_us),
-            decided_at: event.handled_us.map(Timestamp::from_unix_us),
-            depth: event.depth,
-            data: serde_json::from_str(&event.data).map_err(|error| StoreError::Stored(error.to_string()))?,
-        })
-    }
-}
-
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let events = installation.store.events(tenant.id, args.limit).await?;
-    let rows = events.into_iter().map(|event| Row::new(&tenant.slug, event)).collect::<Result<Vec<_>, _>>()?;
+    let rows = events.into_iter().map(|event| EventRow::new(&tenant.slug, event)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
         print_json(&rows)?;
         return Ok(Outcome::Done);

@@ -8,10 +8,10 @@ use super::{CliError, Outcome, find_tenant, open_existing, print, print_json, te
 use crate::app;
 use crate::domain::Prices;
 use crate::ops::forecast;
-use crate::ops::forecast::{DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, Foreseen, Means, calendar};
+use crate::ops::forecast::{DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, Foreseen, calendar};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// Of a text, in the table.
+/// Characters of a text in the table.
 const TEXT_CHARS: usize = 60;
 
 /// Foresee every send that is planned: when, to whom, why, at what cost, and what will be stopped
@@ -40,7 +40,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = args.tenant.as_deref().map(|slug| find_tenant(&installation, slug)).transpose()?;
     let rules = installation.load_rules();
-    let means = Means {
+    let inputs = ForecastInputs {
         store: &installation.store,
         directory: &installation.directory,
         rules: &rules,
@@ -48,7 +48,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         prices: &installation.config.prices,
     };
     let until = installation.clock.now().plus(DAY * args.days);
-    let forecast = forecast::forecast(&means, tenant.map(|tenant| tenant.id), until).await?;
+    let forecast = forecast::forecast(&inputs, tenant.map(|tenant| tenant.id), until).await?;
     if args.json {
         print_json(&forecast.sends)?;
     } else if args.ics {
@@ -56,7 +56,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     } else {
         show(&forecast, &installation.config.prices)?;
     }
-    // Notes stand beside the result, which others may read.
+    // Notes go to standard error, so that programs can read the result.
     if forecast.replanned {
         let text = "recado: the rules, or what tenants have set, are not what the server has planned by: this is what will be \
                     sent once it has been started with them";

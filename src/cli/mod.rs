@@ -66,11 +66,9 @@ use crate::features::numbers::NumbersError;
 use crate::features::voice::agents::AgentError;
 use crate::integrations::http;
 use crate::integrations::twilio::client::ClientError;
-use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::ops::export_import::export::ExportError;
 use crate::ops::export_import::file::FileError;
 use crate::ops::export_import::import::ImportError;
-use crate::store::rows::action;
 use crate::store::tables::appointments::BookingError;
 use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
@@ -78,9 +76,6 @@ use crate::tenants::{DEMO_SLUG, Tenant};
 
 /// `.env`, `recado.toml` and relative paths are looked up here: in the working directory.
 const DIR: &str = ".";
-
-/// How many tenants of one account are asked whether the account was refused.
-const SHARING_MAX: usize = 100;
 
 /// The result of a command that ran to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,15 +213,6 @@ fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, C
         slugs.sort_unstable();
         CliError::Refused(format!("no tenant has the slug '{slug}'; there are: {}", slugs.join(", ")))
     })
-}
-
-/// The newest send that waits because the provider refused the credentials of the tenant's account. Other sends of the
-/// account wait with it.
-async fn refused_send(installation: &Installation, tenant: &Tenant) -> Result<Option<action::Model>, StoreError> {
-    let snapshot = installation.directory.now();
-    let others = snapshot.tenants().filter(|other| other.id != tenant.id && other.account.sid == tenant.account.sid);
-    let sharing: Vec<_> = std::iter::once(tenant.id).chain(others.map(|other| other.id)).take(SHARING_MAX).collect();
-    installation.store.waiting_with(&sharing, BAD_CREDENTIALS.into()).await
 }
 
 /// The URL by which this machine reaches a server that listens on `listen`.

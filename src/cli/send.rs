@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json,
-    refused_send, text,
+    CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json, text,
 };
 use crate::app::Installation;
 use crate::domain::action::Template;
@@ -15,6 +14,7 @@ use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
 use crate::engine::sending::services::{EmailService, SmsService, WhatsAppService};
 use crate::integrations::http;
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
+use crate::ops::explain::refused_send;
 use crate::store::StoreError;
 use crate::store::rows::action;
 
@@ -102,7 +102,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     } else {
         print(last_word(&action, state))?;
         if state == ActionState::Planned {
-            let refused = refused_send(&installation, &tenant).await?;
+            let refused = refused_send(&installation.store, &installation.directory, &tenant).await?;
             print(why_planned(&action, refused.as_ref(), installation.clock.now()))?;
         }
         print(format!("More: recado explain{of} {id}"))?;

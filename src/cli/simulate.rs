@@ -1,4 +1,4 @@
-//! `recado simulate`: the engine through weeks in seconds, on a copy.
+//! `recado simulate`: runs the engine through weeks in seconds, on a copy.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::app::rehearsal::Rehearsal;
 use crate::domain::{Channel, Clock, TenantId, Timestamp};
 use crate::store::{self, PlannedSend};
 
-/// The longest time that is gone through.
+/// The longest simulation.
 const DAYS_MAX: u32 = 366;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// So far back, "from now on" as others say it is now.
+/// How far back `--from` may lie to mean now: clocks differ.
 const SLACK: Duration = Duration::from_secs(60);
-/// Of a text, in the list.
+/// Characters of a text in the list.
 const TEXT_CHARS: usize = 60;
 
 /// Run the engine through the time ahead in seconds, on a copy of the database, and list what it sends
@@ -44,7 +44,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What the engine sent, or stopped.
+/// A send that the engine sent or stopped.
 #[derive(Serialize)]
 struct Row {
     at: Timestamp,
@@ -89,7 +89,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         }
     };
     let (mut rows, mut counts) = (Vec::new(), BTreeMap::<String, usize>::new());
-    // What falls due at the first instant belongs to it.
+    // Sends that fall due at the first instant belong to it.
     let mut seen = from.minus(Duration::from_micros(1));
     while seen < args.to {
         let until = seen.plus(DAY).min(args.to);

@@ -1,6 +1,7 @@
 //! From an event to a delivered message: the pipeline, facts, sending, timers, reconciliation, wake-ups.
 
 pub mod availability;
+pub mod decision;
 pub mod facts;
 pub mod pipeline;
 pub mod reconcile;

@@ -1,9 +1,10 @@
-//! Sends whose outcome nobody knows: looked for at the provider, adopted if they are there, sent if they surely are not.
+//! Reconciles sends of unknown outcome: it looks for them at the provider, adopts those that it finds, and sends those that
+//! the provider surely never took.
 //!
-//! **No blind resend.** After the grace the provider's own list is read for this lane. Exactly one message with our text
-//! that nobody has claimed: it is ours. None at all in the complete list: the provider never took it, and it is sent.
-//! Anything else stays `unknown`, with its reason, for a person or a late callback to settle. What went by
-//! another way than Twilio has no list to be looked up in: it is repeated only where that does no harm.
+//! **No blind resend.** After the grace the provider's own list is read for this sender and recipient. Exactly one unclaimed
+//! message with our text is ours. An empty, complete list means that the provider never took the send, and it is sent. Any
+//! other send stays `unknown`, with its reason, for a person or a late callback to settle. Routes other than Twilio have no
+//! list: their sends are repeated only where that does no harm.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,21 +21,21 @@ use crate::integrations::twilio::client::{
 };
 use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
 
-/// How often unknown sends that have come of age are looked for.
+/// How often unknown sends are looked for whose grace is over.
 const EVERY: Duration = Duration::from_secs(1);
-/// Of them in one round.
+/// Unknown sends in one round.
 const ROUND_MAX: usize = 64;
-/// Pages of a thousand that are read of one lane's list; a longer list proves nothing.
+/// Pages of a thousand that are read of one list. A longer list proves nothing.
 const PAGES_MAX: usize = 20;
-/// The list is read from so long before the first try: if our clock was ahead of the provider's, the message seems older
-/// than its own try. What is ours already is left out by its SID.
+/// The list is read from this long before the first try: if our clock was ahead of the provider's, the message seems older
+/// than its own try. Messages that we know already are left out by their SID.
 const CLOCK_SKEW: Duration = Duration::from_secs(3_600);
-/// For all pages of one look.
+/// The time for all pages of one look.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
-/// When a look settled nothing: again after this, doubling.
+/// The pause after a look that settled nothing. It doubles.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(3_600);
-/// A claim, its send and the provider's deadline together: an attempt older than this has no living process.
+/// A claim, its send and the provider's deadline take no longer than this. An older attempt has no living process.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 
 /// Looks for unknown sends until the future is dropped.
@@ -47,7 +48,7 @@ pub async fn run(engine: &Engine) {
     }
 }
 
-/// One round; gives how many sends it looked for.
+/// Runs one round. Gives the number of sends that it looked for.
 pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let now = engine.clock.now();
     let began_before = now.minus(ATTEMPT_MAX);
@@ -62,14 +63,14 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     for one in unknown {
         accounts.entry(one.account_sid.clone()).or_default().push(one);
     }
-    // Side by side: one whose list does not come holds up no other.
+    // Accounts are asked side by side, so that one whose list does not come holds up no other.
     let rounds = accounts.into_values().map(|of_account| look_through(engine, of_account));
     join_all(rounds).await.into_iter().collect::<Result<(), _>>()?;
     Ok(looked + without_list(engine).await?)
 }
 
-/// Unknown sends along ways that have no list to look in: repeated where that does no harm; else they wait for the
-/// delivery report, or for a person. Requests are given up, or one bad answer would hold up a customer's for ever.
+/// Looks at unknown sends by routes that have no list. They are repeated where that does no harm. Otherwise they wait for
+/// the delivery report or a person. Requests are given up, or one bad answer would hold up a customer's requests for ever.
 async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
     let providers = &engine.directory.platform().providers;
     let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
@@ -85,20 +86,20 @@ async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
             let verdict =
                 AttemptOutcome { attempt, send: queued, result: end, http_status: None, error_code: None, detail };
             engine.store.writer().outcome(verdict).await?;
-            engine.pipeline.send_settled(queue);
+            engine.pipeline.release_ordering_key(queue);
         }
     }
     Ok(looked)
 }
 
-/// Of what can still become of a send that nobody can look for.
+/// How a send can still be settled that has no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Who takes it tells a repeat by its id, or done twice is done once.
+    /// The receiver tells a repeat by its id, or twice has the same effect as once.
     Harmless,
-    /// Its delivery report may say, or a person.
+    /// Its delivery report may settle it, or a person.
     Message,
-    /// Nobody will ever say.
+    /// Nothing will ever settle it.
     Request,
 }
 
@@ -115,7 +116,7 @@ fn kind_of(queued: &QueuedSend, route: &Route, providers: &Providers) -> Kind {
     }
 }
 
-/// Pure: what becomes of it now.
+/// Decides what becomes of such a send now. Pure.
 fn without_looking(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptResult, String) {
     let first = queued.first_try_at.unwrap_or(now);
     match kind {
@@ -134,7 +135,8 @@ fn without_looking(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptR
     }
 }
 
-/// The unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later round.
+/// Looks for the unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later
+/// round.
 async fn look_through(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), StoreError> {
     let mut unreadable = None;
     for unknown in of_account {
@@ -149,23 +151,23 @@ async fn look_through(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), S
         let (tenant, action, outcome) = (verdict.send.tenant, verdict.send.id, verdict.result.name());
         tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
         engine.store.writer().outcome(verdict).await?;
-        engine.pipeline.send_settled(SendQueue::new(tenant, Route::Twilio));
+        engine.pipeline.release_ordering_key(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
 }
 
-/// Why there is no list; in words for people.
+/// The reason why there is no list, in words for people.
 enum NoList {
-    /// So it is for every send of the account.
+    /// It holds for every send of the account.
     OfAccount(String),
     OfSend(String),
 }
 
-/// What the provider's list says of one send.
+/// Weighs the provider's list for one send.
 async fn weigh(
     engine: &Engine,
     queued: Arc<QueuedSend>,
-    found: Result<Vec<Seen>, NoList>,
+    found: Result<Vec<Listed>, NoList>,
 ) -> Result<AttemptOutcome, StoreError> {
     let now = engine.clock.now();
     let (end, detail) = match found {
@@ -173,14 +175,14 @@ async fn weigh(
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = engine.store.known_sids(&sids).await?;
-            let unclaimed: Vec<Seen> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
+            let unclaimed: Vec<Listed> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
             judge(&queued, &unclaimed, now)
         }
     };
     Ok(AttemptOutcome { attempt: queued.tries, send: queued, result: end, http_status: None, error_code: None, detail })
 }
 
-/// The account that a send went through, while it is still the tenant's or the platform's.
+/// The account that a send went through, if it still belongs to the tenant or the platform.
 fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
     let snapshot = engine.directory.now();
     let tenant = snapshot.by_id(unknown.send.tenant).map(|tenant| &tenant.account);
@@ -194,8 +196,8 @@ fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
     })
 }
 
-/// The provider's messages along the lane since the first try.
-async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, NoList> {
+/// Lists the provider's messages between the send's sender and recipient since the first try.
+async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, NoList> {
     let queued = &unknown.send;
     let account = account_of(engine, unknown)?;
     let send = queued.message().map_err(|error| NoList::OfSend(error.to_string()))?;
@@ -204,7 +206,7 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, No
     }
     let prefix = send.channel.address_prefix();
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
-    // A Messaging Service chooses the number later: then only the recipient is known.
+    // A Messaging Service chooses the number later. Then only the recipient is known.
     let from = (!queued.sender.starts_with("MG")).then(|| format!("{prefix}{}", queued.sender));
     let filter = MessageFilter {
         to: Some(format!("{prefix}{}", queued.recipient)),
@@ -225,11 +227,12 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Seen>, No
         return Err(NoList::OfSend(why));
     }
     let outbound = listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound"));
-    Ok(outbound.map(|message| Seen::message(send, message)).collect())
+    Ok(outbound.map(|message| Listed::message(send, message)).collect())
 }
 
-/// The provider's calls along the lane since the first try. One that is queued has not started: so no start is asked for.
-async fn calls_at_provider(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Seen>, NoList> {
+/// Lists the provider's calls between the two numbers since the first try. The query names no start, because a queued call
+/// has none.
+async fn calls_at_provider(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Listed>, NoList> {
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW).to_utc();
     let filter =
         CallFilter { to: Some(queued.recipient.clone()), from: Some(queued.sender.clone()), ..CallFilter::default() };
@@ -244,20 +247,20 @@ async fn calls_at_provider(engine: &Engine, account: &Account, queued: &QueuedSe
     let ours = |call: &CallResource| {
         call.direction == "outbound-api" && call.date_created.is_none_or(|created| created >= since)
     };
-    Ok(calls.into_iter().filter(ours).map(Seen::call).collect())
+    Ok(calls.into_iter().filter(ours).map(Listed::call).collect())
 }
 
-/// What the provider's list has of a lane, as far as it matters: a message or a call.
-struct Seen {
+/// A message or a call in the provider's list.
+struct Listed {
     sid: String,
     status: DeliveryStatus,
-    /// It may be the one that is looked for.
+    /// It may be the send that is looked for.
     fits: bool,
 }
 
-impl Seen {
+impl Listed {
     fn message(send: &Send, message: MessageResource) -> Self {
-        // Trial accounts put a sentence before the text; of a template only the provider knows the words.
+        // Trial accounts put a sentence before the text. Only the provider knows the words of a template.
         let fits = match &send.body {
             SendBody::Text(text) => message.body.ends_with(text.as_str()),
             SendBody::Template(_) | SendBody::Email(_) | SendBody::Call(_) => true,
@@ -269,15 +272,15 @@ impl Seen {
         }
     }
 
-    /// A call says nothing of what it is about: along a lane there is one at a time.
+    /// A call does not tell what it is about. Between two numbers there is one at a time.
     fn call(call: CallResource) -> Self {
         Self { sid: call.sid, status: DeliveryStatus::Queued, fits: true }
     }
 }
 
-/// Pure: what unclaimed messages along a send's lane mean for it.
-fn judge(queued: &QueuedSend, unclaimed: &[Seen], now: Timestamp) -> (AttemptResult, String) {
-    let ours: Vec<&Seen> = unclaimed.iter().filter(|seen| seen.fits).collect();
+/// Judges what the unclaimed messages between two numbers mean for a send. Pure.
+fn judge(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -> (AttemptResult, String) {
+    let ours: Vec<&Listed> = unclaimed.iter().filter(|seen| seen.fits).collect();
     match (ours.as_slice(), unclaimed.len()) {
         ([message], _) => {
             let detail = "found in the provider's list: it had been taken".to_owned();
@@ -303,7 +306,7 @@ fn judge(queued: &QueuedSend, unclaimed: &[Seen], now: Timestamp) -> (AttemptRes
     }
 }
 
-/// The longer it has been unknown, the rarer it is looked for.
+/// Keeps a send unknown. The longer it has been unknown, the rarer it is looked for.
 fn still_unknown(queued: &QueuedSend, now: Timestamp) -> AttemptResult {
     let tried = queued.tried_at.unwrap_or(now);
     let pause = now.since(tried).clamp(LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX);

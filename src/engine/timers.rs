@@ -1,7 +1,7 @@
-//! The heart of time: one sleep until the next timer is due, then its event.
+//! Fires timers: sleeps until the next one is due, then stores its event.
 //!
-//! Timers are rows and stay rows: nothing is loaded at the start, and memory does not grow with them. What a timer leads to
-//! is decided as any event is.
+//! Timers are rows. Nothing is loaded at the start, and memory does not grow with them. The event of a timer is decided as
+//! any other.
 
 pub mod sync;
 
@@ -15,21 +15,21 @@ use crate::store::{FIRE_MAX, FireRequest, Next, StoreError};
 use crate::telemetry::metric;
 use crate::tenants::Snapshot;
 
-/// The longest sleep: so long a timer that another process has planned, or a clock that was set, may stay unseen.
+/// The longest sleep. A timer that another process planned, or a clock that was set, may stay unseen for this long.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// While so many events wait to be decided, no timer becomes one more: after a downtime, messages go on beside them.
+/// No timer fires while this many events wait to be decided. So messages go on beside timers after a downtime.
 pub const EVENTS_AHEAD_MAX: usize = 4_096;
-/// Between two looks at whether there are fewer, and after an error.
+/// The pause between two looks at the backlog, and after a claim that another process holds.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Pauses before a batch of timers, at most.
+/// Pauses at most before a batch of timers.
 const PAUSES_MAX: usize = 50;
 
-/// Keeps what is planned in step with the rules and tenants, and fires what is due, until the future is dropped.
+/// Keeps timers in step with the rules and tenants, and fires those that are due. Runs until the future is dropped.
 pub async fn run(engine: &Engine) {
-    let mut kept = Kept::default();
+    let mut in_sync = InSync::default();
     loop {
         let fired = async {
-            kept.keep(engine).await?;
+            in_sync.sync(engine).await?;
             fire_due(engine).await
         };
         match fired.await {
@@ -49,37 +49,37 @@ pub async fn run(engine: &Engine) {
     }
 }
 
-/// Plans what the rules and tenants of now ask for, if anything has changed: before anybody looks when the next is due.
+/// Brings timers in step with the rules and tenants, if anything has changed.
 pub async fn plan(engine: &Engine) -> Result<(), StoreError> {
-    Kept::default().keep(engine).await
+    InSync::default().sync(engine).await
 }
 
-/// For which rules and tenants the rows are as they should be.
+/// The rules and tenants that the rows are in step with.
 #[derive(Default)]
-struct Kept {
+struct InSync {
     rules: Option<Arc<RuleSet>>,
     directory: Option<Arc<Snapshot>>,
 }
 
-impl Kept {
-    async fn keep(&mut self, engine: &Engine) -> Result<(), StoreError> {
+impl InSync {
+    async fn sync(&mut self, engine: &Engine) -> Result<(), StoreError> {
         let (rules, directory) = (engine.pipeline.rules(), engine.directory.now());
-        let same_rules = self.rules.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &rules));
-        let same_tenants = self.directory.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &directory));
+        let same_rules = self.rules.as_ref().is_some_and(|in_sync| Arc::ptr_eq(in_sync, &rules));
+        let same_tenants = self.directory.as_ref().is_some_and(|in_sync| Arc::ptr_eq(in_sync, &directory));
         if same_rules && same_tenants {
             return Ok(());
         }
         let store = &engine.store;
-        sync::Schedules::look(store, &rules, &directory).await?.write(store).await?;
-        let keeper =
-            sync::Keeper { store, rules: &rules, directory: &directory, platform: engine.directory.platform() };
-        keeper.keep().await?;
+        sync::Schedules::compare(store, &rules, &directory).await?.write(store).await?;
+        let timer_sync =
+            sync::TimerSync { store, rules: &rules, directory: &directory, platform: engine.directory.platform() };
+        timer_sync.sync().await?;
         (self.rules, self.directory) = (Some(rules), Some(directory));
         Ok(())
     }
 }
 
-/// Fires all that is due; gives when the next timer will be.
+/// Fires all timers that are due. Gives the time of the next one.
 pub async fn fire_due(engine: &Engine) -> Result<Option<Timestamp>, StoreError> {
     loop {
         let next = engine.store.next_timer().await?;
@@ -94,13 +94,13 @@ pub async fn fire_due(engine: &Engine) -> Result<Option<Timestamp>, StoreError> 
             engine.pipeline.wake_for_rows(tenant);
         }
         if firing.taken == 0 {
-            // Another process holds what is due: it fires there, or comes back when that process is gone.
+            // Another process holds the due timers. They fire there, or come back when that process is gone.
             engine.clock.sleep(PAUSE).await;
         }
     }
 }
 
-/// Waits until few events wait to be decided, but not for ever: they may be those of a tenant that cannot be read.
+/// Waits until few events wait to be decided, but not for ever: they may belong to a tenant that cannot be read.
 async fn wait_for_decisions(engine: &Engine) -> Result<(), StoreError> {
     for _ in 0..PAUSES_MAX {
         if engine.store.backlog(EVENTS_AHEAD_MAX).await?.events < EVENTS_AHEAD_MAX as i64 {
@@ -111,7 +111,7 @@ async fn wait_for_decisions(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The next time of a schedule, planned in the transaction in which one fires.
+/// The next time of a schedule. It is planned in the transaction in which the schedule fires.
 fn next_of(rules: Arc<RuleSet>, directory: Arc<Snapshot>) -> Next {
     Arc::new(move |timer, now| {
         let tenant = directory.by_id(timer.tenant)?;

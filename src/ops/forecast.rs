@@ -1,15 +1,14 @@
-//! What will be sent, foreseen: every send that is planned, found out by the same functions that will send it.
+//! Forecasts every planned send, by the same functions that will send it.
 //!
-//! A forecast walks through the time ahead on a clock of its own: timers fire as they will ([`PendingTimer::fired`]), their
-//! events are decided by the rules on what is known today ([`RuleSet::decide`]), what that plans is walked through in turn,
-//! and each send is put to the gate at its instant ([`SendGate::judge`]). Events that wait to be decided come first. Nothing
-//! is written.
+//! A forecast walks through the time ahead on a clock of its own. Timers fire as they will ([`PendingTimer::fired`]). The
+//! rules decide their events on today's facts ([`RuleSet::decide`]), and the walk goes on with the result. The gate judges
+//! each send at its instant ([`SendGate::judge`]). Events that wait to be decided come first. Nothing is written.
 //!
-//! Campaigns that run are foreseen as far as their pace and their windows tell (`forecast/campaigns.rs`).
+//! Running campaigns are foreseen as far as their pace and their windows tell (`forecast/campaigns.rs`).
 //!
-//! What it cannot know: what customers and staff will do, how calls end, delivery reports, refusals of the provider, and the ids that a
-//! link in a text is made of. A rule that has been added or changed counts as it is in its file: what the server plans anew
-//! when it starts with it is asked of the planner ([`crate::engine::timers::sync`]).
+//! A forecast cannot know what customers and staff will do, how calls end, delivery reports, refusals of the provider, and
+//! the ids in the links of a text. A rule counts as it is in its file now: [`crate::engine::timers::sync`] tells which
+//! timers the server will plan when it starts with it.
 //!
 //! ```text
 //! timers, schedules ─▶ events ─▶ decide ─▶ sends ─▶ gate ─▶ foreseen
@@ -33,19 +32,19 @@ use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
 use crate::tenants::Directory;
 
-/// Sends in a forecast, at most, those that will be stopped included.
+/// Sends in a forecast at most, including those that will be stopped.
 pub const FORECAST_MAX: usize = 10_000;
-/// Events that are decided for one, at most.
+/// Events decided for a forecast at most.
 pub const DECIDED_MAX: usize = 100_000;
-/// How far ahead one looks, at most.
+/// How far ahead a forecast looks at most.
 pub const DAYS_MAX: u32 = 366;
 
-/// What a forecast is made with.
-pub struct Means<'a> {
+/// The inputs of a forecast.
+pub struct ForecastInputs<'a> {
     pub store: &'a Store,
     pub directory: &'a Directory,
     pub rules: &'a RuleSet,
-    /// One that nobody else uses: it keeps the pace of senders.
+    /// A gate of its own, because a gate keeps the pace of senders.
     pub gate: SendGate,
     pub prices: &'a Prices,
 }
@@ -54,16 +53,16 @@ pub struct Means<'a> {
 pub struct Forecast {
     pub from: Timestamp,
     pub until: Timestamp,
-    /// In the order in which they will leave.
+    /// The sends in the order in which they will leave.
     pub sends: Vec<Foreseen>,
-    /// From here on it is not complete, since [`FORECAST_MAX`] or [`DECIDED_MAX`] was reached.
+    /// The forecast is incomplete from here on, because [`FORECAST_MAX`] or [`DECIDED_MAX`] was reached.
     pub cut: Option<Timestamp>,
-    /// Timers are not as these rules, tenants and quiet hours say: what is foreseen holds once the server, which plans them
-    /// anew then, has been started.
+    /// Timers are not in step with the rules, tenants and quiet hours. The forecast holds once the server has been started,
+    /// which plans them again.
     pub replanned: bool,
 }
 
-/// What will become of a send.
+/// The outcome of a foreseen send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -88,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// A send as it is foreseen.
+/// A foreseen send.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Foreseen {
     /// When it will leave, or be stopped.
@@ -97,22 +96,22 @@ pub struct Foreseen {
     pub tenant: String,
     pub outcome: Outcome,
     pub channel: Channel,
-    /// What it will leave from; empty where there is nothing.
+    /// The sender; empty where there is none.
     pub from: String,
     pub to: String,
     pub text: String,
     pub rule: String,
-    /// What leads to it.
+    /// The cause of the send.
     pub reason: String,
     /// Why it will not leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
-    /// When it would have left but for what follows.
+    /// When it would have left, but for the reason that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postponed_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postponed_because: Option<String>,
-    /// Of a text message.
+    /// The segments of a text message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,13 +119,17 @@ pub struct Foreseen {
 }
 
 impl Forecast {
-    /// What all that will leave costs, as far as prices are known.
+    /// The cost of all sends that will leave, as far as prices are known.
     pub fn total(&self) -> Cost {
         self.sends.iter().filter(|send| send.outcome == Outcome::Send).filter_map(|send| send.cost).sum()
     }
 }
 
-/// Foresees what will be sent from now until then: by one tenant, or by all for commands that say so.
-pub async fn forecast(means: &Means<'_>, tenant: Option<TenantId>, until: Timestamp) -> Result<Forecast, StoreError> {
-    walk::Walk::new(means, tenant, until).run().await
+/// Forecasts the sends of one tenant, or of all tenants, from now until `until`.
+pub async fn forecast(
+    inputs: &ForecastInputs<'_>,
+    tenant: Option<TenantId>,
+    until: Timestamp,
+) -> Result<Forecast, StoreError> {
+    walk::Walk::new(inputs, tenant, until).run().await
 }

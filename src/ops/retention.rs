@@ -1,4 +1,4 @@
-//! How long a tenant keeps what happened: `retain_days` of its settings. By default for ever.
+//! Removes old rows: a tenant keeps its events, messages and calls for `retain_days` of its settings, by default for ever.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::store::{Removed, Store, StoreError};
 use crate::tenants::fields::RETAIN_DAYS_MIN;
 use crate::tenants::{Directory, Tenant};
 
-/// How often the server looks for what has grown old.
+/// How often the server looks for old rows.
 const EVERY: Duration = Duration::from_secs(6 * 3_600);
-/// Between two steps, for others who write.
+/// The pause between two steps, for other writers.
 const PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Removes what is older than its tenant keeps it, until the future is dropped. `remembers` says from when on the limits
-/// of rules count, if there are any.
+/// Removes rows that are older than their tenant keeps them. Runs until the future is dropped. `remembers` gives the time
+/// from which on the limits of rules count, if there are any.
 pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers: impl Fn(&Facts) -> Option<Timestamp>) {
     loop {
         for tenant in directory.now().tenants() {
@@ -35,15 +35,15 @@ pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers:
     }
 }
 
-/// Removes what no rule looks back to: firings that no limit counts, questions whose end nobody has told for long,
-/// and on what the timers hung that have fired.
+/// Removes rows that no rule looks back to: firings that no limit counts, stale questions, and the notes of timers that
+/// have fired.
 async fn forget(
     store: &Store,
     tenant: &Tenant,
     now: Timestamp,
     counted_from: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    // Rules may be out of the folder for a while, and come back with what they remember.
+    // Rules may be out of the folder for a while, and should remember when they come back.
     let spare = DAY * RETAIN_DAYS_MIN;
     store.remove_firings(tenant.id, counted_from.unwrap_or(now).minus(spare)).await?;
     store.remove_stale_questions(tenant.id, now.minus(spare)).await?;
@@ -51,13 +51,13 @@ async fn forget(
     Ok(())
 }
 
-/// Removes what one tenant does not keep any longer; with `dry_run` it only counts. Webhooks that arrive densely go first.
+/// Removes rows that one tenant does not keep any longer; `dry_run` only counts them. Dense webhooks go first.
 pub async fn purge(store: &Store, tenant: &Tenant, clock: &Clock, dry_run: bool) -> Result<Removed, StoreError> {
     let mut removed = Removed::default();
     let Some(days) = tenant.settings.retain_days else { return Ok(removed) };
     let before = store.clock().now().minus(DAY * days.max(RETAIN_DAYS_MIN));
     let mut after = None;
-    // Before the events on which they hang.
+    // Campaigns go before the events that they hang on.
     removed.campaigns = store.remove_old_campaigns(tenant.id, before, dry_run).await?;
     loop {
         while store.writer().intake_is_hot() {

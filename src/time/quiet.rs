@@ -116,7 +116,7 @@ impl Local {
 
     /// When to send what is due at `due` and useless from `expires` on: at `due`, else at the first allowed instant
     /// after it, else at the end of the allowed hours before it.
-    pub fn aim(&self, due: Timestamp, expires: Option<Timestamp>) -> Option<Timestamp> {
+    pub fn shift_out(&self, due: Timestamp, expires: Option<Timestamp>) -> Option<Timestamp> {
         let later = self.next_allowed(due).filter(|next| expires.is_none_or(|expires| *next < expires));
         later.or_else(|| self.last_allowed_before(due))
     }
@@ -328,11 +328,11 @@ mod tests {
         let night = at("2026-11-23T22:30:00Z");
         assert_eq!(madrid.next_allowed(night), Some(at("2026-11-24T08:00:00Z")));
         assert_eq!(madrid.last_allowed_before(night), Some(at("2026-11-23T19:55:00Z")));
-        assert_eq!(madrid.aim(night, None), Some(at("2026-11-24T08:00:00Z")));
-        assert_eq!(madrid.aim(night, Some(at("2026-11-24T08:00:01Z"))), Some(at("2026-11-24T08:00:00Z")));
-        assert_eq!(madrid.aim(night, Some(at("2026-11-24T08:00:00Z"))), Some(at("2026-11-23T19:55:00Z")));
+        assert_eq!(madrid.shift_out(night, None), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(madrid.shift_out(night, Some(at("2026-11-24T08:00:01Z"))), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(madrid.shift_out(night, Some(at("2026-11-24T08:00:00Z"))), Some(at("2026-11-23T19:55:00Z")));
         let day = at("2026-11-23T12:00:00Z");
-        assert_eq!((madrid.next_allowed(day), madrid.aim(day, None)), (Some(day), Some(day)));
+        assert_eq!((madrid.next_allowed(day), madrid.shift_out(day, None)), (Some(day), Some(day)));
         assert_eq!(
             madrid.reason(night),
             "quiet hours 21:00-09:00: it is 23:30 in Europe/Madrid, and the business begins this"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
 use crate::engine::availability::parse_starts;
-use crate::engine::availability::{Desk, FREE_DAYS_MAX, FREE_MAX, Wanted};
+use crate::engine::availability::{Availability, FREE_DAYS_MAX, FREE_MAX, SlotSearch};
 use crate::store::tables::appointments::Starts;
 
 /// The default length of the period.
@@ -43,8 +43,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let from = args.from.map_or_else(|| installation.clock.now(), |from| from.at(tenant.zone));
     let days = Duration::from_secs(u64::from(DEFAULT_DAYS.min(FREE_DAYS_MAX)) * 24 * 3_600);
     let to = args.to.map_or_else(|| from.plus(days), |to| to.at(tenant.zone));
-    let wanted = Wanted { service: args.service, staff: args.staff, from, to, limit: usize::from(args.limit) };
-    let slots = Desk::of(&installation.store, &tenant).free_slots(&wanted).await?;
+    let wanted = SlotSearch { service: args.service, staff: args.staff, from, to, limit: usize::from(args.limit) };
+    let slots = Availability::new(&installation.store, &tenant).free_slots(&wanted).await?;
     if args.json {
         print_json(&slots)?;
     } else if slots.is_empty() {

@@ -2,18 +2,18 @@
 
 use std::fmt::Write;
 
-use super::actions::{self, Code};
-use super::rules::{self, Said};
-use super::{Explanation, field};
 use crate::cli::text::{exact_time, one_line, short};
 use crate::domain::EventKind;
+use crate::ops::explain::{Attempt, ErrorCode, ExplainedAction, ExplainedRule, ExplainedVerdict, Explanation};
 
-/// How much of a text is shown, in characters.
+/// Characters shown of a text.
 const TEXT_SHOWN_CHARS: usize = 200;
+/// Characters shown of a value that a rule read.
 const VALUE_SHOWN_CHARS: usize = 100;
-/// Rules that the index passed over, shown at most.
+/// Rules shown at most that the index passed over.
 const PASSED_OVER_SHOWN: usize = 40;
 
+/// Writes an explanation as text.
 pub fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
     event(&mut out, explanation);
@@ -32,17 +32,17 @@ fn event(out: &mut String, explanation: &Explanation) {
     let event = &explanation.event;
     line(out, format_args!("{} at '{}', {}", event.kind, event.tenant, exact_time(event.occurred_at)));
     line(out, format_args!("  event {}", event.id));
-    if let (Some(from), Some(to)) = (field(&event.data, "from"), field(&event.data, "to")) {
-        let body = short(field(&event.data, "body").unwrap_or_default(), TEXT_SHOWN_CHARS);
+    if let (Some(from), Some(to)) = (event.text("from"), event.text("to")) {
+        let body = short(event.text("body").unwrap_or_default(), TEXT_SHOWN_CHARS);
         line(out, format_args!("  from {} to {}: \"{body}\"", one_line(from), one_line(to)));
     } else {
         line(out, format_args!("  {}", short(&event.data.to_string(), TEXT_SHOWN_CHARS)));
     }
-    if let Some(sid) = field(&event.data, "provider_sid") {
+    if let Some(sid) = event.text("provider_sid") {
         line(out, format_args!("  the provider's id: {}", one_line(sid)));
     }
     if let Some(opt_out) = &explanation.opt_out {
-        line(out, format_args!("  {opt_out}"));
+        line(out, format_args!("  {}", one_line(opt_out)));
     }
     match event.decided_at {
         Some(at) => line(out, format_args!("  decided {}", exact_time(at))),
@@ -101,7 +101,7 @@ fn rules(out: &mut String, explanation: &Explanation) {
     }
     let mut passed_over = 0;
     for one in &explanation.rules {
-        if !said(one).is_some_and(|said| said.evaluated) {
+        if !verdict(one).is_some_and(|said| said.evaluated) {
             passed_over += 1;
             if passed_over > PASSED_OVER_SHOWN {
                 continue;
@@ -115,12 +115,12 @@ fn rules(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn said(rule: &rules::Line) -> Option<&Said> {
+fn verdict(rule: &ExplainedRule) -> Option<&ExplainedVerdict> {
     rule.decided.as_ref().or(rule.today.as_ref())
 }
 
-fn rule(out: &mut String, rule: &rules::Line) {
-    let mark = match said(rule) {
+fn rule(out: &mut String, rule: &ExplainedRule) {
+    let mark = match verdict(rule) {
         Some(said) if matches!(said.verdict.as_str(), "fired" | "answered" | "silent") => '+',
         Some(said) if matches!(said.verdict.as_str(), "failed" | "too_much" | "no_time") => '!',
         _ => '-',
@@ -165,7 +165,7 @@ fn actions(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn one_action(out: &mut String, number: usize, action: &actions::Line) {
+fn one_action(out: &mut String, number: usize, action: &ExplainedAction) {
     let reason = action.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
     line(out, format_args!("  {number}. {} by \"{}\": {}{reason}", action.kind, one_line(&action.rule), action.state));
     match (&action.channel, &action.to, &action.body) {
@@ -186,14 +186,8 @@ fn one_action(out: &mut String, number: usize, action: &actions::Line) {
         line(out, format_args!("     {what} {}", exact_time(action.due_at)));
     }
     code(out, "     ", action.error.as_ref());
-    for attempt in &action.attempts {
-        let outcome = attempt.outcome.as_deref().unwrap_or("under way, or its process has ended");
-        let http = attempt.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
-        let until = attempt.finished_at.map(|at| format!(" to {}", exact_time(at))).unwrap_or_default();
-        let detail = attempt.detail.as_deref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
-        let (n, from) = (attempt.n, exact_time(attempt.started_at));
-        line(out, format_args!("     try {n}, {from}{until}: {outcome}{http}{detail}"));
-        code(out, "       ", attempt.error.as_ref().filter(|error| !repeats(error, action.error.as_ref())));
+    for one in &action.attempts {
+        attempt(out, one, action.error.as_ref());
     }
     if let Some(delivery) = &action.delivery {
         let sid = action.provider_sid.as_deref().map(|sid| format!(" ({sid})")).unwrap_or_default();
@@ -202,11 +196,21 @@ fn one_action(out: &mut String, number: usize, action: &actions::Line) {
     }
 }
 
-fn repeats(error: &Code, before: Option<&Code>) -> bool {
+fn attempt(out: &mut String, attempt: &Attempt, before: Option<&ErrorCode>) {
+    let outcome = attempt.outcome.as_deref().unwrap_or("under way, or its process has ended");
+    let http = attempt.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
+    let until = attempt.finished_at.map(|at| format!(" to {}", exact_time(at))).unwrap_or_default();
+    let detail = attempt.detail.as_deref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
+    let (n, from) = (attempt.n, exact_time(attempt.started_at));
+    line(out, format_args!("     try {n}, {from}{until}: {outcome}{http}{detail}"));
+    code(out, "       ", attempt.error.as_ref().filter(|error| !repeats(error, before)));
+}
+
+fn repeats(error: &ErrorCode, before: Option<&ErrorCode>) -> bool {
     before.is_some_and(|before| before.code == error.code)
 }
 
-fn code(out: &mut String, indent: &str, code: Option<&Code>) {
+fn code(out: &mut String, indent: &str, code: Option<&ErrorCode>) {
     if let Some(code) = code {
         line(out, format_args!("{indent}error {}", crate::cli::text::code(code.code)));
     }

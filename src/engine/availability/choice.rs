@@ -1,4 +1,4 @@
-//! A few of many free times, so that there is a choice.
+//! Picks a few of many free times.
 
 use chrono::{NaiveDate, NaiveDateTime, Timelike};
 use chrono_tz::Tz;
@@ -6,11 +6,11 @@ use chrono_tz::Tz;
 use crate::domain::Timestamp;
 use crate::time::zone::to_wall;
 
-/// At most `count` of these starts, which are in order: the first, then those of other days and of the other half of the
-/// day; where there are none, of other days; at last of the same days. By the clock in `zone`.
+/// Picks at most `count` of these starts, which are in order: the first, then some of other days and of the other half of
+/// the day, then of other days, then of the same days. Days are those of `zone`.
 pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
     let mut halves: Vec<(Timestamp, Half)> = starts.iter().map(|at| (*at, Half::of(to_wall(*at, zone)))).collect();
-    // Of each half of a day its first.
+    // The first start of each half of a day.
     halves.dedup_by_key(|(_, half)| *half);
     let mut chosen: Vec<(Timestamp, Half)> = Vec::new();
     let rounds: [Suits; 3] = [
@@ -30,7 +30,7 @@ pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
     chosen
 }
 
-/// Whether a half of a day suits beside those that are chosen.
+/// Whether a half of a day suits beside the chosen ones.
 type Suits = fn(&Half, &[(Timestamp, Half)]) -> bool;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Half {
 mod tests {
     use super::*;
 
-    /// Of free times by the clock in Madrid, in January 2027, which are chosen.
+    /// Picks from free times in Madrid, in January 2027.
     fn chosen(free: &[&str]) -> Vec<String> {
         let zone = Tz::Europe__Madrid;
         let at = |text: &&str| Timestamp::parse(&format!("2027-01-{}:00+01:00", text.replace(' ', "T"))).unwrap();

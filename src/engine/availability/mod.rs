@@ -1,4 +1,4 @@
-//! What customers book themselves: within opening hours, ahead of time, with whoever is free.
+//! Appointments that customers book themselves: within opening hours, ahead of time, with staff who are free.
 
 pub mod choice;
 pub mod slots;
@@ -25,58 +25,58 @@ use crate::tenants::Tenant;
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 
-/// Free times that are looked for at once, at most, and over how many days.
+/// Free times at most in one search, and the days that it covers.
 pub const FREE_MAX: usize = 500;
 pub const FREE_DAYS_MAX: u32 = 62;
-/// Times that a customer who would like to move is offered, at most; so much ahead, and over how many days.
+/// Times at most that are offered to a customer who wants to move, the notice, and the days that they cover.
 pub const OFFERS_MAX: usize = 3;
 const OFFER_NOTICE: Duration = Duration::from_secs(2 * 3_600);
 const OFFER_DAYS: u32 = 14;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// A business's book, as its customers meet it.
-pub struct Desk<'s> {
+/// The appointment book of a business, with the rules for customers.
+pub struct Availability<'s> {
     pub store: &'s Store,
     pub tenant: TenantId,
     pub zone: Tz,
-    /// When the business is open, its holidays included. Staff with hours of their own keep its holidays, too.
-    /// `None` where it has not said so: then only staff with hours of their own can be booked.
+    /// The opening hours of the business with its holidays, which staff with hours of their own keep, too. `None` where it has
+    /// set none: then only staff with hours of their own can be booked.
     pub hours: Option<WeeklyHours>,
 }
 
-/// A time that could be booked when it was looked for.
+/// A time that was free when it was looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Slot {
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
-    /// What the clock there shows.
+    /// The local time there.
     pub starts_local: chrono::NaiveDateTime,
     pub zone: Tz,
-    /// With whom; `None` where the business has nobody who does it, and so nobody is occupied.
+    /// The staff member; `None` where the business has no staff for the service.
     pub staff: Option<String>,
 }
 
-/// Which free times are wanted.
+/// A search for free times.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct SlotSearch {
     pub service: String,
-    /// With nobody else.
+    /// This staff member alone.
     pub staff: Option<String>,
-    /// Not before now, whatever it says.
+    /// The earliest start. A past time means now.
     pub from: Timestamp,
-    /// At most [`FREE_DAYS_MAX`] after `from`, and never more than [`AHEAD_MAX_DAYS`] ahead.
+    /// The end, at most [`FREE_DAYS_MAX`] after `from` and at most [`AHEAD_MAX_DAYS`] ahead.
     pub to: Timestamp,
     /// At most [`FREE_MAX`].
     pub limit: usize,
 }
 
-impl<'s> Desk<'s> {
-    pub fn of(store: &'s Store, tenant: &Tenant) -> Self {
+impl<'s> Availability<'s> {
+    pub fn new(store: &'s Store, tenant: &Tenant) -> Self {
         Self { store, tenant: tenant.id, zone: tenant.zone, hours: tenant.settings.hours.clone() }
     }
 
-    /// Free times in order; where several of the staff are free at once, one for each.
-    pub async fn free_slots(&self, wanted: &Wanted) -> Result<Vec<Slot>, BookingError> {
+    /// Finds free times, in order. Where several staff members are free at once, each has a slot.
+    pub async fn free_slots(&self, wanted: &SlotSearch) -> Result<Vec<Slot>, BookingError> {
         let service = self.service(&wanted.service).await?;
         let limit = wanted.limit.min(FREE_MAX);
         let now = self.store.clock().now();
@@ -98,7 +98,7 @@ impl<'s> Desk<'s> {
         Ok(slots)
     }
 
-    /// The starts of one's free times, and by which clock they are.
+    /// The starts of one member's free times, and their zone.
     async fn free(
         &self,
         member: Option<&StaffMember>,
@@ -112,8 +112,8 @@ impl<'s> Desk<'s> {
         Ok((Calendar { hours: &hours, zone, occupied: &occupied }.free(minutes, from, to, limit), zone))
     }
 
-    /// Where a customer may move an appointment that stands: a few times with the same staff and of the same length, at
-    /// most [`OFFERS_MAX`], in order, far enough apart that there is a choice. None where customers can book nothing.
+    /// Finds times to which a customer may move an appointment: at most [`OFFERS_MAX`], in order, with the same staff and of the
+    /// same length, far enough apart to be a choice. Empty where customers can book nothing.
     pub async fn offers(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
         match self.free_for(appointment, now).await {
             Ok(free) => Ok(choice::spread(&free, appointment.zone.parse().unwrap_or(self.zone), OFFERS_MAX)),
@@ -125,7 +125,7 @@ impl<'s> Desk<'s> {
     async fn free_for(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, BookingError> {
         let service = self.service(&appointment.service).await?;
         let member = match appointment.staff.as_deref() {
-            // Where nobody was booked, nobody is.
+            // An appointment without staff stays without.
             None => None,
             named => self.who(&service, named).await?.pop().flatten(),
         };
@@ -137,8 +137,8 @@ impl<'s> Desk<'s> {
         Ok(free)
     }
 
-    /// Books what a customer asks for: a known service at its usual length, ahead of now, within opening hours, with whom
-    /// they name or else whoever is free.
+    /// Books an appointment for a customer: a known service at its usual length, ahead of now, within opening hours, with the
+    /// named staff member or any who is free.
     pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
         let service = self.service(&new.service).await?;
         let mut last = None;
@@ -160,7 +160,7 @@ impl<'s> Desk<'s> {
         Err(last.unwrap_or(BookingError::Closed(to_wall(new.starts.at(self.zone), self.zone))))
     }
 
-    /// A service that is offered.
+    /// Finds a service that is offered.
     async fn service(&self, name: &str) -> Result<Service, BookingError> {
         let services = self.store.services(self.tenant).await?;
         let key = fold(name);
@@ -179,7 +179,8 @@ impl<'s> Desk<'s> {
         }
     }
 
-    /// Who may do it: the one who is named, or all who do. Nobody in particular, where the business has no such staff.
+    /// The staff members who may do a service: the named one, or all who offer it. `None` stands for a business without such
+    /// staff.
     async fn who(&self, service: &Service, named: Option<&str>) -> Result<Vec<Option<StaffMember>>, BookingError> {
         let staff = self.store.staff(self.tenant).await?;
         let does = |member: &StaffMember| member.services.is_empty() || member.services.contains(&service.name);
@@ -206,7 +207,7 @@ impl<'s> Desk<'s> {
         Ok(if who.is_empty() { vec![None] } else { who })
     }
 
-    /// When somebody can be booked, and by which clock.
+    /// The hours in which a staff member can be booked, and their zone.
     fn times_of(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
         times_of(member, self.hours.as_ref(), self.zone)
     }
@@ -218,7 +219,7 @@ impl<'s> Desk<'s> {
         to: Timestamp,
     ) -> Result<BTreeSet<i64>, BookingError> {
         let Some(member) = member else { return Ok(BTreeSet::new()) };
-        // What begins before `to` may end a day later.
+        // An appointment that begins before `to` may end a day later.
         let until = granules(from, to.plus(DAY * 2));
         Ok(self.store.occupied(self.tenant, member.id, until).await?.into_iter().collect())
     }

@@ -1,4 +1,4 @@
-//! Free times: within opening hours, and not occupied.
+//! Free times: within opening hours and not occupied.
 
 use std::collections::BTreeSet;
 
@@ -11,28 +11,28 @@ use crate::time::WeeklyHours;
 use crate::time::hours::Shift;
 use crate::time::zone::{to_instant, to_wall};
 
-/// Free times begin at a shift's beginning and every so many minutes after it.
+/// Free times begin with a shift, and every this many minutes after.
 pub const STEP_MIN: u16 = 15;
 
-/// Where free times are looked for.
+/// The calendar of a staff member, or of the business.
 pub struct Calendar<'c> {
     pub hours: &'c WeeklyHours,
     pub zone: Tz,
-    /// The granules that are taken, see [`crate::store::tables::appointments::GRANULE`].
+    /// The granules that are occupied: see [`crate::store::tables::appointments::GRANULE`].
     pub occupied: &'c BTreeSet<i64>,
 }
 
 impl Calendar<'_> {
-    /// The starts of free times of so many minutes, from `from` on and before `to`, in order; at most `limit`.
+    /// Finds the starts of free times of `minutes`, from `from` on and before `to`, in order; at most `limit`.
     ///
-    /// One that the clock shows twice is there once, the first; one that it never shows is not.
+    /// A local time that occurs twice is given once, the first. A local time that does not occur is left out.
     pub fn free(&self, minutes: u32, from: Timestamp, to: Timestamp, limit: usize) -> Vec<Timestamp> {
         let mut found = BTreeSet::new();
         // A shift of the day before may go on after midnight.
         let Some(mut date) = to_wall(from, self.zone).date().pred_opt() else { return Vec::new() };
         let last = to_wall(to, self.zone).date();
         while date <= last {
-            // The day after may have shifts that begin before the end of these, but none after that has.
+            // Shifts of the next day may begin before the end of these. Shifts of later days do not.
             let enough = found.len() >= limit;
             for shift in self.hours.shifts_on(date) {
                 let steps = (shift.from..shift.to).step_by(usize::from(STEP_MIN));
@@ -47,7 +47,7 @@ impl Calendar<'_> {
         found.into_iter().take(limit).collect()
     }
 
-    /// The instant of this minute of a date, if so much time after it is open and free.
+    /// The instant of this minute of a date, if `minutes` after it are open and free.
     fn starts(&self, date: NaiveDate, shift: Shift, minute: u16, minutes: u32) -> Option<Timestamp> {
         let wall = at_minute(date, minute)?;
         let at = to_instant(wall, self.zone);
@@ -63,7 +63,7 @@ fn after(at: Timestamp, minutes: u32) -> Timestamp {
     at.plus(std::time::Duration::from_secs(u64::from(minutes) * 60))
 }
 
-/// Minutes since midnight may lie behind the next one.
+/// Minutes since midnight may exceed a day.
 fn at_minute(date: NaiveDate, minute: u16) -> Option<NaiveDateTime> {
     date.and_hms_opt(0, 0, 0)?.checked_add_signed(TimeDelta::minutes(i64::from(minute)))
 }
@@ -76,7 +76,7 @@ mod tests {
 
     const MINUTE_US: i64 = 60_000_000;
 
-    /// Minute by minute, by what a clock on the wall shows: open throughout, in one shift, and nobody there.
+    /// Finds free times minute by minute: open throughout, in one shift, not occupied.
     fn brute_force(
         hours: &WeeklyHours,
         zone: Tz,
@@ -96,7 +96,7 @@ mod tests {
                     let on_step = since >= i64::from(shift.from)
                         && since < i64::from(shift.to)
                         && (since - i64::from(shift.from)) % i64::from(STEP_MIN) == 0;
-                    // The last minute shows less than the shift's end, and no minute before it has reached that.
+                    // No minute of the appointment reaches the shift's end.
                     let midnight = date.and_hms_opt(0, 0, 0).unwrap();
                     let open = (0..minutes).all(|n| {
                         let shows = to_wall(Timestamp::from_unix_us(us + n * MINUTE_US), zone);
@@ -128,7 +128,7 @@ mod tests {
                 "sat 10:00-11:00; 2026-03-29 01:00-05:00; 2026-10-25 00:30-04:30",
             ]),
             zone in prop::sample::select(vec![Tz::Europe__Madrid, Tz::UTC, Tz::America__New_York, Tz::Asia__Kathmandu]),
-            // Around the clock changes of March and October 2026, and some day.
+            // Days around the clock changes of March and October 2026, and one other.
             day in prop::sample::select(vec![1_774_656_000i64, 1_792_800_000, 1_781_000_000]),
             offset_min in 0i64..1_440,
             minutes in prop::sample::select(vec![5u32, 20, 30, 60, 95]),

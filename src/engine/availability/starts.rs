@@ -1,4 +1,4 @@
-//! When an appointment is to begin, as people and programs write it.
+//! The start of an appointment, as people and programs write it.
 
 use chrono::NaiveDateTime;
 
@@ -12,7 +12,7 @@ use crate::store::tables::appointments::Starts;
 )]
 pub struct NotATime(String);
 
-/// A time with its offset from UTC, or one by the clock on the wall.
+/// Parses a time with its offset from UTC, or a local time.
 pub fn parse_starts(text: &str) -> Result<Starts, NotATime> {
     if let Ok(at) = Timestamp::parse(text) {
         return Ok(Starts::At(at));

@@ -1,4 +1,4 @@
-//! What rules read of appointments: one query for a batch in which some event is about one, none for others.
+//! The appointments that rules read: one query for a batch in which some event is about one, none for others.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{AppointmentId, ContactId, Event, Facts, TenantId, Timestamp};
 use crate::store::{Store, StoreError};
 
-/// Appointments of a batch of one tenant's events.
+/// The appointments of a batch of one tenant's events.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownAppointments {
     by_id: HashMap<AppointmentId, AppointmentFacts>,
     next: HashMap<ContactId, AppointmentFacts>,
 }
 
-/// Reads what these events are about, and with `next` also their customers' next appointments: as they stand at `now`,
-/// or as they stood at `then`.
+/// Reads the appointments that these events are about, and with `next` also the next appointments of their customers: as
+/// they stand at `now`, or as they stood at `then`.
 pub async fn known<'e>(
     store: &Store,
     tenant: TenantId,
@@ -22,14 +22,14 @@ pub async fn known<'e>(
     now: Timestamp,
     then: Option<Timestamp>,
     next: bool,
-) -> Result<Known, StoreError> {
+) -> Result<KnownAppointments, StoreError> {
     let mut ids: Vec<AppointmentId> = Vec::new();
     let mut contacts: Vec<ContactId> = Vec::new();
     for event in events {
         ids.extend(about(event));
         contacts.extend(event.contact.filter(|_| next));
     }
-    let mut known = Known::default();
+    let mut known = KnownAppointments::default();
     if !ids.is_empty() {
         ids.sort_unstable();
         ids.dedup();
@@ -51,8 +51,8 @@ pub fn about(event: &Event) -> Option<AppointmentId> {
     event.data.get("appointment")?.get("id")?.as_str()?.parse().ok()
 }
 
-impl Known {
-    /// The facts of an event, with what is known of its appointments.
+impl KnownAppointments {
+    /// Adds to the facts of an event the appointments that are known.
     pub fn fill(&self, event: &Event, facts: Facts) -> Facts {
         let appointment = about(event).and_then(|id| self.by_id.get(&id).cloned());
         let next_appointment = event.contact.and_then(|contact| self.next.get(&contact).cloned());

@@ -1,4 +1,4 @@
-//! Tenants whose account has changed while the program runs.
+//! Tenants whose account changes while the program runs.
 
 use super::Pipeline;
 use crate::domain::Route;
@@ -6,13 +6,13 @@ use crate::engine::sending::transports;
 use crate::tenants::{Snapshot, Tenant};
 
 impl Pipeline {
-    /// Where a tenant's account has changed, its sends are tried at once.
+    /// Tries the sends of tenants at once whose account has changed since `before`.
     pub(super) fn follow_accounts(&self, before: &Snapshot) {
         let snapshot = self.directory.now();
         if std::ptr::eq(before, &*snapshot) {
             return;
         }
-        self.waiting.forget_queues();
+        self.capacity.clear_lines();
         for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant, &Route::Twilio)) {
             if let Some(now) = snapshot.by_id(tenant.id) {
                 self.circuits.reset(&now.account.sid);
@@ -20,7 +20,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether the tenant's sends along a route go through another account now, or with another token.
+    /// Whether the tenant's sends by a route go through another account now, or with another token.
     pub(super) fn account_has_changed(&self, tenant: &Tenant, route: &Route) -> bool {
         let snapshot = self.directory.now();
         let now = snapshot.by_id(tenant.id);

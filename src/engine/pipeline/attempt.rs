@@ -1,76 +1,75 @@
-//! One attempt: from the last look at the clock to the outcome written down.
+//! One attempt, from the last look at the clock to the stored outcome.
 
-use super::{OUTCOME_RETRY, Pipeline, SendTarget};
+use super::{DATABASE_RETRY, Pipeline, SendTarget};
 use crate::domain::phone::mask_numbers;
-use crate::domain::{Timestamp, abort};
+use crate::domain::{Origin, Timestamp, abort};
 use crate::engine::sending::deliver;
 use crate::integrations::provider::{Accepted, SendFailure};
-use crate::store::{AttemptOutcome, AttemptResult, Claimed, StoreError};
+use crate::store::{AttemptOutcome, AttemptResult, Claimed, SEND_WITHIN, StoreError};
 use crate::telemetry::metric;
 
 impl Pipeline {
-    /// One attempt at what was claimed, from the last look at the clock to the outcome written down.
-    pub async fn attempt(&self, door: &SendTarget, claimed: Claimed) {
+    /// Sends what was claimed and stores the outcome.
+    pub async fn attempt(&self, target: &SendTarget, claimed: Claimed) {
         let begun = self.clock.now();
-        let outcome = self.send(door, &claimed).await;
+        let answer = self.send(target, &claimed).await;
         abort::point("after-send");
-        let now = self.clock.now();
-        let (tenant, account) = (&door.tenant, &door.account);
-        let (verdict, until) = match outcome {
-            Some(outcome) => {
-                metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
-                let (verdict, trouble) = deliver::outcome(&claimed, outcome, now, self.reconcile_after, &self.random);
-                // A token that has been replaced meanwhile says nothing of the new one.
-                let stale = trouble.is_some() && self.account_has_changed(tenant, &door.queue.route);
-                let until = if stale { None } else { self.circuits.done(account, trouble, now) };
-                (verdict, until)
-            }
-            // Nobody has asked the provider: an open circuit stays open.
-            None => (given_back(&claimed, now), None),
-        };
-        let name = verdict.result.name();
-        metrics::counter!(metric::SENDS_TOTAL, "outcome" => name).increment(1);
-        if let Some(until) = until {
-            tracing::warn!(tenant = %tenant.slug, account, %until, reason = %mask_numbers(&verdict.detail),
-                "this account's sends pause");
-        } else if !verdict.detail.is_empty() {
-            tracing::info!(tenant = %tenant.slug, action = %claimed.send.id, outcome = name, reason = %mask_numbers(&verdict.detail),
-                "a send did not go through");
-        }
-        let again = match verdict.result {
+        let (outcome, paused_until) = self.weigh(target, &claimed, answer, begun);
+        report(target, &claimed, &outcome, paused_until);
+        let again = match outcome.result {
             AttemptResult::Retry { at } => Some(at),
             _ => None,
         };
-        // The provider has room again, while the outcome is still to be written.
-        self.give_room_back(door, 1);
-        self.write_outcome(verdict).await;
+        // The provider has capacity again, while the outcome is still to be written.
+        self.release_capacity(target, 1);
+        self.write_outcome(outcome).await;
         if let Some(at) = again {
-            self.alarms.set(at, door.queue.clone());
+            self.delayed.schedule(at, target.queue.clone());
         }
     }
 
-    /// `None` where nothing left: the attempt came too late, or the customer has opted out meanwhile.
-    async fn send(&self, door: &SendTarget, claimed: &Claimed) -> Option<Result<Accepted, SendFailure>> {
+    /// Sends the message. Gives `None` where nothing left: the attempt came too late, or the customer has opted out
+    /// meanwhile.
+    async fn send(&self, target: &SendTarget, claimed: &Claimed) -> Option<Result<Accepted, SendFailure>> {
         let queued = &claimed.send;
         let planned = queued.planned().ok()?;
         let now = self.clock.now();
-        let claimed_at = claimed.not_after.minus(crate::store::SEND_WITHIN);
-        let stopped = queued.origin != crate::domain::Origin::System
-            && queued
-                .channel
-                .is_some_and(|channel| self.stops.since(door.tenant.id, channel, &queued.peer_key, claimed_at));
-        if now > claimed.not_after || stopped {
+        let claimed_at = claimed.not_after.minus(SEND_WITHIN);
+        let opted_out = queued.origin != Origin::System
+            && queued.channel.is_some_and(|channel| {
+                self.recent_opt_outs.since(target.tenant.id, channel, &queued.peer_key, claimed_at)
+            });
+        if now > claimed.not_after || opted_out {
             return None;
         }
         abort::point("before-send");
         let platform = self.directory.platform();
-        Some(self.transports.send(&door.tenant, platform, queued, &door.queue.route, planned).await)
+        Some(self.transports.send(&target.tenant, platform, queued, &target.queue.route, planned).await)
     }
 
-    /// An outcome is written down however long the database takes: it is all that is known of a message that has left.
-    async fn write_outcome(&self, verdict: AttemptOutcome) {
-        while let Err(error) = self.store.writer().outcome(verdict.clone()).await {
-            let action = verdict.send.id;
+    /// What the provider's answer means for the action, and until when the account pauses because of it.
+    fn weigh(
+        &self,
+        target: &SendTarget,
+        claimed: &Claimed,
+        answer: Option<Result<Accepted, SendFailure>>,
+        begun: Timestamp,
+    ) -> (AttemptOutcome, Option<Timestamp>) {
+        let now = self.clock.now();
+        // The provider was not asked: an open circuit stays open.
+        let Some(answer) = answer else { return (not_sent(claimed, now), None) };
+        metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
+        let (outcome, failure) = deliver::outcome(claimed, answer, now, self.reconcile_after, &self.random);
+        // A token that has been replaced meanwhile says nothing of the new one.
+        let stale = failure.is_some() && self.account_has_changed(&target.tenant, &target.queue.route);
+        let paused_until = if stale { None } else { self.circuits.record(&target.account, failure, now) };
+        (outcome, paused_until)
+    }
+
+    /// Writes an outcome, however long the database takes: nothing else is known of a message that has left.
+    async fn write_outcome(&self, outcome: AttemptOutcome) {
+        while let Err(error) = self.store.writer().outcome(outcome.clone()).await {
+            let action = outcome.send.id;
             if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
                 // It would be refused again. The action stays `sending`, becomes `unknown`, and is looked for.
                 tracing::error!(%error, %action, "an outcome could not be written down");
@@ -80,13 +79,25 @@ impl Pipeline {
                 return;
             }
             tracing::warn!(%error, %action, "an outcome waits for the database");
-            self.clock.sleep(OUTCOME_RETRY).await;
+            self.clock.sleep(DATABASE_RETRY).await;
         }
     }
 }
 
-/// Surely not sent: the claim was too old, or a STOP came in between. It goes back to the gate.
-fn given_back(claimed: &Claimed, now: Timestamp) -> AttemptOutcome {
+/// Counts an outcome, and logs it where the send did not go through.
+fn report(target: &SendTarget, claimed: &Claimed, outcome: &AttemptOutcome, paused_until: Option<Timestamp>) {
+    let (tenant, result) = (&target.tenant.slug, outcome.result.name());
+    metrics::counter!(metric::SENDS_TOTAL, "outcome" => result).increment(1);
+    let reason = mask_numbers(&outcome.detail);
+    if let Some(until) = paused_until {
+        tracing::warn!(%tenant, account = target.account, %until, %reason, "this account's sends pause");
+    } else if !outcome.detail.is_empty() {
+        tracing::info!(%tenant, action = %claimed.send.id, outcome = result, %reason, "a send did not go through");
+    }
+}
+
+/// The outcome of a send that surely did not leave: it goes back to the gate.
+fn not_sent(claimed: &Claimed, now: Timestamp) -> AttemptOutcome {
     AttemptOutcome {
         send: claimed.send.clone(),
         attempt: claimed.attempt,

@@ -1,66 +1,70 @@
-//! Calls: what is said next is decided while somebody waits on the line, outside the queue of the customer's events.
+//! Turns of a call: the provider asks what to say next, and the rules decide while the caller waits, outside the queue of
+//! the customer's events.
 //!
-//! The event is stored like any other, and left alone by [`Pipeline::dispatch`] for a while. If nobody decides it in that
-//! time, since the process has died, the sweep finds it: what else its rules want is done, but nobody hears what they say.
+//! The event of a turn is stored like any other, and [`Pipeline::dispatch`] leaves it alone for a while. If the process dies
+//! before it decides, the sweep finds the event: its rules are asked, their other actions are done, and their words are
+//! blocked, as the caller does not hear them any more.
 
 use std::sync::Arc;
 
-use super::{INGEST_TIMEOUT, Pipeline, SLOW_LANE_FOR, write_down};
-use crate::domain::contact::ContactFacts;
+use super::dispatch::{SLOW_FOR, queue_of};
+use super::{INGEST_TIMEOUT, Pipeline};
 use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, Timestamp};
-use crate::engine::wakeups::{Bus, Speed};
-use crate::rules::{Decision, RuleSet};
-use crate::store::{CallReport, Decided, NewTurn, Pending, Reported, StoreError, TurnAnswer, Turned};
+use crate::engine::decision::{self, AsOf};
+use crate::engine::wakeups::Speed;
+use crate::rules::{Decision, Planned, RuleSet};
+use crate::store::{CallReport, Decided, NewAction, NewTurn, Pending, Reported, StoreError, TurnAnswer, Turned};
 use crate::telemetry::metric;
 use crate::tenants::Tenant;
 
-/// What the rules say to a turn of a call, not written down yet.
-pub struct Heard {
+/// The decision of a turn, not written yet. [`Pipeline::commit_turn`] writes it.
+pub struct TurnDecision {
     pub event: Event,
     pub facts: Facts,
+    /// The number of the turn in its call.
     pub n: i32,
-    /// In their order, each with the rule that says it.
+    /// The words and verbs of the rules in their order, each with its rule.
     pub steps: Vec<(String, Step)>,
     decided: Decided,
 }
 
-impl Heard {
+impl TurnDecision {
     /// The call, as this turn found it.
     pub fn call(&self) -> CallFacts {
         self.facts.call.clone().unwrap_or_default()
     }
 }
 
-/// What there is of a turn of a call.
-pub enum TurnOf {
-    New(Box<Heard>),
-    /// It was asked before; beside it what was answered, where that is known already.
+/// The result of a provider's question.
+pub enum TurnOutcome {
+    New(Box<TurnDecision>),
+    /// The provider asks again. `answer` holds the first answer, where that is known already.
     Repeat {
         call: CallId,
         n: i32,
         answer: Option<Vec<Step>>,
     },
-    /// The rules were not asked in time: too many wait for them.
+    /// The rules were not asked in time: too many calls wait for them.
     Late {
         call: Box<CallFacts>,
         n: i32,
     },
-    /// The call is another tenant's.
+    /// The call belongs to another tenant.
     Foreign,
 }
 
-/// What came of asking the rules while somebody waits.
+/// The result of asking the rules while a caller waits.
 enum Asked {
     Decided(Box<Decision>),
     Late,
-    /// The tenant's rules have overrun: it is asked among its like.
-    InTheOtherLane,
+    /// The tenant's rules have overrun: it is asked in the slow queue.
+    InSlowQueue,
 }
 
 impl Pipeline {
-    /// Stores that the provider asks what to say next, and asks the rules. Write it down with [`Pipeline::conclude`].
-    /// Past `until` the rules are not asked any more: who is next in line has a chance.
-    pub async fn turn(&self, tenant: &Tenant, turn: NewTurn, until: Timestamp) -> Result<TurnOf, StoreError> {
+    /// Stores a question of the provider's and asks the rules what to say. Write the decision with
+    /// [`Pipeline::commit_turn`]. The rules are not asked any more after `until`, so that the next caller has a chance.
+    pub async fn turn(&self, tenant: &Tenant, turn: NewTurn, until: Timestamp) -> Result<TurnOutcome, StoreError> {
         let turned = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn))
             .await
             .map_err(|_| StoreError::Busy)??;
@@ -71,31 +75,26 @@ impl Pipeline {
                 }
                 (*event, n)
             }
-            Turned::Repeat { call, n, answer } => return Ok(TurnOf::Repeat { call, n, answer }),
-            Turned::Foreign => return Ok(TurnOf::Foreign),
+            Turned::Repeat { call, n, answer } => return Ok(TurnOutcome::Repeat { call, n, answer }),
+            Turned::Foreign => return Ok(TurnOutcome::Foreign),
         };
         let rules = self.rules();
         let pending = vec![Pending { event, customer: None }];
-        let mut batch =
-            crate::engine::facts::recall::facts(&self.store, &rules, tenant, pending, self.clock.now()).await?;
-        // As many come out as went in.
+        let as_of = AsOf::Now(self.clock.now());
+        let mut batch = decision::facts_of(&self.store, &rules, tenant, pending, as_of).await?;
+        // The batch has as many events as went in.
         let Some((event, facts)) = batch.pop() else { return Err(StoreError::Closed) };
-        let Some(decision) = self.decide_on_the_line(rules, &event, &facts, until).await? else {
-            return Ok(TurnOf::Late { call: Box::new(facts.call.unwrap_or_default()), n });
-        };
-        let spoken = |planned: &crate::rules::Planned| match &planned.action {
-            Action::Voice(step) => Some((planned.rule.clone(), step.clone())),
-            _ => None,
+        let Some(decision) = self.decide_turn(rules, &event, &facts, until).await? else {
+            return Ok(TurnOutcome::Late { call: Box::new(facts.call.unwrap_or_default()), n });
         };
         let steps = decision.actions.iter().filter_map(spoken).collect();
-        let customer = facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
-        let at = Timestamp::from_unix_us(self.store.ids().tick_us());
-        let decided = write_down(tenant, self.directory.platform(), &event, &customer, decision, at);
-        Ok(TurnOf::New(Box::new(Heard { event, facts, n, steps, decided })))
+        let (platform, ids) = (self.directory.platform(), self.store.ids());
+        let decided = decision::plan(tenant, platform, (&event, &facts), decision, ids);
+        Ok(TurnOutcome::New(Box::new(TurnDecision { event, facts, n, steps, decided })))
     }
 
-    /// Asks the rules, in the lane of the tenant's speed; `None` where their turn came too late.
-    async fn decide_on_the_line(
+    /// Asks the rules in the queue of the tenant's speed; `None` where the turn came too late.
+    async fn decide_turn(
         &self,
         rules: Arc<RuleSet>,
         event: &Event,
@@ -104,51 +103,46 @@ impl Pipeline {
     ) -> Result<Option<Decision>, StoreError> {
         let ask = |speed: Speed| {
             let (rules, event, facts) = (rules.clone(), event.clone(), facts.clone());
-            let (lanes, clock) = (self.to_decide.clone(), self.clock.clone());
+            let (queues, clock) = (self.to_decide.clone(), self.clock.clone());
             move || {
                 let now = clock.now();
                 if now >= until {
                     return Asked::Late;
                 }
-                // Looked at when its turn has come: of many who call at once, only the first hold up the others.
-                if speed == Speed::Fast && lanes.speed(event.tenant, now) == Speed::Slow {
-                    return Asked::InTheOtherLane;
+                // The speed is looked at only now: of many calls at once, the first alone hold up the others.
+                if speed == Speed::Fast && queues.speed(event.tenant, now) == Speed::Slow {
+                    return Asked::InSlowQueue;
                 }
                 let decision = rules.decide(&event, &facts);
                 if decision.overran {
-                    lanes.slow_down(event.tenant, clock.now().plus(SLOW_LANE_FOR));
+                    queues.slow_down(event.tenant, clock.now().plus(SLOW_FOR));
                 }
                 Asked::Decided(Box::new(decision))
             }
         };
-        let mut asked = self.line.run(ask(Speed::Fast)).await;
-        if let Ok(Asked::InTheOtherLane) = asked {
-            asked = self.slow_line.run(ask(Speed::Slow)).await;
+        let mut asked = self.fast_calls.run(ask(Speed::Fast)).await;
+        if let Ok(Asked::InSlowQueue) = asked {
+            asked = self.slow_calls.run(ask(Speed::Slow)).await;
         }
         match asked.map_err(|_| StoreError::Closed)? {
             Asked::Decided(decision) => Ok(Some(*decision)),
-            Asked::Late | Asked::InTheOtherLane => Ok(None),
+            Asked::Late | Asked::InSlowQueue => Ok(None),
         }
     }
 
-    /// Writes down what was decided, with what is said where that is known already.
-    pub async fn conclude(&self, heard: Heard, answer: Option<TurnAnswer>) -> Result<(), StoreError> {
+    /// Writes a turn's decision, with the answer where it is known already.
+    pub async fn commit_turn(&self, turn: TurnDecision, answer: Option<TurnAnswer>) -> Result<(), StoreError> {
         let said = answer.clone();
-        let decided = Decided { answer, ..heard.decided };
+        let decided = Decided { answer, ..turn.decided };
         let tenant = decided.tenant;
-        let queues: Vec<_> = decided.actions.iter().filter_map(super::queue_of).collect();
+        let queues: Vec<_> = decided.actions.iter().filter_map(queue_of).collect();
         let written = self.store.writer().decided(vec![decided]);
-        for (queue, due) in queues {
-            match due {
-                None => self.to_send.publish(queue),
-                Some(due) => self.alarms.set(due, queue),
-            }
-        }
+        self.wake_queues(queues);
         let receipt = written.await?;
         if receipt.overtaken > 0
             && let Some(said) = said
         {
-            // What else the rules want is decided anew; the caller has heard this all the same.
+            // The other actions are decided again. The caller has heard this answer all the same.
             self.store.writer().said(tenant, said).await?;
         }
         if receipt.emitted > 0 || receipt.overtaken > 0 {
@@ -157,7 +151,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Applies what the provider says of a call.
+    /// Applies what the provider reports of a call.
     pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
         let (tenant, status) = (report.caller.tenant, report.caller.status);
         let reported = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report))
@@ -173,9 +167,16 @@ impl Pipeline {
     }
 }
 
-/// Too late to be heard: the caller was answered otherwise, or is gone.
-pub(super) fn nobody_listens(decided: &mut Decided) {
-    let spoken = |action: &&mut crate::store::NewAction| matches!(action.action, Action::Voice(_));
+fn spoken(planned: &Planned) -> Option<(String, Step)> {
+    match &planned.action {
+        Action::Voice(step) => Some((planned.rule.clone(), step.clone())),
+        _ => None,
+    }
+}
+
+/// Blocks words that come too late: the caller was answered otherwise, or is gone.
+pub(super) fn block_unheard(decided: &mut Decided) {
+    let spoken = |action: &&mut NewAction| matches!(action.action, Action::Voice(_));
     for action in decided.actions.iter_mut().filter(spoken) {
         action.state = ActionState::Blocked;
         action.reason = Some("nobody was on the line any more: the call was answered without this".to_owned());

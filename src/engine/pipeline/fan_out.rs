@@ -1,18 +1,19 @@
-//! A schedule that runs for each customer: one page of them is one event, one commit.
+//! Schedules that run for each customer. A page of customers is one event and one commit.
 
-use super::{DECIDE_BUDGET, Pipeline};
+use super::Pipeline;
+use super::dispatch::DECIDE_BUDGET;
 use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, EventKind, Facts, Ids, NewTimer, Purpose, TimerId, Timestamp};
 use crate::rules::{Evaluator, FanOutPage, PAGE_CONTACTS};
 use crate::store::{Decided, StoreError};
 use crate::tenants::Tenant;
 
-/// Where a page's payload says behind whom it begins.
+/// The key of a page's payload that holds the last customer of the page before.
 const CURSOR: &str = "after";
 
 impl Pipeline {
-    /// Decides a page: an event for each customer that passes, and a timer for the next page, in the transaction that marks
-    /// this one decided. Whatever happens in between, each customer is met once.
+    /// Decides a page: writes an event for each customer that passes and a timer for the next page, in the transaction that
+    /// marks this page as decided. So each customer is met once, whatever happens in between.
     pub(super) async fn decide_page(
         &self,
         tenant: &Tenant,
@@ -23,15 +24,15 @@ impl Pipeline {
         let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(self.clock.now()) };
         let (rules, asked) = (self.rules(), event.clone());
         let page = evaluator.run(move || rules.page(&asked, &facts, contacts, DECIDE_BUDGET)).await;
-        let decided = self.page_decided(tenant, event, page.map_err(|_| StoreError::Closed)?);
+        let decided = self.plan_page(tenant, event, page.map_err(|_| StoreError::Closed)?);
         self.store.writer().decided(vec![decided]).await?;
         self.wake_dispatch(tenant.id);
         Ok(())
     }
 
-    fn page_decided(&self, tenant: &Tenant, event: Event, page: FanOutPage) -> Decided {
+    fn plan_page(&self, tenant: &Tenant, event: Event, page: FanOutPage) -> Decided {
         let at = Timestamp::from_unix_us(self.store.ids().tick_us());
-        let (children, next) = follow(self.store.ids(), &event, &page, at, self.clock.now());
+        let (children, next) = follow_ups(self.store.ids(), &event, &page, at, self.clock.now());
         Decided {
             event: event.id,
             tenant: tenant.id,
@@ -49,13 +50,13 @@ impl Pipeline {
     }
 }
 
-/// Behind whom a page begins.
+/// The customer behind whom a page begins.
 pub fn cursor(event: &Event) -> Option<ContactId> {
     event.data.get(CURSOR).and_then(|cursor| cursor.as_str()?.parse().ok())
 }
 
-/// What follows a page: an event for each customer that passed, and a timer for the next page.
-pub fn follow(
+/// The follow-ups of a page: an event for each customer that passed, and a timer for the next page.
+pub fn follow_ups(
     ids: &Ids,
     event: &Event,
     page: &FanOutPage,
@@ -63,7 +64,7 @@ pub fn follow(
     now: Timestamp,
 ) -> (Vec<Event>, Option<NewTimer>) {
     let Some(fired) = Fired::of(event) else { return (Vec::new(), None) };
-    let of_each = |contact: &ContactId| Event {
+    let child = |contact: &ContactId| Event {
         id: ids.next(),
         tenant: event.tenant,
         kind: EventKind::TIMER,
@@ -85,5 +86,5 @@ pub fn follow(
         subject: None,
         payload: serde_json::json!({ CURSOR: contact }),
     });
-    (page.passed.iter().map(of_each).collect(), next)
+    (page.passed.iter().map(child).collect(), next)
 }

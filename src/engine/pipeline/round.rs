@@ -3,27 +3,27 @@
 use super::Pipeline;
 use crate::domain::TenantId;
 
-/// A lane's tenants, until what they had waiting is decided. Dropped before, as when a server stops, they may be taken
-/// again, and what was handed out for them is read anew.
-pub struct Round<'p> {
+/// Tenants that one queue of [`crate::engine::wakeups::FastSlowQueues`] holds until their events are decided. Dropped
+/// before, as when a server stops, it gives them back, and the events that were handed out for them are read again.
+pub(super) struct Round<'p> {
     pipeline: &'p Pipeline,
     pub tenants: Vec<TenantId>,
-    decided: bool,
+    finished: bool,
 }
 
 impl<'p> Round<'p> {
-    pub const fn of(pipeline: &'p Pipeline, tenants: Vec<TenantId>) -> Self {
-        Self { pipeline, tenants, decided: false }
+    pub const fn new(pipeline: &'p Pipeline, tenants: Vec<TenantId>) -> Self {
+        Self { pipeline, tenants, finished: false }
     }
 
-    pub fn ends(mut self) {
-        self.decided = true;
+    pub fn finish(mut self) {
+        self.finished = true;
     }
 }
 
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        if !self.decided {
+        if !self.finished {
             self.tenants.iter().for_each(|tenant| self.pipeline.store.give_back(*tenant));
         }
         self.pipeline.to_decide.done(&self.tenants, self.pipeline.clock.now());

@@ -1,4 +1,4 @@
-//! Sends by hand: from the command line now, from the console later.
+//! Sends by hand, from the command line and the API.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub enum SendRefused {
     Email(#[from] NotAnEmail),
     #[error("no tenant has the slug '{0}'; see 'recado tenant list'")]
     NoTenant(String),
-    /// It was planned as blocked: without a sender, or with a template that there is not.
+    /// The send would be blocked: it has no sender, or its template does not exist.
     #[error("{0}")]
     Blocked(String),
     #[error("the text has {0} characters, {BODY_MAX_CHARS} are the most: shorten it or send two")]
@@ -47,14 +47,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Writes the send into the ledger, from where a running server takes it. What is wrong with it is said here.
+    /// Writes a send into the ledger, from where a running server takes it. An error tells what is wrong with the send.
     pub async fn plan(&self, slug: &str, channel: Channel, to: &str, body: SendBody) -> Result<ActionId, SendRefused> {
         let snapshot = self.directory.now();
         let tenant = snapshot.by_slug(slug).ok_or_else(|| SendRefused::NoTenant(slug.to_owned()))?;
         self.plan_as(self.store.ids().next(), tenant, channel, to, body).await
     }
 
-    /// As [`Outbox::plan`], under an event of this identity: planned again with the same, it stays the one send.
+    /// The same as [`Outbox::plan`], under a given event: planned again under the same event, it stays one send.
     pub async fn plan_as(
         &self,
         event: EventId,
@@ -91,7 +91,7 @@ impl Outbox {
     }
 }
 
-/// Whether there is something to say, and not too much.
+/// Checks that the body is neither empty nor too long.
 fn fits(body: &SendBody) -> Result<(), SendRefused> {
     match body {
         SendBody::Text(text) => match text.chars().count() {

@@ -1,4 +1,4 @@
-//! Whether a call of ours makes sense, before anybody is rung: one that is made by hand, by a program, by a campaign.
+//! Checks a call of ours before anybody is rung: a call by hand, by a program or by a campaign.
 
 use crate::domain::{CallBody, OnMachine};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
@@ -15,7 +15,7 @@ pub enum UnfitCall {
     Body(String),
 }
 
-/// `rules` are those by which it would begin now.
+/// Checks a call. `rules` are those by which it would begin now.
 pub fn check(rules: &RuleSet, tenant: &Tenant, body: &CallBody) -> Result<(), UnfitCall> {
     let wrong = |why: String| Err(UnfitCall::Body(why));
     let begins = [body.step.is_some(), body.agent.is_some(), body.say.is_some()];

@@ -1,18 +1,19 @@
-//! A circuit for each account at the provider: it opens when the account is throttled, refused or out of reach, so that
-//! its troubles cost it time and others nothing.
+//! A circuit breaker for each account at the provider. It opens when the account is throttled, refused or out of reach, so
+//! that the failures of one account do not slow down the others.
 //!
 //! ```text
 //!   closed ──▶ open (back-off doubles, with jitter) ──▶ one probe ──▶ closed
 //! ```
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::Timestamp;
 use crate::domain::clock::Random;
 
-/// Sends in flight to one account at most, so that one that hangs cannot use up all there are.
+/// Sends in flight to one account at most, so that an account that hangs cannot use up the capacity of all.
 pub const ACCOUNT_IN_FLIGHT_MAX: usize = 128;
 /// Sends in flight altogether.
 pub const IN_FLIGHT_MAX: usize = 512;
@@ -25,10 +26,10 @@ const CREDENTIALS_PAUSE: Duration = Duration::from_secs(300);
 /// Time-outs in a row until the circuit opens for them too.
 const TIMEOUTS_TO_OPEN: u32 = 8;
 
-/// Why a send did not go through, as far as the account is concerned.
+/// A failure of the account, not of the single send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountFailure {
-    /// 429, 503 or no connection; with the provider's own wait if it gave one.
+    /// 429, 503 or no connection, with the wait that the provider asked for.
     Busy(Option<Duration>),
     /// The credentials are refused.
     Credentials,
@@ -41,7 +42,7 @@ struct Circuit {
     failures: u32,
     timeouts: u32,
     open_until: Option<Timestamp>,
-    /// Credentials refused: what people must see.
+    /// The credentials were refused. Health and metrics show it.
     paused: bool,
 }
 
@@ -55,24 +56,24 @@ impl Circuits {
         Self { accounts: Mutex::default(), random }
     }
 
-    /// How many sends may be in flight to the account now: none while it pauses, then one, to see.
+    /// How many sends may be in flight to the account now: none while it pauses, then one as a probe.
     pub fn allows(&self, account: &str, now: Timestamp) -> usize {
-        match self.lock().get(account).and_then(|circuit| circuit.open_until) {
+        match self.accounts.lock().get(account).and_then(|circuit| circuit.open_until) {
             Some(until) if until > now => 0,
             Some(_) => 1,
             None => ACCOUNT_IN_FLIGHT_MAX,
         }
     }
 
-    /// One send has ended. Gives the time until which the account pauses, where this opened its circuit.
-    pub fn done(&self, account: &str, trouble: Option<AccountFailure>, now: Timestamp) -> Option<Timestamp> {
-        let mut accounts = self.lock();
-        let Some(trouble) = trouble else {
+    /// Records the end of a send. Gives the time until which the account pauses, where this opened its circuit.
+    pub fn record(&self, account: &str, failure: Option<AccountFailure>, now: Timestamp) -> Option<Timestamp> {
+        let mut accounts = self.accounts.lock();
+        let Some(failure) = failure else {
             accounts.remove(account);
             return None;
         };
         let circuit = accounts.entry(account.to_owned()).or_default();
-        let pause = match trouble {
+        let pause = match failure {
             AccountFailure::Credentials => {
                 circuit.paused = true;
                 CREDENTIALS_PAUSE
@@ -85,7 +86,7 @@ impl Circuits {
                 self.backoff(circuit.timeouts - TIMEOUTS_TO_OPEN)
             }
             AccountFailure::Busy(retry_after) => {
-                // Many in flight fail together: they are one failure, not a reason to wait for ever.
+                // Many sends in flight fail together. They count as one failure, or the back-off would grow without reason.
                 if circuit.open_until.is_some_and(|until| until > now) {
                     return circuit.open_until;
                 }
@@ -98,24 +99,19 @@ impl Circuits {
         circuit.open_until
     }
 
-    /// Accounts whose credentials are refused: their sends wait until somebody puts these right.
+    /// Counts the accounts whose credentials are refused. Their sends wait until the credentials are put right.
     pub fn paused(&self) -> usize {
-        self.lock().values().filter(|circuit| circuit.paused).count()
+        self.accounts.lock().values().filter(|circuit| circuit.paused).count()
     }
 
-    /// The credentials have changed: try at once.
+    /// Closes the circuit: the credentials have changed.
     pub fn reset(&self, account: &str) {
-        self.lock().remove(account);
+        self.accounts.lock().remove(account);
     }
 
     fn backoff(&self, failures: u32) -> Duration {
         let grown = BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
         self.random.jitter(grown, JITTER_PERCENT)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Circuit>> {
-        // A poisoned lock holds counts, which are good whatever happened.
-        self.accounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -131,28 +127,28 @@ mod tests {
     fn throttling_backs_off_and_one_probe_closes_it() {
         let circuits = Circuits::new(Random::seeded(1));
         assert_eq!(circuits.allows("AC1", at(0)), ACCOUNT_IN_FLIGHT_MAX);
-        let until = circuits.done("AC1", Some(AccountFailure::Busy(None)), at(0)).unwrap();
+        let until = circuits.record("AC1", Some(AccountFailure::Busy(None)), at(0)).unwrap();
         assert!((90..=110).contains(&until.unix_ms()), "{until}");
         assert_eq!(circuits.allows("AC1", at(50)), 0, "open");
         assert_eq!(circuits.allows("AC2", at(50)), ACCOUNT_IN_FLIGHT_MAX, "others go on");
         assert_eq!(circuits.allows("AC1", at(200)), 1, "one probe");
-        let until = circuits.done("AC1", Some(AccountFailure::Busy(None)), at(200)).unwrap();
+        let until = circuits.record("AC1", Some(AccountFailure::Busy(None)), at(200)).unwrap();
         assert!(until.since(at(200)) >= Duration::from_millis(180), "twice as long");
-        assert_eq!(circuits.done("AC1", None, at(500)), None);
+        assert_eq!(circuits.record("AC1", None, at(500)), None);
         assert_eq!(circuits.allows("AC1", at(500)), ACCOUNT_IN_FLIGHT_MAX, "closed");
     }
 
     #[test]
     fn the_providers_own_wait_is_kept() {
         let circuits = Circuits::new(Random::seeded(1));
-        let until = circuits.done("AC1", Some(AccountFailure::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
+        let until = circuits.record("AC1", Some(AccountFailure::Busy(Some(Duration::from_secs(7)))), at(0)).unwrap();
         assert!(until >= at(7_000));
     }
 
     #[test]
     fn refused_credentials_pause_until_they_change() {
         let circuits = Circuits::new(Random::seeded(1));
-        circuits.done("AC1", Some(AccountFailure::Credentials), at(0));
+        circuits.record("AC1", Some(AccountFailure::Credentials), at(0));
         assert_eq!(circuits.paused(), 1);
         assert_eq!(circuits.allows("AC1", at(1_000)), 0);
         circuits.reset("AC1");

@@ -1,4 +1,4 @@
-//! One attempt at the provider, and what its outcome means for the ledger.
+//! The requests of an attempt at the provider, and the meaning of its outcome for the ledger.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::integrations::twilio::types::{CallEvent, MachineDetection};
 use crate::store::{AttemptOutcome, AttemptResult, Claimed, QueuedSend};
 use crate::tenants::{Account, Platform, Tenant};
 
-/// After this, what was refused for the moment again and again has failed.
+/// A send that was refused for the moment fails for good after this time.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// A single action's back-off: from a second, doubling, ten minutes at most.
+/// The back-off of a single action: from a second, doubling, ten minutes at most.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 const JITTER_PERCENT: u32 = 20;
 
-/// What is posted to the provider.
+/// Builds the provider's request for a message.
 pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: &Send) -> NewMessage {
     let prefix = send.channel.address_prefix();
     let from = if queued.sender.starts_with("MG") {
@@ -38,7 +38,7 @@ pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: 
     message.status_callback = Some(WebhookUrls::new(&platform.app_url, &tenant.slug).message_status(queued.id.uuid()));
     match &send.body {
         SendBody::Text(text) => message.body = Some(text.clone()),
-        // It goes another way: see `plan`.
+        // E-mail and calls take other routes: see `plan`.
         SendBody::Email(email) => message.body = Some(email.text.clone()),
         SendBody::Call(call) => message.body = Some(call.shown()),
         SendBody::Template(template) => {
@@ -51,8 +51,8 @@ pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: 
     message
 }
 
-/// What is posted to the provider of a call. Our action's id stands in its URLs, so that what it asks and tells finds the
-/// action even before the create is answered.
+/// Builds the provider's request for a call. The action's id stands in its URLs, so that the provider's questions and
+/// reports find the action even before the create is answered.
 pub fn call(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, body: &CallBody) -> NewCall {
     let urls = WebhookUrls::new(&platform.app_url, &tenant.slug);
     let answer = Instructions::Url { url: urls.placed_answer(queued.id.uuid()), method: None };
@@ -70,7 +70,8 @@ pub fn call(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, body: &Ca
     call
 }
 
-/// What goes to the mail server; `None` for what is no e-mail. Without a name in MAIL_FROM it comes in the tenant's.
+/// Builds the e-mail of a send; `None` where the send is no e-mail. Without a name in MAIL_FROM, the sender bears the
+/// tenant's name.
 pub fn mail(tenant: &Tenant, from: &Mailbox, queued: &QueuedSend, send: &Send) -> Option<Mail> {
     let (SendBody::Email(body), Address::Email(to)) = (&send.body, &send.to) else { return None };
     let name = from.name.clone().unwrap_or_else(|| tenant.name.clone());
@@ -86,17 +87,17 @@ pub fn mail(tenant: &Tenant, from: &Mailbox, queued: &QueuedSend, send: &Send) -
     })
 }
 
-/// The account as the client wants it; `None` where it has no token.
+/// The credentials of an account for the client; `None` where it has no token.
 pub fn credentials(account: &Account) -> Option<client::Account> {
     Some(client::Account { sid: account.sid.clone(), token: account.tokens.first()?.clone() })
 }
 
-/// Whether two sign and send as the same.
+/// Whether two accounts sign and send as the same one.
 pub fn same_account(one: &Account, other: &Account) -> bool {
     one.sid == other.sid && one.exposed_tokens().first() == other.exposed_tokens().first()
 }
 
-/// Twilio's outcome in the ledger's words.
+/// Translates Twilio's outcome into the words of the ledger.
 pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Accepted, SendFailure> {
     let error = match outcome {
         Ok(created) => {
@@ -126,7 +127,7 @@ pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Accepted, SendFa
     Err(SendFailure { kind, http_status, code, detail })
 }
 
-/// What an attempt's outcome means, for the action and for the account.
+/// Translates the outcome of an attempt into the outcome of the action and, where it says something of it, of the account.
 pub fn outcome(
     claimed: &Claimed,
     outcome: Result<Accepted, SendFailure>,
@@ -149,21 +150,21 @@ pub fn outcome(
         }
         Err(send_failure) => send_failure,
     };
-    let (result, trouble) = match kind {
+    let (result, failure) = match kind {
         FailureKind::Busy { retry_after } => {
             (retry(queued, now, retry_after, random), Some(AccountFailure::Busy(retry_after)))
         }
-        // The account pauses, the action waits with it: nothing is lost while the credentials are put right.
+        // The account pauses and the action waits with it, until the credentials are put right.
         FailureKind::Credentials => (AttemptResult::Retry { at: now }, Some(AccountFailure::Credentials)),
         FailureKind::Later { after, tries } => (later(claimed, after, tries, now, random), None),
         FailureKind::Refused => (AttemptResult::Failed, None),
-        // Of Twilio's own unknown answers, only the lost ones say something of the account.
+        // An unknown outcome with a code says nothing of the account; a lost answer does.
         FailureKind::Unknown => (
             AttemptResult::Unknown { look_at: now.plus(reconcile_after) },
             code.is_none().then_some(AccountFailure::Timeout),
         ),
     };
-    (outcome_of(result, http_status, code, detail), trouble)
+    (outcome_of(result, http_status, code, detail), failure)
 }
 
 fn retry(queued: &QueuedSend, now: Timestamp, wait: Option<Duration>, random: &Random) -> AttemptResult {
@@ -217,13 +218,13 @@ mod tests {
         Claimed { send, facts: GateFacts::default(), attempt, not_after: NOW }
     }
 
-    /// What becomes of an action whose `attempt`th try Twilio has refused with `code`.
+    /// The outcome of an action whose `attempt`th try Twilio refused with `code`.
     fn end(attempt: i32, code: u32, random: &Random) -> AttemptResult {
         let refused = SendError::Refused { http_status: 400, code: Some(code), message: String::new() };
         outcome(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.result
     }
 
-    /// 21611, the sender's queue is full: ten minutes, five tries.
+    /// 21611, the sender's queue is full: after ten minutes, five tries.
     #[test]
     fn codes_that_pass_are_tried_again_later_and_later_and_not_all_at_once() {
         let random = Random::seeded(1);

@@ -1,9 +1,10 @@
-//! The send gate: what no rule can get around. Asked for every send in the transaction that claims it.
+//! The send gate. No rule can get around it: it judges every send in the transaction that claims it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::config::Limits;
 use crate::domain::channel::WHATSAPP_WINDOW;
@@ -11,11 +12,11 @@ use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestam
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate, GateFacts};
 use crate::time::Quiet;
 
-/// Senders, routes and accounts whose rate is remembered; beyond it, those that are idle are forgotten.
+/// Senders, routes and accounts whose rate is remembered. Beyond it, idle ones are forgotten.
 const SENDERS_MAX: usize = 10_000;
-/// Postponed sends whose slot is remembered; beyond it, they ask anew when they are due.
+/// Postponed sends whose slot is remembered. Beyond it, a send gets a new slot when it is due.
 const SLOTS_MAX: usize = 100_000;
-/// A slot is good for so long; who comes later asks anew, so that what was held up does not leave all at once.
+/// How long a slot holds. A send that comes later gets a new slot, so that a backlog does not leave all at once.
 const SLOT_KEPT: Duration = Duration::from_secs(1);
 
 pub struct SendGate {
@@ -27,9 +28,9 @@ pub struct SendGate {
 
 #[derive(Default)]
 struct Pace {
-    /// The first slot of each that is nobody's yet.
+    /// The next free slot of each sender, route or account.
     next: HashMap<String, Timestamp>,
-    /// The slots of sends that were postponed.
+    /// The slots of postponed sends.
     slots: HashMap<ActionId, Timestamp>,
 }
 
@@ -38,7 +39,7 @@ impl SendGate {
         Self { limits, rates: HashMap::new(), pace: Mutex::default() }
     }
 
-    /// With rates of routes' own.
+    /// Adds rates that hold for all sends by a route.
     #[must_use]
     pub fn with_rates(self, rates: HashMap<String, NonZeroU32>) -> Self {
         Self { rates, ..self }
@@ -48,13 +49,12 @@ impl SendGate {
         &self.limits
     }
 
-    /// Whether `candidate` may leave now; if not, why not, in words for the one who asks. `quiet` are its tenant's quiet
-    /// hours.
+    /// Judges whether `candidate` may leave now. A refusal holds its reason in words. `quiet` are the quiet hours of its tenant.
     pub fn judge(&self, candidate: &Candidate, now: Timestamp, quiet: &Quiet<'_>) -> Gate {
         let Candidate { send: queued, facts } = candidate;
         let send = match queued.planned() {
             Ok(Action::Send(send)) => send,
-            // No message: nobody is disturbed.
+            // An action without a message disturbs nobody.
             Ok(Action::Request(_) | Action::Effect(_) | Action::Voice(_)) => return Gate::Pass,
             Err(error) => return Gate::Block(error.to_string()),
         };
@@ -118,12 +118,11 @@ impl SendGate {
         rate.map_or(Gate::Pass, |rate| self.pace(queued.id, what, whom, rate, now))
     }
 
-    /// One after another, `rate` a second from `whom`, a sender, a route or an account: who must wait gets a slot that is
-    /// kept for them.
+    /// Spaces sends, `rate` a second from `whom`: a sender, a route or an account. A send that must wait gets a slot of its
+    /// own.
     fn pace(&self, id: ActionId, what: &str, whom: &str, rate: NonZeroU32, now: Timestamp) -> Gate {
         let step = Duration::from_secs(1) / rate.get();
-        // A poisoned lock holds times, which are good whatever happened.
-        let mut pace = self.pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pace = self.pace.lock();
         let Pace { next, slots } = &mut *pace;
         let postpone = |at| Gate::Postpone(at, format!("at most {rate} {what} a second from {whom}"));
         match slots.get(&id).copied() {
@@ -156,7 +155,7 @@ impl SendGate {
     }
 }
 
-/// Whether the business has begun this, so that quiet hours hold for it: an answer is one for an hour.
+/// Whether the business started this, so that quiet hours hold for it. An answer counts as one for an hour.
 fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
     let event_at = Timestamp::from_unix_us(candidate.send.event.unix_ms() as i64 * 1_000);
     let last = candidate.facts.last_inbound_at.unwrap_or(event_at).max(event_at);
@@ -167,7 +166,7 @@ fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
     }
 }
 
-/// What becomes of it in the customer's quiet hours; `None` where it may leave now.
+/// The judgement of the customer's quiet hours; `None` where the send may leave now.
 fn until_allowed(
     candidate: &Candidate,
     phone: &Phone,
@@ -255,7 +254,7 @@ mod tests {
         candidate
     }
 
-    /// At a tenant without quiet hours.
+    /// Judges for a tenant without quiet hours.
     fn judge(gate: &SendGate, candidate: &Candidate, now: Timestamp) -> Gate {
         let none = QuietRules::default();
         gate.judge(candidate, now, &Quiet { installation: &none, tenant: &none, zone: chrono_tz::Tz::UTC })

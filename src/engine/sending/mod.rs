@@ -13,5 +13,6 @@ pub mod by_hand;
 pub mod plan;
 pub mod recent_opt_outs;
 pub mod capacity;
+pub mod delayed;
 pub mod services;
 pub mod transports;

@@ -1,4 +1,4 @@
-//! From what a rule asked for to a row of the ledger: which sender, whose doing, or why it cannot go.
+//! Turns an action that a rule asked for into a row of the ledger: its route, its sender, its origin, or why it is blocked.
 
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
@@ -12,7 +12,7 @@ use crate::rules::{Decision, Planned, RuleResult};
 use crate::store::NewAction;
 use crate::tenants::{Platform, Tenant};
 
-/// A row for what a rule wants done about `event`; `customer` are the keys of the contact's addresses.
+/// Makes the row of an action that a rule asked for. `customer` holds the keys of the contact's addresses.
 pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[String], planned: Planned) -> NewAction {
     let Planned { rule, index, mut action, due } = planned;
     let id = ActionId::of(event.id, &rule, index);
@@ -21,19 +21,20 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
     let mut follows = false;
     match &mut action {
         Action::Send(send) => {
-            // Another address than the event's customer is another contact.
+            // An address that is not the customer's belongs to another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
             follows = contact.is_some() && (follows_answer(event) || answers_call(event, customer));
-            let mut way = route_of(tenant, platform, send);
-            let mut from = name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &way));
+            let mut leaves_by = route_of(tenant, platform, send);
+            let mut from =
+                name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &leaves_by));
             if from.is_err()
                 && let Some(instead) = send.instead()
             {
                 *send = instead;
-                way = route_of(tenant, platform, send);
-                from = sender_of(tenant, platform, event, send, &way);
+                leaves_by = route_of(tenant, platform, send);
+                from = sender_of(tenant, platform, event, send, &leaves_by);
             }
-            route = Some(way);
+            route = Some(leaves_by);
             match from {
                 Ok(from) => (state, sender) = (ActionState::Planned, Some(from)),
                 Err(why) => (state, reason) = (ActionState::Blocked, Some(why)),
@@ -63,47 +64,59 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
     }
 }
 
-/// The appointment of which a message tells how it stands now: if it waits, for quiet hours or a provider, until that is
-/// not true any more, it is not to leave. What a rule wants later is another matter.
+/// The appointment whose present state a message tells. If the message waits, for quiet hours or a provider, and the
+/// appointment changes meanwhile, the message must not leave. A message that the rule wants later is not bound to it.
 fn notice_of(event: &Event, due: Option<Timestamp>) -> Option<uuid::Uuid> {
     let tells = [EventKind::APPOINTMENT_BOOKED, EventKind::APPOINTMENT_CONFIRMED, EventKind::APPOINTMENT_MOVED];
     let at_once = due.is_none() && tells.contains(&event.kind);
     appointments::about(event).filter(|_| at_once).map(AppointmentId::uuid)
 }
 
-/// When to do what comes before something, so that it may leave: where its own time lies in the customer's quiet hours, at
-/// their end or, if that is too late, at the last time before them. For what does not come before anything, its own time.
-pub fn aim(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, timer: &NewTimer) -> Timestamp {
+/// The time of a timer outside the customer's quiet hours: their end or, if that is too late for it, the last minute before
+/// them. Only timers that come before something shift. The others keep their time.
+pub fn shift_out_of_quiet_hours(
+    tenant: &Tenant,
+    platform: &Platform,
+    customer: &ContactFacts,
+    timer: &NewTimer,
+) -> Timestamp {
     if timer.purpose != Purpose::Before {
         return timer.due;
     }
     let until = Anchor::in_data(&timer.payload).and_then(|anchor| anchor.until);
     let quiet = tenant.quiet(platform).of(&customer.phone, customer.zone());
-    quiet.aim(timer.due, until).unwrap_or(timer.due)
+    quiet.shift_out(timer.due, until).unwrap_or(timer.due)
 }
 
-/// Aims the timers of a decision, and says so in its trace. One whose time would be over is not planned.
-pub fn aim_all(tenant: &Tenant, platform: &Platform, customer: &ContactFacts, decision: &mut Decision, now: Timestamp) {
+/// Shifts the timers of a decision out of quiet hours, and notes that in its trace. A timer whose time is over then is not
+/// planned.
+pub fn shift_timers(
+    tenant: &Tenant,
+    platform: &Platform,
+    customer: &ContactFacts,
+    decision: &mut Decision,
+    now: Timestamp,
+) {
     let Decision { timers, trace, .. } = decision;
     timers.retain_mut(|timer| {
-        let aimed = aim(tenant, platform, customer, timer);
-        if aimed == timer.due {
+        let due = shift_out_of_quiet_hours(tenant, platform, customer, timer);
+        if due == timer.due {
             return true;
         }
-        timer.due = aimed;
-        let verdict = if aimed > now { RuleResult::Waits { until: aimed } } else { RuleResult::TooLate { due: aimed } };
+        timer.due = due;
+        let result = if due > now { RuleResult::Waits { until: due } } else { RuleResult::TooLate { due } };
         if let Some(rule) = trace.rules.iter_mut().find(|rule| rule.rule == timer.rule) {
-            rule.result = verdict;
+            rule.result = result;
         }
-        aimed > now
+        due > now
     });
 }
 
-/// What stands for a sender with requests.
+/// The sender of requests.
 const REQUESTER: &str = "recado";
 
-/// Which way it goes. The prefix decides of replies, too: a country whose numbers Twilio does not reach well is not
-/// reached better by an answer. Who wants otherwise routes the prefix to `twilio`.
+/// The route of a send. The prefix decides for replies, too: a country whose numbers Twilio does not reach well is not
+/// reached better by an answer. A tenant that wants otherwise routes the prefix to `twilio`.
 fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
     match (send.channel, send.to.phone()) {
         (Channel::Sms, Some(to)) => tenant.sms_route(platform, to),
@@ -112,8 +125,8 @@ fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
     }
 }
 
-/// By another provider, from that provider's sender. By Twilio, a reply leaves from the number that was written to,
-/// anything else from the tenant's own sender.
+/// The sender of a send. Another provider has its own. By Twilio, a reply leaves from the number that the customer wrote to,
+/// and every other send from the tenant's own sender.
 fn sender_of(
     tenant: &Tenant,
     platform: &Platform,
@@ -142,7 +155,7 @@ fn sender_of(
     }
 }
 
-/// Whether the customer began this: then it is an answer, which caps and quiet hours leave alone.
+/// The origin of a send. An answer to the customer is exempt from caps and quiet hours.
 fn origin_of(event: &Event, follows: bool) -> Origin {
     if event.kind == EventKind::MANUAL {
         return Origin::Manual;
@@ -151,7 +164,7 @@ fn origin_of(event: &Event, follows: bool) -> Origin {
     if follows || inbound.contains(&event.kind) { Origin::Answer } else { Origin::Business }
 }
 
-/// Whether a rule has just done, or could not do, what the customer's own message asked for: they wait for the answer.
+/// Whether the event follows from the customer's own message, so that the customer waits for the answer.
 fn follows_answer(event: &Event) -> bool {
     let kinds = [
         EventKind::APPOINTMENT_CONFIRMED,
@@ -162,14 +175,14 @@ fn follows_answer(event: &Event) -> bool {
     event.depth > 0 && kinds.contains(&event.kind) && event.data["by"] == By::Customer.as_str()
 }
 
-/// Whether the customer is, or was just, on the line: they rang us, or have pressed or said something.
+/// Whether the customer is, or was just, on the line: they rang us, or have pressed a key or spoken.
 fn answers_call(event: &Event, customer: &[String]) -> bool {
     let rang = || event.data["from"].as_str().and_then(|from| Phone::parse(from).ok());
     event.channel == Some(Channel::Voice)
         && (event.kind == EventKind::CALL_INPUT || rang().is_some_and(|from| customer.contains(&from.key())))
 }
 
-/// A tenant's own name for a template becomes the Content SID it stands for; what is neither cannot be sent.
+/// Replaces the tenant's own name of a template by its Content SID. A name that is neither cannot be sent.
 fn name_template(tenant: &Tenant, send: &mut Send) -> Result<(), String> {
     let SendBody::Template(template) = &mut send.body else { return Ok(()) };
     let (slug, named) = (&tenant.slug, &tenant.settings.templates);

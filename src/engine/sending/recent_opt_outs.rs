@@ -1,16 +1,17 @@
-//! STOPs of the last moments, looked up just before a byte leaves.
+//! The STOPs of the last moments, looked up just before a send leaves.
 //!
-//! The gate sees a STOP once it is committed. A send that had passed the gate before, and waits for a connection, is
-//! caught here: the STOP is noted before its commit begins. What remains is the time between this look and the first
-//! byte on the wire, some microseconds.
+//! The gate sees a STOP once it is committed. A send that passed the gate before, and waits for a connection, is caught
+//! here, because the STOP is noted before its commit begins. A window of some microseconds remains, between this look and
+//! the first byte on the wire.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use crate::domain::{Channel, TenantId, Timestamp};
 use crate::store::SEND_WITHIN;
 
-/// Notes kept at most; older ones than any attempt may be are dropped first.
+/// Notes kept at most. Notes that are older than any attempt are dropped first.
 const NOTES_MAX: usize = 100_000;
 
 type Who = (TenantId, Channel, String);
@@ -19,10 +20,9 @@ type Who = (TenantId, Channel, String);
 pub struct RecentOptOuts(Mutex<HashMap<Who, Timestamp>>);
 
 impl RecentOptOuts {
-    /// Notes that a STOP of this customer is about to be committed.
+    /// Notes a STOP of this customer that is about to be committed.
     pub fn note(&self, tenant: TenantId, channel: Channel, peer_key: String, now: Timestamp) {
-        // A poisoned lock holds plain notes, which are good whatever happened.
-        let mut notes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut notes = self.0.lock();
         if notes.len() >= NOTES_MAX {
             notes.retain(|_, at| at.plus(SEND_WITHIN) > now);
         }
@@ -31,7 +31,7 @@ impl RecentOptOuts {
 
     /// Whether a STOP was noted since `claimed_at`.
     pub fn since(&self, tenant: TenantId, channel: Channel, peer_key: &str, claimed_at: Timestamp) -> bool {
-        let notes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let notes = self.0.lock();
         !notes.is_empty() && notes.get(&(tenant, channel, peer_key.to_owned())).is_some_and(|at| *at >= claimed_at)
     }
 }

@@ -1,4 +1,4 @@
-//! The services that send outside of rules: a person's or a program's message, planned in the ledger like every other.
+//! The services that send outside of rules. They plan a person's or a program's message in the ledger, like every other.
 
 use crate::domain::action::Template;
 use crate::domain::{ActionId, CallBody, Channel, EmailBody, EventId, SendBody};
@@ -7,18 +7,18 @@ use crate::engine::sending::call_request::{UnfitCall, check};
 use crate::rules::RuleSet;
 use crate::tenants::Tenant;
 
-/// Sends text messages by hand: planned in the ledger like everything else.
+/// Sends text messages by hand.
 #[derive(Clone)]
 pub struct SmsService(pub Outbox);
 
 impl SmsService {
-    /// Plans a text from the tenant's sender to `to`, E.164. The gate asks its questions when it leaves.
+    /// Plans a text from the tenant's sender to `to`, E.164. The gate judges it when it is due.
     pub async fn send(&self, tenant: &str, to: &str, message: &str) -> Result<ActionId, SendRefused> {
         self.0.plan(tenant, Channel::Sms, to, SendBody::Text(message.to_owned())).await
     }
 }
 
-/// Sends WhatsApp messages by hand; the same face as `SmsService`.
+/// Sends WhatsApp messages by hand.
 #[derive(Clone)]
 pub struct WhatsAppService(pub Outbox);
 
@@ -34,18 +34,18 @@ impl WhatsAppService {
     }
 }
 
-/// Sends e-mail by hand: planned in the ledger like everything else.
+/// Sends e-mail by hand.
 #[derive(Clone)]
 pub struct EmailService(pub Outbox);
 
 impl EmailService {
-    /// Plans an e-mail from MAIL_FROM to `to`, a bare address. The gate asks its questions when it leaves.
+    /// Plans an e-mail from MAIL_FROM to `to`, a bare address. The gate judges it when it is due.
     pub async fn send(&self, tenant: &str, to: &str, mail: EmailBody) -> Result<ActionId, SendRefused> {
         self.0.plan(tenant, Channel::Email, to, SendBody::Email(mail)).await
     }
 }
 
-/// Why nobody is called.
+/// The reason why a call is not planned.
 #[derive(Debug, thiserror::Error)]
 pub enum CallRefused {
     #[error(transparent)]
@@ -54,13 +54,13 @@ pub enum CallRefused {
     Send(#[from] SendRefused),
 }
 
-/// Calls by hand, and of programs: planned in the ledger like everything else.
+/// Places calls by hand and for programs.
 #[derive(Clone)]
 pub struct CallService(pub Outbox);
 
 impl CallService {
-    /// Plans a call from the tenant's number to `to`, E.164, under an event of this identity: planned again with the same,
-    /// it stays the one call. `rules` are those by which it would begin now. The gate asks its questions when it leaves.
+    /// Plans a call from the tenant's number to `to`, E.164, under a given event: planned again under the same event, it stays
+    /// one call. `rules` are those by which it would begin now. The gate judges it when it is due.
     pub async fn call(
         &self,
         rules: &RuleSet,

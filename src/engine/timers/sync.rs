@@ -1,5 +1,5 @@
-//! What is planned, brought in step with the rules and the tenants: at the start, and when either has changed. What there is
-//! to do is found by functions that write nothing, which forecasts ask, too.
+//! Brings timers in step with the rules and the tenants, at the start and when either has changed. The functions that find
+//! the differences write nothing, so that forecasts use them, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::store::tables::appointments::{Appointment, Filter};
 use crate::store::{PendingTimer, Replanned, Store, StoreError, TIMERS_PAGE};
 use crate::tenants::{Platform, Snapshot, Tenant};
 
-/// The setting that holds which rules' timers are as the rules say: name to timing, as JSON.
+/// The setting that tells which timings the timers were planned by: rule to timing, as JSON.
 const PLANNED_FOR: &str = "timers_planned_for";
 
-/// What is to become of the timers of schedules.
+/// The timers of schedules that must go and those that are missing.
 #[derive(Debug, Default)]
 pub struct Schedules {
     pub gone: Vec<Replanned>,
@@ -24,9 +24,9 @@ pub struct Schedules {
 }
 
 impl Schedules {
-    /// There is to be one timer for each schedule of each tenant: those that are missing are planned from now on, those that
-    /// are no longer wanted end. One that is due already stays: it is what was missed.
-    pub async fn look(store: &Store, rules: &RuleSet, directory: &Snapshot) -> Result<Self, StoreError> {
+    /// Compares the timers with the schedules: each schedule of each tenant has one timer. Missing ones are planned from now
+    /// on, unwanted ones end. A timer that is due already stays: it is a time that was missed.
+    pub async fn compare(store: &Store, rules: &RuleSet, directory: &Snapshot) -> Result<Self, StoreError> {
         let now = store.clock().now();
         let mut wanted = BTreeMap::new();
         for tenant in directory.tenants() {
@@ -36,7 +36,7 @@ impl Schedules {
         let mut gone = Vec::new();
         for timer in store.schedule_timers().await? {
             let key = (timer.tenant, timer.rule.clone());
-            // A tenant that could not be read, and a rule that could not be loaded, may come back.
+            // A tenant that could not be read may come back, and so may a rule that could not be loaded.
             let known = directory.by_id(timer.tenant).is_some() && rules.knows_of(&timer.rule);
             let stays = match wanted.get(&key) {
                 Some(new) => new.timing == timer.timing,
@@ -65,29 +65,29 @@ impl Schedules {
     }
 }
 
-/// What timers that hang on events are kept in step with.
-pub struct Keeper<'k> {
+/// Keeps timers that hang on events in step with the rules and the tenants.
+pub struct TimerSync<'k> {
     pub store: &'k Store,
     pub rules: &'k RuleSet,
     pub directory: &'k Snapshot,
     pub platform: &'k Platform,
 }
 
-/// What is another than it was when timers were last planned.
+/// The differences since timers were last planned.
 pub struct Changed {
-    /// As the setting is to have it.
+    /// The new value of the setting.
     planned_for: String,
-    /// Tenants whose quiet hours are others.
+    /// Tenants whose quiet hours have changed.
     nights: BTreeSet<TenantId>,
-    /// Rules that were not there, and rules that a tenant has not used, with what they say of time.
+    /// New rules, and rules that a tenant has newly enabled, with their timings.
     new: BTreeMap<String, String>,
 }
 
-impl Keeper<'_> {
-    /// Timers that hang on events, after their rules have changed: those of rules that are gone end, those of rules that say
-    /// another time are planned anew from their anchor. Rules that are new, and those that a tenant has come to use, get
-    /// timers for what lies ahead. Looks at all timers, in pages, only where something of it has changed.
-    pub async fn keep(&self) -> Result<(), StoreError> {
+impl TimerSync<'_> {
+    /// Writes the differences. Timers of removed rules end. Timers whose rules have another timing are planned again from
+    /// their anchor. New rules, and rules that a tenant has newly enabled, get timers for the events that lie ahead. It reads
+    /// all timers, in pages, only where something has changed.
+    pub async fn sync(&self) -> Result<(), StoreError> {
         let Some(changed) = self.changed().await? else { return Ok(()) };
         let store = self.store;
         let (mut ended, mut moved, mut new, mut after) = (0, 0, 0, None);
@@ -118,7 +118,7 @@ impl Keeper<'_> {
         store.set_setting(PLANNED_FOR, &changed.planned_for).await
     }
 
-    /// `None` where timers are as these rules and tenants say.
+    /// Finds the differences; `None` where timers are in step.
     pub async fn changed(&self) -> Result<Option<Changed>, StoreError> {
         let planned = self.planned_for();
         let text = serde_json::to_string(&planned).map_err(|error| StoreError::Stored(error.to_string()))?;
@@ -126,7 +126,7 @@ impl Keeper<'_> {
         if known == text {
             return Ok(None);
         }
-        // The first start ever has nothing to make up for, but finds nothing either.
+        // At the very first start everything counts as changed, but there are no timers yet.
         let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
         let tenants = self.directory.tenants().map(|tenant| tenant.id);
         let nights = tenants.filter(|id| differs(&planned, &known, &night_of(*id))).collect();
@@ -134,14 +134,14 @@ impl Keeper<'_> {
         Ok(Some(Changed { planned_for: text, nights, new }))
     }
 
-    /// What becomes of these timers: none is written down.
+    /// The changes to these timers. Nothing is written.
     pub async fn replanned(&self, page: &[PendingTimer], changed: &Changed) -> Result<Vec<Replanned>, StoreError> {
         let mut replanned = self.changes(page, &changed.nights);
-        self.aim(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
+        self.shift_out_of_quiet_hours(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
         Ok(replanned)
     }
 
-    /// The timers of rules that are new: those of one tenant, or of all. They are found page by page, none is written down.
+    /// The timers of new rules, for one tenant or for all, page by page. Nothing is written.
     pub fn new_timers(&self, changed: &Changed, only: Option<TenantId>) -> NewTimers<'_> {
         let of_tenant = |tenant: &Arc<Tenant>| {
             let is_new = |rule: &&RuleInfo| match rule.blueprint {
@@ -157,7 +157,7 @@ impl Keeper<'_> {
             timing.starts_with(Purpose::Before.as_str()) && !appointments.contains(rule.as_str())
         };
         NewTimers {
-            keeper: self,
+            timer_sync: self,
             only,
             tenants: tenants.map(of_tenant).filter(|(_, rules)| !rules.is_empty()).collect(),
             after: None,
@@ -165,8 +165,8 @@ impl Keeper<'_> {
         }
     }
 
-    /// Each rule that waits, with what it says of time; a blueprint once for each tenant that uses it. And each tenant's
-    /// quiet hours, which timers keep.
+    /// The value of the setting: each rule with a timing, a blueprint once for each tenant that has enabled it, and the quiet
+    /// hours of each tenant.
     fn planned_for(&self) -> BTreeMap<String, String> {
         let timings = self.rules.timings();
         let blueprints: BTreeSet<&str> =
@@ -186,9 +186,9 @@ impl Keeper<'_> {
         planned
     }
 
-    /// Moves timers out of their customers' quiet hours; one that would have to leave in the past keeps its time, and the gate
-    /// says why it cannot leave then.
-    async fn aim(&self, timers: impl Iterator<Item = &mut NewTimer>) -> Result<(), StoreError> {
+    /// Shifts timers out of their customers' quiet hours. A timer that would land in the past keeps its time, and the gate tells
+    /// why its message cannot leave then.
+    async fn shift_out_of_quiet_hours(&self, timers: impl Iterator<Item = &mut NewTimer>) -> Result<(), StoreError> {
         let mut by_tenant: BTreeMap<TenantId, Vec<&mut NewTimer>> = BTreeMap::new();
         for timer in timers.filter(|timer| timer.purpose == Purpose::Before && timer.contact.is_some()) {
             by_tenant.entry(timer.tenant).or_default().push(timer);
@@ -201,15 +201,15 @@ impl Keeper<'_> {
             let (known, _) = self.store.contact_facts(id, &contacts, None).await?;
             for timer in timers {
                 if let Some(customer) = timer.contact.and_then(|contact| known.get(&contact)) {
-                    let aimed = plan::aim(tenant, self.platform, customer, timer);
-                    timer.due = if aimed > now { aimed } else { timer.due };
+                    let due = plan::shift_out_of_quiet_hours(tenant, self.platform, customer, timer);
+                    timer.due = if due > now { due } else { timer.due };
                 }
             }
         }
         Ok(())
     }
 
-    /// Timers whose rules say another time, or whose tenants have other quiet hours.
+    /// The changes to timers whose rules have another timing, or whose tenants have other quiet hours.
     fn changes(&self, page: &[PendingTimer], moved_nights: &BTreeSet<TenantId>) -> Vec<Replanned> {
         let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
         let change = |timer: &PendingTimer| {
@@ -222,7 +222,7 @@ impl Keeper<'_> {
     }
 }
 
-/// A timer's row as the rules look at it.
+/// A timer's row as the rules read it.
 pub fn pending_of(timer: &PendingTimer) -> StoredTimer<'_> {
     StoredTimer {
         id: timer.id,
@@ -234,20 +234,20 @@ pub fn pending_of(timer: &PendingTimer) -> StoredTimer<'_> {
     }
 }
 
-/// Timers of rules that are new, for what lies ahead.
+/// The timers of new rules, for the events that lie ahead.
 pub struct NewTimers<'k> {
-    keeper: &'k Keeper<'k>,
+    timer_sync: &'k TimerSync<'k>,
     only: Option<TenantId>,
-    /// Those whose appointments are to be looked at yet, each with the rules that are new to it.
+    /// Tenants whose appointments are still to be read, each with the rules that are new to it.
     tenants: Vec<(Arc<Tenant>, BTreeSet<String>)>,
-    /// Behind which appointment of the last one's to go on.
+    /// The cursor within the appointments of the last tenant.
     after: Option<(Timestamp, AppointmentId)>,
-    /// Rules that come before something else.
+    /// New rules that come before something other than an appointment.
     others: BTreeSet<String>,
 }
 
 impl NewTimers<'_> {
-    /// Some more, each at a time when it may leave; `None` where there are no more.
+    /// Gives some more timers, outside quiet hours; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<NewTimer>>, StoreError> {
         while let Some((tenant, rules)) = self.tenants.last().cloned() {
             let timers = self.before_appointments(&tenant, &rules).await?;
@@ -260,13 +260,13 @@ impl NewTimers<'_> {
         Ok((!timers.is_empty()).then_some(timers))
     }
 
-    /// For a page of the appointments that lie ahead.
+    /// The timers for a page of the appointments that lie ahead.
     async fn before_appointments(
         &mut self,
         tenant: &Tenant,
         rules: &BTreeSet<String>,
     ) -> Result<Vec<NewTimer>, StoreError> {
-        let Keeper { store, rules: all, .. } = self.keeper;
+        let TimerSync { store, rules: all, .. } = self.timer_sync;
         let now = store.clock().now();
         let filter = Filter { from: Some(now), after: self.after, limit: TIMERS_PAGE, ..Filter::default() };
         let page = store.appointments(tenant.id, &filter).await?;
@@ -274,7 +274,7 @@ impl NewTimers<'_> {
         let active = page.iter().filter(|one| one.facts().is_active());
         let mut timers: Vec<NewTimer> =
             active.flat_map(|one| all.planned_by(rules, &booked(tenant.id, one), &facts)).collect();
-        self.keeper.aim(timers.iter_mut()).await?;
+        self.timer_sync.shift_out_of_quiet_hours(timers.iter_mut()).await?;
         self.after = page.last().filter(|_| page.len() == TIMERS_PAGE).map(|last| (last.starts_at, last.id));
         if self.after.is_none() {
             self.tenants.pop();
@@ -282,9 +282,9 @@ impl NewTimers<'_> {
         Ok(timers)
     }
 
-    /// For what is known of the future by its events.
+    /// The timers for other future times, as events tell them.
     async fn before_others(&self, rules: &BTreeSet<String>) -> Result<Vec<NewTimer>, StoreError> {
-        let Keeper { store, rules: all, directory, .. } = self.keeper;
+        let TimerSync { store, rules: all, directory, .. } = self.timer_sync;
         let kinds = all.kinds_of(rules);
         if kinds.is_empty() {
             return Ok(Vec::new());
@@ -302,12 +302,12 @@ impl NewTimers<'_> {
             }
         }
         let mut timers: Vec<NewTimer> = timers.into_values().collect();
-        self.keeper.aim(timers.iter_mut()).await?;
+        self.timer_sync.shift_out_of_quiet_hours(timers.iter_mut()).await?;
         Ok(timers)
     }
 }
 
-/// Whether something that was known is another now.
+/// Whether a value that was known has changed.
 fn differs(planned: &BTreeMap<String, String>, known: &BTreeMap<String, String>, name: &str) -> bool {
     known.get(name).is_some_and(|known| planned.get(name) != Some(known))
 }
@@ -324,7 +324,7 @@ fn name_for(rule: &str, tenant: &Tenant) -> String {
     format!("{rule} @ {}", tenant.id)
 }
 
-/// The event that an appointment was booked with, as far as timers hang on it.
+/// The event of an appointment's booking, as far as timers hang on it.
 fn booked(tenant: TenantId, appointment: &Appointment) -> Event {
     Event {
         id: EventId::new(appointment.id.uuid()),

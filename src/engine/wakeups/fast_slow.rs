@@ -1,10 +1,11 @@
-//! Two lanes of wake-ups, of which each tenant stands in one at a time.
+//! Two queues of wake-ups. Each tenant stands in one of them at a time.
 //!
-//! A tenant that is received is its lane's until [`FastSlowQueues::done`]; what wakes it meanwhile is kept until then. So its
-//! events are never decided in both lanes at once, and those of one contact stay in order when it changes lanes.
+//! The queue that receives a tenant holds it until [`FastSlowQueues::done`], and keeps its wake-ups until then. So a tenant's
+//! events are never decided in both queues at once, and the events of one contact stay in order when it changes queues.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+
+use parking_lot::Mutex;
 
 use super::{Bus, LocalBus};
 use crate::domain::{TenantId, Timestamp};
@@ -24,23 +25,23 @@ pub struct FastSlowQueues {
 
 #[derive(Default)]
 struct State {
-    /// Tenants in the slow lane, and until when.
+    /// Tenants in the slow queue, and until when.
     slow: HashMap<TenantId, Timestamp>,
-    /// Tenants that are being decided, and whether they have been woken meanwhile.
+    /// Tenants that are being decided, and whether a wake-up came meanwhile.
     taken: HashMap<TenantId, bool>,
 }
 
 impl FastSlowQueues {
-    /// Says that the tenant has something waiting. Never waits.
+    /// Publishes a tenant that has events waiting. Never waits.
     pub fn publish(&self, tenant: TenantId, now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.taken.get_mut(&tenant) {
             Some(again) => *again = true,
             None => self.bus(state.speed(tenant, now)).publish(tenant),
         }
     }
 
-    /// Waits until somebody has something waiting in this lane. Who is given is this lane's until [`FastSlowQueues::done`].
+    /// Waits until the queue has tenants, and takes them. The queue holds them until [`FastSlowQueues::done`].
     pub async fn receive(&self, speed: Speed, now: impl Fn() -> Timestamp) -> Vec<TenantId> {
         loop {
             let mut tenants = self.bus(speed).receive().await;
@@ -51,9 +52,9 @@ impl FastSlowQueues {
         }
     }
 
-    /// The lane has decided what it took of these tenants.
+    /// Gives tenants back whose events the queue has decided.
     pub fn done(&self, tenants: &[TenantId], now: Timestamp) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         for tenant in tenants {
             if state.taken.remove(tenant) == Some(true) {
                 self.bus(state.speed(*tenant, now)).publish(*tenant);
@@ -61,23 +62,23 @@ impl FastSlowQueues {
         }
     }
 
-    /// From its next round on, the tenant stands in the slow lane, until `until`.
+    /// Puts the tenant into the slow queue from its next round on, until `until`.
     pub fn slow_down(&self, tenant: TenantId, until: Timestamp) {
-        self.lock().slow.insert(tenant, until);
+        self.state.lock().slow.insert(tenant, until);
     }
 
-    /// The lane in which the tenant stands.
+    /// The queue in which the tenant stands.
     pub fn speed(&self, tenant: TenantId, now: Timestamp) -> Speed {
-        self.lock().speed(tenant, now)
+        self.state.lock().speed(tenant, now)
     }
 
     fn take(&self, tenant: TenantId, speed: Speed, now: Timestamp) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(again) = state.taken.get_mut(&tenant) {
             *again = true;
             return false;
         }
-        // It was woken before it changed lanes.
+        // The wake-up came before the tenant changed queues.
         let proper = state.speed(tenant, now);
         if proper != speed {
             self.bus(proper).publish(tenant);
@@ -92,11 +93,6 @@ impl FastSlowQueues {
             Speed::Fast => &self.fast,
             Speed::Slow => &self.slow,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A poisoned lock holds plain sets, which are good whatever happened.
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -122,42 +118,42 @@ mod tests {
         Timestamp::from_unix_us(s * 1_000_000)
     }
 
-    /// What a lane gives without waiting.
+    /// The tenants that a queue gives without waiting.
     fn given(receive: impl Future<Output = Vec<TenantId>>) -> Vec<TenantId> {
         receive.now_or_never().unwrap_or_default()
     }
 
     #[test]
     fn a_tenant_that_changes_lanes_is_never_in_both() {
-        let lanes = FastSlowQueues::default();
+        let queues = FastSlowQueues::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(7));
-        let take = |speed, s| given(lanes.receive(speed, move || at(s)));
-        lanes.publish(tenant, at(0));
+        let take = |speed, s| given(queues.receive(speed, move || at(s)));
+        queues.publish(tenant, at(0));
         assert_eq!(take(Speed::Fast, 0), [tenant]);
         // Its rules overrun while more comes.
-        lanes.publish(tenant, at(0));
-        lanes.slow_down(tenant, at(60));
-        lanes.publish(tenant, at(1));
-        assert_eq!(take(Speed::Slow, 1), [], "the fast lane's round has not ended");
+        queues.publish(tenant, at(0));
+        queues.slow_down(tenant, at(60));
+        queues.publish(tenant, at(1));
+        assert_eq!(take(Speed::Slow, 1), [], "the fast queue's round has not ended");
         assert_eq!(take(Speed::Fast, 1), []);
-        lanes.done(&[tenant], at(1));
+        queues.done(&[tenant], at(1));
         assert_eq!(take(Speed::Fast, 1), []);
         assert_eq!(take(Speed::Slow, 1), [tenant]);
-        lanes.done(&[tenant], at(1));
+        queues.done(&[tenant], at(1));
         assert_eq!(take(Speed::Slow, 1), [], "nothing has come meanwhile");
     }
 
     #[test]
     fn who_was_woken_before_the_change_is_sent_on() {
-        let lanes = FastSlowQueues::default();
+        let queues = FastSlowQueues::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(7));
-        let take = |speed, s| given(lanes.receive(speed, move || at(s)));
-        lanes.publish(tenant, at(0));
-        lanes.slow_down(tenant, at(60));
+        let take = |speed, s| given(queues.receive(speed, move || at(s)));
+        queues.publish(tenant, at(0));
+        queues.slow_down(tenant, at(60));
         assert_eq!(take(Speed::Fast, 1), []);
         assert_eq!(take(Speed::Slow, 1), [tenant]);
-        lanes.done(&[tenant], at(1));
-        lanes.publish(tenant, at(61));
+        queues.done(&[tenant], at(1));
+        queues.publish(tenant, at(61));
         assert_eq!(take(Speed::Fast, 61), [tenant], "back after a while");
     }
 }

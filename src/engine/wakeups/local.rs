@@ -1,14 +1,14 @@
 //! Wake-ups within one process.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Bus;
 use super::Waker;
 
-/// A set of those who have something waiting, and somebody to tell.
+/// The set of names that have something waiting, and the task that waits for them.
 pub struct LocalBus<K> {
     ready: Mutex<BTreeSet<K>>,
     told: Notify,
@@ -22,15 +22,13 @@ impl<K> Default for LocalBus<K> {
 
 impl<K: Waker> LocalBus<K> {
     fn take(&self) -> Vec<K> {
-        // A poisoned lock holds a plain set, which is good whatever happened.
-        let mut ready = self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        std::mem::take(&mut *ready).into_iter().collect()
+        std::mem::take(&mut *self.ready.lock()).into_iter().collect()
     }
 }
 
 impl<K: Waker> Bus<K> for LocalBus<K> {
     fn publish(&self, who: K) {
-        self.ready.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(who);
+        self.ready.lock().insert(who);
         self.told.notify_one();
     }
 

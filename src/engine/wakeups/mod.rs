@@ -1,5 +1,5 @@
-//! Wake-ups between the stages. **The row is the truth, the bus only a wake-up**: it carries who has
-//! something waiting (a tenant to be decided for, an queue to be sent along), and what a lost wake-up leaves behind, a sweep finds.
+//! Wake-ups between the stages. **The row is the truth, the bus only a wake-up.** The bus carries names: a tenant that has
+//! events to decide, or a queue that has sends. A sweep finds the rows whose wake-up was lost.
 //!
 //! How to add a bus: a file here with a type that implements [`Bus`], chosen in `app.rs`.
 
@@ -11,16 +11,16 @@ use std::future::Future;
 pub use crate::engine::wakeups::fast_slow::{FastSlowQueues, Speed};
 pub use local::LocalBus;
 
-/// What a bus can carry.
+/// A name that a bus can carry.
 pub trait Waker: Clone + Ord + Send + Sync {}
 impl<K: Clone + Ord + Send + Sync> Waker for K {}
 
-/// Carries tenants and their queues, not rows: publishing the same one twice before it is received is one wake-up, so
-/// that a bus can never hold more than there are.
+/// Carries names, not rows. A name that is published twice before it is received is one wake-up, so a bus never holds more
+/// than there are names.
 pub trait Bus<K: Waker>: Send + Sync {
-    /// Says who has something waiting. Never waits.
+    /// Publishes a name that has something waiting. Never waits.
     fn publish(&self, who: K);
 
-    /// Waits until somebody has, then takes all who have.
+    /// Waits until there is a name, then takes all there are.
     fn receive(&self) -> impl Future<Output = Vec<K>> + Send;
 }

@@ -15,7 +15,7 @@ use crate::domain::voice_words::Word;
 use crate::domain::{CallFacts, CallId, CallState, Clock, Phone, Step, Timestamp, VoiceAgent};
 use crate::engine::Engine;
 use crate::engine::pipeline::Pipeline;
-use crate::engine::pipeline::call_turn::{Heard, TurnOf};
+use crate::engine::pipeline::call_turn::{TurnDecision, TurnOutcome};
 use crate::engine::sending::transports::Transports;
 use crate::integrations::chat_model::Chat;
 use crate::integrations::elevenlabs::ElevenLabs;
@@ -202,14 +202,14 @@ impl Voice {
         // A stream that does not end is not waited for, so that the answer comes in time.
         let _ = tokio::time::timeout(patience / 2, self.live.written(&turn.caller.sid)).await;
         let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
-            TurnOf::New(heard) => *heard,
-            TurnOf::Late { call, n } => {
+            TurnOutcome::New(heard) => *heard,
+            TurnOutcome::Late { call, n } => {
                 let composed = self.in_trouble(&tenant, call.state.clone());
                 self.finish(&tenant, &call, n, composed, begun).await?;
                 return Err(NoAnswer::Late);
             }
-            TurnOf::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
-            TurnOf::Foreign => return Err(NoAnswer::Foreign),
+            TurnOutcome::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
+            TurnOutcome::Foreign => return Err(NoAnswer::Foreign),
         };
         let call = heard.call();
         // The turns of a live conversation do not count.
@@ -231,14 +231,14 @@ impl Voice {
         &self,
         tenant: &Tenant,
         call: &CallFacts,
-        heard: Heard,
+        heard: TurnDecision,
         composed: Composed,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let n = heard.n;
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
         let answer = self.taken(call, n, self.if_heard(tenant, composed, begun), begun);
-        self.pipeline.conclude(heard, Some(answer)).await?;
+        self.pipeline.commit_turn(heard, Some(answer)).await?;
         Ok(document)
     }
 
@@ -247,7 +247,7 @@ impl Voice {
         &self,
         tenant: &Arc<Tenant>,
         call: &CallFacts,
-        heard: Heard,
+        heard: TurnDecision,
         data: &CallData,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
@@ -258,7 +258,7 @@ impl Voice {
             let composed = self.line(tenant, call).give_up(call.state.clone());
             return self.say(tenant, call, heard, composed, begun).await;
         };
-        self.pipeline.conclude(heard, None).await?;
+        self.pipeline.commit_turn(heard, None).await?;
         self.wait_for(tenant, call, n, thought, 0, begun).await
     }
 

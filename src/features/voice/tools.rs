@@ -13,7 +13,7 @@ use crate::domain::appointment::By;
 use crate::domain::{AppointmentId, Change, Clock, ContactId, Event, EventId, EventKind, Phone, Timestamp};
 use crate::engine::Engine;
 use crate::engine::availability::parse_starts;
-use crate::engine::availability::{Desk, Wanted};
+use crate::engine::availability::{Availability, SlotSearch};
 use crate::engine::pipeline::Pipeline;
 use crate::integrations::chat_model::Tool;
 use crate::store::tables::appointments::{Appointment, BookingError, Filter, Moved, NewAppointment, Order};
@@ -164,14 +164,14 @@ impl Tools {
     async fn free_slots(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
         let now = self.clock.now();
         let from = given.optional("from")?.map(|from| self.at(whom, from)).transpose()?.unwrap_or(now);
-        let wanted = Wanted {
+        let wanted = SlotSearch {
             service: given.text("service")?.to_owned(),
             staff: given.optional("staff")?.map(str::to_owned),
             from,
             to: Timestamp::from_unix_us(i64::MAX),
             limit: SLOTS_MAX,
         };
-        let slots = Desk::of(&self.store, &whom.tenant).free_slots(&wanted).await?;
+        let slots = Availability::new(&self.store, &whom.tenant).free_slots(&wanted).await?;
         let slot = |slot: &crate::engine::availability::Slot| json!({"starts_at": slot.starts_local.format("%Y-%m-%dT%H:%M").to_string(), "staff": slot.staff});
         Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
@@ -196,7 +196,7 @@ impl Tools {
             uid: Some(uid),
             by: By::Customer,
         };
-        let booked = Desk::of(&self.store, &whom.tenant).book(&new).await?;
+        let booked = Availability::new(&self.store, &whom.tenant).book(&new).await?;
         Ok(json!({"booked": known(&booked)}))
     }
 
@@ -226,14 +226,14 @@ impl Tools {
 
     /// Fails unless a customer could book this time.
     async fn must_be_free(&self, whom: &For, one: &Appointment, at: Timestamp) -> Result<(), ToolError> {
-        let wanted = Wanted {
+        let wanted = SlotSearch {
             service: one.service.clone(),
             staff: one.staff.clone(),
             from: at,
             to: at.plus(std::time::Duration::from_secs(1)),
             limit: 1,
         };
-        let free = Desk::of(&self.store, &whom.tenant).free_slots(&wanted).await?;
+        let free = Availability::new(&self.store, &whom.tenant).free_slots(&wanted).await?;
         if free.iter().any(|slot| slot.starts_at == at) {
             return Ok(());
         }

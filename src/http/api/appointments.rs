@@ -17,7 +17,7 @@ use super::problem::{Common, Problem, Writing};
 use crate::domain::appointment::By;
 use crate::domain::{AppointmentId, AppointmentState, Change, ContactId, Phone, TenantId, Timestamp};
 use crate::engine::availability::parse_starts;
-use crate::engine::availability::{Desk, FREE_MAX, Wanted};
+use crate::engine::availability::{Availability, FREE_MAX, SlotSearch};
 use crate::http::AppState;
 use crate::store::Store;
 use crate::store::tables::appointments as book;
@@ -274,7 +274,7 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) 
             by: if new.within_hours { By::Customer } else { By::Api },
         };
         let booked = match new.within_hours {
-            true => Desk::of(store, tenant).book(&asked).await,
+            true => Availability::new(store, tenant).book(&asked).await,
             false => store.book(&asked).await,
         };
         let one = match booked {
@@ -366,8 +366,8 @@ async fn free(
     }
     let from = instant("from", looking.from.as_deref())?.unwrap_or_else(|| state.clock.now());
     let to = instant("to", looking.to.as_deref())?.unwrap_or(Timestamp::from_unix_us(i64::MAX));
-    let wanted = Wanted { service: looking.service, staff: looking.staff, from, to, limit };
-    let slots = Desk::of(&state.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
+    let wanted = SlotSearch { service: looking.service, staff: looking.staff, from, to, limit };
+    let slots = Availability::new(&state.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
     let items = slots.into_iter().map(|slot| Slot {
         starts_at: slot.starts_at.to_string(),
         ends_at: slot.ends_at.to_string(),

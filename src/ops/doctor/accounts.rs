@@ -1,4 +1,4 @@
-//! Accounts at Twilio: are the tokens right, how does the account stand, does our clock agree with Twilio's.
+//! Checks accounts at Twilio: the tokens, the state of the account, and our clock against Twilio's.
 
 use chrono::{DateTime, Utc};
 
@@ -8,13 +8,13 @@ use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{AccountResource, Balance, LookupError};
 use crate::tenants::sealed_as;
 
-/// Twilio's date is to the second and an answer takes its time; more than this is the clock's fault.
+/// The largest difference that is not the clock's fault: Twilio's date is to the second, and an answer takes time.
 const CLOCK_MAX_S: u64 = 60;
-/// In the account's currency. Below it an account is soon suspended (error 30002).
+/// The lowest good balance, in the account's currency. Below it an account is soon suspended (error 30002).
 const BALANCE_LOW: f64 = 5.0;
 
 impl Doctor<'_> {
-    /// Tenants' tokens that do not open under the present key.
+    /// Checks for tokens of tenants that do not open under the present key.
     pub(super) async fn sealed_tokens(&self, scope: &Scope) -> Vec<Finding> {
         let rows = match self.store.directory().await {
             Ok((_, rows, _)) => rows,
@@ -34,7 +34,7 @@ impl Doctor<'_> {
                 let says = format!("its {column} does not open: {error}");
                 findings.push(
                     Finding::error(Check::Account, subject, says)
-                        .of(&row.slug)
+                        .for_tenant(&row.slug)
                         .remedy(format!("put the earlier key back, or: recado tenant credentials {}", row.slug)),
                 );
             }
@@ -42,7 +42,7 @@ impl Doctor<'_> {
         findings
     }
 
-    /// What there is to say of an account, and whether more can be asked with its token.
+    /// Checks an account. Tells also whether its token is good for more questions.
     pub(super) async fn account(&self, used: &Used, clock_seen: &mut bool) -> (Vec<Finding>, bool) {
         let answered = self.client.fetch_account(&used.credentials).await;
         let mut findings = Vec::new();
@@ -76,7 +76,7 @@ impl Doctor<'_> {
         (findings, true)
     }
 
-    /// The token that is accepted beside the first while they are rotated.
+    /// Checks the token that is accepted beside the first during a rotation.
     async fn second_token(&self, used: &Used) -> Option<Finding> {
         let token = used.account.tokens.get(1)?.clone();
         let second = client::Account { sid: used.account.sid.clone(), token };
@@ -93,7 +93,7 @@ impl Doctor<'_> {
 
     fn of_account(&self, used: &Used, finding: Finding) -> Finding {
         match &used.owner {
-            Some(owner) => finding.of(&owner.slug),
+            Some(owner) => finding.for_tenant(&owner.slug),
             None => finding,
         }
     }

@@ -1,4 +1,4 @@
-//! What can be told without a database: the configuration, files, the disk, the rules.
+//! Checks that need no database: the configuration, files, the disk, the rules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::config::{Config, KEY_FILE};
 use crate::rules::{self, Limits, RuleError};
 use crate::store;
 
-/// Free space beside the database below which an accident is near: a day of 100,000 messages takes about this.
+/// The least free space beside the database: about what a day of 100,000 messages takes.
 const FREE_ERROR_BYTES: u64 = 200 * MIB;
 const FREE_WARNING_BYTES: u64 = 1024 * MIB;
 const MIB: u64 = 1024 * 1024;
-/// Faults of rules that are shown; `recado check` has all.
+/// Faults of rules that are shown. `recado check` shows all.
 const RULE_FAULTS_MAX: usize = 20;
 
-/// Examines what `dir`, the working directory, holds.
+/// Examines the working directory.
 pub fn examine(config: &Config, dir: &Path) -> Vec<Finding> {
     let mut findings = configuration(config);
     findings.extend(secrets(config, dir));
@@ -45,7 +45,7 @@ fn configuration(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Files that hold secrets must not be readable by others on this machine.
+/// Checks that other users of this machine cannot read files with secrets.
 fn secrets(config: &Config, dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, what) in [(KEY_FILE, "the key of the tenants' tokens"), (".env", "the settings, tokens among them")] {
@@ -74,7 +74,7 @@ fn secrets(config: &Config, dir: &Path) -> Vec<Finding> {
     findings
 }
 
-/// The permission bits, where the file is there and the system has such.
+/// The permission bits of a file, where the system has them.
 fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).ok().map(|file| file.permissions().mode())
@@ -103,7 +103,7 @@ fn database_file(path: &Path) -> Vec<Finding> {
     findings
 }
 
-/// The folder of a file, or the nearest one above it that is there already.
+/// The folder of a file, or the nearest existing one above it.
 fn nearest_folder(path: &Path) -> PathBuf {
     let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
     folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
@@ -129,7 +129,7 @@ fn judge_space(subject: String, free: u64) -> Finding {
     }
 }
 
-/// What `recado check` and `recado test` say, in short.
+/// Runs `recado check` and `recado test`, and summarizes them.
 fn rules(config: &Config) -> Vec<Finding> {
     let folder = config.rules_dir.display().to_string();
     let report = rules::load::check::check(&config.rules_dir, Limits::default());

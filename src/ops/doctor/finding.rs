@@ -1,15 +1,15 @@
-//! What a check found, in words for whoever looks after the installation.
+//! The findings of checks, in words for the operator of the installation.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// In the order of their weight.
+/// The weight of a finding, the lightest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Ok,
-    /// Good to know; nothing is the matter.
+    /// Good to know; nothing is wrong.
     Note,
     /// It works, but not as well as it could, or not for long.
     Warning,
@@ -17,7 +17,7 @@ pub enum Severity {
     Error,
 }
 
-/// What was checked.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
@@ -43,11 +43,11 @@ pub struct Finding {
     pub check: Check,
     /// The tenant's slug, where it concerns one.
     pub tenant: Option<String>,
-    /// Which one: an account's SID, a number, a file.
+    /// The object that was checked: an account's SID, a number, a file.
     pub subject: String,
-    /// What is the matter; may hold what others wrote.
+    /// The problem. The text may quote others.
     pub says: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: Option<String>,
 }
 
@@ -73,9 +73,9 @@ impl Finding {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// With the tenant that it concerns.
+    /// Adds the tenant that the finding concerns.
     #[must_use]
-    pub fn of(self, slug: impl Into<String>) -> Self {
+    pub fn for_tenant(self, slug: impl Into<String>) -> Self {
         Self { tenant: Some(slug.into()), ..self }
     }
 

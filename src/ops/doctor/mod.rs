@@ -1,9 +1,9 @@
-//! Is the installation fit to go live, and if not, what is to be done: what `recado doctor` prints and the console shows.
+//! Checks whether an installation is fit to go live, and tells the remedies. `recado doctor` prints the findings.
 //!
-//! Nothing is changed but by [`Scope::fix`], which tells Twilio where a number's messages go. [`files`] needs no
-//! database, [`Doctor::examine`] an opened one. What cannot be told from this machine is said to be so.
+//! Checks change nothing, except with [`Scope::fix`], which sets the webhooks of numbers at Twilio. [`files`] needs no
+//! database, [`Doctor::examine`] needs an open one. A check that this machine cannot make says so.
 //!
-//! To add a check: a function that gives [`Finding`]s, in the file of its subject, and its line in [`Doctor::examine`].
+//! To add a check, write a function that gives [`Finding`]s in the file of its subject, and call it in [`Doctor::examine`].
 
 mod accounts;
 pub mod files;
@@ -31,18 +31,18 @@ use crate::rules::RuleSet;
 use crate::store::Store;
 use crate::tenants::{Account, DEMO_SLUG, Directory, Tenant};
 
-/// What is examined.
+/// The scope of an examination.
 #[derive(Clone, Default)]
 pub struct Scope {
-    /// This tenant alone, with the account and numbers that it uses.
+    /// This tenant alone, with its account and numbers.
     pub tenant: Option<Arc<Tenant>>,
-    /// Ask nobody but the database and this machine.
+    /// Ask only the database and this machine.
     pub offline: bool,
     /// Set the numbers' webhooks at Twilio.
     pub fix: bool,
 }
 
-/// What an examination needs.
+/// The services that an examination needs.
 pub struct Doctor<'a> {
     pub config: &'a Config,
     pub clock: &'a Clock,
@@ -50,38 +50,38 @@ pub struct Doctor<'a> {
     pub directory: &'a Directory,
     pub rules: &'a RuleSet,
     pub client: &'a Client,
-    /// For what is not Twilio's: the installation's own URLs.
+    /// A client for the installation's own URLs.
     pub http: &'a reqwest::Client,
     /// No account is configured: the built-in carrier stands in for Twilio.
     pub built_in_carrier: bool,
 }
 
-/// An account with its first token, and who uses it.
+/// An account with its first token, and its users.
 struct Used {
     account: Arc<Account>,
     credentials: client::Account,
-    /// The tenant that owns it; `None` for the installation's own.
+    /// The tenant that owns it; `None` for the installation.
     owner: Option<Arc<Tenant>>,
 }
 
-/// A number or Messaging Service that is sent from, and where its incoming messages should go.
-struct Line {
+/// A sender, and the URL where its incoming messages should go.
+struct SenderWebhook {
     channel: Channel,
     /// E.164, or a Messaging Service's SID.
     number: String,
-    /// The owner; `None` for the installation's own.
+    /// The owner; `None` for the installation.
     owner: Option<Arc<Tenant>>,
     account_sid: String,
     /// The URL that its webhook should have.
     url: String,
-    /// Others that do as well.
+    /// Other URLs that are right, too.
     also: Vec<String>,
 }
 
-impl Line {
+impl SenderWebhook {
     fn finding(&self, finding: Finding) -> Finding {
         match &self.owner {
-            Some(owner) => finding.of(&owner.slug),
+            Some(owner) => finding.for_tenant(&owner.slug),
             None => finding,
         }
     }
@@ -92,7 +92,7 @@ impl Line {
 }
 
 impl Doctor<'_> {
-    /// All checks, in an order for reading.
+    /// Runs all checks, in an order for reading.
     pub async fn examine(&self, scope: &Scope) -> Vec<Finding> {
         let mut findings = self.database().await;
         findings.extend(self.server().await);
@@ -139,14 +139,15 @@ impl Doctor<'_> {
             if !answers {
                 continue;
             }
-            let of_account: Vec<&Line> = lines.iter().filter(|line| line.account_sid == used.account.sid).collect();
+            let of_account: Vec<&SenderWebhook> =
+                lines.iter().filter(|line| line.account_sid == used.account.sid).collect();
             findings.extend(self.numbers(&used, &of_account, &self.tenants(scope), fix).await);
             findings.extend(self.whatsapp(&used, &of_account).await);
             findings.extend(self.templates(&used, scope).await);
         }
     }
 
-    /// The tenants examined, by their slugs.
+    /// The examined tenants, by slug.
     fn tenants(&self, scope: &Scope) -> Vec<Arc<Tenant>> {
         let snapshot = self.directory.now();
         let wanted = snapshot.tenants().filter(|one| scope.tenant.as_ref().is_none_or(|only| only.id == one.id));
@@ -154,7 +155,7 @@ impl Doctor<'_> {
         by_slug.into_values().collect()
     }
 
-    /// Each account once. One without a token that opens is left out: that is said elsewhere.
+    /// Each account once. Accounts without a token that opens are left out: another check reports them.
     fn used(&self, scope: &Scope) -> Vec<Used> {
         let tenants = self.tenants(scope);
         let mut used: Vec<Used> = Vec::new();
@@ -174,14 +175,14 @@ impl Doctor<'_> {
         used
     }
 
-    /// What the tenants send from, and the installation's own numbers.
-    fn lines(&self, scope: &Scope) -> Vec<Line> {
+    /// The senders of the tenants, and the installation's own numbers.
+    fn lines(&self, scope: &Scope) -> Vec<SenderWebhook> {
         let platform = self.directory.platform();
         let mut lines = Vec::new();
         for tenant in self.tenants(scope) {
             for sender in &tenant.senders {
                 let base = sender.base_url.as_deref().unwrap_or(&platform.app_url);
-                lines.push(Line {
+                lines.push(SenderWebhook {
                     channel: sender.channel,
                     number: sender.number.clone(),
                     owner: Some(tenant.clone()),
@@ -199,7 +200,7 @@ impl Doctor<'_> {
         let snapshot = self.directory.now();
         for (channel, number) in own {
             let Some(number) = number.filter(|number| snapshot.owner(channel, number).is_none()) else { continue };
-            // A number has one webhook; whichever tenant without a number of its own it names will do.
+            // A number has one webhook. It may name any tenant without a number of its own.
             let mut slugs: Vec<&str> =
                 snapshot.tenants().filter(|t| !t.owns_account).map(|t| t.slug.as_str()).collect();
             slugs.sort_unstable_by_key(|slug| (*slug != DEMO_SLUG, *slug));
@@ -207,7 +208,7 @@ impl Doctor<'_> {
             let also = slugs.iter().skip(1).map(url_of).chain(without_slug(&platform.app_url, channel)).collect();
             let url = url_of(slugs.first().unwrap_or(&DEMO_SLUG));
             let account_sid = platform.account.sid.clone();
-            lines.push(Line { channel, number, owner: None, account_sid, url, also });
+            lines.push(SenderWebhook { channel, number, owner: None, account_sid, url, also });
         }
         lines
     }

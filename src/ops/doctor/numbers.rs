@@ -1,24 +1,24 @@
-//! Numbers and Messaging Services: are they the account's, can they text, and do their messages come here.
+//! Checks numbers and Messaging Services: they belong to the account, can text, and their messages come here.
 
 use std::sync::Arc;
 
-use super::{Check, Doctor, Finding, Line, Used};
+use super::{Check, Doctor, Finding, SenderWebhook, Used};
 use crate::config::webhook_urls::OVERRIDES;
 use crate::domain::Channel;
 use crate::integrations::twilio::client::{IncomingNumber, LookupError, MessagingService, Numbers};
 use crate::integrations::twilio::is_sid;
 use crate::tenants::Tenant;
 
-/// Pages of a thousand of an account's numbers; one that is not among them is asked for by itself.
+/// Pages of a thousand of an account's numbers. A number that is not among them is asked for by itself.
 const PAGES_MAX: usize = 5;
-/// Numbers that nobody uses: so many are named.
+/// Unused numbers that are named at most.
 const UNUSED_SHOWN_MAX: usize = 10;
 
 impl Doctor<'_> {
     pub(super) async fn numbers(
         &self,
         used: &Used,
-        lines: &[&Line],
+        lines: &[&SenderWebhook],
         tenants: &[Arc<Tenant>],
         fix: bool,
     ) -> Vec<Finding> {
@@ -42,7 +42,7 @@ impl Doctor<'_> {
         findings
     }
 
-    async fn number(&self, used: &Used, line: &Line, listed: &Numbers, fix: bool) -> Vec<Finding> {
+    async fn number(&self, used: &Used, line: &SenderWebhook, listed: &Numbers, fix: bool) -> Vec<Finding> {
         let say = |finding: Finding| line.finding(finding);
         let is_it = |number: &&IncomingNumber| number.phone_number == line.number;
         let mut found = listed.numbers.iter().find(is_it).cloned();
@@ -74,8 +74,8 @@ impl Doctor<'_> {
         findings.into_iter().map(say).collect()
     }
 
-    /// Sets the webhook, and says what it was and is.
-    async fn fix(&self, used: &Used, line: &Line, number: &IncomingNumber, wrong: Finding) -> Finding {
+    /// Sets the webhook, and tells the old and the new one.
+    async fn fix(&self, used: &Used, line: &SenderWebhook, number: &IncomingNumber, wrong: Finding) -> Finding {
         let (bare, _) = without_overrides(&number.sms_url);
         let url = format!("{}{OVERRIDES}", if line.is_good(bare) { bare } else { &line.url });
         match self.client.set_sms_webhook(&used.credentials, &number.sid, &url).await {
@@ -95,7 +95,7 @@ impl Doctor<'_> {
         }
     }
 
-    async fn service(&self, used: &Used, line: &Line) -> Vec<Finding> {
+    async fn service(&self, used: &Used, line: &SenderWebhook) -> Vec<Finding> {
         let finding = match self.client.fetch_service(&used.credentials, &line.number).await {
             Ok(service) => judge_service(line, &service),
             Err(LookupError::NotFound) => not_of_account(used, line),
@@ -107,7 +107,7 @@ impl Doctor<'_> {
         vec![line.finding(finding)]
     }
 
-    /// Tenants that would send from another account's number, or from none.
+    /// Checks for tenants that would send from another account's number, or from none.
     fn without_sender(&self, used: &Used, tenants: &[Arc<Tenant>]) -> Vec<Finding> {
         let platform = self.directory.platform();
         let has_none = |tenant: &Tenant| {
@@ -117,13 +117,13 @@ impl Doctor<'_> {
         let of_account = tenants.iter().filter(|tenant| tenant.account.sid == used.account.sid);
         let finding = |tenant: &Arc<Tenant>| {
             Finding::error(Check::Number, &used.account.sid, "there is no number of this account to send from")
-                .of(&tenant.slug)
+                .for_tenant(&tenant.slug)
                 .remedy(format!("recado tenant set {} --sms +34…", tenant.slug))
         };
         of_account.filter(|tenant| has_none(tenant)).map(finding).collect()
     }
 
-    /// Numbers of the account that nobody sends from.
+    /// Checks for numbers of the account that no tenant sends from.
     fn unused(&self, used: &Used, listed: &Numbers) -> Option<Finding> {
         let (snapshot, platform) = (self.directory.now(), self.directory.platform());
         let own = [platform.from_number.as_ref(), platform.whatsapp_number.as_ref()];
@@ -147,7 +147,7 @@ impl Doctor<'_> {
     }
 }
 
-fn not_of_account(used: &Used, line: &Line) -> Finding {
+fn not_of_account(used: &Used, line: &SenderWebhook) -> Finding {
     let remedy = match &line.owner {
         Some(owner) => format!(
             "correct it: recado tenant set {0} --remove-sender {1}, then --sms with a number of that account; or, if it is \
@@ -163,8 +163,8 @@ fn not_of_account(used: &Used, line: &Line) -> Finding {
     Finding::error(Check::Number, &line.number, format!("it is not of the account {}", used.account.sid)).remedy(remedy)
 }
 
-/// What is wrong with where a number's messages go, if anything.
-fn judge_webhook(line: &Line, number: &IncomingNumber) -> Option<Finding> {
+/// Checks where a number's messages go.
+fn judge_webhook(line: &SenderWebhook, number: &IncomingNumber) -> Option<Finding> {
     let (bare, overrides) = without_overrides(&number.sms_url);
     let subject = &line.number;
     let fix = "recado doctor --fix sets it";
@@ -189,7 +189,7 @@ fn judge_webhook(line: &Line, number: &IncomingNumber) -> Option<Finding> {
     None
 }
 
-fn judge_service(line: &Line, service: &MessagingService) -> Finding {
+fn judge_service(line: &SenderWebhook, service: &MessagingService) -> Finding {
     let (bare, _) = without_overrides(&service.inbound_request_url);
     if service.use_inbound_webhook_on_number {
         let says = format!("\"{}\" leaves incoming messages to each number's own webhook", service.friendly_name);

@@ -1,4 +1,4 @@
-//! APP_URL: can the world reach this server there, as far as this machine can tell.
+//! Checks APP_URL: whether the world can reach this server there, as far as this machine can tell.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::config::{is_loopback_url, url_of_listener};
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
-/// What `/health` says.
+/// The answer of `/health`.
 #[derive(Deserialize)]
 struct Health {
     instance: String,
 }
 
 impl Doctor<'_> {
-    /// What there is to say of APP_URL, and whether its host is one that the world can reach.
+    /// Checks APP_URL. Tells also whether the world can reach its host.
     pub(super) async fn app_url(&self) -> (Vec<Finding>, bool) {
         let app_url = self.config.app_url.as_str();
         if self.built_in_carrier && is_loopback_url(app_url) {
@@ -47,7 +47,7 @@ impl Doctor<'_> {
         (findings, public)
     }
 
-    /// Whether this very server answers at its public URL.
+    /// Checks that this very server answers at its public URL.
     async fn answers(&self, app_url: &str) -> Finding {
         let local = url_of_listener(self.config.listen);
         let here = self.own::<Health>(&format!("{local}/health")).await;
@@ -83,7 +83,7 @@ impl Doctor<'_> {
     }
 }
 
-/// What can be told from how it is written.
+/// Checks the form of the URL.
 fn judge_text(app_url: &str, url: &Url) -> Vec<Finding> {
     let mut findings = Vec::new();
     if url.scheme() != "https" {
@@ -118,7 +118,7 @@ async fn addresses(url: &Url) -> Result<Vec<IpAddr>, String> {
     }
 }
 
-/// Whether the world can reach an address: none of RFC 6890's for special purposes.
+/// Whether the world can reach an address: it is none of the special-purpose addresses of RFC 6890.
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -128,7 +128,7 @@ fn is_public(ip: IpAddr) -> bool {
 
 const fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
-    // 100.64.0.0/10 is a provider's own, behind its address translation (RFC 6598).
+    // 100.64.0.0/10 is shared address space behind a provider's address translation (RFC 6598).
     let shared = a == 100 && b & 0b1100_0000 == 64;
     !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast())
         && !(shared || ip.is_broadcast() || a == 0)

@@ -1,4 +1,4 @@
-//! Webhooks that were refused of late, with their likely causes.
+//! Reports webhooks that were refused lately, with their likely causes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Check, Doctor, Finding, Scope};
 use crate::domain::TenantId;
 use crate::store::{RefusedSum, StoreError};
 
-/// Older refusals are not shown: what was wrong then may be right now.
+/// Older refusals are not shown: their cause may be gone.
 pub const REFUSALS_SHOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 
 impl Doctor<'_> {
@@ -14,7 +14,7 @@ impl Doctor<'_> {
         let mut findings = Vec::new();
         for tenant in self.tenants(scope) {
             let of_tenant = self.refused(Some(tenant.id)).await;
-            findings.extend(of_tenant.into_iter().map(|finding| finding.of(&tenant.slug)));
+            findings.extend(of_tenant.into_iter().map(|finding| finding.for_tenant(&tenant.slug)));
         }
         if scope.tenant.is_none() {
             findings.extend(self.refused(None).await);

@@ -1,4 +1,4 @@
-//! The database and the server that runs on it.
+//! Checks the database and the server that runs on it.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::{Check, Doctor, Finding};
 use crate::config::url_of_listener;
 use crate::integrations::http;
 
-/// For reading through a SQLite file; a larger one is not done by then.
+/// The time for checking a SQLite file. A larger file is not done by then.
 const FILE_CHECK_WITHIN: Duration = Duration::from_secs(30);
-/// For one question to our own server.
+/// The time for one question to our own server.
 pub(super) const OWN_SERVER_WITHIN: Duration = Duration::from_secs(10);
-/// Of its answer.
+/// The largest answer of our own server.
 const OWN_ANSWER_MAX_BYTES: usize = 64 * 1024;
-/// Counted to here; more is more.
+/// Backlogs are counted up to this.
 const COUNT_MAX: usize = 100_000;
 
-/// What `/ready` says.
+/// The answer of `/ready`.
 #[derive(Deserialize)]
 struct Ready {
     status: String,
@@ -48,7 +48,7 @@ impl Doctor<'_> {
         findings
     }
 
-    /// What waits, and what waits for a person.
+    /// Checks the backlog, and the actions that wait for a person.
     async fn waiting(&self, subject: &str) -> Vec<Finding> {
         let counts = async { Ok((self.store.backlog(COUNT_MAX).await?, self.store.held(COUNT_MAX).await?)) };
         let (backlog, held) = match counts.await {
@@ -82,7 +82,7 @@ impl Doctor<'_> {
         findings
     }
 
-    /// The server that runs here, if one does: only it knows which accounts wait.
+    /// Asks the server that runs here, if one does: only it knows which accounts pause.
     pub(super) async fn server(&self) -> Vec<Finding> {
         let base = url_of_listener(self.config.listen);
         match self.own::<Ready>(&format!("{base}/ready")).await {
@@ -99,7 +99,7 @@ impl Doctor<'_> {
         }
     }
 
-    /// A JSON answer of our own server, with any status that carries one.
+    /// Asks our own server for JSON, whatever the status.
     pub(super) async fn own<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
         let answer = async {
             let mut response = self.http.get(url).send().await.map_err(http::describe)?;

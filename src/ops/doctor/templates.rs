@@ -1,14 +1,14 @@
-//! Templates: those that tenants name are there and approved, those that rules name have a name.
+//! Checks templates: those that tenants name exist and are approved, and those that rules name are named by the tenant.
 
 use super::{Check, Doctor, Finding, Scope, Used};
 use crate::integrations::twilio::client::{Approval, Content, LookupError};
 
-/// Templates that are asked for, of each tenant.
+/// Templates asked for at most, of each tenant.
 const TEMPLATES_MAX: usize = 100;
 const APPROVE: &str = "console: Messaging, Content Template Builder, the template, 'Submit for WhatsApp approval'";
 
 impl Doctor<'_> {
-    /// The templates of the tenants that use this account.
+    /// Checks the templates of the tenants that use this account.
     pub(super) async fn templates(&self, used: &Used, scope: &Scope) -> Vec<Finding> {
         let mut findings = Vec::new();
         for tenant in self.tenants(scope).iter().filter(|tenant| tenant.account.sid == used.account.sid) {
@@ -28,13 +28,13 @@ impl Doctor<'_> {
                     }
                     Err(error) => Finding::warning(Check::Template, &subject, format!("it cannot be told: {error}")),
                 };
-                findings.push(finding.of(&tenant.slug));
+                findings.push(finding.for_tenant(&tenant.slug));
             }
         }
         findings
     }
 
-    /// Names of templates that rules write out and a tenant has not: such a send is blocked.
+    /// Checks for template names that rules use and a tenant has not set: such a send is blocked.
     pub(super) fn template_names(&self, scope: &Scope) -> Vec<Finding> {
         let mut findings = Vec::new();
         for tenant in self.tenants(scope) {
@@ -48,7 +48,7 @@ impl Doctor<'_> {
                     );
                     findings.push(
                         Finding::warning(Check::Template, name, says)
-                            .of(&tenant.slug)
+                            .for_tenant(&tenant.slug)
                             .remedy(format!("recado tenant set {} --template {name}=HX…", tenant.slug)),
                     );
                 }

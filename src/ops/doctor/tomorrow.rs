@@ -1,4 +1,4 @@
-//! What would not be sent of what is planned for tomorrow: by the forecast, so that it can be put right before.
+//! Reports sends of the next day that would be stopped, by the forecast, so that their cause can be put right before.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use super::{Check, Doctor, Finding, Scope};
 use crate::engine::sending::gate::SendGate;
 use crate::ops::forecast;
-use crate::ops::forecast::{Means, Outcome};
+use crate::ops::forecast::{ForecastInputs, Outcome};
 
-/// How far ahead is looked.
+/// How far ahead the check looks.
 const AHEAD: Duration = Duration::from_secs(48 * 3_600);
-/// Findings, at most; more of the same tenant and rule are one.
+/// Findings at most. Sends of the same tenant and rule are one finding.
 const FINDINGS_MAX: usize = 50;
 
 impl Doctor<'_> {
-    /// Sends that will be stopped, by tenant, rule and reason.
+    /// Checks for sends that will be stopped, by tenant, rule and reason.
     pub(super) async fn tomorrow(&self, scope: &Scope) -> Vec<Finding> {
-        let means = Means {
+        let inputs = ForecastInputs {
             store: self.store,
             directory: self.directory,
             rules: self.rules,
@@ -25,7 +25,7 @@ impl Doctor<'_> {
         };
         let tenant = scope.tenant.as_ref().map(|tenant| tenant.id);
         let until = self.clock.now().plus(AHEAD);
-        let forecast = match forecast::forecast(&means, tenant, until).await {
+        let forecast = match forecast::forecast(&inputs, tenant, until).await {
             Ok(forecast) => forecast,
             Err(error) => {
                 return vec![Finding::warning(
@@ -54,20 +54,20 @@ impl Doctor<'_> {
 
 fn finding((slug, rule, why, outcome): (&str, &str, &str, Outcome), count: usize) -> Finding {
     let says = format!("within 48 hours {count} of its sends will not leave ({}): {why}", outcome.as_str());
-    // An opt-out is the customer's own word: there is nothing to put right.
+    // An opt-out is the customer's own wish: there is nothing to put right.
     let found = match outcome {
         Outcome::Blocked if why.contains("opted out") => Finding::note(Check::Forecast, rule, says),
         Outcome::Waits => Finding::error(Check::Forecast, rule, says),
         _ => Finding::warning(Check::Forecast, rule, says),
     };
     let see = format!("recado forecast --days 2 --tenant {slug} shows each of them");
-    found.of(slug).remedy(match remedy(why) {
+    found.for_tenant(slug).remedy(match remedy(why) {
         Some(remedy) => format!("{remedy}; {see}"),
         None => see,
     })
 }
 
-/// What helps, where the reason itself does not say so.
+/// The remedy, where the reason itself does not tell it.
 fn remedy(why: &str) -> Option<&'static str> {
     let remedies = [
         ("opted out", "nothing to do: they said STOP, and START brings them back"),

@@ -1,6 +1,6 @@
-//! WhatsApp senders: registered, online, and with a webhook that leads here.
+//! Checks WhatsApp senders: they are registered, online, and their webhook leads here.
 
-use super::{Check, Doctor, Finding, Line, Used};
+use super::{Check, Doctor, Finding, SenderWebhook, Used};
 use crate::domain::Channel;
 use crate::integrations::twilio::client::Sender;
 
@@ -8,9 +8,10 @@ use crate::integrations::twilio::client::Sender;
 const SANDBOX: &str = "+14155238886";
 
 impl Doctor<'_> {
-    pub(super) async fn whatsapp(&self, used: &Used, lines: &[&Line]) -> Vec<Finding> {
+    pub(super) async fn whatsapp(&self, used: &Used, lines: &[&SenderWebhook]) -> Vec<Finding> {
         let lines = lines.iter().filter(|line| line.channel == Channel::WhatsApp);
-        let (sandbox, registered): (Vec<&Line>, Vec<&Line>) = lines.partition(|line| line.number == SANDBOX);
+        let (sandbox, registered): (Vec<&SenderWebhook>, Vec<&SenderWebhook>) =
+            lines.partition(|line| line.number == SANDBOX);
         let mut findings: Vec<Finding> = sandbox.into_iter().map(|line| line.finding(of_sandbox(line))).collect();
         if registered.is_empty() {
             return findings;
@@ -29,7 +30,7 @@ impl Doctor<'_> {
     }
 }
 
-fn of_sandbox(line: &Line) -> Finding {
+fn of_sandbox(line: &SenderWebhook) -> Finding {
     let says = "Twilio's sandbox, for trying out: whoever wants to write must first send it 'join' and the sandbox's two words, \
                 and again after 3 days";
     Finding::note(Check::Whatsapp, &line.number, says).remedy(format!(
@@ -38,7 +39,7 @@ fn of_sandbox(line: &Line) -> Finding {
     ))
 }
 
-fn judge(line: &Line, senders: &[Sender]) -> Finding {
+fn judge(line: &SenderWebhook, senders: &[Sender]) -> Finding {
     let id = format!("whatsapp:{}", line.number);
     let Some(sender) = senders.iter().find(|sender| sender.sender_id == id) else {
         let says = "it is not registered with WhatsApp under this account";
@@ -70,7 +71,7 @@ fn judge(line: &Line, senders: &[Sender]) -> Finding {
     }
 }
 
-fn by_hand(line: &Line) -> String {
+fn by_hand(line: &SenderWebhook) -> String {
     format!(
         "console: Messaging, Senders, WhatsApp senders, the number, 'Webhook URL for incoming messages': POST {}",
         line.url

@@ -1,4 +1,4 @@
-//! A tenant's rows into a file, as they were at one moment, one at a time.
+//! Exports a tenant: writes its rows into a file, as they were at one moment, one at a time.
 
 use std::io::{self, Write};
 
@@ -19,7 +19,7 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
-/// Writes all lines; gives how many rows of each kind.
+/// Writes all lines. Gives the number of rows of each kind.
 pub async fn export(store: &Store, slug: &str, to: &mut impl Write) -> Result<Counts, ExportError> {
     let frozen = store.freeze().await?;
     let tenant = frozen.tenant(slug).await?.ok_or_else(|| ExportError::NoTenant(slug.to_owned()))?;

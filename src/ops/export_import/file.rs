@@ -1,10 +1,10 @@
-//! Files that are there whole or not at all: written under a temporary name, synced, renamed.
+//! Files that appear whole or not at all: they are written under a temporary name, synced and renamed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// A file cannot be written where it was asked for.
+/// A file cannot be written at its path.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("{} is there already: take another name, or say --force to replace it", .0.display())]
@@ -13,7 +13,7 @@ pub enum FileError {
     Io { path: PathBuf, cause: io::Error },
 }
 
-/// A file in the making, readable by its owner only. Dropped before [`Draft::keep`], it is removed.
+/// An unfinished file, readable by its owner only. It is removed unless [`Draft::keep`] is called.
 pub struct Draft {
     target: PathBuf,
     draft: PathBuf,
@@ -21,7 +21,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Makes an empty file beside `target`, which must not be there unless `replace`.
+    /// Creates an empty file beside `target`, which must not exist unless `replace`.
     pub fn new(target: &Path, replace: bool) -> Result<(Self, File), FileError> {
         let io = |cause| FileError::Io { path: target.to_owned(), cause };
         if !replace && target.try_exists().map_err(io)? {
@@ -37,12 +37,12 @@ impl Draft {
         Ok((Self { target: target.to_owned(), draft, replace }, file))
     }
 
-    /// Where the file is while it is made.
+    /// The path of the unfinished file.
     pub fn path(&self) -> &Path {
         &self.draft
     }
 
-    /// Gives it its name; after that it outlasts a power cut. Gives its length in bytes.
+    /// Gives the file its name, after which it survives a power cut. Gives its length in bytes.
     pub fn keep(self) -> Result<u64, FileError> {
         if !self.replace && self.target.exists() {
             return Err(FileError::Exists(self.target.clone()));
@@ -62,7 +62,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Gone already where it was kept.
+        // A kept file has no temporary one any more.
         let _ = fs::remove_file(&self.draft);
     }
 }

@@ -1,11 +1,12 @@
-//! A tenant's file into a database: all of it, or nothing that anybody sees.
+//! Imports a tenant's file into a database: all of it, or nothing that is visible.
 //!
-//! Rows go in by small transactions, so that a running server goes on; until the last one, which gives it its slug and
-//! its senders, the tenant is invisible (see `store/portable.rs`). On a failure what came in is removed again.
+//! Rows are written in small transactions, so that a running server goes on. The tenant is invisible until the last one,
+//! which gives it its slug and its senders (see `store/portability/snapshot.rs`). A failed import removes its rows again.
 //!
-//! **Two installations must not send the same.** What was open where the file was made (planned, under way, of unknown
-//! outcome) comes in as `held`, and events that were not decided there count as decided: the other installation may still
-//! do all of that; campaigns that ran there are paused. Only with [`Options::resume`], for one that has been stopped for good, they go on here.
+//! **Two installations must not send the same message.** The installation that wrote the file may still do its open work.
+//! So open sends (planned, in flight, of unknown outcome) come in as `held`, undecided events count as decided, and running
+//! campaigns come in paused. Only with [`Options::resume`], after the other installation was stopped for good, do they go
+//! on here.
 
 use std::io::{self, BufRead, Read};
 use std::time::Duration;
@@ -18,38 +19,38 @@ use crate::store::rows::{sender, tenant};
 use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;
 
-/// A line, at most, with its end.
+/// The longest line, with its end.
 const LINE_MAX_BYTES: usize = 4 << 20;
-/// Rows that are written in one transaction, at most, and their lines' bytes together.
+/// Rows in one transaction at most, and the bytes of their lines together.
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
-/// Between two transactions, for others who write.
+/// The pause between two transactions, for other writers.
 const PAUSE: Duration = Duration::from_millis(5);
-/// What is wrong with a line, in characters.
+/// The longest description of a faulty line, in characters.
 const WHY_MAX_CHARS: usize = 300;
-/// Senders of one tenant; they are kept in memory until the end.
+/// Senders of one tenant at most. They are kept in memory until the end.
 const SENDERS_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Another slug than the file's.
+    /// A slug to use instead of the file's.
     pub slug: Option<String>,
-    /// Check every line, write nothing.
+    /// Checks every line and writes nothing.
     pub dry_run: bool,
-    /// What is open goes on here. The other installation must not run any more.
+    /// Open work goes on here. The other installation must not run any more.
     pub resume: bool,
-    /// Remove first what an import of this slug has left that died.
+    /// First removes the rows that a killed import of this slug left.
     pub restart: bool,
 }
 
-/// What came in.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     pub slug: String,
     pub rows: Counts,
-    /// Sends that are held now, and were open in the file.
+    /// Sends that were open in the file and are held now.
     pub held: u64,
-    /// Campaigns that are paused now, and ran in the file.
+    /// Campaigns that ran in the file and are paused now.
     pub paused: u64,
     /// The tenant's own account, whose token is not in the file.
     pub account_sid: Option<String>,
@@ -69,7 +70,7 @@ pub enum ImportError {
     NotUndone(Box<Self>, StoreError),
 }
 
-/// Takes a tenant in. `pace` is the clock by which it pauses for others.
+/// Imports a tenant. `pace` is the clock by which it pauses for other writers.
 pub async fn import(
     store: &Store,
     pace: &Clock,
@@ -113,7 +114,7 @@ pub async fn import(
     Ok(Imported { slug, rows: work.rows, held: work.held, paused: work.paused, account_sid })
 }
 
-/// Header and tenant; gives the tenant's row and the slug it is to have.
+/// Reads the header and the tenant. Gives the tenant's row and its slug.
 fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tenant::Model, String), ImportError> {
     let header: Header = lines.named("header")?;
     if header.format != FORMAT {
@@ -151,7 +152,7 @@ fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tena
     Ok((row, slug))
 }
 
-/// Rows of one table that wait to be written together.
+/// Rows of one table that are written together.
 #[derive(Default)]
 struct Batch {
     table: Option<&'static Table>,
@@ -220,7 +221,7 @@ impl Work<'_> {
         if lines.from.fill_buf()?.is_empty() { Ok(()) } else { Err(lines.wrong("more follows the end".to_owned())) }
     }
 
-    /// What hangs together in a row, and what must not go on by itself.
+    /// Checks the parts of a row that belong together, and holds work that must not go on by itself.
     fn check(&mut self, kind: &str, row: &mut Map<String, Json>) -> Result<(), String> {
         let text = |row: &Map<String, Json>, name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
         match kind {
@@ -239,7 +240,7 @@ impl Work<'_> {
                 row.insert("handled_us".to_owned(), self.now.unix_us().into());
             }
             "action" => {
-                // Lanes are shared by all tenants: one that is not the row's own could hold up another's sends.
+                // Ordering keys are shared by all tenants: a wrong one could hold up another tenant's sends.
                 if let Some(given) = text(row, "lane") {
                     let action = row.get("payload").and_then(|payload| serde_json::from_value(payload.clone()).ok());
                     let contact = text(row, "contact_id").and_then(|contact| contact.parse().ok());
@@ -252,7 +253,7 @@ impl Work<'_> {
                 }
                 let state = text(row, "state").unwrap_or_default();
                 if self.options.resume && state == "sending" {
-                    // Its process is not here: the provider's list is to say what became of it.
+                    // Its process is not here. The provider's list tells the outcome.
                     row.insert("state".to_owned(), "unknown".into());
                     row.insert("due_us".to_owned(), self.now.unix_us().into());
                 } else if !self.options.resume && matches!(state.as_str(), "planned" | "sending" | "unknown") {
@@ -267,7 +268,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A timer that the other installation may fire still is set aside, until a person lets it go.
+    /// Sets a timer aside that the other installation may still fire, until a person releases it.
     fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
         let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
         let of_timers = ["timer", SET_ASIDE].contains(&table.kind);
@@ -310,7 +311,7 @@ impl Work<'_> {
     }
 }
 
-/// The file's lines, counted.
+/// The lines of the file, with their numbers.
 struct Lines<R> {
     from: R,
     line: u64,
@@ -318,13 +319,13 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// What it says goes to a terminal, and may quote the file: without control characters, and short.
+    /// Describes a faulty line. The text goes to a terminal and may quote the file, so it is short and has no control characters.
     fn wrong(&self, why: String) -> ImportError {
         let tame = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
         ImportError::Line { line: self.line, why: why.chars().take(WHY_MAX_CHARS).map(tame).collect() }
     }
 
-    /// The next line's kind and what it says.
+    /// The kind and the content of the next line.
     fn next(&mut self) -> Result<(String, Json), ImportError> {
         self.bytes.clear();
         self.line += 1;

@@ -1,4 +1,4 @@
-//! What leaves an installation as a file, and comes back: backups and single tenants.
+//! Exports of single tenants into files, and their imports; files of backups.
 //!
 //! A tenant's file has one JSON object a line, `{"kind": {…}}`: a `header`, the `tenant`, then kind by kind its rows, in
 //! the order of [`crate::store::TABLES`], each with the columns of `migrations/` (instants in microseconds since 1970
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
-/// The form of the file; another one is refused.
+/// The format of the file. Others are refused.
 pub const FORMAT: u32 = 1;
 const LEFT_OUT: &str = "auth tokens: set them anew after the import (recado tenant credentials)";
 
@@ -25,7 +25,7 @@ const LEFT_OUT: &str = "auth tokens: set them anew after the import (recado tena
 #[serde(deny_unknown_fields)]
 struct Header {
     format: u32,
-    /// Of the Recado that wrote it.
+    /// The version of the Recado that wrote it.
     version: String,
     exported_at: Timestamp,
     tenant: String,
@@ -41,7 +41,7 @@ struct TenantLine {
     name: String,
     zone: String,
     language: String,
-    /// Of its own account, if it has one.
+    /// The SID of its own account, if it has one.
     account_sid: Option<String>,
     settings: Json,
     created_us: i64,
@@ -54,5 +54,5 @@ struct End {
     rows: Counts,
 }
 
-/// Rows by their kind.
+/// The number of rows of each kind.
 pub type Counts = BTreeMap<String, u64>;

@@ -1,13 +1,13 @@
-//! What is known when a forecast begins: what waits to be decided, what is planned, and what the rules will plan anew.
+//! The start of a forecast: undecided events, planned timers and sends, and timers that the server will plan again.
 //!
-//! A running server turns timers into events and events into sends: they are read in this order, and who has been met is
-//! not met again, so that nothing is lost and nothing comes twice.
+//! A running server turns timers into events and events into sends. They are read in this order, and each is noted, so that
+//! nothing is lost and nothing comes twice.
 
-use super::outlook::Due;
+use super::outlook::DueSend;
 use super::walk::{Item, Walk};
 use super::{DECIDED_MAX, why};
 use crate::domain::TenantId;
-use crate::engine::timers::sync::{Keeper, Schedules};
+use crate::engine::timers::sync::{Schedules, TimerSync};
 use crate::store::{PendingTimer, Replanned, StoreError, TIMERS_PAGE};
 
 impl Walk<'_> {
@@ -23,7 +23,7 @@ impl Walk<'_> {
         }
         self.read_campaigns().await?;
         for tenant in tenants() {
-            for send in self.means.store.planned_sends(tenant, self.until).await? {
+            for send in self.inputs.store.planned_sends(tenant, self.until).await? {
                 let why = send
                     .reason
                     .clone()
@@ -31,17 +31,17 @@ impl Walk<'_> {
                 if !self.planned.insert(send.send.id.uuid()) {
                     continue;
                 }
-                self.put(send.due, Item::Send(Box::new(Due::new(send, why))));
+                self.put(send.due, Item::Send(Box::new(DueSend::new(send, why))));
             }
         }
         Ok(())
     }
 
-    /// Events that nobody has decided yet: the server is down, or busy.
+    /// Reads events that are not decided yet, because the server is down or busy.
     async fn read_events(&mut self, tenant: TenantId, room: &mut usize) -> Result<(), StoreError> {
         let mut after = None;
         while *room > 0 {
-            let page = self.means.store.undecided_after(tenant, after).await?;
+            let page = self.inputs.store.undecided_after(tenant, after).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
             for event in page {
@@ -54,37 +54,37 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What the server does when it starts with these rules and tenants: by the planner's own functions, on no rows.
+    /// Does what the server does when it starts with these rules and tenants, by the same functions, without writing.
     async fn plan_anew(&mut self) -> Result<(), StoreError> {
-        let (store, rules) = (self.means.store, self.means.rules);
+        let (store, rules) = (self.inputs.store, self.inputs.rules);
         let snapshot = self.snapshot.clone();
-        let Schedules { gone, missing } = Schedules::look(store, rules, &snapshot).await?;
+        let Schedules { gone, missing } = Schedules::compare(store, rules, &snapshot).await?;
         self.replanned = !gone.is_empty() || !missing.is_empty();
         self.make_room(gone);
         let missing = missing.into_iter().filter(|timer| self.tenant.is_none_or(|only| only == timer.tenant));
         let missing: Vec<PendingTimer> = missing.map(PendingTimer::from).collect();
         self.promise(missing);
-        let platform = self.means.directory.platform();
-        let keeper = Keeper { store, rules, directory: &snapshot, platform };
-        let Some(changed) = keeper.changed().await? else { return Ok(()) };
+        let platform = self.inputs.directory.platform();
+        let timer_sync = TimerSync { store, rules, directory: &snapshot, platform };
+        let Some(changed) = timer_sync.changed().await? else { return Ok(()) };
         self.replanned = true;
         let mut after = None;
         loop {
             let page = store.timers_ahead(self.tenant, after).await?;
             after = page.last().map(|last| (last.due, last.id));
-            self.make_room(keeper.replanned(&page, &changed).await?);
+            self.make_room(timer_sync.replanned(&page, &changed).await?);
             if page.len() < TIMERS_PAGE {
                 break;
             }
         }
-        let mut coming = keeper.new_timers(&changed, self.tenant);
+        let mut coming = timer_sync.new_timers(&changed, self.tenant);
         while let Some(timers) = coming.next().await? {
             self.promise(timers.into_iter().map(PendingTimer::from));
         }
         Ok(())
     }
 
-    /// What takes a timer's place may be due when it was.
+    /// Takes replaced timers out. Their replacement may be due at the same time.
     fn make_room(&mut self, replanned: Vec<Replanned>) {
         for Replanned { due, id, by, .. } in replanned {
             self.met.insert((due, id));

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use super::{Forecast, Foreseen, Outcome};
 use crate::features::appointments::feed::clean;
 
-/// How long an entry lasts: what lasts no time is not shown by some calendars.
+/// The length of an entry. Some calendars do not show an entry without length.
 const LASTS: Duration = Duration::from_secs(5 * 60);
 
-/// Every send as an entry; what will not leave says so.
+/// Writes each send as an entry. A send that will not leave tells so.
 pub fn write(forecast: &Forecast) -> String {
     let mut calendar = Calendar::new();
     calendar.name("Recado");

@@ -1,46 +1,48 @@
-//! Campaigns that run: whom they will try next, each in their hours, at most at the campaign's pace.
+//! Running campaigns: their next tries, each within its hours, at most at the campaign's pace.
 //!
-//! How calls will end is not known. So what will be tried again is not foreseen, nor that calls which are under way leave
-//! no room for the next: they may come later than foreseen, never earlier.
+//! A forecast does not know how calls end. So it neither foresees repeated tries, nor that calls in flight leave no capacity
+//! for the next. Tries may come later than foreseen, never earlier.
 
 use std::collections::BTreeMap;
 
 use super::walk::{Item, Walk};
-use super::{FORECAST_MAX, outlook::Due};
+use super::{FORECAST_MAX, outlook::DueSend};
 use crate::domain::Timestamp;
 use crate::features::campaigns::Plan;
 use crate::features::campaigns::tries::Tries;
 use crate::store::tables::campaigns::{MEMBERS_MAX, Member};
 use crate::store::{PlannedSend, StoreError};
 
-/// So often it is asked whether somebody may be tried; beyond it the forecast is not complete.
+/// Members looked at, at most. Beyond it the forecast is incomplete.
 const LOOKS_MAX: usize = 1_000_000;
 
 impl Walk<'_> {
-    /// Before what is planned is read: who is tried meanwhile comes once, by the action's identity.
+    /// Reads running campaigns. This comes before planned sends are read: a member tried meanwhile comes once, by the identity
+    /// of the action.
     pub async fn read_campaigns(&mut self) -> Result<(), StoreError> {
         let mut looks = LOOKS_MAX;
         let snapshot = self.snapshot.clone();
         let wanted = self.tenant;
-        for campaign in self.means.store.running_campaigns().await? {
+        for campaign in self.inputs.store.running_campaigns().await? {
             let tenant = snapshot.by_id(campaign.tenant).filter(|one| wanted.is_none_or(|only| only == one.id));
-            // One that cannot be read does not go on.
+            // A campaign that cannot be read does not go on.
             let Some((tenant, plan)) = tenant.zip(Plan::of(&campaign).ok()) else { continue };
-            let members = self.means.store.due_members(&campaign, self.until, MEMBERS_MAX as usize).await?;
-            let platform = self.means.directory.platform();
+            let members = self.inputs.store.due_members(&campaign, self.until, MEMBERS_MAX as usize).await?;
+            let platform = self.inputs.directory.platform();
             self.foresee_tries(&Tries { tenant, platform, campaign: &campaign, plan: &plan }, members, &mut looks)?;
         }
         Ok(())
     }
 
-    /// As the campaign's rounds will: the first who is due and may be tried gets the next slot, who may not waits.
+    /// Foresees tries as the campaign's rounds make them: the first member that is due and allowed gets the next slot, and a
+    /// member that is not allowed waits.
     fn foresee_tries(&mut self, tries: &Tries<'_>, members: Vec<Member>, looks: &mut usize) -> Result<(), StoreError> {
         let mut waiting: BTreeMap<(Timestamp, String), Member> =
             members.into_iter().map(|member| ((member.due, member.key.clone()), member)).collect();
         let (mut slot, mut foreseen) = (tries.campaign.paced.max(self.now()), 0);
         while let Some(((due, key), member)) = waiting.pop_first() {
             let from = slot.max(due);
-            // One more than there is room for: so it is seen that there are more.
+            // One more than fits shows that there are more.
             if from > self.until || foreseen > FORECAST_MAX {
                 return Ok(());
             }
@@ -60,7 +62,7 @@ impl Walk<'_> {
                         && self.planned.insert(action.id.uuid())
                     {
                         let why = format!("its turn, at most {} a minute", tries.plan.per_minute);
-                        self.put(at, Item::Send(Box::new(Due::new(send, why))));
+                        self.put(at, Item::Send(Box::new(DueSend::new(send, why))));
                     }
                 }
             }

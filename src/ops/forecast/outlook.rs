@@ -1,11 +1,11 @@
-//! What becomes of sends at their instants: the gate's own word, on what is known and what has been foreseen.
+//! Judges sends at their instants, by the gate, on known facts and on what was foreseen before.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Foreseen, Means, Outcome};
+use super::{ForecastInputs, Foreseen, Outcome};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments};
 use crate::rules::PendingEffects;
@@ -15,21 +15,21 @@ use crate::tenants::Tenant;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A send on its way to the gate.
-pub(super) struct Due {
+pub(super) struct DueSend {
     pub send: PlannedSend,
-    /// What leads to it.
+    /// The cause of the send.
     why: String,
     postponed: Option<(Timestamp, String)>,
-    /// Why it will have been stopped by then.
+    /// The reason why it will have been stopped by then.
     ended: Option<String>,
 }
 
-impl Due {
+impl DueSend {
     pub const fn new(send: PlannedSend, why: String) -> Self {
         Self { send, why, postponed: None, ended: None }
     }
 
-    /// What it hangs on ends.
+    /// Stops the send if it belongs to a subject that ends.
     pub fn end(&mut self, subject: Uuid, why: &str) {
         if self.send.subject == Some(subject) {
             self.ended.get_or_insert_with(|| why.to_owned());
@@ -37,43 +37,43 @@ impl Due {
     }
 }
 
-/// What has become of a send that was put to the gate.
-pub(super) enum Became {
-    /// It is in the forecast.
+/// The result of judging a send.
+pub(super) enum Judged {
+    /// The send is in the forecast.
     Noted,
-    /// It is, too; the gate has stopped it for good.
+    /// The send is in the forecast; the gate has stopped it for good.
     Blocked { send: Box<QueuedSend>, reason: String, why: String },
-    /// It is to be asked about again then.
-    Again(Timestamp, Box<Due>),
+    /// The send must be judged again at this time.
+    Again(Timestamp, Box<DueSend>),
 }
 
 pub(super) struct Outlook<'a> {
-    means: &'a Means<'a>,
-    /// How far back the gate's limits look at the beginning.
+    inputs: &'a ForecastInputs<'a>,
+    /// The time from which on the gate's limits count sends.
     since: Timestamp,
-    /// By tenant, channel, address and sender.
+    /// Recipients by tenant, channel, address and sender.
     people: HashMap<(TenantId, Option<Channel>, String, String), Left>,
-    /// What leaves for each customer by itself, or for an address that is nobody's.
+    /// Automatic sends to each customer, or to an address that belongs to none.
     lately: HashMap<String, Vec<(Timestamp, Origin)>>,
     pub foreseen: Vec<Foreseen>,
 }
 
 impl<'a> Outlook<'a> {
-    pub fn new(means: &'a Means<'a>, from: Timestamp) -> Self {
-        let since = from.minus(DAY.max(means.gate.limits().loop_guard_window));
+    pub fn new(inputs: &'a ForecastInputs<'a>, from: Timestamp) -> Self {
+        let since = from.minus(DAY.max(inputs.gate.limits().loop_guard_window));
         let (people, lately) = Default::default();
-        Self { means, since, people, lately, foreseen: Vec::new() }
+        Self { inputs, since, people, lately, foreseen: Vec::new() }
     }
 
-    /// Notes what becomes of a send at `now`, or says when to ask again.
+    /// Judges a send at `now`: notes its outcome, or tells when to judge it again.
     pub async fn judge(
         &mut self,
         tenant: &Tenant,
-        mut due: Due,
+        mut due: DueSend,
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, PendingEffects>,
-    ) -> Result<Became, StoreError> {
+    ) -> Result<Judged, StoreError> {
         let send = due.send.send.message()?.clone();
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
         let early = if due.send.state == "blocked" {
@@ -88,13 +88,13 @@ impl<'a> Outlook<'a> {
         };
         if let Some((outcome, why)) = early {
             self.note(tenant, due, &send, now, outcome, Some(why));
-            return Ok(Became::Noted);
+            return Ok(Judged::Noted);
         }
         let (whose, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
         facts.account.clone_from(&tenant.account.sid);
         let candidate = Candidate { send: due.send.send.clone(), facts };
-        let quiet = tenant.quiet(self.means.directory.platform());
-        match self.means.gate.judge(&candidate, now, &quiet) {
+        let quiet = tenant.quiet(self.inputs.directory.platform());
+        match self.inputs.gate.judge(&candidate, now, &quiet) {
             Gate::Pass => {
                 self.lately.entry(whose).or_default().push((now, due.send.send.origin));
                 self.note(tenant, due, &send, now, Outcome::Send, None);
@@ -102,15 +102,15 @@ impl<'a> Outlook<'a> {
             Gate::Block(reason) | Gate::TooLate(_, reason) => {
                 let (blocked, why) = (Box::new(candidate.send), due.why.clone());
                 self.note(tenant, due, &send, now, Outcome::Blocked, Some(reason.clone()));
-                return Ok(Became::Blocked { send: blocked, reason, why });
+                return Ok(Judged::Blocked { send: blocked, reason, why });
             }
             Gate::Hold(why) => self.note(tenant, due, &send, now, Outcome::Held, Some(why)),
             Gate::Postpone(until, why) | Gate::Replan(until, why) => {
                 due.postponed.get_or_insert((now, why));
-                return Ok(Became::Again(until, Box::new(due)));
+                return Ok(Judged::Again(until, Box::new(due)));
             }
         }
-        Ok(Became::Noted)
+        Ok(Judged::Noted)
     }
 
     /// Gives what the gate reads at the moment of sending, and the name under which the send is counted.
@@ -122,7 +122,7 @@ impl<'a> Outlook<'a> {
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, PendingEffects>,
     ) -> Result<(String, GateFacts), StoreError> {
-        let store = self.means.store;
+        let store = self.inputs.store;
         let whom = (send.tenant, send.channel, send.peer_key.clone(), send.sender.clone());
         let left = match self.people.get(&whom) {
             Some(left) => left.clone(),
@@ -136,7 +136,7 @@ impl<'a> Outlook<'a> {
         let name = contact.map_or_else(|| format!("{} {}", tenant.id, send.peer_key), |contact| contact.to_string());
         let lately = self.lately.entry(name.clone()).or_insert(left.lately);
         let within = |span: Duration| lately.iter().filter(move |(at, _)| *at > now.minus(span));
-        let recent = within(self.means.gate.limits().loop_guard_window).count() as i64;
+        let recent = within(self.inputs.gate.limits().loop_guard_window).count() as i64;
         let by_us = within(DAY).filter(|(_, origin)| *origin == Origin::Business).count() as i64;
         let started = if send.origin == Origin::Business { by_us } else { 0 };
         let mut gate = GateFacts { opted_out: left.opted_out, recent, started, ..GateFacts::default() };
@@ -158,7 +158,15 @@ impl<'a> Outlook<'a> {
         Ok((name, gate))
     }
 
-    fn note(&mut self, tenant: &Tenant, due: Due, send: &Send, now: Timestamp, outcome: Outcome, why: Option<String>) {
+    fn note(
+        &mut self,
+        tenant: &Tenant,
+        due: DueSend,
+        send: &Send,
+        now: Timestamp,
+        outcome: Outcome,
+        why: Option<String>,
+    ) {
         let segments = match &send.body {
             SendBody::Text(text) if send.channel == Channel::Sms => Some(segments::count(text).segments),
             _ => None,
@@ -178,7 +186,7 @@ impl<'a> Outlook<'a> {
             postponed_from,
             postponed_because,
             segments,
-            cost: self.means.prices.of(send),
+            cost: self.inputs.prices.of(send),
         });
     }
 }

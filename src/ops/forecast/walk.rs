@@ -1,4 +1,4 @@
-//! The way through the time ahead, one thing after another.
+//! Walks through the time ahead, one item after another.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
@@ -7,39 +7,37 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::outlook::{Became, Due, Outlook};
-use super::{DECIDED_MAX, FORECAST_MAX, Forecast, Means, why};
+use super::outlook::{DueSend, Judged, Outlook};
+use super::{DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, why};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{
     Action, By, Clock, ContactId, Event, Facts, Ids, Origin, Phone, Purpose, QuestionChange, TenantId, TimerId,
     Timestamp,
 };
-use crate::engine::facts::recall;
-use crate::engine::pipeline::fan_out::{cursor, follow};
-use crate::engine::pipeline::write_down;
-use crate::engine::sending::plan;
+use crate::engine::decision::{self, AsOf};
+use crate::engine::pipeline::fan_out::{cursor, follow_ups};
 use crate::rules::{Decision, PAGE_CONTACTS, PendingEffects};
 use crate::store::{
     Decided, NewAction, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, fallback_wanted, silence_of,
 };
 use crate::tenants::{Snapshot, Tenant};
 
-/// What happens at an instant, in the engine's order.
+/// An item that happens at an instant. The variants stand in the engine's order.
 pub(super) enum Item {
     Timer(PendingTimer),
-    /// Of a schedule that goes over customers, with what has led to it: it comes before the other events of its batch.
+    /// A page of a schedule that fans out to customers, with its cause. It comes before the other events of its batch.
     Page(Event, String),
-    /// With what has led to it.
+    /// An event with its cause.
     Event(Event, String),
-    Send(Box<Due>),
+    Send(Box<DueSend>),
 }
 
-/// By instant, rank, for timers their rows' order, and the order in which they came.
-type Place = (Timestamp, u8, Option<(Timestamp, TimerId)>, u64);
+/// The order of items: by instant, rank, the order of rows for timers, and the order of arrival.
+type ItemKey = (Timestamp, u8, Option<(Timestamp, TimerId)>, u64);
 
 impl Item {
-    /// In which order timers fire that are due.
+    /// The order in which due timers fire.
     const fn row(&self) -> Option<(Timestamp, TimerId)> {
         match self {
             Self::Timer(timer) => Some((timer.due, timer.id)),
@@ -58,48 +56,48 @@ impl Item {
 }
 
 pub(super) struct Walk<'a> {
-    pub means: &'a Means<'a>,
+    pub inputs: &'a ForecastInputs<'a>,
     pub tenant: Option<TenantId>,
     pub snapshot: Arc<Snapshot>,
     from: Timestamp,
     pub until: Timestamp,
     clock: Clock,
     ids: Ids,
-    queue: BTreeMap<Place, Item>,
+    queue: BTreeMap<ItemKey, Item>,
     came: u64,
-    /// Rows of timers that were read: the last one, and whether there are more.
+    /// The last timer row that was read, and whether there are more.
     read: Option<(Timestamp, TimerId)>,
     more: bool,
-    /// Timers that are in the queue or have been, and those that will make room.
+    /// Timers that are or were in the queue, and timers that will be replaced.
     pub met: HashSet<(Timestamp, TimerId)>,
-    /// Timers that have become events already, by the events' dedupe keys; and actions that are planned already.
+    /// Timers that have become events already, by the dedupe keys of the events, and actions that are planned already.
     pub fired: HashSet<String>,
     pub planned: HashSet<Uuid>,
     customers: HashMap<ContactId, ContactFacts>,
-    /// Whose numbers messages go to that are not for the event's own customer.
+    /// The customers of numbers that messages go to besides the event's own customer.
     numbers: HashMap<(TenantId, String), ContactId>,
-    /// Those who become customers by a message to them.
+    /// Customers that a foreseen message creates.
     newcomers: BTreeSet<(TenantId, ContactId)>,
     so_far: HashMap<ContactId, PendingEffects>,
-    /// Appointments that will have ended by then: nothing fires for them any more.
+    /// Appointments that will have ended. Their timers do not fire any more.
     ended: HashSet<Uuid>,
     outlook: Outlook<'a>,
     decided: usize,
-    /// Timers are not as the rules say: they will be when the server has been started.
+    /// Timers are not in step with the rules until the server starts.
     pub replanned: bool,
-    /// From here on it is not complete.
+    /// The forecast is incomplete from here on.
     cut: Option<Timestamp>,
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(means: &'a Means<'a>, tenant: Option<TenantId>, until: Timestamp) -> Self {
-        let from = means.store.clock().now();
+    pub fn new(inputs: &'a ForecastInputs<'a>, tenant: Option<TenantId>, until: Timestamp) -> Self {
+        let from = inputs.store.clock().now();
         let clock = Clock::simulated(from);
-        // Its ids are told to nobody.
+        // The ids of a forecast do not leave it.
         let ids = Ids::new(clock.clone(), Random::seeded(from.unix_us() as u64));
-        let snapshot = means.directory.now();
+        let snapshot = inputs.directory.now();
         Self {
-            means,
+            inputs,
             tenant,
             from,
             until,
@@ -117,7 +115,7 @@ impl<'a> Walk<'a> {
             newcomers: BTreeSet::new(),
             so_far: HashMap::new(),
             ended: HashSet::new(),
-            outlook: Outlook::new(means, from),
+            outlook: Outlook::new(inputs, from),
             snapshot,
             decided: 0,
             replanned: false,
@@ -129,7 +127,7 @@ impl<'a> Walk<'a> {
         self.clock.now()
     }
 
-    /// What comes then, or later, is not foreseen whole.
+    /// Marks the forecast as incomplete from `at` on.
     pub fn complete_until(&mut self, at: Timestamp) {
         self.cut = Some(self.cut.map_or(at, |cut| cut.min(at)));
     }
@@ -164,18 +162,18 @@ impl<'a> Walk<'a> {
     }
 
     pub fn put_event(&mut self, event: Event, why: String) {
-        let item = if self.means.rules.is_page(&event) { Item::Page(event, why) } else { Item::Event(event, why) };
+        let item = if self.inputs.rules.is_page(&event) { Item::Page(event, why) } else { Item::Event(event, why) };
         self.put(self.clock.now(), item);
     }
 
-    /// Reads on where rows may fall due before what is at hand.
+    /// Reads more timers while rows may fall due before the first item of the queue.
     pub async fn read_timers(&mut self) -> Result<(), StoreError> {
         while self.more {
             let next = self.queue.first_key_value().map(|(key, _)| key.0);
             if next.zip(self.read).is_some_and(|(next, (read, _))| next < read) {
                 return Ok(());
             }
-            let page = self.means.store.timers_ahead(self.tenant, self.read).await?;
+            let page = self.inputs.store.timers_ahead(self.tenant, self.read).await?;
             self.more = page.len() == TIMERS_PAGE && page.last().is_some_and(|last| last.due <= self.until);
             self.read = page.last().map(|last| (last.due, last.id)).or(self.read);
             self.promise(page);
@@ -191,51 +189,46 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A timer falls due: its event, and the next time of a schedule.
+    /// Fires a timer: puts its event and, for a schedule, the next timer.
     fn fire(&mut self, timer: &PendingTimer) {
         let now = self.clock.now();
         if timer.subject.is_some_and(|subject| self.ended.contains(&subject)) {
             return;
         }
-        // One that cannot be read is set aside, and sends nothing.
+        // A timer that cannot be read is set aside, and sends nothing.
         let Ok((event, due)) = timer.fired(self.ids.next(), now) else { return };
         if event.dedupe_key.as_ref().is_some_and(|key| self.fired.contains(key)) {
             return;
         }
         let Some(tenant) = self.snapshot.by_id(due.tenant).cloned() else { return };
         if due.purpose == Purpose::Cron {
-            let next = self.means.rules.follows(&due.rule, due.due, &tenant.facts, now);
+            let next = self.inputs.rules.follows(&due.rule, due.due, &tenant.facts, now);
             self.promise(next.map(PendingTimer::from));
         }
-        self.put_event(event, why::of_timer(timer, self.means.rules, &tenant.facts));
+        self.put_event(event, why::of_timer(timer, self.inputs.rules, &tenant.facts));
     }
 
     async fn decide(&mut self, event: Event, why: String) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(event.tenant).cloned() else { return Ok(()) };
         self.decided += 1;
-        let (rules, now) = (self.means.rules, self.clock.now());
+        let (rules, now) = (self.inputs.rules, self.clock.now());
         let customer = event.contact.and_then(|contact| self.customers.get(&contact).cloned());
         let pending = vec![Pending { event, customer }];
-        let facts = recall::facts(self.means.store, rules, &tenant, pending, now).await?;
-        for (event, mut facts) in facts {
+        let batch = decision::facts_of(self.inputs.store, rules, &tenant, pending, AsOf::Now(now)).await?;
+        for (event, mut facts) in batch {
             if let Some(so_far) = event.contact.and_then(|contact| self.so_far.get(&contact)) {
                 so_far.show_in(&mut facts);
             }
-            let platform = self.means.directory.platform();
-            let mut decision = rules.decide(&event, &facts);
-            if let Some(customer) = facts.contact.as_ref().filter(|_| event.kind.inbound_channel().is_none()) {
-                plan::aim_all(&tenant, platform, customer, &mut decision, now);
-            }
+            let platform = self.inputs.directory.platform();
+            let decision = rules.decide(&event, &facts);
             self.note(&event, &decision);
-            let keys = facts.contact.as_ref().map(ContactFacts::address_keys).unwrap_or_default();
-            let at = Timestamp::from_unix_us(self.ids.tick_us());
-            let decided = write_down(&tenant, platform, &event, &keys, decision, at);
+            let decided = decision::plan(&tenant, platform, (&event, &facts), decision, &self.ids);
             self.follow(&decided, &facts, &why).await?;
         }
         Ok(())
     }
 
-    /// A page of customers: the filter is asked about what they are by then.
+    /// Decides a page of customers, on their facts as they will be then.
     async fn decide_page(&mut self, event: &Event, why: &str) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(event.tenant).cloned() else { return Ok(()) };
         self.decided += 1;
@@ -250,9 +243,9 @@ impl<'a> Walk<'a> {
                 *contact = facts.contact.unwrap_or_else(|| contact.clone());
             }
         }
-        let page = self.means.rules.page(event, &of(None), contacts, Duration::MAX);
+        let page = self.inputs.rules.page(event, &of(None), contacts, Duration::MAX);
         let at = Timestamp::from_unix_us(self.ids.tick_us());
-        let (children, next) = follow(&self.ids, event, &page, at, now);
+        let (children, next) = follow_ups(&self.ids, event, &page, at, now);
         for child in children {
             self.put_event(child, why.to_owned());
         }
@@ -260,9 +253,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A page of customers in the order of their ids: those whom there will be by then come last.
+    /// Reads a page of customers in the order of their ids. Customers that foreseen messages create come last.
     async fn contacts_after(&self, tenant: &Tenant, after: Option<ContactId>) -> Result<Vec<ContactFacts>, StoreError> {
-        let mut page = self.means.store.contacts_after(tenant.id, after, PAGE_CONTACTS).await?;
+        let mut page = self.inputs.store.contacts_after(tenant.id, after, PAGE_CONTACTS).await?;
         let after = page.last().map(|last| last.id).or(after).unwrap_or(ContactId::new(Uuid::nil()));
         let behind = self.newcomers.range((Bound::Excluded((tenant.id, after)), Bound::Unbounded));
         let theirs = behind.take_while(|(of, _)| *of == tenant.id).filter_map(|(_, id)| self.customers.get(id));
@@ -270,7 +263,7 @@ impl<'a> Walk<'a> {
         Ok(page)
     }
 
-    /// What a decision does to the customer shows in what comes later.
+    /// Notes the effects of a decision on the customer for later items.
     fn note(&mut self, event: &Event, decision: &Decision) {
         let Some(contact) = event.contact else { return };
         self.so_far.entry(contact).or_default().add(decision);
@@ -282,14 +275,14 @@ impl<'a> Walk<'a> {
         self.promise(asked);
     }
 
-    /// What a decision plans.
+    /// Puts everything that a decision plans.
     async fn follow(&mut self, decided: &Decided, facts: &Facts, why: &str) -> Result<(), StoreError> {
         let now = self.clock.now();
         for event in decided.emitted(&self.ids) {
             let why = format!("{why}, then {}", event.kind);
             self.put_event(event, why);
         }
-        // What ends with an appointment is what was planned before.
+        // Only earlier plans end with an appointment.
         for action in &decided.actions {
             self.change_appointment(decided, action, facts, why);
         }
@@ -307,19 +300,19 @@ impl<'a> Walk<'a> {
             };
             let due = action.due.filter(|due| *due > now).unwrap_or(now);
             if let Some(send) = PlannedSend::from_new(&NewAction { contact, ..action }, due) {
-                self.put(due, Item::Send(Box::new(Due::new(send, why.to_owned()))));
+                self.put(due, Item::Send(Box::new(DueSend::new(send, why.to_owned()))));
             }
         }
         Ok(())
     }
 
-    /// Whose number this is. A message to one that is nobody's makes a customer, of whom nothing else is known.
+    /// Finds the customer of a number. A message to an unknown number creates a customer of whom nothing else is known.
     async fn whose(&mut self, tenant: TenantId, phone: &Phone) -> Result<ContactId, StoreError> {
         let key = (tenant, phone.key());
         if let Some(known) = self.numbers.get(&key) {
             return Ok(*known);
         }
-        let (contact, opted_out) = self.means.store.whose(tenant, phone).await?;
+        let (contact, opted_out) = self.inputs.store.whose(tenant, phone).await?;
         let id = contact.unwrap_or_else(|| {
             let id = self.ids.next();
             let (phone, created_at) = (phone.clone(), self.clock.now());
@@ -332,7 +325,7 @@ impl<'a> Walk<'a> {
         Ok(id)
     }
 
-    /// A rule that confirms or cancels an appointment: the one that its event is about, or the customer's next.
+    /// Applies a rule's change to an appointment: the one that its event is about, or the customer's next.
     fn change_appointment(&mut self, decided: &Decided, action: &NewAction, facts: &Facts, why: &str) {
         let Action::Effect(effect) = &action.action else { return };
         let Some((id, change)) = effect.of_appointment() else { return };
@@ -368,17 +361,17 @@ impl<'a> Walk<'a> {
         self.put_event(event, why);
     }
 
-    async fn send(&mut self, due: Due, now: Timestamp) -> Result<(), StoreError> {
+    async fn send(&mut self, due: DueSend, now: Timestamp) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(due.send.send.tenant).cloned() else { return Ok(()) };
         match self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
-            Became::Again(until, due) => self.put(until, Item::Send(due)),
-            Became::Blocked { send, reason, why } => {
+            Judged::Again(until, due) => self.put(until, Item::Send(due)),
+            Judged::Blocked { send, reason, why } => {
                 if let Some(event) = fallback_wanted(&send, reason, self.ids.next(), now)? {
                     let why = format!("{why}, then {}", event.kind);
                     self.put_event(event, why);
                 }
             }
-            Became::Noted => {}
+            Judged::Noted => {}
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What leads to a send, in words.
+//! Describes the causes of sends.
 
 use crate::domain::contact::TenantFacts;
 use crate::domain::timer::Anchor;
@@ -7,7 +7,7 @@ use crate::engine::timers::sync::pending_of;
 use crate::rules::RuleSet;
 use crate::store::PendingTimer;
 
-/// What a timer is for.
+/// Describes the cause of a timer.
 pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> String {
     let anchor = serde_json::from_str(&timer.payload).ok().and_then(|data| Anchor::in_data(&data));
     match (timer.purpose.parse(), anchor) {
@@ -23,17 +23,17 @@ pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> 
     }
 }
 
-/// When the rule would have it, whatever the hour.
+/// The time that the rule asks for, quiet hours aside.
 fn own_time(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> Option<Timestamp> {
     Some(rules.replanned(&pending_of(timer), tenant, Timestamp::from_unix_us(0), true)??.due)
 }
 
-/// What has happened, and is still to be decided.
+/// Describes an event that is not decided yet.
 pub fn of_undecided(event: &Event) -> String {
     format!("{} of {}, which waits to be decided", event.kind, second(event.occurred_at))
 }
 
-/// UTC, to the second.
+/// Formats a time in UTC, to the second.
 pub fn second(at: Timestamp) -> String {
     at.to_utc().format("%Y-%m-%d %H:%M:%SZ").to_string()
 }

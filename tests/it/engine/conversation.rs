@@ -32,7 +32,7 @@ rule("once").on("inbound_sms").keyword("ONCE").limit(1, "4h").then(|e| reply(`on
 rule("later").on("inbound_sms").keyword("LATER").then(|e| reply("later").in("3s"));
 "#;
 
-/// A server with these rules, its provider, and what has been said so far.
+/// A server with these rules, its provider, and the number of texts so far.
 struct Scene {
     provider: Provider,
     server: Server,
@@ -56,7 +56,7 @@ impl Scene {
         self.server.start_again().await;
     }
 
-    /// The customer says something, on SMS or WhatsApp.
+    /// Posts a text of the customer, by SMS or WhatsApp.
     async fn hear(&mut self, channel: Channel, body: &str) {
         self.said += 1;
         let (prefix, path) = match channel {
@@ -70,7 +70,7 @@ impl Scene {
         assert_eq!(answer.status().as_u16(), 200, "{body}");
     }
 
-    /// Says something by SMS, and waits until all that comes of it has left.
+    /// Posts a text by SMS, and waits until all answers have left.
     async fn says(&mut self, body: &str) -> Vec<String> {
         self.says_on(Channel::Sms, body).await
     }
@@ -96,7 +96,7 @@ impl Scene {
         Look::into(self.server.folder()).await.count("timers WHERE purpose = 'silence'").await
     }
 
-    /// The event that the timer of the open question becomes.
+    /// The event of the open question's timer.
     async fn silence(&self) -> Event {
         let look = Look::into(self.server.folder()).await;
         let payload = look.text_or_number("SELECT payload FROM timers WHERE purpose = 'silence'").await;
@@ -254,7 +254,7 @@ async fn what_leaves_later_waits_for_its_time_and_outlives_a_restart() {
     assert_eq!(scene.texts(), ["other LATER", "later"]);
 }
 
-/// Webhooks as the provider repeats them until they are answered, and a server that dies at some commit of them.
+/// Posts webhooks, repeated until they are answered, to a server that dies at one of their commits.
 async fn killed_in_a_conversation(seed: u64) {
     let dice = Dice::new(seed);
     let mut scene = Scene::prepare(Provider::start(seed).await);
@@ -280,7 +280,7 @@ async fn killed_in_a_conversation(seed: u64) {
             let (twilio, form) = form(&scene.server);
             rig::post(&twilio, &form).await;
             if number == deadly {
-                // It dies once it gets there; where it never does, it is killed all the same.
+                // The server dies at its abort point. If it never gets there, it is killed.
                 let _ =
                     tokio::time::timeout(Duration::from_secs(2), scene.provider.carrier.wait_taken(before as u64 + 1))
                         .await;

@@ -1,7 +1,7 @@
-//! Looking ahead: what a forecast promises, the engine keeps. Random businesses are run through months on a copy and a
-//! simulated clock; each send must be the one that the last forecast before it had, and each that was foreseen is sent.
+//! The engine keeps what a forecast promises. Random businesses run through months on a copy and a simulated clock. Each
+//! send must be in the last forecast before it, and each foreseen send must be sent.
 //!
-//! `FORESIGHT_SEEDS` says how many seeds, `FORESIGHT_SEED` runs one alone.
+//! `FORESIGHT_SEEDS` sets the number of seeds. `FORESIGHT_SEED` runs one alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use recado::domain::opt_out::Word;
 use recado::domain::{AppointmentId, By, Change, Channel, Clock, Effect, Phone, TenantId, Timestamp};
 use recado::engine::timers;
 use recado::ops::forecast;
-use recado::ops::forecast::{Forecast, Means, Outcome};
+use recado::ops::forecast::{Forecast, ForecastInputs, Outcome};
 use recado::store::tables::appointments::{Moved, NewAppointment, Order, Starts};
 use recado::store::{CustomerChange, NewInbound, Wish};
 use recado::tenants::new_tenant;
@@ -26,14 +26,14 @@ const SEEDS: u64 = 2;
 const DAYS: u64 = 92;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const INSTANT: Duration = Duration::from_micros(1);
-/// Customers of each business; of these the last ones are left alone from the beginning on.
+/// Customers of each business. The last ones get no events during the run.
 const CUSTOMERS: usize = 8;
 const LEFT_ALONE: usize = 3;
 
-/// Nobody's number at first: the business's own message to it makes a customer.
+/// A number without a customer at first: the business's own message to it creates one.
 const NOBODY: &str = "+34600999888";
 
-/// Every kind of waiting, and what follows from it.
+/// Rules with every kind of waiting, and their consequences.
 const RULES: &str = r#"
 rule("booked").on("appointment_booked", "appointment_moved").then(|e| send_sms(e.contact, `Booked: ${e.data.appointment.starts_at}`));
 rule("day before").before("1d", "appointment.starts_at")
@@ -60,7 +60,7 @@ rule("offers").cron("20 10 3 * *").for_each("contacts", |c| c.tag("member"))
 rule("offer ends").on("offered").before("1d", "data.ends").then(|e| send_sms(e.contact, "It ends tomorrow."));
 "#;
 
-/// Rules of a file that changes; they leave those alone who are to be left alone.
+/// Rules of a file that changes. They do not touch the customers that are left alone.
 fn varying(dice: &Random) -> String {
     let mut text = String::new();
     let hour = 1 + below(dice, 30);
@@ -78,7 +78,7 @@ fn varying(dice: &Random) -> String {
     text
 }
 
-/// A send, as far as both know it.
+/// The part of a send that the forecast and the engine both know.
 type Told = (Timestamp, String, String, String, String, String, String);
 
 fn seconds(at: Timestamp) -> Timestamp {
@@ -99,10 +99,10 @@ struct Run {
     folder: TempDir,
 }
 
-/// What the engine is not told of before the forecast is made.
+/// Changes that the engine learns only after the forecast is made.
 #[derive(Default)]
 struct Untold {
-    /// Whose events wait in their rows.
+    /// Tenants with events that wait in their rows.
     events: Vec<TenantId>,
     /// The rules' files have changed.
     rules: bool,
@@ -186,20 +186,20 @@ impl Run {
         below(&self.dice, end)
     }
 
-    /// By the rules as they are in their files.
+    /// Makes a forecast by the rules as they are in their files.
     async fn foresee(&self, until: Timestamp) -> Forecast {
         let installation = &self.rehearsal.installation;
-        let means = Means {
+        let inputs = ForecastInputs {
             store: &installation.store,
             directory: &installation.directory,
             rules: &installation.load_rules(),
             gate: app::gate(installation),
             prices: &installation.config.prices,
         };
-        forecast::forecast(&means, None, until).await.expect("the database answers")
+        forecast::forecast(&inputs, None, until).await.expect("the database answers")
     }
 
-    /// Lets the engine know.
+    /// Tells the engine of the changes.
     async fn tell(&self, untold: Untold) {
         let pipeline = &self.rehearsal.engine.pipeline;
         if untold.rules {
@@ -210,7 +210,7 @@ impl Run {
         untold.events.into_iter().for_each(|tenant| pipeline.wake_for_rows(tenant));
     }
 
-    /// What was sent or stopped after `from`, until then.
+    /// The sends that left or were stopped after `from`, until `until`.
     async fn told(&self, from: Timestamp, until: Timestamp) -> Vec<Told> {
         let mut told = Vec::new();
         let store = &self.rehearsal.installation.store;
@@ -236,7 +236,7 @@ impl Run {
         told
     }
 
-    /// The same without what had been told before.
+    /// The same without the sends that were seen before.
     async fn told_but(&self, before: Vec<Told>, from: Timestamp, until: Timestamp) -> Vec<Told> {
         let mut told = self.told(from, until).await;
         for one in before {
@@ -291,7 +291,7 @@ impl Run {
         untold
     }
 
-    /// Something that nobody could foresee. The engine is not told of it yet.
+    /// Makes an unforeseeable change. The engine does not learn of it yet.
     async fn surprise(&mut self) -> Untold {
         let (business, customer) = self.customer();
         let untold = |tenant| Untold { events: vec![tenant], rules: false };
@@ -328,7 +328,7 @@ impl Run {
         let starts = self.rehearsal.now().plus(Duration::from_secs(3_600 * (1 + self.below(300) as u64)));
         let to = (change == Change::Move).then(|| Moved { starts: Some(Starts::At(starts)), ..Moved::default() });
         let order = Order { tenant, id, change, to, version: None, by: By::Staff };
-        // One that has ended already stays as it is.
+        // An appointment that has ended stays as it is.
         let _ = self.rehearsal.installation.store.change_appointment(&order).await;
         tenant
     }
@@ -395,7 +395,7 @@ impl Run {
         };
         let now = self.rehearsal.now();
         let inbound = NewInbound::new(business.id, channel, Some(customer.clone()), data, now, 1, wish);
-        // Not by the pipeline, which would decide it at once.
+        // The pipeline would decide it at once, so the store takes it.
         self.rehearsal.installation.store.writer().ingest(inbound).await.expect("it can be stored");
     }
 }
@@ -433,7 +433,7 @@ fn assert_same(foretold: &[Told], told: &[Told], what: &str) {
 async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
     let mut run = seeded(seed).await;
     run.rehearsal.settle().await.expect("the database answers");
-    // Those who are left alone have appointments, too.
+    // Customers that are left alone have appointments, too.
     for number in 0..run.businesses.len() {
         for customer in run.businesses[number].customers.clone() {
             let booked = run.book(&run.businesses[number], &customer).await;
@@ -453,7 +453,7 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
     while run.rehearsal.now() < end {
         let from = run.rehearsal.now();
         let until = from.plus(Duration::from_secs(60 * (1 + run.below(5 * 24 * 60) as u64))).min(end);
-        // What leaves at this very instant may have left before.
+        // A send of this very instant may have left before.
         let before = run.told(from.minus(INSTANT), from).await;
         let forecast = run.foresee(until.plus(DAY)).await;
         run.tell(untold).await;
@@ -510,7 +510,7 @@ async fn each_send_is_the_one_foreseen_and_what_is_foreseen_is_sent() {
     }
 }
 
-/// One of each, where it surely makes a difference.
+/// One case of each kind, where it surely makes a difference.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
     let varies = |hours: u32| {
@@ -562,7 +562,7 @@ async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
     assert_same(&foretold, &run.told_but(before, from.minus(INSTANT), until).await, "five days");
 }
 
-/// Who send from one number to one customer go one after another, and none waits longer than the one before it takes.
+/// Sends of several businesses from one number to one customer go one after another, and none waits for the sweep.
 #[tokio::test(flavor = "multi_thread")]
 async fn businesses_that_share_a_number_do_not_wait_for_a_sweep() {
     const BUSINESSES: usize = 6;
@@ -591,6 +591,6 @@ async fn businesses_that_share_a_number_do_not_wait_for_a_sweep() {
             sent += 1;
         }
     }
-    // And the one that there is from the start.
+    // One more tenant exists from the start.
     assert_eq!(sent, HOURS * (BUSINESSES + 1));
 }

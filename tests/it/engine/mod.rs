@@ -1,6 +1,7 @@
-//! The way of a message, of a conversation, of time.
+//! Conversations, timers, e-mail, forecasts and explanations, end to end.
 
 pub mod foresight;
 pub mod email;
+pub mod explain;
 pub mod conversation;
 pub mod timers;

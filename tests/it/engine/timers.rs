@@ -18,9 +18,9 @@ use crate::faults::rig::{ACCOUNT, OURS, Provider, TOKEN, customer};
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
-/// How long the loops may take for what is due.
+/// How long the loops may take for due timers.
 const DONE_WITHIN: Duration = Duration::from_secs(20);
-/// And for some hundred customers.
+/// How long they may take for some hundred customers.
 const LONG_WITHIN: Duration = Duration::from_secs(120);
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ impl World {
         Self { provider, inside, clock, loops }
     }
 
-    /// The loops end, as a server that is stopped.
+    /// Stops the loops, as a server does.
     pub async fn down(&mut self) {
         self.loops.shutdown().await;
     }
@@ -92,7 +92,7 @@ impl World {
         .await;
     }
 
-    /// The texts that were sent, once there are so many.
+    /// Waits until `count` texts were sent, and gives them.
     pub async fn sent(&self, count: u64) -> Vec<String> {
         self.provider.wait_taken(count).await;
         self.provider.sent().into_iter().map(|message| message.body).collect()
@@ -274,7 +274,7 @@ async fn a_new_rule_that_comes_before_something_is_planned_for_what_is_known() {
     assert_eq!(world.verdict(event).await, "fired");
 }
 
-/// As when a server is stopped: what a lane had taken and not decided is taken again.
+/// A server that stops drops its round. The tenants of the round are taken again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_of_deciding_that_is_dropped_loses_nobody() {
     let mut world = World::start("rule(\"hi\").on(\"inbound_sms\").then(|e| reply(e.body));\n").await;

@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of a campaign, answers of the provider lost: everybody is called, and nobody twice for one try.
+//! SIGKILL in the middle of a campaign, with answers of the provider lost: each member is called, and none twice for one try.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 
 const MEMBERS: usize = 12;
-/// How long a life that is to be cut short may last.
+/// How long a life may last that is cut short.
 const SHORT_LIFE: Duration = Duration::from_secs(3);
-/// A call whose end was not told is asked for after a minute.
+/// The server asks for the end of a call after a minute without report.
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 
 /// Where a life ends.
 #[derive(Clone, Copy, Debug)]
 enum Ends {
-    /// At the nth passing of an abort point.
+    /// At the nth pass of an abort point.
     Point(&'static str, usize),
-    /// As soon as so many calls have been made.
+    /// After this many calls.
     Calls(usize),
 }
 
@@ -75,7 +75,7 @@ async fn killed(seed: u64) -> usize {
             let Ends::Calls(count) = end else { return Err(calls) };
             if calls >= *count { Ok(()) } else { Err(calls) }
         };
-        // A life that does not come to its end is ended anyhow.
+        // A life that does not reach its end is killed.
         let _ = tokio::time::timeout(SHORT_LIFE, eventually(SHORT_LIFE * 10, enough)).await;
         sigkill(id);
         server.kill();

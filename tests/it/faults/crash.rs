@@ -1,4 +1,4 @@
-//! SIGKILL anywhere, answers of the provider lost: no message lost, none sent twice.
+//! SIGKILL anywhere, with answers of the provider lost: no message is lost, and none is sent twice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,23 +12,23 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid};
 
-/// How long a life that is to be cut short may last once its webhooks are posted.
+/// How long a life may last after its webhooks are posted, before it is killed.
 const SHORT_LIFE: Duration = Duration::from_millis(1_500);
-/// How long the last life may take until nothing is open.
+/// How long the last life may take until no work is open.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where a life ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// At the nth passing of an abort point.
+    /// At the nth pass of an abort point.
     Point(&'static str, usize),
-    /// As soon as so many webhooks are answered, the others under way.
+    /// After this many answered webhooks, with the others in flight.
     Answers(usize),
-    /// As soon as the provider has taken so many messages.
+    /// After the provider has taken this many messages.
     Taken(u64),
 }
 
-/// What a seed stands for.
+/// The plan of a seed.
 #[derive(Debug)]
 struct Plan {
     webhooks: usize,
@@ -76,7 +76,7 @@ async fn killed_anywhere_nothing_is_lost_and_nothing_is_sent_twice() {
     eprintln!("killed at {aborted:?}; {looked_for} sends were looked for at the provider");
 }
 
-/// What a run went through, to see that the runs do go through it.
+/// The faults that a run met, to check that runs do meet them.
 struct Run {
     aborted: Vec<&'static str>,
     looked_for: usize,
@@ -153,7 +153,7 @@ async fn cut_short(
     (left, point)
 }
 
-/// Posts webhooks as the provider does, side by side, some of them twice; gives those that were not answered 2xx.
+/// Posts webhooks as the provider does, side by side and some of them twice. Gives those without a 2xx answer.
 async fn post(
     twilio: &Twilio,
     dice: &Dice,

@@ -17,7 +17,7 @@ use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
 const TEXTS: usize = 20;
-/// Of account A, but not its token: mistyped, or changed at the provider.
+/// A wrong token of account A: mistyped, or changed at the provider.
 const WRONG: &str = "wr0ngwr0ngwr0ngwr0ngwr0ngwr0ngwr";
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -43,7 +43,7 @@ async fn an_account_with_a_wrong_token_waits_says_why_and_goes_on_with_the_right
     for number in 0..TEXTS {
         assert_eq!(A.post(&a, number as u128, &customer(number), "hola").await, Some(200), "taken in all the same");
     }
-    // One that was tried carries the refusal; all wait.
+    // The send that was tried carries the refusal. All wait.
     let refused = eventually(WITHIN, || async {
         let shown = shown(&server, &A);
         let all_wait = shown.len() == TEXTS && shown.iter().all(|message| message["status"] == "planned");
@@ -80,7 +80,7 @@ async fn an_account_with_a_wrong_token_waits_says_why_and_goes_on_with_the_right
     }
 }
 
-/// The credentials are put right at the provider, of which nobody tells us.
+/// The credentials are put right at the provider, which does not tell us.
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_credentials_are_tried_again_after_five_minutes() {
     let clock = Clock::simulated(Timestamp::parse("2026-11-21T08:00:00Z").expect("it is a time"));
@@ -97,7 +97,7 @@ async fn refused_credentials_are_tried_again_after_five_minutes() {
     }
     let demo = inside.installation.directory.now().by_slug("demo").expect("it is made").id;
     let sends = async || {
-        // Loops that rest wait for this clock.
+        // Idle loops wait for this clock.
         clock.advance(Duration::from_millis(20));
         let listed = inside.installation.store.messages(demo, None, 1_000).await.expect("they can be listed");
         let sends = listed.into_iter().filter_map(|one| match one {

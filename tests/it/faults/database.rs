@@ -1,4 +1,4 @@
-//! A database that is out of order: no space on its disk, a lock that another process holds.
+//! Faults of the database: a full disk, a lock that another process holds.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,14 +15,14 @@ use crate::support::webhook::{Twilio, message_sid};
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const WELL_AGAIN_WITHIN: Duration = Duration::from_secs(10);
-/// Webhooks posted at a time.
+/// Webhooks posted at once.
 const AT_ONCE: usize = 8;
 
 /// How a disk becomes full, and has space again.
 enum Disk {
-    /// The process's files may not grow: works for anybody.
+    /// A limit on the size of the process's files, which needs no rights.
     Limit,
-    /// A small file system, filled by another's file: as true as it gets, where we may mount one.
+    /// A small file system that another file fills, where the test may mount one.
     Small { data: PathBuf },
 }
 
@@ -42,7 +42,7 @@ impl Disk {
                 limit(server, &(largest.unwrap_or_default() + 32 * 1024).to_string());
             }
             Self::Small { data } => {
-                // Ends where the space does.
+                // The write ends where the space does.
                 let _ = std::fs::write(data.join("filler"), vec![1; 48 * 1024 * 1024]);
             }
         }
@@ -113,7 +113,7 @@ async fn full_disk(provider: &Provider, mut server: Server, disk: Disk) {
     check(&mut server, provider, &numbers).await;
 }
 
-/// All are events and decided, each is answered once, and the file is whole.
+/// Checks that all texts are decided events, each answered once, and that the file is intact.
 async fn check(server: &mut Server, provider: &Provider, numbers: &[usize]) {
     let look = Look::into(server.folder()).await;
     eventually(SETTLED_WITHIN, || look.open()).await;
@@ -130,7 +130,7 @@ async fn post(twilio: &Twilio, numbers: std::ops::Range<usize>) -> Vec<(usize, u
     repost(twilio, numbers.collect()).await
 }
 
-/// Posts long texts, a few at a time; each answer must come within the client's ten seconds.
+/// Posts long texts, a few at once. Each answer must come within the client's ten seconds.
 async fn repost(twilio: &Twilio, numbers: Vec<usize>) -> Vec<(usize, u16)> {
     let posts = numbers.into_iter().map(|number| async move {
         let body = format!("t{number} {}", "larga ".repeat(150));

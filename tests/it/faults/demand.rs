@@ -1,4 +1,4 @@
-//! Each fault that the carrier has on demand, ordered over HTTP: a customer writes, and the ledger has its verdict.
+//! Each fault that the carrier offers, ordered over HTTP: a customer writes, and the ledger records the outcome.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::support::http_client;
 use crate::support::server::Server;
 use crate::support::wait::eventually;
 
-/// A try that hangs is given up after 15 s, looked for, and sent again.
+/// A try that hangs is given up after 15 s, reconciled, and sent again.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
-/// Longer than it takes until an unknown send is looked for.
+/// Longer than the grace of an unknown send.
 const LATE_MS: u64 = 3_000;
 
 /// A provider with one number, whose texts go to a server that answers each.
@@ -44,14 +44,14 @@ impl World {
         assert_eq!(status, 201, "{path} {body}");
     }
 
-    /// A customer writes under a fault.
+    /// Posts a customer's text under a fault.
     async fn writes(&self, fault: &Value, from: &str) {
         self.post("/carrier/faults", fault).await;
         let text = json!({"from": from, "to": OURS, "channel": "sms", "body": "hola"});
         self.post("/carrier/texts", &text).await;
     }
 
-    /// State, status of the message, and outcomes of the tries, of the one send to a customer.
+    /// The state, the message's status and the outcomes of the tries of the one send to a customer.
     async fn verdict(&self, to: &str) -> Result<(String, String, Vec<String>), String> {
         let actions: Vec<_> =
             self.look.actions().await.into_iter().filter(|action| action.recipient.as_deref() == Some(to)).collect();
@@ -69,7 +69,7 @@ impl World {
     async fn settled(&self, to: &str, state: &str, status: &str) -> Vec<String> {
         eventually(SETTLED_WITHIN, || async {
             let (is, told, tries) = self.verdict(to).await?;
-            // One whose answer is still awaited may have been settled by its callback: the try is written down after.
+            // A callback may settle a send whose answer is still awaited. The try is stored afterwards.
             let closed = !tries.is_empty() && tries.iter().all(|outcome| !outcome.is_empty());
             if is == state && told == status && closed { Ok(tries) } else { Err(format!("{is} {told} {tries:?}")) }
         })
@@ -82,13 +82,13 @@ impl World {
     }
 }
 
-/// What came of a try whose outcome nobody knew: its callback settled it, or the provider's list.
+/// The possible outcomes of an unknown try: its callback settled it, or the provider's list.
 const FOUND: [&str; 2] = ["unknown", "adopted"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_of_the_answer_has_its_verdict() {
     let world = World::new().await;
-    // The try under the fault ends in one of these; another follows where the provider has not taken it.
+    // The try under the fault ends in one of these. Another follows if the provider has not taken it.
     let cases: [(&str, &[&str], bool); 9] = [
         ("throttle", &["retry"], true),
         ("unavailable_503", &["retry"], true),

@@ -1,6 +1,6 @@
-//! Tenants that share an account, a rate, a refused token; and a stop in the midst of it.
+//! Tenants that share an account, a rate and a refused token, and a server that stops in between.
 //!
-//! The clock is the test's: what happens here, no sweep has found.
+//! The clock stands still, so that no sweep hides a lost wake-up.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ async fn plan(inside: &Inside, slug: &str, customers: std::ops::Range<usize>) {
     inside.pipeline.wake_perform(SendQueue::new(snapshot.by_slug(slug).expect("it is there").id, Route::Twilio));
 }
 
-/// A provider that answers only as often as it is let.
+/// A provider that answers only as often as the test allows.
 #[derive(Clone)]
 struct Slow {
     asked: Arc<Mutex<Vec<String>>>,
@@ -101,7 +101,7 @@ async fn a_backlog_leaves_room_for_another_tenant_of_the_account() {
     plan(&inside, "many", 0..BACKLOG).await;
     slow.wait_asked(ROOM).await;
     plan(&inside, "few", BACKLOG..BACKLOG + 1).await;
-    // Some sends end, fewer than still wait before the newcomer.
+    // Some sends end, fewer than wait ahead of the newcomer.
     slow.answers.add_permits(40);
     let few = customer(BACKLOG);
     eventually(WITHIN, || {
@@ -111,7 +111,7 @@ async fn a_backlog_leaves_room_for_another_tenant_of_the_account() {
     })
     .await;
     assert!(slow.asked().len() < BACKLOG, "the backlog has not ended");
-    // And all of it leaves in the end, each once.
+    // All sends leave in the end, each once.
     slow.answers.add_permits(2 * BACKLOG);
     slow.wait_asked(BACKLOG + 1).await;
     assert_eq!(slow.asked().into_iter().collect::<HashSet<_>>().len(), BACKLOG + 1);
@@ -200,7 +200,7 @@ async fn half_a_request_does_not_hold_up_a_stop() {
     let address = server.url().replace("http://", "");
     let mut socket = std::net::TcpStream::connect(address).expect("it listens");
     std::io::Write::write_all(&mut socket, b"POST /api/twilio/demo/sms HTTP/1.1\r\nHost: ha").expect("it reads");
-    // Another request, so that the first has surely been read.
+    // A second request, so that the first has surely been read.
     let twilio = rig::twilio(&server);
     let form = twilio.inbound(&crate::support::webhook::message_sid(1), &customer(1), rig::OURS, "hola");
     assert_eq!(rig::post(&twilio, &form).await, Some(200));

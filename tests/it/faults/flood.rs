@@ -1,4 +1,4 @@
-//! More webhooks than can be worked off at once: none is lost, none is doubled.
+//! More webhooks than the server can handle at once: none is lost, none is doubled.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ async fn of_many_webhooks_none_is_lost_and_none_doubled() {
         async move {
             let posted = Instant::now();
             let mut tries = 1;
-            // What is refused for the moment is brought again, as the provider does.
+            // A webhook that is refused for the moment is posted again, as the provider does.
             while rig::post(twilio, &form).await != Some(200) {
                 tries += 1;
                 assert!(tries < 100, "text {number} is never accepted");

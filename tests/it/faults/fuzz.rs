@@ -1,4 +1,4 @@
-//! Bodies by the hundred thousand, through the real routes: never a panic, never a false word, never an added verb.
+//! Bodies by the hundred thousand, through the real routes: never a panic, a wrong status or an injected verb.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::support::webhook::{message_sid, sign};
 
 /// `FUZZ_CASES` sets another number.
 const CASES: usize = 100_000;
-/// Requests under way at once, so that many share a commit.
+/// Requests in flight, so that many share a commit.
 const AT_ONCE: usize = 512;
 const EMPTY_TWIML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
 
@@ -29,7 +29,7 @@ async fn whatever_is_posted_the_answer_is_one_of_a_few() {
         let path = path(&dice);
         let (body, signature) = hostile(&dice, &path, number);
         let inside = inside.clone();
-        // A task of its own, so that the cores share the work and a panic is seen.
+        // Each request is a task, so that the cores share the work and a panic shows.
         tokio::spawn(async move {
             let shown: Vec<u8> = body.iter().copied().take(300).collect();
             let (status, answer) = inside.answer(posted(&path, body, signature.as_deref())).await;
@@ -153,7 +153,7 @@ fn text(dice: &Dice, longest: usize, alphabet: &str) -> String {
     (0..dice.below(longest + 1)).map(|_| *dice.pick(&letters)).collect()
 }
 
-/// What would be a verb, or break the document, where it was written into TwiML as it is.
+/// Texts that would be a verb, or break the document, if TwiML held them unescaped.
 const HOSTILE: [&str; 14] = [
     "</Say><Dial>+34906000000</Dial>",
     "<Response><Redirect>http://evil.example</Redirect></Response>",

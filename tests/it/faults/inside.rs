@@ -24,7 +24,7 @@ use crate::support::webhook::Form;
 /// Answers are short; more than this is a fault.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 
-/// What `recado serve` is made of, without its sockets and loops.
+/// The parts of `recado serve`, without its sockets and loops.
 pub struct Inside {
     pub installation: Installation,
     pub engine: Engine,
@@ -36,7 +36,7 @@ pub struct Inside {
     _folder: TempDir,
 }
 
-/// The base that webhooks are signed for; on the loopback, as the provider asks of a status callback.
+/// The base that webhooks are signed for. It is on the loopback, as the emulated provider demands of a status callback.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:1";
 
 impl Inside {
@@ -44,7 +44,7 @@ impl Inside {
         Self::at("http://127.0.0.1:1", Clock::system(), "").await
     }
 
-    /// With its provider at `api_base`, on a clock of the test's, by these rules.
+    /// Opens the parts with the provider at `api_base`, on the test's clock, with these rules.
     pub async fn at(api_base: &str, clock: Clock, rules: &str) -> Self {
         Self::with(api_base, clock, rules, &[]).await
     }
@@ -73,7 +73,7 @@ impl Inside {
         Self { installation, engine, pipeline, store, directory, circuits, router, _folder: folder }
     }
 
-    /// Other rules than those it was opened with.
+    /// Loads other rules.
     pub fn rules(&self, rules: &str) -> RuleSet {
         std::fs::write(self.installation.config.rules_dir.join("echo.rhai"), rules).expect("the folder is ours");
         self.installation.load_rules()
@@ -98,7 +98,7 @@ pub fn posted(path: &str, body: impl Into<Body>, signature: Option<&str>) -> Req
     request.body(body.into()).expect("a path of ours")
 }
 
-/// A form as it stands in a body.
+/// Encodes a form as a body.
 pub fn encode(form: &Form) -> String {
     let params: recado::integrations::twilio::form::Params = form.iter().map(|(name, value)| (name, value)).collect();
     params.encode()

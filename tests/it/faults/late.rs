@@ -1,4 +1,4 @@
-//! What is found late at the provider: looked for where it was sent, taken in by whoever has it, one account at a time.
+//! Messages found late at the provider: the server looks in the account that they went through, one account at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::support::replace_tenant;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
-/// A provider that hangs is given up after this.
+/// The deadline for a provider that hangs.
 const DEADLINE: Duration = Duration::from_secs(3);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The program without its loops, beside a provider; each on a clock of its own.
+/// The program without its loops beside a provider, each on a clock of its own.
 struct World {
     provider: Provider,
     inside: Inside,
@@ -99,7 +99,7 @@ impl World {
         self.refresh().await;
     }
 
-    /// A send that is under way.
+    /// Plans and claims a send.
     async fn claimed(&self, slug: &str, to: &str) -> Claimed {
         let body = SendBody::Text("hola".to_owned());
         let outbox = self.inside.installation.outbox();
@@ -117,7 +117,7 @@ impl World {
         claims.sends.into_iter().next().expect("one is due")
     }
 
-    /// A send that the provider has taken; we have not heard of it. Its SID.
+    /// Makes the provider take a send without our knowing. Gives its SID.
     async fn taken(&self, slug: &str, to: &str) -> (Claimed, String) {
         let claimed = self.claimed(slug, to).await;
         let tenant = self.tenant(slug);
@@ -214,7 +214,7 @@ async fn a_late_message_is_found_by_its_messaging_service_and_comes_with_its_med
     assert!(messages[0].extra.contains("image/jpeg") && !messages[0].extra.contains(".json"), "{}", messages[0].extra);
 }
 
-/// More than is held at once: fifty pages of a thousand.
+/// The list is longer than the catch-up holds at once: fifty pages of a thousand.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_of_a_long_list_is_reached() {
     let world = World::with(&[]).await;
@@ -243,7 +243,7 @@ async fn an_account_that_refuses_keeps_no_other_from_its_statuses() {
     assert_eq!((world.status("a", &a).await, world.status("b", &b).await), ("queued".into(), "delivered".into()));
 }
 
-/// Five hundred are asked for at a time.
+/// The server asks for five hundred at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_never_get_a_status_crowd_out_no_others() {
     let world = World::with(&[]).await;
@@ -275,7 +275,7 @@ async fn an_unknown_send_is_looked_for_in_the_account_it_went_through() {
     // The platform's account is still known, and shows it.
     let row = world.row(&of_demo).await;
     assert_eq!((row.state.as_str(), row.provider_sid), ("sent", Some(sid)));
-    // A's is not: B's list says nothing about it.
+    // A's account is not known any more: B's list tells nothing about it.
     let row = world.row(&of_a).await;
     assert_eq!(row.state, "unknown");
     assert!(row.reason.as_deref().is_some_and(|reason| reason.contains(A.account)), "{:?}", row.reason);
@@ -323,7 +323,7 @@ async fn an_account_whose_list_hangs_holds_up_no_other() {
         if state == "sent" { Ok(()) } else { Err(state) }
     })
     .await;
-    // One of A's has met the deadline; the others do not wait for theirs.
+    // One send of A's met the deadline. The others do not wait for theirs.
     let looked = tokio::time::timeout(2 * DEADLINE, round).await.expect("one deadline is enough");
     assert_eq!(looked.expect("it ends").expect("the database is there"), STUCK + 1);
     for one in stuck {

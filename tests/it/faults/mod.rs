@@ -1,7 +1,7 @@
-//! What Recado survives: faults of the machine, the provider and the people around it, one file a kind.
+//! Faults that Recado survives, of the machine, the provider and people, a file for each kind.
 //!
-//! Runs are seeded: a failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` says how many
-//! the crash tests go through.
+//! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
+//! seeds of the crash tests.
 
 mod campaigns;
 mod crash;

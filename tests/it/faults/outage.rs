@@ -1,4 +1,4 @@
-//! The server was down, or a webhook or a callback never came: what the provider remembers is fetched.
+//! The server was down, or a webhook or a callback never came: the server catches up from the provider's lists.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn messages_that_came_meanwhile_are_taken_in_once_and_marked_late() {
     let provider = Provider::start(5).await;
     let mut server = Server::start(rig::options(&provider.url)).await;
     let look = Look::into(server.folder()).await;
-    // The first round only notes where to begin.
+    // The first round only notes its start.
     let cursor = format!("settings WHERE name = 'catch_up:{ACCOUNT}'");
     eventually(WITHIN, || async {
         if look.count(&cursor).await == 1 { Ok(()) } else { Err("the catch-up has not begun") }
@@ -41,7 +41,7 @@ async fn messages_that_came_meanwhile_are_taken_in_once_and_marked_late() {
     }
     server.start_again().await;
     provider.carrier.wait_taken(TEXTS as u64).await;
-    // The provider brings one of them after all, as a retry.
+    // The provider posts one of them after all, as a retry.
     let twilio = rig::twilio(&server);
     let form = twilio.inbound(&message_sid(3), &customer(3), OURS, "missed 3");
     assert_eq!(rig::post(&twilio, &form).await, Some(200));
@@ -55,7 +55,7 @@ async fn messages_that_came_meanwhile_are_taken_in_once_and_marked_late() {
     assert_eq!(answers, TEXTS, "each is answered once");
 }
 
-/// An hour after a send whose callbacks are lost, its status is asked for.
+/// The server asks for the status of a send an hour after it, if its callbacks are lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_no_callback_brought_is_asked_for() {
     let clock = Clock::simulated(Timestamp::parse("2026-11-21T08:00:00Z").expect("it is a time"));

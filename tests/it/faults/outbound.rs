@@ -1,4 +1,4 @@
-//! Row 22: URLs that lead to this machine or into its network. No connection is made, whatever their spelling.
+//! URLs that lead to this machine or into its network. No connection is made, whatever their spelling.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +12,10 @@ use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 use crate::support::webhook::message_sid;
 
-/// Calls whatever a customer writes.
+/// A rule that calls the URL that a customer writes.
 const CALL: &str = "rule(\"call\").on(\"inbound_sms\").then(|e| http_request(#{ method: \"GET\", url: e.body }));\n";
 
-/// Counts who connects to `ip`, and answers each with `answer`.
+/// Counts connections to `ip`, and answers each with `answer`.
 async fn counting(ip: &str, answer: String) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((ip, 0)).await.expect("a port can be bound");
     let port = listener.local_addr().expect("it is bound").port();
@@ -26,7 +26,7 @@ async fn counting(ip: &str, answer: String) -> (u16, Arc<AtomicUsize>) {
             counted.fetch_add(1, Ordering::SeqCst);
             let answer = answer.clone();
             tokio::spawn(async move {
-                // Who has gone meanwhile has been counted. What is asked is read, or closing would reset the connection.
+                // A client may be gone, but it was counted. The request is read, or closing would reset the connection.
                 let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(answer.as_bytes()).await;
             });

@@ -1,4 +1,4 @@
-//! A provider that is out of order: callbacks too early, 429, 500, 503, no answer, an answer by the drop.
+//! Faults of the provider: callbacks too early, 429, 500, 503, no answer, an answer that trickles.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn callbacks_before_the_answer_are_joined() {
     post_all(&server, TEXTS).await;
     let look = Look::into(server.folder()).await;
     provider.wait_taken(TEXTS as u64).await;
-    // The first callback settles a send; the second may still be under way.
+    // The first callback settles a send. The second may still be in flight.
     let all_told = || async {
         let told = look.count("events WHERE kind = 'message_status'").await;
         if told < 2 * TEXTS as i64 { Err(format!("{told} statuses")) } else { look.open().await }
@@ -44,7 +44,7 @@ async fn callbacks_before_the_answer_are_joined() {
     assert!(!server.log().contains("does not have"), "a callback did not find its send");
 }
 
-/// Posts texts to the demo tenant side by side, each of a customer of its own.
+/// Posts texts to the demo tenant side by side, each from another customer.
 async fn post_all(server: &Server, texts: usize) {
     let twilio = rig::twilio(server);
     let posts = (0..texts).map(|number| {
@@ -86,7 +86,7 @@ async fn an_account_that_is_throttled_backs_off_and_others_go_on() {
     let mut refused: Vec<i64> =
         attempts.iter().filter(|attempt| attempt.http_status == Some(429)).map(|attempt| attempt.started_us).collect();
     refused.sort_unstable();
-    // The first may all be under way at once; then one probe a second, as the provider asks.
+    // The first sends may all be in flight at once. Then one probe goes a second, as the provider asks.
     let probes = THROTTLED.as_secs() as usize + 3;
     assert!(refused.len() <= TEXTS + probes, "{} calls while throttled", refused.len());
     let gaps: Vec<i64> = refused.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 500_000).collect();
@@ -96,12 +96,12 @@ async fn an_account_that_is_throttled_backs_off_and_others_go_on() {
     compare("429 for another account", &alone, &beside);
 }
 
-/// The other tenant's figures, alone and beside the trouble.
+/// The other tenant's latencies, alone and beside the fault.
 fn compare(trouble: &str, alone: &[Duration], beside: &[Duration]) {
     let figures = |sorted: &[Duration]| (percentile(sorted, 50), percentile(sorted, 99));
     let (alone, beside) = (figures(alone), figures(beside));
     eprintln!("{trouble}: p50 and p99 alone {alone:?}, beside it {beside:?}");
-    // Generous, since other tests run beside this one: a tenant that waits for another waits for seconds.
+    // Generous, because other tests run beside this one. A tenant that waits for another waits for seconds.
     assert!(beside.0 < alone.0 * 5 + Duration::from_millis(250), "alone {alone:?}, beside it {beside:?}");
 }
 
@@ -124,13 +124,13 @@ async fn after_500_it_is_looked_for_and_after_503_tried_again() {
     let mut outcomes: HashMap<String, usize> = HashMap::new();
     for tries in attempts.values() {
         let (last, earlier) = tries.split_last().expect("it was tried");
-        // What stayed unknown was settled by its callback.
+        // A callback settled the sends that stayed unknown.
         assert!(["sent", "adopted", "unknown"].contains(&last.outcome.as_deref().unwrap_or_default()), "{tries:?}");
         for attempt in earlier {
             let outcome = attempt.outcome.clone().unwrap_or_default();
             let allowed = match attempt.http_status {
                 Some(503) => outcome == "retry",
-                // A 500: nothing more before the provider's list was read.
+                // After a 500, nothing is sent before the provider's list was read.
                 _ => outcome == "never_taken",
             };
             assert!(allowed, "{tries:?}");
@@ -196,7 +196,7 @@ async fn a_provider_that_answers_by_the_drop_is_given_up_too() {
     hangs(FaultKind::Drip).await;
 }
 
-/// More texts than one account may have in flight meet a provider that does not come to an end.
+/// More texts than one account may have in flight meet a provider that never finishes.
 async fn hangs(fault: FaultKind) {
     const TEXTS: usize = 140;
     let (provider, mut server) = rig::two_tenants(rig::options).await;

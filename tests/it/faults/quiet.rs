@@ -1,4 +1,4 @@
-//! The hours in which customers do not hear from a business that begins by itself: on any clock, around every change.
+//! Quiet hours, in which customers get no message that the business starts: on any clock, around every change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::support::webhook::{Twilio, message_sid, sign};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// An instant that is looked at is at most so far from a change of clocks, or anywhere.
+/// The largest distance of a checked instant from a change of clocks.
 const AROUND: Duration = Duration::from_secs(36 * 3_600);
 
 fn at(text: &str) -> Timestamp {
@@ -73,7 +73,7 @@ fn judge(candidate: &Candidate, now: Timestamp, tenants: Tz) -> Gate {
     gate().judge(candidate, now, &Quiet { installation: &installation, tenant: &tenant, zone: tenants })
 }
 
-/// Whether it is day for the customer, wherever they may be; told apart from the code that is tested.
+/// Whether it is day for the customer in every possible zone. It shares no code with the tested one.
 fn allowed(phone: &Phone, own: Option<Tz>, tenants: Tz, now: Timestamp) -> bool {
     let first = if phone.as_str().starts_with("+1") { 8 } else { 9 };
     let zones = match own {
@@ -88,7 +88,7 @@ fn a_zone() -> impl Strategy<Value = Tz> {
     proptest::sample::select(&TZ_VARIANTS[..])
 }
 
-/// A number of any prefix of the table, or of none.
+/// A number with any prefix of the table, or with none.
 fn a_phone() -> impl Strategy<Value = Phone> {
     let prefixes: Vec<&str> = phones::TABLE.lines().filter_map(|line| line.split(' ').next()).chain(["999"]).collect();
     (proptest::sample::select(prefixes), "[0-9]{11}").prop_map(|(prefix, digits)| {
@@ -125,7 +125,7 @@ proptest! {
                 prop_assert!(!day(now) && until > now && day(until), "{reason}: until {until}");
                 prop_assert!(expires.is_none_or(|expires| until < expires));
                 prop_assert!(reason.contains("quiet hours"), "{reason}");
-                // It is the next allowed minute: none before it is.
+                // It is the next allowed minute: no earlier one is allowed.
                 let minutes = until.since(now).as_secs() / 60;
                 let sooner = (1..=minutes).map(|back| until.minus(MINUTE * back as u32)).find(|at| *at >= now && day(*at));
                 prop_assert_eq!(sooner, None);
@@ -153,7 +153,7 @@ proptest! {
         let installation: QuietRules = "+1=21:00-08:00, all=21:00-09:00".parse().expect("a constant");
         let tenant = QuietRules::default();
         let local = Quiet { installation: &installation, tenant: &tenant, zone: tenants }.of(&phone, own);
-        let aim = local.aim(due, Some(expires)).expect("every day has an hour");
+        let aim = local.shift_out(due, Some(expires)).expect("every day has an hour");
         prop_assert!(allowed(&phone, own, tenants, aim) && aim < expires, "{aim} for {due}");
         prop_assert!(aim >= due.minus(DAY) && (aim == due) == allowed(&phone, own, tenants, due));
     }
@@ -198,7 +198,7 @@ fn what_makes_no_sense_any_more_does_not_leave_by_day_either() {
 }
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
-/// The answer is the customer's, the offer the business's.
+/// The customer asked for the answer. The business started the offer.
 const RULES: &str = "rule(\"answer\").on(\"inbound_sms\").then(|e| { emit(\"offer_wanted\", #{}); reply(\"answer\") });
 rule(\"offer\").on(\"offer_wanted\").then(|e| send_sms(e.contact, \"offer\"));\n";
 
@@ -226,7 +226,7 @@ async fn by_night_answers_leave_and_offers_wait_for_the_morning() {
     assert_eq!(inside.answer(posted(path, encode(&form), Some(&signature))).await.0, 200);
     let tenant = recado::domain::TenantId::new(demo.id);
     let postponed = || async {
-        // What is planned counts up from now in microseconds: it falls due when the clock goes on.
+        // Planned sends count up from now in microseconds. They fall due when the clock goes on.
         clock.advance(Duration::from_millis(1));
         inside.pipeline.sweep_once().await.expect("it can be read");
         let listed = store.messages(tenant, None, 10).await.expect("they can be listed");

@@ -1,4 +1,4 @@
-//! A provider in the test's own process, which outlives the server; a server that talks to it; chance with a seed.
+//! A provider in the test's own process that outlives the server, a server that talks to it, and seeded chance.
 
 use std::future::Future;
 use std::path::Path;
@@ -26,12 +26,12 @@ pub const TOKEN: &str = "t0ken0fTheP1atf0rm77777777777777";
 pub const OURS: &str = "+34911111111";
 /// The key under which tenants' tokens are sealed.
 pub const SECRET_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
-/// Answers every text with `re` and what it said.
+/// A rule that answers every text with `re` and the text.
 pub const ECHO: &str = "rule(\"echo\").on(\"inbound_sms\").then(|e| reply(`re ${e.body}`));\n";
-/// Seeds that run side by side: most of a run is waiting.
+/// Seeds that run side by side, because a run mostly waits.
 const SIDE_BY_SIDE: usize = 8;
 const SEEDS: u64 = 200;
-/// A message that is to leave does so within this, whatever faults are ordered.
+/// A message leaves within this time, whatever faults are ordered.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Chance that a seed repeats.
@@ -73,7 +73,7 @@ where
     one_seed_in(1, run).await
 }
 
-/// As [`each_seed`], but of so many seeds the first: for runs that take longer.
+/// The same as [`each_seed`] for one in `part` of the seeds, for runs that take longer.
 pub async fn one_seed_in<T, F>(part: u64, run: impl Fn(u64) -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -138,18 +138,18 @@ impl Provider {
         self.carrier.add_fault(fault).expect("few faults are ordered");
     }
 
-    /// Strikes one account's creations until it is cleared.
+    /// Orders a fault for the creations of one account, until it is cleared.
     pub fn order_for(&self, own: &Own, fault: FaultKind) {
         self.order(Fault { account: Some(own.account.to_owned()), ..Fault::always(fault) });
     }
 
-    /// Waits until so many messages have been taken; a minute at most.
+    /// Waits until `count` messages have been taken, at most a minute.
     pub async fn wait_taken(&self, count: u64) {
         let taken = tokio::time::timeout(TAKEN_WITHIN, self.carrier.wait_taken(count)).await;
         assert!(taken.is_ok(), "{} messages have been taken, not {count}", self.carrier.taken());
     }
 
-    /// What was sent, in the order in which it was taken.
+    /// The messages in the order in which they were taken.
     pub fn sent(&self) -> Vec<Message> {
         self.carrier.messages()
     }
@@ -183,14 +183,14 @@ pub fn settings(api_base: &str) -> Vec<(&'static str, String)> {
         // Tests run at any hour.
         ("QUIET_HOURS", "off"),
         ("METRICS_LISTEN", "off"),
-        // A debug build among many others is slower than a server of one's own.
+        // A debug build beside many others is slower than a server of its own.
         ("VOICE_BUDGET_MS", "4000"),
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into()
 }
 
-/// A command of the user's beside such a server, in its folder and with its settings.
+/// A user's command beside such a server, in its folder and with its settings.
 pub fn recado(server: &Server, args: &[&str]) -> Command {
     let mut command = cli::command(server.folder(), args);
     command.envs(settings("http://127.0.0.1:1")).env("LISTEN", server.url().trim_start_matches("http://"));
@@ -202,7 +202,7 @@ pub fn twilio(server: &Server) -> Twilio {
     Twilio::new(&server.url(), ACCOUNT, TOKEN)
 }
 
-/// Posts a text to the demo tenant; the status of the answer, or `None` where none came.
+/// Posts a text to the demo tenant. Gives the status of the answer, or `None` where none came.
 pub async fn post(twilio: &Twilio, form: &Form) -> Option<u16> {
     twilio.post("/api/twilio/demo/sms", form).await.ok().map(|response| response.status().as_u16())
 }
@@ -265,7 +265,7 @@ impl Look {
             .expect("a text or a number")
     }
 
-    /// What is not settled yet, or nothing: undecided events, and sends that are still to go or of unknown outcome.
+    /// Counts open work: undecided events, and sends that are planned, in flight or of unknown outcome.
     pub async fn open(&self) -> Result<(), String> {
         let events = self.count("events WHERE handled_us IS NULL").await;
         let sends = self.count("actions WHERE state IN ('planned', 'sending', 'unknown', 'held')").await;

@@ -1,4 +1,4 @@
-//! Rules that do not end, or want all the memory: their tenant's trouble alone.
+//! Rules that do not end, or use all memory, harm their own tenant alone.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const EVIL_TEXTS: usize = 60;
 const MEMORY_MAX_KB: u64 = 64 * 1024;
 
-/// What tenant `a` has somebody do to all; `b` has only the echo.
+/// The hostile rules of tenant `a`. Tenant `b` has only the echo.
 const HOSTILE: &str = r##"
 rule("loop").on("inbound_sms").when("a, 0", |e| e.tenant.slug == "a" && e.body == "loop").then(|e| { loop {} });
 rule("text").on("inbound_sms").when("a, 1", |e| e.tenant.slug == "a" && e.body == "text")
@@ -54,7 +54,7 @@ async fn hostile_rules_harm_their_own_tenant_alone() {
     assert_eq!(look.count("events WHERE kind = 'inbound_sms' AND handled_us IS NOT NULL").await, 310);
     let figures = |sorted: &[Duration]| (percentile(sorted, 50), percentile(sorted, 99));
     eprintln!("hostile rules beside: p50 and p99 alone {:?}, beside them {:?}", figures(&alone), figures(&beside));
-    // Generous: a tenant that waits for another's loops waits for seconds.
+    // Generous: a tenant that waits for another's endless rules waits for seconds.
     assert!(percentile(&beside, 50) < percentile(&alone, 50) * 10 + Duration::from_millis(500));
     if let Some((before, after)) = before.zip(server.memory_kb("VmRSS")) {
         eprintln!("memory: {before} kB before, {after} kB after");

@@ -1,4 +1,4 @@
-//! Tokens: after a busy life, no plain one stands in any file of the server's, nor in a backup or an export.
+//! Tokens: after a busy life, no file of the server, no backup and no export holds a plain one.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ async fn no_token_stands_anywhere_in_plain_text() {
     for number in 0..10 {
         assert_eq!(A.post(&a, number as u128, &customer(number), "hola").await, Some(200));
     }
-    // What is refused is logged, too.
+    // A refused webhook is logged, too.
     let form = a.inbound(&message_sid(99), &customer(1), A.number, "hola");
     for signature in [TOKEN, B.token, A.token] {
         a.post_with_signature(&A.path(), &form, signature).await.expect("it answers");
@@ -33,7 +33,7 @@ async fn no_token_stands_anywhere_in_plain_text() {
     let look = Look::into(server.folder()).await;
     provider.wait_taken(10).await;
     eventually(std::time::Duration::from_secs(60), || look.open()).await;
-    // The account's credentials are refused: that is said aloud.
+    // Refused credentials of the account are logged, too.
     provider.order_for(&A, FaultKind::Unauthorized);
     assert_eq!(A.post(&a, 1_000, &customer(1_000), "hola").await, Some(200));
     let pausing =
@@ -41,7 +41,7 @@ async fn no_token_stands_anywhere_in_plain_text() {
     eventually(std::time::Duration::from_secs(20), pausing).await;
     assert!(server.log().contains("a webhook was refused"), "it is logged");
 
-    // What leaves the server as a file is searched with the rest.
+    // Backup and export are searched with the rest.
     for args in [&["backup", "copy.db"][..], &["export", "a", "--to", "a.jsonl"], &["export", "b", "--to", "b.jsonl"]] {
         crate::cli::run(&mut rig::recado(&server, args)).ok();
     }

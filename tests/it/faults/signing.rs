@@ -1,4 +1,4 @@
-//! Whose signature is taken: made over which base URL, with which of an account's tokens.
+//! Accepted signatures: over which base URL, with which of an account's tokens.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
-/// Where a proxy of the demo tenant's takes its webhooks in, and passes them on without the path before `/api`.
+/// The base URL of the demo tenant's proxy, which passes webhooks on without the path before `/api`.
 const HOOKS: &str = "https://hooks.example/recado";
 const DEMOS_OWN: &str = "+34911111155";
 const DEMO: &str = "/api/twilio/demo/sms";
@@ -19,7 +19,7 @@ const NOBODYS: &str = "n0b0dy5n0b0dy5n0b0dy5n0b0dy5n0b0";
 /// A server looks for changed tenants every second.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(20);
 
-/// A text that `twilio` brings to `path`; how it is answered.
+/// Posts a text of `twilio` to `path`. Gives the status of the answer.
 async fn text(twilio: &Twilio, path: &str, to: &str) -> u16 {
     let form = twilio.inbound(&message_sid(1), &customer(1), to, "hola");
     twilio.post(path, &form).await.expect("it answers").status().as_u16()
@@ -68,7 +68,7 @@ async fn a_senders_own_base_url_is_signed_for_as_well_as_ours() {
     followed(&hooks, DEMO, OURS, 403).await;
 }
 
-/// Who can have us believe where we are could have any URL's signature taken.
+/// A client that could set our host could have a signature over any URL accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_request_says_of_its_host_is_not_believed() {
     let provider = Provider::start(1).await;

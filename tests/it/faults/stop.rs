@@ -1,4 +1,4 @@
-//! STOP while sends are queued and under way: nothing leaves after the STOP is committed.
+//! STOP while sends are queued and in flight: nothing leaves after the STOP is committed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
-/// Customers who ask for many messages and then write STOP, each at another moment.
+/// Customers that ask for many messages and then write STOP, each at another moment.
 const CUSTOMERS: usize = 40;
 const MANY: usize = 20;
-/// From the last look at the opt-outs to the provider's clock lies a connection and a busy machine.
+/// The time between the last look at the opt-outs and the provider's clock: a connection, and a busy machine.
 const ON_THE_WIRE: Duration = Duration::from_millis(100);
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -38,7 +38,7 @@ async fn nothing_leaves_after_a_stop() {
     let mut cut_off = 0;
     for number in 0..CUSTOMERS {
         let from = customer(number);
-        // The provider's own word, which it answers itself, and one that we confirm.
+        // A word that the provider answers itself, and a word that we confirm.
         let word = *dice.pick(&["STOP", "Baja"]);
         let sid = |n: usize| message_sid((number * 10 + n) as u128);
         let many = twilio.inbound(&sid(0), &from, OURS, "many");
@@ -100,7 +100,7 @@ impl Race {
             if backlog.events == 0 { Ok(()) } else { Err(backlog) }
         };
         eventually(SETTLED_WITHIN, decided).await;
-        // What is planned counts up from now in microseconds, so that it has an order.
+        // Planned sends count up from now in microseconds, so that they have an order.
         self.inside.installation.clock.advance(Duration::from_millis(1));
         let gate = recado::app::gate(&self.inside.installation);
         let recent_within = gate.limits().loop_guard_window;
@@ -120,8 +120,8 @@ impl Race {
     }
 
     async fn attempt(&self, claimed: Claimed) {
-        let door = self.inside.pipeline.door(self.demo.clone(), Route::Twilio).expect("it has an account");
-        self.inside.pipeline.attempt(&door, claimed).await;
+        let target = self.inside.pipeline.target(self.demo.clone(), Route::Twilio).expect("it has an account");
+        self.inside.pipeline.attempt(&target, claimed).await;
     }
 
     async fn row(&self, of: &Claimed) -> action::Model {
@@ -129,7 +129,7 @@ impl Race {
         action.expect("it can be read").expect("it is there")
     }
 
-    /// What the provider has taken: to whom, and which words.
+    /// The messages that the provider has taken: recipient and text.
     fn sent(&self) -> Vec<(String, String)> {
         self.provider.sent().into_iter().map(|message| (message.to, message.body)).collect()
     }
@@ -153,7 +153,7 @@ async fn what_is_claimed_when_a_stop_comes_does_not_leave() {
     assert_eq!(row.state, "planned", "it goes back to the gate");
     assert!(row.reason.clone().is_some_and(|reason| reason.contains("STOP")), "{row:?}");
 
-    // The gate blocks it, and then lets pass what confirms the STOP.
+    // The gate blocks it, and then lets the confirmation of the STOP pass.
     let blocked = race.claim().await;
     assert!(blocked.is_empty(), "{blocked:?}");
     assert_eq!(race.row(anas).await.state, "blocked");
@@ -164,7 +164,7 @@ async fn what_is_claimed_when_a_stop_comes_does_not_leave() {
     assert!(matches!(to_ana.as_slice(), [(_, text)] if text.contains("START")), "{to_ana:?}");
 }
 
-/// Meanwhile another node may have taken it over.
+/// Another node may have taken the send over meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_claimed_too_long_ago_does_not_leave() {
     let race = Race::begin().await;
@@ -180,7 +180,7 @@ async fn what_was_claimed_too_long_ago_does_not_leave() {
     assert_eq!((race.sent().len(), race.row(&claimed).await.state.as_str()), (1, "sent"));
 }
 
-/// It says nothing of the account's health, since nobody has asked the provider.
+/// A send that does not leave says nothing of the account, because the provider was not asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_leave_closes_no_circuit() {
     let race = Race::begin().await;
@@ -188,7 +188,7 @@ async fn what_does_not_leave_closes_no_circuit() {
     race.text(1, &customer(1), "hola").await;
     let claimed = race.claim().await.remove(0);
     race.text(2, &customer(1), "STOP").await;
-    circuits.done(ACCOUNT, Some(AccountFailure::Credentials), race.inside.installation.clock.now());
+    circuits.record(ACCOUNT, Some(AccountFailure::Credentials), race.inside.installation.clock.now());
     race.attempt(claimed).await;
     assert_eq!(circuits.paused(), 1);
     assert_eq!(race.sent(), []);

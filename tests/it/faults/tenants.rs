@@ -1,4 +1,4 @@
-//! Tenants that knock at each other's doors, and what was said before said again.
+//! Tenants that post for each other, and replayed webhooks.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ async fn another_tenants_token_or_account_is_refused_in_the_same_words() {
     let of_b = inbound(&A, B.account, A.number, 2);
     let of_the_platform = inbound(&A, ACCOUNT, A.number, 3);
     let mut words = Vec::new();
-    // The last one names nobody: there the number that was written to does.
+    // The last path names no tenant. There the number decides.
     for path in [A.path(), "/api/twilio/a/whatsapp".to_owned(), "/api/whatsapp/webhook".to_owned()] {
         let url = format!("{PUBLIC_URL}{path}");
         let elsewhere = format!("https://evil.example{path}");
@@ -97,7 +97,7 @@ async fn another_tenants_token_or_account_is_refused_in_the_same_words() {
             words.push(body);
         }
     }
-    // B's own webhook, well signed, about a number that is A's.
+    // B's own webhook, well signed, about a number of A's.
     let about_a = inbound(&B, B.account, A.number, 4);
     let signature = sign(B.token, &format!("{PUBLIC_URL}{}", B.path()), &about_a);
     let (status, body) = inside.answer(posted(&B.path(), encode(&about_a), Some(&signature))).await;
@@ -146,7 +146,7 @@ struct Knocked {
     median: Duration,
 }
 
-/// Posts status callbacks signed by `by` at the URL of `at`: about sends of A's, and about made-up ones.
+/// Posts status callbacks signed by `by` to the URL of `at`, about sends of A's and about invented ones.
 async fn knock(server: &Server, by: &Own, at: &Own, actions: &[action::Model]) -> [Knocked; 2] {
     let random = Random::seeded(13);
     let twilio = by.twilio(&server.url());

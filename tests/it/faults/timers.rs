@@ -1,5 +1,5 @@
-//! Timers and the faults of their server: killed in the middle of what is due, stopped and woken, its clock set. None is
-//! lost, none fires twice.
+//! Timers and faults of their server: it is killed while timers fire, stopped and woken, and its clock is set. No timer is
+//! lost, and none fires twice.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -19,15 +19,15 @@ use crate::support::postgres::Database;
 use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
-/// Emits what it was planned with; the event it emits is decided, too.
+/// A rule whose timer emits its number. The emitted event is decided, too.
 const RULE: &str =
     "rule(\"count\").on(\"begun\").after(\"1h\").then(|e| emit(\"counted\", #{ number: e.data.number }));
 rule(\"begins\").on(\"inbound_sms\").then(|e| emit(\"begun\"));
 rule(\"end\").on(\"counted\").when(\"no\", |e| false).then(|e| note(\"x\"));\n";
 const TIMERS: usize = 1_200;
-/// Each run fires all of them through several lives: of so many seeds one is run.
+/// One in this many seeds is run, because each run fires all timers through several lives.
 const SEEDS_IN: u64 = 8;
-/// How long the last life may take until nothing is due.
+/// How long the last life may take until no timer is due.
 const DONE_WITHIN: Duration = Duration::from_secs(90);
 /// How long a process stands still.
 const STOPPED_FOR: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ fn options(provider: &Provider) -> ServerOptions {
     rig::options(&provider.url).file("rules/echo.rhai", RULE)
 }
 
-/// How often each timer has been heard of, by number.
+/// Counts the emitted events of each timer, by number.
 fn counted(rows: Vec<(String, String)>) -> BTreeMap<String, BTreeMap<u64, usize>> {
     let mut counts: BTreeMap<String, BTreeMap<u64, usize>> = BTreeMap::new();
     for (kind, data) in rows {
@@ -131,7 +131,7 @@ async fn killed(seed: u64) -> usize {
     deaths
 }
 
-/// One process takes what is due and is stopped before it commits; another goes on with the same database.
+/// One process takes due timers and is stopped before it commits. Another goes on with the same database.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_it_is_woken() {
     let database = Database::fresh().await;
@@ -156,12 +156,12 @@ async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_i
     eventually(DONE_WITHIN, || async { nothing_open(&look).await }).await;
     assert!(is_stopped(id), "the other did all of it");
     assert_once(events(&look).await, TIMERS);
-    // Longer than a session may idle in a transaction, and than anything waits for it.
+    // Longer than a session may idle in a transaction, and longer than any wait for it.
     Clock::system().sleep_until(stopped.plus(STOPPED_FOR)).await;
     signal("-CONT", id);
     eventually(DONE_WITHIN, || async { first.log().contains("timers wait for the database").then_some(()).ok_or(()) })
         .await;
-    // Woken, it is as good as new: it fires what falls due from now on, or the other does.
+    // The woken process works again: it fires the timers that fall due from now on, or the other does.
     let more = due(&store, tenant, 2 * TIMERS).split_off(TIMERS);
     for part in more.chunks(500) {
         store.plan_timers(part).await.expect("they can be written");
@@ -174,7 +174,7 @@ async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_i
 
 fn is_stopped(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The state comes behind the name, which stands in brackets (proc(5)).
+    // The state comes after the name, which stands in brackets (proc(5)).
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }
 

@@ -8,7 +8,7 @@ use recado::domain::{CampaignState, Channel, Clock, Phone, Timestamp};
 use recado::features::campaigns;
 use recado::features::campaigns::{Plan, round};
 use recado::ops::forecast;
-use recado::ops::forecast::{Forecast, Means, Outcome};
+use recado::ops::forecast::{Forecast, ForecastInputs, Outcome};
 use recado::store::tables::campaigns::{Campaign, NewMember};
 use serde_json::{Value, json};
 
@@ -47,14 +47,14 @@ pub async fn running(inside: &Inside, plan: Value, members: std::ops::Range<usiz
 async fn foreseen(inside: &Inside, days: u32) -> Forecast {
     let rules = inside.rules("");
     let installation = &inside.installation;
-    let means = Means {
+    let inputs = ForecastInputs {
         store: &installation.store,
         directory: &installation.directory,
         rules: &rules,
         gate: app::gate(installation),
         prices: &installation.config.prices,
     };
-    forecast::forecast(&means, None, installation.clock.now().plus(DAY * days)).await.expect("it can be made")
+    forecast::forecast(&inputs, None, installation.clock.now().plus(DAY * days)).await.expect("it can be made")
 }
 
 #[tokio::test(flavor = "multi_thread")]

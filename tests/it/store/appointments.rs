@@ -8,7 +8,7 @@ use recado::domain::clock::Random;
 use recado::domain::{
     ActionState, AppointmentState, By, Change, Clock, Effect, Ids, NewTimer, Phone, Purpose, TimerId, Timestamp,
 };
-use recado::engine::availability::{Desk, Wanted};
+use recado::engine::availability::{Availability, SlotSearch};
 use recado::features::appointments::sheet;
 use recado::features::appointments::sheet::Context;
 use recado::store::tables::appointments::{
@@ -389,11 +389,11 @@ async fn customers_book_within_hours_with_whoever_is_free() {
         bench.hire("Jon").await;
         bench.store.set_service(bench.tenant, "Cut", Some(60), None).await.unwrap();
         let hours: WeeklyHours = "daily 09:00-11:00".parse().unwrap();
-        let desk = Desk { store: &bench.store, tenant: bench.tenant, zone: MADRID, hours: Some(hours) };
+        let desk = Availability { store: &bench.store, tenant: bench.tenant, zone: MADRID, hours: Some(hours) };
         // 15 January 2027, a Friday; the clock stands at 09:00 in Madrid.
         assert_eq!(bench.now().to_string(), "2027-01-15T08:00:00Z");
         let at = |text: &str| Timestamp::parse(text).unwrap();
-        let wanted = Wanted {
+        let wanted = SlotSearch {
             service: "cut".to_owned(),
             staff: None,
             from: at("2027-01-16T00:00:00Z"),
@@ -418,7 +418,7 @@ async fn customers_book_within_hours_with_whoever_is_free() {
         assert_eq!(code(desk.book(&asks("2028-01-16 09:00")).await), "too_far_ahead");
         let other = NewAppointment { service: "Massage".to_owned(), ..asks("2027-01-16 10:00") };
         assert_eq!(code(desk.book(&other).await), "unknown_service");
-        let unsaid = Desk { hours: None, store: &bench.store, ..desk };
+        let unsaid = Availability { hours: None, store: &bench.store, ..desk };
         assert_eq!(code(unsaid.book(&asks("2027-01-16 10:00")).await), "no_hours");
     })
     .await;

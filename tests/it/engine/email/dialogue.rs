@@ -1,4 +1,4 @@
-//! What the mailer says of each end that a dialogue can come to.
+//! The mailer's outcome for each end of an SMTP dialogue.
 
 use recado::config::Config;
 use recado::domain::{ActionId, Clock, EmailAddress};
@@ -83,7 +83,7 @@ async fn a_connection_serves_many_mails_even_after_a_refusal() {
     send(&mailer, "two@example.com").await.expect("it is taken");
     let connection = |to: &str| server.taken(to)[0]["connection"].clone();
     assert_eq!(connection("one@example.com"), connection("two@example.com"));
-    // One that was lost is replaced.
+    // A lost connection is replaced.
     refusal(&mailer, "drop.data@example.com").await;
     send(&mailer, "three@example.com").await.expect("it is taken");
     assert_ne!(connection("one@example.com"), connection("three@example.com"));
@@ -110,7 +110,7 @@ async fn each_refusal_says_what_may_be_done_next() {
         assert!(expect(&refusal.kind) && refusal.code == Some(code), "{to}: {refusal:?}");
         assert!(server.taken(to).is_empty() && !refusal.detail.contains(to), "{refusal:?}");
     }
-    // It has the message, and has not said so: nobody here can know.
+    // The server has the message without having answered: the outcome is unknown.
     let unknown = refusal(&mailer, "drop.end@example.com").await;
     assert_eq!(unknown.kind, FailureKind::Unknown, "{unknown:?}");
     assert_eq!(server.taken("drop.end@example.com").len(), 1);

@@ -1,4 +1,4 @@
-//! The whole way: a webhook comes in, a rule wants e-mail, and the ledger sends it once.
+//! E-mail end to end: a webhook comes in, a rule asks for an e-mail, and the ledger sends it once.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn write(server: &Server, number: u128, body: &str) {
     assert_eq!(rig::post(&twilio, &form).await, Some(200));
 }
 
-/// What a command beside the server gives as JSON.
+/// Runs a command beside the server, and gives its JSON.
 fn asked(server: &Server, args: &[&str]) -> Value {
     cli::run(&mut rig::recado(server, args)).json()
 }

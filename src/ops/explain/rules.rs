@@ -1,4 +1,4 @@
-//! What each rule said: as it was written down when it was decided, and, where the rules have changed since, today.
+//! The verdict of each rule: as the trace kept it, and, where the rules have changed since, by today's rules.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +8,36 @@ use serde_json::Value as Json;
 use crate::domain::{Event, Facts};
 use crate::rules::{RuleExplanation, RuleResult, RuleSet, RuleTrace, Trace};
 
+/// A rule of an explained event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Line {
+pub struct ExplainedRule {
     pub rule: String,
-    /// Where it stands today; `None` for a rule that is no longer there.
+    /// The file that holds it today; `None` for a rule that is no longer there.
     pub file: Option<String>,
     pub line: Option<usize>,
-    /// What was decided. `None` where that is not known: nothing is decided yet, or the rules have changed since and the
-    /// index of that time passed over this one.
-    pub decided: Option<Said>,
-    /// What today's rules say, where that may differ from what was decided.
-    pub today: Option<Said>,
-    /// What it read, by the path it wrote.
+    /// The verdict of the decision. `None` where it is not known: nothing is decided yet, or the rules have changed since
+    /// and the index of that time passed over this rule.
+    pub decided: Option<ExplainedVerdict>,
+    /// The verdict of today's rules, where it may differ from the decision.
+    pub today: Option<ExplainedVerdict>,
+    /// The facts that it read, by their path in the rule.
     pub reads: BTreeMap<String, Json>,
-    /// How many actions it asked for.
+    /// The number of actions that it asked for.
     pub actions: usize,
     /// The questions that it asks, in words.
     pub asks: Vec<String>,
 }
 
-/// A verdict by its stable name, and in words.
+/// A verdict: its stable name, and its explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Said {
+pub struct ExplainedVerdict {
     pub verdict: String,
     pub why: String,
-    /// The rule was run; else the index passed over it.
+    /// The rule was run. Otherwise the index passed over it.
     pub evaluated: bool,
 }
 
-impl Said {
+impl ExplainedVerdict {
     fn new(verdict: &RuleResult) -> Self {
         let named = serde_json::to_value(verdict).unwrap_or_default();
         Self {
@@ -47,24 +48,30 @@ impl Said {
     }
 }
 
-/// One line a rule: first those that were evaluated, in the order in which they were, last those not concerned.
-pub fn lines(stored: Option<&Trace>, today: &RuleSet, event: &Event, facts: &Facts, decided: bool) -> Vec<Line> {
+/// Explains every rule: first those that were evaluated, in their order, last those that the event does not concern.
+pub(super) fn of_event(
+    stored: Option<&Trace>,
+    today: &RuleSet,
+    event: &Event,
+    facts: &Facts,
+    decided: bool,
+) -> Vec<ExplainedRule> {
     let verdicts = today.explain(event, facts);
     merge(stored, today.version(), verdicts, decided)
 }
 
-fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleExplanation>, decided: bool) -> Vec<Line> {
+fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleExplanation>, decided: bool) -> Vec<ExplainedRule> {
     let same = stored.is_some_and(|trace| trace.ruleset == version);
-    // Without a trace no rule was evaluated. Of which version the rules were is not known then: today's stand for them
-    // as far as they agree.
+    // Without a trace no rule was evaluated, and the version of the rules is not known. Today's rules stand for them as far
+    // as they agree.
     let silent = decided && stored.is_none();
     let mut today: Vec<Option<RuleExplanation>> = today.into_iter().map(Some).collect();
-    let mut lines = Vec::with_capacity(today.len());
+    let mut rules = Vec::with_capacity(today.len());
     for trace in stored.map(|trace| trace.rules.as_slice()).unwrap_or_default() {
         let now = today.iter_mut().find(|one| one.as_ref().is_some_and(|one| one.trace.rule == trace.rule));
-        lines.push(of_stored(trace, now.and_then(Option::take), same));
+        rules.push(of_stored(trace, now.and_then(Option::take), same));
     }
-    let mut rest: Vec<Line> = today
+    let mut rest: Vec<ExplainedRule> = today
         .into_iter()
         .flatten()
         .map(|one| {
@@ -73,27 +80,27 @@ fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleExplanation>, dec
         })
         .collect();
     rest.sort_by_key(distance);
-    lines.extend(rest);
-    lines
+    rules.extend(rest);
+    rules
 }
 
-/// How far a rule was from firing: run, asked for by the kind of event at least, or not concerned.
-fn distance(line: &Line) -> u8 {
-    match line.decided.as_ref().or(line.today.as_ref()) {
+/// How far a rule was from firing: it ran, it listens to this kind of event, or the event does not concern it.
+fn distance(rule: &ExplainedRule) -> u8 {
+    match rule.decided.as_ref().or(rule.today.as_ref()) {
         Some(said) if said.evaluated => 0,
         Some(said) if said.verdict != "other_kind" => 1,
         _ => 2,
     }
 }
 
-fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> Line {
-    let today = now.as_ref().filter(|_| !same).map(|now| Said::new(&now.trace.result));
+fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> ExplainedRule {
+    let today = now.as_ref().filter(|_| !same).map(|now| ExplainedVerdict::new(&now.trace.result));
     let (file, line) = now.map(|now| (now.file, now.line)).unzip();
-    Line {
+    ExplainedRule {
         rule: trace.rule.clone(),
         file,
         line,
-        decided: Some(Said::new(&trace.result)),
+        decided: Some(ExplainedVerdict::new(&trace.result)),
         today,
         reads: trace.reads.clone(),
         actions: trace.actions,
@@ -101,10 +108,10 @@ fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> Lin
     }
 }
 
-fn of_today(now: RuleExplanation, known: bool) -> Line {
-    let said = Said::new(&now.trace.result);
+fn of_today(now: RuleExplanation, known: bool) -> ExplainedRule {
+    let said = ExplainedVerdict::new(&now.trace.result);
     let (decided, today) = if known { (Some(said), None) } else { (None, Some(said)) };
-    Line {
+    ExplainedRule {
         rule: now.trace.rule,
         file: Some(now.file),
         line: Some(now.line),
@@ -135,22 +142,21 @@ mod tests {
     /// Rule, what was decided, what today's rules say.
     fn check(stored: Option<(&str, Vec<RuleTrace>)>, now: Vec<RuleExplanation>, decided: bool, expect: &[[&str; 3]]) {
         let stored = stored.map(|(ruleset, rules)| Trace { ruleset: ruleset.to_owned(), question: None, rules });
-        let lines = merge(stored.as_ref(), "v2", now, decided);
-        let word = |said: &Option<Said>| said.as_ref().map_or("-", |said| said.verdict.as_str()).to_owned();
-        let got: Vec<_> =
-            lines.iter().map(|line| [line.rule.clone(), word(&line.decided), word(&line.today)]).collect();
+        let rules = merge(stored.as_ref(), "v2", now, decided);
+        let word = |said: &Option<ExplainedVerdict>| said.as_ref().map_or("-", |said| said.verdict.as_str()).to_owned();
+        let got: Vec<_> = rules.iter().map(|one| [one.rule.clone(), word(&one.decided), word(&one.today)]).collect();
         assert_eq!(got, expect);
     }
 
     #[test]
-    fn on_the_same_rules_what_was_decided_is_known_of_all() {
+    fn on_the_same_rules_every_verdict_is_known() {
         let now = vec![today("passed", no_keyword()), today("ran", RuleResult::Fired)];
         let stored = Some(("v2", vec![trace("ran", RuleResult::Fired)]));
         check(stored, now, true, &[["ran", "fired", "-"], ["passed", "no_keyword", "-"]]);
     }
 
     #[test]
-    fn on_other_rules_both_are_told_apart() {
+    fn on_other_rules_both_verdicts_are_told_apart() {
         let now = vec![today("new", RuleResult::Fired), today("ran", no_keyword())];
         let stored = Some(("v1", vec![trace("ran", RuleResult::Fired), trace("gone", RuleResult::NoTime)]));
         let expect = [["ran", "fired", "no_keyword"], ["gone", "no_time", "-"], ["new", "-", "fired"]];
@@ -164,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_only_foretold() {
+    fn an_undecided_event_has_only_todays_verdicts() {
         check(None, vec![today("passed", no_keyword())], false, &[["passed", "-", "no_keyword"]]);
     }
 }

@@ -1,17 +1,16 @@
-//! STOP, START, HELP: what such a word did, and who answers it.
+//! Opt-out words: the effect of STOP, START or HELP, and the side that answers it.
 
-use crate::cli::events::Row;
-use crate::cli::text::one_line;
+use super::EventRow;
 use crate::domain::opt_out::{self, Word};
 use crate::domain::{Channel, EventKind};
 
-/// What to say of an event that is, or comes of, such a word.
-pub fn said(event: &Row) -> Option<String> {
-    let text = |name: &str| super::field(&event.data, name);
+/// Explains an event that is, or comes from, such a word.
+pub(super) fn explain(event: &EventRow) -> Option<String> {
+    let text = |name: &str| event.text(name);
     let channel = event.channel.as_deref().unwrap_or_default();
     for (kind, what) in [(EventKind::OPTED_OUT, "out of"), (EventKind::OPTED_IN, "into")] {
         if event.kind == kind.as_str() {
-            return Some(format!("the customer opted {what} {channel} with \"{}\"", one_line(text("word")?)));
+            return Some(format!("the customer opted {what} {channel} with \"{}\"", text("word")?));
         }
     }
     if !Channel::INBOUND.iter().any(|channel| event.kind == EventKind::inbound(*channel).as_str()) {
@@ -35,7 +34,7 @@ pub fn said(event: &Row) -> Option<String> {
         Word::Help => "a call for help".to_owned(),
     };
     let who = if theirs { "Twilio itself answers it" } else { "we answer it, see the actions" };
-    Some(format!("\"{}\" is {what}; {who}", one_line(body)))
+    Some(format!("\"{}\" is {what}; {who}", body))
 }
 
 #[cfg(test)]
@@ -46,7 +45,7 @@ mod tests {
     use crate::domain::Timestamp;
 
     fn check(kind: &str, channel: &str, data: Value, expect: Option<&str>) {
-        let row = Row {
+        let row = EventRow {
             id: uuid::Uuid::nil(),
             tenant: "demo".to_owned(),
             kind: kind.to_owned(),
@@ -57,7 +56,7 @@ mod tests {
             depth: 0,
             data,
         };
-        assert_eq!(said(&row).as_deref(), expect);
+        assert_eq!(explain(&row).as_deref(), expect);
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! How a pipeline starts and ends, and the rules in force meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, watch};
+
+use super::{Parts, Pipeline};
+use crate::engine::sending::capacity::SendCapacity;
+use crate::engine::sending::circuit::IN_FLIGHT_MAX;
+use crate::engine::sending::delayed::DelayedQueues;
+use crate::engine::sending::recent_opt_outs::RecentOptOuts;
+use crate::engine::wakeups::LocalBus;
+use crate::rules::{Evaluator, EvaluatorError, RuleSet};
+
+impl Pipeline {
+    /// Starts the threads that evaluate rules. `app.rs` starts the loops.
+    pub(in crate::engine) fn new(parts: Parts) -> Result<Self, EvaluatorError> {
+        Ok(Self {
+            store: parts.store,
+            directory: parts.directory,
+            transports: parts.transports,
+            clock: parts.clock,
+            random: parts.random,
+            circuits: parts.circuits,
+            gate: parts.gate,
+            reconcile_after: parts.reconcile_after,
+            rules: RwLock::new(parts.rules),
+            recent_opt_outs: RecentOptOuts::default(),
+            to_decide: Arc::default(),
+            fast: Evaluator::start(1)?,
+            slow: Evaluator::start(1)?,
+            fast_calls: Evaluator::start(1)?,
+            slow_calls: Evaluator::start(1)?,
+            to_send: LocalBus::default(),
+            capacity: SendCapacity::default(),
+            delayed: DelayedQueues::default(),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            claiming: tokio::sync::Mutex::default(),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.rules.read().clone()
+    }
+
+    /// Puts other rules in force, from the next decision on.
+    pub fn replace_rules(&self, rules: RuleSet) {
+        *self.rules.write() = Arc::new(rules);
+    }
+
+    /// Claims no more sends from now on. Sends that were claimed still leave.
+    pub fn stop_claiming(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until no send is claimed or in flight any more; `false` if that takes longer than `within`. Call
+    /// [`Pipeline::stop_claiming`] first.
+    pub async fn drained(&self, within: Duration) -> bool {
+        let all = async {
+            // The loop ends first: it needs permits for the sends that it has claimed.
+            let _claiming = self.claiming.lock().await;
+            self.in_flight.acquire_many(IN_FLIGHT_MAX as u32).await.is_ok()
+        };
+        tokio::time::timeout(within, all).await.unwrap_or(false)
+    }
+}

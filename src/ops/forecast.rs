@@ -49,6 +49,7 @@ pub struct ForecastInputs<'a> {
     pub prices: &'a Prices,
 }
 
+/// The sends of a time ahead.
 #[derive(Clone, Debug, Serialize)]
 pub struct Forecast {
     pub from: Timestamp,
@@ -63,8 +64,9 @@ pub struct Forecast {
 }
 
 /// The outcome of a foreseen send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Outcome {
     /// It will leave.
     Send,
@@ -77,13 +79,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Blocked => "blocked",
-            Self::Held => "held",
-            Self::Waits => "waits",
-        }
+        self.into_str()
     }
 }
 

@@ -1,7 +1,7 @@
-//! Operating an installation: checks, forecasts, exports, retention.
+//! Operating an installation: checks, explanations, forecasts, exports and imports, retention.
 
+pub mod doctor;
 pub mod explain;
 pub mod export_import;
-pub mod retention;
 pub mod forecast;
-pub mod doctor;
+pub mod retention;

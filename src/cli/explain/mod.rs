@@ -25,6 +25,7 @@ pub struct Args {
     json: bool,
 }
 
+/// Runs the command.
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 pub use starts::{NotATime, parse_starts};
 
+use self::slots::Calendar;
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::fold::fold;
 use crate::domain::{TenantId, Timestamp};
-use crate::engine::availability::slots::Calendar;
 pub use crate::store::tables::appointments::AHEAD_MAX_DAYS;
 use crate::store::tables::appointments::{
     Appointment, BookingError, NewAppointment, Service, StaffMember, granules, is_ahead, times_of,
@@ -71,6 +71,7 @@ pub struct SlotSearch {
 }
 
 impl<'s> Availability<'s> {
+    /// Opens a tenant's appointment book.
     pub fn new(store: &'s Store, tenant: &Tenant) -> Self {
         Self { store, tenant: tenant.id, zone: tenant.zone, hours: tenant.settings.hours.clone() }
     }

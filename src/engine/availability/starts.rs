@@ -10,6 +10,7 @@ use crate::store::tables::appointments::Starts;
     "'{0}' is no time: write it with its offset, such as 2026-12-01T10:00:00+01:00, or by the clock on the wall, such \
      as 2026-12-01T10:00"
 )]
+/// The text is no time.
 pub struct NotATime(String);
 
 /// Parses a time with its offset from UTC, or a local time.

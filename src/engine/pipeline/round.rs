@@ -16,6 +16,7 @@ impl<'p> Round<'p> {
         Self { pipeline, tenants, finished: false }
     }
 
+    /// Marks the round as decided, so that nothing of it is read again.
     pub fn finish(mut self) {
         self.finished = true;
     }

@@ -17,6 +17,7 @@ use crate::tenants::{Directory, Tenant};
 /// Twilio's limit on a body (error 21617).
 pub const BODY_MAX_CHARS: usize = 1_600;
 
+/// The reason why a send by hand is not planned.
 #[derive(Debug, thiserror::Error)]
 pub enum SendRefused {
     #[error(transparent)]
@@ -40,6 +41,7 @@ pub enum SendRefused {
     Store(#[from] StoreError),
 }
 
+/// Plans sends by hand in the ledger.
 #[derive(Clone)]
 pub struct Outbox {
     pub store: Store,

@@ -5,6 +5,7 @@ use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
 use crate::rules::{CannotStartCall, RuleSet};
 use crate::tenants::Tenant;
 
+/// The reason why a call makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum UnfitCall {
     #[error(transparent)]

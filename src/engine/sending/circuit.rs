@@ -46,12 +46,14 @@ struct Circuit {
     paused: bool,
 }
 
+/// The circuits of all accounts. An account without an entry is closed.
 pub struct Circuits {
     accounts: Mutex<HashMap<String, Circuit>>,
     random: Random,
 }
 
 impl Circuits {
+    /// Starts with all circuits closed. `random` gives the jitter.
     pub fn new(random: Random) -> Self {
         Self { accounts: Mutex::default(), random }
     }

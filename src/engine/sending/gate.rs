@@ -19,6 +19,7 @@ const SLOTS_MAX: usize = 100_000;
 /// How long a slot holds. A send that comes later gets a new slot, so that a backlog does not leave all at once.
 const SLOT_KEPT: Duration = Duration::from_secs(1);
 
+/// Judges sends, and keeps the pace of senders, routes and accounts.
 pub struct SendGate {
     limits: Limits,
     /// Messages a second along a route, all its senders together.
@@ -35,6 +36,7 @@ struct Pace {
 }
 
 impl SendGate {
+    /// Makes a gate with these limits.
     pub fn new(limits: Limits) -> Self {
         Self { limits, rates: HashMap::new(), pace: Mutex::default() }
     }
@@ -45,6 +47,7 @@ impl SendGate {
         Self { rates, ..self }
     }
 
+    /// The limits of the gate.
     pub const fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -16,6 +16,7 @@ const NOTES_MAX: usize = 100_000;
 
 type Who = (TenantId, Channel, String);
 
+/// Recent STOPs by tenant, channel and address.
 #[derive(Default)]
 pub struct RecentOptOuts(Mutex<HashMap<Who, Timestamp>>);
 

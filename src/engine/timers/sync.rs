@@ -54,6 +54,7 @@ impl Schedules {
         Ok(Self { gone, missing: wanted.into_values().collect() })
     }
 
+    /// Writes the differences.
     pub async fn write(&self, store: &Store) -> Result<(), StoreError> {
         for part in self.gone.chunks(TIMERS_PAGE) {
             store.replan_timers(part).await?;

@@ -10,12 +10,14 @@ use parking_lot::Mutex;
 use super::{Bus, LocalBus};
 use crate::domain::{TenantId, Timestamp};
 
+/// The speed of a tenant's rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {
     Fast,
     Slow,
 }
 
+/// The two queues.
 #[derive(Default)]
 pub struct FastSlowQueues {
     fast: LocalBus<TenantId>,

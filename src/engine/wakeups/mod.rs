@@ -8,8 +8,8 @@ mod local;
 
 use std::future::Future;
 
-pub use crate::engine::wakeups::fast_slow::{FastSlowQueues, Speed};
-pub use local::LocalBus;
+pub use self::fast_slow::{FastSlowQueues, Speed};
+pub use self::local::LocalBus;
 
 /// A name that a bus can carry.
 pub trait Waker: Clone + Ord + Send + Sync {}

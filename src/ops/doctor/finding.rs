@@ -37,6 +37,7 @@ pub enum Check {
     Forecast,
 }
 
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub severity: Severity,
@@ -52,22 +53,27 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// All is well.
     pub fn ok(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(Severity::Ok, check, subject, says)
     }
 
+    /// Something is good to know.
     pub fn note(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(Severity::Note, check, subject, says)
     }
 
+    /// Something works, but not well or not for long.
     pub fn warning(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(Severity::Warning, check, subject, says)
     }
 
+    /// Something does not work.
     pub fn error(check: Check, subject: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(Severity::Error, check, subject, says)
     }
 
+    /// Adds a remedy.
     #[must_use]
     pub fn remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }

@@ -9,6 +9,7 @@ use super::{Counts, End, FORMAT, Header, LEFT_OUT, TenantLine};
 use crate::domain::TenantId;
 use crate::store::{Store, StoreError, TABLES};
 
+/// The reason why an export failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     #[error("no tenant has the slug '{0}'")]

@@ -31,6 +31,7 @@ const WHY_MAX_CHARS: usize = 300;
 /// Senders of one tenant at most. They are kept in memory until the end.
 const SENDERS_MAX: usize = 1_000;
 
+/// The options of an import.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// A slug to use instead of the file's.
@@ -56,6 +57,7 @@ pub struct Imported {
     pub account_sid: Option<String>,
 }
 
+/// The reason why an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("line {line}: {why}")]

@@ -11,6 +11,7 @@ use crate::engine::timers::sync::{Schedules, TimerSync};
 use crate::store::{PendingTimer, Replanned, StoreError, TIMERS_PAGE};
 
 impl Walk<'_> {
+    /// Fills the queue with everything that is open now.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         self.plan_anew().await?;
         self.read_timers().await?;

@@ -123,6 +123,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The time of the walk.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -132,6 +133,7 @@ impl<'a> Walk<'a> {
         self.cut = Some(self.cut.map_or(at, |cut| cut.min(at)));
     }
 
+    /// Walks until the end of the time or of the queue.
     pub async fn run(mut self) -> Result<Forecast, StoreError> {
         self.begin().await?;
         loop {
@@ -153,6 +155,7 @@ impl<'a> Walk<'a> {
         Ok(Forecast { from, until, sends: self.outlook.foreseen, cut, replanned })
     }
 
+    /// Puts an item into the queue, if its time lies within the forecast.
     pub fn put(&mut self, at: Timestamp, item: Item) {
         let at = at.max(self.clock.now());
         if at <= self.until {
@@ -161,6 +164,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Puts an event that is decided at once.
     pub fn put_event(&mut self, event: Event, why: String) {
         let item = if self.inputs.rules.is_page(&event) { Item::Page(event, why) } else { Item::Event(event, why) };
         self.put(self.clock.now(), item);
@@ -181,6 +185,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Puts timers that are not in the queue yet.
     pub fn promise(&mut self, timers: impl IntoIterator<Item = PendingTimer>) {
         for timer in timers {
             if self.met.insert((timer.due, timer.id)) {

@@ -1,7 +1,7 @@
 //! Conversations, timers, e-mail, forecasts and explanations, end to end.
 
-pub mod foresight;
+pub mod conversation;
 pub mod email;
 pub mod explain;
-pub mod conversation;
+pub mod foresight;
 pub mod timers;

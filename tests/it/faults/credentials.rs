@@ -34,7 +34,7 @@ fn shown(server: &Server, own: &Own) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_with_a_wrong_token_waits_says_why_and_goes_on_with_the_right_one() {
+async fn an_account_with_a_wrong_token_waits_and_goes_on_with_the_right_one() {
     let metrics = format!("127.0.0.1:{}", free_port());
     let (provider, mut server) = rig::two_tenants(|url| rig::options(url).env("METRICS_LISTEN", &metrics)).await;
     set_token(&server, WRONG);

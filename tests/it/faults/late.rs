@@ -198,7 +198,7 @@ async fn what_a_webhook_brought_to_one_tenant_is_not_taken_in_for_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_message_is_found_by_its_messaging_service_and_comes_with_its_media() {
+async fn a_late_message_comes_by_its_messaging_service_and_with_its_media() {
     let world = World::with(&[]).await;
     world.add("sol", Some("MG00000000000000000000000000000009")).await;
     world.catch_up().await;

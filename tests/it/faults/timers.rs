@@ -133,7 +133,7 @@ async fn killed(seed: u64) -> usize {
 
 /// One process takes due timers and is stopped before it commits. Another goes on with the same database.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_stopped_holds_no_timer_for_ever_and_fires_none_when_it_is_woken() {
+async fn a_stopped_process_holds_no_timer_and_fires_none_when_woken() {
     let database = Database::fresh().await;
     let provider = Provider::start(1).await;
     let options = || options(&provider).env("DATABASE_URL", database.url());

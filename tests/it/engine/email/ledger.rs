@@ -157,7 +157,7 @@ async fn a_lost_answer_is_unknown_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_the_servers_answer_and_the_outcome_it_is_unknown_and_not_sent_again() {
+async fn a_kill_between_the_servers_answer_and_the_outcome_sends_nothing_twice() {
     let (provider, mail) = (Provider::start(4).await, MailServer::start());
     let mut options = options(&provider, Some((&mail, mail.plain())));
     // No text by SMS: the first send is the e-mail.

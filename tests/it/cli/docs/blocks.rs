@@ -12,6 +12,11 @@ pub struct Block {
 }
 
 impl Block {
+    /// Remarks behind a `#` may.
+    fn leaves_something_out(&self) -> bool {
+        self.text.lines().any(|line| line.split(" # ").next().is_some_and(|line| line.contains('…')))
+    }
+
     pub fn is_run(&self) -> bool {
         !self.example && ["sh", "console"].contains(&self.language.as_str())
     }
@@ -69,7 +74,7 @@ pub fn parse(name: &str, markdown: &str) -> Page {
         }
     }
     page.broken = broken;
-    page.blocks.iter_mut().for_each(|block| block.example |= block.text.contains('…'));
+    page.blocks.iter_mut().for_each(|block| block.example |= block.leaves_something_out());
     page
 }
 

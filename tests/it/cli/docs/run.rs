@@ -11,7 +11,7 @@ use crate::support::source;
 /// What the manual calls the server.
 const SERVER: &str = "http://127.0.0.1:8000";
 /// How long the decision on a message may take, in tenths of a second.
-const DECIDED_WITHIN_TENTHS: u32 = 200;
+const DECIDED_WITHIN_TENTHS: u32 = 100;
 /// Lines that start the server, which is running here, or name the program, which is found here.
 const GIVEN: [&str; 2] = ["cargo run --release", "alias recado="];
 

@@ -1,5 +1,5 @@
-//! The media streams' benchmark: so many calls at once, each a WebSocket as Twilio's bridged to one as ElevenLabs', 50
-//! frames of 20 ms a second both ways.
+//! The benchmark of media streams: many calls at once, each a WebSocket like Twilio's bridged to one like ElevenLabs', with
+//! 50 frames of 20 ms a second in both directions.
 //!
 //! ```text
 //! cargo build --release --example streams
@@ -7,10 +7,10 @@
 //! target/release/examples/streams --streams 200 --seconds 10
 //! ```
 //!
-//! Every frame carries its stream, its number and when it was sent: what is lost or out of order is counted, and makes the
-//! exit code 1. The added delay is from before one end writes a frame to after the other end has read it, through both
-//! sockets and the bridge. Both ends, the signed URLs and the server share one process and its threads, so delays and
-//! memory are of all of them: the bridge's own are less. Memory is what the process has resident.
+//! Every frame carries its stream, its number and its time of sending. Frames that are lost or out of order are counted and
+//! make the exit code 1. The added delay runs from before one end writes a frame to after the other end has read it, through
+//! both sockets and the bridge. Both ends, the signed URLs and the server share one process and its threads, so delays and
+//! memory are those of all together; the bridge's own are smaller. Memory is the resident memory of the process.
 
 use std::future::pending;
 use std::process::ExitCode;
@@ -49,10 +49,10 @@ struct Arguments {
     /// Calls at once
     #[arg(long, default_value_t = 50)]
     streams: u64,
-    /// How long they speak
+    /// How many seconds they speak
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// The added delay, p99 in ms, above which the run fails; not given, it is only printed
+    /// The p99 of the added delay, in ms, above which the run fails; without it the delay is only printed
     #[arg(long)]
     p99_max_ms: Option<f64>,
 }
@@ -60,11 +60,11 @@ struct Arguments {
 const FRAME: Duration = Duration::from_millis(20);
 const FRAME_BYTES: usize = 160;
 const FRAMES_PER_S: u64 = 50;
-/// Between the beginnings of two calls, so that their beats do not fall together.
+/// Time between the starts of two calls, so that their frames do not coincide.
 const APART: Duration = Duration::from_millis(7);
-/// For what was sent last to arrive.
+/// Time for the last frames to arrive.
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// When the first look at memory is taken.
+/// When memory is measured first.
 const WARM: Duration = Duration::from_secs(10);
 
 /// One direction of all streams.
@@ -73,7 +73,7 @@ struct Way {
     sent: AtomicU64,
     received: AtomicU64,
     reordered: AtomicU64,
-    /// By microseconds, up to the last, which holds the rest.
+    /// Counts by microseconds; the last one holds the rest.
     delays: Delays,
 }
 
@@ -88,7 +88,7 @@ impl Default for Delays {
 }
 
 impl Delays {
-    /// In ms; the share is 0 to 1.
+    /// A percentile in ms; `share` is 0 to 1.
     fn quantile(&self, share: f64) -> f64 {
         let total: u64 = self.0.iter().map(|count| count.load(Ordering::Relaxed)).sum();
         let wanted = ((total as f64 * share).ceil() as u64).max(1);
@@ -101,7 +101,7 @@ impl Delays {
     }
 }
 
-/// What the ends share.
+/// State that both ends share.
 struct Bench {
     begun: Instant,
     frames: u64,
@@ -109,12 +109,12 @@ struct Bench {
     to_caller: Way,
     outcomes: mpsc::UnboundedSender<Outcome>,
     eleven: ElevenLabs,
-    /// Where conversations are held.
+    /// The address of the conversations.
     agents: String,
 }
 
 impl Bench {
-    /// A frame that says which one it is and when it was sent.
+    /// A frame with its number and its time of sending.
     fn frame(&self, number: u64, way: &Way) -> String {
         let mut audio = [0xFF; FRAME_BYTES];
         audio[..8].copy_from_slice(&number.to_be_bytes());
@@ -123,7 +123,7 @@ impl Bench {
         STANDARD.encode(audio)
     }
 
-    /// Notes that a frame has arrived where `expected` was due.
+    /// Records a frame that arrived where `expected` was due.
     fn arrived(&self, payload: &str, expected: &mut u64, way: &Way) {
         let now = self.begun.elapsed().as_micros() as u64;
         let audio = STANDARD.decode(payload).unwrap_or_default();
@@ -203,7 +203,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
     Ok(good)
 }
 
-/// Gives whether all is well with it.
+/// Prints it and returns whether it is good.
 fn print(name: &str, way: &Way, p99_max_ms: Option<f64>) -> bool {
     let [sent, received, reordered] =
         [&way.sent, &way.received, &way.reordered].map(|count| count.load(Ordering::Relaxed));
@@ -219,11 +219,11 @@ async fn carry(State(bench): State<Arc<Bench>>, upgrade: WebSocketUpgrade) -> Re
         let Ok(agent) = bench.eleven.open("agent_1", LAST_WAIT).await else { return };
         let limits = Limits { farewell_max: Duration::ZERO, ..Limits::DEFAULT };
         let opening = Opening { limits, ..Opening::default() };
-        // Nobody listens to the events; they are dropped.
+        // Nothing reads the events; they are dropped.
         let (events, _) = mpsc::channel(1);
         let (twilio, agent) = (media_stream::from_axum(socket), media_stream::from_tungstenite(agent));
         let outcome = media_stream::bridge(twilio, agent, opening, Arc::new(NoTools), events, pending()).await;
-        // Fails where the run has ended, which has said so.
+        // This fails when the run has ended, which was reported.
         let _ = bench.outcomes.send(outcome);
     })
 }
@@ -240,10 +240,10 @@ async fn sign(State(bench): State<Arc<Bench>>) -> Json<Value> {
     Json(json!({"signed_url": bench.agents}))
 }
 
-/// ElevenLabs' end: speaks as long as the caller does.
+/// The ElevenLabs end speaks as long as the caller does.
 async fn agent(State(bench): State<Arc<Bench>>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(move |socket| async move {
-        // Ends by the closing of the socket, which is how the stream ends.
+        // The socket closes when the stream ends.
         let _ = speak_as_agent(&bench, socket).await;
     })
 }
@@ -257,7 +257,7 @@ async fn speak_as_agent(bench: &Bench, mut socket: WebSocket) -> Result<(), Fail
             "user_input_audio_format": "ulaw_8000",
         },
     });
-    // The initiation comes first.
+    // The first message is the initiation.
     socket.recv().await.ok_or("no initiation")??;
     socket.send(Message::Text(metadata.to_string().into())).await?;
     let (mut beat, mut number, mut expected) = (beat(), 0, 0);
@@ -281,7 +281,7 @@ async fn speak_as_agent(bench: &Bench, mut socket: WebSocket) -> Result<(), Fail
     }
 }
 
-/// Twilio's end: one call, from its start to its stop, which comes when all has been said and heard.
+/// The Twilio end: one call from its start to its stop, which follows the last frame in both directions.
 async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
     let nodelay = true;
     let mut socket = connect_async_with_config(url, None, nodelay).await?.0;
@@ -294,7 +294,7 @@ async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
     while number < bench.frames || expected < bench.frames {
         tokio::select! {
             message = timeout(LAST_WAIT, socket.next()) => {
-                // What has not come by now is lost, which is counted.
+                // Frames that have not arrived by now count as lost.
                 let Ok(message) = message else { break };
                 let tungstenite::Message::Text(message) = message.ok_or("the stream was closed")?? else { continue };
                 let message: Value = serde_json::from_str(message.as_str())?;
@@ -303,7 +303,7 @@ async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
                         let payload = message["media"]["payload"].as_str().unwrap_or_default();
                         bench.arrived(payload, &mut expected, &bench.to_caller);
                     }
-                    // Played at once.
+                    // The frame is played at once.
                     Some("mark") => socket.send(text(message)).await?,
                     _ => {}
                 }
@@ -321,7 +321,7 @@ async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
             }
         }
     }
-    // Both directions are even by now, but for what is still under way to the agent.
+    // Both directions are equal now, except for frames on their way to the agent.
     Clock::system().sleep(LAST_WAIT.min(FRAME * 25)).await;
     socket.send(text(json!({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}}))).await?;
     while let Some(Ok(message)) = socket.next().await {
@@ -334,12 +334,12 @@ async fn call(bench: Arc<Bench>, url: String) -> Result<(), Failure> {
 
 fn beat() -> tokio::time::Interval {
     let mut beat = interval(FRAME);
-    // A beat that comes late is not made up for by a burst.
+    // A late frame is not followed by a burst.
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat
 }
 
-/// What the process has resident, in MB, where `/proc` says so (proc(5)).
+/// The resident memory of the process in MB, on systems with `/proc` (proc(5)).
 fn resident_mb() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kb =

@@ -1,14 +1,14 @@
-//! The timers' benchmark: fills a database with pending timers and fires a tenth of them, through the code that a server
-//! runs: taken by the hundred, their rows gone and their events there in one transaction.
+//! The benchmark of timers: fills a database with pending timers and fires a tenth of them with the code of the server, a
+//! hundred at a time; their rows are deleted and their events are inserted in one transaction.
 //!
 //! ```text
 //! cargo build --release --example timers
 //! target/release/examples/timers              # 10,000 and 1,000,000 pending rows
-//! target/release/examples/timers --huge       # and 10,000,000: some 5 GB in the temporary folder, several minutes
+//! target/release/examples/timers --huge       # also 10,000,000: about 5 GB in the temporary folder, several minutes
 //! ```
 //!
-//! Half of the rows hang on an appointment and all on a customer, as reminders do. Rates are of this machine and moment:
-//! compare those of one run. Memory is what the process has resident; opening the store loads no timer.
+//! All rows belong to a customer and half of them to an appointment, as reminders do. Rates depend on the machine and the
+//! moment: compare those of one run. Memory is the resident memory of the process; opening the store loads no timer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(about = "Benchmark of timers")]
 struct Arguments {
-    /// Also with 10,000,000 rows
+    /// Also run with 10,000,000 rows
     #[arg(long)]
     huge: bool,
-    /// With so many rows instead
+    /// Run with this many rows instead
     #[arg(long)]
     rows: Option<u64>,
     /// Timers taken in one transaction
@@ -40,11 +40,11 @@ struct Arguments {
     batch: usize,
 }
 
-/// Of the rows, every so manieth is due.
+/// One row in this many is due.
 const ONE_DUE_IN: u64 = 10;
-/// Rows filled in one transaction.
+/// Rows inserted in one transaction.
 const FILL_ROWS: u64 = 100_000;
-/// Between the due times of two rows.
+/// Time between the due times of two rows.
 const APART_US: i64 = 1_000;
 const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
 
@@ -101,7 +101,7 @@ async fn open(file: &Path) -> Result<Store, Failure> {
     Ok(Store::open(&Options { url, synchronous: Synchronous::Full }, clock, ids).await?)
 }
 
-/// Rows in the order of their due times, written as fast as the library can.
+/// Inserts rows in the order of their due times, as fast as the library can.
 fn fill(file: &Path, tenant: TenantId, rows: u64) -> Result<(), Failure> {
     let chance = Random::seeded(7);
     let random = || Uuid::from_u64_pair(chance.next_u64(), chance.next_u64());
@@ -126,7 +126,7 @@ fn fill(file: &Path, tenant: TenantId, rows: u64) -> Result<(), Failure> {
         drop(insert);
         txn.commit()?;
     }
-    // As planning does it, in the order of the new rows' place.
+    // The order of insertion is that of planning.
     db.execute_batch(
         "INSERT INTO subject_timers SELECT tenant_id, subject_id, due_us, id FROM timers WHERE subject_id IS NOT NULL
          ORDER BY 1, 2;",
@@ -135,7 +135,7 @@ fn fill(file: &Path, tenant: TenantId, rows: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the process has resident, in MB, where `/proc` says so (proc(5)).
+/// The resident memory of the process in MB, on systems with `/proc` (proc(5)).
 fn resident_mb() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kb =

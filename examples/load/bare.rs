@@ -1,5 +1,6 @@
-//! A bare program to compare with: three rows a message and a group commit at synchronous=FULL before it is answered;
-//! for an answer a row in an outbox before the provider is called, and its outcome after. No ledger, gate, rules or traces.
+//! A bare program for comparison: three rows for each message and a group commit at synchronous=FULL before the webhook is
+//! answered; for each answer a row in an outbox before the provider call, and its outcome after. No ledger, no send gate, no
+//! rules, no traces.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,28 +13,28 @@ use crate::Failure;
 use crate::ceilings::{Rows, SCHEMA, SETTINGS, insert};
 use crate::phases::ANSWER;
 
-/// Messages and outcomes that wait for the writer; more make the webhooks wait.
+/// Messages and outcomes that may wait for the writer; further webhooks wait.
 const QUEUE_MAX_ITEMS: usize = 4096;
-/// What one commit takes at most.
+/// The most requests in one commit.
 const BATCH_MAX_ITEMS: usize = 512;
-/// What the server's writer waits for, and how long.
+/// How many requests the server's writer waits for, and how long.
 const ENOUGH_ITEMS: usize = 20;
 const LINGER: Duration = Duration::from_millis(1);
 const OUTBOX: &str = "CREATE TABLE outbox (id integer PRIMARY KEY, recipient text, body text, state text)";
 
 enum Work {
-    /// Answered when it is durable; with a recipient it has a row in the outbox, too.
+    /// A message, answered when it is durable; with a recipient it also has a row in the outbox.
     Take { row: Box<Rows>, recipient: Option<String>, done: oneshot::Sender<()> },
-    /// The provider has taken what stands in the outbox under this number.
+    /// The provider took the row of the outbox with this number.
     Sent { number: i64 },
 }
 
-/// The way to the one thread that writes.
+/// The queue of the one thread that writes.
 #[derive(Clone)]
 pub struct Store(mpsc::Sender<Work>);
 
 impl Store {
-    /// Makes the database at `path`.
+    /// Creates the database at `path`.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let db = Connection::open(path)?;
         db.execute_batch(SETTINGS)?;
@@ -47,20 +48,20 @@ impl Store {
         Ok(Self(work))
     }
 
-    /// Returns once the message is durable; false where it could not be written.
+    /// Returns when the message is durable; false if it could not be written.
     pub async fn take(&self, row: Rows, recipient: Option<String>) -> bool {
         let (done, durable) = oneshot::channel();
         self.0.send(Work::Take { row: Box::new(row), recipient, done }).await.is_ok() && durable.await.is_ok()
     }
 
     pub async fn sent(&self, number: i64) {
-        // It fails only where the writer has died, and then no message is acknowledged either.
+        // This fails only when the writer has died, and then no message is acknowledged either.
         let _ = self.0.send(Work::Sent { number }).await;
     }
 }
 
-/// Commits what waits, until something fails: then nothing is acknowledged any more. As the server's writer does, it lets
-/// come along what is on its way.
+/// Commits the waiting requests until something fails; after that nothing is acknowledged. Like the server's writer, it
+/// waits a moment for requests that are under way.
 async fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
     let mut batch = Vec::with_capacity(BATCH_MAX_ITEMS);
     while waiting.recv_many(&mut batch, BATCH_MAX_ITEMS).await > 0 {
@@ -80,7 +81,7 @@ async fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
         }
         for work in batch.drain(..) {
             if let Work::Take { done, .. } = work {
-                // Whoever asked may have gone.
+                // The requester may be gone.
                 let _ = done.send(());
             }
         }

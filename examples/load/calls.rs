@@ -1,8 +1,8 @@
-//! Callers on the line, all at once, with a conversation model that is quick, slow, hanging or failing.
+//! Many callers at once, with a conversation model that is quick, slow, hanging or failing.
 //!
-//! Each call is six webhooks: it is answered, three things are said that rules answer, one that the model does, and it
-//! ends. While the model thinks the caller hears words of patience, each a webhook more. Callers say the next thing as
-//! soon as they are answered, which no person does: all of them stand in the same queue all the time.
+//! Each call is six webhooks: the call is answered, rules answer three inputs, the model answers one, and the call ends.
+//! While the model thinks, the caller hears hold responses, each one more webhook. Callers speak as soon as they are
+//! answered, which no person does: all of them are in the same queue all the time.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,28 +26,28 @@ const RULES: &str = r#"rule("desk").on("call_input").keyword(["HOURS", "PRICE", 
 "#;
 const SAID: [&str; 4] = ["hours", "price", "place", "Do you know a good joke?"];
 const KEY: &str = "sk-of-the-benchmark";
-/// What no answer may take longer than.
+/// The longest time that an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// How long the words of patience, and the pauses after them, are listened to.
+/// How long a caller listens to a hold response and the pause after it.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Words of patience, before a caller counts as forgotten: more than a minute of them.
+/// Hold responses until a caller counts as forgotten: more than a minute of them.
 const PATIENCE_MAX: usize = 60;
-/// Of the model that thinks long.
+/// The delay of the slow model.
 const SLOW: Duration = Duration::from_secs(5);
-/// For the sums of all calls, by a model that hangs.
+/// Time for the summaries of all calls, with a model that hangs.
 const TOLD_WITHIN: Duration = Duration::from_secs(900);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What one caller has met.
+/// The experience of one caller.
 #[derive(Default)]
 struct Met {
     waits_ns: Vec<u64>,
     patience: usize,
-    /// The first thing that went wrong.
+    /// The first error.
     fault: Option<String>,
 }
 
-/// Measures the binary under test in all the model's moods. False where an answer was late, wrong or lost.
+/// Measures the binary under test with each behaviour of the model. False when an answer was late, wrong or lost.
 pub async fn run(options: &Options) -> Result<bool, Failure> {
     println!("{} calls at once, six webhooks each and the words of patience", options.calls);
     let quick = Reply::Text("None that is fit for the telephone.".to_owned());
@@ -76,7 +76,7 @@ async fn mood(options: &Options, delay: Duration, reply: Reply) -> Result<bool, 
         settings: vec![
             ("OPENAI_API_KEY", KEY.to_owned()),
             ("OPENAI_BASE_URL", format!("http://{}/v1", model.address)),
-            // The server tells each trouble of the model.
+            // The server logs each failure of the model.
             ("LOG_LEVEL", "error".to_owned()),
         ],
         ..Program::default()
@@ -98,7 +98,7 @@ async fn mood(options: &Options, delay: Duration, reply: Reply) -> Result<bool, 
     Ok(print(&met, took, before, server.usage()?, &lost, &server.log()))
 }
 
-/// Somebody who rings, and says four things.
+/// A caller who says four things.
 struct Caller {
     line: Connection,
     app_url: String,
@@ -150,7 +150,7 @@ impl Caller {
         Ok(())
     }
 
-    /// Sends a webhook and gives what is heard.
+    /// Sends a webhook and returns what the caller hears.
     async fn webhook(&mut self, path: &str, more: &[(&'static str, &str)]) -> Result<String, Failure> {
         let mut fields = vec![
             ("AccountSid", ACCOUNT_SID),
@@ -175,7 +175,7 @@ impl Caller {
         Ok(String::from_utf8_lossy(document).into_owned())
     }
 
-    /// The first address of the server's between these, as a path.
+    /// The first URL of the server between these, as a path.
     fn url(&self, document: &str, before: &str, after: char) -> Option<String> {
         let start = document.find(&format!("{before}{}", self.app_url))? + before.len() + self.app_url.len();
         let url = &document[start..];
@@ -183,7 +183,7 @@ impl Caller {
     }
 }
 
-/// A conversation model on a thread of its own; it ends when this is dropped.
+/// A conversation model on its own thread, which ends when this is dropped.
 struct Model {
     address: SocketAddr,
     _stop: oneshot::Sender<()>,
@@ -211,7 +211,7 @@ impl Model {
     }
 }
 
-/// What the database has of the calls, and how long the last of them took to be told.
+/// What the database has of the calls, and how long the last report took.
 struct Kept {
     expected: usize,
     completed: usize,

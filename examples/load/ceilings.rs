@@ -1,5 +1,4 @@
-//! What the machine could do at most: the HTTP stack without a database, the database without anything else, and a bare
-//! program of both.
+//! The most that the machine could do: the HTTP stack without a database, the database alone, and a bare program of both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,15 +15,15 @@ use crate::server::{Program, Server};
 use crate::webhook::Requests;
 use crate::{Failure, Options};
 
-/// Rows a commit, counted in events of three rows.
+/// The size of a commit in events of three rows each.
 pub const BATCHES: [usize; 2] = [64, 256];
 const NO_PROVIDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9);
 
-/// As the server opens its database, but that it leaves copying the log to a thread, which spares it some 5 %.
+/// The settings of the server's database. The server also copies the log on another thread, which saves about 5 %.
 pub const SETTINGS: &str = "PRAGMA page_size = 2048; PRAGMA journal_mode = wal; PRAGMA synchronous = full;
     PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 16384;";
 
-/// The three rows of an event as the server has them, less what a ceiling need not carry.
+/// The server's tables of an event, reduced to what a ceiling needs.
 pub const SCHEMA: [&str; 5] = [
     "CREATE TABLE contacts (id blob PRIMARY KEY, tenant_id blob, phone_key text, name text, created_us integer) WITHOUT ROWID",
     "CREATE UNIQUE INDEX contacts_phone ON contacts (tenant_id, phone_key)",
@@ -35,7 +34,7 @@ pub const SCHEMA: [&str; 5] = [
     "CREATE UNIQUE INDEX events_dedupe ON events (tenant_id, dedupe_key)",
 ];
 
-/// The HTTP stack in a process of its own, under the same closed loop as the server.
+/// Measures the HTTP stack in its own process, with the same closed loop as the server.
 pub async fn http(options: &Options) -> Result<Summary, Failure> {
     let program = Program { path: std::env::current_exe()?, args: &["--role", "http-ceiling"], ..Program::default() };
     let server = Server::start(&program, NO_PROVIDER).await?;
@@ -46,7 +45,7 @@ pub async fn http(options: &Options) -> Result<Summary, Failure> {
     Ok(ledger.summary())
 }
 
-/// A bare program (`bare.rs`) under the closed loop, with a provider that answers at once.
+/// Measures a bare program (`bare.rs`) with the closed loop and a provider that answers at once.
 pub async fn bare(options: &Options, word: &str) -> Result<Summary, Failure> {
     let program = Program { path: std::env::current_exe()?, args: &["--role", "bare"], ..Program::default() };
     let ledger = Arc::new(Ledger::new(0, options.n));
@@ -67,7 +66,7 @@ pub async fn bare(options: &Options, word: &str) -> Result<Summary, Failure> {
     Ok(summary)
 }
 
-/// Events a second that SQLite takes at synchronous=FULL, committed by the `batch`, called as the server's writer calls it.
+/// Measures the events a second that SQLite takes at synchronous=FULL in commits of `batch`, called like the server's writer.
 pub fn sqlite(events: usize, batch: usize) -> Result<f64, Failure> {
     let folder = tempfile::tempdir()?;
     let mut db = Connection::open(folder.path().join("ceiling.db"))?;
@@ -94,7 +93,7 @@ fn commit(db: &mut Connection, rows: &[Rows]) -> Result<(), Failure> {
     Ok(transaction.commit()?)
 }
 
-/// The three rows of each.
+/// Inserts the three rows of each event.
 pub fn insert<'a>(transaction: &Transaction, rows: impl IntoIterator<Item = &'a Rows>) -> Result<(), Failure> {
     let mut contact = transaction.prepare_cached(
         "INSERT INTO contacts (id, tenant_id, phone_key, name, created_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -116,7 +115,7 @@ pub fn insert<'a>(transaction: &Transaction, rows: impl IntoIterator<Item = &'a 
 
 const TENANT: [u8; 16] = [7; 16];
 
-/// An event's values.
+/// The values of an event.
 pub struct Rows {
     number: u128,
     sender: String,
@@ -141,7 +140,7 @@ impl Rows {
         self.at_us
     }
 
-    /// Ids rise, as the server's do; the provider's do not.
+    /// Ids increase like the server's; the provider's ids do not.
     fn id(&self, table: u128) -> [u8; 16] {
         (self.number << 64 | table).to_be_bytes()
     }

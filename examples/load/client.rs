@@ -1,4 +1,4 @@
-//! Sends the prepared webhooks, in a closed or an open loop.
+//! Sends the prepared webhooks in a closed or an open loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +12,14 @@ use crate::webhook::Requests;
 use crate::wire::Connection;
 use crate::{CLOCK, Failure};
 
-/// Longer than any answer may take: the provider itself gives up after 15 s.
+/// Longer than any answer may take: the provider gives up after 15 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
-    /// Each connection sends its next message when its last one is answered.
+    /// Each connection sends its next message when the last one is answered.
     Closed,
-    /// Messages are due at fixed times, and their latency counts from then, whenever they could be sent; the timer's
-    /// millisecond is thus part of it.
+    /// Messages are due at fixed times. Latency counts from the due time, so it includes the millisecond of the timer.
     Open { per_s: f64 },
 }
 
@@ -42,7 +41,7 @@ struct Run {
     next: AtomicUsize,
 }
 
-/// Sends all `requests` over so many connections, and writes down what becomes of them.
+/// Sends all `requests` over this many connections and records their outcomes.
 pub async fn send(
     address: SocketAddr,
     requests: Requests,
@@ -79,7 +78,7 @@ async fn one(run: Arc<Run>, mut connection: Connection) {
             Ok(Ok(status)) => run.ledger.refused(status),
             Ok(Err(_)) | Err(_) => {
                 run.ledger.refused(0);
-                // A server that cannot be reached any more refuses the rest too.
+                // An unreachable server refuses the rest too.
                 let Ok(again) = Connection::open(run.address).await else { return };
                 connection = again;
             }

@@ -1,24 +1,24 @@
-//! What became of each message of a phase: one slot a message, written without locks by both ends.
+//! The outcome of each message of a phase: one slot for each message, written without locks by both ends.
 
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// The first sender; message `n` of a run comes from this number plus `n`.
+/// The first sender. Message `n` of a run comes from this number plus `n`.
 const FIRST_SENDER: u64 = 34_600_000_000;
 
 pub struct Ledger {
     start: Instant,
-    /// The run's number of the phase's first message.
+    /// The number of the phase's first message in the run.
     first: usize,
     slots: Vec<Slot>,
     refused: AtomicUsize,
-    /// The status of the last refusal, 0 where there was no answer.
+    /// The status of the last refusal, 0 without an answer.
     refusal: AtomicU16,
     strange: AtomicUsize,
     delivered: AtomicUsize,
 }
 
-/// Nanoseconds since the phase's start; 0 is never.
+/// Nanoseconds since the start of the phase; 0 is never.
 #[derive(Default)]
 struct Slot {
     sent: AtomicU64,
@@ -31,22 +31,22 @@ struct Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub acknowledged: usize,
-    /// Not answered with 2xx, or not at all.
+    /// Messages without an answer 2xx.
     pub refused: usize,
-    /// The status of the last refusal, 0 where there was no answer.
+    /// The status of the last refusal, 0 without an answer.
     pub refusal: u16,
     pub acknowledged_per_s: f64,
     pub acknowledge: Spread,
     pub delivered: usize,
-    /// From the first webhook to the last call of the provider.
+    /// Time from the first webhook to the last provider call.
     pub delivered_in: Duration,
     pub delivered_per_s: f64,
     pub whole_way: Spread,
-    /// Acknowledged, but never at the provider.
+    /// Messages that were acknowledged and never reached the provider.
     pub lost: usize,
-    /// At the provider more than once.
+    /// Messages that reached the provider more than once.
     pub doubled: usize,
-    /// Calls that belong to no message of the phase.
+    /// Provider calls that belong to no message of the phase.
     pub strange: usize,
 }
 
@@ -78,13 +78,13 @@ impl Ledger {
         self.slots[index].acknowledged.store(self.ns(Instant::now()), Relaxed);
     }
 
-    /// Answered with this status, or not at all (0).
+    /// Records an answer with this status; 0 is no answer.
     pub fn refused(&self, status: u16) {
         self.refusal.store(status, Relaxed);
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// The provider was asked to send the answer to `recipient`, digits of E.164.
+    /// Records a provider call to `recipient`, the digits of E.164.
     pub fn arrived(&self, recipient: &str, answer_is_right: bool) {
         let index = recipient
             .parse()
@@ -100,7 +100,7 @@ impl Ledger {
         }
     }
 
-    /// Messages that have come to the provider so far.
+    /// Messages that have reached the provider so far.
     pub fn delivered(&self) -> usize {
         self.delivered.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The load generator and benchmark: drives the release binary as a child process, and plays the provider for it.
+//! The load generator and benchmark: drives the release binary as a child process and plays the provider.
 //!
 //! ```text
 //! cargo build --release --bin recado --example load
@@ -7,11 +7,11 @@
 //! target/release/examples/load --role calls    # 1,000 callers at once, with a model that is slow, hangs or fails
 //! ```
 //!
-//! Every message has a sender and a `MessageSid` of its own, so each acknowledged webhook must reach the provider
-//! exactly once: what is lost or doubled is counted, and makes the exit code 1. Acknowledgement rates are printed
-//! beside the whole way to the provider, without which they say little. The generator shares the machine with the
-//! server, so it is lean: requests are built and signed before the clock starts, and both of its ends speak a bare
-//! HTTP/1.1 of their own. Rates are of this machine and moment; compare them with the ceilings of the same run.
+//! Every message has its own sender and `MessageSid`, so each acknowledged webhook must reach the provider exactly once.
+//! Lost and doubled messages are counted and make the exit code 1. Acknowledgement rates are printed beside the end-to-end
+//! rates, because alone they say little. The generator shares the machine with the server, so it is lean: requests are built
+//! and signed before the clock starts, and both of its ends speak their own minimal HTTP/1.1. Rates depend on the machine and
+//! the moment: compare them with the ceilings of the same run.
 
 mod bare;
 mod calls;
@@ -37,7 +37,7 @@ use recado::domain::Clock;
 
 use self::stand_in::Does;
 
-/// Waits go by the machine's clock, latencies by `Instant`.
+/// Waits use the machine's clock, latencies use `Instant`.
 const CLOCK: Clock = Clock::system();
 
 /// Any failure ends the run and is printed.
@@ -52,16 +52,16 @@ struct Options {
     /// Connections of the closed loops; the overload has four times as many.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Messages a second of the open loop; not given, half of what the whole way took.
+    /// Messages a second of the open loop; by default half of the end-to-end rate.
     #[arg(long)]
     rate: Option<f64>,
     /// Seed of the message SIDs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Callers on the line at once.
+    /// Callers at once.
     #[arg(long, default_value_t = 1_000)]
     calls: usize,
-    /// A tenth of the messages and of the calls.
+    /// Run a tenth of the messages and of the calls.
     #[arg(long)]
     quick: bool,
     /// The binary under test.
@@ -70,7 +70,7 @@ struct Options {
     /// Where the server takes messages.
     #[arg(long, default_value = "/api/twilio/demo/sms")]
     path: String,
-    /// A database of the server's, empty at the start; not given, SQLite in a temporary folder, fresh for each phase.
+    /// The server's database, empty at the start; by default SQLite in a temporary folder, fresh for each phase.
     #[arg(long)]
     database_url: Option<String>,
     #[arg(long, value_enum, default_value_t = Role::Run)]
@@ -81,15 +81,15 @@ struct Options {
 enum Role {
     /// Measure the server.
     Run,
-    /// Be the HTTP stack alone: form and signature, no database. The run starts this itself.
+    /// Serve the HTTP stack alone: form and signature, no database. The run starts this itself.
     HttpCeiling,
-    /// Be a bare program: rows, a group commit, an outbox. The run starts this itself.
+    /// Serve a bare program: rows, a group commit, an outbox. The run starts this itself.
     Bare,
-    /// Be a server without a database that answers every LOAD. The self-test starts this itself.
+    /// Serve without a database and answer every LOAD. The self-test starts this itself.
     StandIn,
-    /// Measure the server with callers on the line.
+    /// Measure the server with many callers.
     Calls,
-    /// Measure the stand-in, and check that the generator counts rightly.
+    /// Measure the stand-in, and check that the generator counts correctly.
     SelfTest,
 }
 
@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         options.n = (options.n / 10).max(100);
         options.calls = (options.calls / 10).max(10);
     }
-    // The server's roles take what the machine has; the generator keeps to one thread, and its provider to another.
+    // The roles of a server use all threads; the generator uses one thread, and its provider another.
     let serving = matches!(options.role, Role::HttpCeiling | Role::Bare | Role::StandIn);
     let mut builder = if serving {
         tokio::runtime::Builder::new_multi_thread()

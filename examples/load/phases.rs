@@ -1,4 +1,4 @@
-//! The phases of a run, each on a fresh server, and how they are told.
+//! The phases of a run, each on a fresh server, and their report.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use crate::server::{Program, Server, Usage};
 use crate::webhook::Requests;
 use crate::{CLOCK, Failure, Options, ceilings};
 
-/// The word that the rule answers; others are only taken in.
+/// The word that the rule answers; other messages are only stored.
 pub const WORD: &str = "LOAD";
 pub const ANSWER: &str = "got it";
 pub const RULE: &str = r#"rule("load").on("inbound_sms").keyword("LOAD").then(|e| reply("got it"));
 "#;
 
 const IDLE_FOR: Duration = Duration::from_secs(2);
-/// The backlog counts as stuck when nothing has come to the provider for so long.
+/// The backlog counts as stuck when nothing has reached the provider for this long.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How long the provider listens on for what should not come: a second send of what it has.
+/// How long the provider waits for what must not come: a second send of a message.
 const LINGER: Duration = Duration::from_millis(500);
 /// By then a server that has nothing to do any more has noticed it.
 const REST_FOR: Duration = Duration::from_secs(25);
@@ -46,16 +46,16 @@ pub struct Outcome {
     pub after: Usage,
 }
 
-/// What all phases of a run share.
+/// State that all phases of a run share.
 struct Bench<'a> {
     options: &'a Options,
     program: &'a Program,
     random: Random,
-    /// The next message's number: no two messages of a run have a sender in common.
+    /// The number of the next message: each message of a run has its own sender.
     next: usize,
 }
 
-/// Measures the binary under test, then the ceilings. False where a message was lost or doubled.
+/// Measures the binary under test, then the ceilings. False when a message was lost or doubled.
 pub async fn run(options: &Options) -> Result<bool, Failure> {
     let database_url = options.database_url.clone();
     let program =
@@ -66,7 +66,7 @@ pub async fn run(options: &Options) -> Result<bool, Failure> {
     Ok(intake.summary.delivered == 0 && answered.iter().all(|outcome| once(&outcome.summary)))
 }
 
-/// Runs and prints all phases; the first outcome is the intake's, which is not to be answered.
+/// Runs and prints all phases; the first outcome is that of the intake, which gets no answers.
 pub async fn measure(options: &Options, program: &Program) -> Result<Vec<Outcome>, Failure> {
     let Options { n, connections, .. } = *options;
     println!("{} messages a phase, {connections} connections, seed {}", n, options.seed);
@@ -139,7 +139,7 @@ impl Bench<'_> {
     }
 }
 
-/// Waits until all that was acknowledged is at the provider, or nothing comes any more.
+/// Waits until every acknowledged message has reached the provider, or nothing arrives any more.
 pub async fn drain(ledger: &Ledger) {
     let expected = ledger.acknowledged_count();
     let (mut seen, mut since) = (ledger.delivered(), Instant::now());
@@ -225,7 +225,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// What both ceilings allow together: the HTTP stack and its client keep all processors busy, SQLite one.
+/// The rate that both ceilings allow together: the HTTP stack and its client use all processors, SQLite one.
 fn both_per_s(http_per_s: f64, sqlite_per_s: f64, processors: usize) -> f64 {
     let processors = processors as f64;
     let busy_s = processors / http_per_s.max(1.0) + 1.0 / sqlite_per_s.max(1.0);

@@ -1,4 +1,4 @@
-//! The provider's end: takes messages as its REST API does, as cheaply as can be, and writes down when.
+//! The provider: takes messages like its REST API, as cheaply as possible, and records the time.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::webhook::{ACCOUNT_SID, OURS};
 use crate::wire::{Connection, field};
 use crate::{CLOCK, Failure, phases::ANSWER};
 
-/// A provider on a thread of its own; it ends when this is dropped.
+/// A provider on its own thread, which ends when this is dropped.
 pub struct Provider {
     pub address: SocketAddr,
     _stop: oneshot::Sender<()>,
@@ -47,7 +47,7 @@ async fn accept(listener: TcpListener, ledger: Arc<Ledger>, delay: Duration) {
     while let Ok((stream, _)) = listener.accept().await {
         let ledger = Arc::clone(&ledger);
         tokio::spawn(async move {
-            // A connection that breaks is the server's affair: its message counts as not answered.
+            // A broken connection is the server's problem: its message counts as not answered.
             let _ = answer(stream, &ledger, delay).await;
         });
     }

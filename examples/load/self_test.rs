@@ -1,4 +1,4 @@
-//! The generator measured on a stand-in: it must find nothing wrong there, and find what is put there wrong.
+//! The generator runs against a stand-in: it must find no fault there, and find the faults that are injected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn refuses_wrong_signatures(options: &Options, program: &Program) -> Resul
     Ok((summary.refused, summary.refusal, summary.delivered) == (3, 403, 0))
 }
 
-/// Three messages are acknowledged; the provider gets none of the first, one of the second, two of the third.
+/// Three messages are acknowledged; the provider gets the first never, the second once, the third twice.
 async fn counts_what_is_wrong() -> Result<bool, Failure> {
     let ledger = Arc::new(Ledger::new(10, 3));
     let provider = Provider::start(Arc::clone(&ledger), Duration::ZERO)?;

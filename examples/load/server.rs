@@ -13,18 +13,18 @@ use crate::{CLOCK, Failure};
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE_EVERY: Duration = Duration::from_millis(1);
-/// What Linux counts processor time in: `sysconf(_SC_CLK_TCK)` is 100 on every common build.
+/// Linux counts processor time in these ticks: `sysconf(_SC_CLK_TCK)` is 100 on every common build.
 const TICKS_PER_S: f64 = 100.0;
 
 pub struct Server {
     child: Child,
     folder: TempDir,
     pub address: SocketAddr,
-    /// From its start to the first good answer of `/health`.
+    /// Time from its start to the first good answer of `/health`.
     pub ready: Duration,
 }
 
-/// What the server has taken of the machine.
+/// What the server has used of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     pub cpu: Duration,
@@ -32,14 +32,14 @@ pub struct Usage {
     pub resident_max_kib: u64,
 }
 
-/// How to start what is measured.
+/// How to start the program under test.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     pub path: std::path::PathBuf,
     pub args: &'static [&'static str],
     pub database_url: Option<String>,
     pub rules: &'static str,
-    /// Settings beside those that every run has.
+    /// Settings beyond those of every run.
     pub settings: Vec<(&'static str, String)>,
 }
 
@@ -71,7 +71,7 @@ impl Server {
         .env("LOG_LEVEL", "warn")
         .envs(program.settings.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
-        // It greets there; warnings, which are looked at, come the other way.
+        // The greeting goes there. Warnings, which are checked, go to standard error.
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;
@@ -99,12 +99,12 @@ impl Server {
         }
     }
 
-    /// The file of its database, where it has one.
+    /// The file of its database, if it has one.
     pub fn database(&self) -> std::path::PathBuf {
         self.folder.path().join("recado.db")
     }
 
-    /// What the server has logged, which at `warn` should be nothing.
+    /// The server's log, which at `warn` should be empty.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -112,7 +112,7 @@ impl Server {
     pub fn usage(&self) -> Result<Usage, Failure> {
         let process = format!("/proc/{}", self.child.id());
         let stat = fs::read_to_string(format!("{process}/stat"))?;
-        // The name in brackets may hold blanks; the fields after it begin with the third (proc(5)).
+        // The name in brackets may contain blanks; the fields after it begin with the third (proc(5)).
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
         let status = fs::read_to_string(format!("{process}/status"))?;
@@ -130,7 +130,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing left to do, and may have ended already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! The server's HTTP stack alone: an axum router, the form, the signature. Its rate is the ceiling of any server built
-//! on it; with sending it stands in for the server in the self-test, with a database it is a bare program to compare with.
+//! The HTTP stack of the server alone: an axum router, the form, the signature. Its rate is the ceiling of every server built
+//! on it. With sending it takes the place of the server in the self-test; with a database it is a bare program for comparison.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::phases::{ANSWER, WORD};
 use crate::webhook::{ACCOUNT_SID, OURS, Signer};
 use crate::wire::Connection;
 
-/// Recipients that wait to be answered; more make the webhooks wait.
+/// Recipients that may wait for their answer; further webhooks wait.
 const QUEUE_MAX_ITEMS: usize = 1024;
 const SENDERS: usize = 16;
 const TWIML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
@@ -35,13 +35,13 @@ struct StandIn {
     sends: Option<mpsc::Sender<Answer>>,
 }
 
-/// Who is to be answered, and the answer's number in the outbox.
+/// The recipient of an answer, and the number of the answer in the outbox.
 struct Answer {
     recipient: String,
     number: usize,
 }
 
-/// What it does with a message besides checking its signature.
+/// What happens to a message after the check of its signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Does {
     Nothing,
@@ -49,7 +49,7 @@ pub enum Does {
     StoresAndAnswers,
 }
 
-/// Serves until it is killed, set up by the same environment as the server.
+/// Serves until it is killed. Its settings come from the same environment as the server's.
 pub async fn serve(does: Does) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(std::env::var("LISTEN")?).await?;
     let store = match does {
@@ -87,7 +87,7 @@ async fn webhook(State(state): State<Arc<StandIn>>, uri: Uri, headers: HeaderMap
         }
     }
     if let Some(sends) = sends {
-        // It fails only where the sender has gone, which the count of what was lost then shows.
+        // This fails only when the sender is gone, which the count of lost messages then shows.
         let _ = sends.send(Answer { recipient: field("From").to_owned(), number }).await;
     }
     ([(CONTENT_TYPE, "text/xml")], TWIML).into_response()
@@ -116,7 +116,7 @@ fn decode(encoded: &[u8]) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// A few connections to the provider, each answering one recipient after the other.
+/// A few connections to the provider, each for one recipient after the other.
 fn sender(api_base: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>, Failure> {
     let address: SocketAddr = api_base.trim_start_matches("http://").parse()?;
     let (sender, answers) = mpsc::channel::<Answer>(QUEUE_MAX_ITEMS);
@@ -138,7 +138,7 @@ fn sender(api_base: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>
     Ok(sender)
 }
 
-/// A call of the provider that sends the answer.
+/// The provider call that sends the answer.
 pub fn send_request(recipient: &str) -> String {
     let form = format!(
         "To={}&From={}&Body={}",

@@ -1,4 +1,4 @@
-//! Webhooks as the provider sends them, built and signed ahead of the measurement.
+//! Webhooks like the provider's, built and signed before the measurement.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 
 pub const ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
 pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
-/// The business' number, which the webhooks are for.
+/// The number of the business, which the webhooks are for.
 pub const OURS: &str = "+34910000000";
 
 /// The keyed start of a signature: HMAC-SHA1 over the URL and the fields, sorted by name
@@ -35,14 +35,14 @@ impl Signer {
     }
 }
 
-/// Requests in one piece of memory, ready to be written.
+/// Requests in one block of memory, ready to write.
 pub struct Requests {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl Requests {
-    /// `count` messages `<word> <n>` from senders of their own, numbered from `first`.
+    /// Builds `count` messages `<word> <n>`, each from its own sender, numbered from `first`.
     pub fn build(app_url: &str, path: &str, random: &Random, first: usize, count: usize, word: &str) -> Self {
         let signer = Signer::new(AUTH_TOKEN);
         let mut requests = Self { bytes: Vec::new(), ends: Vec::with_capacity(count) };

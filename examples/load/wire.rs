@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as the generator needs, over kept-alive connections.
+//! The part of HTTP/1.1 that the generator needs, over persistent connections.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The largest message that is read; what is larger is an error.
+/// The largest message to read; a larger one is an error.
 const MESSAGE_MAX_BYTES: usize = 64 * 1024;
 
-/// One connection, either end of it, and what was read ahead.
+/// One end of a connection, and what was read ahead.
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
-    /// The message given out last, dropped at the next call.
+    /// The message returned last, dropped at the next call.
     taken: usize,
 }
 
-/// A request or a response, as it lies in the connection's buffer.
+/// A request or a response in the buffer of the connection.
 pub struct Message<'a> {
     pub first_line: &'a str,
     pub body: &'a [u8],
@@ -37,7 +37,7 @@ impl Connection {
         self.stream.write_all(message).await
     }
 
-    /// The next message; nothing where the other side has closed between messages.
+    /// Returns the next message, or nothing if the other side closed between messages.
     pub async fn next(&mut self) -> Result<Option<Message<'_>>> {
         self.read.drain(..self.taken);
         self.taken = 0;
@@ -60,12 +60,12 @@ impl Connection {
         }
     }
 
-    /// Sends a request and gives the status of its answer.
+    /// Sends a request and returns the status of its answer.
     pub async fn call(&mut self, request: &[u8]) -> Result<u16> {
         self.ask(request).await.map(|(status, _)| status)
     }
 
-    /// Sends a request and gives the status and the body of its answer.
+    /// Sends a request and returns the status and the body of its answer.
     pub async fn ask(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
         self.write(request).await?;
         let answer = self.next().await?.ok_or(ErrorKind::UnexpectedEof)?;
@@ -74,7 +74,7 @@ impl Connection {
     }
 }
 
-/// Where the head ends and how long the body is, once the head is all there.
+/// Where the head ends and how long the body is, when the head is complete.
 fn head(read: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4) else { return Ok(None) };
     let mut length = 0;

@@ -52,20 +52,6 @@ pub struct Parts {
 impl Engine {
     /// Starts the threads that evaluate rules. `app.rs` starts the loops.
     pub fn new(parts: Parts) -> Result<Self, EvaluatorError> {
-        let Parts { store, directory, transports, clock, random, circuits, gate, reconcile_after, rules } = parts;
-        let (transports, circuits, random) = (Arc::new(transports), Arc::new(circuits), Arc::new(random));
-        let pipeline = Pipeline::new(pipeline::Parts {
-            store: store.clone(),
-            directory: directory.clone(),
-            transports: transports.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            circuits: circuits.clone(),
-            gate,
-            reconcile_after,
-            rules,
-        })?;
-        let pipeline = Arc::new(pipeline);
-        Ok(Self { pipeline, store, directory, clock, random, transports, circuits, reconcile_after })
+        Pipeline::start(parts)
     }
 }

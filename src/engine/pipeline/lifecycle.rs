@@ -6,27 +6,30 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Parts, Pipeline};
+use super::Pipeline;
 use crate::engine::sending::capacity::SendCapacity;
 use crate::engine::sending::circuit::IN_FLIGHT_MAX;
 use crate::engine::sending::delayed::DelayedQueues;
 use crate::engine::sending::recent_opt_outs::RecentOptOuts;
 use crate::engine::wakeups::LocalBus;
+use crate::engine::{Engine, Parts};
 use crate::rules::{Evaluator, EvaluatorError, RuleSet};
 
 impl Pipeline {
     /// Starts the threads that evaluate rules. `app.rs` starts the loops.
-    pub(in crate::engine) fn new(parts: Parts) -> Result<Self, EvaluatorError> {
-        Ok(Self {
-            store: parts.store,
-            directory: parts.directory,
-            transports: parts.transports,
-            clock: parts.clock,
-            random: parts.random,
-            circuits: parts.circuits,
-            gate: parts.gate,
-            reconcile_after: parts.reconcile_after,
-            rules: RwLock::new(parts.rules),
+    pub(in crate::engine) fn start(parts: Parts) -> Result<Engine, EvaluatorError> {
+        let Parts { store, directory, transports, clock, random, circuits, gate, reconcile_after, rules } = parts;
+        let (transports, circuits, random) = (Arc::new(transports), Arc::new(circuits), Arc::new(random));
+        let pipeline = Arc::new(Self {
+            store: store.clone(),
+            directory: directory.clone(),
+            transports: transports.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            circuits: circuits.clone(),
+            gate,
+            reconcile_after,
+            rules: RwLock::new(rules),
             recent_opt_outs: RecentOptOuts::default(),
             to_decide: Arc::default(),
             fast: Evaluator::start(1)?,
@@ -39,7 +42,8 @@ impl Pipeline {
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             claiming: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),
-        })
+        });
+        Ok(Engine { pipeline, store, directory, clock, random, transports, circuits, reconcile_after })
     }
 
     /// The rules in force.

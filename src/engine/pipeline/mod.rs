@@ -122,16 +122,3 @@ impl Pipeline {
         Ok(settled)
     }
 }
-
-/// What a pipeline is made of.
-pub(super) struct Parts {
-    pub store: Store,
-    pub directory: Arc<Directory>,
-    pub transports: Arc<Transports>,
-    pub clock: Clock,
-    pub random: Arc<Random>,
-    pub circuits: Arc<Circuits>,
-    pub gate: SendGate,
-    pub reconcile_after: Duration,
-    pub rules: Arc<RuleSet>,
-}

@@ -97,10 +97,10 @@ async fn an_account_that_is_throttled_backs_off_and_others_go_on() {
 }
 
 /// The other tenant's latencies, alone and beside the fault.
-fn compare(trouble: &str, alone: &[Duration], beside: &[Duration]) {
+fn compare(fault: &str, alone: &[Duration], beside: &[Duration]) {
     let figures = |sorted: &[Duration]| (percentile(sorted, 50), percentile(sorted, 99));
     let (alone, beside) = (figures(alone), figures(beside));
-    eprintln!("{trouble}: p50 and p99 alone {alone:?}, beside it {beside:?}");
+    eprintln!("{fault}: p50 and p99 alone {alone:?}, beside it {beside:?}");
     // Generous, because other tests run beside this one. A tenant that waits for another waits for seconds.
     assert!(beside.0 < alone.0 * 5 + Duration::from_millis(250), "alone {alone:?}, beside it {beside:?}");
 }

@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_aimed_at_is_by_day_and_in_time(
+    fn a_shifted_timer_falls_by_day_and_in_time(
         phone in a_phone(), own in proptest::option::of(a_zone()), tenants in a_zone(), seed: u64, near: bool,
         lasts_min in 1u64..3_000,
     ) {
@@ -153,9 +153,9 @@ proptest! {
         let installation: QuietRules = "+1=21:00-08:00, all=21:00-09:00".parse().expect("a constant");
         let tenant = QuietRules::default();
         let local = Quiet { installation: &installation, tenant: &tenant, zone: tenants }.of(&phone, own);
-        let aim = local.shift_out(due, Some(expires)).expect("every day has an hour");
-        prop_assert!(allowed(&phone, own, tenants, aim) && aim < expires, "{aim} for {due}");
-        prop_assert!(aim >= due.minus(DAY) && (aim == due) == allowed(&phone, own, tenants, due));
+        let shifted = local.shift_out(due, Some(expires)).expect("every day has an hour");
+        prop_assert!(allowed(&phone, own, tenants, shifted) && shifted < expires, "{shifted} for {due}");
+        prop_assert!(shifted >= due.minus(DAY) && (shifted == due) == allowed(&phone, own, tenants, due));
     }
 }
 

@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 
@@ -25,10 +24,8 @@ use crate::engine::{Engine, Parts};
 use crate::features::campaigns;
 use crate::features::voice;
 use crate::features::voice::{Voice, ended};
-use crate::http::api;
 use crate::http::webhooks;
-use crate::http::webhooks::{catch_up, provider, sms, status, whatsapp};
-use crate::http::{AppState, calendar, docs, health, review};
+use crate::http::webhooks::catch_up;
 use crate::integrations::chat_model::Chat;
 use crate::integrations::elevenlabs::ElevenLabs;
 use crate::integrations::email::{Mailer, MailerError};
@@ -38,22 +35,6 @@ use crate::integrations::http_providers::{Callbacks, Providers};
 use crate::integrations::twilio::client::Client;
 use crate::ops::retention;
 use crate::store;
-
-/// All routes.
-pub fn router(state: AppState) -> Router {
-    Router::new()
-        .merge(health::routes())
-        .merge(calendar::routes())
-        .merge(review::routes())
-        .merge(sms::routes())
-        .merge(whatsapp::routes())
-        .merge(status::routes())
-        .merge(provider::routes())
-        .merge(webhooks::voice::routes())
-        .merge(api::routes())
-        .merge(docs::routes())
-        .with_state(state)
-}
 
 /// Starts every loop that needs no calls. A loop ends when its task is aborted; end the one that claims sends with
 /// [`Pipeline::stop_claiming`](crate::engine::pipeline::Pipeline::stop_claiming) first.

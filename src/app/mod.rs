@@ -12,7 +12,7 @@ mod installation;
 pub mod rehearsal;
 mod serve;
 
-pub use composition::{engine, engine_parts, gate, router, start_loops, voice};
+pub use composition::{engine, engine_parts, gate, start_loops, voice};
 pub use demo::{CARRIER_BASE, NUMBER as CARRIER_NUMBER};
 pub use error::AppError;
 pub use installation::{Installation, load_providers, open_store};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::composition::{engine_parts, router, start_engine_loops, voice};
+use super::composition::{engine_parts, start_engine_loops, voice};
 use super::demo;
 use super::error::AppError;
 use super::installation::Installation;
@@ -23,6 +23,7 @@ use crate::emulators::twilio::Carrier;
 use crate::engine::Engine;
 use crate::engine::timers;
 use crate::http::AppState;
+use crate::http::router::router;
 use crate::store::{self, StoreError};
 
 /// The interval at which open work is counted, on the machine's clock.

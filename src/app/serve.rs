@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
 use super::announce::announce;
-use super::composition::{self, router, start_loops, start_voice_loops};
+use super::composition::{self, start_loops, start_voice_loops};
 use super::demo;
 use super::error::AppError;
 use super::housekeeping;
@@ -22,6 +22,7 @@ use super::installation::Installation;
 use crate::config::{self, Config};
 use crate::domain::Clock;
 use crate::http::AppState;
+use crate::http::router::router;
 use crate::store::{self, StoreError};
 use crate::telemetry;
 

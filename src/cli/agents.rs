@@ -9,7 +9,8 @@ use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
 use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
 use crate::features::voice::Streams;
 use crate::features::voice::agents;
-use crate::features::voice::agents::Agents;
+use crate::features::voice::agents::{AgentError, Agents};
+use crate::http::views::agent::AgentView;
 
 /// List, add and remove voice agents, and set how other calls are answered
 #[derive(clap::Args)]
@@ -136,34 +137,25 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     }
     agent.greeting = args.greeting.unwrap_or(agent.greeting);
     agent.instructions = args.instructions.unwrap_or(agent.instructions);
-    set(&mut agent.language, args.language)?;
-    set(&mut agent.voice, args.voice)?;
-    set(&mut agent.stream_agent, args.stream_agent)?;
+    set(&mut agent.language, args.language.as_deref())?;
+    set(&mut agent.voice, args.voice.as_deref())?;
+    set(&mut agent.stream_agent, args.stream_agent.as_deref())?;
     agent.mode = args.mode.unwrap_or(agent.mode);
     kept(&installation).put(&tenant, agent.clone()).await?;
     if args.json {
-        print_json(&Shown { lacks: lacks(&installation, &agent), agent: &agent })?
+        print_json(&AgentView::new(agent.clone(), lacks(&installation, &agent)))?
     } else {
         say(&installation, &agent)?
     }
     Ok(Outcome::Done)
 }
 
-/// An agent, with what its mode needs and the installation lacks.
+/// How calls are answered.
 #[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    agent: &'a VoiceAgent,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lacks: Option<String>,
-}
-
-/// How calls are answered, as it is printed.
-#[derive(Serialize)]
-struct Listed<'a> {
+struct Listed {
     #[serde(flatten)]
     others: VoiceSettings,
-    agents: Vec<Shown<'a>>,
+    agents: Vec<AgentView>,
 }
 
 fn kept(installation: &Installation) -> Agents<'_> {
@@ -180,7 +172,8 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
-        let agents = voice.agents.iter().map(|agent| Shown { lacks: lacks(&installation, agent), agent }).collect();
+        let agents =
+            voice.agents.iter().map(|agent| AgentView::new(agent.clone(), lacks(&installation, agent))).collect();
         let others = VoiceSettings { agents: Vec::new(), ..voice.clone() };
         print_json(&Listed { others, agents })?;
         return Ok(Outcome::Done);
@@ -211,40 +204,47 @@ async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
 async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let mut voice = tenant.settings.voice.clone();
-    for (what, kept, new, most) in [
-        ("a greeting", &mut voice.greeting, args.greeting, GREETING_CHARS),
-        ("these words", &mut voice.fallback, args.fallback, GREETING_CHARS),
-        ("instructions", &mut voice.instructions, args.instructions, INSTRUCTIONS_CHARS),
-    ] {
-        let Some(new) = new else { continue };
-        agents::words(what, &new, most)?;
-        *kept = new;
-    }
-    set(&mut voice.language, args.language)?;
-    set(&mut voice.voice, args.voice)?;
-    if let Some(person) = &args.person {
-        voice.person = number_of(person)?;
-    }
-    voice.silence_is_missed = args.silence_is_missed.unwrap_or(voice.silence_is_missed);
-    voice.stop_ends_calls = args.stop_ends_calls.unwrap_or(voice.stop_ends_calls);
-    if voice == tenant.settings.voice {
-        return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
-    }
+    let person = args.person.as_deref().map(number_of).transpose()?;
+    let mut before = VoiceSettings::default();
     let voice = kept(&installation)
-        .change(&tenant, |kept| {
-            // The agents may have changed since they were read.
-            let agents = std::mem::take(&mut kept.agents);
-            *kept = VoiceSettings { agents, ..voice };
-            Ok(kept.clone())
+        .change(&tenant, |voice| {
+            before = voice.clone();
+            args.apply_to(voice)?;
+            if let Some(person) = person {
+                voice.person = person;
+            }
+            Ok(voice.clone())
         })
         .await?;
+    if voice == before {
+        return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
+    }
     if args.json {
         print_json(&voice)?
     } else {
         show(&installation, &tenant.slug, &voice)?
     }
     Ok(Outcome::Done)
+}
+
+impl DefaultArgs {
+    /// Changes what the options name; everything else stays.
+    fn apply_to(&self, voice: &mut VoiceSettings) -> Result<(), AgentError> {
+        for (what, kept, new, most) in [
+            ("a greeting", &mut voice.greeting, &self.greeting, GREETING_CHARS),
+            ("these words", &mut voice.fallback, &self.fallback, GREETING_CHARS),
+            ("instructions", &mut voice.instructions, &self.instructions, INSTRUCTIONS_CHARS),
+        ] {
+            let Some(new) = new else { continue };
+            agents::words(what, new, most)?;
+            kept.clone_from(new);
+        }
+        set(&mut voice.language, self.language.as_deref())?;
+        set(&mut voice.voice, self.voice.as_deref())?;
+        voice.silence_is_missed = self.silence_is_missed.unwrap_or(voice.silence_is_missed);
+        voice.stop_ends_calls = self.stop_ends_calls.unwrap_or(voice.stop_ends_calls);
+        Ok(())
+    }
 }
 
 fn say(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
@@ -264,9 +264,9 @@ fn number_of(text: &str) -> Result<Option<Phone>, CliError> {
     if text.is_empty() { Ok(None) } else { Ok(Some(Phone::parse_human(text)?)) }
 }
 
-fn set(kept: &mut Option<String>, new: Option<String>) -> Result<(), CliError> {
+fn set(kept: &mut Option<String>, new: Option<&str>) -> Result<(), AgentError> {
     if let Some(new) = new {
-        *kept = agents::word(&new)?;
+        *kept = agents::word(new)?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::phone::mask;
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
-use crate::store::{CallEvent, CallFilter, ListedCall, ListedLeg, ListedTurn, Store};
+use crate::http::views::call::{CallDetailsView, CallView};
+use crate::store::{CallFilter, Store};
 use crate::tenants::Tenant;
 use crate::time::Span;
 
@@ -46,16 +47,6 @@ fn status(text: &str) -> Result<CallStatus, String> {
     CallStatus::parse(text).ok_or_else(known)
 }
 
-#[derive(serde::Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    call: ListedCall,
-    rules: Vec<String>,
-    legs: Vec<ListedLeg>,
-    turns: Vec<ListedTurn>,
-    events: Vec<CallEvent>,
-}
-
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let peer = args.number.as_deref().map(Phone::parse_human).transpose()?;
     let installation = open_existing().await?;
@@ -73,6 +64,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         ..CallFilter::default()
     };
     let calls = store.call_page(tenant.id, &filter).await?;
+    let calls: Vec<CallView> = calls.into_iter().map(CallView::from).collect();
     if args.json {
         print_json(&calls)?;
         return Ok(Outcome::Done);
@@ -90,19 +82,13 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
     let Some(call) = store.listed_call(tenant.id, wanted).await? else {
         return Err(CliError::Refused(format!("'{}' has no call '{wanted}'; 'recado calls' lists them", tenant.slug)));
     };
-    let shown = Shown {
-        rules: store.rules_of_call(tenant.id, call.id).await?,
-        legs: store.call_legs(tenant.id, call.id).await?,
-        turns: store.call_turns(tenant.id, call.id).await?,
-        events: store.events_of_call(tenant.id, &call).await?,
-        call,
-    };
+    let shown = CallDetailsView::load(store, tenant.id, call).await?;
     if json {
         print_json(&shown)?;
         return Ok(Outcome::Done);
     }
     print(line(&shown.call))?;
-    if let Some(summary) = &shown.call.result.summary {
+    if let Some(summary) = &shown.call.summary {
         print(format!("  {summary}"))?;
     }
     for turn in &shown.turns {
@@ -110,10 +96,10 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
             print(format!("  caller: {}", turn.heard))?;
         }
         let how = turn.how.as_deref().unwrap_or("no answer");
-        for step in turn.answer.iter().flatten() {
+        for step in turn.steps.iter().flatten() {
             print(format!("  us: {} [{how}]", said(step)))?;
         }
-        for leg in shown.legs.iter().filter(|leg| leg.n == turn.n) {
+        for leg in shown.legs.iter().filter(|leg| leg.turn == turn.n) {
             let lasted = leg.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
             print(format!("  put through to {}: {}{lasted}", mask(&leg.to), leg.status))?;
         }
@@ -121,7 +107,7 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
     Ok(Outcome::Done)
 }
 
-fn line(call: &ListedCall) -> String {
+fn line(call: &CallView) -> String {
     let lasted = call.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
     let who = call.answered_by.as_deref().map(|who| format!(", {who}")).unwrap_or_default();
     let detail = call.detail.as_deref().map(|text| format!(": {text}")).unwrap_or_default();

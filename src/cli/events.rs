@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
-use crate::ops::explain::EventRow;
+use crate::http::views::event::EventView;
 
 /// The part of an event's data that a line shows.
 const DATA_SHOWN_CHARS: usize = 60;
@@ -26,7 +26,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let events = installation.store.events(tenant.id, args.limit).await?;
-    let rows = events.into_iter().map(|event| EventRow::new(&tenant.slug, event)).collect::<Result<Vec<_>, _>>()?;
+    let rows =
+        events.into_iter().map(|event| EventView::from_row(&tenant.slug, event)).collect::<Result<Vec<_>, _>>()?;
     if args.json {
         print_json(&rows)?;
         return Ok(Outcome::Done);

@@ -8,8 +8,9 @@ use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
 use crate::features::numbers;
 use crate::features::numbers::{Desk, FOUND_MAX, Goes, Owned, Purchase};
+use crate::http::views::number::AvailableNumberView;
 use crate::integrations::http;
-use crate::integrations::twilio::client::{AvailableNumber, Client, NumberKind, Search};
+use crate::integrations::twilio::client::{Client, NumberKind, Search};
 use crate::integrations::twilio::is_sid;
 
 /// The longest confirmation that is read.
@@ -167,51 +168,31 @@ async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) 
         ..Search::new(args.country, args.kind)
     };
     let found = desk.search(&tenant, &wanted).await?;
+    let found: Vec<AvailableNumberView> = found.into_iter().map(AvailableNumberView::from).collect();
     if args.json {
-        print_json(&found.iter().map(Found::of).collect::<Vec<_>>())?;
+        print_json(&found)?;
         return Ok(Outcome::Done);
     }
     for number in &found {
-        print(one_line(&Found::of(number).line()))?;
+        print(one_line(&available_line(number)))?;
     }
     match found.first() {
-        Some(first) => {
-            print(format!("to buy one: recado numbers buy{} {}", for_tenant(&tenant.slug), first.phone_number))?
-        }
+        Some(first) => print(format!("to buy one: recado numbers buy{} {}", for_tenant(&tenant.slug), first.number))?,
         None => print("nothing fits: ask for less")?,
     }
     Ok(Outcome::Done)
 }
 
-/// A number that can be bought, as it is printed.
-#[derive(serde::Serialize)]
-struct Found<'a> {
-    number: &'a str,
-    place: String,
-    can: Vec<&'static str>,
-    /// The address that the purchase requires: none, any, local or foreign.
-    address: &'a str,
-}
-
-impl<'a> Found<'a> {
-    fn of(one: &'a AvailableNumber) -> Self {
-        let places = [&*one.locality, &one.region, &one.iso_country];
-        let can = [("voice", one.capabilities.voice), ("sms", one.capabilities.sms), ("mms", one.capabilities.mms)];
-        Self {
-            number: &one.phone_number,
-            place: places.into_iter().filter(|place| !place.is_empty()).collect::<Vec<_>>().join(", "),
-            can: can.into_iter().filter_map(|(what, can)| can.then_some(what)).collect(),
-            address: &one.address_requirements,
-        }
-    }
-
-    fn line(&self) -> String {
-        let address = match self.address {
-            "" | "none" => String::new(),
-            which => format!(", with an address ({which})"),
-        };
-        format!("{}  {}: {}{address}", self.number, self.place, self.can.join(", "))
-    }
+fn available_line(one: &AvailableNumberView) -> String {
+    let places = [&*one.locality, &one.region, &one.country];
+    let place = places.into_iter().filter(|place| !place.is_empty()).collect::<Vec<_>>().join(", ");
+    let can = [("voice", one.voice), ("sms", one.sms), ("mms", one.mms)];
+    let can = can.into_iter().filter_map(|(what, can)| can.then_some(what)).collect::<Vec<_>>().join(", ");
+    let address = match &*one.address_requirements {
+        "" | "none" => String::new(),
+        which => format!(", with an address ({which})"),
+    };
+    format!("{}  {place}: {can}{address}", one.number)
 }
 
 async fn buy(installation: &Installation, desk: &Desk<'_>, args: BuyArgs) -> Result<Outcome, CliError> {

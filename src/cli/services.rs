@@ -1,6 +1,7 @@
 //! `recado services`: the services that customers can book.
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
+use crate::http::views::team::ServiceView;
 use crate::store::tables::appointments::{DEFAULT_MINUTES, Service};
 
 /// List, add and remove services that customers can book
@@ -59,13 +60,13 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Add(args) => {
             let tenant = find_tenant(&installation, &args.of.tenant)?;
             let service = store.set_service(tenant.id, &args.name, args.minutes, Some(true)).await?;
-            if args.json { print_json(&service)? } else { print(line(&service))? }
+            if args.json { print_json(&ServiceView::from(service))? } else { print(line(&service))? }
         }
         Command::List(args) => {
             let tenant = find_tenant(&installation, &args.of.tenant)?;
             let services = store.services(tenant.id).await?;
             if args.json {
-                print_json(&services)?;
+                print_json(&services.into_iter().map(ServiceView::from).collect::<Vec<_>>())?;
             } else if services.is_empty() {
                 print(format!(
                     "'{}' has no service yet; the first booking makes one, {DEFAULT_MINUTES} minutes long",

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
 use crate::features::appointments::feed;
+use crate::http::views::team::StaffView;
 use crate::store::tables::appointments::{NewStaff, StaffMember};
 use crate::time::WeeklyHours;
 
@@ -104,7 +105,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     };
     let member = installation.store.set_staff(tenant.id, &new).await?;
     if args.json {
-        print_json(&member)?
+        print_json(&StaffView::from(member))?
     } else {
         print(line(&member))?
     }
@@ -116,7 +117,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let staff = installation.store.staff(tenant.id).await?;
     if args.json {
-        print_json(&staff)?;
+        print_json(&staff.into_iter().map(StaffView::from).collect::<Vec<_>>())?;
     } else if staff.is_empty() {
         print(format!("'{}' has no staff yet; add somebody with 'recado staff add NAME'", tenant.slug))?;
     } else {

@@ -1,11 +1,8 @@
 //! `recado timers`: lists pending timers and those that could not fire.
 
-use serde::Serialize;
-use uuid::Uuid;
-
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
-use crate::domain::{TimerId, Timestamp};
-use crate::store::PendingTimer;
+use crate::domain::TimerId;
+use crate::http::views::timer::TimerView;
 
 /// List timers that rules have planned, and retry those that could not fire
 #[derive(clap::Args)]
@@ -54,55 +51,15 @@ struct Redrive {
     json: bool,
 }
 
-/// A timer as it is printed.
-#[derive(Serialize)]
-struct Row {
-    id: TimerId,
-    tenant: String,
-    due: Timestamp,
-    rule: String,
-    purpose: String,
-    timing: String,
-    /// The contact that the timer is about.
-    contact: Option<Uuid>,
-    /// The record that the timer depends on, such as an appointment.
-    subject: Option<Uuid>,
-    /// How many times a timer that was set aside was tried.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tries: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-impl Row {
-    fn new(slug: &str, timer: PendingTimer) -> Self {
-        Self {
-            id: timer.id,
-            tenant: slug.to_owned(),
-            due: timer.due,
-            rule: timer.rule,
-            purpose: timer.purpose,
-            timing: timer.timing,
-            contact: timer.contact.map(|contact| contact.uuid()),
-            subject: timer.subject,
-            tries: None,
-            retry_at: None,
-            error: None,
-        }
-    }
-
-    fn line(&self) -> String {
-        let (due, rule, timing) = (text::time(self.due), text::one_line(&self.rule), text::one_line(&self.timing));
-        let about = self.contact.map(|contact| format!("  contact {contact}")).unwrap_or_default();
-        let error = match (&self.error, self.retry_at) {
-            (Some(error), Some(at)) => format!("\n    {}; tried again {}", text::one_line(error), text::time(at)),
-            (Some(error), None) => format!("\n    {}; it waits for 'recado timers redrive'", text::one_line(error)),
-            (None, _) => String::new(),
-        };
-        format!("{due}  {}  {rule}  ({timing}){about}{error}", self.id)
-    }
+fn line(timer: &TimerView) -> String {
+    let (due, rule, timing) = (text::time(timer.due), text::one_line(&timer.rule), text::one_line(&timer.timing));
+    let about = timer.contact.map(|contact| format!("  contact {contact}")).unwrap_or_default();
+    let error = match (&timer.error, timer.retry_at) {
+        (Some(error), Some(at)) => format!("\n    {}; tried again {}", text::one_line(error), text::time(at)),
+        (Some(error), None) => format!("\n    {}; it waits for 'recado timers redrive'", text::one_line(error)),
+        (None, _) => String::new(),
+    };
+    format!("{due}  {}  {rule}  ({timing}){about}{error}", timer.id)
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
@@ -117,18 +74,23 @@ impl List {
         let installation = open_existing().await?;
         let tenant = find_tenant(&installation, &self.of.tenant)?;
         let (store, slug) = (&installation.store, &tenant.slug);
-        let rows: Vec<Row> = if self.set_aside {
+        let rows: Vec<TimerView> = if self.set_aside {
             let aside = store.timers_set_aside(tenant.id, self.limit).await?.into_iter();
             aside
-                .map(|aside| Row {
+                .map(|aside| TimerView {
                     tries: Some(aside.tries),
                     retry_at: aside.retry_at,
                     error: Some(aside.error),
-                    ..Row::new(slug, aside.timer)
+                    ..TimerView::new(slug, aside.timer)
                 })
                 .collect()
         } else {
-            store.timers(Some(tenant.id), self.limit).await?.into_iter().map(|timer| Row::new(slug, timer)).collect()
+            store
+                .timers(Some(tenant.id), self.limit)
+                .await?
+                .into_iter()
+                .map(|timer| TimerView::new(slug, timer))
+                .collect()
         };
         if self.json {
             print_json(&rows)?;
@@ -138,7 +100,7 @@ impl List {
             let what = if self.set_aside { "was set aside" } else { "is planned for later" };
             print(format!("nothing {what} at '{slug}'"))?;
         }
-        rows.iter().try_for_each(|row| print(row.line()))?;
+        rows.iter().try_for_each(|row| print(line(row)))?;
         Ok(Outcome::Done)
     }
 }

@@ -1,20 +1,14 @@
 //! `GET /calendar/{token}.ics`: a staff member's appointments, for a calendar that subscribes. The token is the key.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use super::AppState;
 use crate::features::appointments::feed;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/calendar/{file}", get(calendar))
-}
-
 /// 404 whatever is wrong with the token: nobody learns whether there was one.
-async fn calendar(State(state): State<AppState>, Path(file): Path<String>, asked: HeaderMap) -> Response {
+pub async fn calendar(State(state): State<AppState>, Path(file): Path<String>, asked: HeaderMap) -> Response {
     let Some(token) = file.strip_suffix(".ics") else { return StatusCode::NOT_FOUND.into_response() };
     let feed = match feed::open(&state.store, state.directory.key(), token).await {
         Ok(Some(feed)) => feed,

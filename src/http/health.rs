@@ -1,28 +1,23 @@
-//! Is it there, and is it well.
+//! Health checks.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::AppState;
 use crate::store::StoreError;
 
-/// Backlogs are counted to here; more is more.
+/// The largest backlog that is counted.
 pub const BACKLOG_COUNT_MAX: usize = 100_000;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/health", get(health)).route("/ready", get(ready))
-}
-
-/// The process answers, and which one it is; asks nothing of anybody.
-async fn health(State(state): State<AppState>) -> Json<Value> {
+/// Liveness: the process answers, with its instance. It asks nothing else.
+pub async fn health(State(state): State<AppState>) -> Json<Value> {
     Json(json!({"status": "ok", "timestamp": state.clock.now(), "instance": &*state.instance}))
 }
 
-/// The database answers and can be written, too; how much waits, and how many accounts' credentials are refused.
-async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+/// Readiness: the database can be read and written. Shows the backlog and the number of paused accounts.
+pub async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     let timestamp = state.clock.now();
     let store = &state.store;
     let backlog =

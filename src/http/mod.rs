@@ -1,4 +1,5 @@
-//! What all routes share: the state, the empty TwiML, refusals with their likely cause and their count, health.
+//! The HTTP surface: [`router`] lists every route, [`webhooks`] and [`api`] have the handlers, [`views`] the JSON of each
+//! noun. This module has the state that handlers share, and the empty TwiML.
 
 pub mod calendar;
 pub mod docs;
@@ -6,6 +7,7 @@ pub mod health;
 mod refusal;
 mod refusals;
 pub mod review;
+pub mod router;
 pub mod views;
 pub mod webhooks;
 pub mod api;
@@ -29,6 +31,7 @@ use crate::store::Store;
 use crate::telemetry::metric;
 use crate::tenants::Directory;
 
+/// The state that handlers share.
 #[derive(Clone)]
 pub struct AppState {
     pub pipeline: Arc<Pipeline>,
@@ -41,7 +44,7 @@ pub struct AppState {
     /// `APP_DEBUG`: accept unsigned webhooks.
     pub skip_signatures: bool,
     pub refusals: Arc<Refusals>,
-    /// Drawn at the start and told at `/health`: whether a URL leads to this very server.
+    /// A random value, shown at `/health`: it tells whether a URL leads to this server.
     pub instance: Arc<str>,
 }
 
@@ -53,13 +56,8 @@ impl AppState {
         Self { pipeline, store, directory, clock, transports, circuits, voice, skip_signatures, refusals, instance }
     }
 
-    /// Counts a webhook and logs a refusal with its likely cause.
-    pub fn count(&self, route: &'static str, result: Result<(), Refusal>) -> Result<Empty, Refusal> {
-        self.tally(route, result).map(|()| Empty)
-    }
-
-    /// The same of one that is answered with something of its own.
-    pub fn tally<T>(&self, route: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
+    /// Counts a webhook, and logs a refusal with its likely cause.
+    pub fn record_webhook<T>(&self, route: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
         let status = match &result {
             Ok(_) => 200,
             Err(refusal) => {
@@ -91,7 +89,7 @@ const fn status_label(status: u16) -> &'static str {
     }
 }
 
-/// The answer to every message webhook: TwiML that asks for nothing, since replies go through the ledger.
+/// The answer to every message webhook: empty TwiML, since replies go through the ledger.
 pub struct Empty;
 
 impl IntoResponse for Empty {

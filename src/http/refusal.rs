@@ -1,4 +1,4 @@
-//! Refusals: a status for the caller, a cause for whoever reads the log.
+//! Refused webhooks: a status for the caller, a cause for the log.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,24 +9,24 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub struct Refusal {
     status: StatusCode,
-    /// Said to the caller: nothing that a forger could learn from.
+    /// The answer to the caller. It tells a forger nothing.
     text: String,
-    /// Said to the log.
+    /// The cause, for the log.
     cause: String,
-    /// `None` where it is our own failure: that is no fault of who called.
+    /// `None` for a failure of our own.
     kind: Option<RefusalKind>,
-    /// Whose URL was called, as far as it is known.
+    /// The tenant of the URL, where it is known.
     tenant: Option<TenantId>,
 }
 
 impl Refusal {
-    /// The caller has not proven to be the provider: the same words whatever the reason.
+    /// The caller has not proven to be the provider. The answer is the same whatever the reason.
     pub fn forged(kind: RefusalKind, cause: impl Into<String>) -> Self {
         let text = "this request is not signed by the account that this URL belongs to";
         Self::new(StatusCode::FORBIDDEN, text, cause, kind)
     }
 
-    /// What is brought is another's, said to a caller who need not prove to be the provider.
+    /// The webhook belongs to another account or tenant, where the caller need not prove to be the provider.
     pub fn misdirected(kind: RefusalKind, cause: impl Into<String>) -> Self {
         let cause = cause.into();
         Self::new(StatusCode::FORBIDDEN, cause.clone(), cause, kind)
@@ -36,7 +36,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "nobody here is known by this URL or number", cause, RefusalKind::Unknown)
     }
 
-    /// The form cannot be read; the text says which field and what is expected.
+    /// The form cannot be read. The text names the field and what is expected.
     pub fn bad_form(cause: String) -> Self {
         Self::new(StatusCode::BAD_REQUEST, cause.clone(), cause, RefusalKind::BadForm)
     }
@@ -66,7 +66,7 @@ impl Refusal {
         self.tenant
     }
 
-    /// With whose URL was called.
+    /// Adds the tenant of the URL.
     #[must_use]
     pub fn of(self, tenant: TenantId) -> Self {
         Self { tenant: Some(tenant), ..self }
@@ -77,7 +77,7 @@ impl Refusal {
     }
 }
 
-/// What could not be stored was not accepted: the provider may bring it again, and the catch-up will find it.
+/// A webhook that could not be stored was not accepted. The provider repeats it, or the catch-up finds it.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What was refused, counted in memory and written down now and then: a flood costs no more than a single refusal.
+//! Counts refused webhooks in memory and stores the counts once a second, so that a flood costs no more than one.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,9 +7,9 @@ use super::Refusal;
 use crate::domain::{RefusalKind, TenantId, Timestamp};
 use crate::store::{Refused, Store};
 
-/// Counts that wait to be written, at most: tenants times routes times kinds. What is beyond is in the log only.
+/// The most counts in memory: tenants times routes times kinds. Further ones are in the log only.
 const WAITING_MAX: usize = 10_000;
-/// Of what is kept of the last one, in characters.
+/// The longest stored detail of the last refusal, in characters.
 const DETAIL_MAX_CHARS: usize = 200;
 
 type Key = (Option<TenantId>, &'static str, RefusalKind);
@@ -18,14 +18,14 @@ type Key = (Option<TenantId>, &'static str, RefusalKind);
 pub struct Refusals(Mutex<HashMap<Key, Refused>>);
 
 impl Refusals {
-    /// Counts a refusal; our own failures are none.
+    /// Counts a refusal. A failure of our own is none.
     pub fn note(&self, route: &'static str, refusal: &Refusal, at: Timestamp) {
         let Some(kind) = refusal.kind() else { return };
         let detail = refusal.cause().chars().take(DETAIL_MAX_CHARS).collect();
         self.add(Refused { tenant: refusal.tenant(), route, kind, count: 1, at, detail });
     }
 
-    /// Writes down what has been counted. What cannot be written waits.
+    /// Stores the counts. Counts that cannot be stored stay in memory.
     pub async fn keep(&self, store: &Store) {
         let counted: Vec<Refused> = self.waiting().drain().map(|(_, refused)| refused).collect();
         if counted.is_empty() {

@@ -7,12 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::AppState;
@@ -30,10 +28,6 @@ const BODY_MAX_BYTES: usize = 32 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/r/{token}", get(show).post(said))
-}
-
 /// A link that is good, and whose it is.
 struct Visit {
     tenant: Arc<Tenant>,
@@ -42,7 +36,8 @@ struct Visit {
     spanish: bool,
 }
 
-async fn show(State(state): State<AppState>, Path(token): Path<String>, method: Method) -> Response {
+/// Shows the page of a review link.
+pub async fn show(State(state): State<AppState>, Path(token): Path<String>, method: Method) -> Response {
     let shown = async {
         let Some(visit) = Visit::of(&state, &token).await? else { return Ok(not_found()) };
         let scored = visit.step(&state, EventKind::REVIEW_SCORED).await?;
@@ -54,7 +49,8 @@ async fn show(State(state): State<AppState>, Path(token): Path<String>, method: 
     answered(shown.await)
 }
 
-async fn said(State(state): State<AppState>, Path(token): Path<String>, request: Request<Body>) -> Response {
+/// Stores a score or a feedback, and shows the next page.
+pub async fn submit(State(state): State<AppState>, Path(token): Path<String>, request: Request<Body>) -> Response {
     let body = tokio::time::timeout(BODY_WITHIN, to_bytes(request.into_body(), BODY_MAX_BYTES)).await;
     let form = match body {
         Ok(Ok(body)) => Params::parse(&body).ok(),

@@ -3,6 +3,7 @@
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
 use crate::domain::{By, Phone};
 use crate::engine::availability::parse_starts;
+use crate::http::views::appointment::AppointmentView;
 use crate::store::tables::appointments::{NewAppointment, Starts};
 
 /// Book an appointment; opening hours are not checked
@@ -63,7 +64,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     };
     let booked = installation.store.book(&new).await?;
     if args.json {
-        print_json(&booked)?
+        print_json(&AppointmentView::from(booked))?
     } else {
         print(super::line(&booked))?
     }

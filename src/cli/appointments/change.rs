@@ -3,6 +3,7 @@
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::{AppointmentId, By, Change};
 use crate::engine::availability::parse_starts;
+use crate::http::views::appointment::AppointmentView;
 use crate::store::tables::appointments::{Moved, Order, Starts};
 
 #[derive(clap::Args)]
@@ -59,7 +60,7 @@ async fn order(args: Args, change: Change, to: Option<Moved>) -> Result<Outcome,
     let order = Order { tenant: tenant.id, id: args.id, change, to, version: args.version, by: By::Staff };
     let (appointment, changed) = installation.store.change_appointment(&order).await?;
     if args.json {
-        print_json(&appointment)?;
+        print_json(&AppointmentView::from(appointment))?;
     } else {
         let already = if changed { "" } else { "  (it was so already)" };
         print(format!("{}{already}", super::line(&appointment)))?;

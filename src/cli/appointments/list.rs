@@ -3,6 +3,7 @@
 use crate::cli::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::{AppointmentState, Phone};
 use crate::engine::availability::parse_starts;
+use crate::http::views::appointment::AppointmentView;
 use crate::store::tables::appointments::{Filter, Starts};
 
 /// List appointments, soonest first
@@ -54,7 +55,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     };
     let found = installation.store.appointments(tenant.id, &filter).await?;
     if args.json {
-        print_json(&found)?;
+        print_json(&found.into_iter().map(AppointmentView::from).collect::<Vec<_>>())?;
         return Ok(Outcome::Done);
     }
     if found.is_empty() {

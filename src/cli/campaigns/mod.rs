@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open, print, print_json, text};
 use crate::app::Installation;
-use crate::domain::{CampaignState, Timestamp};
+use crate::domain::CampaignState;
 use crate::features::campaigns;
 use crate::features::campaigns::{CampaignError, sheet};
-use crate::store::tables::campaigns::{Campaign, Statistics};
+use crate::http::views::campaign::{CampaignMemberView, CampaignView};
+use crate::store::tables::campaigns::Campaign;
 use crate::tenants::Tenant;
 
 /// Add, start, pause and show campaigns: calls or messages to many customers
@@ -94,19 +95,6 @@ pub struct NameArgs {
     json: bool,
 }
 
-/// A campaign as it is printed.
-#[derive(Serialize)]
-struct Shown {
-    id: String,
-    name: String,
-    state: CampaignState,
-    plan: serde_json::Value,
-    created_at: Timestamp,
-    changed_at: Timestamp,
-    #[serde(flatten)]
-    statistics: Statistics,
-}
-
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     match args.command {
         Command::Add(args) => add::run(*args).await,
@@ -120,20 +108,12 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
 }
 
-async fn shown(installation: &Installation, campaign: &Campaign) -> Result<Shown, CliError> {
-    Ok(Shown {
-        id: campaign.id.to_string(),
-        name: campaign.name.clone(),
-        state: campaign.state,
-        plan: serde_json::from_str(&campaign.plan).unwrap_or_default(),
-        created_at: campaign.created,
-        changed_at: campaign.changed,
-        statistics: installation.store.campaign_statistics(campaign).await?,
-    })
+async fn shown(installation: &Installation, campaign: &Campaign) -> Result<CampaignView, CliError> {
+    Ok(CampaignView::load(&installation.store, campaign).await?)
 }
 
-fn line(shown: &Shown) -> String {
-    let Statistics { members, waiting, trying, done, tries, .. } = &shown.statistics;
+fn line(shown: &CampaignView) -> String {
+    let CampaignView { members, waiting, trying, done, tries, .. } = shown;
     format!(
         "{}  {}  {members} members: {waiting} waiting, {trying} under way, {done} done; {tries} tries",
         text::one_line(&shown.name),
@@ -164,6 +144,7 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let one = shown(&installation, &campaign).await?;
     let members = installation.store.campaign_members(&campaign, None, args.members).await?;
+    let members: Vec<CampaignMemberView> = members.into_iter().map(CampaignMemberView::from).collect();
     if args.json {
         let mut json = serde_json::to_value(&one).unwrap_or_default();
         json["first_members"] = serde_json::to_value(&members).unwrap_or_default();
@@ -172,11 +153,7 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     }
     print(line(&one))?;
     print(format!("plan      {}", one.plan))?;
-    for (what, counts) in [
-        ("outcomes", &one.statistics.outcomes),
-        ("calls", &one.statistics.calls),
-        ("messages", &one.statistics.messages),
-    ] {
+    for (what, counts) in [("outcomes", &one.outcomes), ("calls", &one.calls), ("messages", &one.messages)] {
         let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
         if !counts.is_empty() {
             print(format!("{what:<9} {}", counts.join(", ")))?;

@@ -1,4 +1,4 @@
-//! `/api/agent`: what a voice agent of somebody else's can have done for whoever is on its line.
+//! `/api/agent`: tools for an external voice agent, on behalf of the caller on its line.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -6,8 +6,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::appointments::refused;
@@ -20,25 +18,21 @@ use crate::features::voice::tools::{For, MESSAGE_CHARS, ToolError};
 use crate::http::AppState;
 use crate::store::tables::appointments::NAME_MAX_CHARS;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(call))
-}
-
-/// What can be done.
+/// A tool.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Tool {
-    /// Who it is: name, tags and coming appointments
+    /// Finds the customer: name, tags and coming appointments
     FindCustomer,
-    /// Free times for a service, in order
+    /// Lists free times for a service, soonest first
     FreeSlots,
     /// Books a free time
     BookAppointment,
-    /// Moves an appointment of theirs to a free time
+    /// Moves an appointment of the customer to a free time
     MoveAppointment,
-    /// Cancels an appointment of theirs
+    /// Cancels an appointment of the customer
     CancelAppointment,
-    /// Leaves a message for the staff, which rules hear as `message_left`
+    /// Leaves a message for the staff: an event `message_left`
     LeaveMessage,
 }
 
@@ -54,70 +48,70 @@ impl Tool {
         }
     }
 
-    /// It changes something, and does not only look.
+    /// Whether the tool changes something.
     const fn writes(self) -> bool {
         !matches!(self, Self::FindCustomer | Self::FreeSlots)
     }
 }
 
-/// For whom, and what a tool needs to know.
+/// The caller, and the arguments of the tool.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    /// The number of whoever is on the line, E.164
+pub struct ToolRequest {
+    /// The caller's number, E.164
     #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
     phone: String,
-    /// `free_slots`, `book_appointment`: what is to be done
+    /// `free_slots`, `book_appointment`: the service
     #[schema(example = "cut", max_length = 80)]
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<String>,
-    /// With whom
+    /// The member of staff
     #[schema(max_length = 80)]
     #[serde(skip_serializing_if = "Option::is_none")]
     staff: Option<String>,
-    /// `free_slots`: not before this
+    /// `free_slots`: the earliest time
     #[schema(example = "2026-12-01T10:00")]
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// `book_appointment`, `move_appointment`: when, by the clock of the business or with an offset
+    /// `book_appointment`, `move_appointment`: the time, local to the business or with an offset
     #[schema(example = "2026-12-01T10:00")]
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<String>,
-    /// `move_appointment`, `cancel_appointment`: which; the next one where it is left out
+    /// `move_appointment`, `cancel_appointment`: the appointment; default: the next one
     #[serde(skip_serializing_if = "Option::is_none")]
     appointment: Option<String>,
-    /// `book_appointment`: what they are called
+    /// `book_appointment`: the customer's name
     #[schema(max_length = 80)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// `leave_message`: what they want
+    /// `leave_message`: the message
     #[schema(max_length = 2000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
 }
 
-/// What came of it: fields of its own for each tool.
+/// The result; each tool has its own fields.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
-struct Done(Value);
+pub struct Done(Value);
 
-/// Has something done for whoever is on the line
+/// Call a tool for the caller on the line.
 ///
-/// An agent acts as that customer may: within opening hours, ahead of now, with their own appointments. A token of the
-/// scope `agent` opens this and nothing else.
-#[utoipa::path(post, path = "/{tool}", operation_id = "callAgentTool", tag = "agent", request_body = Wanted,
+/// The rules for customers apply: within opening hours, in the future, with their own appointments. A token of the scope
+/// `agent` opens this route alone.
+#[utoipa::path(post, path = "/{tool}", operation_id = "callAgentTool", tag = "agent", request_body = ToolRequest,
     params(("tool" = Tool, Path), ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same \
-        key does nothing more; tools that only look pass over it", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "What came of it", body = Object), Common, Writing))]
-async fn call(
+        key changes nothing and gets the same answer; tools that only read ignore it", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The result", body = Object), Common, Writing))]
+pub async fn call(
     State(state): State<AppState>,
     AgentCaller(caller): AgentCaller,
     Path(tool): Path<Tool>,
-    body: Body<Wanted>,
+    body: Body<ToolRequest>,
 ) -> Result<Response, Problem> {
-    // What is only looked up is looked up anew.
+    // A tool that only reads runs again.
     let body = if tool.writes() { body } else { Body { key: None, ..body } };
-    once(&state, &caller, body, async |id, wanted: Wanted| {
+    once(&state, &caller, body, async |id, wanted: ToolRequest| {
         let (phone, arguments) = checked(wanted)?;
         let whom = For { tenant: caller.0.clone(), phone: Some(phone) };
         let done = run(&state, &whom, id, tool, &arguments).await?;
@@ -126,8 +120,8 @@ async fn call(
     .await
 }
 
-/// For whom, and what a tool is given.
-fn checked(wanted: Wanted) -> Result<(Phone, Map<String, Value>), Problem> {
+/// Checks the request; gives the caller's number and the arguments of the tool.
+fn checked(wanted: ToolRequest) -> Result<(Phone, Map<String, Value>), Problem> {
     let phone = Phone::parse(&wanted.phone).map_err(|error| Problem::unfit("not_e164", error))?;
     for (name, text) in [("service", &wanted.service), ("staff", &wanted.staff), ("name", &wanted.name)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {

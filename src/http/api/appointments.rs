@@ -5,8 +5,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
@@ -19,78 +17,19 @@ use crate::domain::{AppointmentId, AppointmentState, Change, ContactId, Phone, T
 use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Availability, FREE_MAX, SlotSearch};
 use crate::http::AppState;
+use crate::http::views::appointment::AppointmentView;
 use crate::store::Store;
 use crate::store::tables::appointments as book;
 use crate::store::tables::appointments::{BookingError, Filter, Moved, NewAppointment, Order, Starts};
 
-/// Free times that are given where nothing is said.
+/// The default number of free times.
 const FREE: usize = 20;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, move_it))
-        .routes(routes!(change))
-        .routes(routes!(free))
-}
-
-/// An appointment as it stands.
-#[derive(Debug, Serialize, ToSchema)]
-struct Appointment {
-    id: Uuid,
-    /// `null` where the customer was erased
-    customer: Option<Uuid>,
-    /// Their number, E.164
-    phone: Option<String>,
-    #[schema(example = "cut")]
-    service: String,
-    /// `null`: it occupies nobody
-    staff: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    starts_at: String,
-    #[schema(value_type = String, format = DateTime)]
-    ends_at: String,
-    /// What was agreed: the time on the wall in `zone`
-    #[schema(example = "2026-12-01T10:00:00")]
-    starts_local: String,
-    /// IANA
-    #[schema(example = "Europe/Madrid")]
-    zone: String,
-    /// `booked`, `confirmed`, `cancelled`, `completed` or `no_show`
-    #[schema(example = "booked")]
-    state: String,
-    note: String,
-    /// Rises by one with every change
-    version: i32,
-    /// What calendars and other programs know it by
-    uid: String,
-}
-
-impl From<book::Appointment> for Appointment {
-    fn from(one: book::Appointment) -> Self {
-        Self {
-            id: one.id.uuid(),
-            customer: one.contact.map(ContactId::uuid),
-            phone: one.customer,
-            service: one.service,
-            staff: one.staff,
-            starts_at: one.starts_at.to_string(),
-            ends_at: one.ends_at.to_string(),
-            starts_local: one.starts_local.format("%Y-%m-%dT%H:%M:%S").to_string(),
-            zone: one.zone.name().to_owned(),
-            state: one.state.as_str().to_owned(),
-            note: one.note,
-            version: one.version,
-            uid: one.uid,
-        }
-    }
-}
-
-/// An appointment to be made.
+/// A new appointment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewOne {
-    /// The customer's number, E.164; one who is not known yet is made a customer
+pub struct NewOne {
+    /// The customer's number, E.164; an unknown customer is added
     #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
     phone: String,
     /// The customer's name, where none is known yet
@@ -99,55 +38,55 @@ struct NewOne {
     name: String,
     #[schema(example = "cut", min_length = 1, max_length = 80)]
     service: String,
-    /// Who takes it; nobody in particular, unless `within_hours`
+    /// The member of staff; omitted: none, or with `within_hours` any who is free
     staff: Option<String>,
-    /// With its offset, or by the clock on the wall there
+    /// With an offset, or in local time of the business
     #[schema(example = "2026-12-01T10:00:00+01:00")]
     starts_at: String,
-    /// If not as long as the service usually lasts
+    /// The length; default: the service's
     #[schema(minimum = 1, maximum = 1440)]
     minutes: Option<u32>,
     #[serde(default)]
     #[schema(max_length = 2000)]
     note: String,
-    /// Your own id for it, unique
+    /// Your own id of the appointment, unique
     #[schema(min_length = 1, max_length = 255)]
     uid: Option<String>,
-    /// As customers book: a known service at its usual length, ahead of now, within opening hours, with whoever is free
+    /// Apply the rules for customers: a known service at its usual length, in the future, within opening hours, with free staff
     #[serde(default)]
     within_hours: bool,
 }
 
-/// Where it moves; what is left out stays.
+/// A move; omitted fields stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Move {
-    /// With its offset, or by the clock on the wall there
+pub struct Move {
+    /// With an offset, or in local time of the business
     #[schema(example = "2026-12-01T11:00:00+01:00")]
     starts_at: Option<String>,
-    /// To somebody else; an empty text: to nobody
+    /// The new member of staff; an empty text: none
     staff: Option<String>,
     #[schema(minimum = 1, maximum = 1440)]
     minutes: Option<u32>,
-    /// What its version must be still
+    /// The expected version; the change is refused where it differs
     version: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Which {
-    /// What its version must be still
+pub struct Which {
+    /// The expected version; the change is refused where it differs
     version: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// The customer has said that they come
+    /// The customer confirmed
     Confirm,
-    /// It will not take place
+    /// The appointment is cancelled
     Cancel,
-    /// It took place
+    /// The appointment took place
     Complete,
     /// The customer did not come
     NoShow,
@@ -156,11 +95,11 @@ pub enum Step {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Choice {
-    /// Those that end after this, with its offset from UTC
+pub struct Choice {
+    /// Only appointments that end after this time, with an offset
     #[param(example = "2026-12-01T00:00:00Z", format = DateTime)]
     from: Option<String>,
-    /// Those that start before this
+    /// Only appointments that start before this time
     #[param(example = "2026-12-02T00:00:00Z", format = DateTime)]
     to: Option<String>,
     /// Only those of this customer
@@ -168,7 +107,7 @@ struct Choice {
     /// `booked`, `confirmed`, `cancelled`, `completed` or `no_show`
     #[param(pattern = "^(booked|confirmed|cancelled|completed|no_show)$")]
     state: Option<String>,
-    /// Rows, at most
+    /// The most rows
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before
@@ -178,7 +117,7 @@ struct Choice {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Looking {
+pub struct Looking {
     /// What is to be done
     #[param(example = "cut")]
     service: String,
@@ -197,7 +136,7 @@ struct Looking {
 
 /// A time that could be booked when it was looked for.
 #[derive(Debug, Serialize, ToSchema)]
-struct Slot {
+pub struct Slot {
     #[schema(value_type = String, format = DateTime)]
     starts_at: String,
     #[schema(value_type = String, format = DateTime)]
@@ -210,18 +149,18 @@ struct Slot {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct Slots {
+pub struct Slots {
     items: Vec<Slot>,
 }
 
 /// Appointments, in the order in which they begin
 #[utoipa::path(get, path = "/appointments", operation_id = "listAppointments", tag = "appointments", params(Choice),
-    responses((status = 200, description = "A page of them", body = Page<Appointment>), Common))]
-async fn list(
+    responses((status = 200, description = "A page of appointments", body = Page<AppointmentView>), Common))]
+pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(choice): Query<Choice>,
-) -> Result<axum::Json<Page<Appointment>>, Problem> {
+) -> Result<axum::Json<Page<AppointmentView>>, Problem> {
     let (store, tenant) = (&state.store, caller.0.id);
     let limit = Cursor { limit: choice.limit, after: choice.after }.limit()?;
     let after = match choice.after.map(AppointmentId::new) {
@@ -244,7 +183,7 @@ async fn list(
     };
     let rows = store.appointments(tenant, &filter).await?;
     let page = Page::of(rows, limit, |one| one.id.uuid());
-    Ok(axum::Json(Page { items: page.items.into_iter().map(Appointment::from).collect(), next: page.next }))
+    Ok(axum::Json(Page { items: page.items.into_iter().map(AppointmentView::from).collect(), next: page.next }))
 }
 
 /// Books an appointment
@@ -252,9 +191,9 @@ async fn list(
 /// Nobody of the staff is booked twice: whoever comes second gets 409, `slot_taken`.
 #[utoipa::path(post, path = "/appointments", operation_id = "addAppointment", tag = "appointments",
     request_body = NewOne, params(("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 201, description = "It is booked", body = Appointment), Common, Writing))]
-async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) -> Result<Response, Problem> {
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    responses((status = 201, description = "It is booked", body = AppointmentView), Common, Writing))]
+pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.store, &caller.0);
     once(&state, &caller, body, async |id, new: NewOne| {
         let own = new.uid.is_none();
@@ -283,32 +222,32 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) 
             booked => booked.map_err(refused)?,
         };
         state.pipeline.wake_dispatch(tenant.id);
-        Ok((StatusCode::CREATED, Appointment::from(one)))
+        Ok((StatusCode::CREATED, AppointmentView::from(one)))
     })
     .await
 }
 
-/// One appointment
+/// Get an appointment.
 #[utoipa::path(get, path = "/appointments/{id}", operation_id = "getAppointment", tag = "appointments",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The appointment", body = Appointment), Common))]
-async fn show(
+    responses((status = 200, description = "The appointment", body = AppointmentView), Common))]
+pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<axum::Json<Appointment>, Problem> {
+) -> Result<axum::Json<AppointmentView>, Problem> {
     let one = state.store.appointment(caller.0.id, AppointmentId::new(id)).await?;
     Ok(axum::Json(one.ok_or_else(|| Problem::not_found("appointment"))?.into()))
 }
 
-/// Moves an appointment
+/// Move an appointment.
 ///
-/// Its reminders move with it.
+/// Its reminders move, too.
 #[utoipa::path(patch, path = "/appointments/{id}", operation_id = "moveAppointment", tag = "appointments",
     request_body = Move, params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The appointment as it stands", body = Appointment), Common, Writing))]
-async fn move_it(
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The appointment as it stands", body = AppointmentView), Common, Writing))]
+pub async fn move_it(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -325,14 +264,14 @@ async fn move_it(
     .await
 }
 
-/// Confirms, cancels or completes an appointment, or says that nobody came
+/// Confirm, cancel or complete an appointment, or mark it as a no-show.
 ///
-/// Done twice it is done once.
+/// A repeat changes nothing.
 #[utoipa::path(post, path = "/appointments/{id}/{step}", operation_id = "changeAppointment", tag = "appointments",
     request_body = Which, params(("id" = Uuid, Path), ("step" = Step, Path), ("Idempotency-Key" = Option<String>,
-        Header, description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The appointment as it stands", body = Appointment), Common, Writing))]
-async fn change(
+        Header, description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The appointment as it stands", body = AppointmentView), Common, Writing))]
+pub async fn change(
     State(state): State<AppState>,
     caller: Caller,
     Path((id, step)): Path<(Uuid, Step)>,
@@ -350,12 +289,12 @@ async fn change(
     .await
 }
 
-/// Free times, in order
+/// List free times, soonest first.
 #[utoipa::path(get, path = "/slots", operation_id = "listSlots", tag = "appointments", params(Looking),
     responses((status = 200, description = "Free times", body = Slots), Common,
         (status = 422, description = "What is looked for cannot be had", body = Problem,
             content_type = "application/problem+json")))]
-async fn free(
+pub async fn free(
     State(state): State<AppState>,
     caller: Caller,
     Query(looking): Query<Looking>,
@@ -385,7 +324,7 @@ async fn order(
     change: Change,
     to: Option<Moved>,
     version: Option<i32>,
-) -> Result<(StatusCode, Appointment), Problem> {
+) -> Result<(StatusCode, AppointmentView), Problem> {
     let order = Order { tenant, id: AppointmentId::new(id), change, to, version, by: By::Api };
     let (one, _) = state.store.change_appointment(&order).await.map_err(refused)?;
     state.pipeline.wake_dispatch(tenant);
@@ -405,7 +344,7 @@ pub fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Prob
     text.map(Timestamp::parse).transpose().map_err(bad)
 }
 
-/// What the book says no to, under its own code.
+/// A refused booking as a problem with its own code.
 pub fn refused(error: BookingError) -> Problem {
     let code = error.code();
     let status = match error {

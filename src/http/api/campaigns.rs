@@ -7,10 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::body::{Body, Path, Query, Table};
@@ -22,75 +19,19 @@ use crate::domain::{CampaignId, CampaignState, Phone};
 use crate::features::campaigns;
 use crate::features::campaigns::{CampaignError, Plan, sheet};
 use crate::http::AppState;
+use crate::http::views::campaign::{CampaignMemberView, CampaignView};
 use crate::store::Store;
 use crate::store::tables::campaigns as rows;
 
-/// Members of one request, at most.
+/// The most members of one request.
 const MEMBERS_MAX: usize = 1_000;
-/// Refused lines of a table that an answer names, at most.
+/// The most refused lines in an answer.
 const REFUSED_MAX: usize = 1_000;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show))
-        .routes(routes!(set_state))
-        .routes(routes!(members, add_members))
-        .routes(routes!(import_members))
-}
-
-/// A campaign, and how it stands: each member and each call counts once.
-#[derive(Debug, Serialize, ToSchema)]
-struct Campaign {
-    id: Uuid,
-    name: String,
-    #[schema(example = "running")]
-    state: String,
-    /// What it does, to whom, when, and how often
-    #[schema(value_type = Object)]
-    plan: Value,
-    members: i64,
-    waiting: i64,
-    trying: i64,
-    done: i64,
-    /// Tries that count
-    tries: i64,
-    /// Members that are done, by what came of them
-    outcomes: BTreeMap<String, i64>,
-    /// Calls by their status
-    calls: BTreeMap<String, i64>,
-    /// Seconds of all calls together
-    talked_s: i64,
-    /// Messages by their delivery status
-    messages: BTreeMap<String, i64>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: String,
-}
-
-async fn shown(store: &Store, campaign: &rows::Campaign) -> Result<Campaign, Problem> {
-    let counted = store.campaign_statistics(campaign).await?;
-    Ok(Campaign {
-        id: campaign.id.uuid(),
-        name: campaign.name.clone(),
-        state: campaign.state.to_string(),
-        plan: serde_json::from_str(&campaign.plan).unwrap_or_default(),
-        members: counted.members,
-        waiting: counted.waiting,
-        trying: counted.trying,
-        done: counted.done,
-        tries: counted.tries,
-        outcomes: counted.outcomes,
-        calls: counted.calls,
-        talked_s: counted.talked_s,
-        messages: counted.messages,
-        created_at: campaign.created.to_string(),
-    })
-}
-
-/// A campaign to be set up, as a draft.
+/// A new campaign, as a draft.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewCampaign {
+pub struct NewCampaign {
     #[schema(min_length = 1, max_length = 80)]
     name: String,
     /// One of `call`, `sms` and `whatsapp`; `audience`, `windows`, `per_minute`, `at_once`, `retry`
@@ -102,19 +43,19 @@ struct NewCampaign {
     plan: Plan,
 }
 
-/// Where it is to stand.
+/// A new state.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SetState {
-    /// `running` starts it or lets it go on
+pub struct SetState {
+    /// `running` starts or resumes the campaign
     #[schema(value_type = String, pattern = "^(running|paused|cancelled)$", example = "running")]
     state: CampaignState,
 }
 
-/// Somebody to be called or written to.
+/// A new member of a campaign.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewMember {
+pub struct NewMember {
     /// E.164
     #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
     phone: String,
@@ -127,111 +68,79 @@ struct NewMember {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewMembers {
+pub struct NewMembers {
     #[schema(max_items = 1000)]
     members: Vec<NewMember>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct Added {
-    /// How many were no members before
+pub struct Added {
+    /// Number of new members
     new: u64,
 }
 
-/// What became of a table.
+/// The result of an import.
 #[derive(Debug, Serialize, ToSchema)]
-struct Imported {
-    /// How many were no members before
+pub struct Imported {
+    /// Number of new members
     new: u64,
-    /// How many were
+    /// Number of existing members
     known: u64,
-    /// How many lines name nobody
+    /// Number of refused lines
     refused: usize,
-    /// The first 1,000 of these
+    /// The first 1,000 refused lines
     refused_lines: Vec<RefusedLine>,
 }
 
-/// A line of a table that names nobody.
+/// A line of a table that was refused.
 #[derive(Debug, Serialize, ToSchema)]
-struct RefusedLine {
+pub struct RefusedLine {
     #[schema(example = 3)]
     line: u64,
     reason: String,
 }
 
-/// A member, and where they stand.
 #[derive(Debug, Serialize, ToSchema)]
-struct CampaignMember {
-    phone: String,
-    name: String,
-    #[schema(example = "waiting")]
-    state: String,
-    tries: i32,
-    /// What came of the last try
-    outcome: Option<String>,
-    detail: Option<String>,
-    /// What the script has kept of their answer
-    answer: Option<String>,
-    /// The last try: a call or a message
-    action: Option<Uuid>,
-}
-
-impl From<rows::ListedMember> for CampaignMember {
-    fn from(one: rows::ListedMember) -> Self {
-        Self {
-            phone: one.phone,
-            name: one.name,
-            state: one.state,
-            tries: one.tries,
-            outcome: one.outcome,
-            detail: one.detail,
-            answer: one.answer,
-            action: one.action.map(|action| action.uuid()),
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Members {
-    items: Vec<CampaignMember>,
+pub struct Members {
+    items: Vec<CampaignMemberView>,
     /// The number to give as `after` for the next page; `null` on the last one
     next: Option<String>,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct After {
-    /// Rows, at most
+pub struct After {
+    /// The most rows
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before
     after: Option<String>,
 }
 
-/// Campaigns, the newest first
+/// List campaigns, newest first.
 #[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = "campaigns", params(Cursor),
-    responses((status = 200, description = "A page of them", body = Page<Campaign>), Common))]
-async fn list(
+    responses((status = 200, description = "A page of campaigns", body = Page<CampaignView>), Common))]
+pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(cursor): Query<Cursor>,
-) -> Result<axum::Json<Page<Campaign>>, Problem> {
+) -> Result<axum::Json<Page<CampaignView>>, Problem> {
     let (store, limit) = (&state.store, cursor.limit()?);
     let rows = store.campaigns(caller.0.id, cursor.after.map(CampaignId::new), limit + 1).await?;
     let Page { items: rows, next } = Page::of(rows, limit, |campaign| campaign.id.uuid());
     let mut items = Vec::with_capacity(rows.len());
     for campaign in &rows {
-        items.push(shown(store, campaign).await?);
+        items.push(CampaignView::load(store, campaign).await?);
     }
     Ok(axum::Json(Page { items, next }))
 }
 
-/// Sets up a campaign, as a draft
+/// Add a campaign, as a draft.
 #[utoipa::path(post, path = "/campaigns", operation_id = "addCampaign", tag = "campaigns", request_body = NewCampaign,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
         min_length = 1, max_length = 255)),
-    responses((status = 201, description = "The new campaign", body = Campaign), Common, Writing))]
-async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampaign>) -> Result<Response, Problem> {
+    responses((status = 201, description = "The new campaign", body = CampaignView), Common, Writing))]
+pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampaign>) -> Result<Response, Problem> {
     let store = &state.store;
     once(&state, &caller, body, async |id, new: NewCampaign| {
         let id = CampaignId::new(id);
@@ -243,31 +152,31 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampai
                 campaigns::add(store, &rules, &caller.0, id, &new.name, &new.plan).await.map_err(refused)?
             }
         };
-        Ok((StatusCode::CREATED, shown(store, &campaign).await?))
+        Ok((StatusCode::CREATED, CampaignView::load(store, &campaign).await?))
     })
     .await
 }
 
-/// One campaign
+/// Get a campaign.
 #[utoipa::path(get, path = "/campaigns/{id}", operation_id = "getCampaign", tag = "campaigns",
     params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The campaign", body = Campaign), Common))]
-async fn show(
+    responses((status = 200, description = "The campaign", body = CampaignView), Common))]
+pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<axum::Json<Campaign>, Problem> {
+) -> Result<axum::Json<CampaignView>, Problem> {
     let store = &state.store;
-    Ok(axum::Json(shown(store, &find(store, &caller, id).await?).await?))
+    Ok(axum::Json(CampaignView::load(store, &find(store, &caller, id).await?).await?))
 }
 
-/// Starts, pauses, resumes or cancels a campaign
+/// Start, pause, resume or cancel a campaign.
 #[utoipa::path(post, path = "/campaigns/{id}/state", operation_id = "setCampaignState", tag = "campaigns",
     request_body = SetState,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The campaign as it stands", body = Campaign), Common, Writing))]
-async fn set_state(
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The campaign as it stands", body = CampaignView), Common, Writing))]
+pub async fn set_state(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -283,16 +192,16 @@ async fn set_state(
                 campaigns::become_so(store, &rules, &caller.0, &campaign, wanted.state).await.map_err(refused)?
             }
         };
-        Ok((StatusCode::OK, shown(store, &campaign).await?))
+        Ok((StatusCode::OK, CampaignView::load(store, &campaign).await?))
     })
     .await
 }
 
-/// A campaign's members, by their numbers
+/// List the members of a campaign, by number.
 #[utoipa::path(get, path = "/campaigns/{id}/members", operation_id = "listCampaignMembers", tag = "campaigns",
     params(("id" = Uuid, Path), After),
-    responses((status = 200, description = "A page of them", body = Members), Common))]
-async fn members(
+    responses((status = 200, description = "A page of campaigns", body = Members), Common))]
+pub async fn members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -308,16 +217,16 @@ async fn members(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|row| row.phone.clone());
-    Ok(axum::Json(Members { items: rows.into_iter().map(CampaignMember::from).collect(), next }))
+    Ok(axum::Json(Members { items: rows.into_iter().map(CampaignMemberView::from).collect(), next }))
 }
 
-/// Adds members; whoever is one already stays as they are
+/// Add members; existing members stay as they are.
 #[utoipa::path(post, path = "/campaigns/{id}/members", operation_id = "addCampaignMembers", tag = "campaigns",
     request_body = NewMembers,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
     responses((status = 200, description = "How many are new", body = Added), Common, Writing))]
-async fn add_members(
+pub async fn add_members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -336,15 +245,15 @@ async fn add_members(
     .await
 }
 
-/// Adds members from a table: CSV in UTF-8, its first line names the columns `phone`, `name` and fields
+/// Add members from a table: CSV in UTF-8, whose first line names the columns `phone`, `name` and fields.
 ///
-/// Lines that name nobody are refused one by one, the others come in.
+/// Lines without a valid number are refused; the others are added.
 #[utoipa::path(post, path = "/campaigns/{id}/members/import", operation_id = "importCampaignMembers", tag = "campaigns",
     request_body(content = String, content_type = "text/csv", example = "phone,name,city\n+34600111222,Ana,Jaén\n"),
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
     responses((status = 200, description = "What became of its lines", body = Imported), Common, Writing))]
-async fn import_members(
+pub async fn import_members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,

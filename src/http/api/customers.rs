@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
@@ -17,54 +15,15 @@ use super::caller::Caller;
 use super::once::once;
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
-use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Effect, EventId, Phone, TenantId};
 use crate::http::AppState;
+use crate::http::views::customer::CustomerView;
 use crate::rules::limits::{DATA_BYTES, NAME_CHARS};
 use crate::store::{CustomerChange, Store};
 
-/// Tags of one customer, and fields of one request, at most.
+/// The most tags of one customer, and the most fields of one request.
 const MANY_MAX: usize = 100;
 const BY: &str = "api";
-
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, change))
-}
-
-/// A customer, as rules see them.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Customer {
-    id: Uuid,
-    /// E.164
-    #[schema(example = "+34600111222")]
-    phone: String,
-    name: String,
-    tags: BTreeSet<String>,
-    /// What rules and people have written down of them
-    #[schema(value_type = Object)]
-    fields: BTreeMap<String, Value>,
-    /// Channels on which they do not want to hear from this business
-    opted_out: Vec<&'static str>,
-    /// Messages that have come from them
-    inbound_count: i64,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: String,
-}
-
-impl Customer {
-    fn of(facts: ContactFacts) -> Self {
-        Self {
-            id: facts.id.uuid(),
-            phone: facts.phone.to_string(),
-            name: facts.name,
-            tags: facts.tags,
-            fields: facts.fields,
-            opted_out: facts.opted_out.into_iter().map(crate::domain::Channel::as_str).collect(),
-            inbound_count: facts.inbound_count,
-            created_at: facts.created_at.to_string(),
-        }
-    }
-}
 
 /// A new customer.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -77,45 +36,45 @@ pub struct NewCustomer {
     rest: CustomerEdit,
 }
 
-/// What is to change; what is left out stays.
+/// A change of a customer; omitted fields stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(default)]
 #[derive(Default)]
 pub struct CustomerEdit {
     #[schema(max_length = 80)]
     name: Option<String>,
-    /// All tags from now on
+    /// Replaces all tags
     #[schema(max_items = 100)]
     tags: Option<BTreeSet<String>>,
     /// Fields to set; `null` removes one
     #[schema(value_type = Option<Object>)]
     fields: Option<BTreeMap<String, Value>>,
-    /// Whether they are not to be called any more
+    /// Do-not-call flag
     do_not_call: Option<bool>,
 }
 
-/// Customers, by age
+/// List customers, oldest first.
 #[utoipa::path(get, path = "/customers", operation_id = "listCustomers", tag = "customers", params(Cursor),
-    responses((status = 200, description = "A page of them", body = Page<Customer>), Common))]
-async fn list(
+    responses((status = 200, description = "A page of customers", body = Page<CustomerView>), Common))]
+pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(cursor): Query<Cursor>,
-) -> Result<axum::Json<Page<Customer>>, Problem> {
+) -> Result<axum::Json<Page<CustomerView>>, Problem> {
     let (store, limit) = (&state.store, cursor.limit()?);
     let tenant = caller.0.id;
     let ids = store.customer_page(tenant, cursor.after.map(ContactId::new), limit + 1).await?;
     let (mut known, _) = store.contact_facts(tenant, &ids, None).await?;
-    let customers = ids.iter().filter_map(|id| known.remove(id)).map(Customer::of).collect();
+    let customers = ids.iter().filter_map(|id| known.remove(id)).map(CustomerView::from).collect();
     Ok(axum::Json(Page::of(customers, limit, |customer| customer.id)))
 }
 
-/// Adds a customer
+/// Add a customer.
 #[utoipa::path(post, path = "/customers", operation_id = "addCustomer", tag = "customers", request_body = NewCustomer,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
         min_length = 1, max_length = 255)),
-    responses((status = 201, description = "The new customer", body = Customer), Common, Writing))]
-async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
+    responses((status = 201, description = "The new customer", body = CustomerView), Common, Writing))]
+pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.store, caller.0.id);
     once(&state, &caller, body, async |id, new: NewCustomer| {
         let phone = Phone::parse(&new.phone).map_err(|error| Problem::unfit("not_e164", error))?;
@@ -131,23 +90,23 @@ async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustom
     .await
 }
 
-/// One customer
+/// Get a customer.
 #[utoipa::path(get, path = "/customers/{id}", operation_id = "getCustomer", tag = "customers", params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The customer", body = Customer), Common))]
-async fn show(
+    responses((status = 200, description = "The customer", body = CustomerView), Common))]
+pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<axum::Json<Customer>, Problem> {
+) -> Result<axum::Json<CustomerView>, Problem> {
     Ok(axum::Json(find(&state.store, caller.0.id, ContactId::new(id)).await?))
 }
 
-/// Changes a customer
+/// Change a customer.
 #[utoipa::path(patch, path = "/customers/{id}", operation_id = "changeCustomer", tag = "customers", request_body = CustomerEdit,
     params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key does nothing more", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The customer as changed", body = Customer), Common, Writing))]
-async fn change(
+        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    responses((status = 200, description = "The customer as changed", body = CustomerView), Common, Writing))]
+pub async fn change(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
@@ -167,12 +126,12 @@ async fn change(
     .await
 }
 
-async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<Customer, Problem> {
+async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<CustomerView, Problem> {
     let (mut known, _) = store.contact_facts(tenant, &[id], None).await?;
-    known.remove(&id).map(Customer::of).ok_or_else(|| Problem::not_found("customer"))
+    known.remove(&id).map(CustomerView::from).ok_or_else(|| Problem::not_found("customer"))
 }
 
-/// The changes that lead there.
+/// The effects that turn the customer into what the edit says.
 fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, Problem> {
     let mut effects = Vec::new();
     if let Some(name) = edit.name {

@@ -7,8 +7,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
@@ -17,74 +15,28 @@ use super::once::once;
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::action::Template;
-use crate::domain::{
-    ActionId, Channel, ContactId, EventId, MessageId, Route, SendBody, SendQueue, TenantId, Timestamp,
-};
+use crate::domain::{ActionId, Channel, ContactId, EventId, MessageId, Route, SendBody, SendQueue, TenantId};
 use crate::engine::sending::by_hand::{BODY_MAX_CHARS, Outbox, SendRefused};
 use crate::http::AppState;
-use crate::store::StoreError;
-use crate::store::rows::message;
-
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, send)).routes(routes!(show))
-}
-
-/// A message in either direction.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Message {
-    id: Uuid,
-    /// `null` where the customer was erased
-    customer: Option<Uuid>,
-    /// `in` or `out`
-    direction: String,
-    #[schema(example = "sms")]
-    channel: String,
-    from: String,
-    to: String,
-    body: String,
-    /// Of an inbound one `received`; else the delivery status
-    status: String,
-    provider_sid: Option<String>,
-    error_code: Option<i64>,
-    #[schema(value_type = String, format = DateTime)]
-    at: String,
-}
-
-impl From<message::Model> for Message {
-    fn from(row: message::Model) -> Self {
-        let (from, to) = if row.direction == "in" { (row.peer, row.ours) } else { (row.ours, row.peer) };
-        Self {
-            id: row.id,
-            customer: row.contact_id,
-            direction: row.direction,
-            channel: row.channel,
-            from,
-            to,
-            body: row.body,
-            status: row.status,
-            provider_sid: row.provider_sid,
-            error_code: row.error_code,
-            at: Timestamp::from_unix_us(row.at_us).to_string(),
-        }
-    }
-}
+use crate::http::views::message::{MessageView, outbound_ids};
+use crate::store::{Listed, StoreError};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Whose {
-    /// Only those of this customer
+pub struct MessageQuery {
+    /// Only messages of this customer
     customer: Option<Uuid>,
-    /// Rows, at most
+    /// The most rows
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before
     after: Option<Uuid>,
 }
 
-/// A message to be sent: `text`, or for WhatsApp outside its window `template`.
+/// A message to send: `text`, or `template` for WhatsApp outside the session window.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewMessage {
+pub struct NewMessage {
     #[schema(value_type = String, pattern = "^(sms|whatsapp)$", example = "sms")]
     channel: Channel,
     /// E.164
@@ -98,57 +50,61 @@ struct NewMessage {
 /// An approved WhatsApp template.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewTemplate {
+pub struct NewTemplate {
     /// A Content SID (`HX…`), or the tenant's name for one
     content: String,
     #[serde(default)]
     variables: BTreeMap<String, String>,
 }
 
-/// What became of a send so far.
+/// A send that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
-    /// The message's id from when it leaves; `recado explain` takes it at once
+    /// The id of the send, and of the message once it has left
     pub id: Uuid,
     #[schema(example = "planned")]
     pub state: String,
 }
 
-/// Messages, the newest first
-#[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages", params(Whose),
-    responses((status = 200, description = "A page of them", body = Page<Message>), Common))]
-async fn list(
+/// List messages, newest first.
+#[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages", params(MessageQuery),
+    responses((status = 200, description = "A page of messages", body = Page<MessageView>), Common))]
+pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    Query(whose): Query<Whose>,
-) -> Result<axum::Json<Page<Message>>, Problem> {
-    let limit = Cursor { limit: whose.limit, after: whose.after }.limit()?;
-    let contact = whose.customer.map(ContactId::new);
-    let rows = state.store.message_page(caller.0.id, contact, whose.after, limit + 1).await?;
-    let messages = rows.into_iter().map(Message::from).collect();
-    Ok(axum::Json(Page::of(messages, limit, |message: &Message| message.id)))
+    Query(query): Query<MessageQuery>,
+) -> Result<axum::Json<Page<MessageView>>, Problem> {
+    let limit = Cursor { limit: query.limit, after: query.after }.limit()?;
+    let contact = query.customer.map(ContactId::new);
+    let rows = state.store.message_page(caller.0.id, contact, query.after, limit + 1).await?;
+    let listed: Vec<Listed> = rows.into_iter().map(Listed::Message).collect();
+    let reasons = state.store.reasons(caller.0.id, &outbound_ids(&listed)).await?;
+    let messages = MessageView::from_listed(&caller.0.slug, listed, reasons, state.clock.now())?;
+    Ok(axum::Json(Page::of(messages, limit, |message: &MessageView| message.id)))
 }
 
-/// One message
+/// Get a message.
 #[utoipa::path(get, path = "/messages/{id}", operation_id = "getMessage", tag = "messages", params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The message", body = Message), Common))]
-async fn show(
+    responses((status = 200, description = "The message", body = MessageView), Common))]
+pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<axum::Json<Message>, Problem> {
+) -> Result<axum::Json<MessageView>, Problem> {
     let row = state.store.message(caller.0.id, MessageId::new(id)).await?;
-    Ok(axum::Json(row.ok_or_else(|| Problem::not_found("message"))?.into()))
+    let row = row.ok_or_else(|| Problem::not_found("message"))?;
+    let reason = state.store.reasons(caller.0.id, &[row.id]).await?.remove(&row.id);
+    Ok(axum::Json(MessageView::from_message(&caller.0.slug, row, reason)?))
 }
 
-/// Sends a message
+/// Send a message.
 ///
-/// It goes through the ledger like any other: opt-outs, windows and rates hold.
+/// Opt-outs, session windows and rates apply as to every send.
 #[utoipa::path(post, path = "/messages", operation_id = "sendMessage", tag = "messages", request_body = NewMessage,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
         min_length = 1, max_length = 255)),
-    responses((status = 202, description = "It is in the ledger", body = Accepted), Common, Writing))]
-async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
+    responses((status = 202, description = "The send is planned", body = Accepted), Common, Writing))]
+pub async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
     let outbox = Outbox { store: state.store.clone(), directory: state.directory.clone() };
     once(&state, &caller, body, async |id, new: NewMessage| {
         let (channel, to) = (new.channel, new.to.clone());

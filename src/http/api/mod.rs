@@ -1,30 +1,26 @@
-//! The REST API: what programs of a tenant's own can do, under `/api/v1`.
+//! The REST API under `/api/v1`, for programs of a tenant.
 //!
-//! Its description is made of the handlers themselves and served at `/api/openapi.json`, with a page to try it at
-//! `/api/docs/`. A handler is its extractors and a few lines; errors are `application/problem+json` with a stable `code`.
-//!
-//! How to add a route: a handler with `#[utoipa::path]` that names each status it gives (those in [`problem`] by their
-//! types), and its line in the module's `routes()`; a new module's also in [`routes`].
+//! Its description is made from the handlers and served at `/api/openapi.json`, with a page to try it at `/api/docs/`.
+//! Errors are `application/problem+json` with a stable `code`. The routes are listed in [`super::router`].
 
-mod agent;
-mod agents;
-mod appointments;
+pub(super) mod agent;
+pub(super) mod agents;
+pub(super) mod appointments;
 mod body;
 mod caller;
-mod calls;
-mod campaigns;
-mod customers;
-mod docs;
-mod events;
-mod messages;
-mod numbers;
+pub(super) mod calls;
+pub(super) mod campaigns;
+pub(super) mod customers;
+pub(super) mod docs;
+pub(super) mod events;
+pub(super) mod messages;
+pub(super) mod numbers;
 mod once;
 mod page;
 mod problem;
-mod team;
-mod tenant;
+pub(super) mod team;
+pub(super) mod tenant;
 
-use axum::Router;
 use axum::http::StatusCode;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -57,31 +53,17 @@ impl utoipa::Modify for TokenScheme {
     }
 }
 
-/// All routes, and their description beside them.
-pub fn routes() -> Router<AppState> {
-    let api = OpenApiRouter::with_openapi(Description::openapi()).nest(
-        "/api/v1",
-        customers::routes()
-            .merge(messages::routes())
-            .merge(calls::routes())
-            .merge(events::routes())
-            .merge(campaigns::routes())
-            .merge(agents::routes())
-            .merge(appointments::routes())
-            .merge(team::routes())
-            .merge(tenant::routes())
-            .merge(numbers::routes()),
-    );
-    let api = api.nest("/api/agent", agent::routes());
-    let (router, description) = api.split_for_parts();
-    let unknown = Router::new().route("/api/v1/{*rest}", axum::routing::any(unknown));
-    router.method_not_allowed_fallback(wrong_method).merge(docs::routes(description)).merge(unknown)
+/// A router without routes, with what the description says of the whole API.
+pub(super) fn described() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Description::openapi())
 }
 
-async fn wrong_method() -> Problem {
+/// Answers a method that the URL does not take.
+pub(super) async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this URL does not take this method")
 }
 
-async fn unknown() -> Problem {
+/// Answers a URL that there is not.
+pub(super) async fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_url", "there is no such URL: see /api/docs/")
 }

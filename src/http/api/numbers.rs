@@ -7,8 +7,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
@@ -18,140 +16,104 @@ use crate::domain::Phone;
 use crate::features::numbers;
 use crate::features::numbers::{Bought, Desk, FOUND_MAX, NumbersError, Owned, Purchase, Released};
 use crate::http::AppState;
-use crate::integrations::twilio::client::{AvailableNumber, Search};
+use crate::http::views::number::AvailableNumberView;
+use crate::integrations::twilio::client::Search;
 use crate::integrations::twilio::is_sid;
 use crate::tenants::Tenant;
 
-/// What a search gives where nothing is said.
+/// The default number of results.
 const FOUND: u32 = 30;
-/// What the provider keeps of a name, in characters.
+/// The longest name at the provider, in characters.
 const NAME_CHARS: usize = 64;
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(list, buy))
-        .routes(routes!(available))
-        .routes(routes!(configure))
-        .routes(routes!(release))
-}
-
 #[derive(Debug, Serialize, ToSchema)]
-struct Numbers {
+pub struct Numbers {
     items: Vec<Owned>,
 }
 
-/// A number that can be bought.
 #[derive(Debug, Serialize, ToSchema)]
-struct Available {
-    /// E.164
-    #[schema(example = "+34911990007")]
-    number: String,
-    locality: String,
-    region: String,
-    country: String,
-    /// What address must be given with it: `none`, `any`, `local` or `foreign`
-    address_requirements: String,
-    voice: bool,
-    sms: bool,
+pub struct AvailableNumbers {
+    items: Vec<AvailableNumberView>,
 }
 
-impl From<AvailableNumber> for Available {
-    fn from(one: AvailableNumber) -> Self {
-        Self {
-            number: one.phone_number,
-            locality: one.locality,
-            region: one.region,
-            country: one.iso_country,
-            address_requirements: one.address_requirements,
-            voice: one.capabilities.voice,
-            sms: one.capabilities.sms,
-        }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct AvailableNumbers {
-    items: Vec<Available>,
-}
-
-/// What is looked for.
+/// A search for numbers.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Wanted {
-    /// Two letters
+pub struct NumberQuery {
+    /// Country code, two letters
     #[param(example = "ES", min_length = 2, max_length = 2)]
     country: String,
-    /// `local`, `mobile` or `toll-free`; `local` where nothing is said
+    /// `local` (the default), `mobile` or `toll-free`
     kind: Option<String>,
-    /// In the US and Canada: three digits
+    /// Area code of the US and Canada, three digits
     area_code: Option<String>,
-    /// 2 to 16 digits or letters that it has; `*` stands for any one
+    /// 2 to 16 digits or letters that the number contains; `*` is any one
     #[param(min_length = 2, max_length = 16)]
     contains: Option<String>,
-    /// 30 where nothing is said
+    /// The most numbers; default 30
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
-/// A number to be bought.
+/// A number to buy.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Buy {
-    /// E.164, as a search has found it
+pub struct Buy {
+    /// The number, E.164, as a search has found it
     #[schema(example = "+34911990007")]
     number: String,
-    /// `true`: it costs money
+    /// Must be `true`: it costs money
     #[serde(default)]
     confirm: bool,
-    /// What it is called in the provider's console
+    /// Its name in the provider's console
     #[schema(max_length = 64)]
     friendly_name: Option<String>,
-    /// `AD…`, where the country asks for an address
+    /// Address SID (`AD…`), where the country requires an address
     address_sid: Option<String>,
-    /// `BU…`, where the country asks for papers
+    /// Bundle SID (`BU…`), where the country requires documents
     bundle_sid: Option<String>,
 }
 
-/// Nothing is to be said.
+/// An empty object.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Configure {}
+pub struct Configure {}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Sure {
-    /// `true`: it does not come back
+pub struct Sure {
+    /// Must be `true`: the number cannot be taken back
     #[serde(default)]
     confirm: bool,
 }
 
-/// The numbers, each with whether it is active at the provider and whether its webhooks point here
+/// List the numbers of the tenant, with their state at the provider and their webhooks.
 #[utoipa::path(get, path = "/numbers", operation_id = "listNumbers", tag = "numbers",
-    responses((status = 200, description = "All of them", body = Numbers), Common,
+    responses((status = 200, description = "All numbers", body = Numbers), Common,
         (status = 409, description = "The provider refuses the credentials", body = Problem,
             content_type = "application/problem+json"),
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
-async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Numbers>, Problem> {
+pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Numbers>, Problem> {
     let (desk, tenant) = desk(&state, &caller).await?;
     Ok(axum::Json(Numbers { items: desk.list(&tenant).await.map_err(refused)? }))
 }
 
-/// Numbers that can be bought
-#[utoipa::path(get, path = "/numbers/available", operation_id = "searchNumbers", tag = "numbers", params(Wanted),
-    responses((status = 200, description = "Some of them", body = AvailableNumbers), Common,
+/// Search numbers to buy.
+#[utoipa::path(get, path = "/numbers/available", operation_id = "searchNumbers", tag = "numbers", params(NumberQuery),
+    responses((status = 200, description = "Numbers to buy", body = AvailableNumbers), Common,
         (status = 409, description = "The provider refuses the credentials", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "There are no such numbers", body = Problem,
             content_type = "application/problem+json"),
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
-async fn available(
+pub async fn available(
     State(state): State<AppState>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<NumberQuery>,
 ) -> Result<axum::Json<AvailableNumbers>, Problem> {
     let country = numbers::country(&wanted.country).map_err(Problem::bad_request)?;
     let kind = numbers::kind(wanted.kind.as_deref().unwrap_or("local")).map_err(Problem::bad_request)?;
@@ -164,12 +126,12 @@ async fn available(
     let search = Search { area_code, contains, limit: Some(limit), ..Search::new(country, kind) };
     let (desk, tenant) = desk(&state, &caller).await?;
     let found = desk.search(&tenant, &search).await.map_err(refused)?;
-    Ok(axum::Json(AvailableNumbers { items: found.into_iter().map(Available::from).collect() }))
+    Ok(axum::Json(AvailableNumbers { items: found.into_iter().map(AvailableNumberView::from).collect() }))
 }
 
-/// Buys a number, points its webhooks here, and sends from it
+/// Buy a number and configure its webhooks.
 ///
-/// It costs money. A repeat buys nothing twice, also where the provider's answer was lost: the account's list is looked at
+/// It costs money. A repeat does not buy twice, even where the provider's answer was lost: the account's list is checked
 /// first.
 #[utoipa::path(post, path = "/numbers", operation_id = "buyNumber", tag = "numbers", request_body = Buy,
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the same answer",
@@ -178,7 +140,7 @@ async fn available(
         (status = 200, description = "The account had it already; it is set up", body = Bought), Common, Writing,
         (status = 502, description = "The provider cannot be asked, or whether it was bought is not known: ask again",
             body = Problem, content_type = "application/problem+json")))]
-async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> Result<Response, Problem> {
+pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, wanted: Buy| {
         let purchase = purchase(wanted)?;
         let (desk, tenant) = desk(&state, &caller).await?;
@@ -188,16 +150,16 @@ async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> 
     .await
 }
 
-/// Points a number's webhooks here and sends from it: what repairs a purchase that broke off
+/// Configure a number's webhooks. It repairs an interrupted purchase.
 #[utoipa::path(post, path = "/numbers/{number}/configure", operation_id = "configureNumber", tag = "numbers",
     request_body = Configure,
     params(("number" = String, Path, description = "E.164"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
         min_length = 1, max_length = 255)),
     responses((status = 200, description = "The number", body = Owned), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
-async fn configure(
+pub async fn configure(
     State(state): State<AppState>,
     caller: Caller,
     Path(number): Path<String>,
@@ -211,15 +173,15 @@ async fn configure(
     .await
 }
 
-/// Gives a number back; somebody else may have it soon
+/// Release a number; it may soon belong to somebody else.
 ///
-/// Without `confirm=true` nothing happens but that who uses it is said.
+/// Without `confirm=true` nothing is released: the answer says what uses the number.
 #[utoipa::path(delete, path = "/numbers/{number}", operation_id = "releaseNumber", tag = "numbers",
     params(("number" = String, Path, description = "E.164"), Sure),
     responses((status = 200, description = "It was given back", body = Released), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
-async fn release(
+pub async fn release(
     State(state): State<AppState>,
     caller: Caller,
     Path(number): Path<String>,
@@ -236,7 +198,7 @@ async fn release(
     Ok(axum::Json(desk.release(&tenant, &number).await.map_err(refused)?))
 }
 
-/// The desk, and the tenant as it stands: what is bought or given back by a command beside this server counts at once.
+/// The numbers service, and the tenant as it is now. A command beside this server may have changed it.
 async fn desk<'a>(state: &'a AppState, caller: &Caller) -> Result<(Desk<'a>, Arc<Tenant>), Problem> {
     state.directory.refresh().await?;
     let tenant = state.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();

@@ -1,4 +1,4 @@
-//! Idempotency keys: a repeat gets the first answer and does nothing.
+//! Idempotency keys: a repeat gets the first answer and changes nothing.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,11 +13,11 @@ use crate::domain::id::{Id, noun};
 use crate::http::AppState;
 use crate::store::Begun;
 
-/// Marks an answer that was given before.
+/// The header of an answer that was given before.
 const REPEATED: &str = "idempotency-replayed";
 
-/// Does `work`, once a key. It gets the identity of whatever it makes; what is there already under it was made by an
-/// earlier try that did not come to its answer. Without a key each request is its own.
+/// Does `work` once for each key. It gets the id of what it creates; an object that exists under this id was created by
+/// an earlier try that gave no answer. Without a key every request does its work.
 pub async fn once<In, Out: Serialize>(
     state: &AppState,
     caller: &Caller,
@@ -48,7 +48,7 @@ pub async fn once<In, Out: Serialize>(
             (problem.status(), serde_json::to_string(&problem).unwrap_or_default())
         }
         Err(problem) => {
-            // It may work the next time.
+            // A repeat may succeed.
             store.end_idempotent(tenant, &key, None).await?;
             return Err(problem);
         }

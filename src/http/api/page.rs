@@ -1,4 +1,4 @@
-//! Lists in pages: `limit` rows, and `next`, which the following page is asked for with.
+//! Lists in pages: `limit` rows, and `next` to request the following page.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -6,16 +6,16 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 
-/// Rows of a page, at most, and where nothing is said.
+/// The most rows of a page, and the default.
 pub const PAGE_MAX: usize = 200;
 const PAGE: usize = 50;
 
-/// Where a page begins and how long it is.
+/// The position and the length of a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// Rows, at most
+    /// The most rows
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<usize>,
     /// `next` of the page before
@@ -36,12 +36,12 @@ impl Cursor {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// For `after` of the next page; `null` on the last one.
+    /// The `after` of the next page; `null` on the last page.
     pub next: Option<Uuid>,
 }
 
 impl<T> Page<T> {
-    /// Of `limit` + 1 rows the first `limit`; the one more says that there is another page.
+    /// Keeps the first `limit` of up to `limit` + 1 rows. A further row means that there is another page.
     pub fn of(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> Uuid) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);

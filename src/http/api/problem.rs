@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 has them: a status, a stable code for programs, a sentence for people.
+//! Errors as problem details (RFC 9457): a status, a stable code for programs, a sentence for people.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,20 +7,20 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::store::StoreError;
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: `code` says which one.
+    /// Always `about:blank`; see `code`.
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The status in words.
+    /// The name of the status.
     title: &'static str,
     #[schema(example = 422)]
     status: u16,
-    /// Stable, for programs.
+    /// A stable code, for programs.
     #[schema(value_type = String, example = "not_e164")]
     code: &'static str,
-    /// For people: what is wrong, and what to do next.
+    /// A sentence for people: what is wrong, and what to do.
     detail: String,
     /// The field of the body that is wrong, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ impl Problem {
         Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), field: None }
     }
 
-    /// What the request says cannot be done.
+    /// The request is understood, but cannot be done (422).
     pub fn unfit(code: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail.to_string())
     }
@@ -50,7 +50,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }
 
-    /// The tenant has none, or it is another's: the same words.
+    /// The tenant has no such object. One of another tenant gives the same answer.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
@@ -80,47 +80,47 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What any route may answer.
+/// The errors of every route.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "they describe; handlers answer with a problem")]
 pub enum Common {
     /// The request cannot be read
     #[response(status = 400, content_type = "application/problem+json")]
     BadRequest(#[to_schema] Problem),
-    /// There is no token that holds
+    /// The token is missing or not valid
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(#[to_schema] Problem),
-    /// The token does not open this
+    /// The scope of the token does not include this route
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(#[to_schema] Problem),
-    /// There is no such thing, or it is another tenant's
+    /// Not found, or it belongs to another tenant
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] Problem),
-    /// The URL does not take this method
+    /// The URL does not support this method
     #[response(status = 405, content_type = "application/problem+json")]
     WrongMethod(#[to_schema] Problem),
-    /// The database cannot take it at the moment
+    /// The database is not available
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] Problem),
 }
 
-/// What routes that change something may answer besides.
+/// Further errors of routes that change something.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "they describe; handlers answer with a problem")]
 pub enum Writing {
-    /// The body did not come in time
+    /// The body did not arrive in time
     #[response(status = 408, content_type = "application/problem+json")]
     TooSlow(#[to_schema] Problem),
-    /// The state of things does not allow it, or a request with this Idempotency-Key is under way
+    /// The present state does not allow it, or a request with this Idempotency-Key is under way
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(#[to_schema] Problem),
     /// The body is too large
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(#[to_schema] Problem),
-    /// The body is no JSON by its content type
+    /// The content type is not supported
     #[response(status = 415, content_type = "application/problem+json")]
     NoJson(#[to_schema] Problem),
-    /// What the body says cannot be done
+    /// The body is understood, but cannot be applied
     #[response(status = 422, content_type = "application/problem+json")]
     Unfit(#[to_schema] Problem),
 }

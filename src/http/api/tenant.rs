@@ -8,8 +8,6 @@ use axum::response::Response;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::body::Body;
 use super::caller::Caller;
@@ -22,16 +20,12 @@ use crate::tenants::{
     BlueprintChange, Blueprints, Missing, ParamChange, SettingsError, StaffChange, TenantChange, TenantService, fields,
 };
 
-pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(show, change))
-}
-
 /// A change of the tenant. Omitted fields stay as they are.
 ///
 /// In maps, the named keys change and the others stay; `null` removes a key. Lists are replaced.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct ChangeTenant {
+pub struct ChangeTenant {
     /// The name that customers know the business by
     #[serde(deserialize_with = "given")]
     #[schema(value_type = String, min_length = 1, max_length = 100)]
@@ -115,7 +109,7 @@ impl TryFrom<ChangeTenant> for TenantChange {
 /// Get the tenant with its settings.
 #[utoipa::path(get, path = "/tenant", operation_id = "getTenant", tag = "tenant",
     responses((status = 200, description = "The tenant", body = TenantView), Common))]
-async fn show(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<TenantView>, Problem> {
+pub async fn show(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<TenantView>, Problem> {
     Ok(axum::Json(current(&state, &caller).await?))
 }
 
@@ -127,7 +121,11 @@ async fn show(State(state): State<AppState>, caller: Caller) -> Result<axum::Jso
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
         min_length = 1, max_length = 255)),
     responses((status = 200, description = "The tenant as changed", body = TenantView), Common, Writing))]
-async fn change(State(state): State<AppState>, caller: Caller, body: Body<ChangeTenant>) -> Result<Response, Problem> {
+pub async fn change(
+    State(state): State<AppState>,
+    caller: Caller,
+    body: Body<ChangeTenant>,
+) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, body: ChangeTenant| {
         let change = TenantChange::try_from(body)?;
         let known = state.pipeline.rules().blueprints();

@@ -2,14 +2,11 @@
 
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, html};
 
-use super::AppState;
 use crate::docs::{self, PARTS, Topic};
 
 /// Pages load styles and pictures of this server, and nothing else.
@@ -18,16 +15,22 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; fram
 const STYLE: &str = include_str!("style.css");
 const TITLE: &str = "The manual";
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/docs", get(async || Redirect::permanent("/docs/")))
-        .route("/docs/", get(async || page(StatusCode::OK, None, TITLE, &contents())))
-        .route("/docs/style.css", get(async || with_headers("text/css; charset=utf-8", STYLE.to_owned())))
-        .route("/docs/{topic}", get(async |Path(name): Path<String>| topic(&name)))
+pub async fn redirect() -> Redirect {
+    Redirect::permanent("/docs/")
 }
 
-fn topic(name: &str) -> Response {
-    match docs::topic(name) {
+/// The list of topics.
+pub async fn index() -> Response {
+    page(StatusCode::OK, None, TITLE, &contents())
+}
+
+pub async fn style() -> Response {
+    with_headers("text/css; charset=utf-8", STYLE.to_owned())
+}
+
+/// One topic.
+pub async fn show(Path(name): Path<String>) -> Response {
+    match docs::topic(&name) {
         Some(topic) => page(StatusCode::OK, Some(topic), topic.title, &render(&topic.markdown())),
         None => page(StatusCode::NOT_FOUND, None, "There is no such topic", &contents()),
     }

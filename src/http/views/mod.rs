@@ -3,4 +3,14 @@
 //! How to add a noun: a file here with its struct, which derives `Serialize` and `ToSchema`, and a conversion from what
 //! the store reads.
 
+pub mod agent;
+pub mod appointment;
+pub mod call;
+pub mod campaign;
+pub mod customer;
+pub mod event;
+pub mod message;
+pub mod number;
+pub mod team;
 pub mod tenant;
+pub mod timer;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
 use crate::engine::Engine;
 use crate::engine::sending::deliver;
-use crate::http::webhooks::intake;
+use crate::http::webhooks::inbound;
 use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{MessageFilter, MessageResource};
 use crate::integrations::twilio::inbound::{Address, InboundMessage, Media};
@@ -153,7 +153,7 @@ async fn take_in(
     let channel = channel_of(&from, &to);
     let service = message.messaging_service_sid.as_deref();
     let snapshot = engine.directory.now();
-    let Some(tenant) = intake::tenant_of(&snapshot, channel, &to.value, service, &account.sid) else {
+    let Some(tenant) = inbound::tenant_of(&snapshot, channel, &to.value, service, &account.sid) else {
         found.unowned += 1;
         found.unowned_number = to.value;
         return Ok(());
@@ -171,7 +171,7 @@ async fn take_in(
         num_segments: message.num_segments,
         ..InboundMessage::default()
     };
-    let ingested = engine.pipeline.ingest(intake::parse(&tenant, channel, parsed, at, true)).await?;
+    let ingested = engine.pipeline.ingest(inbound::parse(&tenant, channel, parsed, at, true)).await?;
     found.missed += usize::from(!ingested.duplicate);
     Ok(())
 }

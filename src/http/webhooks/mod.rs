@@ -1,8 +1,7 @@
-//! The channels: how messages come in over HTTP, and the services that send by hand.
+//! The webhooks: messages, calls and delivery reports of providers.
 //!
-//! How to add a channel: a variant of [`crate::domain::Channel`], a file here with its routes and its service, a line in
-//! `app.rs`. Channels do not know each other; what they share
-//! stands above them: [`crate::http::webhooks::intake`] and [`crate::engine::sending::by_hand`].
+//! How to add a webhook: a handler in a file here, and its line in [`super::router`]. What the handlers of messages share
+//! is in [`inbound`].
 
 pub mod catch_up;
 pub mod provider;
@@ -10,4 +9,4 @@ pub mod sms;
 pub mod status;
 pub mod voice;
 pub mod whatsapp;
-pub mod intake;
+pub mod inbound;

@@ -1,30 +1,24 @@
 //! The delivery callback of a described provider. The URL says whose message it is, and is its own proof.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::routing::post;
 use serde_json::{Map, Value};
 
-use super::intake::read_body;
+use super::inbound::read_body;
 use crate::domain::{ActionId, RefusalKind, Route};
 use crate::http::{AppState, Refusal};
 use crate::integrations::http_providers::provider::CallbackError;
 use crate::integrations::twilio::form::Params;
 use crate::store::{Settled, StatusReport};
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/api/providers/{provider}/{slug}/{action}/{mac}", post(webhook).get(webhook))
-}
-
-async fn webhook(
+pub async fn webhook(
     State(state): State<AppState>,
     Path(path): Path<(String, String, String, String)>,
     request: Request<Body>,
 ) -> Result<StatusCode, Refusal> {
     let settled = settle(&state, path, request).await;
-    state.count("provider", settled).map(|_| StatusCode::NO_CONTENT)
+    state.record_webhook("provider", settled).map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn settle(

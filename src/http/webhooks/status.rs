@@ -1,28 +1,22 @@
 //! The message status callback. Our action's id stands in its URL, so that it finds its action in any order of events.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::routing::post;
 
 use crate::domain::{ActionId, DeliveryStatus, Route};
-use crate::http::webhooks::intake::Webhook;
+use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Empty, Refusal};
 use crate::integrations::twilio::inbound::StatusCallback;
 use crate::store::{Settled, StatusReport};
 use crate::tenants::Tenant;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/api/twilio/{slug}/messages/{action}/status", post(webhook))
-}
-
-async fn webhook(
+pub async fn webhook(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Result<Empty, Refusal> {
     let settled = settle(&state, &slug, &action, request).await;
-    state.count("status", settled)
+    state.record_webhook("status", settled.map(|()| Empty))
 }
 
 async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {

@@ -12,6 +12,7 @@ use recado::engine::Engine;
 use recado::engine::pipeline::Pipeline;
 use recado::engine::sending::circuit::Circuits;
 use recado::http::AppState;
+use recado::http::router::router;
 use recado::rules::RuleSet;
 use recado::store::Store;
 use recado::tenants::Directory;
@@ -68,7 +69,7 @@ impl Inside {
         let installation = Installation::with(config, clock, folder.path()).await.expect("it can be opened");
         let engine = app::engine(&installation, api_base).expect("an engine can be built");
         let voice = app::voice(&installation, &engine).expect("it can be set up");
-        let router = app::router(AppState::new(&engine, voice, false));
+        let router = router(AppState::new(&engine, voice, false));
         let Engine { pipeline, store, directory, circuits, .. } = engine.clone();
         Self { installation, engine, pipeline, store, directory, circuits, router, _folder: folder }
     }

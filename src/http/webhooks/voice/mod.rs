@@ -1,73 +1,39 @@
-//! Calls: the URLs that a provider asks what to say next, and tells how a call stands. All of one kind run the same code,
-//! by GET and POST.
+//! The webhooks of calls: the provider asks what to say next, and reports the state of a call. All take GET and POST.
 //!
 //! | | with a slug | without |
 //! |---|---|---|
-//! | a call comes in, or whom we rang has answered | `/api/twilio/{slug}/answer`, `…/voice` | `/api/twilio/voice`, `/api/voice/webhook`, `/api/webhooks/twilio` |
-//! | what came of a question | `…/gather` | `/api/webhooks/twilio/gather` |
-//! | how the call stands | `…/status` | `/api/twilio/status`, `/api/voice/status-callback`, `/api/webhooks/twilio/status` |
-//! | whom we rang has answered; how that call stands | `…/calls/{action}/answer`, `…/calls/{action}/status` | |
+//! | a call comes in, or the customer that we called has answered | `/api/twilio/{slug}/answer`, `…/voice` | `/api/twilio/voice`, `/api/voice/webhook`, `/api/webhooks/twilio` |
+//! | keys or words of the caller | `…/gather` | `/api/webhooks/twilio/gather` |
+//! | the state of the call | `…/status` | `/api/twilio/status`, `/api/voice/status-callback`, `/api/webhooks/twilio/status` |
+//! | a call that we placed: it was answered; its state | `…/calls/{action}/answer`, `…/calls/{action}/status` | |
 //! | a recording | `…/recording` | |
 //! | while a caller waits in a queue | `…/queue` | |
-//! | while an answer is being looked for | `…/wait` | |
+//! | while the answer is being worked out | `…/wait` | |
 //! | a live conversation (WebSocket) | | `/api/twilio/stream/{token}` |
 //! | where nothing else answers | `…/fallback` | `/api/twilio/fallback` |
 
 mod form;
 pub mod lost;
 pub mod outbound;
-mod queue;
-mod status;
-mod stream;
-mod turn;
+pub(in crate::http) mod queue;
+pub(in crate::http) mod status;
+pub(in crate::http) mod stream;
+pub(in crate::http) mod turn;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
 
 use crate::domain::Channel;
-use crate::http::webhooks::intake::Webhook;
+use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Refusal};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::twiml;
 use crate::tenants::{Snapshot, Tenant};
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/twilio/{slug}/answer", both(turn::answer_of))
-        .route("/api/twilio/{slug}/voice", both(turn::answer_of))
-        .route("/api/twilio/voice", both(turn::answer))
-        .route("/api/voice/webhook", both(turn::answer))
-        .route("/api/webhooks/twilio", both(turn::answer))
-        .route("/api/twilio/{slug}/gather", both(turn::gather_of))
-        .route("/api/webhooks/twilio/gather", both(turn::gather))
-        .route("/api/twilio/{slug}/wait", both(turn::wait))
-        .route("/api/twilio/stream/{token}", get(stream::open))
-        .route("/api/twilio/{slug}/status", both(status::status_of))
-        .route("/api/twilio/status", both(status::status))
-        .route("/api/voice/status-callback", both(status::status))
-        .route("/api/webhooks/twilio/status", both(status::status))
-        .route("/api/twilio/{slug}/calls/{action}/answer", both(outbound::answer))
-        .route("/api/twilio/{slug}/calls/{action}/status", both(outbound::status))
-        .route("/api/twilio/{slug}/recording", both(status::recording))
-        .route("/api/twilio/{slug}/queue", both(queue::wait))
-        .route("/api/twilio/{slug}/fallback", both(turn::fallback_of))
-        .route("/api/twilio/fallback", both(turn::fallback))
-}
-
-fn both<H, T>(handler: H) -> MethodRouter<AppState>
-where
-    H: axum::handler::Handler<T, AppState> + Clone,
-    T: 'static,
-{
-    get(handler.clone()).post(handler)
-}
-
-/// A document for the provider.
-struct Document(String);
+/// A TwiML document, the answer to a call's webhook.
+pub struct Document(String);
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
@@ -75,8 +41,8 @@ impl IntoResponse for Document {
     }
 }
 
-/// Whom a call concerns where the URL names nobody: by our number, which is the one that was rung, or, where we rang, the
-/// one that rang; then by a tenant's own account.
+/// Finds the tenant of a call whose URL names none: by our number, then by the tenant's own account. Our number is the
+/// called one, or the calling one where we placed the call.
 fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
     let outbound = params.get("Direction").is_some_and(|direction| direction.starts_with("outbound"));
     let ours = params.get(if outbound { "From" } else { "To" }).unwrap_or_default();
@@ -93,7 +59,7 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
         })
 }
 
-/// The tenant of a webhook whose account has signed it.
+/// Finds the tenant of a webhook and verifies that its account has signed it.
 fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Result<Arc<Tenant>, Refusal> {
     let snapshot = state.directory.now();
     let tenant = match slug {

@@ -7,8 +7,8 @@ use super::{Document, status, turn};
 use crate::domain::ActionId;
 use crate::http::{AppState, Empty, Refusal};
 
-/// Whom we rang has answered: what is said first.
-pub(super) async fn answer(
+/// The customer has answered: gives the first steps.
+pub async fn answer(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
@@ -17,11 +17,11 @@ pub(super) async fn answer(
         Ok(action) => turn::answered(&state, Some(&slug), Some(action), request).await,
         Err(refusal) => Err(refusal),
     };
-    state.tally("answer", answered)
+    state.record_webhook("answer", answered)
 }
 
-/// How a call of ours stands.
-pub(super) async fn status(
+/// Receives the state of a call that we placed.
+pub async fn status(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
@@ -30,7 +30,7 @@ pub(super) async fn status(
         Ok(action) => status::told(&state, Some(&slug), Some(action), request).await,
         Err(refusal) => Err(refusal),
     };
-    state.count("call_status", told)
+    state.record_webhook("call_status", told.map(|()| Empty))
 }
 
 fn id_of(action: &str) -> Result<ActionId, Refusal> {

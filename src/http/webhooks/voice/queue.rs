@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 
 use super::{Document, verified};
-use crate::http::webhooks::intake::Webhook;
+use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Refusal};
 
 /// The provider asks again and again while the caller waits; nothing is stored.
@@ -14,7 +14,7 @@ pub async fn wait(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let waits = waits(&state, &slug, request).await;
-    state.tally("queue", waits)
+    state.record_webhook("queue", waits)
 }
 
 async fn waits(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, Refusal> {

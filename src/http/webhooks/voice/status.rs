@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use super::{form, verified};
 use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::features::voice::Voice;
-use crate::http::webhooks::intake::Webhook;
+use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Empty, Refusal};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::voice::{CallCallback, FormError};
@@ -19,12 +19,12 @@ pub async fn status_of(
     request: Request<Body>,
 ) -> Result<Empty, Refusal> {
     let told = told(&state, Some(&slug), None, request).await;
-    state.count("call_status", told)
+    state.record_webhook("call_status", told.map(|()| Empty))
 }
 
 pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
     let told = told(&state, None, None, request).await;
-    state.count("call_status", told)
+    state.record_webhook("call_status", told.map(|()| Empty))
 }
 
 /// A recording's own callback names the call, but not its ends: those are known from the call.
@@ -34,7 +34,7 @@ pub async fn recording(
     request: Request<Body>,
 ) -> Result<Empty, Refusal> {
     let told = told(&state, Some(&slug), None, request).await;
-    state.count("recording", told)
+    state.record_webhook("recording", told.map(|()| Empty))
 }
 
 pub(super) async fn told(

@@ -14,7 +14,7 @@ pub async fn open(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refusal> {
     let opened = opened(&state, &token, upgrade).await;
-    state.tally("stream", opened)
+    state.record_webhook("stream", opened)
 }
 
 async fn opened(state: &AppState, token: &str, upgrade: WebSocketUpgrade) -> Result<Response, Refusal> {

@@ -7,7 +7,7 @@ use super::{Document, form, verified};
 use crate::domain::event::CallData;
 use crate::domain::phone::mask;
 use crate::domain::{ActionId, CallDirection, EventKind, RefusalKind};
-use crate::http::webhooks::intake::Webhook;
+use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Refusal};
 use crate::integrations::twilio::twiml;
 use crate::store::NewTurn;
@@ -18,12 +18,12 @@ pub async fn answer_of(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let answered = answered(&state, Some(&slug), None, request).await;
-    state.tally("answer", answered)
+    state.record_webhook("answer", answered)
 }
 
 pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
     let answered = answered(&state, None, None, request).await;
-    state.tally("answer", answered)
+    state.record_webhook("answer", answered)
 }
 
 pub async fn gather_of(
@@ -32,12 +32,12 @@ pub async fn gather_of(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let gathered = gathered(&state, Some(&slug), request).await;
-    state.tally("gather", gathered)
+    state.record_webhook("gather", gathered)
 }
 
 pub async fn gather(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
     let gathered = gathered(&state, None, request).await;
-    state.tally("gather", gathered)
+    state.record_webhook("gather", gathered)
 }
 
 pub async fn fallback_of(
@@ -46,12 +46,12 @@ pub async fn fallback_of(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let answered = in_trouble(&state, Some(&slug), request).await;
-    state.tally("fallback", answered)
+    state.record_webhook("fallback", answered)
 }
 
 pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
     let answered = in_trouble(&state, None, request).await;
-    state.tally("fallback", answered)
+    state.record_webhook("fallback", answered)
 }
 
 /// The provider comes back for an answer that was not found yet.
@@ -61,7 +61,7 @@ pub async fn wait(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let waited = waited(&state, &slug, request).await;
-    state.tally("wait", waited)
+    state.record_webhook("wait", waited)
 }
 
 async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, Refusal> {

@@ -1,4 +1,4 @@
-//! From an HTTP request to a verified, parsed message: whose is it, is it signed, what does it say.
+//! From an HTTP request to a verified, parsed message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::integrations::twilio::signature;
 use crate::store::{Confirmation, NewInbound, Wish};
 use crate::tenants::{Snapshot, Tenant};
 
-/// Twilio's forms are a few kilobytes; a body over this is refused with 413.
+/// The largest body. Twilio's forms have a few kilobytes; a larger one is refused with 413.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
-/// A body must be here within this.
+/// The time limit for a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the body of a webhook, within its limits of size and time.
@@ -31,7 +31,7 @@ pub async fn read_body(body: Body) -> Result<Bytes, Refusal> {
         .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))
 }
 
-/// A webhook whose body is read and whose form is parsed; nothing of it is trusted yet.
+/// A webhook whose form is parsed. It is not verified yet.
 pub struct Webhook {
     pub parts: Parts,
     pub params: Params,
@@ -46,13 +46,13 @@ impl Webhook {
         Ok(Self { parts, params })
     }
 
-    /// A value of the URL's own query.
+    /// A value of the URL's query.
     pub fn query(&self, name: &str) -> Option<String> {
         let query = Params::parse(self.parts.uri.query()?.as_bytes()).ok()?;
         query.filled(name).map(str::to_owned)
     }
 
-    /// Refuses what the tenant's account has not signed, and what another account has.
+    /// Verifies that the tenant's account has signed the webhook.
     ///
     /// The URL is built from the configured public bases, never from the request's `Host`. Where unsigned webhooks are
     /// accepted, one that names no account is taken as the tenant's own.
@@ -72,7 +72,7 @@ impl Webhook {
             };
             let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
             let tokens = tenant.account.exposed_tokens();
-            // What a GET brings stands in the URL, which is signed whole.
+            // The parameters of a GET are part of the URL, which is signed as a whole.
             let none = Params::default();
             let form = if self.parts.method == Method::GET { &none } else { &self.params };
             let genuine = tenant.bases(state.directory.platform()).any(|base| {
@@ -168,7 +168,7 @@ fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
     Ok(if whatsapp { Channel::WhatsApp } else { Channel::Sms })
 }
 
-/// The message in our own words.
+/// Converts a message of the provider into a new inbound message.
 pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
     let wish = wish(tenant, channel, &message);
     let from = Phone::parse(&message.from.value).ok();
@@ -194,7 +194,7 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
     NewInbound::new(tenant.id, channel, from, data, at, segments, wish)
 }
 
-/// STOP, START, HELP: taken from the provider where it recognised the word (then it has answered, too), else found here.
+/// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.
 fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<Wish> {
     let text = crate::domain::fold::fold_word(&message.body);
     if let Some(kind) = message.opt_out_type {
@@ -214,7 +214,7 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<W
     Some(Wish { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
 }
 
-/// Whom a message on an account concerns, where no URL names anybody: by its number, its Messaging Service or the account.
+/// Finds the tenant of a message where no URL names one: by number, by Messaging Service, or by account.
 pub fn tenant_of(
     snapshot: &Snapshot,
     channel: Channel,

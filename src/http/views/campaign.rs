@@ -1,0 +1,99 @@
+//! A campaign and its members.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::store::tables::campaigns::{Campaign, ListedMember};
+use crate::store::{Store, StoreError};
+
+/// A campaign with its statistics. Each member and each call counts once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Campaign)]
+pub struct CampaignView {
+    pub id: Uuid,
+    pub name: String,
+    #[schema(example = "running")]
+    pub state: String,
+    /// The action, the audience, the windows and the retries
+    #[schema(value_type = Object)]
+    pub plan: Value,
+    pub members: i64,
+    pub waiting: i64,
+    pub trying: i64,
+    pub done: i64,
+    /// Tries that count
+    pub tries: i64,
+    /// Members that are done, by outcome
+    pub outcomes: BTreeMap<String, i64>,
+    /// Calls by their status
+    pub calls: BTreeMap<String, i64>,
+    /// Seconds of all calls
+    pub talked_s: i64,
+    /// Messages by their delivery status
+    pub messages: BTreeMap<String, i64>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub changed_at: String,
+}
+
+impl CampaignView {
+    /// Reads the statistics of a campaign.
+    pub async fn load(store: &Store, campaign: &Campaign) -> Result<Self, StoreError> {
+        let counted = store.campaign_statistics(campaign).await?;
+        Ok(Self {
+            id: campaign.id.uuid(),
+            name: campaign.name.clone(),
+            state: campaign.state.to_string(),
+            plan: serde_json::from_str(&campaign.plan).unwrap_or_default(),
+            members: counted.members,
+            waiting: counted.waiting,
+            trying: counted.trying,
+            done: counted.done,
+            tries: counted.tries,
+            outcomes: counted.outcomes,
+            calls: counted.calls,
+            talked_s: counted.talked_s,
+            messages: counted.messages,
+            created_at: campaign.created.to_string(),
+            changed_at: campaign.changed.to_string(),
+        })
+    }
+}
+
+/// A member of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CampaignMember)]
+pub struct CampaignMemberView {
+    pub phone: String,
+    pub name: String,
+    #[schema(example = "waiting")]
+    pub state: String,
+    pub tries: i32,
+    /// The outcome of the last try
+    pub outcome: Option<String>,
+    pub detail: Option<String>,
+    /// The answer that the script has kept
+    pub answer: Option<String>,
+    /// The send of the last try: a call or a message
+    pub action: Option<Uuid>,
+}
+
+impl From<ListedMember> for CampaignMemberView {
+    fn from(one: ListedMember) -> Self {
+        Self {
+            phone: one.phone,
+            name: one.name,
+            state: one.state,
+            tries: one.tries,
+            outcome: one.outcome,
+            detail: one.detail,
+            answer: one.answer,
+            action: one.action.map(|action| action.uuid()),
+        }
+    }
+}

@@ -31,6 +31,7 @@ pub mod messages;
 pub mod migrate;
 pub mod numbers;
 pub mod phone;
+pub mod reference;
 pub mod retention;
 pub mod send;
 pub mod serve;

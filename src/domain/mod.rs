@@ -11,6 +11,7 @@ pub mod channel;
 pub mod clock;
 pub mod contact;
 pub mod event;
+pub mod event_kinds;
 pub mod fold;
 pub mod hex;
 pub mod id;

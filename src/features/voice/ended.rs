@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::Voice;
-use crate::domain::event::Line;
+use crate::domain::event::TranscriptLine;
 use crate::domain::{CallId, TenantId};
 use crate::store::{CallResult, StoreError};
 
@@ -70,7 +70,7 @@ async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), S
     Ok(())
 }
 
-async fn sum_up(voice: &Voice, transcript: &[Line]) -> CallResult {
+async fn sum_up(voice: &Voice, transcript: &[TranscriptLine]) -> CallResult {
     let chat = voice.model.chat();
     let spoke = transcript.iter().any(|line| line.who == "caller");
     if !chat.is_configured() || !spoke {

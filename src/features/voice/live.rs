@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::tools::{For, Tools};
 use crate::config::secret::SecretKey;
 use crate::config::webhook_urls::media_stream;
-use crate::domain::event::Line;
+use crate::domain::event::TranscriptLine;
 use crate::domain::{CallFacts, CallId, Clock, Phone, VoiceAgent};
 use crate::engine::Engine;
 use crate::integrations::elevenlabs::ElevenLabs;
@@ -121,7 +121,7 @@ impl Live {
         call: &CallFacts,
         twilio: impl Socket,
         mut stopped: watch::Receiver<bool>,
-    ) -> (Vec<Line>, bool) {
+    ) -> (Vec<TranscriptLine>, bool) {
         let voice = &tenant.settings.voice;
         let agent = call.state.agent.as_deref().and_then(|name| voice.agent(name)).cloned().unwrap_or_default();
         let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else {
@@ -235,11 +235,11 @@ fn token(key: &SecretKey, call: CallId, n: i32) -> String {
 }
 
 /// Collects the transcript until the stream ends.
-async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<TranscriptLine> {
+    let mut lines: Vec<TranscriptLine> = Vec::new();
     let mut bytes = 0;
     while let Some(event) = told.recv().await {
-        let line = |who: &str, text| Line { who: who.to_owned(), text };
+        let line = |who: &str, text| TranscriptLine { who: who.to_owned(), text };
         match event {
             BridgeEvent::Conversation { id } => {
                 tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = %id, "a conversation started");

@@ -72,7 +72,7 @@ pub async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewE
     let tenant = caller.0.id;
     once(&state, &caller, body, async |id, new: NewEvent| {
         let kind = EventKind::parse(&new.kind).map_err(|error| Problem::unfit("bad_kind", error))?;
-        if EventKind::BUILT_IN.contains(&kind) {
+        if kind.is_built_in() {
             let detail = format!("'{kind}' events are made by the engine alone: use a kind of your own");
             return Err(Problem::unfit("bad_kind", detail));
         }

@@ -147,7 +147,7 @@ impl<'a> Outlook<'a> {
             };
             let mut facts = Facts { contact: known, ..Facts::empty(now) };
             if let Some(so_far) = so_far.get(&contact) {
-                so_far.show_in(&mut facts);
+                so_far.apply_to(&mut facts);
             }
             if let Some(known) = facts.contact {
                 gate.session_from = send.channel.and_then(|channel| known.last_inbound_at.get(&channel)).copied();

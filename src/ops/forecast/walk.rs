@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
         let batch = decision::facts_of(self.inputs.store, rules, &tenant, pending, AsOf::Now(now)).await?;
         for (event, mut facts) in batch {
             if let Some(so_far) = event.contact.and_then(|contact| self.so_far.get(&contact)) {
-                so_far.show_in(&mut facts);
+                so_far.apply_to(&mut facts);
             }
             let platform = self.inputs.directory.platform();
             let decision = rules.decide(&event, &facts);
@@ -244,7 +244,7 @@ impl<'a> Walk<'a> {
             self.customers.insert(contact.id, contact.clone());
             if let Some(so_far) = self.so_far.get(&contact.id) {
                 let mut facts = of(Some(contact.clone()));
-                so_far.show_in(&mut facts);
+                so_far.apply_to(&mut facts);
                 *contact = facts.contact.unwrap_or_else(|| contact.clone());
             }
         }

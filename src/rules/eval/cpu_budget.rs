@@ -1,51 +1,92 @@
-//! How long this thread has worked, waiting left out: a rule on a busy machine is not to blame for what others take.
+//! The budget of a script: interpreter operations and processor time.
+//!
+//! Processor time leaves waiting out, so a busy machine fails no rule.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use rhai::Dynamic;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Processor time of the thread that made it, and that alone may ask.
-#[derive(Clone, Copy)]
-pub(in crate::rules) struct Worked(Duration);
+use crate::rules::limits::Limits;
 
-impl Worked {
-    pub fn begin() -> Self {
-        Self(of_this_thread())
+/// Why [`spend`] stopped a script.
+const OUT_OF_OPERATIONS: &str = "operations";
+pub(in crate::rules) const OUT_OF_TIME: &str = "time";
+
+/// How often the clock is read, in operations.
+const CLOCK_EVERY_OPERATIONS: u64 = 64;
+
+thread_local! {
+    /// The rest of the budget of the rule on this thread. The engine counts operations per call only, and starts anew for
+    /// the closures inside `filter` and `map`.
+    static BUDGET: Cell<Budget> = const { Cell::new(Budget { operations_left: 0, time: None }) };
+}
+
+#[derive(Clone, Copy)]
+struct Budget {
+    operations_left: u64,
+    time: Option<CpuAllowance>,
+}
+
+/// Gives the rule that runs next on this thread its operations and its time.
+pub(in crate::rules) fn refill(limits: &Limits, within: Duration) {
+    let time = CpuAllowance::new(Duration::from_millis(limits.rule_ms).min(within));
+    BUDGET.set(Budget { operations_left: limits.operations, time: Some(time) });
+}
+
+/// Takes one operation from the budget; returns why the script must stop, if it must.
+pub(in crate::rules) fn spend(_: u64) -> Option<Dynamic> {
+    let mut budget = BUDGET.get();
+    let Some(left) = budget.operations_left.checked_sub(1) else { return Some(OUT_OF_OPERATIONS.into()) };
+    budget.operations_left = left;
+    let look = left.is_multiple_of(CLOCK_EVERY_OPERATIONS);
+    let over = look && budget.time.as_mut().is_some_and(CpuAllowance::is_over);
+    BUDGET.set(budget);
+    over.then(|| OUT_OF_TIME.into())
+}
+
+/// Measures the processor time of the thread that started it. Only that thread may read it.
+#[derive(Clone, Copy)]
+pub(in crate::rules) struct CpuTimer(Duration);
+
+impl CpuTimer {
+    pub fn start() -> Self {
+        Self(thread_cpu_time())
     }
 
-    /// Processor time of this thread since then.
-    pub fn so_far(self) -> Duration {
-        of_this_thread().saturating_sub(self.0)
+    /// Returns the processor time of this thread since the start.
+    pub fn elapsed(self) -> Duration {
+        thread_cpu_time().saturating_sub(self.0)
     }
 }
 
 /// Processor time that this thread may use from now on.
 #[derive(Clone, Copy)]
-pub(in crate::rules) struct Allowance {
-    worked: Worked,
+struct CpuAllowance {
+    used: CpuTimer,
     allowed: Duration,
-    /// It cannot be used up before this; the clock on the wall costs less to look at.
+    /// The allowance cannot be used up before this instant. The wall clock is cheaper to read.
     not_before: Instant,
 }
 
-impl Allowance {
-    /// Of less than centuries.
-    pub fn of(allowed: Duration) -> Self {
-        Self { worked: Worked::begin(), allowed, not_before: Instant::now() + allowed }
+impl CpuAllowance {
+    fn new(allowed: Duration) -> Self {
+        Self { used: CpuTimer::start(), allowed, not_before: Instant::now() + allowed }
     }
 
-    pub fn is_over(&mut self) -> bool {
+    fn is_over(&mut self) -> bool {
         let now = Instant::now();
         if now < self.not_before {
             return false;
         }
-        let left = self.allowed.saturating_sub(self.worked.so_far());
+        let left = self.allowed.saturating_sub(self.used.elapsed());
         self.not_before = now + left;
         left.is_zero()
     }
 }
 
-fn of_this_thread() -> Duration {
+fn thread_cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
@@ -56,7 +97,7 @@ mod tests {
 
     #[test]
     fn waiting_uses_nothing_up_and_work_does() {
-        let mut allowance = Allowance::of(Duration::from_millis(40));
+        let mut allowance = CpuAllowance::new(Duration::from_millis(40));
         // Nothing comes, and the thread waits for it.
         let (_open, nothing) = std::sync::mpsc::channel::<()>();
         assert!(nothing.recv_timeout(Duration::from_millis(80)).is_err());
@@ -64,6 +105,6 @@ mod tests {
         while !allowance.is_over() {
             std::hint::spin_loop();
         }
-        assert!(allowance.worked.so_far() >= Duration::from_millis(40));
+        assert!(allowance.used.elapsed() >= Duration::from_millis(40));
     }
 }

@@ -1,38 +1,41 @@
-//! Deciding: from an event and its facts to actions. Pure: no I/O, no clock but the facts' own.
+//! Deciding: from an event and its facts to actions. It is pure: no I/O, no clock but the facts' own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::{CallFnOptions, Dynamic, FuncArgs, Scope};
 
-use super::index::{Beginnings, Candidate, has_text};
-use super::stack;
-use super::trace::{Decision, Planned, RuleExplanation, RuleResult, RuleTrace, Trace};
 use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, NewTimer, Purpose};
-use crate::rules::eval::cpu_budget::Worked;
-use crate::rules::load::timing;
-use crate::rules::script::context::{Call, Frame, Keyword, Phase, Wanted};
-use crate::rules::script::engine;
-use crate::rules::script::failure;
-use crate::rules::script::failure::Failure;
-use crate::rules::script::functions::conversation;
-use crate::rules::script::functions::conversation::Turn;
+use crate::rules::eval::conversation::{Turn, describe_questions};
+use crate::rules::eval::cpu_budget::{self, CpuTimer};
+use crate::rules::eval::index::{Beginnings, Candidate};
+use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace, Trace};
+use crate::rules::eval::{stack, timers};
+use crate::rules::load::error::SourcePosition;
+use crate::rules::model::{Keyword, Rule};
+use crate::rules::ruleset::RuleSet;
+use crate::rules::script::context::{EvalContext, Phase, RequestedAction, RuleFrame};
+use crate::rules::script::failure::{self, Failure};
+use crate::rules::script::values::kind_of;
 use crate::rules::script::views::event::EventView;
-use crate::rules::{Rule, RuleSet};
 
-/// What a rule's timing says of an event, and the timer that is planned.
-type OfTime = (RuleResult, Option<NewTimer>);
+/// The result of a rule that does not run now, because of its timing, and the timer that is planned.
+type Deferred = (RuleResult, Option<NewTimer>);
 
 impl RuleSet {
-    /// What the rules want done about this event.
-    ///
-    /// Deciding twice gives the same actions, unless time ran out ([`Decision::overran`]).
+    /// Decides an event. Deciding it again gives the same actions, unless time ran out ([`Decision::overran`]).
     pub fn decide(&self, event: &Event, facts: &Facts) -> Decision {
         self.decide_among(event, facts, |_| true)
     }
 
-    fn decide_among(&self, event: &Event, facts: &Facts, keep: impl Fn(&Rule) -> bool) -> Decision {
+    /// Decides an event among the rules that `keep` accepts.
+    pub(in crate::rules) fn decide_among(
+        &self,
+        event: &Event,
+        facts: &Facts,
+        keep: impl Fn(&Rule) -> bool,
+    ) -> Decision {
         let fired = Fired::of(event);
         let mut candidates = self.candidates(fired.as_ref(), event, facts);
         candidates.retain(|candidate| keep(&self.rules[candidate.rule]));
@@ -45,17 +48,17 @@ impl RuleSet {
         {
             decision.trace.rules.push(RuleTrace::without_run(&fired.rule, RuleResult::Gone));
         }
-        // What waits or comes too late is said without any script.
-        let said = |candidate: &Candidate| self.says_of_time(&self.rules[candidate.rule], fired.as_ref(), event, facts);
-        let said: Vec<_> = candidates.into_iter().map(|candidate| (said(&candidate), candidate)).collect();
-        if turn.is_none() && said.iter().all(|(said, _)| said.is_some()) {
-            said.into_iter().for_each(|(said, candidate)| self.note(&candidate, said, &mut decision));
+        // Rules that wait or come too late need no script.
+        let deferred = |candidate: &Candidate| self.deferred(&self.rules[candidate.rule], fired.as_ref(), event, facts);
+        let candidates: Vec<_> = candidates.into_iter().map(|candidate| (deferred(&candidate), candidate)).collect();
+        if turn.is_none() && candidates.iter().all(|(deferred, _)| deferred.is_some()) {
+            candidates.into_iter().for_each(|(deferred, candidate)| self.defer(&candidate, deferred, &mut decision));
             return decision;
         }
         stack::on_rules_stack(|| {
-            let call =
-                Call::new(timing::as_seen(event), facts.clone(), Arc::clone(&self.templates), Arc::clone(&self.links));
-            self.evaluate(&call, turn, said, &mut decision);
+            let (templates, links) = (Arc::clone(&self.templates), Arc::clone(&self.links));
+            let eval = EvalContext::new(timers::as_seen(event), facts.clone(), templates, links);
+            self.evaluate(&eval, turn, candidates, &mut decision);
         });
         decision
     }
@@ -63,12 +66,12 @@ impl RuleSet {
     fn candidates(&self, fired: Option<&Fired>, event: &Event, facts: &Facts) -> Vec<Candidate> {
         match fired {
             Some(fired) => self.of_timer(fired, event),
-            None => self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.rules[number].entry()),
+            None => self.index.candidates(&event.kind, &event.data, &facts.tenant, |number| self.indexed(number)),
         }
     }
 
-    /// The rules that may run on this event: the one whose question it may answer, and those that it concerns.
-    pub(in crate::rules) fn asked_about<'r>(
+    /// Returns the rules that may run on this event: the one whose question it may answer, and those that it concerns.
+    pub(in crate::rules) fn concerned_rules<'r>(
         &'r self,
         event: &Event,
         facts: &Facts,
@@ -81,7 +84,7 @@ impl RuleSet {
         asker.into_iter().chain(concerned.map(|candidate| &self.rules[candidate.rule]))
     }
 
-    /// The one rule that a timer is for. A question's timer and a page of customers are heard elsewhere.
+    /// Returns the rule that a timer is for. Timers of questions and of pages are handled elsewhere.
     fn of_timer(&self, fired: &Fired, event: &Event) -> Vec<Candidate> {
         if fired.purpose == Purpose::Silence || self.is_page(event) {
             return Vec::new();
@@ -89,13 +92,13 @@ impl RuleSet {
         let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
         let keywords = &self.rules[number].keywords;
         let longest = keywords.iter().map(|keyword| keyword.split(' ').count()).max().unwrap_or_default();
-        vec![Candidate { rule: number, keyword: Beginnings::of(&event.data, longest).first_of(keywords) }]
+        vec![Candidate { rule: number, keyword: Beginnings::new(&event.data, longest).first_of(keywords) }]
     }
 
-    /// What a rule's timing says, and the timer that it plans; `None` where the rule is to be run now.
-    fn says_of_time(&self, rule: &Rule, fired: Option<&Fired>, event: &Event, facts: &Facts) -> Option<OfTime> {
+    /// Returns the result of a rule that does not run now, and its timer; `None` if it runs now.
+    fn deferred(&self, rule: &Rule, fired: Option<&Fired>, event: &Event, facts: &Facts) -> Option<Deferred> {
         match fired {
-            Some(fired) => Some((rule.when_due(fired, event, facts)?, None)),
+            Some(fired) => Some((rule.refuses_firing(fired, event, facts)?, None)),
             None if rule.timing.is_none() => None,
             None => Some(match rule.plan(event, facts) {
                 Ok(timer) => (RuleResult::Waits { until: timer.due }, Some(timer)),
@@ -104,46 +107,46 @@ impl RuleSet {
         }
     }
 
-    fn note(&self, candidate: &Candidate, said: Option<OfTime>, decision: &mut Decision) {
-        let Some((result, timer)) = said else { return };
+    fn defer(&self, candidate: &Candidate, deferred: Option<Deferred>, decision: &mut Decision) {
+        let Some((result, timer)) = deferred else { return };
         decision.timers.extend(timer);
         decision.trace.rules.push(RuleTrace::without_run(&self.rules[candidate.rule].info.name, result));
     }
 
     fn evaluate(
         &self,
-        call: &Arc<Call>,
+        eval: &Arc<EvalContext>,
         turn: Option<Turn<'_>>,
-        candidates: Vec<(Option<OfTime>, Candidate)>,
+        candidates: Vec<(Option<Deferred>, Candidate)>,
         decision: &mut Decision,
     ) {
-        let worked = Worked::begin();
+        let timer = CpuTimer::start();
         let whole = Duration::from_millis(self.limits.decision_ms);
-        if turn.is_some_and(|turn| self.converse(call, turn, whole, decision)) {
+        if turn.is_some_and(|turn| self.converse(eval, turn, whole, decision)) {
             return;
         }
-        for (said, candidate) in candidates {
-            if said.is_some() {
-                self.note(&candidate, said, decision);
+        for (deferred, candidate) in candidates {
+            if deferred.is_some() {
+                self.defer(&candidate, deferred, decision);
                 continue;
             }
             let rule = &self.rules[candidate.rule];
-            let left = whole.saturating_sub(worked.so_far());
+            let left = whole.saturating_sub(timer.elapsed());
             let trace = if left.is_zero() {
                 decision.overran = true;
                 RuleTrace::without_run(&rule.info.name, RuleResult::NoTime)
             } else {
-                self.run(call, rule, candidate.keyword, left, decision, || self.ask_and_do(call, rule))
+                self.run(eval, rule, candidate.keyword, left, decision, || self.run_rule(eval, rule))
             };
             decision.trace.rules.push(trace);
         }
-        self.ask_again(call, decision);
+        self.repeat_if_unanswered(eval, decision);
     }
 
-    /// Runs something of a rule; what it asks for joins the decision only if all of it went well.
+    /// Runs a part of a rule. Its actions join the decision only if all of it succeeds.
     pub(in crate::rules) fn run(
         &self,
-        call: &Arc<Call>,
+        eval: &Arc<EvalContext>,
         rule: &Rule,
         keyword: Option<Keyword>,
         left: Duration,
@@ -151,35 +154,35 @@ impl RuleSet {
         body: impl FnOnce() -> Result<RuleResult, Failure>,
     ) -> RuleTrace {
         let name = &rule.info.name;
-        let params = rule.params(&call.facts);
+        let params = rule.params(&eval.facts);
         let first_index = decision.actions.iter().filter(|planned| planned.rule == *name).count();
-        *call.frame() = Frame {
+        *eval.frame() = RuleFrame {
             keyword,
             params,
             planned: decision.actions.len(),
             rule: name.clone(),
             first_index,
-            talk: (!rule.talk.is_empty()).then(|| Arc::clone(&rule.talk)),
-            ..Frame::default()
+            handlers: (!rule.handlers.is_empty()).then(|| Arc::clone(&rule.handlers)),
+            ..RuleFrame::default()
         };
-        engine::refill(&self.limits, left);
+        cpu_budget::refill(&self.limits, left);
         let result = body().unwrap_or_else(|failure| {
-            let (file, place) = (&rule.info.file, failure.place);
-            let line = if place.line > 0 { place.line } else { rule.info.line };
-            let error = match place.column {
+            let (file, at) = (&rule.info.file, failure.at);
+            let line = if at.line > 0 { at.line } else { rule.info.line };
+            let error = match at.column {
                 0 => format!("{file}:{line}: {}", failure.message),
                 column => format!("{file}:{line}:{column}: {}", failure.message),
             };
             if failure.limit { RuleResult::TooMuch { error } } else { RuleResult::Failed { error } }
         });
         decision.overran |= matches!(result, RuleResult::TooMuch { .. });
-        let frame = std::mem::take(&mut *call.frame());
+        let frame = std::mem::take(&mut *eval.frame());
         let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::without_run(name, result) };
         if trace.result.counts() {
             trace.actions = frame.actions.len();
-            trace.asks = conversation::said(call, &decision.questions, &frame.questions);
+            trace.asks = describe_questions(eval, &decision.questions, &frame.questions);
             decision.questions.extend(frame.questions);
-            let planned = |(index, Wanted { action, due }): (usize, Wanted)| Planned {
+            let planned = |(index, RequestedAction { action, due }): (usize, RequestedAction)| Planned {
                 rule: name.clone(),
                 index: first_index + index,
                 action,
@@ -188,118 +191,51 @@ impl RuleSet {
             decision.actions.extend(frame.actions.into_iter().enumerate().map(planned));
         }
         if trace.result == RuleResult::Fired {
-            decision.firings.extend(rule.firing(&call.event, &call.facts));
+            decision.firings.extend(rule.firing(&eval.event, &eval.facts));
         }
         trace
     }
 
-    fn ask_and_do(&self, call: &Arc<Call>, rule: &Rule) -> Result<RuleResult, Failure> {
-        let limited = rule.limit.as_ref().and_then(|limit| limit.reached(&rule.info.name, &call.facts));
+    /// Checks the limit and the conditions, then runs every `then`.
+    fn run_rule(&self, eval: &Arc<EvalContext>, rule: &Rule) -> Result<RuleResult, Failure> {
+        let limited = rule.limit.as_ref().and_then(|limit| limit.reached(&rule.info.name, &eval.facts));
         if let Some(result) = limited {
             return Ok(result);
         }
-        let event = || (EventView(Arc::clone(call)),);
+        let event = || (EventView(Arc::clone(eval)),);
         for (text, function) in &rule.whens {
-            let answer = self.invoke(call, rule, function, event())?;
+            let answer = self.invoke(eval, rule, function, event())?;
             match answer.as_bool() {
                 Ok(true) => {}
                 Ok(false) => return Ok(RuleResult::WhenNo { text: text.clone() }),
                 Err(_) => {
                     return Err(Failure {
-                        place: <_>::default(),
-                        message: format!(
-                            "when \"{text}\" must give true or false, and gave a {}",
-                            crate::rules::script::values::kind_of(&answer)
-                        ),
+                        at: SourcePosition::default(),
+                        message: format!("when \"{text}\" must give true or false, and gave a {}", kind_of(&answer)),
                         limit: false,
                     });
                 }
             }
         }
-        call.frame().phase = Phase::Then;
+        eval.frame().phase = Phase::Then;
         for function in &rule.thens {
-            // What a then gives back means nothing.
-            let _ = self.invoke(call, rule, function, event())?;
+            // The value of a then is ignored.
+            let _ = self.invoke(eval, rule, function, event())?;
         }
         Ok(RuleResult::Fired)
     }
 
-    /// Calls a closure of the rule with what it is about.
+    /// Calls a closure of the rule.
     pub(in crate::rules) fn invoke(
         &self,
-        call: &Arc<Call>,
+        eval: &Arc<EvalContext>,
         rule: &Rule,
         function: &str,
         arguments: impl FuncArgs,
     ) -> Result<Dynamic, Failure> {
-        let options = CallFnOptions::new().eval_ast(false).with_tag(Arc::clone(call));
+        let options = CallFnOptions::new().eval_ast(false).with_tag(Arc::clone(eval));
         failure::caught(|| {
             self.engine.call_fn_with_options(options, &mut Scope::new(), &rule.functions, function, arguments)
         })
-    }
-
-    /// Every rule of the folder: what it says to this event, or why it was not even asked.
-    pub fn explain(&self, event: &Event, facts: &Facts) -> Vec<RuleExplanation> {
-        self.explain_among(event, facts, |_| true).0
-    }
-
-    /// What the rules of one file say to this event, and what they want done.
-    pub(in crate::rules) fn explain_file(
-        &self,
-        file: &str,
-        event: &Event,
-        facts: &Facts,
-    ) -> (Vec<RuleExplanation>, Decision) {
-        self.explain_among(event, facts, |rule| rule.info.file == file)
-    }
-
-    fn explain_among(
-        &self,
-        event: &Event,
-        facts: &Facts,
-        keep: impl Fn(&Rule) -> bool,
-    ) -> (Vec<RuleExplanation>, Decision) {
-        let decision = self.decide_among(event, facts, &keep);
-        let mut evaluated = decision.trace.rules.clone().into_iter().peekable();
-        let result = |rule: &Rule, trace| RuleExplanation { file: rule.info.file.clone(), line: rule.info.line, trace };
-        // A conversation comes before the rules, and stands apart: its rule may be asked with the others, too.
-        let first = self.turn(event, facts, &keep).and_then(|_| evaluated.next());
-        let asker = first.as_ref().and_then(|trace| self.rules.iter().find(|rule| rule.info.name == trace.rule));
-        let mut results: Vec<RuleExplanation> =
-            asker.zip(first.clone()).map(|(rule, trace)| result(rule, trace)).into_iter().collect();
-        for rule in self.rules.iter().filter(|rule| keep(rule)) {
-            let name = &rule.info.name;
-            // Rules are evaluated in the order in which they stand here.
-            let trace = match (evaluated.next_if(|trace| trace.rule == *name), &first) {
-                (Some(trace), _) => trace,
-                (None, Some(first)) if first.rule == *name => continue,
-                (None, first) => {
-                    let answered =
-                        first.as_ref().map(|first| RuleResult::AnsweredElsewhere { rule: first.rule.clone() });
-                    let passed_over = rule.passed_over(event, facts).or(answered);
-                    debug_assert!(passed_over.is_some(), "the index missed a rule");
-                    let no_keyword = || RuleResult::NoKeyword { keywords: rule.info.keywords.clone() };
-                    RuleTrace::without_run(name, passed_over.unwrap_or_else(no_keyword))
-                }
-            };
-            results.push(result(rule, trace));
-        }
-        (results, decision)
-    }
-}
-
-impl Rule {
-    /// Why the index did not give this rule for the event; `None` where it did.
-    fn passed_over(&self, event: &Event, facts: &Facts) -> Option<RuleResult> {
-        if !self.info.kinds.contains(&event.kind) {
-            return Some(RuleResult::OtherKind { kinds: self.info.kinds.iter().map(ToString::to_string).collect() });
-        }
-        if self.info.blueprint && !facts.tenant.blueprints.contains_key(&self.info.name) {
-            return Some(RuleResult::NotEnabled);
-        }
-        let none = !self.keywords.is_empty()
-            && has_text(&event.data)
-            && Beginnings::of(&event.data, 8).first_of(&self.keywords).is_none();
-        none.then(|| RuleResult::NoKeyword { keywords: self.info.keywords.clone() })
     }
 }

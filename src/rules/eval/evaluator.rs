@@ -1,32 +1,35 @@
-//! Deciding by the batch, on threads of its own whose stacks are deep enough for any script that the limits allow.
+//! Deciding batches of events, on threads whose stacks are deep enough for any script that the limits allow.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::stack;
 use crate::domain::{Action, ContactId, Effect, Event, Facts, Firing, QuestionChange};
+use crate::rules::eval::trace::Decision;
 use crate::rules::limits::STACK_BYTES;
+use crate::rules::ruleset::RuleSet;
 use crate::rules::script::failure;
-use crate::rules::{Decision, RuleSet};
 
-/// The most events in one batch; those beyond are left for the next.
+/// The most events in one batch. The rest are left for the next batch.
 pub const BATCH_MAX: usize = 1_024;
-/// The most batches that wait for a thread; who asks for more waits in line.
+/// The most batches that wait for a thread. Callers with more batches wait.
 pub const QUEUE_MAX: usize = 64;
 
-/// A small pool of threads that do nothing but decide. Dropping it ends them, after the batches they are at.
+/// A small pool of threads that only decide. Dropping it ends the threads after their current batches.
 pub struct Evaluator {
     jobs: Sender<Job>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Why no decision could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluatorError {
     #[error("no thread for the rules could be started: {0}; give the process more memory or threads")]
@@ -45,32 +48,33 @@ impl Evaluator {
             let thread = thread::Builder::new().name(format!("rules-{number}")).stack_size(STACK_BYTES);
             thread.spawn(move || work(&queue))?;
         }
-        Ok(Self { jobs, places: Arc::new(Semaphore::new(QUEUE_MAX)) })
+        Ok(Self { jobs, permits: Arc::new(Semaphore::new(QUEUE_MAX)) })
     }
 
-    /// Decides events in their order, and gives the decisions of as many as `budget` allowed: always the first ones, and
-    /// at least one. The rest stay undecided, for another batch.
+    /// Decides events in their order, and returns the decisions of as many as `budget` allows: always the first ones, and at
+    /// least one. The rest stay undecided, for another batch.
     ///
-    /// A batch ends behind a decision that moves an appointment, too: whether that is possible shows when it is written.
+    /// A batch also ends after a decision that moves an appointment, because only writing it shows whether it is possible.
     ///
-    /// What a decision does to a customer (tags, fields, questions, how often a rule has run) shows in the facts of that customer's later events in the batch.
+    /// The effects of a decision on a customer (tags, fields, questions, runs of rules) show in the facts of that customer's
+    /// later events in the batch.
     pub async fn decide_batch(
         &self,
         rules: Arc<RuleSet>,
         batch: Arc<Vec<(Event, Facts)>>,
         budget: Duration,
     ) -> Result<Vec<Decision>, EvaluatorError> {
-        self.run(move || decide_in_turn(&rules, &batch, budget)).await
+        self.run(move || decide_in_order(&rules, &batch, budget)).await
     }
 
-    /// Runs `work` on one of the threads, in its turn.
+    /// Runs `work` on one of the threads, first come first served.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, EvaluatorError> {
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| EvaluatorError::Ended)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| EvaluatorError::Ended)?;
         let (answer, answered) = oneshot::channel();
         let job = move || {
-            // Who asked may have gone; then nobody misses the answer.
+            // The caller may have gone. Then the answer is not needed.
             let _ = answer.send(work());
-            drop(place);
+            drop(permit);
         };
         self.jobs.send(Box::new(job)).map_err(|_| EvaluatorError::Ended)?;
         answered.await.map_err(|_| EvaluatorError::Ended)
@@ -78,12 +82,12 @@ impl Evaluator {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {
-    stack::this_thread_has_it();
+    stack::mark_this_thread();
     loop {
-        // The lock is held while waiting, and only then: jobs run outside it, so it is never poisoned by one.
-        let job = queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).recv();
+        // The lock is held only while waiting. Jobs run outside it.
+        let job = queue.lock().recv();
         let Ok(job) = job else { return };
-        // A panic is answered by the job's dropped sender; the thread lives on.
+        // A panic drops the job's sender, which tells the caller. The thread lives on.
         let _ = failure::caught(|| {
             job();
             Ok(())
@@ -91,7 +95,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -> Vec<Decision> {
+fn decide_in_order(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -> Vec<Decision> {
     let started = Instant::now();
     let mut customers: HashMap<ContactId, PendingEffects> = HashMap::new();
     let mut decisions = Vec::with_capacity(batch.len().min(BATCH_MAX));
@@ -99,15 +103,15 @@ fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -
         if !decisions.is_empty() && started.elapsed() >= budget {
             break;
         }
-        let so_far = event.contact.map(|contact| customers.entry(contact).or_default());
-        let shown = so_far.as_ref().filter(|so_far| !so_far.is_empty()).map(|so_far| {
+        let pending = event.contact.map(|contact| customers.entry(contact).or_default());
+        let shown = pending.as_ref().filter(|pending| !pending.is_empty()).map(|pending| {
             let mut facts = facts.clone();
-            so_far.show_in(&mut facts);
+            pending.apply_to(&mut facts);
             facts
         });
         let decision = rules.decide(event, shown.as_ref().unwrap_or(facts));
-        if let Some(so_far) = so_far {
-            so_far.add(&decision);
+        if let Some(pending) = pending {
+            pending.add(&decision);
         }
         let moves = decision.moves();
         decisions.push(decision);
@@ -118,7 +122,7 @@ fn decide_in_turn(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) -
     decisions
 }
 
-/// What decisions that are not written down yet have done to a customer.
+/// Effects of decisions on a customer that are not stored yet.
 #[derive(Clone, Debug, Default)]
 pub struct PendingEffects {
     effects: Vec<Effect>,
@@ -131,13 +135,14 @@ impl PendingEffects {
         self.effects.is_empty() && self.firings.is_empty() && self.questions.is_empty()
     }
 
-    /// Lets it show in the facts of a later event of the customer's.
-    pub fn show_in(&self, facts: &mut Facts) {
+    /// Applies the effects to the facts of a later event of the same customer.
+    pub fn apply_to(&self, facts: &mut Facts) {
         self.effects.iter().for_each(|effect| facts.apply(effect));
         self.firings.iter().for_each(|firing| facts.apply_firing(firing));
         self.questions.iter().for_each(|change| facts.apply_question(change));
     }
 
+    /// Adds the effects of a decision.
     pub fn add(&mut self, decision: &Decision) {
         self.effects.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
             Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
@@ -151,7 +156,7 @@ impl PendingEffects {
 
 impl std::fmt::Debug for Evaluator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Evaluator").field("places", &self.places.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Evaluator").field("permits", &self.permits.available_permits()).finish_non_exhaustive()
     }
 }
 

@@ -1,42 +1,42 @@
-//! `.for_each("contacts", |c| …)`: which customers a schedule's rule is to run for, page by page.
+//! `.for_each("contacts", |c| …)`: selects the customers of a scheduled rule, page by page.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::stack;
-use super::trace::{RuleResult, RuleTrace, Trace};
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, Facts};
-use crate::rules::load::timing;
-use crate::rules::script::context::{Call, Frame};
-use crate::rules::script::engine;
+use crate::rules::eval::trace::{RuleResult, RuleTrace, Trace};
+use crate::rules::eval::{cpu_budget, stack, timers};
+use crate::rules::load::error::SourcePosition;
+use crate::rules::model::Rule;
+use crate::rules::ruleset::RuleSet;
+use crate::rules::script::context::{EvalContext, RuleFrame};
 use crate::rules::script::failure::Failure;
-use crate::rules::script::views::event::ContactView;
-use crate::rules::{Rule, RuleSet};
+use crate::rules::script::views::contact::ContactView;
 
-/// Customers of one page: each page is one event and one commit.
+/// The customers of one page. Each page is one event and one commit.
 pub const PAGE_CONTACTS: usize = 500;
 
-/// What became of a page.
+/// The result of one page.
 #[derive(Clone, Debug)]
 pub struct FanOutPage {
     pub trace: Trace,
-    /// For these the rule is to run, each by an event of its own.
+    /// The customers for whom the rule runs, each by an event of its own.
     pub passed: Vec<ContactId>,
-    /// The last that was looked at, where others may come behind.
+    /// The last customer that was looked at, if more may follow.
     pub goes_on_after: Option<ContactId>,
 }
 
 impl RuleSet {
-    /// Whether this is the event of a page: a timer of a `for_each` that is about nobody in particular.
+    /// Returns whether this is the event of a page: a `for_each` timer without a customer.
     pub fn is_page(&self, event: &Event) -> bool {
         let Some(fired) = Fired::of(event).filter(|_| event.contact.is_none()) else { return false };
-        self.rule(&fired.rule).is_some_and(|rule| rule.each.is_some())
+        self.rule(&fired.rule).is_some_and(|rule| rule.for_each.is_some())
     }
 
-    /// Asks the filter about customers in their order, for as long as `budget` allows, but of one at least. `facts` are
-    /// those of the event, without a customer.
+    /// Asks the filter about the customers in order, for as long as `budget` allows, but about one at least. `facts` are those of
+    /// the event, without a customer.
     pub fn page(&self, event: &Event, facts: &Facts, contacts: Vec<ContactFacts>, budget: Duration) -> FanOutPage {
         let mut page = FanOutPage {
             trace: Trace { ruleset: self.version.clone(), ..Trace::default() },
@@ -45,7 +45,7 @@ impl RuleSet {
         };
         let Some(fired) = Fired::of(event) else { return page };
         let Some(rule) = self.rule(&fired.rule) else { return page };
-        if let Some(result) = rule.when_due(&fired, event, facts) {
+        if let Some(result) = rule.refuses_firing(&fired, event, facts) {
             page.trace.rules.push(RuleTrace::without_run(&fired.rule, result));
             return page;
         }
@@ -86,15 +86,16 @@ impl RuleSet {
         }
     }
 
-    /// Whether a customer passes; without a filter all do.
+    /// Returns whether a customer passes the filter. Without a filter, all do.
     fn passes(&self, rule: &Rule, event: &Event, facts: Facts) -> Result<bool, Failure> {
-        let Some(Some(filter)) = &rule.each else { return Ok(true) };
-        let call = Call::new(timing::as_seen(event), facts, Arc::clone(&self.templates), Arc::clone(&self.links));
-        *call.frame() = Frame { params: rule.params(&call.facts), ..Frame::default() };
-        engine::refill(&self.limits, Duration::MAX);
-        let answer = self.invoke(&call, rule, filter, (ContactView(Arc::clone(&call)),))?;
+        let Some(Some(filter)) = &rule.for_each else { return Ok(true) };
+        let eval =
+            EvalContext::new(timers::as_seen(event), facts, Arc::clone(&self.templates), Arc::clone(&self.links));
+        *eval.frame() = RuleFrame { params: rule.params(&eval.facts), ..RuleFrame::default() };
+        cpu_budget::refill(&self.limits, Duration::MAX);
+        let answer = self.invoke(&eval, rule, filter, (ContactView(Arc::clone(&eval)),))?;
         answer.as_bool().map_err(|kind| Failure {
-            place: <_>::default(),
+            at: SourcePosition::default(),
             message: format!("it must give true or false, and gave a {kind}"),
             limit: false,
         })

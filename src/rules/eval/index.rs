@@ -1,4 +1,4 @@
-//! Which rules an event concerns, found without looking at the others.
+//! The index from events to rules: it finds the rules that an event concerns without looking at the others.
 
 use std::collections::HashMap;
 
@@ -7,57 +7,58 @@ use serde_json::Value;
 use crate::domain::EventKind;
 use crate::domain::contact::TenantFacts;
 use crate::domain::fold::{fold, fold_word};
-use crate::rules::script::context::Keyword;
+use crate::rules::model::Keyword;
 
-/// What the index needs to know of a rule.
-pub(in crate::rules) struct Entry<'a> {
+/// A rule as the index sees it.
+pub(in crate::rules) struct IndexedRule<'a> {
     pub name: &'a str,
     pub kinds: &'a [EventKind],
-    /// Folded by [`normal`].
+    /// Normalised by [`normal`].
     pub keywords: &'a [String],
     pub blueprint: bool,
 }
 
-/// Rules by kind and keyword. A blueprint is found through the business that has enabled it, so that a folder of ten
-/// thousand blueprints costs no event anything.
+/// Rules by kind and keyword. A blueprint is found through the tenant that has enabled it, so ten thousand blueprints cost
+/// an event nothing.
 #[derive(Default)]
 pub(in crate::rules) struct Index {
-    kinds: HashMap<EventKind, OfKind>,
+    kinds: HashMap<EventKind, KindIndex>,
     blueprints: HashMap<String, usize>,
     longest_keyword_words: usize,
 }
 
 #[derive(Default)]
-struct OfKind {
+struct KindIndex {
     always: Vec<usize>,
-    /// Those that have keywords: of an event without a text, none is asked for.
+    /// The rules with keywords. An event without a text concerns all of them.
     with_keywords: Vec<usize>,
     keywords: HashMap<String, Vec<usize>>,
 }
 
-/// A rule to evaluate, by its number, and the keyword that led to it.
+/// A rule to evaluate, by its number, and the keyword that matched.
 pub(in crate::rules) struct Candidate {
     pub rule: usize,
     pub keyword: Option<Keyword>,
 }
 
 impl Index {
-    pub fn add(&mut self, number: usize, entry: &Entry<'_>) {
-        for keyword in entry.keywords {
+    /// Adds a rule.
+    pub fn add(&mut self, number: usize, rule: &IndexedRule<'_>) {
+        for keyword in rule.keywords {
             self.longest_keyword_words = self.longest_keyword_words.max(keyword.split(' ').count());
         }
-        if entry.blueprint {
-            self.blueprints.insert(entry.name.to_owned(), number);
+        if rule.blueprint {
+            self.blueprints.insert(rule.name.to_owned(), number);
             return;
         }
-        for kind in entry.kinds {
+        for kind in rule.kinds {
             let of_kind = self.kinds.entry(kind.clone()).or_default();
-            if entry.keywords.is_empty() {
+            if rule.keywords.is_empty() {
                 of_kind.always.push(number);
             } else {
                 of_kind.with_keywords.push(number);
             }
-            for keyword in entry.keywords {
+            for keyword in rule.keywords {
                 let rules = of_kind.keywords.entry(keyword.clone()).or_default();
                 if rules.last() != Some(&number) {
                     rules.push(number);
@@ -66,21 +67,21 @@ impl Index {
         }
     }
 
-    /// The rules to evaluate, in the order of their files. `entry` gives the rule of a number.
+    /// Returns the rules to evaluate, in the order of their files. `rule_of` gives the rule of a number.
     pub fn candidates<'a>(
         &self,
         kind: &EventKind,
         data: &Value,
         tenant: &TenantFacts,
-        entry: impl Fn(usize) -> Entry<'a>,
+        rule_of: impl Fn(usize) -> IndexedRule<'a>,
     ) -> Vec<Candidate> {
-        let beginnings = Beginnings::of(data, self.longest_keyword_words);
+        let beginnings = Beginnings::new(data, self.longest_keyword_words);
         let mut found = Vec::new();
         if let Some(of_kind) = self.kinds.get(kind) {
             let without_text = if has_text(data) { &[][..] } else { &of_kind.with_keywords };
-            let unasked = of_kind.always.iter().chain(without_text);
-            found.extend(unasked.map(|rule| Candidate { rule: *rule, keyword: None }));
-            // Longest first: where two keywords of one rule fit, the longer one counts.
+            let regardless = of_kind.always.iter().chain(without_text);
+            found.extend(regardless.map(|rule| Candidate { rule: *rule, keyword: None }));
+            // Longest first: if two keywords of one rule match, the longer one counts.
             for (beginning, rest) in beginnings.longest_first() {
                 for rule in of_kind.keywords.get(beginning).into_iter().flatten() {
                     found.push(Candidate {
@@ -92,12 +93,12 @@ impl Index {
         }
         for name in tenant.blueprints.keys() {
             let Some(number) = self.blueprints.get(name) else { continue };
-            let entry = entry(*number);
-            if !entry.kinds.contains(kind) {
+            let rule = rule_of(*number);
+            if !rule.kinds.contains(kind) {
                 continue;
             }
-            let keyword = beginnings.first_of(entry.keywords);
-            if entry.keywords.is_empty() || keyword.is_some() || !has_text(data) {
+            let keyword = beginnings.first_of(rule.keywords);
+            if rule.keywords.is_empty() || keyword.is_some() || !has_text(data) {
                 found.push(Candidate { rule: *number, keyword });
             }
         }
@@ -107,17 +108,17 @@ impl Index {
     }
 }
 
-/// Whether the event says anything, be it nothing at all: only such a one is looked at for keywords.
+/// Returns whether the event has a text, possibly an empty one. Only such events are matched against keywords.
 pub(in crate::rules) fn has_text(data: &Value) -> bool {
     data.get("body").is_some()
 }
 
-/// What of a text a keyword can be: its first word, or all of it where that is no longer than the longest keyword.
-/// Folded, each with what comes after it.
+/// The parts of a text that a keyword can match: its first word, and all of it if that is no longer than the longest
+/// keyword. Each is folded and has the text after it.
 pub(in crate::rules) struct Beginnings(Vec<(String, String)>);
 
 impl Beginnings {
-    pub fn of(data: &Value, words: usize) -> Self {
+    pub fn new(data: &Value, words: usize) -> Self {
         let body = data.get("body").and_then(Value::as_str).unwrap_or_default();
         let mut beginnings: Vec<(String, String)> = Vec::new();
         let mut rest = body.trim_start();
@@ -143,7 +144,7 @@ impl Beginnings {
         self.0.iter().rev().map(|(beginning, rest)| (beginning.as_str(), rest.as_str()))
     }
 
-    /// The longest beginning that is one of these keywords.
+    /// Returns the longest beginning that is one of these keywords.
     pub fn first_of(&self, keywords: &[String]) -> Option<Keyword> {
         self.longest_first()
             .find(|(beginning, _)| keywords.iter().any(|keyword| keyword == beginning))
@@ -151,12 +152,12 @@ impl Beginnings {
     }
 }
 
-/// A keyword as the index keeps it: folded word by word, without punctuation around its words.
+/// Normalises a keyword: folds it word by word, without the punctuation around words.
 pub(in crate::rules) fn normal(keyword: &str) -> String {
     keyword.split_whitespace().map(normal_word).collect::<Vec<_>>().join(" ")
 }
 
-/// `¡Hola!` is `hola`; a word of nothing but signs, such as `👍`, stays as it is.
+/// Makes `hola` of `¡Hola!`. A word of signs only, such as `👍`, stays as it is.
 fn normal_word(word: &str) -> String {
     let bare = fold_word(word);
     if bare.is_empty() { fold(word) } else { bare }

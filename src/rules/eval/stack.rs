@@ -1,4 +1,4 @@
-//! Where scripts run: on threads with a stack that their depth limits cannot exhaust.
+//! The stack on which scripts run. The depth limits cannot exhaust it.
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
@@ -10,9 +10,9 @@ thread_local! {
     static ON_RULES_STACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` on a stack of [`STACK_BYTES`]: here if this thread has one, else on a thread of its own.
+/// Runs `f` on a stack of [`STACK_BYTES`]: on this thread if it has one, else on a new thread.
 ///
-/// A thread costs some 50 µs: for events by the batch use [`crate::rules::Evaluator`].
+/// A new thread costs about 50 µs. For batches of events use [`crate::rules::Evaluator`].
 pub fn on_rules_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     if ON_RULES_STACK.get() {
         return f();
@@ -25,13 +25,13 @@ pub fn on_rules_stack<T: Send>(f: impl FnOnce() -> T + Send) -> T {
         let thread = thread::Builder::new().name("rules".into()).stack_size(STACK_BYTES);
         match thread.spawn_scoped(scope, run) {
             Ok(handle) => handle.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            // Without a thread there is no safe way to run a script, and the machine is out of memory or threads.
+            // The machine is out of memory or threads, and there is no safe way to run a script.
             Err(error) => panic!("no thread for the rules could be started: {error}"),
         }
     })
 }
 
 /// Marks this thread, which was started with [`STACK_BYTES`], as one on which scripts may run.
-pub(in crate::rules) fn this_thread_has_it() {
+pub(in crate::rules) fn mark_this_thread() {
     ON_RULES_STACK.set(true);
 }

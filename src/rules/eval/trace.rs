@@ -1,4 +1,4 @@
-//! What was decided, and why: stored with the event, so that anybody can ask later.
+//! The decision about an event and its trace. The trace is stored with the event and explains the decision later.
 
 use std::collections::BTreeMap;
 
@@ -7,33 +7,33 @@ use serde_json::Value;
 
 use crate::domain::{Action, Effect, Firing, NewTimer, Question, QuestionChange, Timestamp};
 
-/// All that the rules want done about one event.
+/// The result of deciding one event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     pub actions: Vec<Planned>,
-    /// What falls due later.
+    /// Timers for rules that run later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timers: Vec<NewTimer>,
     pub trace: Trace,
-    /// A limit cut a rule, or the whole decision, short.
+    /// A limit stopped a rule or the whole decision.
     pub overran: bool,
-    /// Rules with a limit that have run for the customer.
+    /// Runs of rules with a limit, to be counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub firings: Vec<Firing>,
-    /// Questions to the customer that are asked or find their end, in this order.
+    /// Questions to the customer that open or close, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<QuestionChange>,
 }
 
 impl Decision {
-    /// Whether it moves an appointment, if that is possible.
+    /// Returns whether the decision moves an appointment.
     pub fn moves(&self) -> bool {
         let moves = |planned: &Planned| matches!(planned.action, Action::Effect(Effect::MoveAppointment { .. }));
         self.actions.iter().any(moves)
     }
 }
 
-/// An action with what makes its identity, besides the event: the rule's name and its place among that rule's actions.
+/// An action with its identity within the event: the rule's name and the index among that rule's actions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
     pub rule: String,
@@ -44,7 +44,7 @@ pub struct Planned {
     pub due: Option<Timestamp>,
 }
 
-/// The rules that were evaluated; those the index passed over are derived by [`crate::rules::RuleSet::explain`].
+/// The rules that were evaluated. [`crate::rules::RuleSet::explain`] derives those that the index left out.
 ///
 /// ```json
 /// {"ruleset": "5f0c…", "rules": [{"rule": "hours", "verdict": "fired", "reads": {"e.now": "2026-…"}, "actions": 1},
@@ -53,96 +53,97 @@ pub struct Planned {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
     pub ruleset: String,
-    /// The customer's open question that the event might answer: its row is gone when it is answered.
+    /// The open question that the event might answer. Its row is deleted with the answer, so it is kept here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleTrace>,
 }
 
+/// The evaluation of one rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleTrace {
     pub rule: String,
     #[serde(flatten)]
     pub result: RuleResult,
-    /// What the rule read, by the path it wrote, such as `e.contact.first_name`; long values are shortened.
+    /// The values that the rule read, by path, such as `e.contact.first_name`. Long values are shortened.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub actions: usize,
-    /// The questions that it asks, in words.
+    /// The questions that the rule asks, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asks: Vec<String>,
 }
 
 impl RuleTrace {
-    /// Of a rule that no script was run for.
+    /// Makes the trace of a rule whose scripts were not run.
     pub(in crate::rules) fn without_run(rule: &str, result: RuleResult) -> Self {
         Self { rule: rule.to_owned(), result, reads: BTreeMap::new(), actions: 0, asks: Vec::new() }
     }
 }
 
-/// What became of one rule.
+/// The result of one rule. Its stored name is `verdict`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum RuleResult {
-    /// Every `when` said yes, and `then` was run.
+    /// Every condition was true, and `then` was run.
     Fired,
-    /// This `when` said no.
+    /// This condition was false.
     WhenNo { text: String },
-    /// The script has an error; none of its actions count.
+    /// The script failed. None of its actions count.
     Failed { error: String },
-    /// The script used more than a limit allows; none of its actions count.
+    /// A limit stopped the script. None of its actions count.
     TooMuch { error: String },
     /// The time for the whole decision was used up before this rule's turn.
     NoTime,
-    /// The index passed over it: it listens to other kinds of events.
+    /// The rule listens to other kinds of events.
     OtherKind { kinds: Vec<String> },
-    /// The index passed over it: neither the text nor its first word is one of its keywords.
+    /// Neither the text nor its first word is one of the rule's keywords.
     NoKeyword { keywords: Vec<String> },
-    /// A blueprint that this business has not enabled.
+    /// The rule is a blueprint that this tenant has not enabled.
     NotEnabled,
-    /// A timer is planned: the rule is asked when that is due.
+    /// A timer is planned. The rule is evaluated when it is due.
     Waits { until: Timestamp },
-    /// No timer is planned, for its time has passed already.
+    /// No timer is planned, because its time has passed.
     TooLate { due: Timestamp },
-    /// No timer is planned: the event's data holds no moment at this path.
+    /// No timer is planned, because the event's data has no moment at this path.
     NoMoment { path: String },
-    /// The timer fired too late to make sense, or what is missed is skipped.
+    /// The timer fired too late, or missed firings are skipped.
     Skipped { due: Timestamp, found: Timestamp },
-    /// What the timer was planned for is no longer so.
+    /// The reason for the timer no longer holds.
     Void { why: String },
-    /// The timer fired, and there is no such rule any more.
+    /// The timer fired, but the rule no longer exists.
     Gone,
-    /// One page of a `for_each`: so many customers passed its filter, of so many.
+    /// One page of a `for_each`: how many customers passed the filter.
     Each { passed: usize, of: usize },
-    /// It has run for this customer as often as its limit allows.
+    /// The rule has run for this customer as often as its limit allows.
     Limited { times: u32, span: String },
-    /// Its `on_answer` took the message; the question is closed.
+    /// The rule's `on_answer` took the message. The question is closed.
     Answered { question: String },
-    /// Its `on_answer` made nothing of the message; the question stays open, the other rules are asked.
+    /// The rule's `on_answer` did not take the message. The question stays open, and the other rules are evaluated.
     FitsNothing { question: String },
-    /// Not asked: the message answered a question of this rule.
+    /// The message answered a question of this other rule.
     AnsweredElsewhere { rule: String },
-    /// Nobody answered in time; its `on_silence` was run, the question is closed.
+    /// No answer came in time. The rule's `on_silence` was run; the question is closed.
     Silent { question: String },
-    /// The question was answered or replaced before its silence came.
+    /// The question was answered or replaced before its time was up.
     SilenceBroken { question: String },
-    /// The rule that asked is gone, asleep, or asks no such question any more: the other rules are asked.
+    /// The rule that asked is gone, not enabled, or has no such question any more. The other rules are evaluated.
     NobodyHears { question: String },
-    /// Keys or words were waited for in a call, and none came.
+    /// A call step waited for keys or words, and none came.
     NothingHeard,
-    /// What came in a call names none of the choices.
+    /// The keys or words in a call match none of the choices.
     FitsNoChoice,
 }
 
 impl RuleResult {
-    /// Whether the rule has done its part, and what it asked for counts.
+    /// Returns whether the rule's actions count.
     pub(in crate::rules) const fn counts(&self) -> bool {
         matches!(self, Self::Fired | Self::Answered { .. } | Self::Silent { .. })
     }
 
-    /// Whether a rule was run, or its conversation went on; else the event did not get as far.
+    /// Returns whether the rule or its conversation was evaluated, as opposed to left out.
     pub const fn was_evaluated(&self) -> bool {
         !matches!(
             self,
@@ -196,7 +197,7 @@ impl std::fmt::Display for RuleResult {
     }
 }
 
-/// One line of an explanation.
+/// The result of one rule, with the rule's place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleExplanation {
     pub file: String,
@@ -209,7 +210,7 @@ const fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// `3 h 20 min`, or seconds where it is less than two minutes.
+/// Words a duration as `3 h 20 min`; below two minutes in seconds.
 fn in_words(duration: std::time::Duration) -> String {
     let minutes = duration.as_secs() / 60;
     match (minutes / 60, minutes % 60) {

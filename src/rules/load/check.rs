@@ -1,15 +1,17 @@
-//! Everything that can be said of a folder of rules before it is used: what `recado check` prints.
+//! The check of a rules folder: what `recado check` prints.
 
 use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::rules::cases;
-use crate::rules::cases::CaseReport;
-use crate::rules::{Limits, RuleError, RuleInfo, RuleSet};
+use crate::rules::cases::{self, CaseReport};
+use crate::rules::limits::Limits;
+use crate::rules::load::error::RuleError;
+use crate::rules::model::RuleInfo;
+use crate::rules::ruleset::RuleSet;
 
-/// As text for people, as JSON for machines.
+/// The findings and the cases of a folder: as text for people, as JSON for machines.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckReport {
     pub ruleset: String,
@@ -26,7 +28,7 @@ pub fn check(dir: &Path, limits: Limits) -> CheckReport {
 }
 
 impl CheckReport {
-    /// Nothing but warnings: the folder can be used as it is.
+    /// Returns whether the folder can be used: there are warnings at most, and every case holds.
     pub fn passed(&self) -> bool {
         self.cases.passed() && !self.findings.iter().any(RuleError::is_error)
     }

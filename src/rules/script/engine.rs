@@ -1,58 +1,40 @@
 //! The one interpreter: its vocabulary and its limits.
 
-use std::cell::Cell;
-use std::time::Duration;
-
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
     BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{Engine, OptimizationLevel};
 
-use crate::rules::eval::cpu_budget::Allowance;
-use crate::rules::eval::limit;
+use crate::rules::eval::cpu_budget::spend;
 use crate::rules::limits::Limits;
 use crate::rules::load::builder;
-use crate::rules::script::functions::{actions, conversation, helpers, later, named_time, notify, place_call, voice};
-use crate::rules::script::views::event;
+use crate::rules::script::functions::{FUNCTIONS, forbidden};
+use crate::rules::script::{tokens, views};
 
-/// Why `on_progress` stopped a script.
-pub(in crate::rules) const OUT_OF_OPERATIONS: &str = "operations";
-pub(in crate::rules) const OUT_OF_TIME: &str = "time";
-
-/// How often the clock is looked at, in operations.
-const CLOCK_EVERY_OPERATIONS: u64 = 64;
-
-thread_local! {
-    /// What the rule on this thread has used and may use. Kept here because the engine counts operations per call only,
-    /// and starts anew for the closures inside `filter` and `map`.
-    static BUDGET: Cell<Budget> = const { Cell::new(Budget { operations_left: 0, time: None }) };
-}
-
-#[derive(Clone, Copy)]
-struct Budget {
-    operations_left: u64,
-    time: Option<Allowance>,
-}
-
-/// Gives the rule that is about to run on this thread its operations and its time.
-pub(in crate::rules) fn refill(limits: &Limits, within: Duration) {
-    let time = Allowance::of(Duration::from_millis(limits.rule_ms).min(within));
-    BUDGET.set(Budget { operations_left: limits.operations, time: Some(time) });
-}
-
-fn spend(_: u64) -> Option<Dynamic> {
-    let mut budget = BUDGET.get();
-    let Some(left) = budget.operations_left.checked_sub(1) else { return Some(OUT_OF_OPERATIONS.into()) };
-    budget.operations_left = left;
-    let look = left.is_multiple_of(CLOCK_EVERY_OPERATIONS);
-    let over = look && budget.time.as_mut().is_some_and(Allowance::is_over);
-    BUDGET.set(budget);
-    over.then(|| OUT_OF_TIME.into())
-}
-
-/// No module resolver, no clock, no sleep, no `eval`, no `this`; everything else is bounded.
+/// Builds the interpreter with everything that rules can use.
+///
+/// It has no module resolver, no clock, no sleep, no `eval`, no `this`. Everything else is bounded.
 pub(in crate::rules) fn build(limits: &Limits) -> Engine {
+    let mut engine = language();
+    for symbol in ["eval", "import", "export", "this"] {
+        engine.disable_symbol(symbol);
+    }
+    engine.on_print(|_| {});
+    engine.on_debug(|_, _, _| {});
+    set_limits(&mut engine, limits);
+    tokens::register(&mut engine);
+    views::register(&mut engine, limits);
+    forbidden::register(&mut engine);
+    builder::register_types(&mut engine);
+    for function in FUNCTIONS.iter().chain(builder::METHODS) {
+        (function.register)(&mut engine, limits);
+    }
+    engine
+}
+
+/// Builds an interpreter that has only the functions of the language itself.
+pub(in crate::rules) fn language() -> Engine {
     let mut engine = Engine::new_raw();
     for module in [
         LanguageCorePackage::new().as_shared_module(),
@@ -69,23 +51,6 @@ pub(in crate::rules) fn build(limits: &Limits) -> Engine {
         engine.register_global_module(module);
     }
     engine.set_optimization_level(OptimizationLevel::None);
-    for symbol in ["eval", "import", "export", "this"] {
-        engine.disable_symbol(symbol);
-    }
-    engine.on_print(|_| {});
-    engine.on_debug(|_, _, _| {});
-    set_limits(&mut engine, limits);
-    event::register(&mut engine);
-    actions::register(&mut engine);
-    helpers::register(&mut engine, limits.string_bytes);
-    builder::register(&mut engine);
-    later::register(&mut engine);
-    limit::register(&mut engine);
-    conversation::register(&mut engine);
-    named_time::register(&mut engine);
-    notify::register(&mut engine);
-    voice::register(&mut engine);
-    place_call::register(&mut engine);
     engine
 }
 
@@ -100,8 +65,8 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
     engine.set_max_variables(limits.variables);
     engine.set_max_functions(limits.functions);
     engine.set_max_modules(0);
-    // `m[k] = v` and `a[0][1] = v` check the new element only, not the whole that it joins. So a whole is checked whenever
-    // its variable is named, which keeps every variable, and with their number all of them, within bounds.
+    // `m[k] = v` and `a[0][1] = v` check only the new element, not the value that it joins. So a value is checked whenever
+    // its variable is named. That bounds every variable, and the number of variables is bounded, too.
     #[allow(deprecated, reason = "marked so by the crate to say that its shape may change, not that it will go")]
     engine.on_var(|name, index, context| {
         let scope = context.scope();

@@ -1,29 +1,30 @@
-//! How an evaluation can go wrong, from whatever depth it comes.
+//! Failures of an evaluation, from any depth of calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use super::engine::OUT_OF_TIME;
 use super::values::{in_short, text_of};
+use crate::rules::eval::cpu_budget::OUT_OF_TIME;
 use crate::rules::limits::MESSAGE_CHARS;
-use crate::rules::load::error::Place;
+use crate::rules::load::error::SourcePosition;
 use crate::rules::script::context::ScriptError;
 
+/// Why a script did not run to its end.
 pub(in crate::rules) struct Failure {
-    pub place: Place,
+    pub at: SourcePosition,
     pub message: String,
-    /// A limit stopped it, rather than a mistake in the script.
+    /// A limit stopped the script; otherwise the script has a mistake.
     pub limit: bool,
 }
 
-/// Runs a script; a panic becomes a failure like any other.
+/// Runs a script. A panic becomes a failure like any other.
 pub(in crate::rules) fn caught<T>(run: impl FnOnce() -> Result<T, ScriptError>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(of(*error)),
         Err(_) => Err(Failure {
-            place: Place::default(),
+            at: SourcePosition::default(),
             message: "the engine itself failed here: please report this rule".to_owned(),
             limit: false,
         }),
@@ -32,7 +33,7 @@ pub(in crate::rules) fn caught<T>(run: impl FnOnce() -> Result<T, ScriptError>) 
 
 fn of(error: EvalAltResult) -> Failure {
     let (error, at) = innermost(error);
-    let limit = |message: &str| Failure { place: at.into(), message: message.to_owned(), limit: true };
+    let limit = |message: &str| Failure { at: at.into(), message: message.to_owned(), limit: true };
     match &error {
         EvalAltResult::ErrorTooManyOperations(_) => limit("too many operations: is there an endless loop?"),
         EvalAltResult::ErrorTerminated(why, _) => {
@@ -46,17 +47,17 @@ fn of(error: EvalAltResult) -> Failure {
         EvalAltResult::ErrorDataTooLarge(what, _) => {
             limit(&format!("a value grew too large ({})", what.to_lowercase()))
         }
-        EvalAltResult::ErrorRuntime(value, _) => Failure { place: at.into(), message: thrown(value), limit: false },
+        EvalAltResult::ErrorRuntime(value, _) => Failure { at: at.into(), message: thrown(value), limit: false },
         other => {
             let text = other.to_string();
             let text = text.rsplit_once(" (line ").map_or(text.as_str(), |(text, _)| text);
             let text = text.lines().next().unwrap_or_default().chars().take(MESSAGE_CHARS).collect();
-            Failure { place: at.into(), message: with_hint(text), limit: false }
+            Failure { at: at.into(), message: with_hint(text), limit: false }
         }
     }
 }
 
-/// What a script threw, in short: it goes to the trace and to logs.
+/// Shortens what a script threw: the text goes to the trace and to logs.
 fn thrown(value: &Dynamic) -> String {
     match text_of(value) {
         Some(text) if !text.trim().is_empty() => text.chars().take(MESSAGE_CHARS).collect(),
@@ -72,7 +73,7 @@ fn with_hint(text: String) -> String {
     text
 }
 
-/// The error where it arose, and the deepest position that is known.
+/// Returns the error where it arose, and the deepest known position.
 fn innermost(mut error: EvalAltResult) -> (EvalAltResult, Position) {
     let mut at = error.position();
     while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = error {

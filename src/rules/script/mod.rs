@@ -1,8 +1,12 @@
-//! What scripts see and can do: the engine, the values, the views, the functions.
+//! What scripts see and can do: the engine, the registry, the values, the views, the functions.
 
+pub(in crate::rules) mod arguments;
 pub(in crate::rules) mod context;
 pub(in crate::rules) mod engine;
 pub(in crate::rules) mod failure;
+pub(in crate::rules) mod functions;
+pub(in crate::rules) mod plan;
+pub(in crate::rules) mod registry;
+pub(in crate::rules) mod tokens;
 pub(in crate::rules) mod values;
-pub mod functions;
-pub mod views;
+pub(in crate::rules) mod views;

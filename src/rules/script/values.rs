@@ -1,4 +1,4 @@
-//! Values on their way between JSON and scripts, within limits.
+//! Conversion of values between JSON and scripts, within limits.
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Datelike, Timelike};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::Timestamp;
 use crate::rules::limits::{DATA_BYTES, DATA_DEPTH, FORMAT_BYTES, READ_CHARS};
 
-/// JSON as a script sees it.
+/// Converts JSON to a script's value.
 pub(in crate::rules) fn to_script(value: &Value) -> Result<Dynamic, String> {
     let mut left = DATA_BYTES * 4;
     convert(value, DATA_DEPTH, &mut left)
@@ -38,7 +38,7 @@ fn convert(value: &Value, depth: usize, left: &mut usize) -> Result<Dynamic, Str
     })
 }
 
-/// A script's value as JSON; an instant becomes RFC 3339.
+/// Converts a script's value to JSON. A moment becomes RFC 3339.
 pub(in crate::rules) fn to_json(value: &Dynamic) -> Result<Value, String> {
     let mut left = DATA_BYTES;
     read(value, DATA_DEPTH, &mut left)
@@ -82,7 +82,7 @@ fn read(value: &Dynamic, depth: usize, left: &mut usize) -> Result<Value, String
     Err(format!("a {} cannot be stored", kind_of(value)))
 }
 
-/// A value in short, for the trace.
+/// Shortens a value for the trace.
 pub(in crate::rules) fn in_short(value: &Dynamic) -> Value {
     if let Some(text) = text_of(value) {
         return shortened(&text).into();
@@ -96,6 +96,7 @@ pub(in crate::rules) fn in_short(value: &Dynamic) -> Value {
     to_json(value).unwrap_or_else(|_| kind_of(value).into())
 }
 
+/// Cuts a text to the length that the trace keeps.
 pub(in crate::rules) fn shortened(text: &str) -> String {
     match text.char_indices().nth(READ_CHARS) {
         None => text.to_owned(),
@@ -103,11 +104,12 @@ pub(in crate::rules) fn shortened(text: &str) -> String {
     }
 }
 
+/// Returns the text of a string or character.
 pub(in crate::rules) fn text_of(value: &Dynamic) -> Option<String> {
     if value.is_string() || value.is_char() { Some(value.to_string()) } else { None }
 }
 
-/// What a rule's author calls the type of a value.
+/// Names the type of a value in the words of a rule's author.
 pub(in crate::rules) fn kind_of(value: &Dynamic) -> &'static str {
     match value.type_name() {
         "()" => "nothing: ()",
@@ -126,7 +128,7 @@ pub(in crate::rules) fn kind_of(value: &Dynamic) -> &'static str {
     }
 }
 
-/// An instant as scripts hold it: it knows the business's time zone.
+/// An instant as scripts hold it, with the business's time zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::rules) struct Moment {
     pub at: Timestamp,
@@ -138,7 +140,7 @@ impl Moment {
         self.at.to_utc().with_timezone(&self.zone)
     }
 
-    /// Formats with strftime's letters; a bad format is an error, not a panic.
+    /// Formats with the letters of strftime. A bad format is an error, not a panic.
     pub fn format(&self, format: &str) -> Result<String, String> {
         if format.len() > FORMAT_BYTES {
             return Err(format!("a time format may be {FORMAT_BYTES} bytes long"));
@@ -164,7 +166,7 @@ impl Moment {
         local.hour() * 60 + local.minute()
     }
 
-    /// Whether the local time of day lies in `[from, to)`; a range such as 22:00 to 06:00 goes over midnight.
+    /// Returns whether the local time of day lies in `[from, to)`. A range such as 22:00 to 06:00 spans midnight.
     pub fn is_between(&self, from: &str, to: &str) -> Result<bool, String> {
         let (from, to, now) = (minutes(from)?, minutes(to)?, self.minute_of_day());
         Ok(if from <= to { (from..to).contains(&now) } else { now >= from || now < to })

@@ -6,8 +6,9 @@ mod email;
 mod hours;
 mod hostile;
 mod loading;
+mod registry;
 mod scripts;
-mod talk;
+mod conversation;
 mod timing;
 
 use std::fs;

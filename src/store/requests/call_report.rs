@@ -1,6 +1,6 @@
 //! How calls stand: forward only, each thing told once, in whatever order it comes.
 
-use crate::domain::event::{CallData, Line};
+use crate::domain::event::{CallData, TranscriptLine};
 use crate::domain::{
     ActionId, CallDirection, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp,
 };
@@ -192,23 +192,26 @@ pub(in crate::store) fn event_of(
 }
 
 /// What was heard and said in a call, in its order.
-async fn transcript(txn: &impl Txn, tenant: TenantId, call: CallId) -> Result<Vec<Line>, StoreError> {
+async fn transcript(txn: &impl Txn, tenant: TenantId, call: CallId) -> Result<Vec<TranscriptLine>, StoreError> {
     let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
     let read = |row: &Row| Ok((row.get::<String>(0)?, row.get::<Option<String>>(1)?));
     let rows = txn.query(text, vec![call.uuid().into(), tenant.uuid().into()], read).await?;
     lines(rows)
 }
 
-pub(in crate::store) fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<Line>, StoreError> {
+pub(in crate::store) fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<TranscriptLine>, StoreError> {
     let mut lines = Vec::new();
     for (heard, answer) in turns {
         if !heard.is_empty() {
-            lines.push(Line { who: "caller".to_owned(), text: heard });
+            lines.push(TranscriptLine { who: "caller".to_owned(), text: heard });
         }
         let steps: Vec<Step> =
             answer.map_or(Ok(Vec::new()), |answer| serde_json::from_str(&answer)).map_err(StoreError::json)?;
         lines.extend(
-            steps.iter().filter_map(Step::spoken).map(|text| Line { who: "us".to_owned(), text: text.to_owned() }),
+            steps
+                .iter()
+                .filter_map(Step::spoken)
+                .map(|text| TranscriptLine { who: "us".to_owned(), text: text.to_owned() }),
         );
     }
     Ok(lines)

@@ -1,70 +1,82 @@
-//! `http_request`: what a rule may ask of another server. The URL is checked here as far as its shape goes; whether its
-//! address may be called is seen when it is.
+//! `http_request`: a request to another server. The shape of the URL is checked here; whether its address may be called
+//! is checked when the request leaves.
 //!
-//! ```rhai
-//! http_request(#{ url: "https://example.com/orders", json: #{ customer: e.contact.phone } });
-//! http_request(#{ method: "PUT", url: "https://example.com/a/1", headers: #{ "X-Kind": "note" }, body: e.body });
-//! ```
-//! There is no access to secrets: rules are read by many. A receiver that wants proof knows it by a secret path, or
-//! stands behind a proxy that adds the header.
+//! Rules have no access to secrets, because many people read them. A receiver that wants proof uses a secret path, or
+//! stands behind a proxy that adds a header.
 
 use std::collections::BTreeMap;
 
-use rhai::Dynamic;
+use rhai::{Dynamic, NativeCallContext};
 
 use crate::domain::{Action, HttpMethod, HttpRequest};
 use crate::integrations::http_providers::request;
 use crate::rules::limits::TEXT_CHARS;
+use crate::rules::script::arguments::text;
+use crate::rules::script::plan::plan;
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
 use crate::rules::script::values::{kind_of, to_json};
-use crate::rules::script::views::event::text_argument;
+
+pub(in crate::rules) const HTTP_REQUEST: Function = Function {
+    name: "http_request",
+    receiver: None,
+    group: Group::Messages,
+    about: "Sends an HTTP request: `url`, and optionally `method` (POST), `headers`, and `json` or `body`.",
+    signatures: &[Signature::new(&[("request", Kind::Request)], Kind::PlannedAction)],
+    example: r#"http_request(#{ url: "https://example.com/orders", json: #{ customer: e.contact.phone } })"#,
+    register: |engine, _| {
+        engine.register_fn("http_request", |ctx: NativeCallContext<'_>, request: Dynamic| {
+            plan(&ctx, "http_request", |_| http_request(&request))
+        });
+    },
+};
 
 const KEYS: [&str; 5] = ["method", "url", "headers", "json", "body"];
 const CONTENT_TYPE: &str = "content-type";
 
-pub(in crate::rules) fn http_request(asked: &Dynamic) -> Result<Action, String> {
-    let Ok(asked) = asked.as_map_ref() else {
+fn http_request(request_map: &Dynamic) -> Result<Action, String> {
+    let Ok(request_map) = request_map.as_map_ref() else {
         return Err(format!(
             "it takes a map such as #{{ url: \"https://…\", json: #{{}} }}, and this is a {}",
-            kind_of(asked)
+            kind_of(request_map)
         ));
     };
-    if let Some(unknown) = asked.keys().find(|key| !KEYS.contains(&key.as_str())) {
+    if let Some(unknown) = request_map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("there is no '{unknown}': it takes {}", KEYS.join(", ")));
     }
-    let url = asked.get("url").ok_or("it lacks the url, as in #{ url: \"https://example.com/hook\" }")?;
-    let mut wanted = HttpRequest {
-        method: asked.get("method").map_or(Ok(HttpMethod::Post), method)?,
-        url: text_argument("the url", url)?,
-        headers: asked.get("headers").map_or_else(|| Ok(BTreeMap::new()), headers)?,
+    let url = request_map.get("url").ok_or("it lacks the url, as in #{ url: \"https://example.com/hook\" }")?;
+    let mut http = HttpRequest {
+        method: request_map.get("method").map_or(Ok(HttpMethod::Post), method)?,
+        url: text("the url", url)?,
+        headers: request_map.get("headers").map_or_else(|| Ok(BTreeMap::new()), headers)?,
         body: None,
     };
-    wanted.body = match (asked.get("json"), asked.get("body")) {
+    http.body = match (request_map.get("json"), request_map.get("body")) {
         (Some(_), Some(_)) => return Err("it has both json and body: leave one out".to_owned()),
         (Some(json), None) => {
-            if !wanted.headers.keys().any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE)) {
-                wanted.headers.insert(CONTENT_TYPE.to_owned(), "application/json".to_owned());
+            if !http.headers.keys().any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE)) {
+                http.headers.insert(CONTENT_TYPE.to_owned(), "application/json".to_owned());
             }
             Some(to_json(json)?.to_string())
         }
-        (None, Some(body)) => Some(text_argument("the body", body)?),
+        (None, Some(body)) => Some(text("the body", body)?),
         (None, None) => None,
     };
-    request::check(&wanted).map_err(|error| error.to_string())?;
-    Ok(Action::Request(wanted))
+    request::check(&http).map_err(|error| error.to_string())?;
+    Ok(Action::Request(http))
 }
 
-/// What is wrong with a URL that is written out, and so wrong each time.
+/// Returns what is wrong with a URL that a rule writes out.
 pub(in crate::rules) fn bad_url(url: &str) -> Option<String> {
-    let wanted = HttpRequest { method: HttpMethod::Get, url: url.to_owned(), headers: BTreeMap::new(), body: None };
-    request::check(&wanted).err().map(|error| error.to_string())
+    let http = HttpRequest { method: HttpMethod::Get, url: url.to_owned(), headers: BTreeMap::new(), body: None };
+    request::check(&http).err().map(|error| error.to_string())
 }
 
 fn method(value: &Dynamic) -> Result<HttpMethod, String> {
-    let text = text_argument("the method", value)?.to_ascii_uppercase();
-    let known = serde_json::from_value(text.as_str().into());
+    let name = text("the method", value)?.to_ascii_uppercase();
+    let known = serde_json::from_value(name.as_str().into());
     known.map_err(|_| {
-        let text: String = text.chars().take(20).collect();
-        format!("'{text}' is no method: use GET, POST, PUT, PATCH or DELETE")
+        let name: String = name.chars().take(20).collect();
+        format!("'{name}' is no method: use GET, POST, PUT, PATCH or DELETE")
     })
 }
 
@@ -75,15 +87,15 @@ fn headers(value: &Dynamic) -> Result<BTreeMap<String, String>, String> {
             kind_of(value)
         ));
     };
-    let text = |(name, value): (&rhai::Identifier, &Dynamic)| {
+    let header = |(name, value): (&rhai::Identifier, &Dynamic)| {
         let text = match value.as_int() {
             Ok(number) => number.to_string(),
-            Err(_) => text_argument(&format!("the header {name}"), value)?,
+            Err(_) => text(&format!("the header {name}"), value)?,
         };
         if text.chars().count() > TEXT_CHARS {
             return Err(format!("the header {name} has over {TEXT_CHARS} letters"));
         }
         Ok((name.to_string(), text))
     };
-    map.iter().map(text).collect()
+    map.iter().map(header).collect()
 }

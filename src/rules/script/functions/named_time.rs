@@ -1,30 +1,37 @@
-//! `named_time(text, times)`: which of some times that were offered a customer's words name, in English and Spanish.
+//! `named_time(text, times)`: finds which of the offered times a customer's words name, in English and Spanish.
 //!
-//! Every word must be one that says which, or one that says nothing; they must fit one time and no other. In doubt it is
-//! none: a person reads on.
+//! Every word must either select a time or be a filler. The words must select one time and no other. In doubt the result
+//! is none, and a person reads on.
 
 use chrono::{DateTime, Datelike, Duration, FixedOffset, Month, NaiveDate, Timelike, Weekday};
-use rhai::{Array, Dynamic, Engine, NativeCallContext};
+use rhai::{Array, Dynamic, NativeCallContext};
 
 use crate::domain::Timestamp;
 use crate::domain::fold::fold;
-use crate::rules::script::context;
-use crate::rules::script::context::{Call, ScriptError, error};
+use crate::rules::script::context::{EvalContext, ScriptError, current, error};
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
 use crate::rules::script::values::text_of;
 
-/// Times that are offered at once, at most.
+/// The most times that can be offered at once.
 const OFFERED_MAX: usize = 20;
 
-pub(in crate::rules) fn register(engine: &mut Engine) {
-    engine.register_fn("named_time", |ctx: NativeCallContext<'_>, text: &str, times: Array| {
-        let call = context::of(&ctx);
-        let chosen = call.ok_or("it can be called inside .when and .then only").map_err(str::to_owned);
-        let chosen = chosen.and_then(|call| in_script(&call, text, &times));
-        chosen.map_err(|message| -> ScriptError { error(format!("named_time: {message}"), ctx.call_position()) })
-    });
-}
+pub(in crate::rules) const NAMED_TIME: Function = Function {
+    name: "named_time",
+    receiver: None,
+    group: Group::Time,
+    about: "Finds which of the offered times a text names, in English or Spanish; `()` if it names none or several.",
+    signatures: &[Signature::new(&[("text", Kind::Text), ("times", Kind::Array)], Kind::Any)],
+    example: r#"if named_time("2", ["2026-12-01T10:00:00+01:00", "2026-12-02T10:00:00+01:00"]) != () { note("the second") }"#,
+    register: |engine, _| {
+        engine.register_fn("named_time", |ctx: NativeCallContext<'_>, text: &str, times: Array| {
+            let chosen = current(&ctx).ok_or("it can be called inside .when and .then only").map_err(str::to_owned);
+            let chosen = chosen.and_then(|eval| in_script(&eval, text, &times));
+            chosen.map_err(|message| -> ScriptError { error(format!("named_time: {message}"), ctx.call_position()) })
+        });
+    },
+};
 
-fn in_script(call: &Call, text: &str, times: &Array) -> Result<Dynamic, String> {
+fn in_script(eval: &EvalContext, text: &str, times: &Array) -> Result<Dynamic, String> {
     if times.len() > OFFERED_MAX {
         return Err(format!("at most {OFFERED_MAX} times can be told apart"));
     }
@@ -33,16 +40,16 @@ fn in_script(call: &Call, text: &str, times: &Array) -> Result<Dynamic, String> 
         time.ok_or_else(|| "its times are texts such as \"2026-12-01T10:00:00+01:00\", by the clock there".to_owned())
     };
     let offered = times.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    Ok(named(text, &offered, call.facts.as_of).map_or(Dynamic::UNIT, |at| times[at].clone()))
+    Ok(find_named(text, &offered, eval.facts.as_of).map_or(Dynamic::UNIT, |at| times[at].clone()))
 }
 
-/// A word that says which.
+/// A word that selects a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Word {
-    /// Its place in the list, from one on.
+enum Selector {
+    /// The place in the list, from 1.
     Place(usize),
     Last,
-    /// A bare number, and whether an article stands before it: a place, a day of the month, or an hour.
+    /// A bare number, and whether an article stands before it: a place, a day of the month or an hour.
     Number(u32, bool),
     Clock(u32, u32),
     Hour(u32),
@@ -53,61 +60,61 @@ enum Word {
     Month(Month),
     /// `mar`: martes, or March.
     WeekdayOrMonth(Weekday, Month),
-    /// So many days from today.
+    /// Days from today.
     Ahead(i64),
     Afternoon(bool),
 }
 
-/// The place of the one time that the text names.
-fn named(text: &str, offered: &[DateTime<FixedOffset>], now: Timestamp) -> Option<usize> {
-    let words = words(text)?;
-    if let [Word::Number(place, false)] = words[..]
+/// Returns the place of the one time that the text names.
+fn find_named(text: &str, offered: &[DateTime<FixedOffset>], now: Timestamp) -> Option<usize> {
+    let selectors = selectors(text)?;
+    if let [Selector::Number(place, false)] = selectors[..]
         && let Some(place) = (place as usize).checked_sub(1).filter(|place| *place < offered.len())
     {
         return Some(place);
     }
-    let has_month = words.iter().any(|word| matches!(word, Word::Month(_) | Word::WeekdayOrMonth(..)));
+    let has_month = selectors.iter().any(|word| matches!(word, Selector::Month(_) | Selector::WeekdayOrMonth(..)));
     let fits = |place: usize, at: &DateTime<FixedOffset>| {
         let today = now.to_utc().with_timezone(&at.timezone()).date_naive();
         let is_last = place + 1 == offered.len();
-        words.iter().enumerate().all(|(nth, word)| match *word {
-            Word::Number(number, _) => {
+        selectors.iter().enumerate().all(|(nth, word)| match *word {
+            Selector::Number(number, _) => {
                 let is_place = nth == 0 && !has_month && number as usize == place + 1;
                 is_place || at.day() == number || (!has_month && is_at(at, number, 0))
             }
-            word => says(word, place, is_last, at, today),
+            word => selects(word, place, is_last, at, today),
         })
     };
     let mut fitting = offered.iter().enumerate().filter(|(place, at)| fits(*place, at)).map(|(place, _)| place);
-    let found = fitting.next().filter(|_| !words.is_empty());
+    let found = fitting.next().filter(|_| !selectors.is_empty());
     found.filter(|_| fitting.next().is_none())
 }
 
-fn says(word: Word, place: usize, is_last: bool, at: &DateTime<FixedOffset>, today: NaiveDate) -> bool {
+fn selects(word: Selector, place: usize, is_last: bool, at: &DateTime<FixedOffset>, today: NaiveDate) -> bool {
     let is_on = |day, month| at.day() == day && at.month() == month;
     match word {
-        Word::Place(wanted) => wanted == place + 1,
-        Word::Last => is_last,
-        Word::Number(day, _) => at.day() == day,
-        Word::Clock(hour, minute) => is_at(at, hour, minute),
-        Word::Hour(hour) => is_at(at, hour, 0),
-        Word::DateOrClock(one, two) => is_on(one, two) || is_at(at, one, two),
-        // Day and month, or the American way round: within the weeks that are offered only one can be.
-        Word::Date(one, two) => is_on(one, two) || is_on(two, one),
-        Word::Weekday(day) => at.weekday() == day,
-        Word::Month(month) => at.month() == month.number_from_month(),
-        Word::WeekdayOrMonth(day, month) => at.weekday() == day || at.month() == month.number_from_month(),
-        Word::Ahead(days) => at.date_naive() == today + Duration::days(days),
-        Word::Afternoon(afternoon) => (at.hour() >= 12) == afternoon,
+        Selector::Place(wanted) => wanted == place + 1,
+        Selector::Last => is_last,
+        Selector::Number(day, _) => at.day() == day,
+        Selector::Clock(hour, minute) => is_at(at, hour, minute),
+        Selector::Hour(hour) => is_at(at, hour, 0),
+        Selector::DateOrClock(one, two) => is_on(one, two) || is_at(at, one, two),
+        // Day and month, or month and day: within a few weeks only one of them can be meant.
+        Selector::Date(one, two) => is_on(one, two) || is_on(two, one),
+        Selector::Weekday(day) => at.weekday() == day,
+        Selector::Month(month) => at.month() == month.number_from_month(),
+        Selector::WeekdayOrMonth(day, month) => at.weekday() == day || at.month() == month.number_from_month(),
+        Selector::Ahead(days) => at.date_naive() == today + Duration::days(days),
+        Selector::Afternoon(afternoon) => (at.hour() >= 12) == afternoon,
     }
 }
 
-/// By a clock of 24 hours, or of twice twelve.
+/// Compares by a 24-hour clock, and by a 12-hour clock.
 fn is_at(at: &DateTime<FixedOffset>, hour: u32, minute: u32) -> bool {
     at.minute() == minute && (at.hour() == hour || (hour < 12 && at.hour() == hour + 12))
 }
 
-/// Several words that mean one, spaced as [`words`] does it.
+/// Phrases that stand for one word, spaced as [`selectors`] does it.
 const PHRASES: &[(&str, &str)] = &[
     (" por la manana ", " am "),
     (" de la manana ", " am "),
@@ -126,8 +133,8 @@ const PHRASES: &[(&str, &str)] = &[
     (" a la una ", " at 1 "),
 ];
 
-/// Words that say nothing of which.
-const IDLE: &[&str] = &[
+/// Words that select nothing.
+const FILLERS: &[&str] = &[
     "a", "al", "am", "at", "bien", "can", "choose", "come", "d", "de", "del", "dia", "el", "en", "entonces", "es",
     "favor", "fine", "for", "good", "gracias", "great", "gustaria", "h", "hello", "hi", "hola", "hora", "horas", "hrs",
     "i", "is", "it", "la", "las", "like", "ll", "lo", "make", "me", "mejor", "number", "numero", "oclock", "of", "ok",
@@ -136,8 +143,8 @@ const IDLE: &[&str] = &[
     "that", "the", "then", "to", "us", "va", "vale", "viene", "want", "work", "works", "would", "yes", "you",
 ];
 
-/// The words that say which; `None` where one says something else.
-fn words(text: &str) -> Option<Vec<Word>> {
+/// Returns the selecting words; `None` if a word is neither a selector nor a filler.
+fn selectors(text: &str) -> Option<Vec<Selector>> {
     let mut spaced = format!(" {} ", spaced(text));
     for (phrase, word) in PHRASES {
         spaced = spaced.replace(phrase, word);
@@ -147,25 +154,25 @@ fn words(text: &str) -> Option<Vec<Word>> {
     for (at, word) in all.iter().enumerate() {
         let (before, after) =
             (at.checked_sub(1).map_or("", |at| all[at]), all.get(at + 1).copied().unwrap_or_default());
-        match which(word, before, after) {
+        match selector(word, before, after) {
             Some(word) => words.push(word),
-            None if matches!(*word, "am" | "pm") => words.push(Word::Afternoon(*word == "pm")),
-            None if !IDLE.contains(word) => return None,
+            None if matches!(*word, "am" | "pm") => words.push(Selector::Afternoon(*word == "pm")),
+            None if !FILLERS.contains(word) => return None,
             None => {}
         }
     }
     if words.is_empty() && all.contains(&"one") {
-        words.push(Word::Place(1));
+        words.push(Selector::Place(1));
     }
-    // Glued to the hour: 4pm.
+    // Written together with the hour: 4pm.
     let glued =
         |end: &str| all.iter().any(|word| word.ends_with(end) && word.starts_with(|c: char| c.is_ascii_digit()));
-    words.extend(glued("pm").then_some(Word::Afternoon(true)));
-    words.extend(glued("am").then_some(Word::Afternoon(false)));
+    words.extend(glued("pm").then_some(Selector::Afternoon(true)));
+    words.extend(glued("am").then_some(Selector::Afternoon(false)));
     Some(words)
 }
 
-/// Folded; what is neither letter nor digit, nor stands between digits, is blank.
+/// Folds a text and makes signs blanks, but for `:`, `.` and `/` between digits.
 fn spaced(text: &str) -> String {
     let letters: Vec<char> = fold(text).chars().collect();
     let digit = |at: Option<usize>| at.and_then(|at| letters.get(at)).is_some_and(char::is_ascii_digit);
@@ -176,7 +183,7 @@ fn spaced(text: &str) -> String {
     letters.iter().enumerate().map(|(at, letter)| if keep(at, *letter) { *letter } else { ' ' }).collect()
 }
 
-fn which(word: &str, before: &str, after: &str) -> Option<Word> {
+fn selector(word: &str, before: &str, after: &str) -> Option<Selector> {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         return in_digits(word, before, after);
     }
@@ -185,17 +192,17 @@ fn which(word: &str, before: &str, after: &str) -> Option<Word> {
         "uno" | "una" => return number("1"),
         "dos" | "two" => return number("2"),
         "tres" | "three" => return number("3"),
-        "first" | "primero" | "primera" | "primer" => Word::Place(1),
-        "second" | "segundo" | "segunda" => Word::Place(2),
-        "third" | "tercero" | "tercera" | "tercer" => Word::Place(3),
-        "last" | "ultimo" | "ultima" => Word::Last,
-        "today" | "hoy" => Word::Ahead(0),
-        "tomorrow" | "manana" => Word::Ahead(1),
-        "overmorrow" => Word::Ahead(2),
-        "morning" => Word::Afternoon(false),
-        "afternoon" | "evening" | "tarde" => Word::Afternoon(true),
-        "mar" => Word::WeekdayOrMonth(Weekday::Tue, Month::March),
-        word => return weekday(word).map(Word::Weekday).or_else(|| month(word).map(Word::Month)),
+        "first" | "primero" | "primera" | "primer" => Selector::Place(1),
+        "second" | "segundo" | "segunda" => Selector::Place(2),
+        "third" | "tercero" | "tercera" | "tercer" => Selector::Place(3),
+        "last" | "ultimo" | "ultima" => Selector::Last,
+        "today" | "hoy" => Selector::Ahead(0),
+        "tomorrow" | "manana" => Selector::Ahead(1),
+        "overmorrow" => Selector::Ahead(2),
+        "morning" => Selector::Afternoon(false),
+        "afternoon" | "evening" | "tarde" => Selector::Afternoon(true),
+        "mar" => Selector::WeekdayOrMonth(Weekday::Tue, Month::March),
+        word => return weekday(word).map(Selector::Weekday).or_else(|| month(word).map(Selector::Month)),
     })
 }
 
@@ -231,18 +238,18 @@ fn month(word: &str) -> Option<Month> {
 }
 
 /// `2`, `2nd`, `16h`, `4pm`, `16:30`, `16h30`, `12/01`.
-fn in_digits(word: &str, before: &str, after: &str) -> Option<Word> {
+fn in_digits(word: &str, before: &str, after: &str) -> Option<Selector> {
     let of_clock = word.trim_end_matches("hrs").trim_end_matches("am").trim_end_matches("pm").trim_end_matches('h');
     let number = |text: &str| if text.len() <= 2 { text.parse::<u32>().ok() } else { None };
     if let Some((hour, minute)) = of_clock.split_once([':', 'h']) {
-        return Some(Word::Clock(number(hour)?, number(minute).filter(|_| minute.len() == 2)?));
+        return Some(Selector::Clock(number(hour)?, number(minute).filter(|_| minute.len() == 2)?));
     }
     if let Some((one, two)) = word.split_once('/') {
         let two = two.split('/').next().unwrap_or_default();
-        return Some(Word::Date(number(one)?, number(two)?));
+        return Some(Selector::Date(number(one)?, number(two)?));
     }
     if let Some((one, two)) = of_clock.split_once('.') {
-        return Some(Word::DateOrClock(number(one)?, number(two)?));
+        return Some(Selector::DateOrClock(number(one)?, number(two)?));
     }
     let bare = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end));
     let whole = number(bare.unwrap_or(of_clock))?;
@@ -250,7 +257,7 @@ fn in_digits(word: &str, before: &str, after: &str) -> Option<Word> {
         || matches!(before, "at" | "las")
         || matches!(after, "am" | "pm" | "h" | "hrs" | "hora" | "horas" | "oclock");
     let article = bare.is_some() || matches!(before, "el" | "the" | "dia" | "on");
-    Some(if is_hour { Word::Hour(whole) } else { Word::Number(whole, article) })
+    Some(if is_hour { Selector::Hour(whole) } else { Selector::Number(whole, article) })
 }
 
 #[cfg(test)]
@@ -262,7 +269,7 @@ mod tests {
     /// Of these, on a Sunday evening, which an answer names.
     fn chosen(answer: &str, offered: &[&str]) -> Option<usize> {
         let offered: Vec<_> = offered.iter().map(|at| format!("2027-{at}:00+01:00").parse().unwrap()).collect();
-        named(answer, &offered, Timestamp::parse("2027-01-10T23:30:00Z").unwrap()).map(|place| place + 1)
+        find_named(answer, &offered, Timestamp::parse("2027-01-10T23:30:00Z").unwrap()).map(|place| place + 1)
     }
 
     /// A Tuesday, a Wednesday, a Thursday.
@@ -318,11 +325,11 @@ mod tests {
             let now = Timestamp::parse("2027-01-10T12:00:00Z").unwrap();
             for (place, at) in offered.iter().enumerate() {
                 for format in ["%a %d %b %H:%M", "%d/%m a las %H:%M", "%A %-d at %H:%M"] {
-                    let found = named(&at.format(format).to_string(), &offered, now);
+                    let found = find_named(&at.format(format).to_string(), &offered, now);
                     // Half a day apart the hour alone may be said of both.
                     prop_assert!(found == Some(place) || found.is_none());
                 }
-                let place_alone = named(&(place + 1).to_string(), &offered, now);
+                let place_alone = find_named(&(place + 1).to_string(), &offered, now);
                 prop_assert_eq!(place_alone, Some(place));
             }
         }

@@ -1,63 +1,83 @@
-//! `e.appointment` and `e.next_appointment`: what scripts read of appointments, and what they may do with them.
+//! `e.appointment` and `e.next_appointment`.
 
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, ImmutableString, Position};
+use rhai::{Array, Dynamic, Engine, ImmutableString};
 
+use crate::domain::Timestamp;
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::{Action, AppointmentId, AppointmentState, Change, Effect, Timestamp};
-use crate::rules::load::error::did_you_mean;
-use crate::rules::script::context::{Call, ScriptError, error};
-use crate::rules::script::functions::conversation::remembered;
-use crate::rules::script::functions::later::instant;
+use crate::rules::script::context::{EvalContext, ScriptError};
+use crate::rules::script::registry::{Field, Kind, View};
 use crate::rules::script::values::Moment;
-use crate::rules::script::views::event::EventView;
+use crate::rules::script::views::getters;
 
-/// Files in which one of these words stands read the customer's next appointment.
+/// A file that contains one of these words reads the customer's next appointment.
 pub(in crate::rules) const NEXT_APPOINTMENT: [&str; 5] =
     ["next_appointment", "confirm_appointment", "cancel_appointment", "move_appointment", FREE_SLOTS];
-/// The rules of a file in which this stands read where that could be moved to.
+/// The rules of a file that contains this word read the free slots.
 pub(in crate::rules) const FREE_SLOTS: &str = "free_slots";
 
-/// The appointment that an event is about, or the customer's next one.
+pub(in crate::rules) const VIEW: View = View {
+    paths: &["appointment", "next_appointment"],
+    kind: Kind::Appointment,
+    about: "An appointment: the one that the event is about, or the customer's next one. Its times are by its own clock.",
+    fields: || FIELDS.iter().map(Field::info).collect(),
+    methods: &[],
+};
+
+/// `e.appointment` or `e.next_appointment`
 #[derive(Clone)]
 pub(in crate::rules) struct AppointmentView {
-    call: Arc<Call>,
+    eval: Arc<EvalContext>,
     which: Which,
 }
 
 #[derive(Clone, Copy)]
 enum Which {
-    Own,
+    OfEvent,
     Next,
 }
 
 impl Which {
     const fn path(self) -> &'static str {
         match self {
-            Self::Own => "e.appointment",
+            Self::OfEvent => "e.appointment",
             Self::Next => "e.next_appointment",
         }
     }
 
-    const fn of(self, call: &Call) -> Option<&AppointmentFacts> {
+    const fn find(self, eval: &EvalContext) -> Option<&AppointmentFacts> {
         match self {
-            Self::Own => call.facts.appointment.as_ref(),
-            Self::Next => call.facts.next_appointment.as_ref(),
+            Self::OfEvent => eval.facts.appointment.as_ref(),
+            Self::Next => eval.facts.next_appointment.as_ref(),
         }
+    }
+}
+
+impl AppointmentView {
+    /// The appointment behind the view.
+    pub fn facts(&self) -> Option<&AppointmentFacts> {
+        self.which.find(&self.eval)
     }
 }
 
 type Getter = fn(&AppointmentFacts) -> Dynamic;
 
-/// What an appointment has. Its times are by the clock on its own wall.
-const APPOINTMENT: &[(&str, Getter)] = &[
-    ("id", |appointment| appointment.id.to_string().into()),
-    ("service", |appointment| appointment.service.as_str().into()),
-    ("staff", |appointment| appointment.staff.as_deref().map_or(Dynamic::UNIT, Into::into)),
-    ("starts_at", |appointment| moment(appointment, appointment.starts_at)),
-    ("ends_at", |appointment| moment(appointment, appointment.ends_at)),
-    ("state", |appointment| appointment.state.as_str().into()),
+const fn field(name: &'static str, kind: Kind, about: &'static str, get: Getter) -> Field<Getter> {
+    Field::new(name, kind, about, get)
+}
+
+const FIELDS: &[Field<Getter>] = &[
+    field("id", Kind::Text, "The appointment's id.", |appointment| appointment.id.to_string().into()),
+    field("service", Kind::Text, "The service.", |appointment| appointment.service.as_str().into()),
+    field("staff", Kind::Text, "The person who serves; `()` if nobody is named.", |appointment| {
+        appointment.staff.as_deref().map_or(Dynamic::UNIT, Into::into)
+    }),
+    field("starts_at", Kind::Moment, "When it starts.", |appointment| moment(appointment, appointment.starts_at)),
+    field("ends_at", Kind::Moment, "When it ends.", |appointment| moment(appointment, appointment.ends_at)),
+    field("state", Kind::Text, "`booked`, `confirmed`, `cancelled`, `completed` or `no_show`.", |appointment| {
+        appointment.state.as_str().into()
+    }),
 ];
 
 fn moment(appointment: &AppointmentFacts, at: Timestamp) -> Dynamic {
@@ -65,78 +85,43 @@ fn moment(appointment: &AppointmentFacts, at: Timestamp) -> Dynamic {
     Dynamic::from(Moment { at, zone: appointment.zone.parse().unwrap_or(chrono_tz::Tz::UTC) })
 }
 
-pub(in crate::rules) fn names() -> impl Iterator<Item = &'static str> {
-    APPOINTMENT.iter().map(|(name, _)| *name)
+/// `e.appointment`
+pub(in crate::rules) fn own(eval: &Arc<EvalContext>) -> Dynamic {
+    view(eval, Which::OfEvent)
+}
+
+/// `e.next_appointment`
+pub(in crate::rules) fn next(eval: &Arc<EvalContext>) -> Dynamic {
+    view(eval, Which::Next)
+}
+
+fn view(eval: &Arc<EvalContext>, which: Which) -> Dynamic {
+    if which.find(eval).is_some() {
+        return Dynamic::from(AppointmentView { eval: Arc::clone(eval), which });
+    }
+    eval.record_read(which.path(), &Dynamic::UNIT);
+    Dynamic::UNIT
+}
+
+/// `e.free_slots`
+pub(in crate::rules) fn free_slots(eval: &Arc<EvalContext>) -> Dynamic {
+    let facts = &eval.facts;
+    let slots = facts.next_appointment.iter().flat_map(|next| facts.free_slots.iter().map(|at| moment(next, *at)));
+    let slots = Dynamic::from(slots.collect::<Array>());
+    eval.record_read("e.free_slots", &slots);
+    slots
 }
 
 pub(in crate::rules) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<AppointmentView>("AppointmentView");
-    for (name, which) in [("appointment", Which::Own), ("next_appointment", Which::Next)] {
-        engine.register_get(name, move |view: &mut EventView| {
-            let call = Arc::clone(&view.0);
-            if which.of(&call).is_some() {
-                return Dynamic::from(AppointmentView { call, which });
-            }
-            call.saw(which.path(), &Dynamic::UNIT);
-            Dynamic::UNIT
-        });
-    }
-    engine.register_get(FREE_SLOTS, |view: &mut EventView| {
-        let facts = &view.0.facts;
-        let slots = facts.next_appointment.iter().flat_map(|next| facts.free_slots.iter().map(|at| moment(next, *at)));
-        let slots = Dynamic::from(slots.collect::<Array>());
-        view.0.saw("e.free_slots", &slots);
-        slots
-    });
-    for (name, getter) in APPOINTMENT {
-        engine.register_get(*name, move |view: &mut AppointmentView| {
-            let value = view.which.of(&view.call).map_or(Dynamic::UNIT, getter);
-            view.call.saw(&format!("{}.{name}", view.which.path()), &value);
+    for field in FIELDS {
+        engine.register_get(field.name, |view: &mut AppointmentView| {
+            let value = view.facts().map_or(Dynamic::UNIT, field.get);
+            view.eval.record_read(&format!("{}.{}", view.which.path(), field.name), &value);
             value
         });
     }
     engine.register_indexer_get(|view: &mut AppointmentView, name: ImmutableString| -> Result<Dynamic, ScriptError> {
-        let path = view.which.path();
-        let hint =
-            did_you_mean(&name, names()).map_or_else(String::new, |meant| format!(": did you mean {path}.{meant}?"));
-        Err(error(format!("{path} has no '{name}'{hint}"), Position::NONE))
+        Err(getters::unknown(view.which.path(), &name, &VIEW.names()))
     });
-}
-
-/// A change of `which`; where nothing is said, of the appointment that the event is about, or else of the customer's next.
-pub(in crate::rules) fn change(call: &Call, which: Option<&Dynamic>, change: Change) -> Result<Action, String> {
-    let appointment = changed(call, which, change)?;
-    Ok(Action::Effect(match change {
-        Change::Cancel => Effect::CancelAppointment { appointment },
-        _ => Effect::ConfirmAppointment { appointment },
-    }))
-}
-
-/// A move of the appointment that the event is about, or else of the customer's next. Whether it is possible shows when
-/// it is done: an event says so, with `state`.
-pub(in crate::rules) fn move_to(call: &Call, start: &Dynamic, state: &Dynamic) -> Result<Action, String> {
-    let (starts_at, state) = (instant(start)?, remembered(state)?);
-    let appointment = changed(call, None, Change::Move)?;
-    Ok(Action::Effect(Effect::MoveAppointment { appointment, starts_at, state }))
-}
-
-fn changed(call: &Call, which: Option<&Dynamic>, change: Change) -> Result<AppointmentId, String> {
-    let found = match which {
-        Some(given) => {
-            let view = given.read_lock::<AppointmentView>();
-            view.and_then(|view| view.which.of(call).cloned())
-        }
-        None => call.facts.appointment.as_ref().or(call.facts.next_appointment.as_ref()).cloned(),
-    };
-    let Some(facts) = found else {
-        return Err(
-            "there is no such appointment: ask first, such as .when(\"has one\", |e| e.next_appointment != ())"
-                .to_owned(),
-        );
-    };
-    let state: AppointmentState = facts.state.parse().map_err(|bad| format!("{bad}"))?;
-    if state.after(change).is_none() {
-        return Err(format!("the appointment is {state}, and cannot be {} any more", change.done()));
-    }
-    Ok(facts.id)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{KNOWN, read};
-use crate::domain::event::{CallData, Line};
+use crate::domain::event::{CallData, TranscriptLine};
 use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
@@ -115,7 +115,7 @@ impl Store {
     }
 
     /// What was said in a call.
-    pub async fn transcript(&self, tenant: TenantId, call: CallId) -> Result<Vec<Line>, StoreError> {
+    pub async fn transcript(&self, tenant: TenantId, call: CallId) -> Result<Vec<TranscriptLine>, StoreError> {
         let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
         let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
         lines(
@@ -147,7 +147,7 @@ impl Store {
         &self,
         tenant: TenantId,
         call: CallId,
-        lines: &[Line],
+        lines: &[TranscriptLine],
         ended_well: bool,
     ) -> Result<(), StoreError> {
         let txn = writer::begin(&self.write).await?;
@@ -191,7 +191,7 @@ impl Store {
         &self,
         tenant: TenantId,
         call: CallId,
-        transcript: Vec<Line>,
+        transcript: Vec<TranscriptLine>,
         result: CallResult,
         silence_is_missed: bool,
         at: Timestamp,

@@ -1,0 +1,116 @@
+//! Conversion of the arguments that scripts give to functions. Every error says what to write instead.
+
+use std::time::Duration;
+
+use rhai::{Dynamic, Map};
+use serde_json::Value;
+
+use crate::domain::{Phone, Timestamp};
+use crate::rules::limits::{AHEAD_DAYS, NAME_CHARS, STATE_BYTES};
+use crate::rules::script::context::EvalContext;
+use crate::rules::script::values::{Moment, kind_of, shortened, text_of, to_json};
+use crate::rules::script::views::contact::ContactView;
+use crate::time::Span;
+
+/// The provider's error for a text that is too long, as error texts cite it.
+pub(in crate::rules) const TEXT_REFERENCE: &str = " (error 21617)";
+
+/// Returns a text argument.
+pub(in crate::rules) fn text(name: &str, value: &Dynamic) -> Result<String, String> {
+    text_of(value).ok_or_else(|| format!("{name} must be text, and this is a {}", kind_of(value)))
+}
+
+/// Returns a text that is not empty and has at most `chars` characters.
+pub(in crate::rules) fn text_within(value: &Dynamic, chars: usize, reference: &str) -> Result<String, String> {
+    let text = text("the text", value)?;
+    let count = text.chars().count();
+    if count > chars {
+        return Err(format!("the text has {count} characters, and {chars} is the most{reference}"));
+    }
+    if text.trim().is_empty() {
+        return Err("the text is empty".to_owned());
+    }
+    Ok(text)
+}
+
+/// Returns a name: one line of at most [`NAME_CHARS`] characters.
+pub(in crate::rules) fn name(what: &str, value: &Dynamic) -> Result<String, String> {
+    let text = text(&format!("the name of {what}"), value)?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > NAME_CHARS || trimmed.chars().any(char::is_control) {
+        return Err(format!("the name of {what} must have 1 to {NAME_CHARS} characters and no line breaks"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Returns the phone number of `e.contact`, or the number that was given.
+pub(in crate::rules) fn recipient(to: &Dynamic) -> Result<Phone, String> {
+    if let Some(view) = to.read_lock::<ContactView>() {
+        return view
+            .0
+            .contact()
+            .map(|contact| contact.phone.clone())
+            .ok_or_else(|| "the event has no contact".to_owned());
+    }
+    if to.is_unit() {
+        return Err("there is nobody to send to: this event concerns no customer, so e.contact is ()".to_owned());
+    }
+    let text = text("the recipient", to).map_err(|message| format!("{message}; use e.contact or a number"))?;
+    Phone::parse(&text).map_err(|bad| bad.to_string())
+}
+
+/// Returns the moment that lies `span` after the rules' now, by the business's wall clock.
+pub(in crate::rules) fn after(eval: &EvalContext, span_text: &Dynamic) -> Result<Timestamp, String> {
+    Ok(span(span_text)?.after(eval.facts.as_of, eval.zone))
+}
+
+/// Returns a span such as `2h`.
+pub(in crate::rules) fn span(span: &Dynamic) -> Result<Span, String> {
+    let text = text_of(span).ok_or_else(|| {
+        format!("a span is a text such as \"90s\", \"2h\" or \"1d\", and this is a {}", kind_of(span))
+    })?;
+    text.parse::<Span>().map_err(|bad| bad.to_string())
+}
+
+/// Returns a moment, given as such or as a text in RFC 3339.
+pub(in crate::rules) fn instant(moment: &Dynamic) -> Result<Timestamp, String> {
+    if let Some(moment) = moment.read_lock::<Moment>() {
+        return Ok(moment.at);
+    }
+    let hint = "write it as 2026-12-01T10:00:00+01:00, or give a moment such as time(…)";
+    let text = text_of(moment).ok_or_else(|| format!("a {} is no moment: {hint}", kind_of(moment)))?;
+    Timestamp::parse(&text).map_err(|_| format!("'{}' is no moment: {hint}", shortened(&text)))
+}
+
+/// Refuses a moment that lies more than [`AHEAD_DAYS`] ahead.
+pub(in crate::rules) fn within_reach(now: Timestamp, due: Timestamp) -> Result<Timestamp, String> {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    if due > now.plus(DAY * AHEAD_DAYS) {
+        return Err(format!("{due} is more than {AHEAD_DAYS} days ahead, which is the most"));
+    }
+    Ok(due)
+}
+
+/// Returns the state of a question, a call or a move as JSON of at most [`STATE_BYTES`].
+pub(in crate::rules) fn state(state: &Dynamic) -> Result<Value, String> {
+    let state = to_json(state)?;
+    if state.to_string().len() > STATE_BYTES {
+        return Err(format!("what is to be remembered is larger than {STATE_BYTES} bytes"));
+    }
+    Ok(state)
+}
+
+/// Refuses a map with a key other than `names`.
+pub(in crate::rules) fn only_keys(map: &Map, names: &[&str]) -> Result<(), String> {
+    match map.keys().find(|key| !names.contains(&key.as_str())) {
+        Some(key) => Err(format!("there is no '{key}' here: use {}", names.join(", "))),
+        None => Ok(()),
+    }
+}
+
+/// Returns an optional short text of a map.
+pub(in crate::rules) fn optional(map: &Map, key: &str) -> Result<Option<String>, String> {
+    let Some(value) = map.get(key) else { return Ok(None) };
+    let text = text_of(value).filter(|text| text.chars().count() <= NAME_CHARS);
+    text.map(Some).ok_or_else(|| format!("{key} is a text of at most {NAME_CHARS} characters"))
+}

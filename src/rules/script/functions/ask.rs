@@ -1,0 +1,143 @@
+//! `ask`: a message that waits for an answer.
+//!
+//! A message on the channel of an open question goes to the rule's `.on_answer` first. If that plans no action, or gives
+//! `false`, the message is no answer: the question stays open, and the other rules are asked. Otherwise the question is
+//! closed, and the other rules see the message only after `pass_on()`.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, NativeCallContext};
+use serde_json::Value;
+
+use crate::domain::{Action, ActionId, Channel, Question, QuestionChange, Send, SendBody};
+use crate::rules::limits::TEXT_CHARS;
+use crate::rules::script::arguments::{self, TEXT_REFERENCE, after, name, text_within, within_reach};
+use crate::rules::script::context::{EvalContext, ScriptError};
+use crate::rules::script::functions::reply::reply;
+use crate::rules::script::plan::plan_all;
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
+use crate::rules::script::values::text_of;
+
+pub(in crate::rules) const ASK: Function = Function {
+    name: "ask",
+    receiver: None,
+    group: Group::Conversation,
+    about: "Sends a question and waits for the answer for a span. The rule needs an `.on_answer` of the same name.",
+    signatures: &[
+        Signature::new(&[("name", Kind::Question), ("text", Kind::Text), ("span", Kind::Span)], Kind::Nothing),
+        Signature::new(
+            &[("name", Kind::Question), ("text", Kind::Text), ("span", Kind::Span), ("channel or state", Kind::Any)],
+            Kind::Nothing,
+        ),
+        Signature::new(
+            &[
+                ("name", Kind::Question),
+                ("text", Kind::Text),
+                ("span", Kind::Span),
+                ("channel", Kind::Any),
+                ("state", Kind::Any),
+            ],
+            Kind::Nothing,
+        ),
+    ],
+    example: r#"rule("booking").on("inbound_sms").keyword("BOOK")
+    .then(|e| ask("day", "Which day?", "24h", #{ tries: 1 }))
+    .on_answer("day", |e, answer| reply(`See you on ${answer}.`));"#,
+    register: |engine, _| {
+        engine.register_fn("ask", |ctx: NativeCallContext<'_>, name: Dynamic, text: Dynamic, span: Dynamic| {
+            ask(&ctx, &name, &text, &span, &[])
+        });
+        engine.register_fn(
+            "ask",
+            |ctx: NativeCallContext<'_>, name: Dynamic, text: Dynamic, span: Dynamic, more: Dynamic| {
+                ask(&ctx, &name, &text, &span, &[more])
+            },
+        );
+        engine.register_fn(
+            "ask",
+            |ctx: NativeCallContext<'_>, name: Dynamic, text: Dynamic, span: Dynamic, one: Dynamic, two: Dynamic| {
+                ask(&ctx, &name, &text, &span, &[one, two])
+            },
+        );
+    },
+};
+
+fn ask(
+    ctx: &NativeCallContext<'_>,
+    question: &Dynamic,
+    text: &Dynamic,
+    span: &Dynamic,
+    more: &[Dynamic],
+) -> Result<(), ScriptError> {
+    let mut asked = None;
+    let planned = plan_all(ctx, "ask", |eval| {
+        let (send, question) = asking(eval, question, text, span, more)?;
+        asked = Some(question);
+        Ok(vec![Action::Send(send)])
+    })?;
+    if let Some(mut question) = asked {
+        let mut frame = planned.eval.frame();
+        let index = frame.first_index + planned.which.start;
+        question.id = ActionId::of(planned.eval.event.id, &frame.rule, index);
+        question.rule.clone_from(&frame.rule);
+        frame.questions.push(QuestionChange::Open(question));
+    }
+    Ok(())
+}
+
+/// Makes the message and the question. The question gets its id once the action has its index.
+fn asking(
+    eval: &Arc<EvalContext>,
+    question: &Dynamic,
+    text: &Dynamic,
+    span: &Dynamic,
+    more: &[Dynamic],
+) -> Result<(Send, Question), String> {
+    let question = name("a question", question)?;
+    let has_handler = eval.frame().handlers.as_ref().is_some_and(|handlers| handlers.answers.contains_key(&question));
+    if !has_handler {
+        return Err(format!("nobody would hear the answer: add .on_answer(\"{question}\", |e, answer| …) to the rule"));
+    }
+    let (mut channel, mut state) = (None, Value::Null);
+    for one in more {
+        match text_of(one) {
+            Some(text) => channel = Some(text.parse::<Channel>().map_err(|bad| bad.to_string())?),
+            None => state = arguments::state(one)?,
+        }
+    }
+    let expires_at = within_reach(eval.facts.as_of, after(eval, span)?)?;
+    if expires_at <= eval.facts.as_of {
+        return Err("the span must be longer than nothing".to_owned());
+    }
+    let send = asked_on(eval, channel, text)?;
+    let question = Question {
+        id: ActionId::new(uuid::Uuid::nil()),
+        channel: send.channel,
+        rule: String::new(),
+        name: question,
+        state,
+        asked_at: eval.facts.as_of,
+        expires_at,
+    };
+    Ok((send, question))
+}
+
+/// Makes the message: a reply if the event is one, else a message on the named channel, on that of the silent question, or
+/// on that of the customer's last message.
+fn asked_on(eval: &Arc<EvalContext>, channel: Option<Channel>, text: &Dynamic) -> Result<Send, String> {
+    let inbound = eval.event.kind.inbound_channel();
+    if inbound.is_some() && channel.is_none_or(|channel| Some(channel) == inbound) {
+        return reply(eval, text);
+    }
+    let Some(contact) = eval.contact() else {
+        return Err(format!("there is nobody to ask: the event {} concerns no customer", eval.event.kind));
+    };
+    let of_silence = || eval.facts.question(&eval.event).map(|question| question.channel);
+    let last = || contact.last_inbound_at.iter().max_by_key(|(_, at)| **at).map(|(channel, _)| *channel);
+    let channel = channel.or_else(of_silence).or_else(last).unwrap_or(Channel::Sms);
+    if !Channel::INBOUND.contains(&channel) {
+        return Err(format!("no answer can come in on {channel}: ask on sms or whatsapp"));
+    }
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
+    Ok(Send { channel, to: contact.phone.clone().into(), reply: false, fallback: None, body })
+}

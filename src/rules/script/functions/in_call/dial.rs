@@ -1,0 +1,48 @@
+//! `dial`: connects the caller with a number.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Map, NativeCallContext};
+
+use crate::domain::Phone;
+use crate::domain::call::{Dial, Step};
+use crate::rules::script::arguments::{only_keys, text};
+use crate::rules::script::context::EvalContext;
+use crate::rules::script::functions::in_call::step::{optional_step, plan_step, within};
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
+use crate::rules::script::views::contact::ContactView;
+
+pub(in crate::rules) const DIAL: Function = Function {
+    name: "dial",
+    receiver: None,
+    group: Group::Calls,
+    about: "Connects the caller with a number. A map may give `timeout` (seconds), `record` and `otherwise` (a step).",
+    signatures: &[
+        Signature::new(&[("to", Kind::Callee)], Kind::PlannedAction),
+        Signature::new(&[("to", Kind::Callee), ("how", Kind::Map)], Kind::PlannedAction),
+    ],
+    example: r#"dial("+34600111222", #{ timeout: 20 })"#,
+    register: |engine, _| {
+        engine.register_fn("dial", |ctx: NativeCallContext<'_>, to: Dynamic| {
+            plan_step(&ctx, "dial", |eval| dial(eval, &to, &Map::new()))
+        });
+        engine.register_fn("dial", |ctx: NativeCallContext<'_>, to: Dynamic, how: Map| {
+            plan_step(&ctx, "dial", |eval| dial(eval, &to, &how))
+        });
+    },
+};
+
+fn dial(eval: &Arc<EvalContext>, to: &Dynamic, how: &Map) -> Result<Step, String> {
+    only_keys(how, &["timeout", "record", "otherwise"])?;
+    let number = match to.read_lock::<ContactView>() {
+        Some(view) => view.0.contact().map(|contact| contact.phone.to_string()).ok_or("the event has no contact")?,
+        None => Phone::parse(&text("the number", to)?).map_err(|bad| bad.to_string())?.to_string(),
+    };
+    let timeout = how.get("timeout").map(|most| most.as_int().map_err(|_| "timeout is a number of seconds".to_owned()));
+    Ok(Step::Dial(Dial {
+        number,
+        timeout_s: timeout.transpose()?.map(|seconds| within("timeout", seconds, 600)).transpose()?,
+        record: how.get("record").is_some_and(|record| record.as_bool().unwrap_or(false)),
+        otherwise: optional_step(eval, how, "otherwise")?,
+    }))
+}

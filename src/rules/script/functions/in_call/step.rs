@@ -1,0 +1,69 @@
+//! Planning a step of a call, and the arguments that steps share.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Map, NativeCallContext};
+
+use crate::domain::Action;
+use crate::domain::call::Step;
+use crate::rules::limits::SPOKEN_CHARS;
+use crate::rules::script::arguments::{optional, text, text_within};
+use crate::rules::script::context::{EvalContext, ScriptError};
+use crate::rules::script::plan::{PlannedAction, plan};
+
+/// The longest recording, pause or ringing, in seconds.
+pub(super) const SECONDS_MAX: i64 = 3_600;
+
+/// Plans a step of the call that the event belongs to. Without somebody on the line it is an error.
+pub(super) fn plan_step(
+    ctx: &NativeCallContext<'_>,
+    function: &str,
+    make: impl FnOnce(&Arc<EvalContext>) -> Result<Step, String>,
+) -> Result<PlannedAction, ScriptError> {
+    plan(ctx, function, |eval| {
+        let kind = &eval.event.kind;
+        if !kind.is_on_the_line() {
+            return Err(format!(
+                "nobody is on the line: this event is {kind}; what is said in a call belongs to call_received, \
+                 call_input or a rule's .on_call(…) and .on_input(…)"
+            ));
+        }
+        Ok(Action::Voice(make(eval)?))
+    })
+}
+
+/// Returns the step's name if the rule has a handler for it.
+pub(super) fn with_handler(eval: &Arc<EvalContext>, step: String) -> Result<String, String> {
+    let frame = eval.frame();
+    let handled = frame
+        .handlers
+        .as_ref()
+        .is_some_and(|handlers| handlers.inputs.contains_key(&step) || handlers.calls.contains_key(&step));
+    if handled {
+        Ok(step)
+    } else {
+        Err(format!("nobody would hear it: add .on_input(\"{step}\", |e, input| …) to the rule"))
+    }
+}
+
+/// Returns the optional step at `key`; the rule must have a handler for it.
+pub(super) fn optional_step(eval: &Arc<EvalContext>, how: &Map, key: &str) -> Result<Option<String>, String> {
+    optional(how, key)?.map(|step| with_handler(eval, step)).transpose()
+}
+
+/// Returns the optional spoken text at `key`.
+pub(super) fn spoken(how: &Map, key: &str) -> Result<Option<String>, String> {
+    how.get(key).map(|text| text_within(text, SPOKEN_CHARS, "")).transpose()
+}
+
+/// Returns the URL of a sound.
+pub(super) fn sound(url: &Dynamic) -> Result<String, String> {
+    let url = text("the sound's URL", url)?;
+    let fits = url.len() <= 2_000 && (url.starts_with("https://") || url.starts_with("http://"));
+    if fits { Ok(url) } else { Err("the sound's URL begins with https:// and has at most 2000 letters".to_owned()) }
+}
+
+/// Returns a number of seconds from 1 to `most`.
+pub(super) fn within(what: &str, seconds: i64, most: i64) -> Result<u16, String> {
+    if (1..=most).contains(&seconds) { Ok(seconds as u16) } else { Err(format!("{what} must be 1 to {most} seconds")) }
+}

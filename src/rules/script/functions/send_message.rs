@@ -1,0 +1,45 @@
+//! `send_sms` and `send_whatsapp`: a text to a customer or a number.
+
+use rhai::{Dynamic, NativeCallContext};
+
+use crate::domain::{Action, Channel, Send, SendBody};
+use crate::rules::limits::TEXT_CHARS;
+use crate::rules::script::arguments::{TEXT_REFERENCE, recipient, text_within};
+use crate::rules::script::plan::plan;
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
+
+const SIGNATURES: &[Signature] =
+    &[Signature::new(&[("to", Kind::Recipient), ("text", Kind::Text)], Kind::PlannedAction)];
+
+pub(in crate::rules) const SEND_SMS: Function = Function {
+    name: "send_sms",
+    receiver: None,
+    group: Group::Messages,
+    about: "Sends a text message.",
+    signatures: SIGNATURES,
+    example: r#"send_sms(e.contact, "Your order is ready.")"#,
+    register: |engine, _| {
+        engine.register_fn("send_sms", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+            plan(&ctx, "send_sms", |_| send(Channel::Sms, &to, &text))
+        });
+    },
+};
+
+pub(in crate::rules) const SEND_WHATSAPP: Function = Function {
+    name: "send_whatsapp",
+    receiver: None,
+    group: Group::Messages,
+    about: "Sends a WhatsApp message. Outside the customer's window of 24 hours it is blocked: send a template then.",
+    signatures: SIGNATURES,
+    example: r#"send_whatsapp(e.contact, "Your order is ready.")"#,
+    register: |engine, _| {
+        engine.register_fn("send_whatsapp", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+            plan(&ctx, "send_whatsapp", |_| send(Channel::WhatsApp, &to, &text))
+        });
+    },
+};
+
+fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
+    let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
+    Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, fallback: None, body }))
+}

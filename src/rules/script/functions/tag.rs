@@ -1,0 +1,47 @@
+//! `tag` and `untag`: the customer's tags.
+
+use rhai::{Dynamic, NativeCallContext};
+
+use crate::domain::{Action, Effect};
+use crate::rules::script::arguments::name;
+use crate::rules::script::context::EvalContext;
+use crate::rules::script::plan::plan_effect;
+use crate::rules::script::registry::{Function, Group, Kind, Signature};
+
+const SIGNATURES: &[Signature] = &[Signature::new(&[("tag", Kind::Text)], Kind::Nothing)];
+
+pub(in crate::rules) const TAG: Function = Function {
+    name: "tag",
+    receiver: None,
+    group: Group::Customer,
+    about: "Gives the customer a tag.",
+    signatures: SIGNATURES,
+    example: r#"tag("member")"#,
+    register: |engine, _| {
+        engine.register_fn("tag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
+            plan_effect(&ctx, "tag", |eval| on_customer(eval, Effect::Tag { tag: name("a tag", &tag)? }))
+        });
+    },
+};
+
+pub(in crate::rules) const UNTAG: Function = Function {
+    name: "untag",
+    receiver: None,
+    group: Group::Customer,
+    about: "Takes a tag from the customer.",
+    signatures: SIGNATURES,
+    example: r#"untag("member")"#,
+    register: |engine, _| {
+        engine.register_fn("untag", |ctx: NativeCallContext<'_>, tag: Dynamic| {
+            plan_effect(&ctx, "untag", |eval| on_customer(eval, Effect::Untag { tag: name("a tag", &tag)? }))
+        });
+    },
+};
+
+/// Makes an effect on the customer; an event without one is an error.
+pub(in crate::rules) fn on_customer(eval: &EvalContext, effect: Effect) -> Result<Action, String> {
+    if eval.contact().is_none() {
+        return Err(format!("the event {} concerns no customer", eval.event.kind));
+    }
+    Ok(Action::Effect(effect))
+}

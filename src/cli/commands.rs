@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, do_not_call, docs,
-    doctor, erase, events, explain, export, forecast, import, man, messages, migrate, numbers, phone, retention, send,
-    serve, services, settle, simulate, staff, tenant, test, timers, webhook,
+    doctor, erase, events, explain, export, forecast, import, man, messages, migrate, numbers, phone, reference,
+    retention, send, serve, services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Receive messages and calls, let rules decide, send the answers: each once, each with its reason on record.
@@ -27,6 +27,7 @@ struct Recado {
 enum Command {
     Serve(serve::Args),
     Check(check::Args),
+    Reference(reference::Args),
     Test(test::Args),
     Explain(explain::Args),
     Events(events::Args),
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         match command {
             Command::Serve(args) => serve::run(args).await,
             Command::Check(args) => check::run(args),
+            Command::Reference(args) => reference::run(args),
             Command::Test(args) => test::run(args),
             Command::Explain(args) => explain::run(args).await,
             Command::Events(args) => events::run(args).await,

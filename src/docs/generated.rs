@@ -1,6 +1,7 @@
 //! Pages that are made of what the program knows.
 
 use crate::config::{self, Setting};
+use crate::rules::reference;
 
 /// The settings, each with its default and its meaning, as `recado.default.toml` has them.
 pub(super) fn configuration() -> String {
@@ -14,7 +15,7 @@ fn section(setting: &Setting) -> String {
     format!("\n## `{name}`\n\n{default}\n\n{doc}\n")
 }
 
-/// The rule reference. What the rules say of themselves takes the place of the file.
+/// The rule reference: an introduction, and the sections that the rules' registry gives.
 pub(super) fn reference() -> String {
-    include_str!("reference.md").to_owned()
+    include_str!("reference.md").to_owned() + reference::sections().as_str()
 }

@@ -1,7 +1,7 @@
 //! The reference of the rule language, generated from the registry.
 //!
-//! [`markdown`] is the manual's page and the output of `recado reference`. [`definitions`] is a file for editors that know
-//! Rhai, the output of `recado reference --definitions`.
+//! [`markdown`] is the output of `recado reference`; the manual's page has the same [`sections`]. [`definitions`] is a file for
+//! editors that know Rhai, the output of `recado reference --definitions`.
 
 use std::fmt::Write as _;
 
@@ -15,18 +15,16 @@ use crate::rules::script::registry::{Function, Group, Kind, Signature, View};
 use crate::rules::script::views::VIEWS;
 
 /// Returns the reference of the rule language as Markdown: one page, whose first line is its heading.
-///
-/// The manual includes this page as it is. It depends on nothing but the program's version.
 pub fn markdown() -> String {
-    let mut page = Page(String::from("# Rule reference\n"));
-    page.paragraph(
-        "A rule is declared at the top of a `.rhai` file in the rules folder. Its closures get the event as `e`. This page is \
-         generated from the program: `recado reference`. For editors, `recado reference --definitions` writes a definition \
-         file. `recado check` checks names and arguments against the same lists.",
-    );
-    for group in Group::VARIANTS.iter().filter(|group| **group == Group::Rule) {
-        page.group(*group, METHODS);
-    }
+    let intro = "This page is generated from the program, as is the definition file for editors that `recado reference \
+                 --definitions` writes. `recado check` checks names and arguments against the same lists.";
+    format!("# Rule reference\n\n{intro}\n{}", sections())
+}
+
+/// Returns the sections of [`markdown`] without its heading. The manual's page `reference` in `src/docs` includes them.
+pub fn sections() -> String {
+    let mut page = Page(String::new());
+    page.group(Group::Rule, METHODS);
     page.heading(2, "What `e` has");
     page.paragraph("A field that is missing is `()`: ask first, or write `?.` instead of `.`.");
     for view in VIEWS {
@@ -94,7 +92,10 @@ impl Page {
         for signature in function.signatures {
             let _ = writeln!(self.0, "- `{dot}{name}({})`", parameters(signature));
         }
-        let _ = write!(self.0, "\n```rhai\n{}\n```\n", function.example);
+        let _ = match function.example.starts_with("rule(") {
+            true => write!(self.0, "\n```rhai\n{}\n```\n", function.example),
+            false => write!(self.0, "\nExample: ``{}``\n", function.example),
+        };
     }
 
     fn view(&mut self, view: &View) {
@@ -181,8 +182,9 @@ mod tests {
         assert!(page.starts_with("# Rule reference\n"));
         let methods = VIEWS.iter().flat_map(|view| view.methods);
         for function in METHODS.iter().chain(FUNCTIONS).chain(methods) {
-            let example = format!("```rhai\n{}\n```", function.example);
-            assert_eq!(page.matches(&example).count(), 1, "{}", function.name);
+            let in_block = page.matches(&format!("```rhai\n{}\n```", function.example)).count();
+            let in_line = page.matches(&format!("``{}``\n", function.example)).count();
+            assert_eq!(in_block + in_line, 1, "{}", function.name);
         }
         for info in EVENT_KINDS {
             assert!(page.contains(&format!("### `{}`\n", info.kind)), "{}", info.kind);

@@ -1,4 +1,4 @@
-//! What rules read of appointments, and what they do with them.
+//! Appointments: the fields that rules read, and the changes that rules make.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ fn booked(id: u128, state: &str) -> AppointmentFacts {
         staff: None,
         starts_at: Timestamp::parse("2026-12-01T09:00:00Z").unwrap(),
         ends_at: Timestamp::parse("2026-12-01T09:30:00Z").unwrap(),
-        // Not the business's: it is what the clock shows where the appointment is.
+        // The appointment's own time zone, not the business's.
         zone: "Atlantic/Canary".to_owned(),
         state: state.to_owned(),
     }
 }
 
-/// What a rule does on a text message of a customer whose next appointment is in this state.
+/// Runs a rule on a text message of a customer whose next appointment is in this state.
 fn on_message(then: &str, state: Option<&str>) -> Result<Value, String> {
     let rules = rules(&format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {then} }});"));
     let facts = Facts { next_appointment: state.map(|state| booked(7, state)), ..facts() };

@@ -1,4 +1,4 @@
-//! What waits: actions that leave later, limits, questions and their answers.
+//! Postponed actions, limits, questions and their answers.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ fn actions_leave_later() {
     for (body, expect) in [
         (r#"send_sms(e.contact, "x").in("2h")"#, Some("2026-11-21T10:30:00Z")),
         (r#"reply("x").in("90s")"#, Some("2026-11-21T08:31:30Z")),
-        // The same time of day tomorrow, on the wall clock of Madrid.
+        // The same time of day tomorrow, by the clock of Madrid.
         (r#"send_whatsapp(e.contact, "x").in("1d")"#, Some("2026-11-22T08:30:00Z")),
         (r#"http_request(#{ url: "https://example.com/a" }).in("15m")"#, Some("2026-11-21T08:45:00Z")),
         (r#"send_sms(e.contact, "x").at("2026-12-01T10:00:00+01:00")"#, Some("2026-12-01T09:00:00Z")),
@@ -111,13 +111,13 @@ fn a_limit_counts_for_one_customer() {
     }
 }
 
-/// A message of its own.
+/// A message with an id of its own.
 fn message(body: &str) -> Event {
     let id = body.bytes().fold(0u128, |id, byte| id * 256 + u128::from(byte));
     Event { id: crate::domain::EventId::new(uuid::Uuid::from_u128(id)), ..sms(body) }
 }
 
-/// What the customer says next, with the questions that are open by then.
+/// Decides the customer's next message, and applies its questions to the facts.
 fn says(set: &RuleSet, facts: &mut Facts, body: &str) -> Decision {
     let decision = set.decide(&message(body), facts);
     decision.questions.iter().for_each(|change| facts.apply_question(change));
@@ -227,7 +227,7 @@ fn silence_ends_a_question_once() {
     let broken = set.decide(&silence(&question), &facts);
     assert_eq!(results(&broken), [("booking", &RuleResult::SilenceBroken { question: "day".into() })]);
     assert!(broken.actions.is_empty() && broken.questions.is_empty());
-    // Without an on_silence the question just ends.
+    // Without an on_silence the question only closes.
     let hour = facts.questions[&Channel::Sms].clone();
     let quiet = set.decide(&silence(&hour), &facts);
     assert_eq!(quiet.questions, [QuestionChange::Close(hour)]);
@@ -249,7 +249,7 @@ fn a_silence_whose_rule_fails_ends_the_question_all_the_same() {
 }
 
 #[test]
-fn a_rule_that_is_gone_hears_nothing() {
+fn a_rule_that_is_gone_gets_no_answer() {
     let mut facts = facts();
     says(&rules(BOOKING), &mut facts, "BOOK");
     let question = facts.questions[&Channel::Sms].clone();
@@ -332,7 +332,7 @@ fn whom_and_where_to_ask() {
 }
 
 #[test]
-fn questions_that_nobody_hears_are_found_when_rules_are_loaded() {
+fn questions_without_a_handler_are_found_when_rules_are_loaded() {
     for (rest, expect) in [
         ("then(|e| ask(\"q\", \"?\", \"1h\"))", "nobody hears the answer to the question \"q\""),
         ("then(|e| note(\"x\")).on_silence(\"q\", |e| note(\"x\"))", "nobody hears the answer to the question \"q\""),

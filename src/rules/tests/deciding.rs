@@ -1,4 +1,4 @@
-//! Which rules an event reaches, and how an explanation tells it.
+//! The rules that an event reaches, and the explanation of it.
 
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn keywords_are_the_whole_body_or_its_first_word() {
 fn a_reply_goes_to_the_number_that_wrote() {
     let set = rules("rule(\"r\").on(\"inbound_sms\").then(|e| reply(\"hola\"));");
     let mut facts = facts();
-    // Known by the old form, without the ninth digit.
+    // The customer is known by the old form of the number, without the ninth digit.
     facts.contact.as_mut().unwrap().phone = "+551187654321".parse().unwrap();
     let wrote = event("inbound_sms", json!({"body": "oi", "from": "+5511987654321"}));
     assert_eq!(actions(&set.decide(&wrote, &facts))[0]["to"], "+5511987654321");

@@ -1,4 +1,4 @@
-//! `send_email`: who gets it, what it says, and what is said before it runs.
+//! `send_email`: its recipients, its text, and the checks when rules are loaded.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ fn source(body: &str) -> String {
     format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {body} }});")
 }
 
-/// A then with the template above, for Ana with her address.
+/// Runs a then with the template above, for Ana with her address.
 fn decided(body: &str, facts: &Facts) -> Decision {
     let (rules, errors) = load(&[VISIT, ("templates/visit.html", "<b>{{name}}</b>"), ("a.rhai", &source(body))]);
     assert!(errors.is_empty(), "{}", said(&errors));

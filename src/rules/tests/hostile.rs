@@ -1,4 +1,4 @@
-//! Scripts that mean harm, or are only clumsy.
+//! Hostile and clumsy scripts.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn run_unhurried(body: &str) -> Decision {
     set.decide(&sms("x"), &facts())
 }
 
-/// What stops this, having let it plan nothing.
+/// Returns the limit that stops this script; it must plan nothing.
 fn stopped(body: &str) -> String {
     let decision = run_unhurried(body);
     assert!(decision.overran, "{body}: {:?}", result(&decision));
@@ -114,7 +114,7 @@ fn files_that_nest_without_end_are_refused() {
     }
 }
 
-/// As deep as the limits let a file be, at every level of calls: it must load and run, and never end the process.
+/// A file as deep as the limits allow, at every level of calls, must load and run, and never end the process.
 #[test]
 fn files_just_below_the_limits_are_harmless() {
     let below = |make: &dyn Fn(usize) -> String| {
@@ -215,11 +215,11 @@ fn a_time_limit_holds_for_the_whole_decision() {
     assert_eq!(decision.trace.rules.last().unwrap().result, RuleResult::NoTime);
     assert!(matches!(decision.trace.rules[0].result, RuleResult::TooMuch { .. }));
 }
-/// The most memory that all of these together may add, in KiB.
+/// The most memory that all of these scripts together may add, in KiB.
 const MEMORY_MAX_KIB: u64 = 64 * 1024;
 const CHILD: &str = "RECADO_TEST_MEASURES_MEMORY";
 
-/// Measured in a process of its own, since other tests need memory too.
+/// Measured in a separate process, because other tests need memory, too.
 #[test]
 fn memory_stays_within_bounds() {
     if std::env::var_os(CHILD).is_none() {
@@ -251,7 +251,7 @@ fn memory_stays_within_bounds() {
     }
 }
 
-/// The most memory that this process ever held; `None` where the system does not say.
+/// Returns the most memory that this process ever held; `None` if the system does not tell.
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find(|line| line.starts_with("VmHWM"))?.split_whitespace().nth(1)?.parse().ok()

@@ -1,9 +1,9 @@
-//! What rules read of a business's hours.
+//! The opening hours as rules read them.
 
 use super::{RuleResult, facts, now, result, rules, sms};
 use crate::domain::{Action, Effect, Timestamp};
 
-/// What is noted of the hours of a business in Madrid at this instant.
+/// Returns a rule's note about the hours of a business in Madrid at this instant.
 fn noted(hours: &str, at: Timestamp) -> String {
     let rules = rules(
         "rule(\"r\").on(\"inbound_sms\").then(|e| {
@@ -36,7 +36,7 @@ fn rules_know_when_the_business_is_open() {
 }
 
 #[test]
-fn a_business_of_which_nobody_has_said_so_is_never_closed() {
+fn a_business_without_opening_hours_is_never_closed() {
     assert_eq!(noted("", now()), "true never []");
     let broken = noted("mon 9", now());
     assert!(broken.contains("no shift"), "{broken}");

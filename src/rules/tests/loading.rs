@@ -1,4 +1,4 @@
-//! From a folder to rules: what is refused, and how it is said.
+//! Loading a folder: the errors and their texts.
 
 use super::{complaints, facts, load, rules, said, sms};
 use crate::rules::{Limits, RuleSet, Severity};

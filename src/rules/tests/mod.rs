@@ -1,4 +1,4 @@
-//! Rules written into a folder of their own, loaded, and given events.
+//! Tests that write rules into a folder, load them, and decide events.
 
 mod appointments;
 mod deciding;
@@ -67,7 +67,7 @@ pub(super) fn load(files: &[(&str, &str)]) -> (RuleSet, Vec<RuleError>) {
     RuleSet::load(dir.path(), Limits::default())
 }
 
-/// One file without any fault.
+/// Loads one file, which must have no finding.
 pub(super) fn rules(source: &str) -> RuleSet {
     let (rules, errors) = load(&[("a.rhai", source)]);
     assert!(errors.is_empty(), "{}", said(&errors));
@@ -78,17 +78,17 @@ pub(super) fn said(errors: &[RuleError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What loading this one file has to say.
+/// Returns the findings of one file.
 pub(super) fn complaints(source: &str) -> String {
     said(&load(&[("a.rhai", source)]).1)
 }
 
-/// The body of a then, run for a text message.
+/// Runs the body of a then for a text message.
 pub(super) fn then(body: &str) -> Decision {
     rules(&format!("rule(\"r\").on(\"inbound_sms\").then(|e| {{ {body} }});")).decide(&sms("Hola, qué tal"), &facts())
 }
 
-/// What a then's expression is worth, by way of a note.
+/// Returns the value of an expression in a then, through a note.
 pub(super) fn value(expression: &str) -> String {
     let decision = then(&format!("note(`<${{{expression}}}>`)"));
     let Some(planned) = decision.actions.first() else { return format!("{:?}", decision.trace.rules[0].result) };
@@ -104,7 +104,7 @@ pub(super) fn result(decision: &Decision) -> &RuleResult {
     &decision.trace.rules[0].result
 }
 
-/// The actions as JSON, which is how cases and the ledger write them.
+/// Returns the actions as JSON, as cases and the ledger write them.
 pub(super) fn actions(decision: &Decision) -> Value {
     decision.actions.iter().map(|planned| serde_json::to_value(&planned.action).unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! What scripts can read and ask for.
+//! The fields that scripts read, and the actions that they plan.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Rules that wait: what they plan, and what becomes of it when it is due.
+//! Delayed rules: the timers that they plan, and what happens when these are due.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn planned(rules: &RuleSet, event: &Event) -> NewTimer {
     timer
 }
 
-/// The event that a timer becomes.
+/// Returns the event of a timer that is due.
 fn fired(timer: &NewTimer) -> Event {
     let said = Fired { rule: timer.rule.clone(), purpose: timer.purpose, due: timer.due, subject: timer.subject };
     Event { kind: EventKind::TIMER, contact: timer.contact, ..event("timer", said.into_data(timer.payload.clone())) }

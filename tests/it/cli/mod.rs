@@ -355,6 +355,7 @@ fn every_help_has_an_example() {
         &["serve"],
         &["check"],
         &["test"],
+        &["reference"],
         &["explain"],
         &["events"],
         &["messages"],

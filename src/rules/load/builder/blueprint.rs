@@ -25,7 +25,7 @@ pub(in crate::rules) const PARAM: Function = Function {
     group: Group::Rule,
     about: "Declares a blueprint's parameter, read as `e.params.name`. A tenant can set another value.",
     signatures: &[Signature::new(&[("name", Kind::Text), ("default", Kind::Any)], Kind::Rule)],
-    example: r#"rule("hours").on("inbound_sms").keyword("HOURS")
+    example: r#"rule("our hours").on("inbound_sms").keyword("HOURS")
     .blueprint().param("text", "Open from 9 to 18 h.")
     .then(|e| reply(e.params.text));"#,
     register: |engine, _| {

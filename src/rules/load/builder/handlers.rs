@@ -14,7 +14,7 @@ pub(in crate::rules) const ON_ANSWER: Function = Function {
     about: "Handles the answer to a question: `|e, answer|`, the answer folded. If it plans no action or gives `false`, the \
             question stays open.",
     signatures: &[Signature::new(&[("question", Kind::Question), ("closure", Kind::Closure)], Kind::Rule)],
-    example: r#"rule("booking").on("inbound_sms").keyword("BOOK")
+    example: r#"rule("book a day").on("inbound_sms").keyword("BOOK")
     .then(|e| ask("day", "Which day?", "24h"))
     .on_answer("day", |e, answer| reply(`See you on ${answer}.`));"#,
     register: |engine, _| {
@@ -38,7 +38,7 @@ pub(in crate::rules) const ON_SILENCE: Function = Function {
     group: Group::Rule,
     about: "Runs if a question gets no answer within its span.",
     signatures: &[Signature::new(&[("question", Kind::Question), ("closure", Kind::Closure)], Kind::Rule)],
-    example: r#"rule("booking").on("inbound_sms").keyword("BOOK")
+    example: r#"rule("book or remind").on("inbound_sms").keyword("BOOK")
     .then(|e| ask("day", "Which day?", "24h"))
     .on_answer("day", |e, answer| reply(`See you on ${answer}.`))
     .on_silence("day", |e| send_sms(e.contact, "Write BOOK when you know the day."));"#,
@@ -63,7 +63,7 @@ pub(in crate::rules) const ON_INPUT: Function = Function {
     group: Group::Rule,
     about: "Handles what comes at a step of a call: `|e, input|`, the keys or the folded words.",
     signatures: &[Signature::new(&[("step", Kind::Step), ("closure", Kind::Closure)], Kind::Rule)],
-    example: r#"rule("order by phone").on("call_received")
+    example: r#"rule("order number").on("call_received")
     .then(|e| gather("order", #{ say: "Please enter your order number." }))
     .on_input("order", |e, input| { note(`order ${input}`); hangup() });"#,
     register: |engine, _| {
@@ -87,7 +87,7 @@ pub(in crate::rules) const ON_CALL: Function = Function {
     group: Group::Rule,
     about: "Begins an outbound call at a step: `call(e.contact, \"step\")`, a campaign or the API names it.",
     signatures: &[Signature::new(&[("step", Kind::Step), ("closure", Kind::Closure)], Kind::Rule)],
-    example: r#"rule("confirm by phone").on_call("confirm", |e| say(`Hello ${e.contact.first_name}`));"#,
+    example: r#"rule("greet by phone").on_call("greet", |e| say(`Hello ${e.contact.first_name}`));"#,
     register: |engine, _| {
         engine.register_fn(
             "on_call",

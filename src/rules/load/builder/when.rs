@@ -27,7 +27,7 @@ pub(in crate::rules) const THEN: Function = Function {
     group: Group::Rule,
     about: "Adds what the rule does. Its actions count only if the whole rule succeeds.",
     signatures: &[Signature::new(&[("closure", Kind::Closure)], Kind::Rule)],
-    example: r#"rule("hello").on("inbound_sms").then(|e| { tag("greeted"); reply("Hello") });"#,
+    example: r#"rule("greet and tag").on("inbound_sms").then(|e| { tag("greeted"); reply("Hello") });"#,
     register: |engine, _| {
         engine.register_fn("then", |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, closure: Dynamic| {
             match Closure::from_value(&closure, &ctx) {

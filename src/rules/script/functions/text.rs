@@ -25,7 +25,7 @@ pub(in crate::rules) const CONTAINS_ANY: Function = Function {
     group: Group::Text,
     about: "Tells whether a text contains one of these words or phrases, as whole words, folded.",
     signatures: &[Signature::new(&[("text", Kind::Text), ("words", Kind::Array)], Kind::Boolean)],
-    example: r#"if contains_any(e.body, ["precio", "price"]) { tag("asks-prices") }"#,
+    example: r#"if contains_any(e.body, ["hola", "hello"]) { tag("greeted") }"#,
     register: |engine, _| {
         engine.register_fn("contains_any", contains_any);
     },

@@ -85,6 +85,7 @@ pub(in crate::rules) struct Handlers {
 }
 
 impl Handlers {
+    /// Returns whether the rule has no handler.
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.silences.is_empty() && self.inputs.is_empty() && self.calls.is_empty()
     }
@@ -104,6 +105,7 @@ pub struct Timing {
     pub missed: Missed,
 }
 
+/// What a delayed or scheduled rule waits for.
 #[derive(Clone, Debug)]
 pub enum When {
     /// This span after the event.

@@ -87,7 +87,7 @@ impl Page {
     fn function(&mut self, function: &Function) {
         let name = function.name;
         let dot = if function.receiver.is_some() { "." } else { "" };
-        self.heading(4, &format!("`{dot}{name}`"));
+        self.heading(if function.group == Group::Rule { 3 } else { 4 }, &format!("`{dot}{name}`"));
         let _ = write!(self.0, "\n{}\n\n", function.about);
         for signature in function.signatures {
             let _ = writeln!(self.0, "- `{dot}{name}({})`", parameters(signature));

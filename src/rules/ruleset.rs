@@ -92,6 +92,7 @@ impl RuleSet {
         self.complete || self.rule(rule).is_some()
     }
 
+    /// Finds a rule by its name.
     pub(in crate::rules) fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.info.name == name)
     }

@@ -23,6 +23,7 @@ pub(super) struct Case {
     pub expect: Expectation,
 }
 
+/// The event of a case.
 #[derive(Debug, Deserialize)]
 pub(super) struct CaseEvent {
     pub kind: EventKind,
@@ -33,6 +34,7 @@ pub(super) struct CaseEvent {
     pub more: Map<String, Value>,
 }
 
+/// The facts of a case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct CaseFacts {
@@ -75,6 +77,7 @@ impl Default for CaseFacts {
     }
 }
 
+/// What a case expects.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expectation {
@@ -84,6 +87,7 @@ pub(super) struct Expectation {
     pub asks: Option<Vec<ExpectedQuestion>>,
 }
 
+/// A question that a case expects to be opened.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpectedQuestion {

@@ -12,6 +12,7 @@ use crate::rules::limits::Limits;
 
 /// Why [`spend`] stopped a script.
 const OUT_OF_OPERATIONS: &str = "operations";
+/// The other reason: the processor time is used up.
 pub(in crate::rules) const OUT_OF_TIME: &str = "time";
 
 /// How often the clock is read, in operations.
@@ -51,6 +52,7 @@ pub(in crate::rules) fn spend(_: u64) -> Option<Dynamic> {
 pub(in crate::rules) struct CpuTimer(Duration);
 
 impl CpuTimer {
+    /// Starts measuring.
     pub fn start() -> Self {
         Self(thread_cpu_time())
     }

@@ -118,6 +118,7 @@ pub(in crate::rules) fn has_text(data: &Value) -> bool {
 pub(in crate::rules) struct Beginnings(Vec<(String, String)>);
 
 impl Beginnings {
+    /// Takes the text apart, up to this number of words.
     pub fn new(data: &Value, words: usize) -> Self {
         let body = data.get("body").and_then(Value::as_str).unwrap_or_default();
         let mut beginnings: Vec<(String, String)> = Vec::new();

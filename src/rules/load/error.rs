@@ -33,6 +33,7 @@ pub struct RuleError {
 }
 
 impl RuleError {
+    /// Makes an error.
     pub(in crate::rules) fn new(file: &str, at: SourcePosition, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -45,21 +46,25 @@ impl RuleError {
         }
     }
 
+    /// Adds what to do about it.
     pub(in crate::rules) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
+    /// Makes it a warning.
     pub(in crate::rules) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
+    /// Names the rule that it is about.
     pub(in crate::rules) fn of_rule(mut self, rule: &str) -> Self {
         self.rule = Some(rule.to_owned());
         self
     }
 
+    /// Returns whether something was left out.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

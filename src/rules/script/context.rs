@@ -16,6 +16,7 @@ use crate::integrations::email::template::Templates;
 use crate::rules::limits::READS_PER_RULE;
 use crate::rules::model::{Handlers, Keyword};
 
+/// The error that a native function raises in a script.
 pub(in crate::rules) type ScriptError = Box<rhai::EvalAltResult>;
 
 /// The event under evaluation. Native functions find it in the engine's tag, views hold it.
@@ -70,24 +71,29 @@ pub(in crate::rules) enum Phase {
 }
 
 impl EvalContext {
+    /// Starts the evaluation of an event.
     pub fn new(event: Event, facts: Facts, templates: Arc<Templates>, links: Arc<Links>) -> Arc<Self> {
         // The zone was checked when it was set. An unknown name falls back to UTC rather than stopping the rules.
         let zone = facts.tenant.zone.parse().unwrap_or(Tz::UTC);
         Arc::new(Self { event, facts, zone, templates, links, frame: Mutex::default() })
     }
 
+    /// The state of the current rule.
     pub fn frame(&self) -> MutexGuard<'_, RuleFrame> {
         self.frame.lock()
     }
 
+    /// An instant in the business's time zone.
     pub fn moment(&self, at: Timestamp) -> Moment {
         Moment { at, zone: self.zone }
     }
 
+    /// The time of the decision.
     pub fn now(&self) -> Moment {
         self.moment(self.facts.as_of)
     }
 
+    /// The customer, if the event concerns one.
     pub fn contact(&self) -> Option<&ContactFacts> {
         self.facts.contact.as_ref()
     }

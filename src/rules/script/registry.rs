@@ -31,6 +31,7 @@ pub(in crate::rules) struct Signature {
 }
 
 impl Signature {
+    /// A signature with these parameters.
     pub const fn new(parameters: &'static [(&'static str, Kind)], gives: Kind) -> Self {
         Self { parameters, gives, repeats: 1 }
     }
@@ -233,10 +234,12 @@ pub(in crate::rules) struct Field<G: 'static> {
 }
 
 impl<G> Field<G> {
+    /// A field with its getter.
     pub const fn new(name: &'static str, kind: Kind, about: &'static str, get: G) -> Self {
         Self { name, kind, about, get }
     }
 
+    /// The field without its getter.
     pub const fn info(&self) -> FieldInfo {
         FieldInfo { name: self.name, kind: self.kind, about: self.about }
     }

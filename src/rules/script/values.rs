@@ -136,6 +136,7 @@ pub(in crate::rules) struct Moment {
 }
 
 impl Moment {
+    /// The wall clock of the business.
     pub fn local(&self) -> DateTime<Tz> {
         self.at.to_utc().with_timezone(&self.zone)
     }

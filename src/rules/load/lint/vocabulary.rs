@@ -64,6 +64,7 @@ impl Vocabulary {
         self.0.get(name)
     }
 
+    /// The names of all functions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

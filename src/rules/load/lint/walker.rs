@@ -48,6 +48,7 @@ pub(super) struct Walker<'a> {
 }
 
 impl Walker<'_> {
+    /// Checks one node; true lets the walk go on.
     pub fn visit(&mut self, path: &[ASTNode<'_>]) -> bool {
         match path.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) => {
@@ -84,6 +85,7 @@ impl Walker<'_> {
         true
     }
 
+    /// Adds an error.
     pub fn error(&mut self, at: SourcePosition, message: String, hint: String) {
         self.report.findings.push(Finding { function: self.function.clone(), at, message, hint, warning: false });
     }

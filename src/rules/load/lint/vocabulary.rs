@@ -51,6 +51,8 @@ impl Vocabulary {
         for function in functions() {
             names.entry(function.name.to_owned()).or_default().extend(function.arities());
         }
+        // The builder refuses a `.when` without its text, with a better hint.
+        names.entry("when".to_owned()).or_default().insert(2);
         Self(names)
     }
 

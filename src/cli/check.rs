@@ -1,4 +1,4 @@
-//! `recado check`: what is wrong with the rules, and where.
+//! `recado check`: finds errors in the rules.
 
 use super::{CliError, Outcome, configure, print, print_json};
 use crate::rules::{self, Limits};

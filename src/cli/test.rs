@@ -1,4 +1,4 @@
-//! `recado test`: whether the rules do what their cases say.
+//! `recado test`: tries the cases of the rules.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Report {
-    /// Rules that were left out, so that their cases were not tried.
+    /// Errors of rules that were left out. Their cases were not tried.
     errors: Vec<RuleError>,
     #[serde(flatten)]
     cases: CaseReport,

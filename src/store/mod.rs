@@ -32,7 +32,7 @@ pub use crate::store::portability::backup::{compact_sqlite, copy_sqlite};
 pub use crate::store::portability::erase::Erased;
 pub use crate::store::portability::retention::{Removed, Step};
 pub use crate::store::portability::snapshot::Snapshot;
-pub use crate::store::portability::tables::{NotARow, SET_ASIDE, TABLES, Table};
+pub use crate::store::portability::tables::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, TABLES, Table};
 pub use crate::store::reads::ahead::{Ahead, Left, PlannedSend};
 pub use crate::store::reads::lists::{Backlog, LIST_MAX, Listed, Unsettled};
 pub use crate::store::requests::claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, Judge};

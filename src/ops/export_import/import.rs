@@ -14,9 +14,9 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::{Counts, End, FORMAT, Header, TenantLine};
-use crate::domain::{CampaignState, Clock, Phone, TenantId, Timestamp};
+use crate::domain::{CampaignState, Channel, Clock, Phone, TenantId, Timestamp};
 use crate::store::rows::{sender, tenant};
-use crate::store::{NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
+use crate::store::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;
 
 /// The longest line, with its end.
@@ -91,6 +91,7 @@ pub async fn import(
         tenant: TenantId::new(tenant.id),
         now: store.clock().now(),
         rows: TABLES.iter().map(|table| (table.kind.to_owned(), 0)).collect(),
+        channels: Vec::new(),
         senders: Vec::new(),
         batch: Batch::default(),
         held: 0,
@@ -171,6 +172,8 @@ struct Work<'w> {
     now: Timestamp,
     rows: Counts,
     senders: Vec<sender::Model>,
+    /// Rows of [`CUSTOMER_CHANNEL`] of the customers in the batch, from a file of an older form.
+    channels: Vec<Vec<sea_orm::Value>>,
     batch: Batch,
     held: u64,
     paused: u64,
@@ -204,6 +207,9 @@ impl Work<'_> {
             if full || self.batch.table.is_some_and(|batched| batched.kind != table.kind) {
                 self.flush(lines.line - 1).await?;
             }
+            if kind == "customer" {
+                self.split_channels(&mut row).map_err(|why| lines.wrong(why))?;
+            }
             let values = table.values(row).map_err(|why| lines.wrong(format!("a {kind}: {why}")))?;
             if self.batch.rows.is_empty() {
                 self.batch = Batch { table: Some(table), first: lines.line, ..Batch::default() };
@@ -215,7 +221,9 @@ impl Work<'_> {
 
     fn end(&self, lines: &mut Lines<impl BufRead>, end: Json) -> Result<(), ImportError> {
         let end: End = serde_json::from_value(end).map_err(|error| lines.wrong(error.to_string()))?;
-        if end.rows != self.rows {
+        // A file that was made before a kind of row was added does not count it.
+        let of_file = |(kind, count): (&String, &u64)| *count == end.rows.get(kind).copied().unwrap_or_default();
+        if !self.rows.iter().all(of_file) || end.rows.keys().any(|kind| !self.rows.contains_key(kind)) {
             return Err(
                 lines.wrong("the counts are not those of the lines before: the file was changed or cut".to_owned())
             );
@@ -270,6 +278,19 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Takes the last messages out of a customer that an older version exported: there each channel was a column.
+    fn split_channels(&mut self, row: &mut Map<String, Json>) -> Result<(), String> {
+        let Some((_, table)) = Table::of_kind(CUSTOMER_CHANNEL) else { return Ok(()) };
+        for (column, channel) in [("last_sms_us", Channel::Sms), ("last_whatsapp_us", Channel::WhatsApp)] {
+            let last = row.remove(column).filter(|last| !last.is_null());
+            let Some((last, contact)) = last.zip(row.get("id").cloned()) else { continue };
+            let object = [("contact_id", contact), ("channel", channel.as_str().into()), ("last_us", last)];
+            let object = object.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            self.channels.push(table.values(object).map_err(|why| format!("'{column}' of a customer: {why}"))?);
+        }
+        Ok(())
+    }
+
     /// Sets a timer aside that the other installation may still fire, until a person releases it.
     fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
         let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
@@ -306,8 +327,12 @@ impl Work<'_> {
     async fn flush(&mut self, last: u64) -> Result<(), ImportError> {
         let Batch { table, rows, first, .. } = std::mem::take(&mut self.batch);
         let Some(table) = table.filter(|_| !self.options.dry_run) else { return Ok(()) };
-        let written = self.store.import_rows(table, self.tenant, rows).await;
-        written.map_err(|cause| ImportError::Rows { first, last, cause })?;
+        let channels = std::mem::take(&mut self.channels);
+        let of_channels = Table::of_kind(CUSTOMER_CHANNEL).map(|(_, table)| (table, channels));
+        for (table, rows) in [(table, rows)].into_iter().chain(of_channels).filter(|(_, rows)| !rows.is_empty()) {
+            let written = self.store.import_rows(table, self.tenant, rows).await;
+            written.map_err(|cause| ImportError::Rows { first, last, cause })?;
+        }
         self.pace.sleep(PAUSE).await;
         Ok(())
     }

@@ -233,6 +233,12 @@ fn padded(sql: &str, before: &[Value], part: &[Value]) -> (String, Vec<Value>) {
     (text, values)
 }
 
+/// Quotes constant names as the inside of an SQL list: `'sms', 'whatsapp'`. A list without names matches nothing.
+pub(in crate::store) fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    if names.is_empty() { "NULL".to_owned() } else { names.join(", ") }
+}
+
 /// `?` to `$1`, `$2`, …; our SQL has no `?` inside literals.
 fn dollars(sql: &str) -> String {
     let mut text = String::with_capacity(sql.len() + 16);
@@ -256,6 +262,12 @@ mod tests {
     #[test]
     fn question_marks_become_numbers() {
         assert_eq!(dollars("a = ? AND b IN (?,?)"), "a = $1 AND b IN ($2,$3)");
+    }
+
+    #[test]
+    fn names_are_quoted_and_no_names_match_nothing() {
+        assert_eq!(quoted(["sms", "voice"]), "'sms', 'voice'");
+        assert_eq!(quoted([]), "NULL");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 use crate::store::db::sql;
-use crate::store::tables::{appointments, firings, questions};
+use crate::store::tables::{appointments, contacts, firings, questions};
 use crate::store::{Store, StoreError, writer};
 
 /// Rows that are changed in one transaction, at most.
@@ -79,6 +79,7 @@ impl Store {
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
         questions::forget(&txn, tenant, ContactId::new(contact)).await?;
+        contacts::forget_channels(&txn, tenant, ContactId::new(contact)).await?;
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         appointments::forget_customer(&txn, tenant, contact).await?;
         sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number()).await?;

@@ -7,15 +7,32 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::{Action, AppointmentState, CallState, CampaignState, EventKind, MemberState, Phone};
+use crate::domain::{Action, AppointmentState, CallState, CampaignState, Channel, EventKind, MemberState, Phone};
 use crate::store::StoreError;
+use crate::store::tables::actions::REQUEST_CHANNEL;
 use crate::store::tables::campaigns;
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
-const CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice"];
-/// Of an action, where requests have a word of their own.
-const ACTION_CHANNELS: &[&str] = &["sms", "whatsapp", "email", "voice", "http"];
+const CHANNELS: &[&str] = &{
+    let mut names = [""; Channel::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Channel::ALL[at].as_str();
+        at += 1;
+    }
+    names
+};
+/// The channels of an action: those of messages, and the word that requests have instead.
+const ACTION_CHANNELS: &[&str] = &{
+    let mut names = [REQUEST_CHANNEL; CHANNELS.len() + 1];
+    let mut at = 0;
+    while at < CHANNELS.len() {
+        names[at] = CHANNELS[at];
+        at += 1;
+    }
+    names
+};
 const CALL_STATUSES: &[&str] =
     &["queued", "initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
 const ORIGINS: &[&str] = &["answer", "business", "manual", "system"];
@@ -24,6 +41,8 @@ const STATES: &[&str] = &["planned", "sending", "sent", "failed", "blocked", "he
 const PURPOSES: &[&str] = &["after", "before", "cron", "page", "silence"];
 /// A timer that does not fire by itself.
 pub const SET_ASIDE: &str = "timer_set_aside";
+/// A customer's last message on a channel.
+pub const CUSTOMER_CHANNEL: &str = "customer_channel";
 
 /// A table, without its column `tenant_id`.
 pub struct Table {
@@ -72,7 +91,7 @@ const fn column(name: &'static str, holds: Holds) -> Column {
 }
 
 /// In the order in which they are exported: what a row names comes before it.
-pub const TABLES: [Table; 25] = [
+pub const TABLES: [Table; 26] = [
     Table {
         kind: "sender",
         name: "senders",
@@ -98,10 +117,14 @@ pub const TABLES: [Table; 25] = [
             column("tags", Document(is::<BTreeSet<String>>)),
             column("fields", Document(is::<BTreeMap<String, Json>>)),
             column("inbound_count", Big),
-            column("last_sms_us", MaybeBig),
-            column("last_whatsapp_us", MaybeBig),
             column("created_us", Big),
         ],
+    },
+    Table {
+        kind: CUSTOMER_CHANNEL,
+        name: "contact_channels",
+        order: &["contact_id", "channel"],
+        columns: &[column("contact_id", Of("contacts")), column("channel", Word(CHANNELS)), column("last_us", Big)],
     },
     Table {
         kind: "customer_change",

@@ -79,9 +79,10 @@ impl Store {
     /// A tenant's messages and calls that are planned for until then, the next first, at most [`LIST_MAX`].
     pub async fn planned_sends(&self, tenant: TenantId, until: Timestamp) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
-            "{} WHERE tenant_id = ? AND state = 'planned' AND channel IN ('sms', 'whatsapp', 'email', 'voice')
+            "{} WHERE tenant_id = ? AND state = 'planned' AND channel IN ({})
                AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?",
-            sends()
+            sends(),
+            sql::quoted(Channel::ALL.map(Channel::as_str))
         );
         let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, values).await
@@ -99,12 +100,15 @@ impl Store {
         tenant: TenantId,
         phone: &Phone,
     ) -> Result<(Option<ContactId>, BTreeSet<Channel>), StoreError> {
-        let text = "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
+        let text = format!(
+            "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
           UNION ALL SELECT channel, NULL FROM opt_outs
-            WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ('sms', 'whatsapp')";
+            WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ({})",
+            sql::quoted(Channel::INBOUND.map(Channel::as_str))
+        );
         let of = || [tenant.uuid().into(), phone.key().into()];
         let (mut contact, mut opted_out) = (None, BTreeSet::new());
-        for row in sql::query(&self.read, text, [of(), of()].concat()).await? {
+        for row in sql::query(&self.read, &text, [of(), of()].concat()).await? {
             let channel: Option<String> = row.try_get_by_index(0)?;
             if let Some(channel) = channel {
                 opted_out.insert(channel.parse().map_err(StoreError::stored)?);
@@ -123,10 +127,11 @@ impl Store {
         until: Timestamp,
     ) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
-            "{} WHERE tenant_id = ? AND channel IN ('sms', 'whatsapp', 'email')
+            "{} WHERE tenant_id = ? AND channel IN ({})
                AND state IN ('sent', 'failed', 'unknown', 'blocked', 'held') AND due_us > ? AND due_us <= ?
              ORDER BY due_us, planned_us, id LIMIT ?",
-            sends()
+            sends(),
+            sql::quoted(Channel::ALL.into_iter().filter(|channel| *channel != Channel::Voice).map(Channel::as_str))
         );
         let within = [from.unix_us().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, std::iter::once(tenant.uuid().into()).chain(within).collect()).await

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
-use crate::domain::{ActionId, ContactId, EventId, EventKind, MessageId, Route, TenantId, Timestamp};
+use crate::domain::{ActionId, Channel, ContactId, EventId, EventKind, MessageId, Route, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::rows::{action, event, message};
 use crate::store::{Store, StoreError};
@@ -149,12 +149,14 @@ impl Store {
 
     /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.
     pub async fn last_event(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
-        let kinds = [EventKind::INBOUND_SMS, EventKind::INBOUND_WHATSAPP, EventKind::MANUAL];
+        let kinds: Vec<EventKind> =
+            Channel::INBOUND.into_iter().map(EventKind::inbound).chain([EventKind::MANUAL]).collect();
+        let marks = vec!["?"; kinds.len()].join(", ");
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
         values.extend(kinds.iter().map(|kind| kind.as_str().into()));
         let row = sql::query_one(
             &self.read,
-            "SELECT id FROM events WHERE tenant_id = ? AND kind IN (?, ?, ?) ORDER BY id DESC LIMIT 1",
+            &format!("SELECT id FROM events WHERE tenant_id = ? AND kind IN ({marks}) ORDER BY id DESC LIMIT 1"),
             values,
         )
         .await?;

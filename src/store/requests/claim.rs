@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fallback;
 use crate::domain::route::UnknownRoute;
-use crate::domain::{ActionState, SendQueue, TenantId, Timestamp};
+use crate::domain::{ActionState, Channel, SendQueue, TenantId, Timestamp};
 use crate::store::StoreError;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
@@ -77,30 +77,36 @@ pub struct Claimed {
 /// started by the business where quiet hours are asked for.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
 
-/// SQLite uses the index `actions_lane` only where the states are written exactly as in it: here, and in [`TAKE`].
-const CANDIDATES: &str = "SELECT {columns},
-    CASE WHEN a.channel = 'whatsapp' THEN (SELECT c.last_whatsapp_us FROM contacts c WHERE c.id = a.contact_id) END
-      AS session_us,
+/// Candidates for a claim, the next first. SQLite uses the index `actions_lane` only where the states are written exactly
+/// as in it: here, and in [`TAKE`].
+static CANDIDATES: LazyLock<String> = LazyLock::new(|| {
+    let inbound = sql::quoted(Channel::INBOUND.map(Channel::as_str));
+    let windowed = sql::quoted([Channel::WhatsApp.as_str()]);
+    let to_phones = sql::quoted(Channel::ALL.into_iter().filter(|c| *c != Channel::Email).map(Channel::as_str));
+    format!(
+        "SELECT {SEND_COLUMNS},
+    CASE WHEN a.channel IN ({windowed}) THEN (SELECT l.last_us FROM contact_channels l
+      WHERE l.tenant_id = a.tenant_id AND l.contact_id = a.contact_id AND l.channel = a.channel) END AS session_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.peer_key = a.peer_key AND o.active AND (
       (o.channel = a.channel AND (o.sender = '' OR o.sender = a.sender))
-      OR (a.channel = 'voice' AND o.channel IN ('sms', 'whatsapp') AND ?))) AS opted_out,
+      OR (a.channel = 'voice' AND o.channel IN ({inbound}) AND ?))) AS opted_out,
     (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin = 'business' AND m.status <> 'blocked') ELSE 0 END AS started,
-    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ('sms', 'whatsapp', 'voice') THEN (
-      SELECT CASE WHEN coalesce(c.last_sms_us, 0) > coalesce(c.last_whatsapp_us, 0) THEN c.last_sms_us
-        ELSE c.last_whatsapp_us END FROM contacts c WHERE c.id = a.contact_id) END AS last_inbound_us,
-    CASE WHEN a.channel IN ('sms', 'whatsapp', 'voice') AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
+    CASE WHEN a.origin = 'answer' AND a.event_id < ? AND a.channel IN ({to_phones}) THEN (
+      SELECT max(l.last_us) FROM contact_channels l
+      WHERE l.tenant_id = a.tenant_id AND l.contact_id = a.contact_id) END AS last_inbound_us,
+    CASE WHEN a.channel IN ({to_phones}) AND (a.origin = 'business' OR (a.origin = 'answer' AND a.event_id < ?))
       THEN (SELECT c.fields FROM contacts c WHERE c.id = a.contact_id) END AS fields
   FROM actions a
   WHERE a.tenant_id = ? AND a.route = ? AND a.state = 'planned' AND a.due_us <= ? AND NOT EXISTS (
     SELECT 1 FROM actions b WHERE b.lane = a.lane AND b.planned_us <= a.planned_us
       AND (b.planned_us < a.planned_us OR b.id < a.id)
       AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown'))
-  ORDER BY a.due_us, a.planned_us LIMIT ?";
-
-static CANDIDATES_QUERY: LazyLock<String> = LazyLock::new(|| CANDIDATES.replace("{columns}", SEND_COLUMNS));
+  ORDER BY a.due_us, a.planned_us LIMIT ?"
+    )
+});
 
 /// The attempt: its number and its beginning. It gets a row of its own when it ends. What is planned anew comes behind
 /// what its lane has planned for then already: they keep their order, and go one after another.
@@ -139,7 +145,7 @@ pub(in crate::store) async fn claim(
         (request.limit as i64).into(),
     ];
     let read = |row: &Row| read_candidate(row, &request.account_sid);
-    let found = txn.query(&format!("{}{lock}", *CANDIDATES_QUERY), values, read).await?;
+    let found = txn.query(&format!("{}{lock}", *CANDIDATES), values, read).await?;
     let not_after = now.plus(SEND_WITHIN);
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
     let mut blocked = Vec::new();
@@ -277,7 +283,7 @@ mod tests {
             texts
         };
         let take = one_row(TAKE, 10);
-        for sql in [CANDIDATES_QUERY.as_str(), &take] {
+        for sql in [CANDIDATES.as_str(), &take] {
             let plan = explained(&format!("EXPLAIN QUERY PLAN {sql}"), 3);
             assert!(
                 plan.iter().any(|step| step.starts_with("SEARCH b USING") && step.contains("actions_lane")),

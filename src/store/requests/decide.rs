@@ -1,6 +1,7 @@
 //! What a decision reads, and what it writes: actions, effects and the handled mark, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
@@ -342,14 +343,26 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(StoreError::json)
 }
 
-/// A contact's row, as far as facts need it, with its opt-outs; read by position, since it is read often.
-pub(in crate::store) const CONTACTS: &str = "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.last_sms_us,
-    c.last_whatsapp_us, c.created_us,
-    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'sms'
-      AND o.sender = '' AND o.active) AS sms_out,
-    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key AND o.channel = 'whatsapp'
-      AND o.sender = '' AND o.active) AS whatsapp_out
-  FROM contacts c WHERE c.tenant_id = ? AND c.id IN ({list})";
+/// Customers' rows, as far as facts need them; read by position, since they are read often. Each channel that receives
+/// messages adds two columns: the customer's last message on it, and whether they have opted out of it.
+pub(in crate::store) static CONTACTS: LazyLock<String> = LazyLock::new(|| {
+    let of_channel = |channel: Channel| {
+        format!(
+            ",
+    (SELECT l.last_us FROM contact_channels l
+      WHERE l.tenant_id = c.tenant_id AND l.contact_id = c.id AND l.channel = '{channel}'),
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key
+      AND o.channel = '{channel}' AND o.sender = '' AND o.active)"
+        )
+    };
+    format!(
+        "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.created_us{}
+  FROM contacts c WHERE c.tenant_id = ? AND c.id IN ({{list}})",
+        Channel::INBOUND.map(of_channel).concat()
+    )
+});
+/// The columns of [`CONTACTS`] before those of the channels.
+const CONTACT_COLUMNS: usize = 8;
 
 /// What is known of customers at `as_of`: their rows, with later changes undone.
 ///
@@ -363,7 +376,7 @@ pub(in crate::store) async fn contact_facts(
 ) -> Result<(HashMap<ContactId, ContactFacts>, Vec<String>), StoreError> {
     let list: Vec<Value> = ids.iter().map(|id| id.uuid().into()).collect();
     let mut facts = HashMap::with_capacity(ids.len());
-    for row in sql::query_in(db, CONTACTS, &[tenant.uuid().into()], list).await? {
+    for row in sql::query_in(db, &CONTACTS, &[tenant.uuid().into()], list).await? {
         let contact = read_facts(&Row::Sea(&row))?;
         facts.insert(contact.id, contact);
     }
@@ -378,22 +391,27 @@ pub(in crate::store) async fn contact_facts(
 
 pub(in crate::store) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
     let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
-    let last = [(Channel::Sms, row.get(7)?), (Channel::WhatsApp, row.get(8)?)];
-    let out = [(Channel::Sms, row.get(10)?), (Channel::WhatsApp, row.get(11)?)];
-    Ok(ContactFacts {
+    let mut facts = ContactFacts {
         id: ContactId::new(row.get(0)?),
         phone: Phone::parse(&row.get::<String>(1)?).map_err(StoreError::stored)?,
         name: if name.is_empty() { profile_name } else { name },
         tags: json(&row.get::<String>(4)?)?,
         fields: json(&row.get::<String>(5)?)?,
-        opted_out: out.into_iter().filter(|(_, out)| *out).map(|(channel, _)| channel).collect(),
-        created_at: Timestamp::from_unix_us(row.get(9)?),
-        last_inbound_at: last
-            .into_iter()
-            .filter_map(|(channel, at): (Channel, Option<i64>)| Some((channel, Timestamp::from_unix_us(at?))))
-            .collect(),
+        opted_out: BTreeSet::new(),
+        created_at: Timestamp::from_unix_us(row.get(7)?),
+        last_inbound_at: BTreeMap::new(),
         inbound_count: row.get(6)?,
-    })
+    };
+    for (place, channel) in Channel::INBOUND.into_iter().enumerate() {
+        let column = CONTACT_COLUMNS + 2 * place;
+        if let Some(last_us) = row.get::<Option<i64>>(column)? {
+            facts.last_inbound_at.insert(channel, Timestamp::from_unix_us(last_us));
+        }
+        if row.get(column + 1)? {
+            facts.opted_out.insert(channel);
+        }
+    }
+    Ok(facts)
 }
 
 /// Reads the customers of the events that will be kept at hand, as the transaction leaves them.
@@ -410,7 +428,7 @@ pub(in crate::store) async fn read_customers(
     }
     wanted.retain(|tenant, _| means.fresh.keeps(*tenant));
     for (tenant, list) in wanted {
-        let customers = txn.query_in(CONTACTS, &[tenant.uuid().into()], list, read_facts).await?;
+        let customers = txn.query_in(&CONTACTS, &[tenant.uuid().into()], list, read_facts).await?;
         committed.customers.extend(customers.into_iter().map(|customer| (customer.id, customer)));
     }
     Ok(())

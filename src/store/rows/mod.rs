@@ -2,7 +2,6 @@
 
 pub mod action;
 pub mod attempt;
-pub mod contact;
 pub mod contact_history;
 pub mod event;
 pub mod message;

@@ -124,7 +124,7 @@ impl ActionColumns {
 }
 
 /// What stands for a channel with requests, which have none.
-const REQUEST_CHANNEL: &str = "http";
+pub(in crate::store) const REQUEST_CHANNEL: &str = "http";
 
 /// The server that a request goes to: all of its URL that lists and logs may show.
 fn host(request: &HttpRequest) -> String {

@@ -1,12 +1,13 @@
 //! Customers by number: one row a number, however it is written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Value};
 
 use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
 use crate::store::StoreError;
-use crate::store::db::sql::{Txn, Upsert};
+use crate::store::db::sql;
+use crate::store::db::sql::{Cut, Txn, Upsert};
 use crate::store::writer::Means;
 
 /// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
@@ -18,8 +19,8 @@ pub(in crate::store) struct Met<'a> {
     profile_name: &'a str,
     /// Messages from them in this batch.
     inbound: i64,
-    last_sms_us: Option<i64>,
-    last_whatsapp_us: Option<i64>,
+    /// The last of them on each channel.
+    last_inbound: BTreeMap<Channel, Timestamp>,
     at: Timestamp,
 }
 
@@ -35,12 +36,8 @@ impl<'a> ContactUpsert<'a> {
         if !name.is_empty() {
             met.profile_name = name;
         }
-        let last = match channel {
-            Channel::Sms => &mut met.last_sms_us,
-            Channel::WhatsApp => &mut met.last_whatsapp_us,
-            Channel::Email | Channel::Voice => return,
-        };
-        *last = (*last).max(Some(at.unix_us()));
+        let last = met.last_inbound.entry(channel).or_insert(at);
+        *last = (*last).max(at);
     }
 
     /// A message is to go to them.
@@ -49,20 +46,23 @@ impl<'a> ContactUpsert<'a> {
             phone,
             profile_name: "",
             inbound: 0,
-            last_sms_us: None,
-            last_whatsapp_us: None,
+            last_inbound: BTreeMap::new(),
             at,
         })
     }
 
     /// Finds or makes their rows.
     pub async fn upsert(self, txn: &impl Txn, means: &Means) -> Result<Contacts, StoreError> {
-        let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * 12);
+        let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * UPSERT.columns);
+        let mut inbound = Vec::new();
         // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
         let mut sorted: Vec<_> = self.0.into_iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         for ((tenant, key), met) in sorted {
             let id: ContactId = means.ids.next();
+            for (channel, at) in met.last_inbound {
+                inbound.push(((tenant, key.clone()), channel, at));
+            }
             values.extend([
                 id.uuid().into(),
                 tenant.uuid().into(),
@@ -73,8 +73,6 @@ impl<'a> ContactUpsert<'a> {
                 "[]".into(),
                 "{}".into(),
                 met.inbound.into(),
-                met.last_sms_us.into(),
-                met.last_whatsapp_us.into(),
                 met.at.unix_us().into(),
             ]);
         }
@@ -83,22 +81,39 @@ impl<'a> ContactUpsert<'a> {
                 Ok(((TenantId::new(row.get(1)?), row.get(2)?), (ContactId::new(row.get(0)?), row.get(3)?)))
             })
             .await?;
-        Ok(rows.into_iter().collect())
+        let contacts: Contacts = rows.into_iter().collect();
+        let row = |(of, channel, at): &((TenantId, String), Channel, Timestamp)| -> Option<[Value; 4]> {
+            let (contact, _) = contacts.get(of)?;
+            Some([of.0.uuid().into(), contact.uuid().into(), channel.as_str().into(), at.unix_us().into()])
+        };
+        txn.rows(KEEP_LAST_INBOUND, 4, Cut::Exact, inbound.iter().filter_map(row).flatten().collect()).await?;
+        Ok(contacts)
     }
 }
 
 const UPSERT: Upsert = Upsert {
     sql: "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
-       last_sms_us, last_whatsapp_us, created_us) VALUES {rows}
+       created_us) VALUES {rows}
      ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
        inbound_count = contacts.inbound_count + excluded.inbound_count,
-       profile_name = CASE WHEN excluded.profile_name = '' THEN contacts.profile_name ELSE excluded.profile_name END,
-       last_sms_us = CASE WHEN coalesce(excluded.last_sms_us, 0) > coalesce(contacts.last_sms_us, 0)
-         THEN excluded.last_sms_us ELSE contacts.last_sms_us END,
-       last_whatsapp_us = CASE WHEN coalesce(excluded.last_whatsapp_us, 0) > coalesce(contacts.last_whatsapp_us, 0)
-         THEN excluded.last_whatsapp_us ELSE contacts.last_whatsapp_us END",
-    columns: 12,
+       profile_name = CASE WHEN excluded.profile_name = '' THEN contacts.profile_name ELSE excluded.profile_name END",
+    columns: 10,
     table: "contacts",
     reads: "id, tenant_id, phone_key, inbound_count",
     key: [("tenant_id", 1), ("phone_key", 3)],
 };
+
+/// Keeps the last inbound message of a customer on a channel; an older one changes nothing.
+const KEEP_LAST_INBOUND: &str = "INSERT INTO contact_channels (tenant_id, contact_id, channel, last_us) VALUES {rows}
+     ON CONFLICT (tenant_id, contact_id, channel) DO UPDATE SET last_us = excluded.last_us
+       WHERE excluded.last_us > contact_channels.last_us";
+
+/// Removes what is known of the channels of a customer who is erased.
+pub(in crate::store) async fn forget_channels(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    contact: ContactId,
+) -> Result<u64, StoreError> {
+    let of = vec![tenant.uuid().into(), contact.uuid().into()];
+    Ok(sql::execute(db, "DELETE FROM contact_channels WHERE tenant_id = ? AND contact_id = ?", of).await?)
+}

@@ -15,6 +15,7 @@ use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::reads::lists::LIST_MAX;
 use crate::store::requests::decide;
+use crate::store::requests::decide::CONTACTS;
 use crate::store::requests::fire::COLUMNS;
 use crate::store::writer::Means;
 use crate::store::{Store, StoreError, rows as entity, writer};
@@ -309,7 +310,7 @@ impl Store {
         after: Option<ContactId>,
         limit: usize,
     ) -> Result<Vec<ContactFacts>, StoreError> {
-        let text = decide::CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
+        let text = CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
         let after = after.map_or(Uuid::nil(), ContactId::uuid);
         let rows =
             sql::query(&self.read, &text, vec![tenant.uuid().into(), after.into(), (limit as i64).into()]).await?;

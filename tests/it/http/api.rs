@@ -100,12 +100,12 @@ async fn a_customer_and_their_do_not_call_flag_are_stored_together_or_not_at_all
     database.execute_batch(refuse).expect("a trigger can be made");
 
     let body = json!({"phone": "+34600333444", "name": "Luis", "do_not_call": true});
-    assert_eq!(api.post("customers", &body, "key").await.0, 500);
+    assert_eq!(api.post("customers", &body, "key").await.0, 503);
     assert_eq!(api.get("customers").await["items"], json!([ana]), "no customer without the flag");
     let path = format!("customers/{}", ana["id"].as_str().expect("an id"));
     let change = json!({"name": "Ana", "do_not_call": true});
     let refused = api.ask(&api.token, Method::PATCH, &path, Some(&change), "").await;
-    assert_eq!(refused.status(), 500);
+    assert_eq!(refused.status(), 503);
     assert_eq!(api.get(&path).await, ana, "no change without the flag");
 
     database.execute_batch("DROP TRIGGER refuse").expect("it is there");

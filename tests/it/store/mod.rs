@@ -4,6 +4,7 @@ mod appointments;
 mod by_hand;
 mod calls;
 mod campaigns;
+mod contact_channels;
 mod decided;
 mod erase;
 mod facts;

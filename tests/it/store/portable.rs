@@ -18,7 +18,7 @@ use super::{ANA, Bench, LUIS, OURS, START, Wish, on_both};
 use crate::support::postgres::Database;
 
 /// A store of its own, with an empty tenant `demo`, as a first start makes it.
-async fn another(url: &str) -> Store {
+pub(super) async fn another(url: &str) -> Store {
     let clock = Clock::simulated(START);
     let ids = Arc::new(Ids::new(clock.clone(), Random::seeded(2)));
     let options = super::Options { url: url.into(), synchronous: super::Synchronous::Normal };
@@ -28,7 +28,7 @@ async fn another(url: &str) -> Store {
     store
 }
 
-fn in_folder(folder: &TempDir, name: &str) -> String {
+pub(super) fn in_folder(folder: &TempDir, name: &str) -> String {
     format!("sqlite://{}", folder.path().join(name).display())
 }
 
@@ -76,18 +76,18 @@ async fn live(bench: &Bench) {
     assert_eq!(bench.fire(10).await.set_aside, 1);
 }
 
-async fn exported(store: &Store, slug: &str) -> Vec<String> {
+pub(super) async fn exported(store: &Store, slug: &str) -> Vec<String> {
     let mut bytes = Vec::new();
     export::export(store, slug, &mut bytes).await.expect("it can be exported");
     String::from_utf8(bytes).expect("UTF-8").lines().map(str::to_owned).collect()
 }
 
-async fn imported(store: &Store, lines: &[String], how: &How) -> Result<Imported, ImportError> {
+pub(super) async fn imported(store: &Store, lines: &[String], how: &How) -> Result<Imported, ImportError> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     import::import(store, &Clock::system(), text.as_bytes(), how).await
 }
 
-fn resumed() -> How {
+pub(super) fn resumed() -> How {
     How { resume: true, ..How::default() }
 }
 

@@ -3,14 +3,14 @@
 //! After <https://www.twilio.com/docs/phone-numbers/api/availablephonenumber-resource>.
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::carrier::Carrier;
 use super::numbers::EMPTY_AREA;
+use super::request::{Authenticated, ListQuery};
 use super::validate::Refusal;
 use crate::integrations::twilio::form::Params;
 
@@ -45,16 +45,9 @@ const COUNTRIES: [Country; 6] = [
 /// Lists numbers for sale.
 pub async fn list(
     State(carrier): State<Carrier>,
-    Path((account, country, kind)): Path<(String, String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Authenticated((account, country, kind)): Authenticated<(String, String, String)>,
+    ListQuery(query): ListQuery,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
-    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
-        return answer::bad_request("The query is not a form.");
-    };
     let path = format!("/2010-04-01/Accounts/{account}/AvailablePhoneNumbers/{country}/{kind}");
     match carrier.available(&country, &kind, &query) {
         Ok(numbers) => Json(json!({"uri": path, "available_phone_numbers": numbers})).into_response(),

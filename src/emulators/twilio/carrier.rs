@@ -240,10 +240,8 @@ impl Carrier {
         accounts.find(|(_, known)| known.authorization.as_bytes() == given).map(|(sid, _)| sid.clone())
     }
 
-    pub(super) async fn refuse_read(&self, account: &str, headers: &HeaderMap) -> Option<Response> {
-        if !self.authenticates(account, headers) {
-            return Some(answer::unauthorized());
-        }
+    /// Returns the answer of a fault that strikes a read.
+    pub(super) async fn fail_read(&self, account: &str) -> Option<Response> {
         let strike = self.0.faults.strike(On::List, account, &self.0.random);
         answer::fail_before(strike.answer).await
     }

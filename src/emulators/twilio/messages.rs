@@ -4,8 +4,8 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::answer::{self, PageMeta, PageQuery, rfc2822};
 use super::callback_queue::Next;
 use super::carrier::Carrier;
 use super::faults::On;
+use super::request::{Authenticated, FormBody, ListQuery, Readable};
 use super::store::{Conditions, Direction, Message, bare};
 use super::validate::{self, Refusal, TEST_SENDER};
 use crate::domain::segments;
@@ -23,13 +24,9 @@ use crate::integrations::twilio::form::Params;
 /// Creates a message.
 pub async fn create(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    headers: HeaderMap,
+    Authenticated(account): Authenticated<String>,
     body: Bytes,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
     let strike = carrier.0.faults.strike(On::Create, &account, &carrier.0.random);
     if let Some(response) = answer::fail_before(strike.answer).await {
         return response;
@@ -106,16 +103,9 @@ impl Carrier {
 /// Lists messages.
 pub async fn list(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Readable(account): Readable<String>,
+    ListQuery(query): ListQuery,
 ) -> Response {
-    if let Some(response) = carrier.refuse_read(&account, &headers).await {
-        return response;
-    }
-    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
-        return answer::bad_request("The query is not a form.");
-    };
     let conditions = Conditions {
         account: &account,
         to: query.filled("To"),
@@ -144,14 +134,7 @@ struct Page<'a> {
 }
 
 /// Fetches a message.
-pub async fn fetch(
-    State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(response) = carrier.refuse_read(&account, &headers).await {
-        return response;
-    }
+pub async fn fetch(State(carrier): State<Carrier>, Readable((account, file)): Readable<(String, String)>) -> Response {
     match carrier.named(&account, &file) {
         Ok(message) => Json(Resource::new(&message)).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -161,14 +144,9 @@ pub async fn fetch(
 /// Cancels a scheduled message, or redacts a message.
 pub async fn update(
     State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Authenticated((account, file)): Authenticated<(String, String)>,
+    FormBody(form): FormBody,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
-    let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
     let message = match carrier.named(&account, &file) {
         Ok(message) => message,
         Err(refusal) => return refusal.into_response(),
@@ -189,12 +167,8 @@ pub async fn update(
 /// Deletes a message that is complete.
 pub async fn delete(
     State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
+    Authenticated((account, file)): Authenticated<(String, String)>,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
     match carrier.named(&account, &file).and_then(|message| complete(&message).map(|()| message)) {
         Ok(message) => {
             carrier.0.remove(&message.sid);
@@ -243,14 +217,7 @@ impl Carrier {
 }
 
 /// Lists a message's media. The content is not stored: every medium is a picture.
-pub async fn media(
-    State(carrier): State<Carrier>,
-    Path((account, sid)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(response) = carrier.refuse_read(&account, &headers).await {
-        return response;
-    }
+pub async fn media(State(carrier): State<Carrier>, Readable((account, sid)): Readable<(String, String)>) -> Response {
     let count = carrier.named(&account, &sid).map_or(0, |message| message.media_urls.len());
     let list = (0..count).map(|index| {
         let uri = format!("/2010-04-01/Accounts/{account}/Messages/{sid}/Media/ME{index:032x}.json");

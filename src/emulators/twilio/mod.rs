@@ -49,6 +49,7 @@ mod messages;
 mod method;
 mod number_store;
 mod numbers;
+mod request;
 mod router;
 mod store;
 mod templates;

@@ -3,15 +3,15 @@
 //! After <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::answer::{self, PageMeta, PageQuery};
 use super::carrier::Carrier;
 use super::number_store::{Number, NumberConfig};
+use super::request::{Authenticated, FormBody, ListQuery};
 use super::validate::Refusal;
 use crate::domain::Timestamp;
 use crate::domain::phone::Phone;
@@ -50,9 +50,8 @@ impl Carrier {
 /// Lists numbers.
 pub async fn list(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Authenticated(account): Authenticated<String>,
+    ListQuery(query): ListQuery,
 ) -> Response {
     #[derive(Serialize)]
     struct Page {
@@ -60,12 +59,6 @@ pub async fn list(
         meta: PageMeta,
         incoming_phone_numbers: Vec<serde_json::Value>,
     }
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
-    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
-        return answer::bad_request("The query is not a form.");
-    };
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let wanted = query.filled("PhoneNumber").map(digits);
     let page = PageQuery::from_query(&query);
@@ -84,14 +77,9 @@ pub async fn list(
 /// Buys a number.
 pub async fn create(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    Authenticated(account): Authenticated<String>,
+    FormBody(form): FormBody,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
-    let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
     match carrier.buy(&account, &form) {
         Ok(number) => (StatusCode::CREATED, Json(number.resource())).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -135,22 +123,19 @@ impl Carrier {
 /// Fetches a number.
 pub async fn fetch(
     State(carrier): State<Carrier>,
-    Path((account, number)): Path<(String, String)>,
-    headers: HeaderMap,
+    Authenticated((account, number)): Authenticated<(String, String)>,
 ) -> Response {
-    carrier.with_number(&account, &number, &headers, |numbers, at| Json(numbers[at].resource()).into_response())
+    carrier.with_number(&account, &number, |numbers, at| Json(numbers[at].resource()).into_response())
 }
 
 /// Changes a number's settings.
 pub async fn update(
     State(carrier): State<Carrier>,
-    Path((account, number)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Authenticated((account, number)): Authenticated<(String, String)>,
+    FormBody(form): FormBody,
 ) -> Response {
-    let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
     let now = carrier.0.clock.now();
-    carrier.with_number(&account, &number, &headers, |numbers, at| match numbers[at].update(&form, now) {
+    carrier.with_number(&account, &number, |numbers, at| match numbers[at].update(&form, now) {
         Ok(()) => Json(numbers[at].resource()).into_response(),
         Err(refusal) => refusal.into_response(),
     })
@@ -159,27 +144,22 @@ pub async fn update(
 /// Releases a number.
 pub async fn delete(
     State(carrier): State<Carrier>,
-    Path((account, number)): Path<(String, String)>,
-    headers: HeaderMap,
+    Authenticated((account, number)): Authenticated<(String, String)>,
 ) -> Response {
-    carrier.with_number(&account, &number, &headers, |numbers, at| {
+    carrier.with_number(&account, &number, |numbers, at| {
         numbers.remove(at);
         StatusCode::NO_CONTENT.into_response()
     })
 }
 
 impl Carrier {
-    /// Finds `PN….json` of an account for an authenticated request.
+    /// Finds `PN….json` of an account.
     fn with_number(
         &self,
         account: &str,
         file: &str,
-        headers: &HeaderMap,
         then: impl FnOnce(&mut Vec<Number>, usize) -> Response,
     ) -> Response {
-        if !self.authenticates(account, headers) {
-            return answer::unauthorized();
-        }
         let sid = file.strip_suffix(".json").unwrap_or(file);
         let mut numbers = self.0.numbers.lock();
         match numbers.iter().position(|number| number.sid == sid && number.config.account_sid == account) {

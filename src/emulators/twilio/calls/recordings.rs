@@ -3,13 +3,13 @@
 //! After <https://www.twilio.com/docs/voice/api/recording>.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::super::answer::{self, rfc2822};
 use super::super::carrier::Carrier;
+use super::super::request::Authenticated;
 use super::call::{Call, CallEvent};
 use super::sound;
 use crate::domain::Timestamp;
@@ -17,12 +17,8 @@ use crate::domain::Timestamp;
 /// Fetches `RE….json`, `RE….wav`, or `RE…` alone, which is the audio as well.
 pub async fn fetch(
     State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
+    Authenticated((account, file)): Authenticated<(String, String)>,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
     let (sid, kind) = file.split_once('.').unwrap_or((&file, "wav"));
     let store = carrier.0.calls.store();
     let own = store.iter().rev().filter(|call| call.account_sid == account);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::super::answer::{self, PageMeta, PageQuery};
 use super::super::carrier::Carrier;
 use super::super::faults::{self, FaultKind, On};
+use super::super::request::{Authenticated, FormBody, ListQuery, Readable};
 use super::super::validate::{Refusal, TEST_SENDER};
 use super::call::{Call, CallDirection, CallStatus, HungUpBy};
 use super::order::Order;
@@ -28,13 +29,9 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Creates a call.
 pub async fn create(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    headers: HeaderMap,
+    Authenticated(account): Authenticated<String>,
     body: Bytes,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
     let strike = carrier.0.faults.strike(On::Call, &account, &carrier.0.random);
     if let Some(response) = answer::fail_before(strike.answer).await {
         return response;
@@ -114,16 +111,9 @@ impl Carrier {
 /// Lists calls.
 pub async fn list(
     State(carrier): State<Carrier>,
-    Path(account): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    Readable(account): Readable<String>,
+    ListQuery(query): ListQuery,
 ) -> Response {
-    if let Some(response) = carrier.refuse_read(&account, &headers).await {
-        return response;
-    }
-    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
-        return answer::bad_request("The query is not a form.");
-    };
     let conditions = Conditions {
         account: &account,
         to: query.filled("To"),
@@ -165,14 +155,7 @@ fn ranges(query: &Params, key: &str) -> Vec<Range> {
 }
 
 /// Fetches a call.
-pub async fn fetch(
-    State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(response) = carrier.refuse_read(&account, &headers).await {
-        return response;
-    }
+pub async fn fetch(State(carrier): State<Carrier>, Readable((account, file)): Readable<(String, String)>) -> Response {
     match carrier.named_call(&account, &file) {
         Ok(call) => Json(call.resource()).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -182,14 +165,9 @@ pub async fn fetch(
 /// Ends or redirects a call.
 pub async fn update(
     State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Bytes,
+    Authenticated((account, file)): Authenticated<(String, String)>,
+    FormBody(form): FormBody,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
-    let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
     match carrier.named_call(&account, &file).and_then(|call| carrier.update_call(&call, &form)) {
         Ok(call) => Json(call.resource()).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -199,12 +177,8 @@ pub async fn update(
 /// Deletes a call that has ended.
 pub async fn delete(
     State(carrier): State<Carrier>,
-    Path((account, file)): Path<(String, String)>,
-    headers: HeaderMap,
+    Authenticated((account, file)): Authenticated<(String, String)>,
 ) -> Response {
-    if !carrier.authenticates(&account, &headers) {
-        return answer::unauthorized();
-    }
     match carrier.named_call(&account, &file) {
         Ok(call) if call.status.is_final() => {
             carrier.0.calls.store().remove(&call.sid);

@@ -4,54 +4,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use super::error::AppError;
 use super::installation::Installation;
-use crate::config::secret::SecretKey;
 use crate::config::webhook_urls::WebhookUrls;
 use crate::config::{Config, Source};
 use crate::domain::{Channel, Clock, Phone};
 use crate::emulators::twilio as carrier;
 use crate::emulators::twilio::{Carrier, CarrierConfig, NumberConfig};
-use crate::store::Store;
-use crate::tenants::{Account, DEMO_SLUG, Directory, Platform, Snapshot};
+use crate::tenants::{DEMO_SLUG, Directory, Platform, Snapshot};
 
-/// The number of the built-in carrier's account. Its WhatsApp number is the sandbox's.
-pub const NUMBER: &str = "+15005550006";
 /// The time between the statuses of a message that it reports.
 const CALLBACK_DELAY_MS: u64 = 200;
-/// The setting that holds the account: its SID, a blank, its sealed token.
-const ACCOUNT: &str = "try_out_account";
 /// The setting that holds the carrier's address, for the commands beside the server.
 pub const CARRIER_BASE: &str = "carrier_base";
 /// How often the carrier learns of new numbers.
 const NUMBERS_EVERY: Duration = Duration::from_secs(1);
-
-/// The built-in carrier's account. It is created once, so that commands and server sign with the same token.
-pub async fn account(store: &Store, key: &SecretKey) -> Result<Account, AppError> {
-    let read = |stored: &str| {
-        let (sid, sealed) =
-            stored.split_once(' ').ok_or_else(|| AppError::CarrierAccount("its setting is no account".to_owned()))?;
-        Ok::<_, AppError>(Account { sid: sid.to_owned(), tokens: vec![key.open(sealed, ACCOUNT)?] })
-    };
-    let stored = store.setting(ACCOUNT).await?;
-    if let Some(account) = stored.as_deref().and_then(|stored| read(stored).ok()) {
-        return Ok(account);
-    }
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes)?;
-    let (sid, token) =
-        (format!("AC{}", crate::domain::hex(&bytes[..16])), SecretString::from(crate::domain::hex(&bytes[16..])));
-    let made = format!("{sid} {}", key.seal(&token, ACCOUNT)?);
-    if stored.is_none() {
-        return read(&store.set_setting_once(ACCOUNT, &made).await?);
-    }
-    // The secret key has changed since. Nothing depends on this account, so a new one replaces it.
-    store.set_setting(ACCOUNT, &made).await?;
-    read(&made)
-}
 
 /// Starts the built-in carrier; returns its base URL.
 pub async fn start_carrier(installation: &Installation) -> Result<String, AppError> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::demo;
+use super::carrier_account;
 use super::error::AppError;
 use crate::config::review_links::Links;
 use crate::config::secret::SecretKey;
@@ -97,8 +97,8 @@ async fn platform(config: &Config, store: &Store, key: &SecretKey, providers: Pr
             (account, twilio.from_number.clone(), twilio.whatsapp_number.clone())
         }
         None => (
-            demo::account(store, key).await?,
-            twilio.from_number.clone().or_else(|| number(demo::NUMBER)),
+            carrier_account::load_or_create(store, key).await?,
+            twilio.from_number.clone().or_else(|| number(carrier_account::NUMBER)),
             twilio.whatsapp_number.clone().or_else(|| number(carrier::SANDBOX)),
         ),
     };

@@ -4,6 +4,7 @@
 //! configured, and [`rehearsal`] runs the engine on a copy of the database.
 
 mod announce;
+mod carrier_account;
 mod composition;
 mod demo;
 mod error;
@@ -12,8 +13,9 @@ mod installation;
 pub mod rehearsal;
 mod serve;
 
+pub use carrier_account::NUMBER as CARRIER_NUMBER;
 pub use composition::{engine, engine_parts, gate, start_loops, voice};
-pub use demo::{CARRIER_BASE, NUMBER as CARRIER_NUMBER};
+pub use demo::CARRIER_BASE;
 pub use error::AppError;
 pub use installation::{Installation, load_providers, open_store};
 pub use serve::serve;

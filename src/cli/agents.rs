@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
 use crate::app::Installation;
 use crate::config::Config;
 use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
@@ -36,7 +36,7 @@ enum Command {
 #[command(after_help = "Example: recado agents add Lucia --number +34911111111 --mode model")]
 pub struct AddArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the agent; rules connect callers by it
     name: String,
     /// Tenant number whose calls the agent answers; '' for none
@@ -69,7 +69,7 @@ pub struct AddArgs {
 #[derive(clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -78,7 +78,7 @@ pub struct ListArgs {
 #[derive(clap::Args)]
 pub struct RemoveArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the agent
     name: String,
 }
@@ -88,7 +88,7 @@ pub struct RemoveArgs {
 #[command(after_help = "Example: recado agents default --person +34600999888 --language es-ES")]
 pub struct DefaultArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Greeting; {name} is replaced by the business's name; '' for the built-in text
     #[arg(long, value_name = "TEXT")]
     greeting: Option<String>,
@@ -141,11 +141,11 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     set(&mut agent.voice, args.voice.as_deref())?;
     set(&mut agent.stream_agent, args.stream_agent.as_deref())?;
     agent.mode = args.mode.unwrap_or(agent.mode);
-    kept(&installation).put(&tenant, agent.clone()).await?;
+    agents(&installation).put(&tenant, agent.clone()).await?;
     if args.json {
         print_json(&AgentView::new(agent.clone(), lacks(&installation, &agent)))?
     } else {
-        say(&installation, &agent)?
+        print_agent(&installation, &agent)?
     }
     Ok(Outcome::Done)
 }
@@ -158,13 +158,13 @@ struct Listed {
     agents: Vec<AgentView>,
 }
 
-fn kept(installation: &Installation) -> Agents<'_> {
+fn agents(installation: &Installation) -> Agents<'_> {
     Agents { store: &installation.store, directory: &installation.directory }
 }
 
 fn lacks(installation: &Installation, agent: &VoiceAgent) -> Option<String> {
     let Config { chat, eleven, .. } = &installation.config;
-    agents::lacks(agent, chat.key.is_some(), Streams::of(eleven.key.is_some(), eleven.agent.is_some()))
+    agents::lacks(agent, chat.key.is_some(), Streams::from_config(eleven.key.is_some(), eleven.agent.is_some()))
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
@@ -183,7 +183,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
 }
 
 fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Result<(), CliError> {
-    voice.agents.iter().try_for_each(|agent| say(installation, agent))?;
+    voice.agents.iter().try_for_each(|agent| print_agent(installation, agent))?;
     if voice.agents.is_empty() {
         print(format!("'{slug}' has no voice agents; add one with 'recado agents add NAME{}'", for_tenant(slug)))?;
     }
@@ -197,7 +197,7 @@ fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Resul
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    kept(&installation).remove(&tenant, &args.name).await?;
+    agents(&installation).remove(&tenant, &args.name).await?;
     Ok(Outcome::Done)
 }
 
@@ -206,7 +206,7 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let person = args.person.as_deref().map(number_of).transpose()?;
     let mut before = VoiceSettings::default();
-    let voice = kept(&installation)
+    let voice = agents(&installation)
         .change(&tenant, |voice| {
             before = voice.clone();
             args.apply_to(voice)?;
@@ -230,14 +230,14 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
 impl DefaultArgs {
     /// Changes what the options name; everything else stays.
     fn apply_to(&self, voice: &mut VoiceSettings) -> Result<(), AgentError> {
-        for (what, kept, new, most) in [
+        for (what, current, new, most) in [
             ("a greeting", &mut voice.greeting, &self.greeting, GREETING_CHARS),
             ("these words", &mut voice.fallback, &self.fallback, GREETING_CHARS),
             ("instructions", &mut voice.instructions, &self.instructions, INSTRUCTIONS_CHARS),
         ] {
             let Some(new) = new else { continue };
             agents::words(what, new, most)?;
-            kept.clone_from(new);
+            current.clone_from(new);
         }
         set(&mut voice.language, self.language.as_deref())?;
         set(&mut voice.voice, self.voice.as_deref())?;
@@ -247,7 +247,7 @@ impl DefaultArgs {
     }
 }
 
-fn say(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
+fn print_agent(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
     print(line(agent))?;
     lacks(installation, agent).map_or(Ok(()), |lacks| print(format!("  {lacks}")))
 }
@@ -264,9 +264,9 @@ fn number_of(text: &str) -> Result<Option<Phone>, CliError> {
     if text.is_empty() { Ok(None) } else { Ok(Some(Phone::parse_human(text)?)) }
 }
 
-fn set(kept: &mut Option<String>, new: Option<&str>) -> Result<(), AgentError> {
+fn set(current: &mut Option<String>, new: Option<&str>) -> Result<(), AgentError> {
     if let Some(new) = new {
-        *kept = agents::word(new)?;
+        *current = agents::word(new)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `recado calls`: lists calls, or shows one with its transcript.
 
-use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::phone::mask;
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
 use crate::http::views::call::{CallDetailsView, CallView};
@@ -14,7 +14,7 @@ use crate::time::Span;
                   recado calls CA0123456789abcdef0123456789abcdef")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// A call: its provider SID, its id, or the id of the send that placed it
     call: Option<String>,
     /// Only calls from or to this customer number

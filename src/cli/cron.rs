@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<Outcome, CliError> {
         print_json(&times)?;
         return Ok(Outcome::Done);
     }
-    print(format!("{cron}: {}, in {zone}", cron.in_words()))?;
+    print(format!("{cron}: {}, in {zone}", cron.describe()))?;
     for at in &times {
         let local = at.to_utc().with_timezone(&zone);
         let utc = at.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -1,6 +1,6 @@
 //! `recado do-not-call`: sets and lifts the do-not-call flag of a number.
 
-use super::{CliError, OfTenant, Outcome, find_tenant, open, print};
+use super::{CliError, Outcome, TenantArg, find_tenant, open, print};
 use crate::domain::Phone;
 
 /// Set the do-not-call flag of a number, or lift it; for messages, customers text STOP and START
@@ -8,7 +8,7 @@ use crate::domain::Phone;
 #[command(after_help = "Example: recado do-not-call +34600111222")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Phone number, E.164
     to: String,
     /// Lift the flag: the number may be called again

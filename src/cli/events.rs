@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::http::views::event::EventView;
 
 /// The part of an event's data that a line shows.
@@ -13,7 +13,7 @@ const DATA_SHOWN_CHARS: usize = 60;
 #[command(after_help = "Example: recado events --limit 5\n\nThen: recado explain <ID>")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Maximum number of events, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,

@@ -1,7 +1,7 @@
 //! `recado messages`: lists messages, newest first.
 
 use super::{
-    CliError, OfTenant, Outcome, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
+    CliError, Outcome, TenantArg, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
 };
 use crate::domain::Phone;
 use crate::http::views::message::{MessageView, outbound_ids};
@@ -14,7 +14,7 @@ const BODY_SHOWN_CHARS: usize = 80;
 #[command(after_help = "Example: recado messages --contact +34600111222\n\nThen: recado explain <ID>")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Only messages from or to this number
     #[arg(long, value_name = "NUMBER")]
     contact: Option<String>,

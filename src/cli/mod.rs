@@ -142,7 +142,7 @@ impl From<AppError> for CliError {
 pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("the runtime cannot be started: {error}"), 1),
+        Err(error) => return print_error(&format!("the runtime cannot be started: {error}"), 1),
     };
     let ended = runtime.block_on(command);
     // Background work is in the database, so it need not end here.
@@ -152,12 +152,12 @@ pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         // The reader of our output has seen enough, such as `head`.
         Err(CliError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error @ CliError::Usage(_)) => complain(&error.to_string(), 2),
-        Err(error) => complain(&error.to_string(), 1),
+        Err(error @ CliError::Usage(_)) => print_error(&error.to_string(), 2),
+        Err(error) => print_error(&error.to_string(), 1),
     }
 }
 
-fn complain(text: &str, code: u8) -> ExitCode {
+fn print_error(text: &str, code: u8) -> ExitCode {
     // Standard error may be closed.
     let _ = writeln!(io::stderr(), "recado: {text}");
     ExitCode::from(code)
@@ -176,8 +176,9 @@ fn print_json(value: &impl Serialize) -> Result<(), CliError> {
 /// Loads the configuration and starts the log. Commands log warnings only, unless the environment sets a level.
 fn configure() -> Result<Config, CliError> {
     let config = Config::load(Path::new(DIR), configuration::environment())?;
-    let asked_for = config.explain().iter().any(|key| key.name == "LOG_LEVEL" && key.source == Source::Environment);
-    let level = if asked_for { config.log_level.as_str() } else { "warn" };
+    let from_environment =
+        config.explain().iter().any(|key| key.name == "LOG_LEVEL" && key.source == Source::Environment);
+    let level = if from_environment { config.log_level.as_str() } else { "warn" };
     telemetry::start_log(config.log_format, level).map_err(AppError::from)?;
     Ok(config)
 }
@@ -228,7 +229,7 @@ fn local_url(listen: SocketAddr) -> String {
 
 /// The tenant that a command works on.
 #[derive(clap::Args)]
-pub struct OfTenant {
+pub struct TenantArg {
     /// Slug of the tenant
     #[arg(long, value_name = "SLUG", default_value = DEMO_SLUG)]
     pub tenant: String,

@@ -3,11 +3,11 @@
 use std::io::{self, BufRead, Read, Write};
 
 use super::text::one_line;
-use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
 use crate::features::numbers;
-use crate::features::numbers::{Desk, FOUND_MAX, Goes, Owned, Purchase};
+use crate::features::numbers::{Destination, FOUND_MAX, NumberService, OwnedNumber, Purchase};
 use crate::http::views::number::AvailableNumberView;
 use crate::integrations::http;
 use crate::integrations::twilio::client::{Client, NumberKind, Search};
@@ -43,7 +43,7 @@ enum Command {
 )]
 pub struct SearchArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Country, two letters, such as ES
     #[arg(value_parser = numbers::country)]
     country: String,
@@ -72,7 +72,7 @@ pub struct SearchArgs {
 )]
 pub struct BuyArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// A number that 'recado numbers search' found
     number: String,
     /// Friendly name in the Twilio console
@@ -97,7 +97,7 @@ pub struct BuyArgs {
 #[command(after_help = "Example: recado numbers list --tenant clinica")]
 pub struct ListArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -108,7 +108,7 @@ pub struct ListArgs {
 #[command(after_help = "Example: recado numbers configure +34911990007")]
 pub struct ConfigureArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// One of the tenant's numbers
     number: String,
     /// Print JSON
@@ -121,7 +121,7 @@ pub struct ConfigureArgs {
 #[command(after_help = "Example: recado numbers release +34911990007")]
 pub struct ReleaseArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// One of the tenant's numbers
     number: String,
     /// Do not ask for confirmation
@@ -135,13 +135,13 @@ pub struct ReleaseArgs {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let client = client(&installation).await?;
-    let desk = Desk { store: &installation.store, directory: &installation.directory, client: &client };
+    let service = NumberService { store: &installation.store, directory: &installation.directory, client: &client };
     match args.command {
-        Command::Search(args) => search(&installation, &desk, args).await,
-        Command::Buy(args) => buy(&installation, &desk, args).await,
-        Command::List(args) => list(&installation, &desk, args).await,
-        Command::Configure(args) => configure(&installation, &desk, args).await,
-        Command::Release(args) => release(&installation, &desk, args).await,
+        Command::Search(args) => search(&installation, &service, args).await,
+        Command::Buy(args) => buy(&installation, &service, args).await,
+        Command::List(args) => list(&installation, &service, args).await,
+        Command::Configure(args) => configure(&installation, &service, args).await,
+        Command::Release(args) => release(&installation, &service, args).await,
     }
 }
 
@@ -159,7 +159,11 @@ async fn client(installation: &Installation) -> Result<Client, CliError> {
     Ok(Client::new(http::client()?, &base)?)
 }
 
-async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) -> Result<Outcome, CliError> {
+async fn search(
+    installation: &Installation,
+    service: &NumberService<'_>,
+    args: SearchArgs,
+) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
     let wanted = Search {
         area_code: args.area_code,
@@ -167,7 +171,7 @@ async fn search(installation: &Installation, desk: &Desk<'_>, args: SearchArgs) 
         limit: Some(args.limit),
         ..Search::new(args.country, args.kind)
     };
-    let found = desk.search(&tenant, &wanted).await?;
+    let found = service.search(&tenant, &wanted).await?;
     let found: Vec<AvailableNumberView> = found.into_iter().map(AvailableNumberView::from).collect();
     if args.json {
         print_json(&found)?;
@@ -195,7 +199,7 @@ fn available_line(one: &AvailableNumberView) -> String {
     format!("{}  {place}: {can}{address}", one.number)
 }
 
-async fn buy(installation: &Installation, desk: &Desk<'_>, args: BuyArgs) -> Result<Outcome, CliError> {
+async fn buy(installation: &Installation, service: &NumberService<'_>, args: BuyArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
     let number = Phone::parse_human(&args.number)?;
     if args.name.as_ref().is_some_and(|name| name.chars().count() > FRIENDLY_NAME_CHARS) {
@@ -206,7 +210,7 @@ async fn buy(installation: &Installation, desk: &Desk<'_>, args: BuyArgs) -> Res
         confirm(&what, &number, "nothing was bought")?;
     }
     let wanted = Purchase { number, friendly_name: args.name, address_sid: args.address, bundle_sid: args.bundle };
-    let bought = desk.buy(&tenant, &wanted).await?;
+    let bought = service.buy(&tenant, &wanted).await?;
     if args.json {
         print_json(&bought)?;
         return Ok(Outcome::Done);
@@ -217,9 +221,9 @@ async fn buy(installation: &Installation, desk: &Desk<'_>, args: BuyArgs) -> Res
     Ok(Outcome::Done)
 }
 
-async fn list(installation: &Installation, desk: &Desk<'_>, args: ListArgs) -> Result<Outcome, CliError> {
+async fn list(installation: &Installation, service: &NumberService<'_>, args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let numbers = desk.list(&tenant).await?;
+    let numbers = service.list(&tenant).await?;
     if args.json {
         print_json(&numbers)?;
         return Ok(Outcome::Done);
@@ -234,7 +238,7 @@ async fn list(installation: &Installation, desk: &Desk<'_>, args: ListArgs) -> R
     Ok(Outcome::Done)
 }
 
-fn show(number: &Owned) -> Result<(), CliError> {
+fn show(number: &OwnedNumber) -> Result<(), CliError> {
     let name = if number.friendly_name.is_empty() || number.friendly_name == number.number {
         String::new()
     } else {
@@ -257,7 +261,7 @@ fn show(number: &Owned) -> Result<(), CliError> {
     print(one_line(&format!("  calls are answered {agent}")))
 }
 
-fn where_to(goes: &Goes) -> String {
+fn where_to(goes: &Destination) -> String {
     match (goes.here, goes.to.as_str()) {
         (true, _) => "come here".to_owned(),
         (false, "") => "go nowhere: 'recado numbers configure' sets it".to_owned(),
@@ -265,9 +269,13 @@ fn where_to(goes: &Goes) -> String {
     }
 }
 
-async fn configure(installation: &Installation, desk: &Desk<'_>, args: ConfigureArgs) -> Result<Outcome, CliError> {
+async fn configure(
+    installation: &Installation,
+    service: &NumberService<'_>,
+    args: ConfigureArgs,
+) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = desk.configure(&tenant, &Phone::parse_human(&args.number)?).await?;
+    let number = service.configure(&tenant, &Phone::parse_human(&args.number)?).await?;
     if args.json {
         print_json(&number)?
     } else {
@@ -276,16 +284,20 @@ async fn configure(installation: &Installation, desk: &Desk<'_>, args: Configure
     Ok(Outcome::Done)
 }
 
-async fn release(installation: &Installation, desk: &Desk<'_>, args: ReleaseArgs) -> Result<Outcome, CliError> {
+async fn release(
+    installation: &Installation,
+    service: &NumberService<'_>,
+    args: ReleaseArgs,
+) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
     let number = Phone::parse_human(&args.number)?;
-    let uses = desk.uses(&tenant, &number);
+    let uses = service.uses(&tenant, &number);
     if !args.yes {
         let uses = if uses.is_empty() { String::new() } else { format!("{}. ", uses.join("; ")) };
         let what = format!("{uses}{number} is given back for good: others may have it soon.");
         confirm(&what, &number, "nothing was given back")?;
     }
-    let released = desk.release(&tenant, &number).await?;
+    let released = service.release(&tenant, &number).await?;
     if args.json {
         print_json(&released)?;
         return Ok(Outcome::Done);

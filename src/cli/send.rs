@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json, text,
+    CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json, text,
 };
 use crate::app::Installation;
 use crate::domain::action::Template;
@@ -32,7 +32,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
     A running 'recado serve' sends the message; without one it is planned and sent at the next start.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Recipient, E.164; with --email an e-mail address
     #[arg(long, value_name = "NUMBER")]
     to: String,
@@ -100,7 +100,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     } else if args.no_wait {
         print(format!("{id} is planned; see what becomes of it: recado explain{of} {id}"))?;
     } else {
-        print(last_word(&action, state))?;
+        print(final_state(&action, state))?;
         if state == ActionState::Planned {
             let refused = refused_send(&installation.store, &installation.directory, &tenant).await?;
             print(why_planned(&action, refused.as_ref(), installation.clock.now()))?;
@@ -171,7 +171,7 @@ fn state_of(action: &action::Model) -> Result<ActionState, StoreError> {
     action.state.parse().map_err(|error| StoreError::Stored(format!("{error}")))
 }
 
-fn last_word(action: &action::Model, state: ActionState) -> String {
+fn final_state(action: &action::Model, state: ActionState) -> String {
     let code = action.error_code.map(|code| format!("\nerror {}", text::code(code))).unwrap_or_default();
     let sid = action.provider_sid.as_deref().unwrap_or_default();
     let word = match state {

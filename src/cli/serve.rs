@@ -21,7 +21,7 @@ pub async fn run(Args {}: Args) -> Result<Outcome, CliError> {
     raise_open_files();
     let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, stopped) = oneshot::channel();
-    tokio::spawn(obey(interrupt, terminate, stop));
+    tokio::spawn(stop_on_signal(interrupt, terminate, stop));
     let stopped = async {
         // The sender is only dropped after it has sent.
         let _ = stopped.await;
@@ -39,7 +39,7 @@ fn raise_open_files() {
     }
 }
 
-async fn obey(mut interrupt: Signal, mut terminate: Signal, stop: oneshot::Sender<()>) {
+async fn stop_on_signal(mut interrupt: Signal, mut terminate: Signal, stop: oneshot::Sender<()>) {
     next(&mut interrupt, &mut terminate).await;
     // The receiver is gone where serving has ended already.
     let _ = stop.send(());

@@ -1,6 +1,6 @@
 //! `recado services`: the services that customers can book.
 
-use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json};
 use crate::http::views::team::ServiceView;
 use crate::store::tables::appointments::{DEFAULT_MINUTES, Service};
 
@@ -25,7 +25,7 @@ enum Command {
 #[derive(clap::Args)]
 pub struct AddArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the service; case and accents are ignored
     name: String,
     /// Duration in minutes; 30 by default
@@ -39,7 +39,7 @@ pub struct AddArgs {
 #[derive(clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Print a JSON array
     #[arg(long)]
     json: bool,
@@ -48,7 +48,7 @@ pub struct ListArgs {
 #[derive(clap::Args)]
 pub struct RemoveArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the service
     name: String,
 }

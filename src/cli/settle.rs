@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::domain::{ActionId, ActionState};
 use crate::store::{OperatorDecision, Resolution};
 
@@ -14,7 +14,7 @@ use crate::store::{OperatorDecision, Resolution};
     mark as not sent is sent twice.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Id of the send
     action: ActionId,
     #[command(flatten)]

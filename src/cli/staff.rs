@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json, text};
 use crate::features::appointments::feed;
 use crate::http::views::team::StaffView;
 use crate::store::tables::appointments::{NewStaff, StaffMember};
@@ -33,7 +33,7 @@ enum Command {
 )]
 pub struct FeedArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the staff member
     name: String,
     /// Replace the URL; the old one stops working
@@ -49,7 +49,7 @@ pub struct FeedArgs {
 #[command(after_help = "Example: recado staff add Marta --service cut --zone Atlantic/Canary")]
 pub struct AddArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the staff member; case and accents are ignored
     name: String,
     /// Service that they offer; repeatable; all services by default
@@ -70,7 +70,7 @@ pub struct AddArgs {
 #[derive(clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Print a JSON array
     #[arg(long)]
     json: bool,
@@ -79,7 +79,7 @@ pub struct ListArgs {
 #[derive(clap::Args)]
 pub struct RemoveArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the staff member
     name: String,
 }

@@ -1,6 +1,6 @@
 //! `recado timers`: lists pending timers and those that could not fire.
 
-use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::domain::TimerId;
 use crate::http::views::timer::TimerView;
 
@@ -24,7 +24,7 @@ enum Command {
     A timer that cannot be read is tried five times, a minute apart, and then set aside: see --set-aside.")]
 struct List {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Maximum number of timers, 1 to 10000
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
@@ -43,7 +43,7 @@ struct List {
 )]
 struct Redrive {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Only the timer with this id
     id: Option<TimerId>,
     /// Print JSON

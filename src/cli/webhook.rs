@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::{Channel, Phone, segments};
@@ -31,7 +31,7 @@ const ANSWER_SHOWN_CHARS: usize = 2_000;
     Then: recado messages, recado explain last")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Number of the customer, E.164
     #[arg(long, value_name = "NUMBER")]
     from: String,

@@ -115,7 +115,7 @@ pub fn find(name: &str) -> Option<&'static Key> {
 pub fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let names = KEYS.iter().flat_map(|key| [Some(key.name), key.alias]).flatten();
-    let (distance, nearest) = names.map(|known| (edit_distance(&name, known), known)).min()?;
+    let (distance, nearest) = names.map(|known| (strsim::levenshtein(&name, known), known)).min()?;
     (distance <= name.len() / 3).then_some(nearest)
 }
 
@@ -144,21 +144,6 @@ static DOCUMENTED: LazyLock<Vec<Documented>> = LazyLock::new(|| {
     }
     documented
 });
-
-/// Levenshtein's distance: letters added, dropped or changed.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
 
 #[cfg(test)]
 mod tests {

@@ -50,7 +50,7 @@ impl Serialize for Source {
 }
 
 /// A value in one source.
-struct Entry {
+struct SourceValue {
     key: &'static Key,
     /// The source uses the key's alias.
     alias: bool,
@@ -58,7 +58,7 @@ struct Entry {
     source: Source,
 }
 
-impl Entry {
+impl SourceValue {
     fn new(key: &'static Key, written: &str, value: impl Into<String>, source: Source) -> Self {
         Self { key, alias: !key.name.eq_ignore_ascii_case(written), value: value.into(), source }
     }
@@ -73,7 +73,7 @@ impl Entry {
 /// All sources, merged.
 pub struct Reader {
     /// The effective value of each key that is set.
-    in_force: Vec<Entry>,
+    in_force: Vec<SourceValue>,
     pub errors: Vec<ConfigError>,
     pub warnings: Vec<String>,
 }
@@ -82,8 +82,10 @@ impl Reader {
     pub fn open(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
         let mut reader = Self { in_force: Vec::new(), errors: Vec::new(), warnings: Vec::new() };
         // Sources from strongest to weakest.
-        let mut entries: Vec<Entry> = environment
-            .filter_map(|(name, value)| Some(Entry::new(in_environment(&name)?, &name, value, Source::Environment)))
+        let mut entries: Vec<SourceValue> = environment
+            .filter_map(|(name, value)| {
+                Some(SourceValue::new(in_environment(&name)?, &name, value, Source::Environment))
+            })
             .collect();
         if let Some(text) = reader.file(dir, DOT_ENV) {
             entries.extend(reader.dot_env(&text));
@@ -103,7 +105,7 @@ impl Reader {
         expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let Entry { key, value, source, .. } = self.entry(name)?;
+        let SourceValue { key, value, source, .. } = self.entry(name)?;
         let parsed = parse(value);
         if parsed.is_none() {
             let wrong = ConfigError::Wrong { name, found_in: *source, value: key.show_wrong(value), expected };
@@ -133,12 +135,12 @@ impl Reader {
         KEYS.iter().map(explain).collect()
     }
 
-    fn entry(&self, name: &str) -> Option<&Entry> {
+    fn entry(&self, name: &str) -> Option<&SourceValue> {
         self.in_force.iter().find(|entry| entry.key.name == name)
     }
 
     /// Keeps the first value of each key, which is from the strongest source. An empty value counts as not set.
-    fn lay(&mut self, entries: Vec<Entry>) {
+    fn lay(&mut self, entries: Vec<SourceValue>) {
         for mut entry in entries {
             entry.value = entry.value.trim().to_owned();
             if entry.value.is_empty() {
@@ -168,7 +170,7 @@ impl Reader {
         }
     }
 
-    fn dot_env(&mut self, text: &str) -> Vec<Entry> {
+    fn dot_env(&mut self, text: &str) -> Vec<SourceValue> {
         let mut entries = Vec::new();
         let mut seen: HashMap<String, usize> = HashMap::new();
         for pair in dotenvy::from_read_iter(text.as_bytes()) {
@@ -183,7 +185,7 @@ impl Reader {
             let line = line_of_assignment(text, &name, *nth);
             *nth += 1;
             if let Some(key) = in_environment(&name) {
-                entries.push(Entry::new(key, &name, value, Source::DotEnv { line }));
+                entries.push(SourceValue::new(key, &name, value, Source::DotEnv { line }));
             } else if let Some(near) = keys::nearest(&name) {
                 // Other programs may use the same file, so this is no error.
                 self.warnings.push(format!(".env line {line}: {name} is not used; did you mean {near}?"));
@@ -192,7 +194,7 @@ impl Reader {
         entries
     }
 
-    fn toml(&mut self, text: &str, source: impl Fn(usize) -> Source) -> Vec<Entry> {
+    fn toml(&mut self, text: &str, source: impl Fn(usize) -> Source) -> Vec<SourceValue> {
         let line_at = |offset: usize| text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1;
         let table = match DeTable::parse(text) {
             Ok(table) => table.into_inner(),
@@ -221,7 +223,7 @@ impl Reader {
                     continue;
                 }
             };
-            entries.push(Entry::new(key, &name, value, source(line)));
+            entries.push(SourceValue::new(key, &name, value, source(line)));
         }
         entries
     }

@@ -48,24 +48,28 @@ pub const REQUESTS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128
 /// Registers the help text of every metric with the current recorder.
 pub fn describe() {
     describe_counter!(WEBHOOKS_TOTAL, "Webhooks answered, by route and HTTP status.");
-    describe_histogram!(INGEST_SECONDS, Unit::Seconds, "From a webhook's verified form to its durable event.");
+    describe_histogram!(INGEST_SECONDS, Unit::Seconds, "Time from a webhook's verified form to its stored event.");
     describe_counter!(EVENTS_DECIDED_TOTAL, "Events that the rules have decided.");
     describe_counter!(TIMERS_FIRED_TOTAL, "Timers that fell due and became events.");
-    describe_counter!(RULE_ERRORS_TOTAL, "Evaluations of rules that ended in an error.");
-    describe_counter!(ACTIONS_TOTAL, "Actions that rules asked for, by kind.");
-    describe_counter!(SENDS_TOTAL, "Calls to the provider that send something, by outcome.");
-    describe_histogram!(PROVIDER_SECONDS, Unit::Seconds, "How long the provider took to answer.");
+    describe_counter!(RULE_ERRORS_TOTAL, "Rule evaluations that ended in an error.");
+    describe_counter!(ACTIONS_TOTAL, "Actions that rules requested, by kind.");
+    describe_counter!(SENDS_TOTAL, "Send requests to the provider, by outcome.");
+    describe_histogram!(PROVIDER_SECONDS, Unit::Seconds, "Response time of the provider.");
     describe_gauge!(BACKLOG_EVENTS, "Events that wait for a decision.");
     describe_gauge!(BACKLOG_ACTIONS, "Actions that are due and wait to be performed.");
-    describe_gauge!(UNKNOWN_ACTIONS, "Sends whose outcome is not known; an alarm where it stays above zero.");
-    describe_gauge!(PAUSED_ACCOUNTS, "Accounts whose credentials are refused; an alarm above zero.");
+    describe_gauge!(UNKNOWN_ACTIONS, "Sends of unknown outcome; alert if it stays above zero.");
+    describe_gauge!(PAUSED_ACCOUNTS, "Accounts whose credentials are refused; alert above zero.");
     describe_histogram!(WRITER_BATCH_REQUESTS, Unit::Count, "Requests that shared one commit.");
-    describe_counter!(CALLS_ENDED_TOTAL, "Calls that have ended, each once, by status.");
-    describe_counter!(CALL_TURNS_TOTAL, "What callers were told next, by how it was found.");
-    describe_histogram!(MODEL_SECONDS, Unit::Seconds, "How long the conversation model thought, its tools included.");
-    describe_gauge!(STREAMS_OPEN, "Live conversations under way.");
-    describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "From a call's webhook to what the caller hears.");
-    describe_counter!(CALL_FALLBACKS_TOTAL, "Calls that were answered with the words for trouble.");
+    describe_counter!(CALLS_ENDED_TOTAL, "Ended calls, each once, by status.");
+    describe_counter!(CALL_TURNS_TOTAL, "Answers to callers, by how they were found.");
+    describe_histogram!(
+        MODEL_SECONDS,
+        Unit::Seconds,
+        "Response time of the conversation model, its tool calls included."
+    );
+    describe_gauge!(STREAMS_OPEN, "Open live conversations.");
+    describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "Time from a call's webhook to its answer.");
+    describe_counter!(CALL_FALLBACKS_TOTAL, "Calls answered with the fallback text.");
     describe_counter!(CAMPAIGN_TRIES_TOTAL, "Calls and messages that campaigns have planned.");
-    describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "How long one group commit took.");
+    describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "Duration of a group commit.");
 }

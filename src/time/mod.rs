@@ -4,11 +4,11 @@
 //! clock changes.
 
 pub mod cron;
+mod describe_cron;
 pub mod hours;
 pub mod phones;
 pub mod quiet;
 pub mod span;
-mod words;
 pub mod zone;
 
 pub use cron::Cron;

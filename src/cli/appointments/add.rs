@@ -1,6 +1,6 @@
 //! `recado appointments add`.
 
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, print, print_json};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json};
 use crate::domain::{By, Phone};
 use crate::engine::availability::parse_starts;
 use crate::http::views::appointment::AppointmentView;
@@ -15,7 +15,7 @@ use crate::store::tables::appointments::{NewAppointment, Starts};
     occupies no staff member.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Number of the customer
     #[arg(long, value_name = "NUMBER")]
     customer: String,

@@ -1,6 +1,6 @@
 //! `recado appointments move|confirm|cancel|complete|no-show`.
 
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json};
 use crate::domain::{AppointmentId, By, Change};
 use crate::engine::availability::parse_starts;
 use crate::http::views::appointment::AppointmentView;
@@ -9,7 +9,7 @@ use crate::store::tables::appointments::{Moved, Order, Starts};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Id of the appointment
     #[arg(value_parser = super::id)]
     id: AppointmentId,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open, open_existing, print, print_json, text};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open, open_existing, print, print_json, text};
 use crate::engine::availability::parse_starts;
 use crate::features::appointments::sheet::{Context, FILE_MAX_BYTES};
 use crate::features::appointments::{feed, ical, sheet};
@@ -21,7 +21,7 @@ use crate::store::tables::appointments::{Filter, Imported, Row, Starts};
     staff, minutes, state, note. Importing a file again changes nothing. Refused lines are reported and left out.")]
 pub struct ImportArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// File to read: iCalendar if its name ends in .ics, else CSV
     file: PathBuf,
     /// Show what would change, and change nothing
@@ -41,7 +41,7 @@ pub struct ImportArgs {
     Without --from it exports all appointments. A cell that a spreadsheet would read as a formula starts with '.")]
 pub struct ExportArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Only appointments that end after this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     from: Option<Starts>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, open_existing, print, print_json, text};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json, text};
 use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Availability, FREE_DAYS_MAX, FREE_MAX, SlotSearch};
 use crate::store::tables::appointments::Starts;
@@ -16,7 +16,7 @@ const DEFAULT_DAYS: u32 = 7;
     'recado tenant set --hours' sets the business's hours, 'recado staff add --hours' those of a staff member.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the service
     #[arg(long)]
     service: String,

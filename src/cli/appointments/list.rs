@@ -1,6 +1,6 @@
 //! `recado appointments list`.
 
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, list_length, open_existing, print, print_json};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::{AppointmentState, Phone};
 use crate::engine::availability::parse_starts;
 use crate::http::views::appointment::AppointmentView;
@@ -12,7 +12,7 @@ use crate::store::tables::appointments::{Filter, Starts};
     Without --from the list starts now.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Only appointments that end after this time
     #[arg(long, value_name = "TIME", value_parser = parse_starts)]
     from: Option<Starts>,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{moved, print, print_json, shown, take_in};
-use crate::cli::{CliError, OfTenant, Outcome, find_tenant, name_and_value, open};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, name_and_value, open};
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignState, OnMachine};
 use crate::features::campaigns;
@@ -20,7 +20,7 @@ use crate::time::{Span, WeeklyHours};
 )]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name of the campaign
     name: String,
     /// Rule whose .on_call(…) starts the calls

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, list_length, open, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open, print, print_json, text};
 use crate::app::Installation;
 use crate::domain::CampaignState;
 use crate::features::campaigns;
@@ -48,7 +48,7 @@ enum Command {
 #[derive(clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Maximum number of campaigns, newest first
     #[arg(long, default_value_t = 20, value_parser = list_length)]
     limit: usize,
@@ -60,7 +60,7 @@ pub struct ListArgs {
 #[derive(clap::Args)]
 pub struct ShowArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name or id of the campaign
     name: String,
     /// Number of members to show
@@ -74,7 +74,7 @@ pub struct ShowArgs {
 #[derive(clap::Args)]
 pub struct ImportArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name or id of the campaign
     name: String,
     /// Table to read
@@ -87,7 +87,7 @@ pub struct ImportArgs {
 #[derive(clap::Args)]
 pub struct NameArgs {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// Name or id of the campaign
     name: String,
     /// Print JSON
@@ -101,10 +101,10 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::List(args) => list(args).await,
         Command::Show(args) => show(args).await,
         Command::Import(args) => import(args).await,
-        Command::Start(args) => become_so(args, CampaignState::Running).await,
-        Command::Pause(args) => become_so(args, CampaignState::Paused).await,
-        Command::Resume(args) => become_so(args, CampaignState::Running).await,
-        Command::Cancel(args) => become_so(args, CampaignState::Cancelled).await,
+        Command::Start(args) => transition(args, CampaignState::Running).await,
+        Command::Pause(args) => transition(args, CampaignState::Paused).await,
+        Command::Resume(args) => transition(args, CampaignState::Running).await,
+        Command::Cancel(args) => transition(args, CampaignState::Cancelled).await,
     }
 }
 
@@ -208,7 +208,7 @@ fn say(imported: &Imported, json: bool) -> Result<(), CliError> {
     imported.refused.iter().try_for_each(|one| print(format!("line {}: {}", one.line, text::one_line(&one.reason))))
 }
 
-async fn become_so(args: NameArgs, state: CampaignState) -> Result<Outcome, CliError> {
+async fn transition(args: NameArgs, state: CampaignState) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
@@ -228,5 +228,5 @@ async fn moved(
     campaign: &Campaign,
     to: CampaignState,
 ) -> Result<Campaign, CampaignError> {
-    campaigns::become_so(&installation.store, &installation.load_rules(), tenant, campaign, to).await
+    campaigns::transition(&installation.store, &installation.load_rules(), tenant, campaign, to).await
 }

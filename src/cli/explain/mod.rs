@@ -2,7 +2,7 @@
 
 mod show;
 
-use super::{CliError, OfTenant, Outcome, find_tenant, for_tenant, open_existing, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::domain::EventId;
 use crate::ops::explain::Explainer;
@@ -17,7 +17,7 @@ const LAST: &str = "last";
     'last' is the newest message from a customer or send by hand.")]
 pub struct Args {
     #[command(flatten)]
-    of: OfTenant,
+    of: TenantArg,
     /// An event's, action's or message's id, the provider's SID of a message, or 'last'
     event: String,
     /// As JSON

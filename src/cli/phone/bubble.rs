@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::entry::{Entry, Mark};
+use super::chat_message::{ChatMessage, Mark};
 use super::wrap::{cut, width, wrap};
 use crate::domain::Channel;
 
@@ -32,14 +32,14 @@ pub const fn colour(channel: Channel) -> Color {
 /// What a bubble shows of other messages.
 pub struct Around<'a> {
     /// The message that this one answers.
-    pub quoted: Option<&'a Entry>,
+    pub quoted: Option<&'a ChatMessage>,
     /// The user is choosing this message.
     pub chosen: bool,
     pub at: NaiveDateTime,
 }
 
 /// The rows of a message in a conversation `columns` wide: its bubble, and its error below.
-pub fn rows(entry: &Entry, around: &Around<'_>, columns: usize) -> Vec<Line<'static>> {
+pub fn rows(entry: &ChatMessage, around: &Around<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = (columns - columns / FREE_PART).min(BUBBLE_MAX_COLUMNS).saturating_sub(4).max(4);
     let base = Style::new().fg(INK).bg(if entry.mine { colour(entry.channel) } else { PAPER });
     let mut lines: Vec<Line<'static>> = content(entry, around.quoted, inner, base);
@@ -78,7 +78,7 @@ pub fn rows(entry: &Entry, around: &Around<'_>, columns: usize) -> Vec<Line<'sta
     rows
 }
 
-fn content(entry: &Entry, quoted: Option<&Entry>, inner: usize, base: Style) -> Vec<Line<'static>> {
+fn content(entry: &ChatMessage, quoted: Option<&ChatMessage>, inner: usize, base: Style) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if entry.reply_to.is_some() {
         let said = quoted.map_or_else(|| "an earlier message".to_owned(), summary);
@@ -101,14 +101,14 @@ fn content(entry: &Entry, quoted: Option<&Entry>, inner: usize, base: Style) -> 
 }
 
 /// A message on one line.
-pub fn summary(entry: &Entry) -> String {
+pub fn summary(entry: &ChatMessage) -> String {
     match (entry.body.is_empty(), entry.media.first()) {
         (true, Some(url)) => format!("📎 {url}"),
         _ => entry.body.clone(),
     }
 }
 
-fn stamp(entry: &Entry, at: NaiveDateTime, base: Style) -> Line<'static> {
+fn stamp(entry: &ChatMessage, at: NaiveDateTime, base: Style) -> Line<'static> {
     let ticks = match entry.mark {
         Mark::Read => base.fg(READ).add_modifier(Modifier::BOLD),
         Mark::Failed(_) => base.fg(Color::Indexed(210)).add_modifier(Modifier::BOLD),

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::net::{Carrier, NetError};
 use super::plain::read_lines;
-use super::wire::{Act, Call, Entry, Happening};
+use super::wire::{CallAct, CallEvent, CallLogEntry, CallSnapshot};
 use crate::cli::{CliError, Outcome, print, text};
 use crate::domain::{Clock, Phone};
 
@@ -105,11 +105,11 @@ impl Voice {
                 _ = keys.interrupt.recv() => return Ok(outcome),
             };
             after = page.seq;
-            let Some(call) = page.calls.into_iter().find(Call::rings) else { continue };
+            let Some(call) = page.calls.into_iter().find(CallSnapshot::rings) else { continue };
             print(format!("* {} calls: Enter takes the call, n does not", text::one_line(&call.from)))?;
             let taken = |line: &str| !line.trim().eq_ignore_ascii_case("n");
             let answer = !self.typed || matches!(keys.next().await, Key::Line(line) if taken(&line));
-            match self.carrier.act(&call.sid, &Act::Answer { answer }).await {
+            match self.carrier.act(&call.sid, &CallAct::Answer { answer }).await {
                 Ok(()) if answer => outcome = self.talk(&call.sid, keys).await?,
                 Ok(()) => {}
                 Err(error) => print(format!("! {error}"))?,
@@ -156,35 +156,35 @@ impl Voice {
     }
 
     async fn hang_up(&self, sid: &str) -> Result<bool, CliError> {
-        self.act(sid, &Act::Hangup { hangup: true }).await?;
+        self.act(sid, &CallAct::Hangup { hangup: true }).await?;
         Ok(true)
     }
 
     /// An act that comes too late is no error.
-    async fn act(&self, sid: &str, act: &Act) -> Result<(), CliError> {
+    async fn act(&self, sid: &str, act: &CallAct) -> Result<(), CliError> {
         match self.carrier.act(sid, act).await {
             Err(NetError::Refused { reason, .. }) => print(format!("! {reason}")),
             done => done.map_err(refused),
         }
     }
 
-    fn show(&self, entry: &Entry) -> Result<(), CliError> {
+    fn show(&self, entry: &CallLogEntry) -> Result<(), CliError> {
         let line = match &entry.what {
-            Happening::Heard { text, .. } => format!("< {}", text::lines(text).join("\n  ")),
-            Happening::Played { url, digits } => match digits {
+            CallEvent::Heard { text, .. } => format!("< {}", text::lines(text).join("\n  ")),
+            CallEvent::Played { url, digits } => match digits {
                 Some(digits) => format!("< ♪ {}", text::one_line(digits)),
                 None => format!("< ♪ {}", text::one_line(url)),
             },
-            Happening::Prompted { input, .. } if self.typed => match input.as_str() {
+            CallEvent::Prompted { input, .. } if self.typed => match input.as_str() {
                 "dtmf" => "? keys".to_owned(),
                 "speech" => "? words".to_owned(),
                 _ => "? keys or words".to_owned(),
             },
             // A person sees their own typing.
-            Happening::Pressed { digits } if !self.typed => format!("> {}", text::one_line(digits)),
-            Happening::Spoke { text, .. } if !self.typed => format!("> {}", text::one_line(text)),
-            Happening::Silent if !self.typed => "> …".to_owned(),
-            Happening::Fault { code, why } => format!("! error {code}: {}", text::one_line(why)),
+            CallEvent::Pressed { digits } if !self.typed => format!("> {}", text::one_line(digits)),
+            CallEvent::Spoke { text, .. } if !self.typed => format!("> {}", text::one_line(text)),
+            CallEvent::Silent if !self.typed => "> …".to_owned(),
+            CallEvent::Fault { code, why } => format!("! error {code}: {}", text::one_line(why)),
             _ => return Ok(()),
         };
         print(line)
@@ -196,14 +196,14 @@ fn refused(error: NetError) -> CliError {
 }
 
 /// The act that a line stands for.
-fn act_of(line: &str) -> Act {
+fn act_of(line: &str) -> CallAct {
     let line = line.trim();
     if line.is_empty() {
-        Act::Silence { silence: true }
+        CallAct::Silence { silence: true }
     } else if line.chars().all(|key| matches!(key, '0'..='9' | '*' | '#')) {
-        Act::Digits { digits: line.to_owned() }
+        CallAct::Digits { digits: line.to_owned() }
     } else {
-        Act::Speech { speech: line.to_owned() }
+        CallAct::Speech { speech: line.to_owned() }
     }
 }
 
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_line_is_pressed_said_or_silence() {
-        assert_eq!(act_of("12#"), Act::Digits { digits: "12#".into() });
-        assert_eq!(act_of(" el 12 "), Act::Speech { speech: "el 12".into() });
-        assert_eq!(act_of(""), Act::Silence { silence: true });
+        assert_eq!(act_of("12#"), CallAct::Digits { digits: "12#".into() });
+        assert_eq!(act_of(" el 12 "), CallAct::Speech { speech: "el 12".into() });
+        assert_eq!(act_of(""), CallAct::Silence { silence: true });
     }
 }

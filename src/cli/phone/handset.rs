@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::chat_message::{ChatMessage, Mark};
 use super::editor::Editor;
-use super::entry::{Entry, Mark};
 use super::net::Update;
 use super::wire::{Button, Message, Number, Text};
 use crate::domain::opt_out::{self, Word};
@@ -26,7 +26,7 @@ pub struct Customer {
     pub number: Phone,
     /// The name of the WhatsApp profile.
     pub name: String,
-    pub entries: VecDeque<Entry>,
+    pub entries: VecDeque<ChatMessage>,
 }
 
 /// A number of the business on a channel.
@@ -72,7 +72,7 @@ pub enum Ask {
 
 /// A command to the carrier or the screen.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Command {
     Watch(Phone),
     Send(u64, Text),
     Read(String),
@@ -111,7 +111,7 @@ pub struct Handset {
     pub notice: Option<String>,
     pub(super) sent: VecDeque<String>,
     /// The recalled text, counted from the newest of `sent`, and the draft that it replaced.
-    pub(super) called_up: Option<(usize, String)>,
+    pub(super) recalled: Option<(usize, String)>,
     clock: Clock,
     last_id: u64,
 }
@@ -133,7 +133,7 @@ impl Handset {
             away: false,
             notice: None,
             sent: VecDeque::new(),
-            called_up: None,
+            recalled: None,
             clock,
             last_id: 0,
         }
@@ -149,23 +149,23 @@ impl Handset {
     }
 
     /// The messages of the chat on the screen, oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &ChatMessage> {
         let now = self.now();
         self.me().entries.iter().filter(move |entry| now.is_some_and(|chat| chat.is_of(entry)))
     }
 
     /// The message that `entry` answers, if it is still kept.
-    pub fn answered_by(&self, entry: &Entry) -> Option<&Entry> {
+    pub fn answered_by(&self, entry: &ChatMessage) -> Option<&ChatMessage> {
         let sid = entry.reply_to.as_ref()?;
         self.me().entries.iter().rev().find(|other| other.sid.as_ref() == Some(sid))
     }
 
-    pub fn entry(&self, id: u64) -> Option<&Entry> {
+    pub fn entry(&self, id: u64) -> Option<&ChatMessage> {
         self.me().entries.iter().rev().find(|entry| entry.id == id)
     }
 
     /// The newest message with buttons in this chat.
-    pub fn buttons(&self) -> Option<&Entry> {
+    pub fn buttons(&self) -> Option<&ChatMessage> {
         self.entries().rev().find(|entry| !entry.buttons.is_empty())
     }
 
@@ -198,7 +198,7 @@ impl Handset {
 
     /// Takes over the carrier's numbers; existing chats stay. At the start, `preferred` is the channel of the first
     /// chat.
-    pub fn learn(&mut self, numbers: &[Number], preferred: Channel) {
+    pub fn update_numbers(&mut self, numbers: &[Number], preferred: Channel) {
         let at_start = self.chats.is_empty();
         for number in numbers {
             let hooks = [(Channel::Sms, &number.sms_url), (Channel::WhatsApp, &number.whatsapp_url)];
@@ -222,7 +222,7 @@ impl Handset {
     }
 
     /// Takes over an update from the carrier.
-    pub fn update(&mut self, update: Update) -> Vec<Wish> {
+    pub fn update(&mut self, update: Update) -> Vec<Command> {
         if !matches!(update, Update::Away | Update::NotTaken(..)) && std::mem::take(&mut self.away) {
             self.notice = Some("The server is back.".to_owned());
         }
@@ -233,7 +233,7 @@ impl Handset {
                     self.arrive(at, message, history);
                 }
             }
-            Update::Numbers(numbers) => self.learn(&numbers, Channel::Sms),
+            Update::Numbers(numbers) => self.update_numbers(&numbers, Channel::Sms),
             Update::Taken(id, message) => {
                 let owner = self.customers.iter().position(|customer| customer.entries.iter().any(|e| e.id == id));
                 if let Some(at) = owner {
@@ -242,7 +242,7 @@ impl Handset {
                     // The feed may have delivered it already.
                     match entries.iter().position(|entry| entry.id == id && entry.sid.is_none()) {
                         Some(waiting) if known => drop(entries.remove(waiting)),
-                        Some(waiting) => entries[waiting] = Entry::of(id, *message, true),
+                        Some(waiting) => entries[waiting] = ChatMessage::of(id, *message, true),
                         None => {}
                     }
                 }
@@ -255,7 +255,7 @@ impl Handset {
             }
             Update::Away => self.away = true,
             // The carrier may have restarted with other numbers.
-            Update::Back => return vec![Wish::Numbers],
+            Update::Back => return vec![Command::Numbers],
         }
         Vec::new()
     }
@@ -273,13 +273,14 @@ impl Handset {
             entry.follow(&message);
             return;
         }
-        let entry = Entry::of(id, message, history);
+        let entry = ChatMessage::of(id, message, history);
         if entry.mine {
             // The feed can deliver a text before the response to its send: then it replaces the one that waits.
-            let same =
-                |other: &&mut Entry| other.sid.is_none() && other.mark == Mark::Waiting && other.is_same_text(&entry);
+            let same = |other: &&mut ChatMessage| {
+                other.sid.is_none() && other.mark == Mark::Waiting && other.is_same_text(&entry)
+            };
             if let Some(waiting) = entries.iter_mut().find(same) {
-                *waiting = Entry { id: waiting.id, ..entry };
+                *waiting = ChatMessage { id: waiting.id, ..entry };
                 return;
             }
         }
@@ -291,8 +292,8 @@ impl Handset {
     }
 
     /// Marks the visible messages as seen, and those above them in the same chat.
-    pub fn drawn(&mut self, drawn: Drawn) -> Vec<Wish> {
-        let mut wishes = Vec::new();
+    pub fn drawn(&mut self, drawn: Drawn) -> Vec<Command> {
+        let mut commands = Vec::new();
         let now = self.now().cloned();
         let entries = &mut self.customers[self.customer].entries;
         let end = entries.iter().rposition(|entry| drawn.visible.contains(&entry.id)).map_or(0, |last| last + 1);
@@ -301,17 +302,17 @@ impl Handset {
                 continue;
             }
             entry.seen = true;
-            if entry.to_be_told() {
-                entry.told = true;
-                wishes.extend(entry.sid.clone().map(Wish::Read));
+            if entry.needs_read_report() {
+                entry.read_reported = true;
+                commands.extend(entry.sid.clone().map(Command::Read));
             }
         }
         self.drawn = drawn;
-        wishes
+        commands
     }
 
     /// Sends the written text and the attachments; a `button` alone.
-    pub(super) fn send(&mut self, button: Option<(String, u64)>) -> Vec<Wish> {
+    pub(super) fn send(&mut self, button: Option<(String, u64)>) -> Vec<Command> {
         let Some(chat) = self.now().cloned() else {
             self.notice = Some("The carrier has no number to write to: is 'recado serve' running?".to_owned());
             return Vec::new();
@@ -349,7 +350,7 @@ impl Handset {
     }
 
     /// Sends a line without an editor. A line with the text of a button presses the button.
-    pub fn say(&mut self, line: &str) -> Vec<Wish> {
+    pub fn say(&mut self, line: &str) -> Vec<Command> {
         let button = self.buttons().filter(|entry| entry.buttons.iter().any(|button| button == line));
         match button.map(|entry| entry.id) {
             Some(of) => self.send(Some((line.to_owned(), of))),
@@ -358,27 +359,27 @@ impl Handset {
     }
 
     /// Sends a keyword by itself; the draft stays.
-    pub(super) fn send_word(&mut self, word: &str) -> Vec<Wish> {
+    pub(super) fn send_word(&mut self, word: &str) -> Vec<Command> {
         let written = std::mem::replace(&mut self.editor, Editor::new(word));
         let (media, reply) = (std::mem::take(&mut self.media), self.reply.take());
-        let wishes = self.send(None);
+        let commands = self.send(None);
         (self.editor, self.media, self.reply) = (written, media, reply);
-        wishes
+        commands
     }
 
-    fn post(&mut self, text: Text) -> Vec<Wish> {
+    fn post(&mut self, text: Text) -> Vec<Command> {
         let (id, now) = (self.next_id(), self.clock.now());
         let entries = &mut self.customers[self.customer].entries;
-        entries.push_back(Entry::waiting(id, &text, now));
+        entries.push_back(ChatMessage::waiting(id, &text, now));
         if entries.len() > ENTRIES_MAX {
             entries.pop_front();
         }
         self.drawn.below = 0;
-        vec![Wish::Send(id, text)]
+        vec![Command::Send(id, text)]
     }
 
     fn remember(&mut self, body: &str) {
-        self.called_up = None;
+        self.recalled = None;
         if body.is_empty() || self.sent.back().is_some_and(|last| last == body) {
             return;
         }
@@ -402,12 +403,12 @@ impl Handset {
 }
 
 impl Chat {
-    pub fn is_of(&self, entry: &Entry) -> bool {
+    pub fn is_of(&self, entry: &ChatMessage) -> bool {
         self.channel == entry.channel && self.number == entry.business
     }
 }
 
-impl Entry {
+impl ChatMessage {
     fn is_same_text(&self, other: &Self) -> bool {
         self.channel == other.channel && self.business == other.business && self.body == other.body
     }

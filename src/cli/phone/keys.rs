@@ -4,7 +4,7 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use reqwest::Url;
 
 use super::editor::Editor;
-use super::handset::{Ask, CUSTOMERS_MAX, Customer, Handset, MEDIA_MAX, Mode, Pick, Wish};
+use super::handset::{Ask, CUSTOMERS_MAX, Command, Customer, Handset, MEDIA_MAX, Mode, Pick};
 use crate::domain::{Channel, Phone};
 
 /// The first number that is suggested for another customer, and the step to the next suggestion.
@@ -15,7 +15,7 @@ const NAME_MAX_CHARS: usize = 60;
 
 impl Handset {
     /// Handles a key, a paste or a resize.
-    pub fn event(&mut self, event: Event) -> Vec<Wish> {
+    pub fn event(&mut self, event: Event) -> Vec<Command> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key),
             Event::Paste(text) => {
@@ -40,12 +40,12 @@ impl Handset {
         }
     }
 
-    fn key(&mut self, key: KeyEvent) -> Vec<Wish> {
+    fn key(&mut self, key: KeyEvent) -> Vec<Command> {
         self.notice = None;
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'q') if ctrl => return vec![Wish::Quit],
-            KeyCode::Char('l') if ctrl => return vec![Wish::Redraw],
+            KeyCode::Char('c' | 'q') if ctrl => return vec![Command::Quit],
+            KeyCode::Char('l') if ctrl => return vec![Command::Redraw],
             _ => {}
         }
         match self.mode {
@@ -60,7 +60,7 @@ impl Handset {
         }
     }
 
-    fn key_writing(&mut self, key: KeyEvent, ctrl: bool) -> Vec<Wish> {
+    fn key_writing(&mut self, key: KeyEvent, ctrl: bool) -> Vec<Command> {
         let alt = key.modifiers.contains(KeyModifiers::ALT);
         match key.code {
             KeyCode::Enter if alt || key.modifiers.contains(KeyModifiers::SHIFT) => self.write("\n"),
@@ -70,7 +70,7 @@ impl Handset {
             KeyCode::Char('p') if ctrl => self.mode = Mode::Pick(Pick::Customer, self.customer),
             KeyCode::Char('b') if ctrl => {
                 self.mode = Mode::Pick(Pick::Chat, self.chat);
-                return vec![Wish::Numbers];
+                return vec![Command::Numbers];
             }
             KeyCode::Char('g') if ctrl => match self.buttons() {
                 Some(_) => self.mode = Mode::Pick(Pick::Button, 0),
@@ -115,13 +115,13 @@ impl Handset {
         if self.editor.up() {
             return;
         }
-        let (at, draft) = match self.called_up.take() {
+        let (at, draft) = match self.recalled.take() {
             Some((at, draft)) => ((at + 1).min(self.sent.len().saturating_sub(1)), draft),
             None => (0, self.editor.text().to_owned()),
         };
         if let Some(text) = self.sent.iter().rev().nth(at) {
             self.editor = Editor::new(text);
-            self.called_up = Some((at, draft));
+            self.recalled = Some((at, draft));
         }
     }
 
@@ -129,11 +129,11 @@ impl Handset {
         if self.editor.down() {
             return;
         }
-        match self.called_up.take() {
+        match self.recalled.take() {
             Some((0, draft)) => self.editor = Editor::new(draft),
             Some((at, draft)) => {
                 self.editor = Editor::new(self.sent.iter().rev().nth(at - 1).map_or("", String::as_str));
-                self.called_up = Some((at - 1, draft));
+                self.recalled = Some((at - 1, draft));
             }
             None => {}
         }
@@ -155,7 +155,7 @@ impl Handset {
         self.reset();
     }
 
-    fn key_picking(&mut self, key: KeyEvent, what: Pick, at: usize) -> Vec<Wish> {
+    fn key_picking(&mut self, key: KeyEvent, what: Pick, at: usize) -> Vec<Command> {
         let count = self.choices(what).len().max(1);
         match key.code {
             KeyCode::Esc => self.mode = Mode::Write,
@@ -197,7 +197,7 @@ impl Handset {
         }
     }
 
-    fn pick(&mut self, what: Pick, at: usize) -> Vec<Wish> {
+    fn pick(&mut self, what: Pick, at: usize) -> Vec<Command> {
         if at >= self.choices(what).len() {
             return Vec::new();
         }
@@ -226,7 +226,7 @@ impl Handset {
     }
 
     /// Answers with the button at this position of the newest message that has buttons.
-    fn press(&mut self, at: usize) -> Vec<Wish> {
+    fn press(&mut self, at: usize) -> Vec<Command> {
         let found = self.buttons().and_then(|entry| Some((entry.buttons.get(at)?.clone(), entry.id)));
         match found {
             Some(button) => self.send(Some(button)),
@@ -238,7 +238,7 @@ impl Handset {
         self.mode = Mode::Ask { what, editor: Editor::new(offer), wrong: None };
     }
 
-    fn key_asked(&mut self, key: KeyEvent, ctrl: bool) -> Vec<Wish> {
+    fn key_asked(&mut self, key: KeyEvent, ctrl: bool) -> Vec<Command> {
         let Mode::Ask { what, editor, wrong } = &mut self.mode else { return Vec::new() };
         match key.code {
             KeyCode::Esc => self.mode = Mode::Write,
@@ -255,13 +255,13 @@ impl Handset {
         Vec::new()
     }
 
-    fn answered(&mut self, what: Ask, answer: &str) -> Vec<Wish> {
-        let mut wishes = Vec::new();
+    fn answered(&mut self, what: Ask, answer: &str) -> Vec<Command> {
+        let mut commands = Vec::new();
         let taken = match what {
             Ask::Number => Phone::parse_human(answer).map_err(|error| error.to_string()).map(|number| {
                 let known = self.customers.iter().position(|customer| customer.number == number);
                 self.customer = known.unwrap_or_else(|| {
-                    wishes.push(Wish::Watch(number.clone()));
+                    commands.push(Command::Watch(number.clone()));
                     self.customers.push(Customer { number, name: String::new(), entries: Default::default() });
                     self.customers.len() - 1
                 });
@@ -285,7 +285,7 @@ impl Handset {
             (Err(said), Mode::Ask { wrong, .. }) => *wrong = Some(said),
             (Err(_), _) => {}
         }
-        wishes
+        commands
     }
 
     fn start_selecting(&mut self) {
@@ -302,7 +302,7 @@ impl Handset {
         self.entries().filter(|entry| entry.sid.is_some()).map(|entry| entry.id).collect()
     }
 
-    fn key_selecting(&mut self, key: KeyEvent, id: u64) -> Vec<Wish> {
+    fn key_selecting(&mut self, key: KeyEvent, id: u64) -> Vec<Command> {
         let ids = self.selectable();
         let at = ids.iter().position(|&other| other == id).unwrap_or_default();
         let step = |at: usize| ids.get(at).map_or(Mode::Write, |&id| Mode::Select(id));

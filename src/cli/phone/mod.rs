@@ -6,7 +6,7 @@
 mod bubble;
 mod call;
 mod editor;
-mod entry;
+mod chat_message;
 mod handset;
 mod keys;
 mod net;
@@ -27,14 +27,14 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::{CliError, DIR, Outcome};
-use crate::app::Installation;
+use crate::app::{CARRIER_BASE, Installation};
 use crate::config::{self as configuration, Config};
 use crate::domain::{Channel, Clock, Phone};
 use crate::integrations::http;
 use crate::store::{self, Store};
 
 use handset::{CUSTOMERS_MAX, Handset};
-use net::{CARRIER_BASE, Carrier, Line, NetError};
+use net::{Carrier, Connection, NetError};
 use wire::Number;
 
 /// The carrier's address, unless the installation names another.
@@ -100,7 +100,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let mut phone = Handset::new(customers.clone(), clock.clone());
     phone.customers[0].name = args.name.unwrap_or_default();
     let asked = if args.whatsapp { Channel::WhatsApp } else { Channel::Sms };
-    phone.learn(&numbers, asked);
+    phone.update_numbers(&numbers, asked);
     if let Some(to) = &args.to {
         let number = Phone::parse_human(to)?;
         let only_whatsapp = numbers
@@ -108,16 +108,16 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
             .any(|one| one.number == number.as_str() && one.sms_url.is_none() && one.whatsapp_url.is_some());
         phone.open(number.as_str(), if only_whatsapp { Channel::WhatsApp } else { asked });
     }
-    let (mut line, updates) = Line::new(carrier, clock.clone());
+    let (mut connection, updates) = Connection::new(carrier, clock.clone());
     for customer in customers {
-        line.watch(customer);
+        connection.watch(customer);
     }
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let typed = io::stdin().is_terminal();
     if args.plain || dumb || !typed || !io::stdout().is_terminal() {
-        return plain::run(plain::Plain { phone, line, updates, clock, wait: args.wait, typed }).await;
+        return plain::run(plain::Plain { phone, connection, updates, clock, wait: args.wait, typed }).await;
     }
-    screen::run(phone, line, updates).await?;
+    screen::run(phone, connection, updates).await?;
     Ok(Outcome::Done)
 }
 

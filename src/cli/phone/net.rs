@@ -1,14 +1,16 @@
 //! The connection to the carrier: requests, and the tasks that make them beside the screen.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::wire::{Act, Call, Calls, Message, Number, Page, Taken, Text};
+use super::wire::{CallAct, CallSnapshot, Calls, Message, Number, Page, Taken, Text};
+use crate::app::CARRIER_BASE;
 use crate::cli::text;
 use crate::domain::Clock;
 use crate::domain::phone::Phone;
@@ -16,8 +18,6 @@ use crate::integrations::http;
 use crate::integrations::twilio::client::PAGE_MAX_BYTES;
 use crate::store::Store;
 
-/// The setting in which the server stores its carrier's address.
-pub const CARRIER_BASE: &str = "carrier_base";
 /// The time limit of one response, on top of the time that it was asked to wait.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long the carrier holds its response back while nothing happens.
@@ -83,13 +83,13 @@ impl Carrier {
     }
 
     /// Calls a number; the user answers for the caller.
-    pub async fn call_number(&self, from: &str, to: &str) -> Result<Call, NetError> {
+    pub async fn call_number(&self, from: &str, to: &str) -> Result<CallSnapshot, NetError> {
         let call = serde_json::json!({"from": from, "to": to, "live": true});
         self.call(self.request(Method::POST, &["calls"]).json(&call), DEADLINE).await
     }
 
     /// What happened in a call after an entry; waits up to `wait` for something.
-    pub async fn follow(&self, sid: &str, after: u64, wait: Duration) -> Result<Call, NetError> {
+    pub async fn follow(&self, sid: &str, after: u64, wait: Duration) -> Result<CallSnapshot, NetError> {
         let query = [("after", after), ("wait_ms", wait.as_millis() as u64)];
         self.call(self.request(Method::GET, &["calls", sid]).query(&query), wait + DEADLINE).await
     }
@@ -101,7 +101,7 @@ impl Carrier {
         self.call(request, wait + DEADLINE).await
     }
 
-    pub async fn act(&self, sid: &str, act: &Act) -> Result<(), NetError> {
+    pub async fn act(&self, sid: &str, act: &CallAct) -> Result<(), NetError> {
         self.send(self.request(Method::POST, &["calls", sid, "act"]).json(act), DEADLINE).await.map(drop)
     }
 
@@ -121,12 +121,12 @@ impl Carrier {
         let Some(store) = &self.store else { return };
         let found = store.setting(CARRIER_BASE).await.ok().flatten();
         if let Some(base) = found.and_then(|base| loopback(&base).ok()) {
-            *self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = base;
+            *self.base.lock() = base;
         }
     }
 
     fn base(&self) -> Url {
-        self.base.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.base.lock().clone()
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -201,7 +201,7 @@ pub enum Job {
 }
 
 /// The tasks that send and poll. They end when this is dropped.
-pub struct Line {
+pub struct Connection {
     carrier: Arc<Carrier>,
     clock: Clock,
     updates: mpsc::Sender<Update>,
@@ -209,7 +209,7 @@ pub struct Line {
     tasks: JoinSet<()>,
 }
 
-impl Line {
+impl Connection {
     pub fn new(carrier: Arc<Carrier>, clock: Clock) -> (Self, mpsc::Receiver<Update>) {
         let (updates, receiver) = mpsc::channel(UPDATES_MAX);
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
@@ -224,7 +224,7 @@ impl Line {
     }
 
     /// Queues a job; returns it where too many wait.
-    pub fn order(&self, job: Job) -> Result<(), Job> {
+    pub fn queue(&self, job: Job) -> Result<(), Job> {
         self.jobs.try_send(job).map_err(mpsc::error::TrySendError::into_inner)
     }
 

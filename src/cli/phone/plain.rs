@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::entry::{Entry, Mark};
-use super::handset::{Drawn, Handset, Wish};
+use super::chat_message::{ChatMessage, Mark};
+use super::handset::{Command, Drawn, Handset};
 use super::keys::name_of;
-use super::net::{Line, Update};
-use super::screen::fulfil;
+use super::net::{Connection, Update};
+use super::screen::execute;
 use crate::cli::{CliError, Outcome, print, text};
 use crate::domain::Clock;
 
@@ -26,7 +26,7 @@ const LINES_MAX: usize = 16;
 
 pub struct Plain {
     pub phone: Handset,
-    pub line: Line,
+    pub connection: Connection,
     pub updates: mpsc::Receiver<Update>,
     pub clock: Clock,
     /// How long to wait for an answer.
@@ -37,7 +37,7 @@ pub struct Plain {
 
 /// Sends standard input line by line. It ends after the last line, when that is answered or `wait` has passed.
 pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
-    let Plain { mut phone, mut line, mut updates, clock, wait, typed } = plain;
+    let Plain { mut phone, mut connection, mut updates, clock, wait, typed } = plain;
     let mut printer = Printer::default();
     await_history(&mut phone, &mut updates, &clock, wait).await;
     printer.skip(&phone);
@@ -47,7 +47,7 @@ pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
         let now = clock.now();
         let waits = now < until && !printer.is_answered(&phone);
         printer.print(&phone, now >= until)?;
-        let mut wishes = phone.drawn(printer.drawn());
+        let mut commands = phone.drawn(printer.drawn());
         if ended && !waits {
             if phone.away {
                 return Err(CliError::Refused("the carrier is away: does 'recado serve' still run?".to_owned()));
@@ -57,25 +57,25 @@ pub async fn run(plain: Plain) -> Result<Outcome, CliError> {
         tokio::select! {
             typed = lines.recv(), if !ended && (typed || !waits) => match typed {
                 Some(text) => {
-                    wishes.extend(phone.say(&text));
-                    printer.ours.extend(sent(&wishes));
+                    commands.extend(phone.say(&text));
+                    printer.ours.extend(sent(&commands));
                     until = clock.now().plus(wait);
                 }
                 None => ended = true,
             },
-            Some(update) = updates.recv() => wishes.extend(phone.update(update)),
+            Some(update) = updates.recv() => commands.extend(phone.update(update)),
             () = clock.sleep_until(until), if now < until => {}
-            () = line.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
+            () = connection.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
         }
-        for wish in wishes {
-            fulfil(&mut phone, &mut line, wish);
+        for command in commands {
+            execute(&mut phone, &mut connection, command);
         }
     }
 }
 
 /// The ids of the texts among these commands.
-fn sent(wishes: &[Wish]) -> impl Iterator<Item = u64> {
-    wishes.iter().filter_map(|wish| if let Wish::Send(id, _) = wish { Some(*id) } else { None })
+fn sent(commands: &[Command]) -> impl Iterator<Item = u64> {
+    commands.iter().filter_map(|command| if let Command::Send(id, _) = command { Some(*id) } else { None })
 }
 
 /// Reads the messages from before the start.
@@ -175,17 +175,18 @@ impl Printer {
 
     /// The result is negative if a message of ours was not accepted.
     fn outcome(&self, phone: &Handset) -> Outcome {
-        let lost =
-            |entry: &Entry| matches!(entry.mark, Mark::Waiting | Mark::Failed(_)) && self.ours.contains(&entry.id);
+        let lost = |entry: &ChatMessage| {
+            matches!(entry.mark, Mark::Waiting | Mark::Failed(_)) && self.ours.contains(&entry.id)
+        };
         if phone.me().entries.iter().any(lost) { Outcome::Failed } else { Outcome::Done }
     }
 }
 
-fn is_settled(entry: &Entry) -> bool {
+fn is_settled(entry: &ChatMessage) -> bool {
     !matches!(entry.mark, Mark::Waiting | Mark::Sent)
 }
 
-fn line_of(phone: &Handset, entry: &Entry) -> String {
+fn line_of(phone: &Handset, entry: &ChatMessage) -> String {
     let here = phone.now().is_some_and(|chat| chat.is_of(entry));
     let whence =
         if here { String::new() } else { format!("[{} {}] ", name_of(entry.channel), text::one_line(&entry.business)) };

@@ -12,8 +12,8 @@ use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::handset::{Handset, Wish};
-use super::net::{Job, Line, Update};
+use super::handset::{Command, Handset};
+use super::net::{Connection, Job, Update};
 use super::view;
 use crate::cli::CliError;
 use crate::domain::Timestamp;
@@ -21,48 +21,52 @@ use crate::domain::Timestamp;
 /// How many updates or keys are taken in before the screen is drawn again.
 const AT_ONCE_MAX: usize = 256;
 
-pub async fn run(mut phone: Handset, mut line: Line, mut updates: mpsc::Receiver<Update>) -> Result<(), CliError> {
+pub async fn run(
+    mut phone: Handset,
+    mut connection: Connection,
+    mut updates: mpsc::Receiver<Update>,
+) -> Result<(), CliError> {
     let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut screen = Screen::open()?;
     let mut keys = read_keys();
-    let mut wishes = Vec::new();
+    let mut commands = Vec::new();
     loop {
         let unread = phone.unread_of(phone.customer);
-        wishes.extend(screen.draw(&mut phone)?);
+        commands.extend(screen.draw(&mut phone)?);
         if phone.unread_of(phone.customer) != unread {
             // Messages that the screen has just shown are no longer unread.
-            wishes.extend(screen.draw(&mut phone)?);
+            commands.extend(screen.draw(&mut phone)?);
         }
-        for wish in std::mem::take(&mut wishes) {
-            fulfil(&mut phone, &mut line, wish);
+        for command in std::mem::take(&mut commands) {
+            execute(&mut phone, &mut connection, command);
         }
         tokio::select! {
             event = keys.recv() => {
                 // The terminal is gone.
                 let Some(event) = event else { return Ok(()) };
-                wishes.extend(phone.event(event));
+                commands.extend(phone.event(event));
                 for _ in 0..AT_ONCE_MAX {
                     let Ok(event) = keys.try_recv() else { break };
-                    wishes.extend(phone.event(event));
+                    commands.extend(phone.event(event));
                 }
             }
             Some(update) = updates.recv() => {
-                wishes.extend(phone.update(update));
+                commands.extend(phone.update(update));
                 for _ in 0..AT_ONCE_MAX {
                     let Ok(update) = updates.try_recv() else { break };
-                    wishes.extend(phone.update(update));
+                    commands.extend(phone.update(update));
                 }
             }
-            () = line.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
+            () = connection.broken() => return Err(CliError::Refused("the phone broke: please report what it said".to_owned())),
             _ = terminate.recv() => return Ok(()),
             _ = hangup.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
-        if wishes.contains(&Wish::Quit) {
+        if commands.contains(&Command::Quit) {
             return Ok(());
         }
-        if wishes.contains(&Wish::Redraw) {
+        if commands.contains(&Command::Redraw) {
             screen.terminal.clear()?;
         }
     }
@@ -82,17 +86,17 @@ fn read_keys() -> mpsc::Receiver<Event> {
 }
 
 /// Carries out a command at the carrier.
-pub fn fulfil(phone: &mut Handset, line: &mut Line, wish: Wish) {
-    let refused = match wish {
-        Wish::Watch(customer) => {
-            line.watch(customer);
+pub fn execute(phone: &mut Handset, connection: &mut Connection, command: Command) {
+    let refused = match command {
+        Command::Watch(customer) => {
+            connection.watch(customer);
             None
         }
-        Wish::Send(id, text) => line.order(Job::Text(id, Box::new(text))).err(),
+        Command::Send(id, text) => connection.queue(Job::Text(id, Box::new(text))).err(),
         // When too many jobs wait, these are dropped without harm.
-        Wish::Read(sid) => line.order(Job::Read(sid)).err(),
-        Wish::Numbers => line.order(Job::Numbers).err(),
-        Wish::Redraw | Wish::Quit => None,
+        Command::Read(sid) => connection.queue(Job::Read(sid)).err(),
+        Command::Numbers => connection.queue(Job::Numbers).err(),
+        Command::Redraw | Command::Quit => None,
     };
     if let Some(Job::Text(id, _)) = refused {
         phone.update(Update::NotTaken(id, "too many messages wait for the carrier: send it again later".to_owned()));
@@ -130,7 +134,7 @@ impl Screen {
         opened
     }
 
-    fn draw(&mut self, phone: &mut Handset) -> io::Result<Vec<Wish>> {
+    fn draw(&mut self, phone: &mut Handset) -> io::Result<Vec<Command>> {
         let mut drawn = None;
         self.terminal.draw(|frame| drawn = Some(view::draw(frame, phone, local)))?;
         Ok(drawn.map(|drawn| phone.drawn(drawn)).unwrap_or_default())

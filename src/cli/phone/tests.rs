@@ -7,8 +7,8 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
 
-use super::entry::Mark;
-use super::handset::{CUSTOMERS_MAX, Handset, Mode, Wish};
+use super::chat_message::Mark;
+use super::handset::{CUSTOMERS_MAX, Command, Handset, Mode};
 use super::net::Update;
 use super::view;
 use super::wire::Text;
@@ -25,7 +25,7 @@ fn phone() -> Handset {
         {"number": SMS, "label": "demo", "sms_url": "http://x", "whatsapp_url": null},
         {"number": WHATSAPP, "label": "demo", "sms_url": null, "whatsapp_url": "http://x"}
     ]);
-    phone.learn(&serde_json::from_value::<Vec<_>>(numbers).unwrap(), Channel::Sms);
+    phone.update_numbers(&serde_json::from_value::<Vec<_>>(numbers).unwrap(), Channel::Sms);
     phone
 }
 
@@ -40,25 +40,25 @@ fn told(phone: &mut Handset, fields: Value) {
     phone.update(Update::Messages { customer: Phone::parse(ME).unwrap(), messages, history: false });
 }
 
-fn key(phone: &mut Handset, code: KeyCode, modifiers: KeyModifiers) -> Vec<Wish> {
+fn key(phone: &mut Handset, code: KeyCode, modifiers: KeyModifiers) -> Vec<Command> {
     phone.event(Event::Key(KeyEvent::new(code, modifiers)))
 }
 
-fn ctrl(phone: &mut Handset, letter: char) -> Vec<Wish> {
+fn ctrl(phone: &mut Handset, letter: char) -> Vec<Command> {
     key(phone, KeyCode::Char(letter), KeyModifiers::CONTROL)
 }
 
 /// Types a text and Enter; returns the commands that follow.
-fn enter(phone: &mut Handset, text: &str) -> Vec<Wish> {
+fn enter(phone: &mut Handset, text: &str) -> Vec<Command> {
     for letter in text.chars() {
         assert_eq!(key(phone, KeyCode::Char(letter), KeyModifiers::NONE), []);
     }
     key(phone, KeyCode::Enter, KeyModifiers::NONE)
 }
 
-fn sent(wishes: Vec<Wish>) -> (u64, Text) {
-    match wishes.into_iter().next() {
-        Some(Wish::Send(id, text)) => (id, text),
+fn sent(commands: Vec<Command>) -> (u64, Text) {
+    match commands.into_iter().next() {
+        Some(Command::Send(id, text)) => (id, text),
         other => panic!("nothing is sent: {other:?}"),
     }
 }
@@ -68,14 +68,14 @@ fn utc(at: Timestamp) -> NaiveDateTime {
 }
 
 /// Draws a screen of this size, as the program does; returns the rows and the commands that follow.
-fn screen(phone: &mut Handset, columns: u16, rows: u16) -> (Vec<String>, Vec<Wish>) {
+fn screen(phone: &mut Handset, columns: u16, rows: u16) -> (Vec<String>, Vec<Command>) {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    let mut wishes = Vec::new();
+    let mut commands = Vec::new();
     // The second drawing shows what the first has marked as seen.
     for _ in 0..2 {
         let mut drawn = None;
         terminal.draw(|frame| drawn = Some(view::draw(frame, phone, utc))).unwrap();
-        wishes.extend(phone.drawn(drawn.unwrap()));
+        commands.extend(phone.drawn(drawn.unwrap()));
     }
     let buffer = terminal.backend().buffer();
     let row = |y| {
@@ -88,7 +88,7 @@ fn screen(phone: &mut Handset, columns: u16, rows: u16) -> (Vec<String>, Vec<Wis
         }
         text.trim_end().to_owned()
     };
-    ((0..rows).map(row).collect(), wishes)
+    ((0..rows).map(row).collect(), commands)
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn what_is_on_the_screen_is_read_once_and_only_on_whatsapp() {
     key(&mut phone, KeyCode::Tab, KeyModifiers::NONE);
     assert_eq!(screen(&mut phone, 80, 24).1, [], "it is not delivered yet");
     told(&mut phone, with(message.clone(), "status", json!("delivered")));
-    assert_eq!(screen(&mut phone, 80, 24).1, [Wish::Read("SM1".to_owned())]);
+    assert_eq!(screen(&mut phone, 80, 24).1, [Command::Read("SM1".to_owned())]);
     assert_eq!((screen(&mut phone, 80, 24).1, phone.unread_of(0)), (vec![], 0));
 }
 
@@ -195,8 +195,8 @@ fn customers_are_added_up_to_the_last_digit() {
     for at in 1..CUSTOMERS_MAX {
         ctrl(&mut phone, 'p');
         key(&mut phone, KeyCode::Char('n'), KeyModifiers::NONE);
-        let wishes = key(&mut phone, KeyCode::Enter, KeyModifiers::NONE);
-        assert!(matches!(wishes.as_slice(), [Wish::Watch(_)]), "{at}: {wishes:?}");
+        let commands = key(&mut phone, KeyCode::Enter, KeyModifiers::NONE);
+        assert!(matches!(commands.as_slice(), [Command::Watch(_)]), "{at}: {commands:?}");
     }
     assert_eq!(phone.customer, CUSTOMERS_MAX - 1);
     ctrl(&mut phone, 'p');
@@ -257,7 +257,7 @@ fn a_text_that_is_not_taken_says_why() {
     phone.update(Update::NotTaken(id, "the carrier answered 400: no such number".to_owned()));
     let (rows, _) = screen(&mut phone, 80, 24);
     assert!(rows.concat().contains("✗") && rows.concat().contains("the carrier answered 400"), "{rows:?}");
-    assert_eq!(phone.update(Update::Back), [Wish::Numbers]);
+    assert_eq!(phone.update(Update::Back), [Command::Numbers]);
     assert!(screen(&mut phone, 80, 24).0.concat().contains("The server is back."));
 }
 

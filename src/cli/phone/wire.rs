@@ -121,7 +121,7 @@ impl Message {
 
 /// A call as it stands, with what has happened since the last request.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Call {
+pub struct CallSnapshot {
     pub sid: String,
     /// Twilio's direction: `inbound` is the customer's own call.
     pub direction: String,
@@ -133,10 +133,10 @@ pub struct Call {
     /// Twilio's error code.
     pub error: Option<u32>,
     #[serde(default)]
-    pub entries: Vec<Entry>,
+    pub entries: Vec<CallLogEntry>,
 }
 
-impl Call {
+impl CallSnapshot {
     /// True if the call waits for a person to answer it.
     pub fn rings(&self) -> bool {
         self.live && self.direction != "inbound" && self.status == "ringing"
@@ -150,20 +150,20 @@ impl Call {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Calls {
     pub seq: u64,
-    pub calls: Vec<Call>,
+    pub calls: Vec<CallSnapshot>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub struct Entry {
+pub struct CallLogEntry {
     pub number: u64,
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: CallEvent,
 }
 
 /// What happens in a call, as the customer hears it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Happening {
+pub enum CallEvent {
     Heard {
         text: String,
     },
@@ -189,7 +189,7 @@ pub enum Happening {
     Other,
 }
 
-impl Happening {
+impl CallEvent {
     /// True if the customer did it.
     pub const fn is_mine(&self) -> bool {
         matches!(self, Self::Pressed { .. } | Self::Spoke { .. } | Self::Silent)
@@ -199,7 +199,7 @@ impl Happening {
 /// What the customer does in a call: `{"digits": "1"}`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Act {
+pub enum CallAct {
     Answer { answer: bool },
     Digits { digits: String },
     Speech { speech: String },

@@ -177,7 +177,7 @@ fn until_allowed(
     now: Timestamp,
     quiet: &Quiet<'_>,
 ) -> Option<Gate> {
-    let local = quiet.of(phone, candidate.facts.zone);
+    let local = quiet.for_phone(phone, candidate.facts.zone);
     if !local.is_quiet(now) {
         return None;
     }

@@ -4,19 +4,21 @@
 //! The service is the first of CATEGORIES, else the SUMMARY without the number. Files are hostile: size, nesting and
 //! recurrence are limited before anything is computed.
 
+mod fields;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, TimeZone};
 use chrono_tz::Tz;
-use icalendar::parser::{Component, Property, read_calendar, unfold};
+use icalendar::parser::{Component, read_calendar, unfold};
 use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
 
+use fields::{all, find, first_of_list, instant, local, minutes, number_in, short, text_of, time_of, value, zone_of};
+
 use super::sheet::Context;
-use crate::domain::{AppointmentState, By, Phone, Timestamp};
-use crate::store::tables::appointments::{
-    IMPORT_MAX, MINUTES_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts,
-};
+use crate::domain::{AppointmentState, By, Timestamp};
+use crate::store::tables::appointments::{IMPORT_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts};
 use crate::time::zone::{to_instant, to_wall};
 
 /// The most occurrences of one event.
@@ -51,7 +53,7 @@ pub enum BadCalendar {
 
 /// An event of a file, or one occurrence of it: an appointment, or why it is none.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CalendarEntry {
     pub uid: String,
     pub row: Result<Row, String>,
 }
@@ -59,7 +61,7 @@ pub struct Entry {
 /// The part of a file after `now`.
 #[derive(Debug, Default)]
 pub struct Read {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<CalendarEntry>,
     /// Events and occurrences in the past or too far ahead, which are skipped.
     pub passed_over: usize,
 }
@@ -85,9 +87,9 @@ pub fn read(bytes: &[u8], context: Context<'_>, now: Timestamp) -> Result<Read, 
         match one(event, context, now, &own, recurring <= RECURRING_MAX) {
             Ok((rows, passed_over)) => {
                 read.passed_over += passed_over;
-                read.entries.extend(rows.into_iter().map(|row| Entry { uid: uid.clone(), row: Ok(row) }));
+                read.entries.extend(rows.into_iter().map(|row| CalendarEntry { uid: uid.clone(), row: Ok(row) }));
             }
-            Err(why) => read.entries.push(Entry { uid, row: Err(why) }),
+            Err(why) => read.entries.push(CalendarEntry { uid, row: Err(why) }),
         }
         if read.entries.len() > IMPORT_MAX {
             return Err(BadCalendar::TooMany);
@@ -266,231 +268,5 @@ fn row(
     })
 }
 
-/// The first number in international form, and its spelling there.
-fn number_in(text: &str) -> Option<(Phone, String)> {
-    text.match_indices('+').find_map(|(at, _)| {
-        let written: String =
-            text[at..].chars().take_while(|c| c.is_ascii_digit() || "+ ().-\u{a0}".contains(*c)).take(30).collect();
-        let written = written.trim_end_matches([' ', '(', '.', '-', '\u{a0}']);
-        Some((Phone::parse_human(written).ok()?, written.to_owned()))
-    })
-}
-
-/// The duration from DTEND or DURATION; `None` where neither is present.
-fn minutes(event: &Component<'_>, starts: Timestamp, zone: Tz) -> Result<Option<u32>, String> {
-    let seconds = match (find(event, "DTEND"), find(event, "DURATION")) {
-        (Some(end), _) => time_of(end, zone)?.since(starts).as_secs(),
-        (None, Some(span)) => seconds(span.val.as_str()).ok_or("its DURATION cannot be read")?,
-        (None, None) => return Ok(None),
-    };
-    let minutes = u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX);
-    if (1..=MINUTES_MAX).contains(&minutes) {
-        return Ok(Some(minutes));
-    }
-    Err(format!("it lasts {minutes} minutes: an appointment lasts 1 to {MINUTES_MAX}"))
-}
-
-/// `PT1H30M`, `P1D`, `P1W` in seconds.
-fn seconds(text: &str) -> Option<u64> {
-    let (mut total, mut number) = (0u64, String::new());
-    for c in text.strip_prefix('+').unwrap_or(text).strip_prefix('P')?.chars() {
-        let unit = match c {
-            '0'..='9' if number.len() < 6 => {
-                number.push(c);
-                continue;
-            }
-            'T' if number.is_empty() => continue,
-            'W' => 7 * 86_400,
-            'D' => 86_400,
-            'H' => 3_600,
-            'M' => 60,
-            'S' => 1,
-            _ => return None,
-        };
-        total += number.parse::<u64>().ok()? * unit;
-        number.clear();
-    }
-    number.is_empty().then_some(total)
-}
-
-fn all<'e>(event: &'e Component<'_>, name: &'e str) -> impl Iterator<Item = &'e Property<'e>> {
-    event.properties.iter().filter(move |property| property.name.as_str().eq_ignore_ascii_case(name))
-}
-
-fn find<'e>(event: &'e Component<'_>, name: &'e str) -> Option<&'e Property<'e>> {
-    all(event, name).next()
-}
-
-/// A property's text, unescaped.
-fn value(property: &Property<'_>) -> String {
-    property.val.clone().unescape_text().as_str().to_owned()
-}
-
-/// The first of comma-separated texts, unescaped.
-fn first_of_list(list: &str) -> String {
-    let mut first = String::new();
-    let mut chars = list.chars();
-    while let Some(c) = chars.next().filter(|c| *c != ',') {
-        first.extend(if c == '\\' { chars.next() } else { Some(c) });
-    }
-    first
-}
-
-fn text_of(event: &Component<'_>, name: &str) -> String {
-    find(event, name).map(value).unwrap_or_default()
-}
-
-/// The zone that a property names, else `other`.
-fn zone_of(property: &Property<'_>, other: Tz) -> Result<Tz, String> {
-    let named = property.params.iter().find(|param| param.key.as_str().eq_ignore_ascii_case("TZID"));
-    match named.and_then(|param| param.val.as_ref()) {
-        Some(name) => {
-            let name = name.as_str().trim_matches('"');
-            name.parse().map_err(|_| format!("its zone '{}' is none of IANA's, such as Europe/Madrid", short(name)))
-        }
-        None => Ok(other),
-    }
-}
-
-fn time_of(property: &Property<'_>, zone: Tz) -> Result<Timestamp, String> {
-    instant(property.val.as_str(), zone_of(property, zone)?)
-}
-
-/// `20261201T100000` in local time, or with a `Z` in UTC.
-fn instant(text: &str, zone: Tz) -> Result<Timestamp, String> {
-    let text = text.trim();
-    if text.len() == 8 {
-        return Err("it is about whole days: an appointment has a time".to_owned());
-    }
-    match text.strip_suffix(['Z', 'z']) {
-        Some(utc) => Ok(DateTime::<Utc>::from_naive_utc_and_offset(local(utc)?, Utc).into()),
-        None => Ok(to_instant(local(text)?, zone)),
-    }
-}
-
-fn local(text: &str) -> Result<NaiveDateTime, String> {
-    let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").ok();
-    let known = parsed.filter(|at| (1970..=9_998).contains(&chrono::Datelike::year(at)));
-    known.ok_or_else(|| format!("'{}' is no time", short(text)))
-}
-
-fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::TenantId;
-
-    fn at(text: &str) -> Timestamp {
-        Timestamp::parse(text).unwrap()
-    }
-
-    fn file(events: &str) -> String {
-        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n")
-    }
-
-    fn event(uid: &str, rest: &str) -> String {
-        format!("BEGIN:VEVENT\r\nUID:{uid}\r\nSUMMARY:Cut +34 600 111 222\r\n{rest}END:VEVENT\r\n")
-    }
-
-    fn read_at(text: &str, now: &str) -> Read {
-        let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None };
-        read(text.as_bytes(), context, at(now)).unwrap()
-    }
-
-    fn starts(read: &Read) -> Vec<String> {
-        let of = |entry: &Entry| match &entry.row {
-            Ok(Row { new: NewAppointment { starts: Starts::At(at), .. }, .. }) => at.to_string(),
-            Ok(_) => "by the wall".to_owned(),
-            Err(why) => why.clone(),
-        };
-        read.entries.iter().map(of).collect()
-    }
-
-    #[test]
-    fn a_weekly_event_keeps_its_hour_across_the_clock_change() {
-        let series = event(
-            "a",
-            "DTSTART;TZID=Europe/Madrid:20261012T100000\r\nDTEND;TZID=Europe/Madrid:20261012T104500\r\n\
-             RRULE:FREQ=WEEKLY;UNTIL=20261109T090000Z\r\nEXDATE;TZID=Europe/Madrid:20261019T100000\r\n",
-        );
-        let own = event(
-            "a",
-            "RECURRENCE-ID;TZID=Europe/Madrid:20261102T100000\r\nDTSTART;TZID=Europe/Madrid:20261102T120000\r\n",
-        );
-        let text = file(&[series, own].concat());
-        let read = read_at(&text, "2026-10-01T00:00:00Z");
-        // Mondays the 12th and 26th, not the 19th; the 2nd of November has an event of its own; UNTIL is included.
-        let expected = ["2026-10-12T08:00:00Z", "2026-10-26T09:00:00Z", "2026-11-09T09:00:00Z", "2026-11-02T11:00:00Z"];
-        assert_eq!(starts(&read), expected);
-        let first = read.entries[0].row.as_ref().unwrap();
-        assert_eq!((first.new.service.as_str(), first.new.customer.as_str()), ("Cut", "+34600111222"));
-        assert_eq!((first.new.minutes, first.new.uid.as_deref()), (Some(45), Some("a/20261012T080000Z")));
-        let moved = read.entries[3].row.as_ref().unwrap();
-        assert_eq!(moved.new.uid.as_deref(), Some("a/20261102T090000Z"), "it is known by the time that it stands for");
-    }
-
-    #[test]
-    fn what_is_refused_says_why() {
-        let check = |rest: &str, says: &str| {
-            let read = read_at(&file(&event("a", rest)), "2026-10-01T00:00:00Z");
-            assert!(starts(&read).first().is_some_and(|said| said.contains(says)), "{rest}: {:?}", starts(&read));
-        };
-        check("", "no DTSTART");
-        check("DTSTART;VALUE=DATE:20261201\r\n", "whole days");
-        check("DTSTART;TZID=Mars/Olympus:20261201T100000\r\n", "none of IANA's");
-        check("DTSTART:20261201T1000\r\n", "no time");
-        check("DTSTART:20261201T100000Z\r\nDTEND:20261205T100000Z\r\n", "minutes");
-        check("DTSTART:20261201T100000Z\r\nRRULE:FREQ=SECONDLY\r\n", "more often than daily");
-        check("DTSTART:20261201T100000Z\r\nRRULE:FREQ=DAILY;BYHOUR=1,2,3,4\r\n", "more than 400 times");
-        check("DTSTART:20261201T100000Z\r\nRRULE:FREQ=NEVER\r\n", "RRULE");
-        check("DTSTART:19700101T100000Z\r\nRRULE:FREQ=DAILY\r\n", "20 years ago");
-        let nobody = "BEGIN:VEVENT\r\nUID:b\r\nSUMMARY:Lunch\r\nDTSTART:20261201T100000Z\r\nEND:VEVENT\r\n";
-        assert!(starts(&read_at(&file(nobody), "2026-10-01T00:00:00Z"))[0].contains("names no customer"));
-        let past = read_at(&file(&event("a", "DTSTART:20200101T100000Z\r\n")), "2026-10-01T00:00:00Z");
-        assert_eq!((past.entries.len(), past.passed_over), (0, 1));
-    }
-
-    #[test]
-    fn deep_long_and_foreign_files_are_refused() {
-        let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::UTC, staff: None };
-        let read = |text: &str| read(text.as_bytes(), context, at("2026-10-01T00:00:00Z"));
-        assert!(matches!(read(&"BEGIN:VCALENDAR\r\n".repeat(100_000)), Err(BadCalendar::TooDeep(5))));
-        let long = file(&format!("X-A:{}\r\n", "x".repeat(20_000)));
-        assert!(matches!(read(&long), Err(BadCalendar::LongLine(_))));
-        assert!(matches!(read("hello"), Err(BadCalendar::NotACalendar)));
-        assert!(matches!(read(&file(&"X-A:1\r\n".repeat(200_001))), Err(BadCalendar::TooLong)));
-    }
-
-    #[test]
-    fn durations_are_read() {
-        for (text, expected) in
-            [("PT1H30M", Some(5_400)), ("P1D", Some(86_400)), ("P1W", Some(604_800)), ("1H", None), ("PT9", None)]
-        {
-            assert_eq!(seconds(text), expected, "{text}");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-        #[test]
-        fn no_file_makes_it_panic(
-            noise in "\\PC{0,60}",
-            name in prop::sample::select(vec!["DTSTART", "DTEND", "RRULE", "EXDATE", "RDATE", "DURATION", "SUMMARY", "UID"]),
-            param in prop::sample::select(vec!["", ";TZID=Europe/Madrid", ";TZID=", ";VALUE=DATE", ";X=\"a:b\""]),
-            rule in "FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;(COUNT|INTERVAL|BYMONTHDAY|BYSETPOS|BYMONTH|BYWEEKNO)=-?[0-9]{1,3}){0,2}(;BYDAY=(-?[1-5])?(MO|SU))?",
-            day in 1u32..32, hour in 0u32..24,
-        ) {
-            let text = file(&event("a", &format!(
-                "DTSTART;TZID=Europe/Madrid:202603{day:02}T{hour:02}3000\r\nRRULE:{rule}\r\n{name}{param}:{noise}\r\n"
-            )));
-            let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None };
-            let _ = read(text.as_bytes(), context, at("2026-02-01T00:00:00Z"));
-            let _ = read(noise.as_bytes(), context, at("2026-02-01T00:00:00Z"));
-        }
-    }
-}
+mod tests;

@@ -34,7 +34,7 @@ pub enum BadSheet {
 
 /// A line of a file: an appointment, or why it is none.
 #[derive(Debug)]
-pub struct Line {
+pub struct SheetRow {
     pub line: u64,
     pub row: Result<Row, String>,
 }
@@ -49,7 +49,7 @@ pub struct Context<'c> {
 }
 
 /// Reads a file. Column names are case-insensitive; unknown columns are ignored.
-pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
+pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<SheetRow>, BadSheet> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Spreadsheets in many countries separate cells by semicolons.
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -86,7 +86,7 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<Line>, BadSheet> {
         } else {
             one(cell, context)
         };
-        lines.push(Line { line, row });
+        lines.push(SheetRow { line, row });
     }
     Ok(lines)
 }

@@ -9,7 +9,7 @@ use crate::tenants::Tenant;
 /// The customers that are read at once.
 const PAGE: usize = 500;
 
-pub async fn take_in(
+pub async fn add_matching(
     store: &Store,
     tenant: &Tenant,
     campaign: &Campaign,

@@ -21,12 +21,12 @@ pub struct Hours<'a> {
 
 impl<'a> Hours<'a> {
     /// `own` is the member's zone, if it is known; else the number's zones count, else the tenant's.
-    pub fn of(windows: Option<&'a WeeklyHours>, quiet: &Quiet<'_>, phone: &Phone, own: Option<Tz>) -> Self {
+    pub fn new(windows: Option<&'a WeeklyHours>, quiet: &Quiet<'_>, phone: &Phone, own: Option<Tz>) -> Self {
         let mut zones = own.map_or_else(|| phones::zones(phone), |own| vec![own]);
         if zones.is_empty() {
             zones.push(quiet.zone);
         }
-        Self { windows, quiet: quiet.of(phone, own), zones }
+        Self { windows, quiet: quiet.for_phone(phone, own), zones }
     }
 
     /// The first allowed instant from `at` on; `None` if there is none.
@@ -73,7 +73,7 @@ mod tests {
         let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "all=21:00-09:00".parse().unwrap());
         let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "mon-fri 08:00-14:00".parse().unwrap();
-        let hours = |number: &str| Hours::of(Some(&windows), &quiet, &Phone::parse(number).unwrap(), None);
+        let hours = |number: &str| Hours::new(Some(&windows), &quiet, &Phone::parse(number).unwrap(), None);
         // Monday, 23 November 2026: eight o'clock in Madrid is seven in UTC, but it is quiet until nine.
         let spain = hours("+34600111222");
         assert_eq!(spain.next(at("2026-11-23T06:00:00Z")), Some(at("2026-11-23T08:00:00Z")));
@@ -94,7 +94,7 @@ mod tests {
         let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "mon-sun 10:00-23:00".parse().unwrap();
         let closes = |windows, number: &str, from: &str| {
-            Hours::of(windows, &quiet, &Phone::parse(number).unwrap(), None).closes(at(from))
+            Hours::new(windows, &quiet, &Phone::parse(number).unwrap(), None).closes(at(from))
         };
         let nine_in_madrid = Some(at("2026-11-23T20:00:00Z"));
         assert_eq!(closes(Some(&windows), "+34600111222", "2026-11-23T09:30:00Z"), nine_in_madrid);
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(closes(None, "+34100111222", "2026-11-23T10:00:00Z"), nine_in_madrid, "before the Canaries");
         assert_eq!(closes(None, "+34600111222", "2026-11-23T20:00:00Z"), nine_in_madrid, "now");
         let off = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
-        let hours = Hours::of(None, &off, &Phone::parse("+34600111222").unwrap(), None);
+        let hours = Hours::new(None, &off, &Phone::parse("+34600111222").unwrap(), None);
         assert_eq!(hours.closes(at("2026-11-23T10:00:00Z")), None);
     }
 
@@ -111,7 +111,7 @@ mod tests {
         let none = QuietRules::default();
         let quiet = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "2020-01-01 10:00-11:00".parse().unwrap();
-        let hours = Hours::of(Some(&windows), &quiet, &Phone::parse("+34600111222").unwrap(), None);
+        let hours = Hours::new(Some(&windows), &quiet, &Phone::parse("+34600111222").unwrap(), None);
         assert_eq!(hours.next(at("2026-11-23T06:00:00Z")), None);
     }
 }

@@ -6,7 +6,7 @@
 //! transaction that updates the member. Counts come from rows, so repeats of the provider count once.
 
 mod audience;
-mod check;
+mod validation;
 mod hours;
 pub mod round;
 pub mod sheet;
@@ -15,6 +15,7 @@ pub mod tries;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
@@ -107,8 +108,9 @@ impl Default for Retry {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", const_into_str, parse_err_ty = CampaignError, parse_err_fn = no_retry_result)]
 pub enum RetryOn {
     Busy,
     NoAnswer,
@@ -117,28 +119,8 @@ pub enum RetryOn {
     Machine,
 }
 
-impl RetryOn {
-    pub const ALL: [Self; 4] = [Self::Busy, Self::NoAnswer, Self::Failed, Self::Machine];
-
-    /// The name of the result.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::NoAnswer => "no-answer",
-            Self::Failed => "failed",
-            Self::Machine => "machine",
-        }
-    }
-}
-
-impl std::str::FromStr for RetryOn {
-    type Err = CampaignError;
-    fn from_str(text: &str) -> Result<Self, CampaignError> {
-        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
-        found.ok_or_else(|| {
-            CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine"))
-        })
-    }
+fn no_retry_result(text: &str) -> CampaignError {
+    CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine"))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +152,7 @@ pub enum CampaignError {
 
 impl Plan {
     /// The plan of a stored campaign. An imported campaign was checked elsewhere, so its pace is checked here.
-    pub fn of(campaign: &Campaign) -> Result<Self, StoreError> {
+    pub fn from_stored(campaign: &Campaign) -> Result<Self, StoreError> {
         let stored = |why: String| StoreError::Stored(format!("the plan of campaign {}: {why}", campaign.id));
         let plan: Self = serde_json::from_str(&campaign.plan).map_err(|error| stored(error.to_string()))?;
         if !(1..=PACE_MAX).contains(&plan.per_minute) || !(1..=AT_ONCE_MAX).contains(&plan.at_once) {
@@ -193,7 +175,7 @@ pub async fn add(
     if !is_name(name) {
         return Err(CampaignError::Name);
     }
-    check::plan(rules, tenant, plan)?;
+    validation::validate(rules, tenant, plan)?;
     let text = serde_json::to_string(plan).map_err(|error| CampaignError::Plan(error.to_string()))?;
     match store.add_campaign(tenant.id, id, name, &text).await? {
         Ok(campaign) => Ok(campaign),
@@ -224,7 +206,7 @@ pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMembe
 }
 
 /// Moves a campaign to another state. A start reads its audience first.
-pub async fn become_so(
+pub async fn transition(
     store: &Store,
     rules: &RuleSet,
     tenant: &Tenant,
@@ -235,9 +217,9 @@ pub async fn become_so(
         return Err(CampaignError::State(campaign.state, to));
     }
     if to == CampaignState::Running {
-        let plan = Plan::of(campaign)?;
+        let plan = Plan::from_stored(campaign)?;
         // The rule or agent may have been removed while the campaign was paused.
-        check::plan(rules, tenant, &plan)?;
+        validation::validate(rules, tenant, &plan)?;
         if campaign.state == CampaignState::Draft {
             fill(store, tenant, campaign, &plan).await?;
         }
@@ -251,7 +233,7 @@ pub async fn become_so(
 /// Adds the audience. An empty audience is an error.
 async fn fill(store: &Store, tenant: &Tenant, campaign: &Campaign, plan: &Plan) -> Result<(), CampaignError> {
     if let Some(audience) = &plan.audience {
-        audience::take_in(store, tenant, campaign, audience).await?;
+        audience::add_matching(store, tenant, campaign, audience).await?;
     }
     let (trying, next) = store.campaign_outlook(campaign).await?;
     if trying == 0 && next.is_none() { Err(CampaignError::Nobody) } else { Ok(()) }

@@ -12,9 +12,9 @@ use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
 
 /// The interval of rounds while a campaign runs, and so the longest delay between a try's end and the next.
-pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const ROUND_EVERY: Duration = Duration::from_secs(1);
 /// The interval while none runs, and so the longest delay until a campaign of another process is seen.
-const LOOK_WHILE_IDLE: Duration = Duration::from_secs(2);
+const IDLE_ROUND_EVERY: Duration = Duration::from_secs(2);
 /// How far ahead slots are given out.
 pub const AHEAD: Duration = Duration::from_secs(2);
 /// The members that are read at once.
@@ -23,7 +23,7 @@ const BATCH: usize = 500;
 /// result is counted whenever it is known.
 pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
 /// The least delay after a try that could not leave before its time was over.
-const NOT_AT_ONCE: Duration = Duration::from_secs(1);
+const TOO_LATE_DELAY: Duration = Duration::from_secs(1);
 
 /// Runs rounds until dropped.
 pub async fn run(engine: &Engine) {
@@ -33,11 +33,11 @@ pub async fn run(engine: &Engine) {
                 for (queue, at) in round.planned {
                     engine.pipeline.wake_perform_at(queue, at);
                 }
-                if round.running == 0 { LOOK_WHILE_IDLE } else { LOOK_EVERY }
+                if round.running == 0 { IDLE_ROUND_EVERY } else { ROUND_EVERY }
             }
             Err(error) => {
                 tracing::warn!(%error, "campaigns wait for the database");
-                LOOK_WHILE_IDLE
+                IDLE_ROUND_EVERY
             }
         };
         engine.clock.sleep(pause).await;
@@ -57,7 +57,7 @@ pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreE
     let mut round = Round::default();
     for campaign in store.moving_campaigns().await? {
         let Some(tenant) = directory.now().by_id(campaign.tenant).cloned() else { continue };
-        match go_on(store, directory, &tenant, &campaign, &mut round).await {
+        match advance(store, directory, &tenant, &campaign, &mut round).await {
             // A fault in one campaign's rows does not stop the others.
             Err(error) if !error.is_outage() => {
                 tracing::error!(%error, tenant = %tenant.slug, "a campaign does not go on");
@@ -68,30 +68,31 @@ pub async fn round(store: &Store, directory: &Directory) -> Result<Round, StoreE
     Ok(round)
 }
 
-async fn go_on(
+async fn advance(
     store: &Store,
     directory: &Directory,
     tenant: &Tenant,
     campaign: &Campaign,
     round: &mut Round,
 ) -> Result<(), StoreError> {
-    let plan = Plan::of(campaign)?;
-    let of = Of { store, tries: Tries { tenant, platform: directory.platform(), campaign, plan: &plan } };
-    of.settle().await?;
+    let plan = Plan::from_stored(campaign)?;
+    let campaign_round =
+        CampaignRound { store, tries: Tries { tenant, platform: directory.platform(), campaign, plan: &plan } };
+    campaign_round.settle().await?;
     if campaign.state != CampaignState::Running {
         return Ok(());
     }
     round.running += 1;
-    of.try_next(round).await
+    campaign_round.try_next(round).await
 }
 
 /// One campaign in a round.
-struct Of<'a> {
+struct CampaignRound<'a> {
     store: &'a Store,
     tries: Tries<'a>,
 }
 
-impl Of<'_> {
+impl CampaignRound<'_> {
     /// Updates members with the results of their tries.
     async fn settle(&self) -> Result<(), StoreError> {
         loop {
@@ -146,7 +147,7 @@ impl Of<'_> {
                 Some(at) if at > slot => later.push((member.key, at)),
                 Some(_) if room == 0 || slot >= until => break,
                 Some(at) => {
-                    tries.push(self.tries.of(&member, at, hours.closes(at)));
+                    tries.push(self.tries.next_try(&member, at, hours.closes(at)));
                     (room, slot) = (room - 1, slot.plus(step));
                 }
             }
@@ -170,9 +171,9 @@ impl Of<'_> {
 fn end_of(plan: &Plan, ended: &EndedTry, now: Timestamp, later: impl Fn(Timestamp) -> Timestamp) -> MemberEnd {
     let outcome = outcome(ended);
     if ended.call.is_none() && ended.too_late && ended.state == ActionState::Blocked.as_str() {
-        return MemberEnd::Again { at: now.plus(NOT_AT_ONCE), outcome: "too-late".to_owned(), counts: false };
+        return MemberEnd::Again { at: now.plus(TOO_LATE_DELAY), outcome: "too-late".to_owned(), counts: false };
     }
-    let again = RetryOn::ALL.into_iter().any(|on| on.as_str() == outcome && plan.retry.on.contains(&on));
+    let again = plan.retry.on.iter().any(|on| on.into_str() == outcome);
     if again && ended.tries < i32::from(plan.retry.tries) {
         return MemberEnd::Again { at: later(ended.ended), outcome: outcome.to_owned(), counts: true };
     }
@@ -185,7 +186,7 @@ fn end_of(plan: &Plan, ended: &EndedTry, now: Timestamp, later: impl Fn(Timestam
 fn outcome(ended: &EndedTry) -> &str {
     let machine = ended.answered_by.as_deref().is_some_and(|who| who.starts_with("machine") || who == "fax");
     match (&ended.call, ended.state.as_str()) {
-        (Some(status), _) if status == CallStatus::Completed.as_str() && machine => RetryOn::Machine.as_str(),
+        (Some(status), _) if status == CallStatus::Completed.as_str() && machine => RetryOn::Machine.into_str(),
         (Some(status), _) => status,
         (None, "sent") => "sent",
         (None, "blocked") => "blocked",

@@ -29,11 +29,11 @@ impl Tries<'_> {
 
     /// The hours in which a member may be tried. `zone` is their time zone, if it is known.
     pub fn hours(&self, phone: &Phone, zone: Option<chrono_tz::Tz>) -> Hours<'_> {
-        Hours::of(self.plan.windows.as_ref(), &self.tenant.quiet(self.platform), phone, zone)
+        Hours::new(self.plan.windows.as_ref(), &self.tenant.quiet(self.platform), phone, zone)
     }
 
     /// A member's next try, planned for `at` and valid until the window `closes`.
-    pub fn of(&self, member: &Member, at: Timestamp, closes: Option<Timestamp>) -> NewTry {
+    pub fn next_try(&self, member: &Member, at: Timestamp, closes: Option<Timestamp>) -> NewTry {
         let Member { key, n, .. } = member;
         // Only the identity and kind of this event are used.
         let event = Event {

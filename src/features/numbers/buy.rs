@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Desk, NumbersError, Owned, PAGES_MAX, Standing, credentials};
+use super::{NumberService, NumbersError, OwnedNumber, Ownership, PAGES_MAX, credentials};
 use crate::domain::{Channel, Phone, TenantId, abort};
 use crate::integrations::twilio::client::{Account, IncomingNumber, NumberSettings, SendError};
 use crate::store::StoreError;
@@ -29,22 +29,22 @@ pub struct Bought {
     /// `false` where the account already had it: nothing was paid
     pub bought: bool,
     #[serde(flatten)]
-    pub number: Owned,
+    pub number: OwnedNumber,
 }
 
-impl Desk<'_> {
+impl NumberService<'_> {
     /// Buys a number with all its webhooks set, and makes it the tenant's sender.
     pub async fn buy(&self, tenant: &Tenant, wanted: &Purchase) -> Result<Bought, NumbersError> {
         let account = credentials(tenant)?;
         let number = wanted.number.as_str();
         let standing = self.standing(tenant, number);
         match standing {
-            Standing::Another => return Err(NumbersError::OfAnother(number.to_owned())),
-            Standing::Installations(_) => return Err(NumbersError::Installations(number.to_owned())),
-            Standing::Own | Standing::Free => {}
+            Ownership::Another => return Err(NumbersError::OfAnother(number.to_owned())),
+            Ownership::Installations(_) => return Err(NumbersError::Installations(number.to_owned())),
+            Ownership::Own | Ownership::Free => {}
         }
         if let Some(there) = self.find(tenant, &account, number).await? {
-            if standing == Standing::Free && !tenant.owns_account {
+            if standing == Ownership::Free && !tenant.owns_account {
                 return Err(NumbersError::InAccount { slug: tenant.slug.clone(), number: number.to_owned() });
             }
             let number = self.set_up(tenant, &account, &there).await?;
@@ -56,14 +56,14 @@ impl Desk<'_> {
             other => other.into(),
         })?;
         let bought = match self.within_budget(tenant, &account).await {
-            Ok(()) => self.pay(tenant, &account, wanted).await,
+            Ok(()) => self.purchase(tenant, &account, wanted).await,
             Err(over) => Err(over),
         };
         let there = match bought {
             Ok(there) => there,
             Err(error) => {
                 let may_be_ours = matches!(error, NumbersError::Unknown { .. });
-                if standing == Standing::Free && !may_be_ours {
+                if standing == Ownership::Free && !may_be_ours {
                     self.store.remove_sender(tenant.id.uuid(), Channel::Voice.as_str(), number).await?;
                     self.directory.refresh().await?;
                 }
@@ -71,26 +71,31 @@ impl Desk<'_> {
             }
         };
         abort::point("number_bought");
-        let number = self.become_sender(tenant, &there).await.map_err(|error| half_done(tenant, number, &error))?;
+        let number = self.make_sender(tenant, &there).await.map_err(|error| half_done(tenant, number, &error))?;
         Self::judge(number).map(|number| Bought { bought: true, number })
     }
 
     /// Configures a tenant's number as if it had just been bought. This repairs whatever failed after the purchase.
-    pub async fn configure(&self, tenant: &Tenant, number: &Phone) -> Result<Owned, NumbersError> {
+    pub async fn configure(&self, tenant: &Tenant, number: &Phone) -> Result<OwnedNumber, NumbersError> {
         let account = credentials(tenant)?;
         let not_ours = || NumbersError::NotOurs { slug: tenant.slug.clone(), number: number.to_string() };
         match self.standing(tenant, number.as_str()) {
-            Standing::Own => {}
-            Standing::Free if tenant.owns_account => {}
-            Standing::Installations(true) if !tenant.owns_account => {}
-            Standing::Free | Standing::Another | Standing::Installations(_) => return Err(not_ours()),
+            Ownership::Own => {}
+            Ownership::Free if tenant.owns_account => {}
+            Ownership::Installations(true) if !tenant.owns_account => {}
+            Ownership::Free | Ownership::Another | Ownership::Installations(_) => return Err(not_ours()),
         }
         let there = self.find(tenant, &account, number.as_str()).await?.ok_or_else(not_ours)?;
         self.set_up(tenant, &account, &there).await
     }
 
     /// Makes the purchase, in one request. If the response was lost, the account's list decides.
-    async fn pay(&self, tenant: &Tenant, account: &Account, wanted: &Purchase) -> Result<IncomingNumber, NumbersError> {
+    async fn purchase(
+        &self,
+        tenant: &Tenant,
+        account: &Account,
+        wanted: &Purchase,
+    ) -> Result<IncomingNumber, NumbersError> {
         let number = wanted.number.as_str();
         let settings = NumberSettings {
             friendly_name: wanted.friendly_name.clone(),
@@ -104,7 +109,7 @@ impl Desk<'_> {
         };
         // A number that is no longer for sale may have been sold to this account, by a request whose response was lost.
         let may_be_there = matches!(error, SendError::Unknown { .. } | SendError::Refused { code: Some(21422), .. });
-        let error = NumbersError::of_purchase(&tenant.slug, number, error);
+        let error = NumbersError::from_purchase(&tenant.slug, number, error);
         if !may_be_there {
             return Err(error);
         }
@@ -127,9 +132,9 @@ impl Desk<'_> {
             .collect();
         if tenant.owns_account {
             let listed = self.client.list_numbers(account, None, PAGES_MAX).await;
-            let listed = listed.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?;
+            let listed = listed.map_err(|error| NumbersError::from_lookup(&tenant.slug, error))?;
             let numbers = listed.numbers.into_iter().map(|one| one.phone_number);
-            owned.extend(numbers.filter(|number| self.standing(tenant, number) == Standing::Free));
+            owned.extend(numbers.filter(|number| self.standing(tenant, number) == Ownership::Free));
         }
         if owned.len() > budget as usize {
             let owned = owned.len() - 1;
@@ -138,20 +143,25 @@ impl Desk<'_> {
         Ok(())
     }
 
-    async fn set_up(&self, tenant: &Tenant, account: &Account, there: &IncomingNumber) -> Result<Owned, NumbersError> {
+    async fn set_up(
+        &self,
+        tenant: &Tenant,
+        account: &Account,
+        there: &IncomingNumber,
+    ) -> Result<OwnedNumber, NumbersError> {
         let settings = self.urls(tenant, &there.phone_number).settings_alone();
         let now = self.client.configure_number(account, &there.sid, &settings).await;
-        let now = now.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?;
-        let number = if matches!(self.standing(tenant, &now.phone_number), Standing::Installations(_)) {
+        let now = now.map_err(|error| NumbersError::from_lookup(&tenant.slug, error))?;
+        let number = if matches!(self.standing(tenant, &now.phone_number), Ownership::Installations(_)) {
             self.view(tenant, &now.phone_number, Some(&now))
         } else {
-            self.become_sender(tenant, &now).await?
+            self.make_sender(tenant, &now).await?
         };
         Self::judge(number)
     }
 
     /// Checks that the provider stored what was requested.
-    fn judge(number: Owned) -> Result<Owned, NumbersError> {
+    fn judge(number: OwnedNumber) -> Result<OwnedNumber, NumbersError> {
         let goes =
             [("voice webhook", &number.voice), ("message webhook", &number.sms), ("status callback", &number.status)];
         let wrong = goes.into_iter().find(|(_, goes)| !goes.here);
@@ -161,7 +171,7 @@ impl Desk<'_> {
     }
 
     /// Makes it the tenant's sender for calls and texts, as far as it can do both.
-    async fn become_sender(&self, tenant: &Tenant, there: &IncomingNumber) -> Result<Owned, StoreError> {
+    async fn make_sender(&self, tenant: &Tenant, there: &IncomingNumber) -> Result<OwnedNumber, StoreError> {
         let can = there.capabilities;
         let unsaid = !can.voice && !can.sms;
         for (channel, can) in [(Channel::Voice, can.voice || unsaid), (Channel::Sms, can.sms || unsaid)] {

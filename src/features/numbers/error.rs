@@ -95,7 +95,7 @@ impl NumbersError {
     }
 
     /// From a failed lookup in a tenant's account.
-    pub(super) fn of_lookup(slug: &str, error: LookupError) -> Self {
+    pub(super) fn from_lookup(slug: &str, error: LookupError) -> Self {
         match error {
             LookupError::Unauthorized { message, .. } => Self::Credentials { slug: slug.to_owned(), message },
             LookupError::Refused { code: Some(21452), .. } => Self::NoneInArea,
@@ -104,7 +104,7 @@ impl NumbersError {
     }
 
     /// From a failed purchase, or one of unknown outcome.
-    pub(super) fn of_purchase(slug: &str, number: &str, error: SendError) -> Self {
+    pub(super) fn from_purchase(slug: &str, number: &str, error: SendError) -> Self {
         let number = number.to_owned();
         match error {
             SendError::Unauthorized { message, .. } => Self::Credentials { slug: slug.to_owned(), message },
@@ -134,12 +134,12 @@ mod tests {
             (21649, "needs_bundle", "--bundle BU"),
             (21404, "provider", "nothing was bought"),
         ] {
-            let error = NumbersError::of_purchase("demo", "+15005550006", refused(code));
+            let error = NumbersError::from_purchase("demo", "+15005550006", refused(code));
             assert_eq!(error.code(), name);
             assert!(error.to_string().contains(says), "{error}");
         }
         let unauthorized = LookupError::Unauthorized { http_status: 401, message: "Authenticate".to_owned() };
-        let error = NumbersError::of_lookup("demo", unauthorized);
+        let error = NumbersError::from_lookup("demo", unauthorized);
         assert_eq!(error.code(), "credentials");
         assert!(error.to_string().contains("recado tenant credentials demo"), "{error}");
     }

@@ -37,7 +37,7 @@ const CHANNELS: [Channel; 3] = [Channel::Sms, Channel::Voice, Channel::WhatsApp]
 
 /// Manages the numbers of tenants.
 #[derive(Clone, Copy)]
-pub struct Desk<'a> {
+pub struct NumberService<'a> {
     pub store: &'a Store,
     pub directory: &'a Directory,
     pub client: &'a Client,
@@ -45,7 +45,7 @@ pub struct Desk<'a> {
 
 /// The destination of one kind of webhook of a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Goes {
+pub struct Destination {
     /// True if it is this installation, for this tenant.
     pub here: bool,
     /// The URL, or what overrides it, such as a TwiML App. Empty where none is set.
@@ -54,7 +54,7 @@ pub struct Goes {
 
 /// A number of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Owned {
+pub struct OwnedNumber {
     /// The number, E.164
     #[schema(example = "+34911990007")]
     pub number: String,
@@ -63,10 +63,10 @@ pub struct Owned {
     pub active: bool,
     /// Whether all its webhooks point here
     pub points_here: bool,
-    pub voice: Goes,
-    pub sms: Goes,
+    pub voice: Destination,
+    pub sms: Destination,
     /// Destination of call statuses
-    pub status: Goes,
+    pub status: Destination,
     /// Channels for which this tenant sends from it
     #[schema(value_type = Vec<String>, example = json!(["voice", "sms"]))]
     pub sends: Vec<Channel>,
@@ -78,7 +78,7 @@ pub struct Owned {
 
 /// Who owns a number, from a tenant's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Ownership {
     /// The tenant sends from it.
     Own,
     /// Nobody sends from it.
@@ -100,7 +100,7 @@ struct Urls {
 }
 
 impl Urls {
-    fn of(base: &str, slug: &str) -> Self {
+    fn new(base: &str, slug: &str) -> Self {
         let urls = WebhookUrls::new(base, slug);
         Self {
             voice: urls.answer(),
@@ -133,23 +133,26 @@ impl Urls {
     }
 
     /// The destination of calls. Every URL that reaches the tenant counts; those without a slug find it by the number.
-    fn voice(&self, number: &IncomingNumber) -> Goes {
+    fn voice(&self, number: &IncomingNumber) -> Destination {
         let before = [("a TwiML App", &number.voice_application_sid), ("a trunk", &number.trunk_sid)];
         self.judge(&number.voice_url, &before, |bare| {
             bare == self.voice || bare == self.also_voice || self.is_one_of(bare, &VOICE_WITHOUT_SLUG)
         })
     }
 
-    fn sms(&self, number: &IncomingNumber) -> Goes {
+    fn sms(&self, number: &IncomingNumber) -> Destination {
         let goes =
             self.judge(&number.sms_url, &[("a TwiML App", &number.sms_application_sid)], |bare| bare == self.sms);
         if goes.here && !number.sms_method.eq_ignore_ascii_case("POST") {
-            return Goes { here: false, to: format!("{} {}, which takes POST only", number.sms_method, goes.to) };
+            return Destination {
+                here: false,
+                to: format!("{} {}, which takes POST only", number.sms_method, goes.to),
+            };
         }
         goes
     }
 
-    fn status(&self, number: &IncomingNumber) -> Goes {
+    fn status(&self, number: &IncomingNumber) -> Destination {
         self.judge(&number.status_callback, &[], |bare| {
             bare == self.status || self.is_one_of(bare, &STATUS_WITHOUT_SLUG)
         })
@@ -159,16 +162,16 @@ impl Urls {
         url.strip_prefix(&self.base).is_some_and(|path| paths.contains(&path))
     }
 
-    fn judge(&self, url: &str, before: &[(&str, &String)], is_good: impl Fn(&str) -> bool) -> Goes {
+    fn judge(&self, url: &str, before: &[(&str, &String)], is_good: impl Fn(&str) -> bool) -> Destination {
         match before.iter().find(|(_, sid)| !sid.is_empty()) {
-            Some((what, sid)) => Goes { here: false, to: format!("{what} ({sid})") },
+            Some((what, sid)) => Destination { here: false, to: format!("{what} ({sid})") },
             // The part after # holds Twilio's connection overrides.
-            None => Goes { here: is_good(url.split('#').next().unwrap_or_default()), to: url.to_owned() },
+            None => Destination { here: is_good(url.split('#').next().unwrap_or_default()), to: url.to_owned() },
         }
     }
 }
 
-impl<'a> Desk<'a> {
+impl<'a> NumberService<'a> {
     /// Searches numbers that can be bought; at most [`FOUND_MAX`].
     pub async fn search(&self, tenant: &Tenant, search: &Search) -> Result<Vec<AvailableNumber>, NumbersError> {
         let account = credentials(tenant)?;
@@ -176,7 +179,7 @@ impl<'a> Desk<'a> {
         let search = Search { limit: Some(limit), ..search.clone() };
         let mut found = match self.client.search_numbers(&account, &search).await {
             Err(client::LookupError::NotFound) => return Err(NumbersError::NoSuchKind(search.country)),
-            found => found.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?,
+            found => found.map_err(|error| NumbersError::from_lookup(&tenant.slug, error))?,
         };
         if found.is_empty() && search.area_code.is_some() {
             return Err(NumbersError::NoneInArea);
@@ -186,11 +189,11 @@ impl<'a> Desk<'a> {
     }
 
     /// A tenant's numbers, and the installation's if it sends from those, as the provider has them.
-    pub async fn list(&self, tenant: &Tenant) -> Result<Vec<Owned>, NumbersError> {
+    pub async fn list(&self, tenant: &Tenant) -> Result<Vec<OwnedNumber>, NumbersError> {
         let account = credentials(tenant)?;
-        let of_tenant = |error| NumbersError::of_lookup(&tenant.slug, error);
+        let of_tenant = |error| NumbersError::from_lookup(&tenant.slug, error);
         let listed = self.client.list_numbers(&account, None, PAGES_MAX).await.map_err(of_tenant)?;
-        let mut numbers: Vec<Owned> = Vec::new();
+        let mut numbers: Vec<OwnedNumber> = Vec::new();
         for number in &listed.numbers {
             if self.is_shown(tenant, &number.phone_number) {
                 numbers.push(self.view(tenant, &number.phone_number, Some(number)));
@@ -230,37 +233,37 @@ impl<'a> Desk<'a> {
 
     fn is_shown(&self, tenant: &Tenant, number: &str) -> bool {
         match self.standing(tenant, number) {
-            Standing::Own => true,
-            Standing::Free => tenant.owns_account,
-            Standing::Installations(concerns) => !tenant.owns_account && (concerns || tenant.senders.is_empty()),
-            Standing::Another => false,
+            Ownership::Own => true,
+            Ownership::Free => tenant.owns_account,
+            Ownership::Installations(concerns) => !tenant.owns_account && (concerns || tenant.senders.is_empty()),
+            Ownership::Another => false,
         }
     }
 
-    fn standing(&self, tenant: &Tenant, number: &str) -> Standing {
+    fn standing(&self, tenant: &Tenant, number: &str) -> Ownership {
         let (snapshot, platform) = (self.directory.now(), self.directory.platform());
         let owners: Vec<_> = CHANNELS.into_iter().filter_map(|channel| snapshot.owner(channel, number)).collect();
         if owners.iter().any(|owner| owner.id == tenant.id) {
-            return Standing::Own;
+            return Ownership::Own;
         }
         if !owners.is_empty() {
-            return Standing::Another;
+            return Ownership::Another;
         }
         let of_platform = [&platform.from_number, &platform.whatsapp_number];
         if of_platform.into_iter().flatten().any(|own| own.as_str() == number) {
             let concerned = CHANNELS.into_iter().filter_map(|channel| snapshot.by_number(channel, number)).next();
-            return Standing::Installations(concerned.is_some_and(|one| one.id == tenant.id));
+            return Ownership::Installations(concerned.is_some_and(|one| one.id == tenant.id));
         }
-        Standing::Free
+        Ownership::Free
     }
 
-    fn view(&self, tenant: &Tenant, number: &str, found: Option<&IncomingNumber>) -> Owned {
+    fn view(&self, tenant: &Tenant, number: &str, found: Option<&IncomingNumber>) -> OwnedNumber {
         let urls = self.urls(tenant, number);
-        let nowhere = || Goes { here: false, to: String::new() };
+        let nowhere = || Destination { here: false, to: String::new() };
         let judged =
-            |judge: fn(&Urls, &IncomingNumber) -> Goes| found.map_or_else(nowhere, |found| judge(&urls, found));
+            |judge: fn(&Urls, &IncomingNumber) -> Destination| found.map_or_else(nowhere, |found| judge(&urls, found));
         let (voice, sms, status) = (judged(Urls::voice), judged(Urls::sms), judged(Urls::status));
-        Owned {
+        OwnedNumber {
             number: number.to_owned(),
             friendly_name: found.map(|found| found.friendly_name.clone()).unwrap_or_default(),
             active: found.is_some(),
@@ -270,12 +273,12 @@ impl<'a> Desk<'a> {
             status,
             sends: sends(tenant, number),
             agent: tenant.settings.voice.agent_of(number).map(|agent| agent.name.clone()),
-            shared: matches!(self.standing(tenant, number), Standing::Installations(_)),
+            shared: matches!(self.standing(tenant, number), Ownership::Installations(_)),
         }
     }
 
     fn urls(&self, tenant: &Tenant, number: &str) -> Urls {
-        Urls::of(self.base(tenant, number).as_deref().unwrap_or(&self.directory.platform().app_url), &tenant.slug)
+        Urls::new(self.base(tenant, number).as_deref().unwrap_or(&self.directory.platform().app_url), &tenant.slug)
     }
 
     /// The base URL of this number, if it has its own.
@@ -291,7 +294,7 @@ impl<'a> Desk<'a> {
         number: &str,
     ) -> Result<Option<IncomingNumber>, NumbersError> {
         let listed = self.client.list_numbers(account, Some(number), 1).await;
-        let listed = listed.map_err(|error| NumbersError::of_lookup(&tenant.slug, error))?;
+        let listed = listed.map_err(|error| NumbersError::from_lookup(&tenant.slug, error))?;
         Ok(listed.numbers.into_iter().find(|one| one.phone_number == number))
     }
 }
@@ -358,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_webhook_points_here_by_each_of_its_urls() {
-        let urls = Urls::of("https://a.example", "sol");
+        let urls = Urls::new("https://a.example", "sol");
         let number = |json: serde_json::Value| -> IncomingNumber {
             let mut whole = serde_json::json!({"sid": "PN1", "phone_number": "+34911990007", "sms_method": "POST"});
             whole.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
@@ -380,6 +383,6 @@ mod tests {
         assert!(urls.sms(&number(serde_json::json!({"sms_url": sms}))).here);
         assert!(!urls.sms(&number(serde_json::json!({"sms_url": sms, "sms_method": "GET"}))).here);
         let app = number(serde_json::json!({"sms_url": sms, "sms_application_sid": "AP1"}));
-        assert_eq!(urls.sms(&app), Goes { here: false, to: "a TwiML App (AP1)".to_owned() });
+        assert_eq!(urls.sms(&app), Destination { here: false, to: "a TwiML App (AP1)".to_owned() });
     }
 }

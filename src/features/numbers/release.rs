@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CHANNELS, Desk, NumbersError, Standing, credentials};
+use super::{CHANNELS, NumberService, NumbersError, Ownership, credentials};
 use crate::domain::{Channel, Phone};
 use crate::integrations::twilio::client::LookupError;
 use crate::tenants::Tenant;
@@ -22,7 +22,7 @@ pub struct Released {
     pub agent: Option<String>,
 }
 
-impl Desk<'_> {
+impl NumberService<'_> {
     /// Releases a number, then removes it from the tenant's senders; a repeat completes an interrupted release. Others
     /// may get the number soon.
     pub async fn release(&self, tenant: &Tenant, number: &Phone) -> Result<Released, NumbersError> {
@@ -31,19 +31,19 @@ impl Desk<'_> {
         let not_ours = || NumbersError::NotOurs { slug: tenant.slug.clone(), number: text.to_owned() };
         let standing = self.standing(tenant, text);
         match standing {
-            Standing::Own => {}
-            Standing::Free if tenant.owns_account => {}
-            Standing::Installations(_) => return Err(NumbersError::Installations(text.to_owned())),
-            Standing::Free | Standing::Another => return Err(not_ours()),
+            Ownership::Own => {}
+            Ownership::Free if tenant.owns_account => {}
+            Ownership::Installations(_) => return Err(NumbersError::Installations(text.to_owned())),
+            Ownership::Free | Ownership::Another => return Err(not_ours()),
         }
         let there = self.find(tenant, &account, text).await?;
         let was_active = match &there {
             Some(there) => match self.client.release_number(&account, &there.sid).await {
                 Ok(()) => true,
                 Err(LookupError::NotFound) => false,
-                Err(error) => return Err(NumbersError::of_lookup(&tenant.slug, error)),
+                Err(error) => return Err(NumbersError::from_lookup(&tenant.slug, error)),
             },
-            None if standing == Standing::Own => false,
+            None if standing == Ownership::Own => false,
             None => return Err(not_ours()),
         };
         let mut sent = Vec::new();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agents;
-use super::compose::{Composed, Line, Next, Streams};
+use super::compose::{Composed, Composer, Next, Streams};
 use super::live::Live;
-use super::model::{self, Model, Thought, Watched};
+use super::model::{self, Model, ModelAnswer, PendingAnswer};
 use super::render::{self, Urls};
-use super::tools::{For, Tools};
+use super::tools::{ToolCustomer, Tools};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::event::CallData;
 use crate::domain::voice_words::Word;
@@ -26,12 +26,12 @@ use crate::telemetry::metric;
 use crate::tenants::{Directory, Tenant};
 
 /// The interval at which a repeated webhook checks whether the first has been answered.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 
 /// The part of the budget that may be spent waiting for a model. The rest is for storing the turn.
-const PATIENCE_PERCENT: u32 = 70;
+const WAIT_PERCENT: u32 = 70;
 /// The most hold responses in a row: more than a model's time limit needs.
-const ROUNDS_MAX: u32 = 20;
+const HOLD_RESPONSES_MAX: u32 = 20;
 /// The most turns of one call, so that rules that send a caller round in circles come to an end.
 const TURNS_MAX: i32 = 500;
 
@@ -76,7 +76,7 @@ enum NoAnswer {
     #[error("the call is another tenant's")]
     Foreign,
     #[error("the answer to its first asking is still looked for")]
-    Sought,
+    Pending,
     #[error("its rules were not asked in time: others' calls came first")]
     Late,
 }
@@ -85,7 +85,7 @@ impl Voice {
     pub fn new(parts: Parts) -> Self {
         let Parts { engine, budget, chat, eleven, eleven_agent } = parts;
         let tools = Tools::new(&engine);
-        let streams = Streams::of(eleven.is_configured(), eleven_agent.is_some());
+        let streams = Streams::from_config(eleven.is_configured(), eleven_agent.is_some());
         Self {
             model: Arc::new(Model::new(chat, tools.clone(), engine.clock.clone())),
             live: Live::new(&engine, eleven, eleven_agent, tools.clone()),
@@ -119,60 +119,62 @@ impl Voice {
             Ok(Err(died)) => died.to_string(),
             Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
         };
-        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the words for trouble");
+        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the fallback text");
         metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
-        Ok(self.trouble(tenant))
+        Ok(self.fallback(tenant))
     }
 
     /// The fallback document. It needs no database, no rule and no model.
-    pub fn trouble(&self, tenant: &Tenant) -> Answer {
+    pub fn fallback(&self, tenant: &Tenant) -> Answer {
         let call = CallFacts::default();
-        let line = self.line(tenant, &call);
-        let steps = [Step::say(line.trouble()), Step::Hangup];
+        let composer = self.composer(tenant, &call);
+        let steps = [Step::say(composer.fallback()), Step::Hangup];
         let urls =
             Urls { of_tenant: WebhookUrls::new(&self.directory.platform().app_url, &tenant.slug), n: 0, stream: None };
         // Two short verbs always fit into a document.
-        render::render(&line, &steps, &urls).unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
+        render::render(&composer, &steps, &urls).unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
     /// The document for a caller in a queue: the position, and music. A key leaves the queue.
     pub fn waiting(&self, tenant: &Tenant, position: Option<u32>, leaves: bool) -> Answer {
         let call = CallFacts::default();
-        render::waiting(&self.line(tenant, &call), position, leaves)
+        render::waiting(&self.composer(tenant, &call), position, leaves)
             .unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
     /// True if the end of a call is reported later, after its conversation was stored and summarized.
-    pub fn tells_later(&self) -> bool {
+    pub fn reports_end_later(&self) -> bool {
         self.model.is_configured() || self.streams != Streams::No
     }
 
     /// The document for a caller who waits for an answer: the answer, or another hold response.
-    pub async fn patience(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
+    pub async fn answer_or_hold(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
         let begun = self.clock.now();
-        let looked = tokio::time::timeout(self.budget, self.clone().look_again(tenant, sid, n, round, begun)).await;
+        let looked = tokio::time::timeout(self.budget, self.clone().find_again(tenant, sid, n, round, begun)).await;
         self.measure(begun);
         let why = match looked {
             Ok(Ok(answer)) => return answer,
             Ok(Err(error)) => error.to_string(),
-            Err(_) if round < ROUNDS_MAX => match self.one_moment(tenant, &CallFacts::default(), n, round.max(1)) {
-                Ok(answer) => return answer,
-                Err(error) => error.to_string(),
-            },
+            Err(_) if round < HOLD_RESPONSES_MAX => {
+                match self.hold_response(tenant, &CallFacts::default(), n, round.max(1)) {
+                    Ok(answer) => return answer,
+                    Err(error) => error.to_string(),
+                }
+            }
             Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
         };
-        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the words for trouble");
+        tracing::warn!(tenant = %tenant.slug, %why, "a call is answered with the fallback text");
         metrics::counter!(metric::CALL_FALLBACKS_TOTAL).increment(1);
-        self.trouble(tenant)
+        self.fallback(tenant)
     }
 
-    fn one_moment(&self, tenant: &Tenant, call: &CallFacts, n: i32, round: u32) -> Result<Answer, NoAnswer> {
+    fn hold_response(&self, tenant: &Tenant, call: &CallFacts, n: i32, round: u32) -> Result<Answer, NoAnswer> {
         let base = &self.directory.platform().app_url;
         let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream: None };
-        Ok(render::one_moment(&self.line(tenant, call), &urls, round)?)
+        Ok(render::hold_response(&self.composer(tenant, call), &urls, round)?)
     }
 
-    async fn look_again(
+    async fn find_again(
         self: Arc<Self>,
         tenant: &Arc<Tenant>,
         sid: &str,
@@ -181,16 +183,16 @@ impl Voice {
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let call = self.store.call_by_sid(tenant.id, sid).await?;
-        let Some(call) = call else { return Ok(self.trouble(tenant)) };
+        let Some(call) = call else { return Ok(self.fallback(tenant)) };
         if let Some(answer) = self.store.turn_answer(tenant.id, call.id, n).await? {
             return self.document(tenant, &call, &call.state, n, &answer);
         }
-        match self.model.of(call.id, n) {
-            Some(thought) => self.wait_for(tenant, &call, n, thought, round, begun).await,
+        match self.model.pending(call.id, n) {
+            Some(pending) => self.wait_for(tenant, &call, n, pending, round, begun).await,
             // The process that asked the model has ended, so the caller is asked again.
             None => {
-                let line = self.line(tenant, &call);
-                let composed = line.replied(&line.words(Word::NotUnderstood), call.state.clone());
+                let composer = self.composer(tenant, &call);
+                let composed = composer.replied(&composer.words(Word::NotUnderstood), call.state.clone());
                 self.finish(tenant, &call, n, composed, begun).await
             }
         }
@@ -198,13 +200,13 @@ impl Voice {
 
     async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
-        let patience = self.budget * PATIENCE_PERCENT / 100;
+        let wait = self.budget * WAIT_PERCENT / 100;
         // A stream that does not end is not waited for, so that the answer comes in time.
-        let _ = tokio::time::timeout(patience / 2, self.live.written(&turn.caller.sid)).await;
-        let heard = match self.pipeline.turn(&tenant, turn, begun.plus(patience)).await? {
+        let _ = tokio::time::timeout(wait / 2, self.live.written(&turn.caller.sid)).await;
+        let heard = match self.pipeline.turn(&tenant, turn, begun.plus(wait)).await? {
             TurnOutcome::New(heard) => *heard,
             TurnOutcome::Late { call, n } => {
-                let composed = self.in_trouble(&tenant, call.state.clone());
+                let composed = self.fallback_turn(&tenant, call.state.clone());
                 self.finish(&tenant, &call, n, composed, begun).await?;
                 return Err(NoAnswer::Late);
             }
@@ -215,11 +217,11 @@ impl Voice {
         // The turns of a live conversation do not count.
         if heard.n - call.streamed.abs() > TURNS_MAX {
             tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
-            let steps = vec![Step::say(self.line(&tenant, &call).words(Word::Farewell)), Step::Hangup];
+            let steps = vec![Step::say(self.composer(&tenant, &call).words(Word::Farewell)), Step::Hangup];
             let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
             return self.say(&tenant, &call, heard, composed, begun).await;
         }
-        let next = self.line(&tenant, &call).compose(&kind, &data, heard.steps.clone());
+        let next = self.composer(&tenant, &call).compose(&kind, &data, heard.steps.clone());
         match next {
             Next::Say(composed) => self.say(&tenant, &call, heard, *composed, begun).await,
             Next::Ask => self.ask(&tenant, &call, heard, &data, begun).await,
@@ -237,7 +239,7 @@ impl Voice {
     ) -> Result<Answer, NoAnswer> {
         let n = heard.n;
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
-        let answer = self.taken(call, n, self.if_heard(tenant, composed, begun), begun);
+        let answer = self.turn_answer_of(call, n, self.if_heard(tenant, composed, begun), begun);
         self.pipeline.commit_turn(heard, Some(answer)).await?;
         Ok(document)
     }
@@ -252,14 +254,14 @@ impl Voice {
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let n = heard.n;
-        let prompt = Model::prompt(&self.line(tenant, call), &data.body, self.clock.now());
-        let whom = For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
-        let Some(thought) = self.model.begin(call.id, n, prompt, whom) else {
-            let composed = self.line(tenant, call).give_up(call.state.clone());
+        let prompt = Model::prompt(&self.composer(tenant, call), &data.body, self.clock.now());
+        let customer = ToolCustomer { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
+        let Some(pending) = self.model.begin(call.id, n, prompt, customer) else {
+            let composed = self.composer(tenant, call).give_up(call.state.clone());
             return self.say(tenant, call, heard, composed, begun).await;
         };
         self.pipeline.commit_turn(heard, None).await?;
-        self.wait_for(tenant, call, n, thought, 0, begun).await
+        self.wait_for(tenant, call, n, pending, 0, begun).await
     }
 
     /// The model's answer if it comes in time, else a hold response.
@@ -268,23 +270,23 @@ impl Voice {
         tenant: &Tenant,
         call: &CallFacts,
         n: i32,
-        thought: Watched,
+        pending: PendingAnswer,
         round: u32,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let patience = (self.budget * PATIENCE_PERCENT / 100).saturating_sub(self.clock.now().since(begun));
-        let Ok(thought) = tokio::time::timeout(patience, model::heard(thought)).await else {
-            return self.one_moment(tenant, call, n, round);
+        let wait = (self.budget * WAIT_PERCENT / 100).saturating_sub(self.clock.now().since(begun));
+        let Ok(pending) = tokio::time::timeout(wait, model::wait_for_answer(pending)).await else {
+            return self.hold_response(tenant, call, n, round);
         };
-        let line = self.line(tenant, call);
-        let composed = match thought {
-            Thought::Says { text, chat } => {
-                line.replied(&text, CallState { chat, waiting: None, ..call.state.clone() })
+        let composer = self.composer(tenant, call);
+        let composed = match pending {
+            ModelAnswer::Says { text, chat } => {
+                composer.replied(&text, CallState { chat, waiting: None, ..call.state.clone() })
             }
-            Thought::HandsOver => line.give_up(call.state.clone()),
-            Thought::Failed(why) => {
+            ModelAnswer::HandsOver => composer.give_up(call.state.clone()),
+            ModelAnswer::Failed(why) => {
                 tracing::warn!(tenant = %tenant.slug, call = %call.sid, %why, "the conversation model did not answer");
-                line.give_up(call.state.clone())
+                composer.give_up(call.state.clone())
             }
         };
         let answer = self.finish(tenant, call, n, composed, begun).await;
@@ -303,7 +305,7 @@ impl Voice {
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
-        let answer = self.taken(call, n, composed, begun);
+        let answer = self.turn_answer_of(call, n, composed, begun);
         self.store.writer().said(tenant.id, answer).await?;
         Ok(document)
     }
@@ -313,12 +315,12 @@ impl Voice {
         if self.clock.now().since(begun) < self.budget {
             return composed;
         }
-        self.in_trouble(tenant, composed.state)
+        self.fallback_turn(tenant, composed.state)
     }
 
-    fn in_trouble(&self, tenant: &Tenant, state: CallState) -> Composed {
-        let line = self.line(tenant, &CallFacts::default()).trouble();
-        Composed { steps: vec![Step::say(line), Step::Hangup], state, how: "fallback" }
+    fn fallback_turn(&self, tenant: &Tenant, state: CallState) -> Composed {
+        let text = self.composer(tenant, &CallFacts::default()).fallback();
+        Composed { steps: vec![Step::say(text), Step::Hangup], state, how: "fallback" }
     }
 
     fn measure(&self, begun: Timestamp) {
@@ -326,7 +328,7 @@ impl Voice {
         metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
     }
 
-    fn taken(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
+    fn turn_answer_of(&self, call: &CallFacts, n: i32, composed: Composed, begun: Timestamp) -> TurnAnswer {
         metrics::counter!(metric::CALL_TURNS_TOTAL, "how" => composed.how).increment(1);
         let took = self.clock.now().since(begun).as_millis();
         TurnAnswer {
@@ -354,13 +356,13 @@ impl Voice {
         };
         // Waits until the first request has stored its answer, or the budget ends.
         while answer.is_none() {
-            if let Some(thought) = self.model.of(call, n) {
-                return self.wait_for(tenant, &facts().await?, n, thought, 0, begun).await;
+            if let Some(pending) = self.model.pending(call, n) {
+                return self.wait_for(tenant, &facts().await?, n, pending, 0, begun).await;
             }
             if self.clock.now().since(begun) >= self.budget {
-                return Err(NoAnswer::Sought);
+                return Err(NoAnswer::Pending);
             }
-            self.clock.sleep(LOOK_EVERY).await;
+            self.clock.sleep(CHECK_EVERY).await;
             answer = self.store.turn_answer(tenant.id, call, n).await?;
         }
         let facts = facts().await?;
@@ -386,10 +388,10 @@ impl Voice {
             tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "a call is connected to a live conversation");
         }
         let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream };
-        Ok(render::render(&self.line(tenant, &after), steps, &urls)?)
+        Ok(render::render(&self.composer(tenant, &after), steps, &urls)?)
     }
 
-    fn line<'a>(&'a self, tenant: &'a Tenant, call: &'a CallFacts) -> Line<'a> {
-        Line { tenant, call, has_model: self.model.is_configured(), streams: self.streams }
+    fn composer<'a>(&'a self, tenant: &'a Tenant, call: &'a CallFacts) -> Composer<'a> {
+        Composer { tenant, call, has_model: self.model.is_configured(), streams: self.streams }
     }
 }

@@ -26,7 +26,7 @@ pub enum Next {
 }
 
 /// The call that is composed for.
-pub struct Line<'a> {
+pub struct Composer<'a> {
     pub tenant: &'a Tenant,
     pub call: &'a CallFacts,
     /// A conversation model is configured.
@@ -45,7 +45,7 @@ pub enum Streams {
 
 impl Streams {
     /// What the installation's key and agent allow.
-    pub const fn of(has_key: bool, has_agent: bool) -> Self {
+    pub const fn from_config(has_key: bool, has_agent: bool) -> Self {
         match (has_key, has_agent) {
             (false, _) => Self::No,
             (true, false) => Self::Named,
@@ -54,7 +54,7 @@ impl Streams {
     }
 }
 
-impl Line<'_> {
+impl Composer<'_> {
     /// The language of this call, as BCP 47.
     pub fn language(&self) -> &str {
         let agents = self.agent().and_then(|agent| agent.language.as_deref());
@@ -164,7 +164,7 @@ impl Line<'_> {
                 self.add(dial, None, &mut steps, &mut state);
             }
             None => {
-                steps.push(Step::say(self.trouble()));
+                steps.push(Step::say(self.fallback()));
                 steps.push(Step::Hangup);
             }
         }
@@ -173,7 +173,7 @@ impl Line<'_> {
     }
 
     /// The text for when no answer is found.
-    pub fn trouble(&self) -> String {
+    pub fn fallback(&self) -> String {
         let own = &self.tenant.settings.voice.fallback;
         if own.is_empty() { self.words(Word::AccountFailure) } else { own.replace("{name}", &self.tenant.name) }
     }

@@ -1,16 +1,17 @@
 //! Live conversations: carries a call's audio to an ElevenLabs agent and back.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, watch};
 
-use super::tools::{For, Tools};
+use super::tools::{ToolCustomer, Tools};
 use crate::config::secret::SecretKey;
 use crate::config::webhook_urls::media_stream;
 use crate::domain::event::TranscriptLine;
@@ -79,7 +80,7 @@ impl Live {
     }
 
     /// The call and turn of a token of ours. Whether the token was used shows when the stream begins.
-    pub fn of_token(&self, text: &str) -> Option<(CallId, i32)> {
+    pub fn parse_token(&self, text: &str) -> Option<(CallId, i32)> {
         let (call, rest) = text.split_once('.')?;
         let (n, _) = rest.split_once('.')?;
         let (call, n) = (call.parse().ok()?, n.parse().ok()?);
@@ -148,9 +149,9 @@ impl Live {
             initiation: initiation(tenant, &agent, call),
             limits: Limits::DEFAULT,
         };
-        let tools = Arc::new(OfCall {
+        let tools = Arc::new(CallTools {
             tools: self.tools.clone(),
-            whom: For { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
+            customer: ToolCustomer { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
         });
         let (outcome, lines) =
             tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
@@ -192,7 +193,7 @@ impl Live {
     }
 
     fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.under_way.lock()
     }
 }
 
@@ -283,14 +284,14 @@ fn initiation(tenant: &Tenant, agent: &VoiceAgent, call: &CallFacts) -> Initiati
 }
 
 /// The tools for the customer on the line.
-struct OfCall {
+struct CallTools {
     tools: Tools,
-    whom: For,
+    customer: ToolCustomer,
 }
 
-impl ToolHandler for OfCall {
+impl ToolHandler for CallTools {
     async fn call(&self, call: ToolCall) -> Result<String, String> {
-        let done: Result<Value, _> = self.tools.call(&self.whom, &call.tool_name, &call.parameters).await;
+        let done: Result<Value, _> = self.tools.call(&self.customer, &call.tool_name, &call.parameters).await;
         done.map(|value| value.to_string()).map_err(|error| error.to_string())
     }
 }

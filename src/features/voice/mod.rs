@@ -18,7 +18,7 @@ mod render;
 pub mod tools;
 
 pub use crate::features::voice::answer::{Answer, Foreign, Parts, Voice};
-pub use compose::{Line, Streams};
+pub use compose::{Composer, Streams};
 pub use live::Live;
-pub use model::{Model, THINKS_WITHIN};
+pub use model::{ANSWER_TIMEOUT, Model};
 pub use render::Urls;

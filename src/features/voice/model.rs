@@ -1,25 +1,26 @@
 //! Asks a conversation model beside the call, while the caller hears a hold response.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::compose::Line;
-use super::tools::{For, Tools, offered};
+use super::compose::Composer;
+use super::tools::{ToolCustomer, Tools, offered};
 use crate::domain::{CallId, Clock, Timestamp};
 use crate::integrations::chat_model::{Chat, Request, Tool, Turn};
 use crate::telemetry::metric;
 use crate::time::zone::to_wall;
 
 /// The time limit of one answer, its tool calls included.
-pub const THINKS_WITHIN: Duration = Duration::from_secs(12);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// The most rounds of tool calls before the model must say something.
 const ROUNDS_MAX: usize = 4;
 /// The most answers in progress; further ones are not started.
-pub const THOUGHTS_MAX: usize = 2_000;
+pub const PENDING_MAX: usize = 2_000;
 /// The most turns of a conversation that are sent to the model.
 const TURNS_KEPT: usize = 40;
 const TOKENS_MAX: u32 = 300;
@@ -28,7 +29,7 @@ const PERSON: &str = "hand_over_to_person";
 
 /// The result of asking a model.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Thought {
+pub enum ModelAnswer {
     /// A text to say, and the conversation up to it.
     Says { text: String, chat: Vec<Value> },
     /// The caller is to be connected to a person.
@@ -37,7 +38,7 @@ pub enum Thought {
     Failed(String),
 }
 
-pub type Watched = watch::Receiver<Option<Thought>>;
+pub type PendingAnswer = watch::Receiver<Option<ModelAnswer>>;
 
 /// Asks a conversation model for callers.
 pub struct Model {
@@ -46,7 +47,7 @@ pub struct Model {
     clock: Clock,
     /// The answers in progress, by call and turn. An entry is removed when its answer is said, or when the next turn of
     /// its call begins.
-    thinking: Mutex<HashMap<CallId, (i32, Watched)>>,
+    pending: Mutex<HashMap<CallId, (i32, PendingAnswer)>>,
 }
 
 /// What a model is asked with.
@@ -57,7 +58,7 @@ pub struct Prompt {
 
 impl Model {
     pub fn new(chat: Chat, tools: Tools, clock: Clock) -> Self {
-        Self { chat, tools, clock, thinking: Mutex::default() }
+        Self { chat, tools, clock, pending: Mutex::default() }
     }
 
     pub const fn is_configured(&self) -> bool {
@@ -69,9 +70,9 @@ impl Model {
     }
 
     /// Builds the prompt from the business's instructions and the conversation so far.
-    pub fn prompt(line: &Line<'_>, said: &str, now: Timestamp) -> Prompt {
-        let (voice, tenant) = (&line.tenant.settings.voice, line.tenant);
-        let agents = line.agent().map_or("", |agent| agent.instructions.as_str());
+    pub fn prompt(composer: &Composer<'_>, said: &str, now: Timestamp) -> Prompt {
+        let (voice, tenant) = (&composer.tenant.settings.voice, composer.tenant);
+        let agents = composer.agent().map_or("", |agent| agent.instructions.as_str());
         let clock = to_wall(now, tenant.zone).format("%A %Y-%m-%d %H:%M");
         let hours = tenant.settings.hours.as_ref().map_or_else(String::new, |hours| format!(" It is open {hours}."));
         let system = format!(
@@ -80,49 +81,55 @@ impl Model {
              you. The clock there shows {clock}.{hours} Use the tools for appointments and never invent a time. Where \
              the caller wants a person, or you cannot help, use {PERSON}.\n{own}\n{agents}",
             name = tenant.name,
-            language = line.language(),
+            language = composer.language(),
             own = voice.instructions,
         );
         let mut turns: Vec<Turn> =
-            line.call.state.chat.iter().filter_map(|turn| serde_json::from_value(turn.clone()).ok()).collect();
+            composer.call.state.chat.iter().filter_map(|turn| serde_json::from_value(turn.clone()).ok()).collect();
         turns.push(Turn::user(said));
         Prompt { system, turns }
     }
 
     /// Starts to ask the model about a turn; `None` where too many answers are in progress.
-    pub fn begin(self: &Arc<Self>, call: CallId, n: i32, prompt: Prompt, whom: For) -> Option<Watched> {
+    pub fn begin(
+        self: &Arc<Self>,
+        call: CallId,
+        n: i32,
+        prompt: Prompt,
+        customer: ToolCustomer,
+    ) -> Option<PendingAnswer> {
         let (tell, told) = watch::channel(None);
         {
-            let mut thinking = self.lock();
-            if thinking.len() >= THOUGHTS_MAX {
-                thinking.retain(|_, (_, thought)| thought.borrow().is_none());
+            let mut pending = self.lock();
+            if pending.len() >= PENDING_MAX {
+                pending.retain(|_, (_, answer)| answer.borrow().is_none());
             }
-            if thinking.len() >= THOUGHTS_MAX {
+            if pending.len() >= PENDING_MAX {
                 return None;
             }
-            thinking.insert(call, (n, told.clone()));
+            pending.insert(call, (n, told.clone()));
         }
         let model = self.clone();
         tokio::spawn(async move {
             let begun = model.clock.now();
-            let thought = tokio::time::timeout(THINKS_WITHIN, model.think(prompt, &whom)).await;
-            let late = || Thought::Failed(format!("no answer within {} s", THINKS_WITHIN.as_secs()));
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, model.ask(prompt, &customer)).await;
+            let late = || ModelAnswer::Failed(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
             metrics::histogram!(metric::MODEL_SECONDS).record(model.clock.now().since(begun).as_secs_f64());
-            tell.send_replace(Some(thought.unwrap_or_else(|_| late())));
+            tell.send_replace(Some(answer.unwrap_or_else(|_| late())));
         });
         Some(told)
     }
 
     /// The answer in progress for a turn, if this process has one.
-    pub fn of(&self, call: CallId, n: i32) -> Option<Watched> {
-        self.lock().get(&call).filter(|(turn, _)| *turn == n).map(|(_, thought)| thought.clone())
+    pub fn pending(&self, call: CallId, n: i32) -> Option<PendingAnswer> {
+        self.lock().get(&call).filter(|(turn, _)| *turn == n).map(|(_, answer)| answer.clone())
     }
 
     /// Removes a turn's answer, which was said.
     pub fn forget(&self, call: CallId, n: i32) {
-        let mut thinking = self.lock();
-        if thinking.get(&call).is_some_and(|(turn, _)| *turn == n) {
-            thinking.remove(&call);
+        let mut pending = self.lock();
+        if pending.get(&call).is_some_and(|(turn, _)| *turn == n) {
+            pending.remove(&call);
         }
     }
 
@@ -131,7 +138,7 @@ impl Model {
         self.lock().remove(&call);
     }
 
-    async fn think(&self, prompt: Prompt, whom: &For) -> Thought {
+    async fn ask(&self, prompt: Prompt, customer: &ToolCustomer) -> ModelAnswer {
         let Prompt { system, mut turns } = prompt;
         let mut tools = offered();
         tools.push(Tool {
@@ -147,12 +154,12 @@ impl Model {
                 max_tokens: Some(TOKENS_MAX),
                 temperature: None,
             };
-            let answer = match self.chat.ask(request, THINKS_WITHIN).await {
+            let answer = match self.chat.ask(request, ANSWER_TIMEOUT).await {
                 Ok(answer) => answer,
-                Err(error) => return Thought::Failed(error.to_string()),
+                Err(error) => return ModelAnswer::Failed(error.to_string()),
             };
             if answer.calls.iter().any(|call| call.name == PERSON) {
-                return Thought::HandsOver;
+                return ModelAnswer::HandsOver;
             }
             let (text, calls) = (answer.text.trim().to_owned(), answer.calls.clone());
             turns.push(answer.into());
@@ -160,23 +167,23 @@ impl Model {
                 return said(text, &turns);
             }
             for call in calls {
-                let done = self.tools.call(whom, &call.name, &call.arguments).await;
+                let done = self.tools.call(customer, &call.name, &call.arguments).await;
                 let answer = done.unwrap_or_else(|error| serde_json::json!({"error": error.to_string()}));
                 let text = answer.to_string();
                 turns.push(Turn::Tool { call_id: call.id, text });
             }
         }
-        Thought::Failed(format!("it called tools {ROUNDS_MAX} times and said nothing"))
+        ModelAnswer::Failed(format!("it called tools {ROUNDS_MAX} times and said nothing"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, (i32, Watched)>> {
-        self.thinking.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, (i32, PendingAnswer)>> {
+        self.pending.lock()
     }
 }
 
-fn said(text: String, turns: &[Turn]) -> Thought {
+fn said(text: String, turns: &[Turn]) -> ModelAnswer {
     if text.is_empty() {
-        return Thought::Failed("it said nothing".to_owned());
+        return ModelAnswer::Failed("it said nothing".to_owned());
     }
     let mut kept = &turns[turns.len().saturating_sub(TURNS_KEPT)..];
     // The history starts with the caller's words: providers refuse a tool's result without its call.
@@ -186,13 +193,13 @@ fn said(text: String, turns: &[Turn]) -> Thought {
         kept = rest;
     }
     let chat = kept.iter().filter_map(|turn| serde_json::to_value(turn).ok()).collect();
-    Thought::Says { text, chat }
+    ModelAnswer::Says { text, chat }
 }
 
 /// Waits for the answer.
-pub async fn heard(mut thought: Watched) -> Thought {
-    match thought.wait_for(Option::is_some).await {
-        Ok(found) => found.clone().unwrap_or_else(|| Thought::Failed("it said nothing".to_owned())),
-        Err(_) => Thought::Failed("its task has died".to_owned()),
+pub async fn wait_for_answer(mut pending: PendingAnswer) -> ModelAnswer {
+    match pending.wait_for(Option::is_some).await {
+        Ok(found) => found.clone().unwrap_or_else(|| ModelAnswer::Failed("it said nothing".to_owned())),
+        Err(_) => ModelAnswer::Failed("its task has died".to_owned()),
     }
 }

@@ -8,7 +8,7 @@ use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
 use crate::integrations::twilio::types::{CallEvent, Method};
 
-use super::compose::Line;
+use super::compose::Composer;
 
 /// Royalty-free music of Twilio's (<https://www.twilio.com/docs/voice/twiml/enqueue>, waitUrl).
 const MUSIC: &str = "http://com.twilio.sounds.music.s3.amazonaws.com/MARKOVICHAMP-Borghestral.mp3";
@@ -48,19 +48,19 @@ impl Urls<'_> {
 }
 
 /// Renders these steps as one document.
-pub fn render(line: &Line<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String, TwimlError> {
+pub fn render(composer: &Composer<'_>, steps: &[Step], urls: &Urls<'_>) -> Result<String, TwimlError> {
     let mut response = Response::new();
     for step in steps {
-        add(line, step, urls, &mut response);
+        add(composer, step, urls, &mut response);
     }
     response.render()
 }
 
 /// The document for a caller whose answer is not ready.
-pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
+pub fn hold_response(composer: &Composer<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
     let mut response = Response::new();
     if round == 0 {
-        response.push(speak(line, &line.words(Word::OneMoment), None, None));
+        response.push(speak(composer, &composer.words(Word::OneMoment), None, None));
     } else {
         response.push(twiml::Pause { length_s: Some(1) });
     }
@@ -69,12 +69,12 @@ pub fn one_moment(line: &Line<'_>, urls: &Urls<'_>, round: u32) -> Result<String
 }
 
 /// The document for a caller in a queue: the position, and music until the provider asks again.
-pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
+pub fn waiting(composer: &Composer<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
     if leaves {
         return Response::from_iter([twiml::Verb::Leave]).render();
     }
-    let place =
-        position.map(|n| speak(line, &line.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
+    let place = position
+        .map(|n| speak(composer, &composer.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
     let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
     // Without an action, digits are posted to the wait URL itself.
     let gather = twiml::Gather {
@@ -88,10 +88,10 @@ pub fn waiting(line: &Line<'_>, position: Option<u32>, leaves: bool) -> Result<S
     Response::from_iter([gather]).render()
 }
 
-fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
+fn add(composer: &Composer<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
     match step {
         Step::Say(say) => {
-            response.push(speak(line, &say.text, say.voice.as_deref(), say.language.as_deref()));
+            response.push(speak(composer, &say.text, say.voice.as_deref(), say.language.as_deref()));
         }
         Step::Play { url } => {
             response.push(twiml::Play::new(url));
@@ -99,44 +99,9 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
         Step::Pause { seconds } => {
             response.push(twiml::Pause { length_s: Some((*seconds).into()) });
         }
-        Step::Gather(gather) => ask(line, gather, urls, response),
-        Step::Record(record) => {
-            if !record.say.is_empty() {
-                response.push(speak(line, &record.say, None, None));
-            }
-            response.push(twiml::Record {
-                action: Some(urls.next()),
-                method: Some(Method::Post),
-                finish_on_key: record.finish_on_key.clone(),
-                max_length_s: Some(record.max_s.into()),
-                play_beep: Some(record.beep),
-                recording_status_callback: Some(urls.recording()),
-            });
-            // Twilio does not call the action if nothing was recorded.
-            match record.then {
-                Some(_) => response.push(to(urls.next())),
-                None => response.push(twiml::Verb::Hangup),
-            };
-        }
-        Step::Dial(dial) => {
-            response.push(twiml::Dial {
-                action: Some(urls.next()),
-                method: Some(Method::Post),
-                timeout_s: dial.timeout_s.map(Into::into),
-                answer_on_bridge: Some(true),
-                record_from_answer: dial.record,
-                recording_status_callback: dial.record.then(|| urls.recording()),
-                nouns: vec![
-                    twiml::Number {
-                        number: dial.number.clone(),
-                        status_callback: Some(urls.leg()),
-                        status_callback_method: Some(Method::Post),
-                        status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
-                    }
-                    .into(),
-                ],
-            });
-        }
+        Step::Gather(gather) => ask(composer, gather, urls, response),
+        Step::Record(step) => record(composer, step, urls, response),
+        Step::Dial(step) => dial(step, urls, response),
         Step::DialQueue { queue } => {
             response.push(twiml::Dial {
                 action: Some(urls.next()),
@@ -175,12 +140,51 @@ fn add(line: &Line<'_>, step: &Step, urls: &Urls<'_>, response: &mut Response) {
     }
 }
 
+fn record(composer: &Composer<'_>, step: &call::Record, urls: &Urls<'_>, response: &mut Response) {
+    if !step.say.is_empty() {
+        response.push(speak(composer, &step.say, None, None));
+    }
+    response.push(twiml::Record {
+        action: Some(urls.next()),
+        method: Some(Method::Post),
+        finish_on_key: step.finish_on_key.clone(),
+        max_length_s: Some(step.max_s.into()),
+        play_beep: Some(step.beep),
+        recording_status_callback: Some(urls.recording()),
+    });
+    // Twilio does not call the action if nothing was recorded.
+    match step.then {
+        Some(_) => response.push(to(urls.next())),
+        None => response.push(twiml::Verb::Hangup),
+    };
+}
+
+fn dial(step: &call::Dial, urls: &Urls<'_>, response: &mut Response) {
+    response.push(twiml::Dial {
+        action: Some(urls.next()),
+        method: Some(Method::Post),
+        timeout_s: step.timeout_s.map(Into::into),
+        answer_on_bridge: Some(true),
+        record_from_answer: step.record,
+        recording_status_callback: step.record.then(|| urls.recording()),
+        nouns: vec![
+            twiml::Number {
+                number: step.number.clone(),
+                status_callback: Some(urls.leg()),
+                status_callback_method: Some(Method::Post),
+                status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
+            }
+            .into(),
+        ],
+    });
+}
+
 /// Renders a question, and what follows if no answer comes.
-fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Response) {
+fn ask(composer: &Composer<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Response) {
     let mut children: Vec<Prompt> = Vec::new();
     children.extend(gather.play.as_ref().map(|url| twiml::Play::new(url).into()));
     if !gather.say.is_empty() {
-        children.push(speak(line, &gather.say, gather.voice.as_deref(), gather.language.as_deref()).into());
+        children.push(speak(composer, &gather.say, gather.voice.as_deref(), gather.language.as_deref()).into());
     }
     response.push(twiml::Gather {
         input: Some(match gather.input {
@@ -194,7 +198,7 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
         // A choice that ends input, such as #, is not the key that finishes it.
         finish_on_key: gather.finish_on_key.clone().or_else(|| gather.chooses("#").then(String::new)),
         num_digits: gather.digits.map(Into::into),
-        language: Some(gather.language.clone().unwrap_or_else(|| line.language().to_owned())),
+        language: Some(gather.language.clone().unwrap_or_else(|| composer.language().to_owned())),
         hints: gather.hints.clone(),
         speech_timeout: Some(match gather.speech_timeout_s {
             Some(seconds) => twiml::SpeechTimeout::Seconds(seconds.into()),
@@ -204,19 +208,19 @@ fn ask(line: &Line<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut Respons
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
         // On the last try the farewell follows directly; the provider need not ask.
-        let farewell = gather.farewell(true).map_or_else(|| line.words(Word::Farewell), str::to_owned);
-        response.push(speak(line, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
+        let farewell = gather.farewell(true).map_or_else(|| composer.words(Word::Farewell), str::to_owned);
+        response.push(speak(composer, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
         response.push(twiml::Verb::Hangup);
     } else {
         response.push(to(urls.next()));
     }
 }
 
-fn speak(line: &Line<'_>, text: &str, voice: Option<&str>, language: Option<&str>) -> Say {
+fn speak(composer: &Composer<'_>, text: &str, voice: Option<&str>, language: Option<&str>) -> Say {
     Say {
         text: text.to_owned(),
-        voice: voice.or(line.voice()).map(str::to_owned),
-        language: Some(language.unwrap_or(line.language()).to_owned()),
+        voice: voice.or(composer.voice()).map(str::to_owned),
+        language: Some(language.unwrap_or(composer.language()).to_owned()),
     }
 }
 

@@ -28,7 +28,7 @@ pub const MESSAGE_CHARS: usize = 2_000;
 
 /// The customer that an agent acts for.
 #[derive(Clone, Debug)]
-pub struct For {
+pub struct ToolCustomer {
     pub tenant: Arc<Tenant>,
     /// The customer's number, if there is one.
     pub phone: Option<Phone>,
@@ -117,42 +117,47 @@ impl Tools {
     }
 
     /// Calls a tool for a customer. The result is for the agent.
-    pub async fn call(&self, whom: &For, name: &str, arguments: &Map<String, Value>) -> Result<Value, ToolError> {
+    pub async fn call(
+        &self,
+        customer: &ToolCustomer,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Value, ToolError> {
         let id: EventId = self.store.ids().next();
-        self.call_as(id.uuid(), whom, name, arguments).await
+        self.call_as(id.uuid(), customer, name, arguments).await
     }
 
     /// Like [`Tools::call`], with an identity for what is created: a repeat with the same identity creates nothing new.
     pub async fn call_as(
         &self,
         id: Uuid,
-        whom: &For,
+        customer: &ToolCustomer,
         name: &str,
         arguments: &Map<String, Value>,
     ) -> Result<Value, ToolError> {
         let known = NAMES.iter().find(|known| **known == name);
         let Some(name) = known else { return Err(ToolError::Unknown(name.chars().take(64).collect())) };
         let given = Given(arguments);
-        tracing::info!(tenant = %whom.tenant.slug, tool = name, "an agent calls a tool");
+        tracing::info!(tenant = %customer.tenant.slug, tool = name, "an agent calls a tool");
         let done = match *name {
-            "find_customer" => self.find_customer(whom).await,
-            "free_slots" => self.free_slots(whom, &given).await,
-            "book_appointment" => self.book(id, whom, &given).await,
-            "move_appointment" => self.change(whom, &given, Change::Move).await,
-            "cancel_appointment" => self.change(whom, &given, Change::Cancel).await,
-            _ => self.leave_message(EventId::new(id), whom, &given).await,
+            "find_customer" => self.find_customer(customer).await,
+            "free_slots" => self.free_slots(customer, &given).await,
+            "book_appointment" => self.book(id, customer, &given).await,
+            "move_appointment" => self.change(customer, &given, Change::Move).await,
+            "cancel_appointment" => self.change(customer, &given, Change::Cancel).await,
+            _ => self.leave_message(EventId::new(id), customer, &given).await,
         };
-        self.pipeline.wake_dispatch(whom.tenant.id);
+        self.pipeline.wake_dispatch(customer.tenant.id);
         done
     }
 
-    async fn find_customer(&self, whom: &For) -> Result<Value, ToolError> {
-        let Some(contact) = self.contact(whom).await? else {
+    async fn find_customer(&self, customer: &ToolCustomer) -> Result<Value, ToolError> {
+        let Some(contact) = self.contact(customer).await? else {
             return Ok(json!({"known": false, "appointments": []}));
         };
-        let (facts, _) = self.store.contact_facts(whom.tenant.id, &[contact], None).await?;
+        let (facts, _) = self.store.contact_facts(customer.tenant.id, &[contact], None).await?;
         let facts = facts.get(&contact);
-        let appointments = self.appointments(whom, contact).await?;
+        let appointments = self.appointments(customer, contact).await?;
         Ok(json!({
             "known": true,
             "name": facts.map_or("", |facts| facts.name.as_str()),
@@ -161,9 +166,9 @@ impl Tools {
         }))
     }
 
-    async fn free_slots(&self, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+    async fn free_slots(&self, customer: &ToolCustomer, given: &Given<'_>) -> Result<Value, ToolError> {
         let now = self.clock.now();
-        let from = given.optional("from")?.map(|from| self.at(whom, from)).transpose()?.unwrap_or(now);
+        let from = given.optional("from")?.map(|from| self.at(customer, from)).transpose()?.unwrap_or(now);
         let wanted = SlotSearch {
             service: given.text("service")?.to_owned(),
             staff: given.optional("staff")?.map(str::to_owned),
@@ -171,21 +176,21 @@ impl Tools {
             to: Timestamp::from_unix_us(i64::MAX),
             limit: SLOTS_MAX,
         };
-        let slots = Availability::new(&self.store, &whom.tenant).free_slots(&wanted).await?;
+        let slots = Availability::new(&self.store, &customer.tenant).free_slots(&wanted).await?;
         let slot = |slot: &crate::engine::availability::Slot| json!({"starts_at": slot.starts_local.format("%Y-%m-%dT%H:%M").to_string(), "staff": slot.staff});
         Ok(json!({"slots": slots.iter().map(slot).collect::<Vec<_>>()}))
     }
 
-    async fn book(&self, id: Uuid, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+    async fn book(&self, id: Uuid, customer: &ToolCustomer, given: &Given<'_>) -> Result<Value, ToolError> {
         let uid = format!("{id}@agent");
-        if let Some(booked) = self.store.appointment_by_uid(whom.tenant.id, &uid).await? {
+        if let Some(booked) = self.store.appointment_by_uid(customer.tenant.id, &uid).await? {
             // An earlier try of this request booked it.
             return Ok(json!({"booked": known(&booked)}));
         }
         let new = NewAppointment {
-            tenant: whom.tenant.id,
-            zone: whom.tenant.zone,
-            customer: whom.phone.clone().ok_or(ToolError::Nobody)?,
+            tenant: customer.tenant.id,
+            zone: customer.tenant.zone,
+            customer: customer.phone.clone().ok_or(ToolError::Nobody)?,
             customer_name: given.optional("name")?.unwrap_or_default().chars().take(80).collect(),
             service: given.text("service")?.to_owned(),
             new_service: false,
@@ -196,14 +201,14 @@ impl Tools {
             uid: Some(uid),
             by: By::Customer,
         };
-        let booked = Availability::new(&self.store, &whom.tenant).book(&new).await?;
+        let booked = Availability::new(&self.store, &customer.tenant).book(&new).await?;
         Ok(json!({"booked": known(&booked)}))
     }
 
     /// Moves or cancels an appointment of the customer.
-    async fn change(&self, whom: &For, given: &Given<'_>, change: Change) -> Result<Value, ToolError> {
-        let contact = self.contact(whom).await?.ok_or(ToolError::Nobody)?;
-        let theirs = self.appointments(whom, contact).await?;
+    async fn change(&self, customer: &ToolCustomer, given: &Given<'_>, change: Change) -> Result<Value, ToolError> {
+        let contact = self.contact(customer).await?.ok_or(ToolError::Nobody)?;
+        let theirs = self.appointments(customer, contact).await?;
         let wanted = given.optional("appointment")?;
         let one = theirs.iter().find(|one| wanted.is_none_or(|wanted| one.id.to_string() == wanted));
         let Some(one) = one else {
@@ -214,18 +219,18 @@ impl Tools {
             Change::Move => {
                 let at = given.text("starts_at")?;
                 let starts = parse_starts(at).map_err(|error| ToolError::Unfit(error.to_string()))?;
-                self.must_be_free(whom, one, starts.at(one.zone)).await?;
+                self.must_be_free(customer, one, starts.at(one.zone)).await?;
                 Some(Moved { starts: Some(starts), ..Moved::default() })
             }
             _ => None,
         };
-        let order = Order { tenant: whom.tenant.id, id, change, to, version: Some(one.version), by: By::Customer };
+        let order = Order { tenant: customer.tenant.id, id, change, to, version: Some(one.version), by: By::Customer };
         let (one, _) = self.store.change_appointment(&order).await?;
         Ok(json!({"appointment": known(&one)}))
     }
 
     /// Fails unless a customer could book this time.
-    async fn must_be_free(&self, whom: &For, one: &Appointment, at: Timestamp) -> Result<(), ToolError> {
+    async fn must_be_free(&self, customer: &ToolCustomer, one: &Appointment, at: Timestamp) -> Result<(), ToolError> {
         let wanted = SlotSearch {
             service: one.service.clone(),
             staff: one.staff.clone(),
@@ -233,7 +238,7 @@ impl Tools {
             to: at.plus(std::time::Duration::from_secs(1)),
             limit: 1,
         };
-        let free = Availability::new(&self.store, &whom.tenant).free_slots(&wanted).await?;
+        let free = Availability::new(&self.store, &customer.tenant).free_slots(&wanted).await?;
         if free.iter().any(|slot| slot.starts_at == at) {
             return Ok(());
         }
@@ -241,32 +246,32 @@ impl Tools {
     }
 
     /// Emits an event, by which rules inform the staff.
-    async fn leave_message(&self, id: EventId, whom: &For, given: &Given<'_>) -> Result<Value, ToolError> {
+    async fn leave_message(&self, id: EventId, customer: &ToolCustomer, given: &Given<'_>) -> Result<Value, ToolError> {
         let message: String = given.text("message")?.chars().take(MESSAGE_CHARS).collect();
         let event = Event {
             id,
-            tenant: whom.tenant.id,
+            tenant: customer.tenant.id,
             kind: EventKind::MESSAGE_LEFT,
             channel: None,
-            contact: self.contact(whom).await?,
+            contact: self.contact(customer).await?,
             occurred_at: self.clock.now(),
             dedupe_key: None,
             depth: 0,
-            data: json!({"from": whom.phone.as_ref().map(Phone::as_str), "body": message}),
+            data: json!({"from": customer.phone.as_ref().map(Phone::as_str), "body": message}),
         };
         self.pipeline.tell(&event).await?;
         Ok(json!({"left": true}))
     }
 
-    async fn contact(&self, whom: &For) -> Result<Option<ContactId>, StoreError> {
-        match &whom.phone {
-            Some(phone) => self.store.contact_by_phone(whom.tenant.id, &phone.key()).await,
+    async fn contact(&self, customer: &ToolCustomer) -> Result<Option<ContactId>, StoreError> {
+        match &customer.phone {
+            Some(phone) => self.store.contact_by_phone(customer.tenant.id, &phone.key()).await,
             None => Ok(None),
         }
     }
 
     /// The customer's future appointments, soonest first.
-    async fn appointments(&self, whom: &For, contact: ContactId) -> Result<Vec<Appointment>, StoreError> {
+    async fn appointments(&self, customer: &ToolCustomer, contact: ContactId) -> Result<Vec<Appointment>, StoreError> {
         let filter = Filter {
             from: Some(self.clock.now()),
             to: None,
@@ -276,14 +281,14 @@ impl Tools {
             after: None,
             limit: APPOINTMENTS_MAX,
         };
-        let mut all = self.store.appointments(whom.tenant.id, &filter).await?;
+        let mut all = self.store.appointments(customer.tenant.id, &filter).await?;
         all.retain(|one| one.state.is_active());
         Ok(all)
     }
 
-    fn at(&self, whom: &For, text: &str) -> Result<Timestamp, ToolError> {
+    fn at(&self, customer: &ToolCustomer, text: &str) -> Result<Timestamp, ToolError> {
         let starts = parse_starts(text).map_err(|error| ToolError::Unfit(error.to_string()))?;
-        Ok(starts.at(whom.tenant.zone))
+        Ok(starts.at(customer.tenant.zone))
     }
 }
 

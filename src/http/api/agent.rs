@@ -14,7 +14,7 @@ use super::caller::AgentCaller;
 use super::once::once;
 use super::problem::{Common, Problem, Writing};
 use crate::domain::Phone;
-use crate::features::voice::tools::{For, MESSAGE_CHARS, ToolError};
+use crate::features::voice::tools::{MESSAGE_CHARS, ToolCustomer, ToolError};
 use crate::http::AppState;
 use crate::store::tables::appointments::NAME_MAX_CHARS;
 
@@ -113,7 +113,7 @@ pub async fn call(
     let body = if tool.writes() { body } else { Body { key: None, ..body } };
     once(&state, &caller, body, async |id, wanted: ToolRequest| {
         let (phone, arguments) = checked(wanted)?;
-        let whom = For { tenant: caller.0.clone(), phone: Some(phone) };
+        let whom = ToolCustomer { tenant: caller.0.clone(), phone: Some(phone) };
         let done = run(&state, &whom, id, tool, &arguments).await?;
         Ok((StatusCode::OK, Done(done)))
     })
@@ -141,7 +141,7 @@ fn checked(wanted: ToolRequest) -> Result<(Phone, Map<String, Value>), Problem> 
 
 async fn run(
     state: &AppState,
-    whom: &For,
+    whom: &ToolCustomer,
     id: Uuid,
     tool: Tool,
     arguments: &Map<String, Value>,

@@ -189,7 +189,7 @@ pub async fn set_state(
             true => campaign,
             false => {
                 let rules = state.pipeline.rules();
-                campaigns::become_so(store, &rules, &caller.0, &campaign, wanted.state).await.map_err(refused)?
+                campaigns::transition(store, &rules, &caller.0, &campaign, wanted.state).await.map_err(refused)?
             }
         };
         Ok((StatusCode::OK, CampaignView::load(store, &campaign).await?))

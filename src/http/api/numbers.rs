@@ -14,7 +14,7 @@ use super::once::once;
 use super::problem::{Common, Problem, Writing};
 use crate::domain::Phone;
 use crate::features::numbers;
-use crate::features::numbers::{Bought, Desk, FOUND_MAX, NumbersError, Owned, Purchase, Released};
+use crate::features::numbers::{Bought, FOUND_MAX, NumberService, NumbersError, OwnedNumber, Purchase, Released};
 use crate::http::AppState;
 use crate::http::views::number::AvailableNumberView;
 use crate::integrations::twilio::client::Search;
@@ -28,7 +28,7 @@ const NAME_CHARS: usize = 64;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Numbers {
-    items: Vec<Owned>,
+    items: Vec<OwnedNumber>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,8 +97,8 @@ pub struct Sure {
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
 pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Numbers>, Problem> {
-    let (desk, tenant) = desk(&state, &caller).await?;
-    Ok(axum::Json(Numbers { items: desk.list(&tenant).await.map_err(refused)? }))
+    let (service, tenant) = service(&state, &caller).await?;
+    Ok(axum::Json(Numbers { items: service.list(&tenant).await.map_err(refused)? }))
 }
 
 /// Search numbers to buy.
@@ -124,8 +124,8 @@ pub async fn available(
         return Err(Problem::bad_request(format!("limit is a number from 1 to {FOUND_MAX}")));
     }
     let search = Search { area_code, contains, limit: Some(limit), ..Search::new(country, kind) };
-    let (desk, tenant) = desk(&state, &caller).await?;
-    let found = desk.search(&tenant, &search).await.map_err(refused)?;
+    let (service, tenant) = service(&state, &caller).await?;
+    let found = service.search(&tenant, &search).await.map_err(refused)?;
     Ok(axum::Json(AvailableNumbers { items: found.into_iter().map(AvailableNumberView::from).collect() }))
 }
 
@@ -143,8 +143,8 @@ pub async fn available(
 pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, wanted: Buy| {
         let purchase = purchase(wanted)?;
-        let (desk, tenant) = desk(&state, &caller).await?;
-        let bought = desk.buy(&tenant, &purchase).await.map_err(refused)?;
+        let (service, tenant) = service(&state, &caller).await?;
+        let bought = service.buy(&tenant, &purchase).await.map_err(refused)?;
         Ok((if bought.bought { StatusCode::CREATED } else { StatusCode::OK }, bought))
     })
     .await
@@ -156,7 +156,7 @@ pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>)
     params(("number" = String, Path, description = "E.164"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
         min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The number", body = Owned), Common, Writing,
+    responses((status = 200, description = "The number", body = OwnedNumber), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
 pub async fn configure(
@@ -167,8 +167,8 @@ pub async fn configure(
 ) -> Result<Response, Problem> {
     let number = phone(&number)?;
     once(&state, &caller, body, async |_, Configure {}| {
-        let (desk, tenant) = desk(&state, &caller).await?;
-        Ok((StatusCode::OK, desk.configure(&tenant, &number).await.map_err(refused)?))
+        let (service, tenant) = service(&state, &caller).await?;
+        Ok((StatusCode::OK, service.configure(&tenant, &number).await.map_err(refused)?))
     })
     .await
 }
@@ -188,21 +188,21 @@ pub async fn release(
     Query(sure): Query<Sure>,
 ) -> Result<axum::Json<Released>, Problem> {
     let number = phone(&number)?;
-    let (desk, tenant) = desk(&state, &caller).await?;
+    let (service, tenant) = service(&state, &caller).await?;
     if !sure.confirm {
-        let uses = desk.uses(&tenant, &number);
+        let uses = service.uses(&tenant, &number);
         let uses = if uses.is_empty() { "nobody uses it".to_owned() } else { uses.join("; ") };
         let detail = format!("it does not come back, and {uses}: say confirm=true");
         return Err(Problem::new(StatusCode::CONFLICT, "not_confirmed", detail));
     }
-    Ok(axum::Json(desk.release(&tenant, &number).await.map_err(refused)?))
+    Ok(axum::Json(service.release(&tenant, &number).await.map_err(refused)?))
 }
 
 /// The numbers service, and the tenant as it is now. A command beside this server may have changed it.
-async fn desk<'a>(state: &'a AppState, caller: &Caller) -> Result<(Desk<'a>, Arc<Tenant>), Problem> {
+async fn service<'a>(state: &'a AppState, caller: &Caller) -> Result<(NumberService<'a>, Arc<Tenant>), Problem> {
     state.directory.refresh().await?;
     let tenant = state.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
-    Ok((Desk { store: &state.store, directory: &state.directory, client: &state.transports.twilio }, tenant))
+    Ok((NumberService { store: &state.store, directory: &state.directory, client: &state.transports.twilio }, tenant))
 }
 
 fn purchase(wanted: Buy) -> Result<Purchase, Problem> {

@@ -1,4 +1,4 @@
-//! A phone number that can be bought. The numbers that a tenant owns are `features::numbers::Owned`.
+//! A phone number that can be bought. The numbers that a tenant owns are `features::numbers::OwnedNumber`.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -26,7 +26,7 @@ impl Walk<'_> {
         for campaign in self.inputs.store.running_campaigns().await? {
             let tenant = snapshot.by_id(campaign.tenant).filter(|one| wanted.is_none_or(|only| only == one.id));
             // A campaign that cannot be read does not go on.
-            let Some((tenant, plan)) = tenant.zip(Plan::of(&campaign).ok()) else { continue };
+            let Some((tenant, plan)) = tenant.zip(Plan::from_stored(&campaign).ok()) else { continue };
             let members = self.inputs.store.due_members(&campaign, self.until, MEMBERS_MAX as usize).await?;
             let platform = self.inputs.directory.platform();
             self.foresee_tries(&Tries { tenant, platform, campaign: &campaign, plan: &plan }, members, &mut looks)?;
@@ -57,7 +57,7 @@ impl Walk<'_> {
                 Some(at) if at > from => drop(waiting.insert((at, key), member)),
                 Some(at) => {
                     (slot, foreseen) = (at.plus(tries.step()), foreseen + 1);
-                    let action = tries.of(&member, at, hours.closes(at)).action;
+                    let action = tries.next_try(&member, at, hours.closes(at)).action;
                     if let Some(send) = PlannedSend::from_new(&action, at)
                         && self.planned.insert(action.id.uuid())
                     {

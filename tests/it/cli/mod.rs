@@ -1,16 +1,16 @@
 //! The commands, run as a user runs them: the real binary, beside a real server.
 
-mod ahead;
+mod forecast;
 mod appointments;
 mod backup;
 mod docs;
 mod hours;
 mod manual;
-mod newcomer;
-mod portable;
+mod first_steps;
+mod export_import;
 mod settle;
 mod tenants;
-mod try_out;
+mod built_in_carrier;
 pub mod doctor;
 pub mod phone;
 

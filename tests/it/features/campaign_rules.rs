@@ -6,7 +6,7 @@ use super::campaigns::campaigns;
 use crate::cli;
 use crate::faults::rig;
 use crate::voice::agents::Api;
-use crate::voice::line::options;
+use crate::voice::caller::options;
 
 const RULES: &str = r#"
 rule("interest").on_call("begin", |e| say("Hello"));

@@ -57,7 +57,7 @@ fn heard(call: &Call) -> Vec<String> {
     happened(call).iter().filter_map(text).collect()
 }
 
-fn of(calls: &[Call], number: usize) -> &Call {
+fn call_to(calls: &[Call], number: usize) -> &Call {
     calls.iter().find(|call| call.to == customer(number)).expect("they are called")
 }
 
@@ -79,11 +79,11 @@ async fn a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
     let answers: Vec<&Value> = (0..3).map(|n| &shown["first_members"][n]["answer"]).collect();
     assert_eq!(answers, ["interested", "call later", "no answer"]);
     let calls = provider.carrier.calls();
-    let says = heard(of(&calls, 1));
+    let says = heard(call_to(&calls, 1));
     assert!(says[0].starts_with("Hello, Ana. This is"), "{says:?}");
     assert_eq!(says[1], script);
     assert!(says.last().unwrap().ends_with("Goodbye!"), "{says:?}");
-    assert!(heard(of(&calls, 3)).last().unwrap().starts_with("We did not get an answer"));
+    assert!(heard(call_to(&calls, 3)).last().unwrap().starts_with("We did not get an answer"));
     let by_us = |what: &&CallEvent| matches!(what, CallEvent::HungUp { by: HungUpBy::Document });
     assert!(calls.iter().all(|call| happened(call).iter().any(by_us)), "each call is ended by us");
     let look = Look::into(server.folder()).await;
@@ -214,7 +214,7 @@ async fn a_campaign_has_its_own_voice_language_and_text_for_machines() {
             voice: Some("Polly.Lucia".to_owned()),
             language: Some("es-ES".to_owned()),
         };
-        let call = of(&calls, number);
+        let call = call_to(&calls, number);
         assert!(happened(call).contains(&&heard), "{:?}", happened(call));
     }
 }

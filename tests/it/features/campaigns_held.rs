@@ -17,7 +17,7 @@ use recado::store::{
 };
 use serde_json::{Value, json};
 
-use super::campaigns_ahead::running;
+use super::campaigns_forecast::running;
 use crate::faults::inside::Inside;
 use crate::faults::rig::{ACCOUNT, OURS};
 use crate::support::replace_tenant;

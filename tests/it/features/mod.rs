@@ -2,11 +2,11 @@
 
 mod campaign_rules;
 pub mod campaigns;
-mod campaigns_ahead;
+mod campaigns_forecast;
 mod campaigns_held;
-mod campaigns_many;
+mod campaigns_pace;
 mod campaigns_messages;
-mod campaigns_whom;
+mod campaigns_audience;
 mod numbers;
 pub mod library;
 pub mod reminders;

@@ -8,7 +8,7 @@ use crate::faults::rig::{self, Look};
 use crate::support::http_client;
 use crate::support::server::Server;
 use crate::voice::agents::Api;
-use crate::voice::line::{ANA, options};
+use crate::voice::caller::{ANA, options};
 
 /// Has a tool called with a token, and a key if there is one.
 async fn tool(api: &Api, token: &str, tool: &str, body: &Value, key: &str) -> Response {

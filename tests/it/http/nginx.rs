@@ -16,7 +16,7 @@ use crate::faults::rig;
 use crate::support::elevenlabs::Step;
 use crate::support::server::{Server, free_port};
 use crate::support::wait::eventually;
-use crate::voice::line::{Line, options};
+use crate::voice::caller::{Caller, options};
 use crate::voice::stream::{RULES, Scene, Stream};
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -144,7 +144,7 @@ async fn e7_behind_the_shipped_nginx_signed_webhooks_pass_and_a_media_stream_is_
     let scene = Scene::with(options(RULES).env("APP_URL", PUBLIC)).await;
     let nginx = Nginx::before(&scene.server).await;
     let twilio = rig::twilio(&scene.server).through(&nginx.url(), PUBLIC, nginx.client.clone());
-    let ana = Line { twilio, ..Line::of(&scene.server, 1) };
+    let ana = Caller { twilio, ..Caller::new(&scene.server, 1) };
     // The provider signs the public URL, with its query as it stands there.
     for path in ["/api/twilio/demo/status", "/api/twilio/demo/status?a=1%2B2%20%C3%B1&b="] {
         assert_eq!(ana.posts(path, &[("CallStatus", "ringing")]).await.status, 200, "{path}");
@@ -152,7 +152,7 @@ async fn e7_behind_the_shipped_nginx_signed_webhooks_pass_and_a_media_stream_is_
     let heard = ana.posts("/api/twilio/voice", &[]).await;
     assert_eq!(heard.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", heard.document);
     let inner = rig::twilio(&scene.server).through(&nginx.url(), &scene.server.url(), nginx.client.clone());
-    let other = Line { twilio: inner, ..Line::of(&scene.server, 2) };
+    let other = Caller { twilio: inner, ..Caller::new(&scene.server, 2) };
     assert_eq!(other.posts("/api/twilio/voice", &[]).await.status, 403, "signed for another URL");
 
     let url = heard.attribute("url").expect("a stream's URL");

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::line::{Heard, Line, options};
+use super::caller::{Caller, Heard, options};
 use crate::cli;
 use crate::faults::rig;
 use crate::support::http_client;
@@ -66,8 +66,8 @@ impl Api {
 }
 
 /// Calls a number.
-async fn ring(server: &Server, call: u128, number: &str) -> (Line, Heard) {
-    let ana = Line { to: number.to_owned(), ..Line::of(server, call) };
+async fn ring(server: &Server, call: u128, number: &str) -> (Caller, Heard) {
+    let ana = Caller { to: number.to_owned(), ..Caller::new(server, call) };
     let heard = ana.posts("/api/twilio/voice", &[]).await;
     assert_eq!(heard.status, 200, "{heard:?}");
     (ana, heard)

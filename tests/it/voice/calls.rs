@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::agents::Api;
-use super::line::{ANA, Line, options};
+use super::caller::{ANA, Caller, options};
 use crate::cli;
 use crate::faults::rig::{self, OURS, customer};
 use crate::features::campaigns::provider;
@@ -26,8 +26,8 @@ rule("through").on("call_failed").then(|e| note("it came to nothing"))
 "#;
 
 /// The provider's status of a leg.
-async fn leg_told(ana: &Line, path: &str, leg: &str, status: &str, more: &[(&str, &str)]) -> u16 {
-    let leg = Line {
+async fn leg_told(ana: &Caller, path: &str, leg: &str, status: &str, more: &[(&str, &str)]) -> u16 {
+    let leg = Caller {
         sid: leg.to_owned(),
         from: OURS.into(),
         to: STAFF.into(),
@@ -42,7 +42,7 @@ async fn leg_told(ana: &Line, path: &str, leg: &str, status: &str, more: &[(&str
 async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     let api = Api::start(options(RULES)).await;
     cli::run(&mut rig::recado(&api.server, &["tenant", "add", "other"])).ok();
-    let ana = Line::of(&api.server, 1);
+    let ana = Caller::new(&api.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     assert_eq!(heard.text("Number").as_deref(), Some(STAFF));
     let callback = heard.attribute("statusCallback").expect("it is told how the leg fares");
@@ -103,11 +103,11 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
 async fn calls_are_found_by_filters_and_listed_in_pages() {
     let api = Api::start(options("")).await;
     for number in 0..5 {
-        Line::of(&api.server, number).posts("/api/twilio/demo/answer", &[]).await;
+        Caller::new(&api.server, number).posts("/api/twilio/demo/answer", &[]).await;
     }
-    let luis = Line { from: "+34600333444".into(), ..Line::of(&api.server, 5) };
+    let luis = Caller { from: "+34600333444".into(), ..Caller::new(&api.server, 5) };
     luis.posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
-    let ours = Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&api.server, 6) };
+    let ours = Caller { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Caller::new(&api.server, 6) };
     ours.posts("/api/twilio/status", &[("CallStatus", "busy")]).await;
     let sids = |page: &Value| -> Vec<String> {
         let items = page["items"].as_array().expect("a list").iter();

@@ -3,11 +3,11 @@
 pub(crate) mod agents;
 pub(crate) mod calls;
 mod chat_client;
-pub(crate) mod line;
+pub(crate) mod caller;
 pub(crate) mod lost;
 mod media_stream;
 pub(crate) mod model;
-pub(crate) mod said;
+pub(crate) mod verbs;
 pub(crate) mod stream;
 pub(crate) mod turns;
-pub(crate) mod watched;
+pub(crate) mod metrics;

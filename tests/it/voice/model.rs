@@ -6,7 +6,7 @@ use recado::domain::Clock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::line::{ANA, Heard, Line, options};
+use super::caller::{ANA, Caller, Heard, options};
 use crate::cli;
 use crate::faults::rig::{self, Look};
 use crate::support::chat_model::{ChatModelEmulator, Reply};
@@ -43,7 +43,7 @@ impl Scene {
     }
 
     /// Follows the document again and again, as the provider does, until the answer is no hold response.
-    pub async fn patiently(&self, ana: &Line, mut heard: Heard) -> Heard {
+    pub async fn patiently(&self, ana: &Caller, mut heard: Heard) -> Heard {
         for _ in 0..20 {
             if heard.attribute("action").is_some() || !heard.document.contains("/wait?") {
                 return heard;
@@ -57,7 +57,7 @@ impl Scene {
 #[tokio::test]
 async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
     let scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     heard.says("Hello, you have called Demo.");
     let heard =
@@ -82,7 +82,7 @@ async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
 #[tokio::test]
 async fn the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() {
     let scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
     let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "I love it")]).await;
     scene.patiently(&ana, heard).await;
@@ -116,7 +116,7 @@ async fn a_model_that_is_slow_hangs_or_fails_keeps_no_caller_waiting() {
         ((Duration::ZERO, Reply::Hang), "We are sorry"),
     ];
     for (number, ((delay, reply), expected)) in cases.into_iter().enumerate() {
-        let ana = Line::of(&scene.server, number as u128);
+        let ana = Caller::new(&scene.server, number as u128);
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(delay, reply);
         let said = [("SpeechResult", "When?")];
@@ -144,7 +144,7 @@ async fn a_model_that_is_slow_hangs_or_fails_keeps_no_caller_waiting() {
 #[tokio::test]
 async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     let scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
     let tools = vec![("leave_message".to_owned(), json!({"message": "Call me <back>"}).to_string())];
     scene.chat.then(Duration::ZERO, Reply::Tools(tools));
@@ -167,7 +167,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(2);
     eventually(WITHIN, || async {
-        let ana = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+        let ana = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(Duration::ZERO, person());
         let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::line::{ANA, Heard, Line, options};
+use super::caller::{ANA, Caller, Heard, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::elevenlabs::{Behavior, Conversation, ElevenLabsEmulator, Step};
@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 #[tokio::test]
 async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
     let scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/voice", &[]).await;
     assert!(heard.document.starts_with("<?xml version=\"1.0\""), "{}", heard.document);
     assert_eq!(heard.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", heard.document);
@@ -165,7 +165,7 @@ async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
 #[tokio::test]
 async fn where_no_live_conversation_can_be_had_the_script_answers() {
     let scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     let mut stream = Stream::open(&heard, &ana.sid).await;
     let agent = scene.conversation().await;
@@ -176,7 +176,7 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     let ended = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
     assert_eq!(ended.verbs(), ["Response", "Hangup"], "{}", ended.document);
     // The stream breaks: the greeting is spoken by script, and the caller's words are heard.
-    let bo = Line::of(&scene.server, 2);
+    let bo = Caller::new(&scene.server, 2);
     let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
     let mut stream = Stream::open(&heard, &bo.sid).await;
     scene.conversation().await.say(Step::Metadata { format: "pcm_16000".into() }).await;
@@ -187,14 +187,14 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     // The token of a broken stream is used up all the same.
     assert!(connect_async(&heard.attribute("url").expect("a URL")).await.is_err());
     // The stream never starts.
-    let eva = Line::of(&scene.server, 3);
+    let eva = Caller::new(&scene.server, 3);
     let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
     eva.posts(&eva.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
     // A person is configured to be connected to.
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(4);
     eventually(WITHIN, || async {
-        let line = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+        let line = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         let heard = line.posts("/api/twilio/demo/answer", &[]).await;
         let through = line.posts(&line.next_of_redirect(&heard), &[]).await;
         if through.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(through) }
@@ -206,14 +206,14 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     cli::run(&mut rig::recado(&server, &add)).ok();
     let mut server = server;
     server.start_again().await;
-    Line::of(&server, 1).posts("/api/twilio/voice", &[]).await.says("Aquí Demo");
+    Caller::new(&server, 1).posts("/api/twilio/voice", &[]).await.says("Aquí Demo");
 }
 
 /// A call continues with the verbs after its stream, and the transcript is stored.
 #[tokio::test]
 async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_on() {
     let mut scene = Scene::start().await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     let _stream = Stream::open(&heard, &ana.sid).await;
     let mut agent = scene.conversation().await;
@@ -228,7 +228,7 @@ async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_o
     let shown = cli::run(&mut rig::recado(&scene.server, &["calls", &ana.sid])).ok();
     assert!(shown.contains("Hola"), "{shown}");
 
-    let bo = Line::of(&scene.server, 2);
+    let bo = Caller::new(&scene.server, 2);
     let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
     let _stream = Stream::open(&heard, &bo.sid).await;
     scene.conversation().await.hear().await.expect("it is told how to begin");
@@ -254,7 +254,7 @@ async fn a_live_conversation_in_which_nothing_is_said_was_missed() {
     let next = std::sync::atomic::AtomicU32::new(1);
     // The server sees the setting within a moment.
     eventually(WITHIN, || async {
-        let ana = Line::of(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
+        let ana = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
         let mut stream = Stream::open(&heard, &ana.sid).await;
         scene.conversation().await.hear().await.expect("it is told how to begin");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::line::{ANA, Heard, Line, options};
+use super::caller::{ANA, Caller, Heard, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::server::Server;
@@ -61,7 +61,7 @@ fn calls(server: &Server, args: &[&str]) -> Value {
 #[tokio::test]
 async fn an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
     let server = server("").await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     assert_eq!(heard.status, 200);
     assert!(heard.document.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), "{}", heard.document);
@@ -72,7 +72,7 @@ async fn an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
     let next = AtomicU32::new(2);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let heard = Line::of(&server, number.into()).posts("/api/twilio/demo/voice", &[]).await;
+        let heard = Caller::new(&server, number.into()).posts("/api/twilio/demo/voice", &[]).await;
         if heard.document.contains("Aquí Demo, &lt;diga&gt;") { Ok(()) } else { Err(heard) }
     })
     .await;
@@ -84,7 +84,7 @@ async fn a_menu_by_key_or_word_is_answered_and_stored_and_the_call_ends() {
     for (number, said, note) in
         [(1, ("Digits", "1"), "interested: 1"), (2, ("SpeechResult", "Sí, interesado."), "interested: Sí, interesado.")]
     {
-        let ana = Line::of(&server, number);
+        let ana = Caller::new(&server, number);
         let heard = ana.posts("/api/webhooks/twilio", &[]).await;
         assert_eq!(heard.verbs(), ["Response", "Say", "Gather", "Say", "Redirect"], "{}", heard.document);
         for part in ["input=\"dtmf speech\"", "timeout=\"4\"", "numDigits=\"1\"", "method=\"POST\"", "Polly.Lucia"] {
@@ -95,7 +95,7 @@ async fn a_menu_by_key_or_word_is_answered_and_stored_and_the_call_ends() {
         heard.says("Gracias");
         noted(&server, note).await;
     }
-    let ana = Line::of(&server, 3);
+    let ana = Caller::new(&server, 3);
     let heard = ana.posts("/api/webhooks/twilio", &[]).await;
     let heard = ana.answers(&heard, &[("Digits", "2")]).await;
     heard.says("¿Cuándo?");
@@ -107,7 +107,7 @@ async fn a_menu_by_key_or_word_is_answered_and_stored_and_the_call_ends() {
 #[tokio::test]
 async fn without_an_answer_the_question_is_repeated_and_then_the_call_ends() {
     let server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let first = ana.posts("/api/webhooks/twilio", &[]).await;
     let again = ana.answers(&first, &[]).await;
     again.says("¿Sigue ahí?");
@@ -121,7 +121,7 @@ async fn without_an_answer_the_question_is_repeated_and_then_the_call_ends() {
 #[tokio::test]
 async fn a_repeated_webhook_hears_the_same_and_has_no_second_effect() {
     let server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let first = ana.posts("/api/twilio/demo/answer", &[]).await;
     assert_eq!(ana.posts("/api/twilio/demo/answer", &[]).await, first);
     let ended = ana.answers(&first, &[("Digits", "1")]).await;
@@ -138,7 +138,7 @@ async fn a_repeated_webhook_hears_the_same_and_has_no_second_effect() {
 #[tokio::test]
 async fn the_end_of_a_call_is_stored_and_reported_once_in_any_order() {
     let server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let first = ana.posts("/api/twilio/demo/answer", &[]).await;
     ana.answers(&first, &[("Digits", "1")]).await;
     let recording = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
@@ -168,17 +168,17 @@ async fn the_end_of_a_call_is_stored_and_reported_once_in_any_order() {
 async fn a_call_that_is_not_answered_is_missed_and_one_of_ours_has_failed() {
     let server = server(DESK).await;
     for (number, status) in [(1, "no-answer"), (2, "busy"), (3, "canceled")] {
-        Line::of(&server, number).posts("/api/twilio/demo/status", &[("CallStatus", status)]).await;
+        Caller::new(&server, number).posts("/api/twilio/demo/status", &[("CallStatus", status)]).await;
         noted(&server, &format!("missed: {status}")).await;
     }
-    let ours = Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, 4) };
+    let ours = Caller { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Caller::new(&server, 4) };
     ours.posts("/api/twilio/status", &[("CallStatus", "no-answer")]).await;
     let look = Look::into(server.folder()).await;
     eventually(WITHIN, || look.open()).await;
     assert_eq!(look.count("events WHERE kind = 'call_missed'").await, 3);
     assert_eq!(look.count("events WHERE kind = 'call_failed'").await, 1);
     // A caller who hangs up without a word was missed, if the business wants that.
-    let silent = Line::of(&server, 5);
+    let silent = Caller::new(&server, 5);
     silent.posts("/api/twilio/demo/answer", &[]).await;
     silent.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
     eventually(WITHIN, || look.open()).await;
@@ -187,7 +187,7 @@ async fn a_call_that_is_not_answered_is_missed_and_one_of_ours_has_failed() {
     let next = AtomicU32::new(6);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let silent = Line::of(&server, number.into());
+        let silent = Caller::new(&server, number.into());
         silent.posts("/api/twilio/demo/answer", &[]).await;
         silent.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
         let missed = look.count("events WHERE kind = 'call_missed'").await;
@@ -202,7 +202,7 @@ async fn every_url_works_by_get_with_its_query_signed() {
     let server = server(DESK).await;
     let paths = ["/api/twilio/demo/answer", "/api/twilio/voice", "/api/voice/webhook", "/api/webhooks/twilio"];
     for (number, path) in paths.into_iter().enumerate() {
-        let ana = Line::of(&server, number as u128);
+        let ana = Caller::new(&server, number as u128);
         let heard = ana.gets(path, &[]).await;
         assert_eq!(heard.status, 200, "{path}");
         heard.says("Pulse 1");
@@ -210,7 +210,7 @@ async fn every_url_works_by_get_with_its_query_signed() {
         assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{path}: {}", ended.document);
     }
     // The digits are part of the signed URL: others are refused.
-    let ana = Line::of(&server, 9);
+    let ana = Caller::new(&server, 9);
     let heard = ana.gets("/api/twilio/voice", &[]).await;
     let target = ana.next(&heard);
     let forged = crate::support::http_client().get(format!("{}{target}&Digits=1", ana.twilio.server_url));
@@ -222,8 +222,12 @@ async fn every_state_of_a_placed_call_is_kept_and_none_goes_back() {
     let server = server(DESK).await;
     let states = ["initiated", "ringing", "in-progress", "completed", "busy", "failed", "no-answer", "canceled"];
     for (number, last) in states.into_iter().enumerate() {
-        let ours =
-            Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, number as u128) };
+        let ours = Caller {
+            direction: "outbound-api",
+            from: OURS.into(),
+            to: ANA.into(),
+            ..Caller::new(&server, number as u128)
+        };
         ours.posts("/api/twilio/status", &[("CallStatus", last)]).await;
         ours.posts("/api/twilio/status", &[("CallStatus", "initiated")]).await;
         assert_eq!(calls(&server, &[&ours.sid])["status"], last);
@@ -241,7 +245,7 @@ async fn callers_who_hide_their_number_are_no_one_customer() {
         r#"rule("who").on("call_received").then(|e| say(if e.contact == () { "A stranger" } else { "Known" }));"#;
     let server = server(rules).await;
     for (number, from) in ["+266696687", "+7378742833", "Anonymous"].into_iter().enumerate() {
-        let hidden = Line { from: from.into(), ..Line::of(&server, number as u128) };
+        let hidden = Caller { from: from.into(), ..Caller::new(&server, number as u128) };
         hidden.posts("/api/twilio/demo/answer", &[]).await.says("A stranger");
         assert_eq!(calls(&server, &[&hidden.sid])["from"], "anonymous");
     }
@@ -253,7 +257,7 @@ async fn whoever_is_put_through_to_nobody_is_told_so() {
     let server = server(r#"rule("through").on("call_received").then(|e| dial("+34600999888"));"#).await;
     let ends = [("busy", true), ("no-answer", true), ("failed", true), ("completed", false)];
     for (number, (outcome, is_told)) in ends.into_iter().enumerate() {
-        let ana = Line::of(&server, number as u128);
+        let ana = Caller::new(&server, number as u128);
         let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
         let ended = ana.answers(&heard, &[("DialCallStatus", outcome)]).await;
         assert_eq!(ended.document.contains("Nobody is available"), is_told, "{outcome}: {}", ended.document);
@@ -265,7 +269,7 @@ async fn whoever_is_put_through_to_nobody_is_told_so() {
 #[tokio::test]
 async fn what_cannot_be_read_is_answered_with_words() {
     let server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     let odd = ana.answers(&heard, &[("SpeechResult", "hola"), ("Confidence", "very")]).await;
     assert_eq!(odd.status, 200);
@@ -278,7 +282,7 @@ async fn a_call_that_goes_round_in_a_circle_ends() {
     let rules = r#"rule("round").on("call_received").then(|e| redirect("again"))
         .on_input("again", |e, input| redirect("again"));"#;
     let server = server(rules).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let mut heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     let mut turns = 1;
     while heard.text("Redirect").is_some() {
@@ -297,7 +301,7 @@ async fn a_caller_in_a_queue_hears_their_place_and_leaves_by_key_or_person() {
         rule("staff").on("call_received").when("is staff", |e| e.from == "+34600999888").then(|e| dial_queue("staff"));
         rule("nobody").on("call_input").when("is staff", |e| e.from == "+34600999888").then(|e| { say(`Result: ${e.data.outcome}`); hangup() });"#;
     let server = server(rules).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     assert_eq!(heard.text("Enqueue").as_deref(), Some("staff"));
     let wait = heard.attribute("waitUrl").expect("it waits");
@@ -312,9 +316,9 @@ async fn a_caller_in_a_queue_hears_their_place_and_leaves_by_key_or_person() {
     noted(&server, "call back").await;
 
     // A staff member who calls takes the first caller in the queue.
-    let eva = Line { from: "+34600111333".into(), ..Line::of(&server, 2) };
+    let eva = Caller { from: "+34600111333".into(), ..Caller::new(&server, 2) };
     let waiting = eva.posts("/api/twilio/demo/answer", &[]).await;
-    let staff = Line { from: "+34600999888".into(), ..Line::of(&server, 3) };
+    let staff = Caller { from: "+34600999888".into(), ..Caller::new(&server, 3) };
     let dials = staff.posts("/api/twilio/demo/answer", &[]).await;
     assert_eq!(dials.verbs(), ["Response", "Dial", "Queue"], "{}", dials.document);
     assert_eq!(dials.text("Queue").as_deref(), Some("staff"));
@@ -338,18 +342,18 @@ async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
     cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
     cli::run(&mut rig::recado(&server, &["tenant", "set", "other", "--sms", OTHER])).ok();
     eventually(WITHIN, || async {
-        let first = Line { to: OTHER.into(), ..Line::of(&server, 1) }.posts("/api/twilio/other/answer", &[]).await;
+        let first = Caller { to: OTHER.into(), ..Caller::new(&server, 1) }.posts("/api/twilio/other/answer", &[]).await;
         if first.status == 200 { Ok(()) } else { Err(first) }
     })
     .await;
     let theirs = (2..62).map(|n| {
-        let line = Line { to: OTHER.into(), ..Line::of(&server, n) };
+        let line = Caller { to: OTHER.into(), ..Caller::new(&server, n) };
         async move { line.posts("/api/twilio/other/answer", &[]).await }
     });
     let ours = async {
         let mut heard = Vec::new();
         for n in 100..110 {
-            heard.push(Line::of(&server, n).posts("/api/twilio/demo/answer", &[]).await);
+            heard.push(Caller::new(&server, n).posts("/api/twilio/demo/answer", &[]).await);
         }
         heard
     };
@@ -382,14 +386,14 @@ async fn a_bare_request_gets_harmless_twiml_and_a_call_must_be_signed() {
     let unsigned = client.post(&url).body("CallSid=CA1&From=%2B34600111222&To=%2B34911111111");
     assert_eq!(unsigned.send().await.expect("it answers").status().as_u16(), 403);
     assert_eq!(Look::into(server.folder()).await.count("calls").await, 0);
-    let nobodys = Line { to: "+15005550009".into(), ..Line::of(&server, 1) };
+    let nobodys = Caller { to: "+15005550009".into(), ..Caller::new(&server, 1) };
     assert_eq!(nobodys.posts("/api/twilio/voice", &[]).await.status, 404);
 }
 
 #[tokio::test]
 async fn the_log_names_the_call_with_its_numbers_masked() {
     let server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
     let log = server.log();
     assert!(log.contains(&ana.sid), "{log}");
@@ -402,7 +406,7 @@ async fn the_log_names_the_call_with_its_numbers_masked() {
 #[tokio::test]
 async fn the_fallback_url_answers_without_the_database() {
     let mut server = server(DESK).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let lock = rusqlite_lock(&server);
     for path in ["/api/twilio/demo/fallback", "/api/twilio/fallback"] {
         let heard = ana.posts(path, &[("ErrorCode", "11200"), ("ErrorUrl", "https://example.com")]).await;
@@ -418,20 +422,20 @@ async fn the_fallback_url_answers_without_the_database() {
 #[tokio::test]
 async fn a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     let server = server(&format!("{DESK}\nrule(\"endless\").on(\"call_input\").then(|e| {{ loop {{}} }});")).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
     heard.says("Pulse 1");
     // The endless rule is stopped, the one that waits for the key is heard.
     ana.answers(&heard, &[("Digits", "1")]).await.says("Gracias");
     let lock = rusqlite_lock(&server);
-    let in_trouble: Heard = Line::of(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
+    let in_trouble: Heard = Caller::new(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
     in_trouble.says("We are sorry");
     drop(lock);
     // What was heard is stored, and the next caller is answered as usual.
     let next = AtomicU32::new(3);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let heard = Line::of(&server, number.into()).posts("/api/twilio/demo/answer", &[]).await;
+        let heard = Caller::new(&server, number.into()).posts("/api/twilio/demo/answer", &[]).await;
         if heard.document.contains("Pulse 1") { Ok(()) } else { Err(heard) }
     })
     .await;
@@ -444,9 +448,9 @@ async fn a_text_to_who_is_on_the_line_is_an_answer() {
         rule("missed").on("call_missed").then(|e| send_sms(e.contact, "sorry"));
         rule("ours").on("call_failed").then(|e| send_sms(e.contact, "we rang"));"#;
     let server = server(rules).await;
-    Line::of(&server, 1).posts("/api/twilio/demo/answer", &[]).await.says("We text you.");
-    Line::of(&server, 2).posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
-    let ours = Line { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Line::of(&server, 3) };
+    Caller::new(&server, 1).posts("/api/twilio/demo/answer", &[]).await.says("We text you.");
+    Caller::new(&server, 2).posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
+    let ours = Caller { direction: "outbound-api", from: OURS.into(), to: ANA.into(), ..Caller::new(&server, 3) };
     ours.posts("/api/twilio/status", &[("CallStatus", "no-answer")]).await;
     let look = Look::into(server.folder()).await;
     eventually(WITHIN, || async {
@@ -462,7 +466,7 @@ async fn a_text_to_who_is_on_the_line_is_an_answer() {
 async fn messages_calls_and_their_ends_arrive_by_the_urls_without_a_slug() {
     let rules = format!("{DESK}\nrule(\"chat\").on(\"inbound_whatsapp\").then(|e| note(`wrote: ${{e.body}}`));");
     let server = Server::start(options(&rules).env("TWILIO_WHATSAPP_NUMBER", OURS)).await;
-    let ana = Line::of(&server, 1);
+    let ana = Caller::new(&server, 1);
     let chat = ana.twilio.inbound(&message_sid(1), &format!("whatsapp:{ANA}"), &format!("whatsapp:{OURS}"), "Hola");
     let end = ana.form(&[("CallStatus", "completed"), ("CallDuration", "42")]);
     let all =

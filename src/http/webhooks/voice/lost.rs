@@ -156,7 +156,7 @@ impl End {
             error_code: None,
             detail: self.detail,
             silence_is_missed: tenant.is_some_and(|tenant| tenant.settings.voice.silence_is_missed),
-            tell_later: voice.tells_later(),
+            tell_later: voice.reports_end_later(),
             at,
         }
     }

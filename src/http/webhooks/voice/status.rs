@@ -74,7 +74,7 @@ pub(super) async fn told(
         error_code: params.filled("ErrorCode").and_then(|code| code.parse().ok()),
         detail: params.filled("ErrorMessage").map(|text| text.chars().take(300).collect()),
         silence_is_missed: tenant.settings.voice.silence_is_missed,
-        tell_later: state.voice.tells_later(),
+        tell_later: state.voice.reports_end_later(),
         at: state.clock.now(),
     };
     match apply(&state.voice, report).await? {

@@ -19,7 +19,7 @@ pub async fn open(
 
 async fn opened(state: &AppState, token: &str, upgrade: WebSocketUpgrade) -> Result<Response, Refusal> {
     let forged = || Refusal::forged(RefusalKind::Proof, "this stream's URL was not made here, or was used before");
-    let (call, n) = state.voice.live.of_token(token).ok_or_else(forged)?;
+    let (call, n) = state.voice.live.parse_token(token).ok_or_else(forged)?;
     let (tenant, call) = state.store.begin_stream(call, n).await?.ok_or_else(forged)?;
     let tenant = state.directory.now().by_id(tenant).cloned().ok_or_else(forged)?;
     let voice = state.voice.clone();

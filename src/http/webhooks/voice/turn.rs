@@ -74,7 +74,7 @@ async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<
     let tenant = verified(state, Some(slug), &mut webhook)?;
     let sid =
         webhook.params.filled("CallSid").ok_or_else(|| Refusal::bad_form("the form has no CallSid".to_owned()))?;
-    Ok(Document(state.voice.patience(&tenant, sid, turn, round).await))
+    Ok(Document(state.voice.answer_or_hold(&tenant, sid, turn, round).await))
 }
 
 /// A call begins; `action` is the send of ours that began it.
@@ -126,7 +126,7 @@ async fn turn(
         // It is genuine, and somebody is on the line.
         Err(error) => {
             tracing::error!(tenant = %tenant.slug, call = %caller.sid, %error, "what was heard cannot be read");
-            return Ok(Document(state.voice.trouble(&tenant)));
+            return Ok(Document(state.voice.fallback(&tenant)));
         }
     };
     let turn = NewTurn { caller, kind, key, data, at: state.clock.now() };
@@ -145,5 +145,5 @@ async fn in_trouble(state: &AppState, slug: Option<&str>, request: Request<Body>
     let tenant = verified(state, slug, &mut webhook)?;
     let code = webhook.params.filled("ErrorCode").unwrap_or("none");
     tracing::error!(tenant = %tenant.slug, code, "the provider fell back: the call's own URL did not answer it well");
-    Ok(Document(state.voice.trouble(&tenant)))
+    Ok(Document(state.voice.fallback(&tenant)))
 }

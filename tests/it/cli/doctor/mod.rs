@@ -91,7 +91,7 @@ impl Rig {
 
     /// The findings of `recado doctor` with these arguments.
     pub fn doctor(&self, args: &[&str], more: &[(&str, &str)]) -> Findings {
-        Findings::of(self.run_with(&[&["doctor", "--json"], args].concat(), more))
+        Findings::new(self.run_with(&[&["doctor", "--json"], args].concat(), more))
     }
 }
 
@@ -100,7 +100,7 @@ impl Rig {
 pub struct Findings(Value);
 
 impl Findings {
-    fn of(ran: Ran) -> Self {
+    fn new(ran: Ran) -> Self {
         let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
         assert_eq!(
             ran.code,
@@ -314,7 +314,7 @@ async fn offline_nobody_is_asked_but_this_machine() {
 /// Runs the doctor in a folder without a server.
 fn alone(folder: &Path) -> Findings {
     let mut command = command(folder, &["doctor", "--json"]);
-    Findings::of(run(command.env("LISTEN", format!("127.0.0.1:{}", free_port()))))
+    Findings::new(run(command.env("LISTEN", format!("127.0.0.1:{}", free_port()))))
 }
 
 #[test]

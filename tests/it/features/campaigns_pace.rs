@@ -93,7 +93,7 @@ impl Run {
         assert_eq!(campaigns::add_members(store, &campaign, &members).await.unwrap(), MEMBERS as u64);
         assert_eq!(campaigns::add_members(store, &campaign, &members).await.unwrap(), 0, "each once");
         let campaign =
-            campaigns::become_so(store, &rules, &tenant, &campaign, CampaignState::Running).await.expect("it starts");
+            campaigns::transition(store, &rules, &tenant, &campaign, CampaignState::Running).await.expect("it starts");
         let (made, actions, under_way) = Default::default();
         Self { inside, clock, campaign, made, actions, under_way, at_once: 0 }
     }

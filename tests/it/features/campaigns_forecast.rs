@@ -39,7 +39,7 @@ pub async fn running(inside: &Inside, plan: Value, members: std::ops::Range<usiz
     };
     let members: Vec<NewMember> = members.map(member).collect();
     campaigns::add_members(store, &campaign, &members).await.expect("it is open");
-    campaigns::become_so(store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Running)
+    campaigns::transition(store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Running)
         .await
         .expect("it starts")
 }
@@ -105,7 +105,7 @@ async fn who_is_not_to_be_called_is_foreseen_so_and_a_paused_campaign_calls_nobo
     let by = |n: usize, outcome| (number(n), Channel::Voice, outcome);
     assert_eq!(said, [by(0, Outcome::Send), by(1, Outcome::Blocked), by(2, Outcome::Send)], "{forecast:?}");
     let tenant = inside.directory.now().by_slug("demo").expect("it is there").clone();
-    campaigns::become_so(&store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Paused)
+    campaigns::transition(&store, &inside.pipeline.rules(), &tenant, &campaign, CampaignState::Paused)
         .await
         .expect("it pauses");
     assert!(foreseen(&inside, 1).await.sends.is_empty());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::line::{Line, options};
+use super::caller::{Caller, options};
 use super::stream::Stream;
 use super::{model, stream};
 use crate::support::http_client;
@@ -24,7 +24,7 @@ impl Metrics {
     }
 
     /// A series by its name and labels; zero if it was never counted.
-    fn of(&self, series: &str) -> f64 {
+    fn value(&self, series: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
@@ -41,18 +41,18 @@ async fn calls_refused_webhooks_and_latencies_are_measured() {
     let (port, options) = measured(options(DESK));
     let server = Server::start(options).await;
     let before = Metrics::read(port).await;
-    assert_eq!(before.of("recado_call_answer_seconds_count"), 0.0);
+    assert_eq!(before.value("recado_call_answer_seconds_count"), 0.0);
 
     // Two calls are answered, one of them ends, which is reported three times; one is missed.
     for call in 1..=2 {
-        Line::of(&server, call).posts("/api/twilio/demo/answer", &[]).await.says("Hello");
+        Caller::new(&server, call).posts("/api/twilio/demo/answer", &[]).await.says("Hello");
     }
     for status in ["completed", "completed", "ringing", "completed"] {
-        Line::of(&server, 1).posts("/api/twilio/demo/status", &[("CallStatus", status)]).await;
+        Caller::new(&server, 1).posts("/api/twilio/demo/status", &[("CallStatus", status)]).await;
     }
-    Line::of(&server, 3).posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
+    Caller::new(&server, 3).posts("/api/twilio/demo/status", &[("CallStatus", "no-answer")]).await;
     // One is forged.
-    let ana = Line::of(&server, 4);
+    let ana = Caller::new(&server, 4);
     let forged = ana.twilio.post_with_signature("/api/twilio/demo/answer", &ana.form(&[]), "forged").await;
     assert_eq!(forged.expect("it answers").status().as_u16(), 403);
     let after = Metrics::read(port).await;
@@ -68,18 +68,18 @@ async fn calls_refused_webhooks_and_latencies_are_measured() {
         ("recado_call_answer_seconds_bucket{le=\"+Inf\"}", 2.0),
         ("recado_call_fallbacks_total", 0.0),
     ] {
-        assert_eq!(after.of(series), value, "{series} in\n{}", after.0);
+        assert_eq!(after.value(series), value, "{series} in\n{}", after.0);
     }
-    assert!(after.of("recado_call_answer_seconds_sum") > 0.0);
+    assert!(after.value("recado_call_answer_seconds_sum") > 0.0);
 
     // One fails: the database is locked, and the fallback and the caller's wait are counted.
     let lock = rusqlite_lock(&server);
-    Line::of(&server, 5).posts("/api/twilio/demo/answer", &[]).await.says("We are sorry");
+    Caller::new(&server, 5).posts("/api/twilio/demo/answer", &[]).await.says("We are sorry");
     drop(lock);
     let failed = Metrics::read(port).await;
-    assert_eq!(failed.of("recado_call_fallbacks_total"), 1.0, "{}", failed.0);
-    assert_eq!(failed.of("recado_call_answer_seconds_count"), 3.0);
-    let waited = failed.of("recado_call_answer_seconds_sum") - after.of("recado_call_answer_seconds_sum");
+    assert_eq!(failed.value("recado_call_fallbacks_total"), 1.0, "{}", failed.0);
+    assert_eq!(failed.value("recado_call_answer_seconds_count"), 3.0);
+    let waited = failed.value("recado_call_answer_seconds_sum") - after.value("recado_call_answer_seconds_sum");
     assert!(waited > Duration::from_secs(1).as_secs_f64(), "the caller waited {waited} s");
     for metric in ["recado_call_answer_seconds", "recado_calls_ended_total", "recado_call_turns_total"] {
         assert!(failed.0.contains(&format!("# HELP {metric} ")), "{metric} has no help");
@@ -90,23 +90,23 @@ async fn calls_refused_webhooks_and_latencies_are_measured() {
 async fn model_latency_and_open_streams_are_measured() {
     let (port, options_of_model) = measured(options(""));
     let scene = model::Scene::with(options_of_model).await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
     let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Hello")]).await;
     scene.patiently(&ana, heard).await.says("You said: Hello");
     let metrics = Metrics::read(port).await;
-    assert_eq!(metrics.of("recado_model_seconds_count"), 1.0, "{}", metrics.0);
-    assert_eq!(metrics.of("recado_call_turns_total{how=\"model\"}"), 1.0);
-    assert_eq!(metrics.of("recado_call_turns_total{how=\"greeting\"}"), 1.0);
+    assert_eq!(metrics.value("recado_model_seconds_count"), 1.0, "{}", metrics.0);
+    assert_eq!(metrics.value("recado_call_turns_total{how=\"model\"}"), 1.0);
+    assert_eq!(metrics.value("recado_call_turns_total{how=\"greeting\"}"), 1.0);
 
     let (port, options_of_stream) = measured(options(""));
     let scene = stream::Scene::with(options_of_stream).await;
-    let ana = Line::of(&scene.server, 1);
+    let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/voice", &[]).await;
     let mut open = Stream::open(&heard, &ana.sid).await;
     scene.conversation().await.hear().await.expect("it is told how to begin");
     let reads = |count: f64| async move {
-        let open = Metrics::read(port).await.of("recado_streams_open");
+        let open = Metrics::read(port).await.value("recado_streams_open");
         if open == count { Ok(()) } else { Err(open) }
     };
     eventually(WITHIN, || reads(1.0)).await;

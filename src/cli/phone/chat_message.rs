@@ -30,7 +30,7 @@ impl Mark {
 }
 
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ChatMessage {
     /// The id within this phone.
     pub id: u64,
     /// `None` until the carrier has accepted it.
@@ -50,10 +50,10 @@ pub struct Entry {
     /// It was on the screen, or existed before the phone started.
     pub seen: bool,
     /// The carrier knows that it was read.
-    pub told: bool,
+    pub read_reported: bool,
 }
 
-impl Entry {
+impl ChatMessage {
     /// A text that the carrier has not accepted yet.
     pub fn waiting(id: u64, text: &Text, at: Timestamp) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Entry {
             at,
             mark: Mark::Waiting,
             seen: true,
-            told: true,
+            read_reported: true,
         }
     }
 
@@ -94,7 +94,7 @@ impl Entry {
             at: message.created_at,
             mark,
             seen: mine || seen,
-            told: mine,
+            read_reported: mine,
         }
     }
 
@@ -104,8 +104,8 @@ impl Entry {
     }
 
     /// True if the carrier is to be told that the message was read.
-    pub fn to_be_told(&self) -> bool {
-        !self.told && self.channel == Channel::WhatsApp && self.mark == Mark::Delivered
+    pub fn needs_read_report(&self) -> bool {
+        !self.read_reported && self.channel == Channel::WhatsApp && self.mark == Mark::Delivered
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
         for (name, value) in more.as_object().unwrap() {
             message[name] = value.clone();
         }
-        let entry = Entry::of(1, serde_json::from_value(message).unwrap(), false);
+        let entry = ChatMessage::of(1, serde_json::from_value(message).unwrap(), false);
         let said = match &entry.mark {
             Mark::Failed(why) => format!("✗ {why}"),
             mark => format!("{}{}", mark.ticks(), if *mark == Mark::Read { " read" } else { "" }),

@@ -2,7 +2,7 @@
 
 use recado::domain::RefusalKind;
 
-use super::line::{Line, options};
+use super::caller::{Caller, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::server::Server;
@@ -48,8 +48,8 @@ async fn server() -> Server {
 }
 
 /// The caller whose number ends in this digit.
-fn caller(server: &Server, digit: u8) -> Line {
-    Line { from: format!("+3460011122{digit}"), ..Line::of(server, 700 + u128::from(digit)) }
+fn caller(server: &Server, digit: u8) -> Caller {
+    Caller { from: format!("+3460011122{digit}"), ..Caller::new(server, 700 + u128::from(digit)) }
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn verbs_of_rules_are_rendered_and_the_call_continues_after_each() {
     let heard = five.answers(&heard, &[("DialCallStatus", "no-answer"), ("DialCallSid", "CA5")]).await;
     heard.says("nobody: no-answer");
     // The person answered: the call ends.
-    let talks = Line { sid: format!("CA{:032x}", 750), ..caller(&server, 5) };
+    let talks = Caller { sid: format!("CA{:032x}", 750), ..caller(&server, 5) };
     let dials = talks.posts(answer, &[]).await;
     let over = talks.answers(&dials, &[("DialCallStatus", "completed"), ("DialCallDuration", "9")]).await;
     assert_eq!(over.verbs(), ["Response", "Hangup"], "{}", over.document);
@@ -175,7 +175,7 @@ async fn whoever_was_put_through_to_nobody_was_missed_though_they_had_pressed_a_
     // A caller who then leaves a message, or has spoken with a person, was not missed.
     for (call, last) in [(800, ("RecordingUrl", "https://api.twilio.com/RE1")), (801, ("DialCallStatus", "completed"))]
     {
-        let eva = Line { from: "+34600111225".into(), ..Line::of(&server, call) };
+        let eva = Caller { from: "+34600111225".into(), ..Caller::new(&server, call) };
         let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
         let heard = eva.answers(&heard, &[("DialCallStatus", "busy")]).await;
         eva.answers(&heard, &[last]).await;
@@ -223,7 +223,7 @@ async fn every_url_of_a_call_works_by_get() {
 #[tokio::test]
 async fn webhooks_are_checked_except_in_local_debugging_which_is_announced() {
     let answer = |server: &Server| {
-        let form = Line::of(server, 1).form(&[]);
+        let form = Caller::new(server, 1).form(&[]);
         let url = format!("{}/api/twilio/demo/answer", server.url());
         async move {
             let answered = crate::support::http_client().post(url).form(&form).send().await.expect("it answers");

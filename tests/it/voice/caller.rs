@@ -9,7 +9,7 @@ use crate::support::webhook::{Form, Twilio, fields, sign};
 pub const ANA: &str = "+34600111222";
 
 /// A call in progress.
-pub struct Line {
+pub struct Caller {
     pub twilio: Twilio,
     pub sid: String,
     pub from: String,
@@ -24,9 +24,9 @@ pub struct Heard {
     pub document: String,
 }
 
-impl Line {
+impl Caller {
     /// A call from Ana.
-    pub fn of(server: &Server, number: u128) -> Self {
+    pub fn new(server: &Server, number: u128) -> Self {
         Self {
             twilio: rig::twilio(server),
             sid: format!("CA{number:032x}"),

@@ -31,7 +31,7 @@ const ALL_WEEKDAYS: u64 = (1 << 7) - 1;
 
 impl Cron {
     /// The schedule in English: `at 09:00 on Monday to Friday`.
-    pub fn in_words(&self) -> String {
+    pub fn describe(&self) -> String {
         let fields = &self.fields;
         let mut words = times(fields);
         let days = days(fields);
@@ -213,7 +213,7 @@ mod tests {
             ("0 0 L * FRI", "at 00:00 on the last day of the month or on Friday"),
             ("@weekly", "at 00:00 on Sunday"),
         ] {
-            assert_eq!(text.parse::<Cron>().unwrap().in_words(), expect, "{text}");
+            assert_eq!(text.parse::<Cron>().unwrap().describe(), expect, "{text}");
         }
     }
 }

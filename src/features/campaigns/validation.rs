@@ -12,7 +12,7 @@ use crate::tenants::Tenant;
 const FIELDS_MAX: usize = 10;
 
 /// Checks a plan. Its calls must be able to start by the current `rules`.
-pub fn plan(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
+pub fn validate(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), CampaignError> {
     let wrong = |why: &str| Err(CampaignError::Plan(why.to_owned()));
     let kinds = [plan.call.is_some(), plan.sms.is_some(), plan.whatsapp.is_some()];
     if kinds.into_iter().filter(|is| *is).count() != 1 {

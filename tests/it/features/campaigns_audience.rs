@@ -24,7 +24,7 @@ struct Api {
 }
 
 impl Api {
-    fn of(server: &Server, slug: &str) -> Self {
+    fn new(server: &Server, slug: &str) -> Self {
         let args = ["tenant", "token", "add", slug, "--name", "test", "--json"];
         let token = cli::run(&mut rig::recado(server, &args)).json()["token"].as_str().expect("a token").to_owned();
         Self { base: format!("{}/api/v1", server.url()), token }
@@ -65,7 +65,7 @@ impl Api {
 async fn an_audience_is_read_when_the_campaign_starts() {
     let provider = provider(21).await;
     let server = Server::start(options(&provider)).await;
-    let api = Api::of(&server, "demo");
+    let api = Api::new(&server, "demo");
     let known = [
         json!({"tags": ["member"], "fields": {"city": "Jaén", "language": "es-ES", "visits": 3}}),
         json!({"tags": ["member"], "fields": {"city": "Úbeda", "language": "es-ES"}}),
@@ -108,7 +108,7 @@ async fn a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
     let provider = provider(22).await;
     let server = Server::start(options(&provider)).await;
     cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
-    let (api, other) = (Api::of(&server, "demo"), Api::of(&server, "other"));
+    let (api, other) = (Api::new(&server, "demo"), Api::new(&server, "other"));
     let made = api.post("campaigns", &json!({"name": "spring", "plan": {"sms": "Hello {name}"}})).await;
     let id = made["id"].as_str().expect("it is made");
     let import = format!("campaigns/{id}/members/import");
@@ -250,7 +250,7 @@ async fn a_conversation_model_handles_the_calls_of_a_campaign() {
 async fn a_list_of_campaigns_has_pages_over_the_api_and_a_length_on_the_command_line() {
     let server = Server::start(options(&provider(26).await)).await;
     cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
-    let (api, other) = (Api::of(&server, "demo"), Api::of(&server, "other"));
+    let (api, other) = (Api::new(&server, "demo"), Api::new(&server, "other"));
     let names = ["a", "b", "c", "d", "e"];
     for name in names {
         assert!(api.post("campaigns", &json!({"name": name, "plan": {"sms": "Hello"}})).await["id"].is_string());

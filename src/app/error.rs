@@ -15,6 +15,7 @@ use crate::rules::EvaluatorError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
 
+/// A failed start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error("{0}")]

@@ -48,7 +48,7 @@ struct Report {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let config = configure()?;
     let mut findings = files::examine(&config, Path::new(DIR));
-    if let Some(unopened) = unopened(&config).await {
+    if let Some(unopened) = check_database(&config).await {
         findings.push(unopened);
     } else {
         match Installation::with(config, Clock::system(), Path::new(DIR)).await {
@@ -67,7 +67,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 /// Why the database cannot be examined. Opening it would create or migrate it.
-async fn unopened(config: &Config) -> Option<Finding> {
+async fn check_database(config: &Config) -> Option<Finding> {
     let path = store::sqlite_path(config.database_url.expose_secret());
     if let Some(path) = path.filter(|path| !path.exists()) {
         let says = "there is no database yet: tenants, numbers and accounts could not be checked";

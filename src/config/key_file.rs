@@ -12,6 +12,7 @@ use crate::config::secret::SecretKey;
 /// The path of the key file, below the working directory.
 pub const KEY_FILE: &str = "data/secret.key";
 
+/// Why the key file cannot be read or created.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     #[error("{} cannot be read or made ({cause}): let this user write there, or set RECADO_SECRET_KEY", path.display())]

@@ -9,7 +9,7 @@ pub const DEFAULTS: &str = include_str!("recado.default.toml");
 
 /// How a key's value may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Visibility {
     Plain,
     /// A URL whose password is masked.
     Url,
@@ -19,68 +19,69 @@ pub enum Shown {
 
 const MASK: &str = "••••";
 
+/// A configuration key.
 #[derive(Debug)]
 pub struct Key {
     /// The name in the environment; `recado.toml` uses lower case.
     pub name: &'static str,
     pub alias: Option<&'static str>,
-    pub shown: Shown,
+    pub visibility: Visibility,
 }
 
-const fn key(name: &'static str, shown: Shown) -> Key {
-    Key { name, alias: None, shown }
+const fn key(name: &'static str, visibility: Visibility) -> Key {
+    Key { name, alias: None, visibility }
 }
 
 /// Every key, in the order of `recado.default.toml`.
 pub const KEYS: &[Key] = &[
-    key("LISTEN", Shown::Plain),
-    key("APP_URL", Shown::Url),
-    key("APP_DEBUG", Shown::Plain),
-    key("DATABASE_URL", Shown::Url),
-    key("SQLITE_SYNCHRONOUS", Shown::Plain),
-    key("RULES_DIR", Shown::Plain),
-    key("RECADO_SECRET_KEY", Shown::Secret),
-    key("TWILIO_ACCOUNT_SID", Shown::Plain),
-    key("TWILIO_AUTH_TOKEN", Shown::Secret),
-    key("TWILIO_AUTH_TOKEN_SECONDARY", Shown::Secret),
-    Key { name: "TWILIO_FROM_NUMBER", alias: Some("TWILIO_PHONE_NUMBER"), shown: Shown::Plain },
-    key("TWILIO_WHATSAPP_NUMBER", Shown::Plain),
-    key("TWILIO_MESSAGING_SERVICE_SID", Shown::Plain),
-    key("TWILIO_API_BASE", Shown::Url),
-    key("CARRIER_LISTEN", Shown::Plain),
-    key("PROVIDERS_FILE", Shown::Plain),
-    key("OUTBOUND_ALLOW", Shown::Plain),
-    key("RECONCILE_AFTER_S", Shown::Plain),
-    key("VOICE_BUDGET_MS", Shown::Plain),
-    key("NUMBERS_BUDGET", Shown::Plain),
-    key("SMTP_URL", Shown::Url),
-    key("MAIL_FROM", Shown::Plain),
-    key("SMTP_CA_FILE", Shown::Plain),
-    key("OPENAI_BASE_URL", Shown::Url),
-    key("OPENAI_API_KEY", Shown::Secret),
-    key("OPENAI_MODEL", Shown::Plain),
-    key("ELEVENLABS_API_BASE", Shown::Url),
-    key("ELEVENLABS_API_KEY", Shown::Secret),
-    key("ELEVENLABS_AGENT_ID", Shown::Plain),
-    key("LOOP_GUARD_MESSAGES", Shown::Plain),
-    key("LOOP_GUARD_MINUTES", Shown::Plain),
-    key("SENDER_RATE_PER_S", Shown::Plain),
-    key("CALLS_PER_SECOND", Shown::Plain),
-    key("FREQUENCY_CAP_PER_DAY", Shown::Plain),
-    key("QUIET_HOURS", Shown::Plain),
-    key("PRICES", Shown::Plain),
-    key("METRICS_LISTEN", Shown::Plain),
-    key("LOG_FORMAT", Shown::Plain),
-    key("LOG_LEVEL", Shown::Plain),
+    key("LISTEN", Visibility::Plain),
+    key("APP_URL", Visibility::Url),
+    key("APP_DEBUG", Visibility::Plain),
+    key("DATABASE_URL", Visibility::Url),
+    key("SQLITE_SYNCHRONOUS", Visibility::Plain),
+    key("RULES_DIR", Visibility::Plain),
+    key("RECADO_SECRET_KEY", Visibility::Secret),
+    key("TWILIO_ACCOUNT_SID", Visibility::Plain),
+    key("TWILIO_AUTH_TOKEN", Visibility::Secret),
+    key("TWILIO_AUTH_TOKEN_SECONDARY", Visibility::Secret),
+    Key { name: "TWILIO_FROM_NUMBER", alias: Some("TWILIO_PHONE_NUMBER"), visibility: Visibility::Plain },
+    key("TWILIO_WHATSAPP_NUMBER", Visibility::Plain),
+    key("TWILIO_MESSAGING_SERVICE_SID", Visibility::Plain),
+    key("TWILIO_API_BASE", Visibility::Url),
+    key("CARRIER_LISTEN", Visibility::Plain),
+    key("PROVIDERS_FILE", Visibility::Plain),
+    key("OUTBOUND_ALLOW", Visibility::Plain),
+    key("RECONCILE_AFTER_S", Visibility::Plain),
+    key("VOICE_BUDGET_MS", Visibility::Plain),
+    key("NUMBERS_BUDGET", Visibility::Plain),
+    key("SMTP_URL", Visibility::Url),
+    key("MAIL_FROM", Visibility::Plain),
+    key("SMTP_CA_FILE", Visibility::Plain),
+    key("OPENAI_BASE_URL", Visibility::Url),
+    key("OPENAI_API_KEY", Visibility::Secret),
+    key("OPENAI_MODEL", Visibility::Plain),
+    key("ELEVENLABS_API_BASE", Visibility::Url),
+    key("ELEVENLABS_API_KEY", Visibility::Secret),
+    key("ELEVENLABS_AGENT_ID", Visibility::Plain),
+    key("LOOP_GUARD_MESSAGES", Visibility::Plain),
+    key("LOOP_GUARD_MINUTES", Visibility::Plain),
+    key("SENDER_RATE_PER_S", Visibility::Plain),
+    key("CALLS_PER_SECOND", Visibility::Plain),
+    key("FREQUENCY_CAP_PER_DAY", Visibility::Plain),
+    key("QUIET_HOURS", Visibility::Plain),
+    key("PRICES", Visibility::Plain),
+    key("METRICS_LISTEN", Visibility::Plain),
+    key("LOG_FORMAT", Visibility::Plain),
+    key("LOG_LEVEL", Visibility::Plain),
 ];
 
 impl Key {
     /// `value` as it may be shown.
     pub fn show(&self, value: &str) -> String {
-        match self.shown {
-            Shown::Plain => value.to_owned(),
-            Shown::Url => values::mask_url(value),
-            Shown::Secret => MASK.to_owned(),
+        match self.visibility {
+            Visibility::Plain => value.to_owned(),
+            Visibility::Url => values::mask_url(value),
+            Visibility::Secret => MASK.to_owned(),
         }
     }
 

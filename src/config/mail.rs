@@ -51,6 +51,7 @@ pub struct Smtp {
     pub login: Option<Login>,
 }
 
+/// How the connection is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
     /// STARTTLS before anything else is sent.
@@ -61,6 +62,7 @@ pub enum Security {
     None,
 }
 
+/// The credentials of the SMTP server.
 #[derive(Clone, Debug)]
 pub struct Login {
     pub user: String,

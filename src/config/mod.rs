@@ -95,6 +95,7 @@ pub struct Twilio {
     pub api_base: String,
 }
 
+/// The credentials of a Twilio account.
 #[derive(Clone, Debug)]
 pub struct TwilioAccount {
     /// `AC` and 32 hex digits.

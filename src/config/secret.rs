@@ -23,6 +23,7 @@ const VERSION_1: &str = "v1.";
 #[derive(Clone)]
 pub struct SecretKey(Arc<SecretBox<[u8; KEY_BYTES]>>);
 
+/// The text is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a secret key is 64 hex digits; make one with: openssl rand -hex 32")]
 pub struct NotAKey;

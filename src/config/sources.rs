@@ -79,6 +79,7 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Reads every source. Faults are left in `errors` and `warnings`.
     pub fn open(dir: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
         let mut reader = Self { in_force: Vec::new(), errors: Vec::new(), warnings: Vec::new() };
         // Sources from strongest to weakest.
@@ -114,10 +115,12 @@ impl Reader {
         parsed
     }
 
+    /// True if some source sets the key.
     pub fn is_set(&self, name: &str) -> bool {
         self.entry(name).is_some()
     }
 
+    /// Adds an error about values that contradict each other.
     pub fn refuse(&mut self, reason: String) {
         self.errors.push(ConfigError::Together(reason));
     }

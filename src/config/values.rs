@@ -17,6 +17,7 @@ pub enum Synchronous {
     Normal,
 }
 
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Readable,
@@ -51,10 +52,12 @@ impl Allowed {
         (host.len() <= 253 && !is_number && host.split('.').all(label)).then_some(Self::Host(host))
     }
 
+    /// True if this entry covers the address.
     pub fn holds_address(&self, address: IpAddr) -> bool {
         matches!(self, Self::Block(block) if block.contains(&address))
     }
 
+    /// True if this entry names the host.
     pub fn is_host(&self, name: &str) -> bool {
         matches!(self, Self::Host(host) if name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(host))
     }

@@ -26,6 +26,7 @@ const QUIET: &str = "sqlx=warn,sea_orm=warn,hyper=warn,hyper_util=warn,reqwest=w
 /// The media type of the Prometheus text format, version 0.0.4.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Why log or metrics cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("LOG_LEVEL cannot be used ({0}): write a level such as info, or info,recado::rules=debug")]

@@ -59,6 +59,7 @@ struct Walk {
     last_day: bool,
 }
 
+/// Why a text is no schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotACron {
     #[error(

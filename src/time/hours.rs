@@ -50,6 +50,7 @@ pub struct WeeklyHours {
     holidays: BTreeMap<NaiveDate, Vec<Shift>>,
 }
 
+/// Why a text is no opening hours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoHours {
     #[error(

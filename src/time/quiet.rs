@@ -39,6 +39,7 @@ pub struct QuietHours {
 #[serde(transparent)]
 pub struct QuietRules(BTreeMap<String, QuietHours>);
 
+/// Why a text is no quiet hours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotQuiet {
     #[error("'{0}' are no quiet hours: write such as 21:00-09:00, or off")]
@@ -207,6 +208,7 @@ impl QuietRules {
         if self.0.len() > PREFIXES_MAX { Err(NotQuiet::Many) } else { Ok(()) }
     }
 
+    /// Prefixes with their quiet hours.
     pub fn iter(&self) -> impl Iterator<Item = (&str, QuietHours)> {
         self.0.iter().map(|(prefix, hours)| (prefix.as_str(), *hours))
     }

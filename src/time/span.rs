@@ -30,6 +30,7 @@ enum Unit {
     Weeks,
 }
 
+/// The text is no span.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is no span of time: write a whole number and s, m, h (which elapse), d or w (days and weeks on the wall \

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::{moved, print, print_json, shown, take_in};
+use super::{import_members, move_to, print, print_json, shown};
 use crate::cli::{CliError, Outcome, TenantArg, find_tenant, name_and_value, open};
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignState, OnMachine};
@@ -114,14 +114,14 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let mut campaign = campaigns::add(store, &rules, &tenant, store.ids().next(), &args.name, &plan(&args)).await?;
     let mut refused = 0;
     if let Some(file) = &args.import {
-        let imported = take_in(&installation, &campaign, file).await?;
+        let imported = import_members(&installation, &campaign, file).await?;
         refused = imported.refused.len();
         if !args.json {
-            super::say(&imported, false)?;
+            super::print_imported(&imported, false)?;
         }
     }
     if args.start {
-        campaign = moved(&installation, &tenant, &campaign, CampaignState::Running).await?;
+        campaign = move_to(&installation, &tenant, &campaign, CampaignState::Running).await?;
     }
     let one = shown(&installation, &campaign).await?;
     if args.json {

@@ -181,7 +181,11 @@ struct Imported {
     refused: Vec<sheet::RefusedLine>,
 }
 
-async fn take_in(installation: &Installation, campaign: &Campaign, file: &PathBuf) -> Result<Imported, CliError> {
+async fn import_members(
+    installation: &Installation,
+    campaign: &Campaign,
+    file: &PathBuf,
+) -> Result<Imported, CliError> {
     let refused = |error: std::io::Error| CliError::Refused(format!("{} cannot be read: {error}", file.display()));
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(refused)?;
@@ -195,12 +199,12 @@ async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
-    let imported = take_in(&installation, &campaign, &args.file).await?;
-    say(&imported, args.json)?;
+    let imported = import_members(&installation, &campaign, &args.file).await?;
+    print_imported(&imported, args.json)?;
     Ok(if imported.refused.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-fn say(imported: &Imported, json: bool) -> Result<(), CliError> {
+fn print_imported(imported: &Imported, json: bool) -> Result<(), CliError> {
     if json {
         return print_json(imported);
     }
@@ -212,7 +216,7 @@ async fn transition(args: NameArgs, state: CampaignState) -> Result<Outcome, Cli
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
-    let campaign = moved(&installation, &tenant, &campaign, state).await?;
+    let campaign = move_to(&installation, &tenant, &campaign, state).await?;
     let one = shown(&installation, &campaign).await?;
     if args.json {
         print_json(&one)?
@@ -222,7 +226,7 @@ async fn transition(args: NameArgs, state: CampaignState) -> Result<Outcome, Cli
     Ok(Outcome::Done)
 }
 
-async fn moved(
+async fn move_to(
     installation: &Installation,
     tenant: &Tenant,
     campaign: &Campaign,

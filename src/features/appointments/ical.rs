@@ -35,6 +35,7 @@ const EXDATES_MAX: usize = 1_000;
 const BEGAN_MAX_DAYS: u32 = 20 * 366;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
+/// Why the whole file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadCalendar {
     #[error("this is no calendar file: it is to be text in UTF-8 that begins with BEGIN:VCALENDAR")]

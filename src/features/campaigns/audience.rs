@@ -9,6 +9,7 @@ use crate::tenants::Tenant;
 /// The customers that are read at once.
 const PAGE: usize = 500;
 
+/// Adds the customers that match the audience.
 pub async fn add_matching(
     store: &Store,
     tenant: &Tenant,

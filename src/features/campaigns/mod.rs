@@ -108,6 +108,7 @@ impl Default for Retry {
     }
 }
 
+/// A result after which a member is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, EnumString, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case", const_into_str, parse_err_ty = CampaignError, parse_err_fn = no_retry_result)]
@@ -123,6 +124,7 @@ fn no_retry_result(text: &str) -> CampaignError {
     CampaignError::Plan(format!("'{text}' is not tried again: use busy, no-answer, failed or machine"))
 }
 
+/// Why a campaign was not added or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CampaignError {
     #[error("a campaign's name has 1 to {NAME_CHARS} characters and no line breaks")]

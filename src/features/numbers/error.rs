@@ -3,6 +3,7 @@
 use crate::integrations::twilio::client::{LookupError, SendError};
 use crate::store::StoreError;
 
+/// A failed request about numbers.
 #[derive(Debug, thiserror::Error)]
 pub enum NumbersError {
     #[error(

@@ -11,6 +11,7 @@ pub const NAME_CHARS: usize = 80;
 /// The longest language, voice or provider id.
 pub const WORD_CHARS: usize = 80;
 
+/// Why an agent or a voice setting was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     #[error("an agent's name has 1 to {NAME_CHARS} characters, with no blanks around it")]

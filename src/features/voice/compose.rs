@@ -74,6 +74,7 @@ impl Composer<'_> {
         self.tenant.settings.voice.agent(self.call.state.agent.as_deref()?)
     }
 
+    /// A built-in text in the language of the call.
     pub fn words(&self, word: Word) -> String {
         words(word, self.language()).replace("{name}", &self.tenant.name)
     }

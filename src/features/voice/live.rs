@@ -104,7 +104,7 @@ impl Live {
         drop(until_here);
     }
 
-    fn begin(&self, call: &CallFacts) -> Option<(Until<'_>, watch::Receiver<bool>)> {
+    fn begin(&self, call: &CallFacts) -> Option<(OpenStreamGuard<'_>, watch::Receiver<bool>)> {
         let mut under_way = self.lock();
         if under_way.stopping || under_way.streams.len() >= STREAMS_MAX {
             return None;
@@ -112,7 +112,7 @@ impl Live {
         under_way.last += 1;
         let (number, (stop, stopped)) = (under_way.last, watch::channel(false));
         under_way.streams.insert(number, Stream { call: call.id, sid: call.sid.clone(), stop });
-        Some((Until(self, number), stopped))
+        Some((OpenStreamGuard(self, number), stopped))
     }
 
     /// Carries the conversation. Returns the transcript, and whether it ended well.
@@ -136,14 +136,14 @@ impl Live {
                 return (Vec::new(), false);
             }
         };
-        let _open = Open::new();
+        let _open = OpenStreamGauge::new();
         let cancel = async move {
             // The sender is dropped with its entry; then the stream ends by itself.
             if stopped.wait_for(|stopped| *stopped).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        let (tell, told) = mpsc::channel(EVENTS_MAX);
+        let (events, received) = mpsc::channel(EVENTS_MAX);
         let opening = Opening {
             call_sid: Some(call.sid.clone()),
             initiation: initiation(tenant, &agent, call),
@@ -154,7 +154,7 @@ impl Live {
             customer: ToolCustomer { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
         });
         let (outcome, lines) =
-            tokio::join!(bridge(twilio, eleven, opening, tools, tell, cancel), listen(tenant, call, told));
+            tokio::join!(bridge(twilio, eleven, opening, tools, events, cancel), listen(tenant, call, received));
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
             why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.stats.caller_frames_dropped,
             "a conversation ended");
@@ -204,25 +204,25 @@ impl Stream {
 }
 
 /// Counts a stream as open until it is dropped.
-struct Open;
+struct OpenStreamGauge;
 
-impl Open {
+impl OpenStreamGauge {
     fn new() -> Self {
         metrics::gauge!(metric::STREAMS_OPEN).increment(1.0);
         Self
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenStreamGauge {
     fn drop(&mut self) {
         metrics::gauge!(metric::STREAMS_OPEN).decrement(1.0);
     }
 }
 
 /// Removes the stream from the open ones when dropped, however it ends.
-struct Until<'a>(&'a Live, u64);
+struct OpenStreamGuard<'a>(&'a Live, u64);
 
-impl Drop for Until<'_> {
+impl Drop for OpenStreamGuard<'_> {
     fn drop(&mut self) {
         self.0.lock().streams.remove(&self.1);
     }
@@ -236,10 +236,10 @@ fn token(key: &SecretKey, call: CallId, n: i32) -> String {
 }
 
 /// Collects the transcript until the stream ends.
-async fn listen(tenant: &Tenant, call: &CallFacts, mut told: mpsc::Receiver<BridgeEvent>) -> Vec<TranscriptLine> {
+async fn listen(tenant: &Tenant, call: &CallFacts, mut events: mpsc::Receiver<BridgeEvent>) -> Vec<TranscriptLine> {
     let mut lines: Vec<TranscriptLine> = Vec::new();
     let mut bytes = 0;
-    while let Some(event) = told.recv().await {
+    while let Some(event) = events.recv().await {
         let line = |who: &str, text| TranscriptLine { who: who.to_owned(), text };
         match event {
             BridgeEvent::Conversation { id } => {

@@ -38,6 +38,7 @@ pub enum ModelAnswer {
     Failed(String),
 }
 
+/// Receives the answer once the model has given it.
 pub type PendingAnswer = watch::Receiver<Option<ModelAnswer>>;
 
 /// Asks a conversation model for callers.
@@ -61,6 +62,7 @@ impl Model {
         Self { chat, tools, clock, pending: Mutex::default() }
     }
 
+    /// True if a conversation model is configured.
     pub const fn is_configured(&self) -> bool {
         self.chat.is_configured()
     }

@@ -34,6 +34,7 @@ pub struct ToolCustomer {
     pub phone: Option<Phone>,
 }
 
+/// Why a tool was not carried out. The text is for the agent.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     #[error("there is no tool '{0}'; there are: {known}", known = NAMES.join(", "))]

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
+    fn a_text_that_is_no_server_is_refused() {
         for bad in [
             "",
             "mail.example:587",

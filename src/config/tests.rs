@@ -84,7 +84,7 @@ fn the_environment_wins_over_dot_env_over_the_file() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_with_its_place() {
+fn all_errors_are_reported_at_once_with_their_places() {
     let folder = Folder::new()
         .with("recado.toml", "listn = \"x\"\nlog_format = \"xml\"\nLISTEN = \"x\"\n[twilio]\nfrom = 1\n[app_url]\n")
         .with(".env", "RECONCILE_AFTER_S=0\nSQLITE_SYNCHRONOUS=off # no\nTWILIO_AUTH_TOKEN=ab cd efsecret\n");

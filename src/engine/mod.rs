@@ -50,7 +50,7 @@ pub struct Parts {
 }
 
 impl Engine {
-    /// Starts the threads that evaluate rules. `app.rs` starts the loops.
+    /// Starts the threads that evaluate rules. `app::composition` starts the loops.
     pub fn new(parts: Parts) -> Result<Self, EvaluatorError> {
         Pipeline::start(parts)
     }

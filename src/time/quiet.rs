@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_into_the_night_waits_for_the_morning_or_leaves_before() {
+    fn a_send_due_at_night_waits_for_the_morning_or_leaves_before() {
         let madrid = local("+34600111222", Some(Tz::Europe__Madrid), "off");
         let night = at("2026-11-23T22:30:00Z");
         assert_eq!(madrid.next_allowed(night), Some(at("2026-11-24T08:00:00Z")));

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_span_is_refused_and_what_is_reads_back() {
+    fn spans_read_back_and_other_texts_are_refused() {
         for good in ["0s", "90s", "15m", "4h", "1d", "2w", "1825d", "260w"] {
             assert_eq!(good.parse::<Span>().unwrap().to_string(), good);
         }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_is_made_harmless_and_short() {
+    fn pasted_text_is_made_harmless_and_short() {
         let mut editor = Editor::default();
         assert!(editor.insert("a\r\nb\u{1b}[31m\tc\u{7}"));
         assert_eq!(editor.text(), "a\nb[31m c");

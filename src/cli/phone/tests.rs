@@ -133,7 +133,7 @@ fn with(mut message: Value, name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn what_is_on_the_screen_is_read_once_and_only_on_whatsapp() {
+fn visible_messages_are_read_once_and_only_on_whatsapp() {
     let mut phone = phone();
     let message =
         json!({"channel": "whatsapp", "from": format!("whatsapp:{WHATSAPP}"), "body": "Hola", "status": "sent"});

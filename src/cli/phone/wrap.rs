@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_with_a_thousand_marks_is_shorn() {
+    fn a_letter_with_a_thousand_marks_is_cut() {
         let letter = format!("e{}", "\u{301}".repeat(1000));
         assert_eq!(wrap(&letter, 10)[0].chars().count(), GRAPHEME_MAX_CHARS);
     }
@@ -169,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_too_wide_and_nothing_in_it_is_obeyed(text in any::<String>(), columns in 2usize..40) {
+        fn no_line_is_too_wide_and_control_characters_are_replaced(text in any::<String>(), columns in 2usize..40) {
             for line in wrap(&text, columns).into_iter().chain(fold(&text, columns)).chain([cut(&text, columns)]) {
                 prop_assert!(line.width() <= columns, "{line:?}");
                 prop_assert!(!line.chars().any(char::is_control));

@@ -1,7 +1,7 @@
 //! Wake-ups between the stages. **The row is the truth, the bus only a wake-up.** The bus carries names: a tenant that has
 //! events to decide, or a queue that has sends. A sweep finds the rows whose wake-up was lost.
 //!
-//! How to add a bus: a file here with a type that implements [`Bus`], chosen in `app.rs`.
+//! How to add a bus: a file here with a type that implements [`Bus`], chosen in `app::composition`.
 
 mod fast_slow;
 mod local;

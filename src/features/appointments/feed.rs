@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_customer_wrote_adds_no_line() {
+    fn a_customers_text_adds_no_line() {
         let feed = write("Marta", &[booked("x\r\nEND:VEVENT\r\nBEGIN:VEVENT\rUID:evil")]);
         assert_eq!(feed.text.matches("\r\nBEGIN:VEVENT").count(), 1, "{}", feed.text);
         assert!(!feed.text.replace("\r\n", "").contains('\r'));

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_is_asked_for_must_be_true() {
+    fn every_condition_of_an_audience_must_match() {
         let mut customer = ContactFacts::default();
         customer.tags.insert("member".to_owned());
         customer.fields.insert("city".to_owned(), "Jaén".into());

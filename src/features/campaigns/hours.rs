@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_makes_sense_until_it_becomes_quiet_where_the_window_goes_on() {
+    fn a_try_is_valid_until_quiet_hours_begin_within_the_window() {
         let (none, own): (QuietRules, QuietRules) = (QuietRules::default(), "all=21:00-09:00".parse().unwrap());
         let quiet = Quiet { installation: &own, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "mon-sun 10:00-23:00".parse().unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_hour_is_never_tried() {
+    fn a_member_without_an_allowed_hour_is_never_tried() {
         let none = QuietRules::default();
         let quiet = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "2020-01-01 10:00-11:00".parse().unwrap();

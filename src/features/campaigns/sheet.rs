@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_of_numbers_is_refused() {
+    fn a_file_that_is_no_table_of_numbers_is_refused() {
         assert!(matches!(read(b"name,city\nAna,X\n"), Err(BadSheet::NoPhone)));
         assert!(matches!(read(b"phone,Name,name\n"), Err(BadSheet::Twice(_))));
         assert!(matches!(read(b"phone,\n"), Err(BadSheet::Title(_))));

@@ -351,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_looked_for_is_parsed() {
+    fn search_options_are_parsed() {
         assert_eq!(country("es").as_deref(), Ok("ES"));
         assert!(country("ESP").is_err() && country("é").is_err() && country("E1").is_err());
         assert!(kind("toll-free").is_ok() && kind("Local").is_err());

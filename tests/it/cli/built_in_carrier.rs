@@ -133,7 +133,7 @@ async fn a_server_sends_through_the_carrier_of_the_command_line() {
 
 /// The carrier is a process of its own: it runs while the server is down, and its list shows what was missed.
 #[tokio::test]
-async fn what_was_written_while_the_server_was_down_is_answered_when_it_is_back() {
+async fn messages_during_a_downtime_are_answered_afterwards() {
     let mut server = Server::prepare(options());
     let (_running, base) = carrier_beside(&server).await;
     server.start_again().await;

@@ -88,7 +88,7 @@ async fn a_forecast_is_a_table_json_or_a_calendar_and_comes_true() {
 }
 
 #[tokio::test]
-async fn a_rule_that_the_server_has_not_planned_by_is_foreseen_as_it_will_be() {
+async fn a_rule_that_the_server_has_not_planned_by_is_forecast() {
     let mut server = Server::start(options()).await;
     let (_, starts) = day(3);
     book(server.folder(), &starts);
@@ -151,7 +151,7 @@ fn a_simulation_sends_on_a_copy_and_leaves_the_original_alone() {
 }
 
 #[test]
-fn the_doctor_names_what_will_not_be_sent_tomorrow_and_the_remedy() {
+fn the_doctor_names_blocked_sends_of_tomorrow_with_a_remedy() {
     let whatsapp =
         "rule(\"late\").before(\"1d\", \"appointment.starts_at\").then(|e| send_whatsapp(e.contact, \"Hi\"));\n";
     let folder = installed(whatsapp);

@@ -220,7 +220,7 @@ async fn a_campaign_has_its_own_voice_language_and_text_for_machines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn paused_nobody_more_is_called_and_resumed_each_is_called_once() {
+async fn a_paused_campaign_calls_nobody_and_a_resumed_one_each_member_once() {
     let provider = provider(5).await;
     let server = Server::start(options(&provider).file("list.csv", list(30))).await;
     let args = ["add", "c", "--say", "Hello", "--import", "list.csv", "--per-minute", "120", "--start"];
@@ -245,7 +245,7 @@ async fn paused_nobody_more_is_called_and_resumed_each_is_called_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rule_calls_and_a_call_that_may_have_been_taken_is_looked_for_not_made_again() {
+async fn a_call_of_unknown_outcome_is_looked_up_and_not_placed_again() {
     let provider = provider(6).await;
     provider.order(Fault { on: On::Call, ..Fault::times(FaultKind::DropAfterAccept, 1) });
     provider.order(Fault { on: On::Any, ..Fault::always(FaultKind::CallbacksLost) });

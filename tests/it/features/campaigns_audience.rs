@@ -247,7 +247,7 @@ async fn a_conversation_model_handles_the_calls_of_a_campaign() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_campaigns_has_pages_over_the_api_and_a_length_on_the_command_line() {
+async fn campaigns_are_listed_in_pages_over_the_api_and_by_limit_on_the_cli() {
     let server = Server::start(options(&provider(26).await)).await;
     cli::run(&mut rig::recado(&server, &["tenant", "add", "other"])).ok();
     let (api, other) = (Api::new(&server, "demo"), Api::new(&server, "other"));

@@ -58,7 +58,7 @@ async fn foreseen(inside: &Inside, days: u32) -> Forecast {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pace() {
+async fn a_forecast_keeps_a_campaigns_windows_and_pace() {
     let clock = Clock::simulated(Timestamp::parse(START).expect("a time"));
     let inside = Inside::at("http://127.0.0.1:1", clock.clone(), "").await;
     let store = inside.store.clone();
@@ -90,7 +90,7 @@ async fn what_a_running_campaign_will_send_is_foreseen_in_its_windows_at_its_pac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_to_be_called_is_foreseen_so_and_a_paused_campaign_calls_nobody() {
+async fn a_forecast_respects_do_not_call_and_paused_campaigns() {
     let clock = Clock::simulated(Timestamp::parse(START).expect("a time"));
     let inside = Inside::at("http://127.0.0.1:1", clock, "").await;
     let store = inside.store.clone();

@@ -144,7 +144,7 @@ async fn set(inside: &Inside, settings: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() {
+async fn an_unsettled_try_does_not_stop_a_campaign_and_counts_once() {
     let plan = json!({"call": {"say": "Hello"}, "per_minute": 6_000, "at_once": 2, "retry": {"on": []}});
     let scene = Scene::start("2026-11-23T11:00:00Z", "{}", plan, 0..6).await;
     assert_eq!(scene.round().await, 2, "as many as may be at once");
@@ -189,7 +189,7 @@ async fn what_a_person_has_to_settle_does_not_stop_a_campaign_and_counts_once() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_try_for_which_it_has_become_quiet_comes_again_when_window_and_quiet_hours_let_it() {
+async fn a_try_in_quiet_hours_is_planned_again_when_the_hours_allow_it() {
     let quiet = r#"{"quiet": {"all": "21:00-09:00"}}"#;
     let plan = |windows: &str| json!({"call": {"say": "Hello"}, "windows": windows, "retry": {"on": []}});
     // In Madrid it is an hour later: quiet from nine on, the window goes on until eleven and begins at ten.

@@ -35,7 +35,7 @@ async fn delivered(server: &Server, name: &str, messages: Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_campaign_by_text_message_writes_to_each_once_and_not_to_who_has_said_stop() {
+async fn a_campaign_by_sms_writes_to_each_once_and_respects_stop() {
     let provider = provider(11).await;
     let server = Server::start(options(&provider).file("list.csv", list(4))).await;
     let twilio = rig::twilio(&server);
@@ -91,7 +91,7 @@ async fn a_campaign_by_whatsapp_sends_its_template_once_to_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_campaign_by_whatsapp_does_not_write_to_who_has_said_stop_there() {
+async fn a_campaign_by_whatsapp_respects_a_stop_on_whatsapp() {
     let provider = provider(14).await;
     let hx = &template(&provider, "Offer for {{1}}").await;
     let options = options(&provider).env("TWILIO_WHATSAPP_NUMBER", OURS).file("list.csv", list(3));
@@ -119,7 +119,7 @@ async fn a_campaign_by_whatsapp_does_not_write_to_who_has_said_stop_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_quiet_hours_nobody_is_written_to_and_each_waits_for_their_end() {
+async fn messages_of_a_campaign_wait_for_the_end_of_quiet_hours() {
     let provider = provider(13).await;
     let now = Clock::system().now();
     let hour = Duration::from_secs(3_600);

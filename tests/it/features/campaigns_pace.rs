@@ -204,7 +204,7 @@ fn report(campaign: &Campaign, action: ActionId, number: &str, status: CallStatu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_numbers_at_their_pace_in_their_windows_tried_again_as_asked() {
+async fn ten_thousand_numbers_keep_pace_windows_and_retries() {
     let mut run = Run::start().await;
     // A week of windows, with rounds to spare.
     for _ in 0..5_000 {

@@ -245,7 +245,7 @@ async fn an_x_cancels_and_ends_what_was_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_the_morning_is_not_sent_where_it_is_not_true_any_more() {
+async fn a_send_that_waits_for_the_morning_is_dropped_if_outdated() {
     let shop = Shop::open("", all()).await;
     shop.set("quiet", json!({"all": "21:00-09:00"})).await;
     shop.clock.advance(14 * HOUR);
@@ -323,7 +323,7 @@ rule("later").on("inbound_whatsapp").keyword("LATER").then(|e| notify(e.contact,
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_whatsapp_does_not_take_goes_out_as_a_text_message_once() {
+async fn a_message_that_whatsapp_refuses_is_sent_as_sms_once() {
     let mut shop = Shop::open(PREFER, json!({})).await;
     shop.hear("whatsapp", "PREFER").await;
     shop.decided("inbound_whatsapp", 1).await;

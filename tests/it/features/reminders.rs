@@ -142,7 +142,7 @@ async fn a_blueprint_has_reminders_for_what_was_booked_before_it_was_used() {
 
 /// The order of events at one instant is undefined: all but the cancellation end.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_decided_beside_a_cancellation_ends_with_it() {
+async fn timers_decided_beside_a_cancellation_end_with_it() {
     const LATER: usize = 8;
     let rule = |name: &str, then: &str| {
         format!("rule(\"{name}\").before(\"2h\", \"appointment.starts_at\").then(|e| {then});\n")

@@ -169,7 +169,7 @@ async fn an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
 
 /// Concurrent changes are all kept, because each changes the current list.
 #[tokio::test]
-async fn agents_that_are_made_at_once_are_all_kept() {
+async fn agents_that_are_added_concurrently_are_all_kept() {
     let api = Api::start(options("")).await;
     let made = (0..20).map(|n| {
         let api = &api;

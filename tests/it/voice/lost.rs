@@ -165,7 +165,7 @@ fn told(sid: &str, kind: EventKind, reason: &str) -> (String, String, String) {
 }
 
 #[tokio::test]
-async fn the_end_of_a_call_that_belongs_to_no_campaign_is_asked_for_and_told_as_its_callback_would_tell_it() {
+async fn the_lost_end_of_any_call_is_requested_and_reported_as_by_its_callback() {
     let scene = Scene::start().await;
     scene.rings("CAin").await;
     scene.rings("CAlive").await;
@@ -265,7 +265,7 @@ async fn the_oldest_calls_do_not_starve_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_told_while_nobody_listened_is_asked_for_at_the_next_start() {
+async fn ends_of_calls_during_a_downtime_are_requested_at_the_next_start() {
     let provider = provider(31).await;
     provider.order(Fault { on: On::Any, ..Fault::always(FaultKind::CallbacksLost) });
     provider.carrier.set_party(&customer(1), Party::default()).expect("a good party");

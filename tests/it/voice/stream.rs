@@ -211,7 +211,7 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
 
 /// A call continues with the verbs after its stream, and the transcript is stored.
 #[tokio::test]
-async fn where_the_server_stops_or_dies_in_a_live_conversation_the_script_goes_on() {
+async fn the_script_goes_on_if_the_server_stops_in_a_live_conversation() {
     let mut scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;

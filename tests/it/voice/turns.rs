@@ -253,7 +253,7 @@ async fn callers_who_hide_their_number_are_no_one_customer() {
 }
 
 #[tokio::test]
-async fn whoever_is_put_through_to_nobody_is_told_so() {
+async fn a_caller_whom_nobody_answers_is_told_so() {
     let server = server(r#"rule("through").on("call_received").then(|e| dial("+34600999888"));"#).await;
     let ends = [("busy", true), ("no-answer", true), ("failed", true), ("completed", false)];
     for (number, (outcome, is_told)) in ends.into_iter().enumerate() {
@@ -267,7 +267,7 @@ async fn whoever_is_put_through_to_nobody_is_told_so() {
 
 /// A valid webhook with something odd in it: there is still a caller on the line.
 #[tokio::test]
-async fn what_cannot_be_read_is_answered_with_words() {
+async fn an_unreadable_webhook_of_a_call_is_answered_with_words() {
     let server = server(DESK).await;
     let ana = Caller::new(&server, 1);
     let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
@@ -443,7 +443,7 @@ async fn a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
 
 /// A night caller receives a text at once: it is an answer, and quiet hours do not apply.
 #[tokio::test]
-async fn a_text_to_who_is_on_the_line_is_an_answer() {
+async fn a_text_to_a_caller_on_the_line_is_an_answer() {
     let rules = r#"rule("text").on("call_received").then(|e| { send_sms(e.contact, "hours"); say("We text you."); });
         rule("missed").on("call_missed").then(|e| send_sms(e.contact, "sorry"));
         rule("ours").on("call_failed").then(|e| send_sms(e.contact, "we rang"));"#;

@@ -155,7 +155,7 @@ async fn a_caller_who_leaves_a_queue_is_led_on_and_called_back() {
 }
 
 #[tokio::test]
-async fn whoever_was_put_through_to_nobody_was_missed_though_they_had_pressed_a_key() {
+async fn a_caller_whom_nobody_answered_was_missed_despite_a_key() {
     let server = server().await;
     let look = Look::into(server.folder()).await;
     let notes = || async {

@@ -137,7 +137,7 @@ fn webhook(slug: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_installation_that_is_fit_is_said_to_be() {
+async fn a_sound_installation_passes_the_doctor() {
     let rig = Rig::public(&[number(OURS, &webhook("demo")), number("+34999999999", "")]).await;
     let hx = "HX0123456789abcdef0123456789abcdef";
     rig.run(&["tenant", "set", "demo", "--template", &format!("offer={hx}")]).ok();
@@ -169,7 +169,7 @@ async fn an_installation_that_is_fit_is_said_to_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_at_twilio_is_said_with_its_remedy() {
+async fn faults_at_twilio_are_reported_with_a_remedy() {
     let silent = but(number(SOLS, &webhook("sol")), "capabilities", json!({"sms": false}));
     let numbers = [
         number(OURS, "https://demo.twilio.com/welcome/sms/reply"),
@@ -255,7 +255,7 @@ async fn fix_sets_the_webhooks_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_credentials_are_named_with_whose_they_are() {
+async fn refused_credentials_are_named_with_their_account() {
     let rig = Rig::start(&[number(OURS, "")], &[]).await;
     let wrong = "wr0ngwr0ngwr0ngwr0ngwr0ngwr0ngwr";
     let platform = rig.doctor(&[], &[("TWILIO_AUTH_TOKEN", wrong)]);
@@ -318,7 +318,7 @@ fn alone(folder: &Path) -> Findings {
 }
 
 #[test]
-fn where_nothing_is_yet_it_says_what_to_begin_with() {
+fn an_empty_folder_gets_a_hint_where_to_start() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     std::fs::create_dir(folder.path().join("rules")).expect("it is ours");
     let found = alone(folder.path());

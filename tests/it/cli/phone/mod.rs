@@ -174,7 +174,7 @@ async fn what_fails_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_text_is_shown_not_obeyed() {
+async fn control_sequences_in_texts_are_shown_not_obeyed() {
     let mut session = Session::start(&[], 80, 24).await;
     session.send("HOSTIL");
     // The replacement character is not expected: the test's terminal drops U+FFFD.
@@ -207,7 +207,7 @@ async fn another_size_is_drawn_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_server_is_away_what_is_written_waits() {
+async fn texts_wait_while_the_server_is_away() {
     let mut session = Session::start(&[], 80, 24).await;
     let port = session.carrier.port;
     let fake = session.carrier.fake.clone();

@@ -136,7 +136,7 @@ async fn where_no_notice_tells_it_the_rule_does_even_at_night() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_time_that_is_gone_is_offered_no_more_and_at_last_staff_hear_of_it() {
+async fn a_taken_time_is_not_offered_again_and_staff_are_told_in_the_end() {
     let mut shop = Shop::with_marta(without_notice()).await;
     let path = shop.book_with_marta(ANA, MONDAY, 30).await;
     shop.texts(1).await;

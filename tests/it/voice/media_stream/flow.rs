@@ -135,7 +135,7 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
 }
 
 #[tokio::test]
-async fn what_a_caller_asked_for_is_done_though_they_hang_up() {
+async fn a_request_of_a_caller_is_carried_out_even_if_they_hang_up() {
     let mut world = World::scripted(Limits::DEFAULT).await;
     let (mut caller, mut agent) = world.call().await;
     agent.say(Step::Tool { id: "1".into(), name: "linger".into(), parameters: json!({}) }).await;

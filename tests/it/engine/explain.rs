@@ -8,7 +8,7 @@ use crate::cli;
 use crate::faults::rig;
 use crate::support::server::Server;
 use crate::support::wait::eventually;
-use crate::voice::line::{Line, options};
+use crate::voice::caller::{Caller, options};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -22,7 +22,7 @@ rule("rings").on("call_received")
 #[tokio::test]
 async fn todays_rules_read_the_call_of_a_call_event() {
     let server = Server::start(options(RINGS)).await;
-    let heard = Line::of(&server, 1).posts("/api/twilio/demo/answer", &[]).await;
+    let heard = Caller::new(&server, 1).posts("/api/twilio/demo/answer", &[]).await;
     heard.says("Hola");
     let event = eventually(WITHIN, || async {
         let events = cli::run(&mut rig::recado(&server, &["events", "--json"])).json();

@@ -1,4 +1,4 @@
-//! Every service, every loop and every route, each in one list.
+//! Every service and every loop, each in one list. [`crate::http::router`] lists the routes.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

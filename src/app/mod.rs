@@ -1,6 +1,6 @@
 //! The composition root: it opens an installation, builds every part, starts every loop and serves.
 //!
-//! `composition` lists services, loops and routes. `demo` runs the built-in carrier where no Twilio account is
+//! `composition` lists services and loops. `demo` runs the built-in carrier where no Twilio account is
 //! configured, and [`rehearsal`] runs the engine on a copy of the database.
 
 mod announce;

@@ -1,5 +1,8 @@
 //! What can go wrong with the database, in words that say what to do.
 
+/// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
+pub const WRITE_QUEUE: usize = 4_096;
+
 /// Cheap to clone: one failed commit answers many requests.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -9,7 +12,7 @@ pub enum StoreError {
     DiskFull,
     #[error("the database cannot be reached ({0}); check DATABASE_URL and that it is running")]
     Unreachable(String),
-    #[error("{} requests wait for the database already; try again in a moment", super::WRITE_QUEUE)]
+    #[error("{} requests wait for the database already; try again in a moment", WRITE_QUEUE)]
     QueueFull,
     #[error("the store is closed: the program is stopping, or its writer has died; start it again")]
     Closed,
@@ -29,11 +32,11 @@ impl StoreError {
         matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable(_) | Self::Closed)
     }
 
-    pub(super) fn json(error: serde_json::Error) -> Self {
+    pub(in crate::store) fn json(error: serde_json::Error) -> Self {
         Self::Stored(error.to_string())
     }
 
-    pub(super) fn stored(error: impl std::fmt::Display) -> Self {
+    pub(in crate::store) fn stored(error: impl std::fmt::Display) -> Self {
         Self::Stored(error.to_string())
     }
 }

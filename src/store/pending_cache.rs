@@ -12,7 +12,7 @@ use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Event, TenantId};
 
 /// Events kept at hand, of all tenants together; beyond it, they are read from their rows.
-const AT_HAND_MAX: usize = 4_096;
+const CACHED_MAX: usize = 4_096;
 
 /// What a transaction leaves to be taken up once it is committed.
 #[derive(Default)]
@@ -34,12 +34,12 @@ pub struct Pending {
 }
 
 #[derive(Default)]
-pub(super) struct Fresh(Mutex<State>);
+pub(super) struct PendingCache(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     /// Tenants whose waiting events are all here. A tenant that is not here has rows that were not seen.
-    at_hand: HashMap<TenantId, VecDeque<Waiting>>,
+    cached: HashMap<TenantId, VecDeque<Waiting>>,
     count: usize,
     /// Counts the commits that changed customers: what was known before them is no longer so.
     changes: u64,
@@ -52,21 +52,21 @@ struct Waiting {
 
 /// What is to be done for a tenant's oldest events.
 pub(super) enum Oldest {
-    AtHand(Vec<Pending>),
-    /// Read the rows; if they are not all that waits, say so with [`Fresh::forget`].
+    Cached(Vec<Pending>),
+    /// Read the rows; if they are not all that waits, say so with [`PendingCache::forget`].
     Read,
 }
 
-impl Fresh {
+impl PendingCache {
     /// Takes events up in the order of their commit. Called by the writer, before anybody hears of the commit.
     pub fn push(&self, committed: Committed) {
         let mut state = self.lock();
         state.changes += u64::from(committed.changed_customers);
         let known_at = state.changes;
         for event in committed.events {
-            if state.count >= AT_HAND_MAX {
+            if state.count >= CACHED_MAX {
                 state.forget(event.tenant);
-            } else if let Some(queue) = state.at_hand.get_mut(&event.tenant) {
+            } else if let Some(queue) = state.cached.get_mut(&event.tenant) {
                 let customer = event.contact.and_then(|contact| committed.customers.get(&contact).cloned());
                 queue.push_back(Waiting { pending: Pending { event, customer }, known_at });
                 state.count += 1;
@@ -77,7 +77,7 @@ impl Fresh {
     /// Whether events of this tenant will be kept at hand, so that it is worth while to read their customers.
     pub fn keeps(&self, tenant: TenantId) -> bool {
         let state = self.lock();
-        state.count < AT_HAND_MAX && state.at_hand.contains_key(&tenant)
+        state.count < CACHED_MAX && state.cached.contains_key(&tenant)
     }
 
     /// There are rows that are not at hand.
@@ -88,16 +88,16 @@ impl Fresh {
     /// Rows of this tenant wait. If none are at hand, they came from elsewhere and must be read; else they are in work.
     pub fn waits(&self, tenant: TenantId) {
         let mut state = self.lock();
-        if state.at_hand.get(&tenant).is_some_and(|queue| queue.is_empty()) {
+        if state.cached.get(&tenant).is_some_and(|queue| queue.is_empty()) {
             state.forget(tenant);
         }
     }
 
     pub fn oldest(&self, tenant: TenantId, limit: usize) -> Oldest {
         let mut state = self.lock();
-        let Some(queue) = state.at_hand.get_mut(&tenant) else {
+        let Some(queue) = state.cached.get_mut(&tenant) else {
             // From now on everything is seen; what was committed before, the caller reads.
-            state.at_hand.insert(tenant, VecDeque::new());
+            state.cached.insert(tenant, VecDeque::new());
             return Oldest::Read;
         };
         let count = limit.min(queue.len());
@@ -108,7 +108,7 @@ impl Fresh {
             let customer = waiting.pending.customer.filter(|_| waiting.known_at == changes);
             Pending { customer, ..waiting.pending }
         };
-        Oldest::AtHand(taken.into_iter().map(still_so).collect())
+        Oldest::Cached(taken.into_iter().map(still_so).collect())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -123,7 +123,7 @@ impl Fresh {
 
 impl State {
     fn forget(&mut self, tenant: TenantId) {
-        if let Some(queue) = self.at_hand.remove(&tenant) {
+        if let Some(queue) = self.cached.remove(&tenant) {
             self.count -= queue.len();
         }
     }

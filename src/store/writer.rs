@@ -1,174 +1,119 @@
-//! One thread writes. What waits is committed together: an fsync is dear, and hundreds of requests can share it.
+//! The writer: one thread that commits many requests together, since an fsync is expensive and hundreds can share it.
 //!
-//! A batch runs as one transaction: messages in, decisions, outcomes, status reports, timers that are due, claims, in this order, each kind
-//! in a few statements. The writer has a thread of its own, on which SQLite works and waits for the disk. Where a batch
-//! fails for one request's sake, each is tried alone, so that one bad request harms no other. An answer is given only
-//! after the commit.
+//! A batch runs as one transaction, kind by kind in the order of [`Step`], each kind in a few statements. The thread is the
+//! writer's own: on it SQLite works and waits for the disk. A batch that fails because of one request is tried again
+//! request by request, so that one bad request harms no other. A reply is sent only after the commit.
+//!
+//! The writer knows no kind of request: each is one file in `requests/`, with its type, its [`Request::Reply`] and its
+//! execution.
 
+use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::StoreError;
-use crate::domain::{Clock, Ids, TenantId};
-use crate::store::db::sql::Txn;
-use crate::store::db::sqlite::Sqlite;
-use crate::store::pending_cache::{Committed, Fresh};
-use crate::store::requests::claim;
-use crate::store::requests::claim::{ClaimRequest, Claims};
-use crate::store::requests::decide;
-use crate::store::requests::decide::{Decided, DecidedReceipt};
-use crate::store::requests::fire;
-use crate::store::requests::fire::{FireRequest, Firing};
-use crate::store::requests::ingest;
-use crate::store::requests::ingest::{Ingested, NewInbound};
-use crate::store::requests::outcome;
-use crate::store::requests::outcome::AttemptOutcome;
-use crate::store::requests::status;
-use crate::store::requests::status::{Settled, StatusReport};
-use crate::store::tables::calls;
-use crate::store::tables::calls::{CallReport, NewTurn, Reported, TurnAnswer, Turned};
-use crate::store::tables::timers::TimerWake;
+use crate::domain::abort;
+use crate::store::context::WriterContext;
+use crate::store::db::sql::{Txn, begin};
+use crate::store::db::sqlite::{Sqlite, SqliteTxn};
+use crate::store::error::{StoreError, WRITE_QUEUE};
+use crate::store::pending_cache::Committed;
+use crate::store::tables::facts;
 use crate::telemetry::metric;
 
-/// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
-pub const WRITE_QUEUE: usize = 4_096;
 /// Requests that share one transaction at most.
 const BATCH_REQUESTS: usize = 512;
 /// From so many inbound messages in one batch on, the intake counts as hot and what is not urgent holds back.
 const HOT_INTAKE: usize = 32;
 
 /// How long a request waits for others to share its commit, unless there are enough of them. Enough is fewer than a
-/// busy server has at hand: while these are committed, the answers to the last ones go out and the next ones come in.
+/// busy server has ready: while these are committed, the replies to the last ones go out and the next ones come in.
 const LINGER: Duration = Duration::from_millis(1);
 const ENOUGH_REQUESTS: usize = 20;
-/// After so long without a request, memory that only speeds work up is given back.
+/// After so long without a request, memory that only speeds up work is given back.
 const REST_AFTER: Duration = Duration::from_secs(5);
+
+/// The order in which the kinds of requests run within a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::store) enum Step {
+    Ingest,
+    CallTurn,
+    Decide,
+    Outcome,
+    Status,
+    TurnAnswer,
+    CallReport,
+    Fire,
+    Claim,
+}
+
+/// A kind of request to the writer.
+pub(in crate::store) trait Request: Sized + Send + 'static {
+    type Reply: Send + 'static;
+
+    const STEP: Step;
+
+    /// Executes all requests of this kind in a batch; gives their replies in the same order.
+    async fn execute(
+        requests: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<Vec<Self::Reply>, StoreError>;
+}
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-enum Request {
-    Ingest(Box<NewInbound>, Reply<Ingested>),
-    Decided(Vec<Decided>, Reply<DecidedReceipt>),
-    Claim(ClaimRequest, Reply<Claims>),
-    Outcome(Box<AttemptOutcome>, Reply<bool>),
-    Settle(Box<StatusReport>, Reply<Settled>),
-    Fire(FireRequest, Reply<Firing>),
-    Turn(Box<NewTurn>, Reply<Turned>),
-    Call(Box<CallReport>, Reply<Reported>),
-    Said(Box<(TenantId, TurnAnswer)>, Reply<()>),
-}
-
-/// Where the writer's transactions begin.
-pub(super) enum Backend {
+/// The database in which the writer's transactions begin.
+pub(in crate::store) enum Backend {
     Sqlite(Sqlite),
     Postgres(DatabaseConnection),
-}
-
-impl Backend {
-    fn rest(&self) {
-        if let Self::Sqlite(db) = self {
-            db.rest();
-        }
-    }
-}
-
-/// What the kinds of requests need besides the transaction.
-pub(super) struct Means {
-    pub ids: Arc<Ids>,
-    pub clock: Clock,
-    pub fresh: Fresh,
-    pub sleeper: TimerWake,
 }
 
 /// The way to the writer; cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
-    requests: mpsc::Sender<Request>,
-    /// Told when [`ENOUGH_REQUESTS`] wait, so that the writer need not wake for each of them.
+    requests: mpsc::Sender<Box<dyn Queued>>,
+    /// Notified when [`ENOUGH_REQUESTS`] wait, so that the writer need not wake for each of them.
     enough: Arc<Notify>,
     last_intake: Arc<AtomicUsize>,
 }
 
 impl Writer {
     /// Starts the writer's thread; it ends when the last `Writer` is dropped.
-    pub(super) fn start(home: Backend, means: Arc<Means>) -> Result<Self, StoreError> {
+    pub(in crate::store) fn start(backend: Backend, context: Arc<WriterContext>) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let last_intake = Arc::new(AtomicUsize::new(0));
         let failed = |error: std::io::Error| StoreError::Setup(format!("the writer's thread cannot start: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let enough = Arc::new(Notify::new());
-        let (intake, told) = (last_intake.clone(), enough.clone());
-        let work = move || runtime.block_on(run(&home, &means, queue, &told, &intake));
+        let (intake, notified) = (last_intake.clone(), enough.clone());
+        let work = move || runtime.block_on(run(&backend, &context, queue, &notified, &intake));
         std::thread::Builder::new().name("writer".to_owned()).spawn(work).map_err(failed)?;
         Ok(Self { requests, enough, last_intake })
     }
 
-    /// Whether requests are still taken: a writer that has died of a fault of its own takes none.
+    /// Whether requests are still taken: a writer whose thread has ended takes none.
     pub fn is_alive(&self) -> bool {
         !self.requests.is_closed()
     }
 
-    /// Whether webhooks arrive so densely that what can wait for hours should leave them the database.
+    /// Whether webhooks arrive so densely that work that can wait for hours should leave them the database.
     pub fn intake_is_hot(&self) -> bool {
         self.last_intake.load(Ordering::Relaxed) >= HOT_INTAKE
     }
 
-    /// Stores an inbound message with its event and contact.
-    pub async fn ingest(&self, inbound: NewInbound) -> Result<Ingested, StoreError> {
-        self.ask(|reply| Request::Ingest(Box::new(inbound), reply)).await
-    }
-
-    /// Writes what was decided and marks the events handled. The request stands in the queue when this returns, not
-    /// only when its future is awaited: a claim that is asked for then sees what was planned, and may share the commit.
-    pub fn decided(&self, decisions: Vec<Decided>) -> impl Future<Output = Result<DecidedReceipt, StoreError>> + use<> {
-        self.ask(|reply| Request::Decided(decisions, reply))
-    }
-
-    /// Takes actions that are due, asks the gate, and writes their attempts down.
-    pub async fn claim(&self, claim: ClaimRequest) -> Result<Claims, StoreError> {
-        self.ask(|reply| Request::Claim(claim, reply)).await
-    }
-
-    /// Writes down how an attempt ended; `false` where the action had moved on meanwhile.
-    pub async fn outcome(&self, outcome: AttemptOutcome) -> Result<bool, StoreError> {
-        self.ask(|reply| Request::Outcome(Box::new(outcome), reply)).await
-    }
-
-    /// Applies a delivery status.
-    pub async fn settle(&self, report: StatusReport) -> Result<Settled, StoreError> {
-        self.ask(|reply| Request::Settle(Box::new(report), reply)).await
-    }
-
-    /// Turns timers that are due into events.
-    pub async fn fire(&self, request: FireRequest) -> Result<Firing, StoreError> {
-        self.ask(|reply| Request::Fire(request, reply)).await
-    }
-
-    /// Stores that the provider asks what to say next in a call.
-    pub async fn turn(&self, turn: NewTurn) -> Result<Turned, StoreError> {
-        self.ask(|reply| Request::Turn(Box::new(turn), reply)).await
-    }
-
-    /// Writes down what is said in a turn, and what the call is after it.
-    pub async fn said(&self, tenant: TenantId, answer: TurnAnswer) -> Result<(), StoreError> {
-        self.ask(|reply| Request::Said(Box::new((tenant, answer)), reply)).await
-    }
-
-    /// Applies what the provider says of a call.
-    pub async fn call(&self, report: CallReport) -> Result<Reported, StoreError> {
-        self.ask(|reply| Request::Call(Box::new(report), reply)).await
-    }
-
-    fn ask<T, R: FnOnce(Reply<T>) -> Request>(
+    /// Queues a request. It stands in the queue when this returns, not only when the future is awaited.
+    pub(in crate::store) fn ask<R: Request>(
         &self,
         request: R,
-    ) -> impl Future<Output = Result<T, StoreError>> + use<T, R> {
+    ) -> impl Future<Output = Result<R::Reply, StoreError>> + use<R> {
         let (reply, answer) = oneshot::channel();
-        let queued = self.requests.try_send(request(reply)).map_err(|error| match error {
+        let queued = self.requests.try_send(Box::new(One { request, reply })).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         });
@@ -183,9 +128,9 @@ impl Writer {
 }
 
 async fn run(
-    home: &Backend,
-    means: &Means,
-    mut queue: mpsc::Receiver<Request>,
+    backend: &Backend,
+    context: &WriterContext,
+    mut queue: mpsc::Receiver<Box<dyn Queued>>,
     enough: &Notify,
     last_intake: &AtomicUsize,
 ) {
@@ -193,7 +138,9 @@ async fn run(
     loop {
         let next = tokio::time::timeout(REST_AFTER, queue.recv_many(&mut waiting, BATCH_REQUESTS)).await;
         if next.is_err() {
-            home.rest();
+            if let Backend::Sqlite(db) = backend {
+                db.rest();
+            }
             queue.recv_many(&mut waiting, BATCH_REQUESTS).await;
         }
         if waiting.is_empty() {
@@ -210,87 +157,52 @@ async fn run(
             waiting.push(request);
         }
         let batch = Batch::sort(waiting.drain(..));
-        last_intake.store(batch.ingest.0.len(), Ordering::Relaxed);
+        last_intake.store(batch.count(Step::Ingest), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
-        batch.commit(home, means).await;
-        if let Backend::Sqlite(db) = home {
+        batch.commit(backend, context).await;
+        if let Backend::Sqlite(db) = backend {
             db.tend();
         }
     }
 }
 
-/// Requests of one kind, beside the replies they wait for.
-type Kind<T, R> = (Vec<T>, Vec<Reply<R>>);
-
-#[derive(Default)]
-struct Batch {
-    ingest: Kind<NewInbound, Ingested>,
-    decided: Kind<Vec<Decided>, DecidedReceipt>,
-    claim: Kind<ClaimRequest, Claims>,
-    outcome: Kind<AttemptOutcome, bool>,
-    settle: Kind<StatusReport, Settled>,
-    fire: Kind<FireRequest, Firing>,
-    turn: Kind<NewTurn, Turned>,
-    call: Kind<CallReport, Reported>,
-    said: Kind<(TenantId, TurnAnswer), ()>,
-}
-
-struct Results {
-    ingest: Vec<Ingested>,
-    decided: Vec<DecidedReceipt>,
-    claim: Vec<Claims>,
-    outcome: Vec<bool>,
-    settle: Vec<Settled>,
-    fire: Vec<Firing>,
-    turn: Vec<Turned>,
-    call: Vec<Reported>,
-}
+/// Requests that share a transaction: one group a kind, in the order of [`Step`].
+struct Batch(Vec<Box<dyn Group>>);
 
 impl Batch {
-    fn sort(requests: impl Iterator<Item = Request>) -> Self {
-        let mut batch = Self::default();
+    fn sort(requests: impl Iterator<Item = Box<dyn Queued>>) -> Self {
+        let mut groups: Vec<Box<dyn Group>> = Vec::new();
         for request in requests {
-            match request {
-                Request::Ingest(item, reply) => add(&mut batch.ingest, *item, reply),
-                Request::Decided(item, reply) => add(&mut batch.decided, item, reply),
-                Request::Claim(item, reply) => add(&mut batch.claim, item, reply),
-                Request::Outcome(item, reply) => add(&mut batch.outcome, *item, reply),
-                Request::Settle(item, reply) => add(&mut batch.settle, *item, reply),
-                Request::Fire(item, reply) => add(&mut batch.fire, item, reply),
-                Request::Turn(item, reply) => add(&mut batch.turn, *item, reply),
-                Request::Call(item, reply) => add(&mut batch.call, *item, reply),
-                Request::Said(item, reply) => add(&mut batch.said, *item, reply),
+            match groups.binary_search_by_key(&request.step(), |group| group.step()) {
+                Ok(place) => groups[place].add(request.into_any()),
+                Err(place) => groups.insert(place, request.into_group()),
             }
         }
-        batch
+        Self(groups)
     }
 
     fn len(&self) -> usize {
-        self.ingest.0.len()
-            + self.decided.0.len()
-            + self.claim.0.len()
-            + self.outcome.0.len()
-            + self.settle.0.len()
-            + self.fire.0.len()
-            + self.turn.0.len()
-            + self.call.0.len()
-            + self.said.0.len()
+        self.0.iter().map(|group| group.len()).sum()
     }
 
-    async fn commit(self, home: &Backend, means: &Means) {
-        match self.transact(home, means).await {
-            Ok(results) => self.answer(results),
+    fn count(&self, step: Step) -> usize {
+        self.0.iter().filter(|group| group.step() == step).map(|group| group.len()).sum()
+    }
+
+    async fn commit(mut self, backend: &Backend, context: &WriterContext) {
+        match self.transact(backend, context).await {
+            Ok(()) => self.answer(),
             Err(error) if self.len() > 1 && !error.is_outage() => {
                 tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
                 let mut outage = None;
-                for single in self.singles() {
-                    // Each would wait as long for what is out: the rest is refused at once.
+                for mut single in self.0.into_iter().flat_map(|group| group.singles()).map(|group| Self(vec![group])) {
+                    // Each would wait as long for the database: the rest is refused at once.
                     if let Some(outage) = &outage {
                         single.refuse(outage);
                         continue;
                     }
-                    match single.transact(home, means).await {
-                        Ok(results) => single.answer(results),
+                    match single.transact(backend, context).await {
+                        Ok(()) => single.answer(),
                         Err(error) => {
                             outage = error.is_outage().then(|| error.clone());
                             single.refuse(&error);
@@ -302,26 +214,25 @@ impl Batch {
         }
     }
 
-    async fn transact(&self, home: &Backend, means: &Means) -> Result<Results, StoreError> {
-        match home {
-            Backend::Sqlite(db) => self.transact_in(db.begin()?, means).await,
-            Backend::Postgres(db) => self.transact_in(begin(db).await?, means).await,
+    async fn transact(&mut self, backend: &Backend, context: &WriterContext) -> Result<(), StoreError> {
+        match backend {
+            Backend::Sqlite(db) => self.transact_in(db.begin()?, context).await,
+            Backend::Postgres(db) => self.transact_in(begin(db).await?, context).await,
         }
     }
 
-    async fn transact_in(&self, txn: impl Txn, means: &Means) -> Result<Results, StoreError> {
+    async fn transact_in(&mut self, txn: impl WriterTxn, context: &WriterContext) -> Result<(), StoreError> {
         let begun = Instant::now();
         let mut committed = Committed::default();
-        let results = self.execute(&txn, means, &mut committed).await;
-        match results {
-            Ok(results) => {
-                crate::domain::abort::point("before-commit");
+        match self.execute(&txn, context, &mut committed).await {
+            Ok(()) => {
+                abort::point("before-commit");
                 txn.commit().await?;
-                crate::domain::abort::point("after-commit");
-                means.fresh.push(committed);
-                means.sleeper.committed();
+                abort::point("after-commit");
+                context.pending.push(committed);
+                context.timer_wake.committed();
                 metrics::histogram!(metric::WRITER_COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
-                Ok(results)
+                Ok(())
             }
             Err(error) => {
                 // The first error says more than a failing rollback would; the connection is reset either way.
@@ -331,113 +242,194 @@ impl Batch {
         }
     }
 
-    async fn execute(&self, txn: &impl Txn, means: &Means, committed: &mut Committed) -> Result<Results, StoreError> {
-        let results = Results {
-            ingest: ingest::ingest(txn, means, &self.ingest.0, committed).await?,
-            turn: calls::turns(txn, means, &self.turn.0, committed).await?,
-            decided: {
-                let mut receipts = Vec::with_capacity(self.decided.0.len());
-                for decisions in &self.decided.0 {
-                    receipts.push(decide::write(txn, means, decisions, committed).await?);
-                }
-                receipts
-            },
-            outcome: outcome::outcomes(txn, means, &self.outcome.0, committed).await?,
-            settle: status::settle(txn, means, &self.settle.0, committed).await?,
-            call: {
-                for (tenant, answer) in &self.said.0 {
-                    calls::answer(txn, *tenant, answer).await?;
-                }
-                calls::reports(txn, means, &self.call.0, committed).await?
-            },
-            fire: {
-                let mut firings = Vec::with_capacity(self.fire.0.len());
-                for request in &self.fire.0 {
-                    firings.push(fire::fire(txn, means, request).await?);
-                }
-                firings
-            },
-            claim: {
-                let mut claims = Vec::with_capacity(self.claim.0.len());
-                for request in &self.claim.0 {
-                    claims.push(claim::claim(txn, means, request).await?);
-                }
-                claims
-            },
-        };
+    async fn execute(
+        &mut self,
+        txn: &impl WriterTxn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<(), StoreError> {
+        for group in &mut self.0 {
+            txn.execute_group(group.as_mut(), context, committed).await?;
+        }
         // On PostgreSQL other processes change customers too: there they are read when it comes to deciding.
         if !txn.is_postgres() {
-            decide::read_customers(txn, means, committed).await?;
+            facts::read_customers(txn, context, committed).await?;
         }
-        Ok(results)
+        Ok(())
     }
 
-    fn answer(self, results: Results) {
-        // A requester that has gone away needs no answer: the rows are written all the same.
-        self.ingest.1.into_iter().zip(results.ingest).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.decided.1.into_iter().zip(results.decided).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.claim.1.into_iter().zip(results.claim).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.outcome.1.into_iter().zip(results.outcome).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.settle.1.into_iter().zip(results.settle).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.fire.1.into_iter().zip(results.fire).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.turn.1.into_iter().zip(results.turn).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.call.1.into_iter().zip(results.call).for_each(|(reply, result)| drop(reply.send(Ok(result))));
-        self.said.1.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+    fn answer(self) {
+        self.0.into_iter().for_each(|group| group.answer());
     }
 
     fn refuse(self, error: &StoreError) {
-        self.ingest.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.decided.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.claim.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.outcome.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.settle.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.fire.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.turn.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.call.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
-        self.said.1.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        self.0.into_iter().for_each(|group| group.refuse(error));
+    }
+}
+
+/// A request in the queue, with the reply that it waits for.
+struct One<R: Request> {
+    request: R,
+    reply: Reply<R::Reply>,
+}
+
+/// A request in the queue, whatever its kind.
+trait Queued: Send {
+    fn step(&self) -> Step;
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+
+    /// A group that begins with this request.
+    fn into_group(self: Box<Self>) -> Box<dyn Group>;
+}
+
+impl<R: Request> Queued for One<R> {
+    fn step(&self) -> Step {
+        R::STEP
     }
 
-    fn singles(self) -> Vec<Self> {
-        fn split<T, R>(kind: Kind<T, R>) -> impl Iterator<Item = Kind<T, R>> {
-            kind.0.into_iter().zip(kind.1).map(|(item, reply)| (vec![item], vec![reply]))
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+
+    fn into_group(self: Box<Self>) -> Box<dyn Group> {
+        Box::new(Many::<R> { requests: vec![self.request], replies: vec![self.reply], results: Vec::new() })
+    }
+}
+
+/// Requests of one kind, with the replies that they wait for.
+struct Many<R: Request> {
+    requests: Vec<R>,
+    replies: Vec<Reply<R::Reply>>,
+    /// Of the last execution, in the order of the requests.
+    results: Vec<R::Reply>,
+}
+
+type Executed<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
+
+/// Requests of one kind, whatever the kind.
+trait Group {
+    fn step(&self) -> Step;
+
+    fn len(&self) -> usize;
+
+    /// Adds a [`One`] of the same kind.
+    fn add(&mut self, one: Box<dyn Any>);
+
+    fn execute_on_sqlite<'a>(
+        &'a mut self,
+        txn: &'a SqliteTxn<'_>,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a>;
+
+    fn execute_on_postgres<'a>(
+        &'a mut self,
+        txn: &'a DatabaseTransaction,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a>;
+
+    /// Sends the replies. A requester that has gone away needs none: its rows are written all the same.
+    fn answer(self: Box<Self>);
+
+    fn refuse(self: Box<Self>, error: &StoreError);
+
+    /// A group for each request.
+    fn singles(self: Box<Self>) -> Vec<Box<dyn Group>>;
+}
+
+impl<R: Request> Many<R> {
+    async fn execute(
+        &mut self,
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<(), StoreError> {
+        self.results = R::execute(&self.requests, txn, context, committed).await?;
+        Ok(())
+    }
+}
+
+impl<R: Request> Group for Many<R> {
+    fn step(&self) -> Step {
+        R::STEP
+    }
+
+    fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn add(&mut self, one: Box<dyn Any>) {
+        // Groups are found by their step, which only one kind has.
+        if let Ok(one) = one.downcast::<One<R>>() {
+            self.requests.push(one.request);
+            self.replies.push(one.reply);
         }
-        let ingest = split(self.ingest).map(|ingest| Self { ingest, ..Self::default() });
-        let decided = split(self.decided).map(|decided| Self { decided, ..Self::default() });
-        let outcome = split(self.outcome).map(|outcome| Self { outcome, ..Self::default() });
-        let settle = split(self.settle).map(|settle| Self { settle, ..Self::default() });
-        let fire = split(self.fire).map(|fire| Self { fire, ..Self::default() });
-        let claim = split(self.claim).map(|claim| Self { claim, ..Self::default() });
-        let turn = split(self.turn).map(|turn| Self { turn, ..Self::default() });
-        let call = split(self.call).map(|call| Self { call, ..Self::default() });
-        let said = split(self.said).map(|said| Self { said, ..Self::default() });
-        ingest
-            .chain(turn)
-            .chain(said)
-            .chain(call)
-            .chain(decided)
-            .chain(outcome)
-            .chain(settle)
-            .chain(fire)
-            .chain(claim)
-            .collect()
+    }
+
+    fn execute_on_sqlite<'a>(
+        &'a mut self,
+        txn: &'a SqliteTxn<'_>,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a> {
+        Box::pin(self.execute(txn, context, committed))
+    }
+
+    fn execute_on_postgres<'a>(
+        &'a mut self,
+        txn: &'a DatabaseTransaction,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a> {
+        Box::pin(self.execute(txn, context, committed))
+    }
+
+    fn answer(self: Box<Self>) {
+        self.replies.into_iter().zip(self.results).for_each(|(reply, result)| drop(reply.send(Ok(result))));
+    }
+
+    fn refuse(self: Box<Self>, error: &StoreError) {
+        self.replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+    }
+
+    fn singles(self: Box<Self>) -> Vec<Box<dyn Group>> {
+        let single = |(request, reply)| -> Box<dyn Group> {
+            Box::new(Self { requests: vec![request], replies: vec![reply], results: Vec::new() })
+        };
+        self.requests.into_iter().zip(self.replies).map(single).collect()
     }
 }
 
-fn add<T, R>(kind: &mut Kind<T, R>, item: T, reply: Reply<R>) {
-    kind.0.push(item);
-    kind.1.push(reply);
+/// A transaction that can run a group of any kind.
+trait WriterTxn: Txn {
+    fn execute_group<'a>(
+        &'a self,
+        group: &'a mut dyn Group,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a>;
 }
 
-/// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred one that reads first fails
-/// when another writes in between, whatever the busy time-out.
-pub(super) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
-    let options = TransactionOptions {
-        isolation_level: None,
-        access_mode: None,
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-    };
-    Ok(db.begin_with_options(options).await?)
+impl WriterTxn for SqliteTxn<'_> {
+    fn execute_group<'a>(
+        &'a self,
+        group: &'a mut dyn Group,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a> {
+        group.execute_on_sqlite(self, context, committed)
+    }
 }
 
-/// How long a statement waits for another process's lock on the SQLite file.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+impl WriterTxn for DatabaseTransaction {
+    fn execute_group<'a>(
+        &'a self,
+        group: &'a mut dyn Group,
+        context: &'a WriterContext,
+        committed: &'a mut Committed,
+    ) -> Executed<'a> {
+        group.execute_on_postgres(self, context, committed)
+    }
+}

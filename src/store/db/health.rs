@@ -1,7 +1,8 @@
 //! How the database fares: for whoever looks after the installation.
 
 use super::sql;
-use crate::store::{Store, StoreError};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// Faults that a check of the file names, at most.
 const FAULTS_MAX: usize = 10;

@@ -7,13 +7,13 @@ use sea_orm::ConnectionTrait;
 use super::sql;
 use crate::domain::Clock;
 use crate::migrations::{MIGRATIONS, Migration};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 const APPLIED: &str = "CREATE TABLE IF NOT EXISTS seaql_migrations \
                        (version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL)";
 
 /// Runs what is missing, in order. The caller's transaction is its lock: two processes never migrate at a time.
-pub(super) async fn run(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(), StoreError> {
+pub(in crate::store) async fn run(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(), StoreError> {
     txn.execute_unprepared(APPLIED).await?;
     for migration in missing(txn).await? {
         for statement in migration.statements(txn.get_database_backend()) {
@@ -27,7 +27,7 @@ pub(super) async fn run(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(),
 }
 
 /// How many migrations a database lacks; all of them where it has none yet.
-pub(super) async fn pending(db: &impl ConnectionTrait) -> Result<usize, StoreError> {
+pub(in crate::store) async fn pending(db: &impl ConnectionTrait) -> Result<usize, StoreError> {
     let exists = match db.get_database_backend() {
         sea_orm::DatabaseBackend::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
         _ => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
@@ -57,7 +57,8 @@ mod tests {
     use crate::domain::clock::Random;
     use crate::domain::{Clock, Ids};
     use crate::migrations::MIGRATIONS;
-    use crate::store::{Options, Store};
+    use crate::store::Options;
+    use crate::store::handle::Store;
 
     use super::sql;
 

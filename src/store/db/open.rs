@@ -2,23 +2,16 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection, SqliteConnection};
-use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
+use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::sqlite::Sqlite;
-use super::{migrate, sql};
+use super::sql::BUSY_TIMEOUT;
 use crate::config::Synchronous;
-use crate::domain::{Clock, Ids};
-use crate::store::pending_cache::Fresh;
-use crate::store::tables::timers::TimerWake;
-use crate::store::writer;
-use crate::store::writer::{Backend, Means, Writer};
-use crate::store::{Store, StoreError};
+use crate::store::error::StoreError;
 
 pub struct Options {
     /// `sqlite://path` or `postgres://…`.
@@ -27,7 +20,7 @@ pub struct Options {
 }
 
 /// Connections that read, at most.
-const READERS: u32 = 4;
+pub(in crate::store) const READERS: u32 = 4;
 /// Waiting for a connection, and for PostgreSQL to answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long PostgreSQL bears a session that writes and says nothing in the middle of a transaction. A process that was
@@ -41,59 +34,10 @@ const PAGE_BYTES: u32 = 2_048;
 /// spares: after a commit that has split a page, SQLite looks through all of it.
 pub(in crate::store) const WRITER_CACHE: &str = "-4096";
 const READER_CACHE: &str = "-2048";
-/// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
-const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
-
-impl Store {
-    /// Connects; on SQLite makes the file and its folder. Does not migrate.
-    pub async fn open(options: &Options, clock: Clock, ids: Arc<Ids>) -> Result<Self, StoreError> {
-        if let Some(path) = sqlite_path(options.url.expose_secret())
-            && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                StoreError::Setup(format!(
-                    "the folder {} cannot be made ({error}); check DATABASE_URL",
-                    folder.display()
-                ))
-            })?;
-        }
-        if let Some(path) = sqlite_path(options.url.expose_secret()) {
-            make_private(&path);
-        }
-        let write = connect(options, 1, true).await.map_err(|error| of_file(options, error))?;
-        let read = connect(options, READERS, false).await.map_err(|error| of_file(options, error))?;
-        let means = Arc::new(Means { ids, clock, fresh: Fresh::default(), sleeper: TimerWake::default() });
-        let home = match sqlite_path(options.url.expose_secret()) {
-            Some(path) => Backend::Sqlite(Sqlite::open(&path, options.synchronous)?),
-            None => Backend::Postgres(write.clone()),
-        };
-        let writer = Writer::start(home, means.clone())?;
-        Ok(Self { write, read, writer, means })
-    }
-
-    /// Brings the schema up to date, one process at a time.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let lock = if self.is_sqlite() {
-            // SQLite: the transaction's own lock on the file.
-            writer::begin(&self.write).await?
-        } else {
-            let txn = self.write.begin().await?;
-            sql::execute(&txn, "SELECT pg_advisory_xact_lock(?)", vec![MIGRATION_LOCK.into()]).await?;
-            txn
-        };
-        migrate::run(&lock, self.clock()).await?;
-        Ok(lock.commit().await?)
-    }
-
-    /// Migrations that are in the program but not in the database.
-    pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
-        migrate::pending(&self.write).await
-    }
-}
 
 /// Makes a new file that its owner alone may read: it is to hold customers' messages. SQLite gives its companions (-wal,
 /// -shm) the same mode. Where it cannot be made, opening it says why.
-fn make_private(path: &Path) {
+pub(in crate::store) fn make_private(path: &Path) {
     let mut new = OpenOptions::new();
     new.write(true).create_new(true);
     #[cfg(unix)]
@@ -108,7 +52,11 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
 }
 
-async fn connect(options: &Options, connections: u32, writes: bool) -> Result<DatabaseConnection, StoreError> {
+pub(in crate::store) async fn connect(
+    options: &Options,
+    connections: u32,
+    writes: bool,
+) -> Result<DatabaseConnection, StoreError> {
     let url = options.url.expose_secret();
     // The file is made when it is missing.
     let file = sqlite_path(url);
@@ -131,7 +79,7 @@ async fn connect(options: &Options, connections: u32, writes: bool) -> Result<Da
             sqlite
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(synchronous)
-                .busy_timeout(writer::BUSY_TIMEOUT)
+                .busy_timeout(BUSY_TIMEOUT)
                 .foreign_keys(true)
                 .page_size(PAGE_BYTES)
                 .pragma("cache_size", READER_CACHE)
@@ -155,7 +103,7 @@ async fn connect(options: &Options, connections: u32, writes: bool) -> Result<Da
 }
 
 /// Names the file that cannot be opened, and what is expected there.
-fn of_file(options: &Options, error: StoreError) -> StoreError {
+pub(in crate::store) fn name_file(options: &Options, error: StoreError) -> StoreError {
     match (sqlite_path(options.url.expose_secret()), error) {
         (Some(path), StoreError::Other(why) | StoreError::Unreachable(why)) => StoreError::Setup(format!(
             "{} cannot be opened as a SQLite database ({why}): DATABASE_URL is to name a database of Recado's, \

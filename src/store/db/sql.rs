@@ -4,13 +4,16 @@
 //! texts come in few sizes, so that the prepared-statement cache holds them all. SQLite's writer (`sqlite.rs`) runs one
 //! prepared statement for row after row.
 
+use std::time::Duration;
+
 use rusqlite::types::FromSql;
 use sea_orm::sea_query::ValueType;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, TryGetable, Value,
 };
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Row counts that statements are made for, largest first.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
@@ -155,6 +158,20 @@ impl Txn for DatabaseTransaction {
         Ok(Self::rollback(self).await?)
     }
 }
+
+/// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred one that reads first fails
+/// when another writes in between, whatever the busy time-out.
+pub(in crate::store) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+    let options = TransactionOptions {
+        isolation_level: None,
+        access_mode: None,
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+    };
+    Ok(db.begin_with_options(options).await?)
+}
+
+/// How long a statement waits for another process's lock on the SQLite file.
+pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A statement with its values.
 pub fn statement(backend: DatabaseBackend, sql: &str, values: Vec<Value>) -> Statement {

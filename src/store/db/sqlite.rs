@@ -17,8 +17,8 @@ use sea_orm::Value;
 use super::open::{STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Plain, Read, Row, Txn, Upsert};
 use crate::config::Synchronous;
-use crate::store::StoreError;
-use crate::store::writer::BUSY_TIMEOUT;
+use crate::store::db::sql::BUSY_TIMEOUT;
+use crate::store::error::StoreError;
 
 /// Rows written between checkpoints; about as many pages of the log, 32 MB.
 const CHECKPOINT_ROWS: u64 = 16_384;

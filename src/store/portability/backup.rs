@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
-use crate::store::writer::BUSY_TIMEOUT;
+use crate::store::db::sql::BUSY_TIMEOUT;
+use crate::store::error::StoreError;
 
 /// Copies the database at `from` into `to`, an empty file, and checks the copy.
 ///

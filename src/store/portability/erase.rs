@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 use crate::store::db::sql;
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::{appointments, contacts, firings, questions};
-use crate::store::{Store, StoreError, writer};
 
 /// Rows that are changed in one transaction, at most.
 const PAGE_ROWS: usize = 200;
@@ -75,7 +77,7 @@ impl Store {
         }
         self.erase_calls(&who).await?;
         let of_number = || vec![tenant.uuid().into(), phone_key.into()];
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
         questions::forget(&txn, tenant, ContactId::new(contact)).await?;
@@ -148,7 +150,7 @@ impl Store {
     async fn cancel_sends(&self, who: &Who) -> Result<u64, StoreError> {
         let theirs = format!("({THEIRS}) AND tenant_id = ?");
         let values = || [who.keys(), vec![who.tenant.uuid().into()]].concat();
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let text = format!("SELECT 1 FROM actions WHERE {theirs} AND state = 'sending' LIMIT 1");
         if sql::query_one(&txn, &text, values()).await?.is_some() {
             return Err(StoreError::Setup(
@@ -210,7 +212,7 @@ impl Store {
             return Ok(0);
         }
         let marks = vec!["?"; ids.len()].join(",");
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let changed = sql::execute(&txn, &format!("{what} {set} WHERE {key} IN ({marks})"), values(&ids)).await?;
         txn.commit().await?;
         Ok(changed)

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::domain::{EventId, TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::{Store, StoreError, writer};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// Events that are looked at, and removed, in one step.
 const PAGE_EVENTS: usize = 100;
@@ -95,7 +97,7 @@ impl Store {
                 Removed { events: events.len() as u64, actions: actions.len() as u64, messages, ..Removed::default() };
             return Ok(Step { removed, next });
         }
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         delete(&txn, "attempts", "action_id", tenant, &actions).await?;
         delete(&txn, "rule_runs", "event_id", tenant, &events).await?;
         removed.messages = delete(&txn, "messages", "id", tenant, &messages).await?;
@@ -124,7 +126,7 @@ impl Store {
             if ids.is_empty() {
                 return Ok(removed);
             }
-            let txn = writer::begin(&self.write).await?;
+            let txn = begin(&self.write).await?;
             delete(&txn, "occupied", "appointment_id", tenant, &ids).await?;
             delete(&txn, "appointment_history", "appointment_id", tenant, &ids).await?;
             removed += delete(&txn, "appointments", "id", tenant, &ids).await?;
@@ -150,7 +152,7 @@ impl Store {
             if ids.is_empty() {
                 return Ok(removed);
             }
-            let txn = writer::begin(&self.write).await?;
+            let txn = begin(&self.write).await?;
             delete(&txn, "call_legs", "call_id", tenant, &ids).await?;
             delete(&txn, "call_turns", "call_id", tenant, &ids).await?;
             removed += delete(&txn, "calls", "id", tenant, &ids).await?;
@@ -178,7 +180,7 @@ impl Store {
             }
             for id in ids {
                 while self.remove_members(tenant, id).await? > 0 {}
-                let txn = writer::begin(&self.write).await?;
+                let txn = begin(&self.write).await?;
                 removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
                 txn.commit().await?;
             }
@@ -203,7 +205,7 @@ impl Store {
             (SELECT peer_key FROM campaign_members WHERE campaign_id = ? LIMIT ?)";
         let limit = PAGE_EVENTS as i64;
         let values = vec![tenant.uuid().into(), campaign.into(), campaign.into(), limit.into()];
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let removed = sql::execute(&txn, text, values).await?;
         txn.commit().await?;
         Ok(removed)

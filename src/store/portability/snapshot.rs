@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::tables::{Holds, TABLES, Table};
 use crate::domain::TenantId;
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Txn};
+use crate::store::db::sql::{Cut, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::rows::{sender, tenant};
+use crate::store::tables::tenants::IMPORTING;
 use crate::store::tables::{tenants, timers};
-use crate::store::{Store, StoreError, writer};
 
-/// Before the slug of a tenant that is not whole yet; no slug of a tenant's has a slash.
-pub(in crate::store) const IMPORTING: &str = "import/";
 /// Columns in a table's identity that hold text.
 const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
 /// Rows that are removed in one transaction.
@@ -50,7 +50,7 @@ impl Store {
     /// Begins to take in a tenant: its row, under a slug that nobody sees. `wanted` is the slug it is to have.
     pub async fn begin_import(&self, mut row: tenant::Model, wanted: &str) -> Result<(), StoreError> {
         row.slug = format!("{IMPORTING}{wanted}");
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         if tenant::Entity::find().filter(tenant::Column::Slug.eq(&row.slug)).one(&txn).await?.is_some() {
             return Err(StoreError::Taken(format!(
                 "'{wanted}' (by an import that has not ended: if it has died, say --restart)"
@@ -75,7 +75,7 @@ impl Store {
 
     /// Writes rows of a tenant that is being taken in, in one transaction. What they name must be the tenant's.
     pub async fn import_rows(&self, table: &Table, tenant: TenantId, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         for (index, column) in table.columns.iter().enumerate() {
             if let Holds::Of(other) | Holds::MaybeOf(other) = column.holds {
                 let named = rows.iter().map(|row| &row[index]).filter(|id| !matches!(id, Value::Uuid(None)));
@@ -93,7 +93,7 @@ impl Store {
     /// The tenant is whole: it gets its slug and its senders, and running servers are told. An empty tenant that had the
     /// slug goes.
     pub async fn finish_import(&self, id: TenantId, slug: &str, senders: Vec<sender::Model>) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         may_become(&txn, slug).await?;
         senders_are_free(&txn, &senders).await?;
         sql::execute(&txn, "DELETE FROM tenants WHERE slug = ?", vec![slug.into()]).await?;
@@ -115,7 +115,7 @@ impl Store {
         for table in TABLES.iter().rev() {
             while self.remove_some(table, TenantId::new(row.id)).await? > 0 {}
         }
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         sql::execute(&txn, "DELETE FROM tenants WHERE id = ?", vec![row.id.into()]).await?;
         txn.commit().await?;
         Ok(true)
@@ -123,7 +123,7 @@ impl Store {
 
     async fn remove_some(&self, table: &Table, tenant: TenantId) -> Result<u64, StoreError> {
         let (name, key) = (table.name, table.order.join(", "));
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let removed = sql::execute(
             &txn,
             &format!(

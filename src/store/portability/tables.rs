@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{Action, AppointmentState, CallState, CampaignState, Channel, EventKind, MemberState, Phone};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::tables::actions::REQUEST_CHANNEL;
 use crate::store::tables::campaigns;
 
@@ -561,7 +561,7 @@ impl Holds {
             Text | Word(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
             MaybeText | MaybeWord(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
             Document(_) => document(row.try_get_by_index(index)?)?,
-            // A document that says null is another thing than none, but means the same.
+            // A document that says null is another thing than none, but context the same.
             MaybeDocument => row.try_get_by_index::<Option<String>>(index)?.map(document).transpose()?.into(),
             Big => row.try_get_by_index::<i64>(index)?.into(),
             MaybeBig => row.try_get_by_index::<Option<i64>>(index)?.into(),

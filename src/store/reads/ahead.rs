@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::lists::LIST_MAX;
 use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId, TimerId, Timestamp};
+use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
-use crate::store::requests::fire;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::actions::{NewAction, QueuedSend, SEND_COLUMNS, SEND_WIDTH};
 use crate::store::tables::events;
-use crate::store::tables::timers::{PendingTimer, TIMERS_PAGE};
-use crate::store::{Store, StoreError};
+use crate::store::tables::timers::{COLUMNS, PendingTimer, TIMERS_PAGE};
 
 /// Undecided events that are read in one go.
 const UNDECIDED_PAGE: usize = 500;
@@ -151,7 +151,7 @@ impl Store {
         let Some(tenant) = tenant else { return self.timers_after(after).await };
         let text = format!(
             "SELECT {} FROM timers WHERE tenant_id = ? AND (due_us, id) > (?, ?) ORDER BY due_us, id LIMIT {TIMERS_PAGE}",
-            fire::COLUMNS
+            COLUMNS
         );
         let (due, id) = after.map_or((i64::MIN, Uuid::nil()), |(due, id)| (due.unix_us(), id.uuid()));
         let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), due.into(), id.into()]).await?;

@@ -9,8 +9,9 @@ use crate::domain::{
 };
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::calls::CallResult;
-use crate::store::{Store, StoreError};
 
 const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
     error_code, detail, result, started_us, ended_us, contact_id, action_id, recording_sid, state FROM calls";

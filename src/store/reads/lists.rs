@@ -6,9 +6,11 @@ use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
 use crate::domain::{ActionId, Channel, ContactId, EventId, EventKind, MessageId, Route, TenantId, Timestamp};
+use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::rows::{action, event, message};
-use crate::store::{Store, StoreError};
 
 /// A message, or a send that is none yet.
 #[derive(Clone, Debug)]
@@ -35,9 +37,6 @@ pub struct Unsettled {
     pub provider_sid: String,
     pub at_us: i64,
 }
-
-/// Rows that a list gives at most.
-pub const LIST_MAX: usize = 10_000;
 
 impl Store {
     /// A tenant's newest messages, the newest first, sends that are still under way among them.
@@ -239,6 +238,51 @@ impl Store {
         )
         .await?;
         rows.iter().map(|row| Ok(Unsettled::from_query_result(row, "")?)).collect()
+    }
+
+    /// A page of a tenant's messages, the newest first, behind `before`.
+    pub async fn message_page(
+        &self,
+        tenant: TenantId,
+        contact: Option<ContactId>,
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<crate::store::rows::message::Model>, StoreError> {
+        self.newest_page("messages", tenant, contact, before, limit).await
+    }
+
+    /// A page of a tenant's events, the newest first, behind `before`.
+    pub async fn event_page(
+        &self,
+        tenant: TenantId,
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<crate::store::rows::event::Model>, StoreError> {
+        self.newest_page("events", tenant, None, before, limit).await
+    }
+
+    async fn newest_page<T: sea_orm::FromQueryResult>(
+        &self,
+        table: &'static str,
+        tenant: TenantId,
+        contact: Option<ContactId>,
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut values = vec![tenant.uuid().into()];
+        let mut text = format!("SELECT * FROM {table} WHERE tenant_id = ?");
+        if let Some(contact) = contact {
+            text.push_str(" AND contact_id = ?");
+            values.push(contact.uuid().into());
+        }
+        if let Some(before) = before {
+            text.push_str(" AND id < ?");
+            values.push(before.into());
+        }
+        text.push_str(" ORDER BY id DESC LIMIT ?");
+        values.push((limit as i64).into());
+        let rows = sql::query(&self.read, &text, values).await?;
+        rows.iter().map(|row| Ok(T::from_query_result(row, "")?)).collect()
     }
 
     /// How much waits: undecided events, open sends, sends of unknown outcome. Counts stop at `cap` each.

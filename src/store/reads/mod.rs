@@ -3,3 +3,5 @@
 pub(in crate::store) mod ahead;
 pub(in crate::store) mod lists;
 pub(crate) mod calls;
+pub(in crate::store) mod customers;
+pub(in crate::store) mod decisions;

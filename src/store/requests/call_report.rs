@@ -1,37 +1,82 @@
 //! How calls stand: forward only, each thing told once, in whatever order it comes.
 
 use crate::domain::event::{CallData, TranscriptLine};
-use crate::domain::{
-    ActionId, CallDirection, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp,
-};
-use crate::store::StoreError;
+use crate::domain::{ActionId, CallDirection, CallId, CallStatus, EventKind, TenantId, Timestamp};
+use crate::store::context::WriterContext;
 use crate::store::db::sql::{Row, Txn};
+use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
-use crate::store::tables::calls::placed;
-use crate::store::tables::calls::{CallReport, Known, Reported, data_of, find_or_make};
+use crate::store::tables::calls::told::{event_of, is_answered, silence};
+use crate::store::tables::calls::{CallRow, Caller, find_or_make, lines, placed};
 use crate::store::tables::events;
-use crate::store::writer::Means;
+use crate::store::writer;
+use crate::store::writer::{Request, Writer};
 
-pub(in crate::store) async fn reports(
-    txn: &impl Txn,
-    means: &Means,
-    reports: &[CallReport],
-    committed: &mut Committed,
-) -> Result<Vec<Reported>, StoreError> {
-    let mut reported = Vec::with_capacity(reports.len());
-    for report in reports {
-        reported.push(one_report(txn, means, report, committed).await?);
+/// What the provider says of a call besides.
+#[derive(Clone, Debug)]
+pub struct CallReport {
+    pub caller: Caller,
+    pub duration_s: Option<u32>,
+    pub recording: Option<Recording>,
+    pub error_code: Option<i64>,
+    pub detail: Option<String>,
+    /// A call that ends without a word of the caller's counts as missed.
+    pub silence_is_missed: bool,
+    /// What is told of its end waits for a summary: see [`Store::untold_calls`].
+    pub tell_later: bool,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub struct Recording {
+    pub sid: String,
+    pub url: String,
+    pub seconds: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It moved forward, or something new is known: events tell of it.
+    Advanced,
+    /// The same, and the call has ended: told of each call once.
+    Ended,
+    Stale,
+    Foreign,
+}
+
+impl Writer {
+    /// Applies what the provider says of a call.
+    pub async fn call(&self, report: CallReport) -> Result<Reported, StoreError> {
+        self.ask(report).await
     }
-    Ok(reported)
+}
+
+impl Request for CallReport {
+    type Reply = Reported;
+
+    const STEP: writer::Step = writer::Step::CallReport;
+
+    async fn execute(
+        reports: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<Vec<Reported>, StoreError> {
+        let mut reported = Vec::with_capacity(reports.len());
+        for report in reports {
+            reported.push(one_report(txn, context, report, committed).await?);
+        }
+        Ok(reported)
+    }
 }
 
 async fn one_report(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     report: &CallReport,
     committed: &mut Committed,
 ) -> Result<Reported, StoreError> {
-    let mut known = find_or_make(txn, means, &report.caller, report.at).await?;
+    let mut known = find_or_make(txn, context, &report.caller, report.at).await?;
     if known.tenant != report.caller.tenant {
         return Ok(Reported::Foreign);
     }
@@ -101,7 +146,7 @@ async fn one_report(
             ..CallData::default()
         };
         let key = recording.filter(|_| kind == EventKind::RECORDING_READY).map(|one| one.sid.as_str());
-        let event = event_of(means, &known, kind, key, data, report.at)?;
+        let event = event_of(context, &known, kind, key, data, report.at)?;
         events::insert(txn, [(&event, None)]).await?;
         committed.events.push(event);
     }
@@ -114,7 +159,7 @@ async fn one_report(
 
 /// What is told of a call that ends so.
 fn ends_as(
-    known: &Known,
+    known: &CallRow,
     status: CallStatus,
     report: &CallReport,
 ) -> impl Iterator<Item = (EventKind, Option<String>)> + use<> {
@@ -139,80 +184,10 @@ fn ends_as(
     first.into_iter().chain(second)
 }
 
-/// Why a call has been missed in which nothing was said, where that counts.
-pub(in crate::store) fn silence(known: &Known, counts: bool) -> Option<String> {
-    let silent = counts && !known.heard && known.facts.direction == CallDirection::In;
-    silent.then(|| "hung up before a word or a key".to_owned())
-}
-
-/// Whether somebody has just answered a call of ours.
-pub(in crate::store) fn is_answered(known: &Known, before: CallStatus) -> bool {
-    let (rank, answered) = (CallStatus::InProgress.rank(), known.facts.status == CallStatus::InProgress);
-    known.facts.direction == CallDirection::Out && before.rank() < rank && answered
-}
-
-pub(in crate::store) async fn tell_answered(
-    txn: &impl Txn,
-    means: &Means,
-    known: &Known,
-    at: Timestamp,
-    committed: &mut Committed,
-) -> Result<(), StoreError> {
-    let (status, answered_by) = (known.facts.status.to_string(), known.facts.answered_by.clone());
-    let data = CallData { status, answered_by, ..CallData::default() };
-    let event = event_of(means, known, EventKind::CALL_ANSWERED, None, data, at)?;
-    events::insert(txn, [(&event, None)]).await?;
-    committed.events.push(event);
-    Ok(())
-}
-
-pub(in crate::store) fn event_of(
-    means: &Means,
-    known: &Known,
-    kind: EventKind,
-    key: Option<&str>,
-    data: CallData,
-    at: Timestamp,
-) -> Result<Event, StoreError> {
-    Ok(Event {
-        id: means.ids.next(),
-        tenant: known.tenant,
-        channel: Some(Channel::Voice),
-        contact: known.contact,
-        occurred_at: at,
-        dedupe_key: Some(format!(
-            "{kind}:{}{}",
-            known.facts.sid,
-            key.map_or_else(String::new, |key| format!(":{key}"))
-        )),
-        depth: 0,
-        data: data_of(known, data)?,
-        kind,
-    })
-}
-
 /// What was heard and said in a call, in its order.
 async fn transcript(txn: &impl Txn, tenant: TenantId, call: CallId) -> Result<Vec<TranscriptLine>, StoreError> {
     let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
     let read = |row: &Row| Ok((row.get::<String>(0)?, row.get::<Option<String>>(1)?));
     let rows = txn.query(text, vec![call.uuid().into(), tenant.uuid().into()], read).await?;
     lines(rows)
-}
-
-pub(in crate::store) fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<TranscriptLine>, StoreError> {
-    let mut lines = Vec::new();
-    for (heard, answer) in turns {
-        if !heard.is_empty() {
-            lines.push(TranscriptLine { who: "caller".to_owned(), text: heard });
-        }
-        let steps: Vec<Step> =
-            answer.map_or(Ok(Vec::new()), |answer| serde_json::from_str(&answer)).map_err(StoreError::json)?;
-        lines.extend(
-            steps
-                .iter()
-                .filter_map(Step::spoken)
-                .map(|text| TranscriptLine { who: "us".to_owned(), text: text.to_owned() }),
-        );
-    }
-    Ok(lines)
 }

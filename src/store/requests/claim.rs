@@ -10,12 +10,15 @@ use uuid::Uuid;
 use super::fallback;
 use crate::domain::route::UnknownRoute;
 use crate::domain::{ActionState, Channel, SendQueue, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{Candidate, GateFacts, QueuedSend, SEND_COLUMNS, SEND_WIDTH, SEND_WITHIN};
 use crate::store::tables::messages;
-use crate::store::writer::Means;
+use crate::store::writer::{Request, Step, Writer};
 
 /// What the gate says to one candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,13 +128,35 @@ fn fresh_from(now: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
 }
 
-pub(in crate::store) async fn claim(
-    txn: &impl Txn,
-    means: &Means,
-    request: &ClaimRequest,
-) -> Result<Claims, StoreError> {
+impl Writer {
+    /// Takes actions that are due, asks the gate, and writes their attempts down.
+    pub async fn claim(&self, claim: ClaimRequest) -> Result<Claims, StoreError> {
+        self.ask(claim).await
+    }
+}
+
+impl Request for ClaimRequest {
+    type Reply = Claims;
+
+    const STEP: Step = Step::Claim;
+
+    async fn execute(
+        requests: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        _committed: &mut Committed,
+    ) -> Result<Vec<Claims>, StoreError> {
+        let mut claims = Vec::with_capacity(requests.len());
+        for request in requests {
+            claims.push(claim(txn, context, request).await?);
+        }
+        Ok(claims)
+    }
+}
+
+async fn claim(txn: &impl Txn, context: &WriterContext, request: &ClaimRequest) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
-    let now = means.clock.now();
+    let now = context.clock.now();
     let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
     let values = vec![
         request.stop_ends_calls.into(),
@@ -193,7 +218,7 @@ pub(in crate::store) async fn claim(
     }
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;
     messages::merge(txn, stopped).await?;
-    let told = fallback::tell(txn, means, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
+    let told = fallback::tell(txn, context, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
     let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_outlet =
         vec![request.queue.tenant.uuid().into(), request.queue.route.to_string().into(), now.unix_us().into()];
@@ -220,6 +245,13 @@ fn read_candidate(row: &Row, account: &str) -> Result<Candidate, StoreError> {
 fn zone_in(fields: &str) -> Option<Tz> {
     let fields: serde_json::Value = serde_json::from_str(fields).ok()?;
     fields.get("zone")?.as_str()?.parse().ok()
+}
+
+impl Store {
+    /// Who has planned sends that are due, and along which routes.
+    pub async fn due_queues(&self) -> Result<Vec<SendQueue>, StoreError> {
+        due_queues(&self.read, self.context.clock.now()).await
+    }
 }
 
 /// What has something due: a walk along the index, one step a tenant and route.
@@ -259,8 +291,9 @@ mod tests {
     use crate::config::Synchronous;
     use crate::domain::clock::Random;
     use crate::domain::{Clock, Ids};
+    use crate::store::db::open::Options;
     use crate::store::db::sqlite::one_row;
-    use crate::store::{Options, Store};
+    use crate::store::handle::Store;
 
     #[tokio::test]
     async fn who_is_next_in_a_lane_is_found_by_its_index_and_no_write_makes_a_table() {

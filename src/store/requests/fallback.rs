@@ -4,23 +4,23 @@
 
 use crate::domain::event::FallbackData;
 use crate::domain::{Action, Event, EventId, EventKind, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql::Txn;
+use crate::store::error::StoreError;
 use crate::store::tables::actions::QueuedSend;
 use crate::store::tables::events;
-use crate::store::writer::Means;
 
 /// Tells of those of these messages that have a fallback; beside each stands why it came to nothing. Gives how many events
 /// there are of it.
 pub(in crate::store) async fn tell<'a>(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     ended: impl IntoIterator<Item = (&'a QueuedSend, String)>,
 ) -> Result<usize, StoreError> {
-    let now = means.clock.now();
+    let now = context.clock.now();
     let mut told = Vec::new();
     for (send, reason) in ended {
-        told.extend(wanted(send, reason, means.ids.next(), now)?);
+        told.extend(wanted(send, reason, context.ids.next(), now)?);
     }
     if !told.is_empty() {
         events::insert(txn, told.iter().map(|event| (event, None))).await?;

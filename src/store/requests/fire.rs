@@ -12,13 +12,16 @@ use uuid::Uuid;
 
 use crate::domain::timer::Fired;
 use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, Purpose, TenantId, TimerId, Timestamp, abort};
+use crate::store::context::WriterContext;
+use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::reads::lists::LIST_MAX;
-use crate::store::tables::timers::PendingTimer;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::pending_cache::Committed;
+use crate::store::tables::timers::{COLUMNS, PendingTimer};
 use crate::store::tables::{events, timers};
-use crate::store::writer::Means;
-use crate::store::{Store, StoreError};
+use crate::store::writer::{Request, Step, Writer};
 
 /// Timers that fire in one transaction, at most: beyond that a commit costs little beside them.
 pub const FIRE_MAX: usize = 512;
@@ -65,9 +68,6 @@ struct Stored {
     timer: PendingTimer,
     tries: i32,
 }
-
-pub(in crate::store) const COLUMNS: &str =
-    "due_us, id, tenant_id, purpose, rule, timing, contact_id, subject_id, payload";
 
 impl Stored {
     fn read(row: &Row) -> Result<Self, StoreError> {
@@ -117,8 +117,34 @@ impl PendingTimer {
     }
 }
 
-pub(in crate::store) async fn fire(txn: &impl Txn, means: &Means, request: &FireRequest) -> Result<Firing, StoreError> {
-    let now = means.clock.now();
+impl Writer {
+    /// Turns timers that are due into events.
+    pub async fn fire(&self, request: FireRequest) -> Result<Firing, StoreError> {
+        self.ask(request).await
+    }
+}
+
+impl Request for FireRequest {
+    type Reply = Firing;
+
+    const STEP: Step = Step::Fire;
+
+    async fn execute(
+        requests: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        _committed: &mut Committed,
+    ) -> Result<Vec<Firing>, StoreError> {
+        let mut firings = Vec::with_capacity(requests.len());
+        for request in requests {
+            firings.push(fire(txn, context, request).await?);
+        }
+        Ok(firings)
+    }
+}
+
+async fn fire(txn: &impl Txn, context: &WriterContext, request: &FireRequest) -> Result<Firing, StoreError> {
+    let now = context.clock.now();
     let mut due = take(txn, now, request.limit).await?;
     due.extend(take_again(txn, now, request.limit).await?);
     // In the order in which they fell due, which `RETURNING` does not promise.
@@ -126,7 +152,7 @@ pub(in crate::store) async fn fire(txn: &impl Txn, means: &Means, request: &Fire
     abort::point("timers-taken");
     let (mut rows, mut tenants, mut next, mut broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for stored in &due {
-        match stored.timer.becomes(means.ids.next(), now) {
+        match stored.timer.becomes(context.ids.next(), now) {
             Ok((event, data, timer)) => {
                 if timer.purpose == Purpose::Cron {
                     next.extend((request.next)(&timer, now));
@@ -138,7 +164,7 @@ pub(in crate::store) async fn fire(txn: &impl Txn, means: &Means, request: &Fire
         }
     }
     events::insert_rows(txn, rows).await?;
-    timers::plan(txn, means, &next).await?;
+    timers::plan(txn, context, &next).await?;
     set_aside(txn, now, &broken).await?;
     tenants.sort_unstable();
     tenants.dedup();

@@ -6,14 +6,18 @@ use sea_orm::Value;
 
 use crate::domain::event::InboundData;
 use crate::domain::opt_out::Word;
-use crate::domain::{Channel, ContactId, Event, EventId, EventKind, MessageId, Phone, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::domain::{
+    Action, ActionId, ActionState, Channel, ContactId, Event, EventId, EventKind, MessageId, Origin, Phone, Route,
+    Send, SendBody, TenantId, Timestamp,
+};
+use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Row, Txn};
+use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions;
 use crate::store::tables::actions::NewAction;
 use crate::store::tables::contacts::{ContactUpsert, Contacts};
-use crate::store::writer::Means;
+use crate::store::writer::{Request, Step, Writer};
 
 /// A parsed, verified message on its way in.
 #[derive(Clone, Debug)]
@@ -98,9 +102,31 @@ pub struct Ingested {
 
 const DUPLICATE: Ingested = Ingested { event: None, message: None, duplicate: true, confirmed: false };
 
-pub(in crate::store) async fn ingest(
+impl Writer {
+    /// Stores an inbound message with its event and contact.
+    pub async fn ingest(&self, inbound: NewInbound) -> Result<Ingested, StoreError> {
+        self.ask(inbound).await
+    }
+}
+
+impl Request for NewInbound {
+    type Reply = Ingested;
+
+    const STEP: Step = Step::Ingest;
+
+    async fn execute(
+        inbound: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<Vec<Ingested>, StoreError> {
+        ingest(txn, context, inbound, committed).await
+    }
+}
+
+async fn ingest(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     inbound: &[NewInbound],
     committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
@@ -125,14 +151,14 @@ pub(in crate::store) async fn ingest(
             meeting.hear(item.tenant, phone, name, item.channel, item.at);
         }
     }
-    let mut contacts = meeting.upsert(txn, means).await?;
+    let mut contacts = meeting.upsert(txn, context).await?;
     // Back to the count before the batch: each of its messages has a number of its own.
     for item in &news {
         if let Some((_, count)) = item.from.as_ref().and_then(|phone| contacts.get_mut(&(item.tenant, phone.key()))) {
             *count -= 1;
         }
     }
-    let mut stored = write_rows(txn, means, &news, contacts, committed).await?.into_iter();
+    let mut stored = write_rows(txn, context, &news, contacts, committed).await?.into_iter();
     // After the rows, since some repeat a message of this very batch.
     count_repeats(txn, repeats).await?;
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
@@ -174,7 +200,7 @@ async fn count_repeats(txn: &impl Txn, repeats: HashMap<(&str, TenantId), i32>) 
 
 async fn write_rows(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     news: &[&NewInbound],
     mut contacts: Contacts,
     committed: &mut Committed,
@@ -192,7 +218,7 @@ async fn write_rows(
                 (*contact, *count)
             })
             .unzip();
-        let message: MessageId = means.ids.next();
+        let message: MessageId = context.ids.next();
         let event = Event {
             // A message and its event are two sides of one thing.
             id: EventId::new(message.uuid()),
@@ -244,7 +270,7 @@ async fn write_rows(
     crate::store::tables::messages::insert(txn, messages).await?;
     crate::store::tables::events::insert_rows(txn, events).await?;
     for (item, wish, key, contact, cause) in wishes {
-        let told = obey(txn, means, item, wish, key, contact, cause).await?;
+        let told = obey(txn, context, item, wish, key, contact, cause).await?;
         committed.changed_customers |= told.is_some();
         committed.events.extend(told);
     }
@@ -277,7 +303,7 @@ fn extra(data: &InboundData) -> Result<String, StoreError> {
 
 async fn obey(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     item: &NewInbound,
     wish: &Wish,
     peer_key: String,
@@ -310,12 +336,12 @@ async fn obey(
             word: wish.text.clone(),
             at: item.at,
         };
-        crate::store::tables::opt_outs::record(txn, means, &entry).await?;
+        crate::store::tables::opt_outs::record(txn, context, &entry).await?;
         if let (false, Some(contact)) = (back_in, contact) {
             crate::store::tables::questions::end_on(txn, item.tenant, contact, item.channel).await?;
         }
         let event = Event {
-            id: means.ids.next(),
+            id: context.ids.next(),
             tenant: item.tenant,
             kind: if back_in { EventKind::OPTED_IN } else { EventKind::OPTED_OUT },
             channel: Some(item.channel),
@@ -329,8 +355,42 @@ async fn obey(
         told = Some(event);
     }
     if let (Some(confirmation), Some(phone)) = (&wish.confirmation, &item.from) {
-        let action = NewAction::confirmation(cause, item, phone, contact, confirmation);
-        actions::plan(txn, means, vec![action]).await?;
+        let action = confirmation_of(cause, item, phone, contact, confirmation);
+        actions::plan(txn, context, vec![action]).await?;
     }
     Ok(told)
+}
+
+/// Our answer to STOP, START or HELP, where the provider gives none.
+fn confirmation_of(
+    cause: EventId,
+    item: &NewInbound,
+    to: &Phone,
+    contact: Option<ContactId>,
+    confirmation: &Confirmation,
+) -> NewAction {
+    NewAction {
+        id: ActionId::of(cause, NewAction::CONFIRMATION_RULE, 0),
+        tenant: item.tenant,
+        event: cause,
+        contact,
+        rule: NewAction::CONFIRMATION_RULE.to_owned(),
+        index: 0,
+        state: ActionState::Planned,
+        reason: None,
+        origin: Origin::System,
+        action: Action::Send(Send {
+            channel: item.channel,
+            to: to.clone().into(),
+            reply: true,
+            fallback: None,
+            body: SendBody::Text(confirmation.text.clone()),
+        }),
+        // From the number that was written to, and so by its provider.
+        route: Some(Route::Twilio),
+        sender: Some(confirmation.sender.clone()),
+        due: None,
+        subject: None,
+        expires: None,
+    }
 }

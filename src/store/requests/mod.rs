@@ -1,11 +1,15 @@
-//! What the writer does in its transactions, a file a kind of request.
+//! The transactions, a file each: those that the writer runs in its batches, and those of people and of the engine's loops.
 
-pub(in crate::store) mod resolve;
+pub(in crate::store) mod add_event;
+pub(in crate::store) mod call_report;
+pub(in crate::store) mod call_turn;
 pub(in crate::store) mod claim;
+pub(in crate::store) mod customers;
 pub(in crate::store) mod decide;
 pub(in crate::store) mod fallback;
 pub(in crate::store) mod fire;
 pub(in crate::store) mod ingest;
-pub(in crate::store) mod status;
+pub(in crate::store) mod leg_report;
 pub(in crate::store) mod outcome;
-pub(crate) mod call_report;
+pub(in crate::store) mod resolve;
+pub(in crate::store) mod status;

@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use super::fallback;
 use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
+use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend, SEND_WITHIN};
 use crate::store::tables::{calls, messages, opt_outs};
-use crate::store::writer::Means;
+use crate::store::writer::{Request, Step, Writer};
 
 /// How an attempt, or a reconciliation, ended.
 #[derive(Clone, Debug)]
@@ -90,10 +91,32 @@ impl AttemptResult {
     }
 }
 
+impl Writer {
+    /// Writes down how an attempt ended; `false` where the action had moved on meanwhile.
+    pub async fn outcome(&self, outcome: AttemptOutcome) -> Result<bool, StoreError> {
+        self.ask(outcome).await
+    }
+}
+
+impl Request for AttemptOutcome {
+    type Reply = bool;
+
+    const STEP: Step = Step::Outcome;
+
+    async fn execute(
+        outcomes: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<Vec<bool>, StoreError> {
+        close(txn, context, outcomes, committed).await
+    }
+}
+
 /// Closes attempts. A outcome on an action that has moved on meanwhile (a callback was quicker) changes nothing.
-pub(in crate::store) async fn outcomes(
+async fn close(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     outcomes: &[AttemptOutcome],
     committed: &mut Committed,
 ) -> Result<Vec<bool>, StoreError> {
@@ -101,7 +124,7 @@ pub(in crate::store) async fn outcomes(
         return Ok(Vec::new());
     }
     committed.changed_customers |= outcomes.iter().any(AttemptOutcome::says_opted_out);
-    let now = means.clock.now();
+    let now = context.clock.now();
     let mut attempts: Vec<Value> = Vec::with_capacity(outcomes.len() * 10);
     let mut actions: Vec<Value> = Vec::with_capacity(outcomes.len() * 9);
     for outcome in outcomes {
@@ -164,24 +187,24 @@ pub(in crate::store) async fn outcomes(
         attempts,
     )
     .await?;
-    show_in_inbox(txn, means, outcomes, &moved, now).await?;
+    show_in_inbox(txn, context, outcomes, &moved, now).await?;
     for outcome in outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())) {
         if let AttemptResult::Sent { sid, .. } | AttemptResult::Adopted { sid, .. } = &outcome.result
             && outcome.send.is_call()
         {
-            calls::begun(txn, means, &outcome.send, sid).await?;
+            calls::begun(txn, context, &outcome.send, sid).await?;
         }
     }
     let failed = outcomes
         .iter()
         .filter(|outcome| outcome.result == AttemptResult::Failed && moved.contains(&outcome.send.id.uuid()));
-    fallback::tell(txn, means, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
+    fallback::tell(txn, context, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
     Ok(outcomes.iter().map(|outcome| moved.contains(&outcome.send.id.uuid())).collect())
 }
 
 async fn show_in_inbox(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     outcomes: &[AttemptOutcome],
     moved: &HashSet<Uuid>,
     now: Timestamp,
@@ -211,7 +234,7 @@ async fn show_in_inbox(
                         word: OPTED_OUT_CODE.to_string(),
                         at: now,
                     };
-                    opt_outs::record(txn, means, &entry).await?;
+                    opt_outs::record(txn, context, &entry).await?;
                 }
             }
             AttemptResult::Retry { .. }

@@ -1,10 +1,11 @@
 //! A person's word on a send that the engine leaves alone: of unknown outcome, held back, or no longer wanted.
 
 use crate::domain::{ActionId, ActionState, DeliveryStatus, TenantId};
-use crate::store::StoreError;
-use crate::store::db::sql::Txn;
+use crate::store::context::WriterContext;
+use crate::store::db::sql::{Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::{actions, calls, messages};
-use crate::store::writer::Means;
 
 /// What a person says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +53,26 @@ pub enum Resolution {
     Unknown,
 }
 
+impl Store {
+    /// Applies a person's decision on a send that waits for one.
+    pub async fn resolve(
+        &self,
+        tenant: TenantId,
+        action: ActionId,
+        decision: &OperatorDecision,
+    ) -> Result<Resolution, StoreError> {
+        let txn = begin(&self.write).await?;
+        let resolution = resolve(&txn, &self.context, tenant, action, decision).await?;
+        txn.commit().await?;
+        Ok(resolution)
+    }
+}
+
 /// Applies a person's decision. What was released or settled as not sent counts as sent by hand from then on: the loop guard
 /// has had its say.
 pub(in crate::store) async fn resolve(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     action: ActionId,
     decision: &OperatorDecision,
@@ -67,7 +83,7 @@ pub(in crate::store) async fn resolve(
     };
     let state: ActionState = state.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
     let Some(next) = decision.leads(state) else { return Ok(Resolution::Stands(state)) };
-    let now = means.clock.now();
+    let now = context.clock.now();
     let sid = match decision {
         // Without one, our own id keeps it from being mistaken for a message of nobody's.
         OperatorDecision::Sent { sid } => Some(sid.clone().unwrap_or_else(|| action.to_string())),
@@ -106,7 +122,7 @@ pub(in crate::store) async fn resolve(
         messages::merge(txn, row.into_iter().flatten().collect()).await?;
     }
     if let Some(sid) = sid.filter(|_| send.is_call()) {
-        calls::begun(txn, means, &send, &sid).await?;
+        calls::begun(txn, context, &send, &sid).await?;
     }
     Ok(Resolution::Now(next))
 }

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::fallback;
 use crate::domain::event::StatusData;
 use crate::domain::{ActionId, DeliveryStatus, Event, EventId, EventKind, Route, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
+use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
 use crate::store::tables::{actions, events, messages, opt_outs};
-use crate::store::writer::Means;
+use crate::store::writer::{Request, Step, Writer};
 
 /// What the provider says of one message.
 #[derive(Clone, Debug)]
@@ -39,6 +40,28 @@ pub enum Settled {
     UnknownAction,
 }
 
+impl Writer {
+    /// Applies a delivery status.
+    pub async fn settle(&self, report: StatusReport) -> Result<Settled, StoreError> {
+        self.ask(report).await
+    }
+}
+
+impl Request for StatusReport {
+    type Reply = Settled;
+
+    const STEP: Step = Step::Status;
+
+    async fn execute(
+        reports: &[Self],
+        txn: &impl Txn,
+        context: &WriterContext,
+        committed: &mut Committed,
+    ) -> Result<Vec<Settled>, StoreError> {
+        settle(txn, context, reports, committed).await
+    }
+}
+
 /// The send as the report finds it, and the status of its message, if there is one yet.
 struct SendStatus {
     send: QueuedSend,
@@ -48,9 +71,9 @@ struct SendStatus {
     latest: Option<(DeliveryStatus, StatusReport)>,
 }
 
-pub(in crate::store) async fn settle(
+async fn settle(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     reports: &[StatusReport],
     committed: &mut Committed,
 ) -> Result<Vec<Settled>, StoreError> {
@@ -73,7 +96,7 @@ pub(in crate::store) async fn settle(
             continue;
         }
         entry.latest = Some((after, report.clone()));
-        told.push(event_of(means, entry, report)?);
+        told.push(event_of(context, entry, report)?);
         if matches!(report.status, DeliveryStatus::Failed | DeliveryStatus::Undelivered) {
             let code = report.error_code.map_or_else(String::new, |code| format!(" (error {code})"));
             failed.push((entry.send.clone(), format!("it is {}{code}", report.status)));
@@ -81,12 +104,12 @@ pub(in crate::store) async fn settle(
         settled.push(Settled::Advanced);
     }
     committed.changed_customers |= reports.iter().any(|report| report.error_code == Some(OPTED_OUT_CODE));
-    write(txn, means, known.into_values()).await?;
+    write(txn, context, known.into_values()).await?;
     let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.unmatched);
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
     committed.events.extend(told.into_iter().filter(concerns));
-    fallback::tell(txn, means, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
+    fallback::tell(txn, context, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
     Ok(settled)
 }
 
@@ -106,13 +129,13 @@ async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, 
     Ok(known)
 }
 
-fn event_of(means: &Means, entry: &SendStatus, report: &StatusReport) -> Result<Event, StoreError> {
+fn event_of(context: &WriterContext, entry: &SendStatus, report: &StatusReport) -> Result<Event, StoreError> {
     let data = StatusData {
         message: report.action.to_string(),
         status: report.status.to_string(),
         error_code: report.error_code,
     };
-    let id: EventId = means.ids.next();
+    let id: EventId = context.ids.next();
     Ok(Event {
         id,
         tenant: report.tenant,
@@ -126,7 +149,11 @@ fn event_of(means: &Means, entry: &SendStatus, report: &StatusReport) -> Result<
     })
 }
 
-async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = SendStatus>) -> Result<(), StoreError> {
+async fn write(
+    txn: &impl Txn,
+    context: &WriterContext,
+    known: impl Iterator<Item = SendStatus>,
+) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
@@ -158,7 +185,7 @@ async fn write(txn: &impl Txn, means: &Means, known: impl Iterator<Item = SendSt
                 word: OPTED_OUT_CODE.to_string(),
                 at: report.at,
             };
-            opt_outs::record(txn, means, &entry).await?;
+            opt_outs::record(txn, context, &entry).await?;
         }
     }
     messages::merge(txn, rows).await?;

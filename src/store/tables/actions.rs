@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::contacts::ContactUpsert;
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, SendBody,
-    TenantId, Timestamp,
+    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, TenantId,
+    Timestamp, abort,
 };
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::requests::ingest::{Confirmation, NewInbound};
-use crate::store::writer::Means;
+use crate::store::db::sql::{Cut, Row, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -54,39 +54,6 @@ pub struct NewAction {
 impl NewAction {
     /// The rule name under which confirmations of STOP, START and HELP are planned.
     pub const CONFIRMATION_RULE: &'static str = "recado: opt-out confirmation";
-
-    pub(in crate::store) fn confirmation(
-        cause: EventId,
-        item: &NewInbound,
-        to: &Phone,
-        contact: Option<ContactId>,
-        confirmation: &Confirmation,
-    ) -> Self {
-        Self {
-            id: ActionId::of(cause, Self::CONFIRMATION_RULE, 0),
-            tenant: item.tenant,
-            event: cause,
-            contact,
-            rule: Self::CONFIRMATION_RULE.to_owned(),
-            index: 0,
-            state: ActionState::Planned,
-            reason: None,
-            origin: Origin::System,
-            action: Action::Send(Send {
-                channel: item.channel,
-                to: to.clone().into(),
-                reply: true,
-                fallback: None,
-                body: SendBody::Text(confirmation.text.clone()),
-            }),
-            // From the number that was written to, and so by its provider.
-            route: Some(Route::Twilio),
-            sender: Some(confirmation.sender.clone()),
-            due: None,
-            subject: None,
-            expires: None,
-        }
-    }
 }
 
 /// Where an action goes, as its row has it.
@@ -143,17 +110,17 @@ const PLANNED_COLUMNS: usize = 22;
 /// Writes actions down; one that is there already stays as it is.
 pub(in crate::store) async fn plan(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     mut actions: Vec<NewAction>,
 ) -> Result<(), StoreError> {
-    find_recipients(txn, means, &mut actions).await?;
+    find_recipients(txn, context, &mut actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * PLANNED_COLUMNS);
-    let now = means.clock.now();
+    let now = context.clock.now();
     for new in &actions {
         let due = new.due.filter(|due| *due > now);
         // Its place in the lane: what is to leave later does not hold back what is to leave now.
         // Of one rule's that are to leave at the same time, the first goes first.
-        let planned_us = due.map_or_else(|| means.ids.tick_us(), |due| due.unix_us() + new.index as i64);
+        let planned_us = due.map_or_else(|| context.ids.tick_us(), |due| due.unix_us() + new.index as i64);
         let due_us = due.unwrap_or(now).unix_us();
         let heading = ActionColumns::of(new);
         values.extend([
@@ -193,7 +160,7 @@ pub(in crate::store) async fn plan(
 }
 
 /// Every send to a number has a contact, so that what a customer has been sent can be seen and bounded.
-async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction]) -> Result<(), StoreError> {
+async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut [NewAction]) -> Result<(), StoreError> {
     let mut unknown = ContactUpsert::default();
     let recipient = |new: &NewAction| match &new.action {
         Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.phone()?.clone())),
@@ -203,11 +170,11 @@ async fn find_recipients(txn: &impl Txn, means: &Means, actions: &mut [NewAction
     if wanted.is_empty() {
         return Ok(());
     }
-    let now = means.clock.now();
+    let now = context.clock.now();
     for (tenant, phone) in &wanted {
         unknown.meet(*tenant, phone, now);
     }
-    let contacts = unknown.upsert(txn, means).await?;
+    let contacts = unknown.upsert(txn, context).await?;
     for new in actions {
         if let Some((tenant, phone)) = recipient(new) {
             new.contact = contacts.get(&(tenant, phone.key())).map(|(id, _)| *id);
@@ -367,6 +334,26 @@ pub(in crate::store) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Ve
     let text =
         format!("SELECT {SEND_COLUMNS}, a.state FROM actions a WHERE a.route IS NOT NULL AND a.id IN ({{list}})");
     txn.query_in(&text, &[], ids, |row| Ok((QueuedSend::read(row)?, row.get(SEND_WIDTH)?))).await
+}
+
+impl Store {
+    /// Sends along a route of unknown outcome that it is time to look for, of all tenants.
+    pub async fn unknowns(&self, route: &Route, limit: usize) -> Result<Vec<Unknown>, StoreError> {
+        unknowns(&self.read, route, self.context.clock.now(), limit).await
+    }
+
+    /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.
+    pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
+        if !has_orphans(&self.read, began_before).await? {
+            return Ok(0);
+        }
+        let txn = begin(&self.write).await?;
+        let count = orphans_to_unknown(&txn, began_before, look_at).await?;
+        abort::point("before-commit");
+        txn.commit().await?;
+        abort::point("after-commit");
+        Ok(count)
+    }
 }
 
 /// Whether there are any such: looked for every second, so without taking the lock to write.

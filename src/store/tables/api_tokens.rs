@@ -7,7 +7,9 @@ use uuid::Uuid;
 use crate::domain::id::{Id, noun};
 use crate::domain::{TenantId, Timestamp, TokenScope};
 use crate::store::db::sql;
-use crate::store::{Store, StoreError, writer};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// A tenant's tokens that hold at one time, at most.
 pub const TOKENS_MAX: i64 = 100;
@@ -34,7 +36,7 @@ impl Store {
         hash: &str,
     ) -> Result<Option<Uuid>, StoreError> {
         let id: Id<noun::Token> = self.ids().next();
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let count = "SELECT count(*) FROM api_tokens WHERE tenant_id = ? AND revoked_us IS NULL";
         let row = sql::query_one(&txn, count, vec![tenant.uuid().into()]).await?;
         if row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?.unwrap_or_default() >= TOKENS_MAX {
@@ -84,7 +86,7 @@ impl Store {
 
     /// From its commit on the token opens nothing. `false` where the tenant has no such token that holds.
     pub async fn revoke_api_token(&self, tenant: TenantId, id: Uuid) -> Result<bool, StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let now = self.clock().now().unix_us();
         let text = "UPDATE api_tokens SET revoked_us = ? WHERE id = ? AND tenant_id = ? AND revoked_us IS NULL";
         let changed = sql::execute(&txn, text, vec![now.into(), id.into(), tenant.uuid().into()]).await?;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::{ConnectionTrait, Value};
 
 use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, Upsert};
-use crate::store::writer::Means;
+use crate::store::error::StoreError;
 
 /// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
 pub(in crate::store) type Contacts = HashMap<(TenantId, String), (ContactId, i64)>;
@@ -52,14 +52,14 @@ impl<'a> ContactUpsert<'a> {
     }
 
     /// Finds or makes their rows.
-    pub async fn upsert(self, txn: &impl Txn, means: &Means) -> Result<Contacts, StoreError> {
+    pub async fn upsert(self, txn: &impl Txn, context: &WriterContext) -> Result<Contacts, StoreError> {
         let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * UPSERT.columns);
         let mut inbound = Vec::new();
         // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
         let mut sorted: Vec<_> = self.0.into_iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         for ((tenant, key), met) in sorted {
-            let id: ContactId = means.ids.next();
+            let id: ContactId = context.ids.next();
             for (channel, at) in met.last_inbound {
                 inbound.push(((tenant, key.clone()), channel, at));
             }

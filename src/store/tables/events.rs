@@ -5,10 +5,55 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
-use crate::store::StoreError;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::pending_cache::{Oldest, Pending};
 use crate::store::rows::event;
+
+impl Store {
+    /// Tenants with undecided events in their rows, wherever these came from.
+    pub async fn pending_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let pending = pending_tenants(&self.read).await?;
+        pending.iter().for_each(|tenant| self.context.pending.waits(*tenant));
+        Ok(pending)
+    }
+
+    /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read. Those of a call that somebody is
+    /// just answering are left to them for [`LINE_HOLD`].
+    pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        if let Oldest::Cached(events) = self.context.pending.oldest(tenant, limit) {
+            return Ok(events);
+        }
+        let read = oldest(&self.read, tenant, self.context.clock.now(), limit).await;
+        // More may wait than was read, or it could not be read: then it is read again.
+        if read.as_ref().map_or(true, |events| events.len() >= limit) {
+            self.context.pending.forget(tenant);
+        }
+        Ok(read?.into_iter().map(|event| Pending { event, customer: None }).collect())
+    }
+
+    /// Events that were taken and could not be decided are to be read again.
+    pub fn give_back(&self, tenant: TenantId) {
+        self.context.pending.forget(tenant);
+    }
+
+    /// An event and when it was handled.
+    pub async fn event(&self, tenant: TenantId, id: EventId) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
+        find(&self.read, tenant, id).await
+    }
+
+    /// An event by its id alone, as a link that we have made names it; its tenant comes with it.
+    pub async fn event_of_link(&self, id: EventId) -> Result<Option<Event>, StoreError> {
+        find_of_link(&self.read, id).await
+    }
+
+    /// The event of this dedupe key.
+    pub async fn event_of_key(&self, tenant: TenantId, key: &str) -> Result<Option<Event>, StoreError> {
+        find_by_key(&self.read, tenant, key).await
+    }
+}
 
 /// Inserts events; one whose dedupe key is known already is left out.
 /// Beside each stands when it was handled, where that is so from the start.

@@ -6,9 +6,10 @@ use sea_orm::{ConnectionTrait, Value};
 
 use crate::domain::{ContactId, TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Txn};
-use crate::store::requests::decide::Decided;
-use crate::store::{Store, StoreError, writer};
+use crate::store::db::sql::{Cut, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::tables::decided::Decided;
 
 /// Rows that are removed in one transaction.
 const REMOVE_ROWS: i64 = 500;
@@ -43,7 +44,7 @@ impl Store {
     pub async fn remove_firings(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            let txn = writer::begin(&self.write).await?;
+            let txn = begin(&self.write).await?;
             let step = sql::execute(
                 &txn,
                 "DELETE FROM rule_firings WHERE tenant_id = ? AND (contact_id, rule, at_us, event_id) IN

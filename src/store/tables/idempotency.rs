@@ -11,7 +11,9 @@ use uuid::Uuid;
 use crate::domain::id::{Id, noun};
 use crate::domain::{TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::{Store, StoreError, writer};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// A repeat after this is a new request.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
@@ -38,7 +40,7 @@ impl Store {
     pub async fn begin_idempotent(&self, tenant: TenantId, key: &str, request: &str) -> Result<Begun, StoreError> {
         let now = self.clock().now();
         let made: Id<noun::Event> = self.ids().next();
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let oldest = now.minus(IDEMPOTENCY_KEPT).unix_us();
         let drop = "DELETE FROM idempotency_keys WHERE at_us < ? AND (tenant_id, key_text) IN
           (SELECT tenant_id, key_text FROM idempotency_keys WHERE at_us < ? ORDER BY at_us LIMIT ?)";
@@ -88,7 +90,7 @@ impl Store {
         key: &str,
         answer: Option<(u16, &str)>,
     ) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let of_key = || vec![tenant.uuid().into(), key.into()];
         match answer {
             Some((status, body)) => {

@@ -4,8 +4,8 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use crate::domain::{Action, Channel, ContactId, SendBody, Timestamp, segments};
-use crate::store::StoreError;
 use crate::store::db::sql::{Cut, Txn};
+use crate::store::error::StoreError;
 use crate::store::tables::actions::QueuedSend;
 
 /// Columns of a message row, in the order of [`insert`]'s values.

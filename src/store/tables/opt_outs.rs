@@ -2,9 +2,9 @@
 
 use crate::domain::id::{Id, noun};
 use crate::domain::{Channel, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql::Txn;
-use crate::store::writer::Means;
+use crate::store::error::StoreError;
 
 /// One change: out or in again, on a channel, for all of the tenant's senders or for one.
 #[derive(Clone, Debug)]
@@ -36,8 +36,8 @@ pub(in crate::store) async fn standing(
 }
 
 /// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.
-pub(in crate::store) async fn record(txn: &impl Txn, means: &Means, entry: &Entry) -> Result<(), StoreError> {
-    let id: Id<noun::Attempt> = means.ids.next();
+pub(in crate::store) async fn record(txn: &impl Txn, context: &WriterContext, entry: &Entry) -> Result<(), StoreError> {
+    let id: Id<noun::Attempt> = context.ids.next();
     txn.execute(
         "INSERT INTO opt_out_history (id, tenant_id, channel, peer_key, sender, active, word, at_us)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

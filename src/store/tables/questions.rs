@@ -8,11 +8,12 @@ use super::timers;
 use crate::domain::{
     ActionId, Channel, ContactId, NewTimer, Purpose, Question, QuestionChange, TenantId, TimerId, Timestamp,
 };
+use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::requests::decide::Decided;
-use crate::store::writer::Means;
-use crate::store::{Store, StoreError};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::tables::decided::Decided;
 
 /// By customer and channel.
 pub type Open = HashMap<ContactId, BTreeMap<Channel, Question>>;
@@ -53,7 +54,11 @@ fn read(row: &Row) -> Result<Question, StoreError> {
 
 /// Does what a decision does to the customer's questions. `false` where one that it closes is not open any more:
 /// another process, or a STOP, was quicker, and what was decided does not hold.
-pub(in crate::store) async fn write(txn: &impl Txn, means: &Means, decided: &Decided) -> Result<bool, StoreError> {
+pub(in crate::store) async fn write(
+    txn: &impl Txn,
+    context: &WriterContext,
+    decided: &Decided,
+) -> Result<bool, StoreError> {
     let Some(contact) = decided.contact else { return Ok(true) };
     for change in &decided.questions {
         let whose = [decided.tenant.uuid().into(), contact.uuid().into()];
@@ -67,7 +72,7 @@ pub(in crate::store) async fn write(txn: &impl Txn, means: &Means, decided: &Dec
             }
             QuestionChange::Open(question) => {
                 end(txn, decided.tenant, whose, "channel = ?", vec![question.channel.as_str().into()]).await?;
-                open(txn, means, decided.tenant, contact, question).await?;
+                open(txn, context, decided.tenant, contact, question).await?;
             }
         }
     }
@@ -76,7 +81,7 @@ pub(in crate::store) async fn write(txn: &impl Txn, means: &Means, decided: &Dec
 
 async fn open(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     contact: ContactId,
     question: &Question,
@@ -100,7 +105,7 @@ async fn open(
         values,
     )
     .await?;
-    timers::plan(txn, means, [&silence_of(tenant, contact, question)]).await
+    timers::plan(txn, context, [&silence_of(tenant, contact, question)]).await
 }
 
 /// The timer that tells that nobody has answered.

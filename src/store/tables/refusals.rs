@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 use crate::domain::{RefusalKind, TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::{Store, StoreError};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 const HOUR_US: i64 = 3_600_000_000;
 /// Hours after which a count is dropped.
@@ -40,7 +42,7 @@ pub struct RefusedSum {
 impl Store {
     /// Adds to the counts, in one transaction; drops those that are too old.
     pub async fn add_refusals(&self, refused: &[Refused]) -> Result<(), StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         for one in refused {
             let values = vec![
                 key(one.tenant).into(),
@@ -60,7 +62,7 @@ impl Store {
             )
             .await?;
         }
-        let oldest = hour(self.means.clock.now()) - KEPT_HOURS * HOUR_US;
+        let oldest = hour(self.context.clock.now()) - KEPT_HOURS * HOUR_US;
         sql::execute(&txn, "DELETE FROM refusals WHERE hour_us < ?", vec![oldest.into()]).await?;
         Ok(txn.commit().await?)
     }

@@ -8,10 +8,13 @@ use uuid::Uuid;
 
 use crate::domain::TenantId;
 use crate::store::db::sql;
-use crate::store::portability::snapshot::IMPORTING;
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::rows::{sender, setting, tenant};
-use crate::store::{Store, StoreError};
 
+/// Before the slug of a tenant that is not whole yet; no slug of a tenant's has a slash.
+pub(in crate::store) const IMPORTING: &str = "import/";
 /// Counts the changes to tenants and senders.
 const DIRECTORY_VERSION: &str = "directory_version";
 
@@ -41,7 +44,7 @@ impl Store {
     /// Adds a tenant. A slug that is taken is an error that says so.
     pub async fn add_tenant(&self, new: tenant::Model) -> Result<(), StoreError> {
         let slug = new.slug.clone();
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         match tenant::Entity::insert(new.into_active_model()).exec_without_returning(&txn).await {
             Ok(_) => {}
             Err(error) if is_unique_violation(&error) => return Err(StoreError::Taken(format!("the slug '{slug}'"))),
@@ -60,7 +63,7 @@ impl Store {
         tenant: TenantId,
         change: impl FnOnce(&mut StoredTenant) -> Result<T, E>,
     ) -> Result<Option<T>, E> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let found = tenant::Entity::find_by_id(tenant.uuid()).lock_exclusive().one(&txn).await;
         let Some(row) = found.map_err(StoreError::from)? else { return Ok(None) };
         let senders = sender::Entity::find()
@@ -82,7 +85,7 @@ impl Store {
 
     /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.
     pub async fn add_sender(&self, new: sender::Model) -> Result<(), StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         put_sender(&txn, new).await?;
         bump(&txn).await?;
         Ok(txn.commit().await?)
@@ -90,7 +93,7 @@ impl Store {
 
     /// Takes a sender from a tenant; `false` where it had none such.
     pub async fn remove_sender(&self, tenant: Uuid, channel: &str, number: &str) -> Result<bool, StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let removed = sender::Entity::delete_many()
             .filter(sender::Column::TenantId.eq(tenant))
             .filter(sender::Column::Channel.eq(channel))
@@ -109,7 +112,7 @@ impl Store {
 
     /// Sets a value that nobody has set; gives the one that stands.
     pub async fn set_setting_once(&self, name: &str, value: &str) -> Result<String, StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         sql::execute(
             &txn,
             "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -122,7 +125,7 @@ impl Store {
     }
 
     pub async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let txn = crate::store::writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         put(&txn, name, value).await?;
         Ok(txn.commit().await?)
     }

@@ -1,58 +1,27 @@
 //! Timers: rows in the order in which they fall due.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
 use sea_orm::{FromQueryResult, Value};
 use serde::Serialize;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::events;
-use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
+use crate::store::context::WriterContext;
+use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::reads::lists::LIST_MAX;
-use crate::store::requests::decide;
-use crate::store::requests::decide::CONTACTS;
-use crate::store::requests::fire::COLUMNS;
-use crate::store::writer::Means;
-use crate::store::{Store, StoreError, rows as entity, writer};
-
-/// What the scheduler sleeps until, so that a nearer timer wakes it.
-pub(in crate::store) struct TimerWake {
-    until_us: AtomicI64,
-    /// The soonest timer of transactions that are not committed yet.
-    coming_us: AtomicI64,
-    nearer: Notify,
-}
-
-impl Default for TimerWake {
-    fn default() -> Self {
-        Self { until_us: AtomicI64::new(i64::MAX), coming_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
-    }
-}
-
-impl TimerWake {
-    /// A timer is written down, and not committed yet.
-    fn planned(&self, due: Timestamp) {
-        self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
-    }
-
-    /// What was written down is committed. One that a rollback has left behind wakes for nothing, which does no harm.
-    pub fn committed(&self) {
-        if self.coming_us.swap(i64::MAX, Ordering::SeqCst) < self.until_us.load(Ordering::SeqCst) {
-            self.nearer.notify_one();
-        }
-    }
-}
+use crate::store::db::sql::{Cut, Row, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::rows as entity;
 
 impl Store {
     /// When the next timer falls due, or one that was set aside is to be tried again. From this call on a nearer one that
     /// is planned in this process ends [`Store::timer_wake`].
     pub async fn next_timer(&self) -> Result<Option<Timestamp>, StoreError> {
-        let sleeper = &self.means.sleeper;
+        let sleeper = &self.context.timer_wake;
         // While it is looked for, any is nearer.
         sleeper.until_us.store(i64::MAX, Ordering::SeqCst);
         let text = "SELECT min(due_us) FROM (SELECT min(due_us) AS due_us FROM timers
@@ -78,9 +47,12 @@ impl Store {
 
     /// Waits until a timer is planned that is due before what [`Store::next_timer`] found.
     pub async fn timer_wake(&self) {
-        self.means.sleeper.nearer.notified().await;
+        self.context.timer_wake.nearer.notified().await;
     }
 }
+
+pub(in crate::store) const COLUMNS: &str =
+    "due_us, id, tenant_id, purpose, rule, timing, contact_id, subject_id, payload";
 
 /// A timer's row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -133,12 +105,12 @@ impl From<NewTimer> for PendingTimer {
 /// Writes timers down; one that is there already stays as it is.
 pub(in crate::store) async fn plan(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     timers: impl IntoIterator<Item = &NewTimer>,
 ) -> Result<(), StoreError> {
     let (mut values, mut of_subjects): (Vec<Value>, Vec<Value>) = Default::default();
     for timer in timers {
-        means.sleeper.planned(timer.due);
+        context.timer_wake.planned(timer.due);
         if let Some(subject) = timer.subject {
             let row: [Value; 4] =
                 [timer.tenant.uuid().into(), subject.into(), timer.due.unix_us().into(), timer.id.uuid().into()];
@@ -251,28 +223,28 @@ impl Store {
 
     /// Plans timers in one transaction; one that is there already stays as it is.
     pub async fn plan_timers(&self, new: &[NewTimer]) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
-        plan(&txn, &self.means, new).await?;
+        let txn = begin(&self.write).await?;
+        plan(&txn, &self.context, new).await?;
         Txn::commit(txn).await?;
-        self.means.sleeper.committed();
+        self.context.timer_wake.committed();
         Ok(())
     }
 
     /// Ends timers, and plans others in their place, in one transaction. What has fired meanwhile has no successor.
     pub async fn replan_timers(&self, replanned: &[Replanned]) -> Result<u64, StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let mut changed = 0;
         for one in replanned {
             let values = vec![one.due.unix_us().into(), one.id.uuid().into(), one.tenant.uuid().into()];
             let text = "DELETE FROM timers WHERE due_us = ? AND id = ? AND tenant_id = ?";
             if Txn::execute(&txn, text, values).await? > 0 {
-                plan(&txn, &self.means, &one.by).await?;
+                plan(&txn, &self.context, &one.by).await?;
                 changed += 1;
             }
         }
         abort::point("before-commit");
         Txn::commit(txn).await?;
-        self.means.sleeper.committed();
+        self.context.timer_wake.committed();
         Ok(changed)
     }
 
@@ -290,7 +262,7 @@ impl Store {
             let rows = sql::query(&self.read, &text, values).await?;
             let Some(last) = rows.last() else { return Ok(removed) };
             after = (last.try_get_by_index(0)?, last.try_get_by_index(1)?, last.try_get_by_index(2)?);
-            let txn = writer::begin(&self.write).await?;
+            let txn = begin(&self.write).await?;
             for row in &rows {
                 let (subject, due_us, id): (Uuid, i64, Uuid) =
                     (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
@@ -301,19 +273,5 @@ impl Store {
             }
             txn.commit().await?;
         }
-    }
-
-    /// What is known of a tenant's customers behind `after`, in the order of their ids.
-    pub async fn contacts_after(
-        &self,
-        tenant: TenantId,
-        after: Option<ContactId>,
-        limit: usize,
-    ) -> Result<Vec<ContactFacts>, StoreError> {
-        let text = CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
-        let after = after.map_or(Uuid::nil(), ContactId::uuid);
-        let rows =
-            sql::query(&self.read, &text, vec![tenant.uuid().into(), after.into(), (limit as i64).into()]).await?;
-        rows.iter().map(|row| decide::read_facts(&Row::Sea(row))).collect()
     }
 }

@@ -5,9 +5,11 @@ use serde_json::{Value as Json, json};
 use super::super::events;
 use super::{BookingError, Moved, Order, Starts, read, write};
 use crate::domain::{By, Change, ContactId, Effect, Event, EventKind, Origin, Timestamp};
+use crate::store::context::WriterContext;
 use crate::store::db::sql::Txn;
-use crate::store::writer::Means;
-use crate::store::{Decided, NewAction, StoreError};
+use crate::store::error::StoreError;
+use crate::store::tables::actions::NewAction;
+use crate::store::tables::decided::Decided;
 
 /// What a rule asks for.
 pub(in crate::store) struct Asked {
@@ -48,19 +50,19 @@ impl Asked {
 /// event says so, since somebody waits for the answer.
 pub(in crate::store) async fn by_rules(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     asked: &[Asked],
 ) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
     for one in asked {
-        match write::change_as(txn, means, &one.order, Some(one)).await {
+        match write::change_as(txn, context, &one.order, Some(one)).await {
             Ok((_, event)) => events.extend(event),
             Err(BookingError::Store(error)) => return Err(error),
             Err(why) => {
                 let appointment = one.order.id;
                 tracing::info!(%appointment, %why, "a rule's change of an appointment was not possible");
                 if one.order.change == Change::Move {
-                    events.push(refused(txn, means, one, &why).await?);
+                    events.push(refused(txn, context, one, &why).await?);
                 }
             }
         }
@@ -68,7 +70,12 @@ pub(in crate::store) async fn by_rules(
     Ok(events)
 }
 
-async fn refused(txn: &impl Txn, means: &Means, asked: &Asked, why: &BookingError) -> Result<Event, StoreError> {
+async fn refused(
+    txn: &impl Txn,
+    context: &WriterContext,
+    asked: &Asked,
+    why: &BookingError,
+) -> Result<Event, StoreError> {
     let order = &asked.order;
     let stands = read::one(txn, order.tenant, order.id).await?;
     let facts = match &stands {
@@ -77,12 +84,12 @@ async fn refused(txn: &impl Txn, means: &Means, asked: &Asked, why: &BookingErro
     };
     let data = json!({"appointment": facts, "wanted": asked.wanted(), "reason": why.code(), "by": order.by, "state": asked.state});
     let event = Event {
-        id: means.ids.next(),
+        id: context.ids.next(),
         tenant: order.tenant,
         kind: EventKind::APPOINTMENT_MOVE_REFUSED,
         channel: None,
         contact: stands.and_then(|appointment| appointment.contact).or(asked.contact),
-        occurred_at: means.clock.now(),
+        occurred_at: context.clock.now(),
         dedupe_key: None,
         depth: asked.depth,
         data,

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::write::Place;
 use super::{BookingError, StaffMember};
 use crate::domain::{TenantId, Timestamp};
-use crate::store::StoreError;
 use crate::store::db::sql::Txn;
+use crate::store::error::StoreError;
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use crate::domain::phone::NotE164;
 use crate::domain::{AppointmentId, AppointmentState, Change, Timestamp};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BookingError {

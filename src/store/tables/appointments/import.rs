@@ -6,10 +6,10 @@ use super::write::{self, Moved, NewAppointment, Order};
 use super::{Appointment, BookingError, read};
 use crate::domain::fold::fold;
 use crate::domain::{AppointmentId, AppointmentState, By, Change, Phone, TenantId};
-use crate::store::db::sql::Txn;
-use crate::store::writer;
-use crate::store::writer::Means;
-use crate::store::{Store, StoreError};
+use crate::store::context::WriterContext;
+use crate::store::db::sql::{Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// Appointments of one import, at most: others who write wait meanwhile.
 pub const IMPORT_MAX: usize = 2_000;
@@ -41,12 +41,12 @@ impl Store {
         rows: &[Row],
         preview: bool,
     ) -> Result<Vec<Result<Imported, BookingError>>, StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let mut imported = Vec::with_capacity(rows.len());
         for row in rows.iter().take(IMPORT_MAX) {
             // A refused row must leave nothing behind, not even a new customer.
             let own = txn.begin().await?;
-            match import(&own, &self.means, row).await {
+            match import(&own, &self.context, row).await {
                 Ok(done) => {
                     own.commit().await?;
                     imported.push(Ok(done));
@@ -67,7 +67,7 @@ impl Store {
     }
 }
 
-async fn import(txn: &impl Txn, means: &Means, row: &Row) -> Result<Imported, BookingError> {
+async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Imported, BookingError> {
     let new = &row.new;
     let found = match &new.uid {
         Some(uid) => read::by_uid(txn, new.tenant, uid).await?,
@@ -78,8 +78,8 @@ async fn import(txn: &impl Txn, means: &Means, row: &Row) -> Result<Imported, Bo
         if let Some(state) = wanted.filter(|state| !state.is_active()) {
             return Err(BookingError::Over(state));
         }
-        let booked = write::book(txn, means, new).await?;
-        become_so(txn, means, new.tenant, &booked, wanted).await?;
+        let booked = write::book(txn, context, new).await?;
+        become_so(txn, context, new.tenant, &booked, wanted).await?;
         return Ok(Imported::New(booked.id));
     };
     let same_customer = before.customer.as_deref().and_then(|known| Phone::parse(known).ok()).map(|known| known.key());
@@ -91,12 +91,13 @@ async fn import(txn: &impl Txn, means: &Means, row: &Row) -> Result<Imported, Bo
     if wanted.is_none_or(AppointmentState::is_active) {
         let to = Moved { starts: Some(new.starts), staff: new.staff.clone().map(Some), minutes: new.minutes };
         if differs(&stands, new) {
-            let (moved, event) = write::change(txn, means, &order(new.tenant, &stands, Change::Move, Some(to))).await?;
+            let (moved, event) =
+                write::change(txn, context, &order(new.tenant, &stands, Change::Move, Some(to))).await?;
             changed |= event.is_some();
             stands = moved;
         }
     }
-    changed |= become_so(txn, means, new.tenant, &stands, wanted).await?;
+    changed |= become_so(txn, context, new.tenant, &stands, wanted).await?;
     Ok(if changed { Imported::Changed(stands.id) } else { Imported::Unchanged(stands.id) })
 }
 
@@ -110,7 +111,7 @@ fn differs(stands: &Appointment, new: &NewAppointment) -> bool {
 /// Brings it to a state; whether that made a difference.
 async fn become_so(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     stands: &Appointment,
     wanted: Option<AppointmentState>,
@@ -126,7 +127,7 @@ async fn become_so(
         Some(AppointmentState::Completed) => Change::Complete,
         Some(AppointmentState::NoShow) => Change::NoShow,
     };
-    Ok(write::change(txn, means, &order(tenant, stands, change, None)).await?.1.is_some())
+    Ok(write::change(txn, context, &order(tenant, stands, change, None)).await?.1.is_some())
 }
 
 fn order(tenant: TenantId, stands: &Appointment, change: Change, to: Option<Moved>) -> Order {

@@ -29,8 +29,10 @@ pub(in crate::store) use write::forget_customer;
 
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp, abort};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
-use crate::store::{Store, StoreError, writer};
 use crate::time::zone::to_instant;
 
 /// What a service lasts that is named for the first time.
@@ -118,10 +120,10 @@ impl Store {
 
     /// Books all of these or, where one cannot be, none; says which.
     pub async fn book_all(&self, all: &[NewAppointment]) -> Result<Vec<Appointment>, BookingError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let mut booked = Vec::with_capacity(all.len());
         for new in all {
-            booked.push(write::book(&txn, &self.means, new).await?);
+            booked.push(write::book(&txn, &self.context, new).await?);
         }
         self.commit_changes(txn, all.iter().map(|new| new.tenant)).await?;
         Ok(booked)
@@ -129,8 +131,8 @@ impl Store {
 
     /// Changes an appointment, in a transaction of its own; beside it, whether that made any difference.
     pub async fn change_appointment(&self, order: &Order) -> Result<(Appointment, bool), BookingError> {
-        let txn = writer::begin(&self.write).await?;
-        let (appointment, event) = write::change(&txn, &self.means, order).await?;
+        let txn = begin(&self.write).await?;
+        let (appointment, event) = write::change(&txn, &self.context, order).await?;
         self.commit_changes(txn, [order.tenant]).await?;
         Ok((appointment, event.is_some()))
     }
@@ -144,8 +146,8 @@ impl Store {
         txn.commit().await?;
         abort::point("after-commit");
         // A customer may be new or have a name now; and there are events that the writer has not seen.
-        self.means.fresh.push(Committed { changed_customers: true, ..Committed::default() });
-        tenants.into_iter().for_each(|tenant| self.means.fresh.forget(tenant));
+        self.context.pending.push(Committed { changed_customers: true, ..Committed::default() });
+        tenants.into_iter().for_each(|tenant| self.context.pending.forget(tenant));
         Ok(())
     }
 }

@@ -10,9 +10,11 @@ use super::{Appointment, NewAppointment, staff};
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::fold::fold;
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp};
+use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
 use crate::store::db::sql::{Row, Txn};
-use crate::store::{LIST_MAX, Store, StoreError};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// Which appointments are listed; what is `None` says nothing.
 #[derive(Clone, Debug, Default)]

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::{BookingError, DEFAULT_MINUTES, MINUTES_MAX, NAME_MAX_CHARS};
 use crate::domain::fold::fold;
 use crate::domain::{ServiceId, StaffId, TenantId};
+use crate::store::context::WriterContext;
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Row, Txn};
-use crate::store::writer;
-use crate::store::writer::Means;
-use crate::store::{Store, StoreError};
+use crate::store::db::sql::{Cut, Row, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::time::WeeklyHours;
 
 /// Names that a refusal lists, at most.
@@ -89,7 +89,7 @@ fn read_service(row: &Row) -> Result<Service, StoreError> {
 /// A service that can be booked; with `make` one that is named for the first time is made.
 pub(super) async fn service_named(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     given: &str,
     minutes: Option<u32>,
@@ -99,7 +99,7 @@ pub(super) async fn service_named(
     let by_key = || vec![tenant.uuid().into(), fold(&given).into()];
     let text = format!("{SERVICES} AND name_key = ?");
     if make {
-        insert_service(txn, means, tenant, &given, minutes.unwrap_or(DEFAULT_MINUTES)).await?;
+        insert_service(txn, context, tenant, &given, minutes.unwrap_or(DEFAULT_MINUTES)).await?;
     }
     match txn.query(&text, by_key(), read_service).await?.pop() {
         Some(service) if service.active => Ok(service),
@@ -115,12 +115,12 @@ pub(super) async fn service_named(
 /// Writes a service down, unless one is called so already.
 async fn insert_service(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     name: &str,
     minutes: u32,
 ) -> Result<(), StoreError> {
-    let id: ServiceId = means.ids.next();
+    let id: ServiceId = context.ids.next();
     let values = vec![
         id.uuid().into(),
         tenant.uuid().into(),
@@ -128,7 +128,7 @@ async fn insert_service(
         fold(name).into(),
         i32::try_from(minutes).unwrap_or(i32::MAX).into(),
         true.into(),
-        means.clock.now().unix_us().into(),
+        context.clock.now().unix_us().into(),
     ];
     let text = "INSERT INTO services (id, tenant_id, name, name_key, minutes, active, created_us)
       VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING";
@@ -213,8 +213,8 @@ impl Store {
     ) -> Result<Service, BookingError> {
         let given = name("service", NAME_MAX_CHARS, given)?;
         let lasts = lasts.map(minutes).transpose()?;
-        let txn = writer::begin(&self.write).await?;
-        insert_service(&txn, &self.means, tenant, &given, lasts.unwrap_or(DEFAULT_MINUTES)).await?;
+        let txn = begin(&self.write).await?;
+        insert_service(&txn, &self.context, tenant, &given, lasts.unwrap_or(DEFAULT_MINUTES)).await?;
         let lasts = lasts.map(|lasts| i32::try_from(lasts).unwrap_or(i32::MAX));
         let set = "UPDATE services SET name = ?, minutes = coalesce(?, minutes), active = coalesce(?, active)
           WHERE tenant_id = ? AND name_key = ? RETURNING id, name, minutes, active";
@@ -245,11 +245,11 @@ impl Store {
     pub async fn set_staff(&self, tenant: TenantId, new: &NewStaff) -> Result<StaffMember, BookingError> {
         let given = name("name of staff", NAME_MAX_CHARS, &new.name)?;
         let key = fold(&given);
-        let txn = writer::begin(&self.write).await?;
-        let id: StaffId = self.means.ids.next();
+        let txn = begin(&self.write).await?;
+        let id: StaffId = self.context.ids.next();
         let insert = "INSERT INTO staff (id, tenant_id, name, name_key, active, created_us) VALUES (?,?,?,?,?,?)
           ON CONFLICT DO NOTHING";
-        let now = self.means.clock.now().unix_us();
+        let now = self.context.clock.now().unix_us();
         let values = vec![
             id.uuid().into(),
             tenant.uuid().into(),
@@ -272,7 +272,7 @@ impl Store {
             set_column(&txn, "hours", hours.as_ref().map(WeeklyHours::to_string), tenant, id).await?;
         }
         if let Some(services) = &new.services {
-            set_services(&txn, &self.means, tenant, id, services).await?;
+            set_services(&txn, &self.context, tenant, id, services).await?;
         }
         let text = format!("{STAFF} AND t.id = ?");
         let member = Txn::query(&txn, &text, vec!["\n".into(), tenant.uuid().into(), id.uuid().into()], read_staff);
@@ -283,8 +283,8 @@ impl Store {
 
     /// Opens a staff member's feed anew, or closes it: whatever led to the one before leads nowhere any more.
     pub async fn set_feed(&self, tenant: TenantId, id: StaffId, open: bool) -> Result<Option<i64>, StoreError> {
-        let feed = open.then(|| self.means.ids.tick_us());
-        let txn = writer::begin(&self.write).await?;
+        let feed = open.then(|| self.context.ids.tick_us());
+        let txn = begin(&self.write).await?;
         let values = vec![feed.into(), tenant.uuid().into(), id.uuid().into()];
         sql::execute(&txn, "UPDATE staff SET feed_us = ? WHERE tenant_id = ? AND id = ?", values).await?;
         txn.commit().await?;
@@ -307,7 +307,7 @@ async fn set_column(
 
 async fn set_services(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     id: StaffId,
     services: &[String],
@@ -316,7 +316,7 @@ async fn set_services(
     txn.execute("DELETE FROM staff_services WHERE tenant_id = ? AND staff_id = ?", values).await?;
     let mut rows = Vec::with_capacity(services.len() * 3);
     for given in services {
-        let service = service_named(txn, means, tenant, given, None, true).await?;
+        let service = service_named(txn, context, tenant, given, None, true).await?;
         rows.extend([tenant.uuid().into(), id.uuid().into(), service.id.uuid().into()]);
     }
     let insert = "INSERT INTO staff_services (tenant_id, staff_id, service_id) VALUES {rows} ON CONFLICT DO NOTHING";

@@ -15,9 +15,9 @@ use crate::domain::id::{Id, noun};
 use crate::domain::{
     AppointmentId, AppointmentState, By, Change, ContactId, Event, EventKind, Phone, TenantId, Timestamp,
 };
-use crate::store::StoreError;
+use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
-use crate::store::writer::Means;
+use crate::store::error::StoreError;
 use crate::time::zone::{to_instant, to_wall};
 
 /// Why what was planned around an appointment does not leave any more.
@@ -78,20 +78,24 @@ pub(super) struct Place {
     pub ends: Timestamp,
 }
 
-pub(super) async fn book(txn: &impl Txn, means: &Means, new: &NewAppointment) -> Result<Appointment, BookingError> {
+pub(super) async fn book(
+    txn: &impl Txn,
+    context: &WriterContext,
+    new: &NewAppointment,
+) -> Result<Appointment, BookingError> {
     if new.note.chars().count() > NOTE_MAX_CHARS {
         return Err(BookingError::NoteTooLong(NOTE_MAX_CHARS));
     }
-    let now = means.clock.now();
+    let now = context.clock.now();
     let minutes = new.minutes.map(staff::minutes).transpose()?;
-    let service = staff::service_named(txn, means, new.tenant, &new.service, minutes, new.new_service).await?;
+    let service = staff::service_named(txn, context, new.tenant, &new.service, minutes, new.new_service).await?;
     let member = match &new.staff {
         Some(name) => Some(staff::who_does(txn, new.tenant, name, &service).await?),
         None => None,
     };
     let place = place(member, new.zone, new.starts, minutes.unwrap_or(service.minutes))?;
-    let contact = customer(txn, means, new, now).await?;
-    let id: AppointmentId = means.ids.next();
+    let contact = customer(txn, context, new, now).await?;
+    let id: AppointmentId = context.ids.next();
     let uid = match &new.uid {
         Some(uid) => staff::name("external id", UID_MAX_CHARS, uid)?,
         None => id.to_string(),
@@ -103,20 +107,20 @@ pub(super) async fn book(txn: &impl Txn, means: &Means, new: &NewAppointment) ->
     let booked = read::one(txn, new.tenant, id).await?.ok_or(BookingError::NotFound(id))?;
     let told =
         Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0, state: None };
-    tell(txn, means, new.tenant, &booked, told, now).await?;
+    tell(txn, context, new.tenant, &booked, told, now).await?;
     Ok(booked)
 }
 
 /// Finds or makes the customer, and gives them the name where they have none.
 async fn customer(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     new: &NewAppointment,
     now: Timestamp,
 ) -> Result<ContactId, BookingError> {
     let mut meeting = ContactUpsert::default();
     meeting.meet(new.tenant, &new.customer, now);
-    let met = meeting.upsert(txn, means).await?;
+    let met = meeting.upsert(txn, context).await?;
     let found = met.get(&(new.tenant, new.customer.key())).copied();
     let (contact, _) = found.ok_or_else(|| StoreError::Stored("a customer that was just made is gone".to_owned()))?;
     if !new.customer_name.trim().is_empty() {
@@ -255,16 +259,16 @@ async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option
 /// Changes an appointment; beside it the event that says so, unless nothing has changed.
 pub(super) async fn change(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     order: &Order,
 ) -> Result<(Appointment, Option<Event>), BookingError> {
-    change_as(txn, means, order, None).await
+    change_as(txn, context, order, None).await
 }
 
 /// As [`change`]. Where a rule has `asked` for it, a move is held to what customers are held to. Refused, all is as it was.
 pub(super) async fn change_as(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     order: &Order,
     asked: Option<&Asked>,
 ) -> Result<(Appointment, Option<Event>), BookingError> {
@@ -282,7 +286,7 @@ pub(super) async fn change_as(
     if moved.is_none() && (next == state || change == Change::Move) {
         return Ok((before, None));
     }
-    let now = means.clock.now();
+    let now = context.clock.now();
     if let Some(place) = &moved {
         if asked.is_some() {
             customers::may_have(txn, order.tenant, place, now).await?;
@@ -301,7 +305,7 @@ pub(super) async fn change_as(
     let previous = moved.is_some().then_some(before.starts_at);
     let (depth, state) = asked.map_or((0, None), |asked| (asked.depth, Some(&asked.state)));
     let told = Told { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
-    let event = tell(txn, means, order.tenant, &after, told, now).await?;
+    let event = tell(txn, context, order.tenant, &after, told, now).await?;
     Ok((after, Some(event)))
 }
 
@@ -365,16 +369,16 @@ struct Told<'a> {
 /// Writes the history and the event.
 async fn tell(
     txn: &impl Txn,
-    means: &Means,
+    context: &WriterContext,
     tenant: TenantId,
     appointment: &Appointment,
     told: Told<'_>,
     now: Timestamp,
 ) -> Result<Event, StoreError> {
     let facts = serde_json::to_value(appointment.facts()).map_err(StoreError::json)?;
-    let id: Id<noun::Attempt> = means.ids.next();
+    let id: Id<noun::Attempt> = context.ids.next();
     // Later than what was decided before, earlier than what is decided of it.
-    let at_us = means.ids.tick_us();
+    let at_us = context.ids.tick_us();
     txn.execute(
         "INSERT INTO appointment_history (id, tenant_id, appointment_id, contact_id, at_us, version, what, made_by, facts)
          VALUES (?,?,?,?,?,?,?,?,?)",
@@ -399,7 +403,7 @@ async fn tell(
         data["state"] = state.clone();
     }
     let event = Event {
-        id: means.ids.next(),
+        id: context.ids.next(),
         tenant,
         kind: told.kind,
         channel: None,

@@ -4,14 +4,13 @@
 //! dialled. Two tell of it: its own callbacks, and the turn that follows it; in whatever order.
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::domain::event::CallData;
 use crate::domain::{CallId, CallStatus, Phone, Step, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::{Row, Txn};
-use crate::store::tables::calls::Reported;
-use crate::store::{Store, StoreError, writer};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// What the provider says of a leg.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ pub struct ListedLeg {
 
 impl Leg {
     /// What a turn says of the leg that has ended before it; `None` where it is about something else.
-    pub(super) fn of_turn(data: &CallData, at: Timestamp) -> Option<Self> {
+    pub(in crate::store) fn from_turn(data: &CallData, at: Timestamp) -> Option<Self> {
         // <https://www.twilio.com/docs/voice/twiml/dial#dialcallstatus>: `answered`, of a call that was spoken on.
         let status = match data.outcome.as_deref()? {
             "answered" => CallStatus::Completed,
@@ -61,7 +60,7 @@ impl Leg {
 }
 
 /// Writes down how the leg stands that was dialled last in the turns up to `turn`; `false` where none was.
-pub(super) async fn told(
+pub(in crate::store) async fn told(
     txn: &impl Txn,
     tenant: TenantId,
     call: CallId,
@@ -115,23 +114,6 @@ fn whom(step: &Step) -> Option<String> {
 }
 
 impl Store {
-    /// Applies what the provider says of a leg.
-    pub async fn report_leg(&self, report: &LegReport) -> Result<Reported, StoreError> {
-        let txn = writer::begin(&self.write).await?;
-        let text = "SELECT id, tenant_id FROM calls WHERE provider_sid = ?";
-        let Some(row) = sql::query_one(&txn, text, vec![report.call.clone().into()]).await? else {
-            return Ok(Reported::Stale);
-        };
-        let (call, tenant): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if tenant != report.tenant.uuid() {
-            return Ok(Reported::Foreign);
-        }
-        let turn = report.turn.unwrap_or(i32::MAX);
-        let known = told(&txn, report.tenant, CallId::new(call), turn, &report.leg).await?;
-        txn.commit().await?;
-        Ok(if known { Reported::Advanced } else { Reported::Stale })
-    }
-
     /// Whom a caller was put through to, in the order in which they were dialled.
     pub async fn call_legs(&self, tenant: TenantId, call: CallId) -> Result<Vec<ListedLeg>, StoreError> {
         let text = "SELECT n, provider_sid, peer, status, duration_s, began_us, ended_us FROM call_legs

@@ -1,16 +1,16 @@
 //! Calls that we have made: from what the provider says of one to the action that began it.
 
 use crate::domain::{Action, ActionState, CallBody, CallStatus, DeliveryStatus, SendBody, Timestamp};
-use crate::store::StoreError;
 use crate::store::db::sql::Txn;
-use crate::store::tables::calls::{Caller, Known};
+use crate::store::error::StoreError;
+use crate::store::tables::calls::{CallRow, Caller};
 use crate::store::tables::{actions, messages};
 
 /// Joins a call to the action that its URL names, if the tenant has such, and says in ledger and inbox how it stands. Gives
 /// what was wanted of the call.
 pub(in crate::store) async fn join(
     txn: &impl Txn,
-    known: &mut Known,
+    known: &mut CallRow,
     caller: &Caller,
     error_code: Option<i64>,
     at: Timestamp,

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{KNOWN, read};
+use super::told::{event_of, silence};
+use super::{KNOWN, lines, read};
 use crate::domain::event::{CallData, TranscriptLine};
 use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
-use crate::store::requests::call_report::{event_of, lines, silence};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::events;
-use crate::store::{Store, StoreError, writer};
 
 /// What became of a call that had to wait for its summary.
 #[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
@@ -128,7 +130,7 @@ impl Store {
     /// A live conversation begins in this turn of a call that is under way; `None` where one has already, or the call is
     /// over: a stream's token is good once. Until [`Store::add_lines`] says otherwise it counts as one that broke.
     pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let set = "UPDATE calls SET streamed = ? WHERE id = ? AND abs(streamed) < ? AND turns = ? AND ended_us IS NULL";
         let values = vec![(-n).into(), call.uuid().into(), n.into(), n.into()];
         if sql::execute(&txn, set, values).await? == 0 {
@@ -150,7 +152,7 @@ impl Store {
         lines: &[TranscriptLine],
         ended_well: bool,
     ) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         // A turn of the call may be under way in another process.
         let lock = if self.is_sqlite() { "" } else { " FOR UPDATE" };
         let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?{lock}");
@@ -196,7 +198,7 @@ impl Store {
         silence_is_missed: bool,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
         let rows = sql::query(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
         let Some(row) = rows.first() else { return Ok(false) };
@@ -224,7 +226,7 @@ impl Store {
         let missed = missed.map(|reason| CallData { reason: Some(reason), transcript: Vec::new(), ..data.clone() });
         let told = [(EventKind::CALL_COMPLETED, Some(data)), (EventKind::CALL_MISSED, missed)];
         for (kind, data) in told.into_iter().filter_map(|(kind, data)| Some((kind, data?))) {
-            let event = event_of(&self.means, &known, kind, None, data, at)?;
+            let event = event_of(&self.context, &known, kind, None, data, at)?;
             events::insert(&txn, [(&event, None)]).await?;
         }
         txn.commit().await?;

@@ -10,9 +10,11 @@ use uuid::Uuid;
 use super::Campaign;
 use crate::domain::{ActionId, CallState, CampaignId, Phone, TenantId, Timestamp, abort};
 use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Txn};
+use crate::store::db::sql::{Cut, Txn, begin};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::tables::actions;
-use crate::store::{NewAction, Store, StoreError, writer};
+use crate::store::tables::actions::NewAction;
 
 /// Of one campaign.
 pub const MEMBERS_MAX: i64 = 200_000;
@@ -125,7 +127,7 @@ impl Store {
                     now.into(),
                 ]);
             }
-            let txn = writer::begin(&self.write).await?;
+            let txn = begin(&self.write).await?;
             txn.rows(
                 "INSERT INTO campaign_members (campaign_id, peer_key, tenant_id, phone, name, fields, state, n, tries,
                    due_us) VALUES {rows} ON CONFLICT DO NOTHING",
@@ -222,7 +224,7 @@ impl Store {
         if ends.is_empty() {
             return Ok(());
         }
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         for (ended, end) in ends {
             let (state, outcome, detail, at, uncounted) = match end {
                 MemberEnd::Done { outcome, detail } => ("done", outcome, detail.clone(), None, 0i32),
@@ -261,7 +263,7 @@ impl Store {
         paced: Timestamp,
     ) -> Result<bool, StoreError> {
         let (id, tenant) = (campaign.id.uuid(), campaign.tenant.uuid());
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let pace =
             "UPDATE campaigns SET paced_us = ? WHERE id = ? AND tenant_id = ? AND state = 'running' AND paced_us = ?";
         let values = vec![paced.unix_us().into(), id.into(), tenant.into(), campaign.paced.unix_us().into()];
@@ -288,7 +290,7 @@ impl Store {
                 WHERE campaign_id = ? AND peer_key = ? AND tenant_id = ? AND state = 'waiting'";
             sql::execute(&txn, text, vec![id.into(), key.clone().into(), tenant.into()]).await?;
         }
-        actions::plan(&txn, &self.means, actions).await?;
+        actions::plan(&txn, &self.context, actions).await?;
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");

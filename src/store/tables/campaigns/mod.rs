@@ -13,7 +13,9 @@ pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMem
 use super::events;
 use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, MemberState, TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::{Store, StoreError, writer};
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// Campaigns of one tenant, at most.
 pub const CAMPAIGNS_MAX: i64 = 1_000;
@@ -103,7 +105,7 @@ impl Store {
         plan: &str,
     ) -> Result<Result<Campaign, NotAdded>, StoreError> {
         let now = self.clock().now();
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let known = "SELECT count(*), coalesce(sum(CASE WHEN name = ? THEN 1 ELSE 0 END), 0) FROM campaigns WHERE tenant_id = ?";
         if let Some(row) = sql::query_one(&txn, known, vec![name.into(), tenant.uuid().into()]).await? {
             let (count, named): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
@@ -205,7 +207,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let now = self.clock().now();
         let (id, tenant) = (campaign.id.uuid(), campaign.tenant.uuid());
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let set =
             "UPDATE campaigns SET state = ?, changed_us = ?, paced_us = CASE WHEN paced_us < ? THEN ? ELSE paced_us END
             WHERE id = ? AND tenant_id = ? AND state = ?";

@@ -1,18 +1,18 @@
 //! Customers as people change them: pages of them, and changes by hand, which are dated like those of rules.
 
-use uuid::Uuid;
-
-use super::contacts::ContactUpsert;
-use super::{events, opt_outs};
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, Effect, Event, EventId, EventKind, Origin, Phone, TenantId,
 };
 use crate::store::db::sql;
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
 use crate::store::requests::decide;
-use crate::store::requests::decide::Decided;
 use crate::store::tables::actions::NewAction;
-use crate::store::{Store, StoreError, writer};
+use crate::store::tables::contacts::ContactUpsert;
+use crate::store::tables::decided::Decided;
+use crate::store::tables::{events, opt_outs};
 
 /// The rule name under which changes by hand stand in the ledger.
 const BY_HAND: &str = "by hand";
@@ -31,25 +31,11 @@ pub struct CustomerChange {
 }
 
 impl Store {
-    /// A page of a tenant's customers, by age, behind `after`.
-    pub async fn customer_page(
-        &self,
-        tenant: TenantId,
-        after: Option<ContactId>,
-        limit: usize,
-    ) -> Result<Vec<ContactId>, StoreError> {
-        let after = after.map(ContactId::uuid).unwrap_or_default();
-        let text = "SELECT id FROM contacts WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?";
-        let values = vec![tenant.uuid().into(), after.into(), (limit as i64).into()];
-        let rows = sql::query(&self.read, text, values).await?;
-        rows.iter().map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).collect()
-    }
-
     /// Makes a customer with what is known of them. `None` where the tenant has one with this number, unless this very
     /// change made it.
     pub async fn add_customer(&self, phone: &Phone, change: CustomerChange) -> Result<Option<ContactId>, StoreError> {
         let tenant = change.tenant;
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let known =
             "SELECT c.id, EXISTS (SELECT 1 FROM events e WHERE e.id = ? AND e.tenant_id = c.tenant_id) FROM contacts c
           WHERE c.tenant_id = ? AND c.phone_key = ?";
@@ -60,18 +46,18 @@ impl Store {
         }
         let mut meeting = ContactUpsert::default();
         meeting.meet(tenant, phone, self.clock().now());
-        let met = meeting.upsert(&txn, &self.means).await?;
+        let met = meeting.upsert(&txn, &self.context).await?;
         let (id, _) = *met.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
         self.write_change(&txn, id, phone.key(), change).await?;
         txn.commit().await?;
-        self.means.fresh.forget(tenant);
+        self.context.pending.forget(tenant);
         Ok(Some(id))
     }
 
     /// Changes a customer. `false` where the tenant has no such.
     pub async fn change_customer(&self, id: ContactId, change: CustomerChange) -> Result<bool, StoreError> {
         let tenant = change.tenant;
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         let known = "SELECT phone_key FROM contacts WHERE id = ? AND tenant_id = ?";
         let Some(row) = sql::query_one(&txn, known, vec![id.uuid().into(), tenant.uuid().into()]).await? else {
             return Ok(false);
@@ -79,17 +65,17 @@ impl Store {
         self.write_change(&txn, id, row.try_get_by_index(0)?, change).await?;
         txn.commit().await?;
         // Events at hand have the customer as they were.
-        self.means.fresh.forget(tenant);
+        self.context.pending.forget(tenant);
         Ok(true)
     }
 
     /// Sets or lifts the do-not-call flag of a number: an opt-out of calls, dated and kept like any other.
     pub async fn set_do_not_call(&self, tenant: TenantId, phone: &Phone, active: bool) -> Result<(), StoreError> {
-        let txn = writer::begin(&self.write).await?;
+        let txn = begin(&self.write).await?;
         self.write_do_not_call(&txn, tenant, phone.key(), active).await?;
         txn.commit().await?;
         // Events at hand have the customer as they were.
-        self.means.fresh.forget(tenant);
+        self.context.pending.forget(tenant);
         Ok(())
     }
 
@@ -109,7 +95,7 @@ impl Store {
             word: BY_HAND.to_owned(),
             at: self.clock().now(),
         };
-        opt_outs::record(txn, &self.means, &entry).await
+        opt_outs::record(txn, &self.context, &entry).await
     }
 
     /// Stores a change as an event that is decided already, with its effects in the ledger, so that it can be explained.
@@ -172,52 +158,7 @@ impl Store {
             questions: Vec::new(),
             answer: None,
         };
-        decide::write(txn, &self.means, &[decided], &mut Committed::default()).await?;
+        decide::write(txn, &self.context, &[decided], &mut Committed::default()).await?;
         Ok(())
-    }
-
-    /// A page of a tenant's messages, the newest first, behind `before`.
-    pub async fn message_page(
-        &self,
-        tenant: TenantId,
-        contact: Option<ContactId>,
-        before: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<crate::store::rows::message::Model>, StoreError> {
-        self.newest_page("messages", tenant, contact, before, limit).await
-    }
-
-    /// A page of a tenant's events, the newest first, behind `before`.
-    pub async fn event_page(
-        &self,
-        tenant: TenantId,
-        before: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<crate::store::rows::event::Model>, StoreError> {
-        self.newest_page("events", tenant, None, before, limit).await
-    }
-
-    async fn newest_page<T: sea_orm::FromQueryResult>(
-        &self,
-        table: &'static str,
-        tenant: TenantId,
-        contact: Option<ContactId>,
-        before: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut values = vec![tenant.uuid().into()];
-        let mut text = format!("SELECT * FROM {table} WHERE tenant_id = ?");
-        if let Some(contact) = contact {
-            text.push_str(" AND contact_id = ?");
-            values.push(contact.uuid().into());
-        }
-        if let Some(before) = before {
-            text.push_str(" AND id < ?");
-            values.push(before.into());
-        }
-        text.push_str(" ORDER BY id DESC LIMIT ?");
-        values.push((limit as i64).into());
-        let rows = sql::query(&self.read, &text, values).await?;
-        rows.iter().map(|row| Ok(T::from_query_result(row, "")?)).collect()
     }
 }

@@ -1,0 +1,45 @@
+//! What every kind of request needs besides its transaction: ids, the clock, the cache of pending events, the timers' wake-up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::domain::{Clock, Ids, Timestamp};
+use crate::store::pending_cache::PendingCache;
+
+/// Shared by the writer and by the transactions of [`crate::store::Store`].
+pub(in crate::store) struct WriterContext {
+    pub ids: Arc<Ids>,
+    pub clock: Clock,
+    pub pending: PendingCache,
+    pub timer_wake: TimerWake,
+}
+
+/// What the scheduler sleeps until, so that a nearer timer wakes it.
+pub(in crate::store) struct TimerWake {
+    pub until_us: AtomicI64,
+    /// The soonest timer of transactions that are not committed yet.
+    coming_us: AtomicI64,
+    pub nearer: Notify,
+}
+
+impl Default for TimerWake {
+    fn default() -> Self {
+        Self { until_us: AtomicI64::new(i64::MAX), coming_us: AtomicI64::new(i64::MAX), nearer: Notify::new() }
+    }
+}
+
+impl TimerWake {
+    /// A timer is written down, and not committed yet.
+    pub fn planned(&self, due: Timestamp) {
+        self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
+    }
+
+    /// What was written down is committed. One that a rollback has left behind wakes for nothing, which does no harm.
+    pub fn committed(&self) {
+        if self.coming_us.swap(i64::MAX, Ordering::SeqCst) < self.until_us.load(Ordering::SeqCst) {
+            self.nearer.notify_one();
+        }
+    }
+}

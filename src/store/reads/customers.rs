@@ -1,0 +1,53 @@
+//! Customers in pages, and what is known of them.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::domain::contact::ContactFacts;
+use crate::domain::{ContactId, TenantId, Timestamp};
+use crate::store::db::sql;
+use crate::store::db::sql::Row;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::tables::facts;
+
+impl Store {
+    /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.
+    pub async fn contact_facts(
+        &self,
+        tenant: TenantId,
+        ids: &[ContactId],
+        as_of: Option<Timestamp>,
+    ) -> Result<(HashMap<ContactId, ContactFacts>, Vec<String>), StoreError> {
+        facts::contact_facts(&self.read, tenant, ids, as_of).await
+    }
+
+    /// What is known of a tenant's customers behind `after`, in the order of their ids.
+    pub async fn contacts_after(
+        &self,
+        tenant: TenantId,
+        after: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Vec<ContactFacts>, StoreError> {
+        let text = facts::CONTACTS.replace("c.id IN ({list})", "c.id > ? ORDER BY c.id LIMIT ?");
+        let after = after.map_or(Uuid::nil(), ContactId::uuid);
+        let rows =
+            sql::query(&self.read, &text, vec![tenant.uuid().into(), after.into(), (limit as i64).into()]).await?;
+        rows.iter().map(|row| facts::read_facts(&Row::Sea(row))).collect()
+    }
+
+    /// A page of a tenant's customers, by age, behind `after`.
+    pub async fn customer_page(
+        &self,
+        tenant: TenantId,
+        after: Option<ContactId>,
+        limit: usize,
+    ) -> Result<Vec<ContactId>, StoreError> {
+        let after = after.map(ContactId::uuid).unwrap_or_default();
+        let text = "SELECT id FROM contacts WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?";
+        let values = vec![tenant.uuid().into(), after.into(), (limit as i64).into()];
+        let rows = sql::query(&self.read, text, values).await?;
+        rows.iter().map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! What came of an event: its trace, its actions, their attempts.
+
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use crate::domain::{ActionId, EventId, TenantId, Timestamp};
+use crate::store::db::sql;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::rows;
+use crate::store::rows::attempt;
+use crate::store::tables::actions;
+
+impl Store {
+    /// When an event was decided, and its trace as JSON.
+    pub async fn trace(&self, tenant: TenantId, event: EventId) -> Result<Option<(Timestamp, String)>, StoreError> {
+        trace(&self.read, tenant, event).await
+    }
+
+    /// What an event set going.
+    pub async fn actions_of(&self, tenant: TenantId, event: EventId) -> Result<Vec<rows::action::Model>, StoreError> {
+        actions_of(&self.read, tenant, event).await
+    }
+
+    /// The tries of an action.
+    pub async fn attempts_of(
+        &self,
+        tenant: TenantId,
+        action: ActionId,
+    ) -> Result<Vec<rows::attempt::Model>, StoreError> {
+        attempts_of(&self.read, tenant, action).await
+    }
+}
+
+/// The stored trace of an event's decision, and when it was made.
+async fn trace(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<(Timestamp, String)>, StoreError> {
+    let row = sql::query_one(
+        db,
+        "SELECT decided_us, trace FROM rule_runs WHERE tenant_id = ? AND event_id = ?",
+        vec![tenant.uuid().into(), event.uuid().into()],
+    )
+    .await?;
+    row.map(|row| Ok((Timestamp::from_unix_us(row.try_get_by_index(0)?), row.try_get_by_index(1)?))).transpose()
+}
+
+/// An event's actions, in their order.
+async fn actions_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Vec<rows::action::Model>, StoreError> {
+    // Action ids carry their event's millisecond: a range of the primary key.
+    let first = uuid::Builder::from_unix_timestamp_millis(event.unix_ms(), &[0; 10]).into_uuid();
+    let last = uuid::Builder::from_unix_timestamp_millis(event.unix_ms() + 1, &[0; 10]).into_uuid();
+    let rows = sql::query(
+        db,
+        "SELECT * FROM actions WHERE id >= ? AND id < ? AND tenant_id = ? AND event_id = ? ORDER BY planned_us",
+        vec![first.into(), last.into(), tenant.uuid().into(), event.uuid().into()],
+    )
+    .await?;
+    rows.iter().map(|row| Ok(rows::action::Model::from_query_result(row, "")?)).collect()
+}
+
+/// Attempts of an action, the first one first; the last may be under way.
+async fn attempts_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    action: ActionId,
+) -> Result<Vec<attempt::Model>, StoreError> {
+    let rows = sql::query(
+        db,
+        "SELECT * FROM attempts WHERE action_id = ? AND tenant_id = ? ORDER BY n",
+        vec![action.uuid().into(), tenant.uuid().into()],
+    )
+    .await?;
+    let mut attempts: Vec<attempt::Model> =
+        rows.iter().map(|row| attempt::Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    let open = sql::query_one(
+        db,
+        "SELECT tries, tried_us FROM actions WHERE id = ? AND tenant_id = ? AND tries > 0",
+        vec![action.uuid().into(), tenant.uuid().into()],
+    )
+    .await?;
+    if let Some(row) = open {
+        let (n, started_us): (i32, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        if attempts.last().is_none_or(|last| last.n < n) {
+            attempts.push(attempt::Model {
+                action_id: action.uuid(),
+                n,
+                tenant_id: tenant.uuid(),
+                started_us,
+                not_after_us: started_us.saturating_add(actions::SEND_WITHIN.as_micros() as i64),
+                finished_us: None,
+                outcome: None,
+                http_status: None,
+                error_code: None,
+                detail: None,
+            });
+        }
+    }
+    Ok(attempts)
+}

@@ -1,0 +1,31 @@
+//! How the leg of a call stands, as its own callbacks tell.
+
+use uuid::Uuid;
+
+use crate::domain::CallId;
+use crate::store::db::sql;
+use crate::store::db::sql::begin;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::requests::call_report::Reported;
+use crate::store::tables::calls::LegReport;
+use crate::store::tables::calls::legs::told;
+
+impl Store {
+    /// Applies what the provider says of a leg.
+    pub async fn report_leg(&self, report: &LegReport) -> Result<Reported, StoreError> {
+        let txn = begin(&self.write).await?;
+        let text = "SELECT id, tenant_id FROM calls WHERE provider_sid = ?";
+        let Some(row) = sql::query_one(&txn, text, vec![report.call.clone().into()]).await? else {
+            return Ok(Reported::Stale);
+        };
+        let (call, tenant): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        if tenant != report.tenant.uuid() {
+            return Ok(Reported::Foreign);
+        }
+        let turn = report.turn.unwrap_or(i32::MAX);
+        let known = told(&txn, report.tenant, CallId::new(call), turn, &report.leg).await?;
+        txn.commit().await?;
+        Ok(if known { Reported::Advanced } else { Reported::Stale })
+    }
+}

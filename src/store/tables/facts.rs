@@ -1,0 +1,174 @@
+//! What is known of customers, for the rules: now, or as it was at an earlier moment.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+use sea_orm::{ConnectionTrait, Value};
+use serde_json::Value as Json;
+
+use crate::domain::contact::ContactFacts;
+use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
+use crate::store::context::WriterContext;
+use crate::store::db::sql;
+use crate::store::db::sql::{Row, Txn};
+use crate::store::error::StoreError;
+use crate::store::pending_cache::Committed;
+
+/// Customers' rows, as far as facts need them; read by position, since they are read often. Each channel that receives
+/// messages adds two columns: the customer's last message on it, and whether they have opted out of it.
+pub(in crate::store) static CONTACTS: LazyLock<String> = LazyLock::new(|| {
+    let of_channel = |channel: Channel| {
+        format!(
+            ",
+    (SELECT l.last_us FROM contact_channels l
+      WHERE l.tenant_id = c.tenant_id AND l.contact_id = c.id AND l.channel = '{channel}'),
+    EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = c.tenant_id AND o.peer_key = c.phone_key
+      AND o.channel = '{channel}' AND o.sender = '' AND o.active)"
+        )
+    };
+    format!(
+        "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.created_us{}
+  FROM contacts c WHERE c.tenant_id = ? AND c.id IN ({{list}})",
+        Channel::INBOUND.map(of_channel).concat()
+    )
+});
+/// The columns of [`CONTACTS`] before those of the channels.
+const CONTACT_COLUMNS: usize = 8;
+
+/// What is known of customers at `as_of`: their rows, with later changes undone.
+///
+/// One function for live decisions, where nothing lies after `as_of`, and for explanations of old ones. The second
+/// value says in words what could not be rebuilt.
+pub(in crate::store) async fn contact_facts(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: &[ContactId],
+    as_of: Option<Timestamp>,
+) -> Result<(HashMap<ContactId, ContactFacts>, Vec<String>), StoreError> {
+    let list: Vec<Value> = ids.iter().map(|id| id.uuid().into()).collect();
+    let mut facts = HashMap::with_capacity(ids.len());
+    for row in sql::query_in(db, &CONTACTS, &[tenant.uuid().into()], list).await? {
+        let contact = read_facts(&Row::Sea(&row))?;
+        facts.insert(contact.id, contact);
+    }
+    let mut not_rebuilt = Vec::new();
+    if let Some(as_of) = as_of {
+        for contact in facts.values_mut() {
+            rewind(db, tenant, contact, as_of, &mut not_rebuilt).await?;
+        }
+    }
+    Ok((facts, not_rebuilt))
+}
+
+pub(in crate::store) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
+    let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
+    let mut facts = ContactFacts {
+        id: ContactId::new(row.get(0)?),
+        phone: Phone::parse(&row.get::<String>(1)?).map_err(StoreError::stored)?,
+        name: if name.is_empty() { profile_name } else { name },
+        tags: json(&row.get::<String>(4)?)?,
+        fields: json(&row.get::<String>(5)?)?,
+        opted_out: BTreeSet::new(),
+        created_at: Timestamp::from_unix_us(row.get(7)?),
+        last_inbound_at: BTreeMap::new(),
+        inbound_count: row.get(6)?,
+    };
+    for (place, channel) in Channel::INBOUND.into_iter().enumerate() {
+        let column = CONTACT_COLUMNS + 2 * place;
+        if let Some(last_us) = row.get::<Option<i64>>(column)? {
+            facts.last_inbound_at.insert(channel, Timestamp::from_unix_us(last_us));
+        }
+        if row.get(column + 1)? {
+            facts.opted_out.insert(channel);
+        }
+    }
+    Ok(facts)
+}
+
+/// Reads the customers of the events that will be kept at hand, as the transaction leaves them.
+pub(in crate::store) async fn read_customers(
+    txn: &impl Txn,
+    context: &WriterContext,
+    committed: &mut Committed,
+) -> Result<(), StoreError> {
+    let mut wanted: HashMap<TenantId, Vec<Value>> = HashMap::new();
+    for event in &committed.events {
+        if let Some(contact) = event.contact {
+            wanted.entry(event.tenant).or_default().push(contact.uuid().into());
+        }
+    }
+    wanted.retain(|tenant, _| context.pending.keeps(*tenant));
+    for (tenant, list) in wanted {
+        let customers = txn.query_in(&CONTACTS, &[tenant.uuid().into()], list, read_facts).await?;
+        committed.customers.extend(customers.into_iter().map(|customer| (customer.id, customer)));
+    }
+    Ok(())
+}
+
+/// Undoes what happened to a customer after `as_of`.
+async fn rewind(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    contact: &mut ContactFacts,
+    as_of: Timestamp,
+    not_rebuilt: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let key = contact.phone.key();
+    let since = [tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
+    let later = sql::query(
+        db,
+        "SELECT kind, name, old FROM contact_history
+         WHERE tenant_id = ? AND contact_id = ? AND at_us >= ? ORDER BY at_us DESC, id DESC",
+        since.to_vec(),
+    )
+    .await?;
+    for row in later {
+        let (kind, name, old): (String, String, Option<String>) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let old = old.map(|old| serde_json::from_str::<Json>(&old)).transpose().map_err(StoreError::json)?;
+        match (kind.as_str(), old) {
+            ("tag", Some(_)) => drop(contact.tags.insert(name)),
+            ("tag", None) => drop(contact.tags.remove(&name)),
+            ("field", Some(old)) => drop(contact.fields.insert(name, old)),
+            ("field", None) => drop(contact.fields.remove(&name)),
+            _ => {}
+        }
+    }
+    let heard = vec![tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
+    let wished = vec![tenant.uuid().into(), key.into(), as_of.unix_us().into()];
+    contact.last_inbound_at.clear();
+    contact.inbound_count = 0;
+    let inbound = "SELECT channel, max(at_us), count(*) FROM messages
+      WHERE tenant_id = ? AND contact_id = ? AND at_us <= ? AND direction = 'in' GROUP BY channel";
+    for row in sql::query(db, inbound, heard).await? {
+        let channel: String = row.try_get_by_index(0)?;
+        let channel = channel.parse().map_err(StoreError::stored)?;
+        contact.last_inbound_at.insert(channel, Timestamp::from_unix_us(row.try_get_by_index(1)?));
+        contact.inbound_count += row.try_get_by_index::<i64>(2)?;
+    }
+    contact.opted_out.clear();
+    let wishes = "SELECT channel, sender, active FROM opt_out_history
+      WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? ORDER BY at_us, id";
+    for row in sql::query(db, wishes, wished).await? {
+        let (channel, sender, active): (String, String, bool) =
+            (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        let channel: Channel = channel.parse().map_err(StoreError::stored)?;
+        match (active, sender.is_empty()) {
+            (true, true) => drop(contact.opted_out.insert(channel)),
+            (false, _) => drop(contact.opted_out.remove(&channel)),
+            (true, false) => {}
+        }
+    }
+    contact.name = contact.fields.get("name").and_then(Json::as_str).map_or_else(
+        || {
+            not_rebuilt.push("the name the customer gave themselves is today's".to_owned());
+            contact.name.clone()
+        },
+        str::to_owned,
+    );
+    Ok(())
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(StoreError::json)
+}

@@ -1,12 +1,12 @@
-//! The engine keeps what a forecast promises. Random businesses run through months on a copy and a simulated clock. Each
+//! The engine keeps the promises of a forecast. Random businesses run through months on a copy and a simulated clock. Each
 //! send must be in the last forecast before it, and each foreseen send must be sent.
 //!
 //! `FORESIGHT_SEEDS` sets the number of seeds. `FORESIGHT_SEED` runs one alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod promises;
+
 use std::time::Duration;
 
-use crate::support::replace_tenant;
 use recado::app::rehearsal::Rehearsal;
 use recado::app::{self, Installation};
 use recado::config::Config;
@@ -16,11 +16,13 @@ use recado::domain::opt_out::Word;
 use recado::domain::{AppointmentId, By, Change, Channel, Clock, Effect, Phone, TenantId, Timestamp};
 use recado::engine::timers;
 use recado::ops::forecast;
-use recado::ops::forecast::{Forecast, ForecastInputs, Outcome};
+use recado::ops::forecast::{Forecast, ForecastInputs};
 use recado::store::tables::appointments::{Moved, NewAppointment, Order, Starts};
 use recado::store::{CustomerChange, NewInbound, Wish};
 use recado::tenants::new_tenant;
 use tempfile::TempDir;
+
+use crate::support::replace_tenant;
 
 const SEEDS: u64 = 2;
 const DAYS: u64 = 92;
@@ -79,7 +81,7 @@ fn varying(dice: &Random) -> String {
 }
 
 /// The part of a send that the forecast and the engine both know.
-type Told = (Timestamp, String, String, String, String, String, String);
+type SendRecord = (Timestamp, String, String, String, String, String, String);
 
 fn seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_unix_us(at.unix_us().div_euclid(1_000_000) * 1_000_000)
@@ -101,7 +103,7 @@ struct Run {
 
 /// Changes that the engine learns only after the forecast is made.
 #[derive(Default)]
-struct Untold {
+struct Unannounced {
     /// Tenants with events that wait in their rows.
     events: Vec<TenantId>,
     /// The rules' files have changed.
@@ -200,18 +202,18 @@ impl Run {
     }
 
     /// Tells the engine of the changes.
-    async fn tell(&self, untold: Untold) {
+    async fn announce(&self, unannounced: Unannounced) {
         let pipeline = &self.rehearsal.engine.pipeline;
-        if untold.rules {
+        if unannounced.rules {
             pipeline.replace_rules(self.rehearsal.installation.load_rules());
             // As at a start, before anything falls due.
             timers::plan(&self.rehearsal.engine).await.expect("the database answers");
         }
-        untold.events.into_iter().for_each(|tenant| pipeline.wake_for_rows(tenant));
+        unannounced.events.into_iter().for_each(|tenant| pipeline.wake_for_rows(tenant));
     }
 
     /// The sends that left or were stopped after `from`, until `until`.
-    async fn told(&self, from: Timestamp, until: Timestamp) -> Vec<Told> {
+    async fn settled_sends(&self, from: Timestamp, until: Timestamp) -> Vec<SendRecord> {
         let mut told = Vec::new();
         let store = &self.rehearsal.installation.store;
         for tenant in self.rehearsal.installation.directory.now().tenants() {
@@ -237,8 +239,8 @@ impl Run {
     }
 
     /// The same without the sends that were seen before.
-    async fn told_but(&self, before: Vec<Told>, from: Timestamp, until: Timestamp) -> Vec<Told> {
-        let mut told = self.told(from, until).await;
+    async fn new_sends(&self, before: Vec<SendRecord>, from: Timestamp, until: Timestamp) -> Vec<SendRecord> {
+        let mut told = self.settled_sends(from, until).await;
         for one in before {
             told.remove(told.iter().position(|other| *other == one).expect("what has left stays"));
         }
@@ -281,43 +283,43 @@ impl Run {
         (business.id, booked.id)
     }
 
-    async fn surprises(&mut self) -> Untold {
-        let mut untold = Untold::default();
+    async fn surprises(&mut self) -> Unannounced {
+        let mut unannounced = Unannounced::default();
         for _ in 0..=self.below(4) {
             let one = self.surprise().await;
-            untold.events.extend(one.events);
-            untold.rules |= one.rules;
+            unannounced.events.extend(one.events);
+            unannounced.rules |= one.rules;
         }
-        untold
+        unannounced
     }
 
     /// Makes an unforeseeable change. The engine does not learn of it yet.
-    async fn surprise(&mut self) -> Untold {
+    async fn surprise(&mut self) -> Unannounced {
         let (business, customer) = self.customer();
-        let untold = |tenant| Untold { events: vec![tenant], rules: false };
+        let unannounced = |tenant| Unannounced { events: vec![tenant], rules: false };
         match self.below(16) {
             0..=3 => {
                 let booked = self.book(business, customer).await;
                 self.appointments.push(booked);
-                untold(booked.0)
+                unannounced(booked.0)
             }
-            4..=7 if !self.appointments.is_empty() => untold(self.change_appointment().await),
+            4..=7 if !self.appointments.is_empty() => unannounced(self.change_appointment().await),
             8 | 9 => {
                 self.change_customer(business, customer).await;
-                Untold::default()
+                Unannounced::default()
             }
             10 | 11 => {
                 let file = self.folder.path().join("rules/varying.rhai");
                 std::fs::write(file, varying(&self.dice)).expect("the folder is ours");
-                Untold { events: Vec::new(), rules: true }
+                Unannounced { events: Vec::new(), rules: true }
             }
             12 => {
                 self.change_business().await;
-                Untold { events: Vec::new(), rules: true }
+                Unannounced { events: Vec::new(), rules: true }
             }
             _ => {
                 self.write_to(business, customer).await;
-                untold(business.id)
+                unannounced(business.id)
             }
         }
     }
@@ -398,199 +400,4 @@ impl Run {
         // The pipeline would decide it at once, so the store takes it.
         self.rehearsal.installation.store.writer().ingest(inbound).await.expect("it can be stored");
     }
-}
-
-fn foretold(forecast: &Forecast, from: Timestamp, until: Timestamp) -> Vec<Told> {
-    let within = forecast.sends.iter().filter(|send| send.at > from && send.at <= until);
-    let told = |send: &forecast::Foreseen| {
-        let outcome = match send.outcome {
-            Outcome::Send => "send",
-            Outcome::Blocked => "blocked",
-            Outcome::Held => "held",
-            Outcome::Waits => "waits",
-        };
-        let (to, channel) = (send.to.clone(), send.channel.to_string());
-        (seconds(send.at), send.tenant.clone(), to, channel, send.rule.clone(), send.text.clone(), outcome.to_owned())
-    };
-    let mut told: Vec<Told> = within.map(told).collect();
-    told.sort();
-    told
-}
-
-#[track_caller]
-fn assert_same(foretold: &[Told], told: &[Told], what: &str) {
-    let (one, other): (BTreeSet<_>, BTreeSet<_>) = (foretold.iter().collect(), told.iter().collect());
-    let missing: Vec<_> = one.difference(&other).take(5).collect();
-    let unforeseen: Vec<_> = other.difference(&one).take(5).collect();
-    assert!(
-        foretold == told,
-        "{what}: foreseen and not sent so: {missing:#?}\nsent and not foreseen so: {unforeseen:#?}\n{} foreseen, {} told",
-        foretold.len(),
-        told.len()
-    );
-}
-
-async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
-    let mut run = seeded(seed).await;
-    run.rehearsal.settle().await.expect("the database answers");
-    // Customers that are left alone have appointments, too.
-    for number in 0..run.businesses.len() {
-        for customer in run.businesses[number].customers.clone() {
-            let booked = run.book(&run.businesses[number], &customer).await;
-            if run.businesses[number].customers[..CUSTOMERS - LEFT_ALONE].contains(&customer) {
-                run.appointments.push(booked);
-            }
-        }
-    }
-    run.businesses.iter().for_each(|one| run.rehearsal.engine.pipeline.wake_for_rows(one.id));
-    run.rehearsal.settle().await.expect("the database answers");
-    let begin = run.rehearsal.now();
-    let end = begin.plus(DAY * DAYS as u32);
-    let first = run.foresee(end).await;
-    assert_eq!(first.cut, None);
-    let (mut forecasts, mut outcomes) = (0, BTreeMap::new());
-    let mut untold = Untold::default();
-    while run.rehearsal.now() < end {
-        let from = run.rehearsal.now();
-        let until = from.plus(Duration::from_secs(60 * (1 + run.below(5 * 24 * 60) as u64))).min(end);
-        // A send of this very instant may have left before.
-        let before = run.told(from.minus(INSTANT), from).await;
-        let forecast = run.foresee(until.plus(DAY)).await;
-        run.tell(untold).await;
-        run.rehearsal.go_to(until).await.expect("the database answers");
-        let told = run.told_but(before, from.minus(INSTANT), until).await;
-        let foretold = foretold(&forecast, from.minus(INSTANT), until);
-        assert_same(&foretold, &told, &format!("seed {seed}, from {from} until {until}"));
-        for one in told {
-            *outcomes.entry(format!("{} {}", one.6, one.4)).or_default() += 1;
-        }
-        forecasts += 1;
-        untold = run.surprises().await;
-        // Half of it has been dealt with before the next forecast is made.
-        if run.below(2) == 0 {
-            run.tell(std::mem::take(&mut untold)).await;
-            run.rehearsal.settle().await.expect("the database answers");
-        }
-    }
-    let left_alone: BTreeSet<String> = run
-        .businesses
-        .iter()
-        .take(WHERE.len() - 1)
-        .flat_map(|one| &one.customers[CUSTOMERS - LEFT_ALONE..])
-        .map(ToString::to_string)
-        .chain([NOBODY.to_owned()])
-        .collect();
-    let changes = WHERE[WHERE.len() - 1].0;
-    let is_theirs = |one: &Told| left_alone.contains(&one.2) && one.1 != changes;
-    let of_them = |told: Vec<Told>| told.into_iter().filter(is_theirs).collect::<Vec<_>>();
-    let told = of_them(run.told(begin, end).await);
-    assert!(told.len() > 50, "seed {seed}: {} sends", told.len());
-    assert_same(
-        &of_them(foretold(&first, begin, end)),
-        &told,
-        &format!("seed {seed}, {DAYS} days of the first forecast"),
-    );
-    (forecasts, outcomes)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_send_is_the_one_foreseen_and_what_is_foreseen_is_sent() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
-    let seeds = match number("FORESIGHT_SEED") {
-        Some(seed) => seed..=seed,
-        None => 1..=number("FORESIGHT_SEEDS").unwrap_or(SEEDS),
-    };
-    for seed in seeds {
-        eprintln!("seed {seed}: FORESIGHT_SEED={seed} runs it alone");
-        let (forecasts, outcomes) = a_season(seed).await;
-        eprintln!("seed {seed}: {DAYS} days, {forecasts} forecasts, all kept: {outcomes:?}");
-        for rule in ["booked", "day before", "hours before", "news", "nightly", "joins", "asks", "offer ends"] {
-            assert!(outcomes.get(&format!("send {rule}")).is_some_and(|sent| *sent > 0), "{rule}: {outcomes:?}");
-        }
-    }
-}
-
-/// One case of each kind, where it surely makes a difference.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
-    let varies = |hours: u32| {
-        format!(
-            "rule(\"varies\").before(\"{hours}h\", \"appointment.starts_at\").then(|e| send_sms(e.contact, \"{hours}\"));"
-        )
-    };
-    let mut run = seeded(1).await;
-    run.rehearsal.settle().await.expect("the database answers");
-    let from = run.rehearsal.now();
-    let file = run.folder.path().join("rules/varying.rhai");
-    std::fs::write(&file, varies(8)).expect("the folder is ours");
-    let store = run.rehearsal.installation.store.clone();
-    let (_, rows, _) = store.directory().await.expect("the database answers");
-    let mut row = rows.into_iter().find(|row| row.slug == WHERE[0].0).expect("it is there");
-    row.settings = r#"{"quiet":{"all":"20:30-10:15"}}"#.to_owned();
-    replace_tenant(&store, row).await.expect("it can be changed");
-    run.rehearsal.installation.directory.refresh().await.expect("the database answers");
-    let sol = &run.businesses[0];
-    let [ana, leo, eva, ..] = &sol.customers[..] else { panic!("there are some") };
-    // By the clock in Madrid; the days are such on which it does not change.
-    let at = |days: u32, time: &str| {
-        let day = from.plus(DAY * days).to_utc().date_naive().and_time(time.parse().expect("a time"));
-        recado::time::zone::to_instant(day, sol.zone)
-    };
-    run.book_at(sol, ana, sol.zone, at(3, "17:00:00")).await;
-    run.book_at(sol, leo, sol.zone, at(4, "17:00:00")).await;
-    run.tell(Untold { events: vec![sol.id], rules: true }).await;
-    run.rehearsal.settle().await.expect("the database answers");
-    run.book_at(sol, eva, sol.zone, at(3, "08:00:00")).await;
-    run.write_text(sol, ana, Channel::Sms, "X").await;
-    std::fs::write(&file, varies(5)).expect("the folder is ours");
-
-    let (from, until) = (run.rehearsal.now(), at(5, "00:00:00"));
-    let before = run.told(from.minus(INSTANT), from).await;
-    let forecast = run.foresee(until).await;
-    let foretold = foretold(&forecast, from.minus(INSTANT), until);
-    let of = |customer: &Phone, rule: &str| {
-        let told = foretold.iter().find(|one| one.2 == customer.to_string() && one.4 == rule);
-        told.map(|one| (one.0, one.5.as_str()))
-    };
-    assert_eq!(of(eva, "hours before"), Some((at(2, "20:25:00"), "Soon.")), "the evening before");
-    assert_eq!(of(leo, "varies"), Some((at(4, "12:00:00"), "5")), "as the file says");
-    assert_eq!(of(ana, "sorry").map(|one| one.1), Some("Cancelled by the customer."));
-    assert_eq!(of(ana, "varies"), None, "it will not take place");
-    assert!(forecast.replanned);
-    run.tell(Untold { events: vec![sol.id], rules: true }).await;
-    run.rehearsal.go_to(until).await.expect("the database answers");
-    assert_same(&foretold, &run.told_but(before, from.minus(INSTANT), until).await, "five days");
-}
-
-/// Sends of several businesses from one number to one customer go one after another, and none waits for the sweep.
-#[tokio::test(flavor = "multi_thread")]
-async fn businesses_that_share_a_number_do_not_wait_for_a_sweep() {
-    const BUSINESSES: usize = 6;
-    const HOURS: usize = 24;
-    let folder = TempDir::new().expect("a temporary folder can be made");
-    std::fs::create_dir(folder.path().join("rules")).expect("the folder is ours");
-    let rule = r#"rule("hourly").cron("0 * * * *").then(|e| send_sms("+34600999888", `From ${e.business.name}`));"#;
-    std::fs::write(folder.path().join("rules/all.rhai"), rule).expect("the folder is ours");
-    let config = || Config::load(folder.path(), settings(&folder)).expect("the settings are good");
-    let begin = Timestamp::parse("2026-11-21T08:59:00Z").expect("a time");
-    let installation =
-        Installation::with(config(), Clock::simulated(begin), folder.path()).await.expect("it can be opened");
-    for number in 0..BUSINESSES {
-        let mut row = new_tenant(&installation.store, &format!("shop-{number}"), "Shop");
-        row.settings = r#"{"quiet":{"all":"off"}}"#.to_owned();
-        installation.store.add_tenant(row).await.expect("the slug is free");
-    }
-    drop(installation);
-    let mut rehearsal = Rehearsal::begin(config(), folder.path(), begin).await.expect("a rehearsal can begin");
-    let end = begin.plus(Duration::from_secs(3_600) * HOURS as u32);
-    rehearsal.go_to(end).await.expect("the database answers");
-    let mut sent = 0;
-    for tenant in rehearsal.installation.directory.now().tenants() {
-        for send in rehearsal.installation.store.settled_sends(tenant.id, begin, end).await.expect("it answers") {
-            assert_eq!(send.due.unix_us() % 3_600_000_000, 0, "{}: it left at {}", tenant.slug, send.due);
-            sent += 1;
-        }
-    }
-    // One more tenant exists from the start.
-    assert_eq!(sent, HOURS * (BUSINESSES + 1));
 }

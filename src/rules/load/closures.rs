@@ -30,7 +30,7 @@ pub(in crate::rules) fn closures(draft: &Draft) -> impl Iterator<Item = (&Closur
     of_event.map(|closure| (closure, 1, &[][..])).chain(of_answer).chain(of_contacts)
 }
 
-/// Returns a fault for each question that the rule asks by a literal name, or hears the silence of, without an `.on_answer`.
+/// Returns a fault for each question that the rule asks by a literal name, or has an `.on_silence` for, without an `.on_answer`.
 pub(in crate::rules) fn question_faults(draft: &Draft, report: &Report) -> Vec<(SourcePosition, String, String)> {
     let handled = |name: &str| draft.answers.iter().any(|(known, _)| known == name);
     let asked = closures(draft).flat_map(|(closure, ..)| report.asked_in(&closure.function));

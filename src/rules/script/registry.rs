@@ -101,9 +101,7 @@ impl Group {
                 "Call these in `.then`. They plan an action; nothing is sent before the decision is committed."
             }
             Self::Later => "What a send gives back can be postponed.",
-            Self::Conversation => {
-                "A rule can ask, and hears the answer in `.on_answer` and the silence in `.on_silence`."
-            }
+            Self::Conversation => "`.on_answer` handles the answer to a question, `.on_silence` its absence.",
             Self::Customer => "Call these in `.then`. They change our own data, in the transaction of the decision.",
             Self::Appointments => "Call these in `.then`. An event tells what became of the change.",
             Self::Calls => {

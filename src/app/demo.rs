@@ -97,7 +97,7 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
             }
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
             // E-mail senders are no numbers; voice shares the number's SMS sender.
-            Channel::Email | Channel::Voice => {}
+            _ => {}
         }
     };
     let own = [(Channel::Sms, &platform.from_number), (Channel::WhatsApp, &platform.whatsapp_number)];

@@ -1,5 +1,7 @@
 //! `recado calls`: lists calls, or shows one with its transcript.
 
+use strum::VariantArray;
+
 use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json};
 use crate::domain::phone::mask;
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
@@ -43,7 +45,12 @@ fn direction(text: &str) -> Result<CallDirection, String> {
 }
 
 fn status(text: &str) -> Result<CallStatus, String> {
-    let known = || format!("write one of {}", CallStatus::ALL.map(CallStatus::as_str).join(", "));
+    let known = || {
+        format!(
+            "write one of {}",
+            CallStatus::VARIANTS.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ")
+        )
+    };
     CallStatus::parse(text).ok_or_else(known)
 }
 

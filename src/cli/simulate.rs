@@ -126,7 +126,7 @@ fn row(slug: &str, send: PlannedSend) -> Row {
     Row {
         at: send.due,
         tenant: slug.to_owned(),
-        text: send.send.message().map(|send| send.body.shown()).unwrap_or_default(),
+        text: send.send.message().map(|send| send.body.summary()).unwrap_or_default(),
         state: send.state,
         channel: send.send.channel.map_or("", Channel::as_str).to_owned(),
         from: send.send.sender,

@@ -143,10 +143,9 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
     let from = Phone::parse_human(&args.from)?;
     let to = Phone::parse_human(&recipient(installation, tenant, args)?)?;
     let sid = args.sid.clone().map_or_else(|| new_sid(!args.media.is_empty()), Ok)?;
-    let address = |phone: &Phone| format!("{}{phone}", channel.address_prefix());
     let segments = segments::count(&args.body).segments.to_string();
     let media = args.media.len().to_string();
-    let (from_address, to_address) = (address(&from), address(&to));
+    let (from_address, to_address) = (channel.address(&from), channel.address(&to));
     let mut form: Params = [
         ("SmsMessageSid", sid.as_str()),
         ("NumMedia", &media),
@@ -184,7 +183,7 @@ fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Resul
     let number = match args.channel() {
         Channel::Sms => platform.from_number.as_ref(),
         Channel::WhatsApp => platform.whatsapp_number.as_ref(),
-        Channel::Email | Channel::Voice => None,
+        _ => None,
     };
     let sender = tenant.sender(args.channel(), platform).filter(|sender| sender.starts_with('+'));
     args.to.clone().or(sender).or_else(|| number.map(Phone::to_string)).ok_or_else(|| {

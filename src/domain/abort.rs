@@ -1,13 +1,15 @@
-//! Points at which a test may have the process killed, as by SIGKILL: nothing runs after it, no destructor, no flush. Or
-//! stopped, as by SIGSTOP, until it is told to go on.
+//! Points at which a test can kill the process with SIGKILL, so that no destructor runs and nothing is flushed, or stop it
+//! with SIGSTOP.
 //!
-//! Only with the feature `abort-points`; else [`point`] is nothing. `RECADO_ABORT_AT=name:3` kills at the third passing,
-//! `RECADO_STOP_AT=name:3` stops.
+//! They exist only with the feature `abort-points`; without it [`point`] does nothing. `RECADO_ABORT_AT=name:3` kills the
+//! process when it passes the point for the third time, `RECADO_STOP_AT=name:3` stops it.
 
+/// Does nothing: the feature `abort-points` is off.
 #[cfg(not(feature = "abort-points"))]
 #[inline]
 pub const fn point(_name: &str) {}
 
+/// Kills or stops the process here, if a test asks for it.
 #[cfg(feature = "abort-points")]
 pub fn point(name: &str) {
     use std::sync::OnceLock;
@@ -38,7 +40,7 @@ fn is_here(wanted: &Option<(String, u64)>, passed: &std::sync::atomic::AtomicU64
     })
 }
 
-/// By `kill`, to ourselves: `abort()` would be SIGABRT, which the runtime could still catch.
+/// Sends a signal to this process by `kill`. `abort()` would send SIGABRT, which the runtime could still catch.
 #[cfg(feature = "abort-points")]
 fn signal(signal: &str) {
     let _ = std::process::Command::new("kill").args([signal, &std::process::id().to_string()]).status();

@@ -1,44 +1,48 @@
-//! What is to be done: sends, which go through the ledger, and effects, which are rows of our own.
+//! Actions: sends and requests, which go through the ledger, and effects, which are rows of our own.
 //!
 //! ```text
 //!             gate says no
-//!   planned, held ─────────▶ blocked            (final, with its reason; held ones by a person's word)
-//!   │  ▲  ▲ └──────────────▶ held ──▶ planned   (loop guard; a person lets it go on)
+//!   planned, held ─────────▶ blocked            (final, with its reason; a held one on an operator's order)
+//!   │  ▲  ▲ └──────────────▶ held ──▶ planned   (loop guard; an operator releases it)
 //!   │  │  └── postponed, or retried later
 //!   ▼  │
-//!   sending ──▶ sent                            (final: the provider has taken it)
+//!   sending ──▶ sent                            (final: the provider has accepted it)
 //!   │  ▲   └──▶ failed                          (final: the provider refused it for good)
 //!   ▼  │
 //!   unknown ──▶ sent                            (adopted: the provider's list shows it)
-//!          ├──▶ planned                         (the complete list shows none after the grace: never taken; or a
-//!          │                                      repeat does no harm)
-//!          └──▶ failed                          (a request that nobody will ever say anything of; a person's word)
+//!          ├──▶ planned                         (the complete list shows none after the grace: never accepted; or
+//!          │                                      a repeat does no harm)
+//!          └──▶ failed                          (a request whose outcome will never be known; an operator's order)
 //!
-//!   planned, sending, unknown, held, failed ──▶ sent    (adopted: the provider speaks of it, in a callback)
+//!   planned, sending, unknown, held, failed ──▶ sent    (adopted: a callback of the provider reports it)
 //! ```
 //!
-//! The last arrow goes against what we had made of an attempt: a callback may come before the answer to the create, after
-//! we had given the attempt up or back, or where the answer said no though it was taken. What the provider tells is true: it
-//! is not sent again, and does not count as failed. [`ActionState::ADOPTED`] are those states; a blocked one never left.
-
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
+//! The last arrow overrides our own record of an attempt. A callback can come before the answer to the create request,
+//! after the attempt was given up, or after an answer that said no although the provider had accepted it. The provider's
+//! report is believed: the action is not sent again and does not count as failed. [`ActionState::ADOPTED`] lists those
+//! states; a blocked action never left.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use strum::VariantArray;
 
-use super::call::{Awaited, Waiting};
-use super::{Address, AppointmentId, CallState, Change, Channel, EventKind, Step, Timestamp};
+use super::address::Address;
+use super::appointment::Change;
+use super::call::{Awaited, CallState, PendingInput, Step};
+use super::channel::Channel;
+use super::clock::Timestamp;
+use super::event::EventKind;
+use super::id::AppointmentId;
 
-/// One thing a rule wants done.
+/// One thing that a rule wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Action {
     Send(Send),
     Request(HttpRequest),
     Effect(Effect),
-    /// In the call that the event is of: said while the provider waits for the answer.
+    /// A step of the event's own call, answered while the provider waits.
     Voice(Step),
 }
 
@@ -54,7 +58,7 @@ impl Action {
     }
 }
 
-/// A message that leaves.
+/// An outbound message or call.
 ///
 /// ```json
 /// {"send": "sms", "to": "+34600111222", "reply": true, "text": "Hola"}
@@ -67,10 +71,10 @@ pub struct Send {
     #[serde(rename = "send")]
     pub channel: Channel,
     pub to: Address,
-    /// An answer to the event's own message: it goes out from the number that was written to.
+    /// A reply to the event's own message: it leaves from the number that received it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reply: bool,
-    /// What goes out as a text message instead where this cannot be sent or does not arrive.
+    /// The text message that goes out instead, if this cannot be sent or does not arrive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     #[serde(flatten)]
@@ -78,7 +82,7 @@ pub struct Send {
 }
 
 impl Send {
-    /// The text message that goes out in its place.
+    /// Makes the fallback: the text message that goes out in its place.
     pub fn instead(&self) -> Option<Self> {
         let (text, to) = (self.fallback.clone()?, self.to.phone()?.clone());
         let body = SendBody::Text(text);
@@ -89,14 +93,12 @@ impl Send {
         match (self.reply, self.channel, &self.body) {
             (true, _, _) => "reply",
             (_, _, SendBody::Template(_)) => "send_whatsapp_template",
-            (_, Channel::Sms, _) => "send_sms",
-            (_, Channel::WhatsApp, _) => "send_whatsapp",
-            (_, Channel::Email, _) => "send_email",
-            (_, Channel::Voice, _) => "call",
+            (_, channel, _) => channel.spec().rule_function,
         }
     }
 }
 
+/// The content of a send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SendBody {
@@ -107,8 +109,8 @@ pub enum SendBody {
 }
 
 impl SendBody {
-    /// For lists: the words that leave, or what stands for them.
-    pub fn shown(&self) -> String {
+    /// Describes the content in one text, for lists.
+    pub fn summary(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Template(template) => {
@@ -116,12 +118,12 @@ impl SendBody {
                 format!("template {}{}", template.content, variables.collect::<String>())
             }
             Self::Email(email) => format!("{}: {}", email.subject, email.text),
-            Self::Call(call) => call.shown(),
+            Self::Call(call) => call.summary(),
         }
     }
 }
 
-/// What an e-mail says. Text is always there; HTML beside it for who shows that.
+/// The content of an e-mail. The text is always there; HTML is optional.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailBody {
     pub subject: String,
@@ -130,85 +132,84 @@ pub struct EmailBody {
     pub html: Option<String>,
 }
 
-/// A call of ours: how it begins, and what is done where a machine answers. It begins at a rule's step, or with an agent,
-/// or it is said and over.
+/// An outbound call: how it begins, and what happens if a machine answers. It begins at a step of a rule or with an agent,
+/// or it says one text and ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallBody {
-    /// Whose `on_call` begins it.
+    /// The rule whose `on_call` begins it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// The voice agent that has it.
+    /// The voice agent that conducts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Said, and then the call ends.
+    /// A text that is said before the call ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub say: Option<String>,
-    /// The provider's name of a voice, such as `Polly.Lucia`; else the agent's, else the business's.
+    /// The provider's name of a voice, such as `Polly.Lucia`. By default the agent's voice, or else the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
-    /// BCP 47, such as `es-ES`; else the agent's, else the business's.
+    /// A BCP 47 tag, such as `es-ES`. By default the agent's language, or else the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Without a word on machines nobody finds out whether one answers, and a person hears the first word sooner.
+    /// If this is not set, no machine detection takes place, and a person hears the first word sooner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<OnMachine>,
-    /// What a machine is told; else what is said.
+    /// The text for a machine. By default the same as `say`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
-    /// Seconds that it rings, 5 to 600; else the provider's 60.
+    /// How many seconds it rings, 5 to 600. The provider's default is 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
-    /// What the call remembers from its beginning: `e.call.state`.
+    /// The first content of `e.call.state`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub state: BTreeMap<String, Value>,
 }
 
-/// What is done where a machine answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The reaction to an answering machine.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownOnMachine, parse_err_fn = UnknownOnMachine::new)]
 pub enum OnMachine {
     #[serde(rename = "hangup")]
+    #[strum(serialize = "hangup")]
     HangUp,
-    /// After its greeting it is told the message.
+    /// The message is said after the machine's greeting.
     Message,
-    /// As with a person; rules see it in `e.call.answered_by`.
+    /// The call goes on as with a person; rules read `e.call.answered_by`.
     GoOn,
 }
 
 impl OnMachine {
-    pub const ALL: [Self; 3] = [Self::HangUp, Self::Message, Self::GoOn];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::HangUp => "hangup",
-            Self::Message => "message",
-            Self::GoOn => "go_on",
-        }
+        self.into_str()
     }
 }
 
+/// A name that is not one of [`OnMachine`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is nothing that can be done about a machine: use hangup, message or go_on")]
 pub struct UnknownOnMachine(String);
 
-impl FromStr for OnMachine {
-    type Err = UnknownOnMachine;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownOnMachine(text.to_owned()))
+impl UnknownOnMachine {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
 impl CallBody {
-    /// Rings for so many seconds, at least and at most.
+    /// The range of `timeout_s`.
     pub const TIMEOUT_S: std::ops::RangeInclusive<u16> = 5..=600;
 
-    /// For lists.
-    pub fn shown(&self) -> String {
+    /// Describes the call in one text, for lists.
+    pub fn summary(&self) -> String {
         match (&self.say, &self.step, &self.agent) {
             (Some(text), ..) => text.clone(),
             (None, Some(step), _) => format!("call, at the step {step}"),
@@ -217,7 +218,7 @@ impl CallBody {
         }
     }
 
-    /// What the call is when it is answered, by whom the provider says; `None` where nobody has looked.
+    /// The state of the call when it is answered. `answered_by` is the result of the machine detection, if it took place.
     pub fn opening(&self, answered_by: Option<&str>) -> CallState {
         let say = |text: &String| vec![Step::say(text.clone()), Step::Hangup];
         let is_machine = answered_by.is_some_and(|who| who.starts_with("machine") || who == "fax");
@@ -235,7 +236,7 @@ impl CallBody {
             }
             Some(OnMachine::GoOn) | None => {
                 state.waiting =
-                    self.step.clone().map(|step| Waiting { rule: self.rule.clone(), what: Awaited::Step(step) });
+                    self.step.clone().map(|step| PendingInput { rule: self.rule.clone(), what: Awaited::Step(step) });
                 state.opening = match (&self.say, &self.agent) {
                     (Some(text), _) => say(text),
                     (None, Some(agent)) => vec![Step::ConnectAgent { agent: Some(agent.clone()) }],
@@ -247,7 +248,7 @@ impl CallBody {
     }
 }
 
-/// An HTTP request to somebody else's server.
+/// An HTTP request to a server of the tenant's choice.
 ///
 /// ```json
 /// {"method": "POST", "url": "https://example.com/hook", "headers": {"content-type": "application/json"}, "body": "{}"}
@@ -263,6 +264,7 @@ pub struct HttpRequest {
     pub body: Option<String>,
 }
 
+/// A method of an HTTP request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
@@ -274,7 +276,7 @@ pub enum HttpMethod {
 }
 
 impl HttpMethod {
-    /// Done twice is done once (RFC 9110, 9.2.2).
+    /// Whether a repeat has no further effect (RFC 9110, 9.2.2).
     pub const fn is_idempotent(self) -> bool {
         matches!(self, Self::Get | Self::Put | Self::Delete)
     }
@@ -288,13 +290,14 @@ pub struct Template {
     pub variables: BTreeMap<String, String>,
 }
 
-/// A change in our own database, made in the very transaction that decides it: done once by nature.
+/// A change in our own database. The deciding transaction makes it, so it happens exactly once.
 ///
 /// ```json
 /// {"effect": "tag", "tag": "member"}
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "effect", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Effect {
     Tag {
         tag: String,
@@ -319,19 +322,19 @@ pub enum Effect {
     CancelAppointment {
         appointment: AppointmentId,
     },
-    /// As its customer may: within opening hours, ahead of now, at a free time. An event tells whether it was possible.
+    /// Moves it as its customer may: within opening hours, in the future, to a free time. An event reports the result.
     MoveAppointment {
         appointment: AppointmentId,
         starts_at: Timestamp,
-        /// What the rule wanted to remember: that event's `data.state`.
+        /// A value of the rule's own, which becomes that event's `data.state`.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         state: Value,
     },
 }
 
 impl Effect {
-    /// What it does with which appointment, where that can be told before it is done: a move may be refused.
-    pub const fn of_appointment(&self) -> Option<(AppointmentId, Change)> {
+    /// The appointment and its change, if the result is known in advance; a move may be refused.
+    pub const fn appointment_change(&self) -> Option<(AppointmentId, Change)> {
         match self {
             Self::ConfirmAppointment { appointment } => Some((*appointment, Change::Confirm)),
             Self::CancelAppointment { appointment } => Some((*appointment, Change::Cancel)),
@@ -339,23 +342,16 @@ impl Effect {
         }
     }
 
+    /// The effect's stable name, as rules write it.
     pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Tag { .. } => "tag",
-            Self::Untag { .. } => "untag",
-            Self::SetField { .. } => "set_field",
-            Self::Note { .. } => "note",
-            Self::Emit { .. } => "emit",
-            Self::ConfirmAppointment { .. } => "confirm_appointment",
-            Self::CancelAppointment { .. } => "cancel_appointment",
-            Self::MoveAppointment { .. } => "move_appointment",
-        }
+        self.into_str()
     }
 }
 
-/// Who began it: quiet hours and caps hold for what the business starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The origin of a send. Quiet hours and caps apply to sends that the business starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Origin {
     /// Decided by that customer's own message.
     Answer,
@@ -363,74 +359,68 @@ pub enum Origin {
     Business,
     /// Sent by a person by hand.
     Manual,
-    /// Required by law or custom: the confirmation of a STOP. Passes the opt-out and the caps.
+    /// Required by law or custom: the confirmation of a STOP. It passes the opt-out and the caps.
     System,
 }
 
 impl Origin {
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Answer => "answer",
-            Self::Business => "business",
-            Self::Manual => "manual",
-            Self::System => "system",
-        }
+        self.into_str()
     }
 
-    /// The stored name; anything else counts as started by the business, the strictest.
+    /// Reads a stored name. An unknown one counts as started by the business, which is the strictest.
     pub fn from_stored(text: &str) -> Self {
-        match text {
-            "answer" => Self::Answer,
-            "manual" => Self::Manual,
-            "system" => Self::System,
-            _ => Self::Business,
-        }
+        text.parse().unwrap_or(Self::Business)
     }
 }
 
-/// Where an action stands; drawn in the module's documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of an action; the module's documentation has the drawing.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownState, parse_err_fn = UnknownState::new)]
 pub enum ActionState {
     /// Waits for its due time and its turn.
     Planned,
     /// An attempt is committed and under way.
     Sending,
-    /// The provider has taken it.
+    /// The provider has accepted it.
     Sent,
     /// The provider refused it for good, or it ran out of time.
     Failed,
     /// The gate said no; the reason is kept.
     Blocked,
-    /// The loop guard stopped it; a person may let it go on.
+    /// The loop guard stopped it; an operator can release it.
     Held,
-    /// An attempt ended without an answer: the provider may have taken it.
+    /// An attempt ended without an answer: the provider may have accepted it.
     Unknown,
-    /// An effect, done in the deciding transaction.
+    /// An effect, made in the deciding transaction.
     Done,
 }
 
 impl ActionState {
-    pub const ALL: [Self; 8] =
-        [Self::Planned, Self::Sending, Self::Sent, Self::Failed, Self::Blocked, Self::Held, Self::Unknown, Self::Done];
-
-    /// From which it becomes sent when the provider speaks of it, whatever we knew.
+    /// The states from which a report of the provider makes it sent.
     pub const ADOPTED: [Self; 5] = [Self::Planned, Self::Sending, Self::Unknown, Self::Failed, Self::Held];
 
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Blocked => "blocked",
-            Self::Held => "held",
-            Self::Unknown => "unknown",
-            Self::Done => "done",
-        }
+        self.into_str()
     }
 
-    /// Whether the drawing has an arrow from this state to `next`.
+    /// Whether the drawing above has an arrow from this state to `next`.
     pub const fn may_become(self, next: Self) -> bool {
         use ActionState::{Blocked, Failed, Held, Planned, Sending, Sent, Unknown};
         matches!(
@@ -444,26 +434,20 @@ impl ActionState {
         )
     }
 
-    /// Nothing more will be done by itself; a failed one may turn out to have been taken.
+    /// Nothing more happens by itself. A failed action may still turn out to have been accepted.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Sent | Self::Failed | Self::Blocked | Self::Done)
     }
 }
 
-impl fmt::Display for ActionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`ActionState`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no action state")]
 pub struct UnknownState(String);
 
-impl FromStr for ActionState {
-    type Err = UnknownState;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+impl UnknownState {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
@@ -473,7 +457,7 @@ mod tests {
 
     #[test]
     fn the_provider_is_believed_from_every_state_in_which_an_attempt_may_have_left() {
-        for state in ActionState::ALL {
+        for state in ActionState::VARIANTS.iter().copied() {
             assert_eq!(state.may_become(ActionState::Sent), ActionState::ADOPTED.contains(&state), "{state}");
         }
     }

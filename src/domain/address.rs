@@ -1,11 +1,10 @@
-//! Where a send goes: a phone number or an e-mail address.
+//! The recipient of a send: a phone number or an e-mail address.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Phone;
-use super::phone::{NotE164, mask};
+use super::phone::{NotE164, Phone, mask};
 
 /// An e-mail address: `local@host`, ASCII, at most 254 bytes (RFC 5321, 4.5.3.1); no name, no angle brackets.
 ///
@@ -14,6 +13,7 @@ use super::phone::{NotE164, mask};
 #[serde(transparent)]
 pub struct EmailAddress(String);
 
+/// A text that is no e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is no e-mail address: write it as ana@example.com, in ASCII (a host with other letters in its xn-- form)"
@@ -24,7 +24,7 @@ impl EmailAddress {
     const MAX_BYTES: usize = 254;
     const LOCAL_MAX_BYTES: usize = 64;
 
-    /// The unquoted form only (RFC 5322's dot-atom): what people use, and what no header can be smuggled into.
+    /// Parses the unquoted form only (RFC 5322's dot-atom): it is what people use, and no header can be smuggled into it.
     pub fn parse(text: &str) -> Result<Self, NotAnEmail> {
         let atom = |part: &str, more: &str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || more.as_bytes().contains(&b))
@@ -43,11 +43,12 @@ impl EmailAddress {
         &self.0
     }
 
-    /// The form under which it is found: in small letters. Nobody tells `Ana@` from `ana@`, though the standard may.
+    /// The key for look-ups: the address in lower case. In practice `Ana@` and `ana@` are the same mailbox.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 
+    /// The address for logs, with its middle hidden.
     pub fn masked(&self) -> String {
         mask(&self.0)
     }
@@ -72,7 +73,7 @@ impl<'de> Deserialize<'de> for EmailAddress {
     }
 }
 
-/// Who is written to, in JSON as its text.
+/// The address of a recipient. Its JSON is a string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Address {
@@ -80,6 +81,7 @@ pub enum Address {
     Email(EmailAddress),
 }
 
+/// A text that is neither a phone number nor an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnAddress {
     #[error(transparent)]
@@ -89,7 +91,7 @@ pub enum NotAnAddress {
 }
 
 impl Address {
-    /// What has an `@` is an e-mail address, anything else a number.
+    /// Parses an address: a text with an `@` as an e-mail address, any other as a phone number.
     pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
         if text.contains('@') {
             Ok(Self::Email(EmailAddress::parse(text)?))
@@ -105,7 +107,7 @@ impl Address {
         }
     }
 
-    /// The form under which opt-outs and earlier messages are found.
+    /// The key for look-ups of opt-outs and earlier messages.
     pub fn key(&self) -> String {
         match self {
             Self::Phone(phone) => phone.key(),
@@ -113,6 +115,7 @@ impl Address {
         }
     }
 
+    /// The phone number, if it is one.
     pub const fn phone(&self) -> Option<&Phone> {
         match self {
             Self::Phone(phone) => Some(phone),

@@ -1,80 +1,83 @@
-//! Voice agents: who takes the calls of a number, and how.
+//! Voice agents: the configuration that answers the calls of a number.
 
 use serde::{Deserialize, Serialize};
 
-use super::Phone;
+use super::phone::Phone;
 
 /// The most agents of one business.
 pub const AGENTS_MAX: usize = 100;
-/// The longest text that an agent is given, in characters.
+/// The longest instructions of an agent, in characters.
 pub const INSTRUCTIONS_CHARS: usize = 4_000;
+/// The longest greeting, in characters.
 pub const GREETING_CHARS: usize = 500;
 
 /// How an agent finds its answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownMode, parse_err_fn = UnknownMode::new)]
 pub enum AgentMode {
-    /// Rules.
+    /// By rules.
     #[default]
     Script,
-    /// A conversation model; rules come first.
+    /// By a conversation model, after the rules.
     Model,
-    /// A live conversation over a media stream.
+    /// By a live conversation over a media stream.
     Stream,
 }
 
 impl AgentMode {
-    pub const ALL: [Self; 3] = [Self::Script, Self::Model, Self::Stream];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Script => "script",
-            Self::Model => "model",
-            Self::Stream => "stream",
-        }
+        self.into_str()
     }
 }
 
-impl std::fmt::Display for AgentMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`AgentMode`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no mode of a voice agent: use script, model or stream")]
 pub struct UnknownMode(String);
 
-impl std::str::FromStr for AgentMode {
-    type Err = UnknownMode;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| UnknownMode(text.to_owned()))
+impl UnknownMode {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
-/// One agent, as a business has set it up.
+/// A voice agent of a business.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VoiceAgent {
     /// Unique within the business.
     pub name: String,
-    /// The number whose calls it takes; without one it takes those that rules connect to it.
+    /// The number whose calls it answers. Without one it answers the calls that rules connect to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Phone>,
-    /// Said first; else the business's greeting.
+    /// The first text of a call. By default the business's greeting.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub greeting: String,
-    /// BCP 47.
+    /// A BCP 47 tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// The provider's name of a voice, such as `Polly.Lucia`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
     pub mode: AgentMode,
-    /// What a conversation model is told of its task, besides the business's own instructions.
+    /// Instructions for the conversation model, in addition to the business's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instructions: String,
-    /// Which conversation of the stream's provider it is; else the installation's.
+    /// The id of the conversation at the stream's provider. By default the installation's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_agent: Option<String>,
 }
@@ -83,27 +86,27 @@ pub struct VoiceAgent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VoiceSettings {
-    /// Said to whom no rule and no agent knows; `{name}` is the business's name.
+    /// The greeting where no rule and no agent has one; `{name}` is the business's name.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub greeting: String,
-    /// Said where no answer is found in time, before the call ends.
+    /// The text before a call ends because no answer was found in time.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fallback: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
-    /// BCP 47; else the business's language.
+    /// A BCP 47 tag. By default the business's language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// Who is rung where a caller wants a person.
+    /// The number that is dialled for a caller who wants a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<Phone>,
-    /// A call counts as missed, too, where the caller hangs up before a word or a key.
+    /// A call also counts as missed if the caller hangs up before saying a word or pressing a key.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silence_is_missed: bool,
-    /// Whoever writes STOP is not called by this business either.
+    /// A customer who writes STOP is not called either.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stop_ends_calls: bool,
-    /// What every conversation model is told of this business.
+    /// Instructions for every conversation model.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instructions: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -111,11 +114,12 @@ pub struct VoiceSettings {
 }
 
 impl VoiceSettings {
+    /// Finds an agent by its name.
     pub fn agent(&self, name: &str) -> Option<&VoiceAgent> {
         self.agents.iter().find(|agent| agent.name == name)
     }
 
-    /// Who takes the calls of this number.
+    /// Finds the agent that answers the calls of a number.
     pub fn agent_of(&self, number: &str) -> Option<&VoiceAgent> {
         let key = Phone::parse(number).ok()?.key();
         self.agents.iter().find(|agent| agent.number.as_ref().is_some_and(|own| own.key() == key))

@@ -8,16 +8,16 @@
 //!       ▼         ▼          ▼
 //!   cancelled  completed  no_show              (each final)
 //! ```
-//! What is so already may be asked for again: nothing changes then.
-
-use std::fmt;
-use std::str::FromStr;
+//! A change to the present state is allowed and changes nothing.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
-use super::{AppointmentId, EventKind, Timestamp};
+use super::clock::Timestamp;
+use super::event::EventKind;
+use super::id::AppointmentId;
 
-/// What is known of an appointment; as JSON it is `data.appointment` of its events.
+/// An appointment as rules read it. As JSON it is `data.appointment` of its events.
 ///
 /// ```json
 /// {"id": "0199…", "service": "cut", "staff": null, "starts_at": "2026-12-01T09:00:00Z",
@@ -30,9 +30,9 @@ pub struct AppointmentFacts {
     pub staff: Option<String>,
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
-    /// IANA name of the zone that its local time is meant in.
+    /// The IANA name of the zone of its local time.
     pub zone: String,
-    /// Its state's stored name.
+    /// The stored name of its [`AppointmentState`].
     pub state: String,
 }
 
@@ -42,7 +42,7 @@ impl AppointmentFacts {
         self.state.parse::<AppointmentState>().is_ok_and(AppointmentState::is_active)
     }
 
-    /// As it stands after a change that is possible.
+    /// Makes a change, if it is possible.
     pub fn apply(&mut self, change: Change) {
         if let Some(next) = self.state.parse::<AppointmentState>().ok().and_then(|state| state.after(change)) {
             self.state = next.as_str().to_owned();
@@ -50,13 +50,27 @@ impl AppointmentFacts {
     }
 }
 
-/// Where an appointment stands; drawn in the module's documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of an appointment; the module's documentation has the drawing.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownAppointmentState, parse_err_fn = UnknownAppointmentState::new)]
 pub enum AppointmentState {
-    /// It stands; the customer has not confirmed it since it was made or moved.
+    /// It takes place; the customer has not confirmed it since it was made or moved.
     Booked,
-    /// It stands, and the customer has said so.
+    /// It takes place; the customer has confirmed it.
     Confirmed,
     /// It will not take place, and its time is free again.
     Cancelled,
@@ -67,16 +81,9 @@ pub enum AppointmentState {
 }
 
 impl AppointmentState {
-    pub const ALL: [Self; 5] = [Self::Booked, Self::Confirmed, Self::Cancelled, Self::Completed, Self::NoShow];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Booked => "booked",
-            Self::Confirmed => "confirmed",
-            Self::Cancelled => "cancelled",
-            Self::Completed => "completed",
-            Self::NoShow => "no_show",
-        }
+        self.into_str()
     }
 
     /// Whether it is still to take place.
@@ -84,7 +91,7 @@ impl AppointmentState {
         matches!(self, Self::Booked | Self::Confirmed)
     }
 
-    /// Where a change leads from here; the same state where nothing changes; `None` where the drawing has no arrow.
+    /// The state after a change; the same state if nothing changes; `None` if the drawing has no arrow.
     pub const fn after(self, change: Change) -> Option<Self> {
         match (self, change) {
             (Self::Booked | Self::Confirmed, Change::Confirm) => Some(Self::Confirmed),
@@ -97,26 +104,19 @@ impl AppointmentState {
     }
 }
 
-impl fmt::Display for AppointmentState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`AppointmentState`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no state of an appointment: booked, confirmed, cancelled, completed, no_show")]
 pub struct UnknownAppointmentState(String);
 
-impl FromStr for AppointmentState {
-    type Err = UnknownAppointmentState;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        known.ok_or_else(|| UnknownAppointmentState(text.chars().take(40).collect()))
+impl UnknownAppointmentState {
+    fn new(text: &str) -> Self {
+        Self(text.chars().take(40).collect())
     }
 }
 
-/// What may be done with an appointment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A change to an appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     Confirm,
@@ -127,9 +127,7 @@ pub enum Change {
 }
 
 impl Change {
-    pub const ALL: [Self; 5] = [Self::Confirm, Self::Move, Self::Cancel, Self::Complete, Self::NoShow];
-
-    /// What has been done to it, as the history says.
+    /// The past participle, as the history shows it.
     pub const fn done(self) -> &'static str {
         match self {
             Self::Confirm => "confirmed",
@@ -140,7 +138,7 @@ impl Change {
         }
     }
 
-    /// The event that it makes.
+    /// The kind of the event that reports the change.
     pub const fn event(self) -> EventKind {
         match self {
             Self::Confirm => EventKind::APPOINTMENT_CONFIRMED,
@@ -151,37 +149,33 @@ impl Change {
         }
     }
 
-    /// Whether what is planned around the appointment ends with it: a confirmed one keeps its reminders.
+    /// Whether timers that hang on the appointment end with the change; a confirmed appointment keeps its reminders.
     pub const fn ends_plans(self) -> bool {
         !matches!(self, Self::Confirm)
     }
 }
 
-/// Who made a change; `data.by` of its event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The author of a change: `data.by` of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum By {
-    /// By their own message or booking.
+    /// The customer, by a message or a booking.
     Customer,
-    /// Somebody of the business, such as on the command line.
+    /// A member of staff, for example on the command line.
     Staff,
     /// Another program.
     Api,
-    /// A file.
+    /// An imported file.
     Import,
-    /// A rule, on an event that is no message of the customer's.
+    /// A rule, on an event that is not a message of the customer.
     Rule,
 }
 
 impl By {
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Staff => "staff",
-            Self::Api => "api",
-            Self::Import => "import",
-            Self::Rule => "rule",
-        }
+        self.into_str()
     }
 }
 
@@ -199,9 +193,10 @@ mod tests {
             (Completed, [None, None, None, Some(Completed), None]),
             (NoShow, [None, None, None, None, Some(NoShow)]),
         ];
-        assert_eq!(expected.map(|(state, _)| state), AppointmentState::ALL);
+        assert_eq!(expected.map(|(state, _)| state), AppointmentState::VARIANTS);
         for (state, leads) in expected {
-            assert_eq!(Change::ALL.map(|change| state.after(change)), leads, "from {state}");
+            let after: Vec<_> = Change::VARIANTS.iter().map(|change| state.after(*change)).collect();
+            assert_eq!(after, leads, "from {state}");
             assert_eq!(state.to_string().parse::<AppointmentState>().unwrap(), state);
         }
     }

@@ -1,21 +1,24 @@
-//! A call: where it stands, what is said in it, what it waits for.
+//! A call: its status, the steps it is made of, and its state between two webhooks.
 //!
 //! ```text
 //!   queued (0) ▶ initiated (1) ▶ ringing (2) ▶ in-progress (3) ▶ completed, busy, failed, no-answer, canceled (4)
 //! ```
-//! Statuses move forward only, in whatever order and however often they are told; of several final ones the first stays.
+//! A status moves forward only, in whatever order and however often it is reported. Of several final ones the first stays.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::VariantArray;
 
-use super::CallId;
+use super::id::CallId;
 
-/// Where a call stands, by Twilio's names (spec `twilio_api_v2010`, `call.status`; `initiated` comes in callbacks only).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The status of a call, by Twilio's names (spec `twilio_api_v2010`, `call.status`; `initiated` is in callbacks only).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum CallStatus {
     Queued,
     Initiated,
@@ -29,37 +32,17 @@ pub enum CallStatus {
 }
 
 impl CallStatus {
-    pub const ALL: [Self; 9] = [
-        Self::Queued,
-        Self::Initiated,
-        Self::Ringing,
-        Self::InProgress,
-        Self::Completed,
-        Self::Busy,
-        Self::Failed,
-        Self::NoAnswer,
-        Self::Canceled,
-    ];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Initiated => "initiated",
-            Self::Ringing => "ringing",
-            Self::InProgress => "in-progress",
-            Self::Completed => "completed",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::NoAnswer => "no-answer",
-            Self::Canceled => "canceled",
-        }
+        self.into_str()
     }
 
-    /// `None` for what is not known here: the set may grow.
+    /// Parses the provider's name; `None` for an unknown one, because the set may grow.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
+        Self::VARIANTS.iter().copied().find(|status| status.as_str() == text)
     }
 
+    /// The position in the drawing. Statuses of the same rank exclude each other.
     pub const fn rank(self) -> i16 {
         match self {
             Self::Queued => 0,
@@ -70,43 +53,36 @@ impl CallStatus {
         }
     }
 
-    /// Nothing more will be heard of it.
+    /// Whether no further report is expected.
     pub const fn is_final(self) -> bool {
         self.rank() == 4
     }
 
-    /// The later of the two; of two final ones `self`.
+    /// The status after a report.
     #[must_use]
-    pub const fn advance(self, told: Self) -> Self {
-        if told.rank() > self.rank() { told } else { self }
+    pub const fn advance(self, reported: Self) -> Self {
+        if reported.rank() > self.rank() { reported } else { self }
     }
 }
 
-impl fmt::Display for CallStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Who rang.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The direction of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum CallDirection {
-    /// A customer rang us.
+    /// The customer called.
     In,
-    /// We rang a customer.
+    /// We called the customer.
     Out,
 }
 
 impl CallDirection {
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
+        self.into_str()
     }
 
-    /// Who rang and who was rung, of the customer and ours.
+    /// The caller and the number called, of the customer's number and ours.
     pub const fn ends<'a>(self, customer: &'a str, ours: &'a str) -> (&'a str, &'a str) {
         match self {
             Self::In => (customer, ours),
@@ -114,20 +90,21 @@ impl CallDirection {
         }
     }
 
-    /// The stored name; anything else counts as somebody who rang us.
+    /// Reads a stored name. An unknown one counts as a customer's call.
     pub fn from_stored(text: &str) -> Self {
-        if text == Self::Out.as_str() { Self::Out } else { Self::In }
+        text.parse().unwrap_or(Self::In)
     }
 }
 
-/// One thing that is done in a call. What it becomes for the provider is the channel's matter.
+/// One step of a call. [`crate::features`] turns it into the provider's instructions.
 ///
 /// ```json
 /// {"do": "say", "text": "Good morning"}
 /// {"do": "gather", "step": "main", "say": "Press 1 …", "choices": {"1": "book"}}
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "do", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Step {
     Say(Say),
     Play {
@@ -139,37 +116,37 @@ pub enum Step {
     Gather(Gather),
     Record(Record),
     Dial(Dial),
-    /// The caller waits in the queue of this name until somebody takes them out.
+    /// The caller waits in the queue of this name until a member of staff takes the call.
     Enqueue {
         queue: String,
-        /// The step that follows once they are out of it.
+        /// The next step, after the queue.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         then: Option<String>,
     },
-    /// The caller is put through to whoever waits longest in the queue of this name.
+    /// Connects to the longest-waiting caller in the queue of this name.
     DialQueue {
         queue: String,
     },
-    /// To the voice agent of this name, or that of the number that was rung.
+    /// Connects to the voice agent of this name. By default to the agent of the number called.
     ConnectAgent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         agent: Option<String>,
     },
-    /// A live conversation with this agent. Rules say `connect_agent`.
+    /// A live conversation with this agent. In rules it is `connect_agent`.
     Stream {
         agent: String,
     },
-    /// Goes on at another step of the same rule, as if the call had just come there.
+    /// Goes on at another step of the same rule.
     Redirect {
         step: String,
     },
-    /// Kept with the call, for its later steps: `e.call.state`.
+    /// Stores a value for later steps: `e.call.state`.
     Remember {
         key: String,
         value: Value,
     },
     Hangup,
-    /// An incoming call is not taken, and costs nothing.
+    /// Refuses an incoming call, which then costs nothing.
     Reject {
         #[serde(default)]
         busy: bool,
@@ -177,32 +154,17 @@ pub enum Step {
 }
 
 impl Step {
-    /// As rules write it.
+    /// The step's stable name, as rules write it.
     pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Say(_) => "say",
-            Self::Play { .. } => "play",
-            Self::Pause { .. } => "pause",
-            Self::Gather(_) => "gather",
-            Self::Record(_) => "record",
-            Self::Dial(_) => "dial",
-            Self::Enqueue { .. } => "enqueue",
-            Self::DialQueue { .. } => "dial_queue",
-            Self::ConnectAgent { .. } => "connect_agent",
-            Self::Stream { .. } => "stream",
-            Self::Redirect { .. } => "redirect",
-            Self::Remember { .. } => "remember",
-            Self::Hangup => "hangup",
-            Self::Reject { .. } => "reject",
-        }
+        self.into_str()
     }
 
-    /// Whether the caller hears something or is led somewhere by it.
+    /// Whether the caller notices the step.
     pub const fn is_heard(&self) -> bool {
         !matches!(self, Self::Remember { .. })
     }
 
-    /// The words that the caller hears of it.
+    /// The words that the caller hears.
     pub fn spoken(&self) -> Option<&str> {
         let text = match self {
             Self::Say(say) => &say.text,
@@ -213,24 +175,26 @@ impl Step {
         Some(text.as_str()).filter(|text| !text.is_empty())
     }
 
+    /// A step that says a text in the default voice.
     pub fn say(text: impl Into<String>) -> Self {
         Self::Say(Say { text: text.into(), ..Say::default() })
     }
 }
 
+/// Says a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Say {
     pub text: String,
-    /// The provider's name of a voice, such as `Polly.Lucia`; else the agent's, else the business's.
+    /// The provider's name of a voice, such as `Polly.Lucia`. By default the agent's voice, or else the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
-    /// BCP 47, such as `es-ES`; else the agent's, else the business's.
+    /// A BCP 47 tag, such as `es-ES`. By default the agent's language, or else the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }
 
-/// What counts as an answer.
+/// The kind of input that counts as an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {
@@ -240,52 +204,52 @@ pub enum Input {
     Both,
 }
 
-/// Asks the caller for digits, words or either, and says what is done where none come or they fit nothing.
+/// Asks the caller for digits or words, and says what follows if none come or none match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gather {
-    /// By this name the rule's `on_input` hears it.
+    /// The step's name: the rule's `on_input` of this name gets the answer.
     pub step: String,
     pub input: Input,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub say: String,
-    /// A sound file that is played instead of something said.
+    /// A sound file that is played instead of a spoken text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub play: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// As soon as so many digits have come, they are taken.
+    /// The number of digits after which the input is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digits: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_on_key: Option<String>,
-    /// Seconds without a key or a word after which none will come.
+    /// The silence, in seconds, after which there is no input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
-    /// Seconds of silence after which what was said is complete; none where the provider finds the end by itself.
+    /// The silence, in seconds, after which speech is complete. By default the provider finds the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speech_timeout_s: Option<u16>,
-    /// Words that are likely to be said.
+    /// Words that the caller is likely to say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
-    /// Which `on_input` an answer leads to: by digits, or by words that are among what was said (`"1|citas"`). Empty where
-    /// any answer goes to the step's own.
+    /// The `on_input` step for each answer, by digits or by words that the caller says among others (`"1|citas"`). If it is
+    /// empty, every answer goes to the step's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub choices: BTreeMap<String, String>,
-    /// How often it is asked altogether.
+    /// How often it asks at most.
     pub tries: u8,
-    /// How often it was asked before this.
+    /// How often it has asked before.
     #[serde(skip_serializing_if = "is_zero")]
     pub tried: u8,
-    /// Said before it is asked again where nothing came.
+    /// The text before it asks again because there was no input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_input: Option<String>,
-    /// Said before it is asked again where the answer fits nothing.
+    /// The text before it asks again because the answer matched no choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_match: Option<String>,
-    /// The step that follows after the last try; else the call ends with a word of farewell.
+    /// The step after the last try. By default the call ends with a farewell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
 }
@@ -315,25 +279,27 @@ impl Default for Gather {
 }
 
 impl Gather {
+    /// The default of `tries`.
     pub const TRIES: u8 = 2;
 
-    /// Where this answer leads: the step of the choice that it names, or the gather's own where there are no choices.
-    /// `said` is folded in case and accents.
+    /// The step that an answer leads to: that of the matching choice, or the gather's own if there are no choices. `said` is
+    /// folded in case and accents.
     pub fn step_of(&self, digits: &str, said: &str) -> Option<&str> {
         if self.choices.is_empty() {
             return Some(&self.step);
         }
-        let named = |(names, _): &(&String, &String)| names.split('|').any(|name| names_it(name.trim(), digits, said));
+        let named =
+            |(names, _): &(&String, &String)| names.split('|').any(|name| matches_choice(name.trim(), digits, said));
         self.choices.iter().find(named).map(|(_, step)| step.as_str())
     }
 
-    /// Whether this key is one of the choices.
+    /// Whether a key is one of the choices.
     pub fn chooses(&self, key: &str) -> bool {
         self.choices.keys().any(|names| names.split('|').any(|name| name.trim() == key))
     }
 
-    /// The rule's own words for the end of a question that is asked only once; of one that was asked again they have been
-    /// heard already.
+    /// The rule's own farewell, for a question that is asked only once. If it was asked again, the caller has heard that
+    /// text already.
     pub fn farewell(&self, silent: bool) -> Option<&str> {
         let own = if silent { &self.no_input } else { &self.no_match };
         own.as_deref().filter(|_| self.tries == 1)
@@ -344,15 +310,15 @@ const fn is_zero(number: &u8) -> bool {
     *number == 0
 }
 
-/// Digits are meant whole; a word, or several, where they are said among others.
-fn names_it(name: &str, digits: &str, said: &str) -> bool {
+/// Digits must be equal; words match if the caller says them among others.
+fn matches_choice(name: &str, digits: &str, said: &str) -> bool {
     if name.is_empty() {
         return false;
     }
     if !digits.is_empty() {
         return name == digits;
     }
-    // What a recogniser writes down has full stops and commas.
+    // The text of speech recognition has full stops and commas.
     let words = |text: &str| {
         let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         format!(" {} ", words.collect::<Vec<_>>().join(" "))
@@ -360,18 +326,19 @@ fn names_it(name: &str, digits: &str, said: &str) -> bool {
     words(said).contains(&words(&super::fold::fold(name)))
 }
 
+/// Records the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// Said before the tone.
+    /// The text before the tone.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub say: String,
-    /// Seconds.
+    /// The longest recording, in seconds.
     pub max_s: u16,
     pub beep: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_on_key: Option<String>,
-    /// The step that follows; else the call ends.
+    /// The next step. By default the call ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
 }
@@ -382,94 +349,98 @@ impl Default for Record {
     }
 }
 
+/// Connects the caller to a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dial {
-    /// E.164.
+    /// An E.164 number.
     pub number: String,
-    /// Seconds that it rings.
+    /// How many seconds it rings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
     pub record: bool,
-    /// The step that follows where nobody takes it; else the call ends.
+    /// The step if nobody answers. By default the call ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
 }
 
-/// What belongs to a call between one webhook and the next.
+/// The state of a call between one webhook and the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallState {
-    /// What rules remember.
+    /// The values that rules have stored.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, Value>,
     /// The question that is open.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting: Option<Waiting>,
-    /// The voice agent that the call was given to.
+    pub waiting: Option<PendingInput>,
+    /// The voice agent that conducts the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// Said first where no rule says anything: of a call of ours.
+    /// The first steps of an outbound call, if no rule has any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opening: Vec<Step>,
-    /// The call was just given to a live conversation.
+    /// A live conversation has just begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub live: bool,
-    /// How the last try to find somebody for the caller came to nothing, where nobody has spoken with them since.
+    /// How the last attempt to reach a person failed, if nobody has spoken with the caller since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nobody: Option<String>,
-    /// Before the agent's and the business's: the provider's name of a voice.
+    /// The provider's name of a voice, instead of the agent's and the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
-    /// Before the agent's and the business's: BCP 47.
+    /// A BCP 47 tag, instead of the agent's and the business's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// What was said to and fro with a conversation model, as it wants it.
+    /// The conversation with a model so far, in the model's format.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chat: Vec<Value>,
 }
 
-/// What is waited for in a call.
+/// The input that a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
-    /// Whose `on_input` hears the answer; none where the engine itself has asked.
+pub struct PendingInput {
+    /// The rule whose `on_input` gets the answer; `None` if the engine itself has asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     pub what: Awaited,
 }
 
+/// What ends the waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaited {
+    /// An answer to a question.
     Input(Box<Gather>),
-    /// What becomes of something else that is under way (a recording, a number that is dialled); then this step.
+    /// The end of a recording, of a dialled call or the like; then this step follows.
     Step(String),
-    /// The same, where nobody has spoken with the caller meanwhile.
+    /// The same, but the step follows only if nobody has spoken with the caller.
     Nobody(String),
 }
 
-/// What rules read of a call.
+/// A call as rules read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallFacts {
     pub id: CallId,
-    /// The provider's (`CA…`).
+    /// The provider's id (`CA…`).
     pub sid: String,
     pub direction: CallDirection,
-    /// The customer's number, or what the provider gave where it is none.
+    /// The customer's number, or the provider's text if it is no number.
     pub peer: String,
-    /// Ours.
+    /// Our number.
     pub number: String,
     pub status: CallStatus,
-    /// `human`, `machine_start` and the like, where it was asked for.
+    /// The result of the machine detection: `human`, `machine_start` and the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u32>,
     pub state: CallState,
-    /// Its questions of the provider's so far, and the last of them that was answered with a live conversation which began.
+    /// How many times the provider has asked for instructions.
     #[serde(skip)]
     pub turns: i32,
+    /// The last turn that began a live conversation.
     #[serde(skip)]
     pub streamed: i32,
 }
@@ -498,8 +469,8 @@ mod tests {
 
     #[test]
     fn a_status_never_goes_back_whatever_the_order() {
-        for first in CallStatus::ALL {
-            for second in CallStatus::ALL {
+        for first in CallStatus::VARIANTS.iter().copied() {
+            for second in CallStatus::VARIANTS.iter().copied() {
                 let after = first.advance(second);
                 assert!(after.rank() >= first.rank());
                 assert!(!first.is_final() || after == first);

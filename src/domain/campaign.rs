@@ -1,4 +1,4 @@
-//! Campaigns: where one stands, and each of its members.
+//! The states of a campaign and of its members.
 //!
 //! ```text
 //!            start             no member is left
@@ -9,43 +9,48 @@
 //!     │ cancel         │ cancel (of a running one, too)
 //!     └───────────────▶ cancelled
 //!
-//!   waiting ──▶ trying ──▶ done           (a member: a try is planned, and has come to something)
+//!   waiting ──▶ trying ──▶ done           (a member: a try is planned, then has ended)
 //!      ▲           │
 //!      └───────────┘                      (it is tried again later, or the try was withdrawn)
 //! ```
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
-/// Where a campaign stands; drawn in the module's documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of a campaign; the module's documentation has the drawing.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    VariantArray,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str, parse_err_ty = UnknownCampaignState, parse_err_fn = UnknownCampaignState::new)]
 pub enum CampaignState {
     Draft,
     Running,
-    /// Nobody is tried; what is under way goes on.
+    /// No new tries begin; those under way go on.
     Paused,
-    /// Every member has come to an end.
+    /// Every member is done.
     Done,
     Cancelled,
 }
 
 impl CampaignState {
-    pub const ALL: [Self; 5] = [Self::Draft, Self::Running, Self::Paused, Self::Done, Self::Cancelled];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Done => "done",
-            Self::Cancelled => "cancelled",
-        }
+        self.into_str()
     }
 
-    /// Whether the drawing has an arrow from this state to `next`.
+    /// Whether the drawing above has an arrow from this state to `next`.
     pub const fn may_become(self, next: Self) -> bool {
         use CampaignState::{Cancelled, Done, Draft, Paused, Running};
         matches!(
@@ -60,28 +65,23 @@ impl CampaignState {
     }
 }
 
-impl fmt::Display for CampaignState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`CampaignState`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no state of a campaign: use draft, running, paused, done or cancelled")]
 pub struct UnknownCampaignState(String);
 
-impl FromStr for CampaignState {
-    type Err = UnknownCampaignState;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownCampaignState(text.to_owned()))
+impl UnknownCampaignState {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
-/// Where a member stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The state of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum MemberState {
-    /// For its time and its turn.
+    /// Waits for its time and its turn.
     Waiting,
     /// A try is planned or under way.
     Trying,
@@ -89,14 +89,9 @@ pub enum MemberState {
 }
 
 impl MemberState {
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Trying, Self::Done];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Trying => "trying",
-            Self::Done => "done",
-        }
+        self.into_str()
     }
 }
 
@@ -106,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_is_over_stays_over() {
-        for state in CampaignState::ALL {
+        for state in CampaignState::VARIANTS.iter().copied() {
             for over in [CampaignState::Done, CampaignState::Cancelled] {
                 assert!(!over.may_become(state), "{over} to {state}");
             }

@@ -1,46 +1,255 @@
-//! The ways a message can go.
+//! The channels that messages and calls use, in one table.
+//!
+//! Code that asks for a property of a channel reads it from [`Channel::spec`]. A comparison with one channel is only for
+//! what that channel alone has, such as the content of a call.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
-/// Free-form WhatsApp messages may go out for this long after the customer's last one (Meta's customer service window).
-pub const WHATSAPP_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+use strum::EnumCount;
 
 /// A channel, by its stable name: `sms`, `whatsapp`, `email` or `voice`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, EnumCount)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     Sms,
     WhatsApp,
-    /// Only outwards: nothing takes e-mail in.
+    /// Outbound only: no e-mail is received.
     Email,
-    /// Calls.
+    /// Phone calls.
     Voice,
 }
 
-impl Channel {
-    pub const ALL: [Self; 4] = [Self::Sms, Self::WhatsApp, Self::Email, Self::Voice];
-    /// Those that messages come in by, to a number.
-    pub const INBOUND: [Self; 2] = [Self::Sms, Self::WhatsApp];
+/// The properties of a channel.
+#[derive(Debug)]
+pub struct ChannelSpec {
+    pub channel: Channel,
+    /// The stable name: stored, in the API, in the paths of webhooks.
+    pub name: &'static str,
+    /// The name that people read.
+    pub label: &'static str,
+    /// Receives customers' messages, at the webhook `/api/twilio/{slug}/{name}`.
+    pub receives: bool,
+    /// The kind of the event that an inbound message or call makes.
+    pub inbound_event: &'static str,
+    /// The function that sends by this channel in rules.
+    pub rule_function: &'static str,
+    pub address: AddressKind,
+    /// The prefix of the provider's addresses, such as `whatsapp:`; empty where there is none.
+    pub prefix: &'static str,
+    pub transport: Transport,
+    /// Free text may be sent for this long after the customer's last message; `None` means at any time.
+    pub session_window: Option<Duration>,
+    pub opt_out: OptOut,
+    /// Content goes out as approved templates, too.
+    pub templates: bool,
+    /// The length of a text is counted in segments.
+    pub segmented: bool,
+    /// Text has a price per segment.
+    pub segment_price: bool,
+    /// Messages that the business starts wait for the end of quiet hours.
+    pub quiet_hours: bool,
+    /// The provider reports when the customer opened the message.
+    pub reads: bool,
+}
 
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sms => "sms",
-            Self::WhatsApp => "whatsapp",
-            Self::Email => "email",
-            Self::Voice => "voice",
+/// What a channel's recipients are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressKind {
+    Phone,
+    Email,
+}
+
+/// The transport that takes a channel's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Twilio,
+    /// Twilio, or another provider that the recipient's prefix is routed to.
+    TwilioOrProvider,
+    MailServer,
+}
+
+/// How a customer opts out of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptOut {
+    /// By a word such as STOP. Twilio answers the words that it knows.
+    WordAnsweredByTwilio,
+    /// By a word such as STOP. Recado answers it.
+    Word,
+    /// By an opt-out of a channel that receives messages, where `STOP_ENDS_CALLS` is set.
+    WithMessages,
+    /// Only on request.
+    OnRequest,
+}
+
+/// Meta's customer service window.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// The table, in the order of [`Channel`].
+const SPECS: [ChannelSpec; Channel::COUNT] = [
+    ChannelSpec {
+        channel: Channel::Sms,
+        name: "sms",
+        label: "SMS",
+        receives: true,
+        inbound_event: "inbound_sms",
+        rule_function: "send_sms",
+        address: AddressKind::Phone,
+        prefix: "",
+        transport: Transport::TwilioOrProvider,
+        session_window: None,
+        opt_out: OptOut::WordAnsweredByTwilio,
+        templates: false,
+        segmented: true,
+        segment_price: true,
+        quiet_hours: true,
+        reads: false,
+    },
+    ChannelSpec {
+        channel: Channel::WhatsApp,
+        name: "whatsapp",
+        label: "WhatsApp",
+        receives: true,
+        inbound_event: "inbound_whatsapp",
+        rule_function: "send_whatsapp",
+        address: AddressKind::Phone,
+        prefix: "whatsapp:",
+        transport: Transport::Twilio,
+        session_window: Some(DAY),
+        opt_out: OptOut::Word,
+        templates: true,
+        segmented: true,
+        segment_price: false,
+        quiet_hours: true,
+        reads: true,
+    },
+    ChannelSpec {
+        channel: Channel::Email,
+        name: "email",
+        label: "e-mail",
+        receives: false,
+        // The name is kept free.
+        inbound_event: "inbound_email",
+        rule_function: "send_email",
+        address: AddressKind::Email,
+        prefix: "",
+        transport: Transport::MailServer,
+        session_window: None,
+        opt_out: OptOut::OnRequest,
+        templates: false,
+        segmented: false,
+        segment_price: false,
+        quiet_hours: false,
+        reads: false,
+    },
+    ChannelSpec {
+        channel: Channel::Voice,
+        name: "voice",
+        label: "call",
+        receives: false,
+        inbound_event: "call_received",
+        rule_function: "call",
+        address: AddressKind::Phone,
+        prefix: "",
+        transport: Transport::Twilio,
+        session_window: None,
+        opt_out: OptOut::WithMessages,
+        templates: false,
+        segmented: false,
+        segment_price: false,
+        quiet_hours: true,
+        reads: false,
+    },
+];
+
+// The table is indexed by `Channel`.
+const _: () = {
+    let mut at = 0;
+    while at < SPECS.len() {
+        assert!(SPECS[at].channel as usize == at, "a row of the table is not where its channel is");
+        at += 1;
+    }
+};
+
+const RECEIVING: usize = {
+    let (mut at, mut count) = (0, 0);
+    while at < SPECS.len() {
+        count += SPECS[at].receives as usize;
+        at += 1;
+    }
+    count
+};
+
+impl Channel {
+    /// All channels.
+    pub const ALL: [Self; Self::COUNT] = {
+        let (mut all, mut at) = ([Self::Sms; Self::COUNT], 0);
+        while at < SPECS.len() {
+            all[at] = SPECS[at].channel;
+            at += 1;
         }
+        all
+    };
+    /// The names of all channels.
+    pub const NAMES: [&str; Self::COUNT] = {
+        let (mut all, mut at) = ([""; Self::COUNT], 0);
+        while at < SPECS.len() {
+            all[at] = SPECS[at].name;
+            at += 1;
+        }
+        all
+    };
+    /// The channels that receive customers' messages.
+    pub const INBOUND: [Self; RECEIVING] = {
+        let (mut all, mut at, mut count) = ([Self::Sms; RECEIVING], 0, 0);
+        while at < SPECS.len() {
+            if SPECS[at].receives {
+                all[count] = SPECS[at].channel;
+                count += 1;
+            }
+            at += 1;
+        }
+        all
+    };
+
+    /// The channel's row of the table.
+    pub const fn spec(self) -> &'static ChannelSpec {
+        &SPECS[self as usize]
     }
 
-    /// What the provider puts before a number of this channel.
-    pub const fn address_prefix(self) -> &'static str {
-        match self {
-            Self::Sms | Self::Email | Self::Voice => "",
-            Self::WhatsApp => "whatsapp:",
-        }
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Splits a provider's address into its channel and the address without its prefix; an unknown prefix stays.
+    /// Without a prefix it is of a text message.
+    pub fn of_address(address: &str) -> (Self, &str) {
+        let prefixed = Self::ALL.into_iter().filter(|channel| !channel.spec().prefix.is_empty());
+        let mut found = prefixed.filter_map(|channel| Some((channel, address.strip_prefix(channel.spec().prefix)?)));
+        found.next().unwrap_or((Self::Sms, address))
+    }
+
+    /// Writes an address as the provider does.
+    pub fn address(self, address: impl fmt::Display) -> String {
+        format!("{}{address}", self.spec().prefix)
+    }
+
+    /// The names of the channels that receive messages, for people: `sms or whatsapp`.
+    pub fn inbound_names() -> String {
+        choice(&Self::INBOUND)
+    }
+}
+
+/// `sms, whatsapp or email`.
+fn choice(channels: &[Channel]) -> String {
+    let names: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -50,13 +259,43 @@ impl fmt::Display for Channel {
     }
 }
 
+/// A name that is not one of a channel.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no channel: use sms, whatsapp, email or voice")]
+#[error("'{0}' is no channel: use {all}", all = choice(&Channel::ALL))]
 pub struct UnknownChannel(String);
 
 impl FromStr for Channel {
     type Err = UnknownChannel;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|channel| channel.as_str() == text).ok_or_else(|| UnknownChannel(text.to_owned()))
+        let found = Self::ALL.into_iter().find(|channel| channel.as_str() == text);
+        found.ok_or_else(|| UnknownChannel(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_are_those_of_serde() {
+        for channel in Channel::ALL {
+            assert_eq!(channel.as_str().parse::<Channel>().unwrap(), channel);
+            assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
+        }
+        let error = "fax".parse::<Channel>().unwrap_err().to_string();
+        assert_eq!(error, "'fax' is no channel: use sms, whatsapp, email or voice");
+    }
+
+    #[test]
+    fn addresses_name_their_channel() {
+        assert_eq!(Channel::of_address("+34600111222"), (Channel::Sms, "+34600111222"));
+        assert_eq!(Channel::of_address("whatsapp:+34600111222"), (Channel::WhatsApp, "+34600111222"));
+        assert_eq!(Channel::of_address("messenger:42"), (Channel::Sms, "messenger:42"));
+        assert_eq!(Channel::WhatsApp.address("+34600111222"), "whatsapp:+34600111222");
+    }
+
+    #[test]
+    fn lists_for_people_follow_the_table() {
+        assert_eq!(Channel::inbound_names(), "sms or whatsapp");
     }
 }

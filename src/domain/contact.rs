@@ -1,77 +1,86 @@
-//! What is known of a customer and of the business when a rule decides.
+//! The facts that rules decide on: the customer, the business, the call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::action::Effect;
+use super::address::EmailAddress;
 use super::appointment::AppointmentFacts;
+use super::call::CallFacts;
+use super::channel::Channel;
+use super::clock::Timestamp;
+use super::event::Event;
+use super::id::{ContactId, TenantId};
+use super::phone::Phone;
 use super::question::{Firing, Question, QuestionChange};
-use super::timer::Fired;
-use super::{CallFacts, Channel, ContactId, Effect, EmailAddress, Event, Phone, Purpose, TenantId, Timestamp};
+use super::timer::{Fired, Purpose};
 
-/// All that rules may read besides the event. Built by one function for live decisions, explanations and replays.
+/// Everything that rules can read besides the event. One function builds it for live decisions, explanations and replays.
 ///
-/// As JSON it is the `facts` of a rule's case; every field may be left out there.
+/// Its JSON is the `facts` of a rule's case, where every field is optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The instant of the facts, which is also the rules' now.
+    /// The instant of the facts, which is also the current time for rules.
     pub as_of: Timestamp,
     pub tenant: TenantFacts,
-    /// `None` for events that concern no customer.
+    /// The customer; `None` if the event concerns none.
     pub contact: Option<ContactFacts>,
-    /// The appointment that the event is about, as it stands at `as_of`; `None` where it is about none, or it is gone.
+    /// The appointment of the event, at `as_of`; `None` if there is none, or if it no longer exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appointment: Option<AppointmentFacts>,
-    /// The customer's next appointment that stands at `as_of`; read only where some rule asks for it.
+    /// The customer's next active appointment at `as_of`. It is read only if a rule uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_appointment: Option<AppointmentFacts>,
-    /// Where that could be moved to: a few free times, in order; looked for only where a rule that is asked reads them.
+    /// A few free times, in order, that it could be moved to. They are computed only if a rule of the event reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub free_slots: Vec<Timestamp>,
-    /// The customer's open questions; read where rules ask any.
+    /// The customer's open questions. They are read only if a rule asks any.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub questions: BTreeMap<Channel, Question>,
-    /// When rules that have a limit last ran for the customer, as far back as the limits look.
+    /// When each rule with a limit ran for the customer, as far back as the limits need.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub firings: BTreeMap<String, Vec<Timestamp>>,
-    /// The call that the event is of, as it stands.
+    /// The call of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallFacts>,
-    /// What could not be rebuilt as it was at `as_of`, in words; empty for live decisions.
+    /// The parts that could not be rebuilt for `as_of`, in words. Empty for live decisions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_rebuilt: Vec<String>,
 }
 
+/// The business as rules read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TenantFacts {
     pub id: TenantId,
     pub slug: String,
     pub name: String,
-    /// IANA name, such as `Europe/Madrid`.
+    /// The IANA name of its zone, such as `Europe/Madrid`.
     pub zone: String,
-    /// BCP 47, such as `es` or `en-US`.
+    /// A BCP 47 tag, such as `es` or `en-US`.
     pub language: String,
-    /// Names of the blueprint rules that this tenant has enabled, with their parameters.
+    /// The blueprint rules that the tenant has enabled, with their parameters.
     pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
-    /// Where e-mail to "staff" goes.
+    /// The recipients of e-mail to "staff".
     pub staff_emails: Vec<EmailAddress>,
-    /// When it is open, as `time::WeeklyHours` writes it: `mon-fri 09:00-14:00; 2026-12-25 closed`; empty where nobody has
-    /// said so.
+    /// The opening hours, as `time::WeeklyHours` writes them: `mon-fri 09:00-14:00; 2026-12-25 closed`. Empty if they are
+    /// not set.
     pub hours: String,
 }
 
+/// The customer as rules read them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContactFacts {
     pub id: ContactId,
     pub phone: Phone,
-    /// As staff or a rule wrote it (`set_field("name", …)`), else the name the customer gave themselves, else empty.
+    /// The name that staff or a rule wrote (`set_field("name", …)`), or else the customer's own profile name.
     pub name: String,
     pub tags: BTreeSet<String>,
     pub fields: BTreeMap<String, Value>,
-    /// Channels on which the customer does not want to hear from this business.
+    /// The channels that the customer has opted out of.
     pub opted_out: BTreeSet<Channel>,
     pub created_at: Timestamp,
     /// The customer's last message by channel, before or at `as_of`.
@@ -81,7 +90,7 @@ pub struct ContactFacts {
 }
 
 impl Facts {
-    /// Facts of nobody in particular, for cases that leave most out.
+    /// Facts without a customer, for cases that leave most out.
     pub fn empty(as_of: Timestamp) -> Self {
         Self {
             as_of,
@@ -97,14 +106,14 @@ impl Facts {
         }
     }
 
-    /// The open question that the event may answer, or whose silence it tells.
+    /// The open question that the event may answer, or whose silence it reports.
     pub fn question(&self, event: &Event) -> Option<&Question> {
-        let silent = || event.data["question"]["channel"].as_str()?.parse().ok();
-        let channel = if is_silence(event) { silent() } else { event.kind.inbound_channel() };
+        let of_silence = || event.data["question"]["channel"].as_str()?.parse().ok();
+        let channel = if is_silence(event) { of_silence() } else { event.kind.inbound_channel() };
         self.questions.get(&channel?)
     }
 
-    /// Lets what a decision did to the customer's questions show in the next event of the same batch.
+    /// Applies a decision's change of a question, for the next event of the same batch.
     pub fn apply_question(&mut self, change: &QuestionChange) {
         match change {
             QuestionChange::Open(question) => drop(self.questions.insert(question.channel, question.clone())),
@@ -116,14 +125,14 @@ impl Facts {
         }
     }
 
-    /// Lets a firing count for the next event of the same batch.
+    /// Applies a firing, for the next event of the same batch.
     pub fn apply_firing(&mut self, firing: &Firing) {
         self.firings.entry(firing.rule.clone()).or_default().push(firing.at);
     }
 
-    /// Lets a decision's effects on the customer show in the facts of the next event in the same batch.
+    /// Applies a decision's effect on the customer, for the next event of the same batch.
     pub fn apply(&mut self, effect: &Effect) {
-        if let Some((id, change)) = effect.of_appointment() {
+        if let Some((id, change)) = effect.appointment_change() {
             let known = self.appointment.iter_mut().chain(&mut self.next_appointment);
             known.filter(|known| known.id == id).for_each(|known| known.apply(change));
             self.next_appointment.take_if(|next| !next.is_active());
@@ -151,23 +160,23 @@ impl Facts {
     }
 }
 
-/// Whether the event says that nobody has answered a question in time.
+/// Whether the event reports that a question was not answered in time.
 pub fn is_silence(event: &Event) -> bool {
     Fired::of(event).is_some_and(|fired| fired.purpose == Purpose::Silence)
 }
 
 impl ContactFacts {
-    /// The field `email`, where that is an address.
+    /// The field `email`, if it is an address.
     pub fn email(&self) -> Option<EmailAddress> {
         EmailAddress::parse(self.fields.get("email")?.as_str()?).ok()
     }
 
-    /// What the customer can be reached under, each as [`super::Address::key`].
+    /// The customer's addresses, each as [`super::Address::key`].
     pub fn address_keys(&self) -> Vec<String> {
         std::iter::once(self.phone.key()).chain(self.email().map(|email| email.key())).collect()
     }
 
-    /// The customer's own time zone, if it is known: their field `zone`, an IANA name.
+    /// The customer's time zone, if it is known: the field `zone`, an IANA name.
     pub fn zone(&self) -> Option<chrono_tz::Tz> {
         self.fields.get("zone")?.as_str()?.parse().ok()
     }

@@ -8,8 +8,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::channel::Channel;
+use super::clock::Timestamp;
 use super::event_kinds::EVENT_KINDS;
-use super::{Channel, ContactId, EventId, TenantId, Timestamp};
+use super::id::{ContactId, EventId, TenantId};
 
 /// The kind of an event: a stable name such as `inbound_sms`: lower case letters, digits and `_`, at most [`EventKind::MAX_LEN`] bytes.
 ///
@@ -99,12 +101,7 @@ impl EventKind {
 
     /// The kind of an inbound message or call on a channel.
     pub const fn inbound(channel: Channel) -> Self {
-        match channel {
-            Channel::Sms => Self::INBOUND_SMS,
-            Channel::WhatsApp => Self::INBOUND_WHATSAPP,
-            Channel::Email => Self::INBOUND_EMAIL,
-            Channel::Voice => Self::CALL_RECEIVED,
-        }
+        Self(std::borrow::Cow::Borrowed(channel.spec().inbound_event))
     }
 
     /// Returns the channel if such an event is a customer's message; `None` for all other kinds.

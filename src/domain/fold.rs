@@ -1,8 +1,8 @@
-//! Folding of what people type, so that `  Cíta ` and `CITA` are one word.
+//! Folding of text that people type, so that `  Cíta ` and `CITA` are the same word.
 
-/// Lower case, without accents, trimmed, inner white space as single blanks.
+/// Folds a text: lower case, no accents, trimmed, single blanks between words.
 ///
-/// Covers Latin letters (Latin-1, Latin Extended-A); others only lose their case.
+/// It covers Latin letters (Latin-1, Latin Extended-A). Other letters only change to lower case.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for word in text.split_whitespace() {
@@ -23,7 +23,7 @@ pub fn fold(text: &str) -> String {
     folded
 }
 
-/// The folded text without the punctuation around it: `¡Hola!` is `hola`.
+/// Folds a text and removes the punctuation around it: `¡Hola!` becomes `hola`.
 pub fn fold_word(text: &str) -> String {
     fold(text).trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }

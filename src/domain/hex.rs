@@ -1,6 +1,6 @@
 //! Bytes as hexadecimal digits.
 
-/// Two lower-case digits a byte.
+/// Writes bytes as lower-case digits, two for each byte.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,21 +1,21 @@
-//! Identities: UUIDv7, so that rows of one time lie together and ids sort by age.
+//! Ids: UUIDv7, so that rows of the same time are stored together and ids sort by age.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::clock::{Clock, Random};
 
-/// An identity that cannot be mixed up with that of another noun.
+/// The id of a noun. Its type keeps it apart from the ids of other nouns.
 pub struct Id<Noun>(Uuid, PhantomData<fn() -> Noun>);
 
-/// The nouns that have identities; never constructed.
+/// The nouns that have ids. They are never constructed.
 pub mod noun {
     pub enum Tenant {}
     pub enum Contact {}
@@ -45,23 +45,25 @@ pub type CampaignId = Id<noun::Campaign>;
 pub type AttemptId = Id<noun::Attempt>;
 
 impl<Noun> Id<Noun> {
+    /// Makes an id of a UUID.
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)
     }
 
+    /// The UUID.
     pub const fn uuid(self) -> Uuid {
         self.0
     }
 
-    /// The millisecond in which the id was made, since 1970.
+    /// The time when the id was made, in milliseconds since 1970.
     pub fn unix_ms(self) -> u64 {
         (self.0.as_u128() >> 80) as u64
     }
 }
 
 impl ActionId {
-    /// An action's identity is (event, rule, index): deciding twice gives the same id, so it is planned once.
-    /// The time part is the event's, the rest a hash.
+    /// Derives the id of an action from (event, rule, index). Deciding twice gives the same id, so the action is planned
+    /// once. The time part is the event's, the rest is a hash.
     pub fn of(event: EventId, rule: &str, index: usize) -> Self {
         let mut hash = Sha256::new();
         hash.update(event.uuid().as_bytes());
@@ -74,20 +76,20 @@ impl ActionId {
         Self::new(uuid::Builder::from_unix_timestamp_millis(event.unix_ms(), &rest).into_uuid())
     }
 
-    /// The outbound message that this action sends carries the same id.
+    /// The id of the message that this action sends, which has the same UUID.
     pub const fn message(self) -> MessageId {
         Id::new(self.uuid())
     }
 }
 
 impl MessageId {
-    /// The action that sent this message, if it is an outbound one.
+    /// The id of the action that sent this message, if it is outbound.
     pub const fn action(self) -> ActionId {
         Id::new(self.uuid())
     }
 }
 
-/// Makes ids that rise strictly within the process, whatever the clock does.
+/// Makes ids that increase strictly within the process, even if the clock steps back.
 pub struct Ids {
     clock: Clock,
     random: Random,
@@ -96,22 +98,23 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// Makes ids by this clock and this source of randomness.
     pub const fn new(clock: Clock, random: Random) -> Self {
         Self { clock, random, last: Mutex::new(0), last_tick_us: AtomicI64::new(0) }
     }
 
-    /// Now in microseconds, but later than any tick before: an order for what is planned.
+    /// The current time in microseconds, but later than any tick before. Planned actions are ordered by it.
     pub fn tick_us(&self) -> i64 {
         let now = self.clock.now().unix_us();
         let last = self.last_tick_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
         now.max(last.unwrap_or_default() + 1)
     }
 
+    /// Makes the next id.
     pub fn next<Noun>(&self) -> Id<Noun> {
         // 48 bits of milliseconds, 12 bits of rand_a and 14 bits of rand_b are a counter; 48 bits are random.
         let ms = self.clock.now().unix_ms().max(0) as u128;
-        // A poisoned lock holds a plain number, which is good whatever happened.
-        let mut last = self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last = self.last.lock();
         *last = (*last + 1).max(ms << 26);
         let (ms, counter) = ((*last >> 26) as u64, (*last & 0x3FF_FFFF) as u32);
         drop(last);

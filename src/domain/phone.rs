@@ -1,4 +1,4 @@
-//! Phone numbers in one form: E.164.
+//! Phone numbers in E.164.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(transparent)]
 pub struct Phone(String);
 
+/// A text that is not an E.164 number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not an E.164 number: write + and the country code, then the number, 8 to 15 digits in all, such as +34600111222"
@@ -19,7 +20,7 @@ pub struct Phone(String);
 pub struct NotE164(String);
 
 impl Phone {
-    /// Strict: `+` and digits, nothing else.
+    /// Parses `+` and digits, nothing else.
     pub fn parse(text: &str) -> Result<Self, NotE164> {
         let digits = text.strip_prefix('+').unwrap_or_default();
         let good =
@@ -27,7 +28,7 @@ impl Phone {
         if good { Ok(Self(text.to_owned())) } else { Err(NotE164(text.chars().take(40).collect())) }
     }
 
-    /// As people write numbers: blanks, dots, dashes and brackets are dropped first, `00` becomes `+`.
+    /// Parses a number as people write it: blanks, dots, dashes and brackets are dropped, and `00` becomes `+`.
     pub fn parse_human(text: &str) -> Result<Self, NotE164> {
         let bare: String =
             text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')' | '/')).collect();
@@ -39,10 +40,10 @@ impl Phone {
         &self.0
     }
 
-    /// The form under which a customer is found: the same for the ways in which one mobile is written.
+    /// The key for look-ups, which is the same for all forms of one mobile number.
     ///
-    /// Brazil's mobiles are `+55`, two digits of area and eight or, with the ninth digit, nine of number;
-    /// Mexico's had a `1` after `+52`. Networks and WhatsApp report either form.
+    /// A Brazilian mobile is `+55`, two digits of area and eight or, with the ninth digit, nine digits. A Mexican mobile had
+    /// a `1` after `+52`. Networks and WhatsApp report either form.
     pub fn key(&self) -> String {
         let n = self.0.as_str();
         if n.len() == 14 && n.starts_with("+55") && n.as_bytes()[5] == b'9' {
@@ -54,12 +55,12 @@ impl Phone {
         n.to_owned()
     }
 
-    /// For logs: `+34•••••1222` keeps the first three and the last four characters.
+    /// The number for logs: `+34•••••1222` keeps the first three and the last four characters.
     pub fn masked(&self) -> String {
         mask(&self.0)
     }
 
-    /// What national numbering says against this number, if anything: a warning, never a refusal.
+    /// A warning if the national numbering plan does not know this number. It is never a reason to refuse it.
     pub fn numbering_warning(&self) -> Option<String> {
         match phonenumber::parse(None, &self.0) {
             Err(error) => Some(format!("no numbering plan knows this number: {error}")),
@@ -69,7 +70,7 @@ impl Phone {
     }
 }
 
-/// Hides the middle of anything that may be a number or an address.
+/// Hides the middle of a text that may be a number or an address.
 pub fn mask(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     if chars.len() < 9 {
@@ -79,7 +80,7 @@ pub fn mask(text: &str) -> String {
     head.iter().chain(std::iter::repeat_n(&'•', chars.len() - 7)).chain(tail).collect()
 }
 
-/// Masks what may be numbers in a text, such as the provider's words about a send: runs of eight digits and more.
+/// Masks possible numbers in a text, such as a provider's error message: runs of eight or more digits.
 pub fn mask_numbers(text: &str) -> String {
     const DIGITS_MIN: usize = 8;
     let mut masked = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! What messages cost, as the operator says: the provider's prices are in its contract, not in any protocol.
+//! The prices of messages. The operator sets them: they are in the provider's contract, not in any protocol.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,20 +6,21 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::{Channel, Phone, Send, SendBody, segments};
+use super::action::{Send, SendBody};
+use super::channel::Channel;
+use super::phone::Phone;
+use super::segments;
 
-/// The price of WhatsApp templates stands under this name.
-const WHATSAPP: &str = "whatsapp";
-/// Entries, at most.
+/// The most entries.
 const PRICES_MAX: usize = 300;
-/// Digits behind the point, at most.
+/// The most digits behind the point.
 const DECIMALS: usize = 6;
 
-/// Prices of one segment by the prefix of the recipient's number, and that of a WhatsApp template, in one currency:
+/// The prices of one segment by the prefix of the recipient's number, and of a WhatsApp template, in one currency:
 /// `EUR +34=0.08, +1=0.0083, whatsapp=0.05`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
-    /// ISO 4217; empty where nothing has a price.
+    /// The ISO 4217 code; empty if nothing has a price.
     pub currency: String,
     by: BTreeMap<String, Cost>,
 }
@@ -28,24 +29,26 @@ pub struct Prices {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u64);
 
+/// A text that is no price list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no price list: write a currency and prices, such as EUR +34=0.08, +1=0.0083, whatsapp=0.05")]
 pub struct NotPrices(String);
 
 impl Prices {
-    /// What a message is going to cost; `None` where no price is known. E-mail costs nothing, nor does free WhatsApp text.
+    /// The cost of a message; `None` if no price is known. E-mail and free WhatsApp text cost nothing.
     pub fn of(&self, send: &Send) -> Option<Cost> {
-        match (send.channel, &send.body) {
-            (Channel::Sms, SendBody::Text(text)) => {
+        let spec = send.channel.spec();
+        match &send.body {
+            SendBody::Text(text) if spec.segment_price => {
                 let price = self.of_segment(send.to.phone()?)?;
                 Some(Cost(price.0.saturating_mul(segments::count(text).segments as u64)))
             }
-            (Channel::WhatsApp, SendBody::Template(_)) => self.by.get(WHATSAPP).copied(),
+            SendBody::Template(_) => self.by.get(spec.name).copied(),
             _ => None,
         }
     }
 
-    /// By the longest prefix.
+    /// The price of the longest matching prefix.
     fn of_segment(&self, to: &Phone) -> Option<Cost> {
         let fits = self.by.iter().filter(|(prefix, _)| to.as_str().starts_with(prefix.as_str()));
         fits.max_by_key(|(prefix, _)| prefix.len()).map(|(_, price)| *price)
@@ -67,13 +70,18 @@ impl FromStr for Prices {
             let whom = whom.trim();
             let digits = whom.strip_prefix('+').unwrap_or_default();
             let is_prefix = (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if !is_prefix && whom != WHATSAPP {
+            if !is_prefix && !has_template_price(whom) {
                 return Err(bad());
             }
             by.insert(whom.to_owned(), price.trim().parse().map_err(|()| bad())?);
         }
         if by.len() > PRICES_MAX { Err(bad()) } else { Ok(Self { currency: currency.to_owned(), by }) }
     }
+}
+
+/// The price of a channel's templates stands under the channel's name.
+fn has_template_price(name: &str) -> bool {
+    name.parse().is_ok_and(|channel: Channel| channel.spec().templates)
 }
 
 impl FromStr for Cost {

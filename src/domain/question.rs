@@ -1,50 +1,52 @@
-//! A question that waits for a customer's answer, and how often a rule has run for a customer.
+//! Open questions to customers, and the firings of rules with a limit.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ActionId, Channel, Timestamp};
+use super::channel::Channel;
+use super::clock::Timestamp;
+use super::id::ActionId;
 
-/// An open question: of one customer on one channel there is one at most.
+/// An open question. A customer has at most one on each channel.
 ///
 /// ```text
-///          ask ─▶ open ─▶ answered   (on_answer took a message of the customer's)
-///                      ├▶ silent     (nobody answered in time)
+///          ask ─▶ open ─▶ answered   (on_answer took a message of the customer)
+///                      ├▶ silent     (no answer in time)
 ///                      ├▶ replaced   (another question was asked on the same channel)
 ///                      └▶ gone       (the customer opted out, or was erased)
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
-    /// That of the send that asks it: asked twice by the same decision, it is there once.
+    /// The id of the send that asks it, so that the same decision asks it once.
     pub id: ActionId,
     pub channel: Channel,
-    /// The rule that asked, whose `on_answer` hears the answer.
+    /// The rule that asked; its `on_answer` gets the answer.
     pub rule: String,
     pub name: String,
-    /// What the rule wanted to remember.
+    /// A value of the rule's own.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub state: Value,
     pub asked_at: Timestamp,
-    /// From here on nobody has answered.
+    /// From this time on it counts as not answered.
     pub expires_at: Timestamp,
 }
 
-/// What a decision does to a customer's questions, in its order.
+/// A decision's change of a customer's questions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionChange {
-    /// Replaces the one that is open on its channel.
+    /// Opens a question and replaces the open one of its channel.
     Open(Question),
-    /// It has found its end; holds only if it still is the open one when that is written.
+    /// Closes a question, if it is still the open one when the change is written.
     Close(Question),
 }
 
-/// A rule with a limit has run for the event's customer.
+/// A run of a rule with a limit, for the event's customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Firing {
     pub rule: String,
     pub at: Timestamp,
-    /// It runs at most so many times from `since` on.
+    /// The limit: how many times it may run from `since` on.
     pub times: u32,
     pub since: Timestamp,
 }

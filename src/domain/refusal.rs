@@ -1,28 +1,39 @@
-//! Why a webhook is refused: few kinds, so that they can be counted, each with its likely cause and what helps.
+//! The kinds of refusals of webhooks, each with its likely cause and its remedy. They are few, so that they can be counted.
 
-use std::fmt;
-use std::str::FromStr;
-
-/// Kept by its name: a new kind gets a new one, and none is renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Why a webhook was refused. The names are stored: a kind is never renamed.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownKind, parse_err_fn = UnknownKind::new)]
 pub enum RefusalKind {
     /// 403: without a signature.
     Unsigned,
     /// 403: the signature does not match.
     Signature,
-    /// 403: signed, but of another account than the tenant's.
+    /// 403: signed by another account than the tenant's.
     Account,
-    /// 403: signed, but to another tenant's number.
+    /// 403: signed, but for another tenant's number.
     Number,
-    /// 403: a described provider's callback URL that was not made here.
+    /// 403: the callback URL of a described provider was not made here.
     Proof,
-    /// 404: no tenant by this slug or number.
+    /// 404: no tenant has this slug or number.
     Unknown,
     /// 400: the form cannot be read.
     BadForm,
-    /// 413
+    /// 413: the body is too large.
     TooLarge,
-    /// 408: the body did not come in time.
+    /// 408: the body did not arrive in time.
     TooSlow,
 }
 
@@ -31,34 +42,19 @@ pub enum RefusalKind {
 #[error("'{0}' is no kind of refusal that this version knows; it was written by a newer one")]
 pub struct UnknownKind(String);
 
-impl RefusalKind {
-    pub const ALL: [Self; 9] = [
-        Self::Unsigned,
-        Self::Signature,
-        Self::Account,
-        Self::Number,
-        Self::Proof,
-        Self::Unknown,
-        Self::BadForm,
-        Self::TooLarge,
-        Self::TooSlow,
-    ];
+impl UnknownKind {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
+impl RefusalKind {
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unsigned => "unsigned",
-            Self::Signature => "signature",
-            Self::Account => "account",
-            Self::Number => "number",
-            Self::Proof => "proof",
-            Self::Unknown => "unknown",
-            Self::BadForm => "bad_form",
-            Self::TooLarge => "too_large",
-            Self::TooSlow => "too_slow",
-        }
+        self.into_str()
     }
 
-    /// What was refused, after a count: `3 webhooks …`.
+    /// The meaning, as it follows a count: `3 webhooks …`.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Unsigned => "came without a signature",
@@ -73,7 +69,7 @@ impl RefusalKind {
         }
     }
 
-    /// The likely cause, and what helps.
+    /// The likely cause and its remedy.
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::Unsigned => {
@@ -102,27 +98,15 @@ impl RefusalKind {
     }
 }
 
-impl fmt::Display for RefusalKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for RefusalKind {
-    type Err = UnknownKind;
-
-    fn from_str(text: &str) -> Result<Self, UnknownKind> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownKind(text.to_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
     fn kinds_are_known_by_their_names() {
-        for kind in RefusalKind::ALL {
+        for kind in RefusalKind::VARIANTS.iter().copied() {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert!(!kind.meaning().is_empty() && !kind.remedy().is_empty());
         }

@@ -1,21 +1,22 @@
-//! By which way a send leaves. Each way has its own room, its own troubles, and waits for no other.
+//! The route of a send: the transport that takes it. Each route has its own capacity and its own failures, and waits for no
+//! other.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::TenantId;
+use super::id::TenantId;
 
-/// A way out, by its stable name: `twilio`, `email`, `request`, or `provider:` and the name of one.
+/// A route, by its stable name: `twilio`, `email`, `request`, or `provider:` and the provider's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Route {
-    /// Messages by the tenant's account at Twilio.
+    /// Messages and calls by the tenant's account at Twilio.
     Twilio,
     /// E-mail.
     Email,
     /// An HTTP request that a rule makes.
     Request,
-    /// Messages by another provider, by its name.
+    /// Messages by another provider of this name.
     Provider(Arc<str>),
 }
 
@@ -32,6 +33,7 @@ impl fmt::Display for Route {
     }
 }
 
+/// A name that is not one of a [`Route`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no route: it is twilio, email, request, or provider: and a name")]
 pub struct UnknownRoute(String);
@@ -51,7 +53,7 @@ impl FromStr for Route {
     }
 }
 
-/// What a tenant has to send along one route: claimed together, bounded together, woken together.
+/// The queue of a tenant's sends along one route. They are claimed, limited and woken together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendQueue {
     pub tenant: TenantId,
@@ -59,6 +61,7 @@ pub struct SendQueue {
 }
 
 impl SendQueue {
+    /// Names the queue.
     pub const fn new(tenant: TenantId, route: Route) -> Self {
         Self { tenant, route }
     }

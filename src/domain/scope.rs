@@ -1,48 +1,49 @@
-//! How much of the REST API a token opens.
-
-use std::fmt;
-use std::str::FromStr;
+//! The scope of an API token.
 
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The part of the REST API that a token opens.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownScope, parse_err_fn = UnknownScope::new)]
 pub enum TokenScope {
-    /// All that is the tenant's.
+    /// Everything of the tenant.
     Full,
-    /// What a voice agent of somebody else's can have done: `/api/agent/`, and nothing else.
+    /// `/api/agent/` alone: for a voice agent that another company runs.
     Agent,
 }
 
 impl TokenScope {
-    pub const ALL: [Self; 2] = [Self::Full, Self::Agent];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Agent => "agent",
-        }
+        self.into_str()
     }
 
-    /// The stored name; anything else opens the least.
+    /// Reads a stored name. An unknown one opens the least.
     pub fn from_stored(text: &str) -> Self {
         text.parse().unwrap_or(Self::Agent)
     }
 }
 
-impl fmt::Display for TokenScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`TokenScope`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no scope of a token: use full (all that is the tenant's) or agent (/api/agent/ alone)")]
 pub struct UnknownScope(String);
 
-impl FromStr for TokenScope {
-    type Err = UnknownScope;
-    fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownScope(text.to_owned()))
+impl UnknownScope {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }

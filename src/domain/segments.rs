@@ -1,26 +1,28 @@
-//! Segments, counted as Twilio counts them: what a text message costs.
+//! The segments of a text message, counted as Twilio counts them. Their number decides the price.
 //!
 //! GSM-7 (3GPP TS 23.038) has 160 septets in one segment, 153 in each of several; one letter beyond it makes the whole
 //! message UCS-2, with 70 and 67 units of 16 bits. Neither an escape and its letter nor a surrogate pair is ever split.
-//! Alphabet and counts are those of Twilio's own `sms-segments-calculator` 1.3.0, but for one thing: that also keeps
-//! composed letters whole (flags, skin tones), and so now and then finds a segment more.
+//! The alphabet and the counts are those of Twilio's `sms-segments-calculator` 1.3.0, with one difference: that one also
+//! keeps composed letters whole (flags, skin tones), and so sometimes counts one segment more.
 
+/// The encoding of a text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Gsm7,
     Ucs2,
 }
 
+/// The size of a text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments {
     pub encoding: Encoding,
     /// Septets or 16-bit units.
     pub units: usize,
-    /// At least one.
+    /// The number of segments, at least one.
     pub segments: usize,
 }
 
-/// Counts a text as it is, without Twilio's smart encoding, which replaces letters that cost more.
+/// Counts the segments of a text, without Twilio's smart encoding, which replaces letters that cost more.
 pub fn count(text: &str) -> Segments {
     if text.chars().all(|letter| gsm7_units(letter).is_some()) {
         fill(Encoding::Gsm7, 160, 153, text.chars().filter_map(gsm7_units))
@@ -29,7 +31,7 @@ pub fn count(text: &str) -> Segments {
     }
 }
 
-/// Fills segments of `several` units with letters that are not split, unless all fit into `single`.
+/// Fills segments of `several` units without splitting a letter, unless all letters fit into `single` units.
 fn fill(encoding: Encoding, single: usize, several: usize, letters: impl Iterator<Item = usize>) -> Segments {
     let (mut units, mut segments, mut filled) = (0, 1, 0);
     for letter in letters {
@@ -43,7 +45,7 @@ fn fill(encoding: Encoding, single: usize, several: usize, letters: impl Iterato
     Segments { encoding, units, segments: if units <= single { 1 } else { segments } }
 }
 
-/// How many septets a letter takes; `None` if GSM-7 lacks it.
+/// The septets of a letter; `None` if GSM-7 lacks it.
 const fn gsm7_units(letter: char) -> Option<usize> {
     match letter {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '\n' | '\r' | ' ' => Some(1),
@@ -53,7 +55,7 @@ const fn gsm7_units(letter: char) -> Option<usize> {
         'à' | 'è' | 'é' | 'ì' | 'ò' | 'ù' | 'ä' | 'ö' | 'ü' | 'å' | 'æ' | 'ø' | 'ñ' | 'ß' => Some(1),
         'Ä' | 'Ö' | 'Ü' | 'Å' | 'Æ' | 'Ø' | 'Ñ' | 'É' | 'Ç' => Some(1),
         'Δ' | 'Φ' | 'Γ' | 'Λ' | 'Ω' | 'Π' | 'Ψ' | 'Σ' | 'Θ' | 'Ξ' => Some(1),
-        // Behind an escape.
+        // After an escape.
         '^' | '{' | '}' | '[' | ']' | '~' | '|' | '\\' | '€' | '\u{c}' => Some(2),
         _ => None,
     }

@@ -1,27 +1,30 @@
-//! The delivery status of a message: it moves forward, never back, in whatever order and however often it is reported.
+//! The delivery status of a message. It moves forward and never back, in whatever order and however often it is reported.
 //!
 //! ```text
 //!   accepted, scheduled (0) ▶ queued (1) ▶ sending (2) ▶ sent (3) ▶ delivered, undelivered, failed, canceled (4) ▶ read (5)
 //! ```
-//! Ranks after Twilio's message resource (spec `twilio_api_v2010`). Of several final statuses the first to come stays,
-//! but for `read`, which proves delivery.
-
-use std::fmt;
+//! The ranks follow Twilio's message resource (spec `twilio_api_v2010`). Of several final statuses the first one stays,
+//! except that `read`, which proves delivery, replaces it.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The delivery status of a message, by Twilio's names.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum DeliveryStatus {
-    /// Taken by a Messaging Service, no sender chosen yet.
+    /// A Messaging Service has accepted it; no sender is chosen yet.
     Accepted,
-    /// Waits at the provider for its time.
+    /// The provider holds it until its time.
     Scheduled,
-    /// Waits in the sender's queue.
+    /// It waits in the sender's queue.
     Queued,
-    /// On its way to the carrier.
+    /// It is on its way to the carrier.
     Sending,
-    /// The carrier has it; often the last thing heard.
+    /// The carrier has it. Often this is the last report.
     Sent,
     /// The handset has it.
     Delivered,
@@ -29,56 +32,31 @@ pub enum DeliveryStatus {
     Undelivered,
     /// It could not be sent.
     Failed,
-    /// Taken back before it was sent.
+    /// It was withdrawn before it was sent.
     Canceled,
-    /// The customer has opened it (WhatsApp).
+    /// The customer has opened it (WhatsApp, RCS).
     Read,
-    /// A message from a customer.
+    /// It came from a customer.
     Received,
 }
 
 impl DeliveryStatus {
-    pub const ALL: [Self; 11] = [
-        Self::Accepted,
-        Self::Scheduled,
-        Self::Queued,
-        Self::Sending,
-        Self::Sent,
-        Self::Delivered,
-        Self::Undelivered,
-        Self::Failed,
-        Self::Canceled,
-        Self::Read,
-        Self::Received,
-    ];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Scheduled => "scheduled",
-            Self::Queued => "queued",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-            Self::Read => "read",
-            Self::Received => "received",
-        }
+        self.into_str()
     }
 
-    /// The provider's word; `None` for one that is not known, since the set may grow.
-    /// `partially_delivered` and `receiving` count as `sent` and `received`.
+    /// Parses the provider's name; `None` for an unknown one, because the set may grow. `partially_delivered` and
+    /// `receiving` count as `sent` and `received`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "partially_delivered" => Some(Self::Sent),
             "receiving" => Some(Self::Received),
-            _ => Self::ALL.into_iter().find(|status| status.as_str() == text),
+            _ => Self::VARIANTS.iter().copied().find(|status| status.as_str() == text),
         }
     }
 
-    /// How far along the drawing; statuses of one rank exclude each other.
+    /// The position in the drawing. Statuses of the same rank exclude each other.
     pub const fn rank(self) -> i16 {
         match self {
             Self::Accepted | Self::Scheduled => 0,
@@ -90,19 +68,13 @@ impl DeliveryStatus {
         }
     }
 
-    /// What a message of status `self` becomes on hearing `reported`.
+    /// The status after a report.
     pub const fn advance(self, reported: Self) -> Self {
         if reported.rank() > self.rank() { reported } else { self }
     }
 
-    /// No further report is needed.
+    /// Whether no further report is needed.
     pub const fn is_final(self) -> bool {
         self.rank() >= 4
-    }
-}
-
-impl fmt::Display for DeliveryStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -1,7 +1,6 @@
-//! A promise for the future: a row with its due time, which becomes an event when it falls due.
+//! Timers: a row with a due time that becomes an event when it is due.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -9,59 +8,61 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::id::{Id, noun};
-use super::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
+use super::channel::Channel;
+use super::clock::Timestamp;
+use super::event::{Event, EventKind};
+use super::id::{ContactId, EventId, Id, TenantId, noun};
 
 pub type TimerId = Id<noun::Timer>;
 
-/// What a timer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The purpose of a timer.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str, parse_err_ty = UnknownPurpose, parse_err_fn = UnknownPurpose::new)]
 pub enum Purpose {
-    /// `.after("2h")`: so long after the event that the rule listens to.
+    /// `.after("2h")`: this long after the event of the rule.
     After,
-    /// `.before("24h", "appointment.starts_at")`: so long before what its subject says.
+    /// `.before("24h", "appointment.starts_at")`: this long before a time of its subject.
     Before,
-    /// `.cron("0 9 * * MON")`: the next time of a schedule; when it fires, the one after it takes its place.
+    /// `.cron("0 9 * * MON")`: the next time of a schedule. When it fires, the following one replaces it.
     Cron,
-    /// `.for_each("contacts", …)` under way: the next page, with its cursor.
+    /// `.for_each("contacts", …)`: the next page, with its cursor.
     Page,
-    /// `ask(…)`: nobody has answered.
+    /// `ask(…)`: the question was not answered.
     Silence,
 }
 
 impl Purpose {
-    pub const ALL: [Self; 5] = [Self::After, Self::Before, Self::Cron, Self::Page, Self::Silence];
-
+    /// The stable name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::After => "after",
-            Self::Before => "before",
-            Self::Cron => "cron",
-            Self::Page => "page",
-            Self::Silence => "silence",
-        }
+        self.into_str()
     }
 }
 
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
+/// A name that is not one of [`Purpose`].
 #[derive(Debug, thiserror::Error)]
 #[error("'{0}' is no purpose of a timer")]
 pub struct UnknownPurpose(String);
 
-impl FromStr for Purpose {
-    type Err = UnknownPurpose;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text).ok_or_else(|| UnknownPurpose(text.to_owned()))
+impl UnknownPurpose {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
-/// A timer to be written down. Planned twice, it is there once: its row is known by its due time and its identity.
+/// A timer to be stored. If it is planned twice, there is one row: the key is its due time and its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewTimer {
     pub id: TimerId,
@@ -69,16 +70,16 @@ pub struct NewTimer {
     pub tenant: TenantId,
     pub purpose: Purpose,
     pub rule: String,
-    /// Of what the rule says of time: where that changes, its pending timers are planned anew.
+    /// The rule's timing. If it changes, the rule's pending timers are planned again.
     pub timing: String,
     pub contact: Option<ContactId>,
-    /// What it moves and dies with, such as an appointment.
+    /// The subject that it moves and ends with, such as an appointment.
     pub subject: Option<Uuid>,
-    /// What the event will have as `data`, when it fires: a JSON object.
+    /// The `data` of the event when it fires: a JSON object.
     pub payload: Value,
 }
 
-/// What a timer hangs on, kept in its payload as `anchor`: the event that planned it, as rules are to see it again.
+/// The event that planned a timer, as rules see it when the timer fires. It is stored in the payload as `anchor`.
 ///
 /// ```json
 /// {"event": "0199…", "kind": "inbound_sms", "channel": "sms", "depth": 0, "at": "2026-12-01T09:00:00Z"}
@@ -91,14 +92,15 @@ pub struct Anchor {
     pub channel: Option<Channel>,
     #[serde(default)]
     pub depth: u8,
-    /// When it occurred.
+    /// When the event occurred.
     pub at: Timestamp,
-    /// The moment that the timer comes before, such as an appointment's start: what it leads to is of no use after it.
+    /// The moment that the timer comes before, such as the start of an appointment. Its actions are useless afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
 impl Anchor {
+    /// Makes the anchor of an event.
     pub fn of(event: &Event) -> Self {
         Self {
             event: event.id,
@@ -110,12 +112,12 @@ impl Anchor {
         }
     }
 
-    /// The anchor in a payload; `None` where it hangs on no event, as a schedule does.
+    /// Reads the anchor of a payload; `None` if there is none, as for a schedule.
     pub fn in_data(data: &Value) -> Option<Self> {
         Self::deserialize(data.get(ANCHOR)?).ok()
     }
 
-    /// Puts the anchor into the data of its event; what was there under its name gives way.
+    /// Adds the anchor to the data of its event and replaces an entry of the same name.
     pub fn into_data(&self, mut data: Value) -> Value {
         if let (Value::Object(fields), Ok(anchor)) = (&mut data, serde_json::to_value(self)) {
             fields.insert(ANCHOR.to_owned(), anchor);
@@ -124,7 +126,7 @@ impl Anchor {
     }
 }
 
-/// What a timer's event says of the timer, as `data.timer`.
+/// The timer of an event, as `data.timer`.
 ///
 /// ```json
 /// {"rule": "thanks", "purpose": "after", "due": "2026-12-01T11:00:00Z"}
@@ -139,7 +141,7 @@ pub struct Fired {
 }
 
 impl Fired {
-    /// What the event of a timer says; `None` for events of other kinds.
+    /// Reads the timer of an event; `None` for other kinds of events.
     pub fn of(event: &Event) -> Option<Self> {
         if event.kind != EventKind::TIMER {
             return None;
@@ -147,7 +149,7 @@ impl Fired {
         Self::deserialize(event.data.get(TIMER)?).ok()
     }
 
-    /// Puts it into a payload, which makes that the data of the timer's event.
+    /// Adds it to a payload, which makes the data of the timer's event.
     pub fn into_data(&self, mut payload: Value) -> Value {
         if let (Value::Object(fields), Ok(fired)) = (&mut payload, serde_json::to_value(self)) {
             fields.insert(TIMER.to_owned(), fired);
@@ -155,13 +157,13 @@ impl Fired {
         payload
     }
 
-    /// As [`Fired::into_data`], for a payload as its row has it. Gives the anchor, too.
+    /// Does the same as [`Fired::into_data`] for the text of a payload, and returns the anchor, too.
     ///
-    /// All of the payload is read, so that what becomes an event can be read again, but none of it is kept: many timers
-    /// fall due at once.
+    /// It validates the whole payload, so that the event can be read later, but keeps none of it, because many timers are
+    /// due at once.
     ///
     /// # Errors
-    /// What is no JSON object.
+    /// If the payload is no JSON object.
     pub fn into_text(&self, payload: &str) -> serde_json::Result<(Option<Anchor>, String)> {
         let Payload { anchor, empty } = serde_json::from_str(payload)?;
         let fired = serde_json::to_string(self)?;
@@ -173,7 +175,7 @@ impl Fired {
     }
 }
 
-/// What is asked of a payload.
+/// The parts of a payload that [`Fired::into_text`] needs.
 struct Payload {
     anchor: Option<Anchor>,
     empty: bool,
@@ -204,7 +206,7 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// Any JSON that can be read into a [`Value`]; unlike [`serde::de::IgnoredAny`] it looks at numbers and strings, too.
+/// Any JSON that can be read into a [`Value`]. Unlike [`serde::de::IgnoredAny`] it validates numbers and strings, too.
 struct Readable;
 
 impl<'de> Deserialize<'de> for Readable {
@@ -250,8 +252,8 @@ const ANCHOR: &str = "anchor";
 const TIMER: &str = "timer";
 
 impl TimerId {
-    /// Who has promised what about whom: (tenant, rule, anchor), where the anchor is the event it hangs on, the subject, or
-    /// the contact. With the due time it is the identity of a firing, never with the rule's version.
+    /// Derives the id of a timer from (tenant, rule, anchor), where the anchor is the event, the subject or the contact.
+    /// With the due time it identifies a firing. The rule's version is no part of it.
     pub fn of(tenant: TenantId, rule: &str, anchor: Uuid) -> Self {
         let mut hash = Sha256::new();
         hash.update(tenant.uuid().as_bytes());
@@ -287,7 +289,7 @@ mod tests {
         assert_eq!(found.map(|anchor| anchor.depth), Some(2));
     }
 
-    /// Else it would become an event that nobody can read.
+    /// Otherwise it would become an event that cannot be read.
     #[test]
     fn what_could_not_be_read_again_is_refused() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));

@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use crate::domain::{Action, Channel, DeliveryStatus, Route, Send, SendBody, SendQueue, Timestamp};
 use crate::engine::Engine;
 use crate::engine::sending::deliver;
+use crate::engine::sending::transports::twilio;
 use crate::integrations::http_providers::Providers;
 use crate::integrations::twilio::client::{
     Account, CallFilter, CallResource, ListError, MessageFilter, MessageResource,
@@ -188,7 +189,7 @@ fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
     let tenant = snapshot.by_id(unknown.send.tenant).map(|tenant| &tenant.account);
     let accounts = tenant.into_iter().chain([&engine.directory.platform().account]);
     let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
-    same.and_then(|account| deliver::credentials(account)).ok_or_else(|| {
+    same.and_then(|account| twilio::credentials(account)).ok_or_else(|| {
         NoList::OfSend(format!(
             "it went through the account {}, which is no longer configured: look there whether it was taken",
             unknown.account_sid
@@ -204,12 +205,11 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, 
     if send.channel == Channel::Voice {
         return calls_at_provider(engine, &account, queued).await;
     }
-    let prefix = send.channel.address_prefix();
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
     // A Messaging Service chooses the number later. Then only the recipient is known.
-    let from = (!queued.sender.starts_with("MG")).then(|| format!("{prefix}{}", queued.sender));
+    let from = (!queued.sender.starts_with("MG")).then(|| send.channel.address(&queued.sender));
     let filter = MessageFilter {
-        to: Some(format!("{prefix}{}", queued.recipient)),
+        to: Some(send.channel.address(&queued.recipient)),
         from,
         date_sent_from: None,
         since: Some(since.to_utc()),

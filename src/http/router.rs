@@ -17,7 +17,7 @@ use super::api::{
     self, agent, agents, appointments, calls, campaigns, customers, events, messages, numbers, team, tenant,
 };
 use super::webhooks::voice::{outbound, queue, status as call_status, stream, turn};
-use super::webhooks::{provider, sms, status, whatsapp};
+use super::webhooks::{provider, status};
 use super::{AppState, calendar, docs, health, review};
 
 /// All routes.
@@ -40,9 +40,8 @@ fn pages() -> Router<AppState> {
 fn webhooks() -> Router<AppState> {
     Router::new()
         // Messages
-        .route("/api/twilio/{slug}/sms", post(sms::webhook))
-        .route("/api/twilio/{slug}/whatsapp", post(whatsapp::webhook))
-        .route("/api/whatsapp/webhook", post(whatsapp::webhook_without_slug))
+        // /api/twilio/{slug}/sms and the like: one for each channel that receives messages.
+        .merge(super::webhooks::messages::routes())
         .route("/api/twilio/{slug}/messages/{action}/status", post(status::webhook))
         .route("/api/providers/{provider}/{slug}/{action}/{mac}", get(provider::webhook).post(provider::webhook))
         // Calls

@@ -23,9 +23,8 @@ const PALE: Color = Color::Indexed(250);
 /// The background colour of a channel.
 pub const fn colour(channel: Channel) -> Color {
     match channel {
-        // The phone shows neither e-mail nor speech in bubbles.
-        Channel::Sms | Channel::Email | Channel::Voice => Color::Indexed(25),
         Channel::WhatsApp => Color::Indexed(23),
+        _ => Color::Indexed(25),
     }
 }
 

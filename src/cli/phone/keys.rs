@@ -148,7 +148,7 @@ impl Handset {
             .or_else(|| same(&|at| !now.label.is_empty() && self.chats[at].label == now.label))
             .or_else(|| there.first().copied());
         let Some(at) = found else {
-            self.notice = Some(format!("No number here takes {}.", name_of(other(now.channel))));
+            self.notice = Some(format!("No number here takes {}.", other(now.channel).spec().label));
             return;
         };
         self.chat = at;
@@ -186,7 +186,7 @@ impl Handset {
                 let chats = self.chats.iter();
                 let line = |chat: &super::handset::Chat| {
                     let nobody = if chat.answered { "" } else { "  (nobody answers there)" };
-                    let words = format!("{:<9} {} {}{nobody}", name_of(chat.channel), chat.number, chat.label);
+                    let words = format!("{:<9} {} {}{nobody}", chat.channel.spec().label, chat.number, chat.label);
                     (words, self.unread_in(chat))
                 };
                 chats.map(line).collect()
@@ -325,7 +325,7 @@ impl Handset {
                 let mut keys = vec![("Enter", "send")];
                 keys.extend(self.buttons().map(|_| ("^G", "buttons")));
                 keys.extend((self.reply.is_some() || !self.media.is_empty()).then_some(("Esc", "drop")));
-                keys.extend(switch.map(|channel| ("Tab", name_of(channel))));
+                keys.extend(switch.map(|channel| ("Tab", channel.spec().label)));
                 keys.push(("^S", if self.opted_out() { "START" } else { "STOP" }));
                 keys.push(("^P", "phones"));
                 keys.extend((self.chats.len() > 1).then_some(("^B", "business")));
@@ -374,16 +374,6 @@ fn edit(editor: &mut Editor, key: KeyEvent, ctrl: bool) {
 const fn other(channel: Channel) -> Channel {
     match channel {
         Channel::Sms => Channel::WhatsApp,
-        Channel::WhatsApp | Channel::Email | Channel::Voice => Channel::Sms,
-    }
-}
-
-/// The channel's name as people write it.
-pub const fn name_of(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Sms => "SMS",
-        Channel::WhatsApp => "WhatsApp",
-        Channel::Email => "e-mail",
-        Channel::Voice => "call",
+        _ => Channel::Sms,
     }
 }

@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 
 use super::chat_message::{ChatMessage, Mark};
 use super::handset::{Command, Drawn, Handset};
-use super::keys::name_of;
 use super::net::{Connection, Update};
 use super::screen::execute;
 use crate::cli::{CliError, Outcome, print, text};
@@ -188,8 +187,11 @@ fn is_settled(entry: &ChatMessage) -> bool {
 
 fn line_of(phone: &Handset, entry: &ChatMessage) -> String {
     let here = phone.now().is_some_and(|chat| chat.is_of(entry));
-    let whence =
-        if here { String::new() } else { format!("[{} {}] ", name_of(entry.channel), text::one_line(&entry.business)) };
+    let whence = if here {
+        String::new()
+    } else {
+        format!("[{} {}] ", entry.channel.spec().label, text::one_line(&entry.business))
+    };
     let mut said = text::lines(&entry.body).join("\n  ");
     for url in &entry.media {
         said += &format!(" 📎 {}", text::one_line(url));

@@ -10,7 +10,6 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 use super::bubble::{self, Around, BAD, DIM};
 use super::editor::Editor;
 use super::handset::{Ask, Drawn, Handset, Mode, Pick};
-use super::keys::name_of;
 use super::wrap::{cut, fold, width, wrap};
 use crate::cli::text;
 use crate::domain::{Channel, Timestamp, segments};
@@ -83,7 +82,7 @@ fn businesses(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     let tabs = phone.chats.iter().enumerate().map(|(at, chat)| {
         let label = if chat.label.is_empty() { String::new() } else { format!(" {}", cut(&chat.label, 20)) };
         let unread = badge(phone.unread_in(chat));
-        let text = format!(" {}{label} {}{unread} ", name_of(chat.channel), cut(&chat.number, 24));
+        let text = format!(" {}{label} {}{unread} ", chat.channel.spec().label, cut(&chat.number, 24));
         (text, at == phone.chat)
     });
     let channel = phone.now().map_or(Channel::Sms, |chat| chat.channel);
@@ -181,7 +180,7 @@ fn welcome(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
     match phone.now() {
         Some(chat) => {
             let whom = if chat.label.is_empty() { "the business".to_owned() } else { cut(&chat.label, 30) };
-            lines.push(Line::raw(format!("What you write reaches {whom} by {};", name_of(chat.channel))));
+            lines.push(Line::raw(format!("What you write reaches {whom} by {};", chat.channel.spec().label)));
             lines.push(Line::raw("what its rules answer appears here."));
             lines.push(Line::default());
             lines.push(Line::from(vec![

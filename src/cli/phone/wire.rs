@@ -115,7 +115,7 @@ impl Message {
             Direction::Inbound => &self.to,
             Direction::Outbound => self.from.as_deref().unwrap_or_default(),
         };
-        number.strip_prefix(self.channel.address_prefix()).unwrap_or(number)
+        number.strip_prefix(self.channel.spec().prefix).unwrap_or(number)
     }
 }
 

@@ -52,7 +52,8 @@ impl Inner {
     /// Returns the statuses that a message will have, and the code of its failure.
     fn fate(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
         // A reply is within the window: the customer has just written.
-        if message.is_whatsapp() && message.direction == Direction::OutboundApi {
+        let spec = message.channel().spec();
+        if spec.session_window.is_some() && message.direction == Direction::OutboundApi {
             let from = message.from.clone().or_else(|| self.numbers.first_of(&message.account_sid)).unwrap_or_default();
             let template = message.content_sid.is_some();
             let refused = self.consent.refusal(&from, &message.to, template, message.created_at);
@@ -61,7 +62,7 @@ impl Inner {
             }
         }
         let mut statuses = VecDeque::from([DeliveryStatus::Sent, DeliveryStatus::Delivered]);
-        if self.whatsapp_read && message.is_whatsapp() {
+        if self.whatsapp_read && spec.reads {
             statuses.push_back(DeliveryStatus::Read);
         }
         (statuses, None)
@@ -108,7 +109,7 @@ impl Inner {
             // By now the Messaging Service has chosen a number.
             if message.from.is_none() {
                 message.from = sender.map(|number| {
-                    let prefix = if message.is_whatsapp() { "whatsapp:" } else { "" };
+                    let prefix = message.channel().spec().prefix;
                     format!("{prefix}{number}")
                 });
             }
@@ -164,8 +165,9 @@ impl Inner {
         if let Some(code) = error_code {
             params.push("ErrorCode", &code.to_string());
         }
-        if message.is_whatsapp() {
-            params.push("ChannelPrefix", "whatsapp");
+        let spec = message.channel().spec();
+        if !spec.prefix.is_empty() {
+            params.push("ChannelPrefix", spec.name);
             params.push("ChannelToAddress", bare(&message.to));
             params.push("EventType", &status.as_str().to_uppercase());
             if let Some(code) = error_code {

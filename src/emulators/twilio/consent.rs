@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::store::bare;
 use crate::domain::Timestamp;
+use crate::domain::channel::{Channel, OptOut};
 use crate::domain::opt_out::{self, Word};
 
 /// Twilio's shared WhatsApp number, which only sends to its members.
@@ -68,8 +69,12 @@ impl Consent {
     /// Handles a customer's message; addresses have Twilio's format.
     pub fn hear(&self, from: &str, to: &str, body: &str, now: Timestamp) -> ConsentResult {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
-        if !to.starts_with("whatsapp:") {
+        let spec = Channel::of_address(to).0.spec();
+        if spec.opt_out == OptOut::WordAnsweredByTwilio {
             return self.hear_text(pair, body);
+        }
+        if spec.session_window.is_none() {
+            return ConsentResult::quietly();
         }
         if pair.0 == SANDBOX
             && let Some(answer) = self.hear_sandbox(&pair.1, body, now)
@@ -83,12 +88,13 @@ impl Consent {
     /// Records a message that the business has received otherwise: its sender joins the sandbox, and gets no answer.
     pub fn note(&self, from: &str, to: &str, body: &str, now: Timestamp) {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
-        if to.starts_with("whatsapp:") {
+        let spec = Channel::of_address(to).0.spec();
+        if spec.session_window.is_some() {
             if pair.0 == SANDBOX {
                 self.lock().joined.insert(pair.1.clone(), now);
             }
             self.heard_on_whatsapp(pair, now);
-        } else {
+        } else if spec.opt_out == OptOut::WordAnsweredByTwilio {
             self.hear_text(pair, body);
         }
     }

@@ -103,7 +103,7 @@ pub async fn read(State(carrier): State<Carrier>, Path(sid): Path<String>) -> Re
     let found = store.find(&sid).cloned();
     drop(store);
     let Some(message) = found else { return (StatusCode::NOT_FOUND, "there is no such message").into_response() };
-    if message.direction == Direction::Inbound || !message.is_whatsapp() {
+    if message.direction == Direction::Inbound || !message.channel().spec().reads {
         return (StatusCode::CONFLICT, "only WhatsApp messages to a customer are read").into_response();
     }
     match message.status {

@@ -55,7 +55,7 @@ impl From<Message> for FeedMessage {
         Self {
             seq: message.seq,
             direction: if message.direction == Direction::Inbound { "inbound" } else { "outbound" },
-            channel: if message.is_whatsapp() { "whatsapp" } else { "sms" },
+            channel: message.channel().as_str(),
             from: bare(message.from.as_deref().unwrap_or_default()).to_owned(),
             to: bare(&message.to).to_owned(),
             sid: message.sid,

@@ -14,6 +14,7 @@ use super::number_store::Number;
 use super::store::{Direction, Message, bare};
 use super::twiml::{self, Reply};
 use super::webhook::Called;
+use crate::domain::channel::Channel;
 use crate::domain::phone::Phone;
 use crate::domain::segments;
 use crate::domain::status::DeliveryStatus;
@@ -26,14 +27,6 @@ const MEDIA_MAX: usize = 10;
 const URL_MAX_BYTES: usize = 2_048;
 /// Limit of a name, a button's text or its payload.
 const WORD_MAX_CHARS: usize = 256;
-
-/// The channel of a customer's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TextChannel {
-    Sms,
-    WhatsApp,
-}
 
 /// The button that a customer pressed.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,7 +45,7 @@ pub struct CustomerText {
     pub from: String,
     /// The business's number, E.164.
     pub to: String,
-    pub channel: TextChannel,
+    pub channel: Channel,
     #[serde(default)]
     pub body: String,
     #[serde(default)]
@@ -108,7 +101,7 @@ impl CustomerText {
         if self.media.len() > MEDIA_MAX || self.media.iter().any(|url| url.len() > URL_MAX_BYTES) {
             return wrong("a message has ten media at most, each a URL of 2048 bytes at most");
         }
-        if self.button.is_some() && self.channel != TextChannel::WhatsApp {
+        if self.button.is_some() && self.channel != Channel::WhatsApp {
             return wrong("only WhatsApp messages have buttons");
         }
         if self.body.is_empty() && self.media.is_empty() && self.button.is_none() {
@@ -131,17 +124,18 @@ impl Carrier {
     pub fn receive(&self, text: &CustomerText) -> Result<Message, TextError> {
         text.check()?;
         let number = self.0.numbers.find(&text.to).ok_or_else(|| TextError::NoSuchNumber(text.to.clone()))?;
-        let (prefix, url) = match text.channel {
-            TextChannel::Sms => ("", &number.config.sms_url),
-            TextChannel::WhatsApp => ("whatsapp:", &number.config.whatsapp_url),
+        let url = match text.channel {
+            Channel::Sms => number.config.sms_url.clone(),
+            Channel::WhatsApp => number.config.whatsapp_url.clone(),
+            _ => None,
         };
-        let url = url.clone().ok_or_else(|| TextError::NotConfigured(text.to.clone()))?;
+        let url = url.ok_or_else(|| TextError::NotConfigured(text.to.clone()))?;
         let place = Arc::clone(&self.0.webhooks).try_acquire_owned().map_err(|_| TextError::Busy)?;
         let now = self.0.clock.now();
         let sid = self.new_sid(if text.media.is_empty() { "SM" } else { "MM" });
         let mut message = Message::new(sid, number.config.account_sid.clone(), Direction::Inbound, now);
-        message.from = Some(format!("{prefix}{}", text.from));
-        message.to = format!("{prefix}{}", text.to);
+        message.from = Some(text.channel.address(&text.from));
+        message.to = text.channel.address(&text.to);
         text.said().clone_into(&mut message.body);
         message.media_urls.clone_from(&text.media);
         message.reply_to.clone_from(&text.reply_to);
@@ -188,8 +182,8 @@ impl Inner {
             replies = replies_of(&mut called);
         }
         self.change(&message.sid, |message| message.webhook = Some(called.outcome));
-        let refused =
-            !message.is_whatsapp() && self.consent.opted_out(&message.to, message.from.as_deref().unwrap_or_default());
+        let refused = message.channel() == Channel::Sms
+            && self.consent.opted_out(&message.to, message.from.as_deref().unwrap_or_default());
         if refused && !replies.is_empty() {
             tracing::debug!(sid = message.sid, "21610: a reply to a customer who has opted out is not sent");
             return;
@@ -201,8 +195,7 @@ impl Inner {
 
     /// Sends a reply to a customer's message, from its recipient to its sender.
     fn answer(self: &Arc<Self>, to: &Message, reply: Reply) {
-        let prefix = if to.is_whatsapp() { "whatsapp:" } else { "" };
-        let address = |given: &str| format!("{prefix}{}", bare(given));
+        let address = |given: &str| to.channel().address(bare(given));
         let sid = self.new_sid(if reply.media.is_empty() { "SM" } else { "MM" });
         let mut message = Message::new(sid, to.account_sid.clone(), Direction::OutboundReply, self.clock.now());
         message.from = Some(reply.from.as_deref().map_or_else(|| to.to.clone(), address));
@@ -237,7 +230,7 @@ impl Inner {
             params.push(&format!("MediaUrl{at}"), url);
             params.push(&format!("MediaContentType{at}"), content_type(url));
         }
-        if text.channel == TextChannel::WhatsApp {
+        if text.channel == Channel::WhatsApp {
             params.push("WaId", text.from.trim_start_matches('+'));
             params.push("ProfileName", text.profile_name.as_deref().unwrap_or_default());
             params.push("ChannelMetadata", "{\"type\":\"whatsapp\"}");

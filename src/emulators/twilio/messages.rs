@@ -16,6 +16,7 @@ use super::faults::On;
 use super::request::{Authenticated, FormBody, ListQuery, Readable};
 use super::store::{Conditions, Direction, Message, bare};
 use super::validate::{self, Refusal, TEST_SENDER};
+use crate::domain::channel::Channel;
 use crate::domain::segments;
 use crate::domain::status::DeliveryStatus;
 use crate::integrations::twilio::codes;
@@ -61,7 +62,7 @@ impl Carrier {
             return Err(Refusal::new(21606, text));
         }
         let sender = from.clone().or_else(|| self.0.numbers.first_of(account)).unwrap_or_default();
-        if !to.starts_with("whatsapp:") && self.0.consent.opted_out(&sender, &to) {
+        if Channel::of_address(&to).0 == Channel::Sms && self.0.consent.opted_out(&sender, &to) {
             return Err(Refusal::new(21610, "Attempt to send to unsubscribed recipient".to_owned()));
         }
         let media_urls: Vec<String> = form.all("MediaUrl").map(str::to_owned).collect();

@@ -68,7 +68,7 @@ pub use calls::stream_record::StreamRecord;
 pub use carrier::{Carrier, CarrierConfig, Inbound, listen};
 pub use consent::{SANDBOX, SANDBOX_CODE};
 pub use faults::{Fault, FaultKind, On};
-pub use inbound::{CustomerText, TextChannel, TextError, content_type};
+pub use inbound::{CustomerText, TextError, content_type};
 pub use number_store::NumberConfig;
 pub use store::{Direction, Message, WebhookOutcome};
 pub use validate::check_loopback;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde::Serialize;
 
 use super::templates::Rendered;
+use crate::domain::channel::Channel;
 use crate::domain::clock::Timestamp;
 use crate::domain::status::DeliveryStatus;
 
@@ -99,9 +100,9 @@ impl Message {
         }
     }
 
-    /// True for WhatsApp messages.
-    pub fn is_whatsapp(&self) -> bool {
-        self.to.starts_with("whatsapp:")
+    /// The channel that the addresses name.
+    pub fn channel(&self) -> Channel {
+        Channel::of_address(&self.to).0
     }
 
     /// Returns the customer's address, without the channel's prefix.
@@ -116,7 +117,7 @@ impl Message {
 
 /// Returns an address without the channel's prefix.
 pub fn bare(address: &str) -> &str {
-    address.strip_prefix("whatsapp:").unwrap_or(address)
+    Channel::of_address(address).1
 }
 
 /// Conditions of a list; days in UTC as `YYYY-MM-DD`, which compare as text.

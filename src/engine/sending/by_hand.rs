@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::plan;
 use crate::domain::address::NotAnEmail;
+use crate::domain::channel::AddressKind;
 use crate::domain::phone::NotE164;
 use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventId, EventKind, Phone, Send, SendBody,
@@ -65,9 +66,9 @@ impl Outbox {
         to: &str,
         body: SendBody,
     ) -> Result<ActionId, SendRefused> {
-        let to: Address = match channel {
-            Channel::Email => EmailAddress::parse(to)?.into(),
-            Channel::Sms | Channel::WhatsApp | Channel::Voice => Phone::parse_human(to)?.into(),
+        let to: Address = match channel.spec().address {
+            AddressKind::Email => EmailAddress::parse(to)?.into(),
+            AddressKind::Phone => Phone::parse_human(to)?.into(),
         };
         fits(&body)?;
         let event = Event {

@@ -1,23 +1,12 @@
-//! The requests of an attempt at the provider, and the meaning of its outcome for the ledger.
+//! The outcome of an attempt, and its meaning for the action and for the account.
 
 use std::time::Duration;
 
-use lettre::message::Mailbox;
-
 use super::circuit::AccountFailure;
-use crate::config::webhook_urls::WebhookUrls;
+use crate::domain::Timestamp;
 use crate::domain::clock::Random;
-use crate::domain::{Address, CallBody, DeliveryStatus, OnMachine, Send, SendBody, Timestamp};
-use crate::integrations::email::Mail;
 use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
-use crate::integrations::twilio::client;
-use crate::integrations::twilio::client::{Created, From, Instructions, NewCall, NewMessage, SendError};
-use crate::integrations::twilio::codes;
-use strum::VariantArray;
-
-use crate::integrations::twilio::types::{CallEvent, MachineDetection};
 use crate::store::{AttemptOutcome, AttemptResult, Claimed, QueuedSend};
-use crate::tenants::{Account, Platform, Tenant};
 
 /// A send that was refused for the moment fails for good after this time.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
@@ -25,107 +14,6 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 const JITTER_PERCENT: u32 = 20;
-
-/// Builds the provider's request for a message.
-pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: &Send) -> NewMessage {
-    let prefix = send.channel.address_prefix();
-    let from = if queued.sender.starts_with("MG") {
-        From::MessagingService(queued.sender.clone())
-    } else {
-        From::Number(format!("{prefix}{}", queued.sender))
-    };
-    let mut message = NewMessage::text(from, format!("{prefix}{}", send.to), "");
-    message.status_callback = Some(WebhookUrls::new(&platform.app_url, &tenant.slug).message_status(queued.id.uuid()));
-    match &send.body {
-        SendBody::Text(text) => message.body = Some(text.clone()),
-        // E-mail and calls take other routes: see `plan`.
-        SendBody::Email(email) => message.body = Some(email.text.clone()),
-        SendBody::Call(call) => message.body = Some(call.shown()),
-        SendBody::Template(template) => {
-            message.body = None;
-            message.content_sid = Some(template.content.clone());
-            message.content_variables =
-                Some(serde_json::to_string(&template.variables).unwrap_or_else(|_| "{}".to_owned()));
-        }
-    }
-    message
-}
-
-/// Builds the provider's request for a call. The action's id stands in its URLs, so that the provider's questions and
-/// reports find the action even before the create is answered.
-pub fn call(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, body: &CallBody) -> NewCall {
-    let urls = WebhookUrls::new(&platform.app_url, &tenant.slug);
-    let answer = Instructions::Url { url: urls.placed_answer(queued.id.uuid()), method: None };
-    let mut call = NewCall::new(queued.sender.clone(), queued.recipient.clone(), answer);
-    call.fallback_url = Some(urls.fallback());
-    call.status_callback = Some(urls.placed_status(queued.id.uuid()));
-    call.status_callback_events = CallEvent::VARIANTS.to_vec();
-    call.timeout_s = body.timeout_s.map(u32::from);
-    // The result comes with the first request for TwiML, whose answer depends on it.
-    call.machine_detection = body.machine.map(|machine| match machine {
-        OnMachine::Message => MachineDetection::DetectMessageEnd,
-        OnMachine::HangUp | OnMachine::GoOn => MachineDetection::Enable,
-    });
-    call.recording_status_callback = body.record.then(|| urls.recording());
-    call
-}
-
-/// Builds the e-mail of a send; `None` where the send is no e-mail. Without a name in MAIL_FROM, the sender bears the
-/// tenant's name.
-pub fn mail(tenant: &Tenant, from: &Mailbox, queued: &QueuedSend, send: &Send) -> Option<Mail> {
-    let (SendBody::Email(body), Address::Email(to)) = (&send.body, &send.to) else { return None };
-    let name = from.name.clone().unwrap_or_else(|| tenant.name.clone());
-    Some(Mail {
-        id: queued.id,
-        from: Mailbox::new(Some(name), from.email.clone()),
-        to: to.clone(),
-        subject: body.subject.clone(),
-        text: body.text.clone(),
-        html: body.html.clone(),
-        reply_to: None,
-        unsubscribe: None,
-    })
-}
-
-/// The credentials of an account for the client; `None` where it has no token.
-pub fn credentials(account: &Account) -> Option<client::Account> {
-    Some(client::Account { sid: account.sid.clone(), token: account.tokens.first()?.clone() })
-}
-
-/// Whether two accounts sign and send as the same one.
-pub fn same_account(one: &Account, other: &Account) -> bool {
-    one.sid == other.sid && one.exposed_tokens().first() == other.exposed_tokens().first()
-}
-
-/// Translates Twilio's outcome into the words of the ledger.
-pub fn of_twilio(outcome: Result<Created, SendError>) -> Result<Accepted, SendFailure> {
-    let error = match outcome {
-        Ok(created) => {
-            let status = DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued);
-            return Ok(Accepted { sid: created.sid, status, http_status: Some(201) });
-        }
-        Err(error) => error,
-    };
-    let detail = error.to_string();
-    let (kind, http_status, code) = match error {
-        SendError::NotSent { .. } => (FailureKind::Busy { retry_after: None }, None, None),
-        SendError::Throttled { retry_after } => (FailureKind::Busy { retry_after }, Some(429), None),
-        SendError::Unavailable { retry_after } => (FailureKind::Busy { retry_after }, Some(503), None),
-        SendError::Unauthorized { http_status, .. } => (FailureKind::Credentials, Some(http_status), Some(20003)),
-        SendError::Refused { http_status, code, .. } => {
-            let kind = match code.and_then(codes::lookup).map(|code| code.advice) {
-                Some(codes::CodeAdvice::RetryLater { after_s, tries }) => {
-                    FailureKind::Later { after: Duration::from_secs(after_s.into()), tries: tries.into() }
-                }
-                Some(codes::CodeAdvice::Reconcile) => FailureKind::Unknown,
-                _ => FailureKind::Refused,
-            };
-            (kind, Some(http_status), code.map(i64::from))
-        }
-        SendError::Unknown { .. } => (FailureKind::Unknown, None, None),
-    };
-    Err(SendFailure { kind, http_status, code, detail })
-}
 
 /// Translates the outcome of an attempt into the outcome of the action and, where it says something of it, of the account.
 pub fn outcome(
@@ -191,6 +79,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{ActionId, Channel, EventId, Origin, Route, TenantId};
+    use crate::engine::sending::transports::twilio;
+    use crate::integrations::twilio::client::SendError;
     use crate::store::{GateFacts, StoreError};
 
     const NOW: Timestamp = Timestamp::from_unix_us(1_800_000_000_000_000);
@@ -221,7 +111,7 @@ mod tests {
     /// The outcome of an action whose `attempt`th try Twilio refused with `code`.
     fn end(attempt: i32, code: u32, random: &Random) -> AttemptResult {
         let refused = SendError::Refused { http_status: 400, code: Some(code), message: String::new() };
-        outcome(&claimed(attempt), of_twilio(Err(refused)), NOW, Duration::ZERO, random).0.result
+        outcome(&claimed(attempt), twilio::outcome(Err(refused)), NOW, Duration::ZERO, random).0.result
     }
 
     /// 21611, the sender's queue is full: after ten minutes, five tries.

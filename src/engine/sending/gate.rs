@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::Limits;
-use crate::domain::channel::WHATSAPP_WINDOW;
+use crate::domain::channel::{AddressKind, OptOut};
 use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestamp};
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate, GateFacts};
 use crate::time::Quiet;
@@ -61,28 +61,30 @@ impl SendGate {
             Ok(Action::Request(_) | Action::Effect(_) | Action::Voice(_)) => return Gate::Pass,
             Err(error) => return Gate::Block(error.to_string()),
         };
-        let phone = match send.channel {
-            Channel::Email => None,
-            Channel::Sms | Channel::WhatsApp | Channel::Voice => match Phone::parse(&queued.recipient) {
+        let spec = send.channel.spec();
+        let phone = match spec.address {
+            AddressKind::Email => None,
+            AddressKind::Phone => match Phone::parse(&queued.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
         };
         let origin = queued.origin;
         if facts.opted_out && origin != Origin::System {
-            let back = if matches!(send.channel, Channel::Email | Channel::Voice) {
-                ""
-            } else {
-                "; they can write START to come back"
-            };
+            let by_word = matches!(spec.opt_out, OptOut::Word | OptOut::WordAnsweredByTwilio);
+            let back = if by_word { "; they can write START to come back" } else { "" };
             return Gate::Block(format!("the customer has opted out of {} from this business{back}", send.channel));
         }
-        if send.channel == Channel::WhatsApp && matches!(send.body, SendBody::Text(_)) && !window_is_open(facts, now) {
-            return Gate::Block(
-                "the customer's last WhatsApp message is more than 24 hours ago, or there is none: \
-                 send an approved template with send_whatsapp_template"
-                    .to_owned(),
-            );
+        if let Some(window) = spec.session_window
+            && matches!(send.body, SendBody::Text(_))
+            && !window_is_open(facts, window, now)
+        {
+            return Gate::Block(format!(
+                "the customer's last {} message is more than {} hours ago, or there is none: send an approved template \
+                 with send_whatsapp_template",
+                spec.label,
+                window.as_secs() / 3_600
+            ));
         }
         let limits = &self.limits;
         let automatic = matches!(origin, Origin::Answer | Origin::Business);
@@ -107,7 +109,7 @@ impl SendGate {
         if let Some(expires) = expires.filter(|expires| *expires <= now) {
             return Gate::Block(format!("too late: it made sense until {expires}"));
         }
-        if let Some(phone) = phone.filter(|_| is_started(candidate, origin, now))
+        if let Some(phone) = phone.filter(|_| spec.quiet_hours && is_started(candidate, origin, now))
             && let Some(wait) = until_allowed(candidate, &phone, expires, now, quiet)
         {
             return wait;
@@ -192,8 +194,8 @@ fn until_allowed(
     })
 }
 
-fn window_is_open(facts: &GateFacts, now: Timestamp) -> bool {
-    facts.session_from.is_some_and(|last| now.since(last) < WHATSAPP_WINDOW)
+fn window_is_open(facts: &GateFacts, window: Duration, now: Timestamp) -> bool {
+    facts.session_from.is_some_and(|last| now.since(last) < window)
 }
 
 #[cfg(test)]
@@ -290,7 +292,7 @@ mod tests {
 
     #[test]
     fn whatsapp_text_needs_an_open_window() {
-        let closed = NOW.minus(WHATSAPP_WINDOW);
+        let closed = NOW.minus(Channel::WhatsApp.spec().session_window.expect("it has one"));
         let open = closed.plus(Duration::from_micros(1));
         for (session_from, expect) in [(None, "block"), (Some(closed), "block"), (Some(open), "pass")] {
             let facts = GateFacts { session_from, ..GateFacts::default() };

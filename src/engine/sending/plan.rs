@@ -1,5 +1,6 @@
 //! Turns an action that a rule asked for into a row of the ledger: its route, its sender, its origin, or why it is blocked.
 
+use crate::domain::channel::Transport;
 use crate::domain::contact::ContactFacts;
 use crate::domain::timer::{Anchor, Fired};
 use crate::domain::{
@@ -118,10 +119,10 @@ const REQUESTER: &str = "recado";
 /// The route of a send. The prefix decides for replies, too: a country whose numbers Twilio does not reach well is not
 /// reached better by an answer. A tenant that wants otherwise routes the prefix to `twilio`.
 fn route_of(tenant: &Tenant, platform: &Platform, send: &Send) -> Route {
-    match (send.channel, send.to.phone()) {
-        (Channel::Sms, Some(to)) => tenant.sms_route(platform, to),
-        (Channel::Sms | Channel::WhatsApp | Channel::Voice, _) => Route::Twilio,
-        (Channel::Email, _) => Route::Email,
+    match (send.channel.spec().transport, send.to.phone()) {
+        (Transport::TwilioOrProvider, Some(to)) => tenant.sms_route(platform, to),
+        (Transport::Twilio | Transport::TwilioOrProvider, _) => Route::Twilio,
+        (Transport::MailServer, _) => Route::Email,
     }
 }
 

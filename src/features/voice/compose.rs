@@ -1,6 +1,6 @@
 //! Turns the rules' steps into what the caller hears: greetings, agents, repeated questions, and the call's next state.
 
-use crate::domain::call::{Awaited, CallState, Gather, Waiting};
+use crate::domain::call::{Awaited, CallState, Gather, PendingInput};
 use crate::domain::event::CallData;
 use crate::domain::voice_words::{Word, words};
 use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
@@ -215,7 +215,7 @@ impl Composer<'_> {
 
     /// Adds a step and applies it to the call's state.
     fn add(&self, step: Step, rule: Option<String>, steps: &mut Vec<Step>, state: &mut CallState) {
-        let waits = |what| Some(Waiting { rule: rule.clone(), what });
+        let waits = |what| Some(PendingInput { rule: rule.clone(), what });
         match &step {
             Step::Remember { key, value } => {
                 if value.is_null() {
@@ -229,7 +229,7 @@ impl Composer<'_> {
                 // A question without a step and without choices belongs to no rule.
                 let heard = !gather.step.is_empty() || !gather.choices.is_empty();
                 state.waiting =
-                    Some(Waiting { rule: rule.filter(|_| heard), what: Awaited::Input(Box::new(gather.clone())) });
+                    Some(PendingInput { rule: rule.filter(|_| heard), what: Awaited::Input(Box::new(gather.clone())) });
             }
             Step::Redirect { step } => state.waiting = waits(Awaited::Step(step.clone())),
             Step::Record(record) => {

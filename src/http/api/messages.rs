@@ -129,12 +129,14 @@ pub async fn accepted(state: &AppState, tenant: TenantId, action: ActionId) -> R
 
 fn content(new: NewMessage) -> Result<SendBody, Problem> {
     match (new.channel, new.text, new.template) {
-        (Channel::Email | Channel::Voice, ..) => Err(Problem::unfit("bad_channel", "channel is sms or whatsapp")),
+        (channel, ..) if !channel.spec().receives => {
+            Err(Problem::unfit("bad_channel", format!("channel is {}", Channel::inbound_names())))
+        }
         (_, Some(text), None) if text.contains('\0') => {
             Err(Problem::unfit("bad_text", "the text has a NUL in it, which no phone shows: take it out"))
         }
         (_, Some(text), None) => Ok(SendBody::Text(text)),
-        (Channel::WhatsApp, None, Some(template)) => {
+        (channel, None, Some(template)) if channel.spec().templates => {
             Ok(SendBody::Template(Template { content: template.content, variables: template.variables }))
         }
         _ => Err(Problem::unfit("bad_message", "give either text, or, for WhatsApp, template")),

@@ -105,7 +105,7 @@ impl MessageView {
         let mut more = BTreeMap::new();
         let body = match parsed::<Action>(&send.payload)? {
             Action::Send(payload) => match payload.body {
-                body @ (SendBody::Text(_) | SendBody::Email(_) | SendBody::Call(_)) => body.shown(),
+                body @ (SendBody::Text(_) | SendBody::Email(_) | SendBody::Call(_)) => body.summary(),
                 SendBody::Template(template) => {
                     let content = template.content.clone();
                     more.insert("template".to_owned(), serde_json::to_value(template).unwrap_or_default());

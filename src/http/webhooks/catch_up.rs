@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{ActionId, Channel, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
+use crate::domain::{ActionId, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
 use crate::engine::Engine;
-use crate::engine::sending::deliver;
+use crate::engine::sending::transports::twilio;
 use crate::http::webhooks::inbound;
 use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{MessageFilter, MessageResource};
@@ -69,7 +69,7 @@ struct Found {
 }
 
 async fn inbound(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
-    let Some(credentials) = deliver::credentials(account) else { return Ok(0) };
+    let Some(credentials) = twilio::credentials(account) else { return Ok(0) };
     let now = engine.clock.now();
     let cursor = format!("catch_up:{}", account.sid);
     let last = engine.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
@@ -150,7 +150,7 @@ async fn take_in(
 ) -> Result<(), StoreError> {
     let (from, to) = (message.from.unwrap_or_default(), message.to.unwrap_or_default());
     let (from, to) = (Address::parse(&from), Address::parse(&to));
-    let channel = channel_of(&from, &to);
+    let channel = inbound::prefixed_channel(&from, &to);
     let service = message.messaging_service_sid.as_deref();
     let snapshot = engine.directory.now();
     let Some(tenant) = inbound::tenant_of(&snapshot, channel, &to.value, service, &account.sid) else {
@@ -185,11 +185,6 @@ async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<
     media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect()
 }
 
-fn channel_of(from: &Address, to: &Address) -> Channel {
-    use crate::integrations::twilio::inbound::Prefix::WhatsApp;
-    if from.prefix == WhatsApp || to.prefix == WhatsApp { Channel::WhatsApp } else { Channel::Sms }
-}
-
 /// Callbacks are best effort: what has been without a final status for long is asked for.
 async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     // Accounts that gave no answer in this round.
@@ -197,7 +192,7 @@ async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     for message in overdue(engine).await? {
         let snapshot = engine.directory.now();
         let tenant = snapshot.by_id(TenantId::new(message.tenant_id));
-        let Some(account) = tenant.and_then(|tenant| deliver::credentials(&tenant.account)) else { continue };
+        let Some(account) = tenant.and_then(|tenant| twilio::credentials(&tenant.account)) else { continue };
         if silent.contains(&account.sid) {
             continue;
         }

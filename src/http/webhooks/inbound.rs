@@ -8,12 +8,13 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::http::request::Parts;
 
+use crate::domain::channel::OptOut;
 use crate::domain::event::{Button, InboundData, Location, Media};
 use crate::domain::opt_out::{self, Word};
 use crate::domain::{Channel, Phone, RefusalKind, Timestamp};
 use crate::http::{AppState, Refusal};
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::inbound::{InboundMessage, OptOutType, Prefix};
+use crate::integrations::twilio::inbound::{Address, InboundMessage, OptOutType};
 use crate::integrations::twilio::signature;
 use crate::store::{Confirmation, NewInbound, Wish};
 use crate::tenants::{Snapshot, Tenant};
@@ -142,8 +143,7 @@ fn misdirected(state: &AppState, kind: RefusalKind, cause: &'static str) -> Refu
 /// The number, then the Messaging Service, then a tenant's own account. The platform's account alone names nobody.
 fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
     let to = params.get("To").unwrap_or_default();
-    let (channel, number) =
-        to.strip_prefix("whatsapp:").map_or((Channel::Sms, to), |number| (Channel::WhatsApp, number));
+    let (channel, number) = Channel::of_address(to);
     let service = params.get("MessagingServiceSid").unwrap_or_default();
     snapshot
         .by_number(channel, number)
@@ -164,8 +164,12 @@ fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
             "From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned(),
         ));
     }
-    let whatsapp = [message.from.prefix, message.to.prefix].contains(&Prefix::WhatsApp);
-    Ok(if whatsapp { Channel::WhatsApp } else { Channel::Sms })
+    Ok(prefixed_channel(&message.from, &message.to))
+}
+
+/// The channel that the prefix of one of the addresses names; text messages have none.
+pub fn prefixed_channel(from: &Address, to: &Address) -> Channel {
+    from.channel.or(to.channel).unwrap_or(Channel::Sms)
 }
 
 /// Converts a message of the provider into a new inbound message.
@@ -206,7 +210,7 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<W
         return Some(Wish { word, text, only_if_opted_out: false, confirmation: None });
     }
     let found = opt_out::recognise(&message.body)?;
-    let providers = channel == Channel::Sms && found.twilio_handles_on_sms;
+    let providers = channel.spec().opt_out == OptOut::WordAnsweredByTwilio && found.twilio_handles_on_sms;
     let confirmation = (!providers).then(|| Confirmation {
         sender: message.to.value.clone(),
         text: opt_out::confirmation(found.word, found.language, &tenant.name),

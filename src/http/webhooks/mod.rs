@@ -4,9 +4,8 @@
 //! is in [`inbound`].
 
 pub mod catch_up;
+pub mod messages;
 pub mod provider;
-pub mod sms;
 pub mod status;
 pub mod voice;
-pub mod whatsapp;
 pub mod inbound;

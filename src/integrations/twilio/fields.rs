@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::form::Params;
+use crate::domain::channel::Channel;
 
 /// A field that is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,39 +32,26 @@ pub mod limits {
     pub const MEDIA_MAX: usize = 10;
 }
 
-/// The channel prefix of an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Prefix {
-    /// No prefix: a text message.
-    #[default]
-    None,
-    WhatsApp,
-}
-
 /// `+34600111222` or `whatsapp:+34600111222`. Short codes, sender names and WhatsApp's business-scoped ids are no
 /// numbers. An address of another channel keeps its prefix in `value`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Address {
-    pub prefix: Prefix,
+    /// The channel that the prefix names; `None` where there is no prefix, as of text messages and calls.
+    pub channel: Option<Channel>,
     pub value: String,
 }
 
 impl Address {
     /// Splits an address into its prefix and value.
     pub fn parse(text: &str) -> Self {
-        match text.strip_prefix("whatsapp:") {
-            Some(value) => Self { prefix: Prefix::WhatsApp, value: value.to_owned() },
-            None => Self { prefix: Prefix::None, value: text.to_owned() },
-        }
+        let (channel, value) = Channel::of_address(text);
+        Self { channel: Some(channel).filter(|_| value.len() < text.len()), value: value.to_owned() }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.prefix {
-            Prefix::None => f.write_str(&self.value),
-            Prefix::WhatsApp => write!(f, "whatsapp:{}", self.value),
-        }
+        write!(f, "{}{}", self.channel.map_or("", |channel| channel.spec().prefix), self.value)
     }
 }
 
@@ -71,7 +59,7 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tail: String = self.value.chars().rev().take(4).collect();
-        write!(f, "{:?} …{}", self.prefix, tail.chars().rev().collect::<String>())
+        write!(f, "{:?} …{}", self.channel, tail.chars().rev().collect::<String>())
     }
 }
 

@@ -4,7 +4,7 @@
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>; the WhatsApp fields are from public
 //! code. Unknown fields are ignored: Twilio adds some at any time.
 
-pub use super::fields::{Address, FormError, Prefix, limits};
+pub use super::fields::{Address, FormError, limits};
 
 use super::fields::{Form, error};
 use super::form::Params;
@@ -237,7 +237,7 @@ mod tests {
         let message = inbound(SMS);
         assert_eq!(message.message_sid, "SM0123456789abcdef0123456789abcdef");
         assert_eq!(message.account_sid, "AC00000000000000000000000000000001");
-        assert_eq!(message.from, Address { prefix: Prefix::None, value: "+34600111222".into() });
+        assert_eq!(message.from, Address { channel: None, value: "+34600111222".into() });
         assert_eq!(message.to.to_string(), "+34911222333");
         assert_eq!((message.body.as_str(), message.num_segments), ("Quiero una cita, por favor ☺", 1));
         assert_eq!(
@@ -310,7 +310,7 @@ mod tests {
         let message = InboundMessage::parse(&changed("MessageSid", None)).unwrap();
         assert_eq!(message.message_sid, "SM0123456789abcdef0123456789abcdef", "the older names serve");
         let message = InboundMessage::parse(&changed("From", Some("messenger:123"))).unwrap();
-        assert_eq!(message.from, Address { prefix: Prefix::None, value: "messenger:123".into() });
+        assert_eq!(message.from, Address { channel: None, value: "messenger:123".into() });
         assert!(!format!("{message:?}").contains("+34911222333"), "numbers do not go to logs whole");
         let message = InboundMessage::parse(&changed("OptOutType", Some("MAYBE"))).unwrap();
         assert_eq!(message.opt_out_type, None, "what Twilio may add is no reason to refuse");

@@ -215,8 +215,5 @@ impl Doctor<'_> {
 }
 
 fn without_slug(base: &str, channel: Channel) -> Vec<String> {
-    match channel {
-        Channel::Sms | Channel::Email | Channel::Voice => Vec::new(),
-        Channel::WhatsApp => vec![format!("{base}{WHATSAPP_WITHOUT_SLUG}")],
-    }
+    if channel == Channel::WhatsApp { vec![format!("{base}{WHATSAPP_WITHOUT_SLUG}")] } else { Vec::new() }
 }

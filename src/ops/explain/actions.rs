@@ -114,7 +114,7 @@ fn explained(
     let stored = |error: serde_json::Error| StoreError::Stored(error.to_string());
     let mut planned: Action = serde_json::from_str(&action.payload).map_err(stored)?;
     let body = match &planned {
-        Action::Send(send) => Some(send.body.shown()),
+        Action::Send(send) => Some(send.body.summary()),
         Action::Voice(step) => step.spoken().map(str::to_owned),
         Action::Request(_) | Action::Effect(_) => None,
     };

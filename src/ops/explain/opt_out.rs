@@ -1,6 +1,7 @@
 //! Opt-out words: the effect of STOP, START or HELP, and the side that answers it.
 
 use super::EventRow;
+use crate::domain::channel::OptOut;
 use crate::domain::opt_out::{self, Word};
 use crate::domain::{Channel, EventKind};
 
@@ -23,7 +24,9 @@ pub(super) fn explain(event: &EventRow) -> Option<String> {
         Some(_) => (Word::Help, true, false),
         None => {
             let found = opt_out::recognise(body)?;
-            let theirs = channel == Channel::Sms.as_str() && found.twilio_handles_on_sms;
+            let answered =
+                channel.parse().is_ok_and(|channel: Channel| channel.spec().opt_out == OptOut::WordAnsweredByTwilio);
+            let theirs = answered && found.twilio_handles_on_sms;
             (found.word, theirs, found.only_if_opted_out)
         }
     };

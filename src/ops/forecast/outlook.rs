@@ -168,7 +168,7 @@ impl<'a> Outlook<'a> {
         why: Option<String>,
     ) {
         let segments = match &send.body {
-            SendBody::Text(text) if send.channel == Channel::Sms => Some(segments::count(text).segments),
+            SendBody::Text(text) if send.channel.spec().segment_price => Some(segments::count(text).segments),
             _ => None,
         };
         let (postponed_from, postponed_because) = due.postponed.unzip();
@@ -179,7 +179,7 @@ impl<'a> Outlook<'a> {
             channel: send.channel,
             from: due.send.send.sender,
             to: due.send.send.recipient,
-            text: send.body.shown(),
+            text: send.body.summary(),
             rule: due.send.rule,
             reason: due.why,
             why_not: why,

@@ -333,7 +333,7 @@ impl<'a> Walk<'a> {
     /// Applies a rule's change to an appointment: the one that its event is about, or the customer's next.
     fn change_appointment(&mut self, decided: &Decided, action: &NewAction, facts: &Facts, why: &str) {
         let Action::Effect(effect) = &action.action else { return };
-        let Some((id, change)) = effect.of_appointment() else { return };
+        let Some((id, change)) = effect.appointment_change() else { return };
         let mut known = facts.appointment.iter().chain(&facts.next_appointment);
         let Some(mut appointment) = known.find(|known| known.id == id).cloned() else { return };
         let before = appointment.state.clone();

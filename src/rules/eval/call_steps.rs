@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhai::ImmutableString;
 use serde_json::Value;
 
-use crate::domain::call::{Awaited, Gather, Step, Waiting};
+use crate::domain::call::{Awaited, Gather, PendingInput, Step};
 use crate::domain::event::CallData;
 use crate::domain::fold::fold;
 use crate::domain::voice_words::{Word, words};
@@ -101,7 +101,7 @@ impl RuleSet {
             return;
         }
         let waiting = eval.facts.call.as_ref().and_then(|facts| facts.state.waiting.as_ref());
-        let Some(Waiting { rule: Some(rule), what: Awaited::Input(gather) }) = waiting else { return };
+        let Some(PendingInput { rule: Some(rule), what: Awaited::Input(gather) }) = waiting else { return };
         let silent = eval.text("body").is_empty();
         let first = decision.actions.iter().filter(|planned| planned.rule == *rule).count();
         let steps = repeat_prompt(gather, silent, &eval.facts.tenant.language);
@@ -129,7 +129,7 @@ fn handler_of<'r>(rule: &'r Rule, step: &str) -> Option<StepHandler<'r>> {
 }
 
 /// Returns the step that the input leads to; `None` if it is missing or fits no choice.
-fn step_of(waiting: &Waiting, event: &Event) -> Option<String> {
+fn step_of(waiting: &PendingInput, event: &Event) -> Option<String> {
     let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
     match &waiting.what {
         Awaited::Step(step) | Awaited::Nobody(step) => Some(step.clone()),

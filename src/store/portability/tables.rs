@@ -14,15 +14,7 @@ use crate::store::tables::campaigns;
 
 /// A text, at most, in bytes; webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
-const CHANNELS: &[&str] = &{
-    let mut names = [""; Channel::ALL.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = Channel::ALL[at].as_str();
-        at += 1;
-    }
-    names
-};
+const CHANNELS: &[&str] = &Channel::NAMES;
 /// The channels of an action: those of messages, and the word that requests have instead.
 const ACTION_CHANNELS: &[&str] = &{
     let mut names = [REQUEST_CHANNEL; CHANNELS.len() + 1];
@@ -463,7 +455,7 @@ pub const TABLES: [Table; 26] = [
             column("phone", Form(|phone| Phone::parse(phone).is_ok())),
             column("name", Text),
             column("fields", Document(is::<BTreeMap<String, String>>)),
-            column("state", Form(|state| MemberState::ALL.into_iter().any(|one| one.as_str() == state))),
+            column("state", Form(|state| state.parse::<MemberState>().is_ok())),
             column("n", Int),
             column("tries", Int),
             column("due_us", Big),

@@ -129,6 +129,8 @@ pub(in crate::store) async fn resolve(
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
@@ -140,12 +142,12 @@ mod tests {
             OperatorDecision::GiveUp,
         ];
         for decision in &decisions {
-            for state in ActionState::ALL {
+            for state in ActionState::VARIANTS.iter().copied() {
                 if let Some(next) = decision.leads(state) {
                     assert!(state.may_become(next), "{decision:?}: {state} to {next}");
                 }
             }
-            for over in ActionState::ALL.into_iter().filter(|state| state.is_final()) {
+            for over in ActionState::VARIANTS.iter().copied().filter(|state| state.is_final()) {
                 assert_eq!(decision.leads(over), None, "{decision:?}: {over} is final");
             }
         }

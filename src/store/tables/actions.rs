@@ -190,7 +190,7 @@ pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, 
         Action::Send(send) => {
             let to = send.to.phone()?;
             // Who is on the phone can be written to.
-            let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.address_prefix() };
+            let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.spec().prefix };
             Some(format!("{prefix}{sender}>{}", to.key()))
         }
         Action::Request(request) => {

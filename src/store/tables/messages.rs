@@ -3,7 +3,7 @@
 use sea_orm::Value;
 use uuid::Uuid;
 
-use crate::domain::{Action, Channel, ContactId, SendBody, Timestamp, segments};
+use crate::domain::{Action, ContactId, SendBody, Timestamp, segments};
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
 use crate::store::tables::actions::QueuedSend;
@@ -34,7 +34,7 @@ pub(in crate::store) fn row_of_send(
     let Action::Send(message) = send.planned()? else { return Ok(None) };
     let (body, extra) = match &message.body {
         SendBody::Text(text) => (text.clone(), "{}".to_owned()),
-        SendBody::Call(call) => (call.shown(), "{}".to_owned()),
+        SendBody::Call(call) => (call.summary(), "{}".to_owned()),
         SendBody::Email(email) => {
             (email.text.clone(), serde_json::json!({ "subject": email.subject, "html": email.html }).to_string())
         }
@@ -42,8 +42,7 @@ pub(in crate::store) fn row_of_send(
             (template.content.clone(), serde_json::json!({ "template": template }).to_string())
         }
     };
-    let unsegmented = matches!(message.channel, Channel::Email | Channel::Voice);
-    let segments = if unsegmented { 0 } else { segments::count(&body).segments };
+    let segments = if message.channel.spec().segmented { segments::count(&body).segments } else { 0 };
     Ok(Some([
         send.id.uuid().into(),
         send.tenant.uuid().into(),

@@ -9,7 +9,7 @@ use recado::domain::{Channel, Clock, DeliveryStatus, MessageId, Route, SendBody,
 use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound, On};
 use recado::engine::Engine;
 use recado::engine::reconcile;
-use recado::engine::sending::deliver;
+use recado::engine::sending::transports::twilio;
 use recado::http::webhooks::catch_up;
 use recado::store::rows::{action, message, sender};
 use recado::store::{AttemptOutcome, AttemptResult, ClaimRequest, Claimed, Gate, Listed};
@@ -121,10 +121,10 @@ impl World {
     async fn taken(&self, slug: &str, to: &str) -> (Claimed, String) {
         let claimed = self.claimed(slug, to).await;
         let tenant = self.tenant(slug);
-        let account = deliver::credentials(&tenant.account).expect("it has a token");
+        let account = twilio::credentials(&tenant.account).expect("it has a token");
         let send = claimed.send.message().expect("it is a send");
         let platform = self.inside.installation.directory.platform();
-        let message = deliver::message(&tenant, platform, &claimed.send, send);
+        let message = twilio::message(&tenant, platform, &claimed.send, send);
         let created = self.engine.transports.twilio.create_message(&account, &message).await.expect("it is taken");
         (claimed, created.sid)
     }

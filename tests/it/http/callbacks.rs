@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use recado::domain::DeliveryStatus;
 use recado::domain::DeliveryStatus::{Canceled, Delivered, Failed, Queued, Read, Sending, Sent, Undelivered};
+use strum::VariantArray;
 
 /// What a message went through: each status that took effect, in order.
 fn effects(start: DeliveryStatus, heard: impl IntoIterator<Item = DeliveryStatus>) -> Vec<DeliveryStatus> {
@@ -75,8 +76,8 @@ fn of_two_ends_the_first_to_come_stays() {
 proptest! {
     #[test]
     fn no_story_makes_a_message_step_back(
-        start in prop::sample::select(DeliveryStatus::ALL.to_vec()),
-        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::ALL.to_vec()), 0..100),
+        start in prop::sample::select(DeliveryStatus::VARIANTS.to_vec()),
+        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..100),
     ) {
         assert_forward_only(start, &heard);
     }
@@ -84,7 +85,7 @@ proptest! {
     /// What matters of a callback that comes again is only its first coming.
     #[test]
     fn repeats_change_nothing(
-        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::ALL.to_vec()), 0..30),
+        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..30),
         again in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
     ) {
         let once = effects(Queued, heard.iter().copied());

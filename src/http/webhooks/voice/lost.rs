@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use super::status;
 use crate::domain::{CallStatus, Phone, Timestamp};
-use crate::engine::sending::deliver;
+use crate::engine::sending::transports::twilio;
 use crate::features::voice::Voice;
 use crate::integrations::twilio::client::{Account, CallResource, ListError};
 use crate::store::{CallReport, Caller, OpenCall, StoreError};
@@ -72,7 +72,7 @@ fn account_of(voice: &Voice, call: &OpenCall) -> (String, Option<Account>) {
     let own = snapshot.by_id(call.tenant).map(|tenant| &tenant.account);
     let sid = call.account_sid.clone().or_else(|| own.map(|own| own.sid.clone())).unwrap_or_default();
     let mut known = own.into_iter().chain([&directory.platform().account]);
-    let account = known.find(|account| account.sid == sid).and_then(|account| deliver::credentials(account));
+    let account = known.find(|account| account.sid == sid).and_then(|account| twilio::credentials(account));
     (sid, account)
 }
 

@@ -18,7 +18,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use super::fields::{Form, error};
 use super::form::Params;
 
-pub use super::fields::{Address, FormError, Prefix, limits};
+pub use super::fields::{Address, FormError, limits};
 pub use results::{Dialled, Gathered, QueueResult, Queued};
 
 /// The numbers of callers who withhold theirs: `ANONYMOUS`, `RESTRICTED`, `BLOCKED`, `UNKNOWN` and `UNAVAILABLE` on a

@@ -136,7 +136,7 @@ fn asked_on(eval: &Arc<EvalContext>, channel: Option<Channel>, text: &Dynamic) -
     let last = || contact.last_inbound_at.iter().max_by_key(|(_, at)| **at).map(|(channel, _)| *channel);
     let channel = channel.or_else(of_silence).or_else(last).unwrap_or(Channel::Sms);
     if !Channel::INBOUND.contains(&channel) {
-        return Err(format!("no answer can come in on {channel}: ask on sms or whatsapp"));
+        return Err(format!("no answer can come in on {channel}: ask on {}", Channel::inbound_names()));
     }
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
     Ok(Send { channel, to: contact.phone.clone().into(), reply: false, fallback: None, body })

@@ -7,7 +7,6 @@
 
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::domain::channel::WHATSAPP_WINDOW;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, Channel, EmailBody, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
@@ -74,7 +73,8 @@ fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Resul
 /// Returns the body that can leave on WhatsApp now, if any can.
 fn on_whatsapp(eval: &EvalContext, contact: &ContactFacts, text: &str, more: &Map) -> Result<Option<SendBody>, String> {
     let last = contact.last_inbound_at.get(&Channel::WhatsApp);
-    if last.is_some_and(|last| eval.facts.as_of.since(*last) < WHATSAPP_WINDOW) {
+    let window = Channel::WhatsApp.spec().session_window;
+    if last.zip(window).is_some_and(|(last, window)| eval.facts.as_of.since(*last) < window) {
         return Ok(Some(SendBody::Text(text.to_owned())));
     }
     let Some(name) = more.get("template").and_then(text_of).filter(|name| !name.is_empty()) else { return Ok(None) };

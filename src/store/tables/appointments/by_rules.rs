@@ -30,7 +30,7 @@ impl Asked {
                 let to = Moved { starts: Some(Starts::At(*starts_at)), ..Moved::default() };
                 (*appointment, Change::Move, Some(to), state.clone())
             }
-            effect => effect.of_appointment().map(|(id, change)| (id, change, None, Json::Null))?,
+            effect => effect.appointment_change().map(|(id, change)| (id, change, None, Json::Null))?,
         };
         let by = if action.origin == Origin::Answer { By::Customer } else { By::Rule };
         let order = Order { tenant: decided.tenant, id, change, to, version: None, by };

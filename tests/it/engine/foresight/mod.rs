@@ -222,7 +222,7 @@ impl Run {
                     "blocked" | "held" => send.state.clone(),
                     _ => "send".to_owned(),
                 };
-                let text = send.send.message().expect("it is a message").body.shown();
+                let text = send.send.message().expect("it is a message").body.summary();
                 told.push((
                     seconds(send.due),
                     tenant.slug.clone(),

@@ -9,5 +9,3 @@ INSERT INTO contact_channels (tenant_id, contact_id, channel, last_us)
   SELECT tenant_id, id, 'sms', last_sms_us FROM contacts WHERE last_sms_us IS NOT NULL;
 INSERT INTO contact_channels (tenant_id, contact_id, channel, last_us)
   SELECT tenant_id, id, 'whatsapp', last_whatsapp_us FROM contacts WHERE last_whatsapp_us IS NOT NULL;
-ALTER TABLE contacts DROP COLUMN last_sms_us;
-ALTER TABLE contacts DROP COLUMN last_whatsapp_us;

@@ -37,7 +37,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new("m0010_scopes", include_str!("m0010_scopes.sql")),
     // The index of ordering keys. SQLite built a list at every write for the old wording; PostgreSQL reads both alike.
     Migration { name: "m0011_lanes", script: include_str!("m0011_lanes.sql"), only: Some(DatabaseBackend::Sqlite) },
-    // The last message of a customer on each channel: rows instead of a column for each channel.
+    // The last message of a customer on each channel: rows instead of a column for each channel. The columns are dropped
+    // a release later, so that the program before this step can still run beside the new one.
     Migration::new("m0012_contact_channels", include_str!("m0012_contact_channels.sql")),
 ];
 

@@ -1,4 +1,4 @@
-//! What every kind of request needs besides its transaction: ids, the clock, the cache of pending events, the timers' wake-up.
+//! The context of every transaction: ids, the clock, the cache of pending events, the wake-up of the timers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,10 +16,10 @@ pub(in crate::store) struct WriterContext {
     pub timer_wake: TimerWake,
 }
 
-/// What the scheduler sleeps until, so that a nearer timer wakes it.
+/// The instant that the scheduler sleeps until; an earlier timer wakes it.
 pub(in crate::store) struct TimerWake {
     pub until_us: AtomicI64,
-    /// The soonest timer of transactions that are not committed yet.
+    /// The earliest timer of transactions that are not committed yet.
     coming_us: AtomicI64,
     pub nearer: Notify,
 }

@@ -55,7 +55,7 @@ pub use requests::claim::{ANSWERED_WITHIN, ClaimRequest, Claimed, Claims, Gate, 
 pub use requests::customers::CustomerChange;
 pub use requests::fallback::wanted as fallback_wanted;
 pub use requests::fire::{DueTimer, FIRE_MAX, FireRequest, Firing, Next, RETRY_AFTER, SetAside, TRIES_MAX};
-pub use requests::ingest::{Confirmation, Ingested, NewInbound, Wish};
+pub use requests::ingest::{Confirmation, Ingested, NewInbound, OptOutKeyword};
 pub use requests::outcome::{AttemptOutcome, AttemptResult};
 pub use requests::resolve::{OperatorDecision, Resolution};
 pub use requests::status::{Settled, StatusReport};

@@ -1,9 +1,8 @@
-//! Events that were just committed, kept at hand with what is known of their customers, so that deciding them needs no
-//! reading.
+//! A cache of events that were just committed, with the facts of their customers, so that deciding them needs no reads.
 //!
-//! The rows stay the truth. What is at hand for a tenant is either *all* that waits, in the order of its commits, or
-//! nothing is and the rows are read: too many came, another process wrote, or the program has just started. What was
-//! known of a customer is at hand until any customer is changed by more than their own messages.
+//! The rows stay the truth. The cache holds either *all* pending events of a tenant, in the order of their commits, or
+//! none, and then the rows are read: too many came, another process wrote, or the program has just started. The facts of
+//! a customer are good until any customer is changed by more than their own messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -11,17 +10,17 @@ use std::sync::Mutex;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Event, TenantId};
 
-/// Events kept at hand, of all tenants together; beyond it, they are read from their rows.
+/// Events in the cache, of all tenants together; further ones are read from their rows.
 const CACHED_MAX: usize = 4_096;
 
-/// What a transaction leaves to be taken up once it is committed.
+/// What a transaction adds to the cache once it is committed.
 #[derive(Default)]
 pub(super) struct Committed {
     /// Events that are to be decided.
     pub events: Vec<Event>,
     /// Their customers as the transaction leaves them, as far as they were read.
     pub customers: HashMap<ContactId, ContactFacts>,
-    /// Some customer was changed by a decision, or has opted out or in.
+    /// A customer was changed by a decision, or has opted out or in.
     pub changed_customers: bool,
 }
 
@@ -38,10 +37,10 @@ pub(super) struct PendingCache(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Tenants whose waiting events are all here. A tenant that is not here has rows that were not seen.
+    /// Tenants all of whose pending events are cached. A tenant that is missing has rows that were not seen.
     cached: HashMap<TenantId, VecDeque<Waiting>>,
     count: usize,
-    /// Counts the commits that changed customers: what was known before them is no longer so.
+    /// Counts the commits that changed customers: facts read before them are stale.
     changes: u64,
 }
 
@@ -50,7 +49,7 @@ struct Waiting {
     known_at: u64,
 }
 
-/// What is to be done for a tenant's oldest events.
+/// Where a tenant's oldest events are.
 pub(super) enum Oldest {
     Cached(Vec<Pending>),
     /// Read the rows; if they are not all that waits, say so with [`PendingCache::forget`].
@@ -58,7 +57,7 @@ pub(super) enum Oldest {
 }
 
 impl PendingCache {
-    /// Takes events up in the order of their commit. Called by the writer, before anybody hears of the commit.
+    /// Adds events in the order of their commits. The writer calls it before it sends any reply.
     pub fn push(&self, committed: Committed) {
         let mut state = self.lock();
         state.changes += u64::from(committed.changed_customers);
@@ -74,18 +73,18 @@ impl PendingCache {
         }
     }
 
-    /// Whether events of this tenant will be kept at hand, so that it is worth while to read their customers.
+    /// Whether events of this tenant will be cached, so that reading their customers is worthwhile.
     pub fn keeps(&self, tenant: TenantId) -> bool {
         let state = self.lock();
         state.count < CACHED_MAX && state.cached.contains_key(&tenant)
     }
 
-    /// There are rows that are not at hand.
+    /// Drops a tenant: it has rows that are not cached.
     pub fn forget(&self, tenant: TenantId) {
         self.lock().forget(tenant);
     }
 
-    /// Rows of this tenant wait. If none are at hand, they came from elsewhere and must be read; else they are in work.
+    /// Rows of this tenant are pending. Where the cache has none, another process wrote them, and they must be read.
     pub fn waits(&self, tenant: TenantId) {
         let mut state = self.lock();
         if state.cached.get(&tenant).is_some_and(|queue| queue.is_empty()) {
@@ -112,7 +111,7 @@ impl PendingCache {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A poisoned lock: what is at hand may be incomplete, so nothing is.
+        // A poisoned lock: the cache may be incomplete, so it starts empty.
         self.0.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
             *state = State::default();

@@ -16,7 +16,7 @@ use crate::http::{AppState, Refusal};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::{Address, InboundMessage, OptOutType};
 use crate::integrations::twilio::signature;
-use crate::store::{Confirmation, NewInbound, Wish};
+use crate::store::{Confirmation, NewInbound, OptOutKeyword};
 use crate::tenants::{Snapshot, Tenant};
 
 /// The largest body. Twilio's forms have a few kilobytes; a larger one is refused with 413.
@@ -199,7 +199,7 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
 }
 
 /// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.
-fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<Wish> {
+fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<OptOutKeyword> {
     let text = crate::domain::fold::fold_word(&message.body);
     if let Some(kind) = message.opt_out_type {
         let word = match kind {
@@ -207,7 +207,7 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<W
             OptOutType::Start => Word::Start,
             OptOutType::Help => Word::Help,
         };
-        return Some(Wish { word, text, only_if_opted_out: false, confirmation: None });
+        return Some(OptOutKeyword { word, text, only_if_opted_out: false, confirmation: None });
     }
     let found = opt_out::recognise(&message.body)?;
     let providers = channel.spec().opt_out == OptOut::WordAnsweredByTwilio && found.twilio_handles_on_sms;
@@ -215,7 +215,7 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<W
         sender: message.to.value.clone(),
         text: opt_out::confirmation(found.word, found.language, &tenant.name),
     });
-    Some(Wish { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
+    Some(OptOutKeyword { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
 }
 
 /// Finds the tenant of a message where no URL names one: by number, by Messaging Service, or by account.

@@ -1,4 +1,4 @@
-//! Claims: what is due and may leave now, with its attempt written down in the same transaction.
+//! Claims: takes the sends that are due and may leave now, and stores their attempts in the same transaction.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::store::tables::actions::{Candidate, GateFacts, QueuedSend, SEND_COLUM
 use crate::store::tables::messages;
 use crate::store::writer::{Request, Step, Writer};
 
-/// What the gate says to one candidate.
+/// The gate's answer to one candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
     Pass,
     /// Never; final.
     Block(String),
-    /// Never, as it makes no sense any more when it may leave, which is then; final.
+    /// Never: the send may leave at this instant, when it makes no sense any more; final.
     TooLate(Timestamp, String),
     /// Not by itself; a person may let it go on.
     Hold(String),
-    /// Not before; who comes behind it in its lane waits, too.
+    /// Not before this instant; later sends with the same ordering key wait, too.
     Postpone(Timestamp, String),
-    /// Planned for then: who comes behind it in its lane may go first.
+    /// Planned anew for this instant; later sends with the same ordering key may go first.
     Replan(Timestamp, String),
 }
 
@@ -44,12 +44,12 @@ pub struct ClaimRequest {
     pub queue: SendQueue,
     /// The provider's account that the sends go through; kept, since a tenant may get another one.
     pub account_sid: String,
-    /// At most so many sends; what the gate stops does not count.
+    /// Sends at most; those that the gate stops do not count.
     pub limit: usize,
     pub judge: Judge,
     /// The loop guard's window.
     pub recent_within: Duration,
-    /// Whoever has opted out of messages is not called either.
+    /// Customers who have opted out of messages are not called either.
     pub stop_ends_calls: bool,
 }
 
@@ -57,11 +57,11 @@ pub struct ClaimRequest {
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     pub sends: Vec<Claimed>,
-    /// More is due, now or as soon as a lane is free.
+    /// More is due, now or as soon as an ordering key is free.
     pub more: bool,
-    /// The gate has stopped some for good: who came behind them may go now.
+    /// The gate has stopped sends for good: those behind them may go now.
     pub keys_freed: bool,
-    /// There are events that say so, and wait to be decided.
+    /// Events tell of stopped sends, and wait to be decided.
     pub told: bool,
 }
 
@@ -248,13 +248,13 @@ fn zone_in(fields: &str) -> Option<Tz> {
 }
 
 impl Store {
-    /// Who has planned sends that are due, and along which routes.
+    /// Lists the queues that have a planned send due.
     pub async fn due_queues(&self) -> Result<Vec<SendQueue>, StoreError> {
         due_queues(&self.read, self.context.clock.now()).await
     }
 }
 
-/// What has something due: a walk along the index, one step a tenant and route.
+/// Lists the queues that have a send due: a walk along the index, one step a tenant and route.
 pub(in crate::store) async fn due_queues(
     db: &impl ConnectionTrait,
     now: Timestamp,

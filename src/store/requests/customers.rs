@@ -44,9 +44,9 @@ impl Store {
             let ours: bool = row.try_get_by_index(1)?;
             return Ok(if ours { Some(ContactId::new(row.try_get_by_index(0)?)) } else { None });
         }
-        let mut meeting = ContactUpsert::default();
-        meeting.meet(tenant, phone, self.clock().now());
-        let met = meeting.upsert(&txn, &self.context).await?;
+        let mut upsert = ContactUpsert::default();
+        upsert.add(tenant, phone, self.clock().now());
+        let met = upsert.upsert(&txn, &self.context).await?;
         let (id, _) = *met.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
         self.write_change(&txn, id, phone.key(), change).await?;
         txn.commit().await?;
@@ -86,7 +86,7 @@ impl Store {
         peer_key: String,
         active: bool,
     ) -> Result<(), StoreError> {
-        let entry = opt_outs::Entry {
+        let entry = opt_outs::OptOutChange {
             tenant,
             channel: Channel::Voice,
             peer_key,

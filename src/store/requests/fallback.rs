@@ -1,4 +1,4 @@
-//! A message that says what goes out instead of it, and came to nothing: an event tells of it, once for each.
+//! Fallbacks: a message that has one and was not delivered makes an event, once.
 //!
 //! It is written in the transaction that ends the message, so that none is forgotten; the sweep finds it.
 

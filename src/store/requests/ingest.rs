@@ -35,7 +35,7 @@ pub struct NewInbound {
     pub at: Timestamp,
     pub segments: i32,
     /// The customer asked to stop or to start again.
-    pub wish: Option<Wish>,
+    pub wish: Option<OptOutKeyword>,
 }
 
 impl NewInbound {
@@ -46,7 +46,7 @@ impl NewInbound {
         data: InboundData,
         at: Timestamp,
         segments: i32,
-        wish: Option<Wish>,
+        wish: Option<OptOutKeyword>,
     ) -> Self {
         // Texts, numbers and lists: there is nothing in it that JSON could not hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
@@ -74,7 +74,7 @@ impl NewInbound {
 
 /// STOP, START or HELP, taken down in the same transaction as the message, so that it holds once we have answered.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct OptOutKeyword {
     pub word: Word,
     /// What the customer wrote, folded.
     pub text: String,
@@ -144,14 +144,14 @@ async fn ingest(
         }
     }
     let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
-    let mut meeting = ContactUpsert::default();
+    let mut upsert = ContactUpsert::default();
     for item in &news {
         if let Some(phone) = &item.from {
             let name = item.data.profile_name.as_deref().unwrap_or_default();
-            meeting.hear(item.tenant, phone, name, item.channel, item.at);
+            upsert.add_inbound(item.tenant, phone, name, item.channel, item.at);
         }
     }
-    let mut contacts = meeting.upsert(txn, context).await?;
+    let mut contacts = upsert.upsert(txn, context).await?;
     // Back to the count before the batch: each of its messages has a number of its own.
     for item in &news {
         if let Some((_, count)) = item.from.as_ref().and_then(|phone| contacts.get_mut(&(item.tenant, phone.key()))) {
@@ -270,7 +270,7 @@ async fn write_rows(
     crate::store::tables::messages::insert(txn, messages).await?;
     crate::store::tables::events::insert_rows(txn, events).await?;
     for (item, wish, key, contact, cause) in wishes {
-        let told = obey(txn, context, item, wish, key, contact, cause).await?;
+        let told = apply_keyword(txn, context, item, wish, key, contact, cause).await?;
         committed.changed_customers |= told.is_some();
         committed.events.extend(told);
     }
@@ -301,11 +301,11 @@ fn extra(data: &InboundData) -> Result<String, StoreError> {
     Ok(document.to_string())
 }
 
-async fn obey(
+async fn apply_keyword(
     txn: &impl Txn,
     context: &WriterContext,
     item: &NewInbound,
-    wish: &Wish,
+    wish: &OptOutKeyword,
     peer_key: String,
     contact: Option<ContactId>,
     cause: EventId,
@@ -327,7 +327,7 @@ async fn obey(
     }
     let mut told = None;
     if let Some(back_in) = change {
-        let entry = crate::store::tables::opt_outs::Entry {
+        let entry = crate::store::tables::opt_outs::OptOutChange {
             tenant: item.tenant,
             channel: item.channel,
             peer_key: peer_key.clone(),

@@ -1,4 +1,4 @@
-//! How attempts end: the ledger's last word on a send, and its row in the inbox.
+//! Outcomes of attempts: the final state of a send in the ledger, and its row in the inbox.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -39,19 +39,19 @@ impl AttemptOutcome {
 pub enum AttemptResult {
     /// The provider has taken it.
     Sent { sid: String, status: DeliveryStatus },
-    /// Surely not taken; again at this time.
+    /// Certainly not accepted; tried again at this time.
     Retry { at: Timestamp },
     /// Refused for good.
     Failed,
-    /// Perhaps taken; to be reconciled at this time.
+    /// Possibly accepted; to be reconciled at this time.
     Unknown { look_at: Timestamp },
     /// Reconciled: the provider's list, or its callback, shows it.
     Adopted { sid: String, status: DeliveryStatus },
     /// Reconciled: the complete list shows none, it was never taken.
     NeverTaken,
-    /// Nobody can say, but to do it again does no harm: whoever takes it tells a repeat by its id.
+    /// Unknown for good, but a repeat does no harm: the receiver recognises it by its id.
     Repeatable,
-    /// Nobody will ever say, and to do it again could do it twice: it is over.
+    /// Unknown for good, and a repeat could do it twice: it has failed.
     GivenUp,
     /// Not to be reconciled now; look again at this time.
     StillUnknown { look_at: Timestamp },
@@ -225,7 +225,7 @@ async fn show_in_inbox(
                     messages::row_of_send(send, "failed", 4, None, outcome.error_code, now)?.into_iter().flatten(),
                 );
                 if outcome.says_opted_out() {
-                    let entry = opt_outs::Entry {
+                    let entry = opt_outs::OptOutChange {
                         tenant: send.tenant,
                         channel: send.message()?.channel,
                         peer_key: send.peer_key.clone(),

@@ -1,4 +1,4 @@
-//! A person's word on a send that the engine leaves alone: of unknown outcome, held back, or no longer wanted.
+//! A person's decision on a send that the engine leaves alone: of unknown outcome, held back, or no longer wanted.
 
 use crate::domain::{ActionId, ActionState, DeliveryStatus, TenantId};
 use crate::store::context::WriterContext;
@@ -7,7 +7,7 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::tables::{actions, calls, messages};
 
-/// What a person says.
+/// A person's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorDecision {
     /// The provider has taken it; with its id there, if that is known.
@@ -42,7 +42,7 @@ impl OperatorDecision {
     }
 }
 
-/// What came of it.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The action has moved on to this state.

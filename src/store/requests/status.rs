@@ -16,7 +16,7 @@ use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
 use crate::store::tables::{actions, events, messages, opt_outs};
 use crate::store::writer::{Request, Step, Writer};
 
-/// What the provider says of one message.
+/// A status that the provider reports for one message.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
     pub tenant: TenantId,
@@ -62,12 +62,12 @@ impl Request for StatusReport {
     }
 }
 
-/// The send as the report finds it, and the status of its message, if there is one yet.
+/// A send before its reports, with the status of its message, if there is one yet.
 struct SendStatus {
     send: QueuedSend,
     state: String,
     status: Option<DeliveryStatus>,
-    /// What the reports of this batch have made of it.
+    /// The latest status of this batch, and its report.
     latest: Option<(DeliveryStatus, StatusReport)>,
 }
 
@@ -176,7 +176,7 @@ async fn write(
             taken.extend([send.id.uuid().into(), report.sid.clone().into(), send.tenant.uuid().into()]);
         }
         if report.error_code == Some(OPTED_OUT_CODE) && send.route == Some(Route::Twilio) {
-            let entry = opt_outs::Entry {
+            let entry = opt_outs::OptOutChange {
                 tenant: report.tenant,
                 channel: send.message()?.channel,
                 peer_key: send.peer_key.clone(),

@@ -1,4 +1,4 @@
-//! The ledger: planned once. How it is claimed is in `claim.rs`, how it ends in `verdict.rs`.
+//! The ledger: each action is planned once. `requests/claim.rs` claims sends, `requests/outcome.rs` ends them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,7 +172,7 @@ async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut 
     }
     let now = context.clock.now();
     for (tenant, phone) in &wanted {
-        unknown.meet(*tenant, phone, now);
+        unknown.add(*tenant, phone, now);
     }
     let contacts = unknown.upsert(txn, context).await?;
     for new in actions {
@@ -183,8 +183,8 @@ async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut 
     Ok(())
 }
 
-/// One send at a time goes along a lane, in planned order: a customer's messages from one number, a customer's requests
-/// to one server. E-mails need none: each may arrive before another anyhow.
+/// The ordering key of a send. One send at a time leaves with the same key, in planned order: a customer's messages from
+/// one number, a customer's requests to one server. E-mails have none: each may arrive before another anyhow.
 pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
     match action {
         Action::Send(send) => {
@@ -356,7 +356,7 @@ impl Store {
     }
 }
 
-/// Whether there are any such: looked for every second, so without taking the lock to write.
+/// Whether there are orphaned attempts: asked every second, so without the lock to write.
 pub(in crate::store) async fn has_orphans(
     db: &impl ConnectionTrait,
     began_before: Timestamp,

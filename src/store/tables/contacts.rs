@@ -13,8 +13,8 @@ use crate::store::error::StoreError;
 /// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
 pub(in crate::store) type Contacts = HashMap<(TenantId, String), (ContactId, i64)>;
 
-/// A customer as a batch has met them.
-pub(in crate::store) struct Met<'a> {
+/// A customer to be found or made.
+pub(in crate::store) struct NewContact<'a> {
     phone: &'a Phone,
     profile_name: &'a str,
     /// Messages from them in this batch.
@@ -24,14 +24,14 @@ pub(in crate::store) struct Met<'a> {
     at: Timestamp,
 }
 
-/// Those met in a batch, one entry a customer: a statement must not touch a row twice.
+/// The customers of a batch, one entry each: a statement must not touch a row twice.
 #[derive(Default)]
-pub(in crate::store) struct ContactUpsert<'a>(HashMap<(TenantId, String), Met<'a>>);
+pub(in crate::store) struct ContactUpsert<'a>(HashMap<(TenantId, String), NewContact<'a>>);
 
 impl<'a> ContactUpsert<'a> {
-    /// A message came from them.
-    pub fn hear(&mut self, tenant: TenantId, phone: &'a Phone, name: &'a str, channel: Channel, at: Timestamp) {
-        let met = self.meet(tenant, phone, at);
+    /// Adds the sender of an inbound message.
+    pub fn add_inbound(&mut self, tenant: TenantId, phone: &'a Phone, name: &'a str, channel: Channel, at: Timestamp) {
+        let met = self.add(tenant, phone, at);
         met.inbound += 1;
         if !name.is_empty() {
             met.profile_name = name;
@@ -40,9 +40,9 @@ impl<'a> ContactUpsert<'a> {
         *last = (*last).max(at);
     }
 
-    /// A message is to go to them.
-    pub fn meet(&mut self, tenant: TenantId, phone: &'a Phone, at: Timestamp) -> &mut Met<'a> {
-        self.0.entry((tenant, phone.key())).or_insert(Met {
+    /// Adds a recipient.
+    pub fn add(&mut self, tenant: TenantId, phone: &'a Phone, at: Timestamp) -> &mut NewContact<'a> {
+        self.0.entry((tenant, phone.key())).or_insert(NewContact {
             phone,
             profile_name: "",
             inbound: 0,
@@ -51,7 +51,7 @@ impl<'a> ContactUpsert<'a> {
         })
     }
 
-    /// Finds or makes their rows.
+    /// Finds or makes the rows.
     pub async fn upsert(self, txn: &impl Txn, context: &WriterContext) -> Result<Contacts, StoreError> {
         let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * UPSERT.columns);
         let mut inbound = Vec::new();

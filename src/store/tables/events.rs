@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-/// Inserts events; one whose dedupe key is known already is left out.
+/// Inserts events; an event whose dedupe key is known is left out.
 /// Beside each stands when it was handled, where that is so from the start.
 pub(in crate::store) async fn insert<'a>(
     txn: &impl Txn,

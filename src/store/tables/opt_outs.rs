@@ -1,4 +1,4 @@
-//! Who does not want to hear from whom, with its history.
+//! Opt-outs of customers, with their history.
 
 use crate::domain::id::{Id, noun};
 use crate::domain::{Channel, TenantId, Timestamp};
@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 
 /// One change: out or in again, on a channel, for all of the tenant's senders or for one.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct OptOutChange {
     pub tenant: TenantId,
     pub channel: Channel,
     pub peer_key: String,
@@ -36,33 +36,37 @@ pub(in crate::store) async fn standing(
 }
 
 /// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.
-pub(in crate::store) async fn record(txn: &impl Txn, context: &WriterContext, entry: &Entry) -> Result<(), StoreError> {
+pub(in crate::store) async fn record(
+    txn: &impl Txn,
+    context: &WriterContext,
+    change: &OptOutChange,
+) -> Result<(), StoreError> {
     let id: Id<noun::Attempt> = context.ids.next();
     txn.execute(
         "INSERT INTO opt_out_history (id, tenant_id, channel, peer_key, sender, active, word, at_us)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         vec![
             id.uuid().into(),
-            entry.tenant.uuid().into(),
-            entry.channel.as_str().into(),
-            entry.peer_key.clone().into(),
-            entry.sender.clone().into(),
-            entry.active.into(),
-            entry.word.clone().into(),
-            entry.at.unix_us().into(),
+            change.tenant.uuid().into(),
+            change.channel.as_str().into(),
+            change.peer_key.clone().into(),
+            change.sender.clone().into(),
+            change.active.into(),
+            change.word.clone().into(),
+            change.at.unix_us().into(),
         ],
     )
     .await?;
-    if !entry.active {
+    if !change.active {
         txn.execute(
             "UPDATE opt_outs SET active = ?, word = ?, at_us = ? WHERE tenant_id = ? AND channel = ? AND peer_key = ?",
             vec![
                 false.into(),
-                entry.word.clone().into(),
-                entry.at.unix_us().into(),
-                entry.tenant.uuid().into(),
-                entry.channel.as_str().into(),
-                entry.peer_key.clone().into(),
+                change.word.clone().into(),
+                change.at.unix_us().into(),
+                change.tenant.uuid().into(),
+                change.channel.as_str().into(),
+                change.peer_key.clone().into(),
             ],
         )
         .await?;
@@ -73,13 +77,13 @@ pub(in crate::store) async fn record(txn: &impl Txn, context: &WriterContext, en
          ON CONFLICT (tenant_id, peer_key, channel, sender)
          DO UPDATE SET active = excluded.active, word = excluded.word, at_us = excluded.at_us",
         vec![
-            entry.tenant.uuid().into(),
-            entry.peer_key.clone().into(),
-            entry.channel.as_str().into(),
-            entry.sender.clone().into(),
+            change.tenant.uuid().into(),
+            change.peer_key.clone().into(),
+            change.channel.as_str().into(),
+            change.sender.clone().into(),
             true.into(),
-            entry.word.clone().into(),
-            entry.at.unix_us().into(),
+            change.word.clone().into(),
+            change.at.unix_us().into(),
         ],
     )
     .await?;

@@ -11,7 +11,7 @@ use recado::store::{AttemptResult, ClaimRequest, Claimed, Gate, NewAction, Opera
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
-async fn heed(bench: &Bench, id: ActionId, word: OperatorDecision) -> Resolution {
+async fn resolve(bench: &Bench, id: ActionId, word: OperatorDecision) -> Resolution {
     bench.store.resolve(bench.tenant, id, &word).await.unwrap()
 }
 
@@ -26,27 +26,27 @@ async fn unknown(bench: &Bench, sid: &str, to: &str) -> ActionId {
 async fn an_unknown_send_is_settled_by_a_persons_word() {
     on_both(|bench| async move {
         let taken = unknown(&bench, "SM1", ANA).await;
-        assert_eq!(heed(&bench, taken, OperatorDecision::Release).await, Resolution::Stands(ActionState::Unknown));
+        assert_eq!(resolve(&bench, taken, OperatorDecision::Release).await, Resolution::Stands(ActionState::Unknown));
         let word = OperatorDecision::Sent { sid: Some("SMx".to_owned()) };
-        assert_eq!(heed(&bench, taken, word.clone()).await, Resolution::Now(ActionState::Sent));
+        assert_eq!(resolve(&bench, taken, word.clone()).await, Resolution::Now(ActionState::Sent));
         let message = bench.message(taken).await.unwrap();
         assert_eq!((message.status.as_str(), message.provider_sid.as_deref()), ("sent", Some("SMx")));
-        assert_eq!(heed(&bench, taken, word).await, Resolution::Stands(ActionState::Sent), "once");
+        assert_eq!(resolve(&bench, taken, word).await, Resolution::Stands(ActionState::Sent), "once");
 
         let lost = unknown(&bench, "SM2", ANA).await;
         assert!(bench.claim().await.is_empty());
-        assert_eq!(heed(&bench, lost, OperatorDecision::NotSent).await, Resolution::Now(ActionState::Planned));
+        assert_eq!(resolve(&bench, lost, OperatorDecision::NotSent).await, Resolution::Now(ActionState::Planned));
         let again = bench.claim().await;
         assert_eq!((again.len(), again[0].attempt), (1, 2));
         assert_eq!(again[0].send.origin, Origin::Answer, "it is what it was");
         assert_eq!(
-            heed(&bench, lost, OperatorDecision::GiveUp).await,
+            resolve(&bench, lost, OperatorDecision::GiveUp).await,
             Resolution::Stands(ActionState::Sending),
             "it is on its way"
         );
 
         let dropped = unknown(&bench, "SM3", LUIS).await;
-        assert_eq!(heed(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Failed));
+        assert_eq!(resolve(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Failed));
         assert_eq!(bench.message(dropped).await.unwrap().status, "failed");
         bench.under_way("SM4", LUIS).await;
     })
@@ -60,15 +60,15 @@ async fn a_held_send_goes_on_by_a_persons_word() {
         let hold = Arc::new(|_: &_, _| Gate::Hold("loop guard".to_owned()));
         assert!(bench.claim_if(hold.clone()).await.is_empty());
         assert_eq!(bench.state(held).await, "held");
-        assert_eq!(heed(&bench, held, OperatorDecision::NotSent).await, Resolution::Stands(ActionState::Held));
-        assert_eq!(heed(&bench, held, OperatorDecision::Release).await, Resolution::Now(ActionState::Planned));
+        assert_eq!(resolve(&bench, held, OperatorDecision::NotSent).await, Resolution::Stands(ActionState::Held));
+        assert_eq!(resolve(&bench, held, OperatorDecision::Release).await, Resolution::Now(ActionState::Planned));
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
         assert_eq!(claimed[0].send.origin, Origin::Manual, "the loop guard has had its say");
 
         let dropped = bench.planned("SM2", LUIS, "two").await;
         bench.claim_if(hold).await;
-        assert_eq!(heed(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Blocked));
+        assert_eq!(resolve(&bench, dropped, OperatorDecision::GiveUp).await, Resolution::Now(ActionState::Blocked));
         assert_eq!(bench.message(dropped).await.unwrap().status, "blocked");
     })
     .await;

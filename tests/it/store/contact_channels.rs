@@ -134,10 +134,8 @@ async fn moved(db: DatabaseConnection) {
     let found = Last::find_by_statement(Statement::from_string(backend, text)).all(&db).await.expect("rows");
     let found: Vec<_> = found.iter().map(|row| (row.contact_id.as_u128(), row.channel.as_str(), row.last_us)).collect();
     assert_eq!(found, [(2, "sms", 7), (2, "whatsapp", 9), (3, "whatsapp", 5)]);
-    for gone in ["last_sms_us", "last_whatsapp_us"] {
-        let text = format!("SELECT {gone} FROM contacts");
-        assert!(db.execute_unprepared(&text).await.is_err(), "{gone} is a row now");
-    }
+    // The program before this step may still run beside the new one, and writes the columns.
+    execute("UPDATE contacts SET last_sms_us = ?", vec![11i64.into()]).await;
 }
 
 #[tokio::test]

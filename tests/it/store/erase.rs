@@ -6,7 +6,7 @@ use recado::ops::export_import::export;
 use recado::store::{AttemptResult, Erased, Settled, StatusReport};
 use serde_json::json;
 
-use super::{ANA, Bench, LUIS, Wish, on_both};
+use super::{ANA, Bench, LUIS, OptOutKeyword, on_both};
 
 const TEXT: &str = "zanahoria";
 
@@ -46,7 +46,8 @@ async fn live(bench: &Bench) {
     bench.end(&claimed[0], AttemptResult::Sent { sid: "SMout".to_owned(), status: DeliveryStatus::Queued }, None).await;
     let unknown = bench.under_way("SM2", ANA).await;
     bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
-    let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+    let stop =
+        OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM3", LUIS, stop).await;
     bench.received("SM4", LUIS, TEXT).await;
     // Behind the unknown one, along the same lane.

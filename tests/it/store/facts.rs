@@ -2,7 +2,7 @@
 
 use recado::domain::opt_out::Word;
 use recado::domain::{Channel, Effect};
-use recado::store::Wish;
+use recado::store::OptOutKeyword;
 use serde_json::json;
 
 use super::{ANA, on_both};
@@ -78,6 +78,6 @@ async fn stop_and_start_are_events_and_hold_from_the_commit_on() {
     .await;
 }
 
-fn wish(word: Word) -> Wish {
-    Wish { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
+fn wish(word: Word) -> OptOutKeyword {
+    OptOutKeyword { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
 }

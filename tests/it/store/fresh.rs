@@ -5,7 +5,7 @@
 use recado::domain::contact::ContactFacts;
 use recado::domain::opt_out::Word;
 use recado::domain::{ContactId, DeliveryStatus, Effect, EventId, EventKind};
-use recado::store::{AttemptResult, Claimed, OPTED_OUT_CODE, Pending, Settled, StatusReport, Wish};
+use recado::store::{AttemptResult, Claimed, OPTED_OUT_CODE, OptOutKeyword, Pending, Settled, StatusReport};
 use serde_json::json;
 
 use super::{ANA, Bench, LUIS, on_both};
@@ -32,8 +32,8 @@ async fn assert_known(bench: &Bench, pending: &Pending) {
     assert_eq!(pending.customer, bench.store.is_sqlite().then_some(row), "{:?}", pending.event.kind);
 }
 
-fn wish(word: Word) -> Wish {
-    Wish { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
+fn wish(word: Word) -> OptOutKeyword {
+    OptOutKeyword { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
 }
 
 fn tag(tag: &str) -> Effect {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use recado::domain::opt_out::Word;
 use recado::domain::{ActionId, DeliveryStatus, Origin, Route, SendQueue};
-use recado::store::{AttemptResult, Confirmation, Gate, OPTED_OUT_CODE, SEND_WITHIN, Settled, StatusReport, Wish};
+use recado::store::{
+    AttemptResult, Confirmation, Gate, OPTED_OUT_CODE, OptOutKeyword, SEND_WITHIN, Settled, StatusReport,
+};
 
 use super::{ACCOUNT, ANA, Bench, LUIS, OURS, on_both};
 
@@ -327,7 +329,8 @@ async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
         bench.end(&second, sent("SMy"), None).await;
         bench.pass(601);
         assert_eq!(bench.under_way("SM3", ANA).await.facts.recent, 0, "the window is over");
-        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        let stop =
+            OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
         bench.wished("SM4", LUIS, stop).await;
         assert!(bench.under_way("SM5", LUIS).await.facts.opted_out);
     })
@@ -338,7 +341,7 @@ async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
 async fn a_stop_is_confirmed_once_by_the_system() {
     on_both(|bench| async move {
         let confirmation = Some(Confirmation { sender: OURS.to_owned(), text: "baja confirmada".to_owned() });
-        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation };
+        let stop = OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation };
         bench.wished("SM1", ANA, stop).await;
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
@@ -353,7 +356,8 @@ async fn a_stop_is_confirmed_once_by_the_system() {
 async fn a_late_wish_undoes_no_newer_one() {
     on_both(|bench| async move {
         let confirmation = || Some(Confirmation { sender: OURS.to_owned(), text: "como desee".to_owned() });
-        let wish = |word, confirmation| Wish { word, text: "x".to_owned(), only_if_opted_out: false, confirmation };
+        let wish =
+            |word, confirmation| OptOutKeyword { word, text: "x".to_owned(), only_if_opted_out: false, confirmation };
         let late = |sid: &str, from: &str, at, word| {
             let mut inbound = bench.text(sid, from, "x");
             (inbound.at, inbound.data.late) = (at, true);

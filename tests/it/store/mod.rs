@@ -36,8 +36,8 @@ use recado::domain::{
 };
 use recado::store::rows::{action, message};
 use recado::store::{
-    AttemptOutcome, AttemptResult, ClaimRequest, Claimed, Decided, Gate, Judge, Listed, NewAction, NewInbound, Options,
-    Store, Wish,
+    AttemptOutcome, AttemptResult, ClaimRequest, Claimed, Decided, Gate, Judge, Listed, NewAction, NewInbound,
+    OptOutKeyword, Options, Store,
 };
 use recado::tenants::new_tenant;
 use tempfile::TempDir;
@@ -113,7 +113,7 @@ impl Bench {
         self.take_in(self.text(sid, from, body)).await
     }
 
-    async fn wished(&self, sid: &str, from: &str, wish: Wish) -> (EventId, ContactId) {
+    async fn wished(&self, sid: &str, from: &str, wish: OptOutKeyword) -> (EventId, ContactId) {
         let inbound = NewInbound { wish: Some(wish.clone()), ..self.text(sid, from, &wish.text) };
         self.take_in(inbound).await
     }

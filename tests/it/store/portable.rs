@@ -14,7 +14,7 @@ use recado::store::{AttemptResult, Store, TABLES};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{ANA, Bench, LUIS, OURS, START, Wish, on_both};
+use super::{ANA, Bench, LUIS, OURS, OptOutKeyword, START, on_both};
 use crate::support::postgres::Database;
 
 /// A store of its own, with an empty tenant `demo`, as a first start makes it.
@@ -48,7 +48,8 @@ async fn live(bench: &Bench) {
     let effects = [field, Effect::Tag { tag: "vip".to_owned() }, Effect::Note { text: "llamó".to_owned() }];
     let effects = effects.into_iter().enumerate().map(|(n, effect)| bench.effect(event, contact, n, effect)).collect();
     bench.decide(event, contact, effects).await;
-    let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+    let stop =
+        OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM2", LUIS, stop).await;
     let does = NewStaff { name: "Marta".to_owned(), services: Some(vec!["Cut".to_owned()]), ..NewStaff::default() };
     bench.store.set_staff(bench.tenant, &does).await.unwrap();

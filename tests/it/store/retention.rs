@@ -9,7 +9,7 @@ use recado::ops::retention;
 use recado::store::{AttemptResult, Removed};
 use recado::tenants::{Account, Directory, Platform};
 
-use super::{ANA, Bench, LUIS, Wish, on_both};
+use super::{ANA, Bench, LUIS, OptOutKeyword, on_both};
 use crate::support::replace_tenant;
 
 const DAY_S: u64 = 24 * 3_600;
@@ -38,7 +38,8 @@ async fn old_stories_go_and_the_rest_stays() {
     on_both(|bench| async move {
         let other = bench.other().await;
         other.received("SMother", ANA, "de otro").await;
-        let stop = Wish { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        let stop =
+            OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
         bench.wished("SMstop", LUIS, stop).await;
         for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
             bench.decide(event.event.id, event.event.contact.unwrap(), vec![]).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use recado::domain::clock::Random;
 use recado::domain::opt_out::Word;
 use recado::domain::{ActionId, Channel, ContactId, Firing, Question, QuestionChange};
-use recado::store::{Decided, Wish};
+use recado::store::{Decided, OptOutKeyword};
 use serde_json::{Value, json};
 
 use super::{ANA, Bench, LUIS, on_both};
@@ -88,7 +88,12 @@ async fn one_run(bench: &Bench, seed: u64) {
         let any = |asked: &[Question]| (!asked.is_empty()).then(|| asked[below(asked.len() as u64) as usize].clone());
         match (below(8), any(&asked)) {
             (0, _) => {
-                let wish = Wish { word: Word::Stop, text: "stop".into(), only_if_opted_out: false, confirmation: None };
+                let wish = OptOutKeyword {
+                    word: Word::Stop,
+                    text: "stop".into(),
+                    only_if_opted_out: false,
+                    confirmation: None,
+                };
                 bench.wished(&sid, &from, wish).await;
                 ended(&mut ends, open.remove(&Channel::Sms), "stopped");
             }

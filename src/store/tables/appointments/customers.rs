@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::write::Place;
+use super::write::TimeSlot;
 use super::{BookingError, StaffMember};
 use crate::domain::{TenantId, Timestamp};
 use crate::store::db::sql::Txn;
@@ -48,7 +48,7 @@ pub fn is_ahead(at: Timestamp, now: Timestamp) -> Result<(), BookingError> {
 pub(super) async fn may_have(
     txn: &impl Txn,
     tenant: TenantId,
-    place: &Place,
+    place: &TimeSlot,
     now: Timestamp,
 ) -> Result<(), BookingError> {
     is_ahead(place.starts, now)?;

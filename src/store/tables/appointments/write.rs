@@ -70,7 +70,7 @@ pub struct Moved {
 }
 
 /// Where and how long.
-pub(super) struct Place {
+pub(super) struct TimeSlot {
     pub staff: Option<StaffMember>,
     pub zone: Tz,
     pub local: NaiveDateTime,
@@ -105,8 +105,14 @@ pub(super) async fn book(
     }
     occupy(txn, new.tenant, id, &place).await?;
     let booked = read::one(txn, new.tenant, id).await?.ok_or(BookingError::NotFound(id))?;
-    let told =
-        Told { what: "booked", kind: EventKind::APPOINTMENT_BOOKED, by: new.by, previous: None, depth: 0, state: None };
+    let told = ChangeRecord {
+        what: "booked",
+        kind: EventKind::APPOINTMENT_BOOKED,
+        by: new.by,
+        previous: None,
+        depth: 0,
+        state: None,
+    };
     tell(txn, context, new.tenant, &booked, told, now).await?;
     Ok(booked)
 }
@@ -118,9 +124,9 @@ async fn customer(
     new: &NewAppointment,
     now: Timestamp,
 ) -> Result<ContactId, BookingError> {
-    let mut meeting = ContactUpsert::default();
-    meeting.meet(new.tenant, &new.customer, now);
-    let met = meeting.upsert(txn, context).await?;
+    let mut upsert = ContactUpsert::default();
+    upsert.add(new.tenant, &new.customer, now);
+    let met = upsert.upsert(txn, context).await?;
     let found = met.get(&(new.tenant, new.customer.key())).copied();
     let (contact, _) = found.ok_or_else(|| StoreError::Stored("a customer that was just made is gone".to_owned()))?;
     if !new.customer_name.trim().is_empty() {
@@ -134,7 +140,7 @@ async fn customer(
     Ok(contact)
 }
 
-fn place(staff: Option<StaffMember>, zone: Tz, starts: Starts, minutes: u32) -> Result<Place, BookingError> {
+fn place(staff: Option<StaffMember>, zone: Tz, starts: Starts, minutes: u32) -> Result<TimeSlot, BookingError> {
     let zone = staff.as_ref().and_then(|member| member.zone).unwrap_or(zone);
     let (local, at) = match starts {
         Starts::Local(local) => (local, to_instant(local, zone)),
@@ -152,7 +158,7 @@ fn place(staff: Option<StaffMember>, zone: Tz, starts: Starts, minutes: u32) -> 
         return Err(BookingError::Ambiguous { at: local, zone: zone.name().to_owned() });
     }
     let ends = at.plus(std::time::Duration::from_secs(u64::from(minutes) * 60));
-    Ok(Place { staff, zone, local, starts: at, ends })
+    Ok(TimeSlot { staff, zone, local, starts: at, ends })
 }
 
 /// `false` where the business knows this external id already.
@@ -163,7 +169,7 @@ async fn insert(
     id: AppointmentId,
     contact: ContactId,
     service: &Service,
-    place: &Place,
+    place: &TimeSlot,
     uid: &str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
@@ -201,7 +207,7 @@ pub(super) fn wall_text(local: NaiveDateTime) -> String {
 
 /// Takes the staff member's time, or says that somebody has it and leaves all as it was. What the appointment itself
 /// has of it already is taken.
-async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Place) -> Result<(), BookingError> {
+async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &TimeSlot) -> Result<(), BookingError> {
     let Some(member) = &place.staff else { return Ok(()) };
     let granules = granules(place.starts, place.ends);
     // In their order, so that two who want the same time on PostgreSQL wait for each other in one order.
@@ -244,7 +250,7 @@ pub fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
 }
 
 /// Gives back what the appointment has taken, but for what it has at `place`.
-async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option<&Place>) -> Result<(), StoreError> {
+async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option<&TimeSlot>) -> Result<(), StoreError> {
     let mut text = "DELETE FROM occupied WHERE tenant_id = ? AND appointment_id = ?".to_owned();
     let mut values: Vec<Value> = vec![tenant.uuid().into(), id.uuid().into()];
     if let Some((place, member)) = place.and_then(|place| Some((place, place.staff.as_ref()?))) {
@@ -304,7 +310,7 @@ pub(super) async fn change_as(
     let after = read::one(txn, order.tenant, order.id).await?.ok_or(BookingError::NotFound(order.id))?;
     let previous = moved.is_some().then_some(before.starts_at);
     let (depth, state) = asked.map_or((0, None), |asked| (asked.depth, Some(&asked.state)));
-    let told = Told { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
+    let told = ChangeRecord { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
     let event = tell(txn, context, order.tenant, &after, told, now).await?;
     Ok((after, Some(event)))
 }
@@ -313,7 +319,7 @@ async fn write_change(
     txn: &impl Txn,
     order: &Order,
     next: AppointmentState,
-    moved: Option<&Place>,
+    moved: Option<&TimeSlot>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut set = "state = ?, version = version + 1, updated_us = ?".to_owned();
@@ -334,7 +340,7 @@ async fn write_change(
 }
 
 /// Where a move leads; `None` where it is there already.
-async fn moved(txn: &impl Txn, order: &Order, before: &Appointment) -> Result<Option<Place>, BookingError> {
+async fn moved(txn: &impl Txn, order: &Order, before: &Appointment) -> Result<Option<TimeSlot>, BookingError> {
     let to = order.to.clone().unwrap_or_default();
     let name = to.staff.unwrap_or_else(|| before.staff.clone());
     let member = match &name {
@@ -356,7 +362,7 @@ async fn moved(txn: &impl Txn, order: &Order, before: &Appointment) -> Result<Op
     Ok((!stays).then_some(place))
 }
 
-struct Told<'a> {
+struct ChangeRecord<'a> {
     what: &'static str,
     kind: EventKind,
     by: By,
@@ -372,7 +378,7 @@ async fn tell(
     context: &WriterContext,
     tenant: TenantId,
     appointment: &Appointment,
-    told: Told<'_>,
+    told: ChangeRecord<'_>,
     now: Timestamp,
 ) -> Result<Event, StoreError> {
     let facts = serde_json::to_value(appointment.facts()).map_err(StoreError::json)?;

@@ -125,9 +125,9 @@ pub(in crate::store) async fn find_or_make(
     }
     let mut contact = None;
     if let Some(phone) = &caller.phone {
-        let mut meeting = ContactUpsert::default();
-        meeting.meet(caller.tenant, phone, at);
-        contact = meeting.upsert(txn, context).await?.into_values().next().map(|(contact, _)| contact);
+        let mut upsert = ContactUpsert::default();
+        upsert.add(caller.tenant, phone, at);
+        contact = upsert.upsert(txn, context).await?.into_values().next().map(|(contact, _)| contact);
     }
     let id: CallId = context.ids.next();
     let key = caller.phone.as_ref().map_or_else(|| caller.peer.clone(), Phone::key);

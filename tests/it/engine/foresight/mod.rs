@@ -18,7 +18,7 @@ use recado::engine::timers;
 use recado::ops::forecast;
 use recado::ops::forecast::{Forecast, ForecastInputs};
 use recado::store::tables::appointments::{Moved, NewAppointment, Order, Starts};
-use recado::store::{CustomerChange, NewInbound, Wish};
+use recado::store::{CustomerChange, NewInbound, OptOutKeyword};
 use recado::tenants::new_tenant;
 use tempfile::TempDir;
 
@@ -386,8 +386,12 @@ impl Run {
             "START" => Some(Word::Start),
             _ => None,
         };
-        let wish =
-            word.map(|word| Wish { word, text: text.to_lowercase(), only_if_opted_out: false, confirmation: None });
+        let wish = word.map(|word| OptOutKeyword {
+            word,
+            text: text.to_lowercase(),
+            only_if_opted_out: false,
+            confirmation: None,
+        });
         let data = InboundData {
             from: customer.to_string(),
             to: app::CARRIER_NUMBER.to_owned(),

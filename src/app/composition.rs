@@ -14,6 +14,7 @@ use super::installation::Installation;
 use crate::config::Config;
 use crate::domain::Route;
 use crate::domain::clock::Random;
+use crate::engine::catch_up;
 use crate::engine::reconcile;
 use crate::engine::sending::circuit::Circuits;
 use crate::engine::sending::gate::SendGate;
@@ -23,9 +24,8 @@ use crate::engine::wakeups::Speed;
 use crate::engine::{Engine, Parts};
 use crate::features::campaigns;
 use crate::features::voice;
+use crate::features::voice::lost;
 use crate::features::voice::{Voice, ended};
-use crate::http::webhooks;
-use crate::http::webhooks::catch_up;
 use crate::integrations::chat_model::Chat;
 use crate::integrations::elevenlabs::ElevenLabs;
 use crate::integrations::email::{Mailer, MailerError};
@@ -76,7 +76,7 @@ pub fn start_voice_loops(loops: &mut JoinSet<()>, voice: &Arc<Voice>) {
     let one = voice.clone();
     loops.spawn(async move { ended::run(&one).await });
     let one = voice.clone();
-    loops.spawn(async move { webhooks::voice::lost::run(&one).await });
+    loops.spawn(async move { lost::run(&one).await });
 }
 
 /// Builds the engine of an installation. It calls Twilio, or what stands in for it, at `api_base`.

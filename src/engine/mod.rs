@@ -1,8 +1,10 @@
 //! From an event to a delivered message: the pipeline, facts, sending, timers, reconciliation, wake-ups.
 
 pub mod availability;
+pub mod catch_up;
 pub mod decision;
 pub mod facts;
+pub mod inbound;
 pub mod pipeline;
 pub mod reconcile;
 pub mod sending;

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::set::non_empty;
+use super::non_empty;
 use crate::cli::{CliError, name_and_value};
 use crate::tenants::TenantChange;
 use crate::time::hours::NoHours;

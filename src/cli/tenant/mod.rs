@@ -108,6 +108,11 @@ impl From<SettingsError> for CliError {
     }
 }
 
+/// A value of `NAME=VALUE`; `None` where it is empty, which removes the name.
+fn non_empty(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
 /// Ends a command that has changed a tenant: prints the tenant as it is now.
 fn show_changed(installation: &Installation, slug: &str, json: bool) -> Result<Outcome, CliError> {
     let view = view_of(installation, &*find_tenant(installation, slug)?);

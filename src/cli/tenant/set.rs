@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use chrono_tz::Tz;
 use secrecy::SecretString;
 
-use super::{account, apply, hours, show_changed};
+use super::{account, apply, hours, non_empty, show_changed};
 use crate::app::Installation;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
 use crate::domain::{Channel, EmailAddress};
@@ -207,11 +207,6 @@ fn token(args: &Args) -> Result<SecretString, CliError> {
         ))
     })?;
     Ok(auth_token(&text)?)
-}
-
-/// A value of `NAME=VALUE`; `None` where it is empty, which removes the name.
-pub(super) fn non_empty(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
 }
 
 fn email(text: &str) -> Result<EmailAddress, String> {

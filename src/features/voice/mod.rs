@@ -13,6 +13,7 @@ mod compose;
 mod answer;
 pub mod ended;
 mod live;
+pub mod lost;
 mod model;
 mod render;
 pub mod tools;

@@ -3,7 +3,6 @@
 //! How to add a webhook: a handler in a file here, and its line in [`super::router`]. What the handlers of messages share
 //! is in [`inbound`].
 
-pub mod catch_up;
 pub mod messages;
 pub mod provider;
 pub mod status;

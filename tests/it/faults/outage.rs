@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recado::domain::{Clock, DeliveryStatus, Timestamp};
 use recado::emulators::twilio::{CarrierConfig, Fault, FaultKind, Inbound};
-use recado::http::webhooks::catch_up;
+use recado::engine::catch_up;
 use recado::integrations::twilio::form::Params;
 use recado::integrations::twilio::signature;
 use recado::store::Listed;

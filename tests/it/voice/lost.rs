@@ -16,8 +16,8 @@ use recado::domain::{
 };
 use recado::emulators::twilio::{Fault, FaultKind, On, Party};
 use recado::features::voice::Voice;
-use recado::http::webhooks::voice::lost;
-use recado::http::webhooks::voice::lost::{ASK_AFTER, LASTS_MAX, LOOK_MAX};
+use recado::features::voice::lost;
+use recado::features::voice::lost::{ASK_AFTER, LASTS_MAX, LOOK_MAX};
 use recado::store::{
     AttemptOutcome, AttemptResult, CallReport, Caller, ClaimRequest, Gate, ListedCall, NewTurn, OpenCall, Reported,
 };

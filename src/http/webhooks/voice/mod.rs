@@ -13,7 +13,6 @@
 //! | where nothing else answers | `…/fallback` | `/api/twilio/fallback` |
 
 mod form;
-pub mod lost;
 pub mod outbound;
 pub(in crate::http) mod queue;
 pub(in crate::http) mod status;

@@ -5,12 +5,11 @@ use axum::extract::{Path, Request, State};
 
 use super::{form, verified};
 use crate::domain::{ActionId, CallStatus, RefusalKind};
-use crate::features::voice::Voice;
 use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Empty, Refusal};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::voice::{CallCallback, FormError};
-use crate::store::{CallReport, Leg, LegReport, Recording, Reported, StoreError};
+use crate::store::{CallReport, Leg, LegReport, Recording, Reported};
 use crate::tenants::Tenant;
 
 pub async fn status_of(
@@ -77,7 +76,7 @@ pub(super) async fn told(
         tell_later: state.voice.reports_end_later(),
         at: state.clock.now(),
     };
-    match apply(&state.voice, report).await? {
+    match state.voice.report(report).await? {
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
@@ -102,18 +101,6 @@ async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(),
         Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
-}
-
-/// Applies what is told of a call, by a callback or because it was asked for: nothing goes on in one that has ended.
-pub(super) async fn apply(voice: &Voice, report: CallReport) -> Result<Reported, StoreError> {
-    let (tenant, sid) = (report.caller.tenant, report.caller.sid.clone());
-    let ends = report.caller.status.is_final();
-    let reported = voice.pipeline.report(report).await?;
-    if ends && let Some(call) = voice.store.call_by_sid(tenant, &sid).await? {
-        voice.live.end(call.id);
-        voice.model.end(call.id);
-    }
-    Ok(reported)
 }
 
 fn recording_in(params: &Params) -> Option<Recording> {

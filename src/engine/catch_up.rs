@@ -1,36 +1,36 @@
-//! What came while nobody listened: the provider's list of inbound messages is read from where it was read last, and
-//! what is missing here is taken in, marked late. Messages long without a final status are asked for.
+//! The catch-up: ingests messages whose webhook was lost, and asks for missing delivery statuses.
+//!
+//! It reads the provider's list of inbound messages from where it ended last, and ingests what is missing, marked late.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{ActionId, DeliveryStatus, MessageId, Route, TenantId, Timestamp};
-use crate::engine::Engine;
 use crate::engine::sending::transports::twilio;
-use crate::http::webhooks::inbound;
+use crate::engine::{Engine, inbound};
 use crate::integrations::twilio::client;
 use crate::integrations::twilio::client::{MessageFilter, MessageResource};
 use crate::integrations::twilio::inbound::{Address, InboundMessage, Media};
 use crate::store::{Settled, StatusReport, StoreError, Unsettled};
 use crate::tenants::Account;
 
-/// How often, besides at the start.
+/// The interval between two rounds; the first is at the start.
 pub const EVERY: Duration = Duration::from_secs(3_600);
-/// Read again from the last time, in case a message showed late in the list.
+/// The overlap with the last round, since messages may appear late in the list.
 const OVERLAP: Duration = Duration::from_secs(600);
-/// The first time, and after a long rest, no further back than this.
+/// The furthest that a round looks back.
 const REACH: Duration = Duration::from_secs(3 * 24 * 3_600);
-/// Pages of a thousand that are held at once.
+/// Pages of a thousand messages that are held at once.
 const PAGES_MAX: usize = 50;
-/// So often that many are read of one account in one round.
+/// The most parts of [`PAGES_MAX`] pages of one account in one round.
 const PARTS_MAX: usize = 200;
-/// A status that is not final is asked for after this, up to a day.
+/// A status that is not final is asked for after this.
 const STATUS_OVERDUE: Duration = Duration::from_secs(3_600);
 const STATUS_GIVEN_UP: Duration = Duration::from_secs(24 * 3_600);
-/// Statuses asked for in one round; the next one goes on behind them.
+/// The most statuses of one round. The next round continues after them.
 const STATUS_MAX: usize = 500;
-/// The setting that says behind which message.
+/// The setting that holds the last message of a round.
 const STATUS_CURSOR: &str = "catch_up: statuses";
 
 /// Runs now and every hour until the future is dropped.
@@ -43,7 +43,7 @@ pub async fn run(engine: &Engine) {
     }
 }
 
-/// One round over all accounts; gives how many messages had been missed.
+/// One round over all accounts; gives the number of missed messages.
 pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
     let platform = &engine.directory.platform().account;
@@ -53,13 +53,13 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     }
     let mut missed = 0;
     for account in accounts.values() {
-        missed += inbound(engine, account).await?;
+        missed += inbound_of(engine, account).await?;
     }
     statuses(engine).await?;
     Ok(missed)
 }
 
-/// What one account's round has found.
+/// The result of one account's round.
 #[derive(Default)]
 struct Found {
     missed: usize,
@@ -68,12 +68,12 @@ struct Found {
     unowned_number: String,
 }
 
-async fn inbound(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
+async fn inbound_of(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
     let Some(credentials) = twilio::credentials(account) else { return Ok(0) };
     let now = engine.clock.now();
     let cursor = format!("catch_up:{}", account.sid);
     let last = engine.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
-    // On the very first start there is nothing to have missed.
+    // The first start has missed nothing.
     let Some(last) = last else {
         engine.store.set_setting(&cursor, &now.to_string()).await?;
         return Ok(0);
@@ -94,7 +94,7 @@ async fn inbound(engine: &Engine, account: &Account) -> Result<usize, StoreError
     Ok(missed)
 }
 
-/// Reads an account's list to its end, part after part; gives whether it came there.
+/// Reads an account's list part by part; gives whether it reached the end.
 async fn walk(
     engine: &Engine,
     account: &client::Account,
@@ -125,7 +125,7 @@ async fn walk(
     Ok(false)
 }
 
-/// Takes in what is not known here. Oldest first, so that a customer's messages are decided in order.
+/// Ingests the unknown messages, oldest first, so that a customer's messages are decided in order.
 async fn take_in_all(
     engine: &Engine,
     account: &client::Account,
@@ -134,7 +134,7 @@ async fn take_in_all(
 ) -> Result<(), StoreError> {
     let inbound: Vec<_> = listed.into_iter().rev().filter(|message| message.direction == "inbound").collect();
     let sids: Vec<String> = inbound.iter().map(|message| message.sid.clone()).collect();
-    // Of whatever tenant: a webhook may have brought it to another than the one whose number it is.
+    // Of all tenants: a webhook may have delivered it to a tenant that does not own the number.
     let known: HashSet<String> = engine.store.known_sids(&sids).await?.into_iter().collect();
     for message in inbound.into_iter().filter(|message| !known.contains(&message.sid)) {
         take_in(engine, account, message, found).await?;
@@ -176,7 +176,7 @@ async fn take_in(
     Ok(())
 }
 
-/// The list counts what hangs on a message, and no more. Better a message without it than none.
+/// Reads the media of a message: the list has their number only. Without them the message is ingested all the same.
 async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<Media> {
     let media = engine.transports.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
         tracing::warn!(sid, %error, "a late message is taken in without its media");
@@ -185,7 +185,7 @@ async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<
     media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect()
 }
 
-/// Callbacks are best effort: what has been without a final status for long is asked for.
+/// Asks for the status of messages that have none that is final: callbacks are best effort.
 async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     // Accounts that gave no answer in this round.
     let mut silent: HashSet<String> = HashSet::new();
@@ -208,7 +208,7 @@ async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The next of those that are overdue: many may never get a final status, and must not crowd out the others.
+/// The next overdue messages. Many may never get a final status, so each round continues after the last one.
 async fn overdue(engine: &Engine) -> Result<Vec<Unsettled>, StoreError> {
     let now = engine.clock.now();
     let (from, to) = (now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE));

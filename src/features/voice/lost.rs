@@ -1,7 +1,7 @@
-//! Calls whose end nobody has told, ours and those that came in: the provider is asked, so that a lost callback leaves no
-//! call open for ever, and no campaign waiting. What it says is applied as its callback would be.
+//! Calls whose last callback was lost: the provider is asked for their state, and its answer is applied like a callback.
+//! Without this such a call would stay open, and a campaign would wait for it.
 //!
-//! One that the provider does not know, or that has no end after a day, ends as failed, with the reason.
+//! A call that the provider does not know, or that has no end after a day, ends as failed, with the reason.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,29 +9,42 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::status;
 use crate::domain::{CallStatus, Phone, Timestamp};
 use crate::engine::sending::transports::twilio;
 use crate::features::voice::Voice;
 use crate::integrations::twilio::client::{Account, CallResource, ListError};
-use crate::store::{CallReport, Caller, OpenCall, StoreError};
+use crate::store::{CallReport, Caller, OpenCall, Reported, StoreError};
 
-/// Between two walks over the calls that are open.
+/// The pause between two walks over the open calls.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
-/// Between two looks of one walk.
+/// The pause between two looks of one walk.
 const GO_ON_AFTER: Duration = Duration::from_secs(1);
-/// So long a call may be under way before it is asked for.
+/// The age at which an open call is asked for.
 pub const ASK_AFTER: Duration = Duration::from_secs(60);
-/// Calls that are asked for in one look; the next one goes on behind them.
+/// The most calls of one look. The next look continues after them.
 pub const LOOK_MAX: usize = 50;
 /// The provider ends a call after this at the latest (`TimeLimit` of a call, in Twilio's Calls resource).
 pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// A call that cannot be asked for, as its account is gone or answers nothing, is given up after this.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 3_600);
 
+impl Voice {
+    /// Applies a report of a call, from a callback or from a look-up. A call that has ended stops its conversation.
+    pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
+        let (tenant, sid) = (report.caller.tenant, report.caller.sid.clone());
+        let ends = report.caller.status.is_final();
+        let reported = self.pipeline.report(report).await?;
+        if ends && let Some(call) = self.store.call_by_sid(tenant, &sid).await? {
+            self.live.end(call.id);
+            self.model.end(call.id);
+        }
+        Ok(reported)
+    }
+}
+
 /// Asks until the future is dropped.
 pub async fn run(voice: &Arc<Voice>) {
-    // What was told while no process was there to hear it is lost.
+    // Callbacks that came while no process ran are lost.
     let (mut open_for, mut behind) = (Duration::ZERO, None);
     loop {
         let mut pause = LOOK_EVERY;
@@ -44,8 +57,8 @@ pub async fn run(voice: &Arc<Voice>) {
     }
 }
 
-/// One look at calls that have been open for so long, or longer, behind the last one of the look before; gives behind which
-/// the next one goes on, where there may be more.
+/// Looks at calls that have been open for at least `open_for`, after the last one of the look before. Gives the call after
+/// which the next look continues, where there may be more.
 pub async fn look(
     voice: &Voice,
     open_for: Duration,
@@ -93,7 +106,7 @@ async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) 
         };
         let age = voice.clock.now().since(call.started);
         if let Some(end) = end_of(told, age) {
-            status::apply(voice, end.report(voice, call)).await?;
+            voice.report(end.report(voice, call)).await?;
         }
     }
     Ok(())

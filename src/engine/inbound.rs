@@ -1,0 +1,76 @@
+//! Converts a message of the provider into an inbound message of a tenant.
+
+use std::sync::Arc;
+
+use crate::domain::channel::OptOut;
+use crate::domain::event::{Button, InboundData, Location, Media};
+use crate::domain::opt_out::{self, Word};
+use crate::domain::{Channel, Phone, Timestamp};
+use crate::integrations::twilio::inbound::{Address, InboundMessage, OptOutType};
+use crate::store::{Confirmation, NewInbound, OptOutKeyword};
+use crate::tenants::{Snapshot, Tenant};
+
+/// The channel that the prefix of one of the addresses names; text messages have none.
+pub fn prefixed_channel(from: &Address, to: &Address) -> Channel {
+    from.channel.or(to.channel).unwrap_or(Channel::Sms)
+}
+
+/// Converts a message of the provider into a new inbound message.
+pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
+    let wish = wish(tenant, channel, &message);
+    let from = Phone::parse(&message.from.value).ok();
+    let data = InboundData {
+        from: message.from.value,
+        to: message.to.value,
+        body: message.body,
+        provider_sid: message.message_sid,
+        media: message.media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect(),
+        button: message.button.map(|button| Button { text: button.text, payload: button.payload }),
+        location: message.location.map(|place| Location {
+            latitude: place.latitude,
+            longitude: place.longitude,
+            address: place.address,
+            label: place.label,
+        }),
+        profile_name: message.profile_name,
+        replied_to: message.replied_to_sid,
+        opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
+        late,
+    };
+    let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
+    NewInbound::new(tenant.id, channel, from, data, at, segments, wish)
+}
+
+/// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.
+fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<OptOutKeyword> {
+    let text = crate::domain::fold::fold_word(&message.body);
+    if let Some(kind) = message.opt_out_type {
+        let word = match kind {
+            OptOutType::Stop => Word::Stop,
+            OptOutType::Start => Word::Start,
+            OptOutType::Help => Word::Help,
+        };
+        return Some(OptOutKeyword { word, text, only_if_opted_out: false, confirmation: None });
+    }
+    let found = opt_out::recognise(&message.body)?;
+    let providers = channel.spec().opt_out == OptOut::WordAnsweredByTwilio && found.twilio_handles_on_sms;
+    let confirmation = (!providers).then(|| Confirmation {
+        sender: message.to.value.clone(),
+        text: opt_out::confirmation(found.word, found.language, &tenant.name),
+    });
+    Some(OptOutKeyword { word: found.word, text, only_if_opted_out: found.only_if_opted_out, confirmation })
+}
+
+/// Finds the tenant of a message where no URL names one: by number, by Messaging Service, or by account.
+pub fn tenant_of(
+    snapshot: &Snapshot,
+    channel: Channel,
+    to: &str,
+    service: Option<&str>,
+    account_sid: &str,
+) -> Option<Arc<Tenant>> {
+    let by_service = || service.and_then(|service| snapshot.by_number(channel, service));
+    let named = snapshot.by_number(channel, to).or_else(by_service);
+    let found = named.or_else(|| snapshot.by_own_account(account_sid));
+    found.filter(|tenant| tenant.account.sid == account_sid).cloned()
+}

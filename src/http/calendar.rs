@@ -1,4 +1,5 @@
-//! `GET /calendar/{token}.ics`: a staff member's appointments, for a calendar that subscribes. The token is the key.
+//! `GET /calendar/{token}.ics`: the appointments of a member of staff, for calendars that subscribe. The token is the
+//! secret.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -7,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::AppState;
 use crate::features::appointments::feed;
 
-/// 404 whatever is wrong with the token: nobody learns whether there was one.
+/// Answers 404 for every bad token, so that nobody learns whether it existed.
 pub async fn calendar(State(state): State<AppState>, Path(file): Path<String>, asked: HeaderMap) -> Response {
     let Some(token) = file.strip_suffix(".ics") else { return StatusCode::NOT_FOUND.into_response() };
     let feed = match feed::open(&state.store, state.directory.key(), token).await {

@@ -1,8 +1,8 @@
-//! `/r/{token}`: how it was. First a score, then, as the business has it, the public page or a word in private.
+//! `/r/{token}`: the page of a review link. The customer gives a score, then writes a public review or a private feedback.
 //!
-//! Opening the page scores nothing, since scanners and previews of messages open links, too: a score is posted, by a
-//! button. The first one counts. Each step is an event, written down before it is answered, once for each link.
-//! No script, no cookie, nothing from elsewhere; what customers and businesses wrote is escaped.
+//! Opening the page scores nothing, since scanners and message previews open links, too: a button posts the score. The
+//! first score counts. Each step is an event, stored before the answer, once for each link. The page has no script, no
+//! cookie and nothing from other servers; texts of customers and businesses are escaped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +20,18 @@ use crate::integrations::twilio::form::Params;
 use crate::store::StoreError;
 use crate::tenants::Tenant;
 
-/// The blueprint whose parameters say what comes after the score.
+/// The blueprint whose parameters decide what follows the score.
 pub const RULE: &str = "review request";
-/// Of private feedback, in characters; what is longer is cut.
+/// The longest feedback, in characters; longer ones are cut.
 pub const FEEDBACK_CHARS: usize = 2_000;
 const BODY_MAX_BYTES: usize = 32 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// A link that is good, and whose it is.
+/// A valid link, with its tenant.
 struct Visit {
     tenant: Arc<Tenant>,
-    /// What the link was made for.
+    /// The event that the link was made for.
     asked: Event,
     spanish: bool,
 }
@@ -75,7 +75,7 @@ pub async fn submit(State(state): State<AppState>, Path(token): Path<String>, re
 }
 
 impl Visit {
-    /// What a token leads to; `None` whatever is wrong with it.
+    /// Finds the request of a token; `None` for every bad token.
     async fn of(state: &AppState, token: &str) -> Result<Option<Self>, StoreError> {
         let rules = state.pipeline.rules();
         let Some(id) = rules.links().event(token, state.clock.now()) else { return Ok(None) };
@@ -97,7 +97,7 @@ impl Visit {
         state.store.event_of_key(self.tenant.id, &self.key(&kind)).await
     }
 
-    /// Writes a step down, unless it has been done.
+    /// Stores a step, unless it has been done.
     async fn note(&self, state: &AppState, kind: EventKind, mut data: Value) -> Result<(), StoreError> {
         data["request"] = self.asked.id.to_string().into();
         if let Some(appointment) = self.asked.data.get("appointment") {
@@ -143,7 +143,7 @@ impl Visit {
         Ok(self.html(&format!("{thanks}{form}")))
     }
 
-    /// The page for everybody, where the business has one and wants such a score there.
+    /// The public review page, where the business has one for this score.
     fn public_page(&self, state: &AppState, score: u64) -> Option<String> {
         let rules = state.pipeline.rules();
         let param = |name| rules.param(RULE, name, &self.tenant.facts);
@@ -175,7 +175,7 @@ impl Visit {
     }
 }
 
-/// The token is not told to the public page, and nobody keeps or lists what stands here.
+/// The token does not leak to the public page, and the page is neither cached nor indexed.
 const HEADERS: [(header::HeaderName, &str); 6] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -202,7 +202,7 @@ fn score_of(text: &str) -> Option<u8> {
     text.parse().ok().filter(|score| (1..=5).contains(score))
 }
 
-/// As much as is kept, without what a terminal or a database would take for something else.
+/// Cuts a text to its longest form, without control characters.
 fn clean(text: &str) -> String {
     let plain = text.chars().filter(|c| *c == '\n' || !c.is_control());
     plain.take(FEEDBACK_CHARS).collect::<String>().trim().to_owned()

@@ -1,4 +1,4 @@
-//! What a request brings, parsed into types, or a problem that says what is expected.
+//! Extractors: a request's body, path and query as types, or a problem that says what is expected.
 
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ use crate::domain::hex;
 use crate::features::campaigns::sheet::FILE_MAX_BYTES;
 use crate::http::AppState;
 
-/// A body's bytes, at most.
+/// The largest body.
 pub const BODY_MAX_BYTES: usize = 256 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// Of a table.
+/// The largest table.
 const TABLE_MAX_BYTES: usize = FILE_MAX_BYTES as usize;
 const TABLE_WITHIN: Duration = Duration::from_secs(60);
-/// An idempotency key's characters, at most.
+/// The longest idempotency key.
 const KEY_MAX_CHARS: usize = 255;
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A JSON body with what tells one request from another: method, URL and body.
+/// A JSON body, with a hash over method, URL and body that tells requests apart.
 pub struct Body<T> {
     pub value: T,
     pub hash: String,
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     }
 }
 
-/// A body that is a table (CSV), unread.
+/// A table (CSV) as bytes.
 pub struct Table(pub Body<Bytes>);
 
 impl FromRequest<AppState> for Table {
@@ -105,7 +105,7 @@ fn not_such(rejection: &JsonRejection) -> Problem {
     }
 }
 
-/// What stands in the URL's path; what cannot be there names nothing.
+/// Parameters of the URL's path.
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
@@ -117,7 +117,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for Path<T> {
     }
 }
 
-/// What stands behind the URL's question mark.
+/// Parameters of the URL's query.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {

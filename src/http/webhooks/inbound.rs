@@ -96,7 +96,7 @@ impl Webhook {
     }
 }
 
-/// Receives a message for the tenant that the URL's slug names, or that its number names.
+/// Receives a message for the tenant of the URL's slug, or of the number.
 pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
     let webhook = Webhook::read(request).await?;
     let snapshot = state.directory.now();
@@ -110,7 +110,7 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
     take(state, &tenant, webhook).await.map_err(|refusal| refusal.of(tenant.id))
 }
 
-/// Takes a message in for a tenant, whose account must have signed it.
+/// Ingests a message for a tenant, whose account must have signed it.
 async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), Refusal> {
     webhook.verify(state, tenant)?;
     let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
@@ -132,12 +132,14 @@ async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result
     Ok(())
 }
 
-/// What it brings is another's. Only where unsigned webhooks are accepted is the caller told; a forger learns nothing.
+/// Refuses a webhook that belongs to another account or tenant. The caller learns the cause only where unsigned webhooks
+/// are accepted.
 fn misdirected(state: &AppState, kind: RefusalKind, cause: &'static str) -> Refusal {
     if state.skip_signatures { Refusal::misdirected(kind, cause) } else { Refusal::forged(kind, cause) }
 }
 
-/// The number, then the Messaging Service, then a tenant's own account. The platform's account alone names nobody.
+/// Finds the tenant by number, then by Messaging Service, then by the tenant's own account. The platform's account finds
+/// none.
 fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
     let to = params.get("To").unwrap_or_default();
     let (channel, number) = Channel::of_address(to);
@@ -155,7 +157,7 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
 }
 
 fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
-    // A prefix that is not known stays in the value.
+    // An unknown prefix is still part of the value.
     if message.from.value.contains(':') || message.to.value.contains(':') {
         return Err(Refusal::bad_form(
             "From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned(),

@@ -1,4 +1,4 @@
-//! The delivery callback of a described provider. The URL says whose message it is, and is its own proof.
+//! The delivery callback of a provider of PROVIDERS_FILE. The URL names the send, and its last part proves that we made it.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -26,7 +26,7 @@ async fn settle(
     (name, slug, action, mac): (String, String, String, String),
     request: Request<Body>,
 ) -> Result<(), Refusal> {
-    // Before anything else: who has not got this URL from us learns nothing, not even which names there are.
+    // First of all: a caller without a URL of ours learns nothing, not even which names exist.
     if !state.transports.callbacks.is_genuine(&name, &slug, &action, &mac) {
         return Err(Refusal::forged(
             RefusalKind::Proof,
@@ -54,7 +54,7 @@ async fn settle(
     let report = StatusReport {
         tenant: tenant.id,
         action,
-        // What has no id of its own goes by ours.
+        // Without an id of the provider's, ours is used.
         sid: told.sid.unwrap_or_else(|| action.to_string()),
         status: told.status,
         error_code: told.error_code,
@@ -67,7 +67,7 @@ async fn settle(
     Ok(())
 }
 
-/// JSON as it is; a form or a query as an object of its fields, the body's before the query's.
+/// Reads JSON as it is, and a form or a query as an object of its fields. Fields of the body win over those of the query.
 async fn read(request: Request<Body>) -> Result<Value, Refusal> {
     let (parts, body) = request.into_parts();
     let body = read_body(body).await?;

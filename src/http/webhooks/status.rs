@@ -1,4 +1,4 @@
-//! The message status callback. Our action's id stands in its URL, so that it finds its action in any order of events.
+//! The status callback of messages. Its URL has the action's id, so it finds the action even before the send's answer.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -32,7 +32,7 @@ async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Web
     let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
     let callback = StatusCallback::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
     let Some(status) = DeliveryStatus::parse(&callback.status) else {
-        // The set may grow: what is new is logged, not refused, or the provider would repeat it.
+        // The set may grow. A new status is logged and not refused: the provider would repeat it.
         tracing::warn!(tenant = %tenant.slug, status = %callback.status, "a delivery status that is not known here");
         return Ok(());
     };

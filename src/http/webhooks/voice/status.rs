@@ -1,4 +1,4 @@
-//! How a call stands, and its recordings.
+//! The status callbacks of calls and of recordings.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -26,7 +26,7 @@ pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Re
     state.record_webhook("call_status", told.map(|()| Empty))
 }
 
-/// A recording's own callback names the call, but not its ends: those are known from the call.
+/// Receives a recording. Its callback names the call without its numbers, which are known from the call.
 pub async fn recording(
     State(state): State<AppState>,
     Path(slug): Path<String>,
@@ -61,7 +61,7 @@ pub(super) async fn told(
     let mut caller = form::caller(&tenant, params, action).map_err(|refusal| refusal.of(tenant.id))?;
     let status = params.filled("CallStatus").unwrap_or_default();
     if CallStatus::parse(status).is_none() {
-        // The set may grow: what is new is logged, not refused, or the provider would repeat it.
+        // The set may grow. A new status is logged and not refused: the provider would repeat it.
         tracing::warn!(tenant = %tenant.slug, %status, "a call's status that is not known here");
         caller.status = CallStatus::Queued;
     }
@@ -82,7 +82,7 @@ pub(super) async fn told(
     }
 }
 
-/// How a leg stands that an answer of ours has dialled: it is part of a call, and none of its own.
+/// Stores the status of a leg that our answer dialled. A leg is part of its call.
 async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(), Refusal> {
     let bad = |error: FormError| Refusal::bad_form(error.to_string()).of(tenant.id);
     let told = CallCallback::parse(&webhook.params).map_err(bad)?;

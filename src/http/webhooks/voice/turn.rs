@@ -1,4 +1,4 @@
-//! What to say next.
+//! The webhooks that ask what to say next.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -54,7 +54,7 @@ pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> 
     state.record_webhook("fallback", answered)
 }
 
-/// The provider comes back for an answer that was not found yet.
+/// The provider comes back for an answer that was not ready.
 pub async fn wait(
     State(state): State<AppState>,
     Path(slug): Path<String>,
@@ -77,7 +77,7 @@ async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<
     Ok(Document(state.voice.answer_or_hold(&tenant, sid, turn, round).await))
 }
 
-/// A call begins; `action` is the send of ours that began it.
+/// Answers the beginning of a call; `action` is the send that placed it.
 pub(super) async fn answered(
     state: &AppState,
     slug: Option<&str>,
@@ -85,7 +85,7 @@ pub(super) async fn answered(
     request: Request<Body>,
 ) -> Result<Document, Refusal> {
     let webhook = Webhook::read(request).await?;
-    // Somebody looks whether this URL can be reached: whatever has to do with a call must be signed.
+    // Without parameters somebody tests whether the URL can be reached. A webhook of a call must be signed.
     if webhook.params.is_empty() {
         return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
     }
@@ -96,10 +96,10 @@ pub(super) async fn answered(
     .await
 }
 
-/// Keys or words came, or none; or what else was under way has ended.
+/// Answers keys or words of the caller, their absence, or the end of a step.
 async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
     let webhook = Webhook::read(request).await?;
-    // Our own URLs name the turn; a repeat of what comes without it cannot be told from the next.
+    // Our own URLs name the turn. Without it a repeat cannot be told from the next turn.
     let key = match webhook.query("turn") {
         Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
         Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
@@ -123,7 +123,7 @@ async fn turn(
     let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
     let data = match data {
         Ok(data) => data,
-        // It is genuine, and somebody is on the line.
+        // The webhook is genuine, and a caller waits.
         Err(error) => {
             tracing::error!(tenant = %tenant.slug, call = %caller.sid, %error, "what was heard cannot be read");
             return Ok(Document(state.voice.fallback(&tenant)));
@@ -136,7 +136,7 @@ async fn turn(
         .map_err(|_| Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
 }
 
-/// The provider could not reach or understand the other URLs: fixed words, from memory.
+/// Answers where the provider could not reach or understand the other URLs: fixed words, from memory.
 async fn in_trouble(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
     let mut webhook = Webhook::read(request).await?;
     if webhook.params.is_empty() {

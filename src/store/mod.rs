@@ -45,7 +45,7 @@ pub use portability::backup::{compact_sqlite, copy_sqlite};
 pub use portability::erase::Erased;
 pub use portability::retention::{Removed, Step};
 pub use portability::snapshot::Snapshot;
-pub use portability::tables::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, TABLES, Table};
+pub use portability::tables::{CUSTOMER_CHANNEL, SET_ASIDE, TABLES};
 pub use reads::ahead::{Ahead, Left, PlannedSend};
 pub use reads::calls::{CallEvent, CallFilter, ListedCall, ListedTurn};
 pub use reads::lists::{Backlog, Listed, Unsettled};
@@ -59,6 +59,7 @@ pub use requests::ingest::{Confirmation, Ingested, NewInbound, OptOutKeyword};
 pub use requests::outcome::{AttemptOutcome, AttemptResult};
 pub use requests::resolve::{OperatorDecision, Resolution};
 pub use requests::status::{Settled, StatusReport};
+pub use rows::table::{NotARow, Table};
 pub use tables::actions::{
     Candidate, GateFacts, NewAction, OPTED_OUT_CODE, QueuedSend, SEND_WITHIN, Unknown, ordering_key,
 };

@@ -88,7 +88,7 @@ impl<T: TryGetable + FromSql + ValueType> Plain for T {}
 /// An `INSERT … ON CONFLICT (…) DO UPDATE …`, and what is read of its rows.
 pub(in crate::store) struct Upsert {
     /// Up to where `RETURNING` would stand, with `VALUES {rows}`.
-    pub sql: &'static str,
+    pub sql: String,
     pub columns: usize,
     pub table: &'static str,
     pub reads: &'static str,

@@ -204,7 +204,7 @@ impl Txn for SqliteTxn<'_> {
             return Ok(rows);
         }
         let Upsert { reads, table, key: [(first, at_first), (second, at_second)], .. } = upsert;
-        let mut write = self.prepare_row(upsert.sql, upsert.columns)?;
+        let mut write = self.prepare_row(&upsert.sql, upsert.columns)?;
         let mut look = self.prepare(&format!("SELECT {reads} FROM {table} WHERE {first} = ? AND {second} = ?"))?;
         for row in values.chunks_exact(upsert.columns) {
             bind(&mut write, row)?;

@@ -11,12 +11,13 @@ use sea_orm::{
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::tables::{Holds, TABLES, Table};
+use super::tables::TABLES;
 use crate::domain::TenantId;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::table::{Holds, Table};
 use crate::store::rows::{sender, tenant};
 use crate::store::tables::tenants::IMPORTING;
 use crate::store::tables::{tenants, timers};

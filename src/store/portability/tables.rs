@@ -1,19 +1,17 @@
 //! A tenant's tables as an export has them: one description for reading, checking and writing their rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use sea_orm::{QueryResult, Value};
-use serde_json::{Map, Value as Json};
-use uuid::Uuid;
+use serde_json::Value as Json;
 
 use crate::domain::appointment::AppointmentFacts;
 use crate::domain::{Action, AppointmentState, CallState, CampaignState, Channel, EventKind, MemberState, Phone};
-use crate::store::error::StoreError;
+use crate::store::rows::contact;
+use crate::store::rows::table::Holds::*;
+use crate::store::rows::table::{Table, column, is};
 use crate::store::tables::actions::REQUEST_CHANNEL;
 use crate::store::tables::campaigns;
 
-/// A text, at most, in bytes; webhooks bring 64 KiB.
-const TEXT_MAX_BYTES: usize = 1 << 20;
 const CHANNELS: &[&str] = &Channel::NAMES;
 /// The channels of an action: those of messages, and the word that requests have instead.
 const ACTION_CHANNELS: &[&str] = &{
@@ -36,52 +34,6 @@ pub const SET_ASIDE: &str = "timer_set_aside";
 /// A customer's last message on a channel.
 pub const CUSTOMER_CHANNEL: &str = "customer_channel";
 
-/// A table, without its column `tenant_id`.
-pub struct Table {
-    /// What one of its rows is called.
-    pub kind: &'static str,
-    pub(in crate::store) name: &'static str,
-    /// The columns by which rows are ordered: its identity.
-    pub(in crate::store) order: &'static [&'static str],
-    pub(in crate::store) columns: &'static [Column],
-}
-
-pub(in crate::store) struct Column {
-    pub name: &'static str,
-    pub holds: Holds,
-}
-
-/// What a column holds, and so what a line may say of it. `Maybe…` may be null.
-pub(in crate::store) enum Holds {
-    Id,
-    MaybeId,
-    /// The identity of a row of this table, of the same tenant.
-    Of(&'static str),
-    MaybeOf(&'static str),
-    Text,
-    MaybeText,
-    /// One of these.
-    Word(&'static [&'static str]),
-    MaybeWord(&'static [&'static str]),
-    /// A text of this form.
-    Form(fn(&str) -> bool),
-    /// A document for which this is true.
-    Document(fn(&Json) -> bool),
-    MaybeDocument,
-    Big,
-    MaybeBig,
-    Int,
-    MaybeInt,
-    Small,
-    Flag,
-}
-
-use Holds::*;
-
-const fn column(name: &'static str, holds: Holds) -> Column {
-    Column { name, holds }
-}
-
 /// In the order in which they are exported: what a row names comes before it.
 pub const TABLES: [Table; 26] = [
     Table {
@@ -96,22 +48,7 @@ pub const TABLES: [Table; 26] = [
             column("created_us", Big),
         ],
     },
-    Table {
-        kind: "customer",
-        name: "contacts",
-        order: &["id"],
-        columns: &[
-            column("id", Id),
-            column("phone", Form(|phone| Phone::parse(phone).is_ok())),
-            column("phone_key", Text),
-            column("name", Text),
-            column("profile_name", Text),
-            column("tags", Document(is::<BTreeSet<String>>)),
-            column("fields", Document(is::<BTreeMap<String, Json>>)),
-            column("inbound_count", Big),
-            column("created_us", Big),
-        ],
-    },
+    contact::TABLE,
     Table {
         kind: CUSTOMER_CHANNEL,
         name: "contact_channels",
@@ -499,102 +436,9 @@ pub const TABLES: [Table; 26] = [
     },
 ];
 
-fn is<T: serde::de::DeserializeOwned>(document: &Json) -> bool {
-    serde_json::from_value::<T>(document.clone()).is_ok()
-}
-
-/// A line's object is no row of its table.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NotARow {
-    #[error("'{0}' is missing or not what that column holds")]
-    Column(&'static str),
-    #[error("'{0}' is no column of it")]
-    Unknown(String),
-}
-
 impl Table {
     /// The table of which a row is called so, and its place in the order.
     pub fn of_kind(kind: &str) -> Option<(usize, &'static Self)> {
         TABLES.iter().enumerate().find(|(_, table)| table.kind == kind)
     }
-
-    pub(in crate::store) fn column_list(&self) -> String {
-        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
-    }
-
-    pub(in crate::store) fn object(&self, row: &QueryResult) -> Result<Json, StoreError> {
-        let mut object = Map::new();
-        for (index, column) in self.columns.iter().enumerate() {
-            object.insert(column.name.to_owned(), column.holds.read(row, index)?);
-        }
-        Ok(Json::Object(object))
-    }
-
-    /// The values of a row, in the order of its columns. Nothing may be missing, nothing more be there.
-    pub fn values(&self, mut object: Map<String, Json>) -> Result<Vec<Value>, NotARow> {
-        let mut values = Vec::with_capacity(self.columns.len());
-        for column in self.columns {
-            let value = object.remove(column.name).and_then(|json| column.holds.value(json));
-            values.push(value.ok_or(NotARow::Column(column.name))?);
-        }
-        match object.into_iter().next() {
-            Some((name, _)) => Err(NotARow::Unknown(name)),
-            None => Ok(values),
-        }
-    }
-}
-
-impl Holds {
-    fn read(&self, row: &QueryResult, index: usize) -> Result<Json, StoreError> {
-        let document = |text: String| serde_json::from_str::<Json>(&text).map_err(StoreError::json);
-        Ok(match self {
-            Id | Of(_) => row.try_get_by_index::<Uuid>(index)?.to_string().into(),
-            MaybeId | MaybeOf(_) => row.try_get_by_index::<Option<Uuid>>(index)?.map(|id| id.to_string()).into(),
-            Text | Word(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
-            MaybeText | MaybeWord(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
-            Document(_) => document(row.try_get_by_index(index)?)?,
-            // A document that says null is another thing than none, but context the same.
-            MaybeDocument => row.try_get_by_index::<Option<String>>(index)?.map(document).transpose()?.into(),
-            Big => row.try_get_by_index::<i64>(index)?.into(),
-            MaybeBig => row.try_get_by_index::<Option<i64>>(index)?.into(),
-            Int => row.try_get_by_index::<i32>(index)?.into(),
-            MaybeInt => row.try_get_by_index::<Option<i32>>(index)?.into(),
-            Small => row.try_get_by_index::<i16>(index)?.into(),
-            Flag => row.try_get_by_index::<bool>(index)?.into(),
-        })
-    }
-
-    /// The value that is stored, or `None` where the column does not hold such.
-    fn value(&self, json: Json) -> Option<Value> {
-        // PostgreSQL has no place for NUL in a text.
-        let text = |json: Json| match json {
-            Json::String(text) if text.len() <= TEXT_MAX_BYTES && !text.contains('\0') => Some(text),
-            _ => None,
-        };
-        let id = |json: Json| text(json).and_then(|text| Uuid::parse_str(&text).ok());
-        let big = |json: Json| json.as_i64();
-        let int = |json: Json| json.as_i64().and_then(|number| i32::try_from(number).ok());
-        Some(match self {
-            Id | Of(_) => id(json)?.into(),
-            MaybeId | MaybeOf(_) => or_null(json, id)?.into(),
-            Text => text(json)?.into(),
-            MaybeText => or_null(json, text)?.into(),
-            Word(words) => text(json).filter(|word| words.contains(&word.as_str()))?.into(),
-            MaybeWord(words) => or_null(json, |json| text(json).filter(|word| words.contains(&word.as_str())))?.into(),
-            Form(is_such) => text(json).filter(|text| is_such(text))?.into(),
-            Document(is_such) => Some(json).filter(is_such)?.to_string().into(),
-            MaybeDocument => or_null(json, Some)?.map(|json| json.to_string()).into(),
-            Big => big(json)?.into(),
-            MaybeBig => or_null(json, big)?.into(),
-            Int => int(json)?.into(),
-            MaybeInt => or_null(json, int)?.into(),
-            Small => int(json).and_then(|number| i16::try_from(number).ok())?.into(),
-            Flag => json.as_bool()?.into(),
-        })
-    }
-}
-
-/// `Some(None)` for null, `None` where it is neither null nor a value.
-fn or_null<T>(json: Json, read: impl FnOnce(Json) -> Option<T>) -> Option<Option<T>> {
-    if json.is_null() { Some(None) } else { read(json).map(Some) }
 }

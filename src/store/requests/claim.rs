@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 use super::fallback;
+use crate::domain::channel::{AddressKind, ChannelSpec};
 use crate::domain::route::UnknownRoute;
 use crate::domain::{ActionState, Channel, SendQueue, TenantId, Timestamp};
 use crate::store::context::WriterContext;
@@ -84,8 +85,11 @@ pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
 /// as in it: here, and in [`TAKE`].
 static CANDIDATES: LazyLock<String> = LazyLock::new(|| {
     let inbound = sql::quoted(Channel::INBOUND.map(Channel::as_str));
-    let windowed = sql::quoted([Channel::WhatsApp.as_str()]);
-    let to_phones = sql::quoted(Channel::ALL.into_iter().filter(|c| *c != Channel::Email).map(Channel::as_str));
+    let names = |holds: fn(&ChannelSpec) -> bool| {
+        sql::quoted(Channel::ALL.into_iter().map(Channel::spec).filter(|spec| holds(spec)).map(|spec| spec.name))
+    };
+    let windowed = names(|spec| spec.session_window.is_some());
+    let to_phones = names(|spec| spec.address == AddressKind::Phone);
     format!(
         "SELECT {SEND_COLUMNS},
     CASE WHEN a.channel IN ({windowed}) THEN (SELECT l.last_us FROM contact_channels l

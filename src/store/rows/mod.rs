@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod attempt;
+pub(in crate::store) mod contact;
 pub mod contact_history;
 pub mod event;
 pub mod message;
@@ -10,3 +11,4 @@ pub mod rule_run;
 pub mod sender;
 pub mod setting;
 pub mod tenant;
+pub(in crate::store) mod table;

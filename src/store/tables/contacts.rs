@@ -1,6 +1,7 @@
 //! Customers by number: one row a number, however it is written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, Value};
 
@@ -9,6 +10,7 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, Upsert};
 use crate::store::error::StoreError;
+use crate::store::rows::contact;
 
 /// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
 pub(in crate::store) type Contacts = HashMap<(TenantId, String), (ContactId, i64)>;
@@ -63,18 +65,7 @@ impl<'a> ContactUpsert<'a> {
             for (channel, at) in met.last_inbound {
                 inbound.push(((tenant, key.clone()), channel, at));
             }
-            values.extend([
-                id.uuid().into(),
-                tenant.uuid().into(),
-                met.phone.as_str().into(),
-                key.into(),
-                "".into(),
-                met.profile_name.into(),
-                "[]".into(),
-                "{}".into(),
-                met.inbound.into(),
-                met.at.unix_us().into(),
-            ]);
+            values.extend(contact::new_row(tenant, id, met.phone, met.profile_name, met.inbound, met.at));
         }
         let rows = txn
             .upsert(&UPSERT, values, |row| {
@@ -91,17 +82,16 @@ impl<'a> ContactUpsert<'a> {
     }
 }
 
-const UPSERT: Upsert = Upsert {
-    sql: "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
-       created_us) VALUES {rows}
-     ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
+static UPSERT: LazyLock<Upsert> = LazyLock::new(|| Upsert {
+    sql: contact::TABLE.insert()
+        + " ON CONFLICT (tenant_id, phone_key) DO UPDATE SET
        inbound_count = contacts.inbound_count + excluded.inbound_count,
        profile_name = CASE WHEN excluded.profile_name = '' THEN contacts.profile_name ELSE excluded.profile_name END",
-    columns: 10,
+    columns: contact::TABLE.width(),
     table: "contacts",
     reads: "id, tenant_id, phone_key, inbound_count",
-    key: [("tenant_id", 1), ("phone_key", 3)],
-};
+    key: [("tenant_id", 0), ("phone_key", 3)],
+});
 
 /// Keeps the last inbound message of a customer on a channel; an older one changes nothing.
 const KEEP_LAST_INBOUND: &str = "INSERT INTO contact_channels (tenant_id, contact_id, channel, last_us) VALUES {rows}

@@ -31,7 +31,8 @@ impl Api {
     }
 
     fn recado(&self, args: &[&str]) -> Value {
-        run(&mut command(self.server.folder(), args)).json()
+        let listen = self.server.url().trim_start_matches("http://").to_owned();
+        run(command(self.server.folder(), args).env("LISTEN", listen)).json()
     }
 
     async fn ask(&self, method: Method, body: Option<Value>) -> (u16, Value) {

@@ -10,7 +10,7 @@ use super::error::AppError;
 use super::installation::Installation;
 use crate::config::webhook_urls::WebhookUrls;
 use crate::config::{Config, Source};
-use crate::domain::{Channel, Clock, Phone};
+use crate::domain::{Channel, Clock};
 use crate::emulators::twilio as carrier;
 use crate::emulators::twilio::{Carrier, CarrierConfig, NumberConfig};
 use crate::tenants::{DEMO_SLUG, Directory, Platform, Snapshot};
@@ -96,6 +96,7 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
                 numbers[at].status_url = Some(urls.status());
             }
             Channel::WhatsApp => numbers[at].whatsapp_url = url,
+            other if other.spec().receives => numbers[at].other_urls.extend(url.map(|url| (other, url))),
             // E-mail senders are no numbers; voice shares the number's SMS sender.
             _ => {}
         }
@@ -109,7 +110,7 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
     let mut tenants: Vec<_> = snapshot.tenants().collect();
     tenants.sort_by(|one, other| one.slug.cmp(&other.slug));
     for tenant in tenants {
-        for sender in tenant.senders.iter().filter(|sender| Phone::parse(&sender.number).is_ok()) {
+        for sender in tenant.senders.iter().filter(|sender| sender.channel.is_sender(&sender.number)) {
             let base = sender.base_url.as_deref().unwrap_or(&platform.app_url);
             add(&tenant.account.sid, &tenant.slug, sender.channel, &sender.number, base);
         }

@@ -116,6 +116,7 @@ fn numbers(args: &Args, config: &Config, account: &str) -> Result<Vec<NumberConf
             label: number.clone(),
             sms_url: takes(&texts).then(|| sms_url.clone()),
             whatsapp_url: takes(&chats).then(|| whatsapp_url.clone()),
+            other_urls: std::collections::BTreeMap::new(),
             voice_url: takes(&texts).then(|| voice_url.clone()),
             status_url: takes(&texts).then(|| ours.status()),
             number,

@@ -12,6 +12,7 @@ pub mod carrier;
 pub mod backup;
 pub mod call;
 pub mod campaigns;
+mod channel_flags;
 pub mod check;
 pub mod commands;
 pub mod completions;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::channel_flags::{CHANNEL, ChannelFlag};
 use super::{
     CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json, text,
 };
 use crate::app::Installation;
 use crate::domain::action::Template;
 use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
-use crate::engine::sending::services::{EmailService, SmsService, WhatsAppService};
+use crate::engine::sending::services::{EmailService, MessageService};
 use crate::integrations::http;
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::ops::explain::refused_send;
@@ -37,14 +38,13 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER")]
     to: String,
     /// Send an e-mail instead of an SMS
-    #[arg(long, requires = "subject", conflicts_with = "whatsapp")]
+    #[arg(long, requires = "subject", conflicts_with = CHANNEL)]
     email: bool,
     /// Subject of the e-mail
     #[arg(long, requires = "email")]
     subject: Option<String>,
-    /// Send a WhatsApp message instead of an SMS
-    #[arg(long)]
-    whatsapp: bool,
+    #[command(flatten)]
+    channel: ChannelFlag,
     /// Approved WhatsApp template: its Content SID, or the tenant's name for it
     #[arg(long, value_name = "HX…", requires = "whatsapp", conflicts_with = "text")]
     template: Option<String>,
@@ -118,14 +118,13 @@ async fn plan(installation: &Installation, args: &Args) -> Result<ActionId, CliE
         Some(content) => {
             let variables: BTreeMap<String, String> = args.variables.iter().cloned().collect();
             let template = Template { content: content.clone(), variables };
-            WhatsAppService(outbox).send_template(slug, &args.to, template).await?
+            MessageService { outbox, channel: args.channel.0 }.send_template(slug, &args.to, template).await?
         }
         None if args.email => {
             let subject = args.subject.clone().unwrap_or_default();
             EmailService(outbox).send(slug, &args.to, EmailBody { subject, text: text.to_owned(), html: None }).await?
         }
-        None if args.whatsapp => WhatsAppService(outbox).send(slug, &args.to, text).await?,
-        None => SmsService(outbox).send(slug, &args.to, text).await?,
+        None => MessageService { outbox, channel: args.channel.0 }.send(slug, &args.to, text).await?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
+use super::channel_flags::ChannelFlag;
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::config::webhook_urls::WebhookUrls;
@@ -12,6 +13,7 @@ use crate::domain::{Channel, Phone, segments};
 use crate::emulators::twilio::content_type;
 use crate::integrations::http;
 use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::is_sid;
 use crate::integrations::twilio::signature;
 use crate::tenants::Tenant;
 
@@ -38,9 +40,8 @@ pub struct Args {
     /// Number that receives the message; by default the tenant's sender
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
-    /// Deliver a WhatsApp message
-    #[arg(long)]
-    whatsapp: bool,
+    #[command(flatten)]
+    channel: ChannelFlag,
     /// SID of the message, by default a new one; a SID that was used before is a repeat and has no effect
     #[arg(long, value_name = "SM…")]
     sid: Option<String>,
@@ -64,19 +65,13 @@ pub struct Args {
     body: String,
 }
 
-impl Args {
-    const fn channel(&self) -> Channel {
-        if self.whatsapp { Channel::WhatsApp } else { Channel::Sms }
-    }
-}
-
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let platform = installation.directory.platform();
-    let signed_url = WebhookUrls::new(&platform.app_url, &tenant.slug).messages(args.channel());
+    let signed_url = WebhookUrls::new(&platform.app_url, &tenant.slug).messages(args.channel.0);
     let base = args.url.clone().unwrap_or_else(|| local_url(installation.config.listen));
-    let url = WebhookUrls::new(base.trim_end_matches('/'), &tenant.slug).messages(args.channel());
+    let url = WebhookUrls::new(base.trim_end_matches('/'), &tenant.slug).messages(args.channel.0);
     let form = form(&installation, &tenant, &args)?;
     let sid = form.get("MessageSid").unwrap_or_default();
     let token = tenant.account.exposed_tokens().first().copied().unwrap_or_default();
@@ -139,9 +134,10 @@ async fn tell_carrier(
 
 /// The fields of <https://www.twilio.com/docs/messaging/guides/webhook-request>.
 fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Params, CliError> {
-    let channel = args.channel();
+    let channel = args.channel.0;
     let from = Phone::parse_human(&args.from)?;
-    let to = Phone::parse_human(&recipient(installation, tenant, args)?)?;
+    let to = recipient(installation, tenant, args)?;
+    let to = if channel.is_sender(&to) { to } else { Phone::parse_human(&to)?.to_string() };
     let sid = args.sid.clone().map_or_else(|| new_sid(!args.media.is_empty()), Ok)?;
     let segments = segments::count(&args.body).segments.to_string();
     let media = args.media.len().to_string();
@@ -180,14 +176,15 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
 /// The number that receives the message. A Messaging Service is no number.
 fn recipient(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<String, CliError> {
     let platform = installation.directory.platform();
-    let number = match args.channel() {
+    let channel = args.channel.0;
+    let number = match channel {
         Channel::Sms => platform.from_number.as_ref(),
         Channel::WhatsApp => platform.whatsapp_number.as_ref(),
         _ => None,
     };
-    let sender = tenant.sender(args.channel(), platform).filter(|sender| sender.starts_with('+'));
+    let sender = tenant.sender(channel, platform).filter(|sender| channel.is_sender(sender) && !is_sid("MG", sender));
     args.to.clone().or(sender).or_else(|| number.map(Phone::to_string)).ok_or_else(|| {
-        let (slug, channel) = (&tenant.slug, args.channel());
+        let slug = &tenant.slug;
         CliError::Refused(format!(
             "'{slug}' has no {channel} number that could be written to: name one with --to, or give it one: \
              recado tenant set {slug} --{channel} +34…"

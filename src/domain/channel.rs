@@ -2,6 +2,17 @@
 //!
 //! Code that asks for a property of a channel reads it from [`Channel::spec`]. A comparison with one channel is only for
 //! what that channel alone has, such as the content of a call.
+//!
+//! # How to add a channel
+//!
+//! RCS took these files:
+//!
+//! 1. Here: a variant of [`Channel`] and its row. The webhook `/api/twilio/{slug}/{name}`, the options `--{name}` of the
+//!    command line, the API, the ledger, the gate and the built-in carrier follow from it.
+//! 2. `domain/event.rs` and `domain/event_kinds.rs`: the kind of its inbound event, with a description.
+//! 3. `rules/script/functions/send_message.rs`, and its line in `functions/mod.rs`: the function that sends by it.
+//! 4. `tenants/mod.rs`: the sender of the installation, if it has one.
+//! 5. Where it leaves by a transport of its own: a file in [`crate::engine::sending::transports`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +21,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::EnumCount;
 
-/// A channel, by its stable name: `sms`, `whatsapp`, `email` or `voice`.
+use super::phone::Phone;
+
+/// A channel, by its stable name: `sms`, `whatsapp`, `rcs`, `email` or `voice`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, EnumCount)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     Sms,
     WhatsApp,
+    /// Rich Communication Services: branded messages in the phone's own messaging app.
+    Rcs,
     /// Outbound only: no e-mail is received.
     Email,
     /// Phone calls.
@@ -37,6 +52,7 @@ pub struct ChannelSpec {
     /// The function that sends by this channel in rules.
     pub rule_function: &'static str,
     pub address: AddressKind,
+    pub senders: SenderKind,
     /// The prefix of the provider's addresses, such as `whatsapp:`; empty where there is none.
     pub prefix: &'static str,
     pub transport: Transport,
@@ -62,6 +78,15 @@ pub enum AddressKind {
     Email,
 }
 
+/// What a channel's own senders are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SenderKind {
+    /// Numbers in E.164.
+    Number,
+    /// Names, such as the id of an agent.
+    Name,
+}
+
 /// The transport that takes a channel's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -84,6 +109,9 @@ pub enum OptOut {
     OnRequest,
 }
 
+/// The longest name of a sender.
+const SENDER_NAME_MAX_BYTES: usize = 100;
+
 /// Meta's customer service window.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -97,6 +125,7 @@ const SPECS: [ChannelSpec; Channel::COUNT] = [
         inbound_event: "inbound_sms",
         rule_function: "send_sms",
         address: AddressKind::Phone,
+        senders: SenderKind::Number,
         prefix: "",
         transport: Transport::TwilioOrProvider,
         session_window: None,
@@ -115,11 +144,33 @@ const SPECS: [ChannelSpec; Channel::COUNT] = [
         inbound_event: "inbound_whatsapp",
         rule_function: "send_whatsapp",
         address: AddressKind::Phone,
+        senders: SenderKind::Number,
         prefix: "whatsapp:",
         transport: Transport::Twilio,
         session_window: Some(DAY),
         opt_out: OptOut::Word,
         templates: true,
+        segmented: true,
+        segment_price: false,
+        quiet_hours: true,
+        reads: true,
+    },
+    // <https://www.twilio.com/docs/rcs/send-an-rcs-message>. The prefix in `To` keeps Twilio from falling back to SMS by
+    // itself: a rule's own fallback decides (<https://www.twilio.com/docs/api/errors/21664>).
+    ChannelSpec {
+        channel: Channel::Rcs,
+        name: "rcs",
+        label: "RCS",
+        receives: true,
+        inbound_event: "inbound_rcs",
+        rule_function: "send_rcs",
+        address: AddressKind::Phone,
+        senders: SenderKind::Name,
+        prefix: "rcs:",
+        transport: Transport::Twilio,
+        session_window: None,
+        opt_out: OptOut::Word,
+        templates: false,
         segmented: true,
         segment_price: false,
         quiet_hours: true,
@@ -134,6 +185,7 @@ const SPECS: [ChannelSpec; Channel::COUNT] = [
         inbound_event: "inbound_email",
         rule_function: "send_email",
         address: AddressKind::Email,
+        senders: SenderKind::Name,
         prefix: "",
         transport: Transport::MailServer,
         session_window: None,
@@ -152,6 +204,7 @@ const SPECS: [ChannelSpec; Channel::COUNT] = [
         inbound_event: "call_received",
         rule_function: "call",
         address: AddressKind::Phone,
+        senders: SenderKind::Number,
         prefix: "",
         transport: Transport::Twilio,
         session_window: None,
@@ -232,20 +285,35 @@ impl Channel {
         found.next().unwrap_or((Self::Sms, address))
     }
 
+    /// Whether a text is a sender of this channel, as the provider writes it without its prefix.
+    pub fn is_sender(self, text: &str) -> bool {
+        match self.spec().senders {
+            SenderKind::Number => Phone::parse(text).is_ok(),
+            SenderKind::Name => {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+                (1..=SENDER_NAME_MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed)
+            }
+        }
+    }
+
     /// Writes an address as the provider does.
     pub fn address(self, address: impl fmt::Display) -> String {
         format!("{}{address}", self.spec().prefix)
     }
 
-    /// The names of the channels that receive messages, for people: `sms or whatsapp`.
+    /// The names of the channels that receive messages, as a choice: `sms or whatsapp`.
     pub fn inbound_names() -> String {
-        choice(&Self::INBOUND)
+        choice(Self::INBOUND.map(Self::as_str).into())
+    }
+
+    /// The same for people: `SMS or WhatsApp`.
+    pub fn inbound_labels() -> String {
+        choice(Self::INBOUND.map(|channel| channel.spec().label).into())
     }
 }
 
 /// `sms, whatsapp or email`.
-fn choice(channels: &[Channel]) -> String {
-    let names: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
+fn choice(names: Vec<&str>) -> String {
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -261,7 +329,7 @@ impl fmt::Display for Channel {
 
 /// A name that is not one of a channel.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no channel: use {all}", all = choice(&Channel::ALL))]
+#[error("'{0}' is no channel: use {all}", all = choice(Channel::NAMES.into()))]
 pub struct UnknownChannel(String);
 
 impl FromStr for Channel {
@@ -283,19 +351,21 @@ mod tests {
             assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
         }
         let error = "fax".parse::<Channel>().unwrap_err().to_string();
-        assert_eq!(error, "'fax' is no channel: use sms, whatsapp, email or voice");
+        assert_eq!(error, "'fax' is no channel: use sms, whatsapp, rcs, email or voice");
     }
 
     #[test]
     fn addresses_name_their_channel() {
         assert_eq!(Channel::of_address("+34600111222"), (Channel::Sms, "+34600111222"));
         assert_eq!(Channel::of_address("whatsapp:+34600111222"), (Channel::WhatsApp, "+34600111222"));
+        assert_eq!(Channel::of_address("rcs:clinica_sol_agent"), (Channel::Rcs, "clinica_sol_agent"));
         assert_eq!(Channel::of_address("messenger:42"), (Channel::Sms, "messenger:42"));
         assert_eq!(Channel::WhatsApp.address("+34600111222"), "whatsapp:+34600111222");
     }
 
     #[test]
     fn lists_for_people_follow_the_table() {
-        assert_eq!(Channel::inbound_names(), "sms or whatsapp");
+        assert_eq!(Channel::inbound_names(), "sms, whatsapp or rcs");
+        assert_eq!(Channel::inbound_labels(), "SMS, WhatsApp or RCS");
     }
 }

@@ -33,6 +33,8 @@ impl EventKind {
     pub const INBOUND_SMS: Self = Self(Cow::Borrowed("inbound_sms"));
     /// A WhatsApp message came in. `data` is an [`InboundData`].
     pub const INBOUND_WHATSAPP: Self = Self(Cow::Borrowed("inbound_whatsapp"));
+    /// An RCS message came in. `data` is an [`InboundData`].
+    pub const INBOUND_RCS: Self = Self(Cow::Borrowed("inbound_rcs"));
     /// An e-mail came in. The name is reserved: nothing receives e-mails.
     pub const INBOUND_EMAIL: Self = Self(Cow::Borrowed("inbound_email"));
     /// The provider reported a delivery status. `data` is a [`StatusData`].

@@ -22,6 +22,7 @@ const fn kind(kind: EventKind, about: &'static str, data: &'static [(&'static st
 pub const EVENT_KINDS: &[EventKindInfo] = &[
     kind(EventKind::INBOUND_SMS, "A text message came in.", INBOUND),
     kind(EventKind::INBOUND_WHATSAPP, "A WhatsApp message came in.", INBOUND),
+    kind(EventKind::INBOUND_RCS, "An RCS message came in.", INBOUND),
     kind(EventKind::MESSAGE_STATUS, "The provider reported the delivery status of a message.", STATUS),
     kind(EventKind::OPTED_OUT, "The customer opted out of a channel (STOP).", OPT_OUT),
     kind(EventKind::OPTED_IN, "The customer opted in again (START).", OPT_OUT),

@@ -154,7 +154,7 @@ pub enum SettingsError {
     Quiet(#[from] NotQuiet),
     #[error("'{slug}' has no sender {number}")]
     NoSender { slug: String, number: String },
-    #[error("'{0}' has no sender of its own that a base URL could be for: give it one with --sms or --whatsapp")]
+    #[error("'{0}' has no sender of its own that a base URL could be for: give it one with {flags}", flags = flags())]
     NoSenderForBase(String),
     #[error(
         "{channel} {number} belongs to '{owner}': take it from there first: recado tenant set {owner} --remove-sender {number}"
@@ -418,4 +418,9 @@ mod tests {
         assert_eq!(parse_like(&5.into(), "twelve"), None);
         assert_eq!(parse_like(&true.into(), "false"), Some(false.into()));
     }
+}
+
+/// The options of `recado tenant set` that add a sender.
+fn flags() -> String {
+    Channel::INBOUND.map(|channel| format!("--{channel}")).join(" or ")
 }

@@ -2,7 +2,8 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::Phone;
+use crate::domain::channel::SenderKind;
+use crate::domain::{Channel, Phone};
 use crate::integrations::twilio::is_sid;
 
 /// The longest slug, in bytes.
@@ -66,15 +67,30 @@ pub fn retain_days(days: u32) -> Result<Option<u32>, String> {
     }
 }
 
-/// A number (E.164) or a Messaging Service SID.
+/// A sender of any channel, with or without the channel's prefix.
 pub fn sender(text: &str) -> Result<String, String> {
+    let (channel, _) = Channel::of_address(text);
+    let of_another = || Channel::INBOUND.into_iter().find_map(|channel| sender_of(channel, text).ok());
+    sender_of(channel, text).or_else(|error| of_another().ok_or(error))
+}
+
+/// A sender of a channel: a number (E.164) or a name, as the channel has them, or a Messaging Service SID.
+pub fn sender_of(channel: Channel, text: &str) -> Result<String, String> {
     if is_sid("MG", text) {
         return Ok(text.to_owned());
     }
-    let number = text.strip_prefix("whatsapp:").unwrap_or(text);
-    Phone::parse_human(number)
-        .map(|phone| phone.to_string())
-        .map_err(|error| format!("{error}; a Messaging Service is MG and 32 hex digits"))
+    let spec = channel.spec();
+    let bare = text.strip_prefix(spec.prefix).unwrap_or(text);
+    match spec.senders {
+        SenderKind::Number => Phone::parse_human(bare)
+            .map(|phone| phone.to_string())
+            .map_err(|error| format!("{error}; a Messaging Service is MG and 32 hex digits")),
+        SenderKind::Name if channel.is_sender(bare) => Ok(bare.to_owned()),
+        SenderKind::Name => Err(format!(
+            "'{text}' is no sender of {channel}: its id has letters, digits, _, - and .; a Messaging Service is MG and 32 \
+             hex digits"
+        )),
+    }
 }
 
 /// Scheme and host, perhaps a path; without a slash at its end.

@@ -89,6 +89,8 @@ impl Platform {
             }
             Channel::WhatsApp => self.whatsapp_number.as_ref().map(Phone::to_string),
             Channel::Email => Some(self.mail_from.clone()),
+            // An RCS sender is always a tenant's own.
+            Channel::Rcs => None,
         }
     }
 }

@@ -8,8 +8,9 @@ use secrecy::SecretString;
 
 use super::{account, apply, hours, non_empty, show_changed};
 use crate::app::Installation;
+use crate::cli::channel_flags::SenderFlags;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
-use crate::domain::{Channel, EmailAddress};
+use crate::domain::EmailAddress;
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::fields::{self, base_url, language, name, sender, zone};
 use crate::tenants::{
@@ -38,12 +39,8 @@ pub struct Args {
     /// Its language, such as es
     #[arg(long, value_parser = language)]
     language: Option<String>,
-    /// Give it a number (E.164) or a Messaging Service (MG…) for text messages; any number of times
-    #[arg(long, value_name = "SENDER", value_parser = sender)]
-    sms: Vec<String>,
-    /// Give it a number for WhatsApp; any number of times
-    #[arg(long, value_name = "SENDER", value_parser = sender)]
-    whatsapp: Vec<String>,
+    #[command(flatten)]
+    senders: SenderFlags,
     /// The public base URL that the senders' webhooks are configured with, where it is not APP_URL;
     /// for the senders named here, or else for all it has
     #[arg(long, value_name = "URL", value_parser = base_url)]
@@ -111,7 +108,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         said = Some(account::said(&checked));
     }
     let changed = apply(&installation, &tenant, &change, &blueprints(&installation, &args)).await?;
-    if !changed && args.sms.is_empty() && args.whatsapp.is_empty() {
+    if !changed && args.senders.0.is_empty() {
         return Err(CliError::Usage("nothing would change: 'recado tenant set --help' lists what can".to_owned()));
     }
     if let Some(said) = said {
@@ -139,10 +136,9 @@ fn change_of(args: &Args) -> Result<TenantChange, CliError> {
         };
         blueprints.insert(rule.clone(), change);
     }
-    let sms = args.sms.iter().map(|number| (Channel::Sms, number.clone()));
     let senders = SenderChange {
         remove: args.remove_sender.clone(),
-        add: sms.chain(args.whatsapp.iter().map(|number| (Channel::WhatsApp, number.clone()))).collect(),
+        add: args.senders.0.clone(),
         base_url: args.base_url.clone(),
     };
     let mut change = TenantChange {

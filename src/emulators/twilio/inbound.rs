@@ -87,8 +87,9 @@ impl TextError {
 impl CustomerText {
     fn check(&self) -> Result<(), TextError> {
         let wrong = |text: &str| Err(TextError::Wrong(text.to_owned()));
-        for number in [&self.from, &self.to] {
-            Phone::parse(number).map_err(|error| TextError::Wrong(error.to_string()))?;
+        Phone::parse(&self.from).map_err(|error| TextError::Wrong(error.to_string()))?;
+        if !self.channel.is_sender(&self.to) {
+            return Err(TextError::Wrong(format!("{} is no address of {} to write to", self.to, self.channel)));
         }
         let words = [self.profile_name.as_deref(), self.button.as_ref().map(|button| button.text.as_str())];
         let payload = self.button.as_ref().map(|button| button.payload.as_str());
@@ -124,11 +125,7 @@ impl Carrier {
     pub fn receive(&self, text: &CustomerText) -> Result<Message, TextError> {
         text.check()?;
         let number = self.0.numbers.find(&text.to).ok_or_else(|| TextError::NoSuchNumber(text.to.clone()))?;
-        let url = match text.channel {
-            Channel::Sms => number.config.sms_url.clone(),
-            Channel::WhatsApp => number.config.whatsapp_url.clone(),
-            _ => None,
-        };
+        let url = number.config.message_url(text.channel).map(str::to_owned);
         let url = url.ok_or_else(|| TextError::NotConfigured(text.to.clone()))?;
         let place = Arc::clone(&self.0.webhooks).try_acquire_owned().map_err(|_| TextError::Busy)?;
         let now = self.0.clock.now();

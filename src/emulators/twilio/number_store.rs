@@ -2,12 +2,14 @@
 //!
 //! The resource of Twilio has no WhatsApp URL: the configuration sets it.
 
+use std::collections::BTreeMap;
+
 use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::rfc2822;
 use super::store::bare;
 use super::validate::{self, Refusal};
-use crate::domain::Timestamp;
+use crate::domain::{Channel, Timestamp};
 use crate::integrations::twilio::form::Params;
 
 /// A number and the URLs of its messages and calls.
@@ -22,10 +24,23 @@ pub struct NumberConfig {
     pub sms_url: Option<String>,
     /// URL of WhatsApp messages.
     pub whatsapp_url: Option<String>,
+    /// URLs of the messages of other channels.
+    pub other_urls: BTreeMap<Channel, String>,
     /// URL of calls, unless its `VoiceUrl` is set.
     pub voice_url: Option<String>,
     /// URL of the call status, unless its `StatusCallback` is set.
     pub status_url: Option<String>,
+}
+
+impl NumberConfig {
+    /// The URL of a channel's messages.
+    pub fn message_url(&self, channel: Channel) -> Option<&str> {
+        match channel {
+            Channel::Sms => self.sms_url.as_deref(),
+            Channel::WhatsApp => self.whatsapp_url.as_deref(),
+            other => self.other_urls.get(&other).map(String::as_str),
+        }
+    }
 }
 
 /// A stored number.

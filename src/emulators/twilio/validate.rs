@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::domain::Timestamp;
 use crate::domain::phone::Phone;
+use crate::domain::{Channel, Timestamp};
 use crate::integrations::twilio::form::Params;
 
 /// Twilio's code and message of a refusal.
@@ -38,7 +38,6 @@ const BODY_MAX_CHARS: usize = 1600;
 const SCHEDULE_MIN: Duration = Duration::from_secs(15 * 60);
 const SCHEDULE_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
 const MEDIA_MAX: usize = 10;
-const WHATSAPP: &str = "whatsapp:";
 
 /// Numbers that fail on purpose, from <https://www.twilio.com/docs/iam/test-credentials>.
 const FAILING_TO: [(&str, u32, &str); 5] = [
@@ -60,7 +59,7 @@ pub fn check(form: &Params, now: Timestamp) -> Result<(), Refusal> {
     check_to(to)?;
     if let Some(from) = form.filled("From") {
         check_from(from)?;
-        if from.starts_with(WHATSAPP) != to.starts_with(WHATSAPP) {
+        if Channel::of_address(from).0 != Channel::of_address(to).0 {
             return Err(refusal(21910, "Invalid From and To pair. From and To should be of the same channel."));
         }
     } else if form.filled("MessagingServiceSid").is_none() {
@@ -99,7 +98,7 @@ fn check_to(to: &str) -> Result<(), Refusal> {
     if let Some((_, code, message)) = FAILING_TO.iter().find(|(number, ..)| *number == to) {
         return Err(refusal(*code, message));
     }
-    match Phone::parse(to.strip_prefix(WHATSAPP).unwrap_or(to)) {
+    match Phone::parse(Channel::of_address(to).1) {
         Ok(_) => Ok(()),
         Err(_) => Err(refusal(21211, &format!("The 'To' number {to} is not a valid phone number."))),
     }
@@ -115,7 +114,8 @@ fn check_from(from: &str) -> Result<(), Refusal> {
     let short_code = (3..=8).contains(&from.len()) && from.bytes().all(|b| b.is_ascii_digit());
     let name = from.len() <= 11 && from.bytes().all(|b| b.is_ascii_alphanumeric() || b == b' ');
     let named = name && from.bytes().any(|b| b.is_ascii_alphabetic());
-    if short_code || named || Phone::parse(from.strip_prefix(WHATSAPP).unwrap_or(from)).is_ok() {
+    let (channel, bare) = Channel::of_address(from);
+    if short_code || named || channel.is_sender(bare) {
         return Ok(());
     }
     let message =

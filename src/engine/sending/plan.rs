@@ -144,7 +144,7 @@ fn sender_of(
             )
         });
     }
-    let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| Phone::parse(to).is_ok());
+    let written_to = event.data.get("to").and_then(|to| to.as_str()).filter(|to| send.channel.is_sender(to));
     match written_to {
         Some(to) if send.reply => Ok(to.to_owned()),
         _ => tenant.sender(send.channel, platform).ok_or_else(|| {

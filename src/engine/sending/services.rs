@@ -7,30 +7,23 @@ use crate::engine::sending::call_request::{UnfitCall, check};
 use crate::rules::RuleSet;
 use crate::tenants::Tenant;
 
-/// Sends text messages by hand.
+/// Sends messages of one channel by hand.
 #[derive(Clone)]
-pub struct SmsService(pub Outbox);
-
-impl SmsService {
-    /// Plans a text from the tenant's sender to `to`, E.164. The gate judges it when it is due.
-    pub async fn send(&self, tenant: &str, to: &str, message: &str) -> Result<ActionId, SendRefused> {
-        self.0.plan(tenant, Channel::Sms, to, SendBody::Text(message.to_owned())).await
-    }
+pub struct MessageService {
+    pub outbox: Outbox,
+    pub channel: Channel,
 }
 
-/// Sends WhatsApp messages by hand.
-#[derive(Clone)]
-pub struct WhatsAppService(pub Outbox);
-
-impl WhatsAppService {
-    /// Plans a free-form message: it leaves only within 24 hours of the customer's last one.
+impl MessageService {
+    /// Plans a text from the tenant's sender to `to`, E.164. The gate judges it when it is due: a channel with a session
+    /// window takes it only within that time of the customer's last message.
     pub async fn send(&self, tenant: &str, to: &str, message: &str) -> Result<ActionId, SendRefused> {
-        self.0.plan(tenant, Channel::WhatsApp, to, SendBody::Text(message.to_owned())).await
+        self.outbox.plan(tenant, self.channel, to, SendBody::Text(message.to_owned())).await
     }
 
     /// Plans an approved template, which may leave at any time.
     pub async fn send_template(&self, tenant: &str, to: &str, template: Template) -> Result<ActionId, SendRefused> {
-        self.0.plan(tenant, Channel::WhatsApp, to, SendBody::Template(template)).await
+        self.outbox.plan(tenant, self.channel, to, SendBody::Template(template)).await
     }
 }
 

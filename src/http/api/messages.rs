@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub struct MessageQuery {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
-    #[schema(value_type = String, pattern = "^(sms|whatsapp)$", example = "sms")]
+    #[schema(schema_with = channel_schema)]
     channel: Channel,
     /// E.164
     #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
@@ -45,6 +46,11 @@ pub struct NewMessage {
     #[schema(min_length = 1, max_length = 1600)]
     text: Option<String>,
     template: Option<NewTemplate>,
+}
+
+fn channel_schema() -> Object {
+    let pattern = format!("^({})$", Channel::INBOUND.map(Channel::as_str).join("|"));
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([Channel::Sms.as_str()]).build()
 }
 
 /// An approved WhatsApp template.

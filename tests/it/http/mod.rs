@@ -4,6 +4,7 @@ pub mod api;
 pub mod callbacks;
 mod docs;
 pub mod gateway;
+pub mod rcs;
 mod tenant;
 pub(crate) mod agent_tokens;
 pub(crate) mod nginx;

@@ -38,6 +38,7 @@ pub(in crate::rules) const FUNCTIONS: &[&Function] = &[
     &reply::REPLY,
     &send_message::SEND_SMS,
     &send_message::SEND_WHATSAPP,
+    &send_message::SEND_RCS,
     &send_whatsapp_template::SEND_WHATSAPP_TEMPLATE,
     &send_email::SEND_EMAIL,
     &notify::NOTIFY,

@@ -1,4 +1,4 @@
-//! `send_sms` and `send_whatsapp`: a text to a customer or a number.
+//! `send_sms`, `send_whatsapp` and `send_rcs`: a text to a customer or a number.
 
 use rhai::{Dynamic, NativeCallContext};
 
@@ -35,6 +35,20 @@ pub(in crate::rules) const SEND_WHATSAPP: Function = Function {
     register: |engine, _| {
         engine.register_fn("send_whatsapp", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
             plan(&ctx, "send_whatsapp", |_| send(Channel::WhatsApp, &to, &text))
+        });
+    },
+};
+
+pub(in crate::rules) const SEND_RCS: Function = Function {
+    name: "send_rcs",
+    receiver: None,
+    group: Group::Messages,
+    about: "Sends an RCS message. It does not become a text message by itself where the phone cannot receive RCS.",
+    signatures: SIGNATURES,
+    example: r#"send_rcs(e.contact, "Your order is ready.")"#,
+    register: |engine, _| {
+        engine.register_fn("send_rcs", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+            plan(&ctx, "send_rcs", |_| send(Channel::Rcs, &to, &text))
         });
     },
 };

@@ -1,8 +1,12 @@
 //! The repository's own rules, as tests. Each failure says where, and what to do instead.
 
+mod imports;
+mod words;
+
 use std::collections::BTreeSet;
 use std::fs;
 
+use self::imports::module_path;
 use crate::support::source::{self, Parted, SourceFile, files, top};
 
 /// The longest file, in lines.
@@ -23,10 +27,6 @@ const TOP_ENTRIES: [&str; 11] = [
     "rust-toolchain.toml",
     "build.rs",
 ];
-/// Folders whose children are siblings that never import each other.
-const SIBLINGS: [&str; 2] = ["features", "http"];
-/// Children that their siblings may use: the JSON of each noun.
-const SHARED: [&str; 1] = ["views"];
 /// The only files that may ask the machine for the time, or let it pass.
 const CLOCK: &str = "src/domain/clock.rs";
 const WAIT: &str = "tests/it/support/wait.rs";
@@ -75,27 +75,6 @@ fn only_known_entries_stand_at_the_top() {
 }
 
 #[test]
-fn modules_import_only_modules_above_them() {
-    let order = modules_in_order();
-    assert!(!order.is_empty(), "src/lib.rs names its modules as `pub mod name;`");
-    let place = |module: &str| order.iter().position(|name| name == module);
-    let mut faults = Vec::new();
-    for (file, parted) in rust_files_in("src").into_iter().chain(rust_files_in("migrations")) {
-        let Some(here) = place(&module_path(&file.path)[0]) else { continue };
-        for (at, path) in crate_paths(&parted.code) {
-            if place(&path[0]).is_some_and(|there| there > here) {
-                let line = parted.line(at);
-                faults.push(format!(
-                    "{}:{line} uses {}, which src/lib.rs lists below {}",
-                    file.path, path[0], order[here]
-                ));
-            }
-        }
-    }
-    assert_none("a module imports only modules listed above it in src/lib.rs", faults);
-}
-
-#[test]
 fn every_module_is_listed_in_lib_rs() {
     let order = modules_in_order();
     let found = fs::read_dir(top().join("src")).expect("there is src").flatten();
@@ -108,36 +87,6 @@ fn every_module_is_listed_in_lib_rs() {
             !files(&format!("src/{name}"), &[".rs"]).is_empty() || top().join(format!("src/{name}.rs")).exists()
         }),
     );
-}
-
-#[test]
-fn siblings_never_import_each_other() {
-    let mut faults = Vec::new();
-    for family in SIBLINGS {
-        let files = rust_files_in(&format!("src/{family}"));
-        let children: BTreeSet<_> =
-            files.iter().filter_map(|(file, _)| module_path(&file.path).get(1).cloned()).collect();
-        assert!(
-            children.len() > 1,
-            "src/{family} has children: a rule about a folder that is not there guards nothing"
-        );
-        for (file, parted) in &files {
-            let here = module_path(&file.path);
-            // The family's own mod.rs names its children.
-            let Some(child) = here.get(1) else { continue };
-            let named = crate_paths(&parted.code).into_iter().chain(super_paths(&parted.code, &here));
-            for (at, path) in named {
-                if path[0] == family
-                    && path.get(1).is_some_and(|other| {
-                        other != child && children.contains(other) && !SHARED.contains(&other.as_str())
-                    })
-                {
-                    faults.push(format!("{}:{} uses {}", file.path, parted.line(at), path.join("::")));
-                }
-            }
-        }
-    }
-    assert_none("siblings in features and in http meet through events, or share what stands above them", faults);
 }
 
 #[test]
@@ -242,92 +191,8 @@ fn modules_in_order() -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Where a file stands: `src/http/sms/webhook.rs` is `[http, sms, webhook]`, a `mod.rs` is its folder.
-fn module_path(file: &str) -> Vec<String> {
-    let path = file.strip_prefix("src/").unwrap_or(file).trim_end_matches(".rs").trim_end_matches("/mod");
-    path.split('/').map(str::to_owned).collect()
-}
-
-/// Each path that code names from the crate's root, with its offset: `crate::{a::b, c}` are `[a, b]` and `[c]`.
-fn crate_paths(code: &str) -> Vec<(usize, Vec<String>)> {
-    let starts = code
-        .match_indices("crate::")
-        .filter(|&(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$'));
-    starts.flat_map(|(at, word)| expand(&code[at + word.len()..]).into_iter().map(move |path| (at, path))).collect()
-}
-
-/// The same for paths that begin with `super::`, in a file that stands `here`.
-fn super_paths(code: &str, here: &[String]) -> Vec<(usize, Vec<String>)> {
-    let mut paths = Vec::new();
-    for (at, _) in code.match_indices("super::").filter(|&(at, _)| !code[..at].ends_with("super::")) {
-        let mut rest = &code[at..];
-        let mut base = here;
-        while let Some(after) = rest.strip_prefix("super::") {
-            rest = after;
-            base = &base[..base.len().saturating_sub(1)];
-        }
-        let found = expand(rest).into_iter().map(|path| base.iter().cloned().chain(path).collect());
-        paths.extend(found.filter(|path: &Vec<String>| !path.is_empty()).map(|path| (at, path)));
-    }
-    paths
-}
-
-/// The paths that a use tree names, at most two parts of each: `a::{b, c::d}` are `[a, b]` and `[a, c]`.
-fn expand(tree: &str) -> Vec<Vec<String>> {
-    let tree = tree.trim_start();
-    if let Some(inner) = tree.strip_prefix('{') {
-        return split_group(inner).into_iter().flat_map(expand).collect();
-    }
-    let end = tree.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tree.len());
-    let (name, rest) = tree.split_at(end);
-    if name.is_empty() {
-        return Vec::new();
-    }
-    let below = rest.strip_prefix("::").map(expand).unwrap_or_default();
-    if below.is_empty() {
-        return vec![vec![name.to_owned()]];
-    }
-    below.into_iter().map(|path| [name.to_owned()].into_iter().chain(path).collect()).collect()
-}
-
-/// The members of a group, up to its closing brace.
-fn split_group(inner: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
-    for (at, c) in inner.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                members.push(&inner[start..at]);
-                return members;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                members.push(&inner[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    members
-}
-
-/// The readers above, tried on what they must not miss.
 #[test]
-fn the_readers_see_what_they_should() {
-    let parted = source::part(
-        "let a = 'x'; // crate::one\nlet b: &'a str = \"SELECT \\\" 1\"; /* /* */ todo!() */ r#\"two\"#; '\"'; c",
-    );
-    assert_eq!(parted.code, "let a = 'x'; \nlet b: &'a str = \"\";  \"\"; '\"'; c");
-    assert_eq!(parted.strings, [(2, "SELECT \\\" 1".to_owned()), (2, "two".to_owned())]);
-
-    let named = |code| crate_paths(code).into_iter().map(|(_, path)| path.join("::")).collect::<Vec<_>>();
-    assert_eq!(named("use crate::{a::{b, c::*}, d as e};\ncrate::f::g(my_crate::h)"), ["a::b", "a::c", "d", "f::g"]);
-    let here = module_path("src/http/sms/webhook.rs");
-    let above = super_paths("use super::super::whatsapp::Form; super::parse()", &here);
-    let above: Vec<_> = above.into_iter().map(|(_, path)| path.join("::")).collect();
-    assert_eq!(above, ["http::whatsapp::Form", "http::sms::parse"]);
-    assert_eq!(module_path("src/http/webhooks/mod.rs"), ["http", "webhooks"]);
-
+fn settings_are_told_from_prose() {
     assert_eq!(setting("# quiet_from = \"21:00\""), Some("quiet_from"));
     assert_eq!(setting("# An equation: a = b"), None);
 }

@@ -34,35 +34,51 @@
 //! # Invariants
 //!
 //! - **A webhook is answered after its event is committed.** No accepted event is lost.
-//! - **The row is the truth, the bus only a wake-up.** A sweep finds what a lost wake-up leaves behind.
+//! - **The row is the truth, a wake-up only a hint.** A sweep finds what a lost wake-up leaves behind.
 //! - **Deciding does no I/O.** [`rules::RuleSet::decide`] takes an event and facts, and gives actions: any event can be
 //!   decided again, on any rules, at any time.
 //! - **What is sent is sent once.** An action's identity is (event, rule, index). Its attempt is committed before the
 //!   provider is called, the outcome after. Where the outcome is unknown the provider's list decides, never a guess.
-//! - **What stands between a customer's events holds when it is written**: an open question that is answered, a limit, are
-//!   looked at again in the deciding transaction; what was decided on an older state is decided anew.
-//! - **A promise for later is a row, kept once.** A timer's row goes and its event comes in one transaction.
-//! - **One send at a time along a lane** (channel, sender, recipient), in planned order.
+//! - **A decision is checked when it is written**: the deciding transaction looks again at the open question it answers and at
+//!   its rules' limits. What was decided on an older state is decided anew.
+//! - **A timer fires once.** Its row goes and its event comes in one transaction.
+//! - **One send at a time along an ordering key** (channel, sender, recipient), in planned order.
 //! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
 //! - **Statuses move forward only**, in whatever order they are told.
-//! - **Every query names its tenant**, or goes by an id that a row of the tenant holds and is checked against; but for those
-//!   that look which tenants have work or what is due, by the provider's ids, and along a lane, which all who send from a number share.
+//! - **Every query names its tenant**, or goes by an id that a row of the tenant holds, and checks it. The exceptions: queries
+//!   for tenants with work and for what is due, by the provider's ids, and along an ordering key, which the tenants that send
+//!   from one number share.
 //! - **Time comes from [`domain::Clock`], chance from [`domain::clock::Random`]**; clippy refuses other sources.
 //! - Deliberately absent: TwiML replies to messages (a reply that skips the ledger could not be accounted for), retries
 //!   inside the HTTP client (the ledger decides), configuration read after the start.
 //!
-//! # Where this differs from what one might expect
+//! # How to add …
 //!
-//! - The bus carries tenants, not event ids: a stage reads a tenant's oldest rows by itself, which keeps the order of a
-//!   contact's events without any memory of what was handed out, makes repeats of a wake-up free, and shares the work
-//!   fairly between tenants. A bus between machines can carry the same.
+//! | what | the recipe stands in |
+//! |---|---|
+//! | a channel | [`domain::channel`] |
+//! | a column or a table | [`store`] |
+//! | a function for rules, an event kind | [`rules`] |
+//! | an action | [`engine::sending`] |
+//! | an endpoint | [`http::api`] |
+//! | a topic of the manual | [`docs`] |
+//!
+//! # Decisions that may surprise
+//!
+//! - A wake-up carries a tenant, not an event's id: a stage reads the tenant's oldest rows by itself. This keeps the order of a
+//!   contact's events without a memory of what was handed out, makes repeated wake-ups free, and shares the work fairly
+//!   between tenants. A bus between machines can carry the same.
 //! - Effects on our own rows (tags, fields, notes, emitted events) are done in the deciding transaction, not queued: they
-//!   are exactly once by nature, and the customer's next event sees them.
-//! - STOP is obeyed while a message is taken in, not when its rules are decided: from our answer on it holds.
+//!   happen exactly once, and the customer's next event sees them.
+//! - A STOP is applied while the message is ingested, not when its rules are decided: it holds from our answer on.
 //! - On SQLite the writer calls the library itself, through `rusqlite`; everything else goes through sea-orm. A statement
-//!   that travels to a driver's thread and back costs more than the statement: this halved what a message costs. There it
-//!   runs a prepared statement for row after row; on PostgreSQL many rows go into one statement.
-//! - Action ids are derived from (event, rule, index), so planning twice meets the primary key, without another index.
+//!   that travels to a driver's thread and back costs more than the statement: this halved the cost of a message. There the
+//!   writer runs a prepared statement row by row; on PostgreSQL many rows go into one statement.
+//! - An action's id is derived from (event, rule, index), so planning twice meets the primary key, without another index.
+//! - Migrations are scripts in a list, run by forty lines of our own: the library for it forces features of sea-orm that
+//!   nothing here uses, and they were a twentieth of the build.
+//! - The bridge between a Twilio media stream and ElevenLabs is [`integrations::media_stream`], not a feature: it knows frames and
+//!   no tenant. [`engine::availability`] is in the engine because rules, agents and the API all ask who is free when.
 
 #[path = "../migrations/mod.rs"]
 pub mod migrations;

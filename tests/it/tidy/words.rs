@@ -28,7 +28,18 @@ const RETIRED: [(&str, &str); 20] = [
 
 /// Old names of files.
 const RETIRED_FILES: [&str; 12] = [
-    "desk.rs", "lane.rs", "lanes.rs", "line.rs", "page.rs", "each.rs", "worked.rs", "talk.rs", "calling.rs", "ways.rs", "stops.rs", "outbox.rs",
+    "desk.rs",
+    "lane.rs",
+    "lanes.rs",
+    "line.rs",
+    "page.rs",
+    "each.rs",
+    "worked.rs",
+    "talk.rs",
+    "calling.rs",
+    "ways.rs",
+    "stops.rs",
+    "outbox.rs",
 ];
 
 #[test]
@@ -36,7 +47,10 @@ fn retired_names_stay_retired() {
     let mut faults = Vec::new();
     for (file, parted) in rust_files().iter().filter(|(file, _)| file.path != "tests/it/tidy/words.rs") {
         for (old, new) in RETIRED {
-            faults.extend(identifiers(&parted.code, old).map(|at| format!("{}:{} has {old}: write {new}", file.path, parted.line(at))));
+            faults.extend(
+                identifiers(&parted.code, old)
+                    .map(|at| format!("{}:{} has {old}: write {new}", file.path, parted.line(at))),
+            );
         }
         let name = file.path.rsplit('/').next().unwrap_or_default();
         if file.path.starts_with("src/") && RETIRED_FILES.contains(&name) {
@@ -49,9 +63,9 @@ fn retired_names_stay_retired() {
 /// Where a name stands as a whole identifier.
 fn identifiers<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(name).map(|(at, _)| at).filter(move |&at| {
-        !code[..at].ends_with(is_part) && !code[at + name.len()..].starts_with(is_part)
-    })
+    code.match_indices(name)
+        .map(|(at, _)| at)
+        .filter(move |&at| !code[..at].ends_with(is_part) && !code[at + name.len()..].starts_with(is_part))
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use super::fold::fold_word;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Word {
+pub enum OptOutWord {
     Stop,
     Start,
     Help,
@@ -15,7 +15,7 @@ pub enum Word {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recognised {
-    pub word: Word,
+    pub word: OptOutWord,
     /// ISO 639-1, of the word: `en`, `es`, `pt`, `fr` or `de`.
     pub language: &'static str,
     /// On a text message, Twilio has answered it and keeps its own list.
@@ -26,36 +26,36 @@ pub struct Recognised {
 
 /// The words, folded. Words that customers use for other things are left out: "cancelar" and "annuler" cancel an
 /// appointment, "si" and "oui" answer a question.
-const WORDS: &[(Word, &str, &[&str])] = &[
-    (Word::Stop, "en", &["opt out", "opt-out", "stop all", "remove me", "stop messages", "no more messages"]),
+const WORDS: &[(OptOutWord, &str, &[&str])] = &[
+    (OptOutWord::Stop, "en", &["opt out", "opt-out", "stop all", "remove me", "stop messages", "no more messages"]),
     (
-        Word::Stop,
+        OptOutWord::Stop,
         "es",
         &["baja", "darme de baja", "dar de baja", "alto", "parar", "detener", "no mas", "no mas mensajes"],
     ),
-    (Word::Stop, "pt", &["sair", "pare", "descadastrar", "remover", "chega", "nao quero mais mensagens"]),
+    (OptOutWord::Stop, "pt", &["sair", "pare", "descadastrar", "remover", "chega", "nao quero mais mensagens"]),
     (
-        Word::Stop,
+        OptOutWord::Stop,
         "fr",
         &["arret", "arreter", "arretez", "desabonner", "desabonnement", "desinscrire", "plus de messages"],
     ),
-    (Word::Stop, "de", &["stopp", "abmelden", "abbestellen", "austragen", "keine nachrichten mehr"]),
-    (Word::Start, "en", &["opt in", "opt-in", "optin", "subscribe", "resubscribe"]),
-    (Word::Start, "es", &["alta", "darme de alta", "reanudar", "suscribirme"]),
-    (Word::Start, "pt", &["retomar", "reativar", "inscrever"]),
-    (Word::Start, "fr", &["reprendre", "reabonner", "abonner"]),
-    (Word::Start, "de", &["anmelden", "wieder anmelden", "fortsetzen"]),
-    (Word::Help, "es", &["ayuda"]),
-    (Word::Help, "pt", &["ajuda"]),
-    (Word::Help, "fr", &["aide"]),
-    (Word::Help, "de", &["hilfe"]),
+    (OptOutWord::Stop, "de", &["stopp", "abmelden", "abbestellen", "austragen", "keine nachrichten mehr"]),
+    (OptOutWord::Start, "en", &["opt in", "opt-in", "optin", "subscribe", "resubscribe"]),
+    (OptOutWord::Start, "es", &["alta", "darme de alta", "reanudar", "suscribirme"]),
+    (OptOutWord::Start, "pt", &["retomar", "reativar", "inscrever"]),
+    (OptOutWord::Start, "fr", &["reprendre", "reabonner", "abonner"]),
+    (OptOutWord::Start, "de", &["anmelden", "wieder anmelden", "fortsetzen"]),
+    (OptOutWord::Help, "es", &["ayuda"]),
+    (OptOutWord::Help, "pt", &["ajuda"]),
+    (OptOutWord::Help, "fr", &["aide"]),
+    (OptOutWord::Help, "de", &["hilfe"]),
 ];
 
 /// Twilio's own, matched without regard to case; with a full stop behind them they are not Twilio's any more.
-const TWILIO_WORDS: &[(Word, &[&str])] = &[
-    (Word::Stop, &["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
-    (Word::Start, &["start", "unstop", "yes"]),
-    (Word::Help, &["help", "info"]),
+const TWILIO_WORDS: &[(OptOutWord, &[&str])] = &[
+    (OptOutWord::Stop, &["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
+    (OptOutWord::Start, &["start", "unstop", "yes"]),
+    (OptOutWord::Help, &["help", "info"]),
 ];
 
 /// No word is longer; longer messages are not even folded.
@@ -84,26 +84,32 @@ pub fn recognise(body: &str) -> Option<Recognised> {
 /// What to answer. `language` is a BCP 47 tag, of which only the first part counts; unknown ones get English.
 ///
 /// Texts keep to GSM-7, so that with a usual name each is one segment, and name STOP and START, which work everywhere.
-pub fn confirmation(word: Word, language: &str, business_name: &str) -> String {
+pub fn confirmation(word: OptOutWord, language: &str, business_name: &str) -> String {
     let language = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let text = match (language.as_str(), word) {
-        ("es", Word::Stop) => {
+        ("es", OptOutWord::Stop) => {
             "baja confirmada. No le enviaremos otros mensajes. Responda START para volver a recibirlos."
         }
-        ("es", Word::Start) => "alta confirmada. Vuelve a recibir nuestros mensajes. Responda STOP para no recibirlos.",
-        ("es", Word::Help) => "responda STOP para dejar de recibir mensajes o START para volver a recibirlos.",
-        ("pt", Word::Stop) => "pronto, nada mais lhe enviaremos. Responda START para voltar a receber mensagens.",
-        ("pt", Word::Start) => "pronto, volta a receber as nossas mensagens. Responda STOP para parar.",
-        ("pt", Word::Help) => "responda STOP para parar de receber mensagens ou START para voltar a receber.",
-        ("fr", Word::Stop) => "vous ne recevrez plus nos messages. Répondez START pour les recevoir à nouveau.",
-        ("fr", Word::Start) => "vous recevrez à nouveau nos messages. Répondez STOP pour ne plus les recevoir.",
-        ("fr", Word::Help) => "répondez STOP pour ne plus recevoir nos messages ou START pour les recevoir à nouveau.",
-        ("de", Word::Stop) => "Sie erhalten keine Nachrichten mehr von uns. Mit START erhalten Sie wieder welche.",
-        ("de", Word::Start) => "Sie erhalten wieder Nachrichten von uns. Mit STOP erhalten Sie keine mehr.",
-        ("de", Word::Help) => "antworten Sie STOP, um keine Nachrichten mehr zu erhalten, oder START für neue.",
-        (_, Word::Stop) => "you will get no more messages from us. Reply START to get them again.",
-        (_, Word::Start) => "you will get our messages again. Reply STOP to get no more.",
-        (_, Word::Help) => "reply STOP to get no more messages, or START to get them again.",
+        ("es", OptOutWord::Start) => {
+            "alta confirmada. Vuelve a recibir nuestros mensajes. Responda STOP para no recibirlos."
+        }
+        ("es", OptOutWord::Help) => "responda STOP para dejar de recibir mensajes o START para volver a recibirlos.",
+        ("pt", OptOutWord::Stop) => "pronto, nada mais lhe enviaremos. Responda START para voltar a receber mensagens.",
+        ("pt", OptOutWord::Start) => "pronto, volta a receber as nossas mensagens. Responda STOP para parar.",
+        ("pt", OptOutWord::Help) => "responda STOP para parar de receber mensagens ou START para voltar a receber.",
+        ("fr", OptOutWord::Stop) => "vous ne recevrez plus nos messages. Répondez START pour les recevoir à nouveau.",
+        ("fr", OptOutWord::Start) => "vous recevrez à nouveau nos messages. Répondez STOP pour ne plus les recevoir.",
+        ("fr", OptOutWord::Help) => {
+            "répondez STOP pour ne plus recevoir nos messages ou START pour les recevoir à nouveau."
+        }
+        ("de", OptOutWord::Stop) => {
+            "Sie erhalten keine Nachrichten mehr von uns. Mit START erhalten Sie wieder welche."
+        }
+        ("de", OptOutWord::Start) => "Sie erhalten wieder Nachrichten von uns. Mit STOP erhalten Sie keine mehr.",
+        ("de", OptOutWord::Help) => "antworten Sie STOP, um keine Nachrichten mehr zu erhalten, oder START für neue.",
+        (_, OptOutWord::Stop) => "you will get no more messages from us. Reply START to get them again.",
+        (_, OptOutWord::Start) => "you will get our messages again. Reply STOP to get no more.",
+        (_, OptOutWord::Help) => "reply STOP to get no more messages, or START to get them again.",
     };
     format!("{business_name}: {text}")
 }
@@ -113,7 +119,7 @@ mod tests {
     use super::*;
     use crate::domain::segments;
 
-    fn check(body: &str, expect: Option<(Word, &str, bool)>) {
+    fn check(body: &str, expect: Option<(OptOutWord, &str, bool)>) {
         let found = recognise(body).map(|found| (found.word, found.language, found.twilio_handles_on_sms));
         assert_eq!(found, expect, "{body:?}");
     }
@@ -121,31 +127,31 @@ mod tests {
     #[test]
     fn twilio_s_words_are_known_as_such() {
         for body in ["STOP", "stop", " Stop\n", "StopAll", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"] {
-            check(body, Some((Word::Stop, "en", true)));
+            check(body, Some((OptOutWord::Stop, "en", true)));
         }
         for body in ["START", "unstop", "Yes"] {
-            check(body, Some((Word::Start, "en", true)));
+            check(body, Some((OptOutWord::Start, "en", true)));
         }
         for body in ["HELP", "info"] {
-            check(body, Some((Word::Help, "en", true)));
+            check(body, Some((OptOutWord::Help, "en", true)));
         }
-        check("STOP.", Some((Word::Stop, "en", false)));
-        check("¡Stop!", Some((Word::Stop, "en", false)));
+        check("STOP.", Some((OptOutWord::Stop, "en", false)));
+        check("¡Stop!", Some((OptOutWord::Stop, "en", false)));
     }
 
     #[test]
     fn the_other_languages_are_ours() {
-        check("BAJA", Some((Word::Stop, "es", false)));
-        check("¡No más!", Some((Word::Stop, "es", false)));
-        check("Darme  de baja.", Some((Word::Stop, "es", false)));
-        check("alta", Some((Word::Start, "es", false)));
-        check("SAIR", Some((Word::Stop, "pt", false)));
-        check("Arrêt", Some((Word::Stop, "fr", false)));
-        check("ARRÊTER", Some((Word::Stop, "fr", false)));
-        check("Stopp!", Some((Word::Stop, "de", false)));
-        check("abmelden", Some((Word::Stop, "de", false)));
+        check("BAJA", Some((OptOutWord::Stop, "es", false)));
+        check("¡No más!", Some((OptOutWord::Stop, "es", false)));
+        check("Darme  de baja.", Some((OptOutWord::Stop, "es", false)));
+        check("alta", Some((OptOutWord::Start, "es", false)));
+        check("SAIR", Some((OptOutWord::Stop, "pt", false)));
+        check("Arrêt", Some((OptOutWord::Stop, "fr", false)));
+        check("ARRÊTER", Some((OptOutWord::Stop, "fr", false)));
+        check("Stopp!", Some((OptOutWord::Stop, "de", false)));
+        check("abmelden", Some((OptOutWord::Stop, "de", false)));
         for (body, language) in [("Ayuda", "es"), ("AJUDA", "pt"), ("aide", "fr"), ("Hilfe?", "de")] {
-            check(body, Some((Word::Help, language, false)));
+            check(body, Some((OptOutWord::Help, language, false)));
         }
     }
 
@@ -196,12 +202,12 @@ mod tests {
     #[test]
     fn confirmations_are_one_segment() {
         for language in ["en", "es-ES", "pt_BR", "FR", "de", "ja"] {
-            for word in [Word::Stop, Word::Start, Word::Help] {
+            for word in [OptOutWord::Stop, OptOutWord::Start, OptOutWord::Help] {
                 let text = confirmation(word, language, "Clinica Dental del Sol");
                 assert_eq!(segments::count(&text).segments, 1, "{text}");
-                assert!(text.contains(if word == Word::Stop { "START" } else { "STOP" }), "{text}");
+                assert!(text.contains(if word == OptOutWord::Stop { "START" } else { "STOP" }), "{text}");
             }
         }
-        assert!(confirmation(Word::Stop, "es-MX", "Sol").starts_with("Sol: baja"));
+        assert!(confirmation(OptOutWord::Stop, "es-MX", "Sol").starts_with("Sol: baja"));
     }
 }

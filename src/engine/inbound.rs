@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::channel::OptOut;
 use crate::domain::event::{Button, InboundData, Location, Media};
-use crate::domain::opt_out::{self, Word};
+use crate::domain::opt_out::{self, OptOutWord};
 use crate::domain::{Channel, Phone, Timestamp};
 use crate::integrations::twilio::inbound::{Address, InboundMessage, OptOutType};
 use crate::store::{Confirmation, NewInbound, OptOutKeyword};
@@ -46,9 +46,9 @@ fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<O
     let text = crate::domain::fold::fold_word(&message.body);
     if let Some(kind) = message.opt_out_type {
         let word = match kind {
-            OptOutType::Stop => Word::Stop,
-            OptOutType::Start => Word::Start,
-            OptOutType::Help => Word::Help,
+            OptOutType::Stop => OptOutWord::Stop,
+            OptOutType::Start => OptOutWord::Start,
+            OptOutType::Help => OptOutWord::Help,
         };
         return Some(OptOutKeyword { word, text, only_if_opted_out: false, confirmation: None });
     }

@@ -407,6 +407,11 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
+/// The options of `recado tenant set` that add a sender.
+fn flags() -> String {
+    Channel::INBOUND.map(|channel| format!("--{channel}")).join(" or ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,9 +423,4 @@ mod tests {
         assert_eq!(parse_like(&5.into(), "twelve"), None);
         assert_eq!(parse_like(&true.into(), "false"), Some(false.into()));
     }
-}
-
-/// The options of `recado tenant set` that add a sender.
-fn flags() -> String {
-    Channel::INBOUND.map(|channel| format!("--{channel}")).join(" or ")
 }

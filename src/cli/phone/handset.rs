@@ -6,7 +6,7 @@ use super::chat_message::{ChatMessage, Mark};
 use super::editor::Editor;
 use super::net::Update;
 use super::wire::{Button, Message, Number, Text};
-use crate::domain::opt_out::{self, Word};
+use crate::domain::opt_out::{self, OptOutWord};
 use crate::domain::{Channel, Clock, Phone};
 
 /// The most customers: each has a digit key.
@@ -182,8 +182,8 @@ impl Handset {
         let words = self.entries().rev().filter(|entry| entry.mine);
         words
             .filter_map(|entry| opt_out::recognise(&entry.body))
-            .find(|said| said.word != Word::Help)
-            .is_some_and(|said| said.word == Word::Stop)
+            .find(|said| said.word != OptOutWord::Help)
+            .is_some_and(|said| said.word == OptOutWord::Stop)
     }
 
     /// Shows the chat with `number` on `channel`; adds it if need be.

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::store::bare;
 use crate::domain::Timestamp;
 use crate::domain::channel::{Channel, OptOut};
-use crate::domain::opt_out::{self, Word};
+use crate::domain::opt_out::{self, OptOutWord};
 
 /// Twilio's shared WhatsApp number, which only sends to its members.
 pub const SANDBOX: &str = "+14155238886";
@@ -124,10 +124,10 @@ impl Consent {
         };
         let mut lists = self.lock();
         let answer = match found.word {
-            Word::Help => Some(HELP),
-            Word::Start => lists.opted_out.remove(&pair).then_some(STARTED),
-            Word::Stop if lists.opted_out.len() >= PAIRS_MAX => None,
-            Word::Stop => lists.opted_out.insert(pair).then_some(STOPPED),
+            OptOutWord::Help => Some(HELP),
+            OptOutWord::Start => lists.opted_out.remove(&pair).then_some(STARTED),
+            OptOutWord::Stop if lists.opted_out.len() >= PAIRS_MAX => None,
+            OptOutWord::Stop => lists.opted_out.insert(pair).then_some(STOPPED),
         };
         ConsentResult { answer: answer.map(str::to_owned), posts_webhook: true }
     }

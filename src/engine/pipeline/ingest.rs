@@ -1,7 +1,7 @@
 //! The steps of the first stage: a verified message becomes rows.
 
 use super::{INGEST_TIMEOUT, Pipeline};
-use crate::domain::opt_out::Word;
+use crate::domain::opt_out::OptOutWord;
 use crate::domain::{Event, EventKind, Route, SendQueue, TenantId};
 use crate::engine::wakeups::Bus;
 use crate::store::{Ingested, NewInbound, StoreError};
@@ -17,7 +17,7 @@ impl Pipeline {
     /// Notes a STOP for the sends that passed the gate before it.
     pub(super) fn note_opt_out(&self, inbound: &NewInbound) {
         if let (Some(wish), Some(from)) = (&inbound.wish, &inbound.from)
-            && wish.word == Word::Stop
+            && wish.word == OptOutWord::Stop
         {
             self.recent_opt_outs.note(inbound.tenant, inbound.channel, from.key(), self.clock.now());
         }

@@ -11,7 +11,7 @@ use super::render::{self, Urls};
 use super::tools::{ToolCustomer, Tools};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::event::CallData;
-use crate::domain::voice_words::Word;
+use crate::domain::voice_words::StockPhrase;
 use crate::domain::{CallFacts, CallId, CallState, Clock, Phone, Step, Timestamp, VoiceAgent};
 use crate::engine::Engine;
 use crate::engine::pipeline::Pipeline;
@@ -192,7 +192,7 @@ impl Voice {
             // The process that asked the model has ended, so the caller is asked again.
             None => {
                 let composer = self.composer(tenant, &call);
-                let composed = composer.replied(&composer.words(Word::NotUnderstood), call.state.clone());
+                let composed = composer.replied(&composer.words(StockPhrase::NotUnderstood), call.state.clone());
                 self.finish(tenant, &call, n, composed, begun).await
             }
         }
@@ -217,7 +217,7 @@ impl Voice {
         // The turns of a live conversation do not count.
         if heard.n - call.streamed.abs() > TURNS_MAX {
             tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
-            let steps = vec![Step::say(self.composer(&tenant, &call).words(Word::Farewell)), Step::Hangup];
+            let steps = vec![Step::say(self.composer(&tenant, &call).words(StockPhrase::Farewell)), Step::Hangup];
             let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
             return self.say(&tenant, &call, heard, composed, begun).await;
         }

@@ -2,7 +2,7 @@
 
 use crate::domain::call::{Awaited, CallState, Gather, PendingInput};
 use crate::domain::event::CallData;
-use crate::domain::voice_words::{Word, words};
+use crate::domain::voice_words::{StockPhrase, words};
 use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
 use crate::engine::pipeline::call_turn::opens;
 use crate::rules::limits::SPOKEN_CHARS;
@@ -75,7 +75,7 @@ impl Composer<'_> {
     }
 
     /// A built-in text in the language of the call.
-    pub fn words(&self, word: Word) -> String {
+    pub fn words(&self, word: StockPhrase) -> String {
         words(word, self.language()).replace("{name}", &self.tenant.name)
     }
 
@@ -112,7 +112,7 @@ impl Composer<'_> {
         if data.outcome.is_some() && data.body.is_empty() {
             // A dial, a queue or a recording has ended, and the rules add no step.
             if data.reached_nobody() {
-                steps.push(Step::say(self.words(Word::NobodyThere)));
+                steps.push(Step::say(self.words(StockPhrase::NobodyThere)));
             }
             steps.push(Step::Hangup);
             return Next::Say(Box::new(Composed { steps, state, how: "fallback" }));
@@ -161,7 +161,7 @@ impl Composer<'_> {
         let mut steps = Vec::new();
         match self.to_a_person() {
             Some(dial) => {
-                steps.push(Step::say(self.words(Word::PutThrough)));
+                steps.push(Step::say(self.words(StockPhrase::PutThrough)));
                 self.add(dial, None, &mut steps, &mut state);
             }
             None => {
@@ -176,7 +176,7 @@ impl Composer<'_> {
     /// The text for when no answer is found.
     pub fn fallback(&self) -> String {
         let own = &self.tenant.settings.voice.fallback;
-        if own.is_empty() { self.words(Word::AccountFailure) } else { own.replace("{name}", &self.tenant.name) }
+        if own.is_empty() { self.words(StockPhrase::Unavailable) } else { own.replace("{name}", &self.tenant.name) }
     }
 
     fn to_a_person(&self) -> Option<Step> {
@@ -194,7 +194,7 @@ impl Composer<'_> {
         let business = &self.tenant.settings.voice.greeting;
         let own = if own.is_empty() { business } else { own };
         let greeting =
-            if own.is_empty() { self.words(Word::Greeting) } else { own.replace("{name}", &self.tenant.name) };
+            if own.is_empty() { self.words(StockPhrase::Greeting) } else { own.replace("{name}", &self.tenant.name) };
         self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
     }
 
@@ -258,7 +258,7 @@ impl Composer<'_> {
             (Some(agent), _) => self.take(agent, steps, state),
             (None, Some(dial)) => self.add(dial, None, steps, state),
             (None, None) => {
-                steps.push(Step::say(self.words(Word::NobodyThere)));
+                steps.push(Step::say(self.words(StockPhrase::NobodyThere)));
                 steps.push(Step::Hangup);
             }
         }

@@ -3,7 +3,7 @@
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::Step;
 use crate::domain::call::{self, Gather};
-use crate::domain::voice_words::Word;
+use crate::domain::voice_words::StockPhrase;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
 use crate::integrations::twilio::types::{CallEvent, Method};
@@ -60,7 +60,7 @@ pub fn render(composer: &Composer<'_>, steps: &[Step], urls: &Urls<'_>) -> Resul
 pub fn hold_response(composer: &Composer<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
     let mut response = Response::new();
     if round == 0 {
-        response.push(speak(composer, &composer.words(Word::OneMoment), None, None));
+        response.push(speak(composer, &composer.words(StockPhrase::OneMoment), None, None));
     } else {
         response.push(twiml::Pause { length_s: Some(1) });
     }
@@ -73,8 +73,9 @@ pub fn waiting(composer: &Composer<'_>, position: Option<u32>, leaves: bool) -> 
     if leaves {
         return Response::from_iter([twiml::Verb::Leave]).render();
     }
-    let place = position
-        .map(|n| speak(composer, &composer.words(Word::Place).replace("{n}", &n.to_string()), None, None).into());
+    let place = position.map(|n| {
+        speak(composer, &composer.words(StockPhrase::QueuePosition).replace("{n}", &n.to_string()), None, None).into()
+    });
     let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
     // Without an action, digits are posted to the wait URL itself.
     let gather = twiml::Gather {
@@ -208,7 +209,7 @@ fn ask(composer: &Composer<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
         // On the last try the farewell follows directly; the provider need not ask.
-        let farewell = gather.farewell(true).map_or_else(|| composer.words(Word::Farewell), str::to_owned);
+        let farewell = gather.farewell(true).map_or_else(|| composer.words(StockPhrase::Farewell), str::to_owned);
         response.push(speak(composer, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
         response.push(twiml::Verb::Hangup);
     } else {

@@ -2,7 +2,7 @@
 
 use super::EventRow;
 use crate::domain::channel::OptOut;
-use crate::domain::opt_out::{self, Word};
+use crate::domain::opt_out::{self, OptOutWord};
 use crate::domain::{Channel, EventKind};
 
 /// Explains an event that is, or comes from, such a word.
@@ -19,9 +19,9 @@ pub(super) fn explain(event: &EventRow) -> Option<String> {
     }
     let body = text("body").unwrap_or_default();
     let (word, theirs, perhaps) = match text("opt_out_type") {
-        Some("STOP") => (Word::Stop, true, false),
-        Some("START") => (Word::Start, true, false),
-        Some(_) => (Word::Help, true, false),
+        Some("STOP") => (OptOutWord::Stop, true, false),
+        Some("START") => (OptOutWord::Start, true, false),
+        Some(_) => (OptOutWord::Help, true, false),
         None => {
             let found = opt_out::recognise(body)?;
             let answered =
@@ -31,10 +31,10 @@ pub(super) fn explain(event: &EventRow) -> Option<String> {
         }
     };
     let what = match word {
-        Word::Stop => format!("an opt-out: nothing more goes to this customer on {channel}"),
-        Word::Start if perhaps => "an opt-in, if the customer had opted out; else an answer like any".to_owned(),
-        Word::Start => format!("an opt-in: messages on {channel} may go to this customer again"),
-        Word::Help => "a call for help".to_owned(),
+        OptOutWord::Stop => format!("an opt-out: nothing more goes to this customer on {channel}"),
+        OptOutWord::Start if perhaps => "an opt-in, if the customer had opted out; else an answer like any".to_owned(),
+        OptOutWord::Start => format!("an opt-in: messages on {channel} may go to this customer again"),
+        OptOutWord::Help => "a call for help".to_owned(),
     };
     let who = if theirs { "Twilio itself answers it" } else { "we answer it, see the actions" };
     Some(format!("\"{}\" is {what}; {who}", body))

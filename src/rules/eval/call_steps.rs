@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::call::{Awaited, Gather, PendingInput, Step};
 use crate::domain::event::CallData;
 use crate::domain::fold::fold;
-use crate::domain::voice_words::{Word, words};
+use crate::domain::voice_words::{StockPhrase, words};
 use crate::domain::{Action, Event, EventKind, Facts};
 use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace};
 use crate::rules::model::Rule;
@@ -147,11 +147,13 @@ pub fn repeat_prompt(gather: &Gather, silent: bool, language: &str) -> Vec<Step>
     if gather.tried + 1 >= gather.tries {
         return match &gather.otherwise {
             Some(step) => vec![Step::Redirect { step: step.clone() }],
-            None => vec![Step::say(gather.farewell(silent).unwrap_or(words(Word::Farewell, language))), Step::Hangup],
+            None => {
+                vec![Step::say(gather.farewell(silent).unwrap_or(words(StockPhrase::Farewell, language))), Step::Hangup]
+            }
         };
     }
     let before = if silent { gather.no_input.clone() } else { gather.no_match.clone() };
-    let before = before.or_else(|| (!silent).then(|| words(Word::NotUnderstood, language).to_owned()));
+    let before = before.or_else(|| (!silent).then(|| words(StockPhrase::NotUnderstood, language).to_owned()));
     let next = Gather { tried: gather.tried + 1, ..gather.clone() };
     before.map(Step::say).into_iter().chain([Step::Gather(next)]).collect()
 }

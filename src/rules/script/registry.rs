@@ -130,7 +130,7 @@ pub(in crate::rules) enum Kind {
     /// A text such as `2h`.
     Span,
     /// An event kind by its name.
-    EventKind,
+    EventName,
     Channel,
     /// `e.contact` or a phone number.
     Recipient,
@@ -172,7 +172,7 @@ impl Kind {
             Self::Map => "map",
             Self::Moment => "time",
             Self::Span => "span such as \"2h\"",
-            Self::EventKind => "event kind",
+            Self::EventName => "event kind",
             Self::Channel => "channel",
             Self::Recipient | Self::Callee => "e.contact or number",
             Self::EmailRecipient => "e.contact, \"staff\" or address",
@@ -200,7 +200,7 @@ impl Kind {
             Self::Nothing => "()",
             Self::Text
             | Self::Span
-            | Self::EventKind
+            | Self::EventName
             | Self::Channel
             | Self::ContentTemplate
             | Self::Question

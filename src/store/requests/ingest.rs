@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sea_orm::Value;
 
 use crate::domain::event::InboundData;
-use crate::domain::opt_out::Word;
+use crate::domain::opt_out::OptOutWord;
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, Event, EventId, EventKind, MessageId, Origin, Phone, Route,
     Send, SendBody, TenantId, Timestamp,
@@ -75,7 +75,7 @@ impl NewInbound {
 /// STOP, START or HELP, taken down in the same transaction as the message, so that it holds once we have answered.
 #[derive(Clone, Debug)]
 pub struct OptOutKeyword {
-    pub word: Word,
+    pub word: OptOutWord,
     /// What the customer wrote, folded.
     pub text: String,
     /// START words that only count as such for somebody who has opted out.
@@ -313,16 +313,16 @@ async fn apply_keyword(
     let standing = crate::store::tables::opt_outs::standing(txn, item.tenant, item.channel, &peer_key).await?;
     let opted_out = standing.iter().any(|(out, _)| *out);
     // What comes late does not undo what the customer has said since. What comes live is the newest, whatever the clock.
-    let overtaken = |(out, at): &(bool, Timestamp)| *out == (wish.word == Word::Start) && *at > item.at;
-    if item.data.late && wish.word != Word::Help && standing.iter().any(overtaken) {
+    let overtaken = |(out, at): &(bool, Timestamp)| *out == (wish.word == OptOutWord::Start) && *at > item.at;
+    if item.data.late && wish.word != OptOutWord::Help && standing.iter().any(overtaken) {
         return Ok(None);
     }
     let change = match wish.word {
-        Word::Stop => Some(false),
-        Word::Start if opted_out => Some(true),
-        Word::Start | Word::Help => None,
+        OptOutWord::Stop => Some(false),
+        OptOutWord::Start if opted_out => Some(true),
+        OptOutWord::Start | OptOutWord::Help => None,
     };
-    if wish.word == Word::Start && wish.only_if_opted_out && !opted_out {
+    if wish.word == OptOutWord::Start && wish.only_if_opted_out && !opted_out {
         return Ok(None);
     }
     let mut told = None;

@@ -33,7 +33,7 @@ pub(in crate::store) enum Holds {
     Text,
     MaybeText,
     /// One of these.
-    Word(&'static [&'static str]),
+    OneOf(&'static [&'static str]),
     MaybeWord(&'static [&'static str]),
     /// A text of this form.
     Form(fn(&str) -> bool),
@@ -111,7 +111,7 @@ impl Holds {
         Ok(match self {
             Id | Of(_) => row.try_get_by_index::<Uuid>(index)?.to_string().into(),
             MaybeId | MaybeOf(_) => row.try_get_by_index::<Option<Uuid>>(index)?.map(|id| id.to_string()).into(),
-            Text | Word(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
+            Text | OneOf(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
             MaybeText | MaybeWord(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
             Document(_) => document(row.try_get_by_index(index)?)?,
             // A document that says null is another thing than none, but context the same.
@@ -140,7 +140,7 @@ impl Holds {
             MaybeId | MaybeOf(_) => or_null(json, id)?.into(),
             Text => text(json)?.into(),
             MaybeText => or_null(json, text)?.into(),
-            Word(words) => text(json).filter(|word| words.contains(&word.as_str()))?.into(),
+            OneOf(words) => text(json).filter(|word| words.contains(&word.as_str()))?.into(),
             MaybeWord(words) => or_null(json, |json| text(json).filter(|word| words.contains(&word.as_str())))?.into(),
             Form(is_such) => text(json).filter(|text| is_such(text))?.into(),
             Document(is_such) => Some(json).filter(is_such)?.to_string().into(),

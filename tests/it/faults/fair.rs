@@ -160,7 +160,7 @@ async fn a_token_put_right_is_tried_at_once() {
     let mut row = tenants.into_iter().find(|row| row.slug == A.slug).expect("it is stored");
     let key = SecretKey::parse(SECRET_KEY).expect("it is a key");
     row.auth_token = Some(key.seal(&A.token.into(), &sealed_as(row.id, "auth_token")).expect("it can be sealed"));
-    replace_tenant(&store, row).await.expect("it is there");
+    replace_tenant(store, row).await.expect("it is there");
     inside.pipeline.sweep_once().await.expect("the database is there");
     provider.wait_taken(1).await;
     eventually(WITHIN, || async { if inside.circuits.paused() == 0 { Ok(()) } else { Err("paused") } }).await;

@@ -95,7 +95,7 @@ impl World {
         let key = SecretKey::parse(SECRET_KEY).expect("it is a key");
         row.account_sid = Some(own.account.to_owned());
         row.auth_token = Some(key.seal(&own.token.into(), &sealed_as(row.id, "auth_token")).expect("it can be sealed"));
-        replace_tenant(&store, row).await.expect("it can be written");
+        replace_tenant(store, row).await.expect("it can be written");
         self.refresh().await;
     }
 

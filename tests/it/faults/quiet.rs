@@ -211,7 +211,7 @@ async fn by_night_answers_leave_and_offers_wait_for_the_morning() {
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let mut demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
     demo.settings = r#"{"quiet": {"all": "21:00-09:00"}}"#.to_owned();
-    replace_tenant(&store, demo.clone()).await.expect("it can be changed");
+    replace_tenant(store, demo.clone()).await.expect("it can be changed");
     inside.installation.directory.refresh().await.expect("it can be read");
     let mut loops = JoinSet::new();
     let pipeline = inside.pipeline.clone();

@@ -139,7 +139,7 @@ async fn set(inside: &Inside, settings: &str) {
     let store = &inside.store;
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
-    replace_tenant(&store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
+    replace_tenant(store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
     inside.directory.refresh().await.expect("it can be read");
 }
 

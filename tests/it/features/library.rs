@@ -70,7 +70,7 @@ impl Shop {
         let mut settings: Value = serde_json::from_str(&tenant.settings).expect("JSON");
         settings[name] = value;
         tenant.settings = settings.to_string();
-        replace_tenant(&store, tenant).await.expect("it can be changed");
+        replace_tenant(store, tenant).await.expect("it can be changed");
         self.inside.directory.refresh().await.expect("it can be read");
     }
 

@@ -67,7 +67,7 @@ async fn settings(world: &World, settings: &str) {
     let store = world.store();
     let (_, rows, _) = store.directory().await.expect("it can be read");
     let demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
-    replace_tenant(&store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
+    replace_tenant(store, tenant::Model { settings: settings.to_owned(), ..demo }).await.expect("it can be changed");
     world.directory().refresh().await.expect("it can be read");
 }
 

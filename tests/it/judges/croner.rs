@@ -3,11 +3,11 @@
 //! The two differ only in the choices of `time::cron`:
 //!
 //! - *over midnight*: clocks go forward over midnight and skip a time of a weekly or monthly schedule. Ours fires at
-//! the first instant after the gap, on the next day; croner skips it.
+//!   the first instant after the gap, on the next day; croner skips it.
 //! - *comes twice*: a schedule with several times in given hours (`*/30 1-3 * * *`), and clocks go back. Ours fires
-//! each wall time once, croner each time it comes.
+//!   each wall time once, croner each time it comes.
 //! - *in a gap*: the same schedule, and clocks go forward. Ours fires once, at the first instant after the gap; croner
-//! skips the times in the gap.
+//!   skips the times in the gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;

@@ -1,6 +1,6 @@
 //! A customer is erased: what goes, what stays.
 
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
 use recado::ops::export_import::export;
 use recado::store::{AttemptResult, Erased, Settled, StatusReport};
@@ -47,7 +47,7 @@ async fn live(bench: &Bench) {
     let unknown = bench.under_way("SM2", ANA).await;
     bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
     let stop =
-        OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        OptOutKeyword { word: OptOutWord::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM3", LUIS, stop).await;
     bench.received("SM4", LUIS, TEXT).await;
     // Behind the unknown one, along the same lane.

@@ -1,6 +1,6 @@
 //! What was known of a customer at an earlier moment.
 
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{Channel, Effect};
 use recado::store::OptOutKeyword;
 use serde_json::json;
@@ -20,7 +20,7 @@ async fn facts_can_be_wound_back() {
         let later = [field(json!(5)), Effect::Tag { tag: "vip".to_owned() }, field(json!(6))];
         let later = later.into_iter().enumerate().map(|(n, effect)| bench.effect(event, contact, n, effect)).collect();
         bench.decide(event, contact, later).await;
-        bench.wished("SM3", ANA, wish(Word::Stop)).await;
+        bench.wished("SM3", ANA, wish(OptOutWord::Stop)).await;
 
         let (now, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         let now = &now[&contact];
@@ -42,7 +42,9 @@ async fn opt_outs_are_wound_back_step_by_step() {
     on_both(|bench| async move {
         let (_, contact) = bench.received("SM1", ANA, "hola").await;
         let mut moments = vec![(bench.now(), false)];
-        for (sid, word, out) in [("SM2", Word::Stop, true), ("SM3", Word::Start, false), ("SM4", Word::Stop, true)] {
+        for (sid, word, out) in
+            [("SM2", OptOutWord::Stop, true), ("SM3", OptOutWord::Start, false), ("SM4", OptOutWord::Stop, true)]
+        {
             bench.pass(60);
             bench.wished(sid, ANA, wish(word)).await;
             moments.push((bench.now(), out));
@@ -65,11 +67,11 @@ async fn stop_and_start_are_events_and_hold_from_the_commit_on() {
             !facts[&contact].opted_out.is_empty()
         };
         // A START of somebody who never left is a message like any.
-        bench.wished("SM2", ANA, wish(Word::Start)).await;
+        bench.wished("SM2", ANA, wish(OptOutWord::Start)).await;
         assert!(!out().await);
-        bench.wished("SM3", ANA, wish(Word::Stop)).await;
+        bench.wished("SM3", ANA, wish(OptOutWord::Stop)).await;
         assert!(out().await);
-        bench.wished("SM4", ANA, wish(Word::Start)).await;
+        bench.wished("SM4", ANA, wish(OptOutWord::Start)).await;
         assert!(!out().await);
         let kinds = bench.event_kinds().await;
         let count = |kind: &str| kinds.iter().filter(|one| *one == kind).count();
@@ -78,6 +80,6 @@ async fn stop_and_start_are_events_and_hold_from_the_commit_on() {
     .await;
 }
 
-fn wish(word: Word) -> OptOutKeyword {
+fn wish(word: OptOutWord) -> OptOutKeyword {
     OptOutKeyword { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
 }

@@ -3,7 +3,7 @@
 //! On PostgreSQL other processes change customers too, so there nothing is known of them before it is read.
 
 use recado::domain::contact::ContactFacts;
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{ContactId, DeliveryStatus, Effect, EventId, EventKind};
 use recado::store::{AttemptResult, Claimed, OPTED_OUT_CODE, OptOutKeyword, Pending, Settled, StatusReport};
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn assert_known(bench: &Bench, pending: &Pending) {
     assert_eq!(pending.customer, bench.store.is_sqlite().then_some(row), "{:?}", pending.event.kind);
 }
 
-fn wish(word: Word) -> OptOutKeyword {
+fn wish(word: OptOutWord) -> OptOutKeyword {
     OptOutKeyword { word, text: "palabra".to_owned(), only_if_opted_out: false, confirmation: None }
 }
 
@@ -49,7 +49,7 @@ async fn the_customer_at_hand_is_the_one_in_the_rows() {
         let effects = [tag("vip"), size, name].into_iter().enumerate();
         let actions = effects.map(|(index, effect)| bench.effect(event, contact, index, effect)).collect();
         bench.decide(event, contact, actions).await;
-        bench.wished("SM2", ANA, wish(Word::Stop)).await;
+        bench.wished("SM2", ANA, wish(OptOutWord::Stop)).await;
         assert!(waiting(&bench).await.iter().all(|pending| pending.customer.is_none()), "those were read");
         bench.pass(60);
         let (of_ana, _) = bench.received("SM3", ANA, "hola").await;
@@ -118,7 +118,7 @@ async fn after_an_effect_nothing_older_is_known() {
 #[tokio::test]
 async fn after_stop_and_start_nothing_older_is_known() {
     on_both(|bench| async move {
-        for (round, word) in [Word::Stop, Word::Start].into_iter().enumerate() {
+        for (round, word) in [OptOutWord::Stop, OptOutWord::Start].into_iter().enumerate() {
             waiting(&bench).await;
             let (before, _) = bench.received(&format!("SM{round}a"), ANA, "hola").await;
             let (wished, contact) = bench.wished(&format!("SM{round}b"), ANA, wish(word)).await;
@@ -129,7 +129,7 @@ async fn after_stop_and_start_nothing_older_is_known() {
             for pending in with_it {
                 assert_known(&bench, pending).await;
             }
-            assert_eq!(read(&bench, contact).await.opted_out.is_empty(), word == Word::Start);
+            assert_eq!(read(&bench, contact).await.opted_out.is_empty(), word == OptOutWord::Start);
         }
     })
     .await;

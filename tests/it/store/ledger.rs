@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{ActionId, DeliveryStatus, Origin, Route, SendQueue};
 use recado::store::{
     AttemptResult, Confirmation, Gate, OPTED_OUT_CODE, OptOutKeyword, SEND_WITHIN, Settled, StatusReport,
@@ -329,8 +329,12 @@ async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
         bench.end(&second, sent("SMy"), None).await;
         bench.pass(601);
         assert_eq!(bench.under_way("SM3", ANA).await.facts.recent, 0, "the window is over");
-        let stop =
-            OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        let stop = OptOutKeyword {
+            word: OptOutWord::Stop,
+            text: "baja".to_owned(),
+            only_if_opted_out: false,
+            confirmation: None,
+        };
         bench.wished("SM4", LUIS, stop).await;
         assert!(bench.under_way("SM5", LUIS).await.facts.opted_out);
     })
@@ -341,7 +345,8 @@ async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
 async fn a_stop_is_confirmed_once_by_the_system() {
     on_both(|bench| async move {
         let confirmation = Some(Confirmation { sender: OURS.to_owned(), text: "baja confirmada".to_owned() });
-        let stop = OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation };
+        let stop =
+            OptOutKeyword { word: OptOutWord::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation };
         bench.wished("SM1", ANA, stop).await;
         let claimed = bench.claim().await;
         assert_eq!(claimed.len(), 1);
@@ -366,19 +371,19 @@ async fn a_late_wish_undoes_no_newer_one() {
         };
         let before = bench.now();
         bench.pass(60);
-        bench.wished("SM1", ANA, wish(Word::Stop, None)).await;
-        bench.wished("SM2", LUIS, wish(Word::Stop, None)).await;
+        bench.wished("SM1", ANA, wish(OptOutWord::Stop, None)).await;
+        bench.wished("SM2", LUIS, wish(OptOutWord::Stop, None)).await;
         bench.pass(60);
-        bench.wished("SM3", LUIS, wish(Word::Start, None)).await;
-        bench.take_in(late("SM4", ANA, before, Word::Start)).await;
-        bench.take_in(late("SM5", LUIS, before, Word::Stop)).await;
+        bench.wished("SM3", LUIS, wish(OptOutWord::Start, None)).await;
+        bench.take_in(late("SM4", ANA, before, OptOutWord::Start)).await;
+        bench.take_in(late("SM5", LUIS, before, OptOutWord::Stop)).await;
         assert!(bench.claim().await.is_empty(), "nothing is confirmed");
         let ana = bench.under_way("SM6", ANA).await;
         let luis = bench.under_way("SM7", LUIS).await;
         assert_eq!((ana.facts.opted_out, luis.facts.opted_out), (true, false));
         bench.end(&ana, sent("SMx"), None).await;
         // The newest wish counts, however it comes.
-        bench.take_in(late("SM8", ANA, bench.now(), Word::Start)).await;
+        bench.take_in(late("SM8", ANA, bench.now(), OptOutWord::Start)).await;
         assert!(bench.claim().await.iter().all(|one| !one.facts.opted_out));
     })
     .await;

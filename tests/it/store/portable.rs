@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use recado::domain::clock::Random;
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{AppointmentId, CampaignState, Change, Clock, DeliveryStatus, Effect, Ids, NewTimer};
 use recado::ops::export_import::export;
 use recado::ops::export_import::import;
@@ -49,7 +49,7 @@ async fn live(bench: &Bench) {
     let effects = effects.into_iter().enumerate().map(|(n, effect)| bench.effect(event, contact, n, effect)).collect();
     bench.decide(event, contact, effects).await;
     let stop =
-        OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        OptOutKeyword { word: OptOutWord::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM2", LUIS, stop).await;
     let does = NewStaff { name: "Marta".to_owned(), services: Some(vec!["Cut".to_owned()]), ..NewStaff::default() };
     bench.store.set_staff(bench.tenant, &does).await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use recado::config::secret::SecretKey;
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{CampaignState, Clock, DeliveryStatus, Timestamp};
 use recado::ops::retention;
 use recado::store::{AttemptResult, Removed};
@@ -38,8 +38,12 @@ async fn old_stories_go_and_the_rest_stays() {
     on_both(|bench| async move {
         let other = bench.other().await;
         other.received("SMother", ANA, "de otro").await;
-        let stop =
-            OptOutKeyword { word: Word::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
+        let stop = OptOutKeyword {
+            word: OptOutWord::Stop,
+            text: "baja".to_owned(),
+            only_if_opted_out: false,
+            confirmation: None,
+        };
         bench.wished("SMstop", LUIS, stop).await;
         for event in bench.store.pending_events(bench.tenant, 10).await.unwrap() {
             bench.decide(event.event.id, event.event.contact.unwrap(), vec![]).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use recado::domain::clock::Random;
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{ActionId, Channel, ContactId, Firing, Question, QuestionChange};
 use recado::store::{Decided, OptOutKeyword};
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ async fn one_run(bench: &Bench, seed: u64) {
         match (below(8), any(&asked)) {
             (0, _) => {
                 let wish = OptOutKeyword {
-                    word: Word::Stop,
+                    word: OptOutWord::Stop,
                     text: "stop".into(),
                     only_if_opted_out: false,
                     confirmation: None,

@@ -144,7 +144,7 @@ fn cycles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Vec<Module>> {
 }
 
 /// Where a file stands: `src/http/sms/webhook.rs` is `[http, sms, webhook]`, a `mod.rs` is its folder.
-fn module_path(file: &str) -> Vec<String> {
+pub(super) fn module_path(file: &str) -> Vec<String> {
     let path = file.strip_prefix("src/").unwrap_or(file).trim_end_matches(".rs").trim_end_matches("/mod");
     path.split('/').map(str::to_owned).collect()
 }

@@ -3,25 +3,33 @@
 use super::{assert_none, rust_files};
 
 /// A retired name, and what to write.
-const RETIRED: [(&str, &str); 20] = [
+const RETIRED: [(&str, &str); 28] = [
     ("Outlet", "SendQueue"),
     ("Ways", "Transports"),
     ("Door", "SendTarget"),
     ("RecentStops", "RecentOptOuts"),
+    ("Verdict", "AttemptOutcome, RuleResult or CodeAdvice"),
     ("Trouble", "AccountFailure"),
     ("Frozen", "Snapshot"),
     ("Heeded", "Resolution"),
     ("heed", "resolve"),
-    ("Heading", "ActionColumns"),
     ("Card", "ContactEdit"),
     ("Meeting", "ContactUpsert"),
     ("Sleeper", "TimerWake"),
     ("nearer_timer", "timer_wake"),
-    ("Wish", "OptOutKeyword"),
+    ("Fresh", "PendingCache"),
     ("at_hand", "cached"),
     ("of_no_concern", "unmatched"),
+    ("Wish", "OptOutKeyword"),
+    ("obey", "apply"),
+    ("aim", "shift_out_of_quiet_hours"),
+    ("conclude", "commit"),
+    ("Means", "a context, named for its use"),
+    ("Wanted", "a request, named for its noun"),
+    ("Told", "a report, named for its noun"),
+    ("Lane", "an ordering key or a queue"),
+    ("Lanes", "FastSlowQueues"),
     ("become_so", "transition"),
-    ("tally", "record_webhook"),
     ("one_moment", "hold_response"),
     ("patience", "hold_response"),
 ];

@@ -20,7 +20,7 @@ pub(in crate::rules) const ON: Function = Function {
     receiver: Some(Kind::Rule),
     group: Group::Rule,
     about: "Names the event kinds that the rule listens to, one by one or in an array.",
-    signatures: &[Signature::repeated(&[("kind", Kind::EventKind)], Kind::Rule, ARGUMENTS)],
+    signatures: &[Signature::repeated(&[("kind", Kind::EventName)], Kind::Rule, ARGUMENTS)],
     example: r#"rule("hello on both").on("inbound_sms", "inbound_whatsapp").then(|e| reply("Hello"));"#,
     register: |engine, _| register(engine, "on", add_kind),
 };

@@ -136,7 +136,7 @@ impl Walker<'_> {
         for (index, argument) in call.args.iter().enumerate() {
             let Expr::StringConstant(text, _) = argument else { continue };
             match (function.kind_at(index), &self.function) {
-                (Some(Kind::EventKind), _) if function.name == "emit" => {
+                (Some(Kind::EventName), _) if function.name == "emit" => {
                     self.report.emitted.insert(text.to_string());
                 }
                 (Some(Kind::ContentTemplate), Some(inside)) => {

@@ -16,8 +16,8 @@ pub(in crate::rules) const EMIT: Function = Function {
     group: Group::Customer,
     about: "Makes an event of a kind of your own, for the same customer.",
     signatures: &[
-        Signature::new(&[("kind", Kind::EventKind)], Kind::Nothing),
-        Signature::new(&[("kind", Kind::EventKind), ("data", Kind::Map)], Kind::Nothing),
+        Signature::new(&[("kind", Kind::EventName)], Kind::Nothing),
+        Signature::new(&[("kind", Kind::EventName), ("data", Kind::Map)], Kind::Nothing),
     ],
     example: r#"emit("order_placed", #{ items: 3 })"#,
     register: |engine, _| {

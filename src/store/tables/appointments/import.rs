@@ -79,7 +79,7 @@ async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Im
             return Err(BookingError::Over(state));
         }
         let booked = write::book(txn, context, new).await?;
-        become_so(txn, context, new.tenant, &booked, wanted).await?;
+        transition(txn, context, new.tenant, &booked, wanted).await?;
         return Ok(Imported::New(booked.id));
     };
     let same_customer = before.customer.as_deref().and_then(|known| Phone::parse(known).ok()).map(|known| known.key());
@@ -97,7 +97,7 @@ async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Im
             stands = moved;
         }
     }
-    changed |= become_so(txn, context, new.tenant, &stands, wanted).await?;
+    changed |= transition(txn, context, new.tenant, &stands, wanted).await?;
     Ok(if changed { Imported::Changed(stands.id) } else { Imported::Unchanged(stands.id) })
 }
 
@@ -109,7 +109,7 @@ fn differs(stands: &Appointment, new: &NewAppointment) -> bool {
 }
 
 /// Brings it to a state; whether that made a difference.
-async fn become_so(
+async fn transition(
     txn: &impl Txn,
     context: &WriterContext,
     tenant: TenantId,

@@ -12,7 +12,7 @@ use recado::app::{self, Installation};
 use recado::config::Config;
 use recado::domain::clock::Random;
 use recado::domain::event::InboundData;
-use recado::domain::opt_out::Word;
+use recado::domain::opt_out::OptOutWord;
 use recado::domain::{AppointmentId, By, Change, Channel, Clock, Effect, Phone, TenantId, Timestamp};
 use recado::engine::timers;
 use recado::ops::forecast;
@@ -382,8 +382,8 @@ impl Run {
 
     async fn write_text(&self, business: &Business, customer: &Phone, channel: Channel, text: &str) {
         let word = match text {
-            "STOP" => Some(Word::Stop),
-            "START" => Some(Word::Start),
+            "STOP" => Some(OptOutWord::Stop),
+            "START" => Some(OptOutWord::Start),
             _ => None,
         };
         let wish = word.map(|word| OptOutKeyword {

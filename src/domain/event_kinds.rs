@@ -1,7 +1,6 @@
 //! The registry of event kinds: what each means, and what its `data` holds.
 //!
-//! How to add a kind: a constant in [`EventKind`], and a line in [`EVENT_KINDS`]. The checks of rules, the suggestions and the
-//! reference follow.
+//! [`crate::rules`] says how to add one.
 
 use crate::domain::EventKind;
 

@@ -26,6 +26,26 @@
 //! | delayed and scheduled rules | `eval/timers.rs`, `eval/fan_out.rs` |
 //! | the generated reference | [`reference`] |
 //!
+//! # How to add a function
+//!
+//! 1. `rules/script/functions/name.rs`: a `Function` with its name, signatures, one line of description, an example and its
+//!    registration.
+//! 2. `rules/script/functions/mod.rs`: a line `mod`, and a line in `FUNCTIONS` at its place in the reference.
+//! 3. A case that calls it, in `rules/` or in `src/rules/tests/cases/`: the rule in a file `.rhai`, the event and the
+//!    expected actions in the file `.cases.json` beside it. A test demands it.
+//!
+//! Tried: 2 files, and 2 for the case. The checks, the suggestions, the reference and the editors' definitions follow. A
+//! function that makes a new action needs the action, too: see [`crate::engine::sending`].
+//!
+//! # How to add an event kind
+//!
+//! 1. `domain/event.rs`: a constant of [`EventKind`](crate::domain::EventKind) that says when it happens and what `data`
+//!    holds.
+//! 2. `domain/event_kinds.rs`: a line in `EVENT_KINDS` at its place in the reference, with the fields of `data`.
+//! 3. The code that makes such events.
+//!
+//! Tried with the inbound event of a channel: 2 files. The checks, the suggestions and the reference follow.
+//!
 //! # Architecture invariants
 //!
 //! - Deciding does no I/O and knows no clock but `Facts::as_of`. Time is measured only to stop what takes too long, and then

@@ -16,13 +16,46 @@
 //! | `reads` | lists and forecasts |
 //! | `portability` | export, import, erasure, retention |
 //!
-//! To add a request to the writer, write a file in `requests/` with its type, `impl Request for` it, and a method of
-//! [`Writer`]; give it a place in `writer::Step`.
-//!
 //! **Invariant:** every query names its tenant, or goes by an id that a row of the tenant holds, and what it finds is
 //! compared with the tenant before it is used. Exceptions: those that find which tenants have work; timers as they fall
 //! due, or as their rules change; those by the provider's ids, which are unique across tenants; and ordering keys, which
 //! all tenants share that send from one number.
+//!
+//! # How to add a column
+//!
+//! What only people and rules write about a customer belongs in the column `fields`, and needs no column of its own. For a
+//! column of `contacts` that the API shows:
+//!
+//! 1. `migrations/mNNNN_name.sql`: `ALTER TABLE … ADD COLUMN`, nullable or with a default. The program before it can then
+//!    still run beside the new one; `migrations/README.md` says more.
+//! 2. `migrations/mod.rs`: a line at the end of `MIGRATIONS`.
+//! 3. `store/rows/contact.rs`: a line at the end of `TABLE`, and a new customer's value at the end of `new_row`. Inserts,
+//!    exports and imports follow.
+//! 4. `ops/export_import/import.rs`: a value for the rows of a file that an older version exported. Without it the import
+//!    refuses such a file.
+//! 5. `domain/contact.rs`: a field of `ContactFacts`, and its default.
+//! 6. `store/tables/facts.rs`: the column in `CONTACTS` before the columns of the channels, one more in `CONTACT_COLUMNS`,
+//!    and the field in `read_facts`. Where the value changes over time, `rewind` gives the earlier one.
+//! 7. `http/views/customer.rs`: a field of the JSON.
+//!
+//! Tried: 7 files. Where rules read the column, an eighth: its line in `rules/script/views/contact.rs`.
+//!
+//! For another table, `store/portability/tables.rs` takes the place of step 3, and its statements are in `store/tables/`. A
+//! table whose rows leave the store has a type in `store/rows/`, too.
+//!
+//! # How to add a table
+//!
+//! 1. `migrations/mNNNN_name.sql` and its line in `migrations/mod.rs`, as for a column.
+//! 2. `store/portability/tables.rs`: its description in `TABLES`, behind the tables that its rows name, and the number of
+//!    tables. Exports and imports follow.
+//! 3. `store/tables/`: a file with its statements, and its line in `store/tables/mod.rs`.
+//! 4. `store/portability/erase.rs` where it holds something of a customer, `store/portability/retention.rs` where its rows
+//!    grow old.
+//!
+//! # How to add a request to the writer
+//!
+//! A file in `store/requests/` with its type, `impl Request for` it, and a method of [`Writer`]; its line in
+//! `store/requests/mod.rs`; a place in `writer::Step`.
 
 mod context;
 pub mod db;

@@ -1,4 +1,4 @@
-//! A customer's row. To add a column, add it to [`TABLE`] and, with its first value, to [`new_row`].
+//! A customer's row. [`crate::store`] says how to add a column.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,6 @@
 //! The functions that rules can call: one file for each function, or for a few that belong together.
 //!
-//! How to add a function: a file here with a [`Function`] (its name, signatures, one line of description, an example and
-//! its registration), a line `mod` below, a line in [`FUNCTIONS`], and a case in `rules/` or `tests/cases/` that calls it.
-//! The checks, the suggestions, the reference and the editors' definitions follow from that. A new action also needs a
-//! variant of [`crate::domain::Action`].
+//! [`crate::rules`] says how to add one.
 
 pub(in crate::rules) mod appointment;
 pub(in crate::rules) mod ask;

@@ -15,7 +15,11 @@ pub fn announce(installation: &Installation, engine: &Engine, api_base: &str) {
 fn greeting(installation: &Installation, engine: &Engine, api_base: &str) -> String {
     let Installation { config, directory, .. } = installation;
     let rules = engine.pipeline.rules().rules().count();
-    let mut text = format!("Recado {} listens on http://{}\n", env!("CARGO_PKG_VERSION"), config.listen);
+    let mut text = format!(
+        "Recado {} listens on http://{listen}\nThe manual: http://{listen}/docs/\n",
+        env!("CARGO_PKG_VERSION"),
+        listen = config.listen
+    );
     text += &format!("{rules} rules from {}\n", config.rules_dir.display());
     if config.app_debug {
         text += "!! APP_DEBUG is on: webhooks are NOT checked for their signature. Never so in production.\n";

@@ -20,11 +20,13 @@
 //! | whose number or account it is; a tenant's settings | [`tenants`] |
 //! | what rules can read and do, how they are loaded and evaluated | [`rules`] |
 //! | the way of a message | [`engine::pipeline`] |
+//! | how an event is decided, wherever that is asked | [`engine::decision`] |
 //! | the facts that rules decide on; when who is free | [`engine::facts`], [`engine::availability`] |
 //! | whether a send may leave, when, from which number, by which transport | [`engine::sending`] |
 //! | what fires when it is due | [`engine::timers`] |
 //! | what becomes of a send whose outcome is unknown | [`engine::reconcile`] |
 //! | appointments in calendars and tables, campaigns, numbers, calls | [`features`] |
+//! | why something was sent or not | [`ops::explain`] |
 //! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
 //! | the manual | [`docs`] |
 //! | a webhook, the REST API, a page | [`http`] |

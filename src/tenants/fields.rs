@@ -67,11 +67,10 @@ pub fn retain_days(days: u32) -> Result<Option<u32>, String> {
     }
 }
 
-/// A sender of any channel, with or without the channel's prefix.
+/// A sender of any channel. A number and a Messaging Service need no prefix; a name needs that of its channel, such as
+/// `rcs:brand_agent`.
 pub fn sender(text: &str) -> Result<String, String> {
-    let (channel, _) = Channel::of_address(text);
-    let of_another = || Channel::INBOUND.into_iter().find_map(|channel| sender_of(channel, text).ok());
-    sender_of(channel, text).or_else(|error| of_another().ok_or(error))
+    sender_of(Channel::of_address(text).0, text)
 }
 
 /// A sender of a channel: a number (E.164) or a name, as the channel has them, or a Messaging Service SID.
@@ -131,6 +130,8 @@ mod tests {
         assert_eq!(sender("whatsapp:+34 600 111 000").as_deref(), Ok("+34600111000"));
         assert!(sender("MG0123456789abcdef0123456789abcdef").is_ok());
         assert!(sender("MG0123").unwrap_err().contains("MG and 32"));
+        assert_eq!(sender("rcs:brand_agent").as_deref(), Ok("brand_agent"));
+        assert!(sender("brand_agent").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/docs/`: the manual as HTML, without scripts, with a link to every topic on each page.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use axum::extract::Path;
@@ -88,9 +89,10 @@ fn contents() -> String {
 /// Markdown as HTML: headings get ids, links to topics lead to their pages, and HTML in the text is shown as text.
 fn render(markdown: &str) -> String {
     let events: Vec<Event<'_>> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
+    let mut seen = HashMap::new();
     let events = events.iter().enumerate().map(|(at, event)| match event {
         Event::Start(Tag::Heading { level, classes, attrs, .. }) => {
-            let id = Some(heading_id(&events[at + 1..]).into());
+            let id = Some(of_its_own(&mut seen, heading_id(&events[at + 1..])).into());
             Event::Start(Tag::Heading { level: *level, id, classes: classes.clone(), attrs: attrs.clone() })
         }
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
@@ -115,6 +117,13 @@ fn destination<'a>(link_type: LinkType, url: &CowStr<'a>) -> CowStr<'a> {
         },
         _ => url.clone(),
     }
+}
+
+/// A repeated id gets a number, as on GitHub: `time`, `time-1`.
+fn of_its_own(seen: &mut HashMap<String, usize>, id: String) -> String {
+    let earlier = seen.entry(id.clone()).or_default();
+    *earlier += 1;
+    if *earlier == 1 { id } else { format!("{id}-{}", *earlier - 1) }
 }
 
 /// The id of a heading as GitHub and rustdoc make it: lower case, blanks as hyphens, no other signs.

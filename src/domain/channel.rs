@@ -18,9 +18,6 @@
 //!
 //! Tried: 6 files, and 2 for the case.
 //!
-//! Three places do not read the table yet: `http/views/tenant.rs` and `cli/tenant/mod.rs` name the webhooks of SMS and
-//! WhatsApp alone, and `ops/export_import/import.rs` refuses a sender that is a name.
-//!
 //! A transport of its own takes more: a variant of [`Transport`] here, its route in `engine/sending/plan.rs`, and what
 //! [`crate::engine::sending::transports`] names. A channel without phone numbers takes an [`AddressKind`], and an identity
 //! of customers other than their number, which nothing has yet.

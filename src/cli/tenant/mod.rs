@@ -83,7 +83,8 @@ fn text(view: &TenantView) -> String {
     for (prefix, hours) in view.quiet.iter() {
         lines.push(format!("  quiet hours for {prefix}: {hours}"));
     }
-    lines.push(format!("  webhooks: {}\n            {}", webhooks.sms, webhooks.whatsapp));
+    let urls: Vec<&str> = webhooks.values().map(String::as_str).collect();
+    lines.push(format!("  webhooks: {}", urls.join("\n            ")));
     lines.join("\n")
 }
 

@@ -48,7 +48,9 @@ pub struct TenantView {
     /// Opening hours with holidays; `null`: none are set
     #[schema(value_type = Option<String>, example = "mon-fri 09:00-14:00,16:00-20:00; 2026-12-25 closed")]
     pub hours: Option<WeeklyHours>,
-    pub webhooks: WebhooksView,
+    /// The webhook URLs to enter at the provider, by channel
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub webhooks: BTreeMap<&'static str, String>,
 }
 
 /// A number or Messaging Service that the tenant sends from.
@@ -60,14 +62,6 @@ pub struct SenderView {
     pub number: String,
     /// The public base URL of its webhooks, where it is not the installation's
     pub base_url: Option<String>,
-}
-
-/// The webhook URLs to enter at the provider.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Webhooks)]
-pub struct WebhooksView {
-    pub sms: String,
-    pub whatsapp: String,
 }
 
 impl TenantView {
@@ -93,7 +87,7 @@ impl TenantView {
             routes: settings.routes,
             quiet: settings.quiet,
             hours: settings.hours,
-            webhooks: WebhooksView { sms: url(Channel::Sms), whatsapp: url(Channel::WhatsApp) },
+            webhooks: Channel::INBOUND.map(|channel| (channel.as_str(), url(channel))).into(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::{CampaignState, Channel, Clock, Phone, TenantId, Timestamp};
 use crate::store::rows::{sender, tenant};
 use crate::store::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;
+use crate::tenants::fields::sender_of;
 
 /// The longest line, with its end.
 const LINE_MAX_BYTES: usize = 4 << 20;
@@ -311,8 +312,9 @@ impl Work<'_> {
         let text = |name: &str| row.get(name).and_then(Json::as_str).map(str::to_owned);
         let id = text("id").and_then(|id| id.parse().ok()).ok_or("a sender has an id")?;
         let number = text("number").unwrap_or_default();
-        if Phone::parse(&number).is_err() && !number.starts_with("MG") {
-            return Err("a sender's number is E.164 or a Messaging Service".to_owned());
+        let channel = text("channel").and_then(|name| name.parse().ok()).ok_or("a sender has a channel")?;
+        if sender_of(channel, &number)? != number {
+            return Err(format!("'{number}' is no sender as it is stored: E.164, a Messaging Service or a name"));
         }
         Ok(sender::Model {
             id,

@@ -91,11 +91,12 @@ impl Table {
         Ok(Json::Object(object))
     }
 
-    /// The values of a row, in the order of its columns. Nothing may be missing, nothing more be there.
+    /// The values of a row, in the order of its columns. A column that may be null may be missing: the file was exported
+    /// before the column was added. Nothing else may be missing, and nothing more be there.
     pub fn values(&self, mut object: Map<String, Json>) -> Result<Vec<Value>, NotARow> {
         let mut values = Vec::with_capacity(self.columns.len());
         for column in self.columns {
-            let value = object.remove(column.name).and_then(|json| column.holds.value(json));
+            let value = column.holds.value(object.remove(column.name).unwrap_or(Json::Null));
             values.push(value.ok_or(NotARow::Column(column.name))?);
         }
         match object.into_iter().next() {
@@ -158,4 +159,27 @@ impl Holds {
 /// `Some(None)` for null, `None` where it is neither null nor a value.
 fn or_null<T>(json: Json, read: impl FnOnce(Json) -> Option<T>) -> Option<Option<T>> {
     if json.is_null() { Some(None) } else { read(json).map(Some) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TABLE: Table = Table {
+        kind: "thing",
+        name: "things",
+        order: &["id"],
+        columns: &[column("name", Text), column("note", MaybeText)],
+    };
+
+    #[test]
+    fn only_a_column_that_may_be_null_may_be_missing() {
+        let values = |row: Json| TABLE.values(row.as_object().cloned().unwrap_or_default());
+        assert_eq!(values(json!({"name": "a"})).unwrap(), [Value::from("a".to_owned()), Value::from(None::<String>)]);
+        assert_eq!(values(json!({"note": "b"})).unwrap_err(), NotARow::Column("name"));
+        assert_eq!(values(json!({"name": "a", "note": 5})).unwrap_err(), NotARow::Column("note"));
+        assert_eq!(values(json!({"name": "a", "more": 1})).unwrap_err(), NotARow::Unknown("more".to_owned()));
+    }
 }

@@ -24,43 +24,48 @@ use crate::tenants::{
 ///
 /// In maps, the named keys change and the others stay; `null` removes a key. Lists are replaced.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ChangeTenant {
     /// The name that customers know the business by
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// Time zone, an IANA name
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, example = "Europe/Madrid")]
     zone: Option<String>,
     /// Language tag (BCP 47)
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, example = "es", max_length = 35)]
     language: Option<String>,
     /// Days after which old events are removed, 7 to 3650; 0 or `null` keeps everything
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 3650)]
     retain_days: Option<Option<u32>>,
     /// Addresses that e-mail to "staff" goes to, at most 10
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Vec<String>, max_items = 10)]
     staff_emails: Option<Vec<String>>,
     /// Names of WhatsApp templates with their Content SIDs (`HX…`)
+    #[serde(default)]
     templates: BTreeMap<String, Option<String>>,
     /// Routes of text messages by prefix (`+34`): `twilio` or a provider's name; `null`: the installation's choice
+    #[serde(default)]
     routes: BTreeMap<String, Option<String>>,
     /// Blueprint rules with parameters to set. A rule that is named is enabled; `null` disables it and forgets its
     /// parameters. A parameter that is `null` goes back to the rule's default
+    #[serde(default)]
     #[schema(value_type = Object)]
     blueprints: BTreeMap<String, Option<BTreeMap<String, Value>>>,
     /// Weekly opening hours; holidays stay. `null` removes the hours and the holidays
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00")]
     hours: Option<Option<String>>,
     /// Holidays by date: `closed` or shifts; `null`: the hours of the weekday again
+    #[serde(default)]
     holidays: BTreeMap<String, Option<String>>,
     /// Quiet hours by prefix (`+34`) or `all`: hours or `off`; `null`: the installation's choice
+    #[serde(default)]
     quiet: BTreeMap<String, Option<String>>,
 }
 

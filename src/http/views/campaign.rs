@@ -74,6 +74,9 @@ pub struct CampaignMemberView {
     #[schema(example = "waiting")]
     pub state: String,
     pub tries: i32,
+    /// The earliest time of the next try
+    #[schema(value_type = String, format = DateTime)]
+    pub due_at: String,
     /// The outcome of the last try
     pub outcome: Option<String>,
     pub detail: Option<String>,
@@ -90,6 +93,7 @@ impl From<ListedMember> for CampaignMemberView {
             name: one.name,
             state: one.state,
             tries: one.tries,
+            due_at: one.due_at.to_string(),
             outcome: one.outcome,
             detail: one.detail,
             answer: one.answer,

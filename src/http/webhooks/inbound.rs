@@ -159,9 +159,10 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
 fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
     // An unknown prefix is still part of the value.
     if message.from.value.contains(':') || message.to.value.contains(':') {
-        return Err(Refusal::bad_form(
-            "From and To are of a channel that is not spoken here: use SMS or WhatsApp".to_owned(),
-        ));
+        return Err(Refusal::bad_form(format!(
+            "From and To are of a channel that is not spoken here: use {}",
+            Channel::inbound_labels()
+        )));
     }
     Ok(prefixed_channel(&message.from, &message.to))
 }

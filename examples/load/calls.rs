@@ -42,14 +42,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct Met {
     waits_ns: Vec<u64>,
-    patience: usize,
+    hold_response: usize,
     /// The first error.
     fault: Option<String>,
 }
 
 /// Measures the binary under test with each behaviour of the model. False when an answer was late, wrong or lost.
 pub async fn run(options: &Options) -> Result<bool, Failure> {
-    println!("{} calls at once, six webhooks each and the words of patience", options.calls);
+    println!("{} calls at once, six webhooks each and the words of hold_response", options.calls);
     let quick = Reply::Text("None that is fit for the telephone.".to_owned());
     let broken = Reply::Status { status: 500, code: "server_error", retry_after_s: None };
     let moods = [
@@ -139,8 +139,8 @@ impl Caller {
             }
         }
         while let Some(wait) = self.url(&heard, ">", '<').filter(|url| url.contains("/wait?")) {
-            self.met.patience += 1;
-            if self.met.patience > PATIENCE_MAX {
+            self.met.hold_response += 1;
+            if self.met.hold_response > PATIENCE_MAX {
                 return Err("the caller was forgotten".into());
             }
             CLOCK.sleep(PATIENCE).await;
@@ -243,10 +243,10 @@ async fn lost(server: &Server, expected: usize) -> Result<Kept, Failure> {
 fn print(met: &[Met], took: Duration, before: Usage, after: Usage, kept: &Kept, log: &str) -> bool {
     let waits: Vec<u64> = met.iter().flat_map(|met| met.waits_ns.iter().copied()).collect();
     let late = waits.iter().filter(|ns| u128::from(**ns) > ANSWER_MAX.as_nanos()).count();
-    let (webhooks, patience) = (waits.len(), met.iter().map(|met| met.patience).sum::<usize>());
+    let (webhooks, hold_response) = (waits.len(), met.iter().map(|met| met.hold_response).sum::<usize>());
     let faults: Vec<&String> = met.iter().filter_map(|met| met.fault.as_ref()).collect();
     let cpu = after.cpu.saturating_sub(before.cpu);
-    println!("webhooks          {webhooks}, {patience} of them patience, in {:.2} s", took.as_secs_f64());
+    println!("webhooks          {webhooks}, {hold_response} of them hold_response, in {:.2} s", took.as_secs_f64());
     println!("answered in       {}; {late} later than {ANSWER_MAX:?}", spread(spread_of(waits)));
     println!(
         "calls             {} of {} ended well, {} kept as completed",

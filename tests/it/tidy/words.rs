@@ -35,12 +35,11 @@ const RETIRED: [(&str, &str); 28] = [
 ];
 
 /// Old names of files.
-const RETIRED_FILES: [&str; 12] = [
+const RETIRED_FILES: [&str; 11] = [
     "desk.rs",
     "lane.rs",
     "lanes.rs",
     "line.rs",
-    "page.rs",
     "each.rs",
     "worked.rs",
     "talk.rs",

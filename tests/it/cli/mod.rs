@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::ports::free_port;
 use crate::support::postgres::Database;
-use crate::support::server::{Server, ServerOptions, free_port};
+use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 
 const CUSTOMER: &str = "+34600111222";

@@ -12,7 +12,8 @@ use super::inside::{Inside, PUBLIC_URL, encode, posted};
 use super::rig::{self, A, ACCOUNT, B, ECHO, Look, OURS, Own, Provider, TOKEN, customer, recado};
 use crate::cli;
 use crate::support::http_client;
-use crate::support::server::{Server, free_port};
+use crate::support::ports::free_port;
+use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 

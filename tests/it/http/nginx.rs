@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::faults::rig;
 use crate::support::elevenlabs::Step;
-use crate::support::server::{Server, free_port};
+use crate::support::ports::free_port;
+use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::voice::caller::{Caller, options};
 use crate::voice::stream::{RULES, Scene, Stream};

@@ -4,6 +4,7 @@
 pub mod chat_model;
 pub mod elevenlabs;
 pub mod mail;
+pub mod ports;
 pub mod postgres;
 pub mod server;
 pub mod source;

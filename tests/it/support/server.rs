@@ -1,14 +1,13 @@
 //! The real binary, `recado serve`, with its own folder and port.
 
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::wait::eventually;
 
 /// Time for the binary to become ready or to stop, in seconds; a debug build on a busy machine takes one.
@@ -235,20 +234,4 @@ impl Drop for Server {
             eprintln!("--- the server's log, at most its last {LOG_SHOWN_BYTES} bytes\n{}\n---", &log[start..]);
         }
     }
-}
-
-/// Returns a free port. It is below the range that Linux uses for outgoing connections (from 32,768), of which tests
-/// make thousands, and each process searches another part of it.
-pub fn free_port() -> u16 {
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 22_000;
-    const OF_A_PROCESS: u32 = 16;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let own = std::process::id().wrapping_mul(OF_A_PROCESS);
-    let mut ports = std::iter::repeat_with(|| {
-        let at = own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        u16::try_from(FIRST + at).expect("below 32,000")
-    });
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.by_ref().take(COUNT as usize).find(is_free).expect("a port can be bound")
 }

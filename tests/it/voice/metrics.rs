@@ -6,7 +6,8 @@ use super::caller::{Caller, options};
 use super::stream::Stream;
 use super::{model, stream};
 use crate::support::http_client;
-use crate::support::server::{Server, ServerOptions, free_port};
+use crate::support::ports::free_port;
+use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 use crate::voice::turns::rusqlite_lock;
 

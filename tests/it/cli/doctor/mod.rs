@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 
 use crate::cli::{Ran, command, run};
 use crate::support::http_client;
-use crate::support::server::{Server, ServerOptions, free_port};
+use crate::support::ports::free_port;
+use crate::support::server::{Server, ServerOptions};
 use twilio::{ACCOUNT, OTHER, OTHER_TOKEN, TOKEN, Twilio, but, number};
 
 const OURS: &str = "+34911111111";

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::fake::Fake;
-use crate::support::server::free_port;
+use crate::support::ports::free_port;
 
 /// Runs the phone with this standard input; returns its exit code, output and errors.
 pub(super) async fn plain(args: &[&str], input: &str) -> (Option<i32>, String, String) {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::support::install_tls;
 use crate::support::mail::{LOGIN, MailServer};
-use crate::support::server::free_port;
+use crate::support::ports::free_port;
 
 fn mailer(url: &str, ca_file: Option<&MailServer>) -> Mailer {
     install_tls();

@@ -37,9 +37,20 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new("m0010_scopes", include_str!("m0010_scopes.sql")),
     // The index of ordering keys. SQLite built a list at every write for the old wording; PostgreSQL reads both alike.
     Migration { name: "m0011_lanes", script: include_str!("m0011_lanes.sql"), only: Some(DatabaseBackend::Sqlite) },
-    // The last message of a customer on each channel: rows instead of a column for each channel. The columns are dropped
-    // a release later, so that the program before this step can still run beside the new one.
+    // The last message of a customer on each channel: rows instead of a column for each channel.
     Migration::new("m0012_contact_channels", include_str!("m0012_contact_channels.sql")),
+    // Triggers between those rows and the old columns, so that the program before m0012 can run beside the new one; both
+    // are dropped a release later. SQLite has one server at a time, which may run on after a newer command migrated.
+    Migration {
+        name: "m0013_channel_columns_sqlite",
+        script: include_str!("m0013_channel_columns_sqlite.sql"),
+        only: Some(DatabaseBackend::Sqlite),
+    },
+    Migration {
+        name: "m0014_channel_columns_postgres",
+        script: include_str!("m0014_channel_columns_postgres.sql"),
+        only: Some(DatabaseBackend::Postgres),
+    },
 ];
 
 impl Migration {

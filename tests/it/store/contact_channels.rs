@@ -130,12 +130,37 @@ async fn moved(db: DatabaseConnection) {
         execute(insert, values.to_vec()).await;
     }
     run(&MIGRATIONS[place..]).await;
-    let text = "SELECT contact_id, channel, last_us FROM contact_channels ORDER BY contact_id, channel";
-    let found = Last::find_by_statement(Statement::from_string(backend, text)).all(&db).await.expect("rows");
-    let found: Vec<_> = found.iter().map(|row| (row.contact_id.as_u128(), row.channel.as_str(), row.last_us)).collect();
-    assert_eq!(found, [(2, "sms", 7), (2, "whatsapp", 9), (3, "whatsapp", 5)]);
-    // The program before this step may still run beside the new one, and writes the columns.
-    execute("UPDATE contacts SET last_sms_us = ?", vec![11i64.into()]).await;
+    let kept = async || {
+        let text = "SELECT contact_id, channel, last_us FROM contact_channels ORDER BY contact_id, channel";
+        let rows = Last::find_by_statement(Statement::from_string(backend, text)).all(&db).await.expect("rows");
+        let of = |row: Last| (row.contact_id.as_u128(), row.channel, row.last_us);
+        rows.into_iter().map(of).collect::<Vec<_>>()
+    };
+    let is = |expect: &[(u128, &str, i64)]| {
+        expect.iter().map(|(id, on, at)| (*id, (*on).to_owned(), *at)).collect::<Vec<_>>()
+    };
+    assert_eq!(kept().await, is(&[(2, "sms", 7), (2, "whatsapp", 9), (3, "whatsapp", 5)]));
+
+    // The program before this step runs on beside the new one, and writes the columns: for old customers and new.
+    execute("UPDATE contacts SET last_sms_us = ?, last_whatsapp_us = 8", vec![11i64.into()]).await;
+    let insert =
+        "INSERT INTO contacts (id, tenant_id, phone, phone_key, name, profile_name, tags, fields, inbound_count,
+        last_whatsapp_us, created_us) VALUES (?, ?, '+34600000005', '+34600000005', '', '', '[]', '{}', 1, 6, 0)";
+    execute(insert, vec![Uuid::from_u128(5).into(), tenant.into()]).await;
+    let both = |id, whatsapp| [(id, "sms", 11), (id, "whatsapp", whatsapp)];
+    let after = [both(2, 9), both(3, 8), both(4, 8)].concat();
+    assert_eq!(kept().await, is(&[&after[..], &[(5, "whatsapp", 6)]].concat()), "the newest of both stays");
+
+    // Several servers run on PostgreSQL alone: one of the program before reads what a new one wrote.
+    if backend == sea_orm::DatabaseBackend::Postgres {
+        execute("UPDATE contact_channels SET last_us = 20 WHERE channel = 'sms'", vec![]).await;
+        execute("UPDATE contact_channels SET last_us = 30 WHERE channel = 'whatsapp'", vec![]).await;
+        let text = "SELECT id AS contact_id, coalesce(last_sms_us, 0)::text AS channel, last_whatsapp_us AS last_us
+            FROM contacts ORDER BY id";
+        let rows = Last::find_by_statement(Statement::from_string(backend, text)).all(&db).await.expect("rows");
+        let columns: Vec<_> = rows.iter().map(|row| (row.channel.as_str(), row.last_us)).collect();
+        assert_eq!(columns, [("20", 30), ("20", 30), ("20", 30), ("0", 30)]);
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,14 @@ fn names_are_checked_when_loading() {
 }
 
 #[test]
+fn a_file_defines_no_function_of_the_language() {
+    for name in ["reply", "call", "len", "rule"] {
+        let source = format!("fn {name}(a, b) {{ 1 }}\n{GOOD}");
+        check(&source, &format!("{name} is a function of the language"));
+    }
+}
+
+#[test]
 fn values_in_double_quotes_are_warned_of() {
     let rule = |body: &str| format!("rule(\"r\").on(\"inbound_sms\").then(|e| {body});");
     let warning = "warning: ${…} stays as it is in double quotes: the customer would read it (write the text in \

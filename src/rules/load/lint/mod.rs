@@ -12,7 +12,7 @@ use rhai::{AST, ASTNode};
 use crate::integrations::email::template::Templates;
 use crate::rules::load::error::SourcePosition;
 use crate::rules::load::lint::report::Report;
-use crate::rules::load::lint::vocabulary::Vocabulary;
+use crate::rules::load::lint::vocabulary::{Vocabulary, written_name};
 use crate::rules::load::lint::walker::Walker;
 
 /// Checks a file before anything of it runs.
@@ -32,10 +32,11 @@ pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
     for function in ast.iter_fn_def() {
         walker.function = Some(function.name.to_string());
         walker.parameter = function.params.first().map(ToString::to_string);
-        if vocabulary.has(function.name.as_str()) {
+        let name = written_name(function.name.as_str());
+        if vocabulary.has(name) {
             walker.error(
                 SourcePosition::default(),
-                format!("{} is a function of the language", function.name),
+                format!("{name} is a function of the language"),
                 "give yours another name".to_owned(),
             );
         }

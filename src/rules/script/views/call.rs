@@ -27,7 +27,9 @@ const fn field(name: &'static str, kind: Kind, about: &'static str, get: Getter)
 const FIELDS: &[Field<Getter>] = &[
     field("id", Kind::Text, "Our id of the call.", |call| Ok(call.id.to_string().into())),
     field("sid", Kind::Text, "The provider's id (`CA…`).", |call| Ok(call.sid.as_str().into())),
-    field("direction", Kind::Text, "`inbound` or `outbound`.", |call| Ok(call.direction.as_str().into())),
+    field("direction", Kind::Text, "`in`: the customer called; `out`: we called.", |call| {
+        Ok(call.direction.as_str().into())
+    }),
     field("customer", Kind::Text, "The customer's number.", |call| Ok(call.peer.as_str().into())),
     field("number", Kind::Text, "Our number.", |call| Ok(call.number.as_str().into())),
     field("status", Kind::Text, "The status, such as `in-progress`.", |call| Ok(call.status.as_str().into())),

@@ -13,7 +13,8 @@ use crate::config::{Config, Source};
 use crate::domain::{Channel, Clock};
 use crate::emulators::twilio as carrier;
 use crate::emulators::twilio::{Carrier, CarrierConfig, NumberConfig};
-use crate::tenants::{DEMO_SLUG, Directory, Platform, Snapshot};
+use crate::integrations::twilio::is_sid;
+use crate::tenants::{DEMO_SLUG, Directory, Platform, Sender, Snapshot};
 
 /// The time between the statuses of a message that it reports.
 const CALLBACK_DELAY_MS: u64 = 200;
@@ -110,7 +111,8 @@ fn numbers(snapshot: &Snapshot, platform: &Platform) -> Vec<NumberConfig> {
     let mut tenants: Vec<_> = snapshot.tenants().collect();
     tenants.sort_by(|one, other| one.slug.cmp(&other.slug));
     for tenant in tenants {
-        for sender in tenant.senders.iter().filter(|sender| sender.channel.is_sender(&sender.number)) {
+        let listed = |sender: &&Sender| sender.channel.is_sender(&sender.number) && !is_sid("MG", &sender.number);
+        for sender in tenant.senders.iter().filter(listed) {
             let base = sender.base_url.as_deref().unwrap_or(&platform.app_url);
             add(&tenant.account.sid, &tenant.slug, sender.channel, &sender.number, base);
         }

@@ -137,7 +137,8 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
     let channel = args.channel.0;
     let from = Phone::parse_human(&args.from)?;
     let to = recipient(installation, tenant, args)?;
-    let to = if channel.is_sender(&to) { to } else { Phone::parse_human(&to)?.to_string() };
+    let to = to.strip_prefix(channel.spec().prefix).unwrap_or(&to);
+    let to = if channel.is_sender(to) { to.to_owned() } else { Phone::parse_human(to)?.to_string() };
     let sid = args.sid.clone().map_or_else(|| new_sid(!args.media.is_empty()), Ok)?;
     let segments = segments::count(&args.body).segments.to_string();
     let media = args.media.len().to_string();

@@ -309,6 +309,22 @@ impl Channel {
         format!("{}{address}", self.spec().prefix)
     }
 
+    /// Writes a sender so that it can be told from those of other channels: a name with the channel's prefix.
+    pub fn sender_address(self, sender: &str) -> String {
+        match self.spec().senders {
+            SenderKind::Number => sender.to_owned(),
+            SenderKind::Name => self.address(sender),
+        }
+    }
+
+    /// How a sender of this channel is written, for hints.
+    pub const fn sender_example(self) -> &'static str {
+        match self.spec().senders {
+            SenderKind::Number => "+…",
+            SenderKind::Name => "AGENT_ID",
+        }
+    }
+
     /// The names of the channels that receive messages, as a choice: `sms or whatsapp`.
     pub fn inbound_names() -> String {
         choice(Self::INBOUND.map(Self::as_str).into())

@@ -20,6 +20,7 @@ use crate::integrations::http_providers::Providers;
 use crate::integrations::twilio::client::{
     Account, CallFilter, CallResource, ListError, MessageFilter, MessageResource,
 };
+use crate::integrations::twilio::is_sid;
 use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
 
 /// How often unknown sends are looked for whose grace is over.
@@ -207,7 +208,7 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, 
     }
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
     // A Messaging Service chooses the number later. Then only the recipient is known.
-    let from = (!queued.sender.starts_with("MG")).then(|| send.channel.address(&queued.sender));
+    let from = (!is_sid("MG", &queued.sender)).then(|| send.channel.address(&queued.sender));
     let filter = MessageFilter {
         to: Some(send.channel.address(&queued.recipient)),
         from,

@@ -157,7 +157,8 @@ pub enum SettingsError {
     #[error("'{0}' has no sender of its own that a base URL could be for: give it one with {flags}", flags = flags())]
     NoSenderForBase(String),
     #[error(
-        "{channel} {number} belongs to '{owner}': take it from there first: recado tenant set {owner} --remove-sender {number}"
+        "{channel} {number} belongs to '{owner}': take it from there first: recado tenant set {owner} --remove-sender {address}",
+        address = channel.sender_address(number)
     )]
     SenderTaken { channel: Channel, number: String, owner: String },
     #[error("'{slug}' has no token for {sid} that could be kept")]

@@ -105,7 +105,7 @@ impl ChatMessage {
 
     /// True if the carrier is to be told that the message was read.
     pub fn needs_read_report(&self) -> bool {
-        !self.read_reported && self.channel == Channel::WhatsApp && self.mark == Mark::Delivered
+        !self.read_reported && self.channel.spec().reads && self.mark == Mark::Delivered
     }
 }
 

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::answer::rfc2822;
 use super::store::bare;
 use super::validate::{self, Refusal};
-use crate::domain::{Channel, Timestamp};
+use crate::domain::{Channel, Phone, Timestamp};
 use crate::integrations::twilio::form::Params;
 
 /// A number and the URLs of its messages and calls.
@@ -71,6 +71,11 @@ const SETTINGS: [(&str, &str); 12] = [
 ];
 
 impl Number {
+    /// True for a phone number; false for another sender, such as an RCS agent.
+    pub fn is_phone(&self) -> bool {
+        Phone::parse(&self.config.number).is_ok()
+    }
+
     /// Returns a setting, unless it is empty.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings.filled(key)
@@ -157,7 +162,8 @@ impl Numbers {
 
     /// Returns the sender that a Messaging Service of the account would choose: its first number.
     pub fn first_of(&self, account: &str) -> Option<String> {
-        self.lock().iter().find(|known| known.config.account_sid == account).map(|known| known.config.number.clone())
+        let of_account = |known: &&Number| known.config.account_sid == account && known.is_phone();
+        self.lock().iter().find(of_account).map(|known| known.config.number.clone())
     }
 
     /// Returns the numbers in the order of creation.
@@ -167,5 +173,23 @@ impl Numbers {
 
     pub fn lock(&self) -> MutexGuard<'_, Vec<Number>> {
         self.0.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_messaging_service_sends_from_a_phone_number() {
+        let numbers = Numbers::default();
+        for number in ["brand_agent", "+34911111111", "+34911111112"] {
+            let config =
+                NumberConfig { number: number.to_owned(), account_sid: "AC1".to_owned(), ..Default::default() };
+            let (sid, settings, at) = (number.to_owned(), Params::default(), Timestamp::from_unix_us(0));
+            numbers.lock().push(Number { sid, config, settings, created_at: at, updated_at: at });
+        }
+        assert_eq!(numbers.first_of("AC1").as_deref(), Some("+34911111111"));
+        assert!(numbers.owns("AC1", "rcs:brand_agent"), "it is a sender all the same");
     }
 }

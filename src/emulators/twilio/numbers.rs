@@ -65,6 +65,7 @@ pub async fn list(
     let numbers = carrier.0.numbers.lock();
     let concerned = numbers.iter().filter(|number| {
         number.config.account_sid == account
+            && number.is_phone()
             && wanted.as_deref().is_none_or(|wanted| number.config.number.contains(wanted))
             && query.filled("FriendlyName").is_none_or(|name| number.config.label == name)
     });

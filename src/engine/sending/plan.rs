@@ -149,8 +149,11 @@ fn sender_of(
         Some(to) if send.reply => Ok(to.to_owned()),
         _ => tenant.sender(send.channel, platform).ok_or_else(|| {
             format!(
-                "there is no {} number to send from: set one with 'recado tenant set {} --{} +…'",
-                send.channel, tenant.slug, send.channel
+                "there is no {} sender to send from: set one with 'recado tenant set {} --{} {}'",
+                send.channel,
+                tenant.slug,
+                send.channel,
+                send.channel.sender_example()
             )
         }),
     }

@@ -124,3 +124,31 @@ async fn a_rule_starts_a_conversation_by_rcs() {
     assert!(to.contains(&format!("rcs:{CUSTOMER}")), "{to:?}");
     assert!(server.stop().await.success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_id_looks_like_a_messaging_service_sends_as_itself() {
+    const NAMED_MG: &str = "MGarcia_peluqueria";
+    let (provider, mut server) = rig().await;
+    let set = ["tenant", "set", "demo", "--rcs", NAMED_MG, "--remove-sender", &format!("rcs:{AGENT}")];
+    let set = run(&mut recado(&server, &set));
+    assert_eq!(set.code, Some(0), "{}", set.err);
+    let sent = ask(&server, &["send", "--to", CUSTOMER, "--rcs", "--json", "hello"]);
+    assert_eq!(sent["state"], "sent", "{sent}");
+    assert_eq!(provider.sent()[0].from.as_deref(), Some("rcs:MGarcia_peluqueria"));
+    assert!(server.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_another_tenant_is_moved_as_the_error_says() {
+    let (_provider, mut server) = rig().await;
+    let added = run(&mut recado(&server, &["tenant", "add", "other", "--zone", "Europe/Madrid"]));
+    assert_eq!(added.code, Some(0), "{}", added.err);
+    let taken = run(&mut recado(&server, &["tenant", "set", "other", "--rcs", AGENT]));
+    assert_eq!(taken.code, Some(1), "{}", taken.err);
+    let (_, command) = taken.err.split_once("from there first: recado ").expect("a command");
+    let moved = run(&mut recado(&server, &command.split_whitespace().collect::<Vec<_>>()));
+    assert_eq!(moved.code, Some(0), "{command}: {}", moved.err);
+    let set = run(&mut recado(&server, &["tenant", "set", "other", "--rcs", AGENT]));
+    assert_eq!(set.code, Some(0), "{}", set.err);
+    assert!(server.stop().await.success());
+}

@@ -10,6 +10,7 @@ use crate::domain::{CallBody, DeliveryStatus, OnMachine, Send, SendBody};
 use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 use crate::integrations::twilio::client::{self, Client, Created, From, Instructions, NewCall, NewMessage, SendError};
 use crate::integrations::twilio::codes;
+use crate::integrations::twilio::is_sid;
 use crate::integrations::twilio::types::{CallEvent, MachineDetection};
 use crate::store::QueuedSend;
 use crate::tenants::{Account, Platform, Tenant};
@@ -48,7 +49,7 @@ pub fn same_account(one: &Account, other: &Account) -> bool {
 
 /// The message as Twilio takes it.
 pub fn message(tenant: &Tenant, platform: &Platform, queued: &QueuedSend, send: &Send) -> NewMessage {
-    let from = if queued.sender.starts_with("MG") {
+    let from = if is_sid("MG", &queued.sender) {
         From::MessagingService(queued.sender.clone())
     } else {
         From::Number(send.channel.address(&queued.sender))

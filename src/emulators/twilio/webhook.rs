@@ -170,7 +170,7 @@ impl Inner {
             request
                 .timeout(within)
                 .header(header::USER_AGENT, "TwilioProxy/1.1")
-                .header("X-Backend-Region", "us1")
+                .header("X-Home-Region", "us1")
                 .header("X-Twilio-Signature", &signature)
         })
     }

@@ -200,7 +200,7 @@ pub async fn set_state(
 /// List the members of a campaign, by number.
 #[utoipa::path(get, path = "/campaigns/{id}/members", operation_id = "listCampaignMembers", tag = "campaigns",
     params(("id" = Uuid, Path), After),
-    responses((status = 200, description = "A page of campaigns", body = Members), Common))]
+    responses((status = 200, description = "A page of members", body = Members), Common))]
 pub async fn members(
     State(state): State<AppState>,
     caller: Caller,

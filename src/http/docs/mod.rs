@@ -16,8 +16,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; fram
 const STYLE: &str = include_str!("style.css");
 const TITLE: &str = "The manual";
 
+/// Relative, as the links of the pages are: a proxy may add a path.
 pub async fn redirect() -> Redirect {
-    Redirect::permanent("/docs/")
+    Redirect::permanent("docs/")
 }
 
 /// The list of topics.

@@ -12,6 +12,8 @@ use crate::integrations::http::{ClientError, DEADLINE};
 
 /// Limit of an answer.
 pub const ANSWER_MAX_BYTES: usize = 64 * 1024;
+/// Idle connections that are kept for one host: rules and files name many.
+const POOL_IDLE_MAX: usize = 64;
 
 /// Clones are cheap and share their connections. The caller limits the number of concurrent calls.
 #[derive(Clone)]
@@ -52,7 +54,8 @@ impl Client {
     /// Creates a client with its own guard.
     pub fn with_guard(guard: Guard) -> Result<Self, ClientError> {
         // The guard checks the address of the request: a redirect or a proxy would lead to another one.
-        let http = http::builder().no_proxy().dns_resolver(guard.clone()).build()?;
+        let http = http::builder();
+        let http = http.pool_max_idle_per_host(POOL_IDLE_MAX).no_proxy().dns_resolver(guard.clone()).build()?;
         Ok(Self { http, guard, deadline: DEADLINE })
     }
 

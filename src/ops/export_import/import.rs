@@ -328,8 +328,8 @@ impl Work<'_> {
 
     async fn flush(&mut self, last: u64) -> Result<(), ImportError> {
         let Batch { table, rows, first, .. } = std::mem::take(&mut self.batch);
-        let Some(table) = table.filter(|_| !self.options.dry_run) else { return Ok(()) };
         let channels = std::mem::take(&mut self.channels);
+        let Some(table) = table.filter(|_| !self.options.dry_run) else { return Ok(()) };
         let of_channels = Table::of_kind(CUSTOMER_CHANNEL).map(|(_, table)| (table, channels));
         for (table, rows) in [(table, rows)].into_iter().chain(of_channels).filter(|(_, rows)| !rows.is_empty()) {
             let written = self.store.import_rows(table, self.tenant, rows).await;

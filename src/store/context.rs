@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::domain::{Clock, Ids, Timestamp};
 use crate::store::pending_cache::PendingCache;
 
-/// Shared by the writer and by the transactions of [`crate::store::Store`].
+/// The context, shared by the writer and by the transactions of [`crate::store::Store`].
 pub(in crate::store) struct WriterContext {
     pub ids: Arc<Ids>,
     pub clock: Clock,
@@ -31,12 +31,13 @@ impl Default for TimerWake {
 }
 
 impl TimerWake {
-    /// A timer is written down, and not committed yet.
+    /// Notes a timer that is stored, but not committed yet.
     pub fn planned(&self, due: Timestamp) {
         self.coming_us.fetch_min(due.unix_us(), Ordering::SeqCst);
     }
 
-    /// What was written down is committed. One that a rollback has left behind wakes for nothing, which does no harm.
+    /// Wakes the scheduler for the timers that are committed now. A timer that was rolled back may wake it for nothing,
+    /// which does no harm.
     pub fn committed(&self) {
         if self.coming_us.swap(i64::MAX, Ordering::SeqCst) < self.until_us.load(Ordering::SeqCst) {
             self.nearer.notify_one();

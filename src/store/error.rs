@@ -1,9 +1,9 @@
-//! What can go wrong with the database, in words that say what to do.
+//! Errors of the database, with their remedies.
 
-/// Requests that may wait for the writer; one more is refused with [`StoreError::QueueFull`].
+/// The most requests that may wait for the writer. One more is refused with [`StoreError::QueueFull`].
 pub const WRITE_QUEUE: usize = 4_096;
 
-/// Cheap to clone: one failed commit answers many requests.
+/// An error is cheap to clone, because one failed commit fails many requests.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database is locked by another process; it is tried again when the lock is gone")]
@@ -27,7 +27,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The database as a whole is out; trying single requests again would only take time.
+    /// Whether the database as a whole is out. Trying single requests again would only take time.
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable(_) | Self::Closed)
     }
@@ -48,7 +48,7 @@ impl From<sea_orm::DbErr> for StoreError {
         if text.contains("database is locked") || text.contains("database table is locked") {
             return Self::Busy;
         }
-        // SQLITE_FULL, PostgreSQL's 53100, and what the operating system says of a full file system.
+        // SQLITE_FULL, PostgreSQL's 53100, and the operating system's messages for a full file system.
         if text.contains("disk is full")
             || text.contains("53100")
             || text.contains("No space left")
@@ -65,9 +65,9 @@ impl From<sea_orm::DbErr> for StoreError {
     }
 }
 
-/// Whether it is the connection or the whole server that has failed, not the statement. Class 08 is a connection's
-/// failure, 57P01 to 57P03 a server that goes down or comes up, 25P03 a session that idled in a transaction and was ended
-/// (PostgreSQL, appendix A).
+/// Whether the connection or the whole server has failed, not the statement. Class 08 is a failed connection, 57P01 to
+/// 57P03 a server that stops or starts, 25P03 a session that idled in a transaction and was ended (PostgreSQL, appendix
+/// A).
 fn is_gone(cause: &sea_orm::sqlx::Error) -> bool {
     use sea_orm::sqlx::Error;
     match cause {
@@ -84,7 +84,7 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            // A full file system shows as either.
+            // A full file system gives either code.
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Self::DiskFull,
             Some(ErrorCode::CannotOpen | ErrorCode::NotADatabase) => Self::Unreachable(error.to_string()),
             _ => Self::Other(error.to_string()),

@@ -1,4 +1,4 @@
-//! The handle of the database: its connections, and the way to its writer.
+//! The handle of the database: its connections and its writer.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::store::error::StoreError;
 use crate::store::pending_cache::PendingCache;
 use crate::store::writer::{Backend, Writer};
 
-/// The advisory lock under which PostgreSQL migrates: "recado" in ASCII.
+/// The advisory lock of migrations on PostgreSQL: "recado" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
 
-/// The database: cheap to clone, shared by all.
+/// The database. It is cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(in crate::store) write: DatabaseConnection,
@@ -28,7 +28,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Connects; on SQLite makes the file and its folder. Does not migrate.
+    /// Connects to the database; on SQLite it makes the file and its folder. It does not migrate.
     pub async fn open(options: &Options, clock: Clock, ids: Arc<Ids>) -> Result<Self, StoreError> {
         if let Some(path) = sqlite_path(options.url.expose_secret())
             && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
@@ -55,10 +55,10 @@ impl Store {
         Ok(Self { write, read, writer, context })
     }
 
-    /// Brings the schema up to date, one process at a time.
+    /// Migrates the schema, one process at a time.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let lock = if self.is_sqlite() {
-            // SQLite: the transaction's own lock on the file.
+            // On SQLite the transaction locks the file.
             begin(&self.write).await?
         } else {
             let txn = self.write.begin().await?;
@@ -69,7 +69,7 @@ impl Store {
         Ok(lock.commit().await?)
     }
 
-    /// Migrations that are in the program but not in the database.
+    /// Counts the migrations that the program has and the database lacks.
     pub async fn pending_migrations(&self) -> Result<usize, StoreError> {
         migrate::pending(&self.write).await
     }
@@ -86,13 +86,13 @@ impl Store {
         &self.context.clock
     }
 
-    /// Whether the database answers; reads one row of nothing.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sql::query_one(&self.read, "SELECT 1", vec![]).await?;
         Ok(())
     }
 
-    /// Whether this is SQLite, where one process serves alone.
+    /// Whether the database is SQLite, which only one process serves.
     pub fn is_sqlite(&self) -> bool {
         self.write.get_database_backend() == sea_orm::DatabaseBackend::Sqlite
     }

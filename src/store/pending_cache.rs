@@ -1,8 +1,8 @@
 //! A cache of events that were just committed, with the facts of their customers, so that deciding them needs no reads.
 //!
 //! The rows stay the truth. The cache holds either *all* pending events of a tenant, in the order of their commits, or
-//! none, and then the rows are read: too many came, another process wrote, or the program has just started. The facts of
-//! a customer are good until any customer is changed by more than their own messages.
+//! none. It holds none if too many came, if another process wrote, or if the program has just started; the rows are
+//! read then. The facts of a customer are valid until any customer is changed by more than their own messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -10,17 +10,17 @@ use std::sync::Mutex;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Event, TenantId};
 
-/// Events in the cache, of all tenants together; further ones are read from their rows.
+/// The most events in the cache, of all tenants together. Further events are read from their rows.
 const CACHED_MAX: usize = 4_096;
 
-/// What a transaction adds to the cache once it is committed.
+/// The events and customers that a transaction adds to the cache when it is committed.
 #[derive(Default)]
 pub(super) struct Committed {
-    /// Events that are to be decided.
+    /// Events to be decided.
     pub events: Vec<Event>,
-    /// Their customers as the transaction leaves them, as far as they were read.
+    /// The customers of the events at the end of the transaction, as far as they were read.
     pub customers: HashMap<ContactId, ContactFacts>,
-    /// A customer was changed by a decision, or has opted out or in.
+    /// A decision changed a customer, or a customer opted out or in.
     pub changed_customers: bool,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Committed {
 #[derive(Clone, Debug)]
 pub struct Pending {
     pub event: Event,
-    /// What is known of its customer; `None` where that is to be read.
+    /// The facts of the event's customer; `None` if they must be read.
     pub customer: Option<ContactFacts>,
 }
 
@@ -37,22 +37,22 @@ pub(super) struct PendingCache(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Tenants all of whose pending events are cached. A tenant that is missing has rows that were not seen.
-    cached: HashMap<TenantId, VecDeque<Waiting>>,
+    /// The tenants whose pending events are all cached. A missing tenant may have other rows.
+    cached: HashMap<TenantId, VecDeque<CachedEvent>>,
     count: usize,
-    /// Counts the commits that changed customers: facts read before them are stale.
+    /// Counts the commits that changed customers. Facts that were read before the last of them are stale.
     changes: u64,
 }
 
-struct Waiting {
+struct CachedEvent {
     pending: Pending,
     known_at: u64,
 }
 
-/// Where a tenant's oldest events are.
+/// The source of a tenant's oldest events.
 pub(super) enum Oldest {
     Cached(Vec<Pending>),
-    /// Read the rows; if they are not all that waits, say so with [`PendingCache::forget`].
+    /// Read the rows. If more events wait than were read, call [`PendingCache::forget`].
     Read,
 }
 
@@ -67,24 +67,25 @@ impl PendingCache {
                 state.forget(event.tenant);
             } else if let Some(queue) = state.cached.get_mut(&event.tenant) {
                 let customer = event.contact.and_then(|contact| committed.customers.get(&contact).cloned());
-                queue.push_back(Waiting { pending: Pending { event, customer }, known_at });
+                queue.push_back(CachedEvent { pending: Pending { event, customer }, known_at });
                 state.count += 1;
             }
         }
     }
 
-    /// Whether events of this tenant will be cached, so that reading their customers is worthwhile.
+    /// Whether events of this tenant will be cached, so that their customers should be read.
     pub fn keeps(&self, tenant: TenantId) -> bool {
         let state = self.lock();
         state.count < CACHED_MAX && state.cached.contains_key(&tenant)
     }
 
-    /// Drops a tenant: it has rows that are not cached.
+    /// Drops a tenant that has rows that are not cached.
     pub fn forget(&self, tenant: TenantId) {
         self.lock().forget(tenant);
     }
 
-    /// Rows of this tenant are pending. Where the cache has none, another process wrote them, and they must be read.
+    /// Notes that rows of this tenant are pending. If the cache has none, another process wrote them, and they must be
+    /// read.
     pub fn waits(&self, tenant: TenantId) {
         let mut state = self.lock();
         if state.cached.get(&tenant).is_some_and(|queue| queue.is_empty()) {
@@ -95,23 +96,23 @@ impl PendingCache {
     pub fn oldest(&self, tenant: TenantId, limit: usize) -> Oldest {
         let mut state = self.lock();
         let Some(queue) = state.cached.get_mut(&tenant) else {
-            // From now on everything is seen; what was committed before, the caller reads.
+            // From now on the cache gets all events; the caller reads those that were committed before.
             state.cached.insert(tenant, VecDeque::new());
             return Oldest::Read;
         };
         let count = limit.min(queue.len());
-        let taken: Vec<Waiting> = queue.drain(..count).collect();
+        let taken: Vec<CachedEvent> = queue.drain(..count).collect();
         state.count -= count;
         let changes = state.changes;
-        let still_so = |waiting: Waiting| {
-            let customer = waiting.pending.customer.filter(|_| waiting.known_at == changes);
-            Pending { customer, ..waiting.pending }
+        let pending = |cached: CachedEvent| {
+            let customer = cached.pending.customer.filter(|_| cached.known_at == changes);
+            Pending { customer, ..cached.pending }
         };
-        Oldest::Cached(taken.into_iter().map(still_so).collect())
+        Oldest::Cached(taken.into_iter().map(pending).collect())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A poisoned lock: the cache may be incomplete, so it starts empty.
+        // The lock is poisoned and the cache may be incomplete, so it starts empty.
         self.0.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
             *state = State::default();

@@ -1,11 +1,12 @@
-//! The writer: one thread that commits many requests together, since an fsync is expensive and hundreds can share it.
+//! The writer: one thread that commits many requests together. An fsync is expensive, and hundreds of requests can
+//! share it.
 //!
-//! A batch runs as one transaction, kind by kind in the order of [`Step`], each kind in a few statements. The thread is the
-//! writer's own: on it SQLite works and waits for the disk. A batch that fails because of one request is tried again
-//! request by request, so that one bad request harms no other. A reply is sent only after the commit.
+//! A batch runs as one transaction, kind by kind in the order of [`Step`], each kind in a few statements. The thread is
+//! the writer's own: SQLite works and waits for the disk on it. If one request fails the batch, the requests are tried
+//! again one by one, so that a bad request harms no other. A reply is sent only after the commit.
 //!
-//! The writer knows no kind of request: each is one file in `requests/`, with its type, its [`Request::Reply`] and its
-//! execution.
+//! The writer knows no kind of request. Each kind is one file in `requests/`, with its type, its [`Request::Reply`] and
+//! its execution.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -25,16 +26,16 @@ use crate::store::pending_cache::Committed;
 use crate::store::tables::facts;
 use crate::telemetry::metric;
 
-/// Requests that share one transaction at most.
+/// The most requests of one transaction.
 const BATCH_REQUESTS: usize = 512;
-/// From so many inbound messages in one batch on, the intake counts as hot and what is not urgent holds back.
+/// From this number of inbound messages in a batch on, the intake counts as hot, and work that is not urgent waits.
 const HOT_INTAKE: usize = 32;
 
-/// How long a request waits for others to share its commit, unless there are enough of them. Enough is fewer than a
-/// busy server has ready: while these are committed, the replies to the last ones go out and the next ones come in.
+/// The time that a request waits for others to share its commit, unless there are enough of them. Enough is fewer than
+/// a busy server has ready: during the commit, the replies to the last requests go out and the next ones come in.
 const LINGER: Duration = Duration::from_millis(1);
 const ENOUGH_REQUESTS: usize = 20;
-/// After so long without a request, memory that only speeds up work is given back.
+/// After this time without a request, the writer frees the memory that only speeds up its work.
 const REST_AFTER: Duration = Duration::from_secs(5);
 
 /// The order in which the kinds of requests run within a batch.
@@ -74,7 +75,7 @@ pub(in crate::store) enum Backend {
     Postgres(DatabaseConnection),
 }
 
-/// The way to the writer; cheap to clone.
+/// The handle of the writer. It is cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
     requests: mpsc::Sender<Box<dyn Queued>>,
@@ -97,7 +98,7 @@ impl Writer {
         Ok(Self { requests, enough, last_intake })
     }
 
-    /// Whether requests are still taken: a writer whose thread has ended takes none.
+    /// Whether the writer takes requests. It takes none after its thread has ended.
     pub fn is_alive(&self) -> bool {
         !self.requests.is_closed()
     }
@@ -107,7 +108,7 @@ impl Writer {
         self.last_intake.load(Ordering::Relaxed) >= HOT_INTAKE
     }
 
-    /// Queues a request. It stands in the queue when this returns, not only when the future is awaited.
+    /// Queues a request. The request is in the queue when this returns, not only when the future is awaited.
     pub(in crate::store) fn ask<R: Request>(
         &self,
         request: R,
@@ -134,29 +135,29 @@ async fn run(
     enough: &Notify,
     last_intake: &AtomicUsize,
 ) {
-    let mut waiting = Vec::with_capacity(BATCH_REQUESTS);
+    let mut requests = Vec::with_capacity(BATCH_REQUESTS);
     loop {
-        let next = tokio::time::timeout(REST_AFTER, queue.recv_many(&mut waiting, BATCH_REQUESTS)).await;
+        let next = tokio::time::timeout(REST_AFTER, queue.recv_many(&mut requests, BATCH_REQUESTS)).await;
         if next.is_err() {
             if let Backend::Sqlite(db) = backend {
                 db.rest();
             }
-            queue.recv_many(&mut waiting, BATCH_REQUESTS).await;
+            queue.recv_many(&mut requests, BATCH_REQUESTS).await;
         }
-        if waiting.is_empty() {
+        if requests.is_empty() {
             break;
         }
-        // A commit costs the same for one as for many: let those come along that are on their way.
+        // A commit costs the same for one request as for many, so the writer waits for requests that are about to come.
         let until = tokio::time::Instant::now() + LINGER;
-        while waiting.len() + queue.len() < ENOUGH_REQUESTS
+        while requests.len() + queue.len() < ENOUGH_REQUESTS
             && tokio::time::timeout_at(until, enough.notified()).await.is_ok()
         {}
-        while waiting.len() < BATCH_REQUESTS
+        while requests.len() < BATCH_REQUESTS
             && let Ok(request) = queue.try_recv()
         {
-            waiting.push(request);
+            requests.push(request);
         }
-        let batch = Batch::sort(waiting.drain(..));
+        let batch = Batch::sort(requests.drain(..));
         last_intake.store(batch.count(Step::Ingest), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
         batch.commit(backend, context).await;
@@ -196,7 +197,7 @@ impl Batch {
                 tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
                 let mut outage = None;
                 for mut single in self.0.into_iter().flat_map(|group| group.singles()).map(|group| Self(vec![group])) {
-                    // Each would wait as long for the database: the rest is refused at once.
+                    // Each request would wait as long for the database, so the rest is refused at once.
                     if let Some(outage) = &outage {
                         single.refuse(outage);
                         continue;
@@ -235,7 +236,7 @@ impl Batch {
                 Ok(())
             }
             Err(error) => {
-                // The first error says more than a failing rollback would; the connection is reset either way.
+                // The first error says more than that of a failing rollback. The connection is reset either way.
                 let _ = txn.rollback().await;
                 Err(error)
             }
@@ -251,7 +252,7 @@ impl Batch {
         for group in &mut self.0 {
             txn.execute_group(group.as_mut(), context, committed).await?;
         }
-        // On PostgreSQL other processes change customers too: there they are read when it comes to deciding.
+        // On PostgreSQL other processes change customers too, so the decision reads them.
         if !txn.is_postgres() {
             facts::read_customers(txn, context, committed).await?;
         }
@@ -273,7 +274,7 @@ struct One<R: Request> {
     reply: Reply<R::Reply>,
 }
 
-/// A request in the queue, whatever its kind.
+/// A request in the queue, behind a trait that hides its kind.
 trait Queued: Send {
     fn step(&self) -> Step;
 
@@ -301,13 +302,13 @@ impl<R: Request> Queued for One<R> {
 struct Many<R: Request> {
     requests: Vec<R>,
     replies: Vec<Reply<R::Reply>>,
-    /// Of the last execution, in the order of the requests.
+    /// The results of the last execution, in the order of the requests.
     results: Vec<R::Reply>,
 }
 
 type Executed<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'a>>;
 
-/// Requests of one kind, whatever the kind.
+/// Requests of one kind, behind a trait that hides the kind.
 trait Group {
     fn step(&self) -> Step;
 
@@ -330,12 +331,12 @@ trait Group {
         committed: &'a mut Committed,
     ) -> Executed<'a>;
 
-    /// Sends the replies. A requester that has gone away needs none: its rows are written all the same.
+    /// Sends the replies. A requester that is gone gets none, but its rows are stored.
     fn answer(self: Box<Self>);
 
     fn refuse(self: Box<Self>, error: &StoreError);
 
-    /// A group for each request.
+    /// Splits the group into groups of one request.
     fn singles(self: Box<Self>) -> Vec<Box<dyn Group>>;
 }
 
@@ -361,7 +362,7 @@ impl<R: Request> Group for Many<R> {
     }
 
     fn add(&mut self, one: Box<dyn Any>) {
-        // Groups are found by their step, which only one kind has.
+        // A group is found by its step, and each step has one kind.
         if let Ok(one) = one.downcast::<One<R>>() {
             self.requests.push(one.request);
             self.replies.push(one.reply);

@@ -69,8 +69,8 @@ impl Pipeline {
             .await
             .map_err(|_| StoreError::Busy)??;
         let (event, n) = match turned {
-            Turned::New { event, n, answered, .. } => {
-                if answered {
+            Turned::New { event, n, call_answered, .. } => {
+                if call_answered {
                     self.wake_dispatch(tenant.id);
                 }
                 (*event, n)

@@ -82,7 +82,7 @@ impl Pipeline {
         if claims.keys_freed {
             self.wake_ordering_keys(&target.account);
         }
-        if claims.told {
+        if claims.new_events {
             self.wake_for_rows(target.tenant.id);
         }
         claims

@@ -8,8 +8,8 @@
 //!
 //! 1. `domain/action.rs`: a variant of [`crate::domain::Effect`], and its JSON example.
 //! 2. `store/requests/decide.rs`: what it changes, in `alter`.
-//! 3. `store/portability/tables.rs`: where it writes a new kind into `contact_history`, the kind in the list of that
-//!    column. The compiler does not ask for it, but without it an export cannot be imported again.
+//! 3. `store/rows/contact_history.rs`: where it writes a new kind, the kind in the list of that column. The compiler does
+//!    not ask for it, but without it an export cannot be imported again.
 //! 4. `domain/contact.rs` (`Facts::apply`) and `store/tables/facts.rs` (`rewind`): where rules read what it changes.
 //! 5. The function that makes it: see [`crate::rules`].
 //!

@@ -190,7 +190,7 @@ impl Work<'_> {
                 return self.end(lines, row);
             }
             let (at, table) =
-                Table::of_kind(&kind).ok_or_else(|| lines.wrong(format!("'{kind}' is no kind of row")))?;
+                Table::from_kind(&kind).ok_or_else(|| lines.wrong(format!("'{kind}' is no kind of row")))?;
             if at < place {
                 return Err(lines.wrong(format!("a {kind} may not come after a {}", TABLES[place].kind)));
             }
@@ -281,7 +281,7 @@ impl Work<'_> {
 
     /// Takes the last messages out of a customer that an older version exported: there each channel was a column.
     fn split_channels(&mut self, row: &mut Map<String, Json>) -> Result<(), String> {
-        let Some((_, table)) = Table::of_kind(CUSTOMER_CHANNEL) else { return Ok(()) };
+        let Some((_, table)) = Table::from_kind(CUSTOMER_CHANNEL) else { return Ok(()) };
         for (column, channel) in [("last_sms_us", Channel::Sms), ("last_whatsapp_us", Channel::WhatsApp)] {
             let last = row.remove(column).filter(|last| !last.is_null());
             let Some((last, contact)) = last.zip(row.get("id").cloned()) else { continue };
@@ -294,7 +294,7 @@ impl Work<'_> {
 
     /// Sets a timer aside that the other installation may still fire, until a person releases it.
     fn table_of(&self, table: &'static Table, row: &mut Map<String, Json>) -> &'static Table {
-        let aside = Table::of_kind(SET_ASIDE).map(|(_, table)| table);
+        let aside = Table::from_kind(SET_ASIDE).map(|(_, table)| table);
         let of_timers = ["timer", SET_ASIDE].contains(&table.kind);
         let Some(aside) = aside.filter(|_| of_timers && !self.options.resume) else { return table };
         row.insert("tries".to_owned(), 0.into());
@@ -330,7 +330,7 @@ impl Work<'_> {
         let Batch { table, rows, first, .. } = std::mem::take(&mut self.batch);
         let channels = std::mem::take(&mut self.channels);
         let Some(table) = table.filter(|_| !self.options.dry_run) else { return Ok(()) };
-        let of_channels = Table::of_kind(CUSTOMER_CHANNEL).map(|(_, table)| (table, channels));
+        let of_channels = Table::from_kind(CUSTOMER_CHANNEL).map(|(_, table)| (table, channels));
         for (table, rows) in [(table, rows)].into_iter().chain(of_channels).filter(|(_, rows)| !rows.is_empty()) {
             let written = self.store.import_rows(table, self.tenant, rows).await;
             written.map_err(|cause| ImportError::Rows { first, last, cause })?;

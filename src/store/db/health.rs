@@ -1,14 +1,14 @@
-//! How the database fares: for whoever looks after the installation.
+//! The health of the database, for operators.
 
 use super::sql;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// Faults that a check of the file names, at most.
+/// The most faults that a check of the file lists.
 const FAULTS_MAX: usize = 10;
 
 impl Store {
-    /// What is broken in the database's file; reads all of it. PostgreSQL looks after its files itself.
+    /// Lists the faults of the database file; reads all of it. PostgreSQL checks its files itself.
     pub async fn faults_in_file(&self) -> Result<Vec<String>, StoreError> {
         if !self.is_sqlite() {
             return Ok(Vec::new());
@@ -22,7 +22,7 @@ impl Store {
         Ok(faults)
     }
 
-    /// Sends that are held back until a person looks at them, of all tenants; counted to `cap`.
+    /// Counts the held sends of all tenants, up to `cap`. They wait for a person.
     pub async fn held(&self, cap: usize) -> Result<i64, StoreError> {
         let text = "SELECT count(*) FROM (SELECT 1 FROM actions WHERE state = 'held' LIMIT ?) AS counted";
         let row = sql::query_one(&self.read, text, vec![(cap as i64).into()]).await?;

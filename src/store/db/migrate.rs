@@ -1,4 +1,4 @@
-//! Running the migrations. The table `seaql_migrations` holds the names of those that a database has.
+//! Runs the migrations. The table `seaql_migrations` has the names of the migrations of a database.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::store::error::StoreError;
 const APPLIED: &str = "CREATE TABLE IF NOT EXISTS seaql_migrations \
                        (version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL)";
 
-/// Runs what is missing, in order. The caller's transaction is its lock: two processes never migrate at a time.
+/// Runs the missing migrations in order. The caller's transaction is the lock: two processes never migrate at a time.
 pub(in crate::store) async fn run(txn: &impl ConnectionTrait, clock: &Clock) -> Result<(), StoreError> {
     txn.execute_unprepared(APPLIED).await?;
     for migration in missing(txn).await? {
@@ -26,7 +26,7 @@ pub(in crate::store) async fn run(txn: &impl ConnectionTrait, clock: &Clock) -> 
     Ok(())
 }
 
-/// How many migrations a database lacks; all of them where it has none yet.
+/// Counts the migrations that a database lacks.
 pub(in crate::store) async fn pending(db: &impl ConnectionTrait) -> Result<usize, StoreError> {
     let exists = match db.get_database_backend() {
         sea_orm::DatabaseBackend::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",

@@ -1,4 +1,4 @@
-//! Opening a database, its two dialects, its state.
+//! Opens a database, and has the differences between SQLite and PostgreSQL.
 
 pub(in crate::store) mod health;
 pub(in crate::store) mod migrate;
@@ -6,5 +6,5 @@ pub(in crate::store) mod open;
 pub(in crate::store) mod sql;
 pub(in crate::store) mod sqlite;
 
-/// Rows that a list gives at most.
+/// The most rows that a list gives.
 pub const LIST_MAX: usize = 10_000;

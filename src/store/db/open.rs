@@ -1,4 +1,4 @@
-//! Opening a database: connections, pragmas, migrations under a lock.
+//! Opens a database: connections, pragmas, migrations under a lock.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -19,24 +19,24 @@ pub struct Options {
     pub synchronous: Synchronous,
 }
 
-/// Connections that read, at most.
+/// The most connections that read.
 pub(in crate::store) const READERS: u32 = 4;
-/// Waiting for a connection, and for PostgreSQL to answer at all.
+/// The time-out for a connection, and for PostgreSQL's first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long PostgreSQL bears a session that writes and says nothing in the middle of a transaction. A process that was
-/// stopped there loses what it had locked, so that others can go on; woken, it finds its commit refused.
+/// The longest pause of a PostgreSQL session within a writing transaction. A process that was stopped there loses its
+/// locks, so that others can go on. When it wakes, its commit is refused.
 pub(in crate::store) const IDLE_IN_TRANSACTION: &str = "10s";
-/// Prepared statements kept a connection: our texts times their few sizes.
+/// Prepared statements of one connection: our texts times their few sizes.
 pub(in crate::store) const STATEMENT_CACHE: usize = 256;
-/// A commit of many messages touches a page of an index for each: small pages halve what is written.
+/// A commit of many messages touches a page of an index for each message. Small pages halve the bytes that are written.
 const PAGE_BYTES: u32 = 2_048;
-/// Negative: kibibytes. The writer keeps the pages at hand that every commit touches. A larger cache costs more than it
-/// spares: after a commit that has split a page, SQLite looks through all of it.
+/// Negative: kibibytes. The cache keeps the pages that every commit touches. A larger cache costs more than it saves:
+/// after a commit that has split a page, SQLite scans all of it.
 pub(in crate::store) const WRITER_CACHE: &str = "-4096";
 const READER_CACHE: &str = "-2048";
 
-/// Makes a new file that its owner alone may read: it is to hold customers' messages. SQLite gives its companions (-wal,
-/// -shm) the same mode. Where it cannot be made, opening it says why.
+/// Makes a new file that only its owner may read, because it holds customers' messages. SQLite gives its companions
+/// (-wal, -shm) the same mode. If the file cannot be made, opening it gives the error.
 pub(in crate::store) fn make_private(path: &Path) {
     let mut new = OpenOptions::new();
     new.write(true).create_new(true);
@@ -58,7 +58,7 @@ pub(in crate::store) async fn connect(
     writes: bool,
 ) -> Result<DatabaseConnection, StoreError> {
     let url = options.url.expose_secret();
-    // The file is made when it is missing.
+    // SQLite makes the file if it is missing.
     let file = sqlite_path(url);
     let url = if file.is_some() { "sqlite://?mode=rwc".to_owned() } else { url.to_owned() };
     let synchronous = match options.synchronous {
@@ -74,7 +74,7 @@ pub(in crate::store) async fn connect(
         .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
-            // As it was written: in a URL, `%20` would be a blank.
+            // The path as it was written: in a URL, `%20` would be a blank.
             let sqlite = file.iter().fold(sqlite, |sqlite, file| sqlite.filename(file));
             sqlite
                 .journal_mode(SqliteJournalMode::Wal)
@@ -102,7 +102,7 @@ pub(in crate::store) async fn connect(
     Ok(db)
 }
 
-/// Names the file that cannot be opened, and what is expected there.
+/// Adds the name of the file that cannot be opened to the error.
 pub(in crate::store) fn name_file(options: &Options, error: StoreError) -> StoreError {
     match (sqlite_path(options.url.expose_secret()), error) {
         (Some(path), StoreError::Other(why) | StoreError::Unreachable(why)) => StoreError::Setup(format!(
@@ -114,14 +114,14 @@ pub(in crate::store) fn name_file(options: &Options, error: StoreError) -> Store
     }
 }
 
-/// Whether a connection may be used again: not while its driver counts a transaction as open.
+/// Whether a connection may be used again. It may not while its driver counts an open transaction.
 ///
-/// When a commit fails (a full disk), SQLite rolls back by itself, the driver's own rollback then fails, and its count
-/// stays up. The next transaction would be a savepoint, and its commit could release that and nothing else: rows would
-/// count as stored that are not.
+/// If a commit fails (a full disk), SQLite rolls back by itself, the driver's own rollback then fails, and the driver
+/// still counts the transaction. The next transaction would be a savepoint, and its commit could release the savepoint
+/// only: rows would seem stored that are not.
 async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<bool, sea_orm::sqlx::Error> {
     if connection.is_in_transaction() {
-        // A rollback may be queued: this waits behind it.
+        // A rollback may be queued. The ping waits for it.
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())

@@ -1,8 +1,8 @@
-//! Statements of many rows, in the words of both databases.
+//! Statements of many rows, for both databases.
 //!
-//! SQL is written with `?`; PostgreSQL gets `$1…`. There many rows go into one statement, since each is a journey; the
-//! texts come in few sizes, so that the prepared-statement cache holds them all. SQLite's writer (`sqlite.rs`) runs one
-//! prepared statement for row after row.
+//! SQL is written with `?`; PostgreSQL gets `$1…`. On PostgreSQL many rows go into one statement, because each
+//! statement is a round trip. The texts come in few sizes, so that the cache of prepared statements holds them all.
+//! SQLite's writer (`sqlite.rs`) runs one prepared statement for each row.
 
 use std::time::Duration;
 
@@ -13,28 +13,30 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, TryGetable, Value,
 };
 
+use crate::domain::Channel;
+use crate::domain::channel::ChannelSpec;
 use crate::store::error::StoreError;
 
-/// Row counts that statements are made for, largest first.
+/// The numbers of rows that statements are made for, largest first.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
-/// An open transaction that writes, on either database. Dropped, it is rolled back.
+/// An open writing transaction on either database. A dropped one is rolled back.
 ///
-/// The futures of one on SQLite are done at once: it calls the library itself.
+/// On SQLite the futures are ready at once, because the library runs in them.
 pub(in crate::store) trait Txn {
     fn is_postgres(&self) -> bool;
 
-    /// Runs one statement; gives the number of rows it touched.
+    /// Runs one statement; gives the number of rows that it touched.
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError>;
 
     async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
 
-    /// Runs `sql` for each row of `values`, which hold `columns` each, one after another: `{rows}` becomes `(?,…),(?,…)`,
-    /// in an `INSERT … VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
+    /// Runs `sql` for rows of `columns` values each: `{rows}` becomes `(?,…),(?,…)`. The statement is an `INSERT …
+    /// VALUES {rows}` or an `UPDATE … FROM (VALUES {rows})`.
     async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError>;
 
-    /// As [`Txn::rows`], of a statement that ends in `RETURNING` one column, whose value is the one bound at `key`: gives it
-    /// of each row that changed something. A row of `values` may match one stored row at most.
+    /// Runs a statement as [`Txn::rows`] does, and gives the key of each row that changed something. The statement ends
+    /// in `RETURNING` one column, whose value is bound at `key`. A row of `values` may match at most one stored row.
     async fn changed<T: Plain>(
         &self,
         sql: &str,
@@ -44,11 +46,11 @@ pub(in crate::store) trait Txn {
         values: Vec<Value>,
     ) -> Result<Vec<T>, StoreError>;
 
-    /// Inserts or changes each row, and reads it as it then stands.
+    /// Inserts or updates each row, and reads it afterwards.
     async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError>;
 
-    /// Queries with `IN ({list})`; a row may come twice where the list names it twice. `before` are the values of the `?`
-    /// before the list.
+    /// Queries with `IN ({list})`. If the list has a value twice, its row may come twice. `before` has the values of
+    /// the `?` before the list.
     async fn query_in<T>(
         &self,
         sql: &str,
@@ -62,7 +64,7 @@ pub(in crate::store) trait Txn {
     async fn rollback(self) -> Result<(), StoreError>;
 }
 
-/// Makes a value of a row.
+/// Reads a value from a row.
 pub(in crate::store) trait Read<T>: Fn(&Row) -> Result<T, StoreError> {}
 impl<T, F: Fn(&Row) -> Result<T, StoreError>> Read<T> for F {}
 
@@ -81,28 +83,28 @@ impl Row<'_> {
     }
 }
 
-/// What is bound, and read back as it is.
+/// A value that can be bound, and read back the same.
 pub(in crate::store) trait Plain: TryGetable + FromSql + ValueType {}
 impl<T: TryGetable + FromSql + ValueType> Plain for T {}
 
-/// An `INSERT … ON CONFLICT (…) DO UPDATE …`, and what is read of its rows.
+/// An `INSERT … ON CONFLICT (…) DO UPDATE …`, and the columns that are read from its rows.
 pub(in crate::store) struct Upsert {
-    /// Up to where `RETURNING` would stand, with `VALUES {rows}`.
+    /// The statement with `VALUES {rows}`, up to the place of `RETURNING`.
     pub sql: String,
     pub columns: usize,
     pub table: &'static str,
     pub reads: &'static str,
-    /// The columns that conflict, and where each stands in a row.
+    /// The columns of the conflict, and their places in a row.
     pub key: [(&'static str, usize); 2],
 }
 
-/// How many rows become statements of a few sizes, where many go into one statement.
+/// How many rows are cut into statements of a few sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Cut {
-    /// Each row once.
+    /// Each row goes in once.
     Exact,
-    /// The last row may be repeated, which spares statements: for `UPDATE … FROM (VALUES {rows})` and
-    /// `INSERT … ON CONFLICT DO NOTHING`, where it does no harm.
+    /// The last row may go in more than once, which saves statements. It does no harm in `UPDATE … FROM (VALUES
+    /// {rows})` and `INSERT … ON CONFLICT DO NOTHING`.
     Padded,
 }
 
@@ -159,8 +161,8 @@ impl Txn for DatabaseTransaction {
     }
 }
 
-/// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred one that reads first fails
-/// when another writes in between, whatever the busy time-out.
+/// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred transaction that reads first
+/// fails when another one writes in between, whatever the busy time-out.
 pub(in crate::store) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         isolation_level: None,
@@ -170,7 +172,7 @@ pub(in crate::store) async fn begin(db: &DatabaseConnection) -> Result<DatabaseT
     Ok(db.begin_with_options(options).await?)
 }
 
-/// How long a statement waits for another process's lock on the SQLite file.
+/// The time that a statement waits for another process's lock on the SQLite file.
 pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A statement with its values.
@@ -179,7 +181,7 @@ pub fn statement(backend: DatabaseBackend, sql: &str, values: Vec<Value>) -> Sta
     Statement::from_sql_and_values(backend, sql, values)
 }
 
-/// Runs one statement; gives the number of rows it touched.
+/// Runs one statement; gives the number of rows that it touched.
 pub async fn execute(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64, DbErr> {
     Ok(db.execute_raw(statement(db.get_database_backend(), sql, values)).await?.rows_affected())
 }
@@ -222,8 +224,8 @@ async fn rows(
     Ok(returned)
 }
 
-/// Queries with `{list}` filled by `?,?,…`: padded to one of the few sizes by repeating the last value, which is harmless in an `IN`.
-/// `before` are the values of the `?` that stand before the list.
+/// Queries with `{list}` as `?,?,…`. The list is padded to one of the few sizes with its last value, which is harmless
+/// in an `IN`. `before` has the values of the `?` before the list.
 pub async fn query_in(
     db: &impl ConnectionTrait,
     sql: &str,
@@ -250,13 +252,18 @@ fn padded(sql: &str, before: &[Value], part: &[Value]) -> (String, Vec<Value>) {
     (text, values)
 }
 
-/// Quotes constant names as the inside of an SQL list: `'sms', 'whatsapp'`. A list without names matches nothing.
+/// Quotes the names of the channels with a property, as the inside of an SQL list.
+pub(in crate::store) fn channels(holds: impl Fn(&ChannelSpec) -> bool) -> String {
+    quoted(Channel::ALL.into_iter().map(Channel::spec).filter(|spec| holds(spec)).map(|spec| spec.name))
+}
+
+/// Quotes constant names as the inside of an SQL list: `'a', 'b'`. A list without names matches nothing.
 pub(in crate::store) fn quoted<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
     if names.is_empty() { "NULL".to_owned() } else { names.join(", ") }
 }
 
-/// `?` to `$1`, `$2`, …; our SQL has no `?` inside literals.
+/// Replaces `?` with `$1`, `$2`, …. Our SQL has no `?` inside literals.
 fn dollars(sql: &str) -> String {
     let mut text = String::with_capacity(sql.len() + 16);
     let mut n = 0;
@@ -283,7 +290,7 @@ mod tests {
 
     #[test]
     fn names_are_quoted_and_no_names_match_nothing() {
-        assert_eq!(quoted(["sms", "voice"]), "'sms', 'voice'");
+        assert_eq!(quoted(["a", "b"]), "'a', 'b'");
         assert_eq!(quoted([]), "NULL");
     }
 

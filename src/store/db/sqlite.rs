@@ -1,7 +1,8 @@
-//! The writer's own connection to SQLite: the library is called on the writer's thread, without a journey a statement.
+//! The writer's own connection to SQLite. The library runs on the writer's thread, so that a statement needs no
+//! hand-over.
 //!
-//! Measured with the server's statements at 64 messages a commit: 110 µs a message for the whole way, three times as much
-//! through a connection on a thread of its own, to which each statement travels and from which each row is copied.
+//! Measured with the server's statements at 64 messages a commit: 110 µs a message in all. A connection on a thread of
+//! its own takes three times as long, because each statement and each row travels between threads.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::config::Synchronous;
 use crate::store::db::sql::BUSY_TIMEOUT;
 use crate::store::error::StoreError;
 
-/// Rows written between checkpoints; about as many pages of the log, 32 MB.
+/// Rows written between checkpoints. They fill about as many pages of the log, 32 MB.
 const CHECKPOINT_ROWS: u64 = 16_384;
 
 /// A connection that only the writer uses.
@@ -30,29 +31,29 @@ pub(in crate::store) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens a file that exists and has its page size and journal mode already.
+    /// Opens a file that exists and has its page size and journal mode.
     pub fn open(path: &Path, synchronous: Synchronous) -> Result<Self, StoreError> {
         let checkpoints = Checkpoints::start(connect(path, synchronous)?, CHECKPOINT_ROWS)?;
         let connection = connect(path, synchronous)?;
         Ok(Self { connection, checkpoints })
     }
 
-    /// Begins a transaction that has the lock on the file.
+    /// Begins a transaction that holds the lock on the file.
     pub fn begin(&self) -> Result<SqliteTxn<'_>, StoreError> {
         if !self.connection.is_autocommit() {
-            // A rollback that failed has left it open: nothing of it may join what comes now.
+            // A failed rollback has left a transaction open. The next one must not join it.
             self.connection.execute_batch("ROLLBACK")?;
         }
-        // Unchecked: that there is but one at a time is the writer's order, not the borrow checker's.
+        // Unchecked: the writer makes sure that there is only one transaction at a time, not the borrow checker.
         Ok(SqliteTxn(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
     }
 
-    /// To be called between transactions: keeps the log from growing.
+    /// Keeps the log from growing. The writer calls it between transactions.
     pub fn tend(&self) {
         self.checkpoints.tend(&self.connection);
     }
 
-    /// To be called when nothing is left to do: gives back the pages kept at hand.
+    /// Frees the cached pages. The writer calls it when it is idle.
     pub fn rest(&self) {
         if let Err(error) = self.connection.release_memory() {
             tracing::warn!(%error, "the writer's pages stay in memory");
@@ -73,7 +74,7 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreErr
     connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // A plan does not hang on the values bound: otherwise some statements are prepared again for every row.
+    // A query plan does not depend on the bound values: otherwise SQLite prepares some statements again for every row.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     Ok(connection)
@@ -81,14 +82,14 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreErr
 
 /// Copies the write-ahead log into the database file, on a thread beside the writer.
 ///
-/// A writer that copies the log itself stands still meanwhile, some 50 ms a second under load. While the writer goes on,
-/// the copy never catches up with it, and SQLite restarts the log only once all of it is copied. The writer therefore
+/// A writer that copies the log itself stands still for about 50 ms in each second under load. While the writer works,
+/// the copy never catches up with it, and SQLite restarts the log only when all of it is copied. The writer therefore
 /// copies the small rest itself, between two transactions.
 struct Checkpoints {
     every_rows: u64,
     wake: SyncSender<()>,
     copied: Arc<AtomicBool>,
-    /// Rows that were written when the log was last begun anew.
+    /// The number of written rows when the log was last restarted.
     rows: Cell<u64>,
     copying: Cell<bool>,
 }
@@ -99,7 +100,7 @@ impl Checkpoints {
         let copied = Arc::new(AtomicBool::new(false));
         let done = copied.clone();
         let work = move || {
-            // Until the writer is gone.
+            // The channel closes when the writer is gone.
             while asked.recv().is_ok() {
                 checkpoint(&connection);
                 done.store(true, Ordering::Release);
@@ -124,7 +125,7 @@ impl Checkpoints {
     }
 }
 
-/// As far as it can be done without waiting for anybody. What fails is tried again with the next one.
+/// Copies as much of the log as it can without waiting. The next checkpoint tries the rest again.
 fn checkpoint(connection: &Connection) {
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the database's log could not be copied into it; it grows until it can");
@@ -173,8 +174,8 @@ impl Txn for SqliteTxn<'_> {
         Ok(())
     }
 
-    /// Without `RETURNING`, for which SQLite makes a table at each row and throws it away (a third of an upsert's time): the
-    /// library counts what a statement has changed, and [`Txn::upsert`] reads its row by the key.
+    /// Does without `RETURNING`, for which SQLite builds and drops a table for each row (a third of the time of an
+    /// upsert). The library counts the changed rows, and [`Txn::upsert`] reads the row by its key.
     async fn changed<T: Plain>(
         &self,
         sql: &str,
@@ -244,7 +245,8 @@ impl Txn for SqliteTxn<'_> {
     }
 }
 
-/// The statement for a single row. An `UPDATE … FROM (VALUES …)` becomes a plain one: it needs no table in between.
+/// The statement for a single row. An `UPDATE … FROM (VALUES …)` becomes a plain update, which needs no table in
+/// between.
 pub(in crate::store) fn one_row(sql: &str, columns: usize) -> String {
     const FROM: &str = "FROM (VALUES {rows}) AS v";
     if sql.contains(FROM) {
@@ -274,7 +276,7 @@ fn bind<'v>(statement: &mut Statement, values: impl IntoIterator<Item = &'v Valu
     Ok(())
 }
 
-/// A value as SQLite stores it; the same as the driver of the other connections makes of it.
+/// A value as SQLite stores it, the same as the other connections' driver stores it.
 struct Bound<'v>(&'v Value);
 
 impl ToSql for Bound<'_> {
@@ -301,7 +303,7 @@ impl ToSql for Bound<'_> {
 mod tests {
     use super::*;
 
-    /// The log's frames after as many rows, and those copied.
+    /// Gives the length of the log after 2,000 rows with such checkpoints.
     fn write_rows(checkpoints_every: u64) -> i64 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");

@@ -1,4 +1,4 @@
-//! A SQLite file as a whole: copied or compacted while a server works on it.
+//! Copies or compacts a SQLite file while a server uses it.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use crate::store::error::StoreError;
 
 /// Copies the database at `from` into `to`, an empty file, and checks the copy.
 ///
-/// `VACUUM INTO` reads within one transaction: the copy is the database at one moment, with all that was committed
-/// before, those in the log included. In WAL mode a reader holds up no writer; only the log cannot be begun anew until
-/// the copy is made. Unlike a copy page by page it leaves out what lies in unused parts of the file, and does not begin
-/// again whenever the server writes. Does not sync the copy. The original's file and log stay as they are, byte for byte.
+/// `VACUUM INTO` reads in one transaction, so the copy is the database at one moment, with all commits before it,
+/// including those in the log. In WAL mode a reader does not block a writer; only the log cannot be restarted until the
+/// copy is done. Unlike a copy of the pages, it leaves out the unused parts of the file and does not start again when
+/// the server writes. The copy is not synced. The original's file and log stay the same, byte for byte.
 pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
     let text =
         to.to_str().ok_or_else(|| StoreError::Setup(format!("{} is no UTF-8: take another name", to.display())))?;
     // A reader of a WAL database writes to its shared memory.
     let db = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    // Or whoever is the last to close writes the log into the file.
+    // Without this, the last connection to close writes the log into the file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.execute("VACUUM INTO ?", [text])?;
     let copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -31,15 +31,15 @@ pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
     Err(StoreError::Setup(format!("the copy is not sound ({said}): was the database itself damaged? check its disk")))
 }
 
-/// Writes the database anew, without what lies in unused parts of its file and of its log, such as rows that were
-/// deleted. `false` where somebody reads from the log still, so that it is not emptied yet.
+/// Rewrites the database without the unused parts of its file and log, such as deleted rows. Gives `false` if a reader
+/// still uses the log, so that it could not be emptied.
 ///
-/// Others who write wait meanwhile; longer than [`BUSY_TIMEOUT`], and webhooks are refused.
+/// Other writers wait meanwhile. After [`BUSY_TIMEOUT`] webhooks are refused.
 pub fn compact_sqlite(path: &Path) -> Result<bool, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.execute_batch("VACUUM")?;
-    // https://sqlite.org/pragma.html#pragma_wal_checkpoint: the first column is 1 where it was held up.
+    // <https://sqlite.org/pragma.html#pragma_wal_checkpoint>: the first column is 1 if the checkpoint was blocked.
     let held_up: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(held_up == 0)
 }

@@ -1,7 +1,7 @@
-//! What is known of one customer, taken out of every table.
+//! Erases the data of one customer from all tables.
 //!
-//! What stays: that they have opted out, by their number, since a STOP must hold on; and the bare bones of the ledger and
-//! the inbox (identities, states, times, codes, our own number), by which a repeat of the provider's is still known.
+//! Opt-outs stay, by the number, because a STOP must stay in force. The skeleton of the ledger and the inbox stays too
+//! (ids, states, times, codes, our own number), so that a repeat of the provider is still recognised.
 
 use sea_orm::Value;
 use serde::Serialize;
@@ -14,59 +14,59 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::tables::{appointments, contacts, firings, questions};
 
-/// Rows that are changed in one transaction, at most.
+/// The most rows that one transaction changes.
 const PAGE_ROWS: usize = 200;
-/// Why sends to them do not leave any more.
+/// The reason of sends that the erasure has cancelled.
 const ERASED: &str = "the customer was erased";
 
-/// Which rows are about somebody, by [`Who::keys`].
+/// The condition for the rows of a customer. [`DataSubject::keys`] has its values.
 const THEIRS: &str = "contact_id = ? OR peer_key = ?";
 
-/// How much was taken out.
+/// The numbers of erased rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Erased {
     pub customers: u64,
     pub messages: u64,
-    /// Of the messages those that the provider has, too.
+    /// Erased messages that the provider has too.
     pub at_provider: u64,
     pub events: u64,
     pub actions: u64,
-    /// Of the actions those that were to be sent still.
+    /// Erased actions that were still to be sent.
     pub cancelled: u64,
-    /// Rows that keep the number: opt-outs, and their history.
+    /// Rows that keep the number: opt-outs and their history.
     pub kept_opt_outs: i64,
 }
 
-/// Who is erased.
-struct Who {
+/// The customer who is erased.
+struct DataSubject {
     tenant: TenantId,
     phone_key: String,
-    /// Nil where there is no such customer (any more).
+    /// Nil if there is no such customer.
     contact: Uuid,
 }
 
-impl Who {
+impl DataSubject {
     fn keys(&self) -> Vec<Value> {
         vec![self.contact.into(), self.phone_key.clone().into()]
     }
 }
 
 impl Store {
-    /// Erases the customer with this folded number. Nothing is left the second time.
+    /// Erases the customer with this folded number. A second call finds nothing.
     ///
-    /// An event of theirs that waits counts as decided; a send that waits is blocked, one of unknown outcome fails. While
-    /// one is under way it is refused, as its outcome would bring the text back.
+    /// A pending event counts as decided, a planned send is blocked, and a send of unknown outcome fails. While a send
+    /// is in progress the erasure is refused, because the outcome would store the text again.
     pub async fn erase_contact(&self, tenant: TenantId, phone_key: &str) -> Result<Erased, StoreError> {
         let contact = self.contact_by_phone(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
-        let who = Who { tenant, phone_key: phone_key.to_owned(), contact };
-        // A timer that fires meanwhile is an event, and an event that is decided meanwhile may have planned a timer.
-        self.erase_timers(&who).await?;
-        let mut erased = Erased { events: self.erase_events(&who).await?, ..Erased::default() };
-        self.erase_timers(&who).await?;
-        erased.cancelled = self.cancel_sends(&who).await?;
-        erased.actions = self.erase_actions(&who).await?;
+        let person = DataSubject { tenant, phone_key: phone_key.to_owned(), contact };
+        // A timer that fires meanwhile makes an event, and an event that is decided meanwhile may plan a timer.
+        self.erase_timers(&person).await?;
+        let mut erased = Erased { events: self.erase_events(&person).await?, ..Erased::default() };
+        self.erase_timers(&person).await?;
+        erased.cancelled = self.cancel_sends(&person).await?;
+        erased.actions = self.erase_actions(&person).await?;
         loop {
-            let ids = self.ids_of("messages", THEIRS, who.keys(), tenant).await?;
+            let ids = self.ids_of("messages", THEIRS, person.keys(), tenant).await?;
             if ids.is_empty() {
                 break;
             }
@@ -75,7 +75,7 @@ impl Store {
             let set = "contact_id = NULL, peer = '', peer_key = '', body = '', extra = '{}'";
             erased.messages += self.change("UPDATE messages SET", set, "id", ids).await?;
         }
-        self.erase_calls(&who).await?;
+        self.erase_calls(&person).await?;
         let of_number = || vec![tenant.uuid().into(), phone_key.into()];
         let txn = begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
@@ -85,44 +85,44 @@ impl Store {
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         appointments::forget_customer(&txn, tenant, contact).await?;
         sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number()).await?;
-        // Whoever rang somebody else was put through to them.
+        // Calls of other people that were put through to this number.
         let legs = "UPDATE call_legs SET peer = '', peer_key = '' WHERE tenant_id = ? AND peer_key = ?";
         sql::execute(&txn, legs, of_number()).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
-        // What programs were answered names them, and stays only as the fact that it was answered.
+        // Stored answers to programs may name the customer. They are emptied, but the key stays answered.
         let answers = "UPDATE idempotency_keys SET body = '{}' WHERE tenant_id = ? AND (body LIKE ? OR body LIKE ?)";
         let named = vec![tenant.uuid().into(), format!("%{contact}%").into(), format!("%{phone_key}%").into()];
         sql::execute(&txn, answers, named).await?;
         txn.commit().await?;
-        let kept = "SELECT (SELECT count(*) FROM opt_outs WHERE tenant_id = ? AND peer_key = ?)
+        let opt_outs = "SELECT (SELECT count(*) FROM opt_outs WHERE tenant_id = ? AND peer_key = ?)
           + (SELECT count(*) FROM opt_out_history WHERE tenant_id = ? AND peer_key = ?)";
         let by_key: [Value; 2] = [tenant.uuid().into(), phone_key.into()];
-        let row = sql::query_one(&self.read, kept, [by_key.clone(), by_key].concat()).await?;
+        let row = sql::query_one(&self.read, opt_outs, [by_key.clone(), by_key].concat()).await?;
         erased.kept_opt_outs = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
         Ok(erased)
     }
 
-    async fn erase_timers(&self, who: &Who) -> Result<(), StoreError> {
-        // Without an index, which every timer would pay for; read through without the lock to write.
+    async fn erase_timers(&self, person: &DataSubject) -> Result<(), StoreError> {
+        // There is no index for this, since every timer would pay for it. The scan needs no write lock.
         for table in ["timers", "timers_set_aside"] {
             let text = format!("SELECT due_us, id FROM {table} WHERE tenant_id = ? AND contact_id = ?");
-            let theirs = vec![who.tenant.uuid().into(), who.contact.into()];
+            let theirs = vec![person.tenant.uuid().into(), person.contact.into()];
             for row in sql::query(&self.read, &text, theirs).await? {
                 let (due_us, id): (i64, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let text = format!("DELETE FROM {table} WHERE due_us = ? AND id = ? AND tenant_id = ?");
-                sql::execute(&self.write, &text, vec![due_us.into(), id.into(), who.tenant.uuid().into()]).await?;
+                sql::execute(&self.write, &text, vec![due_us.into(), id.into(), person.tenant.uuid().into()]).await?;
             }
         }
         Ok(())
     }
 
-    /// Their events first: one that is decided meanwhile finds itself handled, and plans nothing.
-    async fn erase_events(&self, who: &Who) -> Result<u64, StoreError> {
+    /// Erases the events before the sends: a decision that comes meanwhile finds its event handled, and plans nothing.
+    async fn erase_events(&self, person: &DataSubject) -> Result<u64, StoreError> {
         let now = self.clock().now().unix_us();
         let mut events = 0;
         loop {
-            let ids = self.ids_of("events", "contact_id = ?", vec![who.contact.into()], who.tenant).await?;
+            let ids = self.ids_of("events", "contact_id = ?", vec![person.contact.into()], person.tenant).await?;
             if ids.is_empty() {
                 return Ok(events);
             }
@@ -132,10 +132,10 @@ impl Store {
         }
     }
 
-    /// What was said goes, and that they rang; that there was a call stays, so that what is still told of it is known.
-    async fn erase_calls(&self, who: &Who) -> Result<(), StoreError> {
+    /// Erases the words and the number of calls. The rows stay, so that later reports of the provider are recognised.
+    async fn erase_calls(&self, person: &DataSubject) -> Result<(), StoreError> {
         loop {
-            let ids = self.ids_of("calls", THEIRS, who.keys(), who.tenant).await?;
+            let ids = self.ids_of("calls", THEIRS, person.keys(), person.tenant).await?;
             if ids.is_empty() {
                 return Ok(());
             }
@@ -147,9 +147,9 @@ impl Store {
         }
     }
 
-    async fn cancel_sends(&self, who: &Who) -> Result<u64, StoreError> {
+    async fn cancel_sends(&self, person: &DataSubject) -> Result<u64, StoreError> {
         let theirs = format!("({THEIRS}) AND tenant_id = ?");
-        let values = || [who.keys(), vec![who.tenant.uuid().into()]].concat();
+        let values = || [person.keys(), vec![person.tenant.uuid().into()]].concat();
         let txn = begin(&self.write).await?;
         let text = format!("SELECT 1 FROM actions WHERE {theirs} AND state = 'sending' LIMIT 1");
         if sql::query_one(&txn, &text, values()).await?.is_some() {
@@ -166,8 +166,8 @@ impl Store {
         Ok(cancelled)
     }
 
-    async fn erase_actions(&self, who: &Who) -> Result<u64, StoreError> {
-        // Whatever it was: an action that says nothing, and can be read. Without a route no report of the provider's meets it.
+    async fn erase_actions(&self, person: &DataSubject) -> Result<u64, StoreError> {
+        // An action without content that can still be read. Without a route, reports of the provider do not find it.
         let nothing = Action::Effect(Effect::Note { text: String::new() });
         let nothing = serde_json::to_string(&nothing).map_err(StoreError::json)?;
         let set = format!(
@@ -175,16 +175,16 @@ impl Store {
         );
         let mut actions = 0;
         loop {
-            let ids = self.ids_of("actions", THEIRS, who.keys(), who.tenant).await?;
+            let ids = self.ids_of("actions", THEIRS, person.keys(), person.tenant).await?;
             if ids.is_empty() {
                 return Ok(actions);
             }
-            // A trace of somebody else's event may show the number, where a rule wrote to this customer.
+            // The trace of another customer's event may show the number, if a rule wrote to this customer.
             let causes = "SELECT event_id FROM actions WHERE id IN ({list})";
             let causes = sql::query_in(&self.read, causes, &[], values(&ids)).await?;
             let events = causes.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Uuid>, _>>()?;
             self.change("DELETE FROM rule_runs", "", "event_id", events.clone()).await?;
-            // A send by hand is an event of nobody's that names the number.
+            // The event of a send by hand has no customer, but names the number.
             let by_hand = format!("data = CASE WHEN kind = '{}' THEN '{{}}' ELSE data END", EventKind::MANUAL.as_str());
             self.change("UPDATE events SET", &by_hand, "id", events).await?;
             self.change("UPDATE attempts SET", "detail = NULL", "action_id", ids.clone()).await?;
@@ -192,7 +192,7 @@ impl Store {
         }
     }
 
-    /// Some rows of theirs that are not erased yet. Looked for without the lock to write.
+    /// Lists some rows of the customer that are not erased yet, without the write lock.
     async fn ids_of(
         &self,
         table: &str,
@@ -206,7 +206,7 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// One statement on these rows, which a tenant's own row has named, in a transaction of its own.
+    /// Runs one statement on these rows in a transaction of its own. Their ids come from rows of the tenant.
     async fn change(&self, what: &str, set: &str, key: &str, ids: Vec<Uuid>) -> Result<u64, StoreError> {
         if ids.is_empty() {
             return Ok(0);

@@ -1,4 +1,4 @@
-//! Rows that leave a database or come into one: exports, backups, erasure, retention.
+//! Exports, imports, backups, erasure and retention.
 
 pub(in crate::store) mod backup;
 pub(in crate::store) mod erase;

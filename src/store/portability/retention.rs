@@ -1,4 +1,4 @@
-//! What is older than a tenant keeps it: whole stories, an event with all that came of it, in small transactions.
+//! Removes rows that are older than a tenant's retention. An event goes with all its results, in small transactions.
 
 use std::collections::HashSet;
 
@@ -12,11 +12,11 @@ use crate::store::db::sql::begin;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// Events that are looked at, and removed, in one step.
+/// Events that one step looks at.
 const PAGE_EVENTS: usize = 100;
 const OPEN: [&str; 4] = ["planned", "sending", "unknown", "held"];
 
-/// How much has been removed.
+/// The numbers of removed rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     pub events: u64,
@@ -24,25 +24,25 @@ pub struct Removed {
     pub messages: u64,
     pub appointments: u64,
     pub calls: u64,
-    /// With their members.
+    /// Campaigns; their members go with them.
     pub campaigns: u64,
 }
 
-/// One step of a walk from the oldest event on.
+/// One step through the events, the oldest first.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub removed: Removed,
-    /// Where the next step begins; `None` where all that is old has been looked at.
+    /// The start of the next step; `None` after the last one.
     pub next: Option<EventId>,
 }
 
 impl Store {
-    /// Removes, behind `after`, some of a tenant's events from before `before`, each with its trace, its actions, their
-    /// attempts and the messages that belong to them. An event that is undecided, or of which something is still to be
-    /// sent, stays with all of it. With `dry_run` it only counts.
+    /// Removes some of a tenant's events between `after` and `before`, each with its trace, its actions, their attempts
+    /// and their messages. An event that is undecided, or that has an open send, stays with all of these. With
+    /// `dry_run` it only counts.
     ///
-    /// A campaign's event goes when it has ended before `before`: until then its members stand on their actions.
-    /// Customers, what is known of them, and opt-outs stay whatever their age.
+    /// A campaign's event goes if the campaign ended before `before`, because the members refer to the actions until
+    /// then. Customers, their facts and opt-outs stay at any age.
     pub async fn remove_old(
         &self,
         tenant: TenantId,
@@ -83,7 +83,7 @@ impl Store {
         let actions: Vec<Uuid> =
             actions.into_iter().filter(|(_, event, _)| events.contains(event)).map(|(id, _, _)| id).collect();
         let events: Vec<Uuid> = events.into_iter().collect();
-        // An inbound message has its event's id, an outbound one its action's.
+        // An inbound message has the id of its event, an outbound message the id of its action.
         let messages = [events.clone(), actions.clone()].concat();
         if dry_run {
             let text = "SELECT id FROM messages WHERE tenant_id = ? AND id IN ({list})";
@@ -107,7 +107,8 @@ impl Store {
         Ok(Step { removed, next })
     }
 
-    /// Removes a tenant's appointments that ended, and were changed last, before `before`, with their history; how many.
+    /// Removes a tenant's appointments that ended and were last changed before `before`, with their history. Gives
+    /// their number.
     pub async fn remove_old_appointments(
         &self,
         tenant: TenantId,
@@ -134,7 +135,7 @@ impl Store {
         }
     }
 
-    /// Removes a tenant's calls that ended before `before`, with what was said in them; how many.
+    /// Removes a tenant's calls that ended before `before`, with their turns and legs. Gives their number.
     pub async fn remove_old_calls(
         &self,
         tenant: TenantId,
@@ -160,7 +161,7 @@ impl Store {
         }
     }
 
-    /// Removes a tenant's campaigns that ended before `before`, with their members; how many.
+    /// Removes a tenant's campaigns that ended before `before`, with their members. Gives their number.
     pub async fn remove_old_campaigns(
         &self,
         tenant: TenantId,
@@ -199,7 +200,7 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Some of a campaign's members.
+    /// Removes some of a campaign's members.
     async fn remove_members(&self, tenant: TenantId, campaign: Uuid) -> Result<u64, StoreError> {
         let text = "DELETE FROM campaign_members WHERE tenant_id = ? AND campaign_id = ? AND peer_key IN
             (SELECT peer_key FROM campaign_members WHERE campaign_id = ? LIMIT ?)";
@@ -211,7 +212,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// The actions of the events from one to another: an action's id carries its event's millisecond.
+    /// Lists the actions of the events in a range. The id of an action begins with the millisecond of its event.
     async fn actions_between(
         &self,
         tenant: TenantId,

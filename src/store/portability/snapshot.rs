@@ -1,7 +1,7 @@
-//! A tenant's rows on their way out of a database, and into another one.
+//! Exports the rows of a tenant from one database, and imports them into another.
 //!
-//! A tenant that comes in has the slug `import/…` until all of it is there: no directory shows it, no URL names it,
-//! nothing is decided or sent for it.
+//! A tenant has the slug `import/…` until its import is complete. Until then no directory lists it, no URL names it,
+//! and nothing is decided or sent for it.
 
 use futures_util::TryStreamExt;
 use sea_orm::{
@@ -22,12 +22,12 @@ use crate::store::rows::{sender, tenant};
 use crate::store::tables::tenants::IMPORTING;
 use crate::store::tables::{tenants, timers};
 
-/// Columns in a table's identity that hold text.
+/// The columns of identities that hold text.
 const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
-/// Rows that are removed in one transaction.
+/// Rows that one transaction removes.
 const REMOVE_ROWS: usize = 500;
 
-/// The database as it was at one moment. On SQLite its log cannot be begun anew while this is held.
+/// The database at one moment. On SQLite its log cannot be restarted while a snapshot exists.
 pub struct Snapshot(DatabaseTransaction);
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
         Ok(Snapshot(self.read.begin_with_options(options).await?))
     }
 
-    /// Begins to take in a tenant: its row, under a slug that nobody sees. `wanted` is the slug it is to have.
+    /// Begins the import of a tenant: stores its row under a hidden slug. `wanted` is its final slug.
     pub async fn begin_import(&self, mut row: tenant::Model, wanted: &str) -> Result<(), StoreError> {
         row.slug = format!("{IMPORTING}{wanted}");
         let txn = begin(&self.write).await?;
@@ -65,7 +65,7 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Whether a tenant of this id and slug, with these senders, could be taken in now.
+    /// Checks that a tenant with this id, slug and senders can be imported now.
     pub async fn could_import(&self, id: Uuid, wanted: &str, senders: &[sender::Model]) -> Result<(), StoreError> {
         if let Some(same) = tenant::Entity::find_by_id(id).one(&self.read).await? {
             return Err(StoreError::Taken(format!("the tenant's id, {id} ('{}'),", same.slug)));
@@ -74,7 +74,8 @@ impl Store {
         senders_are_free(&self.read, senders).await
     }
 
-    /// Writes rows of a tenant that is being taken in, in one transaction. What they name must be the tenant's.
+    /// Stores rows of a tenant that is being imported, in one transaction. The rows that they refer to must be the
+    /// tenant's.
     pub async fn import_rows(&self, table: &Table, tenant: TenantId, rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         for (index, column) in table.columns.iter().enumerate() {
@@ -83,16 +84,14 @@ impl Store {
                 all_there(&txn, tenant, other, column.name, named.cloned().collect()).await?;
             }
         }
-        let columns = table.columns.len() + 1;
         let of_tenant = |row: Vec<Value>| std::iter::once(tenant.uuid().into()).chain(row);
         let values = rows.into_iter().flat_map(of_tenant).collect();
-        let insert = format!("INSERT INTO {} (tenant_id, {}) VALUES {{rows}}", table.name, table.column_list());
-        txn.rows(&insert, columns, Cut::Exact, values).await.map_err(taken)?;
+        txn.rows(&table.insert(), table.width(), Cut::Exact, values).await.map_err(taken)?;
         Txn::commit(txn).await
     }
 
-    /// The tenant is whole: it gets its slug and its senders, and running servers are told. An empty tenant that had the
-    /// slug goes.
+    /// Completes an import: the tenant gets its slug and its senders, and running servers are notified. An empty tenant
+    /// with that slug is removed.
     pub async fn finish_import(&self, id: TenantId, slug: &str, senders: Vec<sender::Model>) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         may_become(&txn, slug).await?;
@@ -107,12 +106,12 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Removes a tenant that was not taken in whole, in small steps; `false` where there is none of that slug.
+    /// Removes a tenant whose import is incomplete, in small steps; `false` if there is none with this slug.
     pub async fn undo_import(&self, wanted: &str) -> Result<bool, StoreError> {
         let slug = format!("{IMPORTING}{wanted}");
         let row = tenant::Entity::find().filter(tenant::Column::Slug.eq(slug)).one(&self.read).await?;
         let Some(row) = row else { return Ok(false) };
-        // What names others goes first.
+        // A table is emptied before the tables that its rows refer to.
         for table in TABLES.iter().rev() {
             while self.remove_some(table, TenantId::new(row.id)).await? > 0 {}
         }
@@ -144,7 +143,7 @@ impl Snapshot {
         Ok(tenant::Entity::find().filter(tenant::Column::Slug.eq(slug)).one(&self.0).await?)
     }
 
-    /// Gives each row of a table as an object, in the order of its identity, one at a time.
+    /// Gives each row of a table as an object, one at a time, in the order of its identity.
     pub async fn each_row<E: From<StoreError>>(
         &self,
         table: &Table,
@@ -154,8 +153,8 @@ impl Snapshot {
         let backend = StreamTrait::get_database_backend(&self.0);
         let postgres = backend == sea_orm::DatabaseBackend::Postgres;
         let by_id = table.order.iter().all(|column| !TEXTS.contains(column));
-        // Text in the order of its bytes, as SQLite has it. There `+` keeps the planner to the primary key: by another
-        // index all rows would have to be sorted, in memory.
+        // Text is in the order of its bytes, as on SQLite. There `+` makes the planner use the primary key. With
+        // another index it would sort all rows in memory.
         let order = table.order.iter().map(|column| {
             if postgres && TEXTS.contains(column) { format!("{column} COLLATE \"C\"") } else { (*column).to_owned() }
         });
@@ -174,7 +173,8 @@ impl Snapshot {
     }
 }
 
-/// A slug is free, or its tenant is empty: without account, senders, customers, messages, events and opt-outs.
+/// Checks that a slug is free, or that its tenant is empty: without account, senders, customers, messages, events and
+/// opt-outs.
 async fn may_become(db: &impl sea_orm::ConnectionTrait, slug: &str) -> Result<(), StoreError> {
     let row = tenant::Entity::find().filter(tenant::Column::Slug.eq(slug)).one(db).await?;
     let Some(row) = row else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What lies ahead, read without touching it: for forecasts, and for a simulated clock that looks where to go next.
+//! Reads pending work without changing it: for forecasts, and for a simulated clock that looks for its next instant.
 
 use std::collections::BTreeSet;
 
@@ -10,29 +10,30 @@ use crate::store::db::sql;
 use crate::store::db::sql::Row;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::timer::{COLUMNS, PendingTimer};
 use crate::store::tables::actions::{NewAction, QueuedSend, SEND_COLUMNS, SEND_WIDTH};
 use crate::store::tables::events;
-use crate::store::tables::timers::{COLUMNS, PendingTimer, TIMERS_PAGE};
+use crate::store::tables::timers::TIMERS_PAGE;
 
-/// Undecided events that are read in one go.
+/// Undecided events of one page.
 const UNDECIDED_PAGE: usize = 500;
 
-/// A send that is planned, or has come to its end.
+/// A send that is planned or settled.
 #[derive(Clone, Debug)]
 pub struct PlannedSend {
     pub send: QueuedSend,
     pub rule: String,
-    /// When it is due, or when it left or was stopped.
+    /// The time when it is due, or when it left or was stopped.
     pub due: Timestamp,
     pub state: String,
-    /// Why it waits, or was stopped.
+    /// The reason why it waits or was stopped.
     pub reason: Option<String>,
-    /// What it is about besides the customer.
+    /// The subject besides the customer, such as an appointment.
     pub subject: Option<Uuid>,
 }
 
 impl PlannedSend {
-    /// A send that a decision plans; `None` for effects and requests.
+    /// The send that a decision plans; `None` for effects and requests.
     pub fn from_new(new: &NewAction, due: Timestamp) -> Option<Self> {
         let (state, reason) = (new.state.as_str().to_owned(), new.reason.clone());
         let send = QueuedSend::from_new(new)?;
@@ -51,50 +52,51 @@ impl PlannedSend {
     }
 }
 
-/// What the gate asks of a recipient.
+/// The facts about a recipient that the gate needs.
 #[derive(Clone, Debug, Default)]
 pub struct Left {
-    /// Whose number it is, if it is anybody's.
+    /// The customer with this number, if there is one.
     pub contact: Option<ContactId>,
     pub opted_out: bool,
-    /// What has left for them by itself lately, and who began it.
+    /// The recent automatic messages to the customer, and their origins.
     pub lately: Vec<(Timestamp, Origin)>,
 }
 
-/// What is left to do at an instant, and when there is more.
+/// The open work at an instant, and the next instant with work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
-    /// Events to be decided, timers and sends that are due, sends under way.
+    /// Undecided events, due timers and sends, and sends in progress.
     pub open: i64,
-    /// When the next timer or send falls due; `None` where nothing is planned.
+    /// The time of the next timer or send; `None` if nothing is planned.
     pub next: Option<Timestamp>,
 }
 
-/// The columns of [`PlannedSend::read`].
+/// The query that [`PlannedSend::read`] reads, up to its `WHERE`.
 fn sends() -> String {
     format!("SELECT {SEND_COLUMNS}, a.rule, a.due_us, a.state, a.reason, a.subject_id FROM actions a")
 }
 
 impl Store {
-    /// A tenant's messages and calls that are planned for until then, the next first, at most [`LIST_MAX`].
+    /// Lists a tenant's messages and calls that are planned for times up to `until`, the next first, at most
+    /// [`LIST_MAX`].
     pub async fn planned_sends(&self, tenant: TenantId, until: Timestamp) -> Result<Vec<PlannedSend>, StoreError> {
         let text = format!(
             "{} WHERE tenant_id = ? AND state = 'planned' AND channel IN ({})
                AND due_us <= ? ORDER BY due_us, planned_us LIMIT ?",
             sends(),
-            sql::quoted(Channel::ALL.map(Channel::as_str))
+            sql::channels(|_| true)
         );
         let values = vec![tenant.uuid().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, values).await
     }
 
-    /// A page of a tenant's undecided events behind `after`, in the order in which they are decided. It reads their rows, and
-    /// leaves alone what is at hand to be decided.
+    /// Lists a page of a tenant's undecided events after `after`, in the order of their decisions. It reads the rows
+    /// and leaves the cache alone.
     pub async fn undecided_after(&self, tenant: TenantId, after: Option<EventId>) -> Result<Vec<Event>, StoreError> {
         events::pending(&self.read, tenant, after, UNDECIDED_PAGE).await
     }
 
-    /// Whose number this is, if it is anybody's, and the channels on which whoever has it wants to hear nothing.
+    /// Finds the customer with this number, and the channels that the number has opted out of.
     pub async fn whose(
         &self,
         tenant: TenantId,
@@ -104,7 +106,7 @@ impl Store {
             "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
           UNION ALL SELECT channel, NULL FROM opt_outs
             WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ({})",
-            sql::quoted(Channel::INBOUND.map(Channel::as_str))
+            sql::channels(|spec| spec.receives)
         );
         let of = || [tenant.uuid().into(), phone.key().into()];
         let (mut contact, mut opted_out) = (None, BTreeSet::new());
@@ -118,8 +120,8 @@ impl Store {
         Ok((contact, opted_out))
     }
 
-    /// A tenant's messages that left or were stopped for good within this time, the first first, at most [`LIST_MAX`].
-    /// Looks at all of its actions: for copies, and for tests.
+    /// Lists a tenant's messages that left or were stopped for good in this time, the oldest first, at most
+    /// [`LIST_MAX`]. It scans all actions of the tenant: for copies and tests.
     pub async fn settled_sends(
         &self,
         tenant: TenantId,
@@ -131,7 +133,7 @@ impl Store {
                AND state IN ('sent', 'failed', 'unknown', 'blocked', 'held') AND due_us > ? AND due_us <= ?
              ORDER BY due_us, planned_us, id LIMIT ?",
             sends(),
-            sql::quoted(Channel::ALL.into_iter().filter(|channel| *channel != Channel::Voice).map(Channel::as_str))
+            sql::channels(|spec| spec.channel != Channel::Voice)
         );
         let within = [from.unix_us().into(), until.unix_us().into(), (LIST_MAX as i64).into()];
         self.sends(&text, std::iter::once(tenant.uuid().into()).chain(within).collect()).await
@@ -142,7 +144,7 @@ impl Store {
         rows.iter().map(|row| PlannedSend::read(&Row::Sea(row))).collect()
     }
 
-    /// A page of pending timers behind `after`, in their order: of one tenant, or of all for commands that say so.
+    /// Lists a page of pending timers after `after`, in their order: those of one tenant, or those of all tenants.
     pub async fn timers_ahead(
         &self,
         tenant: Option<TenantId>,
@@ -151,15 +153,14 @@ impl Store {
         let Some(tenant) = tenant else { return self.timers_after(after).await };
         let text = format!(
             "SELECT {} FROM timers WHERE tenant_id = ? AND (due_us, id) > (?, ?) ORDER BY due_us, id LIMIT {TIMERS_PAGE}",
-            COLUMNS
+            *COLUMNS
         );
         let (due, id) = after.map_or((i64::MIN, Uuid::nil()), |(due, id)| (due.unix_us(), id.uuid()));
         let rows = sql::query(&self.read, &text, vec![tenant.uuid().into(), due.into(), id.into()]).await?;
         rows.iter().map(|row| PendingTimer::read(&Row::Sea(row))).collect()
     }
 
-    /// What the gate asks of whoever has this address: `sender` is what the message would come from, `since` how far back
-    /// its limits look.
+    /// Reads the facts about the recipient of a send for the gate. The recent messages are those after `since`.
     pub async fn recipient(&self, tenant: TenantId, send: &QueuedSend, since: Timestamp) -> Result<Left, StoreError> {
         let key = send.peer_key.clone();
         let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?) AS contact,
@@ -189,7 +190,7 @@ impl Store {
         Ok(Left { contact: contact.map(ContactId::new), opted_out, lately })
     }
 
-    /// What is left to do by the store's clock, and when there is more.
+    /// Counts the open work by the store's clock, and finds the next instant with work.
     pub async fn ahead(&self) -> Result<Ahead, StoreError> {
         let now = self.clock().now().unix_us();
         let text = "SELECT (SELECT count(*) FROM events WHERE handled_us IS NULL)

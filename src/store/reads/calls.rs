@@ -1,4 +1,4 @@
-//! Calls as people and programs look at them.
+//! Lists of calls, their turns and their events.
 
 use sea_orm::{QueryResult, Value};
 use serde::{Deserialize, Serialize};
@@ -15,23 +15,23 @@ use crate::store::tables::calls::CallResult;
 
 const LISTED: &str = "SELECT id, provider_sid, direction, peer, number, status, answered_by, duration_s, recording_url,
     error_code, detail, result, started_us, ended_us, contact_id, action_id, recording_sid, state FROM calls";
-/// What is told of a call once at most, each under the kind and the provider's id of the call.
+/// The events that a call has at most once. Their dedupe keys are the kind and the provider's id of the call.
 const TOLD: [EventKind; 4] =
     [EventKind::CALL_ANSWERED, EventKind::CALL_COMPLETED, EventKind::CALL_MISSED, EventKind::CALL_FAILED];
 
-/// Which of a tenant's calls: those of which all of this is true.
+/// A filter of a tenant's calls. All conditions apply.
 #[derive(Clone, Debug, Default)]
 pub struct CallFilter {
     pub contact: Option<ContactId>,
-    /// The customer's number, folded.
+    /// The customer's folded number.
     pub peer_key: Option<String>,
     pub direction: Option<CallDirection>,
     pub status: Option<CallStatus>,
-    /// Began at this instant or later.
+    /// Calls that began at this instant or later.
     pub since: Option<Timestamp>,
-    /// Began before this instant.
+    /// Calls that began before this instant.
     pub until: Option<Timestamp>,
-    /// Behind this one, in the order of the list.
+    /// Calls after this one, in the order of the list.
     pub after: Option<CallId>,
     pub limit: usize,
 }
@@ -44,11 +44,11 @@ pub struct ListedCall {
     pub direction: CallDirection,
     pub from: String,
     pub to: String,
-    /// `None` where the number is nobody's, or the customer was erased.
+    /// `None` if no customer has the number, or the customer was erased.
     pub customer: Option<ContactId>,
-    /// The send of ours that began it.
+    /// The send that began the call.
     pub action: Option<ActionId>,
-    /// The voice agent that it was given to.
+    /// The voice agent that conducts the call.
     pub agent: Option<String>,
     pub status: CallStatus,
     pub answered_by: Option<String>,
@@ -63,7 +63,7 @@ pub struct ListedCall {
     pub ended_at: Option<Timestamp>,
 }
 
-/// One turn of a call, for who asks what was said and why.
+/// A turn of a call as lists show it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedTurn {
     pub n: i32,
@@ -75,7 +75,7 @@ pub struct ListedTurn {
     pub took_ms: Option<i32>,
 }
 
-/// An event that a call has fired.
+/// An event of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CallEvent {
     pub id: EventId,
@@ -84,7 +84,7 @@ pub struct CallEvent {
 }
 
 impl Store {
-    /// A page of a tenant's calls, the newest first.
+    /// Lists a page of a tenant's calls, the newest first.
     pub async fn call_page(&self, tenant: TenantId, filter: &CallFilter) -> Result<Vec<ListedCall>, StoreError> {
         let mut text = format!("{LISTED} WHERE tenant_id = ?");
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
@@ -110,7 +110,7 @@ impl Store {
         rows.iter().map(|row| listed(&Row::Sea(row))).collect()
     }
 
-    /// One of them, by the provider's id, ours, or that of the send that began it.
+    /// Finds a call by the provider's id, by our id, or by the id of the send that began it.
     pub async fn listed_call(&self, tenant: TenantId, wanted: &str) -> Result<Option<ListedCall>, StoreError> {
         let of_tenant = |text: &str| format!("{LISTED} WHERE tenant_id = ? AND {text}");
         let (text, values): (String, Vec<Value>) = match wanted.parse::<CallId>() {
@@ -121,7 +121,7 @@ impl Store {
         row.map(|row| listed(&Row::Sea(&row))).transpose()
     }
 
-    /// What was heard and said in a call, and who found the answers.
+    /// Lists the turns of a call, with the answers and their sources.
     pub async fn call_turns(&self, tenant: TenantId, call: CallId) -> Result<Vec<ListedTurn>, StoreError> {
         let text = "SELECT n, event_id, at_us, heard, answer, how, took_ms FROM call_turns
             WHERE call_id = ? AND tenant_id = ? ORDER BY n";
@@ -141,7 +141,7 @@ impl Store {
         rows.iter().map(turn).collect()
     }
 
-    /// The events that a call has fired, the oldest first; of recordings that of the last one.
+    /// Lists the events of a call, the oldest first. Of the events of recordings it gives the last one.
     pub async fn events_of_call(&self, tenant: TenantId, call: &ListedCall) -> Result<Vec<CallEvent>, StoreError> {
         let recording =
             call.recording_sid.iter().map(|one| format!("{}:{}:{one}", EventKind::RECORDING_READY, call.sid));
@@ -166,9 +166,9 @@ impl Store {
         rows.iter().map(event).collect()
     }
 
-    /// The rules that ran in a call, by name, each once, in the order in which they first did.
+    /// Lists the names of the rules that ran in a call, each once, in the order of their first runs.
     pub async fn rules_of_call(&self, tenant: TenantId, call: CallId) -> Result<Vec<String>, StoreError> {
-        /// As much of a trace as is needed here.
+        /// The part of a trace that is read here.
         #[derive(Deserialize)]
         struct Ran {
             #[serde(default)]

@@ -1,4 +1,4 @@
-//! Customers in pages, and what is known of them.
+//! Pages of customers, and their facts.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,8 @@ use crate::store::handle::Store;
 use crate::store::tables::facts;
 
 impl Store {
-    /// What is known of customers now, or as it was at `as_of`; beside it, in words, what could not be rebuilt.
+    /// Reads the facts of customers: as they are, or as they were at `as_of`. The texts say which facts could not be
+    /// rebuilt.
     pub async fn contact_facts(
         &self,
         tenant: TenantId,
@@ -23,7 +24,7 @@ impl Store {
         facts::contact_facts(&self.read, tenant, ids, as_of).await
     }
 
-    /// What is known of a tenant's customers behind `after`, in the order of their ids.
+    /// Reads the facts of a page of a tenant's customers after `after`, in the order of their ids.
     pub async fn contacts_after(
         &self,
         tenant: TenantId,
@@ -37,7 +38,7 @@ impl Store {
         rows.iter().map(|row| facts::read_facts(&Row::Sea(row))).collect()
     }
 
-    /// A page of a tenant's customers, by age, behind `after`.
+    /// Lists a page of a tenant's customers after `after`, the oldest first.
     pub async fn customer_page(
         &self,
         tenant: TenantId,

@@ -1,4 +1,4 @@
-//! What came of an event: its trace, its actions, their attempts.
+//! The result of an event: its trace, its actions and their attempts.
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -11,17 +11,17 @@ use crate::store::rows::attempt;
 use crate::store::tables::actions;
 
 impl Store {
-    /// When an event was decided, and its trace as JSON.
+    /// Reads the time of an event's decision, and its trace as JSON.
     pub async fn trace(&self, tenant: TenantId, event: EventId) -> Result<Option<(Timestamp, String)>, StoreError> {
         trace(&self.read, tenant, event).await
     }
 
-    /// What an event set going.
+    /// Lists the actions of an event.
     pub async fn actions_of(&self, tenant: TenantId, event: EventId) -> Result<Vec<rows::action::Model>, StoreError> {
         actions_of(&self.read, tenant, event).await
     }
 
-    /// The tries of an action.
+    /// Lists the attempts of an action.
     pub async fn attempts_of(
         &self,
         tenant: TenantId,
@@ -31,7 +31,7 @@ impl Store {
     }
 }
 
-/// The stored trace of an event's decision, and when it was made.
+/// Reads the stored trace of a decision, and its time.
 async fn trace(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -46,13 +46,13 @@ async fn trace(
     row.map(|row| Ok((Timestamp::from_unix_us(row.try_get_by_index(0)?), row.try_get_by_index(1)?))).transpose()
 }
 
-/// An event's actions, in their order.
+/// Lists the actions of an event in their order.
 async fn actions_of(
     db: &impl ConnectionTrait,
     tenant: TenantId,
     event: EventId,
 ) -> Result<Vec<rows::action::Model>, StoreError> {
-    // Action ids carry their event's millisecond: a range of the primary key.
+    // The id of an action begins with the millisecond of its event, so this is a range of the primary key.
     let first = uuid::Builder::from_unix_timestamp_millis(event.unix_ms(), &[0; 10]).into_uuid();
     let last = uuid::Builder::from_unix_timestamp_millis(event.unix_ms() + 1, &[0; 10]).into_uuid();
     let rows = sql::query(
@@ -64,7 +64,7 @@ async fn actions_of(
     rows.iter().map(|row| Ok(rows::action::Model::from_query_result(row, "")?)).collect()
 }
 
-/// Attempts of an action, the first one first; the last may be under way.
+/// Lists the attempts of an action, the first one first. The last may be in progress.
 async fn attempts_of(
     db: &impl ConnectionTrait,
     tenant: TenantId,

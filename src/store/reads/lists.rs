@@ -1,4 +1,4 @@
-//! Lists for people: messages, events, what waits.
+//! Lists for people: messages, events, the backlog.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,11 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::rows::{action, event, message};
 
-/// A message, or a send that is none yet.
+/// A message, or a send that has no message yet.
 #[derive(Clone, Debug)]
 pub enum Listed {
     Message(message::Model),
-    /// Planned, under way, held or unknown.
+    /// A send that is planned, in progress, held or of unknown outcome.
     Send(action::Model),
 }
 
@@ -39,7 +39,7 @@ pub struct Unsettled {
 }
 
 impl Store {
-    /// A tenant's newest messages, the newest first, sends that are still under way among them.
+    /// Lists a tenant's newest messages, the newest first, including sends in progress.
     pub async fn messages(
         &self,
         tenant: TenantId,
@@ -65,7 +65,8 @@ impl Store {
         let sends = sql::query(
             &self.read,
             &format!(
-                // A send that never had a sender has no lane, and no row among the messages. Erased ones have no lane.
+                // A send without a sender has no ordering key and no message. The sends of an erased customer have no
+                // key either.
                 "SELECT * FROM actions WHERE tenant_id = ?{of_contact} AND channel IS NOT NULL
                    AND (state IN ('planned', 'sending', 'unknown', 'held') OR (state = 'blocked' AND lane IS NULL
                      AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = actions.id)))
@@ -86,7 +87,7 @@ impl Store {
         Ok(listed)
     }
 
-    /// The newest of these tenants' sends that wait after the provider answered with this code.
+    /// Finds the newest send of these tenants that waits after the provider answered with this code.
     pub async fn waiting_with(&self, tenants: &[TenantId], code: i64) -> Result<Option<action::Model>, StoreError> {
         let list = vec!["?"; tenants.len()].join(", ");
         let mut values: Vec<Value> = tenants.iter().map(|tenant| tenant.uuid().into()).collect();
@@ -103,7 +104,7 @@ impl Store {
         Ok(row.map(|row| action::Model::from_query_result(&row, "")).transpose()?)
     }
 
-    /// A tenant's newest events, the newest first.
+    /// Lists a tenant's newest events, the newest first.
     pub async fn events(&self, tenant: TenantId, limit: usize) -> Result<Vec<event::Model>, StoreError> {
         let limit = Ord::min(limit, LIST_MAX) as i64;
         let rows = sql::query(
@@ -115,7 +116,7 @@ impl Store {
         rows.iter().map(|row| Ok(event::Model::from_query_result(row, "")?)).collect()
     }
 
-    /// The event that an event's own id, an action's, a message's or the provider's id of a message names.
+    /// Finds an event by its own id, by the id of an action or a message, or by the provider's id of a message.
     pub async fn event_named(&self, tenant: TenantId, name: &str) -> Result<Option<EventId>, StoreError> {
         let message = match name.parse::<EventId>() {
             Ok(id) => {
@@ -142,11 +143,11 @@ impl Store {
             let action = self.action(tenant, ActionId::new(message.id)).await?;
             return Ok(action.map(|action| EventId::new(action.event_id)));
         }
-        // An inbound message and its event are one.
+        // An inbound message and its event have the same id.
         Ok(Some(EventId::new(message.id)))
     }
 
-    /// A tenant's newest event that came from outside and is no delivery report: a message, or a send by hand.
+    /// Finds a tenant's newest message from a customer or send by hand.
     pub async fn last_event(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
         let kinds: Vec<EventKind> =
             Channel::INBOUND.into_iter().map(EventKind::inbound).chain([EventKind::MANUAL]).collect();
@@ -172,7 +173,7 @@ impl Store {
         Ok(row.map(|row| message::Model::from_query_result(&row, "")).transpose()?)
     }
 
-    /// Why actions stand where they stand, of those of which it was written down.
+    /// Reads the reasons of the states of actions. An action without a reason is left out.
     pub async fn reasons(&self, tenant: TenantId, actions: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
         let list = actions.iter().map(|id| (*id).into()).collect();
         let rows = sql::query_in(
@@ -185,7 +186,7 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
-    /// The customer with this folded number, if the tenant knows one.
+    /// Finds the customer with this folded number.
     pub async fn contact_by_phone(&self, tenant: TenantId, phone_key: &str) -> Result<Option<ContactId>, StoreError> {
         let row = sql::query_one(
             &self.read,
@@ -206,7 +207,7 @@ impl Store {
         Ok(row.map(|row| action::Model::from_query_result(&row, "")).transpose()?)
     }
 
-    /// Provider's ids among `sids` that some message has already, of whatever tenant: they are the provider's, and unique.
+    /// Lists those of `sids` that a message of any tenant has. The provider's ids are unique across tenants.
     pub async fn known_sids(&self, sids: &[String]) -> Result<Vec<String>, StoreError> {
         let list = sids.iter().map(|sid| sid.as_str().into()).collect();
         let rows =
@@ -215,8 +216,8 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// Messages of all tenants that Twilio has taken, made between the two instants, behind `after`, whose status is not final; at most
-    /// `limit`, oldest first.
+    /// Lists messages of all tenants that Twilio has taken and whose status is not final. They were made between the
+    /// two instants and come after `after`, the oldest first, at most `limit`.
     pub async fn unsettled(
         &self,
         from: Timestamp,
@@ -231,16 +232,19 @@ impl Store {
         let first = bound(from).max(after.map(MessageId::uuid).unwrap_or_default());
         let rows = sql::query(
             &self.read,
-            "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
-               AND channel <> 'voice' AND provider_sid IS NOT NULL AND status_rank < 4
+            &format!(
+                "SELECT id, tenant_id, provider_sid, at_us FROM messages WHERE id > ? AND id < ? AND direction = 'out'
+               AND channel <> '{}' AND provider_sid IS NOT NULL AND status_rank < 4
                AND EXISTS (SELECT 1 FROM actions WHERE actions.id = messages.id AND route = ?) ORDER BY id LIMIT ?",
+                Channel::Voice
+            ),
             vec![first.into(), bound(to).into(), Route::Twilio.to_string().into(), (limit as i64).into()],
         )
         .await?;
         rows.iter().map(|row| Ok(Unsettled::from_query_result(row, "")?)).collect()
     }
 
-    /// A page of a tenant's messages, the newest first, behind `before`.
+    /// Lists a page of a tenant's messages before `before`, the newest first.
     pub async fn message_page(
         &self,
         tenant: TenantId,
@@ -251,7 +255,7 @@ impl Store {
         self.newest_page("messages", tenant, contact, before, limit).await
     }
 
-    /// A page of a tenant's events, the newest first, behind `before`.
+    /// Lists a page of a tenant's events before `before`, the newest first.
     pub async fn event_page(
         &self,
         tenant: TenantId,
@@ -285,7 +289,7 @@ impl Store {
         rows.iter().map(|row| Ok(T::from_query_result(row, "")?)).collect()
     }
 
-    /// How much waits: undecided events, open sends, sends of unknown outcome. Counts stop at `cap` each.
+    /// Counts the backlog: undecided events, planned sends, sends of unknown outcome. Each count stops at `cap`.
     pub async fn backlog(&self, cap: usize) -> Result<Backlog, StoreError> {
         let count = |from: &'static str| {
             let values = vec![(cap as i64).into()];
@@ -303,7 +307,7 @@ impl Store {
     }
 }
 
-/// What waits, of all tenants together.
+/// The backlog of all tenants together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Backlog {
     pub events: i64,

@@ -1,4 +1,4 @@
-//! An event from inside that is stored with what was decided about it: a send by hand.
+//! Stores an event from inside together with its decision, such as a send by hand.
 
 use crate::domain::{Event, abort};
 use crate::store::db::sql::begin;
@@ -8,7 +8,7 @@ use crate::store::tables::actions::NewAction;
 use crate::store::tables::{actions, events};
 
 impl Store {
-    /// Stores an event from inside with what was decided about it beforehand: a send by hand.
+    /// Stores an event from inside together with its decision, such as a send by hand.
     pub async fn add_event(&self, event: &Event, actions: Vec<NewAction>, handled: bool) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         let handled = handled.then(|| self.context.clock.now());

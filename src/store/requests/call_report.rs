@@ -1,4 +1,4 @@
-//! How calls stand: forward only, each thing told once, in whatever order it comes.
+//! Reports of calls: the status only moves forward, and each event is stored once, in any order of the reports.
 
 use crate::domain::event::{CallData, TranscriptLine};
 use crate::domain::{ActionId, CallDirection, CallId, CallStatus, EventKind, TenantId, Timestamp};
@@ -6,13 +6,13 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
-use crate::store::tables::calls::told::{event_of, is_answered, silence};
+use crate::store::tables::calls::call_events::{is_answered, missed_by_silence, new_event};
 use crate::store::tables::calls::{CallRow, Caller, find_or_make, lines, placed};
 use crate::store::tables::events;
 use crate::store::writer;
 use crate::store::writer::{Request, Writer};
 
-/// What the provider says of a call besides.
+/// A provider's report of a call.
 #[derive(Clone, Debug)]
 pub struct CallReport {
     pub caller: Caller,
@@ -20,9 +20,9 @@ pub struct CallReport {
     pub recording: Option<Recording>,
     pub error_code: Option<i64>,
     pub detail: Option<String>,
-    /// A call that ends without a word of the caller's counts as missed.
+    /// A call that ends without a word of the caller counts as missed.
     pub silence_is_missed: bool,
-    /// What is told of its end waits for a summary: see [`Store::untold_calls`].
+    /// The event of the call's end waits for a summary: see [`Store::untold_calls`].
     pub tell_later: bool,
     pub at: Timestamp,
 }
@@ -36,16 +36,16 @@ pub struct Recording {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
-    /// It moved forward, or something new is known: events tell of it.
+    /// The report was new. Events were stored.
     Advanced,
-    /// The same, and the call has ended: told of each call once.
+    /// The report was new, and the call has ended. A call ends once.
     Ended,
     Stale,
     Foreign,
 }
 
 impl Writer {
-    /// Applies what the provider says of a call.
+    /// Applies a provider's report of a call.
     pub async fn call(&self, report: CallReport) -> Result<Reported, StoreError> {
         self.ask(report).await
     }
@@ -85,7 +85,7 @@ async fn one_report(
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
-    // Later callbacks of the same status may say more: who answered, how long it was, what went wrong.
+    // A later callback of the same status may say more: who answered, the duration, the error.
     let duration = report.duration_s.filter(|_| known.facts.duration_s.is_none());
     let who = report.caller.answered_by.as_ref().filter(|_| known.facts.answered_by.is_none());
     let says_more = duration.is_some() || who.is_some() || report.error_code.is_some() || report.detail.is_some();
@@ -99,16 +99,17 @@ async fn one_report(
         true => report.caller.answered_by.clone().or(known.facts.answered_by.take()),
         false => known.facts.answered_by.take().or(report.caller.answered_by.clone()),
     };
-    let mut told = Vec::new();
+    let mut new_events = Vec::new();
     if is_answered(&known, before) {
-        told.push((EventKind::CALL_ANSWERED, None));
+        new_events.push((EventKind::CALL_ANSWERED, None));
     }
     if recording.is_some() {
-        told.push((EventKind::RECORDING_READY, None));
+        new_events.push((EventKind::RECORDING_READY, None));
     }
     let later = ends && after == CallStatus::Completed && report.tell_later;
     if ends {
-        told.extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
+        new_events
+            .extend(ends_as(&known, after, report).filter(|(kind, _)| !(later && *kind == EventKind::CALL_COMPLETED)));
     }
     txn.execute(
         "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, action_id = ?,
@@ -133,7 +134,7 @@ async fn one_report(
     )
     .await?;
     let transcript = if ends && !later { transcript(txn, known.tenant, known.id).await? } else { Vec::new() };
-    for (kind, reason) in told {
+    for (kind, reason) in new_events {
         let data = CallData {
             status: after.to_string(),
             duration_s: known.facts.duration_s,
@@ -146,7 +147,7 @@ async fn one_report(
             ..CallData::default()
         };
         let key = recording.filter(|_| kind == EventKind::RECORDING_READY).map(|one| one.sid.as_str());
-        let event = event_of(context, &known, kind, key, data, report.at)?;
+        let event = new_event(context, &known, kind, key, data, report.at)?;
         events::insert(txn, [(&event, None)]).await?;
         committed.events.push(event);
     }
@@ -157,7 +158,7 @@ async fn one_report(
     })
 }
 
-/// What is told of a call that ends so.
+/// The events of a call that ends with this status.
 fn ends_as(
     known: &CallRow,
     status: CallStatus,
@@ -169,22 +170,22 @@ fn ends_as(
         CallStatus::Completed => {
             let missed = match &known.facts.state.nobody {
                 Some(outcome) => because(outcome),
-                // What was said in a live conversation is known a moment later: see `tell_call`.
+                // The words of a live conversation are known a moment later: see `tell_call`.
                 None if known.facts.streamed != 0 => None,
-                None => silence(known, report.silence_is_missed),
+                None => missed_by_silence(known, report.silence_is_missed),
             };
             let missed = missed.filter(|_| !outbound).map(|why| (EventKind::CALL_MISSED, Some(why)));
             (Some((EventKind::CALL_COMPLETED, None)), missed)
         }
         CallStatus::Failed => (Some((EventKind::CALL_FAILED, report.detail.clone())), None),
-        // Whom we rang did not answer: nobody of ours has missed anything.
+        // An outbound call that was not answered is not a missed call.
         _ if outbound => (Some((EventKind::CALL_FAILED, because(status.as_str()))), None),
         _ => (Some((EventKind::CALL_MISSED, because(status.as_str()))), None),
     };
     first.into_iter().chain(second)
 }
 
-/// What was heard and said in a call, in its order.
+/// Reads the transcript of a call.
 async fn transcript(txn: &impl Txn, tenant: TenantId, call: CallId) -> Result<Vec<TranscriptLine>, StoreError> {
     let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
     let read = |row: &Row| Ok((row.get::<String>(0)?, row.get::<Option<String>>(1)?));

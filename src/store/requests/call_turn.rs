@@ -1,4 +1,4 @@
-//! A turn of a call: the provider asks what to say next. It is an event; its answer is kept beside it.
+//! A turn of a call: the provider asks what to say next. The turn is an event, and its answer is stored with it.
 
 use crate::domain::event::CallData;
 use crate::domain::{ActionId, CallFacts, CallId, CallStatus, Channel, Event, EventKind, Step, TenantId, Timestamp};
@@ -6,55 +6,58 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
-use crate::store::tables::calls::{Caller, Leg, TurnAnswer, answer, data_of, find_or_make, legs, placed, told};
+use crate::store::rows::call_turn;
+use crate::store::tables::calls::{
+    Caller, Leg, TurnAnswer, answer, call_events, data_of, find_or_make, insert_turns, legs, placed,
+};
 use crate::store::tables::events;
 use crate::store::writer;
 use crate::store::writer::{Request, Writer};
 
-/// The provider asks what to say next.
+/// The provider's question what to say next.
 #[derive(Clone, Debug)]
 pub struct NewTurn {
     pub caller: Caller,
     pub kind: EventKind,
-    /// Names the turn within its call: a repeat has the same.
+    /// The name of the turn within its call. A repeat has the same name.
     pub key: String,
-    /// What was heard.
+    /// The words and keys of the caller.
     pub data: CallData,
     pub at: Timestamp,
 }
 
 impl NewTurn {
-    /// Whether the caller has said or pressed anything, has left a message or has spoken with somebody.
+    /// Whether the caller has said or pressed anything, left a message, or spoken with somebody.
     fn heard(&self) -> bool {
         !self.data.body.is_empty() || self.data.talked()
     }
 }
 
-/// What there is of a turn once it is stored.
+/// The result of storing a turn.
 #[derive(Clone, Debug)]
 pub enum Turned {
     New {
         event: Box<Event>,
         call: Box<CallFacts>,
         n: i32,
-        /// It is the first that is known of somebody having answered our call: an event tells of it.
-        answered: bool,
+        /// The turn is the first report that our call was answered; there is an event of it.
+        call_answered: bool,
     },
-    /// It was asked before; beside it what was answered, where that is known already.
+    /// The turn is known. `answer` has its steps, if it is answered.
     Repeat { call: CallId, n: i32, answer: Option<Vec<Step>> },
-    /// The call is another tenant's.
+    /// The call belongs to another tenant.
     Foreign,
 }
 
 impl Writer {
-    /// Stores that the provider asks what to say next in a call.
+    /// Stores a turn of a call.
     pub async fn turn(&self, turn: NewTurn) -> Result<Turned, StoreError> {
         self.ask(turn).await
     }
 
-    /// Writes down what is said in a turn, and what the call is after it.
+    /// Stores the answer of a turn, and the state of the call after it.
     pub async fn said(&self, tenant: TenantId, answer: TurnAnswer) -> Result<(), StoreError> {
-        self.ask(Answered { tenant, answer }).await
+        self.ask(AnswerRequest { tenant, answer }).await
     }
 }
 
@@ -77,13 +80,13 @@ impl Request for NewTurn {
     }
 }
 
-/// What was answered in a turn of a tenant's call.
-struct Answered {
+/// The answer of a turn, to be stored.
+struct AnswerRequest {
     tenant: TenantId,
     answer: TurnAnswer,
 }
 
-impl Request for Answered {
+impl Request for AnswerRequest {
     type Reply = ();
 
     const STEP: writer::Step = writer::Step::TurnAnswer;
@@ -111,10 +114,10 @@ async fn one_turn(
     if known.tenant != turn.caller.tenant {
         return Ok(Turned::Foreign);
     }
-    let asked = "SELECT n, answer FROM call_turns WHERE call_id = ? AND key_text = ?";
-    let before = |row: &Row| Ok((row.get::<i32>(0)?, row.get::<Option<String>>(1)?));
-    let asked = txn.query(asked, vec![known.id.uuid().into(), turn.key.clone().into()], before).await?;
-    if let Some((n, answer)) = asked.into_iter().next() {
+    let known_turn = "SELECT n, answer FROM call_turns WHERE call_id = ? AND key_text = ?";
+    let read = |row: &Row| Ok((row.get::<i32>(0)?, row.get::<Option<String>>(1)?));
+    let found = txn.query(known_turn, vec![known.id.uuid().into(), turn.key.clone().into()], read).await?;
+    if let Some((n, answer)) = found.into_iter().next() {
         let answer = answer.map(|answer| serde_json::from_str(&answer)).transpose().map_err(StoreError::json)?;
         return Ok(Turned::Repeat { call: known.id, n, answer });
     }
@@ -135,8 +138,8 @@ async fn one_turn(
         depth: 0,
         data: data_of(&known, turn.data.clone())?,
     };
-    // Whoever hung up while they were recorded or put through is asked about once more, as completed: the end itself is
-    // for the status callback to tell, with how long it was.
+    // A caller who hung up during a recording or a transfer makes one more turn, with the status completed. The status
+    // callback reports the end itself, with the duration.
     let before = known.facts.status;
     if turn.data.reached_nobody() {
         known.facts.state.nobody = turn.data.outcome.clone();
@@ -161,27 +164,26 @@ async fn one_turn(
         ],
     )
     .await?;
-    txn.execute(
-        "INSERT INTO call_turns (call_id, n, tenant_id, key_text, event_id, at_us, heard) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        vec![
-            known.id.uuid().into(),
-            n.into(),
-            known.tenant.uuid().into(),
-            turn.key.clone().into(),
-            event.id.uuid().into(),
-            turn.at.unix_us().into(),
-            turn.data.body.clone().into(),
-        ],
-    )
-    .await?;
+    let row = call_turn::NewRow {
+        tenant: known.tenant,
+        call: known.id,
+        n,
+        key: turn.key.clone(),
+        event: event.id,
+        at: turn.at,
+        heard: &turn.data.body,
+        answer: None,
+        how: None,
+    };
+    insert_turns(txn, call_turn::new_row(row).to_vec()).await?;
     events::insert(txn, [(&event, None)]).await?;
     if let Some(leg) = Leg::from_turn(&turn.data, turn.at) {
-        legs::told(txn, known.tenant, known.id, known.turns, &leg).await?;
+        legs::record(txn, known.tenant, known.id, known.turns, &leg).await?;
     }
-    let answered = told::is_answered(&known, before);
-    if answered {
-        // The callback that says so may come later than this: then it tells nothing new.
-        told::tell_answered(txn, context, &known, turn.at, committed).await?;
+    let call_answered = call_events::is_answered(&known, before);
+    if call_answered {
+        // The provider's callback of the same may come later. It changes nothing then.
+        call_events::insert_answered(txn, context, &known, turn.at, committed).await?;
     }
-    Ok(Turned::New { event: Box::new(event), call: Box::new(known.facts), n, answered })
+    Ok(Turned::New { event: Box::new(event), call: Box::new(known.facts), n, call_answered })
 }

@@ -1,4 +1,4 @@
-//! Claims: takes the sends that are due and may leave now, and stores their attempts in the same transaction.
+//! Claims: takes the due sends that may leave now, and stores their attempts in the same transaction.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
 use super::fallback;
-use crate::domain::channel::{AddressKind, ChannelSpec};
+use crate::domain::channel::{AddressKind, OptOut};
 use crate::domain::route::UnknownRoute;
-use crate::domain::{ActionState, Channel, SendQueue, TenantId, Timestamp};
+use crate::domain::{ActionState, SendQueue, TenantId, Timestamp};
 use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
@@ -25,78 +25,76 @@ use crate::store::writer::{Request, Step, Writer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
     Pass,
-    /// Never; final.
+    /// Never. This is final.
     Block(String),
-    /// Never: the send may leave at this instant, when it makes no sense any more; final.
+    /// Never: the send makes no sense any more at this instant, when it could leave. This is final.
     TooLate(Timestamp, String),
-    /// Not by itself; a person may let it go on.
+    /// Not without a person, who may release it.
     Hold(String),
-    /// Not before this instant; later sends with the same ordering key wait, too.
+    /// Not before this instant. Later sends with the same ordering key wait too.
     Postpone(Timestamp, String),
-    /// Planned anew for this instant; later sends with the same ordering key may go first.
+    /// Planned again for this instant. Later sends with the same ordering key may go first.
     Replan(Timestamp, String),
 }
 
-/// Asked for each candidate inside the claiming transaction; must not wait.
+/// Judges a candidate. It runs in the claiming transaction and must not wait.
 pub type Judge = Arc<dyn Fn(&Candidate, Timestamp) -> Gate + Send + Sync>;
 
 #[derive(Clone)]
 pub struct ClaimRequest {
     pub queue: SendQueue,
-    /// The provider's account that the sends go through; kept, since a tenant may get another one.
+    /// The provider's account of the sends. It is stored, because the tenant's account may change.
     pub account_sid: String,
-    /// Sends at most; those that the gate stops do not count.
+    /// The most sends. Sends that the gate stops do not count.
     pub limit: usize,
     pub judge: Judge,
     /// The loop guard's window.
     pub recent_within: Duration,
-    /// Customers who have opted out of messages are not called either.
+    /// An opt-out of messages is an opt-out of calls too.
     pub stop_ends_calls: bool,
 }
 
-/// What a claim found.
+/// The result of a claim.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     pub sends: Vec<Claimed>,
-    /// More is due, now or as soon as an ordering key is free.
+    /// More sends are due, now or as soon as an ordering key is free.
     pub more: bool,
-    /// The gate has stopped sends for good: those behind them may go now.
+    /// The gate has stopped sends for good, so that the sends behind them may go now.
     pub keys_freed: bool,
-    /// Events tell of stopped sends, and wait to be decided.
-    pub told: bool,
+    /// Stopped sends have made events, which wait to be decided.
+    pub new_events: bool,
 }
 
-/// A send that may leave now: its attempt is committed.
+/// A send that may leave now. Its attempt is committed.
 #[derive(Clone, Debug)]
 pub struct Claimed {
     pub send: Arc<QueuedSend>,
-    /// What the gate was shown.
+    /// The facts that the gate has judged by.
     pub facts: GateFacts,
     /// The attempt's number, from 1.
     pub attempt: i32,
     pub not_after: Timestamp,
 }
 
-/// An answer that leaves within this after its event, or after the customer's last message, is one; later, it counts as
-/// started by the business where quiet hours are asked for.
+/// An answer must leave within this time after its event, or after the customer's last message. A later one counts as
+/// started by the business, for quiet hours.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3_600);
 
-/// Candidates for a claim, the next first. SQLite uses the index `actions_lane` only where the states are written exactly
-/// as in it: here, and in [`TAKE`].
+/// The candidates of a claim, the next first. SQLite uses the index `actions_lane` only if the states are written
+/// exactly as in the index, here and in [`TAKE`].
 static CANDIDATES: LazyLock<String> = LazyLock::new(|| {
-    let inbound = sql::quoted(Channel::INBOUND.map(Channel::as_str));
-    let names = |holds: fn(&ChannelSpec) -> bool| {
-        sql::quoted(Channel::ALL.into_iter().map(Channel::spec).filter(|spec| holds(spec)).map(|spec| spec.name))
-    };
-    let windowed = names(|spec| spec.session_window.is_some());
-    let to_phones = names(|spec| spec.address == AddressKind::Phone);
+    let inbound = sql::channels(|spec| spec.receives);
+    let opt_out_with_messages = sql::channels(|spec| spec.opt_out == OptOut::WithMessages);
+    let windowed = sql::channels(|spec| spec.session_window.is_some());
+    let to_phones = sql::channels(|spec| spec.address == AddressKind::Phone);
     format!(
         "SELECT {SEND_COLUMNS},
     CASE WHEN a.channel IN ({windowed}) THEN (SELECT l.last_us FROM contact_channels l
       WHERE l.tenant_id = a.tenant_id AND l.contact_id = a.contact_id AND l.channel = a.channel) END AS session_us,
     EXISTS (SELECT 1 FROM opt_outs o WHERE o.tenant_id = a.tenant_id AND o.peer_key = a.peer_key AND o.active AND (
       (o.channel = a.channel AND (o.sender = '' OR o.sender = a.sender))
-      OR (a.channel = 'voice' AND o.channel IN ({inbound}) AND ?))) AS opted_out,
+      OR (a.channel IN ({opt_out_with_messages}) AND o.channel IN ({inbound}) AND ?))) AS opted_out,
     (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
       AND m.direction = 'out' AND m.origin IN ('answer', 'business') AND m.status <> 'blocked') AS recent,
     CASE WHEN a.origin = 'business' THEN (SELECT count(*) FROM messages m WHERE m.contact_id = a.contact_id AND m.at_us > ?
@@ -115,8 +113,8 @@ static CANDIDATES: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The attempt: its number and its beginning. It gets a row of its own when it ends. What is planned anew comes behind
-/// what its lane has planned for then already: they keep their order, and go one after another.
+/// Stores the gate's answer, and the number and the start of an attempt. The attempt gets a row of its own when it ends. A
+/// send that is planned anew comes after those that its ordering key has planned for that time: they keep their order.
 const TAKE: &str = "UPDATE actions SET state = v.column2, tries = v.column3, due_us = v.column4, reason = v.column5,
        first_try_us = v.column6, tried_us = v.column7,
        account_sid = coalesce(v.column9, actions.account_sid),
@@ -126,14 +124,14 @@ const TAKE: &str = "UPDATE actions SET state = v.column2, tries = v.column3, due
            AND (b.state = 'planned' OR b.state = 'sending' OR b.state = 'unknown')), v.column10) END
      FROM (VALUES {rows}) AS v WHERE actions.id = v.column1 AND actions.tenant_id = v.column8";
 
-/// The least id that an event of the last hour can have: ids begin with their millisecond.
+/// The smallest id that an event of the last hour can have. Ids begin with their millisecond.
 fn fresh_from(now: Timestamp) -> Uuid {
     let ms = u64::try_from(now.minus(ANSWERED_WITHIN).unix_ms()).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid()
 }
 
 impl Writer {
-    /// Takes actions that are due, asks the gate, and writes their attempts down.
+    /// Takes due sends, asks the gate, and stores their attempts.
     pub async fn claim(&self, claim: ClaimRequest) -> Result<Claims, StoreError> {
         self.ask(claim).await
     }
@@ -222,12 +220,13 @@ async fn claim(txn: &impl Txn, context: &WriterContext, request: &ClaimRequest) 
     }
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;
     messages::merge(txn, stopped).await?;
-    let told = fallback::tell(txn, context, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
-    let waits = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
-    let of_outlet =
+    let new_events =
+        fallback::insert_events(txn, context, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
+    let due = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
+    let of_queue =
         vec![request.queue.tenant.uuid().into(), request.queue.route.to_string().into(), now.unix_us().into()];
-    let waiting = txn.query(waits, of_outlet, |_| Ok(())).await?;
-    Ok(Claims { sends, more: !waiting.is_empty(), keys_freed, told })
+    let due = txn.query(due, of_queue, |_| Ok(())).await?;
+    Ok(Claims { sends, more: !due.is_empty(), keys_freed, new_events })
 }
 
 /// Reads the columns of [`CANDIDATES`].
@@ -258,7 +257,7 @@ impl Store {
     }
 }
 
-/// Lists the queues that have a send due: a walk along the index, one step a tenant and route.
+/// Lists the queues that have a due send. The query walks along the index, one step for a tenant and route.
 pub(in crate::store) async fn due_queues(
     db: &impl ConnectionTrait,
     now: Timestamp,
@@ -300,7 +299,7 @@ mod tests {
     use crate::store::handle::Store;
 
     #[tokio::test]
-    async fn who_is_next_in_a_lane_is_found_by_its_index_and_no_write_makes_a_table() {
+    async fn the_next_send_of_a_key_is_found_by_its_index_without_a_temporary_table() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recado.db");
         let clock = Clock::simulated(Timestamp::from_unix_us(1));
@@ -311,7 +310,7 @@ mod tests {
         let db = rusqlite::Connection::open(&path).unwrap();
         let explained = |sql: &str, column: usize| -> Vec<String> {
             let mut statement = db.prepare(sql).unwrap();
-            // The values are not bound: SQLite takes them for NULL.
+            // The values are not bound: SQLite takes them as NULL.
             let mut rows = statement.raw_query();
             let mut texts = Vec::new();
             while let Some(row) = rows.next().unwrap() {
@@ -327,7 +326,7 @@ mod tests {
                 "{plan:?}"
             );
         }
-        // SQLite builds a table for each write of a row whose index has a list of three or more in its condition.
+        // SQLite builds a table for each written row if the condition of the index has a list of three or more.
         let steps = explained(&format!("EXPLAIN {take}"), 1);
         assert!(steps.iter().any(|step| step == "IdxInsert"), "{steps:?}");
         assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");

@@ -1,4 +1,4 @@
-//! Customers as people change them: pages of them, and changes by hand, which are dated like those of rules.
+//! Changes of customers by people. They are dated like changes by rules.
 
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, Effect, Event, EventId, EventKind, Origin, Phone, TenantId,
@@ -14,25 +14,24 @@ use crate::store::tables::contacts::ContactUpsert;
 use crate::store::tables::decided::Decided;
 use crate::store::tables::{events, opt_outs};
 
-/// The rule name under which changes by hand stand in the ledger.
+/// The rule name of changes by hand in the ledger.
 const BY_HAND: &str = "by hand";
 
-/// A customer to be changed, or made.
+/// A change of a customer.
 #[derive(Clone, Debug)]
 pub struct CustomerChange {
-    /// The event that stands for the change: repeated with the same one, nothing more is done.
+    /// The event of the change. A repeat with the same event does nothing more.
     pub event: EventId,
     pub tenant: TenantId,
-    /// Whose door it came by, kept with the event.
+    /// The source of the change, stored with the event.
     pub by: &'static str,
     pub effects: Vec<Effect>,
-    /// The do-not-call flag: an opt-out of calls. `None` leaves it as it is.
+    /// The do-not-call flag: an opt-out of calls. `None` leaves it.
     pub do_not_call: Option<bool>,
 }
 
 impl Store {
-    /// Makes a customer with what is known of them. `None` where the tenant has one with this number, unless this very
-    /// change made it.
+    /// Makes a customer. Gives `None` if the tenant has one with this number, unless this same change made it.
     pub async fn add_customer(&self, phone: &Phone, change: CustomerChange) -> Result<Option<ContactId>, StoreError> {
         let tenant = change.tenant;
         let txn = begin(&self.write).await?;
@@ -46,15 +45,15 @@ impl Store {
         }
         let mut upsert = ContactUpsert::default();
         upsert.add(tenant, phone, self.clock().now());
-        let met = upsert.upsert(&txn, &self.context).await?;
-        let (id, _) = *met.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
+        let contacts = upsert.upsert(&txn, &self.context).await?;
+        let (id, _) = *contacts.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
         self.write_change(&txn, id, phone.key(), change).await?;
         txn.commit().await?;
         self.context.pending.forget(tenant);
         Ok(Some(id))
     }
 
-    /// Changes a customer. `false` where the tenant has no such.
+    /// Changes a customer; `false` if the tenant has no such customer.
     pub async fn change_customer(&self, id: ContactId, change: CustomerChange) -> Result<bool, StoreError> {
         let tenant = change.tenant;
         let txn = begin(&self.write).await?;
@@ -64,17 +63,17 @@ impl Store {
         };
         self.write_change(&txn, id, row.try_get_by_index(0)?, change).await?;
         txn.commit().await?;
-        // Events at hand have the customer as they were.
+        // Cached events have the customer as it was.
         self.context.pending.forget(tenant);
         Ok(true)
     }
 
-    /// Sets or lifts the do-not-call flag of a number: an opt-out of calls, dated and kept like any other.
+    /// Sets or lifts the do-not-call flag of a number. The flag is an opt-out of calls, dated like any other.
     pub async fn set_do_not_call(&self, tenant: TenantId, phone: &Phone, active: bool) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         self.write_do_not_call(&txn, tenant, phone.key(), active).await?;
         txn.commit().await?;
-        // Events at hand have the customer as they were.
+        // Cached events have the customer as it was.
         self.context.pending.forget(tenant);
         Ok(())
     }
@@ -98,7 +97,7 @@ impl Store {
         opt_outs::record(txn, &self.context, &entry).await
     }
 
-    /// Stores a change as an event that is decided already, with its effects in the ledger, so that it can be explained.
+    /// Stores a change as a decided event, with its effects in the ledger, so that it can be explained.
     async fn write_change(
         &self,
         txn: &sea_orm::DatabaseTransaction,

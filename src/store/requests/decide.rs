@@ -1,6 +1,7 @@
-//! What a decision reads, and what it writes: actions, effects and the handled mark, in one transaction.
+//! Stores decisions: actions, effects and the handled mark of the event, in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use sea_orm::Value;
 use serde_json::Value as Json;
@@ -12,6 +13,7 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
+use crate::store::rows::{contact_history, rule_run};
 use crate::store::tables::actions;
 use crate::store::tables::actions::NewAction;
 use crate::store::tables::decided::{Decided, DecidedReceipt, emitted};
@@ -19,14 +21,17 @@ use crate::store::tables::{appointments, calls, events, firings, questions, time
 use crate::store::writer::{Request, Step, Writer};
 
 impl Writer {
-    /// Writes what was decided and marks the events handled. The request stands in the queue when this returns, not
-    /// only when its future is awaited: a claim that is asked for then sees what was planned, and may share the commit.
+    /// Stores decisions and marks their events handled. The request is in the queue when this returns, not only when
+    /// its future is awaited. A claim that is requested afterwards sees the planned sends, and may share the commit.
     pub fn decided(&self, decisions: Vec<Decided>) -> impl Future<Output = Result<DecidedReceipt, StoreError>> + use<> {
         self.ask(Decisions(decisions))
     }
 }
 
-/// Decisions that are written together.
+static INSERT_TRACES: LazyLock<String> = LazyLock::new(|| rule_run::TABLE.insert() + " ON CONFLICT DO NOTHING");
+static INSERT_HISTORY: LazyLock<String> = LazyLock::new(|| contact_history::TABLE.insert());
+
+/// Decisions that are stored together.
 struct Decisions(Vec<Decided>);
 
 impl Request for Decisions {
@@ -61,7 +66,7 @@ pub(in crate::store) async fn write(
     let mut traces: Vec<Value> = Vec::new();
     let mut actions: Vec<NewAction> = Vec::new();
     let mut children = Vec::new();
-    let mut asked = Vec::new();
+    let mut requested = Vec::new();
     let mut changes: Vec<(&Decided, &NewAction, &Effect)> = Vec::new();
     let mut ends: Vec<(AppointmentId, usize)> = Vec::new();
     for decided in &decisions {
@@ -70,22 +75,17 @@ pub(in crate::store) async fn write(
             calls::answer(txn, decided.tenant, answer).await?;
         }
         if let Some(trace) = &decided.trace {
-            traces.extend([
-                decided.event.uuid().into(),
-                decided.tenant.uuid().into(),
-                decided.at.unix_us().into(),
-                trace.clone().into(),
-            ]);
+            traces.extend(rule_run::new_row(decided.tenant, decided.event, decided.at, trace));
         }
         for action in &decided.actions {
             match &action.action {
                 Action::Effect(Effect::Emit { kind, data }) => {
                     children.push(emitted(context.ids.next(), decided, action, kind, data));
                 }
-                Action::Effect(effect) => match appointments::Asked::of(decided, action, effect) {
+                Action::Effect(effect) => match appointments::RequestedChange::from_effect(decided, action, effect) {
                     Some(one) => {
                         ends.extend(one.order.change.ends_plans().then_some((one.order.id, before)));
-                        asked.push(one);
+                        requested.push(one);
                     }
                     None => changes.push((decided, action, effect)),
                 },
@@ -96,20 +96,14 @@ pub(in crate::store) async fn write(
     }
     children.extend(decisions.iter().flat_map(|decided| decided.children.iter().cloned()));
     let sends = actions.iter().filter(|action| action.route.is_some()).count();
-    txn.rows(
-        "INSERT INTO rule_runs (event_id, tenant_id, decided_us, trace) VALUES {rows} ON CONFLICT DO NOTHING",
-        4,
-        Cut::Padded,
-        traces,
-    )
-    .await?;
+    txn.rows(&INSERT_TRACES, rule_run::TABLE.width(), Cut::Padded, traces).await?;
     events::insert(txn, children.iter().map(|event| (event, None))).await?;
     let mut emitted = children.len();
     committed.events.extend(children);
     committed.changed_customers |= !changes.is_empty();
     change_contacts(txn, context, changes).await?;
-    // Before anything is planned: what hangs on an appointment that is cancelled here is only what was planned before.
-    let changed = appointments::by_rules(txn, context, &asked).await?;
+    // Appointments change before actions are planned: a cancellation ends only the sends that were planned before it.
+    let changed = appointments::by_rules(txn, context, &requested).await?;
     end_plans(&mut actions, &ends, &changed);
     emitted += changed.len();
     committed.events.extend(changed);
@@ -118,8 +112,8 @@ pub(in crate::store) async fn write(
     Ok(DecidedReceipt { sends, emitted, overtaken })
 }
 
-/// What was decided in this batch before the decision that moved or ended an appointment, and hangs on it, does not leave
-/// any more: as if it had been written down before.
+/// Blocks the sends around an appointment that were decided in this batch before the decision that moved or ended it,
+/// as if they had been stored before.
 fn end_plans(actions: &mut [NewAction], ends: &[(AppointmentId, usize)], changed: &[Event]) {
     for event in changed {
         let reason = match &event.kind {
@@ -138,8 +132,8 @@ fn end_plans(actions: &mut [NewAction], ends: &[(AppointmentId, usize)], changed
     }
 }
 
-/// Writes what stands between a customer's events: firings of rules that have a limit, questions. A decision made on what
-/// holds no more is taken out, with those on later events of the customer that it was shown to: they are decided anew.
+/// Stores the firings and questions of the decisions. A decision whose limit or question does not hold any more is
+/// taken out, with the decisions on later events of the same customer. Their events are decided again.
 async fn leave_overtaken(
     txn: &impl Txn,
     context: &WriterContext,
@@ -168,7 +162,7 @@ async fn leave_overtaken(
     Ok(overtaken.len())
 }
 
-/// Marks the events handled; gives those that were not so before, since another process may have been quicker.
+/// Marks events handled. Gives those that were not handled before: another process may have been first.
 async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<HashSet<Uuid>, StoreError> {
     let mut values: Vec<Value> = Vec::with_capacity(decisions.len() * 3);
     for decided in decisions {
@@ -186,7 +180,7 @@ async fn mark_handled(txn: &impl Txn, decisions: &[Decided]) -> Result<HashSet<U
     Ok(still_open.into_iter().collect())
 }
 
-/// Tags, fields and notes: the customer's row and its dated history.
+/// Stores tags, fields and notes: the customer's row, and the dated history.
 async fn change_contacts(
     txn: &impl Txn,
     context: &WriterContext,
@@ -198,25 +192,25 @@ async fn change_contacts(
         return Ok(());
     }
     let text = "SELECT id, tenant_id, name, tags, fields FROM contacts WHERE id IN ({list})";
-    let cards = txn.query_in(text, &[], ids, ContactEdit::read).await?;
-    let mut contacts: HashMap<Uuid, ContactEdit> = cards.into_iter().map(|card| (card.id, card)).collect();
+    let edits = txn.query_in(text, &[], ids, ContactEdit::read).await?;
+    let mut contacts: HashMap<Uuid, ContactEdit> = edits.into_iter().map(|edit| (edit.id, edit)).collect();
     let mut history: Vec<Value> = Vec::new();
     for (decided, action, effect) in changes {
-        let card = action.contact.and_then(|id| contacts.get_mut(&id.uuid()));
-        let Some(card) = card.filter(|card| card.tenant_id == decided.tenant.uuid()) else { continue };
-        let Some(change) = card.alter(effect) else { continue };
+        let edit = action.contact.and_then(|id| contacts.get_mut(&id.uuid()));
+        let Some(edit) = edit.filter(|edit| edit.tenant_id == decided.tenant.uuid()) else { continue };
+        let Some(change) = edit.alter(effect) else { continue };
         let id: Id<noun::Attempt> = context.ids.next();
-        history.extend([
-            id.uuid().into(),
-            decided.tenant.uuid().into(),
-            card.id.into(),
-            decided.at.unix_us().into(),
-            change.kind.into(),
-            change.name.into(),
-            change.old.map(|value| value.to_string()).into(),
-            change.new.map(|value| value.to_string()).into(),
-            action.id.uuid().into(),
-        ]);
+        history.extend(contact_history::new_row(contact_history::Model {
+            id: id.uuid(),
+            tenant_id: decided.tenant.uuid(),
+            contact_id: edit.id,
+            at_us: decided.at.unix_us(),
+            kind: change.kind.to_owned(),
+            name: change.name,
+            old: change.old.map(|value| value.to_string()),
+            new: change.new.map(|value| value.to_string()),
+            action_id: Some(action.id.uuid()),
+        }));
     }
     let mut rows: Vec<Value> = Vec::new();
     for ContactEdit { id, tenant_id, name, tags, fields } in contacts.into_values() {
@@ -236,13 +230,7 @@ async fn change_contacts(
         rows,
     )
     .await?;
-    txn.rows(
-        "INSERT INTO contact_history (id, tenant_id, contact_id, at_us, kind, name, old, new, action_id) VALUES {rows}",
-        9,
-        Cut::Exact,
-        history,
-    )
-    .await
+    txn.rows(&INSERT_HISTORY, contact_history::TABLE.width(), Cut::Exact, history).await
 }
 
 struct Change {
@@ -252,7 +240,7 @@ struct Change {
     new: Option<Json>,
 }
 
-/// A customer's row, opened to be changed.
+/// A customer's row that is being changed.
 struct ContactEdit {
     id: Uuid,
     tenant_id: Uuid,
@@ -272,7 +260,7 @@ impl ContactEdit {
         })
     }
 
-    /// Applies an effect; `None` where it changes nothing.
+    /// Applies an effect; `None` if nothing changes.
     fn alter(&mut self, effect: &Effect) -> Option<Change> {
         match effect {
             Effect::Tag { tag } => self.tags.insert(tag.clone()).then(|| Change {

@@ -1,6 +1,6 @@
-//! Fallbacks: a message that has one and was not delivered makes an event, once.
+//! Fallbacks: a message with a fallback that was not delivered makes an event, once.
 //!
-//! It is written in the transaction that ends the message, so that none is forgotten; the sweep finds it.
+//! The transaction that ends the message stores the event, so that none is lost. The sweep finds it.
 
 use crate::domain::event::FallbackData;
 use crate::domain::{Action, Event, EventId, EventKind, Timestamp};
@@ -10,25 +10,25 @@ use crate::store::error::StoreError;
 use crate::store::tables::actions::QueuedSend;
 use crate::store::tables::events;
 
-/// Tells of those of these messages that have a fallback; beside each stands why it came to nothing. Gives how many events
-/// there are of it.
-pub(in crate::store) async fn tell<'a>(
+/// Stores the events of those messages that have a fallback; each message comes with the reason of its failure. Gives the
+/// number of events.
+pub(in crate::store) async fn insert_events<'a>(
     txn: &impl Txn,
     context: &WriterContext,
     ended: impl IntoIterator<Item = (&'a QueuedSend, String)>,
 ) -> Result<usize, StoreError> {
     let now = context.clock.now();
-    let mut told = Vec::new();
+    let mut new_events = Vec::new();
     for (send, reason) in ended {
-        told.extend(wanted(send, reason, context.ids.next(), now)?);
+        new_events.extend(wanted(send, reason, context.ids.next(), now)?);
     }
-    if !told.is_empty() {
-        events::insert(txn, told.iter().map(|event| (event, None))).await?;
+    if !new_events.is_empty() {
+        events::insert(txn, new_events.iter().map(|event| (event, None))).await?;
     }
-    Ok(told.len())
+    Ok(new_events.len())
 }
 
-/// The event that tells of a message that came to nothing at `now`; `None` where nothing goes out instead of it.
+/// Makes the event of a message that failed at `now`; `None` where the message has no fallback.
 pub fn wanted(send: &QueuedSend, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
     let Some(contact) = send.contact else { return Ok(None) };
     let Action::Send(message) = send.planned()? else { return Ok(None) };

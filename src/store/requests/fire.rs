@@ -1,9 +1,10 @@
-//! Timers that fall due: their rows go and their events come in one transaction, so that each fires once, whatever happens.
+//! Fires due timers: their rows are removed and their events stored in one transaction, so that each timer fires once.
 //!
-//! On PostgreSQL several processes share the work: each locks what it takes and skips what others hold. One that stops in
-//! the middle loses its session after [`crate::store::db::open::IDLE_IN_TRANSACTION`], and with it what it held.
+//! On PostgreSQL several processes share the work: each locks the rows it takes, and skips rows that others have
+//! locked. A process that stops in the middle loses its session and its locks after
+//! [`crate::store::db::open::IDLE_IN_TRANSACTION`].
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sea_orm::Value;
@@ -19,39 +20,40 @@ use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
-use crate::store::tables::timers::{COLUMNS, PendingTimer};
+use crate::store::rows::timer::{COLUMNS, PendingTimer};
+use crate::store::rows::{event, timer_set_aside};
 use crate::store::tables::{events, timers};
 use crate::store::writer::{Request, Step, Writer};
 
-/// Timers that fire in one transaction, at most: beyond that a commit costs little beside them.
+/// The most timers of one transaction. With more, the commit is only a small part of the cost.
 pub const FIRE_MAX: usize = 512;
-/// A timer that cannot be read is tried so often, the first try included; then it waits for a person.
+/// The most tries of a timer that cannot be read, including the first. Then it waits for a person.
 pub const TRIES_MAX: i32 = 5;
-/// Between two tries.
+/// The time between two tries.
 pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Asked inside the firing transaction for each timer of a schedule: the one that takes its place. Must not wait.
+/// Gives the timer after a timer of a schedule. It runs in the firing transaction and must not wait.
 pub type Next = Arc<dyn Fn(&DueTimer, Timestamp) -> Option<NewTimer> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct FireRequest {
-    /// At most so many timers.
+    /// The most timers to fire.
     pub limit: usize,
     pub next: Next,
 }
 
-/// What fell due.
+/// The result of firing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firing {
-    /// How many timers were taken.
+    /// The number of timers that were taken.
     pub taken: usize,
-    /// Of these, how many could not be read and were set aside.
+    /// The number of these that could not be read and were set aside.
     pub set_aside: usize,
-    /// Whose events wait to be decided now.
+    /// The tenants of the new events.
     pub tenants: Vec<TenantId>,
 }
 
-/// A timer's row that has fallen due.
+/// A due timer.
 #[derive(Clone, Debug)]
 pub struct DueTimer {
     pub id: TimerId,
@@ -63,7 +65,7 @@ pub struct DueTimer {
     pub subject: Option<Uuid>,
 }
 
-/// A row as it is, readable or not.
+/// A timer's row, readable or not.
 struct Stored {
     timer: PendingTimer,
     tries: i32,
@@ -80,14 +82,14 @@ impl Stored {
 }
 
 impl PendingTimer {
-    /// The event that it becomes when it fires at `now`, or why it cannot.
+    /// The event of the timer when it fires at `now`, or the reason why it cannot fire.
     pub fn fired(&self, id: EventId, now: Timestamp) -> Result<(Event, DueTimer), String> {
         let (event, data, timer) = self.becomes(id, now)?;
         let data = serde_json::from_str(&data).map_err(|error| format!("its payload is no JSON: {error}"))?;
         Ok((Event { data, ..event }, timer))
     }
 
-    /// The same, with the event's data beside it, as text.
+    /// The same, with the data of the event as text.
     fn becomes(&self, id: EventId, now: Timestamp) -> Result<(Event, String, DueTimer), String> {
         let timer = DueTimer {
             id: self.id,
@@ -108,7 +110,7 @@ impl PendingTimer {
             channel: anchor.as_ref().and_then(|anchor| anchor.channel),
             contact: timer.contact,
             occurred_at: now,
-            // The time first: its index then grows at its end.
+            // The key begins with the time, so that its index grows at the end.
             dedupe_key: Some(format!("timer:{}:{}", self.due.unix_us(), self.id.uuid().simple())),
             depth: anchor.map_or(0, |anchor| anchor.depth),
             data: serde_json::Value::Null,
@@ -118,7 +120,7 @@ impl PendingTimer {
 }
 
 impl Writer {
-    /// Turns timers that are due into events.
+    /// Fires due timers.
     pub async fn fire(&self, request: FireRequest) -> Result<Firing, StoreError> {
         self.ask(request).await
     }
@@ -147,7 +149,7 @@ async fn fire(txn: &impl Txn, context: &WriterContext, request: &FireRequest) ->
     let now = context.clock.now();
     let mut due = take(txn, now, request.limit).await?;
     due.extend(take_again(txn, now, request.limit).await?);
-    // In the order in which they fell due, which `RETURNING` does not promise.
+    // `RETURNING` does not promise an order.
     due.sort_by_key(|stored| (stored.timer.due, stored.timer.id));
     abort::point("timers-taken");
     let (mut rows, mut tenants, mut next, mut broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -157,7 +159,7 @@ async fn fire(txn: &impl Txn, context: &WriterContext, request: &FireRequest) ->
                 if timer.purpose == Purpose::Cron {
                     next.extend((request.next)(&timer, now));
                 }
-                rows.extend(events::row(&event, data, None));
+                rows.extend(event::new_row(&event, data, None));
                 tenants.push(event.tenant);
             }
             Err(why) => broken.push((stored, why)),
@@ -171,11 +173,11 @@ async fn fire(txn: &impl Txn, context: &WriterContext, request: &FireRequest) ->
     Ok(Firing { taken: due.len(), set_aside: broken.len(), tenants })
 }
 
-/// Takes the rows that are due, the oldest first.
+/// Takes due timers, the oldest first.
 async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
     let values = vec![now.unix_us().into(), (limit as i64).into()];
     if txn.is_postgres() {
-        // Materialized: as a plain subquery it could be asked more than once, and give other rows each time.
+        // Materialized: a plain subquery may run more than once, and give other rows each time.
         let columns = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
         let text = format!(
             "WITH due AS MATERIALIZED (SELECT due_us, id FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?
@@ -184,8 +186,8 @@ async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored
         );
         return txn.query(&text, values, Stored::read).await;
     }
-    // The writer is alone here: what is read is the beginning of the table, which goes in one stroke.
-    let text = format!("SELECT {COLUMNS} FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?");
+    // The writer is alone here. The rows are the beginning of the table, so one statement removes them.
+    let text = format!("SELECT {} FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?", *COLUMNS);
     let due = txn.query(&text, values, Stored::read).await?;
     if let Some(last) = due.last() {
         let until = vec![last.timer.due.unix_us().into(), last.timer.id.uuid().into()];
@@ -194,43 +196,31 @@ async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored
     Ok(due)
 }
 
-/// Takes what was set aside and is to be tried again.
+/// Takes timers that were set aside and are due for another try.
 async fn take_again(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
     let lock = if txn.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let text = format!(
         "DELETE FROM timers_set_aside WHERE (due_us, id) IN (SELECT due_us, id FROM timers_set_aside
-         WHERE retry_us <= ? ORDER BY retry_us LIMIT ?{lock}) RETURNING {COLUMNS}, tries"
+         WHERE retry_us <= ? ORDER BY retry_us LIMIT ?{lock}) RETURNING {}",
+        timer_set_aside::TABLE.full_column_list()
     );
     txn.query(&text, vec![now.unix_us().into(), (limit as i64).into()], Stored::read_again).await
 }
 
-/// Keeps what could not be read out of the way of the others.
+/// Sets timers aside that could not be read.
 async fn set_aside(txn: &impl Txn, now: Timestamp, broken: &[(&Stored, String)]) -> Result<(), StoreError> {
     let mut values: Vec<Value> = Vec::new();
     for (Stored { timer, tries }, why) in broken {
         let tries = tries + 1;
-        let retry = (tries < TRIES_MAX).then(|| now.plus(RETRY_AFTER).unix_us());
+        let retry = (tries < TRIES_MAX).then(|| now.plus(RETRY_AFTER));
         tracing::error!(timer = %timer.id, rule = %timer.rule, tries, %why, "a timer cannot be fired: see recado timers list --set-aside");
-        values.extend([
-            timer.due.unix_us().into(),
-            timer.id.uuid().into(),
-            timer.tenant.uuid().into(),
-            timer.purpose.clone().into(),
-            timer.rule.clone().into(),
-            timer.timing.clone().into(),
-            timer.contact.map(ContactId::uuid).into(),
-            timer.subject.into(),
-            timer.payload.clone().into(),
-            tries.into(),
-            retry.into(),
-            why.clone().into(),
-        ]);
+        values.extend(timer_set_aside::new_row(timer, tries, retry, why));
     }
-    let insert = format!(
-        "INSERT INTO timers_set_aside ({COLUMNS}, tries, retry_us, error) VALUES {{rows}} ON CONFLICT DO NOTHING"
-    );
-    txn.rows(&insert, 12, Cut::Padded, values).await
+    txn.rows(&INSERT_SET_ASIDE, timer_set_aside::TABLE.width(), Cut::Padded, values).await
 }
+
+static INSERT_SET_ASIDE: LazyLock<String> =
+    LazyLock::new(|| timer_set_aside::TABLE.insert() + " ON CONFLICT DO NOTHING");
 
 /// A timer that could not be fired.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -238,16 +228,17 @@ pub struct SetAside {
     #[serde(flatten)]
     pub timer: PendingTimer,
     pub tries: i32,
-    /// `None` where it waits for a person.
+    /// `None` if the timer waits for a person.
     pub retry_at: Option<Timestamp>,
     pub error: String,
 }
 
 impl Store {
-    /// A tenant's timers that could not be fired, the oldest first, at most `limit`.
+    /// Lists a tenant's timers that were set aside, the oldest first, at most `limit`.
     pub async fn timers_set_aside(&self, tenant: TenantId, limit: usize) -> Result<Vec<SetAside>, StoreError> {
         let text = format!(
-            "SELECT {COLUMNS}, tries, retry_us, error FROM timers_set_aside WHERE tenant_id = ? ORDER BY due_us, id LIMIT ?"
+            "SELECT {} FROM timers_set_aside WHERE tenant_id = ? ORDER BY due_us, id LIMIT ?",
+            timer_set_aside::TABLE.full_column_list()
         );
         let values = vec![tenant.uuid().into(), (limit.min(LIST_MAX) as i64).into()];
         let read = |row: &Row| {
@@ -261,8 +252,8 @@ impl Store {
         sql::query(&self.read, &text, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
-    /// Lets a tenant's timers that were set aside be tried anew: one, or all; gives how many. A running server sees it
-    /// within its longest sleep.
+    /// Releases a tenant's timers that were set aside for another try: one, or all. Gives their number. A running
+    /// server sees them within its longest sleep.
     pub async fn redrive_timers(&self, tenant: TenantId, timer: Option<TimerId>) -> Result<u64, StoreError> {
         let mut values = vec![self.clock().now().unix_us().into(), tenant.uuid().into()];
         values.extend(timer.map(|timer| timer.uuid().into()));

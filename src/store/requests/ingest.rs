@@ -1,4 +1,4 @@
-//! A message from a customer, with its contact and its event: three rows, one transaction, once.
+//! Stores a message from a customer, with its contact and its event: three rows in one transaction, once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,27 +14,28 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
+use crate::store::rows::{event, message};
 use crate::store::tables::actions;
 use crate::store::tables::actions::NewAction;
 use crate::store::tables::contacts::{ContactUpsert, Contacts};
 use crate::store::writer::{Request, Step, Writer};
 
-/// A parsed, verified message on its way in.
+/// A verified and parsed message.
 #[derive(Clone, Debug)]
 pub struct NewInbound {
     pub tenant: TenantId,
     pub channel: Channel,
-    /// `None` where the provider gave something that is no number (a short code, a business-scoped id).
+    /// `None` if the provider gave no number, but a short code or a business-scoped id.
     pub from: Option<Phone>,
     pub data: InboundData,
-    /// `data` as the event carries it, but for `nth`; and its text, made here so that the writer need not.
+    /// `data` as the event has it, without `nth`. The text is made here, so that the writer need not make it.
     pub event_data: serde_json::Value,
     pub event_text: String,
-    /// No rule listens to such an event: it is stored as decided.
+    /// No rule listens to such an event. It is stored as decided.
     pub unmatched: bool,
     pub at: Timestamp,
     pub segments: i32,
-    /// The customer asked to stop or to start again.
+    /// The customer's STOP, START or HELP.
     pub wish: Option<OptOutKeyword>,
 }
 
@@ -46,15 +47,15 @@ impl NewInbound {
         data: InboundData,
         at: Timestamp,
         segments: i32,
-        wish: Option<OptOutKeyword>,
+        keyword: Option<OptOutKeyword>,
     ) -> Self {
-        // Texts, numbers and lists: there is nothing in it that JSON could not hold.
+        // The data has texts, numbers and lists only, which JSON can always hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
         let event_text = event_data.to_string();
-        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, wish }
+        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, wish: keyword }
     }
 
-    /// `nth`: which of the customer's messages it is.
+    /// The data of the event; `nth` is the number of the message among the customer's messages.
     fn data_of_event(&self, nth: Option<i64>) -> serde_json::Value {
         let mut data = self.event_data.clone();
         if let Some(nth) = nth {
@@ -65,22 +66,22 @@ impl NewInbound {
 
     fn text_of_event(&self, nth: Option<i64>) -> String {
         match (nth, self.event_text.strip_suffix('}')) {
-            // It is never empty: there is always a sender.
+            // The text always has a sender, so it is never empty.
             (Some(nth), Some(open)) => format!("{open},\"nth\":{nth}}}"),
             _ => self.event_text.clone(),
         }
     }
 }
 
-/// STOP, START or HELP, taken down in the same transaction as the message, so that it holds once we have answered.
+/// STOP, START or HELP. It is stored in the transaction of the message, so that it is in force when we have answered.
 #[derive(Clone, Debug)]
 pub struct OptOutKeyword {
     pub word: OptOutWord,
-    /// What the customer wrote, folded.
+    /// The customer's folded text.
     pub text: String,
-    /// START words that only count as such for somebody who has opted out.
+    /// The word counts only if the customer has opted out: some START words are ordinary words.
     pub only_if_opted_out: bool,
-    /// Our confirmation, where the provider gives none.
+    /// Our confirmation, if the provider sends none.
     pub confirmation: Option<Confirmation>,
 }
 
@@ -94,7 +95,7 @@ pub struct Confirmation {
 pub struct Ingested {
     pub event: Option<EventId>,
     pub message: Option<MessageId>,
-    /// The provider had brought this message before: nothing was done but to count the repeat.
+    /// The message is known. Only its repeats were counted.
     pub duplicate: bool,
     /// A confirmation of STOP, START or HELP was planned.
     pub confirmed: bool,
@@ -152,14 +153,14 @@ async fn ingest(
         }
     }
     let mut contacts = upsert.upsert(txn, context).await?;
-    // Back to the count before the batch: each of its messages has a number of its own.
+    // The counts go back to those before the batch, so that each message gets its own number.
     for item in &news {
         if let Some((_, count)) = item.from.as_ref().and_then(|phone| contacts.get_mut(&(item.tenant, phone.key()))) {
             *count -= 1;
         }
     }
     let mut stored = write_rows(txn, context, &news, contacts, committed).await?.into_iter();
-    // After the rows, since some repeat a message of this very batch.
+    // After the rows, since a repeat may be of a message in this batch.
     count_repeats(txn, repeats).await?;
     Ok(fresh.into_iter().map(|new| if new { stored.next().unwrap_or(DUPLICATE) } else { DUPLICATE }).collect())
 }
@@ -171,10 +172,10 @@ async fn known_sids<'a>(txn: &impl Txn, inbound: &'a [NewInbound]) -> Result<Has
     let found = txn.query_in(text, &[], list, read).await?;
     let mut known = HashSet::with_capacity(inbound.len());
     for (tenant, sid, late) in found {
-        // The catch-up names a tenant by the number alone, a webhook by its URL: they may differ about one message,
-        // which is then whoever's had it first.
+        // The catch-up finds a tenant by the number alone, a webhook by its URL. If they differ about a message, the
+        // first tenant keeps it.
         let same = |item: &&NewInbound| item.tenant == tenant || late || item.data.late;
-        // Borrow the request's own text, so that the set can take in the batch's ids too.
+        // The set borrows the text of the requests, so that it can take the ids of the batch too.
         for item in inbound.iter().filter(|item| item.data.provider_sid == sid).filter(same) {
             known.insert((item.tenant, item.data.provider_sid.as_str()));
         }
@@ -182,7 +183,7 @@ async fn known_sids<'a>(txn: &impl Txn, inbound: &'a [NewInbound]) -> Result<Has
     Ok(known)
 }
 
-/// A repeat has no effect, but it leaves a trace: it is how a replayed webhook shows.
+/// Counts repeats. A repeat has no other effect; the count shows a replayed webhook.
 async fn count_repeats(txn: &impl Txn, repeats: HashMap<(&str, TenantId), i32>) -> Result<(), StoreError> {
     if repeats.is_empty() {
         return Ok(());
@@ -205,10 +206,10 @@ async fn write_rows(
     mut contacts: Contacts,
     committed: &mut Committed,
 ) -> Result<Vec<Ingested>, StoreError> {
-    let mut messages: Vec<Value> = Vec::with_capacity(news.len() * 19);
-    let mut events: Vec<Value> = Vec::with_capacity(news.len() * 10);
+    let mut messages: Vec<Value> = Vec::with_capacity(news.len() * message::TABLE.width());
+    let mut events: Vec<Value> = Vec::with_capacity(news.len() * event::TABLE.width());
     let mut stored = Vec::with_capacity(news.len());
-    let mut wishes = Vec::new();
+    let mut keywords = Vec::new();
     for item in news {
         let key = item.from.as_ref().map_or_else(|| item.data.from.clone(), Phone::key);
         let (contact, nth) = contacts
@@ -218,10 +219,10 @@ async fn write_rows(
                 (*contact, *count)
             })
             .unzip();
-        let message: MessageId = context.ids.next();
+        let id: MessageId = context.ids.next();
         let event = Event {
-            // A message and its event are two sides of one thing.
-            id: EventId::new(message.uuid()),
+            // A message and its event have the same id.
+            id: EventId::new(id.uuid()),
             tenant: item.tenant,
             kind: EventKind::inbound(item.channel),
             channel: Some(item.channel),
@@ -232,36 +233,36 @@ async fn write_rows(
             data: if item.unmatched { serde_json::Value::Null } else { item.data_of_event(nth) },
         };
         let handled = item.unmatched.then_some(item.at);
-        events.extend(crate::store::tables::events::row(&event, item.text_of_event(nth), handled));
-        messages.extend([
-            message.uuid().into(),
-            item.tenant.uuid().into(),
-            contact.map(ContactId::uuid).into(),
-            item.channel.as_str().into(),
-            "in".into(),
-            "customer".into(),
-            item.data.from.clone().into(),
-            key.clone().into(),
-            item.data.to.clone().into(),
-            item.data.body.clone().into(),
-            extra(&item.data)?.into(),
-            "received".into(),
-            5i16.into(),
-            item.data.provider_sid.clone().into(),
-            Value::BigInt(None),
-            item.segments.into(),
-            item.at.unix_us().into(),
-            item.data.late.into(),
-            0i32.into(),
-        ]);
+        events.extend(event::new_row(&event, item.text_of_event(nth), handled));
+        messages.extend(message::new_row(message::Model {
+            id: id.uuid(),
+            tenant_id: item.tenant.uuid(),
+            contact_id: contact.map(ContactId::uuid),
+            channel: item.channel.as_str().to_owned(),
+            direction: "in".to_owned(),
+            origin: "customer".to_owned(),
+            peer: item.data.from.clone(),
+            peer_key: key.clone(),
+            ours: item.data.to.clone(),
+            body: item.data.body.clone(),
+            extra: extra(&item.data)?,
+            status: "received".to_owned(),
+            status_rank: 5,
+            provider_sid: Some(item.data.provider_sid.clone()),
+            error_code: None,
+            segments: item.segments,
+            at_us: item.at.unix_us(),
+            late: item.data.late,
+            repeats: 0,
+        }));
         stored.push(Ingested {
             event: Some(event.id),
-            message: Some(message),
+            message: Some(id),
             duplicate: false,
-            confirmed: item.wish.as_ref().is_some_and(|wish| wish.confirmation.is_some()),
+            confirmed: item.wish.as_ref().is_some_and(|keyword| keyword.confirmation.is_some()),
         });
-        if let Some(wish) = &item.wish {
-            wishes.push((*item, wish, key, contact, event.id));
+        if let Some(keyword) = &item.wish {
+            keywords.push((*item, keyword, key, contact, event.id));
         }
         if handled.is_none() {
             committed.events.push(event);
@@ -269,10 +270,10 @@ async fn write_rows(
     }
     crate::store::tables::messages::insert(txn, messages).await?;
     crate::store::tables::events::insert_rows(txn, events).await?;
-    for (item, wish, key, contact, cause) in wishes {
-        let told = apply_keyword(txn, context, item, wish, key, contact, cause).await?;
-        committed.changed_customers |= told.is_some();
-        committed.events.extend(told);
+    for (item, keyword, key, contact, cause) in keywords {
+        let event = apply_keyword(txn, context, item, keyword, key, contact, cause).await?;
+        committed.changed_customers |= event.is_some();
+        committed.events.extend(event);
     }
     Ok(stored)
 }
@@ -305,27 +306,27 @@ async fn apply_keyword(
     txn: &impl Txn,
     context: &WriterContext,
     item: &NewInbound,
-    wish: &OptOutKeyword,
+    keyword: &OptOutKeyword,
     peer_key: String,
     contact: Option<ContactId>,
     cause: EventId,
 ) -> Result<Option<Event>, StoreError> {
     let standing = crate::store::tables::opt_outs::standing(txn, item.tenant, item.channel, &peer_key).await?;
     let opted_out = standing.iter().any(|(out, _)| *out);
-    // What comes late does not undo what the customer has said since. What comes live is the newest, whatever the clock.
-    let overtaken = |(out, at): &(bool, Timestamp)| *out == (wish.word == OptOutWord::Start) && *at > item.at;
-    if item.data.late && wish.word != OptOutWord::Help && standing.iter().any(overtaken) {
+    // A late message does not undo what the customer has said since. A live message is the newest, whatever its clock.
+    let overtaken = |(out, at): &(bool, Timestamp)| *out == (keyword.word == OptOutWord::Start) && *at > item.at;
+    if item.data.late && keyword.word != OptOutWord::Help && standing.iter().any(overtaken) {
         return Ok(None);
     }
-    let change = match wish.word {
+    let change = match keyword.word {
         OptOutWord::Stop => Some(false),
         OptOutWord::Start if opted_out => Some(true),
         OptOutWord::Start | OptOutWord::Help => None,
     };
-    if wish.word == OptOutWord::Start && wish.only_if_opted_out && !opted_out {
+    if keyword.word == OptOutWord::Start && keyword.only_if_opted_out && !opted_out {
         return Ok(None);
     }
-    let mut told = None;
+    let mut stored = None;
     if let Some(back_in) = change {
         let entry = crate::store::tables::opt_outs::OptOutChange {
             tenant: item.tenant,
@@ -333,7 +334,7 @@ async fn apply_keyword(
             peer_key: peer_key.clone(),
             sender: String::new(),
             active: !back_in,
-            word: wish.text.clone(),
+            word: keyword.text.clone(),
             at: item.at,
         };
         crate::store::tables::opt_outs::record(txn, context, &entry).await?;
@@ -349,19 +350,19 @@ async fn apply_keyword(
             occurred_at: item.at,
             dedupe_key: None,
             depth: 0,
-            data: serde_json::json!({"channel": item.channel, "word": wish.text}),
+            data: serde_json::json!({"channel": item.channel, "word": keyword.text}),
         };
         crate::store::tables::events::insert(txn, [(&event, None)]).await?;
-        told = Some(event);
+        stored = Some(event);
     }
-    if let (Some(confirmation), Some(phone)) = (&wish.confirmation, &item.from) {
+    if let (Some(confirmation), Some(phone)) = (&keyword.confirmation, &item.from) {
         let action = confirmation_of(cause, item, phone, contact, confirmation);
         actions::plan(txn, context, vec![action]).await?;
     }
-    Ok(told)
+    Ok(stored)
 }
 
-/// Our answer to STOP, START or HELP, where the provider gives none.
+/// Our confirmation of STOP, START or HELP, if the provider sends none.
 fn confirmation_of(
     cause: EventId,
     item: &NewInbound,
@@ -386,7 +387,7 @@ fn confirmation_of(
             fallback: None,
             body: SendBody::Text(confirmation.text.clone()),
         }),
-        // From the number that was written to, and so by its provider.
+        // The confirmation comes from the number that the customer wrote to, and so through that number's provider.
         route: Some(Route::Twilio),
         sender: Some(confirmation.sender.clone()),
         due: None,

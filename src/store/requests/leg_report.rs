@@ -1,4 +1,4 @@
-//! How the leg of a call stands, as its own callbacks tell.
+//! The callbacks of a call's leg.
 
 use uuid::Uuid;
 
@@ -9,10 +9,10 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::requests::call_report::Reported;
 use crate::store::tables::calls::LegReport;
-use crate::store::tables::calls::legs::told;
+use crate::store::tables::calls::legs;
 
 impl Store {
-    /// Applies what the provider says of a leg.
+    /// Applies a provider's report of a leg.
     pub async fn report_leg(&self, report: &LegReport) -> Result<Reported, StoreError> {
         let txn = begin(&self.write).await?;
         let text = "SELECT id, tenant_id FROM calls WHERE provider_sid = ?";
@@ -24,7 +24,7 @@ impl Store {
             return Ok(Reported::Foreign);
         }
         let turn = report.turn.unwrap_or(i32::MAX);
-        let known = told(&txn, report.tenant, CallId::new(call), turn, &report.leg).await?;
+        let known = legs::record(&txn, report.tenant, CallId::new(call), turn, &report.leg).await?;
         txn.commit().await?;
         Ok(if known { Reported::Advanced } else { Reported::Stale })
     }

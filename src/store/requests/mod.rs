@@ -1,4 +1,4 @@
-//! The transactions, a file each: those that the writer runs in its batches, and those of people and of the engine's loops.
+//! The transactions, a file each: those of the writer's batches, those of people, and those of the engine's loops.
 
 pub(in crate::store) mod add_event;
 pub(in crate::store) mod call_report;

@@ -1,7 +1,7 @@
 //! Outcomes of attempts: the final state of a send in the ledger, and its row in the inbox.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sea_orm::Value;
 use uuid::Uuid;
@@ -12,11 +12,12 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
+use crate::store::rows::attempt;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend, SEND_WITHIN};
 use crate::store::tables::{calls, messages, opt_outs};
 use crate::store::writer::{Request, Step, Writer};
 
-/// How an attempt, or a reconciliation, ended.
+/// The outcome of an attempt or a reconciliation.
 #[derive(Clone, Debug)]
 pub struct AttemptOutcome {
     pub send: Arc<QueuedSend>,
@@ -24,12 +25,12 @@ pub struct AttemptOutcome {
     pub result: AttemptResult,
     pub http_status: Option<u16>,
     pub error_code: Option<i64>,
-    /// For people: what happened and what to do.
+    /// The event and its remedy, for people.
     pub detail: String,
 }
 
 impl AttemptOutcome {
-    /// Twilio says that the customer has opted out; another provider's number may mean anything.
+    /// Whether Twilio says that the customer has opted out. The code of another provider may mean anything.
     fn says_opted_out(&self) -> bool {
         self.error_code == Some(OPTED_OUT_CODE) && self.send.route == Some(Route::Twilio)
     }
@@ -39,21 +40,21 @@ impl AttemptOutcome {
 pub enum AttemptResult {
     /// The provider has taken it.
     Sent { sid: String, status: DeliveryStatus },
-    /// Certainly not accepted; tried again at this time.
+    /// The provider has certainly not taken it. It is tried again at this time.
     Retry { at: Timestamp },
-    /// Refused for good.
+    /// The provider has refused it for good.
     Failed,
-    /// Possibly accepted; to be reconciled at this time.
+    /// The provider may have taken it. It is reconciled at this time.
     Unknown { look_at: Timestamp },
-    /// Reconciled: the provider's list, or its callback, shows it.
+    /// Reconciled: the provider's list or callback shows it.
     Adopted { sid: String, status: DeliveryStatus },
-    /// Reconciled: the complete list shows none, it was never taken.
+    /// Reconciled: the provider's complete list does not show it.
     NeverTaken,
-    /// Unknown for good, but a repeat does no harm: the receiver recognises it by its id.
+    /// Unknown for good, but a repeat does no harm: the receiver recognises the id.
     Repeatable,
-    /// Unknown for good, and a repeat could do it twice: it has failed.
+    /// Unknown for good, and a repeat could send it twice: it has failed.
     GivenUp,
-    /// Not to be reconciled now; look again at this time.
+    /// It could not be reconciled. It is looked for again at this time.
     StillUnknown { look_at: Timestamp },
 }
 
@@ -76,7 +77,7 @@ impl AttemptResult {
         }
     }
 
-    /// The attempt's outcome as it is stored.
+    /// The stored name of the outcome.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sent { .. } => "sent",
@@ -92,7 +93,7 @@ impl AttemptResult {
 }
 
 impl Writer {
-    /// Writes down how an attempt ended; `false` where the action had moved on meanwhile.
+    /// Stores the outcome of an attempt; `false` if the action had moved on.
     pub async fn outcome(&self, outcome: AttemptOutcome) -> Result<bool, StoreError> {
         self.ask(outcome).await
     }
@@ -113,7 +114,14 @@ impl Request for AttemptOutcome {
     }
 }
 
-/// Closes attempts. A outcome on an action that has moved on meanwhile (a callback was quicker) changes nothing.
+/// An attempt that was unknown has a row already.
+static INSERT_ATTEMPTS: LazyLock<String> = LazyLock::new(|| {
+    attempt::TABLE.insert()
+        + " ON CONFLICT (action_id, n) DO UPDATE SET finished_us = excluded.finished_us, outcome = excluded.outcome,
+           detail = excluded.detail"
+});
+
+/// Stores outcomes. An outcome of an action that has moved on, because a callback was faster, changes nothing.
 async fn close(
     txn: &impl Txn,
     context: &WriterContext,
@@ -125,7 +133,7 @@ async fn close(
     }
     committed.changed_customers |= outcomes.iter().any(AttemptOutcome::says_opted_out);
     let now = context.clock.now();
-    let mut attempts: Vec<Value> = Vec::with_capacity(outcomes.len() * 10);
+    let mut attempts: Vec<Value> = Vec::with_capacity(outcomes.len() * attempt::TABLE.width());
     let mut actions: Vec<Value> = Vec::with_capacity(outcomes.len() * 9);
     for outcome in outcomes {
         let result = &outcome.result;
@@ -151,18 +159,18 @@ async fn close(
             outcome.send.tenant.uuid().into(),
         ]);
         let started = outcome.send.tried_at.unwrap_or(now);
-        attempts.extend([
-            outcome.send.id.uuid().into(),
-            outcome.attempt.into(),
-            outcome.send.tenant.uuid().into(),
-            started.unix_us().into(),
-            started.plus(SEND_WITHIN).unix_us().into(),
-            now.unix_us().into(),
-            result.name().into(),
-            outcome.http_status.map(i32::from).into(),
-            outcome.error_code.into(),
-            detail.into(),
-        ]);
+        attempts.extend(attempt::new_row(attempt::Model {
+            action_id: outcome.send.id.uuid(),
+            n: outcome.attempt,
+            tenant_id: outcome.send.tenant.uuid(),
+            started_us: started.unix_us(),
+            not_after_us: started.plus(SEND_WITHIN).unix_us(),
+            finished_us: Some(now.unix_us()),
+            outcome: Some(result.name().to_owned()),
+            http_status: outcome.http_status.map(i32::from),
+            error_code: outcome.error_code,
+            detail,
+        }));
     }
     let moved: Vec<Uuid> = txn
         .changed(
@@ -177,16 +185,7 @@ async fn close(
         )
         .await?;
     let moved: HashSet<Uuid> = moved.into_iter().collect();
-    txn.rows(
-        "INSERT INTO attempts (action_id, n, tenant_id, started_us, not_after_us, finished_us, outcome, http_status,
-           error_code, detail) VALUES {rows}
-         ON CONFLICT (action_id, n) DO UPDATE SET finished_us = excluded.finished_us, outcome = excluded.outcome,
-           detail = excluded.detail",
-        10,
-        Cut::Exact,
-        attempts,
-    )
-    .await?;
+    txn.rows(&INSERT_ATTEMPTS, attempt::TABLE.width(), Cut::Exact, attempts).await?;
     show_in_inbox(txn, context, outcomes, &moved, now).await?;
     for outcome in outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())) {
         if let AttemptResult::Sent { sid, .. } | AttemptResult::Adopted { sid, .. } = &outcome.result
@@ -198,7 +197,7 @@ async fn close(
     let failed = outcomes
         .iter()
         .filter(|outcome| outcome.result == AttemptResult::Failed && moved.contains(&outcome.send.id.uuid()));
-    fallback::tell(txn, context, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
+    fallback::insert_events(txn, context, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
     Ok(outcomes.iter().map(|outcome| moved.contains(&outcome.send.id.uuid())).collect())
 }
 

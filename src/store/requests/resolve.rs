@@ -1,4 +1,4 @@
-//! A person's decision on a send that the engine leaves alone: of unknown outcome, held back, or no longer wanted.
+//! A person's decision on a send: one of unknown outcome, a held one, or one that is not wanted any more.
 
 use crate::domain::{ActionId, ActionState, DeliveryStatus, TenantId};
 use crate::store::context::WriterContext;
@@ -10,18 +10,18 @@ use crate::store::tables::{actions, calls, messages};
 /// A person's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorDecision {
-    /// The provider has taken it; with its id there, if that is known.
+    /// The provider has taken the send; the id is the provider's, if it is known.
     Sent { sid: Option<String> },
-    /// The provider never took it: it is sent.
+    /// The provider never took the send: it is sent again.
     NotSent,
-    /// It is held back, and may go.
+    /// A held send may go.
     Release,
-    /// It is not to be sent any more.
+    /// The send is cancelled.
     GiveUp,
 }
 
 impl OperatorDecision {
-    /// Where this leads from `state`; `None` where it makes no sense.
+    /// The next state after `state`; `None` if the decision does not fit.
     pub const fn leads(&self, state: ActionState) -> Option<ActionState> {
         match (self, state) {
             (Self::Sent { .. }, ActionState::Unknown) => Some(ActionState::Sent),
@@ -45,16 +45,16 @@ impl OperatorDecision {
 /// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// The action has moved on to this state.
+    /// The action has this state now.
     Now(ActionState),
-    /// The action stands here, where the word makes no sense; nothing was changed.
+    /// The decision does not fit the action's state. Nothing was changed.
     Stands(ActionState),
     /// The tenant has no such send.
     Unknown,
 }
 
 impl Store {
-    /// Applies a person's decision on a send that waits for one.
+    /// Applies a person's decision on a send.
     pub async fn resolve(
         &self,
         tenant: TenantId,
@@ -68,8 +68,8 @@ impl Store {
     }
 }
 
-/// Applies a person's decision. What was released or settled as not sent counts as sent by hand from then on: the loop guard
-/// has had its say.
+/// Applies a person's decision. A released send counts as sent by hand from then on, because the loop guard has stopped
+/// it once.
 pub(in crate::store) async fn resolve(
     txn: &impl Txn,
     context: &WriterContext,
@@ -85,7 +85,7 @@ pub(in crate::store) async fn resolve(
     let Some(next) = decision.leads(state) else { return Ok(Resolution::Stands(state)) };
     let now = context.clock.now();
     let sid = match decision {
-        // Without one, our own id keeps it from being mistaken for a message of nobody's.
+        // Without the provider's id, our own id keeps the message from looking like one without a send.
         OperatorDecision::Sent { sid } => Some(sid.clone().unwrap_or_else(|| action.to_string())),
         _ => None,
     };
@@ -108,7 +108,7 @@ pub(in crate::store) async fn resolve(
         )
         .await?;
     if moved == 0 {
-        // Somebody was quicker; how it stands now is for the next look.
+        // Another decision was first.
         return Ok(Resolution::Stands(state));
     }
     let shown = match next {

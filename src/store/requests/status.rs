@@ -1,4 +1,4 @@
-//! Delivery statuses: forward only, once each, in whatever order they come.
+//! Delivery statuses. A status only moves forward, and each is stored once, in any order of the reports.
 
 use std::collections::HashMap;
 
@@ -16,25 +16,25 @@ use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
 use crate::store::tables::{actions, events, messages, opt_outs};
 use crate::store::writer::{Request, Step, Writer};
 
-/// A status that the provider reports for one message.
+/// A provider's report of the status of a message.
 #[derive(Clone, Debug)]
 pub struct StatusReport {
     pub tenant: TenantId,
-    /// From the callback's own URL, or from the message's row when it was polled.
+    /// The action, from the URL of the callback or from the row of the polled message.
     pub action: ActionId,
     pub sid: String,
     pub status: DeliveryStatus,
     pub error_code: Option<i64>,
-    /// No rule listens to the event that would tell of it: that is stored as decided.
+    /// No rule listens to the event of this report. It is stored as decided.
     pub unmatched: bool,
     pub at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The status moved forward: an event tells of it.
+    /// The status moved forward, and an event was stored.
     Advanced,
-    /// Known already, or older than what is known: nothing was done.
+    /// The status was known, or is older than the known one. Nothing was done.
     Stale,
     /// The tenant has no such action.
     UnknownAction,
@@ -62,7 +62,7 @@ impl Request for StatusReport {
     }
 }
 
-/// A send before its reports, with the status of its message, if there is one yet.
+/// A send before its reports, with the status of its message, if there is a message.
 struct SendStatus {
     send: QueuedSend,
     state: String,
@@ -81,7 +81,7 @@ async fn settle(
         return Ok(Vec::new());
     }
     let mut known = load(txn, reports).await?;
-    let (mut told, mut failed) = (Vec::new(), Vec::new());
+    let (mut new_events, mut failed) = (Vec::new(), Vec::new());
     let mut settled = Vec::with_capacity(reports.len());
     for report in reports {
         let Some(entry) = known.get_mut(&report.action.uuid()).filter(|entry| entry.send.tenant == report.tenant)
@@ -96,7 +96,7 @@ async fn settle(
             continue;
         }
         entry.latest = Some((after, report.clone()));
-        told.push(event_of(context, entry, report)?);
+        new_events.push(new_event(context, entry, report)?);
         if matches!(report.status, DeliveryStatus::Failed | DeliveryStatus::Undelivered) {
             let code = report.error_code.map_or_else(String::new, |code| format!(" (error {code})"));
             failed.push((entry.send.clone(), format!("it is {}{code}", report.status)));
@@ -107,16 +107,16 @@ async fn settle(
     write(txn, context, known.into_values()).await?;
     let concerns = |event: &Event| reports.iter().any(|report| report.tenant == event.tenant && !report.unmatched);
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
-    events::insert(txn, told.iter().map(|event| (event, handled(event)))).await?;
-    committed.events.extend(told.into_iter().filter(concerns));
-    fallback::tell(txn, context, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
+    events::insert(txn, new_events.iter().map(|event| (event, handled(event)))).await?;
+    committed.events.extend(new_events.into_iter().filter(concerns));
+    fallback::insert_events(txn, context, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
     Ok(settled)
 }
 
 async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, SendStatus>, StoreError> {
     let ids: Vec<Value> = reports.iter().map(|report| report.action.uuid().into()).collect();
     let found = actions::find(txn, ids.clone()).await?.into_iter();
-    // Nobody reports on a request.
+    // Requests have no delivery reports.
     let found = found.filter(|(send, _)| send.route.as_ref().is_some_and(|route| *route != Route::Request));
     let entry =
         |(send, state): (QueuedSend, String)| (send.id.uuid(), SendStatus { send, state, status: None, latest: None });
@@ -129,7 +129,7 @@ async fn load(txn: &impl Txn, reports: &[StatusReport]) -> Result<HashMap<Uuid, 
     Ok(known)
 }
 
-fn event_of(context: &WriterContext, entry: &SendStatus, report: &StatusReport) -> Result<Event, StoreError> {
+fn new_event(context: &WriterContext, entry: &SendStatus, report: &StatusReport) -> Result<Event, StoreError> {
     let data = StatusData {
         message: report.action.to_string(),
         status: report.status.to_string(),
@@ -170,8 +170,8 @@ async fn write(
             .into_iter()
             .flatten(),
         );
-        // The provider speaks of it, so it has taken it, whatever we knew: a callback may come before the answer
-        // to the create, or after we had given the attempt up.
+        // A report of the provider means that it has taken the message, whatever the ledger says. A callback may come
+        // before the answer to the create, or after the attempt was given up.
         if entry.state != "sent" {
             taken.extend([send.id.uuid().into(), report.sid.clone().into(), send.tenant.uuid().into()]);
         }

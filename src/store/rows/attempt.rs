@@ -1,6 +1,10 @@
-//! One try of a send, committed before its first byte leaves.
+//! An attempt of a send, committed before its first byte leaves.
 
+use sea_orm::Value;
 use sea_orm::entity::prelude::*;
+
+use super::table::Holds::{Big, Int, MaybeBig, MaybeInt, MaybeText, Of};
+use super::table::{Table, column};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -12,7 +16,7 @@ pub struct Model {
     pub n: i32,
     pub tenant_id: Uuid,
     pub started_us: i64,
-    /// No byte leaves after this.
+    /// The latest time at which the first byte may leave.
     pub not_after_us: i64,
     pub finished_us: Option<i64>,
     pub outcome: Option<String>,
@@ -22,3 +26,36 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub(in crate::store) const TABLE: Table = Table {
+    kind: "attempt",
+    name: "attempts",
+    order: &["action_id", "n"],
+    columns: &[
+        column("action_id", Of("actions")),
+        column("n", Int),
+        column("started_us", Big),
+        column("not_after_us", Big),
+        column("finished_us", MaybeBig),
+        column("outcome", MaybeText),
+        column("http_status", MaybeInt),
+        column("error_code", MaybeBig),
+        column("detail", MaybeText),
+    ],
+};
+
+/// The values of a row, in the order of [`Table::insert`].
+pub(in crate::store) fn new_row(row: Model) -> [Value; TABLE.width()] {
+    [
+        row.tenant_id.into(),
+        row.action_id.into(),
+        row.n.into(),
+        row.started_us.into(),
+        row.not_after_us.into(),
+        row.finished_us.into(),
+        row.outcome.into(),
+        row.http_status.into(),
+        row.error_code.into(),
+        row.detail.into(),
+    ]
+}

@@ -1,6 +1,10 @@
-//! Who does not want to hear from a tenant on a channel; `sender` is empty for all of its numbers.
+//! An opt-out of a customer from a channel; `sender` is empty for all senders of the tenant.
 
+use sea_orm::Value;
 use sea_orm::entity::prelude::*;
+
+use super::table::Holds::{Big, Flag, OneOf, Text};
+use super::table::{CHANNELS, Table, column};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -20,3 +24,30 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub(in crate::store) const TABLE: Table = Table {
+    kind: "opt_out",
+    name: "opt_outs",
+    order: &["peer_key", "channel", "sender"],
+    columns: &[
+        column("channel", OneOf(CHANNELS)),
+        column("peer_key", Text),
+        column("sender", Text),
+        column("active", Flag),
+        column("word", Text),
+        column("at_us", Big),
+    ],
+};
+
+/// The values of a row, in the order of [`Table::insert`].
+pub(in crate::store) fn new_row(row: Model) -> [Value; TABLE.width()] {
+    [
+        row.tenant_id.into(),
+        row.channel.into(),
+        row.peer_key.into(),
+        row.sender.into(),
+        row.active.into(),
+        row.word.into(),
+        row.at_us.into(),
+    ]
+}

@@ -1,6 +1,12 @@
 //! The trace of one decision.
 
+use sea_orm::Value;
 use sea_orm::entity::prelude::*;
+use serde_json::Value as Json;
+
+use super::table::Holds::{Big, Document, Of};
+use super::table::{Table, column};
+use crate::domain::{EventId, TenantId, Timestamp};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -15,3 +21,20 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub(in crate::store) const TABLE: Table = Table {
+    kind: "rule_run",
+    name: "rule_runs",
+    order: &["event_id"],
+    columns: &[column("event_id", Of("events")), column("decided_us", Big), column("trace", Document(Json::is_object))],
+};
+
+/// The values of a trace, in the order of [`Table::insert`].
+pub(in crate::store) fn new_row(
+    tenant: TenantId,
+    event: EventId,
+    decided: Timestamp,
+    trace: &str,
+) -> [Value; TABLE.width()] {
+    [tenant.uuid().into(), event.uuid().into(), decided.unix_us().into(), trace.into()]
+}

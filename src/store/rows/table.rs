@@ -4,16 +4,20 @@ use sea_orm::{QueryResult, Value};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use crate::domain::Channel;
 use crate::store::error::StoreError;
 
-/// A text, at most, in bytes; webhooks bring 64 KiB.
+/// The longest text that an import takes. Webhooks bring 64 KiB.
 const TEXT_MAX_BYTES: usize = 1 << 20;
+/// The names of the channels, for [`Holds::OneOf`].
+pub(in crate::store) const CHANNELS: &[&str] = &Channel::NAMES;
+
 /// A table, without its column `tenant_id`.
 pub struct Table {
-    /// What one of its rows is called.
+    /// The name of one row, as exports have it.
     pub kind: &'static str,
     pub(in crate::store) name: &'static str,
-    /// The columns by which rows are ordered: its identity.
+    /// The columns of the identity. Exports order the rows by them.
     pub(in crate::store) order: &'static [&'static str],
     pub(in crate::store) columns: &'static [Column],
 }
@@ -23,21 +27,21 @@ pub(in crate::store) struct Column {
     pub holds: Holds,
 }
 
-/// What a column holds, and so what a line may say of it. `Maybe…` may be null.
+/// The type of a column, for reading and checking imports. `Maybe…` may be null.
 pub(in crate::store) enum Holds {
     Id,
     MaybeId,
-    /// The identity of a row of this table, of the same tenant.
+    /// The id of a row of this table, of the same tenant.
     Of(&'static str),
     MaybeOf(&'static str),
     Text,
     MaybeText,
-    /// One of these.
+    /// One of these words.
     OneOf(&'static [&'static str]),
     MaybeWord(&'static [&'static str]),
-    /// A text of this form.
+    /// A text that this function accepts.
     Form(fn(&str) -> bool),
-    /// A document for which this is true.
+    /// A JSON document that this function accepts.
     Document(fn(&Json) -> bool),
     MaybeDocument,
     Big,
@@ -54,12 +58,12 @@ pub(in crate::store) const fn column(name: &'static str, holds: Holds) -> Column
     Column { name, holds }
 }
 
-/// Whether a document reads as a `T`.
+/// Whether a document parses as a `T`.
 pub(in crate::store) fn is<T: serde::de::DeserializeOwned>(document: &Json) -> bool {
     serde_json::from_value::<T>(document.clone()).is_ok()
 }
 
-/// A line's object is no row of its table.
+/// An object of an import is no row of its table.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotARow {
     #[error("'{0}' is missing or not what that column holds")]
@@ -69,16 +73,27 @@ pub enum NotARow {
 }
 
 impl Table {
-    /// The columns of [`Table::insert`].
+    /// The number of values in a row of [`Table::insert`].
     pub(in crate::store) const fn width(&self) -> usize {
         self.columns.len() + 1
     }
 
     /// Inserts rows: the tenant, then the columns in their order.
     pub(in crate::store) fn insert(&self) -> String {
-        format!("INSERT INTO {} (tenant_id, {}) VALUES {{rows}}", self.name, self.column_list())
+        self.insert_from("VALUES {rows}")
     }
 
+    /// Inserts the rows of `source`, which gives the same columns in the same order.
+    pub(in crate::store) fn insert_from(&self, source: &str) -> String {
+        format!("INSERT INTO {} ({}) {source}", self.name, self.full_column_list())
+    }
+
+    /// The tenant and the columns, in the order of [`Table::insert`].
+    pub(in crate::store) fn full_column_list(&self) -> String {
+        format!("tenant_id, {}", self.column_list())
+    }
+
+    /// The columns in their order, without the tenant.
     pub(in crate::store) fn column_list(&self) -> String {
         self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
     }
@@ -91,8 +106,8 @@ impl Table {
         Ok(Json::Object(object))
     }
 
-    /// The values of a row, in the order of its columns. A column that may be null may be missing: the file was exported
-    /// before the column was added. Nothing else may be missing, and nothing more be there.
+    /// The values of an object, in the order of the columns. A nullable column may be missing, because the export may
+    /// be older than the column. Other columns must be there, and there must be no other names.
     pub fn values(&self, mut object: Map<String, Json>) -> Result<Vec<Value>, NotARow> {
         let mut values = Vec::with_capacity(self.columns.len());
         for column in self.columns {
@@ -115,7 +130,7 @@ impl Holds {
             Text | OneOf(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
             MaybeText | MaybeWord(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
             Document(_) => document(row.try_get_by_index(index)?)?,
-            // A document that says null is another thing than none, but context the same.
+            // The JSON null is not the same as no document, but here both are null.
             MaybeDocument => row.try_get_by_index::<Option<String>>(index)?.map(document).transpose()?.into(),
             Big => row.try_get_by_index::<i64>(index)?.into(),
             MaybeBig => row.try_get_by_index::<Option<i64>>(index)?.into(),
@@ -126,9 +141,9 @@ impl Holds {
         })
     }
 
-    /// The value that is stored, or `None` where the column does not hold such.
+    /// The value to be stored; `None` if the column does not accept it.
     fn value(&self, json: Json) -> Option<Value> {
-        // PostgreSQL has no place for NUL in a text.
+        // PostgreSQL does not store NUL in a text.
         let text = |json: Json| match json {
             Json::String(text) if text.len() <= TEXT_MAX_BYTES && !text.contains('\0') => Some(text),
             _ => None,
@@ -156,7 +171,7 @@ impl Holds {
     }
 }
 
-/// `Some(None)` for null, `None` where it is neither null nor a value.
+/// `Some(None)` for null; `None` for neither null nor a value.
 fn or_null<T>(json: Json, read: impl FnOnce(Json) -> Option<T>) -> Option<Option<T>> {
     if json.is_null() { Some(None) } else { read(json).map(Some) }
 }

@@ -15,7 +15,7 @@ pub struct Model {
     pub account_sid: Option<String>,
     /// Sealed; see `secret.rs`.
     pub auth_token: Option<String>,
-    /// Sealed; accepted beside the first while tokens are rotated.
+    /// Sealed; accepted too while tokens are rotated.
     pub auth_token_secondary: Option<String>,
     /// JSON of `TenantSettings`.
     pub settings: String,

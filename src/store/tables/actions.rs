@@ -1,62 +1,62 @@
 //! The ledger: each action is planned once. `requests/claim.rs` claims sends, `requests/outcome.rs` ends them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::Value;
 use uuid::Uuid;
 
 use super::contacts::ContactUpsert;
 use crate::domain::{
     Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, TenantId,
-    Timestamp, abort,
+    Timestamp,
 };
 use crate::store::context::WriterContext;
-use crate::store::db::sql;
-use crate::store::db::sql::{Cut, Row, Txn, begin};
+use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
-use crate::store::handle::Store;
+use crate::store::rows::action;
+use crate::store::rows::action::REQUEST_CHANNEL;
 
-/// From the claim on, the first byte must leave within this; later, the attempt is given back unsent.
+/// The first byte of a send must leave within this time after the claim. Later, the attempt is given back unsent.
 pub const SEND_WITHIN: Duration = Duration::from_secs(10);
 
 /// Twilio's code for a recipient who has opted out of a sender.
 pub const OPTED_OUT_CODE: i64 = 21610;
 
-/// An action to be written down.
+/// An action to be stored.
 #[derive(Clone, Debug)]
 pub struct NewAction {
     pub id: ActionId,
     pub tenant: TenantId,
     pub event: EventId,
-    /// Of a send its recipient, `None` where that is to be found by the number; of an effect the event's contact.
+    /// The recipient of a send, or `None` if it is found by the number. The event's contact for an effect.
     pub contact: Option<ContactId>,
     pub rule: String,
     pub index: usize,
-    /// `Planned`, `Done` (an effect) or `Blocked` (no sender to send it from).
+    /// `Planned`, `Done` (an effect) or `Blocked` (a send without a sender).
     pub state: ActionState,
     pub reason: Option<String>,
     pub origin: Origin,
     pub action: Action,
-    /// The way it leaves; `None` for effects.
+    /// The route of the action; `None` for effects.
     pub route: Option<Route>,
-    /// Where it comes from: E.164, Messaging Service SID, an e-mail address, a name; `None` for effects.
+    /// The sender: E.164, Messaging Service SID, an e-mail address, a name; `None` for effects.
     pub sender: Option<String>,
-    /// Not before this instant; `None` for at once.
+    /// The earliest time of the action; `None` for at once.
     pub due: Option<Timestamp>,
-    /// What it is about besides the customer, such as an appointment: ended with it.
+    /// The subject besides the customer, such as an appointment. The action ends with it.
     pub subject: Option<Uuid>,
-    /// From here on it makes no sense any more.
+    /// The time from which the action makes no sense any more.
     pub expires: Option<Timestamp>,
 }
 
 impl NewAction {
-    /// The rule name under which confirmations of STOP, START and HELP are planned.
+    /// The rule name of confirmations of STOP, START and HELP.
     pub const CONFIRMATION_RULE: &'static str = "recado: opt-out confirmation";
 }
 
-/// Where an action goes, as its row has it.
+/// The columns of an action that name its recipient.
 #[derive(Default)]
 pub(in crate::store) struct ActionColumns {
     pub channel: Option<&'static str>,
@@ -66,7 +66,7 @@ pub(in crate::store) struct ActionColumns {
 }
 
 impl ActionColumns {
-    pub fn of(new: &NewAction) -> Self {
+    pub fn new(new: &NewAction) -> Self {
         let ordering_key =
             new.sender.as_ref().and_then(|sender| ordering_key(new.tenant, new.contact, sender, &new.action));
         match &new.action {
@@ -90,76 +90,74 @@ impl ActionColumns {
     }
 }
 
-/// What stands for a channel with requests, which have none.
-pub(in crate::store) const REQUEST_CHANNEL: &str = "http";
-
-/// The server that a request goes to: all of its URL that lists and logs may show.
+/// The server of a request. Lists and logs show nothing else of the URL.
 fn host(request: &HttpRequest) -> String {
     let after = request.url.split_once("://").map_or(request.url.as_str(), |(_, rest)| rest);
     let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// The states from which a send becomes sent when the provider speaks of it, as a list in SQL has them.
+/// The states from which a report of the provider makes a send sent, as a list in SQL.
 pub(in crate::store) fn adopted() -> String {
     ActionState::ADOPTED.map(|state| format!("'{state}'")).join(", ")
 }
 
-const PLANNED_COLUMNS: usize = 22;
+static INSERT: LazyLock<String> = LazyLock::new(|| action::TABLE.insert() + " ON CONFLICT DO NOTHING");
 
-/// Writes actions down; one that is there already stays as it is.
+/// Stores actions; an action that is there already stays as it is.
 pub(in crate::store) async fn plan(
     txn: &impl Txn,
     context: &WriterContext,
     mut actions: Vec<NewAction>,
 ) -> Result<(), StoreError> {
     find_recipients(txn, context, &mut actions).await?;
-    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * PLANNED_COLUMNS);
+    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * action::TABLE.width());
     let now = context.clock.now();
     for new in &actions {
-        let due = new.due.filter(|due| *due > now);
-        // Its place in the lane: what is to leave later does not hold back what is to leave now.
-        // Of one rule's that are to leave at the same time, the first goes first.
-        let planned_us = due.map_or_else(|| context.ids.tick_us(), |due| due.unix_us() + new.index as i64);
-        let due_us = due.unwrap_or(now).unix_us();
-        let heading = ActionColumns::of(new);
-        values.extend([
-            new.id.uuid().into(),
-            new.tenant.uuid().into(),
-            new.event.uuid().into(),
-            new.contact.map(ContactId::uuid).into(),
-            new.rule.clone().into(),
-            (new.index as i32).into(),
-            new.action.kind().into(),
-            new.state.as_str().into(),
-            heading.channel.into(),
-            new.sender.clone().into(),
-            heading.recipient.into(),
-            heading.peer_key.into(),
-            heading.ordering_key.into(),
-            new.route.as_ref().map(Route::to_string).into(),
-            new.origin.as_str().into(),
-            serde_json::to_string(&new.action).map_err(StoreError::json)?.into(),
-            0i32.into(),
-            planned_us.into(),
-            due_us.into(),
-            new.reason.clone().into(),
-            new.subject.into(),
-            new.expires.map(Timestamp::unix_us).into(),
-        ]);
+        values.extend(action::new_row(row(context, now, new)?));
     }
-    txn.rows(
-        "INSERT INTO actions (id, tenant_id, event_id, contact_id, rule, idx, kind, state, channel, sender, recipient,
-           peer_key, lane, route, origin, payload, tries, planned_us, due_us, reason,
-           subject_id, expires_us) VALUES {rows} ON CONFLICT DO NOTHING",
-        PLANNED_COLUMNS,
-        Cut::Padded,
-        values,
-    )
-    .await
+    txn.rows(&INSERT, action::TABLE.width(), Cut::Padded, values).await
 }
 
-/// Every send to a number has a contact, so that what a customer has been sent can be seen and bounded.
+/// Makes the row of an action that is planned at `now`.
+fn row(context: &WriterContext, now: Timestamp, new: &NewAction) -> Result<action::Model, StoreError> {
+    let due = new.due.filter(|due| *due > now);
+    // The place behind its ordering key: a send that is due later does not hold back one that is due now. Of the sends
+    // of one rule that are due at the same time, the first goes first.
+    let planned_us = due.map_or_else(|| context.ids.tick_us(), |due| due.unix_us() + new.index as i64);
+    let columns = ActionColumns::new(new);
+    Ok(action::Model {
+        id: new.id.uuid(),
+        tenant_id: new.tenant.uuid(),
+        event_id: new.event.uuid(),
+        contact_id: new.contact.map(ContactId::uuid),
+        rule: new.rule.clone(),
+        idx: new.index as i32,
+        kind: new.action.kind().to_owned(),
+        state: new.state.as_str().to_owned(),
+        channel: columns.channel.map(str::to_owned),
+        sender: new.sender.clone(),
+        recipient: columns.recipient,
+        peer_key: columns.peer_key,
+        lane: columns.ordering_key,
+        route: new.route.as_ref().map(Route::to_string),
+        account_sid: None,
+        origin: new.origin.as_str().to_owned(),
+        payload: serde_json::to_string(&new.action).map_err(StoreError::json)?,
+        tries: 0,
+        planned_us,
+        due_us: due.unwrap_or(now).unix_us(),
+        first_try_us: None,
+        tried_us: None,
+        reason: new.reason.clone(),
+        error_code: None,
+        provider_sid: None,
+        subject_id: new.subject,
+        expires_us: new.expires.map(Timestamp::unix_us),
+    })
+}
+
+/// Finds or makes the contact of every send to a number, so that the messages of a customer can be listed and limited.
 async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut [NewAction]) -> Result<(), StoreError> {
     let mut unknown = ContactUpsert::default();
     let recipient = |new: &NewAction| match &new.action {
@@ -183,13 +181,14 @@ async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut 
     Ok(())
 }
 
-/// The ordering key of a send. One send at a time leaves with the same key, in planned order: a customer's messages from
-/// one number, a customer's requests to one server. E-mails have none: each may arrive before another anyhow.
+/// The ordering key of a send. One send at a time leaves with the same key, in planned order: a customer's messages
+/// from one number, a customer's requests to one server. E-mails have none, because they may arrive in any order
+/// anyhow.
 pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
     match action {
         Action::Send(send) => {
             let to = send.to.phone()?;
-            // Who is on the phone can be written to.
+            // A call does not hold back messages to the same customer.
             let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.spec().prefix };
             Some(format!("{prefix}{sender}>{}", to.key()))
         }
@@ -201,7 +200,7 @@ pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, 
     }
 }
 
-/// A send as the ledger has it.
+/// A send in the ledger.
 #[derive(Clone, Debug)]
 pub struct QueuedSend {
     pub id: ActionId,
@@ -214,23 +213,23 @@ pub struct QueuedSend {
     pub sender: String,
     /// E.164, e-mail address, or the host of an HTTP request.
     pub recipient: String,
-    /// The recipient, folded.
+    /// The folded recipient.
     pub peer_key: String,
     pub origin: Origin,
-    /// The planned action, read from its row once.
+    /// The planned action, parsed once.
     pub planned: Result<Arc<Action>, StoreError>,
-    /// `None` where no sender was found for it.
+    /// `None` if the send has no sender.
     pub route: Option<Route>,
     pub tries: i32,
-    /// Strictly rising: the order of sends with one ordering key.
+    /// The order of the sends with one ordering key; strictly rising.
     pub planned_at: Timestamp,
     pub first_try_at: Option<Timestamp>,
     pub tried_at: Option<Timestamp>,
-    /// The send makes no sense from this instant on.
+    /// The time from which the send makes no sense any more.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The facts that the send gate needs, read in the claiming transaction.
+/// The facts that the send gate needs. The claiming transaction reads them.
 #[derive(Clone, Debug, Default)]
 pub struct GateFacts {
     pub opted_out: bool,
@@ -238,7 +237,7 @@ pub struct GateFacts {
     pub recent: i64,
     /// Messages that the business started to this customer within a day; 0 for other sends.
     pub started: i64,
-    /// The customer's last message on the send's channel, where that channel has a session window.
+    /// The customer's last message on the send's channel, if that channel has a session window.
     pub session_from: Option<Timestamp>,
     /// The customer's last message on any channel, for an answer to an event that is more than an hour old.
     pub last_inbound_at: Option<Timestamp>,
@@ -248,23 +247,23 @@ pub struct GateFacts {
     pub account: String,
 }
 
-/// A due send, for the gate to judge.
+/// A due send that the gate judges.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub send: QueuedSend,
     pub facts: GateFacts,
 }
 
-/// The columns of an action that [`QueuedSend::read`] reads, of the table `a`.
+/// The columns that [`QueuedSend::read`] reads, of the table `a`.
 pub(in crate::store) const SEND_COLUMNS: &str =
     "a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, coalesce(a.sender, ''), coalesce(a.recipient, ''),
     coalesce(a.peer_key, ''), a.origin, a.payload, a.route, a.tries, a.planned_us, a.first_try_us, a.tried_us,
     a.expires_us";
-/// How many columns [`SEND_COLUMNS`] are.
+/// The number of columns in [`SEND_COLUMNS`].
 pub(in crate::store) const SEND_WIDTH: usize = 16;
 
 impl QueuedSend {
-    /// Reads [`SEND_COLUMNS`]. A payload, a channel or a route that this version does not know makes no error here, so that
+    /// Reads [`SEND_COLUMNS`]. A payload, channel or route that this version does not know gives no error here, so that
     /// one row does not stop the others.
     pub(in crate::store) fn read(row: &Row) -> Result<Self, StoreError> {
         let at = |us: Option<i64>| us.map(Timestamp::from_unix_us);
@@ -288,7 +287,7 @@ impl QueuedSend {
         })
     }
 
-    /// A send that is to be planned, as its row will read; `None` for what is no message.
+    /// The send that a new action becomes; `None` for an action that is no message.
     pub fn from_new(new: &NewAction) -> Option<Self> {
         let Action::Send(send) = &new.action else { return None };
         Some(Self {
@@ -315,12 +314,12 @@ impl QueuedSend {
         self.channel == Some(Channel::Voice)
     }
 
-    /// The action, as it was planned.
+    /// The planned action.
     pub fn planned(&self) -> Result<&Action, StoreError> {
         self.planned.as_deref().map_err(Clone::clone)
     }
 
-    /// The message, as it was planned.
+    /// The planned message.
     pub fn message(&self) -> Result<&Send, StoreError> {
         match self.planned()? {
             Action::Send(send) => Ok(send),
@@ -329,81 +328,9 @@ impl QueuedSend {
     }
 }
 
-/// Finds sends that have a route by id, each with its state.
+/// Finds sends with a route by their ids, each with its state.
 pub(in crate::store) async fn find(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(QueuedSend, String)>, StoreError> {
     let text =
         format!("SELECT {SEND_COLUMNS}, a.state FROM actions a WHERE a.route IS NOT NULL AND a.id IN ({{list}})");
     txn.query_in(&text, &[], ids, |row| Ok((QueuedSend::read(row)?, row.get(SEND_WIDTH)?))).await
-}
-
-impl Store {
-    /// Sends along a route of unknown outcome that it is time to look for, of all tenants.
-    pub async fn unknowns(&self, route: &Route, limit: usize) -> Result<Vec<Unknown>, StoreError> {
-        unknowns(&self.read, route, self.context.clock.now(), limit).await
-    }
-
-    /// Attempts begun before `began_before` whose process has died become unknown, to be looked for at `look_at`.
-    pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
-        if !has_orphans(&self.read, began_before).await? {
-            return Ok(0);
-        }
-        let txn = begin(&self.write).await?;
-        let count = orphans_to_unknown(&txn, began_before, look_at).await?;
-        abort::point("before-commit");
-        txn.commit().await?;
-        abort::point("after-commit");
-        Ok(count)
-    }
-}
-
-/// Whether there are orphaned attempts: asked every second, so without the lock to write.
-pub(in crate::store) async fn has_orphans(
-    db: &impl ConnectionTrait,
-    began_before: Timestamp,
-) -> Result<bool, StoreError> {
-    let text = "SELECT 1 FROM actions WHERE state = 'sending' AND tried_us < ? LIMIT 1";
-    Ok(sql::query_one(db, text, vec![began_before.unix_us().into()]).await?.is_some())
-}
-
-/// Attempts whose process has died: from now on their outcome is unknown.
-///
-/// `began_before` leaves alone what a living process may still be sending.
-pub(in crate::store) async fn orphans_to_unknown(
-    txn: &impl Txn,
-    began_before: Timestamp,
-    look_at: Timestamp,
-) -> Result<u64, StoreError> {
-    txn.execute(
-        "UPDATE actions SET state = 'unknown', due_us = ?, reason = ? WHERE state = 'sending' AND tried_us < ?",
-        vec![
-            look_at.unix_us().into(),
-            "the process ended while this was being sent; the provider may have taken it".into(),
-            began_before.unix_us().into(),
-        ],
-    )
-    .await
-}
-
-/// A send of unknown outcome.
-#[derive(Clone, Debug)]
-pub struct Unknown {
-    pub send: Arc<QueuedSend>,
-    /// The account that the send went through; its list is searched.
-    pub account_sid: String,
-}
-
-/// Lists unknown sends along a route that are due to be looked for.
-pub(in crate::store) async fn unknowns(
-    db: &impl ConnectionTrait,
-    route: &Route,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Unknown>, StoreError> {
-    let text = format!(
-        "SELECT {SEND_COLUMNS}, coalesce(a.account_sid, '') FROM actions a
-         WHERE a.state = 'unknown' AND a.route = ? AND a.due_us <= ? ORDER BY a.due_us LIMIT ?"
-    );
-    let values = vec![route.to_string().into(), now.unix_us().into(), (limit as i64).into()];
-    let read = |row: &Row| Ok(Unknown { send: Arc::new(QueuedSend::read(row)?), account_sid: row.get(SEND_WIDTH)? });
-    sql::query(db, &text, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
 }

@@ -1,4 +1,4 @@
-//! Tokens of the REST API: only their hashes are kept.
+//! Tokens of the REST API. Only their hashes are stored.
 
 use sea_orm::Value;
 use serde::Serialize;
@@ -11,14 +11,14 @@ use crate::store::db::sql::begin;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// A tenant's tokens that hold at one time, at most.
+/// The most valid tokens of a tenant.
 pub const TOKENS_MAX: i64 = 100;
 
 /// A token as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApiToken {
     pub id: Uuid,
-    /// What it is for, in the words of whoever made it.
+    /// The purpose of the token, in the words of its maker.
     pub name: String,
     pub scope: TokenScope,
     pub created_at: Timestamp,
@@ -27,7 +27,7 @@ pub struct ApiToken {
 }
 
 impl Store {
-    /// Keeps a new token's hash. `None` where the tenant has [`TOKENS_MAX`] already.
+    /// Stores the hash of a new token; `None` if the tenant has [`TOKENS_MAX`] tokens.
     pub async fn add_api_token(
         &self,
         tenant: TenantId,
@@ -56,7 +56,7 @@ impl Store {
         Ok(Some(id.uuid()))
     }
 
-    /// Whose token this is the hash of, and how much it opens, unless it is revoked.
+    /// Finds the tenant and the scope of a token by its hash, unless the token is revoked.
     pub async fn api_token_owner(&self, hash: &str) -> Result<Option<(TenantId, TokenScope)>, StoreError> {
         let text = "SELECT tenant_id, scope FROM api_tokens WHERE hash = ? AND revoked_us IS NULL";
         let row = sql::query_one(&self.read, text, vec![hash.into()]).await?;
@@ -67,7 +67,7 @@ impl Store {
         .transpose()
     }
 
-    /// A tenant's tokens, revoked ones among them, the oldest first.
+    /// Lists a tenant's tokens, including revoked ones, the oldest first.
     pub async fn api_tokens(&self, tenant: TenantId) -> Result<Vec<ApiToken>, StoreError> {
         let text = "SELECT id, name, created_us, revoked_us, scope FROM api_tokens WHERE tenant_id = ? ORDER BY created_us, id";
         let rows = sql::query(&self.read, text, vec![tenant.uuid().into()]).await?;
@@ -84,7 +84,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// From its commit on the token opens nothing. `false` where the tenant has no such token that holds.
+    /// Revokes a token; `false` if the tenant has no such valid token.
     pub async fn revoke_api_token(&self, tenant: TenantId, id: Uuid) -> Result<bool, StoreError> {
         let txn = begin(&self.write).await?;
         let now = self.clock().now().unix_us();

@@ -1,4 +1,4 @@
-//! Customers by number: one row a number, however it is written.
+//! Customers by number. Each number has one row, in whatever form it is written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -10,35 +10,35 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, Upsert};
 use crate::store::error::StoreError;
-use crate::store::rows::contact;
+use crate::store::rows::{contact, contact_channel};
 
-/// Customers of a batch, by tenant and folded number, each with how many messages have come from them.
+/// The customers of a batch, by tenant and folded number, each with their number of inbound messages.
 pub(in crate::store) type Contacts = HashMap<(TenantId, String), (ContactId, i64)>;
 
-/// A customer to be found or made.
+/// A customer who is found or made.
 pub(in crate::store) struct NewContact<'a> {
     phone: &'a Phone,
     profile_name: &'a str,
-    /// Messages from them in this batch.
+    /// The customer's messages in this batch.
     inbound: i64,
-    /// The last of them on each channel.
+    /// The time of the last message on each channel.
     last_inbound: BTreeMap<Channel, Timestamp>,
     at: Timestamp,
 }
 
-/// The customers of a batch, one entry each: a statement must not touch a row twice.
+/// The customers of a batch. Each has one entry, because a statement must not touch a row twice.
 #[derive(Default)]
 pub(in crate::store) struct ContactUpsert<'a>(HashMap<(TenantId, String), NewContact<'a>>);
 
 impl<'a> ContactUpsert<'a> {
     /// Adds the sender of an inbound message.
     pub fn add_inbound(&mut self, tenant: TenantId, phone: &'a Phone, name: &'a str, channel: Channel, at: Timestamp) {
-        let met = self.add(tenant, phone, at);
-        met.inbound += 1;
+        let new = self.add(tenant, phone, at);
+        new.inbound += 1;
         if !name.is_empty() {
-            met.profile_name = name;
+            new.profile_name = name;
         }
-        let last = met.last_inbound.entry(channel).or_insert(at);
+        let last = new.last_inbound.entry(channel).or_insert(at);
         *last = (*last).max(at);
     }
 
@@ -57,15 +57,15 @@ impl<'a> ContactUpsert<'a> {
     pub async fn upsert(self, txn: &impl Txn, context: &WriterContext) -> Result<Contacts, StoreError> {
         let mut values: Vec<Value> = Vec::with_capacity(self.0.len() * UPSERT.columns);
         let mut inbound = Vec::new();
-        // Sorted, so that two processes on one PostgreSQL lock the rows in one order.
+        // Sorted, so that two processes on PostgreSQL lock the rows in the same order.
         let mut sorted: Vec<_> = self.0.into_iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
-        for ((tenant, key), met) in sorted {
+        for ((tenant, key), new) in sorted {
             let id: ContactId = context.ids.next();
-            for (channel, at) in met.last_inbound {
+            for (channel, at) in new.last_inbound {
                 inbound.push(((tenant, key.clone()), channel, at));
             }
-            values.extend(contact::new_row(tenant, id, met.phone, met.profile_name, met.inbound, met.at));
+            values.extend(contact::new_row(tenant, id, new.phone, new.profile_name, new.inbound, new.at));
         }
         let rows = txn
             .upsert(&UPSERT, values, |row| {
@@ -73,11 +73,12 @@ impl<'a> ContactUpsert<'a> {
             })
             .await?;
         let contacts: Contacts = rows.into_iter().collect();
-        let row = |(of, channel, at): &((TenantId, String), Channel, Timestamp)| -> Option<[Value; 4]> {
-            let (contact, _) = contacts.get(of)?;
-            Some([of.0.uuid().into(), contact.uuid().into(), channel.as_str().into(), at.unix_us().into()])
+        let row = |(customer, channel, at): &((TenantId, String), Channel, Timestamp)| {
+            let (contact, _) = contacts.get(customer)?;
+            Some(contact_channel::new_row(customer.0, *contact, *channel, *at))
         };
-        txn.rows(KEEP_LAST_INBOUND, 4, Cut::Exact, inbound.iter().filter_map(row).flatten().collect()).await?;
+        let values = inbound.iter().filter_map(row).flatten().collect();
+        txn.rows(&KEEP_LAST_INBOUND, contact_channel::TABLE.width(), Cut::Exact, values).await?;
         Ok(contacts)
     }
 }
@@ -93,12 +94,14 @@ static UPSERT: LazyLock<Upsert> = LazyLock::new(|| Upsert {
     key: [("tenant_id", 0), ("phone_key", 3)],
 });
 
-/// Keeps the last inbound message of a customer on a channel; an older one changes nothing.
-const KEEP_LAST_INBOUND: &str = "INSERT INTO contact_channels (tenant_id, contact_id, channel, last_us) VALUES {rows}
-     ON CONFLICT (tenant_id, contact_id, channel) DO UPDATE SET last_us = excluded.last_us
-       WHERE excluded.last_us > contact_channels.last_us";
+/// Keeps a customer's last inbound message on a channel. An older message changes nothing.
+static KEEP_LAST_INBOUND: LazyLock<String> = LazyLock::new(|| {
+    contact_channel::TABLE.insert()
+        + " ON CONFLICT (tenant_id, contact_id, channel) DO UPDATE SET last_us = excluded.last_us
+       WHERE excluded.last_us > contact_channels.last_us"
+});
 
-/// Removes what is known of the channels of a customer who is erased.
+/// Deletes the last messages of a customer who is erased.
 pub(in crate::store) async fn forget_channels(
     db: &impl ConnectionTrait,
     tenant: TenantId,

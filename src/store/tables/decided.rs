@@ -1,4 +1,4 @@
-//! A decision, as the engine hands it over to be written.
+//! A decision that the engine hands over to be stored.
 
 use serde_json::Value as Json;
 
@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::store::tables::actions::NewAction;
 use crate::store::tables::calls::TurnAnswer;
 
-/// One decided event, ready to be written.
+/// One decided event.
 #[derive(Clone, Debug)]
 pub struct Decided {
     pub event: EventId,
@@ -16,28 +16,28 @@ pub struct Decided {
     pub contact: Option<ContactId>,
     pub depth: u8,
     pub at: Timestamp,
-    /// JSON of the trace; `None` where no rule was evaluated.
+    /// JSON of the trace; `None` if no rule was evaluated.
     pub trace: Option<String>,
-    /// Sends and effects, in the order in which the rules asked for them.
+    /// Sends and effects, in the order of the rules.
     pub actions: Vec<NewAction>,
-    /// Events that it makes besides those that rules emit.
+    /// New events besides those that rules emit.
     pub children: Vec<Event>,
-    /// What falls due later.
+    /// New timers.
     pub timers: Vec<NewTimer>,
-    /// What is said in the call that the event is of.
+    /// The answer in the call of the event.
     pub answer: Option<TurnAnswer>,
-    /// Rules with a limit that have run, for `contact`.
+    /// The runs of rules with a limit, for `contact`.
     pub firings: Vec<Firing>,
-    /// Questions to `contact` that it asks or ends.
+    /// Questions to `contact` that are opened or closed.
     pub questions: Vec<QuestionChange>,
 }
 
-/// What the decision has set going.
+/// The results of storing decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecidedReceipt {
     pub sends: usize,
     pub emitted: usize,
-    /// Events whose decision had been overtaken: nothing of it was written, they wait to be decided anew.
+    /// Events whose decision did not hold any more. Nothing of it was stored, and they wait to be decided again.
     pub overtaken: usize,
 }
 
@@ -62,7 +62,7 @@ pub(in crate::store) fn emitted(
 }
 
 impl Decided {
-    /// The events that its rules emit.
+    /// The events that the rules emit.
     pub fn emitted(&self, ids: &Ids) -> Vec<Event> {
         let emit = |action: &NewAction| match &action.action {
             Action::Effect(Effect::Emit { kind, data }) => Some(emitted(ids.next(), self, action, kind, data)),

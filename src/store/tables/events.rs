@@ -1,10 +1,11 @@
-//! Rows of what happened, and which of them wait to be decided.
+//! Rows of events, and the undecided ones among them.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use crate::domain::{Channel, ContactId, Event, EventId, EventKind, TenantId, Timestamp};
+use crate::domain::{ContactId, Event, EventId, EventKind, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
@@ -13,86 +14,66 @@ use crate::store::pending_cache::{Oldest, Pending};
 use crate::store::rows::event;
 
 impl Store {
-    /// Tenants with undecided events in their rows, wherever these came from.
+    /// Lists the tenants with undecided events, whoever wrote them.
     pub async fn pending_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         let pending = pending_tenants(&self.read).await?;
         pending.iter().for_each(|tenant| self.context.pending.waits(*tenant));
         Ok(pending)
     }
 
-    /// A tenant's oldest undecided events, at most `limit`: those at hand, or else read. Those of a call that somebody is
-    /// just answering are left to them for [`LINE_HOLD`].
+    /// Lists a tenant's oldest undecided events, at most `limit`, from the cache or from the rows. The events of a call
+    /// that is being answered are left to its turn for [`LINE_HOLD`].
     pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Pending>, StoreError> {
         if let Oldest::Cached(events) = self.context.pending.oldest(tenant, limit) {
             return Ok(events);
         }
         let read = oldest(&self.read, tenant, self.context.clock.now(), limit).await;
-        // More may wait than was read, or it could not be read: then it is read again.
+        // If more events may wait, or the read failed, the rows are read again.
         if read.as_ref().map_or(true, |events| events.len() >= limit) {
             self.context.pending.forget(tenant);
         }
         Ok(read?.into_iter().map(|event| Pending { event, customer: None }).collect())
     }
 
-    /// Events that were taken and could not be decided are to be read again.
+    /// Makes events that could not be decided be read again.
     pub fn give_back(&self, tenant: TenantId) {
         self.context.pending.forget(tenant);
     }
 
-    /// An event and when it was handled.
+    /// Finds an event, and the time when it was handled.
     pub async fn event(&self, tenant: TenantId, id: EventId) -> Result<Option<(Event, Option<Timestamp>)>, StoreError> {
         find(&self.read, tenant, id).await
     }
 
-    /// An event by its id alone, as a link that we have made names it; its tenant comes with it.
+    /// Finds an event by its id alone, for a link that we have made. The tenant comes with it.
     pub async fn event_of_link(&self, id: EventId) -> Result<Option<Event>, StoreError> {
         find_of_link(&self.read, id).await
     }
 
-    /// The event of this dedupe key.
+    /// Finds an event by its dedupe key.
     pub async fn event_of_key(&self, tenant: TenantId, key: &str) -> Result<Option<Event>, StoreError> {
         find_by_key(&self.read, tenant, key).await
     }
 }
 
-/// Inserts events; an event whose dedupe key is known is left out.
-/// Beside each stands when it was handled, where that is so from the start.
+static INSERT: LazyLock<String> = LazyLock::new(|| event::TABLE.insert() + " ON CONFLICT DO NOTHING");
+
+/// Inserts events; an event whose dedupe key is known is left out. The time beside an event is when it was handled, if
+/// it needs no decision.
 pub(in crate::store) async fn insert<'a>(
     txn: &impl Txn,
     events: impl IntoIterator<Item = (&'a Event, Option<Timestamp>)>,
 ) -> Result<(), StoreError> {
-    let row = |(event, handled): (&'a Event, _)| row(event, event.data.to_string(), handled);
+    let row = |(event, handled): (&'a Event, _)| event::new_row(event, event.data.to_string(), handled);
     insert_rows(txn, events.into_iter().flat_map(row).collect()).await
 }
 
-/// An event's row, with its data as JSON already.
-pub(in crate::store) fn row(event: &Event, data: String, handled: Option<Timestamp>) -> [Value; 10] {
-    [
-        event.id.uuid().into(),
-        event.tenant.uuid().into(),
-        event.kind.as_str().into(),
-        event.channel.map(Channel::as_str).into(),
-        event.contact.map(ContactId::uuid).into(),
-        event.occurred_at.unix_us().into(),
-        event.dedupe_key.clone().into(),
-        i16::from(event.depth).into(),
-        data.into(),
-        handled.map(Timestamp::unix_us).into(),
-    ]
-}
-
+/// Inserts the values of events, each from [`event::new_row`]; an event whose dedupe key is known is left out.
 pub(in crate::store) async fn insert_rows(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
-    txn.rows(
-        "INSERT INTO events (id, tenant_id, kind, channel, contact_id, occurred_us, dedupe_key, depth, data, handled_us)
-         VALUES {rows} ON CONFLICT DO NOTHING",
-        10,
-        Cut::Padded,
-        values,
-    )
-    .await
+    txn.rows(&INSERT, event::TABLE.width(), Cut::Padded, values).await
 }
 
-/// The tenants that have undecided events: a walk along the index, one step a tenant.
+/// Lists the tenants with undecided events. The query walks along the index, one step for each tenant.
 pub(in crate::store) async fn pending_tenants(db: &impl ConnectionTrait) -> Result<Vec<TenantId>, StoreError> {
     walk_tenants(
         db,
@@ -116,10 +97,10 @@ pub(in crate::store) async fn walk_tenants(
     rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
 }
 
-/// For so long an event of a call is left to who answers the call: Twilio hangs up after 15 s.
+/// The time that an event of a call is left to the turn that answers the call. Twilio hangs up after 15 s.
 pub const LINE_HOLD: Duration = Duration::from_secs(20);
 
-/// A tenant's oldest undecided events, without those of calls that somebody is just answering.
+/// Lists a tenant's oldest undecided events, without those of calls that are being answered.
 pub(in crate::store) async fn oldest(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -144,7 +125,7 @@ pub(in crate::store) async fn oldest(
     rows.iter().map(|row| from_row(event::Model::from_query_result(row, "")?)).collect()
 }
 
-/// A tenant's undecided events behind `after`, in the order of their ids.
+/// Lists a tenant's undecided events after `after`, in the order of their ids.
 pub(in crate::store) async fn pending(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -180,7 +161,7 @@ pub(in crate::store) async fn find(
     .transpose()
 }
 
-/// By the id alone; whoever asks has proof of it.
+/// Finds an event by its id alone. The caller has proof of the id.
 pub(in crate::store) async fn find_of_link(
     db: &impl ConnectionTrait,
     id: EventId,

@@ -1,4 +1,4 @@
-//! What is known of customers, for the rules: now, or as it was at an earlier moment.
+//! The facts of customers for the rules: as they are, or as they were earlier.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -14,8 +14,8 @@ use crate::store::db::sql::{Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 
-/// Customers' rows, as far as facts need them; read by position, since they are read often. Each channel that receives
-/// messages adds two columns: the customer's last message on it, and whether they have opted out of it.
+/// The query of customers' facts. It is read by position, since it runs often. Each channel that receives messages adds
+/// two columns: the customer's last message on it, and whether the customer has opted out of it.
 pub(in crate::store) static CONTACTS: LazyLock<String> = LazyLock::new(|| {
     let of_channel = |channel: Channel| {
         format!(
@@ -32,13 +32,13 @@ pub(in crate::store) static CONTACTS: LazyLock<String> = LazyLock::new(|| {
         Channel::INBOUND.map(of_channel).concat()
     )
 });
-/// The columns of [`CONTACTS`] before those of the channels.
+/// The number of columns in [`CONTACTS`] before those of the channels.
 const CONTACT_COLUMNS: usize = 8;
 
-/// What is known of customers at `as_of`: their rows, with later changes undone.
+/// Reads the facts of customers at `as_of`: their rows, with later changes undone.
 ///
-/// One function for live decisions, where nothing lies after `as_of`, and for explanations of old ones. The second
-/// value says in words what could not be rebuilt.
+/// The same function serves live decisions, with nothing after `as_of`, and explanations of old ones. The texts say
+/// which facts could not be rebuilt.
 pub(in crate::store) async fn contact_facts(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -85,7 +85,7 @@ pub(in crate::store) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError
     Ok(facts)
 }
 
-/// Reads the customers of the events that will be kept at hand, as the transaction leaves them.
+/// Reads the customers of the events that will be cached, as they are at the end of the transaction.
 pub(in crate::store) async fn read_customers(
     txn: &impl Txn,
     context: &WriterContext,
@@ -105,7 +105,7 @@ pub(in crate::store) async fn read_customers(
     Ok(())
 }
 
-/// Undoes what happened to a customer after `as_of`.
+/// Undoes the changes of a customer after `as_of`.
 async fn rewind(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -134,22 +134,22 @@ async fn rewind(
             _ => {}
         }
     }
-    let heard = vec![tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
-    let wished = vec![tenant.uuid().into(), key.into(), as_of.unix_us().into()];
+    let of_contact = vec![tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
+    let of_number = vec![tenant.uuid().into(), key.into(), as_of.unix_us().into()];
     contact.last_inbound_at.clear();
     contact.inbound_count = 0;
     let inbound = "SELECT channel, max(at_us), count(*) FROM messages
       WHERE tenant_id = ? AND contact_id = ? AND at_us <= ? AND direction = 'in' GROUP BY channel";
-    for row in sql::query(db, inbound, heard).await? {
+    for row in sql::query(db, inbound, of_contact).await? {
         let channel: String = row.try_get_by_index(0)?;
         let channel = channel.parse().map_err(StoreError::stored)?;
         contact.last_inbound_at.insert(channel, Timestamp::from_unix_us(row.try_get_by_index(1)?));
         contact.inbound_count += row.try_get_by_index::<i64>(2)?;
     }
     contact.opted_out.clear();
-    let wishes = "SELECT channel, sender, active FROM opt_out_history
+    let opt_outs = "SELECT channel, sender, active FROM opt_out_history
       WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? ORDER BY at_us, id";
-    for row in sql::query(db, wishes, wished).await? {
+    for row in sql::query(db, opt_outs, of_number).await? {
         let (channel, sender, active): (String, String, bool) =
             (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let channel: Channel = channel.parse().map_err(StoreError::stored)?;

@@ -1,24 +1,26 @@
-//! When rules that have a limit ran for a customer.
+//! The runs of rules with a limit, by customer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::ConnectionTrait;
 
-use crate::domain::{ContactId, TenantId, Timestamp};
+use crate::domain::{ContactId, Firing, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::rule_firing;
 use crate::store::tables::decided::Decided;
 
-/// Rows that are removed in one transaction.
+/// Rows that one transaction removes.
 const REMOVE_ROWS: i64 = 500;
 
-/// By customer and rule, the oldest first.
+/// The times of the runs by customer and rule, the oldest first.
 pub type Firings = HashMap<ContactId, BTreeMap<String, Vec<Timestamp>>>;
 
 impl Store {
-    /// When rules ran for these customers, from `since` until before `until`.
+    /// Reads the runs of rules for these customers, from `since` until before `until`.
     pub async fn firings(
         &self,
         tenant: TenantId,
@@ -40,7 +42,7 @@ impl Store {
         Ok(firings)
     }
 
-    /// Removes firings from before `before`, which no limit looks back to any more, in small steps.
+    /// Removes runs before `before`, which no limit counts any more, in small steps.
     pub async fn remove_firings(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
@@ -62,8 +64,8 @@ impl Store {
     }
 }
 
-/// Whether the limits still allow what was decided. Another process may have decided another event of this customer
-/// meanwhile, on facts that did not show it: from here on its transaction is waited for.
+/// Whether the limits still allow a decision. Another process may have decided another event of this customer on facts
+/// without this one. From here on this waits for that transaction.
 pub(in crate::store) async fn allowed(txn: &impl Txn, decided: &Decided) -> Result<bool, StoreError> {
     let (Some(contact), false) = (decided.contact, decided.firings.is_empty()) else { return Ok(true) };
     let of = || vec![decided.tenant.uuid().into(), contact.uuid().into()];
@@ -82,28 +84,18 @@ pub(in crate::store) async fn allowed(txn: &impl Txn, decided: &Decided) -> Resu
     Ok(true)
 }
 
+static INSERT: LazyLock<String> = LazyLock::new(|| rule_firing::TABLE.insert() + " ON CONFLICT DO NOTHING");
+
+/// Stores the firings of a decision.
 pub(in crate::store) async fn write(txn: &impl Txn, decided: &Decided) -> Result<(), StoreError> {
     let Some(contact) = decided.contact else { return Ok(()) };
-    let row = |firing: &crate::domain::Firing| -> [Value; 5] {
-        [
-            decided.tenant.uuid().into(),
-            contact.uuid().into(),
-            firing.rule.clone().into(),
-            // That of the trace, so that an explanation can tell what came before it.
-            decided.at.unix_us().into(),
-            decided.event.uuid().into(),
-        ]
-    };
-    txn.rows(
-        "INSERT INTO rule_firings (tenant_id, contact_id, rule, at_us, event_id) VALUES {rows} ON CONFLICT DO NOTHING",
-        5,
-        Cut::Exact,
-        decided.firings.iter().flat_map(row).collect(),
-    )
-    .await
+    // The time of the trace, so that an explanation can tell what came before it.
+    let row = |firing: &Firing| rule_firing::new_row(decided.tenant, contact, &firing.rule, decided.at, decided.event);
+    let values = decided.firings.iter().flat_map(row).collect();
+    txn.rows(&INSERT, rule_firing::TABLE.width(), Cut::Exact, values).await
 }
 
-/// How often rules ran for a customer, forgotten.
+/// Deletes the runs of rules for a customer.
 pub(in crate::store) async fn forget(
     db: &impl ConnectionTrait,
     tenant: TenantId,

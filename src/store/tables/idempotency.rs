@@ -1,8 +1,7 @@
-//! What was done under an idempotency key, so that a repeat gets the same answer and does nothing.
+//! Idempotency keys: a repeated request gets the same answer and does nothing.
 //!
-//! A key is held while its request is worked on, with an identity for whatever the request makes. Where the process
-//! dies in between, a repeat takes the key over after [`HELD_FOR`] and works under the same identity: what was made
-//! already meets its own primary key.
+//! A request holds its key, together with an id for the row that it makes. If the process dies, a repeat takes the key
+//! over after [`HELD_FOR`] and works with the same id: a row that was made already meets its primary key.
 
 use std::time::Duration;
 
@@ -15,28 +14,28 @@ use crate::store::db::sql::begin;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// A repeat after this is a new request.
+/// The time after which a repeat is a new request.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3_600);
-/// Nobody works on a request for so long.
+/// The longest time of a request.
 const HELD_FOR: Duration = Duration::from_secs(30);
-/// Old keys that are dropped at a time: a little more than come in.
+/// Old keys that one request deletes, a little more than come in.
 const DROPPED_ROWS: i64 = 10;
 
-/// What is known of a key.
+/// The state of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// It is ours: whatever is made gets this identity.
+    /// The key is free. The row of the request gets this id.
     Work { id: Uuid },
-    /// It was done, and answered so.
+    /// The request is done, with this answer.
     Done { status: u16, body: String },
-    /// Somebody works on it.
+    /// Another request with the key is in progress.
     UnderWay,
-    /// Another request came with this key.
+    /// The key belongs to a different request.
     Other,
 }
 
 impl Store {
-    /// Takes a key for a request, told by its hash.
+    /// Takes a key for a request; `request` is the hash of the request.
     pub async fn begin_idempotent(&self, tenant: TenantId, key: &str, request: &str) -> Result<Begun, StoreError> {
         let now = self.clock().now();
         let made: Id<noun::Event> = self.ids().next();
@@ -55,7 +54,7 @@ impl Store {
         let begun = if sql::execute(&txn, insert, row.concat()).await? > 0 {
             Begun::Work { id: made.uuid() }
         } else {
-            // The insert has waited for whoever else held it: what stands there is committed.
+            // The insert has waited for another holder of the key, so that the row is committed.
             let known = "SELECT request_hash, made_id, held_until_us, status, body FROM idempotency_keys
               WHERE tenant_id = ? AND key_text = ?";
             let row = sql::query_one(&txn, known, of_key()).await?.ok_or(StoreError::Busy)?;
@@ -83,7 +82,7 @@ impl Store {
         Ok(begun)
     }
 
-    /// Keeps the answer; without one, the key is let go, so that a repeat tries again under the same identity.
+    /// Stores the answer of a request. Without an answer, it releases the key, and a repeat works with the same id.
     pub async fn end_idempotent(
         &self,
         tenant: TenantId,

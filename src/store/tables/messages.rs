@@ -1,28 +1,27 @@
 //! Rows of the inbox.
 
+use std::sync::LazyLock;
+
 use sea_orm::Value;
 use uuid::Uuid;
 
 use crate::domain::{Action, ContactId, SendBody, Timestamp, segments};
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
+use crate::store::rows::message;
 use crate::store::tables::actions::QueuedSend;
 
-/// Columns of a message row, in the order of [`insert`]'s values.
-const COLUMNS: usize = 19;
+static INSERT: LazyLock<String> = LazyLock::new(|| message::TABLE.insert());
+static INSERT_OR_MERGE: LazyLock<String> = LazyLock::new(|| format!("{}{MERGE}", *INSERT));
 
-const INSERT: &str =
-    "INSERT INTO messages (id, tenant_id, contact_id, channel, direction, origin, peer, peer_key, ours,
-  body, extra, status, status_rank, provider_sid, error_code, segments, at_us, late, repeats) VALUES {rows}";
-
-/// A row stays as it is where one with its id exists, but for what moves forward: the status, and what was not known.
+/// A row that exists keeps its values. Only its status moves forward, and the provider's id is filled in once.
 const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
   provider_sid = coalesce(messages.provider_sid, excluded.provider_sid),
   status = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status ELSE messages.status END,
   error_code = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.error_code ELSE messages.error_code END,
   status_rank = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status_rank ELSE messages.status_rank END";
 
-/// The inbox's row of a send; `None` for what is no message.
+/// The inbox's row of a send; `None` for an action that is no message.
 pub(in crate::store) fn row_of_send(
     send: &QueuedSend,
     status: &str,
@@ -30,7 +29,7 @@ pub(in crate::store) fn row_of_send(
     sid: Option<&str>,
     error_code: Option<i64>,
     at: Timestamp,
-) -> Result<Option<[Value; COLUMNS]>, StoreError> {
+) -> Result<Option<[Value; message::TABLE.width()]>, StoreError> {
     let Action::Send(message) = send.planned()? else { return Ok(None) };
     let (body, extra) = match &message.body {
         SendBody::Text(text) => (text.clone(), "{}".to_owned()),
@@ -43,43 +42,43 @@ pub(in crate::store) fn row_of_send(
         }
     };
     let segments = if message.channel.spec().segmented { segments::count(&body).segments } else { 0 };
-    Ok(Some([
-        send.id.uuid().into(),
-        send.tenant.uuid().into(),
-        send.contact.map(ContactId::uuid).into(),
-        message.channel.as_str().into(),
-        "out".into(),
-        send.origin.as_str().into(),
-        send.recipient.clone().into(),
-        send.peer_key.clone().into(),
-        send.sender.clone().into(),
-        body.into(),
-        extra.into(),
-        status.into(),
-        rank.into(),
-        sid.map(str::to_owned).into(),
-        error_code.into(),
-        (segments as i32).into(),
-        at.unix_us().into(),
-        false.into(),
-        0i32.into(),
-    ]))
+    Ok(Some(message::new_row(message::Model {
+        id: send.id.uuid(),
+        tenant_id: send.tenant.uuid(),
+        contact_id: send.contact.map(ContactId::uuid),
+        channel: message.channel.as_str().to_owned(),
+        direction: "out".to_owned(),
+        origin: send.origin.as_str().to_owned(),
+        peer: send.recipient.clone(),
+        peer_key: send.peer_key.clone(),
+        ours: send.sender.clone(),
+        body,
+        extra,
+        status: status.to_owned(),
+        status_rank: rank,
+        provider_sid: sid.map(str::to_owned),
+        error_code,
+        segments: segments as i32,
+        at_us: at.unix_us(),
+        late: false,
+        repeats: 0,
+    })))
 }
 
-/// New rows only.
+/// Inserts new rows.
 pub(in crate::store) async fn insert(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
-    txn.rows(INSERT, COLUMNS, Cut::Exact, values).await
+    txn.rows(&INSERT, message::TABLE.width(), Cut::Exact, values).await
 }
 
-/// New rows, or the same again with a status that may have moved forward.
+/// Inserts rows; the status of a row that exists moves forward.
 pub(in crate::store) async fn merge(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
     if values.is_empty() {
         return Ok(());
     }
-    txn.rows(&format!("{INSERT}{MERGE}"), COLUMNS, Cut::Exact, values).await
+    txn.rows(&INSERT_OR_MERGE, message::TABLE.width(), Cut::Exact, values).await
 }
 
-/// Statuses of messages by id; an outbound message has its action's id, which no other tenant's has.
+/// Reads the statuses of messages by id. An outbound message has the id of its action, which is unique across tenants.
 pub(in crate::store) async fn statuses(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Uuid, String)>, StoreError> {
     txn.query_in("SELECT id, status FROM messages WHERE id IN ({list})", &[], ids, |row| Ok((row.get(0)?, row.get(1)?)))
         .await

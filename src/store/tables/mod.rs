@@ -1,4 +1,4 @@
-//! What is read and written of each table, a file a table.
+//! The statements of each table, a file for a table.
 
 pub mod appointments;
 pub(in crate::store) mod calls;
@@ -17,3 +17,4 @@ pub(in crate::store) mod refusals;
 pub(in crate::store) mod questions;
 pub(in crate::store) mod tenants;
 pub(in crate::store) mod timers;
+pub(in crate::store) mod unknown_sends;

@@ -1,12 +1,15 @@
 //! Opt-outs of customers, with their history.
 
+use std::sync::LazyLock;
+
 use crate::domain::id::{Id, noun};
 use crate::domain::{Channel, TenantId, Timestamp};
 use crate::store::context::WriterContext;
-use crate::store::db::sql::Txn;
+use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
+use crate::store::rows::{opt_out, opt_out_history};
 
-/// One change: out or in again, on a channel, for all of the tenant's senders or for one.
+/// A change of an opt-out: out or in again, on a channel, for all of the tenant's senders or for one.
 #[derive(Clone, Debug)]
 pub struct OptOutChange {
     pub tenant: TenantId,
@@ -20,7 +23,8 @@ pub struct OptOutChange {
     pub at: Timestamp,
 }
 
-/// What stands of the customer on the channel, for all senders and for single ones: whether they are out, since when.
+/// Reads a customer's opt-outs of a channel, for all senders and for single ones: whether each is in force, and since
+/// when.
 pub(in crate::store) async fn standing(
     txn: &impl Txn,
     tenant: TenantId,
@@ -35,28 +39,32 @@ pub(in crate::store) async fn standing(
     .await
 }
 
-/// Takes a change down. Opting in again ends every opt-out of that channel, those of single senders too.
+static INSERT_HISTORY: LazyLock<String> = LazyLock::new(|| opt_out_history::TABLE.insert());
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    opt_out::TABLE.insert()
+        + " ON CONFLICT (tenant_id, peer_key, channel, sender)
+         DO UPDATE SET active = excluded.active, word = excluded.word, at_us = excluded.at_us"
+});
+
+/// Stores a change and its history. Opting in again ends every opt-out of that channel, including those of single
+/// senders.
 pub(in crate::store) async fn record(
     txn: &impl Txn,
     context: &WriterContext,
     change: &OptOutChange,
 ) -> Result<(), StoreError> {
     let id: Id<noun::Attempt> = context.ids.next();
-    txn.execute(
-        "INSERT INTO opt_out_history (id, tenant_id, channel, peer_key, sender, active, word, at_us)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        vec![
-            id.uuid().into(),
-            change.tenant.uuid().into(),
-            change.channel.as_str().into(),
-            change.peer_key.clone().into(),
-            change.sender.clone().into(),
-            change.active.into(),
-            change.word.clone().into(),
-            change.at.unix_us().into(),
-        ],
-    )
-    .await?;
+    let row = opt_out::Model {
+        tenant_id: change.tenant.uuid(),
+        peer_key: change.peer_key.clone(),
+        channel: change.channel.as_str().to_owned(),
+        sender: change.sender.clone(),
+        active: change.active,
+        word: change.word.clone(),
+        at_us: change.at.unix_us(),
+    };
+    let history = opt_out_history::new_row(id.uuid(), row.clone()).to_vec();
+    txn.rows(&INSERT_HISTORY, opt_out_history::TABLE.width(), Cut::Exact, history).await?;
     if !change.active {
         txn.execute(
             "UPDATE opt_outs SET active = ?, word = ?, at_us = ? WHERE tenant_id = ? AND channel = ? AND peer_key = ?",
@@ -72,20 +80,5 @@ pub(in crate::store) async fn record(
         .await?;
         return Ok(());
     }
-    txn.execute(
-        "INSERT INTO opt_outs (tenant_id, peer_key, channel, sender, active, word, at_us) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (tenant_id, peer_key, channel, sender)
-         DO UPDATE SET active = excluded.active, word = excluded.word, at_us = excluded.at_us",
-        vec![
-            change.tenant.uuid().into(),
-            change.peer_key.clone().into(),
-            change.channel.as_str().into(),
-            change.sender.clone().into(),
-            true.into(),
-            change.word.clone().into(),
-            change.at.unix_us().into(),
-        ],
-    )
-    .await?;
-    Ok(())
+    txn.rows(&INSERT, opt_out::TABLE.width(), Cut::Exact, opt_out::new_row(row).to_vec()).await
 }

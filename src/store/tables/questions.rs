@@ -1,6 +1,7 @@
-//! Open questions: one at most for a customer on a channel, each with its timer, each with one end.
+//! Open questions. A customer has at most one on each channel, with a timer and one end.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, Value};
 
@@ -13,19 +14,18 @@ use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::question;
 use crate::store::tables::decided::Decided;
 
-/// By customer and channel.
+/// The open questions by customer and channel.
 pub type Open = HashMap<ContactId, BTreeMap<Channel, Question>>;
 
 impl Store {
-    /// The questions that these customers have not answered yet.
+    /// Reads the open questions of these customers.
     pub async fn open_questions(&self, tenant: TenantId, contacts: &[ContactId]) -> Result<Open, StoreError> {
-        let text = "SELECT contact_id, channel, id, rule, name, state, asked_us, expires_us FROM questions
-          WHERE tenant_id = ? AND contact_id IN ({list})";
         let list = contacts.iter().map(|contact| contact.uuid().into()).collect();
         let mut open = Open::new();
-        for row in sql::query_in(&self.read, text, &[tenant.uuid().into()], list).await? {
+        for row in sql::query_in(&self.read, &OPEN, &[tenant.uuid().into()], list).await? {
             let row = Row::Sea(&row);
             let question = read(&row)?;
             open.entry(ContactId::new(row.get(0)?)).or_default().insert(question.channel, question);
@@ -33,12 +33,18 @@ impl Store {
         Ok(open)
     }
 
-    /// Removes questions that should have ended before `before` and whose silence nobody has told.
+    /// Removes questions that expired before `before` and whose timer never fired.
     pub async fn remove_stale_questions(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
         let values = vec![tenant.uuid().into(), before.unix_us().into()];
         Ok(sql::execute(&self.write, "DELETE FROM questions WHERE tenant_id = ? AND expires_us < ?", values).await?)
     }
 }
+
+/// The open questions of customers, for [`read`].
+static OPEN: LazyLock<String> = LazyLock::new(|| {
+    let columns = question::TABLE.column_list();
+    format!("SELECT {columns} FROM questions WHERE tenant_id = ? AND contact_id IN ({{list}})")
+});
 
 fn read(row: &Row) -> Result<Question, StoreError> {
     Ok(Question {
@@ -52,8 +58,8 @@ fn read(row: &Row) -> Result<Question, StoreError> {
     })
 }
 
-/// Does what a decision does to the customer's questions. `false` where one that it closes is not open any more:
-/// another process, or a STOP, was quicker, and what was decided does not hold.
+/// Opens and closes the questions of a decision. Gives `false` if a question to be closed is not open any more, because
+/// another process or a STOP was first: the decision does not hold then.
 pub(in crate::store) async fn write(
     txn: &impl Txn,
     context: &WriterContext,
@@ -79,6 +85,8 @@ pub(in crate::store) async fn write(
     Ok(true)
 }
 
+static INSERT: LazyLock<String> = LazyLock::new(|| question::TABLE.insert());
+
 async fn open(
     txn: &impl Txn,
     context: &WriterContext,
@@ -86,29 +94,12 @@ async fn open(
     contact: ContactId,
     question: &Question,
 ) -> Result<(), StoreError> {
-    let values = vec![
-        tenant.uuid().into(),
-        contact.uuid().into(),
-        question.channel.as_str().into(),
-        question.id.uuid().into(),
-        question.rule.clone().into(),
-        question.name.clone().into(),
-        question.state.to_string().into(),
-        question.asked_at.unix_us().into(),
-        question.expires_at.unix_us().into(),
-    ];
-    txn.rows(
-        "INSERT INTO questions (tenant_id, contact_id, channel, id, rule, name, state, asked_us, expires_us)
-         VALUES {rows}",
-        9,
-        Cut::Exact,
-        values,
-    )
-    .await?;
+    let values = question::new_row(tenant, contact, question).to_vec();
+    txn.rows(&INSERT, question::TABLE.width(), Cut::Exact, values).await?;
     timers::plan(txn, context, [&silence_of(tenant, contact, question)]).await
 }
 
-/// The timer that tells that nobody has answered.
+/// The timer that fires if a question is not answered.
 pub fn silence_of(tenant: TenantId, contact: ContactId, question: &Question) -> NewTimer {
     let Question { id, channel, rule, name, .. } = question;
     NewTimer {
@@ -128,7 +119,7 @@ fn timer_of(tenant: TenantId, rule: &str, question: ActionId) -> TimerId {
     TimerId::of(tenant, rule, question.uuid())
 }
 
-/// Ends a customer's open questions, with their timers; gives how many there were.
+/// Ends a customer's open questions and their timers. Gives the number of questions.
 async fn end(
     txn: &impl Txn,
     tenant: TenantId,
@@ -148,7 +139,7 @@ async fn end(
     Ok(ended.len())
 }
 
-/// A customer who has opted out of a channel is asked nothing there any more.
+/// Ends the question of a customer who has opted out of its channel.
 pub(in crate::store) async fn end_on(
     txn: &impl Txn,
     tenant: TenantId,
@@ -160,7 +151,7 @@ pub(in crate::store) async fn end_on(
     Ok(())
 }
 
-/// What a customer was asked, forgotten; the timers of it go with all others of theirs.
+/// Deletes a customer's questions. The erasure deletes their timers with the others.
 pub(in crate::store) async fn forget(
     db: &impl ConnectionTrait,
     tenant: TenantId,

@@ -1,4 +1,4 @@
-//! Refused webhooks, counted by tenant, route, kind and hour: however many come, the rows stay few.
+//! Refused webhooks, counted by tenant, route, kind and hour, so that the rows stay few.
 
 use uuid::Uuid;
 
@@ -9,21 +9,21 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
 const HOUR_US: i64 = 3_600_000_000;
-/// Hours after which a count is dropped.
+/// The hours after which a count is deleted.
 const KEPT_HOURS: i64 = 24 * 14;
 
 /// Refusals of one kind within one hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// `None` where no tenant is known by the URL or number.
+    /// `None` if the URL or number names no tenant.
     pub tenant: Option<TenantId>,
     /// `sms`, `whatsapp`, `status`.
     pub route: &'static str,
     pub kind: RefusalKind,
     pub count: u64,
-    /// The last one, whose hour they are counted in.
+    /// The time of the last refusal. It belongs to that hour.
     pub at: Timestamp,
-    /// What the log says of the last one; written by whoever called, in part.
+    /// The log's text of the last refusal. The caller has written a part of it.
     pub detail: String,
 }
 
@@ -35,12 +35,12 @@ pub struct RefusedSum {
     pub kind: RefusalKind,
     pub count: u64,
     pub last: Timestamp,
-    /// What the log said of the last one.
+    /// The log's text of the last refusal.
     pub detail: String,
 }
 
 impl Store {
-    /// Adds to the counts, in one transaction; drops those that are too old.
+    /// Adds to the counts in one transaction, and deletes old counts.
     pub async fn add_refusals(&self, refused: &[Refused]) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         for one in refused {
@@ -67,7 +67,7 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// What was refused since then, of one tenant, or of nobody that is known; the most recent first.
+    /// Sums the refusals since then, of one tenant or of no known tenant, the most recent first.
     pub async fn refusals_since(
         &self,
         tenant: Option<TenantId>,

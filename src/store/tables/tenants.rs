@@ -1,4 +1,4 @@
-//! Tenants and their senders, and the counter that tells running servers to read them again.
+//! Tenants and their senders, and the counter that makes running servers read them again.
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::rows::{sender, setting, tenant};
 
-/// Before the slug of a tenant that is not whole yet; no slug of a tenant's has a slash.
+/// The prefix of the slug of a tenant whose import is incomplete. No other slug has a slash.
 pub(in crate::store) const IMPORTING: &str = "import/";
 /// Counts the changes to tenants and senders.
 const DIRECTORY_VERSION: &str = "directory_version";
@@ -26,8 +26,8 @@ pub struct StoredTenant {
 }
 
 impl Store {
-    /// All tenants and senders with the directory's version, for the in-memory directory: the only query over all tenants'
-    /// settings. A tenant that is being imported is not there yet.
+    /// Reads all tenants and senders with the directory's version, for the in-memory directory. It is the only query
+    /// over all tenants' settings. A tenant that is being imported is left out.
     pub async fn directory(&self) -> Result<(u64, Vec<tenant::Model>, Vec<sender::Model>), StoreError> {
         let version = self.directory_version().await?;
         let whole = tenant::Column::Slug.not_like(format!("{IMPORTING}%"));
@@ -36,12 +36,12 @@ impl Store {
         Ok((version, tenants, senders))
     }
 
-    /// Rises with every change to tenants or senders.
+    /// The directory's version. It rises with every change of tenants or senders.
     pub async fn directory_version(&self) -> Result<u64, StoreError> {
         Ok(self.setting(DIRECTORY_VERSION).await?.and_then(|value| value.parse().ok()).unwrap_or_default())
     }
 
-    /// Adds a tenant. A slug that is taken is an error that says so.
+    /// Adds a tenant. If the slug is taken, the error says so.
     pub async fn add_tenant(&self, new: tenant::Model) -> Result<(), StoreError> {
         let slug = new.slug.clone();
         let txn = begin(&self.write).await?;
@@ -54,10 +54,10 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Changes a tenant as it is at this moment: its row and its senders, in one transaction.
+    /// Changes a tenant's row and senders in one transaction.
     ///
-    /// `change` gets both as they stand and edits them; an error of it changes nothing. Gives `None` where there is no
-    /// such tenant. A new sender that belongs to another tenant is refused.
+    /// `change` edits both as they are now; if it fails, nothing changes. Gives `None` if there is no such tenant. A
+    /// new sender that belongs to another tenant is refused.
     pub async fn change_tenant<T, E: From<StoreError>>(
         &self,
         tenant: TenantId,
@@ -83,7 +83,7 @@ impl Store {
         Ok(Some(made))
     }
 
-    /// Gives a sender to a tenant. A number has one owner: that of another tenant is refused.
+    /// Adds a sender to a tenant. A sender of another tenant is refused.
     pub async fn add_sender(&self, new: sender::Model) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
         put_sender(&txn, new).await?;
@@ -91,7 +91,7 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Takes a sender from a tenant; `false` where it had none such.
+    /// Removes a sender from a tenant; `false` if the tenant does not have it.
     pub async fn remove_sender(&self, tenant: Uuid, channel: &str, number: &str) -> Result<bool, StoreError> {
         let txn = begin(&self.write).await?;
         let removed = sender::Entity::delete_many()
@@ -105,20 +105,15 @@ impl Store {
         Ok(removed.rows_affected > 0)
     }
 
-    /// A named value of the installation.
+    /// Reads a named value of the installation.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(setting::Entity::find_by_id(name).one(&self.read).await?.map(|row| row.value))
     }
 
-    /// Sets a value that nobody has set; gives the one that stands.
+    /// Sets a value that is not set yet. Gives the stored value.
     pub async fn set_setting_once(&self, name: &str, value: &str) -> Result<String, StoreError> {
         let txn = begin(&self.write).await?;
-        sql::execute(
-            &txn,
-            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            vec![name.into(), value.into()],
-        )
-        .await?;
+        insert_setting(&txn, name, value, "DO NOTHING").await?;
         let row = sql::query_one(&txn, "SELECT value FROM settings WHERE name = ?", vec![name.into()]).await?;
         txn.commit().await?;
         row.map_or_else(|| Ok(value.to_owned()), |row| Ok(row.try_get_by_index(0)?))
@@ -131,12 +126,12 @@ impl Store {
     }
 }
 
-/// Writes what `after` has and `before` has not.
+/// Stores the differences between `before` and `after`.
 async fn write_changes(db: &impl ConnectionTrait, before: StoredTenant, after: StoredTenant) -> Result<(), StoreError> {
     if after.row != before.row {
         after.row.into_active_model().reset_all().update(db).await?;
     }
-    let gone = before.senders.iter().filter(|sender| !after.senders.iter().any(|kept| kept.id == sender.id));
+    let gone = before.senders.iter().filter(|sender| !after.senders.iter().any(|other| other.id == sender.id));
     let gone: Vec<Uuid> = gone.map(|sender| sender.id).collect();
     if !gone.is_empty() {
         sender::Entity::delete_many().filter(sender::Column::Id.is_in(gone)).exec(db).await?;
@@ -149,7 +144,7 @@ async fn write_changes(db: &impl ConnectionTrait, before: StoredTenant, after: S
     Ok(())
 }
 
-/// Adds a sender, or sets the base URL of the tenant's own.
+/// Adds a sender, or sets the base URL if the tenant has it.
 async fn put_sender(db: &impl ConnectionTrait, new: sender::Model) -> Result<(), StoreError> {
     let holder = sender::Entity::find()
         .filter(sender::Column::Channel.eq(&new.channel))
@@ -173,25 +168,25 @@ async fn put_sender(db: &impl ConnectionTrait, new: sender::Model) -> Result<(),
 }
 
 async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {
-    sql::execute(
-        db,
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        vec![name.into(), value.into()],
-    )
-    .await?;
+    insert_setting(db, name, value, "DO UPDATE SET value = excluded.value").await
+}
+
+/// Inserts a named value; `on_conflict` is for a name that is there already.
+async fn insert_setting(
+    db: &impl ConnectionTrait,
+    name: &str,
+    value: &str,
+    on_conflict: &str,
+) -> Result<(), StoreError> {
+    let text = format!("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) {on_conflict}");
+    sql::execute(db, &text, vec![name.into(), value.into()]).await?;
     Ok(())
 }
 
-/// In one statement: two that change something at once must not end at the same count.
+/// Counts in one statement, so that two changes at once give two counts.
 pub(in crate::store) async fn bump(db: &impl ConnectionTrait) -> Result<(), StoreError> {
-    sql::execute(
-        db,
-        "INSERT INTO settings (name, value) VALUES (?, '1')
-         ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text)",
-        vec![DIRECTORY_VERSION.into()],
-    )
-    .await?;
-    Ok(())
+    let next = "DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text)";
+    insert_setting(db, DIRECTORY_VERSION, "1", next).await
 }
 
 fn is_unique_violation(error: &sea_orm::DbErr) -> bool {

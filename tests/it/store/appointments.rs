@@ -1,4 +1,4 @@
-//! Appointments: who is booked, and that nobody is booked twice.
+//! Appointments: bookings, changes, and no double booking.
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
@@ -71,7 +71,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, BookingError>) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_booking_makes_what_it_names_and_says_so_in_an_event() {
+async fn a_booking_makes_its_service_its_customer_and_an_event() {
     on_both(|bench| async move {
         let at = Timestamp::parse("2027-06-01T08:00:00Z").unwrap();
         let booked = bench.store.book(&bench.appointment(ANA, Starts::At(at))).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_booking_makes_what_it_names_and_says_so_in_an_event() {
 }
 
 #[tokio::test]
-async fn changes_make_events_and_end_what_hangs_on_the_appointment() {
+async fn changes_make_events_and_end_the_plans_of_the_appointment() {
     on_both(|bench| async move {
         bench.hire("Marta").await;
         let booked = bench.store.book(&bench.with("marta", ANA, "2027-06-01 10:00")).await.unwrap();
@@ -117,7 +117,7 @@ async fn changes_make_events_and_end_what_hangs_on_the_appointment() {
         assert!(!changed, "it is there already");
         assert_eq!(left_around(&bench).await, ["blocked"], "a reminder of the old time must not leave");
 
-        // The old time is free, the new one is not.
+        // The old time is free, the new one is taken.
         bench.store.book(&bench.with("Marta", LUIS, "2027-06-01 10:00")).await.unwrap();
         assert_eq!(code(bench.store.book(&bench.with("Marta", LUIS, "2027-06-02 11:25")).await), "slot_taken");
         bench.store.change_appointment(&bench.order(booked.id, Change::Cancel)).await.unwrap();
@@ -142,7 +142,7 @@ async fn changes_make_events_and_end_what_hangs_on_the_appointment() {
     .await;
 }
 
-/// A reminder, planned, that hangs on `subject`.
+/// Plans a send and a timer of `subject`.
 async fn plan_around(bench: &Bench, subject: uuid::Uuid) {
     let (event, contact) = bench.received("SM1", ANA, "hola").await;
     let send = bench.send(event, contact, 0, ANA, "see you");
@@ -170,7 +170,7 @@ async fn left_around(bench: &Bench) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn of_a_thousand_who_want_a_hundred_slots_a_hundred_get_one() {
+async fn a_thousand_bookings_of_a_hundred_slots_book_a_hundred() {
     on_both_in_parallel(|stores| async move {
         let bench = &stores[0];
         bench.hire("Marta").await;
@@ -185,7 +185,7 @@ async fn of_a_thousand_who_want_a_hundred_slots_a_hundred_get_one() {
             let store = stores[n as usize % stores.len()].store.clone();
             tokio::spawn(async move {
                 loop {
-                    // A lock or a connection that is waited for too long says neither yes nor no.
+                    // A time-out of a lock or a connection is no answer.
                     match store.book(&new).await {
                         Err(BookingError::Store(error)) if error.is_outage() => {}
                         answer => return answer,
@@ -212,7 +212,7 @@ async fn of_a_thousand_who_want_a_hundred_slots_a_hundred_get_one() {
     .await;
 }
 
-/// As [`on_both`], with several stores on the same database, as several processes have them.
+/// Runs a check as [`on_both`] does, with several stores on the same database, like several processes.
 async fn on_both_in_parallel<F: Future<Output = ()>>(check: impl Fn(Vec<Bench>) -> F) {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     let database = crate::support::postgres::Database::fresh().await;
@@ -230,7 +230,7 @@ async fn on_both_in_parallel<F: Future<Output = ()>>(check: impl Fn(Vec<Bench>) 
     }
 }
 
-/// The other way round: with the key taken out nothing else would notice, so the test above is of the key.
+/// Removes the key and books twice. Nothing else stops the second booking, so the test above tests the key.
 #[tokio::test]
 async fn without_the_databases_key_a_slot_is_booked_twice() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
@@ -259,7 +259,7 @@ async fn odd_lengths_are_rounded_outwards() {
         assert_eq!(code(bench.store.book(&short("2027-06-01 10:44")).await), "slot_taken");
         bench.store.book(&short("2027-06-01 09:59")).await.unwrap();
         bench.store.book(&short("2027-06-01 10:45")).await.unwrap();
-        // Without staff nobody is occupied.
+        // An appointment without staff occupies nobody.
         bench.store.book(&bench.appointment(LUIS, local("2027-06-01 10:03"))).await.unwrap();
         bench.store.book(&bench.appointment(ANA, local("2027-06-01 10:03"))).await.unwrap();
     })
@@ -270,7 +270,7 @@ async fn odd_lengths_are_rounded_outwards() {
 async fn where_the_clock_changes_the_local_time_decides() {
     on_both(|bench| async move {
         let book = async |starts: Starts| bench.store.book(&bench.appointment(ANA, starts)).await;
-        // Madrid 2027: from 02:00 to 03:00 on 28 March, from 03:00 to 02:00 on 31 October.
+        // Madrid in 2027: the clock goes from 02:00 to 03:00 on 28 March, and from 03:00 to 02:00 on 31 October.
         let gap = book(local("2027-03-28 02:30")).await.unwrap();
         assert_eq!(gap.starts_at.to_string(), "2027-03-28T01:00:00Z", "the first instant after the gap");
         assert_eq!(gap.starts_local.to_string(), "2027-03-28 02:30:00", "what was agreed stays");
@@ -279,7 +279,7 @@ async fn where_the_clock_changes_the_local_time_decides() {
         assert_eq!(overlap.ends_at.to_string(), "2027-10-31T01:00:00Z");
         let second = Starts::At(Timestamp::parse("2027-10-31T02:30:00+01:00").unwrap());
         assert_eq!(code(book(second).await), "ambiguous_time");
-        // Moved by a day, it keeps its time on the wall.
+        // After a move by a day the appointment has the same time on the wall.
         let to = Moved { starts: Some(local("2027-11-01 02:30")), ..Moved::default() };
         let order = Order { to: Some(to), ..bench.order(overlap.id, Change::Move) };
         let (moved, _) = bench.store.change_appointment(&order).await.unwrap();
@@ -290,7 +290,7 @@ async fn where_the_clock_changes_the_local_time_decides() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused_and_leaves_nothing() {
+async fn a_wrong_booking_is_refused_and_leaves_nothing() {
     on_both(|bench| async move {
         bench.hire("Marta").await;
         let new = bench.with("Marta", ANA, "2027-06-01 10:00");
@@ -339,7 +339,7 @@ async fn a_rules_change_is_made_once_with_its_decision() {
         let action = bench.store.actions_of(bench.tenant, event).await.unwrap();
         assert_eq!(action[0].state, ActionState::Done.as_str());
 
-        // What is not possible any more changes nothing, and the rest of the decision holds.
+        // A change that is not possible changes nothing. The rest of the decision holds.
         bench.store.change_appointment(&bench.order(booked.id, Change::Complete)).await.unwrap();
         let (event, contact) = bench.received("SM2", ANA, "X").await;
         let cancel = Effect::CancelAppointment { appointment: booked.id };
@@ -383,14 +383,14 @@ async fn facts_are_those_of_now_or_of_then() {
 }
 
 #[tokio::test]
-async fn customers_book_within_hours_with_whoever_is_free() {
+async fn customers_book_within_hours_with_free_staff() {
     on_both(|bench| async move {
         bench.hire("Marta").await;
         bench.hire("Jon").await;
         bench.store.set_service(bench.tenant, "Cut", Some(60), None).await.unwrap();
         let hours: WeeklyHours = "daily 09:00-11:00".parse().unwrap();
         let desk = Availability { store: &bench.store, tenant: bench.tenant, zone: MADRID, hours: Some(hours) };
-        // 15 January 2027, a Friday; the clock stands at 09:00 in Madrid.
+        // 15 January 2027 is a Friday. The clock shows 09:00 in Madrid.
         assert_eq!(bench.now().to_string(), "2027-01-15T08:00:00Z");
         let at = |text: &str| Timestamp::parse(text).unwrap();
         let wanted = SlotSearch {
@@ -425,7 +425,7 @@ async fn customers_book_within_hours_with_whoever_is_free() {
 }
 
 #[tokio::test]
-async fn a_file_taken_in_twice_changes_nothing_the_second_time() {
+async fn a_file_imported_twice_changes_nothing_the_second_time() {
     on_both(|bench| async move {
         bench.hire("Marta").await;
         let text = "external_id,customer,service,staff,starts_at,minutes,state\n\
@@ -457,7 +457,7 @@ async fn a_file_taken_in_twice_changes_nothing_the_second_time() {
         let moved = text.replace("10:00", "12:00").replace("confirmed", "cancelled");
         assert_eq!(import(&moved, false).await, ["changed", "new", "changed", "is_over"]);
         assert!(bench.event_kinds().await.len() > events);
-        // What is exported can be taken in again.
+        // An export can be imported again.
         let all = bench.store.appointments(bench.tenant, &Filter { limit: 100, ..Filter::default() }).await.unwrap();
         assert_eq!(all.len(), 3);
         assert_eq!(import(&sheet::write(&all), false).await, ["unchanged"; 3]);

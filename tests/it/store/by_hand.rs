@@ -1,4 +1,4 @@
-//! A person's word on a send, and sends along other routes than Twilio's.
+//! Decisions of people on sends, and sends along other routes than Twilio's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn unknown(bench: &Bench, sid: &str, to: &str) -> ActionId {
 }
 
 #[tokio::test]
-async fn an_unknown_send_is_settled_by_a_persons_word() {
+async fn a_person_settles_an_unknown_send() {
     on_both(|bench| async move {
         let taken = unknown(&bench, "SM1", ANA).await;
         assert_eq!(resolve(&bench, taken, OperatorDecision::Release).await, Resolution::Stands(ActionState::Unknown));
@@ -54,7 +54,7 @@ async fn an_unknown_send_is_settled_by_a_persons_word() {
 }
 
 #[tokio::test]
-async fn a_held_send_goes_on_by_a_persons_word() {
+async fn a_person_releases_a_held_send() {
     on_both(|bench| async move {
         let held = bench.planned("SM1", ANA, "one").await;
         let hold = Arc::new(|_: &_, _| Gate::Hold("loop guard".to_owned()));
@@ -75,7 +75,7 @@ async fn a_held_send_goes_on_by_a_persons_word() {
 }
 
 #[tokio::test]
-async fn nobodys_word_moves_another_tenants_send() {
+async fn no_decision_moves_another_tenants_send() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1", ANA).await;
         let other = Bench::add_tenant(&bench.store, "other").await;
@@ -152,7 +152,7 @@ async fn each_route_is_claimed_for_itself() {
         );
         assert_eq!((claims[2].send.channel, claims[2].send.recipient.as_str()), (None, "example.com"));
 
-        // A request is no message: nothing of it stands in the inbox. An e-mail is one.
+        // A request is no message, so the inbox does not show it. An e-mail is one.
         for claimed in &claims {
             let sent =
                 AttemptResult::Sent { sid: claimed.send.id.to_string(), status: recado::domain::DeliveryStatus::Sent };
@@ -166,7 +166,7 @@ async fn each_route_is_claimed_for_itself() {
     .await;
 }
 
-/// Only Twilio has a list to look into: what is unknown along another route waits for a callback or a person.
+/// Only Twilio has a list that can be searched. An unknown send along another route waits for a callback or a person.
 #[tokio::test]
 async fn only_twilios_unknown_sends_are_looked_for() {
     on_both(|bench| async move {

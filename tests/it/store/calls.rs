@@ -1,4 +1,4 @@
-//! Calls: turns are stored once, statuses go forward only, what has ended is told once.
+//! Calls: each turn is stored once, statuses move forward only, each end makes its events once.
 
 use recado::domain::call::{CallState, Dial};
 use recado::domain::event::CallData;
@@ -13,7 +13,7 @@ use recado::store::{
 
 use super::{ANA, Bench, Duration, LUIS, on_both};
 
-/// Whom callers are put through to.
+/// The number that callers are put through to.
 const STAFF: &str = "+34600999888";
 
 fn all() -> CallFilter {
@@ -49,7 +49,7 @@ impl Bench {
         }
     }
 
-    fn told(&self, sid: &str, status: CallStatus, tell_later: bool) -> CallReport {
+    fn call_report(&self, sid: &str, status: CallStatus, tell_later: bool) -> CallReport {
         CallReport {
             caller: caller(self.tenant, sid, ANA, status),
             duration_s: Some(7),
@@ -62,13 +62,13 @@ impl Bench {
         }
     }
 
-    /// What the provider says of a leg that a call has dialled in its last answer that did.
-    fn leg_told(&self, call: &str, leg: Option<&str>, status: CallStatus) -> LegReport {
+    /// A provider's report of the leg that a call dialled last.
+    fn leg_report(&self, call: &str, leg: Option<&str>, status: CallStatus) -> LegReport {
         let leg = Leg { sid: leg.map(str::to_owned), status, duration_s: None, at: self.now() };
         LegReport { tenant: self.tenant, call: call.to_owned(), turn: None, leg }
     }
 
-    /// The provider asks what to say first, and is told to dial.
+    /// Stores a first turn whose answer dials.
     async fn dialled(&self, sid: &str) -> CallId {
         let turned = self.store.writer().turn(self.asked_in(sid, "answer", "")).await.expect("it can be stored");
         let Turned::New { call, n, .. } = turned else { panic!("it is new: {turned:?}") };
@@ -78,7 +78,7 @@ impl Bench {
         call.id
     }
 
-    /// A customer rings, is put through, says something, is answered with it, and hangs up.
+    /// A customer calls, is put through, says something, gets an answer, and hangs up.
     pub async fn called(&self, sid: &str, said: &str) {
         for (key, said) in [("answer", ""), ("after:1", said)] {
             let mut turn = self.asked_in(sid, key, said);
@@ -100,13 +100,13 @@ impl Bench {
             let decided = recado::store::Decided { answer: Some(answer), ..decided };
             self.store.writer().decided(vec![decided]).await.expect("it can be written");
         }
-        let told = self.store.writer().call(self.told(sid, CallStatus::Completed, false)).await;
-        assert_eq!(told.expect("it can be stored"), Reported::Ended);
+        let report = self.store.writer().call(self.call_report(sid, CallStatus::Completed, false)).await;
+        assert_eq!(report.expect("it can be stored"), Reported::Ended);
     }
 }
 
 impl Bench {
-    /// A call of ours that is claimed, after a customer's message.
+    /// A claimed call of ours, after a customer's message.
     async fn ringing(&self, sid: &str, to: &str) -> Claimed {
         let (event, contact) = self.received(sid, to, "ring me").await;
         let body = SendBody::Call(CallBody { say: Some("hola".to_owned()), ..CallBody::default() });
@@ -118,7 +118,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_turn_is_stored_once_and_a_repeat_is_told_what_was_answered() {
+async fn a_turn_is_stored_once_and_a_repeat_gets_its_answer() {
     on_both(|bench| async move {
         let Turned::New { call, n, .. } = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap()
         else {
@@ -138,11 +138,11 @@ async fn a_turn_is_stored_once_and_a_repeat_is_told_what_was_answered() {
         let repeat = bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap();
         let Turned::Repeat { answer: Some(steps), .. } = repeat else { panic!("it was answered: {repeat:?}") };
         assert_eq!(steps, [Step::say("hola"), Step::Hangup]);
-        // Another tenant's webhook for it is refused, whatever it says.
+        // A report of another tenant's webhook is refused.
         let other = bench.other().await;
         let foreign = other.store.writer().turn(other.asked_in("CA1", "after:1", "x")).await.unwrap();
         assert!(matches!(foreign, Turned::Foreign), "{foreign:?}");
-        let foreign = other.store.writer().call(other.told("CA1", CallStatus::Completed, false)).await.unwrap();
+        let foreign = other.store.writer().call(other.call_report("CA1", CallStatus::Completed, false)).await.unwrap();
         assert_eq!(foreign, Reported::Foreign);
         assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 1);
         assert!(other.store.call_page(other.tenant, &all()).await.unwrap().is_empty());
@@ -151,16 +151,16 @@ async fn a_turn_is_stored_once_and_a_repeat_is_told_what_was_answered() {
 }
 
 #[tokio::test]
-async fn an_end_is_told_once_now_or_with_its_summary() {
+async fn the_end_of_a_call_makes_its_events_once() {
     on_both(|bench| async move {
         bench.called("CA1", "hola").await;
         for status in [CallStatus::Ringing, CallStatus::Completed, CallStatus::Busy] {
-            let told = bench.store.writer().call(bench.told("CA1", status, false)).await.unwrap();
-            assert_eq!(told, Reported::Stale, "{status}");
+            let report = bench.store.writer().call(bench.call_report("CA1", status, false)).await.unwrap();
+            assert_eq!(report, Reported::Stale, "{status}");
         }
         assert!(bench.store.untold_calls(bench.now().plus(super::Duration::from_secs(9)), 9).await.unwrap().is_empty());
         bench.store.writer().turn(bench.asked_in("CA2", "answer", "")).await.unwrap();
-        bench.store.writer().call(bench.told("CA2", CallStatus::Completed, true)).await.unwrap();
+        bench.store.writer().call(bench.call_report("CA2", CallStatus::Completed, true)).await.unwrap();
         let untold = bench.store.untold_calls(bench.now().plus(super::Duration::from_secs(9)), 9).await.unwrap();
         let [(tenant, call)] = untold[..] else { panic!("one waits: {untold:?}") };
         let result = || CallResult { sentiment: Some(0.5), summary: Some("a\nb".into()) };
@@ -181,22 +181,22 @@ async fn an_end_is_told_once_now_or_with_its_summary() {
     .await;
 }
 
-/// Whoever hung up while they were recorded is asked about once more, with the final status in the form.
+/// A caller who hangs up during a recording makes one more turn, with the final status.
 #[tokio::test]
-async fn the_end_is_told_by_its_report_though_a_turn_says_that_the_call_is_over() {
+async fn the_status_callback_ends_a_call_not_a_final_turn() {
     on_both(|bench| async move {
         let mut last = bench.asked_in("CA1", "after:1", "");
         bench.store.writer().turn(bench.asked_in("CA1", "answer", "")).await.unwrap();
         last.caller.status = CallStatus::Completed;
         last.data.outcome = Some("recorded".to_owned());
         bench.store.writer().turn(last).await.unwrap();
-        let mut end = bench.told("CA1", CallStatus::Completed, false);
+        let mut end = bench.call_report("CA1", CallStatus::Completed, false);
         end.silence_is_missed = true;
         assert_eq!(bench.store.writer().call(end.clone()).await.unwrap(), Reported::Ended);
         assert_eq!(bench.store.writer().call(end).await.unwrap(), Reported::Stale);
         let events = bench.store.pending_events(bench.tenant, 20).await.unwrap();
         let count = |kind| events.iter().filter(|pending| pending.event.kind == kind).count();
-        // Who left a message has not been missed.
+        // A caller who left a message was not missed.
         assert_eq!((count(EventKind::CALL_COMPLETED), count(EventKind::CALL_MISSED)), (1, 0));
         let listed = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there");
         assert_eq!(listed.duration_s, Some(7));
@@ -204,24 +204,24 @@ async fn the_end_is_told_by_its_report_though_a_turn_says_that_the_call_is_over(
     .await;
 }
 
-/// The provider asks what to say and tells that somebody has answered at the same moment.
+/// The provider's turn and its report of the answer come at the same moment.
 #[tokio::test]
-async fn that_our_call_was_answered_is_told_once_whichever_comes_first() {
+async fn an_answered_call_makes_one_event_in_any_order_of_reports() {
     on_both(|bench| async move {
         for (sid, turn_first) in [("CA1", true), ("CA2", false)] {
             let mut turn = bench.asked_in(sid, "answer", "");
             turn.kind = EventKind::CALL_OPENED;
             turn.caller.direction = CallDirection::Out;
-            let mut told = bench.told(sid, CallStatus::InProgress, false);
-            told.caller.direction = CallDirection::Out;
+            let mut report = bench.call_report(sid, CallStatus::InProgress, false);
+            report.caller.direction = CallDirection::Out;
             if turn_first {
                 let turned = bench.store.writer().turn(turn).await.unwrap();
-                assert!(matches!(turned, Turned::New { answered: true, .. }), "{turned:?}");
-                assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Stale);
+                assert!(matches!(turned, Turned::New { call_answered: true, .. }), "{turned:?}");
+                assert_eq!(bench.store.writer().call(report).await.unwrap(), Reported::Stale);
             } else {
-                assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Advanced);
+                assert_eq!(bench.store.writer().call(report).await.unwrap(), Reported::Advanced);
                 let turned = bench.store.writer().turn(turn).await.unwrap();
-                assert!(matches!(turned, Turned::New { answered: false, .. }), "{turned:?}");
+                assert!(matches!(turned, Turned::New { call_answered: false, .. }), "{turned:?}");
             }
         }
         let events = bench.store.pending_events(bench.tenant, 20).await.unwrap();
@@ -241,14 +241,14 @@ async fn a_streams_token_is_good_once_and_for_the_turn_that_is_answered() {
         assert!(bench.store.begin_stream(call.id, 1).await.unwrap().is_some());
         assert!(bench.store.begin_stream(call.id, 1).await.unwrap().is_none(), "used");
         bench.store.writer().turn(bench.asked_in("CA1", "after:1", "x")).await.unwrap();
-        bench.store.writer().call(bench.told("CA1", CallStatus::Completed, false)).await.unwrap();
+        bench.store.writer().call(bench.call_report("CA1", CallStatus::Completed, false)).await.unwrap();
         assert!(bench.store.begin_stream(call.id, 2).await.unwrap().is_none(), "the call is over");
     })
     .await;
 }
 
 #[tokio::test]
-async fn old_calls_are_removed_with_what_was_said() {
+async fn old_calls_are_removed_with_their_turns() {
     on_both(|bench| async move {
         bench.called("CA1", "hola").await;
         let call = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there").id;
@@ -263,9 +263,9 @@ async fn old_calls_are_removed_with_what_was_said() {
     .await;
 }
 
-/// The leg's own callbacks and the turn that follows it tell of the same leg, in whatever order.
+/// The leg's callbacks and the next turn report the same leg, in any order.
 #[tokio::test]
-async fn a_leg_is_kept_once_and_goes_forward_only_whoever_tells_of_it_first() {
+async fn a_leg_is_stored_once_and_only_moves_forward() {
     on_both(|bench| async move {
         let ends = |sid: &str, outcome: &str, seconds, leg: Option<&str>| {
             let mut turn = bench.asked_in(sid, "after:1", "");
@@ -273,13 +273,13 @@ async fn a_leg_is_kept_once_and_goes_forward_only_whoever_tells_of_it_first() {
             turn.data.leg_sid = leg.map(str::to_owned);
             turn
         };
-        // Its callbacks come out of order, and before the turn.
+        // Its callbacks come out of order, before the turn.
         let call = bench.dialled("CA1").await;
         let began = bench.now();
         bench.pass(5);
         for status in [CallStatus::InProgress, CallStatus::Ringing, CallStatus::Initiated] {
-            let told = bench.store.report_leg(&bench.leg_told("CA1", Some("CAleg"), status)).await.unwrap();
-            assert_eq!(told, Reported::Advanced);
+            let report = bench.store.report_leg(&bench.leg_report("CA1", Some("CAleg"), status)).await.unwrap();
+            assert_eq!(report, Reported::Advanced);
         }
         let legs = async |call| bench.store.call_legs(bench.tenant, call).await.unwrap();
         let [leg] = &legs(call).await[..] else { panic!("there is one") };
@@ -287,27 +287,29 @@ async fn a_leg_is_kept_once_and_goes_forward_only_whoever_tells_of_it_first() {
         bench.store.writer().turn(ends("CA1", "completed", Some(42), Some("CAleg"))).await.unwrap();
         let ended = bench.now();
         bench.pass(5);
-        bench.store.report_leg(&bench.leg_told("CA1", Some("CAleg"), CallStatus::Busy)).await.unwrap();
+        bench.store.report_leg(&bench.leg_report("CA1", Some("CAleg"), CallStatus::Busy)).await.unwrap();
         let [leg] = &legs(call).await[..] else { panic!("there is one still") };
         assert_eq!((leg.status, leg.duration_s, leg.ended_at), (CallStatus::Completed, Some(42), Some(ended)));
         assert_eq!((leg.to.as_str(), leg.sid.as_deref()), (STAFF, Some("CAleg")));
 
-        // The turn comes first, and names no leg.
+        // The turn comes first, without the id of the leg.
         let call = bench.dialled("CA2").await;
         bench.store.writer().turn(ends("CA2", "busy", None, None)).await.unwrap();
-        bench.store.report_leg(&bench.leg_told("CA2", Some("CAleg2"), CallStatus::Busy)).await.unwrap();
+        bench.store.report_leg(&bench.leg_report("CA2", Some("CAleg2"), CallStatus::Busy)).await.unwrap();
         let [leg] = &legs(call).await[..] else { panic!("there is one") };
         assert_eq!((leg.status, leg.sid.as_deref()), (CallStatus::Busy, Some("CAleg2")));
 
-        // How a queue was left or a recording ended is no leg, nor is what nobody dialled.
+        // A queue or a recording makes no leg, nor does a turn without a dial.
         let call = bench.dialled("CA3").await;
         bench.store.writer().turn(ends("CA3", "recorded", None, None)).await.unwrap();
         assert!(legs(call).await.is_empty());
-        let unknown = bench.store.report_leg(&bench.leg_told("CA9", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
+        let unknown =
+            bench.store.report_leg(&bench.leg_report("CA9", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
         assert_eq!(unknown, Reported::Stale);
-        // Another tenant's.
+        // A report of another tenant.
         let other = bench.other().await;
-        let foreign = other.store.report_leg(&other.leg_told("CA3", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
+        let foreign =
+            other.store.report_leg(&other.leg_report("CA3", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
         assert_eq!(foreign, Reported::Foreign);
         assert!(other.store.call_legs(other.tenant, call).await.unwrap().is_empty() && legs(call).await.is_empty());
     })
@@ -315,7 +317,7 @@ async fn a_leg_is_kept_once_and_goes_forward_only_whoever_tells_of_it_first() {
 }
 
 #[tokio::test]
-async fn a_leg_forgets_whom_it_led_to_with_the_customer_on_either_end() {
+async fn erasing_either_end_erases_the_number_of_a_leg() {
     on_both(|bench| async move {
         let tos = async || {
             let mut tos = Vec::new();
@@ -344,14 +346,14 @@ async fn a_leg_forgets_whom_it_led_to_with_the_customer_on_either_end() {
 }
 
 #[tokio::test]
-async fn calls_are_listed_by_what_is_asked_the_newest_first_in_pages() {
+async fn filtered_calls_are_listed_in_pages_the_newest_first() {
     on_both(|bench| async move {
         for n in 0..5 {
             bench.called(&format!("CA{n}"), "hola").await;
             bench.pass(60);
         }
         let half = bench.now();
-        // Two in the same instant.
+        // Two calls began at the same instant.
         for (sid, from) in [("CA5", LUIS), ("CA6", LUIS)] {
             let mut ours = bench.asked_in(sid, "answer", "");
             (ours.caller.peer, ours.caller.phone) = (from.to_owned(), Phone::parse(from).ok());
@@ -385,7 +387,7 @@ async fn calls_are_listed_by_what_is_asked_the_newest_first_in_pages() {
         let foreign = CallFilter { after, ..all() };
         assert!(other.store.call_page(other.tenant, &foreign).await.unwrap().is_empty());
         assert!(other.store.listed_call(other.tenant, "CA1").await.unwrap().is_none());
-        // What was fired: of each turn, and of the end.
+        // The events of each turn, and of the end.
         let call = bench.store.listed_call(bench.tenant, "CA1").await.unwrap().expect("it is there");
         let fired = bench.store.events_of_call(bench.tenant, &call).await.unwrap();
         let kinds: Vec<_> = fired.iter().map(|event| event.kind.as_str()).collect();
@@ -394,9 +396,9 @@ async fn calls_are_listed_by_what_is_asked_the_newest_first_in_pages() {
     .await;
 }
 
-/// The create was answered with no, and the call is made all the same: the provider knows better.
+/// The provider's answer to the create was a refusal, but it makes the call all the same. Its reports count.
 #[tokio::test]
-async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speaks_of_it() {
+async fn a_report_makes_a_call_sent_whose_create_was_refused() {
     on_both(|bench| async move {
         let (event, contact) = bench.received("SM1", ANA, "call me").await;
         let body = SendBody::Call(CallBody { say: Some("Hello".to_owned()), ..CallBody::default() });
@@ -408,9 +410,9 @@ async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speak
         let claimed = bench.claim().await;
         bench.end(&claimed[0], recado::store::AttemptResult::Failed, Some(21211)).await;
         assert_eq!(bench.state(id).await, "failed");
-        let mut told = bench.told("CA1", CallStatus::Ringing, false);
-        (told.caller.direction, told.caller.action) = (CallDirection::Out, Some(id));
-        assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Advanced);
+        let mut report = bench.call_report("CA1", CallStatus::Ringing, false);
+        (report.caller.direction, report.caller.action) = (CallDirection::Out, Some(id));
+        assert_eq!(bench.store.writer().call(report).await.unwrap(), Reported::Advanced);
         assert_eq!(bench.state(id).await, "sent");
         let call = bench.store.listed_call(bench.tenant, &id.to_string()).await.unwrap().expect("by its send's id");
         assert_eq!((call.sid.as_str(), call.action), ("CA1", Some(id)));
@@ -419,7 +421,7 @@ async fn a_call_that_failed_by_its_answer_counts_as_sent_when_the_provider_speak
 }
 
 #[tokio::test]
-async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
+async fn open_calls_of_both_directions_are_listed_in_pages() {
     on_both(|bench| async move {
         let other = bench.other().await;
         for (n, bench) in [&bench, &other, &bench].into_iter().enumerate() {
@@ -427,7 +429,7 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
             bench.store.writer().turn(bench.asked_in(&sid, "answer", "")).await.unwrap();
             bench.pass(1);
         }
-        // One of ours, of which nobody has told anything; one that a person has settled.
+        // One call of ours without a report, and one that a person has settled.
         let claimed = bench.ringing("SM1", ANA).await;
         bench
             .end(&claimed, AttemptResult::Sent { sid: "CAout".to_owned(), status: DeliveryStatus::Queued }, None)
@@ -437,12 +439,12 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
         bench.end(&unknown, AttemptResult::Unknown { look_at: bench.now() }, None).await;
         let word = OperatorDecision::Sent { sid: Some("CAhand".to_owned()) };
         bench.store.resolve(bench.tenant, unknown.send.id, &word).await.unwrap();
-        let told = bench.told("CAin2", CallStatus::Completed, false);
-        assert_eq!(bench.store.writer().call(told).await.unwrap(), Reported::Ended);
+        let report = bench.call_report("CAin2", CallStatus::Completed, false);
+        assert_eq!(bench.store.writer().call(report).await.unwrap(), Reported::Ended);
         let now = bench.now();
         for size in 1..=5 {
             let (mut seen, mut behind) = (Vec::new(), None);
-            // More pages than there can be.
+            // There are more pages than there can be.
             for _ in 0..20 {
                 let page = bench.store.open_calls(now, behind.as_ref(), size).await.unwrap();
                 let Some(last) = page.last() else { break };
@@ -461,8 +463,8 @@ async fn calls_without_an_end_are_found_page_by_page_whoever_rang() {
         let sids: Vec<String> =
             bench.store.open_calls(later, None, 9).await.unwrap().into_iter().map(|call| call.sid).collect();
         assert_eq!(sids, ["CAin0", "CAin1", "CAout", "CAhand"], "begun just now");
-        // What its own callback tells meets the row that is there.
-        let mut busy = bench.told("CAout", CallStatus::Busy, false);
+        // The call's own callback finds the row.
+        let mut busy = bench.call_report("CAout", CallStatus::Busy, false);
         busy.caller.action = Some(claimed.send.id);
         assert_eq!(bench.store.writer().call(busy).await.unwrap(), Reported::Ended);
         assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 4);

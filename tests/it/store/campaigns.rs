@@ -1,4 +1,4 @@
-//! Campaigns and their members: who is one, who is tried, once for a try; what is counted; what grows old.
+//! Campaigns and their members: tries, statistics, retention.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl Bench {
         self.store.move_campaign(campaign, from, to).await.expect("it can be written")
     }
 
-    /// The campaign as it is now.
+    /// Reads the campaign as it is now.
     async fn stands(&self, campaign: &Campaign) -> Campaign {
         self.store.campaign(self.tenant, campaign.id).await.unwrap().expect("it is there")
     }
@@ -82,7 +82,7 @@ impl Bench {
         NewTry { key: member.key.clone(), n: member.n, action }
     }
 
-    /// Plans a try for everybody who is due; whether it was this one that did.
+    /// Plans a try for each due member; `true` if this call planned them.
     async fn try_all(&self, campaign: &Campaign, channel: Channel) -> bool {
         let due = self.due(campaign).await;
         let tries = due.iter().map(|member| self.try_of(campaign, member, channel)).collect();
@@ -108,7 +108,7 @@ impl Bench {
         self.store.campaign_statistics(campaign).await.unwrap()
     }
 
-    /// A campaign that runs: one member has got its message, the other waits.
+    /// A running campaign: one member has got its message, the other waits.
     pub async fn campaigned(&self, name: &str) -> Campaign {
         let campaign = self.running(name, &["+34600000101"]).await;
         assert!(self.try_all(&campaign, Channel::Sms).await);
@@ -129,9 +129,9 @@ fn outcomes(of: &[(&str, i64)]) -> BTreeMap<String, i64> {
 }
 
 #[tokio::test]
-async fn somebody_is_a_member_once_whatever_way_their_number_is_written_and_pages_show_each_once() {
+async fn a_number_in_any_form_is_a_member_once_and_listed_once() {
     on_both(|bench| async move {
-        // The second of each pair is the same mobile; the pages end before, on and after them.
+        // The second of each pair is the same mobile. The pages end before, on and after the pairs.
         let (brazil, mexico) = (["+5511987654321", "+551187654321"], ["+5215512345678", "+525512345678"]);
         let others = ["+551190000000", "+551199999999", "+525500000000", "+525599999999", ANA];
         let campaign = bench.draft("spring", &[&[brazil[0], mexico[0]][..], &others].concat()).await;
@@ -156,7 +156,7 @@ async fn somebody_is_a_member_once_whatever_way_their_number_is_written_and_page
 }
 
 #[tokio::test]
-async fn many_are_added_in_pages_and_another_tenant_sees_none_of_it() {
+async fn many_members_are_added_and_hidden_from_another_tenant() {
     on_both(|bench| async move {
         let campaign = bench.draft("spring", &[ANA]).await;
         let many: Vec<NewMember> = (0..2_500).map(|n| somebody(&number(n), "")).collect();
@@ -179,12 +179,12 @@ async fn many_are_added_in_pages_and_another_tenant_sees_none_of_it() {
 }
 
 #[tokio::test]
-async fn of_two_who_would_try_the_same_members_one_does() {
+async fn of_two_processes_one_plans_the_tries() {
     on_both(|bench| async move {
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         let (one, other) = tokio::join!(bench.try_all(&campaign, Channel::Sms), bench.try_all(&campaign, Channel::Sms));
         assert!(one ^ other, "{one} {other}");
-        // One that is late with what it has read tries nobody, either.
+        // A later call tries nobody.
         assert!(!bench.try_all(&campaign, Channel::Sms).await);
         let statistics = bench.counted(&campaign).await;
         assert_eq!((statistics.trying, statistics.waiting, statistics.tries), (2, 0, 2));
@@ -219,7 +219,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         let [member] = &bench.due(&campaign).await[..] else { panic!("one waits") };
         assert_eq!((member.n, member.phone.as_str()), (1, LUIS));
         assert!(bench.try_all(&campaign, Channel::Sms).await);
-        // What came of the first try is told once more: the second one stands.
+        // A repeated report of the first try leaves the second one alone.
         let late: Vec<_> = first.into_iter().map(|one| (one, done("late"))).collect();
         bench.store.end_tries(&campaign, &late).await.unwrap();
         assert_eq!(bench.counted(&campaign).await.trying, 1);
@@ -235,7 +235,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
 }
 
 #[tokio::test]
-async fn what_has_not_begun_is_taken_back_when_a_campaign_is_paused() {
+async fn a_paused_campaign_withdraws_tries_that_have_not_begun() {
     on_both(|bench| async move {
         let campaign = bench.running("spring", &[ANA]).await;
         assert!(bench.try_all(&campaign, Channel::Sms).await);
@@ -264,7 +264,7 @@ async fn what_has_not_begun_is_taken_back_when_a_campaign_is_paused() {
     .await;
 }
 
-fn told(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> CallReport {
+fn report(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> CallReport {
     let peer = claimed.send.recipient.clone();
     let caller = Caller {
         tenant: bench.tenant,
@@ -290,7 +290,7 @@ fn told(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> Call
 }
 
 #[tokio::test]
-async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
+async fn a_call_counts_once_and_an_open_call_is_found() {
     on_both(|bench| async move {
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         assert!(bench.try_all(&campaign, Channel::Voice).await);
@@ -305,14 +305,14 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
         };
         assert_eq!(open().await, ["CA1", "CA2"]);
         for status in [CallStatus::Completed, CallStatus::Ringing, CallStatus::Completed, CallStatus::Busy] {
-            bench.store.writer().call(told(&bench, &claimed[0], "CA1", status)).await.unwrap();
+            bench.store.writer().call(report(&bench, &claimed[0], "CA1", status)).await.unwrap();
         }
         let ended = bench.ended(&campaign).await;
         let [one] = &ended[..] else { panic!("one has ended: {ended:?}") };
         assert_eq!((one.call.as_deref(), one.tries), (Some("completed"), 1));
         assert_eq!(open().await, ["CA2"]);
         bench.settle_as(&campaign, |_| done("completed")).await;
-        let busy = bench.store.writer().call(told(&bench, &claimed[1], "CA2", CallStatus::Busy)).await.unwrap();
+        let busy = bench.store.writer().call(report(&bench, &claimed[1], "CA2", CallStatus::Busy)).await.unwrap();
         assert_eq!(busy, Reported::Ended);
         let statistics = bench.counted(&campaign).await;
         assert_eq!(statistics.calls, outcomes(&[("busy", 1), ("completed", 1)]));
@@ -322,7 +322,7 @@ async fn a_call_counts_once_and_one_whose_end_is_not_told_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_held_or_long_unknown_takes_no_place_and_what_is_held_ends_with_its_campaign() {
+async fn held_and_long_unknown_tries_take_no_place() {
     on_both(|bench| async move {
         let phones: Vec<String> = (1..=4).map(number).collect();
         let campaign = bench.running("spring", &phones.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -340,7 +340,7 @@ async fn what_is_held_or_long_unknown_takes_no_place_and_what_is_held_ends_with_
         assert!(bench.end(&claimed[0], AttemptResult::Unknown { look_at: begun.plus(DAY) }, None).await);
         bench.sent_as(&claimed[1], "CA2").await;
         assert_eq!(under_way(begun).await, 3, "it may be under way");
-        assert_eq!(under_way(begun.plus(Duration::from_micros(1))).await, 2, "it would have told of itself");
+        assert_eq!(under_way(begun.plus(Duration::from_micros(1))).await, 2, "the provider would have reported it");
         assert!(bench.becomes(&campaign, CampaignState::Running, CampaignState::Cancelled).await);
         let members = bench.store.campaign_members(&campaign, None, 9).await.unwrap();
         let states: Vec<(&str, i32)> = members.iter().map(|one| (one.state.as_str(), one.tries)).collect();
@@ -360,7 +360,7 @@ async fn a_list_of_campaigns_has_pages() {
         bench.other().await.draft("theirs", &[]).await;
         for size in 1..=6 {
             let (mut seen, mut after) = (Vec::new(), None);
-            // More pages than there can be.
+            // There are more pages than there can be.
             for _ in 0..20 {
                 let page = bench.store.campaigns(bench.tenant, after, size).await.unwrap();
                 assert!(page.len() <= size);
@@ -374,7 +374,7 @@ async fn a_list_of_campaigns_has_pages() {
     .await;
 }
 
-/// What goes that is older than `before`, as a purge does it.
+/// Removes the old rows before `before`, as a purge does.
 async fn purge(bench: &Bench, before: Timestamp) -> u64 {
     let gone = bench.store.remove_old_campaigns(bench.tenant, before, false).await.unwrap();
     bench.store.remove_old(bench.tenant, before, None, false).await.unwrap();
@@ -382,7 +382,7 @@ async fn purge(bench: &Bench, before: Timestamp) -> u64 {
 }
 
 #[tokio::test]
-async fn a_campaign_grows_old_from_its_end_on_and_until_then_stays_whole() {
+async fn the_retention_of_a_campaign_begins_at_its_end() {
     on_both(|bench| async move {
         let campaign = bench.campaigned("spring").await;
         let draft = bench.draft("draft", &[ANA]).await;

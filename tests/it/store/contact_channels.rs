@@ -1,4 +1,4 @@
-//! The last message of a customer on each channel: kept by ingest, moved by its migration, imported from older files.
+//! A customer's last message on each channel: stored by ingest, moved by its migration, imported from older files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ async fn each_channel_keeps_its_last_message_whatever_the_order() {
         };
         let (_, contact) = bench.take_in(on("SM1", Channel::Sms, 60)).await;
         bench.take_in(on("SM2", Channel::WhatsApp, 20)).await;
-        // What the catch-up brings late is older.
+        // The catch-up brings an older message late.
         bench.take_in(on("SM3", Channel::Sms, 30)).await;
         bench.take_in(on("SM4", Channel::WhatsApp, 40)).await;
         bench.received("SM5", LUIS, "hola").await;
@@ -98,7 +98,7 @@ struct Last {
     last_us: i64,
 }
 
-/// Applies all steps of the schema up to the one before `m0012`, stores customers as they were then, and applies it.
+/// Runs all migrations before `m0012`, stores customers in the old columns, and runs `m0012`.
 async fn moved(db: DatabaseConnection) {
     let backend = db.get_database_backend();
     let place = MIGRATIONS.iter().position(|step| step.name == "m0012_contact_channels").expect("it is a step");
@@ -172,7 +172,7 @@ async fn the_migration_moves_the_columns_of_old_customers() {
     moved(database.connect().await).await;
 }
 
-/// The lines as a version wrote them in which each channel was a column of the customer.
+/// The lines of an older version, in which each channel was a column of the customer.
 fn as_written_before(lines: &[String]) -> Vec<String> {
     let parse = |line: &String| serde_json::from_str::<Map<String, Json>>(line).expect("a line of an export");
     let mut last: BTreeMap<(String, String), Json> = BTreeMap::new();

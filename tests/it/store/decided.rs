@@ -1,4 +1,4 @@
-//! Decisions: written once, with their effects.
+//! Decisions: stored once, with their effects.
 
 use recado::domain::{Effect, EventKind};
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn an_event_is_decided_once() {
 }
 
 #[tokio::test]
-async fn what_another_node_decides_otherwise_changes_nothing() {
+async fn a_second_decision_by_another_node_changes_nothing() {
     on_both(|bench| async move {
         let (event, contact) = bench.received("SM1", ANA, "hola").await;
         bench.decide(event, contact, vec![]).await;

@@ -1,4 +1,4 @@
-//! A customer is erased: what goes, what stays.
+//! Erasure of a customer.
 
 use recado::domain::opt_out::OptOutWord;
 use recado::domain::{Channel, DeliveryStatus, Effect, Event, EventKind, NewTimer, Phone};
@@ -15,7 +15,7 @@ async fn erase(bench: &Bench, number: &str) -> Erased {
     bench.store.erase_contact(bench.tenant, &key).await.expect("it can be erased")
 }
 
-/// All that an export of the tenant says, by line.
+/// The lines of an export of the tenant.
 async fn known(bench: &Bench) -> Vec<String> {
     let mut bytes = Vec::new();
     export::export(&bench.store, "demo", &mut bytes).await.expect("it can be exported");
@@ -26,7 +26,7 @@ fn lines_with(known: &[String], word: &str) -> usize {
     known.iter().filter(|line| line.contains(word)).count()
 }
 
-/// Ana writes, is answered, is noted down, and has sends in every state; Luis says the same and wants to stop.
+/// Ana writes, gets answers and notes, and has sends in every state. Luis does the same and opts out.
 async fn live(bench: &Bench) {
     let (event, contact) = bench.received("SM1", ANA, TEXT).await;
     let effects = [
@@ -50,10 +50,10 @@ async fn live(bench: &Bench) {
         OptOutKeyword { word: OptOutWord::Stop, text: "baja".to_owned(), only_if_opted_out: false, confirmation: None };
     bench.wished("SM3", LUIS, stop).await;
     bench.received("SM4", LUIS, TEXT).await;
-    // Behind the unknown one, along the same lane.
+    // It waits behind the unknown send, with the same ordering key.
     bench.planned("SM5", ANA, TEXT).await;
     bench.received("SM6", ANA, TEXT).await;
-    // Timers about her, well and ill.
+    // Timers about her, valid and broken.
     let about = |number: u128| NewTimer {
         contact: Some(contact),
         payload: json!({"body": TEXT}),
@@ -62,7 +62,7 @@ async fn live(bench: &Bench) {
     let ill = NewTimer { due: bench.now(), payload: json!(TEXT), ..about(2) };
     bench.plan(&[about(1), ill]).await;
     assert_eq!(bench.fire(10).await.set_aside, 1);
-    // By hand: an event of nobody's.
+    // A send by hand: its event has no customer.
     let event = Event {
         id: bench.store.ids().next(),
         tenant: bench.tenant,
@@ -89,15 +89,15 @@ async fn nothing_is_left_of_an_erased_customer() {
         assert_eq!((erased.messages, erased.at_provider), (5, 5));
         let after = known(&bench).await;
         assert_eq!(lines_with(&after, "34600111222"), 0, "{after:?}");
-        // Luis said so, too: his message, and its event.
+        // Luis's own message and its event stay.
         assert_eq!(lines_with(&after, TEXT), 2, "{after:?}");
-        assert_eq!(lines_with(&after, "SMout"), 2, "the bones of message and action stay");
+        assert_eq!(lines_with(&after, "SMout"), 2, "the skeletons of message and action stay");
         assert!(
             bench.claim().await.is_empty()
                 && bench.store.unknowns(&recado::domain::Route::Twilio, 10).await.unwrap().is_empty()
         );
         assert_eq!(erase(&bench, ANA).await, Erased::default(), "a second time there is nothing");
-        // The provider still reports on what it had taken.
+        // The provider still reports on a message that it had taken.
         let sent = before.iter().find(|line| line.contains("SMout") && line.starts_with("{\"message")).unwrap();
         let sent: serde_json::Value = serde_json::from_str(sent).unwrap();
         let report = StatusReport {
@@ -110,7 +110,7 @@ async fn nothing_is_left_of_an_erased_customer() {
             at: bench.now(),
         };
         assert_eq!(bench.store.writer().settle(report).await.unwrap(), Settled::UnknownAction);
-        // A repeat of the provider's is still one.
+        // A repeat of the provider is still recognised.
         let again = bench.store.writer().ingest(bench.text("SM1", ANA, TEXT)).await.unwrap();
         assert!(again.duplicate);
     })
@@ -118,7 +118,7 @@ async fn nothing_is_left_of_an_erased_customer() {
 }
 
 #[tokio::test]
-async fn who_has_opted_out_stays_so() {
+async fn an_opt_out_survives_erasure() {
     on_both(|bench| async move {
         live(&bench).await;
         let erased = erase(&bench, LUIS).await;
@@ -132,7 +132,7 @@ async fn who_has_opted_out_stays_so() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_waited_for() {
+async fn a_send_in_progress_delays_erasure() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
         let key = Phone::parse(ANA).unwrap().key();

@@ -1,4 +1,4 @@
-//! What was known of a customer at an earlier moment.
+//! The facts of a customer at an earlier moment.
 
 use recado::domain::opt_out::OptOutWord;
 use recado::domain::{Channel, Effect};
@@ -66,7 +66,7 @@ async fn stop_and_start_are_events_and_hold_from_the_commit_on() {
             let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
             !facts[&contact].opted_out.is_empty()
         };
-        // A START of somebody who never left is a message like any.
+        // A START of a customer who has not opted out is an ordinary message.
         bench.wished("SM2", ANA, wish(OptOutWord::Start)).await;
         assert!(!out().await);
         bench.wished("SM3", ANA, wish(OptOutWord::Stop)).await;

@@ -1,4 +1,4 @@
-//! A message that came to nothing and says what goes out instead: one event, however it ended.
+//! Fallbacks: a failed message with a fallback makes one event, whichever way it failed.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{ANA, on_both};
 
 #[tokio::test]
-async fn a_message_that_came_to_nothing_is_told_of_once() {
+async fn a_failed_message_makes_one_fallback_event() {
     on_both(|bench| async move {
         let (event, contact) = bench.received("SM1", ANA, "hola").await;
         let wanted = ["refused", "blocked", "lost", "arrived", ""];
@@ -29,7 +29,7 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
             true => Gate::Block("not now".to_owned()),
             false => Gate::Pass,
         };
-        // One after another, for they share a lane.
+        // One after another, because they share an ordering key.
         for end in wanted.into_iter().filter(|wanted| *wanted != "blocked") {
             let claimed = bench.claim_if(Arc::new(judge)).await;
             let [one] = &claimed[..] else { panic!("{end}: {claimed:?}") };
@@ -49,12 +49,12 @@ async fn a_message_that_came_to_nothing_is_told_of_once() {
             }
         }
         let events = bench.store.events(bench.tenant, 100).await.expect("they can be read");
-        let told = events.iter().rev().filter(|event| event.kind == EventKind::FALLBACK_WANTED.as_str());
-        let told = told.map(|event| {
+        let fallbacks = events.iter().rev().filter(|event| event.kind == EventKind::FALLBACK_WANTED.as_str());
+        let fallbacks = fallbacks.map(|event| {
             assert_eq!((event.contact_id, event.handled_us), (Some(contact.uuid()), None));
             serde_json::from_str::<Value>(&event.data).expect("JSON")["text"].as_str().expect("a text").to_owned()
         });
-        assert_eq!(told.collect::<Vec<_>>(), ["refused", "blocked", "lost"]);
+        assert_eq!(fallbacks.collect::<Vec<_>>(), ["refused", "blocked", "lost"]);
     })
     .await;
 }

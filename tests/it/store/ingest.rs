@@ -1,4 +1,4 @@
-//! Messages in: once, with their customer and their event.
+//! Inbound messages: each is stored once, with its customer and its event.
 
 use futures_util::future::join_all;
 use recado::domain::Channel;
@@ -26,7 +26,7 @@ async fn a_message_comes_with_its_customer_and_its_event() {
 #[tokio::test]
 async fn a_repeat_is_counted_and_nothing_else() {
     on_both(|bench| async move {
-        // Side by side, so that some share a transaction.
+        // In parallel, so that some share a transaction.
         let twins = join_all((0..10).map(|_| bench.store.writer().ingest(bench.text("SM1", ANA, "hola")))).await;
         let fresh = twins.into_iter().filter(|ingested| !ingested.as_ref().unwrap().duplicate).count();
         assert_eq!(fresh, 1);
@@ -46,7 +46,7 @@ async fn a_repeat_is_counted_and_nothing_else() {
 #[tokio::test]
 async fn each_message_knows_which_of_its_customer_it_is() {
     on_both(|bench| async move {
-        // Side by side, so that they share a transaction.
+        // In parallel, so that they share a transaction.
         let texts = ["SM1", "SM2", "SM3"].map(|sid| bench.store.writer().ingest(bench.text(sid, ANA, "hola")));
         join_all(texts).await;
         bench.received("SM4", ANA, "hola").await;
@@ -82,7 +82,7 @@ async fn the_ways_of_writing_a_mobile_are_one_customer() {
             let (_, second) = bench.received(&format!("{sid}2"), other, "oi").await;
             assert_eq!(first, second, "{one} and {other}");
         }
-        // Both within one transaction.
+        // Both in one transaction.
         let twins = [bench.text("SM3", "+5521987654321", "oi"), bench.text("SM4", "+552187654321", "oi")];
         for twin in join_all(twins.map(|twin| bench.store.writer().ingest(twin))).await {
             assert!(!twin.unwrap().duplicate);
@@ -102,7 +102,7 @@ async fn each_channel_remembers_its_last_message() {
         bench.pass(60);
         let whatsapp = NewInbound { channel: Channel::WhatsApp, ..bench.text("SM2", ANA, "hola") };
         bench.take_in(whatsapp).await;
-        // One that comes late does not turn the clock back.
+        // A late message does not set the time back.
         let late = NewInbound { at: super::START, ..bench.text("SM3", ANA, "hola") };
         bench.take_in(late).await;
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
@@ -115,7 +115,7 @@ async fn each_channel_remembers_its_last_message() {
 }
 
 #[tokio::test]
-async fn what_is_no_number_is_still_a_message() {
+async fn a_message_without_a_number_is_stored() {
     on_both(|bench| async move {
         let ingested = bench.store.writer().ingest(bench.text("SM1", "ES.1234567890", "hola")).await.unwrap();
         let (event, _) = bench.store.event(bench.tenant, ingested.event.unwrap()).await.unwrap().unwrap();
@@ -145,9 +145,9 @@ async fn a_burst_is_stored_whole() {
     .await;
 }
 
-/// The catch-up goes by the number, a webhook by its URL: whoever brings a message first, it is taken in once.
+/// The catch-up finds the tenant by the number, a webhook by its URL. The first one to bring a message stores it, once.
 #[tokio::test]
-async fn what_one_tenant_has_does_not_come_late_to_another() {
+async fn the_catch_up_brings_no_message_to_a_second_tenant() {
     on_both(|bench| async move {
         let other = bench.other().await;
         let late = |bench: &Bench, sid: &str| {

@@ -1,4 +1,4 @@
-//! Idempotency keys, and the tokens that open the API.
+//! Idempotency keys, and the tokens of the API.
 
 use recado::domain::TokenScope;
 use recado::store::Begun;

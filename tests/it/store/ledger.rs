@@ -40,7 +40,7 @@ async fn a_send_is_claimed_once_with_its_attempt_and_sent() {
 }
 
 #[tokio::test]
-async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
+async fn a_send_that_was_not_taken_is_tried_again_when_due() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
         let id = claimed.send.id;
@@ -56,7 +56,7 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
         assert_eq!((again.len(), again[0].attempt), (1, 2));
         assert_eq!(again[0].send.first_try_at, Some(first_try_at));
         assert_eq!(bench.store.attempts_of(bench.tenant, id).await.unwrap().len(), 2);
-        // What the first attempt's process says late is of no account.
+        // A late outcome of the first attempt changes nothing.
         assert!(!bench.end(&claimed, AttemptResult::Failed, None).await);
         assert_eq!(bench.state(id).await, "sending");
     })
@@ -64,7 +64,7 @@ async fn what_was_surely_not_taken_is_tried_again_when_it_is_due() {
 }
 
 #[tokio::test]
-async fn what_the_provider_refuses_for_good_has_failed() {
+async fn a_send_that_is_refused_for_good_has_failed() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
         assert!(bench.end(&claimed, AttemptResult::Failed, Some(21211)).await);
@@ -74,20 +74,20 @@ async fn what_the_provider_refuses_for_good_has_failed() {
         let message = bench.message(claimed.send.id).await.unwrap();
         assert_eq!((message.status.as_str(), message.error_code), ("failed", Some(21211)));
         let next = bench.under_way("SM2", ANA).await;
-        assert!(!next.facts.opted_out, "the lane is free, and the customer has not opted out");
+        assert!(!next.facts.opted_out, "the ordering key is free, and the customer has not opted out");
     })
     .await;
 }
 
-/// Twilio's 21610: the customer has opted out of this very sender.
+/// Twilio's 21610: the customer has opted out of this one sender.
 #[tokio::test]
-async fn an_opt_out_that_the_provider_knows_is_taken_down_for_its_sender() {
+async fn an_opt_out_at_the_provider_is_stored_for_its_sender() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
         assert!(bench.end(&claimed, AttemptResult::Failed, Some(OPTED_OUT_CODE)).await);
         assert!(bench.under_way("SM2", ANA).await.facts.opted_out);
         assert!(!bench.under_way("SM3", LUIS).await.facts.opted_out);
-        // From another sender they may still be written to.
+        // Another sender may still write to the customer.
         let (event, contact) = bench.received("SM4", ANA, "hola").await;
         let mut send = bench.send(event, contact, 0, ANA, "hola");
         send.sender = Some("+34922222222".to_owned());
@@ -155,7 +155,7 @@ async fn an_unknown_send_that_was_never_taken_goes_again() {
 }
 
 #[tokio::test]
-async fn what_stays_unknown_is_looked_for_later() {
+async fn a_send_that_stays_unknown_is_looked_for_later() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1").await;
         let look_at = bench.now().plus(Duration::from_secs(5));
@@ -195,7 +195,7 @@ async fn a_callback_that_comes_first_settles_the_send() {
 }
 
 #[tokio::test]
-async fn a_callback_settles_what_was_given_up_as_unknown() {
+async fn a_callback_settles_an_unknown_send() {
     on_both(|bench| async move {
         let id = unknown(&bench, "SM1").await;
         let report = StatusReport {
@@ -226,7 +226,7 @@ async fn attempts_of_a_dead_process_become_unknown() {
         assert_eq!(bench.state(claimed.send.id).await, "unknown");
         assert_eq!(bench.state(other.send.id).await, "sending");
         assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
-        // Should that process live after all, what it knows does no harm.
+        // If that process is alive after all, its outcome does no harm.
         assert!(!bench.end(&claimed, AttemptResult::Failed, None).await);
         assert_eq!(bench.state(claimed.send.id).await, "unknown");
     })
@@ -234,7 +234,7 @@ async fn attempts_of_a_dead_process_become_unknown() {
 }
 
 #[tokio::test]
-async fn one_send_at_a_time_goes_along_a_lane_in_order() {
+async fn sends_with_one_ordering_key_leave_one_at_a_time_in_order() {
     on_both(|bench| async move {
         let mut ids = Vec::new();
         for n in 0..3 {
@@ -246,10 +246,10 @@ async fn one_send_at_a_time_goes_along_a_lane_in_order() {
         of_them.sort();
         let mut expect = vec![ids[0], elsewhere];
         expect.sort();
-        assert_eq!(of_them, expect, "the first of each lane");
+        assert_eq!(of_them, expect, "the first of each ordering key");
         let first = claimed.iter().find(|one| one.send.id == ids[0]).unwrap();
 
-        // Put off, it still holds back the next.
+        // A postponed send still holds back the next one.
         let at = bench.now().plus(Duration::from_secs(60));
         bench.end(first, AttemptResult::Retry { at }, None).await;
         assert!(bench.claim().await.is_empty());
@@ -257,7 +257,7 @@ async fn one_send_at_a_time_goes_along_a_lane_in_order() {
         let first = bench.claim().await;
         assert_eq!(first[0].send.id, ids[0]);
 
-        // So does an unknown one.
+        // An unknown send does, too.
         bench.end(&first[0], AttemptResult::Unknown { look_at: bench.now() }, None).await;
         assert!(bench.claim().await.is_empty());
         reconcile(&bench, AttemptResult::Adopted { sid: "SMx".to_owned(), status: DeliveryStatus::Sent }).await;
@@ -270,7 +270,7 @@ async fn one_send_at_a_time_goes_along_a_lane_in_order() {
 }
 
 #[tokio::test]
-async fn what_the_gate_says_is_kept_with_its_reason() {
+async fn the_gates_answer_is_stored_with_its_reason() {
     on_both(|bench| async move {
         for (n, (gate, state)) in [
             (Gate::Block("opted out".to_owned()), "blocked"),
@@ -297,9 +297,9 @@ async fn what_the_gate_says_is_kept_with_its_reason() {
     .await;
 }
 
-/// Else a customer who has opted out would hold up what comes after, a sweep for each send.
+/// Otherwise a customer who has opted out would delay later sends, one sweep for each send.
 #[tokio::test]
-async fn what_the_gate_stops_lets_the_next_along_the_lane_go_at_once() {
+async fn a_send_that_the_gate_stops_frees_its_ordering_key_at_once() {
     on_both(|bench| async move {
         let mut ids = Vec::new();
         for n in 0..5 {
@@ -319,7 +319,7 @@ async fn what_the_gate_stops_lets_the_next_along_the_lane_go_at_once() {
 }
 
 #[tokio::test]
-async fn the_gate_is_told_of_opt_outs_and_of_what_was_sent_lately() {
+async fn the_gate_gets_opt_outs_and_recent_messages() {
     on_both(|bench| async move {
         let first = bench.under_way("SM1", ANA).await;
         assert_eq!(first.facts.recent, 0);
@@ -356,9 +356,9 @@ async fn a_stop_is_confirmed_once_by_the_system() {
     .await;
 }
 
-/// A wish that the catch-up brings may be older than what the customer has said since.
+/// The catch-up may bring a STOP or START that is older than the customer's last one.
 #[tokio::test]
-async fn a_late_wish_undoes_no_newer_one() {
+async fn a_late_keyword_does_not_undo_a_newer_one() {
     on_both(|bench| async move {
         let confirmation = || Some(Confirmation { sender: OURS.to_owned(), text: "como desee".to_owned() });
         let wish =
@@ -382,7 +382,7 @@ async fn a_late_wish_undoes_no_newer_one() {
         let luis = bench.under_way("SM7", LUIS).await;
         assert_eq!((ana.facts.opted_out, luis.facts.opted_out), (true, false));
         bench.end(&ana, sent("SMx"), None).await;
-        // The newest wish counts, however it comes.
+        // The newest keyword counts, in any order of arrival.
         bench.take_in(late("SM8", ANA, bench.now(), OptOutWord::Start)).await;
         assert!(bench.claim().await.iter().all(|one| !one.facts.opted_out));
     })

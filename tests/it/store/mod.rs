@@ -1,4 +1,4 @@
-//! What the store promises, checked alike on SQLite and on PostgreSQL.
+//! The guarantees of the store, checked on SQLite and on PostgreSQL.
 
 mod appointments;
 mod by_hand;
@@ -9,11 +9,11 @@ mod decided;
 mod erase;
 mod facts;
 mod fallback;
-mod fresh;
 mod ingest;
 mod keys;
 mod ledger;
 mod moves;
+mod pending_cache;
 mod portable;
 mod quiet;
 mod retention;
@@ -83,7 +83,7 @@ impl Bench {
         id
     }
 
-    /// The same store, seen by another tenant.
+    /// The same store for another tenant.
     async fn other(&self) -> Self {
         Self { store: self.store.clone(), tenant: Self::add_tenant(&self.store, "other").await }
     }
@@ -108,7 +108,7 @@ impl Bench {
         NewInbound::new(self.tenant, Channel::Sms, Phone::parse(from).ok(), data, self.now(), 1, None)
     }
 
-    /// Takes a customer's message in; its event and the customer.
+    /// Ingests a customer's message. Gives its event and the customer.
     async fn received(&self, sid: &str, from: &str, body: &str) -> (EventId, ContactId) {
         self.take_in(self.text(sid, from, body)).await
     }
@@ -187,7 +187,7 @@ impl Bench {
         self.action(event, contact, index, Action::Effect(effect))
     }
 
-    /// An answer to a fresh message of a customer, planned.
+    /// Plans an answer to a new message of a customer.
     async fn planned(&self, sid: &str, to: &str, text: &str) -> ActionId {
         let (event, contact) = self.received(sid, to, "hola").await;
         let send = self.send(event, contact, 0, to, text);
@@ -201,7 +201,7 @@ impl Bench {
     }
 
     async fn claim_if(&self, judge: Judge) -> Vec<Claimed> {
-        // What is planned counts up from now in microseconds, so that it has an order.
+        // The planned times count up from now in microseconds, so that they have an order.
         self.store.clock().advance(Duration::from_millis(1));
         let recent_within = Duration::from_secs(600);
         let request = ClaimRequest {
@@ -212,7 +212,7 @@ impl Bench {
             recent_within,
             stop_ends_calls: false,
         };
-        // As the pipeline does: whom the gate stopped frees the lane for the next.
+        // The pipeline does the same: a send that the gate stopped frees its ordering key for the next one.
         loop {
             let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");
             let nobody_yet = claims.sends.is_empty() && claims.keys_freed && claims.more;
@@ -231,7 +231,7 @@ impl Bench {
         one.clone()
     }
 
-    /// Closes an attempt; whether the action was still where the attempt had left it.
+    /// Ends an attempt; `true` if the action had not moved on.
     async fn end(&self, claimed: &Claimed, end: AttemptResult, error_code: Option<i64>) -> bool {
         let detail = format!("as the test says: {end:?}");
         let send = claimed.send.clone();
@@ -248,7 +248,7 @@ impl Bench {
         self.row(id).await.state
     }
 
-    /// The tenant's messages, the newest first; sends that are none yet are left out.
+    /// The tenant's messages, the newest first, without sends that have no message yet.
     async fn messages(&self) -> Vec<message::Model> {
         let listed = self.store.messages(self.tenant, None, 1_000).await.unwrap();
         let messages = listed.into_iter().filter_map(|listed| match listed {

@@ -1,4 +1,4 @@
-//! Appointments that rules move: as customers may, or not at all.
+//! Moves of appointments by rules. The limits of customers apply.
 
 use chrono_tz::Tz;
 use recado::domain::{AppointmentId, AppointmentState, By, Change, Effect, Timestamp};
@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 impl Bench {
-    /// Marta takes appointments until two.
+    /// Adds Marta, who takes appointments from nine to two.
     async fn marta(&self) {
         let hours = Some(Some("daily 09:00-14:00".parse().expect("hours")));
         let new =
@@ -20,7 +20,7 @@ impl Bench {
         self.store.set_staff(self.tenant, &new).await.expect("she can be added");
     }
 
-    /// A rule moves it, on a message of Ana's, and does something else besides; the event of it.
+    /// Lets a rule move the appointment on a message of Ana's, and set a tag. Gives the data of the move's event.
     async fn moves(&self, sid: &str, appointment: AppointmentId, starts_at: Timestamp) -> serde_json::Value {
         let (event, contact) = self.received(sid, ANA, "2").await;
         let moves = Effect::MoveAppointment { appointment, starts_at, state: json!({"again": 1}) };
@@ -33,9 +33,9 @@ impl Bench {
         assert!(facts[&contact].tags.contains(sid), "the rest of the decision holds");
         let events = self.store.events(self.tenant, 1_000).await.unwrap();
         let of_it = events.into_iter().filter(|event| event.kind.starts_with("appointment_move"));
-        let told = of_it.max_by_key(|event| event.id).expect("an event tells of it");
-        let mut data: serde_json::Value = serde_json::from_str(&told.data).unwrap();
-        data["kind"] = told.kind.into();
+        let event = of_it.max_by_key(|event| event.id).expect("an event tells of it");
+        let mut data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
+        data["kind"] = event.kind.into();
         data
     }
 
@@ -46,7 +46,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_rule_moves_as_a_customer_may_or_leaves_all_as_it_was() {
+async fn a_rule_moves_within_a_customers_limits_or_changes_nothing() {
     on_both(|bench| async move {
         bench.marta().await;
         let anas = bench.store.book(&bench.with("Marta", ANA, "2027-01-16 10:00")).await.unwrap();
@@ -54,7 +54,7 @@ async fn a_rule_moves_as_a_customer_may_or_leaves_all_as_it_was() {
         let before = bench.taken().await;
         assert_eq!(before.len(), 12);
         for (sid, starts, reason) in [
-            // The first three steps of it are free.
+            // Its first three granules are free.
             ("SM1", at("10:45"), "slot_taken"),
             ("SM2", at("11:00"), "slot_taken"),
             ("SM3", at("13:45"), "closed"),
@@ -62,25 +62,25 @@ async fn a_rule_moves_as_a_customer_may_or_leaves_all_as_it_was() {
             ("SM5", Timestamp::from_unix_us(0), "in_the_past"),
             ("SM6", at("10:00").plus(std::time::Duration::from_secs(400 * 24 * 3_600)), "too_far_ahead"),
         ] {
-            let told = bench.moves(sid, anas.id, starts).await;
+            let event = bench.moves(sid, anas.id, starts).await;
             assert_eq!(
-                (told["kind"].as_str(), told["reason"].as_str()),
+                (event["kind"].as_str(), event["reason"].as_str()),
                 (Some("appointment_move_refused"), Some(reason))
             );
-            assert_eq!(told["appointment"], serde_json::to_value(anas.facts()).unwrap());
-            assert_eq!((&told["wanted"], &told["state"]), (&json!(starts), &json!({"again": 1})));
+            assert_eq!(event["appointment"], serde_json::to_value(anas.facts()).unwrap());
+            assert_eq!((&event["wanted"], &event["state"]), (&json!(starts), &json!({"again": 1})));
             assert_eq!(bench.taken().await, before, "{sid}");
             assert_eq!(bench.store.appointment(bench.tenant, anas.id).await.unwrap(), Some(anas.clone()), "{sid}");
         }
-        // Over its own time, too; and what it leaves is free.
-        let told = bench.moves("SM7", anas.id, at("10:15")).await;
-        assert_eq!((&told["kind"], &told["by"]), (&json!("appointment_moved"), &json!(By::Customer)));
-        assert_eq!((&told["previous_starts_at"], &told["state"]), (&json!(anas.starts_at), &json!({"again": 1})));
+        // The new time overlaps the old one, and the rest of the old time becomes free.
+        let event = bench.moves("SM7", anas.id, at("10:15")).await;
+        assert_eq!((&event["kind"], &event["by"]), (&json!("appointment_moved"), &json!(By::Customer)));
+        assert_eq!((&event["previous_starts_at"], &event["state"]), (&json!(anas.starts_at), &json!({"again": 1})));
         let stands = bench.store.appointment(bench.tenant, anas.id).await.unwrap().unwrap();
         assert_eq!((stands.starts_at, stands.ends_at, stands.version), (at("10:15"), at("10:45"), 2));
         let now = granules(at("10:15"), at("10:45")).chain(granules(at("11:00"), at("11:30"))).collect::<Vec<_>>();
         assert_eq!(bench.taken().await, now);
-        // Staff move it where they like, with the same steps taken.
+        // Staff may move it to any time. It occupies as many granules.
         let to = recado::store::tables::appointments::Moved {
             starts: Some(recado::store::tables::appointments::Starts::At(at("20:00"))),
             ..Default::default()
@@ -89,9 +89,9 @@ async fn a_rule_moves_as_a_customer_may_or_leaves_all_as_it_was() {
         bench.store.change_appointment(&order(Change::Move, Some(to))).await.unwrap();
         assert_eq!(bench.taken().await.len(), 12);
         bench.store.change_appointment(&order(Change::Cancel, None)).await.unwrap();
-        let told = bench.moves("SM8", anas.id, at("12:00")).await;
+        let event = bench.moves("SM8", anas.id, at("12:00")).await;
         assert_eq!(
-            (&told["reason"], &told["appointment"]["state"]),
+            (&event["reason"], &event["appointment"]["state"]),
             (&json!("not_possible"), &json!(AppointmentState::Cancelled))
         );
         assert_eq!(bench.taken().await.len(), 6);

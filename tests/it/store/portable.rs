@@ -1,4 +1,4 @@
-//! A tenant leaves one database and comes into another: the same rows, or none.
+//! Export and import of a tenant: all rows or none.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{ANA, Bench, LUIS, OURS, OptOutKeyword, START, on_both};
 use crate::support::postgres::Database;
 
-/// A store of its own, with an empty tenant `demo`, as a first start makes it.
+/// Opens a store with an empty tenant `demo`, like a first start.
 pub(super) async fn another(url: &str) -> Store {
     let clock = Clock::simulated(START);
     let ids = Arc::new(Ids::new(clock.clone(), Random::seeded(2)));
@@ -32,7 +32,7 @@ pub(super) fn in_folder(folder: &TempDir, name: &str) -> String {
     format!("sqlite://{}", folder.path().join(name).display())
 }
 
-/// Fills a tenant with a row of every kind; three sends and an event are open at the end.
+/// Fills a tenant with a row of each kind. Three sends and an event are open at the end.
 async fn live(bench: &Bench) {
     let sender = sender::Model {
         id: bench.store.ids().next::<recado::domain::id::noun::Message>().uuid(),
@@ -92,14 +92,14 @@ pub(super) fn resumed() -> How {
     How { resume: true, ..How::default() }
 }
 
-/// Ends the attempt that is under way, which no import takes as it is.
+/// Ends the attempt in progress, which no import accepts.
 async fn none_under_way(bench: &Bench) {
     let orphans = bench.store.orphans_to_unknown(bench.now().plus(super::Duration::from_secs(1)), START).await;
     assert_eq!(orphans.unwrap(), 1);
 }
 
 #[tokio::test]
-async fn there_and_back_again_a_tenant_is_the_same() {
+async fn a_tenant_is_the_same_after_two_imports() {
     let folder = TempDir::new().unwrap();
     let bench = Bench::open(&in_folder(&folder, "a.db")).await;
     live(&bench).await;
@@ -117,7 +117,7 @@ async fn there_and_back_again_a_tenant_is_the_same() {
     let sqlite = another(&in_folder(&folder, "b.db")).await;
     imported(&sqlite, &second, &resumed()).await.expect("it can come in");
     assert_eq!(first[1..], exported(&sqlite, "demo").await[1..]);
-    // What hangs on an appointment does so there, too.
+    // The subjects of timers are there, too.
     for store in [postgres, sqlite] {
         let there = Bench { store, tenant: bench.tenant };
         let subjects = async || -> Vec<_> {
@@ -152,7 +152,7 @@ async fn an_export_is_of_one_moment_and_of_one_tenant() {
 }
 
 #[tokio::test]
-async fn what_was_open_is_not_sent_by_two_installations() {
+async fn open_sends_are_not_sent_by_two_installations() {
     on_both(|bench| async move {
         live(&bench).await;
         let lines = exported(&bench.store, "demo").await;
@@ -180,7 +180,7 @@ async fn what_was_open_is_not_sent_by_two_installations() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_right_leaves_nothing_behind() {
+async fn a_bad_file_leaves_nothing_behind() {
     on_both(|bench| async move {
         live(&bench).await;
         let good = exported(&bench.store, "demo").await;
@@ -253,7 +253,7 @@ async fn a_file_that_is_not_right_leaves_nothing_behind() {
             let (_, tenants, senders) = elsewhere.directory().await.unwrap();
             assert_eq!((tenants.len(), senders.len()), (1, 0), "after {says}");
         }
-        // Nothing of it is there, so that the whole file still can be taken in.
+        // Nothing was stored, so that the correct file can be imported.
         imported(&elsewhere, &good, &How { dry_run: true, ..How::default() }).await.expect("it is right");
         assert_ne!(elsewhere.directory().await.unwrap().1[0].id, bench.tenant.uuid(), "a dry run writes nothing");
         imported(&elsewhere, &good, &How::default()).await.expect("it is right");
@@ -263,7 +263,7 @@ async fn a_file_that_is_not_right_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn nobody_is_overwritten() {
+async fn an_import_overwrites_nobody() {
     on_both(|bench| async move {
         live(&bench).await;
         let lines = exported(&bench.store, "demo").await;
@@ -295,13 +295,13 @@ async fn nobody_is_overwritten() {
 }
 
 #[tokio::test]
-async fn an_import_that_died_is_not_seen_and_can_be_begun_again() {
+async fn a_dead_import_is_hidden_and_can_be_restarted() {
     on_both(|bench| async move {
         live(&bench).await;
         let lines = exported(&bench.store, "demo").await;
         let folder = TempDir::new().unwrap();
         let elsewhere = another(&in_folder(&folder, "b.db")).await;
-        // As a process leaves it that ends after its first rows.
+        // The state that a process leaves if it dies after its first rows.
         let mut row = recado::tenants::new_tenant(&elsewhere, "demo", "Demo");
         row.id = bench.tenant.uuid();
         elsewhere.begin_import(row, "demo").await.unwrap();

@@ -1,4 +1,4 @@
-//! What the gate is told for quiet hours, and what becomes of a send that waits for their end.
+//! Quiet hours: the facts that the gate gets, and a send that waits for their end.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use recado::store::{Candidate, Gate};
 
 use super::{ANA, Bench, on_both};
 
-/// What the gate is shown of the one send that is due.
+/// The candidate that the gate gets for the one due send.
 async fn shown(bench: &Bench) -> Candidate {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = seen.clone();
@@ -58,7 +58,7 @@ async fn the_gate_learns_the_customers_zone_where_quiet_hours_may_hold() {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_morning_lets_an_answer_pass_and_keeps_its_order() {
+async fn sends_that_wait_for_the_morning_let_answers_pass_in_order() {
     on_both(|bench| async move {
         let mut waiting = Vec::new();
         for n in 0..3 {
@@ -88,7 +88,7 @@ async fn what_waits_for_the_morning_lets_an_answer_pass_and_keeps_its_order() {
         bench.pass(8 * 3_600);
         for id in waiting {
             let claimed = bench.claim_if(Arc::new(judge)).await;
-            assert_eq!(claimed.len(), 1, "one at a time goes along a lane");
+            assert_eq!(claimed.len(), 1, "one at a time leaves with an ordering key");
             assert_eq!(claimed[0].send.id, id);
             bench.end(&claimed[0], recado::store::AttemptResult::Failed, None).await;
         }

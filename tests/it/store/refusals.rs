@@ -1,4 +1,4 @@
-//! Refused webhooks: counts that add up, apart by tenant, route, kind and hour.
+//! Refused webhooks: counts by tenant, route, kind and hour.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn refusals_add_up_by_tenant_and_kind() {
         assert_eq!(of(Some(other), begun).await[0].detail, "theirs");
         assert_eq!(of(None, begun).await[0].count, 7);
 
-        // After two weeks they make room.
+        // After two weeks they are deleted.
         bench.store.clock().advance(Duration::from_secs(15 * 24 * 3600));
         bench.store.add_refusals(&[refused(&bench, Some(other), RefusalKind::BadForm, 1, "now")]).await.unwrap();
         assert!(of(Some(bench.tenant), begun).await.is_empty());

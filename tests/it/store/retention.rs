@@ -1,4 +1,4 @@
-//! What has grown old goes, whole stories at a time; what is open or must be known stays.
+//! Retention removes old events with all their results. Open ones stay, and so do customers and opt-outs.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ async fn answered(bench: &Bench, sid: &str, number: &str) {
 }
 
 #[tokio::test]
-async fn old_stories_go_and_the_rest_stays() {
+async fn old_events_go_with_their_results_and_the_rest_stays() {
     on_both(|bench| async move {
         let other = bench.other().await;
         other.received("SMother", ANA, "de otro").await;
@@ -54,14 +54,14 @@ async fn old_stories_go_and_the_rest_stays() {
         bench.pass(10 * DAY_S);
         let before = bench.now();
         bench.pass(1);
-        // The one that is due is sent, and is young: its event is not.
+        // This event is young, so it stays.
         let (young, contact) = bench.received("SMyoung", ANA, "hoy").await;
         bench.decide(young, contact, vec![]).await;
 
         let counted = remove(&bench, before, true).await;
         assert_eq!(bench.event_kinds().await.len(), 6, "it only counts");
         let removed = remove(&bench, before, false).await;
-        // The stop and what it told, the answered message.
+        // The STOP and its event, and the answered message.
         assert_eq!(removed, Removed { events: 3, actions: 1, messages: 3, ..Removed::default() });
         assert_eq!(counted, removed);
         let (sids, kinds): (Vec<_>, Vec<_>) = bench
@@ -77,7 +77,7 @@ async fn old_stories_go_and_the_rest_stays() {
         assert_eq!(other.messages().await.len(), 1);
         assert_eq!(remove(&bench, before, false).await, Removed::default());
 
-        // Who the customers are, and what they wish, does not grow old.
+        // Customers and their opt-outs have no retention.
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         assert_eq!(facts[&contact].inbound_count, 2);
         assert_eq!(bench.claim().await.len(), 1);
@@ -103,7 +103,7 @@ async fn directory(bench: &Bench) -> Directory {
 }
 
 #[tokio::test]
-async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
+async fn a_tenants_retention_setting_applies() {
     on_both(|bench| async move {
         let directory = directory(&bench).await;
         let purge = async || {
@@ -124,7 +124,7 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
             replace_tenant(&bench.store, row).await.unwrap();
             assert_eq!(purge().await, goes, "{days} days");
         }
-        // One day is read as seven, whoever wrote it.
+        // A retention of one day counts as seven days.
         let (event, contact) = bench.received("SM9", ANA, "hola").await;
         bench.decide(event, contact, vec![]).await;
         bench.pass(5 * DAY_S);
@@ -134,7 +134,7 @@ async fn a_tenant_keeps_what_happened_for_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_dry_run_counts_all_that_goes_calls_and_campaigns_too() {
+async fn a_dry_run_counts_all_rows_that_would_go() {
     on_both(|bench| async move {
         bench.called("CA1", "hola").await;
         let campaign = bench.campaigned("spring").await;
@@ -165,7 +165,7 @@ async fn a_dry_run_counts_all_that_goes_calls_and_campaigns_too() {
 }
 
 #[tokio::test]
-async fn many_go_in_small_steps() {
+async fn many_events_go_in_small_steps() {
     on_both(|bench| async move {
         for number in 0..250 {
             let (event, contact) = bench.received(&format!("SM{number}"), ANA, "hola").await;

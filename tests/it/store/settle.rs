@@ -1,4 +1,4 @@
-//! Delivery statuses: each ten times, in every order, with one effect and no step back.
+//! Delivery statuses: each comes ten times, in every order, has one effect, and never moves back.
 
 use futures_util::future::join_all;
 use recado::domain::DeliveryStatus::{self, Delivered, Failed, Queued, Read, Sending, Sent, Undelivered};
@@ -14,8 +14,8 @@ fn report(bench: &Bench, action: ActionId, status: DeliveryStatus) -> StatusRepo
     StatusReport { tenant, action, sid, status, error_code: None, unmatched: false, at }
 }
 
-/// The statuses that events have told of, in their order.
-async fn told(bench: &Bench, action: ActionId) -> Vec<String> {
+/// The statuses of the events, in their order.
+async fn event_statuses(bench: &Bench, action: ActionId) -> Vec<String> {
     let mut events = bench.store.events(bench.tenant, 10_000).await.unwrap();
     events.reverse();
     let of_it = events.into_iter().filter(|event| event.kind == EventKind::MESSAGE_STATUS.as_str());
@@ -24,7 +24,7 @@ async fn told(bench: &Bench, action: ActionId) -> Vec<String> {
     statuses.map(|data| data["status"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A send to a customer of its own, answered or still under way.
+/// Sends to a new customer. The send is sent, or still in progress.
 async fn send(bench: &Bench, number: usize, answered: bool) -> ActionId {
     let claimed = bench.under_way(&format!("SMin{number}"), &format!("+346{number:08}")).await;
     let action = claimed.send.id;
@@ -61,7 +61,7 @@ async fn each_callback_ten_times_in_all_orders_has_one_effect() {
     .await;
 }
 
-/// One after another, or side by side, so that many share a transaction.
+/// Settles one after another, or in parallel so that many share a transaction.
 async fn settle_all(bench: &Bench, action: ActionId, heard: &[DeliveryStatus], together: bool) -> Vec<Settled> {
     let reports = heard.iter().map(|status| bench.store.writer().settle(report(bench, action, *status)));
     if together {
@@ -84,7 +84,7 @@ async fn check(bench: &Bench, action: ActionId, heard: &[DeliveryStatus], settle
         }
         status = Some(after);
     }
-    assert_eq!(told(bench, action).await, expect, "{heard:?}");
+    assert_eq!(event_statuses(bench, action).await, expect, "{heard:?}");
     let advanced = settled.iter().filter(|settled| **settled == Settled::Advanced).count();
     assert_eq!(advanced, expect.len(), "{heard:?}");
     let message = bench.message(action).await.unwrap();

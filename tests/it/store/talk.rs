@@ -1,4 +1,4 @@
-//! Questions and limits: each question has one end, no limit is overstepped, whoever decides.
+//! Questions and limits: each question has one end, and no limit is exceeded, in any order of decisions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Bench {
         }
     }
 
-    /// Decides a fresh event of the customer's to do this to questions; whether it still held.
+    /// Decides a new event of the customer with these changes of questions; `true` if the decision held.
     async fn turn(&self, sid: &str, from: &str, questions: Vec<QuestionChange>) -> bool {
         let (event, contact) = self.received(sid, from, "hola").await;
         let decided = Decided { questions, ..self.decided(event, contact, vec![]) };
@@ -37,7 +37,7 @@ impl Bench {
         receipt.overtaken == 0
     }
 
-    /// A customer with an open question, for whom a rule with a limit has run.
+    /// A customer with an open question and a run of a rule with a limit.
     pub(super) async fn remembers(&self, sid: &str, from: &str) {
         let (event, contact) = self.received(sid, from, "hola").await;
         let at = self.now();
@@ -56,7 +56,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn whatever_comes_in_whatever_order_a_question_has_one_end() {
+async fn a_question_has_one_end_in_any_order_of_events() {
     on_both(|bench| async move {
         for seed in 1..=SEEDS {
             one_run(&bench, seed).await;
@@ -65,14 +65,14 @@ async fn whatever_comes_in_whatever_order_a_question_has_one_end() {
     .await;
 }
 
-/// Notes how a question ended, where there was one.
+/// Notes the end of a question.
 fn ended(ends: &mut BTreeMap<ActionId, Vec<&'static str>>, question: Option<ActionId>, how: &'static str) {
     if let Some(question) = question {
         ends.entry(question).or_default().push(how);
     }
 }
 
-/// Questions asked anew, answers and silences, some of them repeated or late, and a STOP now and then.
+/// Asks questions and ends them by answers and timers, some of them repeated or late, with a STOP at times.
 async fn one_run(bench: &Bench, seed: u64) {
     let random = Random::seeded(seed);
     let below = |end: u64| random.next_u64() % end;
@@ -84,7 +84,7 @@ async fn one_run(bench: &Bench, seed: u64) {
     for step in 1..=STEPS {
         let (sid, channel) = (format!("SM{seed}-{step}"), Channel::INBOUND[below(2) as usize]);
         let new = bench.question(u128::from(seed) * 1_000 + step as u128, channel);
-        // Any that was ever asked, as a process may believe that it is open.
+        // Any question that was ever asked, because a process may believe that it is open.
         let any = |asked: &[Question]| (!asked.is_empty()).then(|| asked[below(asked.len() as u64) as usize].clone());
         match (below(8), any(&asked)) {
             (0, _) => {
@@ -130,7 +130,7 @@ async fn one_run(bench: &Bench, seed: u64) {
 }
 
 #[tokio::test]
-async fn what_is_asked_can_be_read_with_its_state_and_is_erased() {
+async fn open_questions_can_be_read_and_erased() {
     on_both(|bench| async move {
         let question = bench.question(7, Channel::WhatsApp);
         assert!(bench.turn("SM1", ANA, vec![QuestionChange::Open(question.clone())]).await);
@@ -154,7 +154,7 @@ async fn what_is_asked_can_be_read_with_its_state_and_is_erased() {
 }
 
 #[tokio::test]
-async fn no_limit_is_overstepped_by_who_decides_on_old_facts() {
+async fn a_decision_on_old_facts_exceeds_no_limit() {
     on_both(|bench| async move {
         let firing = |bench: &Bench| {
             let at = bench.now();
@@ -163,7 +163,7 @@ async fn no_limit_is_overstepped_by_who_decides_on_old_facts() {
         let (first, contact) = bench.received("SM1", ANA, "hola").await;
         let (second, _) = bench.received("SM2", ANA, "hola").await;
         let (third, other) = bench.received("SM3", LUIS, "hola").await;
-        // Decided on facts that show no firing, as another process would at the same time.
+        // The decision was made on facts without the run, like that of another process at the same time.
         let decided = |event, contact| {
             let actions = vec![bench.send(event, contact, 0, ANA, "hola")];
             Decided { firings: firing(&bench), ..bench.decided(event, contact, actions) }

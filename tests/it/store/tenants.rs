@@ -49,7 +49,7 @@ async fn a_number_has_one_owner() {
         bench.store.add_sender(sender(&bench, OURS)).await.unwrap();
         let taken = bench.store.add_sender(sender(&other, OURS)).await;
         assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");
-        // Its owner may say it again, with another base.
+        // The owner may add it again, with another base URL.
         let based = sender::Model { base_url: Some("https://a.example".to_owned()), ..sender(&bench, OURS) };
         bench.store.add_sender(based).await.unwrap();
         let (_, _, senders) = bench.store.directory().await.unwrap();
@@ -100,7 +100,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
 
         let directory = Directory::open(bench.store.clone(), key("b"), platform).await.unwrap();
         let locked = directory.now().by_id(bench.tenant).cloned().unwrap();
-        // Not the platform's account: that would send in another's name.
+        // Not the platform's account, which would send in another name.
         assert_eq!(
             (locked.account.sid.as_str(), locked.account.tokens.len()),
             (row.account_sid.as_deref().unwrap(), 0)
@@ -120,7 +120,7 @@ async fn a_token_that_does_not_open_stops_its_own_tenant_alone() {
     .await;
 }
 
-/// Each change is made of what stands there then, so that none of many is lost; what is refused changes nothing.
+/// Each change sees the row as it is then, so that no change is lost. A refused change changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_are_changed_at_once_are_all_kept() {
     on_both(|bench| async move {

@@ -1,4 +1,4 @@
-//! Timers: each fires once, in its order, whatever stands beside it.
+//! Timers: each fires once, in order, whatever else is due.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Bench {
         self.store.writer().fire(FireRequest { limit, next }).await.expect("they can be fired")
     }
 
-    /// What has fired, in order: the rules' names.
+    /// The rules of the fired timers, in order.
     async fn fired(&self) -> Vec<String> {
         let events = self.store.pending_events(self.tenant, 1_000).await.expect("they can be read");
         self.store.give_back(self.tenant);
@@ -48,7 +48,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn what_is_due_fires_once_in_its_order() {
+async fn due_timers_fire_once_in_order() {
     on_both(|bench| async move {
         let at = |minutes: u64| START.plus(Duration::from_secs(60 * minutes));
         let timers: Vec<NewTimer> = [5, 1, 4, 2, 3, 90].map(|n| bench.timer(n, at(n as u64))).into();
@@ -71,7 +71,7 @@ async fn what_is_due_fires_once_in_its_order() {
 }
 
 #[tokio::test]
-async fn what_has_fired_does_not_fire_again_though_it_is_planned_again() {
+async fn a_fired_timer_that_is_planned_again_does_not_fire_again() {
     on_both(|bench| async move {
         let timer = bench.timer(1, START);
         for _ in 0..2 {
@@ -101,7 +101,7 @@ async fn a_clock_that_is_set_loses_nothing_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_read_is_set_aside_and_harms_no_other() {
+async fn a_broken_timer_is_set_aside_and_harms_no_other() {
     on_both(|bench| async move {
         let bad = NewTimer { payload: Value::String("bad".to_owned()), ..bench.timer(2, START) };
         bench.plan(&[bench.timer(1, START), bad, bench.timer(3, START)]).await;
@@ -132,7 +132,7 @@ async fn one_that_cannot_be_read_is_set_aside_and_harms_no_other() {
 async fn a_nearer_timer_ends_the_sleep() {
     on_both(|bench| async move {
         bench.plan(&[bench.timer(1, START.plus(2 * HOUR))]).await;
-        // What was planned before the look is no news.
+        // A timer that was planned before the query does not wake.
         assert!(bench.store.next_timer().await.unwrap().is_some());
         let mut woken = polled(bench.store.timer_wake());
         if woken.poll() {
@@ -148,7 +148,7 @@ async fn a_nearer_timer_ends_the_sleep() {
 }
 
 #[tokio::test]
-async fn what_has_fired_has_no_successor() {
+async fn a_fired_timer_gets_no_successor() {
     on_both(|bench| async move {
         bench.plan(&[bench.timer(1, START), bench.timer(2, START.plus(HOUR))]).await;
         let replanned = |number| {
@@ -165,7 +165,7 @@ async fn what_has_fired_has_no_successor() {
     .await;
 }
 
-/// A future that is looked at by hand.
+/// A future that the test polls itself.
 struct Polled<F>(std::pin::Pin<Box<F>>);
 
 fn polled<F: Future<Output = ()>>(future: F) -> Polled<F> {
@@ -180,7 +180,7 @@ impl<F: Future<Output = ()>> Polled<F> {
 }
 
 #[tokio::test]
-async fn what_hangs_on_a_subject_ends_with_it_and_what_has_fired_is_tidied_away() {
+async fn timers_end_with_their_subject_and_fired_ones_are_cleaned_up() {
     on_both(|bench| async move {
         bench.hire("Marta").await;
         let booked = bench.store.book(&bench.with("Marta", ANA, "2027-06-01 10:00")).await.unwrap();

@@ -1,4 +1,4 @@
-//! What rules do with appointments, in the transaction that writes their decision.
+//! Changes of appointments by rules, in the transaction that writes the decision.
 
 use serde_json::{Value as Json, json};
 
@@ -11,20 +11,20 @@ use crate::store::error::StoreError;
 use crate::store::tables::actions::NewAction;
 use crate::store::tables::decided::Decided;
 
-/// What a rule asks for.
-pub(in crate::store) struct Asked {
+/// A change that a rule requests.
+pub(in crate::store) struct RequestedChange {
     pub order: Order,
-    /// How deep the events of it lie.
+    /// The depth of the events of the change.
     pub depth: u8,
-    /// What the rule wanted to remember of a move.
+    /// The value that the rule stores with a move.
     pub state: Json,
-    /// Whom the rule's event was of.
+    /// The customer of the rule's event.
     contact: Option<ContactId>,
 }
 
-impl Asked {
-    /// `None` for effects that have to do with no appointment.
-    pub fn of(decided: &Decided, action: &NewAction, effect: &Effect) -> Option<Self> {
+impl RequestedChange {
+    /// Makes the change of an effect; `None` for an effect that does not change an appointment.
+    pub fn from_effect(decided: &Decided, action: &NewAction, effect: &Effect) -> Option<Self> {
         let (id, change, to, state) = match effect {
             Effect::MoveAppointment { appointment, starts_at, state } => {
                 let to = Moved { starts: Some(Starts::At(*starts_at)), ..Moved::default() };
@@ -37,7 +37,7 @@ impl Asked {
         Some(Self { order, depth: decided.depth.saturating_add(1), state, contact: decided.contact })
     }
 
-    /// Where it was to go.
+    /// The time that a move asks for.
     fn wanted(&self) -> Option<Timestamp> {
         match self.order.to.as_ref()?.starts? {
             Starts::At(at) => Some(at),
@@ -46,15 +46,15 @@ impl Asked {
     }
 }
 
-/// Does what rules have asked for; gives the events of it. What is not possible any more is left as it is: of a move an
-/// event says so, since somebody waits for the answer.
+/// Applies the changes that rules have requested, and gives their events. A change that is not possible any more is
+/// left out. A move that is left out makes an event, because the customer waits for the answer.
 pub(in crate::store) async fn by_rules(
     txn: &impl Txn,
     context: &WriterContext,
-    asked: &[Asked],
+    requested: &[RequestedChange],
 ) -> Result<Vec<Event>, StoreError> {
     let mut events = Vec::new();
-    for one in asked {
+    for one in requested {
         match write::change_as(txn, context, &one.order, Some(one)).await {
             Ok((_, event)) => events.extend(event),
             Err(BookingError::Store(error)) => return Err(error),
@@ -73,25 +73,25 @@ pub(in crate::store) async fn by_rules(
 async fn refused(
     txn: &impl Txn,
     context: &WriterContext,
-    asked: &Asked,
+    requested: &RequestedChange,
     why: &BookingError,
 ) -> Result<Event, StoreError> {
-    let order = &asked.order;
+    let order = &requested.order;
     let stands = read::one(txn, order.tenant, order.id).await?;
     let facts = match &stands {
         Some(appointment) => serde_json::to_value(appointment.facts()).map_err(StoreError::json)?,
         None => json!({"id": order.id}),
     };
-    let data = json!({"appointment": facts, "wanted": asked.wanted(), "reason": why.code(), "by": order.by, "state": asked.state});
+    let data = json!({"appointment": facts, "wanted": requested.wanted(), "reason": why.code(), "by": order.by, "state": requested.state});
     let event = Event {
         id: context.ids.next(),
         tenant: order.tenant,
         kind: EventKind::APPOINTMENT_MOVE_REFUSED,
         channel: None,
-        contact: stands.and_then(|appointment| appointment.contact).or(asked.contact),
+        contact: stands.and_then(|appointment| appointment.contact).or(requested.contact),
         occurred_at: context.clock.now(),
         dedupe_key: None,
-        depth: asked.depth,
+        depth: requested.depth,
         data,
     };
     events::insert(txn, [(&event, None)]).await?;

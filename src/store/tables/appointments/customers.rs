@@ -1,4 +1,4 @@
-//! What customers are held to who book or move by themselves: opening hours, and so far ahead.
+//! The limits for customers who book or move an appointment themselves: opening hours, and the days ahead.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::store::error::StoreError;
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 
-/// How far ahead customers book.
+/// The longest time ahead that a customer can book.
 pub const AHEAD_MAX_DAYS: u32 = 180;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// When somebody can be booked, and by which clock: by their own hours and zone, else by the business's; its holidays hold
-/// for all.
+/// The hours and the zone in which an appointment can be booked: those of the member of staff, or else those of the
+/// business. The business's holidays apply to all.
 pub fn times_of(
     member: Option<&StaffMember>,
     hours: Option<&WeeklyHours>,
@@ -33,7 +33,7 @@ pub fn times_of(
     Ok((hours, member.and_then(|member| member.zone).unwrap_or(zone)))
 }
 
-/// Whether customers may book for this time at all.
+/// Checks that a time is in the future, and not too far ahead.
 pub fn is_ahead(at: Timestamp, now: Timestamp) -> Result<(), BookingError> {
     if at <= now {
         return Err(BookingError::Past(at));
@@ -44,7 +44,7 @@ pub fn is_ahead(at: Timestamp, now: Timestamp) -> Result<(), BookingError> {
     Ok(())
 }
 
-/// Whether a customer may have this time, as the business's hours are now; not whether it is free.
+/// Checks that a customer may book this time, by the business's hours. Whether the time is free is not checked.
 pub(super) async fn may_have(
     txn: &impl Txn,
     tenant: TenantId,
@@ -58,13 +58,13 @@ pub(super) async fn may_have(
     if open { Ok(()) } else { Err(BookingError::Closed(to_wall(place.starts, zone))) }
 }
 
-/// Of a tenant's settings what is of interest here.
+/// The settings of a tenant that are read here.
 #[derive(Deserialize)]
 struct Settings {
     hours: Option<WeeklyHours>,
 }
 
-/// When a business is open, if it has said so, and its zone.
+/// The opening hours of a business, if it has set them, and its zone.
 async fn business(txn: &impl Txn, tenant: TenantId) -> Result<(Option<WeeklyHours>, Tz), StoreError> {
     let text = "SELECT settings, zone FROM tenants WHERE id = ?";
     let read = |row: &crate::store::db::sql::Row| Ok((row.get::<String>(0)?, row.get::<String>(1)?));

@@ -1,4 +1,4 @@
-//! Why an appointment is not made or changed, each with a stable code for other programs.
+//! Refused bookings and changes. Each reason has a stable code for other programs.
 
 use chrono::NaiveDateTime;
 
@@ -57,7 +57,7 @@ pub enum BookingError {
 }
 
 impl BookingError {
-    /// A stable name: it is part of the API.
+    /// The stable code, part of the API.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Customer(_) => "bad_customer",

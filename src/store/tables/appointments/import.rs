@@ -1,4 +1,4 @@
-//! Many appointments from a file, in one transaction: what is new, what is changed, what is refused and why.
+//! Imports many appointments from a file in one transaction, and reports each row: new, changed, unchanged or refused.
 
 use sea_orm::TransactionTrait;
 
@@ -11,18 +11,18 @@ use crate::store::db::sql::{Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// Appointments of one import, at most: others who write wait meanwhile.
+/// The most appointments of one import. Other writers wait meanwhile.
 pub const IMPORT_MAX: usize = 2_000;
 
-/// One appointment as a file has it. `new.minutes` and `new.staff` that are `None` leave what there is.
+/// One appointment of the file. `new.minutes` and `new.staff` stay as they are if they are `None`.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub new: NewAppointment,
-    /// What it should be at; `None` leaves it.
+    /// The state of the appointment; `None` leaves it.
     pub state: Option<AppointmentState>,
 }
 
-/// What becomes of a row.
+/// The result of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Imported {
@@ -32,9 +32,9 @@ pub enum Imported {
 }
 
 impl Store {
-    /// Brings a business's appointments to what these rows say, in one transaction; what is refused is left out. An
-    /// appointment is known by its external id or, without one, by customer, service and start. With `preview` it all
-    /// comes to nothing, but what would become of each row is the same.
+    /// Changes a business's appointments to those of the file, in one transaction; refused rows are left out. A row
+    /// finds its appointment by the external id or, without one, by customer, service and start. With `preview` nothing
+    /// is stored, but each row has the same result.
     pub async fn import_appointments(
         &self,
         tenant: TenantId,
@@ -44,7 +44,7 @@ impl Store {
         let txn = begin(&self.write).await?;
         let mut imported = Vec::with_capacity(rows.len());
         for row in rows.iter().take(IMPORT_MAX) {
-            // A refused row must leave nothing behind, not even a new customer.
+            // A refused row leaves nothing behind, not even a new customer.
             let own = txn.begin().await?;
             match import(&own, &self.context, row).await {
                 Ok(done) => {
@@ -101,14 +101,14 @@ async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Im
     Ok(if changed { Imported::Changed(stands.id) } else { Imported::Unchanged(stands.id) })
 }
 
-/// Whether its place or time is another. One that is over is not compared, unless it should stand.
+/// Whether the row has another place or time than the appointment.
 fn differs(stands: &Appointment, new: &NewAppointment) -> bool {
     let staff = new.staff.as_ref().is_some_and(|name| stands.staff.as_deref().map(fold) != Some(fold(name)));
     let minutes = new.minutes.is_some_and(|minutes| u64::from(minutes) * 60 != stands.lasts().as_secs());
     staff || minutes || new.starts.at(stands.zone) != stands.starts_at
 }
 
-/// Brings it to a state; whether that made a difference.
+/// Moves an appointment to a state; `true` if that changed it.
 async fn transition(
     txn: &impl Txn,
     context: &WriterContext,
@@ -119,7 +119,7 @@ async fn transition(
     let state = stands.state;
     let change = match wanted.filter(|wanted| *wanted != state) {
         None => return Ok(false),
-        // It is not taken back that the customer has confirmed.
+        // A confirmation of the customer is not taken back.
         Some(AppointmentState::Booked) if state.is_active() => return Ok(false),
         Some(AppointmentState::Booked) => return Err(BookingError::NotPossible { state, change: Change::Move }),
         Some(AppointmentState::Confirmed) => Change::Confirm,

@@ -1,7 +1,8 @@
-//! Appointments, and who may take them. What is booked is written here and nowhere else.
+//! Appointments and the staff who take them. All bookings are written here.
 //!
-//! **Nobody is booked twice**: a staff member's appointment holds a row of `occupied` for each granule of time that it
-//! touches, whose primary key is (tenant, staff, granule). Whoever comes second meets the key, whatever was read before.
+//! **No double booking**: an appointment with a member of staff holds one row of `occupied` for each granule of time
+//! that it touches. The primary key of these rows is (tenant, staff, granule), so a second appointment fails on the
+//! key, whatever was read before.
 
 mod by_rules;
 mod customers;
@@ -24,7 +25,7 @@ pub use read::Filter;
 pub use staff::{NewStaff, Service, StaffMember};
 pub use write::{Moved, NewAppointment, Order, granules};
 
-pub(in crate::store) use by_rules::{Asked, by_rules};
+pub(in crate::store) use by_rules::{RequestedChange, by_rules};
 pub(in crate::store) use write::forget_customer;
 
 use crate::domain::appointment::AppointmentFacts;
@@ -35,26 +36,26 @@ use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
 use crate::time::zone::to_instant;
 
-/// What a service lasts that is named for the first time.
+/// The length of a service that a booking makes.
 pub const DEFAULT_MINUTES: u32 = 30;
 pub const MINUTES_MAX: u32 = 1_440;
 pub const NOTE_MAX_CHARS: usize = 2_000;
 pub const NAME_MAX_CHARS: usize = 80;
 pub const UID_MAX_CHARS: usize = 255;
-/// A staff member is occupied by so much at a time. An appointment of another length takes all that it touches: from
-/// 10:03 to 10:41 it occupies 10:00 to 10:45.
+/// The unit of a member of staff's time. An appointment takes all granules that it touches: from 10:03 to 10:41 it
+/// occupies 10:00 to 10:45.
 pub const GRANULE: Duration = Duration::from_secs(300);
 
-/// When it is to be.
+/// The start of an appointment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Starts {
     At(Timestamp),
-    /// By the clock on the wall, in the zone of the staff member, or of the business.
+    /// The time on the wall, in the zone of the member of staff or of the business.
     Local(NaiveDateTime),
 }
 
 impl Starts {
-    /// The instant, where what the wall shows is meant in `zone`.
+    /// The instant of the start; `zone` is the zone of a time on the wall.
     pub fn at(self, zone: Tz) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -63,13 +64,13 @@ impl Starts {
     }
 }
 
-/// An appointment as it stands.
+/// An appointment as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Appointment {
     pub id: AppointmentId,
-    /// The customer, unless they were erased.
+    /// The customer; `None` if the customer was erased.
     pub contact: Option<ContactId>,
-    /// Their number, E.164.
+    /// The customer's number, E.164.
     pub customer: Option<String>,
     pub customer_name: String,
     pub service: String,
@@ -80,14 +81,14 @@ pub struct Appointment {
     pub staff_id: Option<StaffId>,
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
-    /// What was agreed: the time on the wall in `zone`. The instants are derived from it.
+    /// The agreed time on the wall in `zone`. The instants are derived from it.
     pub starts_local: NaiveDateTime,
     pub zone: Tz,
     pub state: AppointmentState,
     pub note: String,
-    /// Rises by one with every change.
+    /// Every change adds one.
     pub version: i32,
-    /// What calendars and other programs know it by; unique within the business.
+    /// The external id, for calendars and other programs; unique within the business.
     pub uid: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -106,19 +107,19 @@ impl Appointment {
         }
     }
 
-    /// How long it takes.
+    /// The length of the appointment.
     pub fn lasts(&self) -> Duration {
         self.ends_at.since(self.starts_at)
     }
 }
 
 impl Store {
-    /// Books, in a transaction of its own.
+    /// Books an appointment in a transaction of its own.
     pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
         Ok(self.book_all(std::slice::from_ref(new)).await?.remove(0))
     }
 
-    /// Books all of these or, where one cannot be, none; says which.
+    /// Books all of these appointments. If one of them is refused, none is booked, and the error names it.
     pub async fn book_all(&self, all: &[NewAppointment]) -> Result<Vec<Appointment>, BookingError> {
         let txn = begin(&self.write).await?;
         let mut booked = Vec::with_capacity(all.len());
@@ -129,7 +130,7 @@ impl Store {
         Ok(booked)
     }
 
-    /// Changes an appointment, in a transaction of its own; beside it, whether that made any difference.
+    /// Changes an appointment in a transaction of its own. The flag is `true` if anything has changed.
     pub async fn change_appointment(&self, order: &Order) -> Result<(Appointment, bool), BookingError> {
         let txn = begin(&self.write).await?;
         let (appointment, event) = write::change(&txn, &self.context, order).await?;
@@ -145,7 +146,7 @@ impl Store {
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");
-        // A customer may be new or have a name now; and there are events that the writer has not seen.
+        // A customer may be new or have a new name, and the writer has not seen the events.
         self.context.pending.push(Committed { changed_customers: true, ..Committed::default() });
         tenants.into_iter().for_each(|tenant| self.context.pending.forget(tenant));
         Ok(())

@@ -1,4 +1,4 @@
-//! Appointments as they stand, and as they stood.
+//! Reads appointments as they are now, and as they were before.
 
 use std::collections::HashMap;
 
@@ -16,17 +16,17 @@ use crate::store::db::sql::{Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// Which appointments are listed; what is `None` says nothing.
+/// A filter of appointments. A field that is `None` filters nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// That end after this …
+    /// Appointments that end after this time.
     pub from: Option<Timestamp>,
-    /// … and start before this.
+    /// Appointments that start before this time.
     pub to: Option<Timestamp>,
     pub staff: Option<StaffId>,
     pub contact: Option<ContactId>,
     pub state: Option<AppointmentState>,
-    /// Those behind this one, in the order of the list.
+    /// Appointments after this one, in the order of the list.
     pub after: Option<(Timestamp, AppointmentId)>,
     /// At most [`LIST_MAX`].
     pub limit: usize,
@@ -73,13 +73,13 @@ pub(super) async fn one(
     Ok(txn.query(&text, vec![tenant.uuid().into(), id.uuid().into()], read).await?.pop())
 }
 
-/// As [`one`]; nobody else changes it until the transaction ends.
+/// Reads an appointment as [`one`] does, and locks it until the transaction ends.
 pub(super) async fn one_to_change(
     txn: &impl Txn,
     tenant: TenantId,
     id: AppointmentId,
 ) -> Result<Option<Appointment>, StoreError> {
-    // SQLite's writing transactions have the whole file to themselves.
+    // A writing transaction of SQLite locks the whole file.
     let lock = if txn.is_postgres() { " FOR UPDATE OF a" } else { "" };
     let text = format!("{APPOINTMENTS} AND a.id = ?{lock}");
     Ok(txn.query(&text, vec![tenant.uuid().into(), id.uuid().into()], read).await?.pop())
@@ -90,7 +90,8 @@ pub(super) async fn by_uid(txn: &impl Txn, tenant: TenantId, uid: &str) -> Resul
     Ok(txn.query(&text, vec![tenant.uuid().into(), uid.into()], read).await?.pop())
 }
 
-/// The one of this customer, for this service, at this time; of several one that stands.
+/// Finds the appointment of this customer for this service at this time. If there are several, it prefers an active
+/// one.
 pub(super) async fn same(txn: &impl Txn, new: &NewAppointment) -> Result<Option<Appointment>, StoreError> {
     let zone = match &new.staff {
         Some(name) => staff::zone_of(txn, new.tenant, name).await?.unwrap_or(new.zone),
@@ -116,14 +117,14 @@ impl Store {
         row.map(|row| read(&Row::Sea(&row))).transpose()
     }
 
-    /// The one with this external id.
+    /// Finds the appointment with this external id.
     pub async fn appointment_by_uid(&self, tenant: TenantId, uid: &str) -> Result<Option<Appointment>, StoreError> {
         let text = format!("{APPOINTMENTS} AND a.uid = ?");
         let row = sql::query_one(&self.read, &text, vec![tenant.uuid().into(), uid.into()]).await?;
         row.map(|row| read(&Row::Sea(&row))).transpose()
     }
 
-    /// Appointments in the order in which they begin.
+    /// Lists appointments in the order of their starts.
     pub async fn appointments(&self, tenant: TenantId, filter: &Filter) -> Result<Vec<Appointment>, StoreError> {
         let mut text = APPOINTMENTS.to_owned();
         let mut values: Vec<Value> = vec![tenant.uuid().into()];
@@ -149,7 +150,7 @@ impl Store {
         rows.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
-    /// Which of these granules of a staff member are taken, in order.
+    /// Lists the granules in this range that a member of staff has taken, in order.
     pub async fn occupied(
         &self,
         tenant: TenantId,
@@ -166,7 +167,7 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// What rules read of appointments: as they stand, or as they stood before `as_of`.
+    /// Reads the facts of appointments for the rules: as they are, or as they were before `as_of`.
     pub async fn appointment_facts(
         &self,
         tenant: TenantId,
@@ -189,7 +190,7 @@ impl Store {
         Ok(facts)
     }
 
-    /// Each customer's next appointment that stands and ends after `now`.
+    /// Finds each customer's next active appointment that ends after `now`.
     pub async fn next_appointments(
         &self,
         tenant: TenantId,
@@ -208,7 +209,7 @@ impl Store {
 }
 
 impl Store {
-    /// As [`Store::next_appointments`], as it was at `then`.
+    /// Finds the same as [`Store::next_appointments`], as it was at `then`.
     pub async fn next_appointments_then(
         &self,
         tenant: TenantId,
@@ -224,7 +225,7 @@ impl Store {
             list,
         )
         .await?;
-        // Of each appointment what was written last.
+        // The last change of each appointment.
         let mut last: HashMap<AppointmentId, (ContactId, AppointmentFacts)> = HashMap::new();
         for row in rows {
             let (contact, text): (uuid::Uuid, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
@@ -242,7 +243,7 @@ impl Store {
     }
 }
 
-/// The soonest first.
+/// Lists the active appointments of these customers that end after `now`, the soonest first.
 async fn next_of(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -257,7 +258,7 @@ async fn next_of(
     Ok(sql::query_in(db, &text, &[tenant.uuid().into(), now.unix_us().into()], list).await?)
 }
 
-/// How it stood before `as_of`; `None` where it was not there yet.
+/// Reads an appointment as it was before `as_of`; `None` if it did not exist yet.
 async fn facts_then(
     db: &impl ConnectionTrait,
     tenant: TenantId,

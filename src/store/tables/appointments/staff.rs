@@ -1,6 +1,7 @@
-//! Services and staff: what can be booked, with whom.
+//! Services and the staff who do them.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -14,51 +15,52 @@ use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Row, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::{service, staff, staff_service};
 use crate::time::WeeklyHours;
 
-/// Names that a refusal lists, at most.
+/// The most names that a refusal lists.
 const LISTED_MAX: usize = 20;
 
-/// What can be booked.
+/// A service that customers can book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
     pub id: ServiceId,
     pub name: String,
-    /// How long it usually lasts.
+    /// The usual length.
     pub minutes: u32,
-    /// Whether it can be booked still.
+    /// Whether the service can still be booked.
     pub active: bool,
 }
 
-/// Somebody who takes appointments.
+/// A member of staff, who takes appointments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StaffMember {
     pub id: StaffId,
     pub name: String,
-    /// Theirs, where it is not the business's.
+    /// The zone of the member; `None` for the business's zone.
     pub zone: Option<Tz>,
-    /// Their opening hours, where these are not the business's.
+    /// The opening hours of the member; `None` for the business's hours.
     pub hours: Option<WeeklyHours>,
     pub active: bool,
-    /// What they do, by name; all services where none is named.
+    /// The names of the services that the member does; all services if it is empty.
     pub services: BTreeSet<String>,
-    /// When their feed was opened; `None` while there is none.
+    /// The time when the member's feed was opened; `None` while there is none.
     #[serde(skip)]
     pub feed_us: Option<i64>,
 }
 
-/// Somebody to be added, or who is there and is changed.
+/// A member of staff to be added or changed.
 #[derive(Clone, Debug, Default)]
 pub struct NewStaff {
     pub name: String,
-    /// `None` leaves what there is, here and below; `Some(None)` is the business's.
+    /// `None` leaves the value, here and below; `Some(None)` takes the business's value.
     pub zone: Option<Option<Tz>>,
     pub hours: Option<Option<WeeklyHours>>,
     pub services: Option<Vec<String>>,
     pub active: Option<bool>,
 }
 
-/// A name without blanks around it.
+/// Checks a name and removes blanks around it.
 pub(super) fn name(what: &'static str, max: usize, text: &str) -> Result<String, BookingError> {
     let trimmed = text.trim();
     let count = trimmed.chars().count();
@@ -74,6 +76,11 @@ pub(super) fn minutes(minutes: u32) -> Result<u32, BookingError> {
     if good { Ok(minutes) } else { Err(BookingError::Minutes(minutes, MINUTES_MAX)) }
 }
 
+static INSERT_SERVICE: LazyLock<String> = LazyLock::new(|| service::TABLE.insert() + " ON CONFLICT DO NOTHING");
+static INSERT_STAFF: LazyLock<String> = LazyLock::new(|| staff::TABLE.insert() + " ON CONFLICT DO NOTHING");
+static INSERT_STAFF_SERVICES: LazyLock<String> =
+    LazyLock::new(|| staff_service::TABLE.insert() + " ON CONFLICT DO NOTHING");
+
 const SERVICES: &str = "SELECT id, name, minutes, active FROM services WHERE tenant_id = ?";
 
 fn read_service(row: &Row) -> Result<Service, StoreError> {
@@ -86,7 +93,7 @@ fn read_service(row: &Row) -> Result<Service, StoreError> {
     })
 }
 
-/// A service that can be booked; with `make` one that is named for the first time is made.
+/// Finds a service that can be booked; with `make`, an unknown service is made.
 pub(super) async fn service_named(
     txn: &impl Txn,
     context: &WriterContext,
@@ -112,7 +119,7 @@ pub(super) async fn service_named(
     }
 }
 
-/// Writes a service down, unless one is called so already.
+/// Stores a service, unless a service has this name.
 async fn insert_service(
     txn: &impl Txn,
     context: &WriterContext,
@@ -121,19 +128,8 @@ async fn insert_service(
     minutes: u32,
 ) -> Result<(), StoreError> {
     let id: ServiceId = context.ids.next();
-    let values = vec![
-        id.uuid().into(),
-        tenant.uuid().into(),
-        name.into(),
-        fold(name).into(),
-        i32::try_from(minutes).unwrap_or(i32::MAX).into(),
-        true.into(),
-        context.clock.now().unix_us().into(),
-    ];
-    let text = "INSERT INTO services (id, tenant_id, name, name_key, minutes, active, created_us)
-      VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING";
-    txn.execute(text, values).await?;
-    Ok(())
+    let values = service::new_row(tenant, id, name, fold(name), minutes, context.clock.now()).to_vec();
+    txn.rows(&INSERT_SERVICE, service::TABLE.width(), Cut::Exact, values).await
 }
 
 pub(super) async fn service_by_id(txn: &impl Txn, tenant: TenantId, id: ServiceId) -> Result<Service, StoreError> {
@@ -142,7 +138,7 @@ pub(super) async fn service_by_id(txn: &impl Txn, tenant: TenantId, id: ServiceI
     found.ok_or_else(|| StoreError::Stored(format!("the service {id} of an appointment is gone")))
 }
 
-/// The columns, and the services by name, one line each: names have no line breaks.
+/// The columns, and the names of the services, one in a line: names have no line breaks.
 const STAFF: &str = "SELECT t.id, t.name, t.zone, t.hours, t.active, t.feed_us,
     (SELECT string_agg(s.name, ?) FROM staff_services d JOIN services s ON s.id = d.service_id AND s.tenant_id = d.tenant_id
      WHERE d.tenant_id = t.tenant_id AND d.staff_id = t.id)
@@ -162,14 +158,14 @@ fn read_staff(row: &Row) -> Result<StaffMember, StoreError> {
     })
 }
 
-/// The zone of their own that the one who is called so has.
+/// The zone of the member of staff with this name, if the member has one.
 pub(super) async fn zone_of(txn: &impl Txn, tenant: TenantId, given: &str) -> Result<Option<Tz>, StoreError> {
     let text = format!("{STAFF} AND t.name_key = ?");
     let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
     Ok(found.and_then(|member| member.zone))
 }
 
-/// The one who is called so and does this service.
+/// The member of staff with this name, if the member does this service.
 pub(super) async fn who_does(
     txn: &impl Txn,
     tenant: TenantId,
@@ -196,14 +192,14 @@ fn listed(names: &[String]) -> String {
 }
 
 impl Store {
-    /// All services of a business, by name; those that are not offered any more, too.
+    /// Lists all services of a business by name, including those that are not offered any more.
     pub async fn services(&self, tenant: TenantId) -> Result<Vec<Service>, StoreError> {
         let text = format!("{SERVICES} ORDER BY name_key");
         let rows = sql::query(&self.read, &text, vec![tenant.uuid().into()]).await?;
         rows.iter().map(|row| read_service(&Row::Sea(row))).collect()
     }
 
-    /// Makes a service, or changes the one that is called so; `None` leaves what there is.
+    /// Makes a service, or changes the one with this name; `None` leaves a value.
     pub async fn set_service(
         &self,
         tenant: TenantId,
@@ -225,14 +221,14 @@ impl Store {
         Ok(service.ok_or_else(|| StoreError::Stored("a service that was just made is gone".to_owned()))?)
     }
 
-    /// The staff of a business, by name; those who take no appointments any more, too.
+    /// Lists the staff of a business by name, including members who take no appointments any more.
     pub async fn staff(&self, tenant: TenantId) -> Result<Vec<StaffMember>, StoreError> {
         let text = format!("{STAFF} ORDER BY t.name_key");
         let rows = sql::query(&self.read, &text, vec!["\n".into(), tenant.uuid().into()]).await?;
         rows.iter().map(|row| read_staff(&Row::Sea(row))).collect()
     }
 
-    /// One of the staff, whom anybody's calendar may ask for.
+    /// Finds a member of staff by id, for calendar feeds. The tenant comes with it.
     pub async fn staff_by_id(&self, id: StaffId) -> Result<Option<(TenantId, StaffMember)>, StoreError> {
         let row =
             sql::query_one(&self.read, "SELECT tenant_id FROM staff WHERE id = ?", vec![id.uuid().into()]).await?;
@@ -241,24 +237,14 @@ impl Store {
         Ok(self.staff(tenant).await?.into_iter().find(|member| member.id == id).map(|member| (tenant, member)))
     }
 
-    /// Adds somebody, or changes who is called so. Services that are named for the first time are made.
+    /// Adds a member of staff, or changes the one with this name. Unknown services are made.
     pub async fn set_staff(&self, tenant: TenantId, new: &NewStaff) -> Result<StaffMember, BookingError> {
         let given = name("name of staff", NAME_MAX_CHARS, &new.name)?;
         let key = fold(&given);
         let txn = begin(&self.write).await?;
         let id: StaffId = self.context.ids.next();
-        let insert = "INSERT INTO staff (id, tenant_id, name, name_key, active, created_us) VALUES (?,?,?,?,?,?)
-          ON CONFLICT DO NOTHING";
-        let now = self.context.clock.now().unix_us();
-        let values = vec![
-            id.uuid().into(),
-            tenant.uuid().into(),
-            given.clone().into(),
-            key.clone().into(),
-            true.into(),
-            now.into(),
-        ];
-        sql::execute(&txn, insert, values).await.map_err(StoreError::from)?;
+        let values = staff::new_row(tenant, id, &given, &key, self.context.clock.now()).to_vec();
+        txn.rows(&INSERT_STAFF, staff::TABLE.width(), Cut::Exact, values).await?;
         let set =
             "UPDATE staff SET name = ?, active = coalesce(?, active) WHERE tenant_id = ? AND name_key = ? RETURNING id";
         let values = vec![given.into(), new.active.into(), tenant.uuid().into(), key.into()];
@@ -281,7 +267,7 @@ impl Store {
         Ok(member.ok_or_else(|| StoreError::Stored("a staff member who was just made is gone".to_owned()))?)
     }
 
-    /// Opens a staff member's feed anew, or closes it: whatever led to the one before leads nowhere any more.
+    /// Opens a member's feed anew, or closes it. Links to the feed before it stop working.
     pub async fn set_feed(&self, tenant: TenantId, id: StaffId, open: bool) -> Result<Option<i64>, StoreError> {
         let feed = open.then(|| self.context.ids.tick_us());
         let txn = begin(&self.write).await?;
@@ -292,7 +278,7 @@ impl Store {
     }
 }
 
-/// `column` is one of our own.
+/// Sets one column; `column` is a constant name.
 async fn set_column(
     txn: &impl Txn,
     column: &'static str,
@@ -314,11 +300,10 @@ async fn set_services(
 ) -> Result<(), BookingError> {
     let values = vec![tenant.uuid().into(), id.uuid().into()];
     txn.execute("DELETE FROM staff_services WHERE tenant_id = ? AND staff_id = ?", values).await?;
-    let mut rows = Vec::with_capacity(services.len() * 3);
+    let mut rows = Vec::with_capacity(services.len() * staff_service::TABLE.width());
     for given in services {
         let service = service_named(txn, context, tenant, given, None, true).await?;
-        rows.extend([tenant.uuid().into(), id.uuid().into(), service.id.uuid().into()]);
+        rows.extend(staff_service::new_row(tenant, id, service.id));
     }
-    let insert = "INSERT INTO staff_services (tenant_id, staff_id, service_id) VALUES {rows} ON CONFLICT DO NOTHING";
-    Ok(txn.rows(insert, 3, Cut::Padded, rows).await?)
+    Ok(txn.rows(&INSERT_STAFF_SERVICES, staff_service::TABLE.width(), Cut::Padded, rows).await?)
 }

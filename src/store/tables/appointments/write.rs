@@ -1,4 +1,6 @@
-//! Booking and changing, each with its history and its event, in the caller's transaction.
+//! Books and changes appointments in the caller's transaction. Each change stores its history and its event.
+
+use std::sync::LazyLock;
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
@@ -8,8 +10,8 @@ use uuid::Uuid;
 
 use super::super::contacts::ContactUpsert;
 use super::super::{events, timers};
-use super::by_rules::Asked;
-use super::staff::{self, Service, StaffMember};
+use super::by_rules::RequestedChange;
+use super::staff::{self, StaffMember};
 use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, customers, read};
 use crate::domain::id::{Id, noun};
 use crate::domain::{
@@ -18,58 +20,59 @@ use crate::domain::{
 use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
+use crate::store::rows::{appointment, appointment_history, occupied};
 use crate::time::zone::{to_instant, to_wall};
 
-/// Why what was planned around an appointment does not leave any more.
+/// The reason why a send around an appointment is blocked.
 const ENDED: &str = "the appointment was";
 
-/// What is to be booked.
+/// An appointment to be booked.
 #[derive(Clone, Debug)]
 pub struct NewAppointment {
     pub tenant: TenantId,
-    /// The business's zone, where no staff member has one.
+    /// The business's zone, for an appointment without a member of staff who has a zone.
     pub zone: Tz,
-    /// Made a customer where they are none yet.
+    /// The customer's number. A number that is not known yet becomes a customer.
     pub customer: Phone,
-    /// Theirs, where no name is known yet.
+    /// The customer's name, if no name is known yet.
     pub customer_name: String,
     pub service: String,
-    /// Where the service is not known: whether it is made (with `minutes`, or the default), or refused.
+    /// Whether an unknown service is made, with `minutes` or the default. If not, the booking is refused.
     pub new_service: bool,
-    /// How long, if not as long as the service usually lasts; 1 to [`super::MINUTES_MAX`].
+    /// The length, 1 to [`super::MINUTES_MAX`]; `None` takes the usual length of the service.
     pub minutes: Option<u32>,
-    /// `None`: it occupies nobody.
+    /// `None` for an appointment that occupies nobody.
     pub staff: Option<String>,
     pub starts: Starts,
     pub note: String,
-    /// An external id, unique within the business; its own where there is none.
+    /// An external id, unique within the business; `None` takes the appointment's own id.
     pub uid: Option<String>,
     pub by: By,
 }
 
-/// What is to be done with an appointment.
+/// A change of an appointment.
 #[derive(Clone, Debug)]
 pub struct Order {
     pub tenant: TenantId,
     pub id: AppointmentId,
     pub change: Change,
-    /// Of a move: where to.
+    /// The new place of a move.
     pub to: Option<Moved>,
-    /// What its version must be still; `None` takes it as it is.
+    /// The version that the appointment must have; `None` accepts any version.
     pub version: Option<i32>,
     pub by: By,
 }
 
-/// Where an appointment moves; what is `None` stays.
+/// The new place of a move. A field that is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Moved {
     pub starts: Option<Starts>,
-    /// To somebody else of the staff; `Some(None)` to nobody.
+    /// The new member of staff; `Some(None)` for nobody.
     pub staff: Option<Option<String>>,
     pub minutes: Option<u32>,
 }
 
-/// Where and how long.
+/// The place of an appointment in the calendar.
 pub(super) struct TimeSlot {
     pub staff: Option<StaffMember>,
     pub zone: Tz,
@@ -77,6 +80,14 @@ pub(super) struct TimeSlot {
     pub starts: Timestamp,
     pub ends: Timestamp,
 }
+
+/// Gives the id of the new row, unless the business knows the external id already. The id is the second value of a row.
+static INSERT: LazyLock<String> =
+    LazyLock::new(|| appointment::TABLE.insert() + " ON CONFLICT DO NOTHING RETURNING id");
+static INSERT_HISTORY: LazyLock<String> = LazyLock::new(|| appointment_history::TABLE.insert());
+/// Gives the granules that were free.
+static OCCUPY: LazyLock<String> =
+    LazyLock::new(|| occupied::TABLE.insert() + " ON CONFLICT DO NOTHING RETURNING granule");
 
 pub(super) async fn book(
     txn: &impl Txn,
@@ -100,12 +111,28 @@ pub(super) async fn book(
         Some(uid) => staff::name("external id", UID_MAX_CHARS, uid)?,
         None => id.to_string(),
     };
-    if !insert(txn, new, id, contact, &service, &place, &uid, now).await? {
+    let row = appointment::NewRow {
+        tenant: new.tenant,
+        id,
+        contact,
+        service: service.id,
+        staff: place.staff.as_ref().map(|member| member.id),
+        starts_local: wall_text(place.local),
+        zone: place.zone,
+        starts: place.starts,
+        ends: place.ends,
+        note: &new.note,
+        uid: &uid,
+        created: now,
+    };
+    let values = appointment::new_row(row).to_vec();
+    let made: Vec<Uuid> = txn.changed(&INSERT, appointment::TABLE.width(), 1, Cut::Exact, values).await?;
+    if made.is_empty() {
         return Err(BookingError::UidTaken(uid));
     }
     occupy(txn, new.tenant, id, &place).await?;
     let booked = read::one(txn, new.tenant, id).await?.ok_or(BookingError::NotFound(id))?;
-    let told = ChangeRecord {
+    let record = ChangeRecord {
         what: "booked",
         kind: EventKind::APPOINTMENT_BOOKED,
         by: new.by,
@@ -113,11 +140,11 @@ pub(super) async fn book(
         depth: 0,
         state: None,
     };
-    tell(txn, context, new.tenant, &booked, told, now).await?;
+    record_change(txn, context, new.tenant, &booked, record, now).await?;
     Ok(booked)
 }
 
-/// Finds or makes the customer, and gives them the name where they have none.
+/// Finds or makes the customer, and sets the customer's name if there is none.
 async fn customer(
     txn: &impl Txn,
     context: &WriterContext,
@@ -126,8 +153,8 @@ async fn customer(
 ) -> Result<ContactId, BookingError> {
     let mut upsert = ContactUpsert::default();
     upsert.add(new.tenant, &new.customer, now);
-    let met = upsert.upsert(txn, context).await?;
-    let found = met.get(&(new.tenant, new.customer.key())).copied();
+    let contacts = upsert.upsert(txn, context).await?;
+    let found = contacts.get(&(new.tenant, new.customer.key())).copied();
     let (contact, _) = found.ok_or_else(|| StoreError::Stored("a customer that was just made is gone".to_owned()))?;
     if !new.customer_name.trim().is_empty() {
         let name = staff::name("customer's name", super::NAME_MAX_CHARS, &new.customer_name)?;
@@ -161,70 +188,20 @@ fn place(staff: Option<StaffMember>, zone: Tz, starts: Starts, minutes: u32) -> 
     Ok(TimeSlot { staff, zone, local, starts: at, ends })
 }
 
-/// `false` where the business knows this external id already.
-#[expect(clippy::too_many_arguments, reason = "one for each group of columns")]
-async fn insert(
-    txn: &impl Txn,
-    new: &NewAppointment,
-    id: AppointmentId,
-    contact: ContactId,
-    service: &Service,
-    place: &TimeSlot,
-    uid: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let values = vec![
-        id.uuid().into(),
-        new.tenant.uuid().into(),
-        contact.uuid().into(),
-        service.id.uuid().into(),
-        place.staff.as_ref().map(|member| member.id.uuid()).into(),
-        wall_text(place.local).into(),
-        place.zone.name().into(),
-        place.starts.unix_us().into(),
-        place.ends.unix_us().into(),
-        AppointmentState::Booked.as_str().into(),
-        new.note.clone().into(),
-        1i32.into(),
-        uid.into(),
-        now.unix_us().into(),
-        now.unix_us().into(),
-    ];
-    let inserted = txn
-        .execute(
-            "INSERT INTO appointments (id, tenant_id, contact_id, service_id, staff_id, starts_local, zone, starts_us,
-               ends_us, state, note, version, uid, created_us, updated_us)
-             VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-            values,
-        )
-        .await?;
-    Ok(inserted == 1)
-}
-
 pub(super) fn wall_text(local: NaiveDateTime) -> String {
     local.format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// Takes the staff member's time, or says that somebody has it and leaves all as it was. What the appointment itself
-/// has of it already is taken.
+/// Takes the granules of the member of staff. If another appointment has one of them, it takes none and gives an error.
+/// Granules that the appointment has already count as taken.
 async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &TimeSlot) -> Result<(), BookingError> {
     let Some(member) = &place.staff else { return Ok(()) };
     let granules = granules(place.starts, place.ends);
-    // In their order, so that two who want the same time on PostgreSQL wait for each other in one order.
-    let values: Vec<Value> = granules
-        .clone()
-        .flat_map(|granule| [tenant.uuid().into(), member.id.uuid().into(), granule.into(), id.uuid().into()])
-        .collect();
-    let taken: Vec<i64> = txn
-        .changed(
-            "INSERT INTO occupied (tenant_id, staff_id, granule, appointment_id) VALUES {rows}
-             ON CONFLICT DO NOTHING RETURNING granule",
-            4,
-            2,
-            Cut::Exact,
-            values,
-        )
-        .await?;
+    // Two transactions on PostgreSQL that want the same time lock the rows in the same order.
+    let values: Vec<Value> =
+        granules.clone().flat_map(|granule| occupied::new_row(tenant, member.id, granule, id)).collect();
+    let taken: Vec<i64> =
+        txn.changed(&OCCUPY, occupied::TABLE.width(), occupied::GRANULE_AT, Cut::Exact, values).await?;
     if taken.len() == granules.clone().count() {
         return Ok(());
     }
@@ -243,26 +220,26 @@ async fn occupy(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: &Tim
     Err(BookingError::Taken { who: member.name.clone(), at: place.local })
 }
 
-/// The granules that a time touches, each counted from 1970.
+/// The granules that a time touches, counted from 1970.
 pub fn granules(starts: Timestamp, ends: Timestamp) -> std::ops::Range<i64> {
     let size = GRANULE.as_micros() as i64;
     starts.unix_us().div_euclid(size)..(ends.unix_us() + size - 1).div_euclid(size)
 }
 
-/// Gives back what the appointment has taken, but for what it has at `place`.
+/// Frees the granules of an appointment, except those at `place`.
 async fn free(txn: &impl Txn, tenant: TenantId, id: AppointmentId, place: Option<&TimeSlot>) -> Result<(), StoreError> {
     let mut text = "DELETE FROM occupied WHERE tenant_id = ? AND appointment_id = ?".to_owned();
     let mut values: Vec<Value> = vec![tenant.uuid().into(), id.uuid().into()];
     if let Some((place, member)) = place.and_then(|place| Some((place, place.staff.as_ref()?))) {
-        let kept = granules(place.starts, place.ends);
+        let needed = granules(place.starts, place.ends);
         text.push_str(" AND NOT (staff_id = ? AND granule >= ? AND granule < ?)");
-        values.extend([member.id.uuid().into(), kept.start.into(), kept.end.into()]);
+        values.extend([member.id.uuid().into(), needed.start.into(), needed.end.into()]);
     }
     txn.execute(&text, values).await?;
     Ok(())
 }
 
-/// Changes an appointment; beside it the event that says so, unless nothing has changed.
+/// Changes an appointment. Gives its event too, unless nothing has changed.
 pub(super) async fn change(
     txn: &impl Txn,
     context: &WriterContext,
@@ -271,12 +248,13 @@ pub(super) async fn change(
     change_as(txn, context, order, None).await
 }
 
-/// As [`change`]. Where a rule has `asked` for it, a move is held to what customers are held to. Refused, all is as it was.
+/// Changes an appointment as [`change`] does. If a rule has `requested` a move, the limits of customers apply. A
+/// refused change leaves everything as it was.
 pub(super) async fn change_as(
     txn: &impl Txn,
     context: &WriterContext,
     order: &Order,
-    asked: Option<&Asked>,
+    requested: Option<&RequestedChange>,
 ) -> Result<(Appointment, Option<Event>), BookingError> {
     let found = read::one_to_change(txn, order.tenant, order.id).await?;
     let before = found.ok_or(BookingError::NotFound(order.id))?;
@@ -294,7 +272,7 @@ pub(super) async fn change_as(
     }
     let now = context.clock.now();
     if let Some(place) = &moved {
-        if asked.is_some() {
+        if requested.is_some() {
             customers::may_have(txn, order.tenant, place, now).await?;
         }
         occupy(txn, order.tenant, order.id, place).await?;
@@ -309,9 +287,9 @@ pub(super) async fn change_as(
     }
     let after = read::one(txn, order.tenant, order.id).await?.ok_or(BookingError::NotFound(order.id))?;
     let previous = moved.is_some().then_some(before.starts_at);
-    let (depth, state) = asked.map_or((0, None), |asked| (asked.depth, Some(&asked.state)));
-    let told = ChangeRecord { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
-    let event = tell(txn, context, order.tenant, &after, told, now).await?;
+    let (depth, state) = requested.map_or((0, None), |requested| (requested.depth, Some(&requested.state)));
+    let record = ChangeRecord { what: change.done(), kind: change.event(), by: order.by, previous, depth, state };
+    let event = record_change(txn, context, order.tenant, &after, record, now).await?;
     Ok((after, Some(event)))
 }
 
@@ -339,7 +317,7 @@ async fn write_change(
     Ok(())
 }
 
-/// Where a move leads; `None` where it is there already.
+/// The new place of a move; `None` if the appointment is there already.
 async fn moved(txn: &impl Txn, order: &Order, before: &Appointment) -> Result<Option<TimeSlot>, BookingError> {
     let to = order.to.clone().unwrap_or_default();
     let name = to.staff.unwrap_or_else(|| before.staff.clone());
@@ -368,62 +346,60 @@ struct ChangeRecord<'a> {
     by: By,
     previous: Option<Timestamp>,
     depth: u8,
-    /// What the rule that asked for it wanted to remember.
+    /// The value that the rule stored with its request.
     state: Option<&'a Json>,
 }
 
-/// Writes the history and the event.
-async fn tell(
+/// Stores the history and the event of a change.
+async fn record_change(
     txn: &impl Txn,
     context: &WriterContext,
     tenant: TenantId,
     appointment: &Appointment,
-    told: ChangeRecord<'_>,
+    record: ChangeRecord<'_>,
     now: Timestamp,
 ) -> Result<Event, StoreError> {
     let facts = serde_json::to_value(appointment.facts()).map_err(StoreError::json)?;
     let id: Id<noun::Attempt> = context.ids.next();
-    // Later than what was decided before, earlier than what is decided of it.
+    // This time is later than the decisions before the change, and earlier than the decisions about it.
     let at_us = context.ids.tick_us();
-    txn.execute(
-        "INSERT INTO appointment_history (id, tenant_id, appointment_id, contact_id, at_us, version, what, made_by, facts)
-         VALUES (?,?,?,?,?,?,?,?,?)",
-        vec![
-            id.uuid().into(),
-            tenant.uuid().into(),
-            appointment.id.uuid().into(),
-            appointment.contact.map(ContactId::uuid).into(),
-            at_us.into(),
-            appointment.version.into(),
-            told.what.into(),
-            told.by.as_str().into(),
-            facts.to_string().into(),
-        ],
-    )
-    .await?;
-    let mut data = json!({"appointment": facts, "by": told.by});
-    if let Some(previous) = told.previous {
+    let row = appointment_history::NewRow {
+        tenant,
+        id: id.uuid(),
+        appointment: appointment.id,
+        contact: appointment.contact,
+        at_us,
+        version: appointment.version,
+        what: record.what,
+        by: record.by,
+        facts: facts.to_string(),
+    };
+    let values = appointment_history::new_row(row).to_vec();
+    txn.rows(&INSERT_HISTORY, appointment_history::TABLE.width(), Cut::Exact, values).await?;
+    let mut data = json!({"appointment": facts, "by": record.by});
+    if let Some(previous) = record.previous {
         data["previous_starts_at"] = previous.to_string().into();
     }
-    if let Some(state) = told.state.filter(|state| !state.is_null()) {
+    if let Some(state) = record.state.filter(|state| !state.is_null()) {
         data["state"] = state.clone();
     }
     let event = Event {
         id: context.ids.next(),
         tenant,
-        kind: told.kind,
+        kind: record.kind,
         channel: None,
         contact: appointment.contact,
         occurred_at: now,
         dedupe_key: Some(format!("appointment:{}:{}", appointment.id, appointment.version)),
-        depth: told.depth,
+        depth: record.depth,
         data,
     };
     events::insert(txn, [(&event, None)]).await?;
     Ok(event)
 }
 
-/// What stands is cancelled, since nobody would come; the rest stays without its customer and its note.
+/// Cancels the active appointments of a customer who is erased. The other appointments stay, without the customer and
+/// the note.
 pub(in crate::store) async fn forget_customer(
     txn: &impl Txn,
     tenant: TenantId,

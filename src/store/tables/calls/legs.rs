@@ -1,32 +1,35 @@
-//! Legs of calls: whom a caller was put through to.
+//! Legs of calls: the numbers and queues that a caller was put through to.
 //!
-//! An answer dials once, and what comes of it is heard in a later turn: a leg is known by its call and the turn that
-//! dialled. Two tell of it: its own callbacks, and the turn that follows it; in whatever order.
+//! An answer dials at most once, and a later turn has the result. A leg is known by its call and the turn that dialled.
+//! The leg's own callbacks and the next turn report it, in any order.
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use crate::domain::event::CallData;
 use crate::domain::{CallId, CallStatus, Phone, Step, TenantId, Timestamp};
 use crate::store::db::sql;
-use crate::store::db::sql::{Row, Txn};
+use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::call_leg;
 
-/// What the provider says of a leg.
+/// A provider's report of a leg.
 #[derive(Clone, Debug)]
 pub struct LegReport {
     pub tenant: TenantId,
     /// The provider's id of the call that dialled.
     pub call: String,
-    /// The turn in whose answer it was dialled; where that is not said, the last that dialled.
+    /// The turn whose answer dialled; `None` for the last turn that dialled.
     pub turn: Option<i32>,
     pub leg: Leg,
 }
 
-/// How a leg stands.
+/// The status of a leg.
 #[derive(Clone, Debug)]
 pub struct Leg {
-    /// The provider's id (`CA…`); `None` where none was begun.
+    /// The provider's id (`CA…`); `None` if the leg never began.
     pub sid: Option<String>,
     pub status: CallStatus,
     pub duration_s: Option<u32>,
@@ -36,10 +39,10 @@ pub struct Leg {
 /// A leg as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedLeg {
-    /// The turn in whose answer it was dialled.
+    /// The turn whose answer dialled the leg.
     pub n: i32,
     pub sid: Option<String>,
-    /// The number; `queue:` and its name where somebody was taken out of a queue; empty where they were erased.
+    /// The number; `queue:` and the name for a caller who was taken out of a queue; empty if the person was erased.
     pub to: String,
     pub status: CallStatus,
     pub duration_s: Option<u32>,
@@ -48,9 +51,9 @@ pub struct ListedLeg {
 }
 
 impl Leg {
-    /// What a turn says of the leg that has ended before it; `None` where it is about something else.
+    /// Reads the leg that ended before a turn; `None` if the turn is about something else.
     pub(in crate::store) fn from_turn(data: &CallData, at: Timestamp) -> Option<Self> {
-        // <https://www.twilio.com/docs/voice/twiml/dial#dialcallstatus>: `answered`, of a call that was spoken on.
+        // <https://www.twilio.com/docs/voice/twiml/dial#dialcallstatus>: a leg with a conversation is `answered`.
         let status = match data.outcome.as_deref()? {
             "answered" => CallStatus::Completed,
             outcome => CallStatus::parse(outcome)?,
@@ -59,8 +62,20 @@ impl Leg {
     }
 }
 
-/// Writes down how the leg stands that was dialled last in the turns up to `turn`; `false` where none was.
-pub(in crate::store) async fn told(
+/// The first value of a column stays; the status moves forward.
+static INSERT_OR_MERGE: LazyLock<String> = LazyLock::new(|| {
+    call_leg::TABLE.insert()
+        + " ON CONFLICT (call_id, n) DO UPDATE SET
+           provider_sid = coalesce(call_legs.provider_sid, excluded.provider_sid),
+           duration_s = coalesce(call_legs.duration_s, excluded.duration_s),
+           ended_us = coalesce(call_legs.ended_us, excluded.ended_us),
+           status = CASE WHEN excluded.status_rank > call_legs.status_rank THEN excluded.status ELSE call_legs.status END,
+           status_rank = CASE WHEN excluded.status_rank > call_legs.status_rank
+             THEN excluded.status_rank ELSE call_legs.status_rank END"
+});
+
+/// Stores the status of the leg that was dialled last in the turns up to `turn`; `false` if none was dialled.
+pub(in crate::store) async fn record(
     txn: &impl Txn,
     tenant: TenantId,
     call: CallId,
@@ -73,39 +88,26 @@ pub(in crate::store) async fn told(
     let found = txn.query(dialled, vec![call.uuid().into(), tenant.uuid().into(), turn.into()], read).await?;
     let Some((n, began_us, answer)) = found.into_iter().next() else { return Ok(false) };
     let steps: Vec<Step> = serde_json::from_str(&answer).map_err(StoreError::json)?;
-    let Some(to) = steps.iter().find_map(whom) else { return Ok(false) };
+    let Some(to) = steps.iter().find_map(recipient) else { return Ok(false) };
     let key = Phone::parse(&to).map_or_else(|_| to.clone(), |phone| phone.key());
-    let ended = leg.status.is_final().then(|| leg.at.unix_us());
-    txn.execute(
-        "INSERT INTO call_legs (call_id, n, tenant_id, provider_sid, peer, peer_key, status, status_rank, duration_s,
-           began_us, ended_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (call_id, n) DO UPDATE SET
-           provider_sid = coalesce(call_legs.provider_sid, excluded.provider_sid),
-           duration_s = coalesce(call_legs.duration_s, excluded.duration_s),
-           ended_us = coalesce(call_legs.ended_us, excluded.ended_us),
-           status = CASE WHEN excluded.status_rank > call_legs.status_rank THEN excluded.status ELSE call_legs.status END,
-           status_rank = CASE WHEN excluded.status_rank > call_legs.status_rank
-             THEN excluded.status_rank ELSE call_legs.status_rank END",
-        vec![
-            call.uuid().into(),
-            n.into(),
-            tenant.uuid().into(),
-            leg.sid.clone().into(),
-            to.into(),
-            key.into(),
-            leg.status.as_str().into(),
-            leg.status.rank().into(),
-            leg.duration_s.and_then(|seconds| i32::try_from(seconds).ok()).into(),
-            began_us.into(),
-            ended.into(),
-        ],
-    )
-    .await?;
+    let row = call_leg::NewRow {
+        tenant,
+        call,
+        n,
+        sid: leg.sid.clone(),
+        peer: to,
+        peer_key: key,
+        status: leg.status,
+        duration_s: leg.duration_s,
+        began_us,
+        ended: leg.status.is_final().then_some(leg.at),
+    };
+    txn.rows(&INSERT_OR_MERGE, call_leg::TABLE.width(), Cut::Exact, call_leg::new_row(row).to_vec()).await?;
     Ok(true)
 }
 
-/// Who is dialled in a step.
-fn whom(step: &Step) -> Option<String> {
+/// The number or queue that a step dials.
+fn recipient(step: &Step) -> Option<String> {
     match step {
         Step::Dial(dial) => Some(dial.number.clone()),
         Step::DialQueue { queue } => Some(format!("queue:{queue}")),
@@ -114,7 +116,7 @@ fn whom(step: &Step) -> Option<String> {
 }
 
 impl Store {
-    /// Whom a caller was put through to, in the order in which they were dialled.
+    /// Lists the legs of a call in the order in which they were dialled.
     pub async fn call_legs(&self, tenant: TenantId, call: CallId) -> Result<Vec<ListedLeg>, StoreError> {
         let text = "SELECT n, provider_sid, peer, status, duration_s, began_us, ended_us FROM call_legs
             WHERE call_id = ? AND tenant_id = ? ORDER BY n";

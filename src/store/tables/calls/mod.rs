@@ -1,13 +1,16 @@
-//! Calls: what comes in of them, what is said in them, how they stand.
+//! Calls: their rows, their turns and their legs.
 //!
-//! A turn is one question of the provider's, what to say next: it is an event, and its answer is kept beside it, so that
-//! a repeat is answered alike.
+//! In a turn the provider asks what to say next. The turn is an event, and its answer is stored with it, so that a
+//! repeat gets the same answer.
 
+pub(in crate::store) mod call_events;
 pub(in crate::store) mod legs;
 mod read;
-pub(in crate::store) mod told;
 pub(in crate::store) mod placed;
 
+use std::sync::LazyLock;
+
+use sea_orm::Value;
 use uuid::Uuid;
 
 pub use legs::{Leg, LegReport, ListedLeg};
@@ -21,34 +24,36 @@ use crate::domain::{
 use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
+use crate::store::rows::{call, call_turn};
 use crate::store::tables::actions::QueuedSend;
 
-/// Whose call it is, as the provider tells it.
+/// A call as the provider describes it.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub tenant: TenantId,
     /// The provider's id (`CA…`).
     pub sid: String,
     pub direction: CallDirection,
-    /// The customer's number as it was given.
+    /// The customer's number, as the provider gave it.
     pub peer: String,
-    /// The same, where it is one.
+    /// The same number, if it is a phone number.
     pub phone: Option<Phone>,
-    /// Ours.
+    /// Our number.
     pub number: String,
-    /// The send of ours that began it.
+    /// The send that began the call.
     pub action: Option<ActionId>,
     pub status: CallStatus,
     pub answered_by: Option<String>,
 }
 
-/// What was answered in a turn, and what the call is afterwards.
+/// The answer of a turn, and the state of the call after it.
 #[derive(Clone, Debug)]
 pub struct TurnAnswer {
     pub call: CallId,
     pub n: i32,
     pub steps: Vec<Step>,
-    /// Who found it: `rules`, `agent`, `model`, `greeting`, `call` (the words it was begun with), `fallback`.
+    /// The source of the answer: `rules`, `agent`, `model`, `greeting`, `call` (the call's own opening words),
+    /// `fallback`.
     pub how: &'static str,
     pub took_ms: u32,
     pub state: CallState,
@@ -63,9 +68,9 @@ pub(in crate::store) struct CallRow {
     pub turns: i32,
     pub heard: bool,
     pub recording: Option<String>,
-    /// The send of ours that began it.
+    /// The send that began the call.
     pub action: Option<ActionId>,
-    /// Its end was reported.
+    /// The provider has reported the end.
     pub ended: bool,
 }
 
@@ -102,7 +107,7 @@ fn read(row: &Row) -> Result<CallRow, StoreError> {
     })
 }
 
-/// What is told of the call, in every event of it.
+/// Adds the call to the data of an event.
 pub(in crate::store) fn data_of(known: &CallRow, data: CallData) -> Result<serde_json::Value, StoreError> {
     let CallFacts { sid, peer, number, .. } = &known.facts;
     let (from, to) = known.facts.direction.ends(peer, number);
@@ -112,6 +117,10 @@ pub(in crate::store) fn data_of(known: &CallRow, data: CallData) -> Result<serde
     serde_json::to_value(data).map_err(StoreError::json)
 }
 
+static INSERT: LazyLock<String> = LazyLock::new(|| call::TABLE.insert());
+static INSERT_TURNS: LazyLock<String> = LazyLock::new(|| call_turn::TABLE.insert());
+
+/// Finds the call of the provider's id, or stores it with its customer.
 pub(in crate::store) async fn find_or_make(
     txn: &impl Txn,
     context: &WriterContext,
@@ -130,35 +139,21 @@ pub(in crate::store) async fn find_or_make(
         contact = upsert.upsert(txn, context).await?.into_values().next().map(|(contact, _)| contact);
     }
     let id: CallId = context.ids.next();
-    let key = caller.phone.as_ref().map_or_else(|| caller.peer.clone(), Phone::key);
     let state = CallState::default();
-    txn.rows(
-        "INSERT INTO calls (id, tenant_id, contact_id, provider_sid, direction, peer, peer_key, number, action_id, status,
-           answered_by, state, turns, heard, started_us, told, streamed) VALUES {rows}",
-        17,
-        Cut::Exact,
-        vec![
-            id.uuid().into(),
-            caller.tenant.uuid().into(),
-            contact.map(ContactId::uuid).into(),
-            caller.sid.clone().into(),
-            caller.direction.as_str().into(),
-            caller.peer.clone().into(),
-            key.into(),
-            caller.number.clone().into(),
-            // Once it is known to be the tenant's.
-            None::<Uuid>.into(),
-            CallStatus::Queued.as_str().into(),
-            caller.answered_by.clone().into(),
-            serde_json::to_string(&state).map_err(StoreError::json)?.into(),
-            0i32.into(),
-            false.into(),
-            at.unix_us().into(),
-            false.into(),
-            0i32.into(),
-        ],
-    )
-    .await?;
+    let row = call::NewRow {
+        tenant: caller.tenant,
+        id,
+        contact,
+        sid: &caller.sid,
+        direction: caller.direction,
+        peer: &caller.peer,
+        peer_key: caller.phone.as_ref().map_or_else(|| caller.peer.clone(), Phone::key),
+        number: &caller.number,
+        answered_by: caller.answered_by.clone(),
+        state: serde_json::to_string(&state).map_err(StoreError::json)?,
+        started: at,
+    };
+    txn.rows(&INSERT, call::TABLE.width(), Cut::Exact, call::new_row(row).to_vec()).await?;
     Ok(CallRow {
         id,
         tenant: caller.tenant,
@@ -184,7 +179,7 @@ pub(in crate::store) async fn find_or_make(
     })
 }
 
-/// A call of ours has begun: from here on its row is there, so that its end is asked for where nobody tells of it.
+/// Stores the row of a call that we have begun, so that its end is looked up if the provider does not report it.
 pub(in crate::store) async fn begun(
     txn: &impl Txn,
     context: &WriterContext,
@@ -209,7 +204,12 @@ pub(in crate::store) async fn begun(
     Ok(())
 }
 
-/// Writes down what was answered.
+/// Inserts the values of turns, each from [`call_turn::new_row`].
+pub(in crate::store) async fn insert_turns(txn: &impl Txn, values: Vec<Value>) -> Result<(), StoreError> {
+    txn.rows(&INSERT_TURNS, call_turn::TABLE.width(), Cut::Exact, values).await
+}
+
+/// Stores the answer of a turn.
 pub(in crate::store) async fn answer(txn: &impl Txn, tenant: TenantId, answer: &TurnAnswer) -> Result<(), StoreError> {
     txn.execute(
         "UPDATE call_turns SET answer = ?, how = ?, took_ms = ? WHERE call_id = ? AND n = ? AND tenant_id = ?",
@@ -235,7 +235,7 @@ pub(in crate::store) async fn answer(txn: &impl Txn, tenant: TenantId, answer: &
     Ok(())
 }
 
-/// The words of turns, as lines of a transcript.
+/// Makes the lines of a transcript from the turns.
 pub(in crate::store) fn lines(turns: Vec<(String, Option<String>)>) -> Result<Vec<TranscriptLine>, StoreError> {
     let mut lines = Vec::new();
     for (heard, answer) in turns {

@@ -1,4 +1,4 @@
-//! Calls that we have made: from what the provider says of one to the action that began it.
+//! Outbound calls: the provider's reports and the actions that began the calls.
 
 use crate::domain::{Action, ActionState, CallBody, CallStatus, DeliveryStatus, SendBody, Timestamp};
 use crate::store::db::sql::Txn;
@@ -6,8 +6,8 @@ use crate::store::error::StoreError;
 use crate::store::tables::calls::{CallRow, Caller};
 use crate::store::tables::{actions, messages};
 
-/// Joins a call to the action that its URL names, if the tenant has such, and says in ledger and inbox how it stands. Gives
-/// what was wanted of the call.
+/// Joins a call to its action, if the tenant has that action, and stores the call's status in the ledger and the inbox.
+/// Gives the body of the action.
 pub(in crate::store) async fn join(
     txn: &impl Txn,
     known: &mut CallRow,
@@ -26,7 +26,7 @@ pub(in crate::store) async fn join(
     let row = messages::row_of_send(&send, status.as_str(), status.rank(), Some(&caller.sid), error_code, at)?;
     messages::merge(txn, row.into_iter().flatten().collect()).await?;
     if state != ActionState::Sent.as_str() {
-        // The provider speaks of it, so it has taken it, whatever we knew.
+        // A report of the provider means that it has taken the call, whatever the ledger says.
         let adopted = actions::adopted();
         txn.execute(
             &format!(
@@ -40,7 +40,7 @@ pub(in crate::store) async fn join(
     Ok(Some(body.clone()))
 }
 
-/// How the inbox shows where a call stands.
+/// The status of a call as the inbox shows it.
 const fn delivery(status: CallStatus) -> DeliveryStatus {
     match status {
         CallStatus::Queued | CallStatus::Initiated | CallStatus::Ringing => DeliveryStatus::Queued,

@@ -1,22 +1,23 @@
-//! Calls as they are read: for the rules, and to tell how they ended.
+//! Reads calls for the rules, and stores how they ended.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::told::{event_of, silence};
-use super::{KNOWN, lines, read};
+use super::call_events::{missed_by_silence, new_event};
+use super::{KNOWN, insert_turns, lines, read};
 use crate::domain::event::{CallData, TranscriptLine};
-use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventId, EventKind, Step, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
 use crate::store::db::sql::begin;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::call_turn;
 use crate::store::tables::events;
 
-/// What became of a call that had to wait for its summary.
+/// The result of a call, from its summary.
 #[derive(Clone, Debug, Default, Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct CallResult {
@@ -26,7 +27,7 @@ pub struct CallResult {
     pub summary: Option<String>,
 }
 
-/// A call of whose end nothing is known.
+/// A call whose end is not known.
 #[derive(Clone, Debug)]
 pub struct OpenCall {
     pub id: CallId,
@@ -35,16 +36,17 @@ pub struct OpenCall {
     pub sid: String,
     pub direction: CallDirection,
     pub peer: String,
-    /// Ours.
+    /// Our number.
     pub number: String,
-    /// The send of ours that began it, and the account that it went through.
+    /// The send that began the call, and its account.
     pub action: Option<ActionId>,
     pub account_sid: Option<String>,
     pub started: Timestamp,
 }
 
 impl Store {
-    /// Calls that began before `before` and of whose end nothing is known, of all tenants: the oldest first, behind `after`.
+    /// Lists calls of all tenants that began before `before` and whose end is not known, after `after`, the oldest
+    /// first.
     pub async fn open_calls(
         &self,
         before: Timestamp,
@@ -79,14 +81,14 @@ impl Store {
         sql::query(&self.read, text, values).await?.iter().map(open).collect()
     }
 
-    /// The call of a provider's id.
+    /// Finds a call by the provider's id.
     pub async fn call_by_sid(&self, tenant: TenantId, sid: &str) -> Result<Option<CallFacts>, StoreError> {
         let text = format!("{KNOWN} WHERE provider_sid = ? AND tenant_id = ?");
         let row = sql::query_one(&self.read, &text, vec![sid.into(), tenant.uuid().into()]).await?;
         row.map(|row| Ok(read(&Row::Sea(&row))?.facts)).transpose()
     }
 
-    /// Calls as they stand, for the events that are of them.
+    /// Reads the calls of events.
     pub async fn calls(&self, tenant: TenantId, ids: &[CallId]) -> Result<BTreeMap<CallId, CallFacts>, StoreError> {
         let text = format!("{KNOWN} WHERE tenant_id = ? AND id IN ({{list}})");
         let list = ids.iter().map(|id| id.uuid().into()).collect();
@@ -98,7 +100,7 @@ impl Store {
         Ok(calls)
     }
 
-    /// What was answered in a turn, where that is known.
+    /// Reads the answer of a turn, if there is one.
     pub async fn turn_answer(&self, tenant: TenantId, call: CallId, n: i32) -> Result<Option<Vec<Step>>, StoreError> {
         let text = "SELECT answer FROM call_turns WHERE call_id = ? AND n = ? AND tenant_id = ?";
         let row = sql::query_one(&self.read, text, vec![call.uuid().into(), n.into(), tenant.uuid().into()]).await?;
@@ -106,7 +108,7 @@ impl Store {
         answer.map(|answer| serde_json::from_str(&answer).map_err(StoreError::json)).transpose()
     }
 
-    /// Calls that have ended before `before` and of which that is not told yet: oldest first, of all tenants.
+    /// Lists calls of all tenants that ended before `before` and have no event of their end, the oldest first.
     pub async fn untold_calls(&self, before: Timestamp, limit: usize) -> Result<Vec<(TenantId, CallId)>, StoreError> {
         let text = "SELECT tenant_id, id FROM calls WHERE told = false AND ended_us IS NOT NULL AND ended_us < ?
             ORDER BY ended_us LIMIT ?";
@@ -116,7 +118,7 @@ impl Store {
             .collect()
     }
 
-    /// What was said in a call.
+    /// Reads the transcript of a call.
     pub async fn transcript(&self, tenant: TenantId, call: CallId) -> Result<Vec<TranscriptLine>, StoreError> {
         let text = "SELECT heard, answer FROM call_turns WHERE call_id = ? AND tenant_id = ? ORDER BY n";
         let rows = sql::query(&self.read, text, vec![call.uuid().into(), tenant.uuid().into()]).await?;
@@ -127,8 +129,9 @@ impl Store {
         )
     }
 
-    /// A live conversation begins in this turn of a call that is under way; `None` where one has already, or the call is
-    /// over: a stream's token is good once. Until [`Store::add_lines`] says otherwise it counts as one that broke.
+    /// Begins the live conversation of a turn in an open call. Gives `None` if the conversation has begun already or
+    /// the call is over, because a stream's token is good once. Until [`Store::add_lines`] stores the end, the
+    /// conversation counts as broken.
     pub async fn begin_stream(&self, call: CallId, n: i32) -> Result<Option<(TenantId, CallFacts)>, StoreError> {
         let txn = begin(&self.write).await?;
         let set = "UPDATE calls SET streamed = ? WHERE id = ? AND abs(streamed) < ? AND turns = ? AND ended_us IS NULL";
@@ -143,8 +146,8 @@ impl Store {
         Ok(known.map(|known| (known.tenant, known.facts)))
     }
 
-    /// What was said in a live conversation, and whether it came to its end: where it did not, what was streamed counts
-    /// as less than nothing, so that the call's next turn knows, and the token stays used.
+    /// Stores the transcript of a live conversation, and whether it ended well. The number of a broken conversation is
+    /// stored as negative, so that the call's next turn knows of it and the token stays used.
     pub async fn add_lines(
         &self,
         tenant: TenantId,
@@ -153,31 +156,31 @@ impl Store {
         ended_well: bool,
     ) -> Result<(), StoreError> {
         let txn = begin(&self.write).await?;
-        // A turn of the call may be under way in another process.
+        // Another process may be storing a turn of the call.
         let lock = if self.is_sqlite() { "" } else { " FOR UPDATE" };
         let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?{lock}");
         let Some(row) = sql::query_one(&txn, &text, vec![call.uuid().into(), tenant.uuid().into()]).await? else {
             return Ok(());
         };
         let first = read(&Row::Sea(&row))?.turns + 1;
-        let now = self.clock().now().unix_us();
-        let insert = "INSERT INTO call_turns (call_id, n, tenant_id, key_text, event_id, at_us, heard, answer, how)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'stream')";
+        let now = self.clock().now();
+        let mut values = Vec::with_capacity(lines.len() * call_turn::TABLE.width());
         for (n, line) in (first..).zip(lines) {
             let (heard, said) = if line.who == "caller" { (line.text.as_str(), "") } else { ("", line.text.as_str()) };
             let steps: Vec<Step> = if said.is_empty() { Vec::new() } else { vec![Step::say(said)] };
-            let values = vec![
-                call.uuid().into(),
-                n.into(),
-                tenant.uuid().into(),
-                format!("stream:{n}").into(),
-                Uuid::nil().into(),
-                now.into(),
-                heard.into(),
-                serde_json::to_string(&steps).map_err(StoreError::json)?.into(),
-            ];
-            sql::execute(&txn, insert, values).await?;
+            values.extend(call_turn::new_row(call_turn::NewRow {
+                tenant,
+                call,
+                n,
+                key: format!("stream:{n}"),
+                event: EventId::new(Uuid::nil()),
+                at: now,
+                heard,
+                answer: Some(serde_json::to_string(&steps).map_err(StoreError::json)?),
+                how: Some("stream"),
+            }));
         }
+        insert_turns(&txn, values).await?;
         let last = first + lines.len() as i32 - 1;
         let heard = lines.iter().any(|line| line.who == "caller");
         let set = "UPDATE calls SET turns = ?, streamed = ?, heard = (heard OR ?) WHERE id = ? AND tenant_id = ?";
@@ -187,8 +190,8 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Tells that a call has ended, with its summary, and that it was missed where a live conversation was had in which
-    /// nothing was said and that counts; `false` where that was told already.
+    /// Stores the event of a call's end, with its summary. If the conversation was silent and silence counts, it stores
+    /// the event of a missed call too. Gives `false` if the events were stored before.
     pub async fn tell_call(
         &self,
         tenant: TenantId,
@@ -221,12 +224,12 @@ impl Store {
             summary: result.summary,
             ..CallData::default()
         };
-        let missed =
-            silence(&known, silence_is_missed && known.facts.streamed != 0 && known.facts.state.nobody.is_none());
+        let silence_counts = silence_is_missed && known.facts.streamed != 0 && known.facts.state.nobody.is_none();
+        let missed = missed_by_silence(&known, silence_counts);
         let missed = missed.map(|reason| CallData { reason: Some(reason), transcript: Vec::new(), ..data.clone() });
-        let told = [(EventKind::CALL_COMPLETED, Some(data)), (EventKind::CALL_MISSED, missed)];
-        for (kind, data) in told.into_iter().filter_map(|(kind, data)| Some((kind, data?))) {
-            let event = event_of(&self.context, &known, kind, None, data, at)?;
+        let new_events = [(EventKind::CALL_COMPLETED, Some(data)), (EventKind::CALL_MISSED, missed)];
+        for (kind, data) in new_events.into_iter().filter_map(|(kind, data)| Some((kind, data?))) {
+            let event = new_event(&self.context, &known, kind, None, data, at)?;
             events::insert(&txn, [(&event, None)]).await?;
         }
         txn.commit().await?;

@@ -1,27 +1,29 @@
-//! A campaign's members: who waits, who is tried, what came of each. A try is planned together with its action, in one
-//! transaction; its action's identity is (campaign, member, try), so that nobody is tried twice for one try.
+//! The members of a campaign, their tries and results. A try is stored together with its action, in one transaction.
+//! The id of the action is derived from (campaign, member, try), so each try is made once.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use sea_orm::{QueryResult, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Campaign;
-use crate::domain::{ActionId, CallState, CampaignId, Phone, TenantId, Timestamp, abort};
+use crate::domain::{ActionId, CallState, CampaignId, Channel, Phone, TenantId, Timestamp, abort};
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::campaign_member;
 use crate::store::tables::actions;
 use crate::store::tables::actions::NewAction;
 
-/// Of one campaign.
+/// The most members of one campaign.
 pub const MEMBERS_MAX: i64 = 200_000;
-/// Members that are written in one transaction: others who write wait meanwhile.
+/// Members that are stored in one transaction. Other writers wait meanwhile.
 const CHUNK: usize = 1_000;
 
-/// Somebody to be called or written to.
+/// A person to be called or written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMember {
     pub phone: Phone,
@@ -29,18 +31,18 @@ pub struct NewMember {
     pub fields: BTreeMap<String, String>,
 }
 
-/// A member whose time has come.
+/// A member who is due.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub key: String,
     pub phone: Phone,
     pub name: String,
     pub fields: BTreeMap<String, String>,
-    /// How many tries were ever planned, those that were withdrawn among them.
+    /// The number of tries that were ever planned, including withdrawn ones.
     pub n: i32,
-    /// Not before.
+    /// The earliest time of the next try.
     pub due: Timestamp,
-    /// What the customer's own row says of their zone.
+    /// The zone in the customer's own row.
     pub zone: Option<chrono_tz::Tz>,
 }
 
@@ -48,37 +50,37 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct NewTry {
     pub key: String,
-    /// As it was read: a member that has moved on meanwhile is left alone.
+    /// The member's number of tries when it was read. A member that has changed since is left alone.
     pub n: i32,
     pub action: NewAction,
 }
 
-/// A try that has come to something.
+/// A try with a result.
 #[derive(Clone, Debug)]
 pub struct EndedTry {
     pub key: String,
     pub phone: String,
     pub action: ActionId,
     pub tries: i32,
-    /// The action's state, and its reason.
+    /// The action's state; its reason follows.
     pub state: String,
     pub reason: Option<String>,
-    /// It was stopped when it made no sense any more.
+    /// The action was stopped because it made no sense any more.
     pub too_late: bool,
-    /// How the call ended, where there was one.
+    /// The last status of the call, if there was one.
     pub call: Option<String>,
     pub answered_by: Option<String>,
     pub ended: Timestamp,
 }
 
-/// What becomes of a member whose try has ended.
+/// The result of a try for its member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberEnd {
     Done {
         outcome: String,
         detail: Option<String>,
     },
-    /// Again, not before; the last try counts, unless it never began.
+    /// The member waits for another try. The last try counts, unless it never began.
     Again {
         at: Timestamp,
         outcome: String,
@@ -94,48 +96,47 @@ pub struct ListedMember {
     pub state: String,
     pub tries: i32,
     pub due_at: Timestamp,
-    /// The last try.
+    /// The action of the last try.
     pub action: Option<ActionId>,
     pub outcome: Option<String>,
     pub detail: Option<String>,
-    /// What the script has kept of the customer's answer: `remember("answer", …)`.
+    /// The customer's answer that the script has stored: `remember("answer", …)`.
     pub answer: Option<String>,
 }
 
+static INSERT: LazyLock<String> = LazyLock::new(|| campaign_member::TABLE.insert() + " ON CONFLICT DO NOTHING");
+/// The tries that have a result: the call has ended, or the action has. A call that was sent is still in progress.
+static ENDED_TRIES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT m.peer_key, m.phone, m.action_id, m.tries, a.state, a.reason,
+          CASE WHEN a.expires_us IS NOT NULL AND a.due_us >= a.expires_us THEN 1 ELSE 0 END,
+          k.status, k.answered_by, coalesce(k.ended_us, a.due_us)
+        FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
+        LEFT JOIN calls k ON k.action_id = a.id AND k.tenant_id = a.tenant_id AND k.ended_us IS NOT NULL
+        WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'trying'
+          AND (k.ended_us IS NOT NULL OR a.state IN ('failed', 'blocked') OR (a.state = 'sent' AND a.channel <> '{}'))
+        ORDER BY m.peer_key LIMIT ?",
+        Channel::Voice
+    )
+});
+
 impl Store {
-    /// Adds members; whoever is one already stays as they are. Gives how many are new; `None` where there would be more
-    /// than [`MEMBERS_MAX`].
+    /// Adds members; a person who is a member already stays as they are. Gives the number of new members, or `None` if
+    /// there would be more than [`MEMBERS_MAX`].
     pub async fn add_members(&self, campaign: &Campaign, new: &[NewMember]) -> Result<Option<u64>, StoreError> {
-        let now = self.clock().now().unix_us();
+        let now = self.clock().now();
         let before = self.member_count(campaign.tenant, campaign.id).await?;
         if before + new.len() as i64 > MEMBERS_MAX {
             return Ok(None);
         }
         for chunk in new.chunks(CHUNK) {
-            let mut values: Vec<Value> = Vec::with_capacity(chunk.len() * 10);
-            for member in chunk {
-                values.extend([
-                    campaign.id.uuid().into(),
-                    member.phone.key().into(),
-                    campaign.tenant.uuid().into(),
-                    member.phone.as_str().into(),
-                    member.name.clone().into(),
-                    serde_json::to_string(&member.fields).map_err(StoreError::json)?.into(),
-                    "waiting".into(),
-                    0i32.into(),
-                    0i32.into(),
-                    now.into(),
-                ]);
+            let mut values: Vec<Value> = Vec::with_capacity(chunk.len() * campaign_member::TABLE.width());
+            for NewMember { phone, name, fields } in chunk {
+                let fields = serde_json::to_string(fields).map_err(StoreError::json)?;
+                values.extend(campaign_member::new_row(campaign.tenant, campaign.id, phone, name, fields, now));
             }
             let txn = begin(&self.write).await?;
-            txn.rows(
-                "INSERT INTO campaign_members (campaign_id, peer_key, tenant_id, phone, name, fields, state, n, tries,
-                   due_us) VALUES {rows} ON CONFLICT DO NOTHING",
-                10,
-                Cut::Exact,
-                values,
-            )
-            .await?;
+            txn.rows(&INSERT, campaign_member::TABLE.width(), Cut::Exact, values).await?;
             Txn::commit(txn).await?;
         }
         let after = self.member_count(campaign.tenant, campaign.id).await?;
@@ -148,7 +149,7 @@ impl Store {
         Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
     }
 
-    /// Members whose time has come, in the order of their times.
+    /// Lists the members who are due, in the order of their times.
     pub async fn due_members(
         &self,
         campaign: &Campaign,
@@ -164,7 +165,7 @@ impl Store {
         sql::query(&self.read, text, values).await?.iter().map(member).collect()
     }
 
-    /// How many tries have not come to anything yet, and when the next member that waits is due.
+    /// Counts the tries without a result. Gives the time of the next waiting member too.
     pub async fn campaign_outlook(&self, campaign: &Campaign) -> Result<(usize, Option<Timestamp>), StoreError> {
         let of = || vec![campaign.id.uuid().into(), campaign.tenant.uuid().into()];
         let trying =
@@ -178,8 +179,8 @@ impl Store {
         Ok((usize::try_from(trying).unwrap_or_default(), next.map(Timestamp::from_unix_us)))
     }
 
-    /// How many tries take a place of those that may be under way at once. One that is held back takes none, as a person has
-    /// to settle it; nor does one that was begun before `forgotten` and of which nobody knows whether it was.
+    /// Counts the tries that take one of the parallel places. A held send takes none, because a person has to settle
+    /// it. A send of unknown outcome that was begun before `forgotten` takes none either.
     pub async fn tries_under_way(&self, campaign: &Campaign, forgotten: Timestamp) -> Result<usize, StoreError> {
         let text =
             "SELECT count(*) FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
@@ -191,16 +192,8 @@ impl Store {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// Tries of which it is known now what came of them, at most `limit`.
+    /// Lists the tries that have a result, at most `limit`.
     pub async fn ended_tries(&self, campaign: &Campaign, limit: usize) -> Result<Vec<EndedTry>, StoreError> {
-        let text = "SELECT m.peer_key, m.phone, m.action_id, m.tries, a.state, a.reason,
-              CASE WHEN a.expires_us IS NOT NULL AND a.due_us >= a.expires_us THEN 1 ELSE 0 END,
-              k.status, k.answered_by, coalesce(k.ended_us, a.due_us)
-            FROM campaign_members m JOIN actions a ON a.id = m.action_id AND a.tenant_id = m.tenant_id
-            LEFT JOIN calls k ON k.action_id = a.id AND k.tenant_id = a.tenant_id AND k.ended_us IS NOT NULL
-            WHERE m.campaign_id = ? AND m.tenant_id = ? AND m.state = 'trying'
-              AND (k.ended_us IS NOT NULL OR a.state IN ('failed', 'blocked') OR (a.state = 'sent' AND a.channel <> 'voice'))
-            ORDER BY m.peer_key LIMIT ?";
         let values = vec![campaign.id.uuid().into(), campaign.tenant.uuid().into(), (limit as i64).into()];
         let read = |row: &QueryResult| {
             Ok(EndedTry {
@@ -216,10 +209,10 @@ impl Store {
                 ended: Timestamp::from_unix_us(row.try_get_by_index(9)?),
             })
         };
-        sql::query(&self.read, text, values).await?.iter().map(read).collect()
+        sql::query(&self.read, &ENDED_TRIES, values).await?.iter().map(read).collect()
     }
 
-    /// Writes down what becomes of members. One whose try is not this one any more stays as it is.
+    /// Stores the results of tries. A member whose try is another one stays as it is.
     pub async fn end_tries(&self, campaign: &Campaign, ends: &[(EndedTry, MemberEnd)]) -> Result<(), StoreError> {
         if ends.is_empty() {
             return Ok(());
@@ -252,8 +245,9 @@ impl Store {
         Ok(txn.commit().await?)
     }
 
-    /// Plans tries with their actions, and puts off members whose time is not now, in one transaction; the campaign's next
-    /// free slot goes with them. Nothing is done where the campaign does not run any more, or another process was quicker.
+    /// Plans tries with their actions, and puts off members who are not due now, in one transaction. It stores the
+    /// campaign's next free slot too. It does nothing if the campaign does not run any more, or if another process was
+    /// first.
     pub async fn plan_tries(
         &self,
         campaign: &Campaign,
@@ -297,7 +291,7 @@ impl Store {
         Ok(true)
     }
 
-    /// A page of a campaign's members behind `after`, by their numbers' folded form: [`Phone::key`].
+    /// Lists a page of a campaign's members after `after`, in the order of their folded numbers: [`Phone::key`].
     pub async fn campaign_members(
         &self,
         campaign: &Campaign,

@@ -1,57 +1,29 @@
-//! Campaigns: their rows, their states, and what is counted of them. The members are in `members.rs`.
+//! Campaigns: their rows, states and statistics. `members.rs` has the members.
 
 mod members;
 
 use std::collections::BTreeMap;
 
-use sea_orm::QueryResult;
 use serde::Serialize;
 use uuid::Uuid;
 
 pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry};
 
 use super::events;
-use crate::domain::{CampaignId, CampaignState, Event, EventId, EventKind, MemberState, TenantId, Timestamp};
+use crate::domain::{CampaignId, CampaignState, Channel, Event, EventKind, MemberState, TenantId};
 use crate::store::db::sql;
-use crate::store::db::sql::begin;
+use crate::store::db::sql::{Cut, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::rows::campaign;
+use crate::store::rows::campaign::SELECT;
+pub use crate::store::rows::campaign::{Campaign, NAME_CHARS, is_name};
 
-/// Campaigns of one tenant, at most.
+/// The most campaigns of one tenant.
 pub const CAMPAIGNS_MAX: i64 = 1_000;
-/// A campaign's name, in characters.
-pub const NAME_CHARS: usize = 80;
 
-/// Whether a campaign may be called so: 1 to [`NAME_CHARS`] characters, no control characters.
-pub fn is_name(name: &str) -> bool {
-    (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
-}
-
-/// A campaign's row.
-#[derive(Clone, Debug)]
-pub struct Campaign {
-    pub id: CampaignId,
-    pub tenant: TenantId,
-    /// Unique within the tenant.
-    pub name: String,
-    pub state: CampaignState,
-    /// What is done, as JSON: [`crate::features::campaigns`] reads it.
-    pub plan: String,
-    /// The first slot that is nobody's yet.
-    pub paced: Timestamp,
-    pub created: Timestamp,
-    pub changed: Timestamp,
-}
-
-impl Campaign {
-    /// The event on which its actions hang.
-    pub const fn event(&self) -> EventId {
-        EventId::new(self.id.uuid())
-    }
-}
-
-/// What is counted of a campaign, from the rows as they stand: each member once, and each call once, however often the
-/// provider repeats itself.
+/// The statistics of a campaign, counted from the rows. Each member and each call counts once, even if the provider
+/// repeats its reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Statistics {
     pub members: i64,
@@ -60,43 +32,27 @@ pub struct Statistics {
     pub done: i64,
     /// Tries that count.
     pub tries: i64,
-    /// Members that are done, by what came of them.
+    /// Members that are done, by their outcome.
     pub outcomes: BTreeMap<String, i64>,
-    /// Calls by their status, those under way among them.
+    /// Calls by their status, including calls in progress.
     pub calls: BTreeMap<String, i64>,
-    /// Seconds of all calls together.
+    /// The duration of all calls together, in seconds.
     pub talked_s: i64,
     /// Messages by their delivery status.
     pub messages: BTreeMap<String, i64>,
 }
 
-/// Why a campaign was not added.
+/// The reason why a campaign was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAdded {
-    /// The tenant has one of this name.
+    /// The tenant has a campaign with this name.
     Named,
-    /// The tenant has [`CAMPAIGNS_MAX`].
+    /// The tenant has [`CAMPAIGNS_MAX`] campaigns.
     Many,
 }
 
-const KNOWN: &str = "SELECT id, tenant_id, name, state, plan, paced_us, created_us, changed_us FROM campaigns";
-
-fn read(row: &QueryResult) -> Result<Campaign, StoreError> {
-    let state: String = row.try_get_by_index(3)?;
-    Ok(Campaign {
-        id: CampaignId::new(row.try_get_by_index(0)?),
-        tenant: TenantId::new(row.try_get_by_index(1)?),
-        name: row.try_get_by_index(2)?,
-        state: state.parse().map_err(|error| StoreError::Stored(format!("{error}")))?,
-        plan: row.try_get_by_index(4)?,
-        paced: Timestamp::from_unix_us(row.try_get_by_index(5)?),
-        created: Timestamp::from_unix_us(row.try_get_by_index(6)?),
-        changed: Timestamp::from_unix_us(row.try_get_by_index(7)?),
-    })
-}
-
 impl Store {
-    /// Adds a campaign, as a draft, with the event on which its actions will hang.
+    /// Adds a campaign as a draft, with the event of its actions.
     pub async fn add_campaign(
         &self,
         tenant: TenantId,
@@ -138,67 +94,57 @@ impl Store {
             data: serde_json::json!({ "campaign": name }),
         };
         events::insert(&txn, [(&event, Some(now))]).await?;
-        let values = vec![
-            id.uuid().into(),
-            tenant.uuid().into(),
-            name.into(),
-            campaign.state.as_str().into(),
-            plan.into(),
-            now.unix_us().into(),
-            now.unix_us().into(),
-            now.unix_us().into(),
-        ];
-        let insert = "INSERT INTO campaigns (id, tenant_id, name, state, plan, paced_us, created_us, changed_us)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        sql::execute(&txn, insert, values).await?;
+        let values = campaign::new_row(&campaign).to_vec();
+        txn.rows(&campaign::TABLE.insert(), campaign::TABLE.width(), Cut::Exact, values).await?;
         txn.commit().await?;
         Ok(Ok(campaign))
     }
 
-    /// A tenant's campaigns, the newest first, behind `after`.
+    /// Lists a tenant's campaigns after `after`, the newest first.
     pub async fn campaigns(
         &self,
         tenant: TenantId,
         after: Option<CampaignId>,
         limit: usize,
     ) -> Result<Vec<Campaign>, StoreError> {
-        let text = format!("{KNOWN} WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+        let text = format!("{} WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?", *SELECT);
         let after = after.map_or(Uuid::max(), CampaignId::uuid);
         let values = vec![tenant.uuid().into(), after.into(), (limit as i64).into()];
-        sql::query(&self.read, &text, values).await?.iter().map(read).collect()
+        sql::query(&self.read, &text, values).await?.iter().map(Campaign::read).collect()
     }
 
     pub async fn campaign(&self, tenant: TenantId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
-        let text = format!("{KNOWN} WHERE id = ? AND tenant_id = ?");
+        let text = format!("{} WHERE id = ? AND tenant_id = ?", *SELECT);
         let row = sql::query_one(&self.read, &text, vec![id.uuid().into(), tenant.uuid().into()]).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(Campaign::read).transpose()
     }
 
     pub async fn campaign_named(&self, tenant: TenantId, name: &str) -> Result<Option<Campaign>, StoreError> {
-        let text = format!("{KNOWN} WHERE name = ? AND tenant_id = ?");
+        let text = format!("{} WHERE name = ? AND tenant_id = ?", *SELECT);
         let row = sql::query_one(&self.read, &text, vec![name.into(), tenant.uuid().into()]).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(Campaign::read).transpose()
     }
 
-    /// Those that run, of all tenants.
+    /// Lists the running campaigns of all tenants.
     pub async fn running_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
-        let text = format!("{KNOWN} WHERE state = 'running' ORDER BY id");
-        sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
+        let text = format!("{} WHERE state = 'running' ORDER BY id", *SELECT);
+        sql::query(&self.read, &text, vec![]).await?.iter().map(Campaign::read).collect()
     }
 
-    /// Those with something to do, of all tenants: they run, or tries are under way that were begun before they were
-    /// paused or cancelled.
+    /// Lists the campaigns of all tenants that have work: running ones, and paused or cancelled ones with a try that
+    /// was begun before.
     pub async fn moving_campaigns(&self) -> Result<Vec<Campaign>, StoreError> {
         let text = format!(
-            "{KNOWN} WHERE state = 'running' OR (state IN ('paused', 'cancelled') AND EXISTS
+            "{} WHERE state = 'running' OR (state IN ('paused', 'cancelled') AND EXISTS
                (SELECT 1 FROM campaign_members m WHERE m.campaign_id = campaigns.id AND m.state = 'trying'))
-             ORDER BY id"
+             ORDER BY id",
+            *SELECT
         );
-        sql::query(&self.read, &text, vec![]).await?.iter().map(read).collect()
+        sql::query(&self.read, &text, vec![]).await?.iter().map(Campaign::read).collect()
     }
 
-    /// Moves a campaign on; `false` where it does not stand at `from` any more. One that stops takes back the tries that
-    /// have not begun: their members wait again, and these tries do not count.
+    /// Moves a campaign from one state to another; `false` if it is not in `from` any more. A campaign that stops
+    /// withdraws the tries that have not begun: their members wait again, and these tries do not count.
     pub async fn move_campaign(
         &self,
         campaign: &Campaign,
@@ -239,7 +185,7 @@ impl Store {
         Ok(true)
     }
 
-    /// What is counted of a campaign now.
+    /// Counts the statistics of a campaign as they are now.
     pub async fn campaign_statistics(&self, campaign: &Campaign) -> Result<Statistics, StoreError> {
         let of = || vec![campaign.id.uuid().into(), campaign.tenant.uuid().into()];
         let mut statistics = Statistics::default();
@@ -265,9 +211,12 @@ impl Store {
             statistics.calls.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             statistics.talked_s += row.try_get_by_index::<i64>(2)?;
         }
-        let messages = "SELECT m.status, count(*) FROM actions a JOIN messages m ON m.id = a.id
-            WHERE a.event_id = ? AND a.tenant_id = ? AND a.channel <> 'voice' GROUP BY m.status";
-        for row in sql::query(&self.read, messages, of()).await? {
+        let messages = format!(
+            "SELECT m.status, count(*) FROM actions a JOIN messages m ON m.id = a.id
+            WHERE a.event_id = ? AND a.tenant_id = ? AND a.channel <> '{}' GROUP BY m.status",
+            Channel::Voice
+        );
+        for row in sql::query(&self.read, &messages, of()).await? {
             statistics.messages.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         }
         Ok(statistics)

@@ -1,4 +1,4 @@
-//! Events that tell how a call goes on.
+//! The events of a call.
 
 use super::{CallRow, data_of};
 use crate::domain::event::CallData;
@@ -9,19 +9,20 @@ use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::events;
 
-/// Why a call has been missed in which nothing was said, where that counts.
-pub(in crate::store) fn silence(known: &CallRow, counts: bool) -> Option<String> {
+/// Gives the reason why a silent inbound call counts as missed; `None` where `counts` is false or something was said.
+pub(in crate::store) fn missed_by_silence(known: &CallRow, counts: bool) -> Option<String> {
     let silent = counts && !known.heard && known.facts.direction == CallDirection::In;
     silent.then(|| "hung up before a word or a key".to_owned())
 }
 
-/// Whether somebody has just answered a call of ours.
+/// Whether an outbound call has been answered since its status was `before`.
 pub(in crate::store) fn is_answered(known: &CallRow, before: CallStatus) -> bool {
     let (rank, answered) = (CallStatus::InProgress.rank(), known.facts.status == CallStatus::InProgress);
     known.facts.direction == CallDirection::Out && before.rank() < rank && answered
 }
 
-pub(in crate::store) async fn tell_answered(
+/// Stores the event that an outbound call was answered.
+pub(in crate::store) async fn insert_answered(
     txn: &impl Txn,
     context: &WriterContext,
     known: &CallRow,
@@ -30,13 +31,14 @@ pub(in crate::store) async fn tell_answered(
 ) -> Result<(), StoreError> {
     let (status, answered_by) = (known.facts.status.to_string(), known.facts.answered_by.clone());
     let data = CallData { status, answered_by, ..CallData::default() };
-    let event = event_of(context, known, EventKind::CALL_ANSWERED, None, data, at)?;
+    let event = new_event(context, known, EventKind::CALL_ANSWERED, None, data, at)?;
     events::insert(txn, [(&event, None)]).await?;
     committed.events.push(event);
     Ok(())
 }
 
-pub(in crate::store) fn event_of(
+/// Makes an event of a call. Its dedupe key is the kind, the provider's id of the call and `key`.
+pub(in crate::store) fn new_event(
     context: &WriterContext,
     known: &CallRow,
     kind: EventKind,

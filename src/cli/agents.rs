@@ -1,7 +1,5 @@
 //! `recado agents`: voice agents, and how other calls are answered.
 
-use serde::Serialize;
-
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
 use crate::app::Installation;
 use crate::config::Config;
@@ -10,7 +8,7 @@ use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
 use crate::features::voice::Streams;
 use crate::features::voice::agents;
 use crate::features::voice::agents::{AgentError, Agents};
-use crate::http::views::agent::AgentView;
+use crate::http::views::agent::{AgentView, VoiceView};
 
 /// List, add and remove voice agents, and set how other calls are answered
 #[derive(clap::Args)]
@@ -150,14 +148,6 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// How calls are answered.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    others: VoiceSettings,
-    agents: Vec<AgentView>,
-}
-
 fn agents(installation: &Installation) -> Agents<'_> {
     Agents { store: &installation.store, directory: &installation.directory }
 }
@@ -172,10 +162,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
-        let agents =
-            voice.agents.iter().map(|agent| AgentView::new(agent.clone(), lacks(&installation, agent))).collect();
-        let others = VoiceSettings { agents: Vec::new(), ..voice.clone() };
-        print_json(&Listed { others, agents })?;
+        print_json(&VoiceView::new(voice.clone(), |agent| lacks(&installation, agent)))?;
         return Ok(Outcome::Done);
     }
     show(&installation, &tenant.slug, voice)?;
@@ -220,7 +207,7 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
         return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
     }
     if args.json {
-        print_json(&voice)?
+        print_json(&VoiceView::new(voice, |agent| lacks(&installation, agent)))?
     } else {
         show(&installation, &tenant.slug, &voice)?
     }

@@ -1,8 +1,9 @@
 //! `recado call`: places a call through the ledger.
 
-use super::{CliError, Outcome, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, find_send, find_tenant, for_tenant, open, print, print_json};
 use crate::domain::{CallBody, OnMachine};
 use crate::engine::sending::services::CallService;
+use crate::http::views::action::ActionView;
 
 /// Place a call: it says a text, starts at a step of a rule, or is handled by a voice agent
 #[derive(clap::Args)]
@@ -60,10 +61,15 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let event = installation.store.ids().next();
     let calls = CallService(installation.outbox());
     let id = calls.call(&installation.load_rules(), event, &tenant, &args.to, body).await?;
+    let action = find_send(&installation, tenant.id, id).await?;
     if args.json {
-        print_json(&serde_json::json!({ "id": id, "tenant": tenant.slug, "state": "planned" }))?;
+        print_json(&ActionView::from_row(&tenant.slug, action)?)?;
     } else {
-        print(format!("{id} is planned; see what becomes of it: recado explain{} {id}", for_tenant(&tenant.slug)))?;
+        print(format!(
+            "{id} is {}; see what becomes of it: recado explain{} {id}",
+            action.state,
+            for_tenant(&tenant.slug)
+        ))?;
     }
     Ok(Outcome::Done)
 }

@@ -1,7 +1,5 @@
 //! `recado events`: lists events, newest first.
 
-use serde_json::Value as Json;
-
 use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::http::views::event::EventView;
 
@@ -37,19 +35,18 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
     for row in rows {
         let waits = if row.decided_at.is_none() { "  (waits to be decided: is 'recado serve' running?)" } else { "" };
-        let about = about(&row.data);
+        let about = about(&row);
         print(format!("{}  {}  {:<17} {about}{waits}", row.id, text::time(row.occurred_at), row.kind))?;
     }
     Ok(Outcome::Done)
 }
 
 /// The most telling part of an event's data.
-fn about(data: &Json) -> String {
-    let field = |name: &str| data.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
-    let whole = match (field("from"), field("body"), field("status")) {
+fn about(event: &EventView) -> String {
+    let whole = match (event.text("from"), event.text("body"), event.text("status")) {
         (Some(from), body, _) => format!("{from}: {}", body.unwrap_or("(no text)")),
         (_, _, Some(status)) => status.to_owned(),
-        _ => data.to_string(),
+        _ => event.data.to_string(),
     };
     text::short(&whole, DATA_SHOWN_CHARS)
 }

@@ -59,8 +59,8 @@ use serde::Serialize;
 use crate::app::{AppError, Installation};
 use crate::config::secret::SealError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
-use crate::domain::Clock;
 use crate::domain::phone::NotE164;
+use crate::domain::{ActionId, Clock, TenantId};
 use crate::engine::sending::by_hand::SendRefused;
 use crate::engine::sending::services::CallRefused;
 use crate::features::campaigns::CampaignError;
@@ -71,6 +71,7 @@ use crate::integrations::twilio::client::ClientError;
 use crate::ops::export_import::export::ExportError;
 use crate::ops::export_import::file::FileError;
 use crate::ops::export_import::import::ImportError;
+use crate::store::rows::action;
 use crate::store::tables::appointments::BookingError;
 use crate::store::{self, LIST_MAX, StoreError};
 use crate::telemetry;
@@ -216,6 +217,11 @@ fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, C
         slugs.sort_unstable();
         CliError::Refused(format!("no tenant has the slug '{slug}'; there are: {}", slugs.join(", ")))
     })
+}
+
+async fn find_send(installation: &Installation, tenant: TenantId, id: ActionId) -> Result<action::Model, CliError> {
+    let action = installation.store.action(tenant, id).await?;
+    action.ok_or_else(|| CliError::Refused(format!("the send {id} is gone: was it removed by hand?")))
 }
 
 /// The URL by which this machine reaches a server that listens on `listen`.

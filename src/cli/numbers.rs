@@ -7,8 +7,8 @@ use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, 
 use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
 use crate::features::numbers;
-use crate::features::numbers::{Destination, FOUND_MAX, NumberService, OwnedNumber, Purchase};
-use crate::http::views::number::AvailableNumberView;
+use crate::features::numbers::{FOUND_MAX, NumberService, Purchase};
+use crate::http::views::number::{AvailableNumberView, BoughtView, DestinationView, OwnedNumberView, ReleasedView};
 use crate::integrations::http;
 use crate::integrations::twilio::client::{Client, NumberKind, Search};
 use crate::integrations::twilio::is_sid;
@@ -210,7 +210,7 @@ async fn buy(installation: &Installation, service: &NumberService<'_>, args: Buy
         confirm(&what, &number, "nothing was bought")?;
     }
     let wanted = Purchase { number, friendly_name: args.name, address_sid: args.address, bundle_sid: args.bundle };
-    let bought = service.buy(&tenant, &wanted).await?;
+    let bought = BoughtView::from(service.buy(&tenant, &wanted).await?);
     if args.json {
         print_json(&bought)?;
         return Ok(Outcome::Done);
@@ -224,6 +224,7 @@ async fn buy(installation: &Installation, service: &NumberService<'_>, args: Buy
 async fn list(installation: &Installation, service: &NumberService<'_>, args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
     let numbers = service.list(&tenant).await?;
+    let numbers: Vec<_> = numbers.into_iter().map(OwnedNumberView::from).collect();
     if args.json {
         print_json(&numbers)?;
         return Ok(Outcome::Done);
@@ -238,7 +239,7 @@ async fn list(installation: &Installation, service: &NumberService<'_>, args: Li
     Ok(Outcome::Done)
 }
 
-fn show(number: &OwnedNumber) -> Result<(), CliError> {
+fn show(number: &OwnedNumberView) -> Result<(), CliError> {
     let name = if number.friendly_name.is_empty() || number.friendly_name == number.number {
         String::new()
     } else {
@@ -261,7 +262,7 @@ fn show(number: &OwnedNumber) -> Result<(), CliError> {
     print(one_line(&format!("  calls are answered {agent}")))
 }
 
-fn where_to(goes: &Destination) -> String {
+fn where_to(goes: &DestinationView) -> String {
     match (goes.here, goes.to.as_str()) {
         (true, _) => "come here".to_owned(),
         (false, "") => "go nowhere: 'recado numbers configure' sets it".to_owned(),
@@ -275,7 +276,7 @@ async fn configure(
     args: ConfigureArgs,
 ) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = service.configure(&tenant, &Phone::parse_human(&args.number)?).await?;
+    let number = OwnedNumberView::from(service.configure(&tenant, &Phone::parse_human(&args.number)?).await?);
     if args.json {
         print_json(&number)?
     } else {
@@ -297,7 +298,7 @@ async fn release(
         let what = format!("{uses}{number} is given back for good: others may have it soon.");
         confirm(&what, &number, "nothing was given back")?;
     }
-    let released = service.release(&tenant, &number).await?;
+    let released = ReleasedView::from(service.release(&tenant, &number).await?);
     if args.json {
         print_json(&released)?;
         return Ok(Outcome::Done);

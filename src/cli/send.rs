@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::channel_flags::{CHANNEL, ChannelFlag};
 use super::{
-    CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, name_and_value, open, print, print_json, text,
+    CliError, Outcome, TenantArg, find_send, find_tenant, for_tenant, local_url, name_and_value, open, print,
+    print_json, text,
 };
 use crate::app::Installation;
 use crate::domain::action::Template;
 use crate::domain::{ActionId, ActionState, EmailBody, TenantId, Timestamp};
 use crate::engine::sending::services::{EmailService, MessageService};
+use crate::http::views::action::ActionView;
 use crate::integrations::http;
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::ops::explain::refused_send;
@@ -64,17 +66,8 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Report {
-    id: ActionId,
-    tenant: String,
-    channel: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
-    state: ActionState,
-    reason: Option<String>,
-    due_at: Timestamp,
-    tries: i32,
-    error_code: Option<i64>,
-    provider_sid: Option<String>,
+    #[serde(flatten)]
+    action: ActionView,
     /// A server was running to send it.
     server: bool,
 }
@@ -88,12 +81,12 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let action = if server && !args.no_wait {
         watch(&installation, tenant.id, id, show).await?
     } else {
-        find(&installation, tenant.id, id).await?
+        find_send(&installation, tenant.id, id).await?
     };
     let state = state_of(&action)?;
     let of = for_tenant(&tenant.slug);
     if args.json {
-        print_json(&report(&tenant.slug, action, state, server))?;
+        print_json(&Report { action: ActionView::from_row(&tenant.slug, action)?, server })?;
     } else if !server {
         let url = local_url(installation.config.listen);
         print(format!("{id} is planned. No server answers at {url}: it leaves when 'recado serve' runs"))?;
@@ -146,7 +139,7 @@ async fn watch(
     let until = clock.now().plus(WAIT);
     let mut shown = None;
     loop {
-        let action = find(installation, tenant, id).await?;
+        let action = find_send(installation, tenant, id).await?;
         let state = state_of(&action)?;
         let now = (action.state.clone(), action.reason.clone());
         if shown.as_ref() != Some(&now) {
@@ -159,11 +152,6 @@ async fn watch(
         }
         clock.sleep(LOOK_EVERY).await;
     }
-}
-
-async fn find(installation: &Installation, tenant: TenantId, id: ActionId) -> Result<action::Model, CliError> {
-    let action = installation.store.action(tenant, id).await?;
-    action.ok_or_else(|| CliError::Refused(format!("the send {id} is gone: was it removed by hand?")))
 }
 
 fn state_of(action: &action::Model) -> Result<ActionState, StoreError> {
@@ -202,22 +190,5 @@ fn why_planned(action: &action::Model, refused: Option<&action::Model>, now: Tim
                  customer go first? Its log says what it waits for."
                 .to_owned()
         }
-    }
-}
-
-fn report(slug: &str, action: action::Model, state: ActionState, server: bool) -> Report {
-    Report {
-        id: ActionId::new(action.id),
-        tenant: slug.to_owned(),
-        channel: action.channel,
-        from: action.sender,
-        to: action.recipient,
-        state,
-        reason: action.reason,
-        due_at: Timestamp::from_unix_us(action.due_us),
-        tries: action.tries,
-        error_code: action.error_code,
-        provider_sid: action.provider_sid,
-        server,
     }
 }

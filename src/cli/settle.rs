@@ -1,9 +1,8 @@
 //! `recado settle`: an operator decides about a send that the engine cannot settle by itself.
 
-use serde::Serialize;
-
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::domain::{ActionId, ActionState};
+use crate::http::views::action::SendStateView;
 use crate::store::{OperatorDecision, Resolution};
 
 /// Decide about a send that is unknown, held or unwanted
@@ -44,12 +43,6 @@ struct Words {
     give_up: bool,
 }
 
-#[derive(Serialize)]
-struct Settled {
-    id: ActionId,
-    state: ActionState,
-}
-
 impl Args {
     fn word(&self) -> OperatorDecision {
         match self.word {
@@ -84,7 +77,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         }
     };
     if args.json {
-        print_json(&Settled { id: args.action, state })?;
+        print_json(&SendStateView { id: args.action.uuid(), state: state.to_string() })?;
     } else if state == ActionState::Planned {
         print(format!("{} is planned: a running server sends it now", args.action))?;
     } else {

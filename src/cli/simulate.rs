@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde::Serialize;
 
 use super::{CliError, DIR, Outcome, configure, cron, find_tenant, must_exist, print, print_json, text};
 use crate::app::AppError;
 use crate::app::rehearsal::Rehearsal;
-use crate::domain::{Channel, Clock, TenantId, Timestamp};
-use crate::store::{self, PlannedSend};
+use crate::domain::{Clock, TenantId, Timestamp};
+use crate::http::views::action::SettledSendView;
+use crate::store;
 
 /// The longest simulation.
 const DAYS_MAX: u32 = 366;
@@ -42,21 +42,6 @@ pub struct Args {
     /// As a JSON array
     #[arg(long)]
     json: bool,
-}
-
-/// A send that the engine sent or stopped.
-#[derive(Serialize)]
-struct Row {
-    at: Timestamp,
-    tenant: String,
-    state: String,
-    channel: String,
-    from: String,
-    to: String,
-    text: String,
-    rule: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
@@ -97,7 +82,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         let mut day = Vec::new();
         for (tenant, slug) in &tenants {
             let sends = rehearsal.installation.store.settled_sends(*tenant, seen, until).await?;
-            day.extend(sends.into_iter().map(|send| row(slug, send)));
+            day.extend(sends.into_iter().map(|send| SettledSendView::new(slug, send)));
         }
         day.sort_by_key(|row| row.at);
         for row in &day {
@@ -122,21 +107,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-fn row(slug: &str, send: PlannedSend) -> Row {
-    Row {
-        at: send.due,
-        tenant: slug.to_owned(),
-        text: send.send.message().map(|send| send.body.summary()).unwrap_or_default(),
-        state: send.state,
-        channel: send.send.channel.map_or("", Channel::as_str).to_owned(),
-        from: send.send.sender,
-        to: send.send.recipient,
-        rule: send.rule,
-        reason: send.reason,
-    }
-}
-
-fn lines(row: &Row) -> Vec<String> {
+fn lines(row: &SettledSendView) -> Vec<String> {
     let words = text::short(&row.text, TEXT_CHARS);
     let (to, rule) = (text::one_line(&row.to), text::one_line(&row.rule));
     let at = text::time(row.at);

@@ -63,6 +63,9 @@ pub struct TenantFacts {
     pub language: String,
     /// The blueprint rules that the tenant has enabled, with their parameters.
     pub blueprints: BTreeMap<String, BTreeMap<String, Value>>,
+    /// The channels that it has a sender of its own for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub senders: BTreeSet<Channel>,
     /// The recipients of e-mail to "staff".
     pub staff_emails: Vec<EmailAddress>,
     /// The opening hours, as `time::WeeklyHours` writes them: `mon-fri 09:00-14:00; 2026-12-25 closed`. Empty if they are
@@ -196,6 +199,7 @@ impl Default for TenantFacts {
             zone: "UTC".to_owned(),
             language: "en".to_owned(),
             blueprints: BTreeMap::new(),
+            senders: BTreeSet::new(),
             staff_emails: Vec::new(),
             hours: String::new(),
         }

@@ -4,3 +4,4 @@ pub mod appointments;
 pub mod campaigns;
 pub mod voice;
 pub mod numbers;
+pub mod reviews;

@@ -1,7 +1,8 @@
 //! Counts refused webhooks in memory and stores the counts once a second, so that a flood costs no more than one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::Refusal;
 use crate::domain::{RefusalKind, TenantId, Timestamp};
@@ -27,7 +28,7 @@ impl Refusals {
 
     /// Stores the counts. Counts that cannot be stored stay in memory.
     pub async fn keep(&self, store: &Store) {
-        let counted: Vec<Refused> = self.waiting().drain().map(|(_, refused)| refused).collect();
+        let counted: Vec<Refused> = self.0.lock().drain().map(|(_, refused)| refused).collect();
         if counted.is_empty() {
             return;
         }
@@ -38,7 +39,7 @@ impl Refusals {
     }
 
     fn add(&self, refused: Refused) {
-        let mut waiting = self.waiting();
+        let mut waiting = self.0.lock();
         let full = waiting.len() >= WAITING_MAX;
         match waiting.get_mut(&(refused.tenant, refused.route, refused.kind)) {
             Some(known) => {
@@ -52,11 +53,6 @@ impl Refusals {
                 waiting.insert((refused.tenant, refused.route, refused.kind), refused);
             }
         }
-    }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Refused>> {
-        // Counts are whole whatever happened to who held them.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +72,7 @@ mod tests {
             );
         }
         refusals.note("sms", &Refusal::from(crate::store::StoreError::Busy), at);
-        let waiting = refusals.waiting();
+        let waiting = refusals.0.lock();
         let counted: Vec<&Refused> = waiting.values().collect();
         assert_eq!((counted.len(), counted[0].count), (1, 1_000), "our own failures are nobody's refusal");
         assert!(counted[0].detail.chars().count() <= DETAIL_MAX_CHARS);

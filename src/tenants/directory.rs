@@ -172,6 +172,7 @@ impl Directory {
             zone: zone.name().to_owned(),
             language: row.language.clone(),
             blueprints: settings.blueprints.clone(),
+            senders: senders.iter().map(|sender| sender.channel).collect(),
             staff_emails: settings.staff_emails.clone(),
             hours: settings.hours.as_ref().map_or_else(String::new, WeeklyHours::to_string),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json, text};
 use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Availability, FREE_DAYS_MAX, FREE_MAX, SlotSearch};
+use crate::http::views::appointment::SlotView;
 use crate::store::tables::appointments::Starts;
 
 /// The default length of the period.
@@ -46,11 +47,13 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let wanted = SlotSearch { service: args.service, staff: args.staff, from, to, limit: usize::from(args.limit) };
     let slots = Availability::new(&installation.store, &tenant).free_slots(&wanted).await?;
     if args.json {
-        print_json(&slots)?;
-    } else if slots.is_empty() {
+        print_json(&slots.into_iter().map(SlotView::from).collect::<Vec<_>>())?;
+        return Ok(Outcome::Done);
+    }
+    if slots.is_empty() {
         print("nothing is free then")?;
     }
-    for slot in slots.iter().filter(|_| !args.json) {
+    for slot in &slots {
         let with = slot.staff.as_deref().map(|staff| format!("  with {}", text::short(staff, 30))).unwrap_or_default();
         print(format!("{} {}{with}", slot.starts_local.format("%Y-%m-%d %H:%M"), slot.zone))?;
     }

@@ -117,7 +117,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         let imported = import_members(&installation, &campaign, file).await?;
         refused = imported.refused.len();
         if !args.json {
-            super::print_imported(&imported, false)?;
+            super::print_imported(&imported)?;
         }
     }
     if args.start {

@@ -6,14 +6,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open, print, print_json, text};
 use crate::app::Installation;
 use crate::domain::CampaignState;
 use crate::features::campaigns;
-use crate::features::campaigns::{CampaignError, sheet};
-use crate::http::views::campaign::{CampaignMemberView, CampaignView};
+use crate::features::campaigns::{CampaignError, ImportedMembers, sheet};
+use crate::http::views::campaign::{CampaignDetailsView, CampaignMemberView, CampaignView, ImportedMembersView};
 use crate::store::tables::campaigns::Campaign;
 use crate::tenants::Tenant;
 
@@ -142,15 +140,16 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
-    let one = shown(&installation, &campaign).await?;
     let members = installation.store.campaign_members(&campaign, None, args.members).await?;
-    let members: Vec<CampaignMemberView> = members.into_iter().map(CampaignMemberView::from).collect();
+    let whole = CampaignDetailsView {
+        campaign: shown(&installation, &campaign).await?,
+        first_members: members.into_iter().map(CampaignMemberView::from).collect(),
+    };
     if args.json {
-        let mut json = serde_json::to_value(&one).unwrap_or_default();
-        json["first_members"] = serde_json::to_value(&members).unwrap_or_default();
-        print_json(&json)?;
+        print_json(&whole)?;
         return Ok(Outcome::Done);
     }
+    let CampaignDetailsView { campaign: one, first_members: members } = whole;
     print(line(&one))?;
     print(format!("plan      {}", one.plan))?;
     for (what, counts) in [("outcomes", &one.outcomes), ("calls", &one.calls), ("messages", &one.messages)] {
@@ -173,26 +172,17 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::Done)
 }
 
-/// The result of an import.
-#[derive(Serialize)]
-struct Imported {
-    new: u64,
-    known: u64,
-    refused: Vec<sheet::RefusedLine>,
-}
-
 async fn import_members(
     installation: &Installation,
     campaign: &Campaign,
     file: &PathBuf,
-) -> Result<Imported, CliError> {
+) -> Result<ImportedMembers, CliError> {
     let refused = |error: std::io::Error| CliError::Refused(format!("{} cannot be read: {error}", file.display()));
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(refused)?;
     opened.take(sheet::FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
     let sheet = sheet::read(&bytes).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
-    let new = campaigns::add_members(&installation.store, campaign, &sheet.members).await?;
-    Ok(Imported { new, known: sheet.members.len() as u64 - new, refused: sheet.refused })
+    Ok(campaigns::import_members(&installation.store, campaign, sheet).await?)
 }
 
 async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
@@ -200,14 +190,16 @@ async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let imported = import_members(&installation, &campaign, &args.file).await?;
-    print_imported(&imported, args.json)?;
-    Ok(if imported.refused.is_empty() { Outcome::Done } else { Outcome::Failed })
+    let outcome = if imported.refused.is_empty() { Outcome::Done } else { Outcome::Failed };
+    if args.json {
+        print_json(&ImportedMembersView::from(imported))?;
+    } else {
+        print_imported(&imported)?;
+    }
+    Ok(outcome)
 }
 
-fn print_imported(imported: &Imported, json: bool) -> Result<(), CliError> {
-    if json {
-        return print_json(imported);
-    }
+fn print_imported(imported: &ImportedMembers) -> Result<(), CliError> {
     print(format!("{} new members, {} that were members already", imported.new, imported.known))?;
     imported.refused.iter().try_for_each(|one| print(format!("line {}: {}", one.line, text::one_line(&one.reason))))
 }

@@ -5,6 +5,7 @@ mod show;
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::domain::EventId;
+use crate::http::views::explanation::ExplanationView;
 use crate::ops::explain::Explainer;
 use crate::tenants::Tenant;
 
@@ -33,7 +34,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let rules = installation.load_rules();
     let explainer = Explainer { store: &installation.store, directory: &installation.directory, rules: &rules };
     let gone = || CliError::Refused(format!("the event {id} is gone: was it removed by hand?"));
-    let explanation = explainer.explain(&tenant, id).await?.ok_or_else(gone)?;
+    let explanation = ExplanationView::new(&tenant.slug, explainer.explain(&tenant, id).await?.ok_or_else(gone)?)?;
     if args.json {
         print_json(&explanation)?
     } else {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::cli::text::{exact_time, one_line, short};
 use crate::domain::EventKind;
-use crate::ops::explain::{Attempt, ErrorCode, ExplainedAction, ExplainedRule, ExplainedVerdict, Explanation};
+use crate::http::views::action::{ActionDetailsView, AttemptView, ErrorView};
+use crate::http::views::explanation::{ExplainedCustomerView, ExplainedRuleView, ExplanationView, VerdictView};
 
 /// Characters shown of a text.
 const TEXT_SHOWN_CHARS: usize = 200;
@@ -14,7 +15,7 @@ const VALUE_SHOWN_CHARS: usize = 100;
 const PASSED_OVER_SHOWN: usize = 40;
 
 /// Writes an explanation as text.
-pub fn text(explanation: &Explanation) -> String {
+pub fn text(explanation: &ExplanationView) -> String {
     let mut out = String::new();
     event(&mut out, explanation);
     customer(&mut out, explanation);
@@ -28,7 +29,7 @@ fn line(out: &mut String, text: impl std::fmt::Display) {
     let _ = writeln!(out, "{text}");
 }
 
-fn event(out: &mut String, explanation: &Explanation) {
+fn event(out: &mut String, explanation: &ExplanationView) {
     let event = &explanation.event;
     line(out, format_args!("{} at '{}', {}", event.kind, event.tenant, exact_time(event.occurred_at)));
     line(out, format_args!("  event {}", event.id));
@@ -50,23 +51,22 @@ fn event(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn customer(out: &mut String, explanation: &Explanation) {
+fn customer(out: &mut String, explanation: &ExplanationView) {
     let Some(customer) = &explanation.customer else { return };
     line(out, "\nCustomer");
+    let ExplainedCustomerView { customer, numbering_warning } = customer;
     line(out, format_args!("  {} {}", customer.phone, one_line(&customer.name)).to_string().trim_end());
-    if let Some(warning) = &customer.numbering_warning {
+    if let Some(warning) = numbering_warning {
         line(out, format_args!("  numbering: {warning}"));
     }
-    let Some(facts) = &explanation.facts.contact else { return };
-    let tags: Vec<&str> = facts.tags.iter().map(String::as_str).collect();
-    let opted_out: Vec<&str> = facts.opted_out.iter().map(|channel| channel.as_str()).collect();
-    let listed = |words: &[&str]| if words.is_empty() { "none".to_owned() } else { one_line(&words.join(", ")) };
-    line(out, format_args!("  messages so far: {}; tags: {}", facts.inbound_count, listed(&tags)));
-    if !opted_out.is_empty() {
-        line(out, format_args!("  opted out of: {}", listed(&opted_out)));
+    let tags: Vec<&str> = customer.tags.iter().map(String::as_str).collect();
+    let tags = if tags.is_empty() { "none".to_owned() } else { one_line(&tags.join(", ")) };
+    line(out, format_args!("  messages so far: {}; tags: {tags}", customer.inbound_count));
+    if !customer.opted_out.is_empty() {
+        line(out, format_args!("  opted out of: {}", customer.opted_out.join(", ")));
     }
-    if !facts.fields.is_empty() {
-        let fields = serde_json::to_string(&facts.fields).unwrap_or_default();
+    if !customer.fields.is_empty() {
+        let fields = serde_json::to_string(&customer.fields).unwrap_or_default();
         line(out, format_args!("  fields: {}", short(&fields, TEXT_SHOWN_CHARS)));
     }
     if !explanation.facts.not_rebuilt.is_empty() {
@@ -74,7 +74,7 @@ fn customer(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn rules(out: &mut String, explanation: &Explanation) {
+fn rules(out: &mut String, explanation: &ExplanationView) {
     if explanation.event.kind == EventKind::MANUAL.as_str() {
         line(out, "\nSent by hand: no rule was asked.");
         return;
@@ -115,14 +115,14 @@ fn rules(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn verdict(rule: &ExplainedRule) -> Option<&ExplainedVerdict> {
+fn verdict(rule: &ExplainedRuleView) -> Option<&VerdictView> {
     rule.decided.as_ref().or(rule.today.as_ref())
 }
 
-fn rule(out: &mut String, rule: &ExplainedRule) {
+fn rule(out: &mut String, rule: &ExplainedRuleView) {
     let mark = match verdict(rule) {
-        Some(said) if matches!(said.verdict.as_str(), "fired" | "answered" | "silent") => '+',
-        Some(said) if matches!(said.verdict.as_str(), "failed" | "too_much" | "no_time") => '!',
+        Some(said) if matches!(said.verdict, "fired" | "answered" | "silent") => '+',
+        Some(said) if matches!(said.verdict, "failed" | "too_much" | "no_time") => '!',
         _ => '-',
     };
     let place = rule.file.as_ref().zip(rule.line).map(|(file, line)| format!("  ({file}:{line})"));
@@ -149,7 +149,7 @@ fn rule(out: &mut String, rule: &ExplainedRule) {
     }
 }
 
-fn actions(out: &mut String, explanation: &Explanation) {
+fn actions(out: &mut String, explanation: &ExplanationView) {
     line(out, "\nActions");
     if explanation.actions.is_empty() {
         line(out, "  none");
@@ -165,7 +165,8 @@ fn actions(out: &mut String, explanation: &Explanation) {
     }
 }
 
-fn one_action(out: &mut String, number: usize, action: &ExplainedAction) {
+fn one_action(out: &mut String, number: usize, details: &ActionDetailsView) {
+    let action = &details.summary;
     let reason = action.reason.as_deref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
     line(out, format_args!("  {number}. {} by \"{}\": {}{reason}", action.kind, one_line(&action.rule), action.state));
     match (&action.channel, &action.to, &action.body) {
@@ -175,7 +176,7 @@ fn one_action(out: &mut String, number: usize, action: &ExplainedAction) {
             let way = way.map(|route| format!(" by {route}")).unwrap_or_default();
             line(out, format_args!("     {channel} {from} -> {to}{way}: \"{}\"", short(body, TEXT_SHOWN_CHARS)));
         }
-        _ => line(out, format_args!("     {}", short(&action.action.to_string(), TEXT_SHOWN_CHARS))),
+        _ => line(out, format_args!("     {}", short(&details.action.to_string(), TEXT_SHOWN_CHARS))),
     }
     if matches!(action.state.as_str(), "planned" | "unknown") {
         let what = match (action.state.as_str(), action.route.as_deref()) {
@@ -185,18 +186,18 @@ fn one_action(out: &mut String, number: usize, action: &ExplainedAction) {
         };
         line(out, format_args!("     {what} {}", exact_time(action.due_at)));
     }
-    code(out, "     ", action.error.as_ref());
-    for one in &action.attempts {
-        attempt(out, one, action.error.as_ref());
+    code(out, "     ", details.error.as_ref());
+    for one in &details.attempts {
+        attempt(out, one, details.error.as_ref());
     }
-    if let Some(delivery) = &action.delivery {
+    if let Some(delivery) = &details.delivery {
         let sid = action.provider_sid.as_deref().map(|sid| format!(" ({sid})")).unwrap_or_default();
         line(out, format_args!("     delivery: {}{sid}", delivery.status));
         code(out, "       ", delivery.error.as_ref());
     }
 }
 
-fn attempt(out: &mut String, attempt: &Attempt, before: Option<&ErrorCode>) {
+fn attempt(out: &mut String, attempt: &AttemptView, before: Option<&ErrorView>) {
     let outcome = attempt.outcome.as_deref().unwrap_or("under way, or its process has ended");
     let http = attempt.http_status.map(|status| format!(", HTTP {status}")).unwrap_or_default();
     let until = attempt.finished_at.map(|at| format!(" to {}", exact_time(at))).unwrap_or_default();
@@ -206,11 +207,11 @@ fn attempt(out: &mut String, attempt: &Attempt, before: Option<&ErrorCode>) {
     code(out, "       ", attempt.error.as_ref().filter(|error| !repeats(error, before)));
 }
 
-fn repeats(error: &ErrorCode, before: Option<&ErrorCode>) -> bool {
+fn repeats(error: &ErrorView, before: Option<&ErrorView>) -> bool {
     before.is_some_and(|before| before.code == error.code)
 }
 
-fn code(out: &mut String, indent: &str, code: Option<&ErrorCode>) {
+fn code(out: &mut String, indent: &str, code: Option<&ErrorView>) {
     if let Some(code) = code {
         line(out, format_args!("{indent}error {}", crate::cli::text::code(code.code)));
     }

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use serde::Serialize;
 
 pub use starts::{NotATime, parse_starts};
 
@@ -45,7 +44,7 @@ pub struct Availability<'s> {
 }
 
 /// A time that was free when it was looked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
+use self::sheet::{RefusedLine, Sheet};
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
 use crate::rules::{CannotStartCall, RuleSet};
@@ -205,6 +206,24 @@ pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMembe
         return Err(CampaignError::Closed(campaign.state));
     }
     store.add_members(campaign, members).await?.ok_or(CampaignError::Full)
+}
+
+/// The result of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedMembers {
+    pub new: u64,
+    pub known: u64,
+    pub refused: Vec<RefusedLine>,
+}
+
+/// Adds the members of a spreadsheet. Lines without a member are refused; the others are added.
+pub async fn import_members(
+    store: &Store,
+    campaign: &Campaign,
+    sheet: Sheet,
+) -> Result<ImportedMembers, CampaignError> {
+    let new = add_members(store, campaign, &sheet.members).await?;
+    Ok(ImportedMembers { new, known: sheet.members.len() as u64 - new, refused: sheet.refused })
 }
 
 /// Moves a campaign to another state. A start reads its audience first.

@@ -37,7 +37,7 @@ pub enum BadSheet {
 }
 
 /// A line without a member, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedLine {
     pub line: u64,
     pub reason: String,

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use super::{NumberService, NumbersError, OwnedNumber, Ownership, PAGES_MAX, credentials};
 use crate::domain::{Channel, Phone, TenantId, abort};
 use crate::integrations::twilio::client::{Account, IncomingNumber, NumberSettings, SendError};
@@ -24,11 +21,10 @@ pub struct Purchase {
 }
 
 /// A number that now belongs to the tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bought {
     /// `false` where the account already had it: nothing was paid
     pub bought: bool,
-    #[serde(flatten)]
     pub number: OwnedNumber,
 }
 

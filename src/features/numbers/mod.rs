@@ -11,9 +11,6 @@ mod buy;
 mod error;
 mod release;
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 pub use buy::{Bought, Purchase};
 pub use error::NumbersError;
 pub use release::Released;
@@ -44,7 +41,7 @@ pub struct NumberService<'a> {
 }
 
 /// The destination of one kind of webhook of a number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// True if it is this installation, for this tenant.
     pub here: bool,
@@ -53,10 +50,8 @@ pub struct Destination {
 }
 
 /// A number of a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedNumber {
-    /// The number, E.164
-    #[schema(example = "+34911990007")]
     pub number: String,
     pub friendly_name: String,
     /// Whether the provider's account has it; else no calls and messages come or go
@@ -68,7 +63,6 @@ pub struct OwnedNumber {
     /// Destination of call statuses
     pub status: Destination,
     /// Channels for which this tenant sends from it
-    #[schema(value_type = Vec<String>, example = json!(["voice", "sms"]))]
     pub sends: Vec<Channel>,
     /// Voice agent that answers its calls
     pub agent: Option<String>,

@@ -1,22 +1,17 @@
 //! Releases a number.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use super::{CHANNELS, NumberService, NumbersError, Ownership, credentials};
 use crate::domain::{Channel, Phone};
 use crate::integrations::twilio::client::LookupError;
 use crate::tenants::Tenant;
 
 /// A number that was a tenant's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Released {
-    /// The number, E.164
     pub number: String,
     /// `false` if the provider's account no longer had it
     pub was_active: bool,
     /// Channels for which this tenant sent from it
-    #[schema(value_type = Vec<String>)]
     pub sent: Vec<Channel>,
     /// Voice agent that still names it
     pub agent: Option<String>,

@@ -19,8 +19,9 @@ use crate::http::AppState;
 use crate::store::tables::appointments::NAME_MAX_CHARS;
 
 /// A tool.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Tool {
     /// Finds the customer: name, tags and coming appointments
     FindCustomer,
@@ -38,14 +39,7 @@ pub enum Tool {
 
 impl Tool {
     const fn name(self) -> &'static str {
-        match self {
-            Self::FindCustomer => "find_customer",
-            Self::FreeSlots => "free_slots",
-            Self::BookAppointment => "book_appointment",
-            Self::MoveAppointment => "move_appointment",
-            Self::CancelAppointment => "cancel_appointment",
-            Self::LeaveMessage => "leave_message",
-        }
+        self.into_str()
     }
 
     /// Whether the tool changes something.

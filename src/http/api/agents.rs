@@ -1,7 +1,5 @@
 //! `/api/v1/agents`
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,13 +8,12 @@ use utoipa::ToSchema;
 
 use super::body::{Body, Path};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{AgentMode, Phone, VoiceAgent};
 use crate::features::voice::agents::{self as voice_agents, AgentError, Agents};
 use crate::http::AppState;
 use crate::http::views::agent::AgentView;
-use crate::tenants::Tenant;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VoiceAgents {
@@ -73,7 +70,7 @@ impl SetAgent {
 #[utoipa::path(get, path = "/agents", operation_id = "listAgents", tag = "agents",
     responses((status = 200, description = "All of them", body = VoiceAgents), Common))]
 pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<VoiceAgents>, Problem> {
-    let tenant = current(&state, &caller).await?;
+    let tenant = caller.current_tenant(&state.directory).await?;
     let items = tenant.settings.voice.agents.iter().map(|agent| view(&state, agent.clone())).collect();
     Ok(axum::Json(VoiceAgents { items }))
 }
@@ -87,16 +84,15 @@ pub async fn show(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<axum::Json<AgentView>, Problem> {
-    let tenant = current(&state, &caller).await?;
+    let tenant = caller.current_tenant(&state.directory).await?;
     let agent = tenant.settings.voice.agent(&name).cloned();
     Ok(axum::Json(view(&state, agent.ok_or_else(|| Problem::not_found("voice agent"))?)))
 }
 
 /// Add or replace a voice agent.
 #[utoipa::path(put, path = "/agents/{name}", operation_id = "setAgent", tag = "agents", request_body = SetAgent,
-    params(("name" = String, Path, description = "The name by which rules connect callers to it", min_length = 1, max_length = 80),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(("name" = String, Path, description = "The name by which rules connect callers to it", min_length = 1,
+        max_length = 80), IdempotencyKey),
     responses((status = 201, description = "The new agent", body = AgentView),
         (status = 200, description = "The agent as changed", body = AgentView), Common, Writing))]
 pub async fn put(
@@ -107,7 +103,7 @@ pub async fn put(
 ) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, set: SetAgent| {
         let agent = set.named(name)?;
-        let tenant = current(&state, &caller).await?;
+        let tenant = caller.current_tenant(&state.directory).await?;
         let is_new = agents(&state).put(&tenant, agent.clone()).await.map_err(refused)?;
         Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, view(&state, agent)))
     })
@@ -123,7 +119,7 @@ pub async fn remove(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let tenant = current(&state, &caller).await?;
+    let tenant = caller.current_tenant(&state.directory).await?;
     agents(&state).remove(&tenant, &name).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -135,13 +131,6 @@ fn view(state: &AppState, agent: VoiceAgent) -> AgentView {
 
 fn agents(state: &AppState) -> Agents<'_> {
     Agents { store: &state.store, directory: &state.directory }
-}
-
-/// The tenant as it is now. A command beside this server may have changed it.
-async fn current(state: &AppState, caller: &Caller) -> Result<Arc<Tenant>, Problem> {
-    let directory = &state.directory;
-    directory.refresh().await?;
-    Ok(directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone())
 }
 
 fn refused(error: AgentError) -> Problem {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::appointment::By;
@@ -17,7 +17,7 @@ use crate::domain::{AppointmentId, AppointmentState, Change, ContactId, Phone, T
 use crate::engine::availability::parse_starts;
 use crate::engine::availability::{Availability, FREE_MAX, SlotSearch};
 use crate::http::AppState;
-use crate::http::views::appointment::AppointmentView;
+use crate::http::views::appointment::{AppointmentView, SlotView};
 use crate::store::Store;
 use crate::store::tables::appointments as book;
 use crate::store::tables::appointments::{BookingError, Filter, Moved, NewAppointment, Order, Starts};
@@ -134,23 +134,9 @@ pub struct Looking {
     limit: Option<usize>,
 }
 
-/// A time that could be booked when it was looked for.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Slot {
-    #[schema(value_type = String, format = DateTime)]
-    starts_at: String,
-    #[schema(value_type = String, format = DateTime)]
-    ends_at: String,
-    /// What the clock there shows
-    starts_local: String,
-    zone: String,
-    /// With whom; `null` where nobody is occupied
-    staff: Option<String>,
-}
-
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Slots {
-    items: Vec<Slot>,
+    items: Vec<SlotView>,
 }
 
 /// Appointments, in the order in which they begin
@@ -190,8 +176,7 @@ pub async fn list(
 ///
 /// Nobody of the staff is booked twice: whoever comes second gets 409, `slot_taken`.
 #[utoipa::path(post, path = "/appointments", operation_id = "addAppointment", tag = "appointments",
-    request_body = NewOne, params(("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    request_body = NewOne, params(IdempotencyKey),
     responses((status = 201, description = "It is booked", body = AppointmentView), Common, Writing))]
 pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOne>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.store, &caller.0);
@@ -244,8 +229,7 @@ pub async fn show(
 ///
 /// Its reminders move, too.
 #[utoipa::path(patch, path = "/appointments/{id}", operation_id = "moveAppointment", tag = "appointments",
-    request_body = Move, params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    request_body = Move, params(("id" = Uuid, Path), IdempotencyKey),
     responses((status = 200, description = "The appointment as it stands", body = AppointmentView), Common, Writing))]
 pub async fn move_it(
     State(state): State<AppState>,
@@ -268,8 +252,7 @@ pub async fn move_it(
 ///
 /// A repeat changes nothing.
 #[utoipa::path(post, path = "/appointments/{id}/{step}", operation_id = "changeAppointment", tag = "appointments",
-    request_body = Which, params(("id" = Uuid, Path), ("step" = Step, Path), ("Idempotency-Key" = Option<String>,
-        Header, description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    request_body = Which, params(("id" = Uuid, Path), ("step" = Step, Path), IdempotencyKey),
     responses((status = 200, description = "The appointment as it stands", body = AppointmentView), Common, Writing))]
 pub async fn change(
     State(state): State<AppState>,
@@ -307,14 +290,7 @@ pub async fn free(
     let to = instant("to", looking.to.as_deref())?.unwrap_or(Timestamp::from_unix_us(i64::MAX));
     let wanted = SlotSearch { service: looking.service, staff: looking.staff, from, to, limit };
     let slots = Availability::new(&state.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
-    let items = slots.into_iter().map(|slot| Slot {
-        starts_at: slot.starts_at.to_string(),
-        ends_at: slot.ends_at.to_string(),
-        starts_local: slot.starts_local.format("%Y-%m-%dT%H:%M:%S").to_string(),
-        zone: slot.zone.name().to_owned(),
-        staff: slot.staff,
-    });
-    Ok(axum::Json(Slots { items: items.collect() }))
+    Ok(axum::Json(Slots { items: slots.into_iter().map(SlotView::from).collect() }))
 }
 
 async fn order(

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::domain::{TokenScope, hex};
 use crate::http::AppState;
-use crate::tenants::Tenant;
+use crate::tenants::{Directory, Tenant};
 
 /// What our tokens begin with, so that a leaked one is known for what it is.
 const PREFIX: &str = "recado_";
@@ -55,6 +55,12 @@ impl FromRequestParts<AppState> for AgentCaller {
 }
 
 impl Caller {
+    /// The tenant as it is now. A command beside this server may have changed it.
+    pub async fn current_tenant(&self, directory: &Directory) -> Result<Arc<Tenant>, Problem> {
+        directory.refresh().await?;
+        directory.now().by_id(self.0.id).cloned().ok_or_else(|| Problem::not_found("tenant"))
+    }
+
     /// Whose token it is, and how much it opens.
     async fn of(parts: &Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
         let refused = || {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::appointments::instant;
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::messages::{self, Accepted};
-use super::once::once;
+use super::messages;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{CallBody, CallDirection, CallId, CallStatus, ContactId, EventId, OnMachine, Phone};
@@ -22,6 +22,7 @@ use crate::engine::sending::by_hand::Outbox;
 use crate::engine::sending::call_request::UnfitCall;
 use crate::engine::sending::services::{CallRefused, CallService};
 use crate::http::AppState;
+use crate::http::views::action::SendStateView;
 use crate::http::views::call::{CallDetailsView, CallView};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS};
 use crate::store::CallFilter;
@@ -101,15 +102,6 @@ pub struct NewCall {
     state: BTreeMap<String, Value>,
 }
 
-/// A call that was accepted.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Begun {
-    /// The id of the send; it finds the call once the provider has reported it
-    id: Uuid,
-    #[schema(example = "planned")]
-    state: String,
-}
-
 /// List calls, newest first.
 #[utoipa::path(get, path = "/calls", operation_id = "listCalls", tag = "calls", params(CallQuery),
     responses((status = 200, description = "A page of calls", body = Page<CallView>), Common))]
@@ -157,9 +149,8 @@ pub async fn show(
 ///
 /// Do-not-call, quiet hours and rates apply as to every send.
 #[utoipa::path(post, path = "/calls", operation_id = "beginCall", tag = "calls", request_body = NewCall,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
-    responses((status = 202, description = "The send is planned", body = Begun), Common, Writing))]
+    params(IdempotencyKey),
+    responses((status = 202, description = "The send is planned", body = SendStateView), Common, Writing))]
 pub async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall>) -> Result<Response, Problem> {
     const { assert!(SPOKEN_CHARS == 3_000 && NAME_CHARS == 80, "the description says so") };
     let pipeline = &state.pipeline;
@@ -169,8 +160,7 @@ pub async fn begin(State(state): State<AppState>, caller: Caller, body: Body<New
         let event = EventId::new(id);
         let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;
-        let Accepted { id, state } = messages::accepted(&state, caller.0.id, action).await?;
-        Ok((StatusCode::ACCEPTED, Begun { id, state }))
+        Ok((StatusCode::ACCEPTED, messages::accepted(&state, caller.0.id, action).await?))
     })
     .await
 }

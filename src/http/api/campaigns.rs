@@ -12,21 +12,19 @@ use uuid::Uuid;
 
 use super::body::{Body, Path, Query, Table};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{CampaignId, CampaignState, Phone};
 use crate::features::campaigns;
 use crate::features::campaigns::{CampaignError, Plan, sheet};
 use crate::http::AppState;
-use crate::http::views::campaign::{CampaignMemberView, CampaignView};
+use crate::http::views::campaign::{CampaignMemberView, CampaignView, ImportedMembersView};
 use crate::store::Store;
 use crate::store::tables::campaigns as rows;
 
 /// The most members of one request.
 const MEMBERS_MAX: usize = 1_000;
-/// The most refused lines in an answer.
-const REFUSED_MAX: usize = 1_000;
 
 /// A new campaign, as a draft.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,27 +77,6 @@ pub struct Added {
     new: u64,
 }
 
-/// The result of an import.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Imported {
-    /// Number of new members
-    new: u64,
-    /// Number of existing members
-    known: u64,
-    /// Number of refused lines
-    refused: usize,
-    /// The first 1,000 refused lines
-    refused_lines: Vec<RefusedLine>,
-}
-
-/// A line of a table that was refused.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RefusedLine {
-    #[schema(example = 3)]
-    line: u64,
-    reason: String,
-}
-
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Members {
     items: Vec<CampaignMemberView>,
@@ -137,8 +114,7 @@ pub async fn list(
 
 /// Add a campaign, as a draft.
 #[utoipa::path(post, path = "/campaigns", operation_id = "addCampaign", tag = "campaigns", request_body = NewCampaign,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 201, description = "The new campaign", body = CampaignView), Common, Writing))]
 pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCampaign>) -> Result<Response, Problem> {
     let store = &state.store;
@@ -173,8 +149,7 @@ pub async fn show(
 /// Start, pause, resume or cancel a campaign.
 #[utoipa::path(post, path = "/campaigns/{id}/state", operation_id = "setCampaignState", tag = "campaigns",
     request_body = SetState,
-    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    params(("id" = Uuid, Path), IdempotencyKey),
     responses((status = 200, description = "The campaign as it stands", body = CampaignView), Common, Writing))]
 pub async fn set_state(
     State(state): State<AppState>,
@@ -223,8 +198,7 @@ pub async fn members(
 /// Add members; existing members stay as they are.
 #[utoipa::path(post, path = "/campaigns/{id}/members", operation_id = "addCampaignMembers", tag = "campaigns",
     request_body = NewMembers,
-    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    params(("id" = Uuid, Path), IdempotencyKey),
     responses((status = 200, description = "How many are new", body = Added), Common, Writing))]
 pub async fn add_members(
     State(state): State<AppState>,
@@ -250,9 +224,8 @@ pub async fn add_members(
 /// Lines without a valid number are refused; the others are added.
 #[utoipa::path(post, path = "/campaigns/{id}/members/import", operation_id = "importCampaignMembers", tag = "campaigns",
     request_body(content = String, content_type = "text/csv", example = "phone,name,city\n+34600111222,Ana,Jaén\n"),
-    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
-    responses((status = 200, description = "What became of its lines", body = Imported), Common, Writing))]
+    params(("id" = Uuid, Path), IdempotencyKey),
+    responses((status = 200, description = "What became of its lines", body = ImportedMembersView), Common, Writing))]
 pub async fn import_members(
     State(state): State<AppState>,
     caller: Caller,
@@ -263,11 +236,8 @@ pub async fn import_members(
     once(&state, &caller, body, async |_, bytes: Bytes| {
         let campaign = find(store, &caller, id).await?;
         let sheet = sheet::read(&bytes).map_err(|bad| Problem::unfit("bad_table", bad))?;
-        let new = campaigns::add_members(store, &campaign, &sheet.members).await.map_err(refused)?;
-        let (known, refused) = (sheet.members.len() as u64 - new, sheet.refused.len());
-        let lines = sheet.refused.into_iter().take(REFUSED_MAX);
-        let refused_lines = lines.map(|one| RefusedLine { line: one.line, reason: one.reason }).collect();
-        Ok((StatusCode::OK, Imported { new, known, refused, refused_lines }))
+        let imported = campaigns::import_members(store, &campaign, sheet).await.map_err(refused)?;
+        Ok((StatusCode::OK, ImportedMembersView::from(imported)))
     })
     .await
 }

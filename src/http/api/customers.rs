@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{ContactId, Effect, EventId, Phone, TenantId};
@@ -71,8 +71,7 @@ pub async fn list(
 
 /// Add a customer.
 #[utoipa::path(post, path = "/customers", operation_id = "addCustomer", tag = "customers", request_body = NewCustomer,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 201, description = "The new customer", body = CustomerView), Common, Writing))]
 pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.store, caller.0.id);
@@ -103,8 +102,7 @@ pub async fn show(
 
 /// Change a customer.
 #[utoipa::path(patch, path = "/customers/{id}", operation_id = "changeCustomer", tag = "customers", request_body = CustomerEdit,
-    params(("id" = Uuid, Path), ("Idempotency-Key" = Option<String>, Header,
-        description = "A repeat with the same key changes nothing and gets the same answer", min_length = 1, max_length = 255)),
+    params(("id" = Uuid, Path), IdempotencyKey),
     responses((status = 200, description = "The customer as changed", body = CustomerView), Common, Writing))]
 pub async fn change(
     State(state): State<AppState>,

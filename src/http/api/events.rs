@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{ContactId, Event, EventId, EventKind};
@@ -65,8 +65,7 @@ pub async fn show(
 ///
 /// Rules with `.on("…")` of its kind decide the actions.
 #[utoipa::path(post, path = "/events", operation_id = "tellEvent", tag = "events", request_body = NewEvent,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 202, description = "The event is stored", body = EventView), Common, Writing))]
 pub async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewEvent>) -> Result<Response, Problem> {
     let tenant = caller.0.id;

@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::action::Template;
 use crate::domain::{ActionId, Channel, ContactId, EventId, MessageId, Route, SendBody, SendQueue, TenantId};
 use crate::engine::sending::by_hand::{BODY_MAX_CHARS, Outbox, SendRefused};
 use crate::http::AppState;
+use crate::http::views::action::SendStateView;
 use crate::http::views::message::{MessageView, outbound_ids};
 use crate::store::{Listed, StoreError};
 
@@ -63,15 +64,6 @@ pub struct NewTemplate {
     variables: BTreeMap<String, String>,
 }
 
-/// A send that was accepted.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Accepted {
-    /// The id of the send, and of the message once it has left
-    pub id: Uuid,
-    #[schema(example = "planned")]
-    pub state: String,
-}
-
 /// List messages, newest first.
 #[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages", params(MessageQuery),
     responses((status = 200, description = "A page of messages", body = Page<MessageView>), Common))]
@@ -107,9 +99,8 @@ pub async fn show(
 ///
 /// Opt-outs, session windows and rates apply as to every send.
 #[utoipa::path(post, path = "/messages", operation_id = "sendMessage", tag = "messages", request_body = NewMessage,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
-    responses((status = 202, description = "The send is planned", body = Accepted), Common, Writing))]
+    params(IdempotencyKey),
+    responses((status = 202, description = "The send is planned", body = SendStateView), Common, Writing))]
 pub async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
     let outbox = Outbox { store: state.store.clone(), directory: state.directory.clone() };
     once(&state, &caller, body, async |id, new: NewMessage| {
@@ -123,14 +114,14 @@ pub async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewM
 }
 
 /// Wakes the queue of a send that was just planned, and gives what became of it so far.
-pub async fn accepted(state: &AppState, tenant: TenantId, action: ActionId) -> Result<Accepted, Problem> {
+pub async fn accepted(state: &AppState, tenant: TenantId, action: ActionId) -> Result<SendStateView, Problem> {
     let row = state.store.action(tenant, action).await?;
     if let Some(route) = row.as_ref().and_then(|row| row.route.as_deref()) {
         let route: Route = route.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
         state.pipeline.wake_perform(SendQueue::new(tenant, route));
     }
     let state = row.map_or_else(|| "planned".to_owned(), |row| row.state);
-    Ok(Accepted { id: action.uuid(), state })
+    Ok(SendStateView { id: action.uuid(), state })
 }
 
 fn content(new: NewMessage) -> Result<SendBody, Problem> {

@@ -7,7 +7,8 @@
 //!
 //! 1. `http/api/noun.rs`: the handler. `#[utoipa::path]` names its path below `/api/v1`, an `operation_id` of its own and
 //!    each status that it answers; `Common` stands for the errors that all handlers have. `Caller` is the tenant that the
-//!    token opens. A handler that writes takes `Body`, runs in `once`, and names `Writing`, too. A list is a `Page`.
+//!    token opens. A handler that writes takes `Body`, runs in `once`, and names `IdempotencyKey` and `Writing`, too. A
+//!    list is a `Page`.
 //! 2. `http/router.rs`: a line in `api_v1`, with method and path in a comment. Handlers of one path stand in one `routes!`.
 //! 3. For a new noun: a line `mod` here, and the module in the `use` of `http/router.rs`.
 //! 4. For a new noun: its JSON in `http/views/noun.rs`, which derives `Serialize` and `ToSchema`, and a line `mod` in

@@ -10,13 +10,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::{Body, Path, Query};
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::Phone;
 use crate::features::numbers;
-use crate::features::numbers::{Bought, FOUND_MAX, NumberService, NumbersError, OwnedNumber, Purchase, Released};
+use crate::features::numbers::{FOUND_MAX, NumberService, NumbersError, Purchase};
 use crate::http::AppState;
-use crate::http::views::number::AvailableNumberView;
+use crate::http::views::number::{AvailableNumberView, BoughtView, OwnedNumberView, ReleasedView};
 use crate::integrations::twilio::client::Search;
 use crate::integrations::twilio::is_sid;
 use crate::tenants::Tenant;
@@ -28,7 +28,7 @@ const NAME_CHARS: usize = 64;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Numbers {
-    items: Vec<OwnedNumber>,
+    items: Vec<OwnedNumberView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,7 +98,8 @@ pub struct Sure {
             content_type = "application/problem+json")))]
 pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<Numbers>, Problem> {
     let (service, tenant) = service(&state, &caller).await?;
-    Ok(axum::Json(Numbers { items: service.list(&tenant).await.map_err(refused)? }))
+    let numbers = service.list(&tenant).await.map_err(refused)?;
+    Ok(axum::Json(Numbers { items: numbers.into_iter().map(OwnedNumberView::from).collect() }))
 }
 
 /// Search numbers to buy.
@@ -134,10 +135,9 @@ pub async fn available(
 /// It costs money. A repeat does not buy twice, even where the provider's answer was lost: the account's list is checked
 /// first.
 #[utoipa::path(post, path = "/numbers", operation_id = "buyNumber", tag = "numbers", request_body = Buy,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key gets the same answer",
-        min_length = 1, max_length = 255)),
-    responses((status = 201, description = "It was bought and set up", body = Bought),
-        (status = 200, description = "The account had it already; it is set up", body = Bought), Common, Writing,
+    params(IdempotencyKey),
+    responses((status = 201, description = "It was bought and set up", body = BoughtView),
+        (status = 200, description = "The account had it already; it is set up", body = BoughtView), Common, Writing,
         (status = 502, description = "The provider cannot be asked, or whether it was bought is not known: ask again",
             body = Problem, content_type = "application/problem+json")))]
 pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>) -> Result<Response, Problem> {
@@ -145,7 +145,7 @@ pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>)
         let purchase = purchase(wanted)?;
         let (service, tenant) = service(&state, &caller).await?;
         let bought = service.buy(&tenant, &purchase).await.map_err(refused)?;
-        Ok((if bought.bought { StatusCode::CREATED } else { StatusCode::OK }, bought))
+        Ok((if bought.bought { StatusCode::CREATED } else { StatusCode::OK }, BoughtView::from(bought)))
     })
     .await
 }
@@ -153,10 +153,8 @@ pub async fn buy(State(state): State<AppState>, caller: Caller, body: Body<Buy>)
 /// Configure a number's webhooks. It repairs an interrupted purchase.
 #[utoipa::path(post, path = "/numbers/{number}/configure", operation_id = "configureNumber", tag = "numbers",
     request_body = Configure,
-    params(("number" = String, Path, description = "E.164"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
-    responses((status = 200, description = "The number", body = OwnedNumber), Common, Writing,
+    params(("number" = String, Path, description = "E.164"), IdempotencyKey),
+    responses((status = 200, description = "The number", body = OwnedNumberView), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
 pub async fn configure(
@@ -168,7 +166,8 @@ pub async fn configure(
     let number = phone(&number)?;
     once(&state, &caller, body, async |_, Configure {}| {
         let (service, tenant) = service(&state, &caller).await?;
-        Ok((StatusCode::OK, service.configure(&tenant, &number).await.map_err(refused)?))
+        let number = service.configure(&tenant, &number).await.map_err(refused)?;
+        Ok((StatusCode::OK, OwnedNumberView::from(number)))
     })
     .await
 }
@@ -178,7 +177,7 @@ pub async fn configure(
 /// Without `confirm=true` nothing is released: the answer says what uses the number.
 #[utoipa::path(delete, path = "/numbers/{number}", operation_id = "releaseNumber", tag = "numbers",
     params(("number" = String, Path, description = "E.164"), Sure),
-    responses((status = 200, description = "It was given back", body = Released), Common, Writing,
+    responses((status = 200, description = "It was given back", body = ReleasedView), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
 pub async fn release(
@@ -186,7 +185,7 @@ pub async fn release(
     caller: Caller,
     Path(number): Path<String>,
     Query(sure): Query<Sure>,
-) -> Result<axum::Json<Released>, Problem> {
+) -> Result<axum::Json<ReleasedView>, Problem> {
     let number = phone(&number)?;
     let (service, tenant) = service(&state, &caller).await?;
     if !sure.confirm {
@@ -195,13 +194,12 @@ pub async fn release(
         let detail = format!("it does not come back, and {uses}: say confirm=true");
         return Err(Problem::new(StatusCode::CONFLICT, "not_confirmed", detail));
     }
-    Ok(axum::Json(service.release(&tenant, &number).await.map_err(refused)?))
+    Ok(axum::Json(service.release(&tenant, &number).await.map_err(refused)?.into()))
 }
 
-/// The numbers service, and the tenant as it is now. A command beside this server may have changed it.
+/// The numbers service, and the tenant as it is now.
 async fn service<'a>(state: &'a AppState, caller: &Caller) -> Result<(NumberService<'a>, Arc<Tenant>), Problem> {
-    state.directory.refresh().await?;
-    let tenant = state.directory.now().by_id(caller.0.id).unwrap_or(&caller.0).clone();
+    let tenant = caller.current_tenant(&state.directory).await?;
     Ok((NumberService { store: &state.store, directory: &state.directory, client: &state.transports.twilio }, tenant))
 }
 

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::body::Body;
@@ -15,6 +16,16 @@ use crate::store::Begun;
 
 /// The header of an answer that was given before.
 const REPEATED: &str = "idempotency-replayed";
+
+/// The header of requests that write.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes; the body's extractor reads the header")]
+pub struct IdempotencyKey {
+    /// A repeat with the same key changes nothing and gets the same answer
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255)]
+    key: Option<String>,
+}
 
 /// Does `work` once for each key. It gets the id of what it creates; an object that exists under this id was created by
 /// an earlier try that gave no answer. Without a key every request does its work.

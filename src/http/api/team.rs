@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::appointments::refused;
 use super::body::Body;
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::problem::{Common, Problem, Writing};
 use crate::http::AppState;
 use crate::http::views::team::{ServiceView, StaffView};
@@ -65,8 +65,7 @@ pub async fn services(State(state): State<AppState>, caller: Caller) -> Result<a
 
 /// Add or change a service, by name.
 #[utoipa::path(post, path = "/services", operation_id = "setService", tag = "team", request_body = SetService,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 200, description = "The service", body = ServiceView), Common, Writing))]
 pub async fn set_service(
     State(state): State<AppState>,
@@ -91,8 +90,7 @@ pub async fn staff(State(state): State<AppState>, caller: Caller) -> Result<axum
 
 /// Add or change a member of staff, by name.
 #[utoipa::path(post, path = "/staff", operation_id = "setStaff", tag = "team", request_body = SetMember,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key changes nothing and gets the same answer",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 200, description = "The member of staff", body = StaffView), Common, Writing))]
 pub async fn set_staff(
     State(state): State<AppState>,

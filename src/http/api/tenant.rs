@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::caller::Caller;
-use super::once::once;
+use super::once::{IdempotencyKey, once};
 use super::problem::{Common, Problem, Writing};
 use crate::domain::EmailAddress;
 use crate::http::AppState;
@@ -115,7 +115,7 @@ impl TryFrom<ChangeTenant> for TenantChange {
 #[utoipa::path(get, path = "/tenant", operation_id = "getTenant", tag = "tenant",
     responses((status = 200, description = "The tenant", body = TenantView), Common))]
 pub async fn show(State(state): State<AppState>, caller: Caller) -> Result<axum::Json<TenantView>, Problem> {
-    Ok(axum::Json(current(&state, &caller).await?))
+    Ok(axum::Json(view(&state, &caller).await?))
 }
 
 /// Change settings of the tenant.
@@ -123,8 +123,7 @@ pub async fn show(State(state): State<AppState>, caller: Caller) -> Result<axum:
 /// Omitted fields stay as they are. In maps, the named keys change and the others stay; `null` removes a key. Lists are
 /// replaced. A change that is refused changes nothing.
 #[utoipa::path(patch, path = "/tenant", operation_id = "changeTenant", tag = "tenant", request_body = ChangeTenant,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same key does nothing more",
-        min_length = 1, max_length = 255)),
+    params(IdempotencyKey),
     responses((status = 200, description = "The tenant as changed", body = TenantView), Common, Writing))]
 pub async fn change(
     State(state): State<AppState>,
@@ -137,17 +136,14 @@ pub async fn change(
         let blueprints = Blueprints { known, source: "the installation".to_owned() };
         let service = TenantService { store: &state.store, directory: &state.directory };
         service.apply(&caller.0, &change, &blueprints, Missing::IsFine).await?;
-        Ok((StatusCode::OK, current(&state, &caller).await?))
+        Ok((StatusCode::OK, view(&state, &caller).await?))
     })
     .await
 }
 
-/// The tenant as it is now. A command beside this server may have changed it.
-async fn current(state: &AppState, caller: &Caller) -> Result<TenantView, Problem> {
-    let directory = &state.directory;
-    directory.refresh().await?;
-    let tenant = directory.now().by_id(caller.0.id).cloned().ok_or_else(|| Problem::not_found("tenant"))?;
-    Ok(TenantView::new(&tenant, directory.platform()))
+async fn view(state: &AppState, caller: &Caller) -> Result<TenantView, Problem> {
+    let tenant = caller.current_tenant(&state.directory).await?;
+    Ok(TenantView::new(&tenant, state.directory.platform()))
 }
 
 impl From<SettingsError> for Problem {

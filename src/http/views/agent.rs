@@ -1,9 +1,9 @@
-//! A voice agent.
+//! A voice agent, and how other calls are answered.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Phone, VoiceAgent};
+use crate::domain::{Phone, VoiceAgent, VoiceSettings};
 
 /// A voice agent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +42,50 @@ impl AgentView {
             mode: agent.mode.to_string(),
             instructions: agent.instructions,
             stream_agent: agent.stream_agent,
+        }
+    }
+}
+
+/// How a business answers calls.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Voice)]
+pub struct VoiceView {
+    /// The greeting where no rule and no agent has one; empty: the built-in words
+    pub greeting: String,
+    /// The text before a call ends because no answer was found in time; empty: the built-in words
+    pub fallback: String,
+    /// The voice, by the provider's name
+    pub voice: Option<String>,
+    /// Language tag (BCP 47); `null`: the business's
+    pub language: Option<String>,
+    /// The number that is dialled for a caller who wants a person, E.164
+    pub person: Option<String>,
+    /// A call also counts as missed if the caller hangs up before saying a word or pressing a key
+    pub silence_is_missed: bool,
+    /// A customer who writes STOP is not called either
+    pub stop_ends_calls: bool,
+    /// Instructions for every conversation model
+    pub instructions: String,
+    pub agents: Vec<AgentView>,
+}
+
+impl VoiceView {
+    /// `lacks` says which configuration key an agent needs and is not set.
+    pub fn new(settings: VoiceSettings, lacks: impl Fn(&VoiceAgent) -> Option<String>) -> Self {
+        let agents = settings.agents.into_iter().map(|agent| {
+            let lacks = lacks(&agent);
+            AgentView::new(agent, lacks)
+        });
+        Self {
+            greeting: settings.greeting,
+            fallback: settings.fallback,
+            voice: settings.voice,
+            language: settings.language,
+            person: settings.person.as_ref().map(Phone::to_string),
+            silence_is_missed: settings.silence_is_missed,
+            stop_ends_calls: settings.stop_ends_calls,
+            instructions: settings.instructions,
+            agents: agents.collect(),
         }
     }
 }

@@ -1,11 +1,15 @@
-//! An appointment.
+//! An appointment, and a time that is free for one.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::ContactId;
+use crate::engine::availability::Slot;
 use crate::store::tables::appointments as book;
+
+/// The format of local times.
+const LOCAL: &str = "%Y-%m-%dT%H:%M:%S";
 
 /// An appointment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +61,7 @@ impl From<book::Appointment> for AppointmentView {
             staff: one.staff,
             starts_at: one.starts_at.to_string(),
             ends_at: one.ends_at.to_string(),
-            starts_local: one.starts_local.format("%Y-%m-%dT%H:%M:%S").to_string(),
+            starts_local: one.starts_local.format(LOCAL).to_string(),
             zone: one.zone.name().to_owned(),
             state: one.state.as_str().to_owned(),
             note: one.note,
@@ -65,6 +69,33 @@ impl From<book::Appointment> for AppointmentView {
             uid: one.uid,
             created_at: one.created_at.to_string(),
             updated_at: one.updated_at.to_string(),
+        }
+    }
+}
+
+/// A time that could be booked when it was looked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Slot)]
+pub struct SlotView {
+    #[schema(value_type = String, format = DateTime)]
+    pub starts_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub ends_at: String,
+    /// The local time in `zone`
+    pub starts_local: String,
+    pub zone: String,
+    /// The member of staff; `null` where nobody is occupied
+    pub staff: Option<String>,
+}
+
+impl From<Slot> for SlotView {
+    fn from(slot: Slot) -> Self {
+        Self {
+            starts_at: slot.starts_at.to_string(),
+            ends_at: slot.ends_at.to_string(),
+            starts_local: slot.starts_local.format(LOCAL).to_string(),
+            zone: slot.zone.name().to_owned(),
+            staff: slot.staff,
         }
     }
 }

@@ -7,8 +7,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::features::campaigns::ImportedMembers;
+use crate::features::campaigns::sheet::RefusedLine;
 use crate::store::tables::campaigns::{Campaign, ListedMember};
 use crate::store::{Store, StoreError};
+
+/// The most refused lines that are shown.
+const REFUSED_SHOWN: usize = 1_000;
 
 /// A campaign with its statistics. Each member and each call counts once.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,6 +70,15 @@ impl CampaignView {
     }
 }
 
+/// A campaign with its first members.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WholeCampaign)]
+pub struct CampaignDetailsView {
+    #[serde(flatten)]
+    pub campaign: CampaignView,
+    pub first_members: Vec<CampaignMemberView>,
+}
+
 /// A member of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CampaignMember)]
@@ -99,5 +113,37 @@ impl From<ListedMember> for CampaignMemberView {
             answer: one.answer,
             action: one.action.map(|action| action.uuid()),
         }
+    }
+}
+
+/// The result of an import of members.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Imported)]
+pub struct ImportedMembersView {
+    /// Number of new members
+    pub new: u64,
+    /// Number of existing members
+    pub known: u64,
+    /// Number of refused lines
+    pub refused: usize,
+    /// The first 1,000 refused lines
+    pub refused_lines: Vec<RefusedLineView>,
+}
+
+/// A line of a table that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RefusedLine)]
+pub struct RefusedLineView {
+    #[schema(example = 3)]
+    pub line: u64,
+    pub reason: String,
+}
+
+impl From<ImportedMembers> for ImportedMembersView {
+    fn from(ImportedMembers { new, known, refused }: ImportedMembers) -> Self {
+        let count = refused.len();
+        let lines = refused.into_iter().take(REFUSED_SHOWN);
+        let refused_lines = lines.map(|RefusedLine { line, reason }| RefusedLineView { line, reason }).collect();
+        Self { new, known, refused: count, refused_lines }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::parsed;
 use crate::domain::{ContactId, Event, Timestamp};
 use crate::store::StoreError;
 use crate::store::rows::event;
@@ -43,7 +44,7 @@ impl EventView {
             occurred_at: Timestamp::from_unix_us(row.occurred_us),
             decided_at: row.handled_us.map(Timestamp::from_unix_us),
             depth: row.depth,
-            data: serde_json::from_str(&row.data).map_err(|error| StoreError::Stored(error.to_string()))?,
+            data: parsed(&row.data)?,
         })
     }
 
@@ -59,5 +60,10 @@ impl EventView {
             depth: event.depth.into(),
             data: event.data,
         }
+    }
+
+    /// A text of the event's data, where there is one that is not empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.data.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::parsed;
 use crate::domain::{Action, ActionState, SendBody, Timestamp};
 use crate::store::rows::{action, message};
 use crate::store::{Listed, StoreError};
@@ -145,8 +145,4 @@ pub fn outbound_ids(listed: &[Listed]) -> Vec<Uuid> {
         _ => None,
     });
     ids.collect()
-}
-
-fn parsed<T: DeserializeOwned>(stored: &str) -> Result<T, StoreError> {
-    serde_json::from_str(stored).map_err(|error| StoreError::Stored(error.to_string()))
 }

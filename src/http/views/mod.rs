@@ -3,14 +3,25 @@
 //! How to add a noun: a file here with its struct, which derives `Serialize` and `ToSchema`, and a conversion from what
 //! the store reads.
 
+pub mod action;
 pub mod agent;
 pub mod appointment;
 pub mod call;
 pub mod campaign;
 pub mod customer;
 pub mod event;
+pub mod explanation;
 pub mod message;
 pub mod number;
 pub mod team;
 pub mod tenant;
 pub mod timer;
+
+use serde::de::DeserializeOwned;
+
+use crate::store::StoreError;
+
+/// Reads a document that is stored as JSON.
+fn parsed<T: DeserializeOwned>(stored: &str) -> Result<T, StoreError> {
+    serde_json::from_str(stored).map_err(|error| StoreError::Stored(error.to_string()))
+}

@@ -1,26 +1,17 @@
 //! How a stream ended, and its statistics.
 
-use std::fmt;
 use std::time::Duration;
 
 /// One of the two sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Side {
     Twilio,
     ElevenLabs,
 }
 
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Twilio => "Twilio",
-            Self::ElevenLabs => "ElevenLabs",
-        })
-    }
-}
-
 /// Why a stream ended, and the remedy, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Ended {
     #[error("the call ended")]
     Stopped,
@@ -63,23 +54,13 @@ impl Ended {
     /// A stable identifier for rows and metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Stopped => "stopped",
-            Self::CallerGone => "caller_gone",
-            Self::AgentGone => "agent_gone",
-            Self::Cancelled => "cancelled",
-            Self::TooLong => "too_long",
-            Self::Silent(_) => "silent",
-            Self::NotStarted(_) => "not_started",
             Self::Stalled(Side::Twilio, _) => "twilio_stalled",
             Self::Stalled(Side::ElevenLabs, _) => "eleven_stalled",
-            Self::Overflow(_) => "overflow",
-            Self::Flooded => "flooded",
             Self::Lost(Side::Twilio, _) => "twilio_lost",
             Self::Lost(Side::ElevenLabs, _) => "eleven_lost",
             Self::Garbled(Side::Twilio, _) => "twilio_garbled",
             Self::Garbled(Side::ElevenLabs, _) => "eleven_garbled",
-            Self::WrongCall => "wrong_call",
-            Self::WrongFormat { .. } => "wrong_format",
+            other => other.into_str(),
         }
     }
 }

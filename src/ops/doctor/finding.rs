@@ -31,6 +31,7 @@ pub enum Check {
     Account,
     Number,
     Whatsapp,
+    Rcs,
     AppUrl,
     Template,
     Refusals,

@@ -11,10 +11,10 @@ mod finding;
 mod numbers;
 mod public;
 mod refusals;
+mod senders;
 mod server;
 mod templates;
 mod tomorrow;
-mod whatsapp;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ impl Doctor<'_> {
             let of_account: Vec<&SenderWebhook> =
                 lines.iter().filter(|line| line.account_sid == used.account.sid).collect();
             findings.extend(self.numbers(&used, &of_account, &self.tenants(scope), fix).await);
-            findings.extend(self.whatsapp(&used, &of_account).await);
+            findings.extend(self.senders(&used, &of_account).await);
             findings.extend(self.templates(&used, scope).await);
         }
     }

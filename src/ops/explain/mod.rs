@@ -1,22 +1,18 @@
 //! Explains an event: the facts that rules could read, the verdict of each rule, and the outcome of each action.
 //!
-//! The service gives data. `recado explain` prints it.
+//! The service gives data; [`crate::http::views::explanation`] has its JSON.
 
 mod actions;
 mod opt_out;
 mod rules;
 
-use serde::Serialize;
-use serde_json::Value as Json;
-use uuid::Uuid;
-
-pub use self::actions::{Attempt, Delivery, ErrorCode, ExplainedAction};
-pub use self::rules::{ExplainedRule, ExplainedVerdict};
+pub use self::actions::ExplainedAction;
+pub use self::rules::ExplainedRule;
 use crate::domain::{ActionState, Event, EventId, EventKind, Facts, Timestamp};
 use crate::engine::decision::{self, AsOf};
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::rules::{RuleSet, Trace};
-use crate::store::rows::{action, event};
+use crate::store::rows::action;
 use crate::store::{Pending, Store, StoreError};
 use crate::tenants::{Directory, Tenant};
 
@@ -32,14 +28,15 @@ pub struct Explainer<'a> {
 }
 
 /// All that is known of an event.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Explanation {
-    pub event: EventRow,
+    pub event: Event,
+    /// `None` while the event waits to be decided.
+    pub decided_at: Option<Timestamp>,
     /// The effect of a STOP, a START or a call for help, and the side that answers it.
     pub opt_out: Option<String>,
     /// The newest of the account's sends that wait because the provider refused its credentials.
-    pub refused: Option<RefusedSend>,
-    pub customer: Option<ExplainedCustomer>,
+    pub refused: Option<action::Model>,
     pub ruleset: RuleVersions,
     /// The facts of the decision; those of now while the event waits.
     pub facts: Facts,
@@ -48,41 +45,8 @@ pub struct Explanation {
     pub actions: Vec<ExplainedAction>,
 }
 
-/// An event, as a person or a script reads it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EventRow {
-    pub id: Uuid,
-    pub tenant: String,
-    pub kind: String,
-    pub channel: Option<String>,
-    pub contact: Option<Uuid>,
-    pub occurred_at: Timestamp,
-    /// `None` while it waits to be decided.
-    pub decided_at: Option<Timestamp>,
-    /// The number of `emit`s between it and the event from outside.
-    pub depth: i16,
-    pub data: Json,
-}
-
-/// The customer of an explained event.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExplainedCustomer {
-    pub phone: String,
-    pub name: String,
-    /// The objection of national numbering plans against the number.
-    pub numbering_warning: Option<String>,
-}
-
-/// A send that waits until the account's credentials are put right, as all others of that account do.
-#[derive(Clone, Debug, Serialize)]
-pub struct RefusedSend {
-    pub action: Uuid,
-    pub tried_at: Option<Timestamp>,
-    pub error: ErrorCode,
-}
-
 /// The versions of the rules.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RuleVersions {
     /// The version that decided; `None` where no rule was evaluated, or nothing is decided yet.
     pub decided: Option<String>,
@@ -105,21 +69,16 @@ impl Explainer<'_> {
             false => rules::of_event(trace.as_ref(), self.rules, &event, &facts, decided_at.is_some()),
         };
         let actions = actions::of_event(self.store, &self.directory.platform().providers, tenant.id, id).await?;
-        let waits = actions.iter().any(|action| action.state == ActionState::Planned.as_str());
-        let event = EventRow::from_event(&tenant.slug, event, handled_at);
+        let waits = actions.iter().any(|one| one.action.state == ActionState::Planned.as_str());
         Ok(Some(Explanation {
             opt_out: opt_out::explain(&event),
-            refused: if waits { self.refused(tenant).await? } else { None },
-            customer: facts.contact.as_ref().map(|contact| ExplainedCustomer {
-                phone: contact.phone.to_string(),
-                name: contact.name.clone(),
-                numbering_warning: contact.phone.numbering_warning(),
-            }),
+            refused: if waits { refused_send(self.store, self.directory, tenant).await? } else { None },
             ruleset: RuleVersions { decided: trace.map(|trace| trace.ruleset), today: self.rules.version().to_owned() },
+            decided_at: handled_at,
+            event,
             facts,
             rules,
             actions,
-            event,
         }))
     }
 
@@ -141,15 +100,6 @@ impl Explainer<'_> {
         // The batch has as many events as went in.
         batch.into_iter().next().ok_or(StoreError::Closed)
     }
-
-    async fn refused(&self, tenant: &Tenant) -> Result<Option<RefusedSend>, StoreError> {
-        let newest = refused_send(self.store, self.directory, tenant).await?;
-        Ok(newest.map(|action| RefusedSend {
-            action: action.id,
-            tried_at: action.tried_us.map(Timestamp::from_unix_us),
-            error: ErrorCode::new(BAD_CREDENTIALS.into()),
-        }))
-    }
 }
 
 /// Finds the newest send that waits because the provider refused the credentials of the tenant's account. Others wait with
@@ -163,41 +113,4 @@ pub async fn refused_send(
     let others = snapshot.tenants().filter(|other| other.id != tenant.id && other.account.sid == tenant.account.sid);
     let sharing: Vec<_> = std::iter::once(tenant.id).chain(others.map(|other| other.id)).take(SHARING_MAX).collect();
     store.waiting_with(&sharing, BAD_CREDENTIALS.into()).await
-}
-
-impl EventRow {
-    /// From a stored row.
-    pub fn new(slug: &str, event: event::Model) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: event.id,
-            tenant: slug.to_owned(),
-            kind: event.kind,
-            channel: event.channel,
-            contact: event.contact_id,
-            occurred_at: Timestamp::from_unix_us(event.occurred_us),
-            decided_at: event.handled_us.map(Timestamp::from_unix_us),
-            depth: event.depth,
-            data: serde_json::from_str(&event.data).map_err(|error| StoreError::Stored(error.to_string()))?,
-        })
-    }
-
-    /// From an event that was read, with when it was decided.
-    fn from_event(slug: &str, event: Event, decided_at: Option<Timestamp>) -> Self {
-        Self {
-            id: event.id.uuid(),
-            tenant: slug.to_owned(),
-            kind: event.kind.to_string(),
-            channel: event.channel.map(|channel| channel.to_string()),
-            contact: event.contact.map(|contact| contact.uuid()),
-            occurred_at: event.occurred_at,
-            decided_at,
-            depth: i16::from(event.depth),
-            data: event.data,
-        }
-    }
-
-    /// A text of the event's data, where there is one that is not empty.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.data.get(name).and_then(Json::as_str).filter(|text| !text.is_empty())
-    }
 }

@@ -1,22 +1,21 @@
 //! Opt-out words: the effect of STOP, START or HELP, and the side that answers it.
 
-use super::EventRow;
+use serde_json::Value as Json;
+
 use crate::domain::channel::OptOut;
 use crate::domain::opt_out::{self, OptOutWord};
-use crate::domain::{Channel, EventKind};
+use crate::domain::{Channel, Event, EventKind};
 
 /// Explains an event that is, or comes from, such a word.
-pub(super) fn explain(event: &EventRow) -> Option<String> {
-    let text = |name: &str| event.text(name);
-    let channel = event.channel.as_deref().unwrap_or_default();
+pub(super) fn explain(event: &Event) -> Option<String> {
+    let text = |name: &str| event.data.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
+    let channel = event.channel.map_or("", Channel::as_str);
     for (kind, what) in [(EventKind::OPTED_OUT, "out of"), (EventKind::OPTED_IN, "into")] {
-        if event.kind == kind.as_str() {
+        if event.kind == kind {
             return Some(format!("the customer opted {what} {channel} with \"{}\"", text("word")?));
         }
     }
-    if !Channel::INBOUND.iter().any(|channel| event.kind == EventKind::inbound(*channel).as_str()) {
-        return None;
-    }
+    event.kind.inbound_channel()?;
     let body = text("body").unwrap_or_default();
     let (word, theirs, perhaps) = match text("opt_out_type") {
         Some("STOP") => (OptOutWord::Stop, true, false),
@@ -24,8 +23,7 @@ pub(super) fn explain(event: &EventRow) -> Option<String> {
         Some(_) => (OptOutWord::Help, true, false),
         None => {
             let found = opt_out::recognise(body)?;
-            let answered =
-                channel.parse().is_ok_and(|channel: Channel| channel.spec().opt_out == OptOut::WordAnsweredByTwilio);
+            let answered = event.channel.is_some_and(|channel| channel.spec().opt_out == OptOut::WordAnsweredByTwilio);
             let theirs = answered && found.twilio_handles_on_sms;
             (found.word, theirs, found.only_if_opted_out)
         }
@@ -42,39 +40,39 @@ pub(super) fn explain(event: &EventRow) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{EventId, TenantId, Timestamp};
 
-    fn check(kind: &str, channel: &str, data: Value, expect: Option<&str>) {
-        let row = EventRow {
-            id: uuid::Uuid::nil(),
-            tenant: "demo".to_owned(),
-            kind: kind.to_owned(),
-            channel: Some(channel.to_owned()),
+    fn check(kind: &str, channel: Channel, data: Json, expect: Option<&str>) {
+        let event = Event {
+            id: EventId::new(uuid::Uuid::nil()),
+            tenant: TenantId::new(uuid::Uuid::nil()),
+            kind: EventKind::parse(kind).expect("a kind"),
+            channel: Some(channel),
             contact: None,
             occurred_at: Timestamp::from_unix_us(0),
-            decided_at: None,
+            dedupe_key: None,
             depth: 0,
             data,
         };
-        assert_eq!(explain(&row).as_deref(), expect);
+        assert_eq!(explain(&event).as_deref(), expect);
     }
 
     #[test]
     fn it_says_who_answers() {
         let out = "an opt-out: nothing more goes to this customer on";
         let theirs = format!("\"STOP\" is {out} sms; Twilio itself answers it");
-        check("inbound_sms", "sms", json!({"body": "STOP"}), Some(&theirs));
+        check("inbound_sms", Channel::Sms, json!({"body": "STOP"}), Some(&theirs));
         let ours = format!("\"STOP\" is {out} whatsapp; we answer it, see the actions");
-        check("inbound_whatsapp", "whatsapp", json!({"body": "STOP"}), Some(&ours));
+        check("inbound_whatsapp", Channel::WhatsApp, json!({"body": "STOP"}), Some(&ours));
         let ours = format!("\"Baja\" is {out} sms; we answer it, see the actions");
-        check("inbound_sms", "sms", json!({"body": "Baja"}), Some(&ours));
+        check("inbound_sms", Channel::Sms, json!({"body": "Baja"}), Some(&ours));
         let theirs = format!("\"Basta\" is {out} sms; Twilio itself answers it");
-        check("inbound_sms", "sms", json!({"body": "Basta", "opt_out_type": "STOP"}), Some(&theirs));
-        check("opted_out", "sms", json!({"word": "stop"}), Some("the customer opted out of sms with \"stop\""));
-        check("inbound_sms", "sms", json!({"body": "Hola"}), None);
-        check("manual", "sms", json!({"body": "STOP"}), None);
+        check("inbound_sms", Channel::Sms, json!({"body": "Basta", "opt_out_type": "STOP"}), Some(&theirs));
+        check("opted_out", Channel::Sms, json!({"word": "stop"}), Some("the customer opted out of sms with \"stop\""));
+        check("inbound_sms", Channel::Sms, json!({"body": "Hola"}), None);
+        check("manual", Channel::Sms, json!({"body": "STOP"}), None);
     }
 }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::domain::{Event, Facts};
 use crate::rules::{RuleExplanation, RuleResult, RuleSet, RuleTrace, Trace};
 
 /// A rule of an explained event.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ExplainedRule {
     pub rule: String,
     /// The file that holds it today; `None` for a rule that is no longer there.
@@ -17,35 +16,15 @@ pub struct ExplainedRule {
     pub line: Option<usize>,
     /// The verdict of the decision. `None` where it is not known: nothing is decided yet, or the rules have changed since
     /// and the index of that time passed over this rule.
-    pub decided: Option<ExplainedVerdict>,
+    pub decided: Option<RuleResult>,
     /// The verdict of today's rules, where it may differ from the decision.
-    pub today: Option<ExplainedVerdict>,
+    pub today: Option<RuleResult>,
     /// The facts that it read, by their path in the rule.
     pub reads: BTreeMap<String, Json>,
     /// The number of actions that it asked for.
     pub actions: usize,
     /// The questions that it asks, in words.
     pub asks: Vec<String>,
-}
-
-/// A verdict: its stable name, and its explanation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ExplainedVerdict {
-    pub verdict: String,
-    pub why: String,
-    /// The rule was run. Otherwise the index passed over it.
-    pub evaluated: bool,
-}
-
-impl ExplainedVerdict {
-    fn new(verdict: &RuleResult) -> Self {
-        let named = serde_json::to_value(verdict).unwrap_or_default();
-        Self {
-            verdict: named["verdict"].as_str().unwrap_or_default().to_owned(),
-            why: verdict.to_string(),
-            evaluated: verdict.was_evaluated(),
-        }
-    }
 }
 
 /// Explains every rule: first those that were evaluated, in their order, last those that the event does not concern.
@@ -87,20 +66,20 @@ fn merge(stored: Option<&Trace>, version: &str, today: Vec<RuleExplanation>, dec
 /// How far a rule was from firing: it ran, it listens to this kind of event, or the event does not concern it.
 fn distance(rule: &ExplainedRule) -> u8 {
     match rule.decided.as_ref().or(rule.today.as_ref()) {
-        Some(said) if said.evaluated => 0,
-        Some(said) if said.verdict != "other_kind" => 1,
+        Some(result) if result.was_evaluated() => 0,
+        Some(result) if !matches!(result, RuleResult::OtherKind { .. } | RuleResult::NoKind { .. }) => 1,
         _ => 2,
     }
 }
 
 fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> ExplainedRule {
-    let today = now.as_ref().filter(|_| !same).map(|now| ExplainedVerdict::new(&now.trace.result));
+    let today = now.as_ref().filter(|_| !same).map(|now| now.trace.result.clone());
     let (file, line) = now.map(|now| (now.file, now.line)).unzip();
     ExplainedRule {
         rule: trace.rule.clone(),
         file,
         line,
-        decided: Some(ExplainedVerdict::new(&trace.result)),
+        decided: Some(trace.result.clone()),
         today,
         reads: trace.reads.clone(),
         actions: trace.actions,
@@ -109,8 +88,8 @@ fn of_stored(trace: &RuleTrace, now: Option<RuleExplanation>, same: bool) -> Exp
 }
 
 fn of_today(now: RuleExplanation, known: bool) -> ExplainedRule {
-    let said = ExplainedVerdict::new(&now.trace.result);
-    let (decided, today) = if known { (Some(said), None) } else { (None, Some(said)) };
+    let result = now.trace.result;
+    let (decided, today) = if known { (Some(result), None) } else { (None, Some(result)) };
     ExplainedRule {
         rule: now.trace.rule,
         file: Some(now.file),
@@ -143,8 +122,8 @@ mod tests {
     fn check(stored: Option<(&str, Vec<RuleTrace>)>, now: Vec<RuleExplanation>, decided: bool, expect: &[[&str; 3]]) {
         let stored = stored.map(|(ruleset, rules)| Trace { ruleset: ruleset.to_owned(), question: None, rules });
         let rules = merge(stored.as_ref(), "v2", now, decided);
-        let word = |said: &Option<ExplainedVerdict>| said.as_ref().map_or("-", |said| said.verdict.as_str()).to_owned();
-        let got: Vec<_> = rules.iter().map(|one| [one.rule.clone(), word(&one.decided), word(&one.today)]).collect();
+        let word = |result: &Option<RuleResult>| result.as_ref().map_or("-", RuleResult::as_str);
+        let got: Vec<_> = rules.iter().map(|one| [&*one.rule, word(&one.decided), word(&one.today)]).collect();
         assert_eq!(got, expect);
     }
 

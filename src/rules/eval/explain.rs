@@ -3,7 +3,7 @@
 use crate::domain::{Event, Facts};
 use crate::rules::eval::index::{Beginnings, has_text};
 use crate::rules::eval::trace::{Decision, RuleExplanation, RuleResult, RuleTrace};
-use crate::rules::model::Rule;
+use crate::rules::model::{Rule, When};
 use crate::rules::ruleset::RuleSet;
 
 impl RuleSet {
@@ -60,8 +60,13 @@ impl RuleSet {
 impl Rule {
     /// Returns why the index leaves this rule out for the event; `None` if it does not.
     fn not_indexed(&self, event: &Event, facts: &Facts) -> Option<RuleResult> {
-        if !self.info.kinds.contains(&event.kind) {
-            return Some(RuleResult::OtherKind { kinds: self.info.kinds.iter().map(ToString::to_string).collect() });
+        let kinds = &self.info.kinds;
+        if kinds.is_empty() {
+            let scheduled = self.timing.as_ref().is_some_and(|timing| matches!(timing.when, When::Cron(_)));
+            return Some(RuleResult::NoKind { scheduled, steps: self.handlers.calls.keys().cloned().collect() });
+        }
+        if !kinds.contains(&event.kind) {
+            return Some(RuleResult::OtherKind { kinds: kinds.iter().map(ToString::to_string).collect() });
         }
         if !self.is_enabled_for(&facts.tenant) {
             return Some(RuleResult::NotEnabled);

@@ -47,7 +47,7 @@ impl Timing {
                 let zone = own.and_then(|zone| zone.parse().ok()).unwrap_or(zone);
                 Ok((span.before(until, zone), Some(until)))
             }
-            When::Cron(_) => Err(RuleResult::OtherKind { kinds: Vec::new() }),
+            When::Cron(_) => Err(RuleResult::NoKind { scheduled: true, steps: Vec::new() }),
         }
     }
 
@@ -87,7 +87,7 @@ struct AnchorEvent<'a> {
 impl Rule {
     /// Returns the timer that this event plans, or why it plans none.
     pub(in crate::rules) fn plan(&self, event: &Event, facts: &Facts) -> Result<NewTimer, RuleResult> {
-        let timing = self.timing.as_ref().ok_or(RuleResult::OtherKind { kinds: Vec::new() })?;
+        let timing = self.timing.as_ref().ok_or(RuleResult::NoKind { scheduled: false, steps: Vec::new() })?;
         let zone = zone_of(&facts.tenant);
         let anchored = AnchorEvent { anchor: Anchor::of(event), data: &event.data };
         let (due, until) = timing.due(&anchored, zone)?;

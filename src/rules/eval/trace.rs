@@ -84,8 +84,9 @@ impl RuleTrace {
 }
 
 /// The result of one rule. Its stored name is `verdict`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum RuleResult {
     /// Every condition was true, and `then` was run.
     Fired,
@@ -99,6 +100,8 @@ pub enum RuleResult {
     NoTime,
     /// The rule listens to other kinds of events.
     OtherKind { kinds: Vec<String> },
+    /// The rule listens to no event. It runs by its schedule, or calls begin at these steps of it.
+    NoKind { scheduled: bool, steps: Vec<String> },
     /// Neither the text nor its first word is one of the rule's keywords.
     NoKeyword { keywords: Vec<String> },
     /// The rule is a blueprint that this tenant has not enabled.
@@ -138,6 +141,11 @@ pub enum RuleResult {
 }
 
 impl RuleResult {
+    /// The stable name: its `verdict`.
+    pub const fn as_str(&self) -> &'static str {
+        self.into_str()
+    }
+
     /// Returns whether the rule's actions count.
     pub(in crate::rules) const fn counts(&self) -> bool {
         matches!(self, Self::Fired | Self::Answered { .. } | Self::Silent { .. })
@@ -147,7 +155,11 @@ impl RuleResult {
     pub const fn was_evaluated(&self) -> bool {
         !matches!(
             self,
-            Self::OtherKind { .. } | Self::NoKeyword { .. } | Self::NotEnabled | Self::AnsweredElsewhere { .. }
+            Self::OtherKind { .. }
+                | Self::NoKind { .. }
+                | Self::NoKeyword { .. }
+                | Self::NotEnabled
+                | Self::AnsweredElsewhere { .. }
         )
     }
 }
@@ -160,8 +172,15 @@ impl std::fmt::Display for RuleResult {
             Self::Failed { error } => write!(f, "failed: {error}"),
             Self::TooMuch { error } => write!(f, "stopped by a limit: {error}"),
             Self::NoTime => f.write_str("not reached: the time for this decision was used up"),
-            Self::OtherKind { kinds } if kinds.is_empty() => {
-                f.write_str("listens to no event: it runs by its schedule")
+            Self::NoKind { scheduled, steps } => {
+                f.write_str("listens to no event")?;
+                if *scheduled {
+                    f.write_str(": it runs by its schedule")?;
+                }
+                let Some((first, others)) = steps.split_first() else { return Ok(()) };
+                let joint = if *scheduled { ", and" } else { ":" };
+                write!(f, "{joint} outbound calls begin at its step \"{first}\"")?;
+                others.iter().try_for_each(|step| write!(f, " or \"{step}\""))
             }
             Self::OtherKind { kinds } => write!(f, "listens only to {}", kinds.join(", ")),
             Self::NoKeyword { keywords } => {

@@ -101,6 +101,36 @@ fn every_rule_is_explained() {
 }
 
 #[test]
+fn a_rule_that_the_event_does_not_concern_says_what_it_waits_for() {
+    let set = rules(
+        "rule(\"1\").on(\"opted_out\", \"opted_in\").then(|e| note(\"x\"));
+         rule(\"2\").on(\"opted_out\").after(\"2h\").then(|e| note(\"x\"));
+         rule(\"3\").before(\"1h\", \"appointment.starts_at\").then(|e| note(\"x\"));
+         rule(\"4\").cron(\"0 9 * * *\").then(|e| note(\"x\"));
+         rule(\"5\").cron(\"0 9 * * *\").for_each(\"contacts\").then(|e| note(\"x\"));
+         rule(\"6\").on_call(\"greet\", |e| say(\"x\"));
+         rule(\"7\").on_call(\"ask\", |e| say(\"x\")).on_call(\"greet\", |e| say(\"x\"));
+         rule(\"8\").cron(\"0 9 * * *\").then(|e| note(\"x\")).on_call(\"greet\", |e| say(\"x\"));
+         rule(\"9\").on(\"opted_out\").then(|e| note(\"x\")).on_call(\"greet\", |e| say(\"x\"));",
+    );
+    let explained = set.explain(&sms("hola"), &facts());
+    let told: Vec<String> = explained.iter().map(|one| one.trace.result.to_string()).collect();
+    let expect = [
+        "listens only to opted_out, opted_in",
+        "listens only to opted_out",
+        "listens only to appointment_booked, appointment_moved",
+        "listens to no event: it runs by its schedule",
+        "listens to no event: it runs by its schedule",
+        "listens to no event: outbound calls begin at its step \"greet\"",
+        "listens to no event: outbound calls begin at its step \"ask\" or \"greet\"",
+        "listens to no event: it runs by its schedule, and outbound calls begin at its step \"greet\"",
+        "listens only to opted_out",
+    ];
+    assert_eq!(told, expect);
+    assert!(explained.iter().all(|one| !one.trace.result.was_evaluated()));
+}
+
+#[test]
 fn an_event_costs_the_same_with_ten_rules_and_ten_thousand() {
     let folder = |count: usize| {
         let mut source = String::from("rule(\"always\").on(\"inbound_sms\").then(|e| note(\"x\"));\n");

@@ -147,7 +147,8 @@ async fn a_newcomer_sees_the_answer_and_why() {
     assert_eq!(why["actions"][0]["attempts"][0]["outcome"], "sent");
     assert_eq!(why["actions"][0]["delivery"]["status"], "delivered");
     let events = beside(&server, &["events", "--json"]).json();
-    assert_eq!(events.as_array().expect("an array").last().expect("an event")["id"], why["event"]["id"]);
+    assert_eq!(events.as_array().expect("an array").last(), Some(&why["event"]), "an event looks the same everywhere");
+    assert_eq!((&why["customer"]["id"], &why["customer"]["phone"]), (&why["event"]["customer"], &CUSTOMER.into()));
     assert!(server.stop().await.success(), "SIGTERM ends it in good order");
 }
 
@@ -220,6 +221,10 @@ async fn a_send_says_what_became_of_it() {
     let sent = beside(&server, &["send", "--to", CUSTOMER, "--json", "Your order is ready"]).json();
     assert_eq!(sent["state"], "sent");
     assert!(sent["provider_sid"].as_str().expect("a SID").starts_with("SM"));
+    let why = beside(&server, &["explain", sent["id"].as_str().expect("an id"), "--json"]).json();
+    for (name, value) in sent.as_object().expect("an object").iter().filter(|(name, _)| *name != "server") {
+        assert_eq!(&why["actions"][0][name], value, "an action looks the same everywhere: {name}");
+    }
     let blocked = beside(&server, &["send", "--to", CUSTOMER, "--whatsapp", "Hi"]);
     assert_eq!(blocked.code, Some(1), "{blocked:?}");
     assert!(blocked.out.contains("blocked") && blocked.out.contains("24 hours"), "{}", blocked.out);

@@ -146,6 +146,13 @@ async fn a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
     assert_eq!(again.json::<Value>().await.unwrap(), came);
     let again: Value = api.table(&import, long.as_bytes(), "two").await.json().await.unwrap();
     assert_eq!((&again["new"], &again["known"]), (&json!(0), &json!(5)));
+    // The command reports the same.
+    let file = server.folder().join("list.csv");
+    std::fs::write(&file, &long).unwrap();
+    let file = file.to_str().unwrap();
+    let told = cli::run(&mut rig::recado(&server, &["campaigns", "import", "spring", file, "--json"]));
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_eq!(serde_json::from_str::<Value>(&told.out).unwrap(), again);
     let members = ["+34600111222", "+34600777888", "+5215512345678", "+5511987654321", "+551190000000"];
     for limit in 1..=6 {
         assert_eq!(api.members(id, limit).await, members, "by {limit}");

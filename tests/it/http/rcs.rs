@@ -25,6 +25,9 @@ rule("start by RCS")
     .on("inbound_sms")
     .keyword("RCS")
     .then(|e| send_rcs(e.contact, "by RCS"));
+
+rule("prefers RCS").on("inbound_rcs").keyword("PREFER").then(|e| set_field("prefers", "rcs"));
+rule("notice").on("inbound_rcs").keyword("NOTICE").then(|e| notify(e.contact, "a notice"));
 "#;
 
 /// A provider that reports reads, and a server whose tenant `demo` sends RCS as [`AGENT`].
@@ -150,5 +153,16 @@ async fn an_agent_of_another_tenant_is_moved_as_the_error_says() {
     assert_eq!(moved.code, Some(0), "{command}: {}", moved.err);
     let set = run(&mut recado(&server, &["tenant", "set", "other", "--rcs", AGENT]));
     assert_eq!(set.code, Some(0), "{}", set.err);
+    assert!(server.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_to_who_prefers_rcs_goes_out_by_rcs() {
+    let (provider, mut server) = rig().await;
+    write(&server, "/api/twilio/demo/rcs", 1, "PREFER").await;
+    write(&server, "/api/twilio/demo/rcs", 2, "NOTICE").await;
+    provider.wait_taken(1).await;
+    let sent = &provider.sent()[0];
+    assert_eq!((sent.to.as_str(), sent.body.as_str()), ("rcs:+34600111222", "a notice"));
     assert!(server.stop().await.success());
 }

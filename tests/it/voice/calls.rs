@@ -215,6 +215,7 @@ async fn a_call_by_hand_begins_at_a_step_that_there_is() {
     call(&["--agent", "Max"]).fails(1, &["no voice agent 'Max'"]);
     let sends = rig::Look::into(server.folder()).await;
     assert_eq!(sends.count("actions").await, 0);
-    call(&["--rule", "through", "--step", "start"]).ok();
+    let planned = call(&["--rule", "through", "--step", "start", "--json"]).json();
     assert_eq!(sends.count("actions").await, 1);
+    assert_eq!((&planned["kind"], &planned["to"], &planned["channel"]), (&json!("call"), &json!(ANA), &json!("voice")));
 }

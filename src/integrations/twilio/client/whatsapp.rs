@@ -1,4 +1,4 @@
-//! WhatsApp senders and templates. <https://www.twilio.com/docs/whatsapp/api/senders>,
+//! WhatsApp and RCS senders, and templates. <https://www.twilio.com/docs/whatsapp/api/senders>,
 //! <https://www.twilio.com/docs/content/content-api-resources>
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::{Account, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES};
 /// Limit of senders: one page. Few accounts have more than a handful.
 const SENDERS_MAX: &str = "1000";
 
-/// A number that is registered with WhatsApp.
+/// A sender that is registered with WhatsApp or RCS.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Sender {
     /// `XE…`
@@ -21,7 +21,7 @@ pub struct Sender {
     /// `ONLINE` if it can send; otherwise `CREATING`, `OFFLINE`, `PENDING_VERIFICATION`, `TWILIO_REVIEW` and others.
     #[serde(default, deserialize_with = "text_or_empty")]
     pub status: String,
-    /// `whatsapp:+34911222333`
+    /// `whatsapp:+34911222333` or `rcs:brand_agent`
     #[serde(default, deserialize_with = "text_or_empty")]
     pub sender_id: String,
     #[serde(default)]
@@ -30,7 +30,7 @@ pub struct Sender {
     pub offline_reasons: Option<Vec<OfflineReason>>,
 }
 
-/// The webhook of a WhatsApp sender.
+/// The webhook of a sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct SenderWebhook {
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -39,7 +39,7 @@ pub struct SenderWebhook {
     pub callback_method: String,
 }
 
-/// Why a WhatsApp sender is offline.
+/// Why a sender is offline.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OfflineReason {
     #[serde(default, deserialize_with = "text_or_empty")]
@@ -82,10 +82,10 @@ struct Approvals {
 }
 
 impl Client {
-    /// Lists the account's WhatsApp senders, without the sandbox.
-    pub async fn list_whatsapp_senders(&self, account: &Account) -> Result<Vec<Sender>, LookupError> {
+    /// Lists the account's senders of a channel, `whatsapp` or `rcs`, without the sandbox.
+    pub async fn list_senders(&self, account: &Account, channel: &str) -> Result<Vec<Sender>, LookupError> {
         let mut url = self.url_at(Host::Messaging, &["v2", "Channels", "Senders"]);
-        url.query_pairs_mut().append_pair("Channel", "whatsapp").append_pair("PageSize", SENDERS_MAX);
+        url.query_pairs_mut().append_pair("Channel", channel).append_pair("PageSize", SENDERS_MAX);
         let page: SendersPage = self.look_up(account, self.http.get(url), PAGE_MAX_BYTES).await?;
         Ok(page.senders)
     }

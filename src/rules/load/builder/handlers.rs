@@ -1,6 +1,6 @@
 //! `.on_answer`, `.on_silence`, `.on_input` and `.on_call`: closures by the name of a question or of a step of a call.
 
-use rhai::{Dynamic, NativeCallContext};
+use rhai::{Dynamic, Engine, NativeCallContext};
 
 use crate::rules::limits::{NAME_CHARS, QUESTIONS_PER_RULE};
 use crate::rules::load::builder::draft::{Closure, Draft, RuleBuilder};
@@ -18,17 +18,12 @@ pub(in crate::rules) const ON_ANSWER: Function = Function {
     .then(|e| ask("day", "Which day?", "24h"))
     .on_answer("day", |e, answer| reply(`See you on ${answer}.`));"#,
     register: |engine, _| {
-        engine.register_fn(
-            "on_answer",
-            |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, closure: Dynamic| {
-                let method = Method {
-                    name: "on_answer",
-                    hint: "write .on_answer(\"slot\", |e, answer| …)",
-                    list: |draft| &mut draft.answers,
-                };
-                method.add(&ctx, rule, &name, &closure)
-            },
-        );
+        Method {
+            name: "on_answer",
+            hint: "write .on_answer(\"slot\", |e, answer| …)",
+            list: |draft| &mut draft.answers,
+        }
+        .register(engine);
     },
 };
 
@@ -43,17 +38,8 @@ pub(in crate::rules) const ON_SILENCE: Function = Function {
     .on_answer("day", |e, answer| reply(`See you on ${answer}.`))
     .on_silence("day", |e| send_sms(e.contact, "Write BOOK when you know the day."));"#,
     register: |engine, _| {
-        engine.register_fn(
-            "on_silence",
-            |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, closure: Dynamic| {
-                let method = Method {
-                    name: "on_silence",
-                    hint: "write .on_silence(\"slot\", |e| …)",
-                    list: |draft| &mut draft.silences,
-                };
-                method.add(&ctx, rule, &name, &closure)
-            },
-        );
+        Method { name: "on_silence", hint: "write .on_silence(\"slot\", |e| …)", list: |draft| &mut draft.silences }
+            .register(engine);
     },
 };
 
@@ -67,17 +53,8 @@ pub(in crate::rules) const ON_INPUT: Function = Function {
     .then(|e| gather("order", #{ say: "Please enter your order number." }))
     .on_input("order", |e, input| { note(`order ${input}`); hangup() });"#,
     register: |engine, _| {
-        engine.register_fn(
-            "on_input",
-            |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, closure: Dynamic| {
-                let method = Method {
-                    name: "on_input",
-                    hint: "write .on_input(\"main\", |e, input| …)",
-                    list: |draft| &mut draft.inputs,
-                };
-                method.add(&ctx, rule, &name, &closure)
-            },
-        );
+        Method { name: "on_input", hint: "write .on_input(\"main\", |e, input| …)", list: |draft| &mut draft.inputs }
+            .register(engine);
     },
 };
 
@@ -89,21 +66,13 @@ pub(in crate::rules) const ON_CALL: Function = Function {
     signatures: &[Signature::new(&[("step", Kind::Step), ("closure", Kind::Closure)], Kind::Rule)],
     example: r#"rule("greet by phone").on_call("greet", |e| say(`Hello ${e.contact.first_name}`));"#,
     register: |engine, _| {
-        engine.register_fn(
-            "on_call",
-            |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, closure: Dynamic| {
-                let method = Method {
-                    name: "on_call",
-                    hint: "write .on_call(\"confirm\", |e| …)",
-                    list: |draft| &mut draft.calls,
-                };
-                method.add(&ctx, rule, &name, &closure)
-            },
-        );
+        Method { name: "on_call", hint: "write .on_call(\"confirm\", |e| …)", list: |draft| &mut draft.calls }
+            .register(engine);
     },
 };
 
 /// A method that adds a closure under a name.
+#[derive(Clone, Copy)]
 struct Method {
     name: &'static str,
     hint: &'static str,
@@ -111,6 +80,15 @@ struct Method {
 }
 
 impl Method {
+    fn register(self, engine: &mut Engine) {
+        engine.register_fn(
+            self.name,
+            move |ctx: NativeCallContext<'_>, rule: &mut RuleBuilder, name: Dynamic, closure: Dynamic| {
+                self.add(&ctx, rule, &name, &closure)
+            },
+        );
+    }
+
     fn add(&self, ctx: &NativeCallContext<'_>, rule: &RuleBuilder, name: &Dynamic, closure: &Dynamic) -> RuleBuilder {
         let method = self.name;
         let name = text_of(name).filter(|name| !name.is_empty() && name.chars().count() <= NAME_CHARS);

@@ -1,7 +1,8 @@
 //! `notify`: a message by the channel that the customer prefers, as far as it can leave now.
 //!
-//! The customer's field `prefers` is `whatsapp`, `email` or `sms`; without it, a text message is sent. On WhatsApp the
-//! text leaves while the customer's window is open. After that the template leaves, if one is named, else a text message.
+//! The customer's field `prefers` is `whatsapp`, `rcs`, `email` or `sms`; without it, a text message is sent. On WhatsApp
+//! the text leaves while the customer's window is open. After that the template leaves, if one is named, else a text
+//! message. By RCS the text leaves if the business has an RCS sender, else a text message.
 //! A message that is blocked, refused or not delivered makes an event `fallback_wanted` with the text, once. A rule of the
 //! library sends it as a text message.
 
@@ -65,6 +66,10 @@ fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Resul
         }
         (Some(Channel::WhatsApp), _) if let Some(body) = on_whatsapp(eval, contact, &text, more)? => {
             Ok(Send { channel: Channel::WhatsApp, to, reply: false, fallback: Some(text), body })
+        }
+        (Some(Channel::Rcs), _) if eval.facts.tenant.senders.contains(&Channel::Rcs) => {
+            let body = SendBody::Text(text.clone());
+            Ok(Send { channel: Channel::Rcs, to, reply: false, fallback: Some(text), body })
         }
         _ => Ok(Send { channel: Channel::Sms, to, reply: false, fallback: None, body: SendBody::Text(text) }),
     }

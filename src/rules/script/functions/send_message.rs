@@ -1,6 +1,6 @@
 //! `send_sms`, `send_whatsapp` and `send_rcs`: a text to a customer or a number.
 
-use rhai::{Dynamic, NativeCallContext};
+use rhai::{Dynamic, Engine, NativeCallContext};
 
 use crate::domain::{Action, Channel, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
@@ -18,11 +18,7 @@ pub(in crate::rules) const SEND_SMS: Function = Function {
     about: "Sends a text message.",
     signatures: SIGNATURES,
     example: r#"send_sms(e.contact, "Your order is ready.")"#,
-    register: |engine, _| {
-        engine.register_fn("send_sms", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
-            plan(&ctx, "send_sms", |_| send(Channel::Sms, &to, &text))
-        });
-    },
+    register: |engine, _| register(engine, Channel::Sms),
 };
 
 pub(in crate::rules) const SEND_WHATSAPP: Function = Function {
@@ -32,11 +28,7 @@ pub(in crate::rules) const SEND_WHATSAPP: Function = Function {
     about: "Sends a WhatsApp message. Outside the customer's window of 24 hours it is blocked: send a template then.",
     signatures: SIGNATURES,
     example: r#"send_whatsapp(e.contact, "Your order is ready.")"#,
-    register: |engine, _| {
-        engine.register_fn("send_whatsapp", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
-            plan(&ctx, "send_whatsapp", |_| send(Channel::WhatsApp, &to, &text))
-        });
-    },
+    register: |engine, _| register(engine, Channel::WhatsApp),
 };
 
 pub(in crate::rules) const SEND_RCS: Function = Function {
@@ -46,12 +38,15 @@ pub(in crate::rules) const SEND_RCS: Function = Function {
     about: "Sends an RCS message. It does not become a text message by itself where the phone cannot receive RCS.",
     signatures: SIGNATURES,
     example: r#"send_rcs(e.contact, "Your order is ready.")"#,
-    register: |engine, _| {
-        engine.register_fn("send_rcs", |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
-            plan(&ctx, "send_rcs", |_| send(Channel::Rcs, &to, &text))
-        });
-    },
+    register: |engine, _| register(engine, Channel::Rcs),
 };
+
+fn register(engine: &mut Engine, channel: Channel) {
+    let name = channel.spec().rule_function;
+    engine.register_fn(name, move |ctx: NativeCallContext<'_>, to: Dynamic, text: Dynamic| {
+        plan(&ctx, name, |_| send(channel, &to, &text))
+    });
+}
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);

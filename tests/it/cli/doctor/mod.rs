@@ -225,6 +225,28 @@ async fn faults_at_twilio_are_reported_with_a_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_rcs_sender_is_registered_and_its_messages_come_here() {
+    let rig = Rig::public(&[number(OURS, &webhook("demo"))]).await;
+    let agent = "sol_agent";
+    let found = |url: Value, status: &str| {
+        let webhook = json!({"callback_url": url, "callback_method": "POST"});
+        let sender = json!({"sid": "XE1", "status": status, "sender_id": format!("rcs:{agent}"), "webhook": webhook});
+        rig.twilio.kept().senders = vec![sender];
+        rig.doctor(&[], &[])
+    };
+    let here = format!("{PUBLIC}/api/twilio/demo/rcs");
+    rig.run(&["tenant", "set", "demo", "--rcs", &format!("rcs:{agent}")]).ok();
+    let none = rig.doctor(&[], &[]);
+    none.has_with_remedy(Severity::Error, agent, "not registered with RCS", "--remove-sender rcs:sol_agent");
+    found(json!(here), "DRAFT").has_with_remedy(Severity::Error, agent, "DRAFT at RCS", "RCS senders");
+    found(json!(null), "ONLINE").has_with_remedy(Severity::Error, agent, "it has no webhook", &here);
+    let elsewhere = found(json!("https://elsewhere.example/rcs"), "ONLINE");
+    elsewhere.has_with_remedy(Severity::Error, agent, "go to https://elsewhere.example/rcs instead of", &here);
+    let good = found(json!(here), "ONLINE");
+    assert_eq!(good.has(Severity::Ok, agent, "its messages come here")["check"], "rcs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fix_sets_the_webhooks_and_nothing_else() {
     let before = "https://old.example/sms";
     let numbers =

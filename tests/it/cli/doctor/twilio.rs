@@ -1,8 +1,9 @@
 //! A Twilio that describes how an account is set up, on a port of its own.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -156,9 +157,12 @@ async fn change(State(twilio): State<Twilio>, Path((_, name)): Path<(String, Str
     Json(number.clone()).into_response()
 }
 
-async fn senders(State(twilio): State<Twilio>) -> Json<Value> {
+async fn senders(State(twilio): State<Twilio>, Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
+    let prefix = format!("{}:", query["Channel"]);
+    let mut senders = twilio.kept().senders.clone();
+    senders.retain(|sender| sender["sender_id"].as_str().is_some_and(|id| id.starts_with(&prefix)));
     let meta = json!({"key": "senders", "page": 0, "page_size": 50, "next_page_url": null});
-    Json(json!({"senders": twilio.kept().senders, "meta": meta}))
+    Json(json!({"senders": senders, "meta": meta}))
 }
 
 async fn content(State(twilio): State<Twilio>, Path(sid): Path<String>) -> Response {

@@ -46,7 +46,7 @@
 //! - **A timer fires once.** Its row goes and its event comes in one transaction.
 //! - **One send at a time along an ordering key** (channel, sender, recipient), in planned order.
 //! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
-//! - **Statuses move forward only**, in whatever order they are told.
+//! - **Statuses move forward only**, in whatever order they are reported.
 //! - **Every query names its tenant**, or goes by an id that a row of the tenant holds, and checks it. The exceptions: queries
 //!   for tenants with work and for what is due, by the provider's ids, and along an ordering key, which the tenants that send
 //!   from one number share.

@@ -29,13 +29,13 @@ const KEY: &str = "sk-of-the-benchmark";
 /// The longest time that an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// How long a caller listens to a hold response and the pause after it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const HOLD_RESPONSE_TIME: Duration = Duration::from_secs(1);
 /// Hold responses until a caller counts as forgotten: more than a minute of them.
-const PATIENCE_MAX: usize = 60;
+const HOLD_RESPONSES_MAX: usize = 60;
 /// The delay of the slow model.
 const SLOW: Duration = Duration::from_secs(5);
 /// Time for the summaries of all calls, with a model that hangs.
-const TOLD_WITHIN: Duration = Duration::from_secs(900);
+const COMPLETED_WITHIN: Duration = Duration::from_secs(900);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The experience of one caller.
@@ -140,10 +140,10 @@ impl Caller {
         }
         while let Some(wait) = self.url(&heard, ">", '<').filter(|url| url.contains("/wait?")) {
             self.met.hold_response += 1;
-            if self.met.hold_response > PATIENCE_MAX {
+            if self.met.hold_response > HOLD_RESPONSES_MAX {
                 return Err("the caller was forgotten".into());
             }
-            CLOCK.sleep(PATIENCE).await;
+            CLOCK.sleep(HOLD_RESPONSE_TIME).await;
             heard = self.webhook(&wait, &[]).await?;
         }
         self.webhook("/api/twilio/demo/status", &[("CallStatus", "completed"), ("CallDuration", "30")]).await?;
@@ -211,36 +211,36 @@ impl Model {
     }
 }
 
-/// What the database has of the calls, and how long the last report took.
-struct Kept {
+/// The stored calls, and how long the last report took.
+struct StoredCalls {
     expected: usize,
     completed: usize,
     turns: usize,
     unanswered: usize,
-    told: usize,
-    told_in: Duration,
+    completed_events: usize,
+    last_event_after: Duration,
 }
 
-async fn lost(server: &Server, expected: usize) -> Result<Kept, Failure> {
+async fn lost(server: &Server, expected: usize) -> Result<StoredCalls, Failure> {
     let database = Database::open_with_flags(server.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let count =
         |what: &str| database.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get::<_, i64>(0));
     let begun = Instant::now();
-    while count("events WHERE kind = 'call_completed'")? < expected as i64 && begun.elapsed() < TOLD_WITHIN {
+    while count("events WHERE kind = 'call_completed'")? < expected as i64 && begun.elapsed() < COMPLETED_WITHIN {
         CLOCK.sleep(LOOK_EVERY).await;
     }
     let as_usize = |count: i64| usize::try_from(count).unwrap_or_default();
-    Ok(Kept {
+    Ok(StoredCalls {
         expected,
         completed: as_usize(count("calls WHERE status = 'completed'")?),
         turns: as_usize(count("call_turns")?),
         unanswered: as_usize(count("call_turns WHERE answer IS NULL")?),
-        told: as_usize(count("events WHERE kind = 'call_completed'")?),
-        told_in: begun.elapsed(),
+        completed_events: as_usize(count("events WHERE kind = 'call_completed'")?),
+        last_event_after: begun.elapsed(),
     })
 }
 
-fn print(met: &[Met], took: Duration, before: Usage, after: Usage, kept: &Kept, log: &str) -> bool {
+fn print(met: &[Met], took: Duration, before: Usage, after: Usage, stored: &StoredCalls, log: &str) -> bool {
     let waits: Vec<u64> = met.iter().flat_map(|met| met.waits_ns.iter().copied()).collect();
     let late = waits.iter().filter(|ns| u128::from(**ns) > ANSWER_MAX.as_nanos()).count();
     let (webhooks, hold_response) = (waits.len(), met.iter().map(|met| met.hold_response).sum::<usize>());
@@ -252,14 +252,14 @@ fn print(met: &[Met], took: Duration, before: Usage, after: Usage, kept: &Kept, 
         "calls             {} of {} ended well, {} kept as completed",
         met.len() - faults.len(),
         met.len(),
-        kept.completed
+        stored.completed
     );
-    println!("turns             {}, {} of them without an answer", kept.turns, kept.unanswered);
+    println!("turns             {}, {} of them without an answer", stored.turns, stored.unanswered);
     println!(
         "told of           {} of {}, the last {:.1} s after the last caller",
-        kept.told,
-        kept.expected,
-        kept.told_in.as_secs_f64()
+        stored.completed_events,
+        stored.expected,
+        stored.last_event_after.as_secs_f64()
     );
     println!(
         "processor         {:.2} s, {:.0} µs a webhook",
@@ -277,6 +277,8 @@ fn print(met: &[Met], took: Duration, before: Usage, after: Usage, kept: &Kept, 
             log.lines().take(5).collect::<Vec<_>>().join("\n")
         );
     }
-    let all = kept.expected;
-    late == 0 && faults.is_empty() && (kept.completed, kept.told, kept.turns, kept.unanswered) == (all, all, all * 5, 0)
+    let all = stored.expected;
+    late == 0
+        && faults.is_empty()
+        && (stored.completed, stored.completed_events, stored.turns, stored.unanswered) == (all, all, all * 5, 0)
 }

@@ -67,7 +67,7 @@ struct Options {
     /// The binary under test.
     #[arg(long, default_value = "target/release/recado")]
     server: PathBuf,
-    /// Where the server takes messages.
+    /// The server's URL for messages.
     #[arg(long, default_value = "/api/twilio/demo/sms")]
     path: String,
     /// The server's database, empty at the start; by default SQLite in a temporary folder, fresh for each phase.

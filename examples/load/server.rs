@@ -24,7 +24,7 @@ pub struct Server {
     pub ready: Duration,
 }
 
-/// What the server has used of the machine.
+/// The server's use of CPU time and memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     pub cpu: Duration,

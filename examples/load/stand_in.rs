@@ -41,7 +41,7 @@ struct Answer {
     number: usize,
 }
 
-/// What happens to a message after the check of its signature.
+/// The treatment of a message after its signature is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Does {
     Nothing,

@@ -74,7 +74,7 @@ impl Connection {
     }
 }
 
-/// Where the head ends and how long the body is, when the head is complete.
+/// Returns the end of the head and the length of the body, once the head is complete.
 fn head(read: &[u8]) -> Result<Option<(usize, usize)>> {
     let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4) else { return Ok(None) };
     let mut length = 0;

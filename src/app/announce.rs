@@ -1,4 +1,4 @@
-//! What `recado serve` prints when it has started.
+//! The text that `recado serve` prints when it has started.
 
 use super::installation::Installation;
 use crate::config::webhook_urls::WebhookUrls;

@@ -24,8 +24,7 @@ use crate::engine::wakeups::Speed;
 use crate::engine::{Engine, Parts};
 use crate::features::campaigns;
 use crate::features::voice;
-use crate::features::voice::lost;
-use crate::features::voice::{Voice, ended};
+use crate::features::voice::{Voice, ended_calls, lost_calls};
 use crate::integrations::chat_model::Chat;
 use crate::integrations::elevenlabs::ElevenLabs;
 use crate::integrations::email::{Mailer, MailerError};
@@ -46,7 +45,10 @@ pub fn start_loops(engine: &Engine) -> JoinSet<()> {
     loops.spawn(async move { catch_up::run(&one).await });
     let one = engine.clone();
     loops.spawn(async move {
-        retention::run(&one.store, &one.directory, &one.clock, |facts| one.pipeline.rules().remembers(facts)).await
+        retention::run(&one.store, &one.directory, &one.clock, |facts| {
+            one.pipeline.rules().oldest_firing_counted(facts)
+        })
+        .await
     });
     let one = engine.clone();
     loops.spawn(async move { housekeeping::report_gauges(&one).await });
@@ -74,9 +76,9 @@ pub fn start_engine_loops(engine: &Engine) -> JoinSet<()> {
 /// Starts the loops that look after calls, among `loops`.
 pub fn start_voice_loops(loops: &mut JoinSet<()>, voice: &Arc<Voice>) {
     let one = voice.clone();
-    loops.spawn(async move { ended::run(&one).await });
+    loops.spawn(async move { ended_calls::run(&one).await });
     let one = voice.clone();
-    loops.spawn(async move { lost::run(&one).await });
+    loops.spawn(async move { lost_calls::run(&one).await });
 }
 
 /// Builds the engine of an installation. It calls Twilio, or what stands in for it, at `api_base`.

@@ -20,7 +20,7 @@ use crate::tenants::{DEMO_SLUG, Directory, Platform, Sender, Snapshot};
 const CALLBACK_DELAY_MS: u64 = 200;
 /// The setting that holds the carrier's address, for the commands beside the server.
 pub const CARRIER_BASE: &str = "carrier_base";
-/// How often the carrier learns of new numbers.
+/// The interval at which the carrier reads new numbers.
 const NUMBERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts the built-in carrier; returns its base URL.

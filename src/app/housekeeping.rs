@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::Engine;
-use crate::http::{Refusals, health};
+use crate::http::{RejectionCounts, health};
 use crate::telemetry::metric;
 
 const GAUGES_EVERY: Duration = Duration::from_secs(10);
 /// Refused webhooks are stored at this interval, so that a flood of them costs one commit in this time.
-const STORE_REFUSALS_EVERY: Duration = Duration::from_secs(1);
+const STORE_REJECTIONS_EVERY: Duration = Duration::from_secs(1);
 
 /// Sets the gauges of the backlog, until aborted.
 pub async fn report_gauges(engine: &Engine) {
@@ -26,14 +26,18 @@ pub async fn report_gauges(engine: &Engine) {
     }
 }
 
-/// Stores refused webhooks until `stopped`, and then once more.
-pub async fn store_refusals(refusals: Arc<Refusals>, engine: Engine, mut stopped: watch::Receiver<bool>) {
+/// Stores the counts of rejected webhooks until `stopped`, and then once more.
+pub async fn store_rejection_counts(
+    rejection_counts: Arc<RejectionCounts>,
+    engine: Engine,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut running = true;
     while running {
         tokio::select! {
-            () = engine.clock.sleep(STORE_REFUSALS_EVERY) => {}
+            () = engine.clock.sleep(STORE_REJECTIONS_EVERY) => {}
             _ = stopped.wait_for(|stopped| *stopped) => running = false,
         }
-        refusals.keep(&engine.store).await;
+        rejection_counts.store_all(&engine.store).await;
     }
 }

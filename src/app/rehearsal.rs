@@ -39,7 +39,7 @@ pub struct Rehearsal {
     pub installation: Installation,
     pub engine: Engine,
     carrier: Carrier,
-    /// How much of the open work is stuck.
+    /// The amount of open work that is stuck.
     stuck: i64,
     _loops: JoinSet<()>,
     serving: JoinHandle<()>,

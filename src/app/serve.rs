@@ -67,13 +67,14 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     let voice = composition::voice(&installation, &engine)?;
     start_voice_loops(&mut loops, &voice);
     let state = AppState::new(&engine, voice.clone(), config.app_debug);
-    let refusals = tokio::spawn(housekeeping::store_refusals(state.refusals.clone(), engine.clone(), stopped));
+    let rejection_counts =
+        tokio::spawn(housekeeping::store_rejection_counts(state.rejection_counts.clone(), engine.clone(), stopped));
     let begin_stop = || {
         engine.pipeline.stop_claiming();
         voice.live.end_all();
     };
     serve_until(listener, router(state), stop, begin_stop).await?;
-    if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.all_written()).await.is_err() {
+    if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.wait_all_stored()).await.is_err() {
         tracing::warn!("what was said in live conversations that were just broken off is lost");
     }
     if !engine.pipeline.drained(STOP_SENDS_WITHIN).await {
@@ -82,7 +83,7 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     loops.shutdown().await;
     let _ = stopping.send(true);
     // The task fails only if it panicked, which was logged.
-    let _ = refusals.await;
+    let _ = rejection_counts.await;
     Ok(())
 }
 
@@ -103,11 +104,11 @@ async fn serve_until(
     stop: impl Future<Output = ()> + Send + 'static,
     begin_stop: impl FnOnce(),
 ) -> Result<(), AppError> {
-    let (tell, told) = oneshot::channel();
+    let (stop_sender, stopping) = oneshot::channel();
     let stop = async move {
         stop.await;
         // The receiver is alive until the server has ended.
-        let _ = tell.send(());
+        let _ = stop_sender.send(());
     };
     // A live voice sends a small frame every 20 ms: waiting to fill a segment would delay it.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
@@ -118,7 +119,7 @@ async fn serve_until(
             begin_stop();
             return Ok(ended?);
         }
-        _ = told => {}
+        _ = stopping => {}
     }
     tracing::info!("stopping: requests and sends under way are let end");
     begin_stop();

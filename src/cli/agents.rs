@@ -49,7 +49,7 @@ pub struct AddArgs {
     /// Provider's name of the voice, such as Polly.Lucia; '' for the default
     #[arg(long, value_name = "NAME")]
     voice: Option<String>,
-    /// How answers are found: script (rules), model (rules first, then a conversation model), stream (a live
+    /// Source of answers: script (rules), model (rules first, then a conversation model), stream (a live
     /// conversation)
     #[arg(long)]
     mode: Option<AgentMode>,
@@ -141,7 +141,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     agent.mode = args.mode.unwrap_or(agent.mode);
     agents(&installation).put(&tenant, agent.clone()).await?;
     if args.json {
-        print_json(&AgentView::new(agent.clone(), lacks(&installation, &agent)))?
+        print_json(&AgentView::new(agent.clone(), missing_settings(&installation, &agent)))?
     } else {
         print_agent(&installation, &agent)?
     }
@@ -152,9 +152,13 @@ fn agents(installation: &Installation) -> Agents<'_> {
     Agents { store: &installation.store, directory: &installation.directory }
 }
 
-fn lacks(installation: &Installation, agent: &VoiceAgent) -> Option<String> {
+fn missing_settings(installation: &Installation, agent: &VoiceAgent) -> Option<String> {
     let Config { chat, eleven, .. } = &installation.config;
-    agents::lacks(agent, chat.key.is_some(), Streams::from_config(eleven.key.is_some(), eleven.agent.is_some()))
+    agents::missing_settings(
+        agent,
+        chat.key.is_some(),
+        Streams::from_config(eleven.key.is_some(), eleven.agent.is_some()),
+    )
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
@@ -162,7 +166,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
-        print_json(&VoiceView::new(voice.clone(), |agent| lacks(&installation, agent)))?;
+        print_json(&VoiceView::new(voice.clone(), |agent| missing_settings(&installation, agent)))?;
         return Ok(Outcome::Done);
     }
     show(&installation, &tenant.slug, voice)?;
@@ -207,7 +211,7 @@ async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
         return Err(CliError::Usage("nothing would change: 'recado agents default --help' lists what can".to_owned()));
     }
     if args.json {
-        print_json(&VoiceView::new(voice, |agent| lacks(&installation, agent)))?
+        print_json(&VoiceView::new(voice, |agent| missing_settings(&installation, agent)))?
     } else {
         show(&installation, &tenant.slug, &voice)?
     }
@@ -223,7 +227,7 @@ impl DefaultArgs {
             ("instructions", &mut voice.instructions, &self.instructions, INSTRUCTIONS_CHARS),
         ] {
             let Some(new) = new else { continue };
-            agents::words(what, new, most)?;
+            agents::check_length(what, new, most)?;
             current.clone_from(new);
         }
         set(&mut voice.language, self.language.as_deref())?;
@@ -236,7 +240,7 @@ impl DefaultArgs {
 
 fn print_agent(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
     print(line(agent))?;
-    lacks(installation, agent).map_or(Ok(()), |lacks| print(format!("  {lacks}")))
+    missing_settings(installation, agent).map_or(Ok(()), |missing_settings| print(format!("  {missing_settings}")))
 }
 
 fn line(agent: &VoiceAgent) -> String {
@@ -253,7 +257,7 @@ fn number_of(text: &str) -> Result<Option<Phone>, CliError> {
 
 fn set(current: &mut Option<String>, new: Option<&str>) -> Result<(), AgentError> {
     if let Some(new) = new {
-        *current = agents::word(new)?;
+        *current = agents::optional_text(new)?;
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
         }
         let how = turn.how.as_deref().unwrap_or("no answer");
         for step in turn.steps.iter().flatten() {
-            print(format!("  us: {} [{how}]", said(step)))?;
+            print(format!("  us: {} [{how}]", describe_step(step)))?;
         }
         for leg in shown.legs.iter().filter(|leg| leg.turn == turn.n) {
             let lasted = leg.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
@@ -123,6 +123,6 @@ fn line(call: &CallView) -> String {
     format!("{} {} {from} → {to}: {}{lasted}{who}{code}{detail}", call.started_at, call.sid, call.status)
 }
 
-fn said(step: &Step) -> String {
+fn describe_step(step: &Step) -> String {
     step.spoken().map_or_else(|| format!("({})", step.kind()), str::to_owned)
 }

@@ -43,7 +43,7 @@ impl FromArgMatches for ChannelFlag {
     }
 }
 
-/// Senders by channel: `--sms +34600111000 --whatsapp +34600111000`, each any number of times.
+/// Senders by channel: `--sms +34600111000 --whatsapp +34600111000`, each repeatable.
 #[derive(Clone, Debug, Default)]
 pub struct SenderFlags(pub Vec<(Channel, String)>);
 
@@ -51,7 +51,7 @@ impl clap::Args for SenderFlags {
     fn augment_args(command: Command) -> Command {
         Channel::INBOUND.into_iter().fold(command, |command, channel| {
             let name = channel.as_str();
-            let help = format!("Give it {} for {}; any number of times", kind(channel), channel.spec().label);
+            let help = format!("Give it {} for {}; repeatable", kind(channel), channel.spec().label);
             let parser = move |text: &str| sender_of(channel, text);
             let arg = Arg::new(name).long(name).value_name("SENDER").help(help).action(ArgAction::Append);
             command.arg(arg.value_parser(parser))

@@ -9,7 +9,7 @@ use crate::rules::{self, Limits};
     after_help = "Example: recado check\n\nFails where a rule is broken or a case differs; warnings do not fail it."
 )]
 pub struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

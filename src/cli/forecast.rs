@@ -1,4 +1,4 @@
-//! `recado forecast`: what will be sent, when, why, and at what cost.
+//! `recado forecast`: lists planned sends with their time, reason and cost.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -8,30 +8,30 @@ use super::{CliError, Outcome, find_tenant, open_existing, print, print_json, te
 use crate::app;
 use crate::domain::Prices;
 use crate::ops::forecast;
-use crate::ops::forecast::{DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, Foreseen, calendar};
+use crate::ops::forecast::{DAYS_MAX, DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, ForecastSend, calendar};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// Characters of a text in the table.
+/// Length limit of a text in the table.
 const TEXT_CHARS: usize = 60;
 
-/// Foresee every send that is planned: when, to whom, why, at what cost, and what will be stopped
+/// List the sends that are planned, with their time, recipient, reason and cost, and those that will be blocked
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado forecast --days 7\n  recado forecast --tenant demo --ics > sends.ics\n\n\
-    Reads only, beside a running server. Decided are events that wait, timers, schedules and what follows from them, by the \
-    rules as they are in their files and on what is known now; what customers and staff will do is not foreseen. Campaigns that run are foreseen at \
-    most at their pace, within their windows; not how calls end: neither what is tried again, nor what waits for calls under \
-    way. Times are UTC. Costs need PRICES.")]
+    The command only reads, and may run beside a server. It decides waiting events, timers, schedules and all that \
+    follows from them, by the current rule files and the current data. It does not predict what customers and staff \
+    will do. Running campaigns are shown at their full pace, within their windows. Retries are left out, and so are \
+    tries that wait for calls in progress. Times are UTC. Costs need PRICES.")]
 pub struct Args {
-    /// How far ahead: 1 to 366 days
+    /// Days to look ahead, 1 to 366
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
     days: u32,
-    /// This tenant alone
+    /// Only sends of this tenant
     #[arg(long, value_name = "SLUG")]
     tenant: Option<String>,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
-    /// As a calendar (iCalendar)
+    /// Print a calendar (iCalendar)
     #[arg(long, conflicts_with = "json")]
     ics: bool,
 }
@@ -96,7 +96,7 @@ fn show(forecast: &Forecast, prices: &Prices) -> Result<(), CliError> {
     print(format!("until {}: {}{total}", text::time(forecast.until), counts.join(", ")))
 }
 
-fn lines(send: &Foreseen, prices: &Prices) -> Vec<String> {
+fn lines(send: &ForecastSend, prices: &Prices) -> Vec<String> {
     let (channel, to, words) =
         (send.channel.to_string(), text::one_line(&send.to), text::short(&send.text, TEXT_CHARS));
     let cost = send.cost.map(|cost| format!("  {cost} {}", prices.currency)).unwrap_or_default();

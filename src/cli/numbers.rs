@@ -250,7 +250,7 @@ fn show(number: &OwnedNumberView) -> Result<(), CliError> {
     print(one_line(&format!("{}{name}: {active}{shared}", number.number)))?;
     if number.active {
         for (what, goes) in [("calls", &number.voice), ("texts", &number.sms), ("the end of calls", &number.status)] {
-            print(one_line(&format!("  {what}: {}", where_to(goes))))?;
+            print(one_line(&format!("  {what}: {}", describe_destination(goes))))?;
         }
     }
     if !number.sends.is_empty() {
@@ -262,7 +262,7 @@ fn show(number: &OwnedNumberView) -> Result<(), CliError> {
     print(one_line(&format!("  calls are answered {agent}")))
 }
 
-fn where_to(goes: &DestinationView) -> String {
+fn describe_destination(goes: &DestinationView) -> String {
     match (goes.here, goes.to.as_str()) {
         (true, _) => "come here".to_owned(),
         (false, "") => "go nowhere: 'recado numbers configure' sets it".to_owned(),

@@ -17,7 +17,7 @@ pub struct Args {
     /// Id of the send
     action: ActionId,
     #[command(flatten)]
-    word: Words,
+    decision: DecisionFlags,
     /// Provider SID of the sent message
     #[arg(long, value_name = "SM…", conflicts_with_all = ["not_sent", "release", "give_up"])]
     sid: Option<String>,
@@ -28,7 +28,7 @@ pub struct Args {
 
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
-struct Words {
+struct DecisionFlags {
     /// An unknown send was accepted by the provider
     #[arg(long)]
     sent: bool,
@@ -44,12 +44,12 @@ struct Words {
 }
 
 impl Args {
-    fn word(&self) -> OperatorDecision {
-        match self.word {
-            Words { sent: true, .. } => OperatorDecision::Sent { sid: self.sid.clone() },
-            Words { not_sent: true, .. } => OperatorDecision::NotSent,
-            Words { release: true, .. } => OperatorDecision::Release,
-            Words { .. } => OperatorDecision::GiveUp,
+    fn decision(&self) -> OperatorDecision {
+        match self.decision {
+            DecisionFlags { sent: true, .. } => OperatorDecision::Sent { sid: self.sid.clone() },
+            DecisionFlags { not_sent: true, .. } => OperatorDecision::NotSent,
+            DecisionFlags { release: true, .. } => OperatorDecision::Release,
+            DecisionFlags { .. } => OperatorDecision::GiveUp,
         }
     }
 }
@@ -57,8 +57,8 @@ impl Args {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let word = args.word();
-    let state = match installation.store.resolve(tenant.id, args.action, &word).await? {
+    let decision = args.decision();
+    let state = match installation.store.resolve(tenant.id, args.action, &decision).await? {
         Resolution::Now(state) => state,
         Resolution::Stands(state) => {
             return Err(CliError::Refused(format!(

@@ -1,4 +1,4 @@
-//! `recado simulate`: runs the engine through weeks in seconds, on a copy.
+//! `recado simulate`: runs the engine on a simulated clock, on a copy of the database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,30 +16,31 @@ use crate::store;
 /// The longest simulation.
 const DAYS_MAX: u32 = 366;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
-/// How far back `--from` may lie to mean now: clocks differ.
+/// A `--from` that is past by less than this means now: clocks differ.
 const SLACK: Duration = Duration::from_secs(60);
-/// Characters of a text in the list.
+/// Length limit of a text in the list.
 const TEXT_CHARS: usize = 60;
 
-/// Run the engine through the time ahead in seconds, on a copy of the database, and list what it sends
+/// Run the engine on a simulated clock, on a copy of the database, and list its sends
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado simulate --to 2027-01-01T00:00:00Z\n\n\
-    The same code as live, on a simulated clock with the built-in carrier: nothing leaves this machine, the database is \
-    not touched. Runs beside a server. What would have fallen due before --from is found then, as after a downtime.")]
+    The simulation runs the server's own code with the built-in carrier. Nothing leaves this machine, and the \
+    database is not changed. The command may run beside a server. Sends that fell due before --from are handled \
+    first, as after a downtime.")]
 pub struct Args {
-    /// From this instant on, RFC 3339, not in the past; now if left out
+    /// Start of the simulated time, RFC 3339, not in the past; default: now
     #[arg(long, value_name = "TIME", value_parser = cron::instant)]
     from: Option<Timestamp>,
-    /// Until then, at most 366 days later
+    /// End of the simulated time, at most 366 days later
     #[arg(long, value_name = "TIME", value_parser = cron::instant)]
     to: Timestamp,
-    /// How fast: max, as fast as the machine can
+    /// Speed: max is as fast as the machine can
     #[arg(long, default_value = "max", value_parser = ["max"])]
     speed: String,
-    /// List this tenant's sends alone
+    /// Only sends of this tenant
     #[arg(long, value_name = "SLUG")]
     tenant: Option<String>,
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }

@@ -6,18 +6,18 @@ use super::{CliError, Outcome, configure, print, print_json};
 use crate::rules::cases::{self, CaseReport};
 use crate::rules::{Limits, RuleError, RuleSet};
 
-/// Try the cases of the rules (<rule>.cases.json) and show what differs
+/// Try the cases of the rules (RULE.cases.json) and show what differs
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado test")]
 pub struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
 struct Report {
-    /// Errors of rules that were left out. Their cases were not tried.
+    /// Errors of rules that could not be loaded. Their cases were not run.
     errors: Vec<RuleError>,
     #[serde(flatten)]
     cases: CaseReport,

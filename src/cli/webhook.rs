@@ -125,8 +125,8 @@ async fn tell_carrier(
     let field = |key: &str| form.get(key).unwrap_or_default();
     let message = json!({"account": tenant.account.sid, "sid": field("MessageSid"), "from": field("From"),
                          "to": field("To"), "body": field("Body"), "media": media});
-    let told = http.post(format!("{base}/carrier/inbound")).timeout(CARRIER_TIMEOUT).json(&message).send().await;
-    if let Err(error) = told {
+    let posted = http.post(format!("{base}/carrier/inbound")).timeout(CARRIER_TIMEOUT).json(&message).send().await;
+    if let Err(error) = posted {
         tracing::debug!(%error, "the built-in carrier does not answer");
     }
     Ok(())

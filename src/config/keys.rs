@@ -7,7 +7,7 @@ use super::values;
 /// The embedded defaults, which also document the keys.
 pub const DEFAULTS: &str = include_str!("recado.default.toml");
 
-/// How a key's value may be shown.
+/// The visibility of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     Plain,

@@ -4,8 +4,8 @@
 //! All errors are reported at once, each with its place and what is expected. The process environment is read, never
 //! written. Outside this module a value is valid by its type.
 //!
-//! To add a key: a paragraph in `recado.default.toml`, a line in [`keys::KEYS`], a field below and its line in
-//! [`read`].
+//! To add a key: a paragraph in `recado.default.toml`, a line in `keys::KEYS`, a field below and its line in
+//! `read`.
 
 mod conversation;
 mod error;
@@ -62,7 +62,7 @@ pub struct Config {
     pub reconcile_after: Duration,
     /// The time limit of a voice webhook's answer.
     pub voice_budget: Duration,
-    /// How many numbers a tenant may own.
+    /// The most numbers of one tenant.
     pub numbers_budget: u32,
     pub mail: Mail,
     pub chat: Chat,

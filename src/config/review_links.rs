@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::config::secret::SecretKey;
 use crate::domain::{EventId, Timestamp};
 
-/// How long after its event a link is valid.
+/// The validity of a link after its event.
 pub const GOOD_FOR: Duration = Duration::from_secs(90 * 24 * 3_600);
 const PURPOSE: &str = "review link";
 const ID_BYTES: usize = 16;

@@ -66,7 +66,7 @@ impl<'a> WebhookUrls<'a> {
         self.url("status")
     }
 
-    /// What to say in a call that one of our actions placed.
+    /// Instructions for a call that one of our actions placed.
     pub fn placed_answer(&self, action: impl Display) -> String {
         self.url(format_args!("calls/{action}/answer"))
     }
@@ -76,7 +76,7 @@ impl<'a> WebhookUrls<'a> {
         self.url(format_args!("calls/{action}/status"))
     }
 
-    /// What the caller did in a turn. The URL names the turn, so that a repeat is recognized.
+    /// The caller's input in a turn. The URL names the turn, so that a repeat is recognized.
     pub fn gather(&self, turn: i32) -> String {
         self.url(format_args!("gather?turn={turn}"))
     }
@@ -96,7 +96,7 @@ impl<'a> WebhookUrls<'a> {
         self.url("recording")
     }
 
-    /// What a caller in a queue hears.
+    /// Instructions while a caller waits in a queue.
     pub fn queue(&self) -> String {
         self.url("queue")
     }

@@ -18,11 +18,11 @@ pub struct Part {
 
 /// A page of the manual.
 pub struct Topic {
-    /// What it is called in URLs and by `recado docs`, such as `first-rule`.
+    /// The name in URLs and for `recado docs`, such as `first-rule`.
     pub name: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// What it is about, in one sentence.
+    /// A summary in one sentence.
     pub summary: &'static str,
     source: Source,
 }

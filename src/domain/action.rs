@@ -162,7 +162,7 @@ pub struct CallBody {
     pub message: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
-    /// How many seconds it rings, 5 to 600. The provider's default is 60.
+    /// Ringing time in seconds, 5 to 600. The provider's default is 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
     /// The first content of `e.call.state`.

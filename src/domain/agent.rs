@@ -11,7 +11,7 @@ pub const INSTRUCTIONS_CHARS: usize = 4_000;
 /// The longest greeting, in characters.
 pub const GREETING_CHARS: usize = 500;
 
-/// How an agent finds its answers.
+/// The source of an agent's answers.
 #[derive(
     Clone,
     Copy,
@@ -82,7 +82,7 @@ pub struct VoiceAgent {
     pub stream_agent: Option<String>,
 }
 
-/// How a business answers calls.
+/// A business's settings for calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VoiceSettings {

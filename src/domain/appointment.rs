@@ -1,7 +1,7 @@
 //! An appointment: its states, and what rules and timers read of it.
 //!
 //! ```text
-//!              confirm                 move: to be confirmed anew
+//!              confirm                 move: to be confirmed again
 //!     booked ──────────▶ confirmed ───────────▶ booked
 //!       │ └─ move ─▶ booked  │
 //!       ├────────────────────┤

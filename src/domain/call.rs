@@ -160,7 +160,7 @@ impl Step {
     }
 
     /// Whether the caller notices the step.
-    pub const fn is_heard(&self) -> bool {
+    pub const fn is_audible(&self) -> bool {
         !matches!(self, Self::Remember { .. })
     }
 
@@ -238,9 +238,9 @@ pub struct Gather {
     /// empty, every answer goes to the step's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub choices: BTreeMap<String, String>,
-    /// How often it asks at most.
+    /// The most times that the question is asked.
     pub tries: u8,
-    /// How often it has asked before.
+    /// The number of times that it was asked before.
     #[serde(skip_serializing_if = "is_zero")]
     pub tried: u8,
     /// The text before it asks again because there was no input.
@@ -355,7 +355,7 @@ impl Default for Record {
 pub struct Dial {
     /// An E.164 number.
     pub number: String,
-    /// How many seconds it rings.
+    /// Ringing time in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u16>,
     pub record: bool,
@@ -383,7 +383,7 @@ pub struct CallState {
     /// A live conversation has just begun.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub live: bool,
-    /// How the last attempt to reach a person failed, if nobody has spoken with the caller since.
+    /// Failure of the last attempt to reach a person, if nobody has spoken with the caller since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nobody: Option<String>,
     /// The provider's name of a voice, instead of the agent's and the business's.
@@ -406,7 +406,7 @@ pub struct PendingInput {
     pub what: Awaited,
 }
 
-/// What ends the waiting.
+/// The event that ends the waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaited {
@@ -437,7 +437,7 @@ pub struct CallFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<u32>,
     pub state: CallState,
-    /// How many times the provider has asked for instructions.
+    /// The number of webhooks that asked for instructions.
     #[serde(skip)]
     pub turns: i32,
     /// The last turn that began a live conversation.

@@ -79,14 +79,14 @@ pub struct ChannelSpec {
     pub reads: bool,
 }
 
-/// What a channel's recipients are.
+/// The kind of a channel's recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressKind {
     Phone,
     Email,
 }
 
-/// What a channel's own senders are.
+/// The kind of a channel's own senders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SenderKind {
     /// Numbers in E.164.
@@ -104,7 +104,7 @@ pub enum Transport {
     MailServer,
 }
 
-/// How a customer opts out of a channel.
+/// The way to opt out of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptOut {
     /// By a word such as STOP. Twilio answers the words that it knows.

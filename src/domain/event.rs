@@ -241,7 +241,7 @@ pub struct FallbackData {
     pub text: String,
     /// Why the fallback is needed, for people.
     pub reason: String,
-    /// When the fallback makes no sense any more.
+    /// The time after which the fallback makes no sense.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -268,7 +268,7 @@ pub struct CallData {
     pub digits: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub speech: String,
-    /// How sure the provider is of the words: 0 to 1.
+    /// The provider's confidence in the words, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// How a dialled number answered (`completed`, `busy`, `no-answer`…), or how a queue was left (`bridged`, `leave`…).

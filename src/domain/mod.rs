@@ -26,8 +26,8 @@ pub mod refusal;
 pub mod scope;
 pub mod segments;
 pub mod status;
+pub mod stock_phrase;
 pub mod timer;
-pub mod voice_words;
 
 pub use action::{
     Action, ActionState, CallBody, Effect, EmailBody, HttpMethod, HttpRequest, OnMachine, Origin, Send, SendBody,

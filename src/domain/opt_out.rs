@@ -51,7 +51,7 @@ const WORDS: &[(OptOutWord, &str, &[&str])] = &[
     (OptOutWord::Help, "de", &["hilfe"]),
 ];
 
-/// Twilio's own, matched without regard to case; with a full stop behind them they are not Twilio's any more.
+/// Twilio's own keywords. Twilio ignores case, but does not match a keyword with a full stop behind it.
 const TWILIO_WORDS: &[(OptOutWord, &[&str])] = &[
     (OptOutWord::Stop, &["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"]),
     (OptOutWord::Start, &["start", "unstop", "yes"]),
@@ -61,7 +61,7 @@ const TWILIO_WORDS: &[(OptOutWord, &[&str])] = &[
 /// No word is longer; longer messages are not even folded.
 const BODY_MAX_BYTES: usize = 200;
 
-/// Recognises a message that is nothing but such a word, whatever its case, accents and surrounding punctuation.
+/// Recognises a message that consists of an opt-out word only. Case, accents and surrounding punctuation do not matter.
 pub fn recognise(body: &str) -> Option<Recognised> {
     let trimmed = body.trim();
     if trimmed.len() > BODY_MAX_BYTES {
@@ -81,7 +81,8 @@ pub fn recognise(body: &str) -> Option<Recognised> {
     Some(Recognised { word: *word, language, twilio_handles_on_sms: false, only_if_opted_out: false })
 }
 
-/// What to answer. `language` is a BCP 47 tag, of which only the first part counts; unknown ones get English.
+/// Returns the answer to an opt-out word. `language` is a BCP 47 tag: only its first part counts, and an unknown one
+/// gets English.
 ///
 /// Texts keep to GSM-7, so that with a usual name each is one segment, and name STOP and START, which work everywhere.
 pub fn confirmation(word: OptOutWord, language: &str, business_name: &str) -> String {

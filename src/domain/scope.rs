@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub enum TokenScope {
     /// Everything of the tenant.
     Full,
-    /// `/api/agent/` alone: for a voice agent that another company runs.
+    /// Only `/api/agent/`, for a voice agent that another company runs.
     Agent,
 }
 

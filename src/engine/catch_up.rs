@@ -43,7 +43,7 @@ pub async fn run(engine: &Engine) {
     }
 }
 
-/// One round over all accounts; gives the number of missed messages.
+/// Runs one round over all accounts; returns the number of missed messages.
 pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let mut accounts: HashMap<String, Arc<Account>> = HashMap::new();
     let platform = &engine.directory.platform().account;
@@ -53,9 +53,9 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     }
     let mut missed = 0;
     for account in accounts.values() {
-        missed += inbound_of(engine, account).await?;
+        missed += catch_up_account(engine, account).await?;
     }
-    statuses(engine).await?;
+    fetch_statuses(engine).await?;
     Ok(missed)
 }
 
@@ -68,18 +68,18 @@ struct Found {
     unowned_number: String,
 }
 
-async fn inbound_of(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
+async fn catch_up_account(engine: &Engine, account: &Account) -> Result<usize, StoreError> {
     let Some(credentials) = twilio::credentials(account) else { return Ok(0) };
     let now = engine.clock.now();
     let cursor = format!("catch_up:{}", account.sid);
     let last = engine.store.setting(&cursor).await?.and_then(|at| Timestamp::parse(&at).ok());
-    // The first start has missed nothing.
+    // Before the first start no message was missed.
     let Some(last) = last else {
         engine.store.set_setting(&cursor, &now.to_string()).await?;
         return Ok(0);
     };
     let mut found = Found::default();
-    let complete = walk(engine, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
+    let complete = read_list(engine, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
     let Found { missed, unowned, unowned_number } = found;
     if missed > 0 {
         tracing::info!(account = %account.sid, missed, "messages that no webhook had brought were taken in");
@@ -94,8 +94,8 @@ async fn inbound_of(engine: &Engine, account: &Account) -> Result<usize, StoreEr
     Ok(missed)
 }
 
-/// Reads an account's list part by part; gives whether it reached the end.
-async fn walk(
+/// Reads an account's list part by part; returns whether it reached the end.
+async fn read_list(
     engine: &Engine,
     account: &client::Account,
     since: Timestamp,
@@ -115,7 +115,7 @@ async fn walk(
                 return Ok(false);
             }
         };
-        take_in_all(engine, account, part.messages, found).await?;
+        ingest_all(engine, account, part.messages, found).await?;
         rest = part.rest;
         if rest.is_none() {
             return Ok(true);
@@ -126,7 +126,7 @@ async fn walk(
 }
 
 /// Ingests the unknown messages, oldest first, so that a customer's messages are decided in order.
-async fn take_in_all(
+async fn ingest_all(
     engine: &Engine,
     account: &client::Account,
     listed: Vec<MessageResource>,
@@ -134,15 +134,15 @@ async fn take_in_all(
 ) -> Result<(), StoreError> {
     let inbound: Vec<_> = listed.into_iter().rev().filter(|message| message.direction == "inbound").collect();
     let sids: Vec<String> = inbound.iter().map(|message| message.sid.clone()).collect();
-    // Of all tenants: a webhook may have delivered it to a tenant that does not own the number.
+    // All tenants count: a webhook may have delivered it to a tenant that does not own the number.
     let known: HashSet<String> = engine.store.known_sids(&sids).await?.into_iter().collect();
     for message in inbound.into_iter().filter(|message| !known.contains(&message.sid)) {
-        take_in(engine, account, message, found).await?;
+        ingest_message(engine, account, message, found).await?;
     }
     Ok(())
 }
 
-async fn take_in(
+async fn ingest_message(
     engine: &Engine,
     account: &client::Account,
     message: MessageResource,
@@ -176,7 +176,7 @@ async fn take_in(
     Ok(())
 }
 
-/// Reads the media of a message: the list has their number only. Without them the message is ingested all the same.
+/// Reads the media of a message: the list has only their number. On an error the message is ingested without them.
 async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<Media> {
     let media = engine.transports.twilio.list_media(account, sid).await.unwrap_or_else(|error| {
         tracing::warn!(sid, %error, "a late message is taken in without its media");
@@ -185,11 +185,11 @@ async fn media_of(engine: &Engine, account: &client::Account, sid: &str) -> Vec<
     media.into_iter().map(|one| Media { url: one.url, content_type: one.content_type }).collect()
 }
 
-/// Asks for the status of messages that have none that is final: callbacks are best effort.
-async fn statuses(engine: &Engine) -> Result<(), StoreError> {
+/// Fetches the status of messages without a final one: callbacks are best effort.
+async fn fetch_statuses(engine: &Engine) -> Result<(), StoreError> {
     // Accounts that gave no answer in this round.
     let mut silent: HashSet<String> = HashSet::new();
-    for message in overdue(engine).await? {
+    for message in overdue_messages(engine).await? {
         let snapshot = engine.directory.now();
         let tenant = snapshot.by_id(TenantId::new(message.tenant_id));
         let Some(account) = tenant.and_then(|tenant| twilio::credentials(&tenant.account)) else { continue };
@@ -208,8 +208,8 @@ async fn statuses(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The next overdue messages. Many may never get a final status, so each round continues after the last one.
-async fn overdue(engine: &Engine) -> Result<Vec<Unsettled>, StoreError> {
+/// Returns the next overdue messages. Many may never get a final status, so each round continues after the last one.
+async fn overdue_messages(engine: &Engine) -> Result<Vec<Unsettled>, StoreError> {
     let now = engine.clock.now();
     let (from, to) = (now.minus(STATUS_GIVEN_UP), now.minus(STATUS_OVERDUE));
     let after: Option<MessageId> = engine.store.setting(STATUS_CURSOR).await?.and_then(|cursor| cursor.parse().ok());

@@ -2,7 +2,7 @@
 //!
 //! 1. [`facts_of`] reads the facts of events, as they are now or as they were when an event was decided.
 //! 2. [`crate::rules::RuleSet::decide`] decides on them. It does no I/O.
-//! 3. [`plan`] makes the rows of a decision: actions with their routes and senders, timers outside quiet hours.
+//! 3. [`plan()`] makes the rows of a decision: actions with their routes and senders, timers outside quiet hours.
 //!
 //! Nothing here writes. Dispatch and the live call hand the rows to the writer; a forecast walks on with them.
 
@@ -112,7 +112,7 @@ async fn add_free_slots(
     Ok(())
 }
 
-/// Puts back what the trace kept of the past moment.
+/// Restores the facts of the past moment that the trace holds.
 fn rebuild(rules: &RuleSet, batch: &mut [(Event, Facts)], trace: Option<&Trace>) {
     for (event, facts) in batch {
         // The row of a question goes when the question ends. The trace holds the one that was open.

@@ -17,7 +17,7 @@ pub fn prefixed_channel(from: &Address, to: &Address) -> Channel {
 
 /// Converts a message of the provider into a new inbound message.
 pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
-    let wish = wish(tenant, channel, &message);
+    let keyword = opt_out_keyword(tenant, channel, &message);
     let from = Phone::parse(&message.from.value).ok();
     let data = InboundData {
         from: message.from.value,
@@ -38,11 +38,11 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
         late,
     };
     let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
-    NewInbound::new(tenant.id, channel, from, data, at, segments, wish)
+    NewInbound::new(tenant.id, channel, from, data, at, segments, keyword)
 }
 
 /// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.
-fn wish(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<OptOutKeyword> {
+fn opt_out_keyword(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<OptOutKeyword> {
     let text = crate::domain::fold::fold_word(&message.body);
     if let Some(kind) = message.opt_out_type {
         let word = match kind {

@@ -38,7 +38,7 @@ pub struct Engine {
     pub reconcile_after: Duration,
 }
 
-/// What an engine is built from.
+/// The parts of an engine.
 pub struct Parts {
     pub store: Store,
     pub directory: Arc<Directory>,

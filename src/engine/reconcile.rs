@@ -23,7 +23,7 @@ use crate::integrations::twilio::client::{
 use crate::integrations::twilio::is_sid;
 use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
 
-/// How often unknown sends are looked for whose grace is over.
+/// The interval between two rounds.
 const EVERY: Duration = Duration::from_secs(1);
 /// Unknown sends in one round.
 const ROUND_MAX: usize = 64;
@@ -66,14 +66,14 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
         accounts.entry(one.account_sid.clone()).or_default().push(one);
     }
     // Accounts are asked side by side, so that one whose list does not come holds up no other.
-    let rounds = accounts.into_values().map(|of_account| look_through(engine, of_account));
+    let rounds = accounts.into_values().map(|of_account| search_account(engine, of_account));
     join_all(rounds).await.into_iter().collect::<Result<(), _>>()?;
-    Ok(looked + without_list(engine).await?)
+    Ok(looked + settle_without_list(engine).await?)
 }
 
 /// Looks at unknown sends by routes that have no list. They are repeated where that does no harm. Otherwise they wait for
 /// the delivery report or a person. Requests are given up, or one bad answer would hold up a customer's requests for ever.
-async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
+async fn settle_without_list(engine: &Engine) -> Result<usize, StoreError> {
     let providers = &engine.directory.platform().providers;
     let routes = providers.iter().map(|provider| Route::Provider(provider.name.as_str().into()));
     let mut looked = 0;
@@ -81,13 +81,13 @@ async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
         for Unknown { send: queued, .. } in engine.store.unknowns(&route, ROUND_MAX).await? {
             looked += 1;
             let kind = kind_of(&queued, &route, providers);
-            let (end, detail) = without_looking(&queued, kind, engine.clock.now());
+            let (end, detail) = result_without_list(&queued, kind, engine.clock.now());
             let (queue, action) = (SendQueue::new(queued.tenant, route.clone()), queued.id);
             tracing::info!(%action, outcome = end.name(), reason = %detail, "an unknown send was looked at");
             let attempt = queued.tries;
-            let verdict =
+            let settled =
                 AttemptOutcome { attempt, send: queued, result: end, http_status: None, error_code: None, detail };
-            engine.store.writer().outcome(verdict).await?;
+            engine.store.writer().outcome(settled).await?;
             engine.pipeline.release_ordering_key(queue);
         }
     }
@@ -97,7 +97,7 @@ async fn without_list(engine: &Engine) -> Result<usize, StoreError> {
 /// How a send can still be settled that has no list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The receiver tells a repeat by its id, or twice has the same effect as once.
+    /// A repeat does no harm: the receiver knows it by its id, or it has no further effect.
     Harmless,
     /// Its delivery report may settle it, or a person.
     Message,
@@ -118,15 +118,15 @@ fn kind_of(queued: &QueuedSend, route: &Route, providers: &Providers) -> Kind {
     }
 }
 
-/// Decides what becomes of such a send now. Pure.
-fn without_looking(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptResult, String) {
+/// Decides the outcome of a send without a list. Pure.
+fn result_without_list(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptResult, String) {
     let first = queued.first_try_at.unwrap_or(now);
     match kind {
         Kind::Harmless if now.since(first) < deliver::GIVE_UP_AFTER => {
             (AttemptResult::Repeatable, "repeated with the same id: done twice is done once".to_owned())
         }
         Kind::Harmless | Kind::Message => (
-            still_unknown(queued, now),
+            remain_unknown(queued, now),
             "whether it was taken is not known: its delivery report decides, or a person with 'recado settle'"
                 .to_owned(),
         ),
@@ -137,43 +137,43 @@ fn without_looking(queued: &QueuedSend, kind: Kind, now: Timestamp) -> (AttemptR
     }
 }
 
-/// Looks for the unknown sends of one account, one after another. Once its list cannot be read, the others wait for a later
+/// Searches for the unknown sends of one account, one by one. Once its list cannot be read, the others wait for a later
 /// round.
-async fn look_through(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), StoreError> {
+async fn search_account(engine: &Engine, of_account: Vec<Unknown>) -> Result<(), StoreError> {
     let mut unreadable = None;
     for unknown in of_account {
         let found = match &unreadable {
-            Some(why) => Err(NoList::OfAccount(String::clone(why))),
-            None => at_provider(engine, &unknown).await,
+            Some(why) => Err(ListUnavailable::OfAccount(String::clone(why))),
+            None => listed_messages(engine, &unknown).await,
         };
-        if let Err(NoList::OfAccount(why)) = &found {
+        if let Err(ListUnavailable::OfAccount(why)) = &found {
             unreadable.get_or_insert_with(|| why.clone());
         }
-        let verdict = weigh(engine, unknown.send, found).await?;
-        let (tenant, action, outcome) = (verdict.send.tenant, verdict.send.id, verdict.result.name());
-        tracing::info!(%action, outcome, reason = %verdict.detail, "an unknown send was looked for");
-        engine.store.writer().outcome(verdict).await?;
+        let settled = settle(engine, unknown.send, found).await?;
+        let (tenant, action, outcome) = (settled.send.tenant, settled.send.id, settled.result.name());
+        tracing::info!(%action, outcome, reason = %settled.detail, "an unknown send was looked for");
+        engine.store.writer().outcome(settled).await?;
         engine.pipeline.release_ordering_key(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
 }
 
-/// The reason why there is no list, in words for people.
-enum NoList {
+/// The reason why a list cannot be read, in words for people.
+enum ListUnavailable {
     /// It holds for every send of the account.
     OfAccount(String),
     OfSend(String),
 }
 
-/// Weighs the provider's list for one send.
-async fn weigh(
+/// Settles one send by the provider's list.
+async fn settle(
     engine: &Engine,
     queued: Arc<QueuedSend>,
-    found: Result<Vec<Listed>, NoList>,
+    found: Result<Vec<Listed>, ListUnavailable>,
 ) -> Result<AttemptOutcome, StoreError> {
     let now = engine.clock.now();
     let (end, detail) = match found {
-        Err(NoList::OfAccount(why) | NoList::OfSend(why)) => (still_unknown(&queued, now), why),
+        Err(ListUnavailable::OfAccount(why) | ListUnavailable::OfSend(why)) => (remain_unknown(&queued, now), why),
         Ok(found) => {
             let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
             let claimed = engine.store.known_sids(&sids).await?;
@@ -185,13 +185,13 @@ async fn weigh(
 }
 
 /// The account that a send went through, if it still belongs to the tenant or the platform.
-fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
+fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, ListUnavailable> {
     let snapshot = engine.directory.now();
     let tenant = snapshot.by_id(unknown.send.tenant).map(|tenant| &tenant.account);
     let accounts = tenant.into_iter().chain([&engine.directory.platform().account]);
     let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
     same.and_then(|account| twilio::credentials(account)).ok_or_else(|| {
-        NoList::OfSend(format!(
+        ListUnavailable::OfSend(format!(
             "it went through the account {}, which is no longer configured: look there whether it was taken",
             unknown.account_sid
         ))
@@ -199,12 +199,12 @@ fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, NoList> {
 }
 
 /// Lists the provider's messages between the send's sender and recipient since the first try.
-async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, NoList> {
+async fn listed_messages(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, ListUnavailable> {
     let queued = &unknown.send;
     let account = account_of(engine, unknown)?;
-    let send = queued.message().map_err(|error| NoList::OfSend(error.to_string()))?;
+    let send = queued.message().map_err(|error| ListUnavailable::OfSend(error.to_string()))?;
     if send.channel == Channel::Voice {
-        return calls_at_provider(engine, &account, queued).await;
+        return listed_calls(engine, &account, queued).await;
     }
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
     // A Messaging Service chooses the number later. Then only the recipient is known.
@@ -218,14 +218,16 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, 
     let list = engine.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
     let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
-        .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
+        .map_err(|_| {
+            ListUnavailable::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs()))
+        })?
         .map_err(|error| match error {
-            ListError::Refused { .. } => NoList::OfSend(error.to_string()),
-            error => NoList::OfAccount(error.to_string()),
+            ListError::Refused { .. } => ListUnavailable::OfSend(error.to_string()),
+            error => ListUnavailable::OfAccount(error.to_string()),
         })?;
     if !listing.complete() {
         let why = format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing");
-        return Err(NoList::OfSend(why));
+        return Err(ListUnavailable::OfSend(why));
     }
     let outbound = listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound"));
     Ok(outbound.map(|message| Listed::message(send, message)).collect())
@@ -233,17 +235,19 @@ async fn at_provider(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, 
 
 /// Lists the provider's calls between the two numbers since the first try. The query names no start, because a queued call
 /// has none.
-async fn calls_at_provider(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Listed>, NoList> {
+async fn listed_calls(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Listed>, ListUnavailable> {
     let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW).to_utc();
     let filter =
         CallFilter { to: Some(queued.recipient.clone()), from: Some(queued.sender.clone()), ..CallFilter::default() };
     let list = engine.transports.twilio.list_calls(account, &filter, PAGES_MAX);
     let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
         .await
-        .map_err(|_| NoList::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))?
+        .map_err(|_| {
+            ListUnavailable::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs()))
+        })?
         .map_err(|error| match error {
-            ListError::Refused { .. } | ListError::TooLong { .. } => NoList::OfSend(error.to_string()),
-            error => NoList::OfAccount(error.to_string()),
+            ListError::Refused { .. } | ListError::TooLong { .. } => ListUnavailable::OfSend(error.to_string()),
+            error => ListUnavailable::OfAccount(error.to_string()),
         })?;
     let ours = |call: &CallResource| {
         call.direction == "outbound-api" && call.date_created.is_none_or(|created| created >= since)
@@ -292,13 +296,13 @@ fn judge(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -> (AttemptR
             "the provider's complete list shows no such message: it was never taken".to_owned(),
         ),
         ([], others) => (
-            still_unknown(queued, now),
+            remain_unknown(queued, now),
             format!(
                 "the provider lists {others} message(s) from and to these numbers that are not known here: look at them"
             ),
         ),
         (several, _) => (
-            still_unknown(queued, now),
+            remain_unknown(queued, now),
             format!(
                 "the provider lists {} messages with this very text, or calls, that may be it: a person must say which",
                 several.len()
@@ -308,7 +312,7 @@ fn judge(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -> (AttemptR
 }
 
 /// Keeps a send unknown. The longer it has been unknown, the rarer it is looked for.
-fn still_unknown(queued: &QueuedSend, now: Timestamp) -> AttemptResult {
+fn remain_unknown(queued: &QueuedSend, now: Timestamp) -> AttemptResult {
     let tried = queued.tried_at.unwrap_or(now);
     let pause = now.since(tried).clamp(LOOK_AGAIN_FIRST, LOOK_AGAIN_MAX);
     AttemptResult::StillUnknown { look_at: now.plus(pause) }

@@ -17,7 +17,7 @@ use crate::tenants::Snapshot;
 
 /// The longest sleep. A timer that another process planned, or a clock that was set, may stay unseen for this long.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// No timer fires while this many events wait to be decided. So messages go on beside timers after a downtime.
+/// No timer fires while this many events wait to be decided. So timers do not hold up messages after a downtime.
 pub const EVENTS_AHEAD_MAX: usize = 4_096;
 /// The pause between two looks at the backlog, and after a claim that another process holds.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ impl InSync {
     }
 }
 
-/// Fires all timers that are due. Gives the time of the next one.
+/// Fires all timers that are due. Returns the time of the next one.
 pub async fn fire_due(engine: &Engine) -> Result<Option<Timestamp>, StoreError> {
     loop {
         let next = engine.store.next_timer().await?;
@@ -115,6 +115,6 @@ async fn wait_for_decisions(engine: &Engine) -> Result<(), StoreError> {
 fn next_of(rules: Arc<RuleSet>, directory: Arc<Snapshot>) -> Next {
     Arc::new(move |timer, now| {
         let tenant = directory.by_id(timer.tenant)?;
-        rules.follows(&timer.rule, timer.due, &tenant.facts, now)
+        rules.next_schedule_timer(&timer.rule, timer.due, &tenant.facts, now)
     })
 }

@@ -1,4 +1,4 @@
-//! What businesses use the engine for. Siblings never import each other.
+//! The features that businesses use. Siblings never import each other.
 
 pub mod appointments;
 pub mod campaigns;

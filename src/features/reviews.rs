@@ -116,7 +116,7 @@ impl Reviews<'_> {
             depth: 0,
             data,
         };
-        self.pipeline.tell(&event).await
+        self.pipeline.add_event(&event).await
     }
 
     /// The public review page, where the business has one for this score.

@@ -4,11 +4,11 @@
 pub mod calendar;
 pub mod docs;
 pub mod health;
-mod refusal;
-mod refusals;
+mod rejection_counts;
 pub mod review;
 pub mod router;
 pub mod views;
+mod webhook_rejection;
 pub mod webhooks;
 pub mod api;
 
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-pub use refusal::Refusal;
-pub use refusals::Refusals;
+pub use rejection_counts::RejectionCounts;
+pub use webhook_rejection::WebhookRejection;
 
 use crate::domain::Clock;
 use crate::engine::Engine;
@@ -43,7 +43,7 @@ pub struct AppState {
     pub voice: Arc<Voice>,
     /// `APP_DEBUG`: accept unsigned webhooks.
     pub skip_signatures: bool,
-    pub refusals: Arc<Refusals>,
+    pub rejection_counts: Arc<RejectionCounts>,
     /// A random value, shown at `/health`: it tells whether a URL leads to this server.
     pub instance: Arc<str>,
 }
@@ -52,23 +52,38 @@ impl AppState {
     pub fn new(engine: &Engine, voice: Arc<Voice>, skip_signatures: bool) -> Self {
         let instance = format!("{:016x}", engine.random.next_u64()).into();
         let Engine { pipeline, store, directory, clock, transports, circuits, .. } = engine.clone();
-        let refusals = Arc::default();
-        Self { pipeline, store, directory, clock, transports, circuits, voice, skip_signatures, refusals, instance }
+        let rejection_counts = Arc::default();
+        Self {
+            pipeline,
+            store,
+            directory,
+            clock,
+            transports,
+            circuits,
+            voice,
+            skip_signatures,
+            rejection_counts,
+            instance,
+        }
     }
 
-    /// Counts a webhook, and logs a refusal with its likely cause.
-    pub fn record_webhook<T>(&self, route: &'static str, result: Result<T, Refusal>) -> Result<T, Refusal> {
+    /// Counts a webhook, and logs a rejection with its likely cause.
+    pub fn record_webhook<T>(
+        &self,
+        route: &'static str,
+        result: Result<T, WebhookRejection>,
+    ) -> Result<T, WebhookRejection> {
         let status = match &result {
             Ok(_) => 200,
-            Err(refusal) => {
+            Err(rejection) => {
                 tracing::warn!(
                     route,
-                    status = refusal.status().as_u16(),
-                    cause = refusal.cause(),
+                    status = rejection.status().as_u16(),
+                    cause = rejection.cause(),
                     "a webhook was refused"
                 );
-                self.refusals.note(route, refusal, self.clock.now());
-                refusal.status().as_u16()
+                self.rejection_counts.count_rejection(route, rejection, self.clock.now());
+                rejection.status().as_u16()
             }
         };
         metrics::counter!(metric::WEBHOOKS_TOTAL, "route" => route, "status" => status_label(status)).increment(1);

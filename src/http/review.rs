@@ -41,7 +41,7 @@ pub async fn show(State(state): State<AppState>, Path(token): Path<String>, meth
         }
         Ok(page(&link, &next))
     };
-    answered(shown.await)
+    respond(shown.await)
 }
 
 /// Stores a score or a feedback, and shows the next page.
@@ -63,7 +63,7 @@ pub async fn submit(State(state): State<AppState>, Path(token): Path<String>, re
         }
         Ok(page(&link, &reviews.next_step(&link).await?))
     };
-    answered(done.await)
+    respond(done.await)
 }
 
 fn reviews(state: &AppState) -> Reviews<'_> {
@@ -74,7 +74,7 @@ fn score_of(text: &str) -> Option<u8> {
     text.parse().ok().filter(|score| SCORES.contains(score))
 }
 
-fn answered(result: Result<Response, StoreError>) -> Response {
+fn respond(result: Result<Response, StoreError>) -> Response {
     result.unwrap_or_else(|error| {
         tracing::warn!(%error, "a review waits for the database");
         StatusCode::SERVICE_UNAVAILABLE.into_response()

@@ -130,9 +130,9 @@ fn api_agent() -> OpenApiRouter<AppState> {
 }
 
 fn api() -> Router<AppState> {
-    let routes = api::described().nest("/api/v1", api_v1()).nest("/api/agent", api_agent());
+    let routes = api::base_router().nest("/api/v1", api_v1()).nest("/api/agent", api_agent());
     let (router, description) = routes.split_for_parts();
-    let unknown = Router::new().route("/api/v1/{*rest}", any(api::unknown));
+    let unknown = Router::new().route("/api/v1/{*rest}", any(api::unknown_route));
     router.method_not_allowed_fallback(api::wrong_method).merge(api::docs::routes(description)).merge(unknown)
 }
 

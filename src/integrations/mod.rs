@@ -1,4 +1,4 @@
-//! What is spoken on the wire with other systems: their formats, their clients, none of our logic.
+//! Clients and wire formats of other systems, without our own logic.
 
 pub mod http;
 pub mod provider;

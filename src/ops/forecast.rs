@@ -1,8 +1,9 @@
 //! Forecasts every planned send, by the same functions that will send it.
 //!
-//! A forecast walks through the time ahead on a clock of its own. Timers fire as they will ([`PendingTimer::fired`]). The
-//! rules decide their events on today's facts ([`RuleSet::decide`]), and the walk goes on with the result. The gate judges
-//! each send at its instant ([`SendGate::judge`]). Events that wait to be decided come first. Nothing is written.
+//! A forecast walks through the time ahead on a clock of its own. Timers fire as on a server
+//! ([`crate::store::PendingTimer::fired`]). The rules decide their events on today's facts ([`RuleSet::decide`]), and the
+//! walk continues with the result. The gate judges each send at its instant ([`SendGate::judge`]). Events that wait to be
+//! decided come first. Nothing is written.
 //!
 //! Running campaigns are foreseen as far as their pace and their windows tell (`forecast/campaigns.rs`).
 //!
@@ -36,7 +37,7 @@ use crate::tenants::Directory;
 pub const FORECAST_MAX: usize = 10_000;
 /// Events decided for a forecast at most.
 pub const DECIDED_MAX: usize = 100_000;
-/// How far ahead a forecast looks at most.
+/// The longest forecast.
 pub const DAYS_MAX: u32 = 366;
 
 /// The inputs of a forecast.
@@ -55,7 +56,7 @@ pub struct Forecast {
     pub from: Timestamp,
     pub until: Timestamp,
     /// The sends in the order in which they will leave.
-    pub sends: Vec<Foreseen>,
+    pub sends: Vec<ForecastSend>,
     /// The forecast is incomplete from here on, because [`FORECAST_MAX`] or [`DECIDED_MAX`] was reached.
     pub cut: Option<Timestamp>,
     /// Timers are not in step with the rules, tenants and quiet hours. The forecast holds once the server has been started,
@@ -87,7 +88,7 @@ impl Outcome {
 
 /// A foreseen send.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Foreseen {
+pub struct ForecastSend {
     /// When it will leave, or be stopped.
     pub at: Timestamp,
     /// The tenant's slug.
@@ -104,7 +105,7 @@ pub struct Foreseen {
     /// Why it will not leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
-    /// When it would have left, but for the reason that follows.
+    /// The original time of a postponed send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postponed_from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,18 +7,23 @@ use crate::store::{Removed, Store, StoreError};
 use crate::tenants::fields::RETAIN_DAYS_MIN;
 use crate::tenants::{Directory, Tenant};
 
-/// How often the server looks for old rows.
+/// The interval between two rounds.
 const EVERY: Duration = Duration::from_secs(6 * 3_600);
 /// The pause between two steps, for other writers.
 const PAUSE: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Removes rows that are older than their tenant keeps them. Runs until the future is dropped. `remembers` gives the time
+/// Removes rows that are older than their tenant keeps them. Runs until the future is dropped. `oldest_counted` gives the time
 /// from which on the limits of rules count, if there are any.
-pub async fn run(store: &Store, directory: &Directory, clock: &Clock, remembers: impl Fn(&Facts) -> Option<Timestamp>) {
+pub async fn run(
+    store: &Store,
+    directory: &Directory,
+    clock: &Clock,
+    oldest_counted: impl Fn(&Facts) -> Option<Timestamp>,
+) {
     loop {
         for tenant in directory.now().tenants() {
-            let counted_from = remembers(&Facts { tenant: tenant.facts.clone(), ..Facts::empty(clock.now()) });
+            let counted_from = oldest_counted(&Facts { tenant: tenant.facts.clone(), ..Facts::empty(clock.now()) });
             if let Err(error) = forget(store, tenant, clock.now(), counted_from).await {
                 tracing::warn!(%error, tenant = %tenant.slug, "what no rule looks back to stays for now");
             }

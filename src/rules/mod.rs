@@ -24,7 +24,7 @@
 //! | how a file is read and checked | [`load`]; `load/lint` checks names, arguments and closures |
 //! | how an event is decided | `eval/decide.rs`; answers and silences in `eval/conversation.rs`, calls in `eval/call_steps.rs` |
 //! | delayed and scheduled rules | `eval/timers.rs`, `eval/fan_out.rs` |
-//! | the generated reference | [`reference`] |
+//! | the generated reference | [`mod@reference`] |
 //!
 //! # How to add a function
 //!

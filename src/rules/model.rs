@@ -105,7 +105,7 @@ pub struct Timing {
     pub missed: Missed,
 }
 
-/// What a delayed or scheduled rule waits for.
+/// The time of a delayed or scheduled rule.
 #[derive(Clone, Debug)]
 pub enum When {
     /// This span after the event.
@@ -116,7 +116,7 @@ pub enum When {
     Cron(Box<Cron>),
 }
 
-/// What happens to a firing that fell due while the server was down.
+/// The treatment of a firing that fell due while the server was down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
     /// A schedule runs once for all missed times. For rules that follow an event: as [`Missed::All`].

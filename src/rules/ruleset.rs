@@ -52,8 +52,8 @@ impl RuleSet {
 
     /// Returns whether any rule may be evaluated for such an event of this tenant. Only the index is asked, no script
     /// runs. Any message may answer an open question.
-    pub fn concerns(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
-        let may_answer = || kind.inbound_channel().is_some() && self.asks(tenant);
+    pub fn has_rule_for(&self, kind: &EventKind, data: &Value, tenant: &TenantFacts) -> bool {
+        let may_answer = || kind.inbound_channel().is_some() && self.has_questions(tenant);
         !self.index.candidates(kind, data, tenant, |number| self.indexed(number)).is_empty() || may_answer()
     }
 

@@ -1,4 +1,4 @@
-//! A change of a tenant: what is named changes, everything else stays.
+//! A change of a tenant. Omitted fields stay as they are.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub enum BlueprintChange {
     Disable,
     /// Enables the rule and sets these parameters. Others stay as they are.
     Set(BTreeMap<String, ParamChange>),
-    /// Enables the rule with these parameters alone.
+    /// Enables the rule with exactly these parameters.
     Replace(BTreeMap<String, ParamChange>),
 }
 
@@ -90,14 +90,14 @@ pub enum ParamChange {
 pub struct SenderChange {
     pub remove: Vec<String>,
     pub add: Vec<(Channel, String)>,
-    /// The base URL of the added senders, or of all where none is added.
+    /// The base URL of the added senders, or of all senders if none is added.
     pub base_url: Option<String>,
 }
 
 /// A change of the tenant's own account at Twilio. Tokens are sealed when they are stored.
 #[derive(Clone, Debug)]
 pub enum AccountChange {
-    /// Uses this account. `keep_old` goes on accepting what the present token signs.
+    /// Uses this account. With `keep_old`, signatures of the current token stay valid.
     Set { sid: String, token: SecretString, keep_old: bool },
     /// Accepts a second token of the account `sid`.
     SetSecondary { sid: String, token: SecretString },
@@ -111,7 +111,7 @@ pub enum AccountChange {
 #[derive(Clone, Debug, Default)]
 pub struct Blueprints {
     pub known: BTreeMap<String, BTreeMap<String, Json>>,
-    /// Where they come from, for error messages.
+    /// The origin of the rules, for error messages.
     pub source: String,
 }
 
@@ -176,7 +176,7 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
-    /// The field of the change that is wrong; `None` where the request itself is not at fault.
+    /// Returns the field of the change that is wrong; `None` if the error has another cause.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
             Self::Invalid { field, .. } => Some(field),
@@ -198,12 +198,12 @@ impl SettingsError {
     }
 }
 
-/// What a change is checked against.
+/// The context for the checks of a change.
 pub struct ChangeContext<'a> {
     pub slug: &'a str,
     pub platform: &'a Platform,
     pub blueprints: &'a Blueprints,
-    /// Removing what is not there is an error. At the API it is not: a repeated request gives the same result.
+    /// Removing a missing item is an error. At the API it is not: a repeated request gives the same result.
     pub strict: bool,
 }
 

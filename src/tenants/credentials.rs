@@ -22,7 +22,7 @@ pub fn auth_token(text: &str) -> Result<SecretString, CredentialsError> {
     if good { Ok(token.into()) } else { Err(CredentialsError::NoToken) }
 }
 
-/// What the check at Twilio found.
+/// The result of the check at Twilio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checked {
     /// SID and token belong together. `status` is `active`, `suspended` or `closed`.
@@ -33,7 +33,7 @@ pub enum Checked {
     Skipped,
 }
 
-/// Why credentials are not kept.
+/// Reasons why credentials are not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     #[error("an auth token has 32 letters and digits; the console shows it beside the SID")]

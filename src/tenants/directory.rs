@@ -45,7 +45,7 @@ impl Snapshot {
         self.owner(channel, number).or_else(|| self.by_slug.get(DEMO_SLUG).filter(|_| is_platforms()))
     }
 
-    /// The one tenant whose own account this is. The platform's account names none.
+    /// Returns the tenant that owns this account. The platform's account has no owner.
     pub fn by_own_account(&self, sid: &str) -> Option<&Arc<Tenant>> {
         let mut owners = self.by_id.values().filter(|tenant| tenant.owns_account && tenant.account.sid == sid);
         owners.next().filter(|_| owners.next().is_none())
@@ -65,7 +65,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Reads all tenants. Adds `demo` where there is none at all.
+    /// Reads all tenants. Adds `demo` if there are none.
     pub async fn open(store: Store, key: SecretKey, platform: Platform) -> Result<Self, StoreError> {
         let directory = Self { store, key, platform, current: RwLock::default() };
         let (_, tenants, _) = directory.store.directory().await?;

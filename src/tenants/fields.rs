@@ -1,4 +1,4 @@
-//! What a tenant's fields may hold. Each function gives the value to store, or what to write instead.
+//! Checks of a tenant's fields. Each function returns the value to store, or an error that says what to write instead.
 
 use chrono_tz::Tz;
 
@@ -20,7 +20,7 @@ pub const RETAIN_DAYS_MAX: u32 = 3_650;
 
 /// A tenant's name in URLs.
 pub fn slug(text: &str) -> Result<String, String> {
-    // `/api/twilio/stream/…` is where media streams are opened.
+    // `/api/twilio/stream/…` is the route of media streams.
     let good = (1..=SLUG_MAX_BYTES).contains(&text.len())
         && text != "stream"
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');

@@ -42,7 +42,7 @@ use crate::time::{Quiet, QuietRules};
 /// The tenant that an empty database gets; it owns the platform's numbers for URLs without a slug.
 pub const DEMO_SLUG: &str = "demo";
 
-/// The name of the default route, where a tenant routes a prefix.
+/// The name of the default route in a tenant's routes.
 pub const TWILIO: &str = "twilio";
 
 /// An account at the provider.
@@ -61,7 +61,7 @@ impl Account {
     }
 }
 
-/// What the installation itself brings: tenants without an account or a sender use these.
+/// The installation's own account and senders. Tenants without their own use these.
 #[derive(Debug)]
 pub struct Platform {
     pub account: Arc<Account>,
@@ -76,7 +76,7 @@ pub struct Platform {
     pub app_url: String,
     /// Quiet hours of all tenants, for what the business starts.
     pub quiet: QuietRules,
-    /// How many numbers a tenant may own.
+    /// The most numbers of one tenant.
     pub numbers_budget: u32,
 }
 

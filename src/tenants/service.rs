@@ -20,7 +20,7 @@ pub struct TenantService<'a> {
     pub directory: &'a Directory,
 }
 
-/// Whether removing what is not there is an error.
+/// The treatment of a removal without effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// A person at the command line has mistyped something.
@@ -30,7 +30,7 @@ pub enum Missing {
 }
 
 impl TenantService<'_> {
-    /// Applies a change; gives whether anything is different now.
+    /// Applies a change; returns whether it changed anything.
     pub async fn apply(
         &self,
         tenant: &Tenant,
@@ -174,7 +174,7 @@ fn apply_account(change: &AccountChange, row: &mut tenant::Model, key: &SecretKe
     Ok(())
 }
 
-/// The first token of the row that can be read, where the account is this one.
+/// Returns the first readable token of the row, if the account is this one.
 fn old_token(row: &tenant::Model, sid: &str, key: &SecretKey) -> Option<SecretString> {
     if row.account_sid.as_deref() != Some(sid) {
         return None;

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::domain::{EmailAddress, VoiceSettings};
 use crate::time::{QuietRules, WeeklyHours};
 
-/// What a tenant has chosen.
+/// The settings that a tenant has chosen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TenantSettings {
@@ -16,16 +16,16 @@ pub struct TenantSettings {
     pub blueprints: BTreeMap<String, BTreeMap<String, Json>>,
     /// Names of approved WhatsApp templates: name to Content SID (`HX…`).
     pub templates: BTreeMap<String, String>,
-    /// After how many days old events are removed; `None` keeps everything.
+    /// Age in days at which events are removed; `None` keeps everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retain_days: Option<u32>,
-    /// Where e-mail to "staff" goes.
+    /// Recipients of e-mail to "staff".
     pub staff_emails: Vec<EmailAddress>,
     /// Routes of text messages that differ from the installation's: prefix to `twilio` or a provider's name.
     pub routes: BTreeMap<String, String>,
     /// Quiet hours that differ from the installation's, by prefix.
     pub quiet: QuietRules,
-    /// How calls are answered.
+    /// Settings for calls.
     pub voice: VoiceSettings,
     /// Opening hours with holidays; `None` where none are set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ mod tests {
         let text = r#"{"templates": {"offer": "HX1"}, "colour": {"of": "tomorrow"}}"#;
         let settings: TenantSettings = serde_json::from_str(text).expect("it can be read");
         assert_eq!(settings.templates["offer"], "HX1");
-        let kept = serde_json::to_value(&settings).expect("JSON");
-        assert_eq!(kept["colour"]["of"], "tomorrow");
+        let stored = serde_json::to_value(&settings).expect("JSON");
+        assert_eq!(stored["colour"]["of"], "tomorrow");
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::Timestamp;
 pub const SHIFTS_MAX: usize = 6;
 /// The most dates with hours of their own.
 pub const HOLIDAYS_MAX: usize = 400;
-/// How far ahead the next opening is searched.
+/// The time ahead in which the next opening is searched.
 const LOOK_AHEAD_DAYS: u64 = 400;
 
 const DAY_MIN: u16 = 24 * 60;

@@ -16,9 +16,9 @@ use super::phones;
 use super::zone::{at_minute, minute_of_day, to_instant, to_wall};
 use crate::domain::{Phone, Timestamp};
 
-/// How long before quiet hours a last send is planned, so that it leaves in time although others go first.
+/// A last send is planned this long before quiet hours, so that it leaves in time although others go first.
 pub const LEAD: Duration = Duration::from_secs(5 * 60);
-/// How far ahead an allowed minute is searched.
+/// The time ahead in which an allowed minute is searched.
 const LOOK_AHEAD: Duration = Duration::from_secs(8 * 24 * 3_600);
 /// The most prefixes with quiet hours of their own.
 pub const PREFIXES_MAX: usize = 200;

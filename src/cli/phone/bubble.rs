@@ -28,8 +28,8 @@ pub const fn colour(channel: Channel) -> Color {
     }
 }
 
-/// What a bubble shows of other messages.
-pub struct Around<'a> {
+/// The other messages that a bubble refers to.
+pub struct BubbleContext<'a> {
     /// The message that this one answers.
     pub quoted: Option<&'a ChatMessage>,
     /// The user is choosing this message.
@@ -38,11 +38,11 @@ pub struct Around<'a> {
 }
 
 /// The rows of a message in a conversation `columns` wide: its bubble, and its error below.
-pub fn rows(entry: &ChatMessage, around: &Around<'_>, columns: usize) -> Vec<Line<'static>> {
+pub fn rows(entry: &ChatMessage, context: &BubbleContext<'_>, columns: usize) -> Vec<Line<'static>> {
     let inner = (columns - columns / FREE_PART).min(BUBBLE_MAX_COLUMNS).saturating_sub(4).max(4);
     let base = Style::new().fg(INK).bg(if entry.mine { colour(entry.channel) } else { PAPER });
-    let mut lines: Vec<Line<'static>> = content(entry, around.quoted, inner, base);
-    let stamp = stamp(entry, around.at, base);
+    let mut lines: Vec<Line<'static>> = content(entry, context.quoted, inner, base);
+    let stamp = stamp(entry, context.at, base);
     let last = lines.last().map_or(0, Line::width);
     if lines.is_empty() || last + 2 + stamp.width() > inner {
         lines.push(Line::default());
@@ -55,8 +55,8 @@ pub fn rows(entry: &ChatMessage, around: &Around<'_>, columns: usize) -> Vec<Lin
         line.spans.extend(stamp.spans);
     }
     let side = |wide: usize| if entry.mine { columns.saturating_sub(wide + 1) } else { 1 };
-    let edge = Style::new().fg(if around.chosen { Color::Indexed(220) } else { base.bg.unwrap_or_default() });
-    let edges = match (around.chosen, entry.mine) {
+    let edge = Style::new().fg(if context.chosen { Color::Indexed(220) } else { base.bg.unwrap_or_default() });
+    let edges = match (context.chosen, entry.mine) {
         (true, _) => ("▶", "◀"),
         (false, true) => (" ", "▌"),
         (false, false) => ("▐", " "),

@@ -24,7 +24,7 @@ use super::wire::{CallAct, CallEvent, CallLogEntry, CallSnapshot};
 use crate::cli::{CliError, Outcome, print, text};
 use crate::domain::{Clock, Phone};
 
-/// How long the carrier holds its response back while nothing happens.
+/// The time that a long poll waits at the carrier.
 const FOLLOW_WAIT: Duration = Duration::from_secs(20);
 
 pub struct Voice {
@@ -32,7 +32,7 @@ pub struct Voice {
     pub clock: Clock,
     /// The customer's number.
     pub me: Phone,
-    /// How long to wait for something to hear after the end of the input.
+    /// Time to wait for speech after the end of the input.
     pub wait: Duration,
     /// A person types the input.
     pub typed: bool,
@@ -170,7 +170,7 @@ impl Voice {
 
     fn show(&self, entry: &CallLogEntry) -> Result<(), CliError> {
         let line = match &entry.what {
-            CallEvent::Heard { text, .. } => format!("< {}", text::lines(text).join("\n  ")),
+            CallEvent::Said { text, .. } => format!("< {}", text::lines(text).join("\n  ")),
             CallEvent::Played { url, digits } => match digits {
                 Some(digits) => format!("< ♪ {}", text::one_line(digits)),
                 None => format!("< ♪ {}", text::one_line(url)),

@@ -4,11 +4,11 @@ use super::wire::{Direction, Message, Text, Webhook, Why};
 use crate::cli::text;
 use crate::domain::{Channel, DeliveryStatus, Timestamp};
 
-/// How far a message has come.
+/// The delivery state of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// The carrier has not accepted it, or has not sent it.
-    Waiting,
+    Pending,
     /// The carrier has accepted it.
     Sent,
     /// It has arrived at the customer, or at the business's server.
@@ -21,7 +21,7 @@ pub enum Mark {
 impl Mark {
     pub const fn ticks(&self) -> &'static str {
         match self {
-            Self::Waiting => "◌",
+            Self::Pending => "◌",
             Self::Sent => "✓",
             Self::Delivered | Self::Read => "✓✓",
             Self::Failed(_) => "✗",
@@ -55,7 +55,7 @@ pub struct ChatMessage {
 
 impl ChatMessage {
     /// A text that the carrier has not accepted yet.
-    pub fn waiting(id: u64, text: &Text, at: Timestamp) -> Self {
+    pub fn pending(id: u64, text: &Text, at: Timestamp) -> Self {
         Self {
             id,
             sid: None,
@@ -67,7 +67,7 @@ impl ChatMessage {
             buttons: Vec::new(),
             reply_to: text.reply_to.clone(),
             at,
-            mark: Mark::Waiting,
+            mark: Mark::Pending,
             seen: true,
             read_reported: true,
         }
@@ -113,7 +113,7 @@ fn mark(message: &Message) -> Mark {
     if message.direction == Direction::Inbound {
         return match &message.webhook {
             None => Mark::Sent,
-            Some(hook) => fared(hook),
+            Some(hook) => webhook_mark(hook),
         };
     }
     match DeliveryStatus::parse(&message.status) {
@@ -126,12 +126,12 @@ fn mark(message: &Message) -> Mark {
                 None => status.to_string(),
             })
         }
-        _ => Mark::Waiting,
+        _ => Mark::Pending,
     }
 }
 
 /// The status of a customer's text at the business's server.
-fn fared(hook: &Webhook) -> Mark {
+fn webhook_mark(hook: &Webhook) -> Mark {
     let why = hook.error.as_ref().map(|why| match why {
         Why::Code(code) => format!("error {}", text::code(*code)),
         Why::Words(words) => words.clone(),

@@ -36,10 +36,10 @@ pub struct Chat {
     pub label: String,
     pub channel: Channel,
     /// The number has a webhook for this channel.
-    pub answered: bool,
+    pub has_webhook: bool,
 }
 
-/// What keys do at the moment.
+/// The current meaning of the keys.
 #[derive(Debug)]
 pub enum Mode {
     Write,
@@ -82,7 +82,7 @@ pub enum Command {
     Quit,
 }
 
-/// What the last drawing showed.
+/// The result of the last drawing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drawn {
     /// Rows of the conversation on the screen, and in total.
@@ -190,7 +190,7 @@ impl Handset {
     pub fn open(&mut self, number: &str, channel: Channel) {
         let known = self.chats.iter().position(|chat| chat.number == number && chat.channel == channel);
         self.chat = known.unwrap_or_else(|| {
-            self.chats.push(Chat { number: number.to_owned(), label: String::new(), channel, answered: true });
+            self.chats.push(Chat { number: number.to_owned(), label: String::new(), channel, has_webhook: true });
             self.chats.len() - 1
         });
         self.reset();
@@ -207,10 +207,10 @@ impl Handset {
                 let known = self.chats.iter().position(|chat| chat.number == number.number && chat.channel == channel);
                 let label = number.label.clone().unwrap_or_default();
                 match known {
-                    Some(at) => (self.chats[at].label, self.chats[at].answered) = (label, url.is_some()),
+                    Some(at) => (self.chats[at].label, self.chats[at].has_webhook) = (label, url.is_some()),
                     None if (url.is_some() || nowhere) && self.chats.len() < CHATS_MAX => {
                         let number = number.number.clone();
-                        self.chats.push(Chat { number, label, channel, answered: url.is_some() });
+                        self.chats.push(Chat { number, label, channel, has_webhook: url.is_some() });
                     }
                     None => {}
                 }
@@ -265,7 +265,7 @@ impl Handset {
         let (number, channel) = (message.business().to_owned(), message.channel);
         let known = self.chats.iter().any(|chat| chat.number == number && chat.channel == channel);
         if !known && self.chats.len() < CHATS_MAX {
-            self.chats.push(Chat { number, label: String::new(), channel, answered: true });
+            self.chats.push(Chat { number, label: String::new(), channel, has_webhook: true });
         }
         let id = self.next_id();
         let entries = &mut self.customers[at].entries;
@@ -277,7 +277,7 @@ impl Handset {
         if entry.mine {
             // The feed can deliver a text before the response to its send: then it replaces the one that waits.
             let same = |other: &&mut ChatMessage| {
-                other.sid.is_none() && other.mark == Mark::Waiting && other.is_same_text(&entry)
+                other.sid.is_none() && other.mark == Mark::Pending && other.is_same_text(&entry)
             };
             if let Some(waiting) = entries.iter_mut().find(same) {
                 *waiting = ChatMessage { id: waiting.id, ..entry };
@@ -370,7 +370,7 @@ impl Handset {
     fn post(&mut self, text: Text) -> Vec<Command> {
         let (id, now) = (self.next_id(), self.clock.now());
         let entries = &mut self.customers[self.customer].entries;
-        entries.push_back(ChatMessage::waiting(id, &text, now));
+        entries.push_back(ChatMessage::pending(id, &text, now));
         if entries.len() > ENTRIES_MAX {
             entries.pop_front();
         }

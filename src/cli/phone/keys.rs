@@ -1,4 +1,4 @@
-//! What each key does.
+//! The actions of the keys.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use reqwest::Url;
@@ -185,7 +185,7 @@ impl Handset {
             Pick::Chat => {
                 let chats = self.chats.iter();
                 let line = |chat: &super::handset::Chat| {
-                    let nobody = if chat.answered { "" } else { "  (nobody answers there)" };
+                    let nobody = if chat.has_webhook { "" } else { "  (nobody answers there)" };
                     let words = format!("{:<9} {} {}{nobody}", chat.channel.spec().label, chat.number, chat.label);
                     (words, self.unread_in(chat))
                 };
@@ -244,7 +244,7 @@ impl Handset {
             KeyCode::Esc => self.mode = Mode::Write,
             KeyCode::Enter => {
                 let (what, answer) = (*what, editor.text().trim().to_owned());
-                return self.answered(what, &answer);
+                return self.handle_answer(what, &answer);
             }
             KeyCode::Char(typed) if !ctrl => {
                 *wrong = None;
@@ -255,7 +255,7 @@ impl Handset {
         Vec::new()
     }
 
-    fn answered(&mut self, what: Ask, answer: &str) -> Vec<Command> {
+    fn handle_answer(&mut self, what: Ask, answer: &str) -> Vec<Command> {
         let mut commands = Vec::new();
         let taken = match what {
             Ask::Number => Phone::parse_human(answer).map_err(|error| error.to_string()).map(|number| {

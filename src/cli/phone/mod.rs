@@ -1,7 +1,7 @@
 //! `recado phone`: a customer's phone in the terminal, connected to the built-in carrier.
 //!
-//! [`handset`] holds the state of the phone, and [`keys`] changes it; neither knows a screen or a network. [`view`]
-//! draws it, [`net`] talks to the carrier, [`screen`] connects them. [`plain`] works without a screen.
+//! `handset` holds the state of the phone, and `keys` changes it; neither knows a screen or a network. `view`
+//! draws it, `net` talks to the carrier, `screen` connects them. `plain` works without a screen.
 
 mod bubble;
 mod call;
@@ -75,7 +75,7 @@ pub struct Args {
     /// Wait for calls to the first --from and answer them
     #[arg(long, conflicts_with_all = ["call", "to", "whatsapp", "name"])]
     ring: bool,
-    /// How long --plain waits for an answer after each line and at the end, 0s to 600s
+    /// Time that --plain waits for an answer after each line and at the end, 0s to 600s
     #[arg(long, value_name = "SECONDS", default_value = "5s", value_parser = wait)]
     wait: Duration,
 }

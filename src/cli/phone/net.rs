@@ -20,17 +20,17 @@ use crate::store::Store;
 
 /// The time limit of one response, on top of the time that it was asked to wait.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How long the carrier holds its response back while nothing happens.
+/// The time that a long poll waits at the carrier.
 const FEED_WAIT: Duration = Duration::from_secs(20);
 /// The messages of a full page; more follow.
 pub const PAGE_MAX: usize = 200;
 /// The pause between two tries while the carrier is away.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// The pause before the next request after an empty response.
-const BREATHE: Duration = Duration::from_millis(50);
-/// How many jobs may wait.
+const EMPTY_RESPONSE_PAUSE: Duration = Duration::from_millis(50);
+/// The most waiting jobs.
 const JOBS_MAX: usize = 256;
-/// How many updates may wait.
+/// The most waiting updates.
 const UPDATES_MAX: usize = 256;
 /// The part of a refusal's text that is shown.
 const REASON_MAX_CHARS: usize = 200;
@@ -51,7 +51,7 @@ pub enum NetError {
 pub struct Carrier {
     http: reqwest::Client,
     base: Mutex<Url>,
-    /// Where the server stores its carrier's address after a restart.
+    /// The server's store. It holds the carrier's address after a restart.
     store: Option<Store>,
 }
 
@@ -88,7 +88,7 @@ impl Carrier {
         self.call(self.request(Method::POST, &["calls"]).json(&call), DEADLINE).await
     }
 
-    /// What happened in a call after an entry; waits up to `wait` for something.
+    /// Returns the call events after an entry; waits up to `wait` for one.
     pub async fn follow(&self, sid: &str, after: u64, wait: Duration) -> Result<CallSnapshot, NetError> {
         let query = [("after", after), ("wait_ms", wait.as_millis() as u64)];
         self.call(self.request(Method::GET, &["calls", sid]).query(&query), wait + DEADLINE).await
@@ -117,7 +117,7 @@ impl Carrier {
     }
 
     /// Looks up the carrier's address again: a restarted server may use another.
-    async fn look_again(&self) {
+    async fn refresh_base(&self) {
         let Some(store) = &self.store else { return };
         let found = store.setting(CARRIER_BASE).await.ok().flatten();
         if let Some(base) = found.and_then(|base| loopback(&base).ok()) {
@@ -244,7 +244,7 @@ async fn work(carrier: Arc<Carrier>, clock: Clock, mut jobs: mpsc::Receiver<Job>
                     Err(NetError::Away { .. }) => {
                         let _ = updates.send(Update::Away).await;
                         clock.sleep(RETRY_EVERY).await;
-                        carrier.look_again().await;
+                        carrier.refresh_base().await;
                     }
                     Err(error) => break Update::NotTaken(id, error.to_string()),
                 }
@@ -272,7 +272,7 @@ async fn watch(carrier: Arc<Carrier>, clock: Clock, customer: Phone, updates: mp
             away = true;
             let _ = updates.send(Update::Away).await;
             clock.sleep(RETRY_EVERY).await;
-            carrier.look_again().await;
+            carrier.refresh_base().await;
             // The carrier may have restarted and count from the start. Messages are recognized by their SIDs.
             after = 0;
             continue;
@@ -282,7 +282,7 @@ async fn watch(carrier: Arc<Carrier>, clock: Clock, customer: Phone, updates: mp
         }
         let (last, full) = (page.messages.last().map(|message| message.seq), page.messages.len() >= PAGE_MAX);
         if last.is_none() && !history {
-            clock.sleep(BREATHE).await;
+            clock.sleep(EMPTY_RESPONSE_PAUSE).await;
         }
         let messages = page.messages;
         after = last.unwrap_or(page.seq);

@@ -20,7 +20,7 @@ use crate::domain::Clock;
 
 /// The longest typed line; the rest becomes the next line.
 const LINE_MAX_BYTES: u64 = 16 * 1024;
-/// How many lines are read ahead.
+/// The most lines that are read ahead.
 const LINES_MAX: usize = 16;
 
 pub struct Plain {
@@ -28,7 +28,7 @@ pub struct Plain {
     pub connection: Connection,
     pub updates: mpsc::Receiver<Update>,
     pub clock: Clock,
-    /// How long to wait for an answer.
+    /// Time to wait for an answer.
     pub wait: Duration,
     /// A person types: the next line does not wait for an answer to the last one.
     pub typed: bool,
@@ -118,7 +118,7 @@ pub fn read_lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// Which part of the conversation has been printed.
+/// The part of the conversation that has been printed.
 #[derive(Default)]
 struct Printer {
     printed: HashSet<u64>,
@@ -175,14 +175,14 @@ impl Printer {
     /// The result is negative if a message of ours was not accepted.
     fn outcome(&self, phone: &Handset) -> Outcome {
         let lost = |entry: &ChatMessage| {
-            matches!(entry.mark, Mark::Waiting | Mark::Failed(_)) && self.ours.contains(&entry.id)
+            matches!(entry.mark, Mark::Pending | Mark::Failed(_)) && self.ours.contains(&entry.id)
         };
         if phone.me().entries.iter().any(lost) { Outcome::Failed } else { Outcome::Done }
     }
 }
 
 fn is_settled(entry: &ChatMessage) -> bool {
-    !matches!(entry.mark, Mark::Waiting | Mark::Sent)
+    !matches!(entry.mark, Mark::Pending | Mark::Sent)
 }
 
 fn line_of(phone: &Handset, entry: &ChatMessage) -> String {

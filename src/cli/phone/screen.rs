@@ -18,7 +18,7 @@ use super::view;
 use crate::cli::CliError;
 use crate::domain::Timestamp;
 
-/// How many updates or keys are taken in before the screen is drawn again.
+/// The most updates or keys that are handled before the screen is drawn again.
 const AT_ONCE_MAX: usize = 256;
 
 pub async fn run(

@@ -30,7 +30,7 @@ fn phone() -> Handset {
 }
 
 /// Delivers a message with these fields.
-fn told(phone: &mut Handset, fields: Value) {
+fn receive(phone: &mut Handset, fields: Value) {
     let mut message = json!({"seq": 1, "sid": "SM1", "direction": "outbound", "channel": "sms", "from": SMS, "to": ME,
         "status": "delivered", "created_at": "2026-11-21T10:00:01Z"});
     for (name, value) in fields.as_object().unwrap() {
@@ -96,11 +96,11 @@ fn the_screen_is_a_chat() {
     let mut phone = phone();
     let (id, text) = sent(enter(&mut phone, "HOLA"));
     assert_eq!((text.body.as_str(), text.to.as_str(), text.channel), ("HOLA", SMS, Channel::Sms));
-    assert_eq!(phone.entry(id).unwrap().mark, Mark::Waiting);
+    assert_eq!(phone.entry(id).unwrap().mark, Mark::Pending);
     let mine = json!({"sid": "SM0", "direction": "inbound", "channel": "sms", "from": ME, "to": SMS, "body": "HOLA",
         "status": "received", "created_at": "2026-11-21T10:00:00Z", "webhook": {"status": 200}});
-    told(&mut phone, mine.clone());
-    told(&mut phone, json!({"body": "¡Hola! Somos Demo. ¿En qué podemos ayudarte hoy?", "status": "sent"}));
+    receive(&mut phone, mine.clone());
+    receive(&mut phone, json!({"body": "¡Hola! Somos Demo. ¿En qué podemos ayudarte hoy?", "status": "sent"}));
     // The response to the send comes second and changes nothing.
     let taken = Box::new(serde_json::from_value(with(mine, "seq", json!(1))).unwrap());
     phone.update(Update::Taken(id, taken));
@@ -137,13 +137,13 @@ fn visible_messages_are_read_once_and_only_on_whatsapp() {
     let mut phone = phone();
     let message =
         json!({"channel": "whatsapp", "from": format!("whatsapp:{WHATSAPP}"), "body": "Hola", "status": "sent"});
-    told(&mut phone, message.clone());
-    told(&mut phone, json!({"sid": "SM2", "body": "SMS"}));
+    receive(&mut phone, message.clone());
+    receive(&mut phone, json!({"sid": "SM2", "body": "SMS"}));
     assert_eq!(screen(&mut phone, 80, 24).1, [], "a text message knows no reading");
     assert_eq!(phone.unread_of(0), 1, "the other is in another chat");
     key(&mut phone, KeyCode::Tab, KeyModifiers::NONE);
     assert_eq!(screen(&mut phone, 80, 24).1, [], "it is not delivered yet");
-    told(&mut phone, with(message.clone(), "status", json!("delivered")));
+    receive(&mut phone, with(message.clone(), "status", json!("delivered")));
     assert_eq!(screen(&mut phone, 80, 24).1, [Command::Read("SM1".to_owned())]);
     assert_eq!((screen(&mut phone, 80, 24).1, phone.unread_of(0)), (vec![], 0));
 }
@@ -164,7 +164,7 @@ fn buttons_replies_and_media_go_along() {
     let mut phone = phone();
     key(&mut phone, KeyCode::Tab, KeyModifiers::NONE);
     let template = json!({"name": "cita", "body": "¿Confirma?", "buttons": ["Sí", "No"]});
-    told(&mut phone, json!({"channel": "whatsapp", "from": WHATSAPP, "template": template}));
+    receive(&mut phone, json!({"channel": "whatsapp", "from": WHATSAPP, "template": template}));
     assert_eq!(ctrl(&mut phone, 'g'), []);
     let pressed = sent(key(&mut phone, KeyCode::Char('2'), KeyModifiers::NONE)).1;
     assert_eq!((pressed.body.as_str(), pressed.reply_to.as_deref()), ("No", Some("SM1")));
@@ -227,7 +227,7 @@ fn the_conversation_stays_where_it_was_scrolled_to() {
     let mut phone = phone();
     for number in 0..30 {
         let at = format!("2026-11-21T10:{number:02}:00Z");
-        told(
+        receive(
             &mut phone,
             json!({"sid": format!("SM{number}"), "body": format!("message {number:02}"), "created_at": at}),
         );
@@ -237,7 +237,7 @@ fn the_conversation_stays_where_it_was_scrolled_to() {
     key(&mut phone, KeyCode::PageUp, KeyModifiers::NONE);
     let (before, _) = screen(&mut phone, 60, 16);
     assert!(!before.concat().contains("message 29") && before.concat().contains("more rows"), "{before:?}");
-    told(&mut phone, json!({"sid": "SM99", "body": "the newest", "created_at": "2026-11-21T11:00:00Z"}));
+    receive(&mut phone, json!({"sid": "SM99", "body": "the newest", "created_at": "2026-11-21T11:00:00Z"}));
     let (after, _) = screen(&mut phone, 60, 16);
     assert_eq!(before[2..8], after[2..8]);
     assert_eq!(phone.unread_of(0), 1, "it has not been on the screen");
@@ -273,7 +273,7 @@ proptest! {
     ) {
         let mut phone = phone();
         for (at, body) in bodies.iter().enumerate() {
-            told(&mut phone, json!({"sid": format!("SM{at}"), "body": body, "media": [body],
+            receive(&mut phone, json!({"sid": format!("SM{at}"), "body": body, "media": [body],
                 "template": {"name": body, "body": body, "buttons": [body]}, "reply_to": "SM0"}));
         }
         phone.event(Event::Paste(typed));

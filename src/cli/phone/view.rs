@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 
-use super::bubble::{self, Around, BAD, DIM};
+use super::bubble::{self, BAD, BubbleContext, DIM};
 use super::editor::Editor;
 use super::handset::{Ask, Drawn, Handset, Mode, Pick};
 use super::wrap::{cut, fold, width, wrap};
@@ -133,7 +133,7 @@ fn conversation(frame: &mut Frame<'_>, phone: &Handset, area: Rect, local: fn(Ti
             let text = at.format("─── %a %-d %b %Y ───").to_string();
             rows.push((None, Line::styled(text, DIM).centered()));
         }
-        let around = Around { quoted: phone.answered_by(entry), chosen: chosen == Some(entry.id), at };
+        let around = BubbleContext { quoted: phone.answered_by(entry), chosen: chosen == Some(entry.id), at };
         rows.extend(bubble::rows(entry, &around, columns).into_iter().map(|row| (Some(entry.id), row)));
         rows.push((None, Line::default()));
     }
@@ -192,7 +192,7 @@ fn welcome(frame: &mut Frame<'_>, phone: &Handset, area: Rect) {
             ]));
             lines.push(Line::styled("✓ on its way   ✓✓ arrived   ✗ not, and why", DIM));
             lines.push(Line::styled("Why an answer came, or none: recado explain last", DIM));
-            if !chat.answered {
+            if !chat.has_webhook {
                 lines.push(Line::styled("Nobody has told the carrier where to bring messages to this number.", NOTE));
             }
         }

@@ -160,11 +160,12 @@ pub struct CallLogEntry {
     pub what: CallEvent,
 }
 
-/// What happens in a call, as the customer hears it.
+/// An event of a call, from the customer's side.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CallEvent {
-    Heard {
+    #[serde(rename = "heard")]
+    Said {
         text: String,
     },
     Played {
@@ -196,7 +197,7 @@ impl CallEvent {
     }
 }
 
-/// What the customer does in a call: `{"digits": "1"}`
+/// An act of the customer in a call: `{"digits": "1"}`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum CallAct {

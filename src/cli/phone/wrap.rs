@@ -1,4 +1,4 @@
-//! Text in columns: what a terminal shows of it, and how wide it is.
+//! Wraps and cuts text to the columns of a terminal.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -85,13 +85,13 @@ pub fn cut(text: &str, columns: usize) -> String {
     if whole.width() <= columns {
         return whole;
     }
-    let mut kept = String::new();
+    let mut shortened = String::new();
     for letter in letters(&line) {
-        if !push(&mut kept, &letter, columns.saturating_sub(1)) {
+        if !push(&mut shortened, &letter, columns.saturating_sub(1)) {
             break;
         }
     }
-    kept + "…"
+    shortened + "…"
 }
 
 /// The graphemes that take room, each with a limited number of characters.

@@ -6,10 +6,10 @@ use crate::app::Installation;
 use crate::cli::{CliError, text};
 use crate::tenants::credentials::{self, Checked, CredentialsError};
 
-/// Asks Twilio whether SID and token belong together, before they are kept.
+/// Checks at Twilio that SID and token belong together, before they are stored.
 ///
-/// Where the built-in carrier takes the sends, Twilio has no part in them and is not asked.
-pub async fn checked(
+/// With the built-in carrier, Twilio takes no sends and is not asked.
+pub async fn check_credentials(
     installation: &Installation,
     sid: &str,
     token: &SecretString,
@@ -23,7 +23,7 @@ pub async fn checked(
 }
 
 /// The result of a check, for people.
-pub fn said(checked: &Checked) -> String {
+pub fn describe_check(checked: &Checked) -> String {
     match checked {
         Checked::Known { friendly_name, status } if status == "active" => {
             format!("Twilio knows them: \"{}\", active", text::one_line(friendly_name))

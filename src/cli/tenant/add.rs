@@ -11,19 +11,19 @@ use crate::tenants::fields::{language, name, slug, zone};
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant add clinica --name 'Clínica Sol' --zone Europe/Madrid --language es")]
 pub struct Args {
-    /// Its name in URLs: lower case letters, digits and -, at most 40
+    /// Name in URLs: lower case letters, digits and -, at most 40
     #[arg(value_parser = slug)]
     slug: String,
-    /// The name that customers know it by; by default the slug
+    /// Name of the business for customers; the slug by default
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// Its time zone, an IANA name
+    /// Time zone, an IANA name
     #[arg(long, value_parser = zone, default_value = "UTC")]
     zone: Tz,
-    /// Its language, such as es
+    /// Language, such as es
     #[arg(long, value_parser = language, default_value = "en")]
     language: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

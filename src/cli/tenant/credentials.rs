@@ -1,4 +1,4 @@
-//! `recado tenant credentials`: a tenant's own Twilio account, asked for, tried at Twilio, kept encrypted.
+//! `recado tenant credentials`: reads a tenant's own Twilio account, checks it at Twilio, and stores it encrypted.
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -13,7 +13,7 @@ use crate::cli::{CliError, Outcome, find_tenant, open};
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::{AccountChange, Blueprints, SettingsError, Tenant, TenantChange};
 
-/// Give a tenant its own Twilio account, or change its token: asked for, checked at Twilio, kept encrypted
+/// Set a tenant's own Twilio account or its token; both are checked at Twilio and stored encrypted
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado tenant credentials clinica\n  \
     recado tenant credentials clinica --account-sid AC… --token-file token.txt\n  \
@@ -21,24 +21,24 @@ use crate::tenants::{AccountChange, Blueprints, SettingsError, Tenant, TenantCha
     Not at a terminal, the SID (without --account-sid) and the token are read from standard input, a line each. \
     A token is never an argument: those show in the list of processes.")]
 pub struct Args {
-    /// The tenant's slug
+    /// Slug of the tenant
     slug: String,
-    /// The account's SID; else it is asked for
+    /// SID of the account; the command asks for it if it is omitted
     #[arg(long, value_name = "AC…", value_parser = account_sid)]
     account_sid: Option<String>,
     /// Read the auth token from this file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Set the account's secondary token: webhooks that it signs are accepted, too
+    /// Set the account's secondary token; webhooks that it signs are accepted, too
     #[arg(long, conflicts_with = "account_sid")]
     secondary: bool,
-    /// Go back to the installation's account; with --secondary, forget the secondary token only
+    /// Use the installation's account again; with --secondary, remove only the secondary token
     #[arg(long, conflicts_with_all = ["account_sid", "token_file", "no_check"])]
     remove: bool,
-    /// Keep them without asking Twilio
+    /// Store them without a check at Twilio
     #[arg(long)]
     no_check: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -49,8 +49,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let (account, said) = if args.remove {
         (if args.secondary { AccountChange::RemoveSecondary } else { AccountChange::Remove }, None)
     } else {
-        let (account, checked) = asked_for(&installation, &tenant, &args).await?;
-        (account, Some(account::said(&checked)))
+        let (account, checked) = read_account(&installation, &tenant, &args).await?;
+        (account, Some(account::describe_check(&checked)))
     };
     let change = TenantChange { account: Some(account), ..TenantChange::default() };
     if !apply(&installation, &tenant, &change, &Blueprints::default()).await? {
@@ -64,8 +64,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     show_changed(&installation, &args.slug, args.json)
 }
 
-/// The account or its second token, asked for where the options do not give them, and checked at Twilio.
-async fn asked_for(
+/// Reads the account or its second token, from the options or from the user, and checks it at Twilio.
+async fn read_account(
     installation: &Installation,
     tenant: &Tenant,
     args: &Args,
@@ -76,13 +76,13 @@ async fn asked_for(
         }
         _ if args.secondary => tenant.account.sid.clone(),
         Some(sid) => sid.clone(),
-        None => account_sid(asked("Account SID", false).await?.expose_secret().trim()).map_err(CliError::Refused)?,
+        None => account_sid(prompt("Account SID", false).await?.expose_secret().trim()).map_err(CliError::Refused)?,
     };
     let token = match &args.token_file {
-        Some(path) => in_file(path)?,
-        None => auth_token(asked("Auth Token", true).await?.expose_secret())?,
+        Some(path) => read_file(path)?,
+        None => auth_token(prompt("Auth Token", true).await?.expose_secret())?,
     };
-    let checked = account::checked(installation, &sid, &token, args.no_check).await?;
+    let checked = account::check_credentials(installation, &sid, &token, args.no_check).await?;
     let account = match args.secondary {
         true => AccountChange::SetSecondary { sid, token },
         false => AccountChange::Set { sid, token, keep_old: false },
@@ -90,7 +90,7 @@ async fn asked_for(
     Ok((account, checked))
 }
 
-fn in_file(path: &Path) -> Result<SecretString, CliError> {
+fn read_file(path: &Path) -> Result<SecretString, CliError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(TOKEN_MAX_BYTES).read_to_string(&mut text));
     read.map_err(|error| CliError::Refused(format!("{} cannot be read: {error}", path.display())))?;
@@ -98,12 +98,12 @@ fn in_file(path: &Path) -> Result<SecretString, CliError> {
 }
 
 /// Asks for a line at the terminal, or reads the next line of standard input.
-async fn asked(what: &'static str, hidden: bool) -> Result<SecretString, CliError> {
+async fn prompt(what: &'static str, hidden: bool) -> Result<SecretString, CliError> {
     let at_terminal = io::stdin().is_terminal();
     let mut hiding = None;
     if at_terminal {
         // Before the question is printed: a quick answer is not to be shown either.
-        hiding = hidden.then(Hidden::start).transpose()?;
+        hiding = hidden.then(HiddenInput::start).transpose()?;
         let aside = if hidden { " (it is not shown)" } else { "" };
         write!(io::stderr(), "{what}{aside}: ")?;
     }
@@ -129,10 +129,10 @@ fn next_line() -> io::Result<SecretString> {
     Ok(line.into())
 }
 
-/// Hides what is typed at the terminal until it is dropped.
-struct Hidden(Termios);
+/// Hides the user's input at the terminal until it is dropped.
+struct HiddenInput(Termios);
 
-impl Hidden {
+impl HiddenInput {
     fn start() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut hidden = before.clone();
@@ -142,7 +142,7 @@ impl Hidden {
     }
 }
 
-impl Drop for Hidden {
+impl Drop for HiddenInput {
     fn drop(&mut self) {
         // A terminal that has gone away shows nothing either.
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);

@@ -13,14 +13,14 @@ pub struct Args {
     /// Opening hours, such as 'mon-fri 09:00-14:00,16:00-20:00; sat 10:00-13:00'; holidays stay; '' removes both
     #[arg(long, value_name = "HOURS")]
     hours: Option<String>,
-    /// A day on which it is closed, 2026-12-25, or has other hours, 2026-12-24=10:00-13:00; any number of times
+    /// Holiday, closed (2026-12-25) or with other hours (2026-12-24=10:00-13:00); repeatable
     #[arg(long = "holiday", value_name = "DATE[=HOURS]", value_parser = holiday)]
     holidays: Vec<(NaiveDate, String)>,
-    /// This day has the hours of its weekday again; any number of times
+    /// Remove a holiday; repeatable
     #[arg(long = "remove-holiday", value_name = "DATE", value_parser = date)]
     remove_holidays: Vec<NaiveDate>,
-    /// Quiet hours on the clock of customers whose number begins so, or of all: +34=22:00-09:00, all=off; without a value,
-    /// as the installation has them; any number of times
+    /// Quiet hours in the customer's time zone, by number prefix or for all: +34=22:00-09:00, all=off; without a value,
+    /// the installation's hours apply; repeatable
     #[arg(long, value_name = "PREFIX=HOURS", value_parser = name_and_value)]
     quiet: Vec<(String, String)>,
 }

@@ -8,7 +8,7 @@ use crate::http::views::tenant::TenantView;
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant list --json")]
 pub struct Args {
-    /// As a JSON array
+    /// Print a JSON array
     #[arg(long)]
     json: bool,
 }

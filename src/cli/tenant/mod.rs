@@ -43,12 +43,12 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
 }
 
-/// A tenant as these commands show it.
+/// Returns a tenant's view.
 fn view_of(installation: &Installation, tenant: &Tenant) -> TenantView {
     TenantView::new(tenant, installation.directory.platform())
 }
 
-/// A tenant as text, for people.
+/// Formats a tenant as text.
 fn text(view: &TenantView) -> String {
     let TenantView { slug, name, zone, language, webhooks, .. } = view;
     let mut lines = vec![format!("{slug}: {name}, {zone}, {language}")];
@@ -88,7 +88,7 @@ fn text(view: &TenantView) -> String {
     lines.join("\n")
 }
 
-/// Applies a change; gives whether anything is different now.
+/// Applies a change; returns whether it changed anything.
 async fn apply(
     installation: &Installation,
     tenant: &Tenant,

@@ -18,79 +18,78 @@ use crate::tenants::{
     TenantChange,
 };
 
-/// The variable that a token may come in; as an argument it would show in the list of processes.
+/// Environment variable for a token. An argument would show in the list of processes.
 const TOKEN_VARIABLE: &str = "RECADO_TENANT_AUTH_TOKEN";
 
-/// Change a tenant: names, senders, its own account, blueprint rules, templates, staff; a running server follows within a second
+/// Change a tenant's settings, senders, account, rules, templates or staff; a running server follows within a second
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado tenant set clinica --sms +34600111000 --whatsapp +34600111000\n  \
     RECADO_TENANT_AUTH_TOKEN=… recado tenant set clinica --account-sid AC…\n  \
     recado tenant set clinica --enable hours --param 'text_es=Abrimos de 10 a 14 h.'\n  \
     recado tenant set clinica --template weekly_offer=HX0123456789abcdef0123456789abcdef")]
 pub struct Args {
-    /// The tenant's slug
+    /// Slug of the tenant
     slug: String,
-    /// The name that customers know it by
+    /// Name of the business for customers
     #[arg(long, value_parser = name)]
     name: Option<String>,
-    /// Its time zone, an IANA name
+    /// Time zone, an IANA name
     #[arg(long, value_parser = zone)]
     zone: Option<Tz>,
-    /// Its language, such as es
+    /// Language, such as es
     #[arg(long, value_parser = language)]
     language: Option<String>,
     #[command(flatten)]
     senders: SenderFlags,
-    /// The public base URL that the senders' webhooks are configured with, where it is not APP_URL;
-    /// for the senders named here, or else for all it has
+    /// Public base URL of the webhooks of the senders named here, or of all senders, if it is not APP_URL
     #[arg(long, value_name = "URL", value_parser = base_url)]
     base_url: Option<String>,
-    /// Take a number or a Messaging Service from it, on every channel; any number of times
+    /// Remove a number or a Messaging Service, on every channel; repeatable
     #[arg(long, value_name = "SENDER", value_parser = sender)]
     remove_sender: Vec<String>,
-    /// Its own account; the auth token comes from RECADO_TENANT_AUTH_TOKEN or with --auth-token-stdin
+    /// SID of the tenant's own account; the auth token comes from RECADO_TENANT_AUTH_TOKEN or with --auth-token-stdin
     #[arg(long, value_name = "AC…", value_parser = account_sid)]
     account_sid: Option<String>,
-    /// Read its account's auth token from standard input
+    /// Read the account's auth token from standard input
     #[arg(long, requires = "account_sid")]
     auth_token_stdin: bool,
-    /// Accept the present token, too, while it is being changed
+    /// Keep the current token as a second one during a rotation
     #[arg(long, requires = "account_sid")]
     keep_old_token: bool,
-    /// Keep the account without asking Twilio whether its token is right
+    /// Store the account without checking its token at Twilio
     #[arg(long, requires = "account_sid")]
     no_check: bool,
-    /// Back to the installation's account
+    /// Use the installation's account again
     #[arg(long, conflicts_with = "account_sid")]
     remove_account: bool,
     /// Enable a blueprint rule
     #[arg(long, value_name = "RULE")]
     enable: Option<String>,
-    /// A parameter of the blueprint that is enabled; others stay as they are; any number of times
+    /// Parameter of the enabled blueprint; others stay as they are; repeatable
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "enable")]
     params: Vec<(String, String)>,
     /// Disable a blueprint rule and forget its parameters
     #[arg(long, value_name = "RULE")]
     disable: Option<String>,
-    /// Name an approved WhatsApp template, for rules; without a value the name is removed; any number of times
+    /// Name of an approved WhatsApp template, for rules; without a value the name is removed; repeatable
     #[arg(long = "template", value_name = "NAME=HX…", value_parser = name_and_value)]
     templates: Vec<(String, String)>,
-    /// Remove what is older than N days, 7 to 3650; 0 keeps everything
+    /// Remove data older than N days, 7 to 3650; 0 keeps everything
     #[arg(long, value_name = "N", value_parser = retain_days)]
     retain_days: Option<u32>,
-    /// An address that e-mail to "staff" goes to; any number of times
+    /// Add a recipient of e-mail to "staff"; repeatable
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     staff_email: Vec<EmailAddress>,
-    /// Stop e-mail to "staff" to this address; any number of times
+    /// Remove a recipient of e-mail to "staff"; repeatable
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     remove_staff_email: Vec<EmailAddress>,
-    /// Send text messages to numbers with this prefix through a provider of PROVIDERS_FILE, or through twilio; without
-    /// a value, as the installation does; any number of times
+    /// Route text messages to numbers with this prefix through a provider of PROVIDERS_FILE or twilio; without a value,
+    /// the installation's route applies; repeatable
     #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
     routes: Vec<(String, String)>,
     #[command(flatten)]
     hours: hours::Args,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -105,7 +104,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     } else if let Some(sid) = &args.account_sid {
         let (account, checked) = new_account(&installation, &tenant, &args, sid).await?;
         change.account = Some(account);
-        said = Some(account::said(&checked));
+        said = Some(account::describe_check(&checked));
     }
     let changed = apply(&installation, &tenant, &change, &blueprints(&installation, &args)).await?;
     if !changed && args.senders.0.is_empty() {
@@ -118,7 +117,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     show_changed(&installation, &args.slug, args.json)
 }
 
-/// The change that the options describe, without the account.
+/// Converts the options into a change, without the account.
 fn change_of(args: &Args) -> Result<TenantChange, CliError> {
     let by_name = |pairs: &[(String, String)]| {
         pairs.iter().map(|(name, value)| (name.clone(), non_empty(value))).collect::<BTreeMap<_, _>>()
@@ -183,7 +182,7 @@ async fn new_account(
         let (slug, sid) = (tenant.slug.clone(), sid.to_owned());
         return Err(SettingsError::NoOldToken { slug, sid }.into());
     }
-    let checked = account::checked(installation, sid, &token, args.no_check).await?;
+    let checked = account::check_credentials(installation, sid, &token, args.no_check).await?;
     Ok((AccountChange::Set { sid: sid.to_owned(), token, keep_old: args.keep_old_token }, checked))
 }
 

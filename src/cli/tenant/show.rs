@@ -1,4 +1,4 @@
-//! `recado tenant show`: one tenant, and which of its webhooks were refused of late.
+//! `recado tenant show`: shows a tenant and its recently rejected webhooks.
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use crate::http::views::tenant::TenantView;
 use crate::ops::doctor::REFUSALS_SHOWN_FOR;
 use crate::store::RefusedSum;
 
-/// Show a tenant: its senders and webhook URLs, and webhooks that were refused within a day, with the likely cause
+/// Show a tenant with its senders, its webhook URLs, and the webhooks that were rejected within a day
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant show clinica")]
 pub struct Args {
-    /// Which tenant
+    /// Slug of the tenant
     slug: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -27,14 +27,14 @@ struct Shown {
     refused: Vec<RefusedView>,
 }
 
-/// Webhooks refused within a day for one reason.
+/// Webhooks that were rejected within a day for one reason.
 #[derive(Serialize)]
 struct RefusedView {
     route: String,
     kind: &'static str,
     count: u64,
     last: Timestamp,
-    /// What the log said of the last one; written by whoever called, in part.
+    /// Log text of the last rejection. Parts of it come from the request.
     detail: String,
     cause: &'static str,
 }

@@ -1,4 +1,4 @@
-//! `recado tenant token`: who may use the REST API.
+//! `recado tenant token`: creates, lists and revokes tokens of the REST API.
 
 use clap::Subcommand;
 use secrecy::ExposeSecret;
@@ -9,10 +9,10 @@ use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_jso
 use crate::domain::TokenScope;
 use crate::http::api;
 
-/// A name's characters, at most.
+/// Length limit of a token's name.
 const NAME_MAX_CHARS: usize = 80;
 
-/// Make, list and revoke tokens of the REST API
+/// Create, list and revoke tokens of the REST API
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado tenant token add demo --name 'booking page'")]
 pub struct Args {
@@ -22,37 +22,37 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a token, and show it this once
+    /// Create a token. It is shown only once
     #[command(after_help = "Examples:\n  recado tenant token add demo --name 'booking page'\n  \
                       recado tenant token add demo --name 'our voice agent' --scope agent")]
     Add {
-        /// The tenant's slug
+        /// Slug of the tenant
         slug: String,
-        /// What it is for
+        /// Name of the token's purpose
         #[arg(long)]
         name: String,
-        /// What it opens: full (all that is the tenant's) or agent (/api/agent/ alone)
+        /// Access: full (everything of the tenant) or agent (only /api/agent/)
         #[arg(long, default_value_t = TokenScope::Full)]
         scope: TokenScope,
-        /// As a JSON object
+        /// Print a JSON object
         #[arg(long)]
         json: bool,
     },
-    /// List tokens, without what opens
+    /// List tokens, without their secrets
     #[command(after_help = "Example: recado tenant token list demo --json")]
     List {
-        /// The tenant's slug
+        /// Slug of the tenant
         slug: String,
-        /// As a JSON array
+        /// Print a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Let a token open nothing any more
+    /// Revoke a token
     #[command(after_help = "Example: recado tenant token revoke demo 0199…")]
     Revoke {
-        /// The tenant's slug
+        /// Slug of the tenant
         slug: String,
-        /// The token's id, as `list` shows it
+        /// Id of the token, as `list` shows it
         id: Uuid,
     },
 }

@@ -78,7 +78,7 @@ pub async fn fail_before(fault: Option<FaultKind>) -> Option<Response> {
     }
 }
 
-/// Returns 201 with the new resource, or what the fault makes of it.
+/// Returns 201 with the new resource, or the response of a fault.
 pub async fn created(resource: &impl Serialize, fault: Option<FaultKind>, clock: &Clock) -> Response {
     match fault {
         Some(FaultKind::Error500AfterAccept) => internal_error(),
@@ -112,7 +112,7 @@ pub struct PageQuery {
     /// The last SID of the previous page.
     pub after: Option<String>,
     /// The query without its position in the list.
-    kept: Params,
+    query_params: Params,
 }
 
 impl PageQuery {
@@ -123,7 +123,7 @@ impl PageQuery {
             size: size.clamp(1, PAGE_SIZE_MAX),
             number: query.filled("Page").and_then(|page| page.parse().ok()).unwrap_or(0),
             after: query.filled("PageToken").and_then(|token| token.strip_prefix("PA")).map(str::to_owned),
-            kept: query.iter().filter(|(key, _)| !matches!(*key, "Page" | "PageToken")).collect(),
+            query_params: query.iter().filter(|(key, _)| !matches!(*key, "Page" | "PageToken")).collect(),
         }
     }
 
@@ -144,7 +144,7 @@ impl PageQuery {
     /// Returns the list's fields besides its items; `last` is the SID before the next page, if there is one.
     pub fn meta(&self, path: &str, count: usize, last: Option<&str>) -> PageMeta {
         let uri = |number: u64, after: Option<&str>| {
-            let mut query = self.kept.clone();
+            let mut query = self.query_params.clone();
             if query.get("PageSize").is_none() {
                 query.push("PageSize", &self.size.to_string());
             }

@@ -22,9 +22,9 @@ const IN_FLIGHT_MAX: usize = 64;
 
 impl Inner {
     /// Starts the delivery of a message. With [`FaultKind::CallbacksBeforeAnswer`] it is finished when this returns.
-    pub(super) async fn deliver(self: &Arc<Self>, message: Message, struck: Option<CallbackFault>) {
-        let fault = struck.map(|struck| struck.kind);
-        let (mut statuses, error_code) = self.fate(&message);
+    pub(super) async fn deliver(self: &Arc<Self>, message: Message, callback_fault: Option<CallbackFault>) {
+        let fault = callback_fault.map(|callback_fault| callback_fault.kind);
+        let (mut statuses, error_code) = self.planned_statuses(&message);
         if fault == Some(FaultKind::CallbacksReordered) {
             statuses.make_contiguous().reverse();
         }
@@ -35,7 +35,7 @@ impl Inner {
         };
         let due = self.clock.now().plus(self.callbacks.delay);
         let mut job = Job { due, message, statuses, error_code, copies };
-        match struck {
+        match callback_fault {
             Some(CallbackFault { kind: FaultKind::CallbacksBeforeAnswer, .. }) => {
                 while self.report_next(&mut job).await {}
             }
@@ -50,7 +50,7 @@ impl Inner {
     }
 
     /// Returns the statuses that a message will have, and the code of its failure.
-    fn fate(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
+    fn planned_statuses(&self, message: &Message) -> (VecDeque<DeliveryStatus>, Option<u32>) {
         // A reply is within the window: the customer has just written.
         let spec = message.channel().spec();
         if spec.session_window.is_some() && message.direction == Direction::OutboundApi {

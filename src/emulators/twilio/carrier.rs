@@ -207,7 +207,7 @@ impl Carrier {
         let sid = inbound.sid.unwrap_or_else(|| self.new_sid(if inbound.media.is_empty() { "SM" } else { "MM" }));
         let account = inbound.account.unwrap_or_else(|| self.0.account_sid.clone());
         let mut message = Message::new(sid, account, Direction::Inbound, now);
-        self.0.consent.note(&inbound.from, &inbound.to, &inbound.body, now);
+        self.0.consent.record(&inbound.from, &inbound.to, &inbound.body, now);
         message.messaging_service_sid = inbound.service;
         (message.from, message.to) = (Some(inbound.from), inbound.to);
         (message.body, message.media_urls) = (inbound.body, inbound.media);
@@ -242,8 +242,8 @@ impl Carrier {
 
     /// Returns the answer of a fault that strikes a read.
     pub(super) async fn fail_read(&self, account: &str) -> Option<Response> {
-        let strike = self.0.faults.strike(On::List, account, &self.0.random);
-        answer::fail_before(strike.answer).await
+        let request_faults = self.0.faults.draw(On::List, account, &self.0.random);
+        answer::fail_before(request_faults.answer).await
     }
 
     pub(super) fn may_send(&self, account: &str, from: &str) -> bool {

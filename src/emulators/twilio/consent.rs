@@ -67,35 +67,35 @@ pub struct Consent(Mutex<Lists>);
 
 impl Consent {
     /// Handles a customer's message; addresses have Twilio's format.
-    pub fn hear(&self, from: &str, to: &str, body: &str, now: Timestamp) -> ConsentResult {
+    pub fn receive(&self, from: &str, to: &str, body: &str, now: Timestamp) -> ConsentResult {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
         let spec = Channel::of_address(to).0.spec();
         if spec.opt_out == OptOut::WordAnsweredByTwilio {
-            return self.hear_text(pair, body);
+            return self.apply_opt_out_word(pair, body);
         }
         if spec.session_window.is_none() {
             return ConsentResult::quietly();
         }
         if pair.0 == SANDBOX
-            && let Some(answer) = self.hear_sandbox(&pair.1, body, now)
+            && let Some(answer) = self.apply_sandbox_word(&pair.1, body, now)
         {
             return ConsentResult { answer: Some(answer), posts_webhook: false };
         }
-        self.heard_on_whatsapp(pair, now);
+        self.open_whatsapp_window(pair, now);
         ConsentResult::quietly()
     }
 
-    /// Records a message that the business has received otherwise: its sender joins the sandbox, and gets no answer.
-    pub fn note(&self, from: &str, to: &str, body: &str, now: Timestamp) {
+    /// Records a message that came in outside the emulator: its sender joins the sandbox, and gets no answer.
+    pub fn record(&self, from: &str, to: &str, body: &str, now: Timestamp) {
         let pair = (bare(to).to_owned(), bare(from).to_owned());
         let spec = Channel::of_address(to).0.spec();
         if spec.session_window.is_some() {
             if pair.0 == SANDBOX {
                 self.lock().joined.insert(pair.1.clone(), now);
             }
-            self.heard_on_whatsapp(pair, now);
+            self.open_whatsapp_window(pair, now);
         } else if spec.opt_out == OptOut::WordAnsweredByTwilio {
-            self.hear_text(pair, body);
+            self.apply_opt_out_word(pair, body);
         }
     }
 
@@ -118,7 +118,7 @@ impl Consent {
 
     /// Handles STOP and START. The answer is only sent if they change something, so that two machines do not answer
     /// each other forever.
-    fn hear_text(&self, pair: Pair, body: &str) -> ConsentResult {
+    fn apply_opt_out_word(&self, pair: Pair, body: &str) -> ConsentResult {
         let Some(found) = opt_out::recognise(body).filter(|found| found.twilio_handles_on_sms) else {
             return ConsentResult::quietly();
         };
@@ -132,12 +132,12 @@ impl Consent {
         ConsentResult { answer: answer.map(str::to_owned), posts_webhook: true }
     }
 
-    fn hear_sandbox(&self, customer: &str, body: &str, now: Timestamp) -> Option<String> {
+    fn apply_sandbox_word(&self, customer: &str, body: &str, now: Timestamp) -> Option<String> {
         let text = body.trim().to_lowercase();
         let joined = self.lock().joined.get(customer).is_some_and(|at| now.since(*at) < SANDBOX_FOR);
         if text.strip_prefix("join ").is_some_and(|code| code.trim() == SANDBOX_CODE) {
             self.lock().joined.insert(customer.to_owned(), now);
-            self.heard_on_whatsapp((SANDBOX.to_owned(), customer.to_owned()), now);
+            self.open_whatsapp_window((SANDBOX.to_owned(), customer.to_owned()), now);
             return Some(JOINED.to_owned());
         }
         if !joined {
@@ -152,7 +152,7 @@ impl Consent {
         })
     }
 
-    fn heard_on_whatsapp(&self, pair: Pair, now: Timestamp) {
+    fn open_whatsapp_window(&self, pair: Pair, now: Timestamp) {
         let mut lists = self.lock();
         if lists.whatsapp.len() >= PAIRS_MAX {
             lists.whatsapp.retain(|_, at| now.since(*at) < WINDOW);
@@ -182,14 +182,14 @@ mod tests {
     #[test]
     fn stop_holds_until_start_and_is_answered_once() {
         let consent = Consent::default();
-        let hear = |body: &str| consent.hear(CUSTOMER, OURS, body, now(0));
-        assert_eq!(hear("please stop it"), ConsentResult::quietly());
-        assert_eq!(hear("Stop").answer.as_deref(), Some(STOPPED));
-        assert_eq!(hear("STOP"), ConsentResult::quietly());
+        let receive = |body: &str| consent.receive(CUSTOMER, OURS, body, now(0));
+        assert_eq!(receive("please stop it"), ConsentResult::quietly());
+        assert_eq!(receive("Stop").answer.as_deref(), Some(STOPPED));
+        assert_eq!(receive("STOP"), ConsentResult::quietly());
         assert!(consent.opted_out(OURS, CUSTOMER) && !consent.opted_out("+34911222444", CUSTOMER));
-        assert_eq!(hear("HELP").answer.as_deref(), Some(HELP));
-        assert_eq!(hear("Start").answer.as_deref(), Some(STARTED));
-        assert_eq!(hear("YES"), ConsentResult::quietly());
+        assert_eq!(receive("HELP").answer.as_deref(), Some(HELP));
+        assert_eq!(receive("Start").answer.as_deref(), Some(STARTED));
+        assert_eq!(receive("YES"), ConsentResult::quietly());
         assert!(!consent.opted_out(OURS, CUSTOMER));
     }
 
@@ -199,7 +199,7 @@ mod tests {
         let (from, to) = (format!("whatsapp:{OURS}"), format!("whatsapp:{CUSTOMER}"));
         let refusal = |template, seconds| consent.refusal(&from, &to, template, now(seconds));
         assert_eq!((refusal(false, 0), refusal(true, 0)), (Some(63016), None));
-        assert_eq!(consent.hear(&to, &from, "STOP", now(0)), ConsentResult::quietly());
+        assert_eq!(consent.receive(&to, &from, "STOP", now(0)), ConsentResult::quietly());
         assert_eq!((refusal(false, 24 * 3_600 - 1), refusal(false, 24 * 3_600)), (None, Some(63016)));
     }
 
@@ -207,14 +207,14 @@ mod tests {
     fn the_sandbox_wants_to_be_joined() {
         let consent = Consent::default();
         let (sandbox, customer) = (format!("whatsapp:{SANDBOX}"), format!("whatsapp:{CUSTOMER}"));
-        let hear = |body: &str| consent.hear(&customer, &sandbox, body, now(0));
-        assert!(hear("hola").answer.is_some_and(|answer| answer.contains("join recado-demo")));
+        let receive = |body: &str| consent.receive(&customer, &sandbox, body, now(0));
+        assert!(receive("hola").answer.is_some_and(|answer| answer.contains("join recado-demo")));
         assert_eq!(consent.refusal(&sandbox, &customer, true, now(0)), Some(63015));
-        assert!(!hear("Join recado-demo ").posts_webhook);
-        assert_eq!(hear("hola"), ConsentResult::quietly());
+        assert!(!receive("Join recado-demo ").posts_webhook);
+        assert_eq!(receive("hola"), ConsentResult::quietly());
         assert_eq!(consent.refusal(&sandbox, &customer, false, now(0)), None);
         assert_eq!(consent.refusal(&sandbox, &customer, true, now(3 * 24 * 3_600)), Some(63015));
-        assert_eq!(hear("stop").answer.as_deref(), Some(LEFT));
+        assert_eq!(receive("stop").answer.as_deref(), Some(LEFT));
         assert_eq!(consent.refusal(&sandbox, &customer, true, now(0)), Some(63015));
     }
 }

@@ -147,7 +147,7 @@ impl FromStr for Fault {
 
 /// The faults of one request: at most one of the answer and one of the callbacks, the oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Strike {
+pub struct RequestFaults {
     pub answer: Option<FaultKind>,
     pub callbacks: Option<CallbackFault>,
 }
@@ -193,28 +193,28 @@ impl Faults {
     }
 
     /// Returns the faults of this request, and removes those that have struck often enough.
-    pub fn strike(&self, on: On, account: &str, random: &Random) -> Strike {
-        let mut strike = Strike::default();
+    pub fn draw(&self, on: On, account: &str, random: &Random) -> RequestFaults {
+        let mut drawn = RequestFaults::default();
         let mut faults = self.lock();
         for fault in faults.iter_mut() {
             let about_callbacks = fault.fault.is_about_callbacks();
-            let free = if about_callbacks { strike.callbacks.is_none() } else { strike.answer.is_none() };
+            let free = if about_callbacks { drawn.callbacks.is_none() } else { drawn.answer.is_none() };
             let concerned = (fault.on == On::Any || fault.on == on)
                 && fault.times != Some(0)
                 && fault.account.as_deref().is_none_or(|only| only == account);
             if free && concerned && random.next_u64() % 100 < u64::from(fault.percent) {
                 if about_callbacks {
                     let delay = Duration::from_millis(fault.delay_ms.unwrap_or(DELAY_MS));
-                    strike.callbacks = Some(CallbackFault { kind: fault.fault, delay });
+                    drawn.callbacks = Some(CallbackFault { kind: fault.fault, delay });
                 } else {
-                    strike.answer = Some(fault.fault);
+                    drawn.answer = Some(fault.fault);
                 }
                 fault.times = fault.times.map(|times| times - 1);
             }
         }
         faults.retain(|fault| fault.times != Some(0));
         drop(faults);
-        strike
+        drawn
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {

@@ -25,7 +25,7 @@ pub struct FollowQuery {
     /// The number of the last known change.
     #[serde(default)]
     after: u64,
-    /// How long to wait for a change.
+    /// Time to wait for a change.
     #[serde(default)]
     wait_ms: u64,
 }

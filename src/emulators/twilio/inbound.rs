@@ -138,15 +138,15 @@ impl Carrier {
         message.reply_to.clone_from(&text.reply_to);
         let message = self.0.push(message);
         let from = message.from.as_deref().unwrap_or_default();
-        let heard = self.0.consent.hear(from, &message.to, &message.body, now);
-        if let Some(answer) = heard.answer {
+        let consent = self.0.consent.receive(from, &message.to, &message.body, now);
+        if let Some(answer) = consent.answer {
             self.0.answer(&message, Reply { body: answer, ..Reply::default() });
         }
-        if heard.posts_webhook {
+        if consent.posts_webhook {
             let params = self.0.inbound_params(&message, text);
             let (carrier, message, token) = (self.0.clone(), message.clone(), self.0.uuid());
             tokio::spawn(async move {
-                carrier.tell(&number, url, &message, &params, &token).await;
+                carrier.post_webhook(&number, url, &message, &params, &token).await;
                 drop(place);
             });
         }
@@ -164,7 +164,14 @@ impl Inner {
     }
 
     /// Posts a message's webhook, then to the number's fallback URL, and performs the answer.
-    async fn tell(self: &Arc<Self>, number: &Number, url: String, message: &Message, params: &Params, token: &str) {
+    async fn post_webhook(
+        self: &Arc<Self>,
+        number: &Number,
+        url: String,
+        message: &Message,
+        params: &Params,
+        token: &str,
+    ) {
         let method = |key| if number.setting(key) == Some("GET") { Method::Get } else { Method::Post };
         let account = &message.account_sid;
         let mut called = self.call(account, &url, method("SmsMethod"), params, Some(token)).await;

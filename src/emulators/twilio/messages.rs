@@ -28,8 +28,8 @@ pub async fn create(
     Authenticated(account): Authenticated<String>,
     body: Bytes,
 ) -> Response {
-    let strike = carrier.0.faults.strike(On::Create, &account, &carrier.0.random);
-    if let Some(response) = answer::fail_before(strike.answer).await {
+    let request_faults = carrier.0.faults.draw(On::Create, &account, &carrier.0.random);
+    if let Some(response) = answer::fail_before(request_faults.answer).await {
         return response;
     }
     let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
@@ -44,9 +44,9 @@ pub async fn create(
                 .into_response();
         }
     } else if !carrier.is_test(&message) {
-        carrier.0.deliver(message.clone(), strike.callbacks).await;
+        carrier.0.deliver(message.clone(), request_faults.callbacks).await;
     }
-    answer::created(&Resource::new(&message), strike.answer, &carrier.0.clock).await
+    answer::created(&Resource::new(&message), request_faults.answer, &carrier.0.clock).await
 }
 
 impl Carrier {

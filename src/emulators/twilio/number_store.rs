@@ -105,8 +105,8 @@ impl Number {
             self.config.label = label.chars().take(64).collect();
         }
         let named = |key: &str| SETTINGS.iter().any(|(setting, _)| *setting == key);
-        let kept = self.settings.iter().filter(|(key, _)| form.get(key).is_none());
-        self.settings = kept.chain(form.iter().filter(|(key, _)| named(key))).collect();
+        let unchanged = self.settings.iter().filter(|(key, _)| form.get(key).is_none());
+        self.settings = unchanged.chain(form.iter().filter(|(key, _)| named(key))).collect();
         self.updated_at = now;
         Ok(())
     }

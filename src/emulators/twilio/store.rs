@@ -234,7 +234,7 @@ impl Store {
         let mut found = numbers
             .filter(|number| *number < end)
             .filter_map(|number| self.at(number))
-            .filter(|message| conditions.hold(message));
+            .filter(|message| conditions.matches(message));
         let page = found.by_ref().take(size).cloned().collect();
         (page, found.next().is_some())
     }
@@ -266,7 +266,7 @@ impl Store {
 }
 
 impl Conditions<'_> {
-    fn hold(&self, message: &Message) -> bool {
+    fn matches(&self, message: &Message) -> bool {
         let sent_on = || message.sent_at.map(|at| at.to_utc().format("%Y-%m-%d").to_string());
         let day = |limit: Option<&str>, test: fn(&str, &str) -> bool| {
             limit.is_none_or(|limit| sent_on().is_some_and(|sent_on| test(&sent_on, limit)))

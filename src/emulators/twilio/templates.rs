@@ -1,4 +1,4 @@
-//! The stored content templates, and how they are rendered.
+//! Stores and renders content templates.
 
 use chrono::SecondsFormat;
 use parking_lot::{Mutex, MutexGuard};

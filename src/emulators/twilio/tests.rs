@@ -2,9 +2,9 @@
 
 mod calls;
 mod dial;
+mod messages;
 mod numbers;
 mod stream;
-mod twin;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -367,7 +367,7 @@ async fn faults_strike_by_percentage_the_same_with_the_same_seed() {
     let struck = |seed| {
         let (faults, random) = (Faults::default(), Random::seeded(seed));
         faults.add(Fault { percent: 30, ..Fault::always(FaultKind::Throttle) }).unwrap();
-        (0..1000).map(|_| faults.strike(On::Create, SID, &random).answer.is_some()).collect::<Vec<_>>()
+        (0..1000).map(|_| faults.draw(On::Create, SID, &random).answer.is_some()).collect::<Vec<_>>()
     };
     let hits = struck(7).into_iter().filter(|struck| *struck).count();
     assert!((250..350).contains(&hits), "{hits} of 1000");

@@ -178,8 +178,8 @@ mod tests {
     /// Checks a valid message with some fields changed; an empty value removes the field.
     fn check_changed(changes: &[(&str, &str)], expect: Option<u32>) {
         let good = [("To", "+34600111222"), ("From", "+34911222333"), ("Body", "hola")];
-        let kept = good.iter().filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key));
-        let form: Params = kept.chain(changes).copied().collect();
+        let unchanged = good.iter().filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key));
+        let form: Params = unchanged.chain(changes).copied().collect();
         assert_eq!(check(&form, now()).err().map(|refusal| refusal.code), expect, "{changes:?}");
     }
 

@@ -8,11 +8,12 @@ use crate::time::zone::to_wall;
 
 /// Picks at most `count` of these starts, which are in order: the first, then some of other days and of the other half of
 /// the day, then of other days, then of the same days. Days are those of `zone`.
-pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
-    let mut halves: Vec<(Timestamp, Half)> = starts.iter().map(|at| (*at, Half::of(to_wall(*at, zone)))).collect();
+pub fn pick_varied(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
+    let mut halves: Vec<(Timestamp, HalfDay)> =
+        starts.iter().map(|at| (*at, HalfDay::of(to_wall(*at, zone)))).collect();
     // The first start of each half of a day.
     halves.dedup_by_key(|(_, half)| *half);
-    let mut chosen: Vec<(Timestamp, Half)> = Vec::new();
+    let mut chosen: Vec<(Timestamp, HalfDay)> = Vec::new();
     let rounds: [Suits; 3] = [
         |half, chosen| chosen.last().is_none_or(|(_, last)| half.date > last.date && half.afternoon != last.afternoon),
         |half, chosen| chosen.iter().all(|(_, other)| half.date != other.date),
@@ -30,16 +31,16 @@ pub fn spread(starts: &[Timestamp], zone: Tz, count: usize) -> Vec<Timestamp> {
     chosen
 }
 
-/// Whether a half of a day suits beside the chosen ones.
-type Suits = fn(&Half, &[(Timestamp, Half)]) -> bool;
+/// A condition for a half of a day, given the times that were chosen before.
+type Suits = fn(&HalfDay, &[(Timestamp, HalfDay)]) -> bool;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Half {
+struct HalfDay {
     date: NaiveDate,
     afternoon: bool,
 }
 
-impl Half {
+impl HalfDay {
     fn of(wall: NaiveDateTime) -> Self {
         Self { date: wall.date(), afternoon: wall.hour() >= 12 }
     }
@@ -54,7 +55,7 @@ mod tests {
         let zone = Tz::Europe__Madrid;
         let at = |text: &&str| Timestamp::parse(&format!("2027-01-{}:00+01:00", text.replace(' ', "T"))).unwrap();
         let free: Vec<Timestamp> = free.iter().map(at).collect();
-        spread(&free, zone, 3).into_iter().map(|at| to_wall(at, zone).format("%d %H:%M").to_string()).collect()
+        pick_varied(&free, zone, 3).into_iter().map(|at| to_wall(at, zone).format("%d %H:%M").to_string()).collect()
     }
 
     #[test]

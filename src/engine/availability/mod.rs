@@ -24,10 +24,10 @@ use crate::tenants::Tenant;
 use crate::time::WeeklyHours;
 use crate::time::zone::to_wall;
 
-/// Free times at most in one search, and the days that it covers.
+/// Limits of a search: the number of free times, and the days that it covers.
 pub const FREE_MAX: usize = 500;
 pub const FREE_DAYS_MAX: u32 = 62;
-/// Times at most that are offered to a customer who wants to move, the notice, and the days that they cover.
+/// Offers to a customer who wants to move an appointment: their number, the notice, and the days that they cover.
 pub const OFFERS_MAX: usize = 3;
 const OFFER_NOTICE: Duration = Duration::from_secs(2 * 3_600);
 const OFFER_DAYS: u32 = 14;
@@ -48,7 +48,7 @@ pub struct Availability<'s> {
 pub struct Slot {
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
-    /// The local time there.
+    /// The local time of the staff member or the business.
     pub starts_local: chrono::NaiveDateTime,
     pub zone: Tz,
     /// The staff member; `None` where the business has no staff for the service.
@@ -59,7 +59,7 @@ pub struct Slot {
 #[derive(Clone, Debug)]
 pub struct SlotSearch {
     pub service: String,
-    /// This staff member alone.
+    /// Only slots of this staff member.
     pub staff: Option<String>,
     /// The earliest start. A past time means now.
     pub from: Timestamp,
@@ -83,7 +83,7 @@ impl<'s> Availability<'s> {
         let from = wanted.from.max(now);
         let to = wanted.to.min(from.plus(DAY * FREE_DAYS_MAX)).min(now.plus(DAY * AHEAD_MAX_DAYS));
         let mut slots = Vec::new();
-        for member in self.who(&service, wanted.staff.as_deref()).await? {
+        for member in self.eligible_staff(&service, wanted.staff.as_deref()).await? {
             let (starts, zone) = self.free(member.as_ref(), service.minutes, from, to, limit).await?;
             slots.extend(starts.into_iter().map(|at| Slot {
                 starts_at: at,
@@ -98,7 +98,7 @@ impl<'s> Availability<'s> {
         Ok(slots)
     }
 
-    /// The starts of one member's free times, and their zone.
+    /// Returns the starts of one member's free times, and their zone.
     async fn free(
         &self,
         member: Option<&StaffMember>,
@@ -107,7 +107,7 @@ impl<'s> Availability<'s> {
         to: Timestamp,
         limit: usize,
     ) -> Result<(Vec<Timestamp>, Tz), BookingError> {
-        let (hours, zone) = self.times_of(member)?;
+        let (hours, zone) = self.working_hours(member)?;
         let occupied = self.occupied(member, from, to).await?;
         Ok((Calendar { hours: &hours, zone, occupied: &occupied }.free(minutes, from, to, limit), zone))
     }
@@ -116,7 +116,7 @@ impl<'s> Availability<'s> {
     /// same length, far enough apart to be a choice. Empty where customers can book nothing.
     pub async fn offers(&self, appointment: &AppointmentFacts, now: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
         match self.free_for(appointment, now).await {
-            Ok(free) => Ok(choice::spread(&free, appointment.zone.parse().unwrap_or(self.zone), OFFERS_MAX)),
+            Ok(free) => Ok(choice::pick_varied(&free, appointment.zone.parse().unwrap_or(self.zone), OFFERS_MAX)),
             Err(BookingError::Store(error)) => Err(error),
             Err(_) => Ok(Vec::new()),
         }
@@ -127,7 +127,7 @@ impl<'s> Availability<'s> {
         let member = match appointment.staff.as_deref() {
             // An appointment without staff stays without.
             None => None,
-            named => self.who(&service, named).await?.pop().flatten(),
+            named => self.eligible_staff(&service, named).await?.pop().flatten(),
         };
         let lasts = appointment.ends_at.since(appointment.starts_at);
         let minutes = u32::try_from(lasts.as_secs().div_ceil(60)).unwrap_or(u32::MAX);
@@ -142,8 +142,8 @@ impl<'s> Availability<'s> {
     pub async fn book(&self, new: &NewAppointment) -> Result<Appointment, BookingError> {
         let service = self.service(&new.service).await?;
         let mut last = None;
-        for member in self.who(&service, new.staff.as_deref()).await? {
-            let (hours, zone) = self.times_of(member.as_ref())?;
+        for member in self.eligible_staff(&service, new.staff.as_deref()).await? {
+            let (hours, zone) = self.working_hours(member.as_ref())?;
             let at = new.starts.at(zone);
             is_ahead(at, self.store.clock().now())?;
             if !hours.is_open_from(at, after(at, service.minutes), zone) {
@@ -179,9 +179,13 @@ impl<'s> Availability<'s> {
         }
     }
 
-    /// The staff members who may do a service: the named one, or all who offer it. `None` stands for a business without such
+    /// Returns the staff for a service: the named member, or all who offer it. `None` means a business without such
     /// staff.
-    async fn who(&self, service: &Service, named: Option<&str>) -> Result<Vec<Option<StaffMember>>, BookingError> {
+    async fn eligible_staff(
+        &self,
+        service: &Service,
+        named: Option<&str>,
+    ) -> Result<Vec<Option<StaffMember>>, BookingError> {
         let staff = self.store.staff(self.tenant).await?;
         let does = |member: &StaffMember| member.services.is_empty() || member.services.contains(&service.name);
         if let Some(name) = named {
@@ -207,8 +211,8 @@ impl<'s> Availability<'s> {
         Ok(if who.is_empty() { vec![None] } else { who })
     }
 
-    /// The hours in which a staff member can be booked, and their zone.
-    fn times_of(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
+    /// Returns the hours in which a staff member can be booked, and their zone.
+    fn working_hours(&self, member: Option<&StaffMember>) -> Result<(WeeklyHours, Tz), BookingError> {
         times_of(member, self.hours.as_ref(), self.zone)
     }
 

@@ -1,4 +1,4 @@
-//! What rules remember of a customer: open questions, and when rules with a limit last ran.
+//! A customer's open questions, and the last runs of rules that have a limit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,13 +18,13 @@ pub async fn add(
     until: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let Some((event, facts)) = batch.first() else { return Ok(()) };
-    let (tenant, asks) = (event.tenant, rules.asks(&facts.tenant));
+    let (tenant, asks) = (event.tenant, rules.has_questions(&facts.tenant));
     let mut limited: Vec<ContactId> = Vec::new();
     let mut asked: Vec<ContactId> = Vec::new();
     let mut since: Option<Timestamp> = None;
     for (event, facts) in &*batch {
         let Some(contact) = event.contact else { continue };
-        if let Some(from) = rules.looks_back(event, facts) {
+        if let Some(from) = rules.firings_since(event, facts) {
             since = since.into_iter().chain([from]).min();
             limited.push(contact);
         }

@@ -1,4 +1,4 @@
-//! The facts that a decision is made on, a file a kind. [`crate::engine::decision::facts_of`] puts them together.
+//! The facts of a decision, one file for each kind. [`crate::engine::decision::facts_of`] combines them.
 
 pub mod appointments;
 pub mod calls;

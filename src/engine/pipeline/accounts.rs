@@ -6,13 +6,13 @@ use crate::engine::sending::transports;
 use crate::tenants::{Snapshot, Tenant};
 
 impl Pipeline {
-    /// Tries the sends of tenants at once whose account has changed since `before`.
+    /// Retries the sends of tenants whose account has changed since `before`.
     pub(super) fn follow_accounts(&self, before: &Snapshot) {
         let snapshot = self.directory.now();
         if std::ptr::eq(before, &*snapshot) {
             return;
         }
-        self.capacity.clear_lines();
+        self.capacity.clear_waiting();
         for tenant in before.tenants().filter(|tenant| self.account_has_changed(tenant, &Route::Twilio)) {
             if let Some(now) = snapshot.by_id(tenant.id) {
                 self.circuits.reset(&now.account.sid);

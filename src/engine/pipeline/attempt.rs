@@ -14,7 +14,7 @@ impl Pipeline {
         let begun = self.clock.now();
         let answer = self.send(target, &claimed).await;
         abort::point("after-send");
-        let (outcome, paused_until) = self.weigh(target, &claimed, answer, begun);
+        let (outcome, paused_until) = self.outcome_of(target, &claimed, answer, begun);
         report(target, &claimed, &outcome, paused_until);
         let again = match outcome.result {
             AttemptResult::Retry { at } => Some(at),
@@ -47,8 +47,8 @@ impl Pipeline {
         Some(self.transports.send(&target.tenant, platform, queued, &target.queue.route, planned).await)
     }
 
-    /// What the provider's answer means for the action, and until when the account pauses because of it.
-    fn weigh(
+    /// Returns the outcome for the action, and until when the account pauses because of it.
+    fn outcome_of(
         &self,
         target: &SendTarget,
         claimed: &Claimed,
@@ -57,7 +57,7 @@ impl Pipeline {
     ) -> (AttemptOutcome, Option<Timestamp>) {
         let now = self.clock.now();
         // The provider was not asked: an open circuit stays open.
-        let Some(answer) = answer else { return (not_sent(claimed, now), None) };
+        let Some(answer) = answer else { return (outcome_not_sent(claimed, now), None) };
         metrics::histogram!(metric::PROVIDER_SECONDS).record(now.since(begun).as_secs_f64());
         let (outcome, failure) = deliver::outcome(claimed, answer, now, self.reconcile_after, &self.random);
         // A token that has been replaced meanwhile says nothing of the new one.
@@ -71,7 +71,7 @@ impl Pipeline {
         while let Err(error) = self.store.writer().outcome(outcome.clone()).await {
             let action = outcome.send.id;
             if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
-                // It would be refused again. The action stays `sending`, becomes `unknown`, and is looked for.
+                // The write would be refused again. The action stays `sending`, becomes `unknown`, and is reconciled.
                 tracing::error!(%error, %action, "an outcome could not be written down");
                 return;
             }
@@ -96,8 +96,8 @@ fn report(target: &SendTarget, claimed: &Claimed, outcome: &AttemptOutcome, paus
     }
 }
 
-/// The outcome of a send that surely did not leave: it goes back to the gate.
-fn not_sent(claimed: &Claimed, now: Timestamp) -> AttemptOutcome {
+/// Returns the outcome of a send that did not leave: it goes back to the gate.
+fn outcome_not_sent(claimed: &Claimed, now: Timestamp) -> AttemptOutcome {
     AttemptOutcome {
         send: claimed.send.clone(),
         attempt: claimed.attempt,

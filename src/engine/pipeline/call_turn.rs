@@ -3,7 +3,7 @@
 //!
 //! The event of a turn is stored like any other, and [`Pipeline::dispatch`] leaves it alone for a while. If the process dies
 //! before it decides, the sweep finds the event: its rules are asked, their other actions are done, and their words are
-//! blocked, as the caller does not hear them any more.
+//! blocked, as the caller can no longer hear them.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl TurnDecision {
     }
 }
 
-/// The result of a provider's question.
+/// The result of a webhook that asks for instructions.
 pub enum TurnOutcome {
     New(Box<TurnDecision>),
     /// The provider asks again. `answer` holds the first answer, where that is known already.
@@ -50,11 +50,11 @@ pub enum TurnOutcome {
         n: i32,
     },
     /// The call belongs to another tenant.
-    Foreign,
+    OtherTenant,
 }
 
 /// The result of asking the rules while a caller waits.
-enum Asked {
+enum Evaluation {
     Decided(Box<Decision>),
     Late,
     /// The tenant's rules have overrun: it is asked in the slow queue.
@@ -62,8 +62,8 @@ enum Asked {
 }
 
 impl Pipeline {
-    /// Stores a question of the provider's and asks the rules what to say. Write the decision with
-    /// [`Pipeline::commit_turn`]. The rules are not asked any more after `until`, so that the next caller has a chance.
+    /// Stores a webhook that asks for instructions, and lets the rules decide. [`Pipeline::commit_turn`] writes the
+    /// decision. After `until` the rules are no longer evaluated, so that the next caller has a chance.
     pub async fn turn(&self, tenant: &Tenant, turn: NewTurn, until: Timestamp) -> Result<TurnOutcome, StoreError> {
         let turned = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().turn(turn))
             .await
@@ -76,7 +76,7 @@ impl Pipeline {
                 (*event, n)
             }
             Turned::Repeat { call, n, answer } => return Ok(TurnOutcome::Repeat { call, n, answer }),
-            Turned::Foreign => return Ok(TurnOutcome::Foreign),
+            Turned::Foreign => return Ok(TurnOutcome::OtherTenant),
         };
         let rules = self.rules();
         let pending = vec![Pending { event, customer: None }];
@@ -87,13 +87,13 @@ impl Pipeline {
         let Some(decision) = self.decide_turn(rules, &event, &facts, until).await? else {
             return Ok(TurnOutcome::Late { call: Box::new(facts.call.unwrap_or_default()), n });
         };
-        let steps = decision.actions.iter().filter_map(spoken).collect();
+        let steps = decision.actions.iter().filter_map(voice_step).collect();
         let (platform, ids) = (self.directory.platform(), self.store.ids());
         let decided = decision::plan(tenant, platform, (&event, &facts), decision, ids);
         Ok(TurnOutcome::New(Box::new(TurnDecision { event, facts, n, steps, decided })))
     }
 
-    /// Asks the rules in the queue of the tenant's speed; `None` where the turn came too late.
+    /// Evaluates the rules in the queue of the tenant's speed; `None` if the turn came too late.
     async fn decide_turn(
         &self,
         rules: Arc<RuleSet>,
@@ -107,26 +107,26 @@ impl Pipeline {
             move || {
                 let now = clock.now();
                 if now >= until {
-                    return Asked::Late;
+                    return Evaluation::Late;
                 }
-                // The speed is looked at only now: of many calls at once, the first alone hold up the others.
+                // The speed is checked only now: of many concurrent calls, only the first ones hold up the others.
                 if speed == Speed::Fast && queues.speed(event.tenant, now) == Speed::Slow {
-                    return Asked::InSlowQueue;
+                    return Evaluation::InSlowQueue;
                 }
                 let decision = rules.decide(&event, &facts);
                 if decision.overran {
                     queues.slow_down(event.tenant, clock.now().plus(SLOW_FOR));
                 }
-                Asked::Decided(Box::new(decision))
+                Evaluation::Decided(Box::new(decision))
             }
         };
         let mut asked = self.fast_calls.run(ask(Speed::Fast)).await;
-        if let Ok(Asked::InSlowQueue) = asked {
+        if let Ok(Evaluation::InSlowQueue) = asked {
             asked = self.slow_calls.run(ask(Speed::Slow)).await;
         }
         match asked.map_err(|_| StoreError::Closed)? {
-            Asked::Decided(decision) => Ok(Some(*decision)),
-            Asked::Late | Asked::InSlowQueue => Ok(None),
+            Evaluation::Decided(decision) => Ok(Some(*decision)),
+            Evaluation::Late | Evaluation::InSlowQueue => Ok(None),
         }
     }
 
@@ -142,7 +142,7 @@ impl Pipeline {
         if receipt.overtaken > 0
             && let Some(said) = said
         {
-            // The other actions are decided again. The caller has heard this answer all the same.
+            // The other actions are decided again. The caller has heard this answer anyway.
             self.store.writer().said(tenant, said).await?;
         }
         if receipt.emitted > 0 || receipt.overtaken > 0 {
@@ -151,7 +151,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Applies what the provider reports of a call.
+    /// Applies the provider's report of a call.
     pub async fn report(&self, report: CallReport) -> Result<Reported, StoreError> {
         let (tenant, status) = (report.caller.tenant, report.caller.status);
         let reported = tokio::time::timeout(INGEST_TIMEOUT, self.store.writer().call(report))
@@ -167,15 +167,15 @@ impl Pipeline {
     }
 }
 
-fn spoken(planned: &Planned) -> Option<(String, Step)> {
+fn voice_step(planned: &Planned) -> Option<(String, Step)> {
     match &planned.action {
         Action::Voice(step) => Some((planned.rule.clone(), step.clone())),
         _ => None,
     }
 }
 
-/// Blocks words that come too late: the caller was answered otherwise, or is gone.
-pub(super) fn block_unheard(decided: &mut Decided) {
+/// Blocks call steps that come too late: the caller got another answer, or has hung up.
+pub(super) fn block_late_steps(decided: &mut Decided) {
     let spoken = |action: &&mut NewAction| matches!(action.action, Action::Voice(_));
     for action in decided.actions.iter_mut().filter(spoken) {
         action.state = ActionState::Blocked;
@@ -184,6 +184,6 @@ pub(super) fn block_unheard(decided: &mut Decided) {
 }
 
 /// Whether a turn is the first of its call.
-pub fn opens(kind: &EventKind) -> bool {
+pub fn is_first_turn(kind: &EventKind) -> bool {
     *kind == EventKind::CALL_RECEIVED || *kind == EventKind::CALL_OPENED
 }

@@ -14,9 +14,9 @@ use crate::rules::{Decision, Evaluator, RuleResult, RuleSet};
 use crate::store::{Decided, NewAction, StoreError};
 use crate::telemetry::metric;
 
-/// Events that are decided in one go.
+/// The most events in one batch.
 const BATCH_EVENTS: usize = 256;
-/// Events that each of many tenants may have decided in one round, at least.
+/// The least number of events for each of many tenants in one round.
 const TENANT_EVENTS_MIN: usize = 8;
 /// The decisions of a batch take no longer than this and one more event. The rest waits for the next round.
 pub(super) const DECIDE_BUDGET: Duration = Duration::from_millis(20);
@@ -31,7 +31,7 @@ struct Batch {
 }
 
 impl Pipeline {
-    /// Waits for tenants with events to decide. Gives them in groups, with the number of events that each may have decided.
+    /// Waits for tenants with events to decide. Returns them in groups, with the number of events for each tenant.
     pub(super) async fn next_rounds(&self, speed: Speed) -> (Vec<Round<'_>>, usize) {
         let tenants = self.to_decide.receive(speed, || self.clock.now()).await;
         let fair = (BATCH_EVENTS / tenants.len()).max(TENANT_EVENTS_MIN);
@@ -109,7 +109,7 @@ impl Pipeline {
         let tenant = self.directory.now().by_id(event.tenant)?.clone();
         let platform = self.directory.platform();
         let mut decided = decision::plan(&tenant, platform, (event, facts), decision, self.store.ids());
-        call_turn::block_unheard(&mut decided);
+        call_turn::block_late_steps(&mut decided);
         Some(decided)
     }
 
@@ -144,7 +144,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Puts tenants back whose round met an error of the database, and waits a moment.
+    /// Puts tenants back whose round failed with a database error, and pauses.
     pub(super) async fn put_back(&self, tenants: &[TenantId], error: StoreError) {
         tracing::warn!(%error, "deciding waits for the database");
         tenants.iter().for_each(|tenant| self.wake_for_rows(*tenant));

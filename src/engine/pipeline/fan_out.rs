@@ -13,7 +13,7 @@ const CURSOR: &str = "after";
 
 impl Pipeline {
     /// Decides a page: writes an event for each customer that passes and a timer for the next page, in the transaction that
-    /// marks this page as decided. So each customer is met once, whatever happens in between.
+    /// marks this page as decided. So each customer gets one event, even after a crash in between.
     pub(super) async fn decide_page(
         &self,
         tenant: &Tenant,

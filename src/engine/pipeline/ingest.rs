@@ -11,13 +11,13 @@ impl Pipeline {
     /// Marks a message that no rule listens to: it counts as decided as soon as it is stored.
     pub(super) fn match_inbound(&self, inbound: &mut NewInbound) {
         let kind = EventKind::inbound(inbound.channel);
-        inbound.unmatched = !self.concerns(inbound.tenant, &kind, &inbound.event_data);
+        inbound.unmatched = !self.has_rule_for(inbound.tenant, &kind, &inbound.event_data);
     }
 
     /// Notes a STOP for the sends that passed the gate before it.
     pub(super) fn note_opt_out(&self, inbound: &NewInbound) {
-        if let (Some(wish), Some(from)) = (&inbound.wish, &inbound.from)
-            && wish.word == OptOutWord::Stop
+        if let (Some(keyword), Some(from)) = (&inbound.opt_out_keyword, &inbound.from)
+            && keyword.word == OptOutWord::Stop
         {
             self.recent_opt_outs.note(inbound.tenant, inbound.channel, from.key(), self.clock.now());
         }
@@ -42,16 +42,16 @@ impl Pipeline {
         }
     }
 
-    /// Stores an event of a program's own, for the rules to decide.
-    pub async fn tell(&self, event: &Event) -> Result<(), StoreError> {
+    /// Stores an event from the API or a page, for the rules to decide.
+    pub async fn add_event(&self, event: &Event) -> Result<(), StoreError> {
         self.store.add_event(event, Vec::new(), false).await?;
         self.wake_dispatch(event.tenant);
         Ok(())
     }
 
     /// Whether any rule listens to such an event. An event without one is decided as soon as it is stored.
-    pub(super) fn concerns(&self, tenant: TenantId, kind: &EventKind, data: &serde_json::Value) -> bool {
+    pub(super) fn has_rule_for(&self, tenant: TenantId, kind: &EventKind, data: &serde_json::Value) -> bool {
         let tenants = self.directory.now();
-        tenants.by_id(tenant).is_none_or(|tenant| self.rules().concerns(kind, data, &tenant.facts))
+        tenants.by_id(tenant).is_none_or(|tenant| self.rules().has_rule_for(kind, data, &tenant.facts))
     }
 }

@@ -1,4 +1,4 @@
-//! How a pipeline starts and ends, and the rules in force meanwhile.
+//! Start and stop of a pipeline, and the exchange of its rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Pipeline {
         *self.rules.write() = Arc::new(rules);
     }
 
-    /// Claims no more sends from now on. Sends that were claimed still leave.
+    /// Stops claiming sends. Claimed sends still leave.
     pub fn stop_claiming(&self) {
         self.stopping.send_replace(true);
     }

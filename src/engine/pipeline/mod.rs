@@ -113,7 +113,7 @@ impl Pipeline {
 
     // ── 4. settle ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    /// Applies what the provider of `route` reports of a message's delivery.
+    /// Applies a delivery report from the provider of `route`.
     pub async fn settle(&self, route: Route, mut report: StatusReport) -> Result<Settled, StoreError> {
         let tenant = report.tenant;
         self.match_report(&mut report);

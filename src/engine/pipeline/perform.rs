@@ -10,10 +10,10 @@ use crate::engine::wakeups::Bus;
 use crate::store::{ClaimRequest, Claimed, Claims, Gate, Judge};
 use crate::tenants::Tenant;
 
-/// Sends that are claimed in one go.
+/// The most sends in one claim.
 const BATCH_SENDS: usize = 128;
 
-/// Where a claim goes: whose it is, by which route, and the account with which it shares capacity and failures.
+/// The target of a claim: its tenant, its route, and the account with which it shares capacity and failures.
 #[derive(Clone)]
 pub struct SendTarget {
     pub(super) tenant: Arc<Tenant>,
@@ -73,7 +73,7 @@ impl Pipeline {
         let claimed = claims.sends.len();
         let released_meanwhile = self.capacity.claim_ends(&target.queue, claims.more);
         if claimed < acquired {
-            self.capacity.leave_line(&target.queue, &target.account);
+            self.capacity.remove_waiting(&target.queue, &target.account);
             self.release_capacity(target, acquired - claimed);
         }
         if claimed == acquired || released_meanwhile {
@@ -121,7 +121,7 @@ impl Pipeline {
         })
     }
 
-    /// How many sends may be in flight to the target at once, as things stand.
+    /// Returns how many sends may be in flight to the target now.
     fn allowed(&self, target: &SendTarget) -> usize {
         let by_circuit = self.circuits.allows(&target.account, self.clock.now());
         by_circuit.min(self.transports.at_once(&target.queue.route))

@@ -8,7 +8,7 @@ use crate::store::{Settled, StatusReport, StoreError};
 impl Pipeline {
     /// Marks a report whose event no rule listens to.
     pub(super) fn match_report(&self, report: &mut StatusReport) {
-        report.unmatched = !self.concerns(report.tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
+        report.unmatched = !self.has_rule_for(report.tenant, &EventKind::MESSAGE_STATUS, &serde_json::Value::Null);
     }
 
     pub(super) async fn store_report(&self, report: StatusReport) -> Result<Settled, StoreError> {

@@ -22,7 +22,7 @@ impl Pipeline {
         }
     }
 
-    /// One look of [`Pipeline::sweep`].
+    /// Runs one round of [`Pipeline::sweep`].
     pub async fn sweep_once(&self) -> Result<(), StoreError> {
         let before = self.directory.now();
         self.directory.refresh().await?;

@@ -1,4 +1,4 @@
-//! Sends by hand, from the command line and the API.
+//! Manual sends, from the command line and the API.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::tenants::{Directory, Tenant};
 /// Twilio's limit on a body (error 21617).
 pub const BODY_MAX_CHARS: usize = 1_600;
 
-/// The reason why a send by hand is not planned.
+/// The reason why a manual send is not planned.
 #[derive(Debug, thiserror::Error)]
 pub enum SendRefused {
     #[error(transparent)]
@@ -42,7 +42,7 @@ pub enum SendRefused {
     Store(#[from] StoreError),
 }
 
-/// Plans sends by hand in the ledger.
+/// Plans manual sends in the ledger.
 #[derive(Clone)]
 pub struct Outbox {
     pub store: Store,
@@ -50,14 +50,14 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Writes a send into the ledger, from where a running server takes it. An error tells what is wrong with the send.
+    /// Writes a send into the ledger. A running server takes it from there. An error says what is wrong with the send.
     pub async fn plan(&self, slug: &str, channel: Channel, to: &str, body: SendBody) -> Result<ActionId, SendRefused> {
         let snapshot = self.directory.now();
         let tenant = snapshot.by_slug(slug).ok_or_else(|| SendRefused::NoTenant(slug.to_owned()))?;
         self.plan_as(self.store.ids().next(), tenant, channel, to, body).await
     }
 
-    /// The same as [`Outbox::plan`], under a given event: planned again under the same event, it stays one send.
+    /// Like [`Outbox::plan`], with a given event id. A second send with the same id is the same send.
     pub async fn plan_as(
         &self,
         event: EventId,

@@ -1,11 +1,11 @@
-//! Checks a call of ours before anybody is rung: a call by hand, by a program or by a campaign.
+//! Checks of a call before it is placed: by an operator, by the API or by a campaign.
 
 use crate::domain::{CallBody, OnMachine};
 use crate::rules::limits::{NAME_CHARS, SPOKEN_CHARS, STATE_BYTES};
 use crate::rules::{CannotStartCall, RuleSet};
 use crate::tenants::Tenant;
 
-/// The reason why a call makes no sense.
+/// The reason why a call is not placed.
 #[derive(Debug, thiserror::Error)]
 pub enum UnfitCall {
     #[error(transparent)]
@@ -25,7 +25,7 @@ pub fn check(rules: &RuleSet, tenant: &Tenant, body: &CallBody) -> Result<(), Un
         return wrong(how.to_owned());
     }
     if let (Some(rule), Some(step)) = (&body.rule, &body.step) {
-        rules.check_beginning(rule, step, &tenant.facts)?;
+        rules.check_call_start(rule, step, &tenant.facts)?;
     }
     if let Some(agent) = &body.agent
         && tenant.settings.voice.agent(agent).is_none()

@@ -18,10 +18,10 @@ pub struct SendCapacity(Mutex<State>);
 #[derive(Default)]
 struct State {
     accounts: HashMap<String, AccountCapacity>,
-    /// Sends in flight altogether.
+    /// Sends in flight to all accounts.
     in_flight: usize,
-    /// Accounts that had capacity of their own when there was none altogether.
-    short: VecDeque<String>,
+    /// Accounts with capacity of their own that got none, because all capacity of the process was in use.
+    starved: VecDeque<String>,
     /// Queues whose next send waits for the end of another one with its ordering key, with their account. Tenants that send
     /// from one number share its ordering keys.
     ordered: HashMap<SendQueue, (String, OrderedWait)>,
@@ -40,43 +40,43 @@ enum OrderedWait {
 struct AccountCapacity {
     in_flight: HashMap<SendQueue, usize>,
     taken: usize,
-    /// The waiting line: a ticket for each queue, and the queues in the order of their tickets.
+    /// The waiting queues: a ticket for each, and the queues in the order of their tickets.
     tickets: HashMap<SendQueue, u64>,
-    line: BTreeMap<u64, SendQueue>,
+    waiting: BTreeMap<u64, SendQueue>,
 }
 
 impl SendCapacity {
     /// Acquires capacity for at most `wanted` more sends of the queue, where `max` may be in flight to its account. The
-    /// capacity stays acquired until [`SendCapacity::release`]. A queue that gets some goes to the end of the line. A queue
-    /// that gets none keeps its place, until [`SendCapacity::leave_line`].
+    /// capacity stays acquired until [`SendCapacity::release`]. A queue that gets some moves to the end of the waiting queues. A queue
+    /// that gets none keeps its place, until [`SendCapacity::remove_waiting`].
     pub fn acquire(&self, queue: &SendQueue, account: &str, wanted: usize, max: usize) -> usize {
         let mut state = self.0.lock();
         let free = IN_FLIGHT_MAX.saturating_sub(state.in_flight);
-        let max = max.min(state.share_of_all());
+        let max = max.min(state.account_share());
         state.next_ticket += 1;
         let ticket = state.next_ticket;
         let pool = state.accounts.entry(account.to_owned()).or_default();
-        let given = wanted.min(free).min(pool.open_to(queue, max));
+        let given = wanted.min(free).min(pool.available_to(queue, max));
         if given > 0 {
             pool.taken += given;
             *pool.in_flight.entry(queue.clone()).or_default() += given;
-            pool.leave_line(queue);
+            pool.remove_waiting(queue);
         }
         if let Entry::Vacant(place) = pool.tickets.entry(queue.clone()) {
             place.insert(ticket);
-            pool.line.insert(ticket, queue.clone());
+            pool.waiting.insert(ticket, queue.clone());
         }
         state.in_flight += given;
-        if free == 0 && !state.short.iter().any(|short| short == account) {
-            state.short.push_back(account.to_owned());
+        if free == 0 && !state.starved.iter().any(|starved| starved == account) {
+            state.starved.push_back(account.to_owned());
         }
         given
     }
 
-    /// Takes the queue out of the line: it has nothing more to send.
-    pub fn leave_line(&self, queue: &SendQueue, account: &str) {
+    /// Removes the queue from the waiting ones: it has nothing more to send.
+    pub fn remove_waiting(&self, queue: &SendQueue, account: &str) {
         if let Some(pool) = self.0.lock().accounts.get_mut(account) {
-            pool.leave_line(queue);
+            pool.remove_waiting(queue);
         }
     }
 
@@ -92,13 +92,13 @@ impl SendCapacity {
                 pool.in_flight.remove(queue);
             }
         }
-        let share = state.share_of_all();
+        let share = state.account_share();
         let mut next = state.accounts.get(account).map(|pool| pool.next(max.min(share))).unwrap_or_default();
         // One other account, which waited only for sends of others to end.
-        if let Some(other) = state.short.pop_front() {
+        if let Some(other) = state.starved.pop_front() {
             next.extend(state.accounts.get(&other).map(|pool| pool.next(share)).unwrap_or_default());
         }
-        state.accounts.retain(|_, pool| pool.taken > 0 || !pool.line.is_empty());
+        state.accounts.retain(|_, pool| pool.taken > 0 || !pool.waiting.is_empty());
         next
     }
 
@@ -133,47 +133,48 @@ impl SendCapacity {
         waiting
     }
 
-    /// Empties the waiting lines: accounts have changed, and the rows tell which queues to wake.
-    pub fn clear_lines(&self) {
+    /// Removes all waiting queues: accounts have changed, and the rows tell which queues to wake.
+    pub fn clear_waiting(&self) {
         for pool in self.0.lock().accounts.values_mut() {
             pool.tickets.clear();
-            pool.line.clear();
+            pool.waiting.clear();
         }
     }
 }
 
 impl State {
-    /// The share of one account in all that may be in flight: an equal part, at least one.
-    fn share_of_all(&self) -> usize {
+    /// Returns an account's equal share of all sends in flight, at least one.
+    fn account_share(&self) -> usize {
         (IN_FLIGHT_MAX / self.accounts.len().max(1)).max(1)
     }
 }
 
 impl AccountCapacity {
-    /// How many more sends of the queue may be in flight now.
-    fn open_to(&self, queue: &SendQueue, max: usize) -> usize {
-        let others = self.line.len() - usize::from(self.tickets.contains_key(queue));
+    /// Returns how many more sends of the queue may be in flight now.
+    fn available_to(&self, queue: &SendQueue, max: usize) -> usize {
+        let others = self.waiting.len() - usize::from(self.tickets.contains_key(queue));
         let share = (max / (others + 1)).max(1);
         let free = max.saturating_sub(self.taken);
         let before = self.tickets.get(queue).copied().unwrap_or(u64::MAX);
-        let ahead = self.line.range(..before).filter(|(_, other)| self.own(other) < share).take(free).count();
-        (free - ahead).min(share.saturating_sub(self.own(queue)))
+        let ahead =
+            self.waiting.range(..before).filter(|(_, other)| self.in_flight_of(other) < share).take(free).count();
+        (free - ahead).min(share.saturating_sub(self.in_flight_of(queue)))
     }
 
-    /// The first queues in the line for which there is capacity.
+    /// Returns the first waiting queues for which there is capacity.
     fn next(&self, max: usize) -> Vec<SendQueue> {
-        let share = (max / self.line.len().max(1)).max(1);
+        let share = (max / self.waiting.len().max(1)).max(1);
         let free = max.saturating_sub(self.taken);
-        self.line.values().filter(|queue| self.own(queue) < share).take(free).cloned().collect()
+        self.waiting.values().filter(|queue| self.in_flight_of(queue) < share).take(free).cloned().collect()
     }
 
-    fn own(&self, queue: &SendQueue) -> usize {
+    fn in_flight_of(&self, queue: &SendQueue) -> usize {
         self.in_flight.get(queue).copied().unwrap_or_default()
     }
 
-    fn leave_line(&mut self, queue: &SendQueue) {
+    fn remove_waiting(&mut self, queue: &SendQueue) {
         if let Some(ticket) = self.tickets.remove(queue) {
-            self.line.remove(&ticket);
+            self.waiting.remove(&ticket);
         }
     }
 }
@@ -205,7 +206,7 @@ mod tests {
             assert_eq!(capacity.acquire(a, "AC1", 1_000, MAX), 0, "{n}");
             assert_eq!(capacity.acquire(b, "AC1", 1, MAX), 1, "{n}");
         }
-        capacity.clear_lines();
+        capacity.clear_waiting();
         assert_eq!(capacity.release(b, "AC1", MAX / 2, MAX), []);
         assert_eq!(capacity.acquire(a, "AC1", 1_000, MAX), MAX / 2, "alone again");
     }

@@ -15,13 +15,13 @@ use crate::domain::clock::Random;
 
 /// Sends in flight to one account at most, so that an account that hangs cannot use up the capacity of all.
 pub const ACCOUNT_IN_FLIGHT_MAX: usize = 128;
-/// Sends in flight altogether.
+/// The most sends in flight to all accounts.
 pub const IN_FLIGHT_MAX: usize = 512;
 /// Twilio's advice: from 100 ms, doubling, give or take a tenth, 30 s at most.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 const JITTER_PERCENT: u32 = 10;
-/// How often refused credentials are tried again, in case they were put right at the provider.
+/// The interval of retries with refused credentials, in case they were corrected at the provider.
 const CREDENTIALS_PAUSE: Duration = Duration::from_secs(300);
 /// Time-outs in a row until the circuit opens for them too.
 const TIMEOUTS_TO_OPEN: u32 = 8;

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::domain::{Clock, SendQueue, Timestamp};
 
-/// Times kept at most, the soonest. The sweep finds sends that fall due beyond them.
+/// The most times in memory, the soonest ones. The sweep finds sends that fall due later.
 const TIMES_MAX: usize = 100_000;
 
 /// The times at which queues have something due: postponed sends, retries, planned sends.
@@ -33,7 +33,7 @@ impl DelayedQueues {
         }
     }
 
-    /// Waits for the next time, then gives the queues whose time has come.
+    /// Waits for the next time, then returns the queues that are due.
     pub async fn next_due(&self, clock: &Clock) -> Vec<SendQueue> {
         loop {
             let due = self.take(clock.now());

@@ -8,9 +8,9 @@ use crate::domain::clock::Random;
 use crate::integrations::provider::{Accepted, FailureKind, SendFailure};
 use crate::store::{AttemptOutcome, AttemptResult, Claimed, QueuedSend};
 
-/// A send that was refused for the moment fails for good after this time.
+/// A send that is refused temporarily fails for good after this time.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// The back-off of a single action: from a second, doubling, ten minutes at most.
+/// The back-off of a single action starts at a second, doubles, and ends at ten minutes.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 const JITTER_PERCENT: u32 = 20;

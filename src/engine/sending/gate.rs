@@ -16,13 +16,13 @@ use crate::time::Quiet;
 const SENDERS_MAX: usize = 10_000;
 /// Postponed sends whose slot is remembered. Beyond it, a send gets a new slot when it is due.
 const SLOTS_MAX: usize = 100_000;
-/// How long a slot holds. A send that comes later gets a new slot, so that a backlog does not leave all at once.
+/// The lifetime of a slot. A send that comes later gets a new slot, so that a backlog does not leave all at once.
 const SLOT_KEPT: Duration = Duration::from_secs(1);
 
 /// Judges sends, and keeps the pace of senders, routes and accounts.
 pub struct SendGate {
     limits: Limits,
-    /// Messages a second along a route, all its senders together.
+    /// Messages per second along a route, over all its senders.
     rates: HashMap<String, NonZeroU32>,
     pace: Mutex<Pace>,
 }

@@ -24,7 +24,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         Action::Send(send) => {
             // An address that is not the customer's belongs to another contact.
             contact = contact.filter(|_| customer.contains(&send.to.key()));
-            follows = contact.is_some() && (follows_answer(event) || answers_call(event, customer));
+            follows = contact.is_some() && (follows_customer_message(event) || is_from_caller(event, customer));
             let mut leaves_by = route_of(tenant, platform, send);
             let mut from =
                 name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &leaves_by));
@@ -42,7 +42,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
             }
         }
         Action::Request(_) => {
-            (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(REQUESTER.to_owned()));
+            (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(HTTP_REQUEST_SENDER.to_owned()));
         }
         Action::Effect(_) | Action::Voice(_) => {}
     }
@@ -60,16 +60,16 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         route,
         sender,
         due,
-        subject: Fired::of(event).and_then(|fired| fired.subject).or_else(|| notice_of(event, due)),
+        subject: Fired::of(event).and_then(|fired| fired.subject).or_else(|| announced_appointment(event, due)),
         expires: Fired::of(event).and_then(|_| Anchor::in_data(&event.data)?.until),
     }
 }
 
-/// The appointment whose present state a message tells. If the message waits, for quiet hours or a provider, and the
+/// The appointment whose present state a message announces. If the message waits, for quiet hours or a provider, and the
 /// appointment changes meanwhile, the message must not leave. A message that the rule wants later is not bound to it.
-fn notice_of(event: &Event, due: Option<Timestamp>) -> Option<uuid::Uuid> {
-    let tells = [EventKind::APPOINTMENT_BOOKED, EventKind::APPOINTMENT_CONFIRMED, EventKind::APPOINTMENT_MOVED];
-    let at_once = due.is_none() && tells.contains(&event.kind);
+fn announced_appointment(event: &Event, due: Option<Timestamp>) -> Option<uuid::Uuid> {
+    let announcements = [EventKind::APPOINTMENT_BOOKED, EventKind::APPOINTMENT_CONFIRMED, EventKind::APPOINTMENT_MOVED];
+    let at_once = due.is_none() && announcements.contains(&event.kind);
     appointments::about(event).filter(|_| at_once).map(AppointmentId::uuid)
 }
 
@@ -114,7 +114,7 @@ pub fn shift_timers(
 }
 
 /// The sender of requests.
-const REQUESTER: &str = "recado";
+const HTTP_REQUEST_SENDER: &str = "recado";
 
 /// The route of a send. The prefix decides for replies, too: a country whose numbers Twilio does not reach well is not
 /// reached better by an answer. A tenant that wants otherwise routes the prefix to `twilio`.
@@ -169,7 +169,7 @@ fn origin_of(event: &Event, follows: bool) -> Origin {
 }
 
 /// Whether the event follows from the customer's own message, so that the customer waits for the answer.
-fn follows_answer(event: &Event) -> bool {
+fn follows_customer_message(event: &Event) -> bool {
     let kinds = [
         EventKind::APPOINTMENT_CONFIRMED,
         EventKind::APPOINTMENT_MOVED,
@@ -180,7 +180,7 @@ fn follows_answer(event: &Event) -> bool {
 }
 
 /// Whether the customer is, or was just, on the line: they rang us, or have pressed a key or spoken.
-fn answers_call(event: &Event, customer: &[String]) -> bool {
+fn is_from_caller(event: &Event, customer: &[String]) -> bool {
     let rang = || event.data["from"].as_str().and_then(|from| Phone::parse(from).ok());
     event.channel == Some(Channel::Voice)
         && (event.kind == EventKind::CALL_INPUT || rang().is_some_and(|from| customer.contains(&from.key())))

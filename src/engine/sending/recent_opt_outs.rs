@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::domain::{Channel, TenantId, Timestamp};
 use crate::store::SEND_WITHIN;
 
-/// Notes kept at most. Notes that are older than any attempt are dropped first.
+/// The most notes in memory. Notes that are older than any attempt are dropped first.
 const NOTES_MAX: usize = 100_000;
 
 type Who = (TenantId, Channel, String);

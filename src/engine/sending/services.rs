@@ -1,4 +1,4 @@
-//! The services that send outside of rules. They plan a person's or a program's message in the ledger, like every other.
+//! Services that send without a rule. They plan an operator's or a program's message in the ledger, like any other.
 
 use crate::domain::action::Template;
 use crate::domain::{ActionId, CallBody, Channel, EmailBody, EventId, SendBody};
@@ -7,7 +7,7 @@ use crate::engine::sending::call_request::{UnfitCall, check};
 use crate::rules::RuleSet;
 use crate::tenants::Tenant;
 
-/// Sends messages of one channel by hand.
+/// Sends manual messages of one channel.
 #[derive(Clone)]
 pub struct MessageService {
     pub outbox: Outbox,
@@ -27,7 +27,7 @@ impl MessageService {
     }
 }
 
-/// Sends e-mail by hand.
+/// Sends manual e-mail.
 #[derive(Clone)]
 pub struct EmailService(pub Outbox);
 
@@ -47,7 +47,7 @@ pub enum CallRefused {
     Send(#[from] SendRefused),
 }
 
-/// Places calls by hand and for programs.
+/// Places calls for operators and programs.
 #[derive(Clone)]
 pub struct CallService(pub Outbox);
 

@@ -43,12 +43,12 @@ impl Schedules {
                 None => !known,
             };
             if stays {
-                // Of two for one schedule, the earlier stays.
+                // If a schedule has two timers, the earlier stays.
                 if known && wanted.remove(&key).is_none() {
-                    gone.push(ended(&timer));
+                    gone.push(removal(&timer));
                 }
             } else {
-                gone.push(ended(&timer));
+                gone.push(removal(&timer));
             }
         }
         Ok(Self { gone, missing: wanted.into_values().collect() })
@@ -75,11 +75,11 @@ pub struct TimerSync<'k> {
 }
 
 /// The differences since timers were last planned.
-pub struct Changed {
+pub struct TimerChanges {
     /// The new value of the setting.
     planned_for: String,
     /// Tenants whose quiet hours have changed.
-    nights: BTreeSet<TenantId>,
+    quiet_changed: BTreeSet<TenantId>,
     /// New rules, and rules that a tenant has newly enabled, with their timings.
     new: BTreeMap<String, String>,
 }
@@ -89,14 +89,14 @@ impl TimerSync<'_> {
     /// their anchor. New rules, and rules that a tenant has newly enabled, get timers for the events that lie ahead. It reads
     /// all timers, in pages, only where something has changed.
     pub async fn sync(&self) -> Result<(), StoreError> {
-        let Some(changed) = self.changed().await? else { return Ok(()) };
+        let Some(changed) = self.find_changes().await? else { return Ok(()) };
         let store = self.store;
         let (mut ended, mut moved, mut new, mut after) = (0, 0, 0, None);
         loop {
             let page = store.timers_after(after).await?;
             let Some(last) = page.last() else { break };
             after = Some((last.due, last.id));
-            let replanned = self.replanned(&page, &changed).await?;
+            let replanned = self.replan_page(&page, &changed).await?;
             for part in replanned.chunks(TIMERS_PAGE) {
                 store.replan_timers(part).await?;
             }
@@ -120,7 +120,7 @@ impl TimerSync<'_> {
     }
 
     /// Finds the differences; `None` where timers are in step.
-    pub async fn changed(&self) -> Result<Option<Changed>, StoreError> {
+    pub async fn find_changes(&self) -> Result<Option<TimerChanges>, StoreError> {
         let planned = self.planned_for();
         let text = serde_json::to_string(&planned).map_err(|error| StoreError::Stored(error.to_string()))?;
         let known = self.store.setting(PLANNED_FOR).await?.unwrap_or_default();
@@ -130,23 +130,29 @@ impl TimerSync<'_> {
         // At the very first start everything counts as changed, but there are no timers yet.
         let known: BTreeMap<String, String> = serde_json::from_str(&known).unwrap_or_default();
         let tenants = self.directory.tenants().map(|tenant| tenant.id);
-        let nights = tenants.filter(|id| differs(&planned, &known, &night_of(*id))).collect();
+        let quiet_changed = tenants.filter(|id| differs(&planned, &known, &quiet_key(*id))).collect();
         let new = planned.into_iter().filter(|(name, _)| !known.contains_key(name)).collect();
-        Ok(Some(Changed { planned_for: text, nights, new }))
+        Ok(Some(TimerChanges { planned_for: text, quiet_changed, new }))
     }
 
     /// The changes to these timers. Nothing is written.
-    pub async fn replanned(&self, page: &[PendingTimer], changed: &Changed) -> Result<Vec<Replanned>, StoreError> {
-        let mut replanned = self.changes(page, &changed.nights);
+    pub async fn replan_page(
+        &self,
+        page: &[PendingTimer],
+        changed: &TimerChanges,
+    ) -> Result<Vec<Replanned>, StoreError> {
+        let mut replanned = self.replan_changed(page, &changed.quiet_changed);
         self.shift_out_of_quiet_hours(replanned.iter_mut().filter_map(|one| one.by.as_mut())).await?;
         Ok(replanned)
     }
 
     /// The timers of new rules, for one tenant or for all, page by page. Nothing is written.
-    pub fn new_timers(&self, changed: &Changed, only: Option<TenantId>) -> NewTimers<'_> {
+    pub fn new_timers(&self, changed: &TimerChanges, only: Option<TenantId>) -> NewTimers<'_> {
         let of_tenant = |tenant: &Arc<Tenant>| {
             let is_new = |rule: &&RuleInfo| match rule.blueprint {
-                true => uses(tenant, &rule.name) && changed.new.contains_key(&name_for(&rule.name, tenant)),
+                true => {
+                    is_enabled_for(tenant, &rule.name) && changed.new.contains_key(&setting_key(&rule.name, tenant))
+                }
                 false => changed.new.contains_key(&rule.name),
             };
             let rules = self.rules.before_appointments().filter(is_new).map(|rule| rule.name.clone());
@@ -175,14 +181,14 @@ impl TimerSync<'_> {
         let mut planned = BTreeMap::new();
         for (rule, timing) in timings {
             if blueprints.contains(rule.as_str()) {
-                let users = self.directory.tenants().filter(|tenant| uses(tenant, &rule));
-                planned.extend(users.map(|tenant| (name_for(&rule, tenant), timing.clone())));
+                let users = self.directory.tenants().filter(|tenant| is_enabled_for(tenant, &rule));
+                planned.extend(users.map(|tenant| (setting_key(&rule, tenant), timing.clone())));
             }
             planned.insert(rule, timing);
         }
         for tenant in self.directory.tenants() {
-            let nights = format!("{:?} {:?} {}", tenant.settings.quiet, self.platform.quiet, tenant.zone);
-            planned.insert(night_of(tenant.id), nights);
+            let quiet = format!("{:?} {:?} {}", tenant.settings.quiet, self.platform.quiet, tenant.zone);
+            planned.insert(quiet_key(tenant.id), quiet);
         }
         planned
     }
@@ -211,20 +217,20 @@ impl TimerSync<'_> {
     }
 
     /// The changes to timers whose rules have another timing, or whose tenants have other quiet hours.
-    fn changes(&self, page: &[PendingTimer], moved_nights: &BTreeSet<TenantId>) -> Vec<Replanned> {
+    fn replan_changed(&self, page: &[PendingTimer], quiet_changed: &BTreeSet<TenantId>) -> Vec<Replanned> {
         let of_event = |purpose: &str| [Purpose::After, Purpose::Before].iter().any(|one| one.as_str() == purpose);
         let change = |timer: &PendingTimer| {
             let tenant = self.directory.by_id(timer.tenant)?;
-            let anyway = timer.purpose == Purpose::Before.as_str() && moved_nights.contains(&timer.tenant);
-            let by = self.rules.replanned(&pending_of(timer), &tenant.facts, self.store.clock().now(), anyway)?;
-            Some(Replanned { by, ..ended(timer) })
+            let anyway = timer.purpose == Purpose::Before.as_str() && quiet_changed.contains(&timer.tenant);
+            let by = self.rules.replan(&stored_timer(timer), &tenant.facts, self.store.clock().now(), anyway)?;
+            Some(Replanned { by, ..removal(timer) })
         };
         page.iter().filter(|timer| of_event(&timer.purpose)).filter_map(change).collect()
     }
 }
 
 /// A timer's row as the rules read it.
-pub fn pending_of(timer: &PendingTimer) -> StoredTimer<'_> {
+pub fn stored_timer(timer: &PendingTimer) -> StoredTimer<'_> {
     StoredTimer {
         id: timer.id,
         rule: &timer.rule,
@@ -274,7 +280,7 @@ impl NewTimers<'_> {
         let facts = Facts { tenant: tenant.facts.clone(), ..Facts::empty(now) };
         let active = page.iter().filter(|one| one.facts().is_active());
         let mut timers: Vec<NewTimer> =
-            active.flat_map(|one| all.planned_by(rules, &booked(tenant.id, one), &facts)).collect();
+            active.flat_map(|one| all.planned_by(rules, &booking_event(tenant.id, one), &facts)).collect();
         self.timer_sync.shift_out_of_quiet_hours(timers.iter_mut()).await?;
         self.after = page.last().filter(|_| page.len() == TIMERS_PAGE).map(|last| (last.starts_at, last.id));
         if self.after.is_none() {
@@ -313,20 +319,20 @@ fn differs(planned: &BTreeMap<String, String>, known: &BTreeMap<String, String>,
     known.get(name).is_some_and(|known| planned.get(name) != Some(known))
 }
 
-fn night_of(tenant: TenantId) -> String {
+fn quiet_key(tenant: TenantId) -> String {
     format!("quiet hours @ {tenant}")
 }
 
-fn uses(tenant: &Tenant, rule: &str) -> bool {
+fn is_enabled_for(tenant: &Tenant, rule: &str) -> bool {
     tenant.settings.blueprints.contains_key(rule)
 }
 
-fn name_for(rule: &str, tenant: &Tenant) -> String {
+fn setting_key(rule: &str, tenant: &Tenant) -> String {
     format!("{rule} @ {}", tenant.id)
 }
 
 /// The event of an appointment's booking, as far as timers hang on it.
-fn booked(tenant: TenantId, appointment: &Appointment) -> Event {
+fn booking_event(tenant: TenantId, appointment: &Appointment) -> Event {
     Event {
         id: EventId::new(appointment.id.uuid()),
         tenant,
@@ -340,6 +346,6 @@ fn booked(tenant: TenantId, appointment: &Appointment) -> Event {
     }
 }
 
-fn ended(timer: &PendingTimer) -> Replanned {
+fn removal(timer: &PendingTimer) -> Replanned {
     Replanned { due: timer.due, id: timer.id, tenant: timer.tenant, by: None }
 }

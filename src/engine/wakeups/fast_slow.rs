@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_that_changes_lanes_is_never_in_both() {
+    fn a_tenant_that_changes_its_speed_is_never_in_both_queues() {
         let queues = FastSlowQueues::default();
         let tenant = TenantId::new(uuid::Uuid::from_u128(7));
         let take = |speed, s| given(queues.receive(speed, move || at(s)));

@@ -11,12 +11,12 @@ use super::Waker;
 /// The set of names that have something waiting, and the task that waits for them.
 pub struct LocalBus<K> {
     ready: Mutex<BTreeSet<K>>,
-    told: Notify,
+    woken: Notify,
 }
 
 impl<K> Default for LocalBus<K> {
     fn default() -> Self {
-        Self { ready: Mutex::default(), told: Notify::new() }
+        Self { ready: Mutex::default(), woken: Notify::new() }
     }
 }
 
@@ -29,7 +29,7 @@ impl<K: Waker> LocalBus<K> {
 impl<K: Waker> Bus<K> for LocalBus<K> {
     fn publish(&self, who: K) {
         self.ready.lock().insert(who);
-        self.told.notify_one();
+        self.woken.notify_one();
     }
 
     async fn receive(&self) -> Vec<K> {
@@ -38,7 +38,7 @@ impl<K: Waker> Bus<K> for LocalBus<K> {
             if !ready.is_empty() {
                 return ready;
             }
-            self.told.notified().await;
+            self.woken.notified().await;
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::store::{LIST_MAX, Store, StoreError};
 const PURPOSE: &str = "calendar";
 /// The length of the hash: 128 bits cannot be guessed.
 const HASH_BYTES: usize = 16;
-/// How far back a feed reaches.
+/// The age of the oldest appointment in a feed.
 const BACK: Duration = Duration::from_secs(31 * 24 * 3_600);
 const AHEAD: Duration = Duration::from_secs(366 * 24 * 3_600);
 

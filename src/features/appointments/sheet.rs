@@ -39,7 +39,7 @@ pub struct SheetRow {
     pub row: Result<Row, String>,
 }
 
-/// What is the same for all lines of a file.
+/// Values that hold for all lines of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'c> {
     pub tenant: TenantId,

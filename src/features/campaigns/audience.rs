@@ -23,7 +23,7 @@ pub async fn add_matching(
         after = Some(*last);
         let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
         let fitting =
-            ids.iter().filter_map(|id| known.get(id)).filter(|customer| fits(audience, &tenant.language, customer));
+            ids.iter().filter_map(|id| known.get(id)).filter(|customer| matches(audience, &tenant.language, customer));
         let members: Vec<NewMember> = fitting.map(member).collect();
         add_members(store, campaign, &members).await?;
     }
@@ -34,7 +34,7 @@ fn member(customer: &ContactFacts) -> NewMember {
     NewMember { phone: customer.phone.clone(), name: customer.name.clone(), fields: fields.collect() }
 }
 
-fn fits(audience: &Audience, language: &str, customer: &ContactFacts) -> bool {
+fn matches(audience: &Audience, language: &str, customer: &ContactFacts) -> bool {
     let field = |name: &str| match customer.fields.get(name) {
         Some(serde_json::Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
@@ -62,12 +62,12 @@ mod tests {
             fields: fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             language: None,
         };
-        let fits = |audience: &Audience| super::fits(audience, "es", &customer);
-        assert!(fits(&asks("member", &[("city", "Jaén"), ("visits", "3")])));
-        assert!(!fits(&asks("member", &[("city", "Úbeda")])));
-        assert!(!fits(&asks("staff", &[])));
-        assert!(fits(&asks("", &[])));
-        assert!(fits(&Audience { language: Some("es".to_owned()), ..Audience::default() }));
-        assert!(!fits(&Audience { language: Some("en".to_owned()), ..Audience::default() }));
+        let matches = |audience: &Audience| super::matches(audience, "es", &customer);
+        assert!(matches(&asks("member", &[("city", "Jaén"), ("visits", "3")])));
+        assert!(!matches(&asks("member", &[("city", "Úbeda")])));
+        assert!(!matches(&asks("staff", &[])));
+        assert!(matches(&asks("", &[])));
+        assert!(matches(&Audience { language: Some("es".to_owned()), ..Audience::default() }));
+        assert!(!matches(&Audience { language: Some("en".to_owned()), ..Audience::default() }));
     }
 }

@@ -8,7 +8,7 @@ use crate::time::quiet::Local;
 use crate::time::zone::to_wall;
 use crate::time::{Quiet, WeeklyHours, phones};
 
-/// How often a time is postponed before it counts as never, as for zones without a common hour.
+/// A time that is postponed this often counts as never, as for zones without a common hour.
 const LOOKS_MAX: usize = 64;
 
 /// One member's hours.
@@ -30,7 +30,7 @@ impl<'a> Hours<'a> {
     }
 
     /// The first allowed instant from `at` on; `None` if there is none.
-    pub fn next(&self, at: Timestamp) -> Option<Timestamp> {
+    pub fn next_allowed(&self, at: Timestamp) -> Option<Timestamp> {
         let mut next = at;
         for _ in 0..LOOKS_MAX {
             let before = next;
@@ -76,14 +76,18 @@ mod tests {
         let hours = |number: &str| Hours::new(Some(&windows), &quiet, &Phone::parse(number).unwrap(), None);
         // Monday, 23 November 2026: eight o'clock in Madrid is seven in UTC, but it is quiet until nine.
         let spain = hours("+34600111222");
-        assert_eq!(spain.next(at("2026-11-23T06:00:00Z")), Some(at("2026-11-23T08:00:00Z")));
-        assert_eq!(spain.next(at("2026-11-23T12:59:59Z")), Some(at("2026-11-23T12:59:59Z")));
-        assert_eq!(spain.next(at("2026-11-23T13:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
-        assert_eq!(spain.next(at("2026-11-27T13:00:00Z")), Some(at("2026-11-30T08:00:00Z")), "over the weekend");
+        assert_eq!(spain.next_allowed(at("2026-11-23T06:00:00Z")), Some(at("2026-11-23T08:00:00Z")));
+        assert_eq!(spain.next_allowed(at("2026-11-23T12:59:59Z")), Some(at("2026-11-23T12:59:59Z")));
+        assert_eq!(spain.next_allowed(at("2026-11-23T13:00:00Z")), Some(at("2026-11-24T08:00:00Z")));
+        assert_eq!(
+            spain.next_allowed(at("2026-11-27T13:00:00Z")),
+            Some(at("2026-11-30T08:00:00Z")),
+            "over the weekend"
+        );
         assert_eq!(spain.closes(at("2026-11-23T12:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
         assert_eq!(spain.closes(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
         let york = hours("+12125550100");
-        assert_eq!(york.next(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T14:00:00Z")));
+        assert_eq!(york.next_allowed(at("2026-11-23T08:00:00Z")), Some(at("2026-11-23T14:00:00Z")));
         // From the Canaries or from the mainland: both must be open.
         assert_eq!(hours("+34100111222").closes(at("2026-11-23T10:00:00Z")), Some(at("2026-11-23T13:00:00Z")));
     }
@@ -112,6 +116,6 @@ mod tests {
         let quiet = Quiet { installation: &none, tenant: &none, zone: Tz::UTC };
         let windows: WeeklyHours = "2020-01-01 10:00-11:00".parse().unwrap();
         let hours = Hours::new(Some(&windows), &quiet, &Phone::parse("+34600111222").unwrap(), None);
-        assert_eq!(hours.next(at("2026-11-23T06:00:00Z")), None);
+        assert_eq!(hours.next_allowed(at("2026-11-23T06:00:00Z")), None);
     }
 }

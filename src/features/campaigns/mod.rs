@@ -33,7 +33,7 @@ pub const PACE_MAX: u32 = 6_000;
 /// The most calls at once.
 pub const AT_ONCE_MAX: u32 = 1_000;
 
-/// What a campaign sends, to whom, when and how often.
+/// A campaign's action, audience, times and retries.
 ///
 /// ```json
 /// {"call": {"rule": "interest", "step": "interest", "machine": "hangup", "state": {"script": "We have a new
@@ -78,7 +78,7 @@ impl Plan {
     }
 }
 
-/// Which of a tenant's customers: those that match all of these.
+/// A selection of a tenant's customers: those that match all conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audience {

@@ -15,11 +15,11 @@ use crate::tenants::{Directory, Tenant};
 pub const ROUND_EVERY: Duration = Duration::from_secs(1);
 /// The interval while none runs, and so the longest delay until a campaign of another process is seen.
 const IDLE_ROUND_EVERY: Duration = Duration::from_secs(2);
-/// How far ahead slots are given out.
+/// The time for which slots are planned ahead.
 pub const AHEAD: Duration = Duration::from_secs(2);
 /// The members that are read at once.
 const BATCH: usize = 500;
-/// How long a try of unknown outcome counts as in progress. A call that was placed would have reported by then; its
+/// A try of unknown outcome counts as in progress for this time. A placed call would have reported by then; its
 /// result is counted whenever it is known.
 pub const UNKNOWN_FOR: Duration = Duration::from_secs(600);
 /// The least delay after a try that could not leave before its time was over.
@@ -48,7 +48,7 @@ pub async fn run(engine: &Engine) {
 #[derive(Debug, Default)]
 pub struct Round {
     pub running: usize,
-    /// Where tries were planned, and for when.
+    /// The queues in which tries were planned, and their times.
     pub planned: Vec<(SendQueue, Timestamp)>,
 }
 
@@ -103,7 +103,8 @@ impl CampaignRound<'_> {
             let ends: Vec<(EndedTry, MemberEnd)> = ended
                 .into_iter()
                 .map(|ended| {
-                    let end = end_of(self.tries.plan, &ended, self.store.clock().now(), |at| self.later(&ended, at));
+                    let end =
+                        end_of(self.tries.plan, &ended, self.store.clock().now(), |at| self.next_try_at(&ended, at));
                     (ended, end)
                 })
                 .collect();
@@ -115,7 +116,7 @@ impl CampaignRound<'_> {
     }
 
     /// The time of the next try for a member whose last one ended at `at`.
-    fn later(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
+    fn next_try_at(&self, ended: &EndedTry, at: Timestamp) -> Timestamp {
         let zone =
             Phone::parse(&ended.phone).map_or(self.tries.tenant.zone, |phone| self.tries.hours(&phone, None).zone());
         self.tries.plan.retry.after.after(at, zone)
@@ -142,7 +143,7 @@ impl CampaignRound<'_> {
         let (mut tries, mut later, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for member in self.store.due_members(self.tries.campaign, now, BATCH).await? {
             let hours = self.tries.hours(&member.phone, member.zone);
-            match hours.next(slot) {
+            match hours.next_allowed(slot) {
                 None => gone.push(member.key),
                 Some(at) if at > slot => later.push((member.key, at)),
                 Some(_) if room == 0 || slot >= until => break,

@@ -12,7 +12,7 @@ use crate::rules::Planned;
 use crate::store::tables::campaigns::{Campaign, Member, NewTry};
 use crate::tenants::{Platform, Tenant};
 
-/// What the tries of one campaign are built from.
+/// The common parts of a campaign's tries.
 #[derive(Clone, Copy)]
 pub struct Tries<'a> {
     pub tenant: &'a Tenant,

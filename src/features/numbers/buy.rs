@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::rows::sender;
 use crate::tenants::Tenant;
 
-/// What to buy.
+/// A request to buy a number.
 #[derive(Clone, Debug)]
 pub struct Purchase {
     pub number: Phone,

@@ -70,7 +70,7 @@ pub struct OwnedNumber {
     pub shared: bool,
 }
 
-/// Who owns a number, from a tenant's view.
+/// The owner of a number, from a tenant's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ownership {
     /// The tenant sends from it.
@@ -203,7 +203,7 @@ impl<'a> NumberService<'a> {
         Ok(numbers)
     }
 
-    /// Who uses the number, to be shown before it is released.
+    /// The tenants that use the number, to be shown before it is released.
     pub fn uses(&self, tenant: &Tenant, number: &Phone) -> Vec<String> {
         let sends = sends(tenant, number.as_str())
             .into_iter()

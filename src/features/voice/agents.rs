@@ -47,10 +47,10 @@ impl Agents<'_> {
     /// Adds an agent or replaces the one with its name; returns whether it is new.
     pub async fn put(&self, tenant: &Tenant, agent: VoiceAgent) -> Result<bool, AgentError> {
         check(&agent)?;
-        if let Some(number) = agent.number.as_ref().filter(|number| !self.is_ours(tenant, number)) {
+        if let Some(number) = agent.number.as_ref().filter(|number| !self.owns_number(tenant, number)) {
             return Err(AgentError::NotOurs { slug: tenant.slug.clone(), number: number.clone() });
         }
-        self.change(tenant, |voice| place(voice, agent)).await
+        self.change(tenant, |voice| insert_agent(voice, agent)).await
     }
 
     /// Removes an agent.
@@ -78,7 +78,7 @@ impl Agents<'_> {
     }
 
     /// True if calls to the number reach this tenant: it is a sender of the tenant, or the installation's.
-    fn is_ours(&self, tenant: &Tenant, number: &Phone) -> bool {
+    fn owns_number(&self, tenant: &Tenant, number: &Phone) -> bool {
         let platform = self.directory.platform();
         let own = tenant.senders.iter().filter_map(|sender| Phone::parse(&sender.number).ok());
         let mut all = own.chain(platform.from_number.clone()).chain(platform.whatsapp_number.clone());
@@ -86,8 +86,9 @@ impl Agents<'_> {
     }
 }
 
-/// What an agent's mode needs and the installation lacks. Until then, rules and the greeting answer.
-pub fn lacks(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<String> {
+/// Names the settings that an agent's mode needs and the installation lacks. Until they are set, rules and the greeting
+/// answer.
+pub fn missing_settings(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<String> {
     let needs = match (agent.mode, streams) {
         (AgentMode::Model, _) if !has_model => "OPENAI_API_KEY",
         (AgentMode::Stream, Streams::No) => "ELEVENLABS_API_KEY",
@@ -97,8 +98,8 @@ pub fn lacks(agent: &VoiceAgent, has_model: bool, streams: Streams) -> Option<St
     Some(format!("{} needs {needs}, which is not set: rules and the greeting answer meanwhile", agent.mode))
 }
 
-/// A language, a voice or a provider's id; `None` for an empty text.
-pub fn word(text: &str) -> Result<Option<String>, AgentError> {
+/// Parses a language, a voice or a provider's id; `None` for an empty text.
+pub fn optional_text(text: &str) -> Result<Option<String>, AgentError> {
     let odd = |c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c);
     if text.len() > WORD_CHARS || text.contains(odd) {
         return Err(AgentError::Word(text.chars().take(WORD_CHARS).collect()));
@@ -107,7 +108,7 @@ pub fn word(text: &str) -> Result<Option<String>, AgentError> {
 }
 
 /// Checks a text of at most `most` characters.
-pub fn words(what: &'static str, text: &str, most: usize) -> Result<(), AgentError> {
+pub fn check_length(what: &'static str, text: &str, most: usize) -> Result<(), AgentError> {
     if text.chars().count() > most { Err(AgentError::Long { what, most }) } else { Ok(()) }
 }
 
@@ -117,12 +118,15 @@ fn check(agent: &VoiceAgent) -> Result<(), AgentError> {
     if !fits || name.chars().any(char::is_control) {
         return Err(AgentError::Name);
     }
-    words("a greeting", &agent.greeting, GREETING_CHARS)?;
-    words("instructions", &agent.instructions, INSTRUCTIONS_CHARS)?;
-    [&agent.language, &agent.voice, &agent.stream_agent].into_iter().flatten().try_for_each(|text| word(text).map(drop))
+    check_length("a greeting", &agent.greeting, GREETING_CHARS)?;
+    check_length("instructions", &agent.instructions, INSTRUCTIONS_CHARS)?;
+    [&agent.language, &agent.voice, &agent.stream_agent]
+        .into_iter()
+        .flatten()
+        .try_for_each(|text| optional_text(text).map(drop))
 }
 
-fn place(voice: &mut VoiceSettings, agent: VoiceAgent) -> Result<bool, AgentError> {
+fn insert_agent(voice: &mut VoiceSettings, agent: VoiceAgent) -> Result<bool, AgentError> {
     let number = |agent: &VoiceAgent| agent.number.as_ref().map(Phone::key);
     let own = number(&agent);
     let taken = |other: &&VoiceAgent| own.is_some() && number(other) == own && other.name != agent.name;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::agents;
 use super::compose::{Composed, Composer, Next, Streams};
-use super::live::Live;
+use super::live_conversations::LiveConversations;
 use super::model::{self, Model, ModelAnswer, PendingAnswer};
 use super::render::{self, Urls};
 use super::tools::{ToolCustomer, Tools};
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::event::CallData;
-use crate::domain::voice_words::StockPhrase;
+use crate::domain::stock_phrase::StockPhrase;
 use crate::domain::{CallFacts, CallId, CallState, Clock, Phone, Step, Timestamp, VoiceAgent};
 use crate::engine::Engine;
 use crate::engine::pipeline::Pipeline;
@@ -40,7 +40,7 @@ pub type Answer = String;
 
 /// The call belongs to another tenant.
 #[derive(Debug)]
-pub struct Foreign;
+pub struct OtherTenant;
 
 /// Answers calls.
 pub struct Voice {
@@ -50,14 +50,14 @@ pub struct Voice {
     pub clock: Clock,
     pub transports: Arc<Transports>,
     pub model: Arc<Model>,
-    pub live: Live,
+    pub live: LiveConversations,
     pub tools: Tools,
     /// The time limit of an answer.
     budget: Duration,
     streams: Streams,
 }
 
-/// What [`Voice`] is built from.
+/// The parts of [`Voice`].
 pub struct Parts {
     pub engine: Engine,
     pub budget: Duration,
@@ -74,7 +74,7 @@ enum NoAnswer {
     #[error(transparent)]
     Twiml(#[from] TwimlError),
     #[error("the call is another tenant's")]
-    Foreign,
+    OtherTenant,
     #[error("the answer to its first asking is still looked for")]
     Pending,
     #[error("its rules were not asked in time: others' calls came first")]
@@ -88,7 +88,7 @@ impl Voice {
         let streams = Streams::from_config(eleven.is_configured(), eleven_agent.is_some());
         Self {
             model: Arc::new(Model::new(chat, tools.clone(), engine.clock.clone())),
-            live: Live::new(&engine, eleven, eleven_agent, tools.clone()),
+            live: LiveConversations::new(&engine, eleven, eleven_agent, tools.clone()),
             pipeline: engine.pipeline,
             store: engine.store,
             directory: engine.directory,
@@ -100,21 +100,22 @@ impl Voice {
         }
     }
 
-    /// What the agent's mode needs and the installation lacks. Until then, rules and the greeting answer.
-    pub fn lacks(&self, agent: &VoiceAgent) -> Option<String> {
-        agents::lacks(agent, self.model.is_configured(), self.streams)
+    /// Returns the settings that the agent's mode needs and the installation lacks. Until they are set, rules and the
+    /// greeting answer.
+    pub fn missing_settings(&self, agent: &VoiceAgent) -> Option<String> {
+        agents::missing_settings(agent, self.model.is_configured(), self.streams)
     }
 
     /// The document for a turn. Past the budget, or on an error, it is the business's fallback text; the work that was
     /// begun goes on, so that what the caller said is kept.
-    pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, Foreign> {
+    pub async fn answer(self: &Arc<Self>, tenant: &Arc<Tenant>, turn: NewTurn) -> Result<Answer, OtherTenant> {
         let begun = self.clock.now();
-        let finding = tokio::spawn(self.clone().find(tenant.clone(), turn, begun));
+        let finding = tokio::spawn(self.clone().answer_turn(tenant.clone(), turn, begun));
         let found = tokio::time::timeout(self.budget, finding).await;
-        self.measure(begun);
+        self.record_latency(begun);
         let why = match found {
             Ok(Ok(Ok(answer))) => return Ok(answer),
-            Ok(Ok(Err(NoAnswer::Foreign))) => return Err(Foreign),
+            Ok(Ok(Err(NoAnswer::OtherTenant))) => return Err(OtherTenant),
             Ok(Ok(Err(error))) => error.to_string(),
             Ok(Err(died)) => died.to_string(),
             Err(_) => format!("no answer within {} ms", self.budget.as_millis()),
@@ -136,9 +137,9 @@ impl Voice {
     }
 
     /// The document for a caller in a queue: the position, and music. A key leaves the queue.
-    pub fn waiting(&self, tenant: &Tenant, position: Option<u32>, leaves: bool) -> Answer {
+    pub fn queue_document(&self, tenant: &Tenant, position: Option<u32>, leaves: bool) -> Answer {
         let call = CallFacts::default();
-        render::waiting(&self.composer(tenant, &call), position, leaves)
+        render::queue_document(&self.composer(tenant, &call), position, leaves)
             .unwrap_or_else(|_| twiml::EMPTY_RESPONSE.to_owned())
     }
 
@@ -150,8 +151,9 @@ impl Voice {
     /// The document for a caller who waits for an answer: the answer, or another hold response.
     pub async fn answer_or_hold(self: &Arc<Self>, tenant: &Arc<Tenant>, sid: &str, n: i32, round: u32) -> Answer {
         let begun = self.clock.now();
-        let looked = tokio::time::timeout(self.budget, self.clone().find_again(tenant, sid, n, round, begun)).await;
-        self.measure(begun);
+        let looked =
+            tokio::time::timeout(self.budget, self.clone().find_pending_answer(tenant, sid, n, round, begun)).await;
+        self.record_latency(begun);
         let why = match looked {
             Ok(Ok(answer)) => return answer,
             Ok(Err(error)) => error.to_string(),
@@ -174,7 +176,7 @@ impl Voice {
         Ok(render::hold_response(&self.composer(tenant, call), &urls, round)?)
     }
 
-    async fn find_again(
+    async fn find_pending_answer(
         self: Arc<Self>,
         tenant: &Arc<Tenant>,
         sid: &str,
@@ -188,84 +190,91 @@ impl Voice {
             return self.document(tenant, &call, &call.state, n, &answer);
         }
         match self.model.pending(call.id, n) {
-            Some(pending) => self.wait_for(tenant, &call, n, pending, round, begun).await,
+            Some(pending) => self.wait_for_model(tenant, &call, n, pending, round, begun).await,
             // The process that asked the model has ended, so the caller is asked again.
             None => {
                 let composer = self.composer(tenant, &call);
-                let composed = composer.replied(&composer.words(StockPhrase::NotUnderstood), call.state.clone());
-                self.finish(tenant, &call, n, composed, begun).await
+                let composed =
+                    composer.model_reply(&composer.stock_phrase(StockPhrase::NotUnderstood), call.state.clone());
+                self.store_answer(tenant, &call, n, composed, begun).await
             }
         }
     }
 
-    async fn find(self: Arc<Self>, tenant: Arc<Tenant>, turn: NewTurn, begun: Timestamp) -> Result<Answer, NoAnswer> {
+    async fn answer_turn(
+        self: Arc<Self>,
+        tenant: Arc<Tenant>,
+        turn: NewTurn,
+        begun: Timestamp,
+    ) -> Result<Answer, NoAnswer> {
         let (kind, data) = (turn.kind.clone(), turn.data.clone());
         let wait = self.budget * WAIT_PERCENT / 100;
         // A stream that does not end is not waited for, so that the answer comes in time.
-        let _ = tokio::time::timeout(wait / 2, self.live.written(&turn.caller.sid)).await;
-        let heard = match self.pipeline.turn(&tenant, turn, begun.plus(wait)).await? {
-            TurnOutcome::New(heard) => *heard,
+        let _ = tokio::time::timeout(wait / 2, self.live.wait_stored(&turn.caller.sid)).await;
+        let decision = match self.pipeline.turn(&tenant, turn, begun.plus(wait)).await? {
+            TurnOutcome::New(decision) => *decision,
             TurnOutcome::Late { call, n } => {
                 let composed = self.fallback_turn(&tenant, call.state.clone());
-                self.finish(&tenant, &call, n, composed, begun).await?;
+                self.store_answer(&tenant, &call, n, composed, begun).await?;
                 return Err(NoAnswer::Late);
             }
             TurnOutcome::Repeat { call, n, answer } => return self.repeat(&tenant, call, n, answer, begun).await,
-            TurnOutcome::Foreign => return Err(NoAnswer::Foreign),
+            TurnOutcome::OtherTenant => return Err(NoAnswer::OtherTenant),
         };
-        let call = heard.call();
+        let call = decision.call();
         // The turns of a live conversation do not count.
-        if heard.n - call.streamed.abs() > TURNS_MAX {
+        if decision.n - call.streamed.abs() > TURNS_MAX {
             tracing::warn!(tenant = %tenant.slug, call = %call.sid, "a call ends after {TURNS_MAX} turns");
-            let steps = vec![Step::say(self.composer(&tenant, &call).words(StockPhrase::Farewell)), Step::Hangup];
+            let steps =
+                vec![Step::say(self.composer(&tenant, &call).stock_phrase(StockPhrase::Farewell)), Step::Hangup];
             let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
-            return self.say(&tenant, &call, heard, composed, begun).await;
+            return self.say_and_store(&tenant, &call, decision, composed, begun).await;
         }
-        let next = self.composer(&tenant, &call).compose(&kind, &data, heard.steps.clone());
+        let next = self.composer(&tenant, &call).compose(&kind, &data, decision.steps.clone());
         match next {
-            Next::Say(composed) => self.say(&tenant, &call, heard, *composed, begun).await,
-            Next::Ask => self.ask(&tenant, &call, heard, &data, begun).await,
+            Next::Say(composed) => self.say_and_store(&tenant, &call, decision, *composed, begun).await,
+            Next::Ask => self.ask_model(&tenant, &call, decision, &data, begun).await,
         }
     }
 
-    /// Stores the turn, then says it.
-    async fn say(
+    /// Stores the turn, and returns its document.
+    async fn say_and_store(
         &self,
         tenant: &Tenant,
         call: &CallFacts,
-        heard: TurnDecision,
+        decision: TurnDecision,
         composed: Composed,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let n = heard.n;
+        let n = decision.n;
         let document = self.document(tenant, call, &composed.state, n, &composed.steps)?;
-        let answer = self.turn_answer_of(call, n, self.if_heard(tenant, composed, begun), begun);
-        self.pipeline.commit_turn(heard, Some(answer)).await?;
+        let answer = self.turn_answer_of(call, n, self.unless_late(tenant, composed, begun), begun);
+        self.pipeline.commit_turn(decision, Some(answer)).await?;
         Ok(document)
     }
 
-    /// Asks the model for the words. The rules' other actions are stored at once.
-    async fn ask(
+    /// Asks the model for an answer. The rules' other actions are stored at once.
+    async fn ask_model(
         &self,
         tenant: &Arc<Tenant>,
         call: &CallFacts,
-        heard: TurnDecision,
+        decision: TurnDecision,
         data: &CallData,
         begun: Timestamp,
     ) -> Result<Answer, NoAnswer> {
-        let n = heard.n;
+        let n = decision.n;
         let prompt = Model::prompt(&self.composer(tenant, call), &data.body, self.clock.now());
         let customer = ToolCustomer { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() };
         let Some(pending) = self.model.begin(call.id, n, prompt, customer) else {
-            let composed = self.composer(tenant, call).give_up(call.state.clone());
-            return self.say(tenant, call, heard, composed, begun).await;
+            let composed = self.composer(tenant, call).hand_to_person(call.state.clone());
+            return self.say_and_store(tenant, call, decision, composed, begun).await;
         };
-        self.pipeline.commit_turn(heard, None).await?;
-        self.wait_for(tenant, call, n, pending, 0, begun).await
+        self.pipeline.commit_turn(decision, None).await?;
+        self.wait_for_model(tenant, call, n, pending, 0, begun).await
     }
 
-    /// The model's answer if it comes in time, else a hold response.
-    async fn wait_for(
+    /// Returns the model's answer if it comes in time, else a hold response.
+    async fn wait_for_model(
         &self,
         tenant: &Tenant,
         call: &CallFacts,
@@ -281,22 +290,22 @@ impl Voice {
         let composer = self.composer(tenant, call);
         let composed = match pending {
             ModelAnswer::Says { text, chat } => {
-                composer.replied(&text, CallState { chat, waiting: None, ..call.state.clone() })
+                composer.model_reply(&text, CallState { chat, waiting: None, ..call.state.clone() })
             }
-            ModelAnswer::HandsOver => composer.give_up(call.state.clone()),
+            ModelAnswer::HandsOver => composer.hand_to_person(call.state.clone()),
             ModelAnswer::Failed(why) => {
                 tracing::warn!(tenant = %tenant.slug, call = %call.sid, %why, "the conversation model did not answer");
-                composer.give_up(call.state.clone())
+                composer.hand_to_person(call.state.clone())
             }
         };
-        let answer = self.finish(tenant, call, n, composed, begun).await;
+        let answer = self.store_answer(tenant, call, n, composed, begun).await;
         // The entry goes after the turn is stored: a concurrent request finds one or the other.
         self.model.forget(call.id, n);
         answer
     }
 
-    /// Says the answer after the rules' decision was stored.
-    async fn finish(
+    /// Stores the answer of a turn whose decision is stored, and returns its document.
+    async fn store_answer(
         &self,
         tenant: &Tenant,
         call: &CallFacts,
@@ -310,8 +319,9 @@ impl Voice {
         Ok(document)
     }
 
-    /// What the caller hears: past the budget they have already heard the fallback text, and the call has ended.
-    fn if_heard(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
+    /// Returns the document for the caller. Past the budget they have already heard the fallback text, and the call has
+    /// ended.
+    fn unless_late(&self, tenant: &Tenant, composed: Composed, begun: Timestamp) -> Composed {
         if self.clock.now().since(begun) < self.budget {
             return composed;
         }
@@ -323,7 +333,7 @@ impl Voice {
         Composed { steps: vec![Step::say(text), Step::Hangup], state, how: "fallback" }
     }
 
-    fn measure(&self, begun: Timestamp) {
+    fn record_latency(&self, begun: Timestamp) {
         let took = self.clock.now().since(begun);
         metrics::histogram!(metric::CALL_ANSWER_SECONDS).record(took.as_secs_f64());
     }
@@ -357,7 +367,7 @@ impl Voice {
         // Waits until the first request has stored its answer, or the budget ends.
         while answer.is_none() {
             if let Some(pending) = self.model.pending(call, n) {
-                return self.wait_for(tenant, &facts().await?, n, pending, 0, begun).await;
+                return self.wait_for_model(tenant, &facts().await?, n, pending, 0, begun).await;
             }
             if self.clock.now().since(begun) >= self.budget {
                 return Err(NoAnswer::Pending);

@@ -2,9 +2,9 @@
 
 use crate::domain::call::{Awaited, CallState, Gather, PendingInput};
 use crate::domain::event::CallData;
-use crate::domain::voice_words::{StockPhrase, words};
+use crate::domain::stock_phrase::{StockPhrase, stock_phrase};
 use crate::domain::{AgentMode, CallDirection, CallFacts, EventKind, Step, VoiceAgent};
-use crate::engine::pipeline::call_turn::opens;
+use crate::engine::pipeline::call_turn::is_first_turn;
 use crate::rules::limits::SPOKEN_CHARS;
 use crate::rules::repeat_prompt;
 use crate::tenants::Tenant;
@@ -17,7 +17,7 @@ pub struct Composed {
     pub how: &'static str,
 }
 
-/// What happens with a turn.
+/// The result of composing a turn.
 #[derive(Debug)]
 pub enum Next {
     Say(Box<Composed>),
@@ -25,7 +25,7 @@ pub enum Next {
     Ask,
 }
 
-/// The call that is composed for.
+/// The context of a call.
 pub struct Composer<'a> {
     pub tenant: &'a Tenant,
     pub call: &'a CallFacts,
@@ -34,7 +34,7 @@ pub struct Composer<'a> {
     pub streams: Streams,
 }
 
-/// Which agents can hold live conversations.
+/// The agents that can hold live conversations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
     No,
@@ -44,7 +44,7 @@ pub enum Streams {
 }
 
 impl Streams {
-    /// What the installation's key and agent allow.
+    /// Derives the agents from the installation's key and agent.
     pub const fn from_config(has_key: bool, has_agent: bool) -> Self {
         match (has_key, has_agent) {
             (false, _) => Self::No,
@@ -75,33 +75,33 @@ impl Composer<'_> {
     }
 
     /// A built-in text in the language of the call.
-    pub fn words(&self, word: StockPhrase) -> String {
-        words(word, self.language()).replace("{name}", &self.tenant.name)
+    pub fn stock_phrase(&self, phrase: StockPhrase) -> String {
+        stock_phrase(phrase, self.language()).replace("{name}", &self.tenant.name)
     }
 
     /// Composes the turn from the steps of the rules. Each step comes with its rule.
     pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
         let mut state = CallState { waiting: None, opening: Vec::new(), live: false, ..self.call.state.clone() };
         let mut steps = Vec::new();
-        let is_heard = said.iter().any(|(_, step)| step.is_heard());
+        let is_audible = said.iter().any(|(_, step)| step.is_audible());
         for (rule, step) in said {
             self.add(step, Some(rule), &mut steps, &mut state);
         }
-        if is_heard {
+        if is_audible {
             return Next::Say(Box::new(Composed { steps, state, how: "rules" }));
         }
-        if opens(kind) && !self.call.state.opening.is_empty() {
+        if is_first_turn(kind) && !self.call.state.opening.is_empty() {
             for step in self.call.state.opening.clone() {
                 self.add(step, None, &mut steps, &mut state);
             }
             return Next::Say(Box::new(Composed { steps, state, how: "call" }));
         }
-        if opens(kind) {
+        if is_first_turn(kind) {
             let inbound = self.call.direction == CallDirection::In;
             let agent = self.tenant.settings.voice.agent_of(&self.call.number).filter(|_| inbound);
             let how = if agent.is_some() { "agent" } else { "greeting" };
             match agent {
-                Some(agent) => self.take(agent, &mut steps, &mut state),
+                Some(agent) => self.hand_to_agent(agent, &mut steps, &mut state),
                 None => self.greet("", &mut steps, &mut state),
             }
             return Next::Say(Box::new(Composed { steps, state, how }));
@@ -112,7 +112,7 @@ impl Composer<'_> {
         if data.outcome.is_some() && data.body.is_empty() {
             // A dial, a queue or a recording has ended, and the rules add no step.
             if data.reached_nobody() {
-                steps.push(Step::say(self.words(StockPhrase::NobodyThere)));
+                steps.push(Step::say(self.stock_phrase(StockPhrase::NobodyThere)));
             }
             steps.push(Step::Hangup);
             return Next::Say(Box::new(Composed { steps, state, how: "fallback" }));
@@ -141,7 +141,7 @@ impl Composer<'_> {
             return Composed { steps, state, how: "agent" };
         }
         if self.tenant.settings.voice.person.is_some() {
-            return self.give_up(state);
+            return self.hand_to_person(state);
         }
         let greeting = self.agent().map(|agent| agent.greeting.clone()).unwrap_or_default();
         self.greet(&greeting, &mut steps, &mut state);
@@ -149,7 +149,7 @@ impl Composer<'_> {
     }
 
     /// Says the answer of a conversation model, cut at the limit; then the caller may speak again.
-    pub fn replied(&self, text: &str, mut state: CallState) -> Composed {
+    pub fn model_reply(&self, text: &str, mut state: CallState) -> Composed {
         let mut steps = Vec::new();
         let text: String = text.chars().take(SPOKEN_CHARS).collect();
         self.add(Step::Gather(self.open_question(text)), None, &mut steps, &mut state);
@@ -157,11 +157,11 @@ impl Composer<'_> {
     }
 
     /// Dials the business's person; without one, says the fallback text.
-    pub fn give_up(&self, mut state: CallState) -> Composed {
+    pub fn hand_to_person(&self, mut state: CallState) -> Composed {
         let mut steps = Vec::new();
-        match self.to_a_person() {
+        match self.dial_person() {
             Some(dial) => {
-                steps.push(Step::say(self.words(StockPhrase::PutThrough)));
+                steps.push(Step::say(self.stock_phrase(StockPhrase::PutThrough)));
                 self.add(dial, None, &mut steps, &mut state);
             }
             None => {
@@ -176,10 +176,14 @@ impl Composer<'_> {
     /// The text for when no answer is found.
     pub fn fallback(&self) -> String {
         let own = &self.tenant.settings.voice.fallback;
-        if own.is_empty() { self.words(StockPhrase::Unavailable) } else { own.replace("{name}", &self.tenant.name) }
+        if own.is_empty() {
+            self.stock_phrase(StockPhrase::Unavailable)
+        } else {
+            own.replace("{name}", &self.tenant.name)
+        }
     }
 
-    fn to_a_person(&self) -> Option<Step> {
+    fn dial_person(&self) -> Option<Step> {
         let person = self.tenant.settings.voice.person.as_ref()?;
         Some(Step::Dial(crate::domain::call::Dial { number: person.to_string(), ..<_>::default() }))
     }
@@ -193,13 +197,16 @@ impl Composer<'_> {
     fn greet(&self, own: &str, steps: &mut Vec<Step>, state: &mut CallState) {
         let business = &self.tenant.settings.voice.greeting;
         let own = if own.is_empty() { business } else { own };
-        let greeting =
-            if own.is_empty() { self.words(StockPhrase::Greeting) } else { own.replace("{name}", &self.tenant.name) };
+        let greeting = if own.is_empty() {
+            self.stock_phrase(StockPhrase::Greeting)
+        } else {
+            own.replace("{name}", &self.tenant.name)
+        };
         self.add(Step::Gather(self.open_question(greeting)), None, steps, state);
     }
 
     /// Hands the call to an agent.
-    fn take(&self, agent: &VoiceAgent, steps: &mut Vec<Step>, state: &mut CallState) {
+    fn hand_to_agent(&self, agent: &VoiceAgent, steps: &mut Vec<Step>, state: &mut CallState) {
         state.agent = Some(agent.name.clone());
         let live = match self.streams {
             Streams::No => false,
@@ -254,11 +261,11 @@ impl Composer<'_> {
             Some(name) => voice.agent(name),
             None => voice.agent_of(&self.call.number),
         };
-        match (agent, self.to_a_person()) {
-            (Some(agent), _) => self.take(agent, steps, state),
+        match (agent, self.dial_person()) {
+            (Some(agent), _) => self.hand_to_agent(agent, steps, state),
             (None, Some(dial)) => self.add(dial, None, steps, state),
             (None, None) => {
-                steps.push(Step::say(self.words(StockPhrase::NobodyThere)));
+                steps.push(Step::say(self.stock_phrase(StockPhrase::NobodyThere)));
                 steps.push(Step::Hangup);
             }
         }

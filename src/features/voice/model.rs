@@ -1,4 +1,4 @@
-//! Asks a conversation model beside the call, while the caller hears a hold response.
+//! Asks a conversation model in the background, while the caller hears a hold response.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub struct Model {
     pending: Mutex<HashMap<CallId, (i32, PendingAnswer)>>,
 }
 
-/// What a model is asked with.
+/// The request for a model's answer.
 pub struct Prompt {
     system: String,
     turns: Vec<Turn>,
@@ -100,7 +100,7 @@ impl Model {
         prompt: Prompt,
         customer: ToolCustomer,
     ) -> Option<PendingAnswer> {
-        let (tell, told) = watch::channel(None);
+        let (sender, receiver) = watch::channel(None);
         {
             let mut pending = self.lock();
             if pending.len() >= PENDING_MAX {
@@ -109,7 +109,7 @@ impl Model {
             if pending.len() >= PENDING_MAX {
                 return None;
             }
-            pending.insert(call, (n, told.clone()));
+            pending.insert(call, (n, receiver.clone()));
         }
         let model = self.clone();
         tokio::spawn(async move {
@@ -117,9 +117,9 @@ impl Model {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, model.ask(prompt, &customer)).await;
             let late = || ModelAnswer::Failed(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
             metrics::histogram!(metric::MODEL_SECONDS).record(model.clock.now().since(begun).as_secs_f64());
-            tell.send_replace(Some(answer.unwrap_or_else(|_| late())));
+            sender.send_replace(Some(answer.unwrap_or_else(|_| late())));
         });
-        Some(told)
+        Some(receiver)
     }
 
     /// The answer in progress for a turn, if this process has one.
@@ -187,14 +187,14 @@ fn said(text: String, turns: &[Turn]) -> ModelAnswer {
     if text.is_empty() {
         return ModelAnswer::Failed("it said nothing".to_owned());
     }
-    let mut kept = &turns[turns.len().saturating_sub(TURNS_KEPT)..];
+    let mut recent = &turns[turns.len().saturating_sub(TURNS_KEPT)..];
     // The history starts with the caller's words: providers refuse a tool's result without its call.
-    while let [first, rest @ ..] = kept
+    while let [first, rest @ ..] = recent
         && !matches!(first, Turn::User { .. })
     {
-        kept = rest;
+        recent = rest;
     }
-    let chat = kept.iter().filter_map(|turn| serde_json::to_value(turn).ok()).collect();
+    let chat = recent.iter().filter_map(|turn| serde_json::to_value(turn).ok()).collect();
     ModelAnswer::Says { text, chat }
 }
 

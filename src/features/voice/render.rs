@@ -3,7 +3,7 @@
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::Step;
 use crate::domain::call::{self, Gather};
-use crate::domain::voice_words::StockPhrase;
+use crate::domain::stock_phrase::StockPhrase;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
 use crate::integrations::twilio::types::{CallEvent, Method};
@@ -60,21 +60,22 @@ pub fn render(composer: &Composer<'_>, steps: &[Step], urls: &Urls<'_>) -> Resul
 pub fn hold_response(composer: &Composer<'_>, urls: &Urls<'_>, round: u32) -> Result<String, TwimlError> {
     let mut response = Response::new();
     if round == 0 {
-        response.push(speak(composer, &composer.words(StockPhrase::OneMoment), None, None));
+        response.push(speak(composer, &composer.stock_phrase(StockPhrase::OneMoment), None, None));
     } else {
         response.push(twiml::Pause { length_s: Some(1) });
     }
-    response.push(to(urls.wait(round + 1)));
+    response.push(redirect(urls.wait(round + 1)));
     response.render()
 }
 
 /// The document for a caller in a queue: the position, and music until the provider asks again.
-pub fn waiting(composer: &Composer<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
+pub fn queue_document(composer: &Composer<'_>, position: Option<u32>, leaves: bool) -> Result<String, TwimlError> {
     if leaves {
         return Response::from_iter([twiml::Verb::Leave]).render();
     }
     let place = position.map(|n| {
-        speak(composer, &composer.words(StockPhrase::QueuePosition).replace("{n}", &n.to_string()), None, None).into()
+        speak(composer, &composer.stock_phrase(StockPhrase::QueuePosition).replace("{n}", &n.to_string()), None, None)
+            .into()
     });
     let children: Vec<Prompt> = place.into_iter().chain([twiml::Play::new(MUSIC).into()]).collect();
     // Without an action, digits are posted to the wait URL itself.
@@ -124,10 +125,10 @@ fn add(composer: &Composer<'_>, step: &Step, urls: &Urls<'_>, response: &mut Res
             let Some(url) = &urls.stream else { return };
             response.push(twiml::Connect { stream: twiml::Stream { url: url.clone() } });
             // The call continues here if the conversation ends first.
-            response.push(to(urls.next()));
+            response.push(redirect(urls.next()));
         }
         Step::Redirect { .. } => {
-            response.push(to(urls.next()));
+            response.push(redirect(urls.next()));
         }
         Step::Hangup => {
             response.push(twiml::Verb::Hangup);
@@ -155,7 +156,7 @@ fn record(composer: &Composer<'_>, step: &call::Record, urls: &Urls<'_>, respons
     });
     // Twilio does not call the action if nothing was recorded.
     match step.then {
-        Some(_) => response.push(to(urls.next())),
+        Some(_) => response.push(redirect(urls.next())),
         None => response.push(twiml::Verb::Hangup),
     };
 }
@@ -209,11 +210,12 @@ fn ask(composer: &Composer<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut
     });
     if gather.tried + 1 >= gather.tries && gather.otherwise.is_none() {
         // On the last try the farewell follows directly; the provider need not ask.
-        let farewell = gather.farewell(true).map_or_else(|| composer.words(StockPhrase::Farewell), str::to_owned);
+        let farewell =
+            gather.farewell(true).map_or_else(|| composer.stock_phrase(StockPhrase::Farewell), str::to_owned);
         response.push(speak(composer, &farewell, gather.voice.as_deref(), gather.language.as_deref()));
         response.push(twiml::Verb::Hangup);
     } else {
-        response.push(to(urls.next()));
+        response.push(redirect(urls.next()));
     }
 }
 
@@ -225,6 +227,6 @@ fn speak(composer: &Composer<'_>, text: &str, voice: Option<&str>, language: Opt
     }
 }
 
-fn to(url: String) -> twiml::Redirect {
+fn redirect(url: String) -> twiml::Redirect {
     twiml::Redirect { url, method: Some(Method::Post) }
 }

@@ -260,7 +260,7 @@ impl Tools {
             depth: 0,
             data: json!({"from": customer.phone.as_ref().map(Phone::as_str), "body": message}),
         };
-        self.pipeline.tell(&event).await?;
+        self.pipeline.add_event(&event).await?;
         Ok(json!({"left": true}))
     }
 

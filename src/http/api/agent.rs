@@ -106,7 +106,7 @@ pub async fn call(
     // A tool that only reads runs again.
     let body = if tool.writes() { body } else { Body { key: None, ..body } };
     once(&state, &caller, body, async |id, wanted: ToolRequest| {
-        let (phone, arguments) = checked(wanted)?;
+        let (phone, arguments) = validate(wanted)?;
         let whom = ToolCustomer { tenant: caller.0.clone(), phone: Some(phone) };
         let done = run(&state, &whom, id, tool, &arguments).await?;
         Ok((StatusCode::OK, Done(done)))
@@ -114,8 +114,8 @@ pub async fn call(
     .await
 }
 
-/// Checks the request; gives the caller's number and the arguments of the tool.
-fn checked(wanted: ToolRequest) -> Result<(Phone, Map<String, Value>), Problem> {
+/// Checks the request; returns the caller's number and the arguments of the tool.
+fn validate(wanted: ToolRequest) -> Result<(Phone, Map<String, Value>), Problem> {
     let phone = Phone::parse(&wanted.phone).map_err(|error| Problem::unfit("not_e164", error))?;
     for (name, text) in [("service", &wanted.service), ("staff", &wanted.staff), ("name", &wanted.name)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {

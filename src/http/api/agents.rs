@@ -52,7 +52,7 @@ impl SetAgent {
     fn named(self, name: String) -> Result<VoiceAgent, Problem> {
         let number = self.number.filter(|number| !number.is_empty());
         let number = number.map(|number| Phone::parse(&number)).transpose();
-        let word = |text: Option<String>| voice_agents::word(&text.unwrap_or_default()).map_err(refused);
+        let word = |text: Option<String>| voice_agents::optional_text(&text.unwrap_or_default()).map_err(refused);
         Ok(VoiceAgent {
             name,
             number: number.map_err(|error| Problem::unfit("not_e164", error))?,
@@ -125,8 +125,8 @@ pub async fn remove(
 }
 
 fn view(state: &AppState, agent: VoiceAgent) -> AgentView {
-    let lacks = state.voice.lacks(&agent);
-    AgentView::new(agent, lacks)
+    let missing_settings = state.voice.missing_settings(&agent);
+    AgentView::new(agent, missing_settings)
 }
 
 fn agents(state: &AppState) -> Agents<'_> {

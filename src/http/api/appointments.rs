@@ -95,7 +95,7 @@ pub enum Step {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub struct Choice {
+pub struct AppointmentQuery {
     /// Only appointments that end after this time, with an offset
     #[param(example = "2026-12-01T00:00:00Z", format = DateTime)]
     from: Option<String>,
@@ -117,19 +117,19 @@ pub struct Choice {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub struct Looking {
-    /// What is to be done
+pub struct SlotQuery {
+    /// The service, by its name
     #[param(example = "cut")]
     service: String,
-    /// With nobody else
+    /// Only this staff member
     staff: Option<String>,
-    /// Not before this; now where nothing is said
+    /// The earliest start; now by default
     #[param(example = "2026-12-01T00:00:00Z", format = DateTime)]
     from: Option<String>,
-    /// Before this; at most 62 days later
+    /// The end of the period; at most 62 days later
     #[param(example = "2026-12-08T00:00:00Z", format = DateTime)]
     to: Option<String>,
-    /// Free times, at most
+    /// Maximum number of times
     #[param(minimum = 1, maximum = 500, default = 20)]
     limit: Option<usize>,
 }
@@ -139,13 +139,13 @@ pub struct Slots {
     items: Vec<SlotView>,
 }
 
-/// Appointments, in the order in which they begin
-#[utoipa::path(get, path = "/appointments", operation_id = "listAppointments", tag = "appointments", params(Choice),
+/// List appointments, by start time.
+#[utoipa::path(get, path = "/appointments", operation_id = "listAppointments", tag = "appointments", params(AppointmentQuery),
     responses((status = 200, description = "A page of appointments", body = Page<AppointmentView>), Common))]
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
-    Query(choice): Query<Choice>,
+    Query(choice): Query<AppointmentQuery>,
 ) -> Result<axum::Json<Page<AppointmentView>>, Problem> {
     let (store, tenant) = (&state.store, caller.0.id);
     let limit = Cursor { limit: choice.limit, after: choice.after }.limit()?;
@@ -172,9 +172,9 @@ pub async fn list(
     Ok(axum::Json(Page { items: page.items.into_iter().map(AppointmentView::from).collect(), next: page.next }))
 }
 
-/// Books an appointment
+/// Book an appointment.
 ///
-/// Nobody of the staff is booked twice: whoever comes second gets 409, `slot_taken`.
+/// A staff member is never booked twice: the second request gets 409, `slot_taken`.
 #[utoipa::path(post, path = "/appointments", operation_id = "addAppointment", tag = "appointments",
     request_body = NewOne, params(IdempotencyKey),
     responses((status = 201, description = "It is booked", body = AppointmentView), Common, Writing))]
@@ -273,22 +273,22 @@ pub async fn change(
 }
 
 /// List free times, soonest first.
-#[utoipa::path(get, path = "/slots", operation_id = "listSlots", tag = "appointments", params(Looking),
+#[utoipa::path(get, path = "/slots", operation_id = "listSlots", tag = "appointments", params(SlotQuery),
     responses((status = 200, description = "Free times", body = Slots), Common,
         (status = 422, description = "What is looked for cannot be had", body = Problem,
             content_type = "application/problem+json")))]
 pub async fn free(
     State(state): State<AppState>,
     caller: Caller,
-    Query(looking): Query<Looking>,
+    Query(query): Query<SlotQuery>,
 ) -> Result<axum::Json<Slots>, Problem> {
-    let limit = looking.limit.unwrap_or(FREE);
+    let limit = query.limit.unwrap_or(FREE);
     if !(1..=FREE_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is 1 to {FREE_MAX}")));
     }
-    let from = instant("from", looking.from.as_deref())?.unwrap_or_else(|| state.clock.now());
-    let to = instant("to", looking.to.as_deref())?.unwrap_or(Timestamp::from_unix_us(i64::MAX));
-    let wanted = SlotSearch { service: looking.service, staff: looking.staff, from, to, limit };
+    let from = instant("from", query.from.as_deref())?.unwrap_or_else(|| state.clock.now());
+    let to = instant("to", query.to.as_deref())?.unwrap_or(Timestamp::from_unix_us(i64::MAX));
+    let wanted = SlotSearch { service: query.service, staff: query.staff, from, to, limit };
     let slots = Availability::new(&state.store, &caller.0).free_slots(&wanted).await.map_err(refused)?;
     Ok(axum::Json(Slots { items: slots.into_iter().map(SlotView::from).collect() }))
 }

@@ -45,7 +45,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
             ));
         }
         let Body { value, hash, key } = read(request, BODY_MAX_BYTES, BODY_WITHIN).await?;
-        let value = axum::Json::<T>::from_bytes(&value).map_err(|rejection| not_such(&rejection))?.0;
+        let value = axum::Json::<T>::from_bytes(&value).map_err(|rejection| invalid_json(&rejection))?.0;
         Ok(Self { value, hash, key })
     }
 }
@@ -98,7 +98,7 @@ fn key_of(request: &Request) -> Result<Option<String>, Problem> {
     key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::bad_request(detail))
 }
 
-fn not_such(rejection: &JsonRejection) -> Problem {
+fn invalid_json(rejection: &JsonRejection) -> Problem {
     match rejection {
         JsonRejection::JsonDataError(error) => Problem::unfit("not_such_body", error.body_text()),
         other => Problem::bad_request(other.body_text()),

@@ -1,4 +1,4 @@
-//! Who calls: a bearer token opens one tenant.
+//! Authentication of API requests: a bearer token gives access to one tenant.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::domain::{TokenScope, hex};
 use crate::http::AppState;
 use crate::tenants::{Directory, Tenant};
 
-/// What our tokens begin with, so that a leaked one is known for what it is.
+/// The prefix of our tokens. It lets scanners recognise a leaked token.
 const PREFIX: &str = "recado_";
 const TOKEN_BYTES: usize = 32;
-/// Longer ones are none of ours.
+/// Length limit of a token; a longer one is rejected without a look-up.
 const TOKEN_MAX_CHARS: usize = 100;
 
-/// The tenant that the request's token opens, all of it.
+/// The tenant of the request's token, with full access.
 pub struct Caller(pub Arc<Tenant>);
 
-/// The same for what a voice agent's token opens, too.
+/// The tenant of the request's token; a voice agent's token is enough.
 pub struct AgentCaller(pub Caller);
 
 impl FromRequestParts<AppState> for Caller {
@@ -61,7 +61,7 @@ impl Caller {
         directory.now().by_id(self.0.id).cloned().ok_or_else(|| Problem::not_found("tenant"))
     }
 
-    /// Whose token it is, and how much it opens.
+    /// Returns the token's tenant and scope.
     async fn of(parts: &Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
         let refused = || {
             Problem::new(
@@ -80,21 +80,21 @@ impl Caller {
         let (owner, scope) = owner.ok_or_else(refused)?;
         let directory = &state.directory;
         if directory.now().by_id(owner).is_none() {
-            // Another process has just made it.
+            // Another process has just added the tenant.
             directory.refresh().await?;
         }
         Ok((Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?), scope))
     }
 }
 
-/// A new token, shown once.
+/// Creates a token. It is shown once.
 pub fn new_token() -> Result<SecretString, getrandom::Error> {
     let mut bytes = [0u8; TOKEN_BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)).into())
 }
 
-/// What is kept of a token. It has 256 random bits, so a plain hash gives nothing away.
+/// Returns the stored hash of a token. A token has 256 random bits, so a plain hash gives nothing away.
 pub fn hash_of_token(token: &str) -> String {
     hex(Sha256::digest(token))
 }

@@ -84,7 +84,7 @@ pub struct NewCall {
     /// Language tag (BCP 47); default: the agent's, else the business's
     #[schema(example = "es-ES", min_length = 1, max_length = 80)]
     language: Option<String>,
-    /// What to do when a machine answers: `hangup`, `message` or `go_on`; default: no detection
+    /// Action when a machine answers: `hangup`, `message` or `go_on`; default: no detection
     #[schema(value_type = Option<String>, pattern = "^(hangup|message|go_on)$")]
     machine: Option<OnMachine>,
     /// Text to speak to a machine; default: `say`

@@ -86,7 +86,7 @@ pub struct Members {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct After {
+pub struct MemberQuery {
     /// The most rows
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
@@ -174,13 +174,13 @@ pub async fn set_state(
 
 /// List the members of a campaign, by number.
 #[utoipa::path(get, path = "/campaigns/{id}/members", operation_id = "listCampaignMembers", tag = "campaigns",
-    params(("id" = Uuid, Path), After),
+    params(("id" = Uuid, Path), MemberQuery),
     responses((status = 200, description = "A page of members", body = Members), Common))]
 pub async fn members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    Query(page): Query<After>,
+    Query(page): Query<MemberQuery>,
 ) -> Result<axum::Json<Members>, Problem> {
     let store = &state.store;
     let campaign = find(store, &caller, id).await?;

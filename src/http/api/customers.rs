@@ -129,11 +129,11 @@ async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<Customer
     known.remove(&id).map(CustomerView::from).ok_or_else(|| Problem::not_found("customer"))
 }
 
-/// The effects that turn the customer into what the edit says.
+/// Returns the effects that apply the edit to a customer.
 fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, Problem> {
     let mut effects = Vec::new();
     if let Some(name) = edit.name {
-        fits("name", &name, true)?;
+        check_text("name", &name, true)?;
         effects.push(Effect::SetField { field: "name".to_owned(), value: Value::String(name) });
     }
     if let Some(wanted) = edit.tags {
@@ -141,7 +141,7 @@ fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, P
             return Err(Problem::unfit("too_many", format!("a customer has at most {MANY_MAX} tags")));
         }
         for tag in wanted.difference(tags) {
-            fits("tag", tag, false)?;
+            check_text("tag", tag, false)?;
             effects.push(Effect::Tag { tag: tag.clone() });
         }
         effects.extend(tags.difference(&wanted).map(|tag| Effect::Untag { tag: tag.clone() }));
@@ -151,7 +151,7 @@ fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, P
         return Err(Problem::unfit("too_many", format!("a request sets at most {MANY_MAX} fields")));
     }
     for (field, value) in fields {
-        fits("field", &field, false)?;
+        check_text("field", &field, false)?;
         let text = value.to_string();
         if text.len() > DATA_BYTES || text.contains("\\u0000") {
             let detail = format!("field '{field}' has at most {DATA_BYTES} bytes of JSON, and no NUL in it");
@@ -162,7 +162,7 @@ fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, P
     Ok(effects)
 }
 
-fn fits(what: &'static str, text: &str, may_be_empty: bool) -> Result<(), Problem> {
+fn check_text(what: &'static str, text: &str, may_be_empty: bool) -> Result<(), Problem> {
     let good = text.chars().count() <= NAME_CHARS
         && (may_be_empty || !text.trim().is_empty())
         && !text.chars().any(char::is_control);

@@ -24,7 +24,7 @@ struct Docs {
 
 pub fn routes(description: OpenApi) -> Router<AppState> {
     let description = description.to_json().unwrap_or_default().into();
-    // No validator elsewhere is asked.
+    // The page uses no external validator.
     let config = Config::from("/api/openapi.json").validator_url("none").persist_authorization(false);
     let docs = Docs { description, config: Arc::new(config) };
     Router::new()

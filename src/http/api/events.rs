@@ -98,7 +98,7 @@ pub async fn emit(State(state): State<AppState>, caller: Caller, body: Body<NewE
             depth: 0,
             data,
         };
-        state.pipeline.tell(&event).await?;
+        state.pipeline.add_event(&event).await?;
         Ok((StatusCode::ACCEPTED, EventView::new(&caller.0.slug, event, None)))
     })
     .await

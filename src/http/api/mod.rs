@@ -71,17 +71,17 @@ impl utoipa::Modify for TokenScheme {
     }
 }
 
-/// A router without routes, with what the description says of the whole API.
-pub(super) fn described() -> OpenApiRouter<AppState> {
+/// Returns a router without routes, with the description of the whole API.
+pub(super) fn base_router() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Description::openapi())
 }
 
-/// Answers a method that the URL does not take.
+/// Answers a method that the route does not accept.
 pub(super) async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this URL does not take this method")
 }
 
-/// Answers a URL that there is not.
-pub(super) async fn unknown() -> Problem {
+/// Answers an unknown route.
+pub(super) async fn unknown_route() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_url", "there is no such URL: see /api/docs/")
 }

@@ -83,7 +83,7 @@ pub struct Configure {}
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Sure {
+pub struct ConfirmQuery {
     /// Must be `true`: the number cannot be taken back
     #[serde(default)]
     confirm: bool,
@@ -176,7 +176,7 @@ pub async fn configure(
 ///
 /// Without `confirm=true` nothing is released: the answer says what uses the number.
 #[utoipa::path(delete, path = "/numbers/{number}", operation_id = "releaseNumber", tag = "numbers",
-    params(("number" = String, Path, description = "E.164"), Sure),
+    params(("number" = String, Path, description = "E.164"), ConfirmQuery),
     responses((status = 200, description = "It was given back", body = ReleasedView), Common, Writing,
         (status = 502, description = "The provider cannot be asked", body = Problem,
             content_type = "application/problem+json")))]
@@ -184,11 +184,11 @@ pub async fn release(
     State(state): State<AppState>,
     caller: Caller,
     Path(number): Path<String>,
-    Query(sure): Query<Sure>,
+    Query(query): Query<ConfirmQuery>,
 ) -> Result<axum::Json<ReleasedView>, Problem> {
     let number = phone(&number)?;
     let (service, tenant) = service(&state, &caller).await?;
-    if !sure.confirm {
+    if !query.confirm {
         let uses = service.uses(&tenant, &number);
         let uses = if uses.is_empty() { "nobody uses it".to_owned() } else { uses.join("; ") };
         let detail = format!("it does not come back, and {uses}: say confirm=true");

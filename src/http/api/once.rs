@@ -38,7 +38,7 @@ pub async fn once<In, Out: Serialize>(
     let store = &state.store;
     let tenant = caller.0.id;
     let Some(key) = body.key else {
-        let (status, made) = work(fresh(store.ids()), body.value).await?;
+        let (status, made) = work(new_id(store.ids()), body.value).await?;
         return Ok((status, axum::Json(made)).into_response());
     };
     let id = match store.begin_idempotent(tenant, &key, &body.hash).await? {
@@ -68,7 +68,7 @@ pub async fn once<In, Out: Serialize>(
     Ok(answer(status, text, false))
 }
 
-fn fresh(ids: &Ids) -> Uuid {
+fn new_id(ids: &Ids) -> Uuid {
     let id: Id<noun::Event> = ids.next();
     id.uuid()
 }

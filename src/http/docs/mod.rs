@@ -75,7 +75,7 @@ fn navigation(shown: Option<&Topic>) -> String {
     html
 }
 
-/// The list of topics, each with what it is about.
+/// The list of topics with their summaries.
 fn contents() -> String {
     let mut text = format!("# {TITLE}\n");
     for part in PARTS {

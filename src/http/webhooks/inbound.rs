@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 
 use crate::domain::{Channel, RefusalKind};
 use crate::engine::inbound::{parse, prefixed_channel};
-use crate::http::{AppState, Refusal};
+use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::InboundMessage;
 use crate::integrations::twilio::signature;
@@ -22,11 +22,11 @@ pub const BODY_MAX_BYTES: usize = 64 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the body of a webhook, within its limits of size and time.
-pub async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+pub async fn read_body(body: Body) -> Result<Bytes, WebhookRejection> {
     tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_MAX_BYTES))
         .await
-        .map_err(|_| Refusal::timeout("the body did not arrive in time"))?
-        .map_err(|_| Refusal::too_large(BODY_MAX_BYTES))
+        .map_err(|_| WebhookRejection::timeout("the body did not arrive in time"))?
+        .map_err(|_| WebhookRejection::too_large(BODY_MAX_BYTES))
 }
 
 /// A webhook whose form is parsed. It is not verified yet.
@@ -36,11 +36,11 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    pub async fn read(request: Request<Body>) -> Result<Self, Refusal> {
+    pub async fn read(request: Request<Body>) -> Result<Self, WebhookRejection> {
         let (parts, body) = request.into_parts();
         let body = read_body(body).await?;
         let form = if parts.method == Method::GET { parts.uri.query().unwrap_or_default().as_bytes() } else { &body };
-        let params = Params::parse(form).map_err(|error| Refusal::bad_form(error.to_string()))?;
+        let params = Params::parse(form).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
         Ok(Self { parts, params })
     }
 
@@ -54,7 +54,7 @@ impl Webhook {
     ///
     /// The URL is built from the configured public bases, never from the request's `Host`. Where unsigned webhooks are
     /// accepted, one that names no account is taken as the tenant's own.
-    pub fn verify(&mut self, state: &AppState, tenant: &Tenant) -> Result<(), Refusal> {
+    pub fn verify(&mut self, state: &AppState, tenant: &Tenant) -> Result<(), WebhookRejection> {
         if state.skip_signatures {
             if self.params.get("AccountSid").is_none() {
                 self.params.push("AccountSid", &tenant.account.sid);
@@ -62,7 +62,7 @@ impl Webhook {
         } else {
             let header = self.parts.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
             let Some(header) = header else {
-                return Err(Refusal::forged(
+                return Err(WebhookRejection::unverified(
                     RefusalKind::Unsigned,
                     "there is no X-Twilio-Signature header: only the provider may call this URL; \
                      to try it by hand use 'recado webhook'",
@@ -77,7 +77,7 @@ impl Webhook {
                 signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(form))
             });
             if !genuine {
-                return Err(Refusal::forged(
+                return Err(WebhookRejection::unverified(
                     RefusalKind::Signature,
                     "the signature does not match: is APP_URL (or the sender's base URL) exactly what the provider calls, \
                      is the auth token current, and does a proxy change the path or the query?",
@@ -85,7 +85,7 @@ impl Webhook {
             }
         }
         if self.params.get("AccountSid") != Some(&tenant.account.sid) {
-            return Err(misdirected(
+            return Err(wrong_recipient(
                 state,
                 RefusalKind::Account,
                 "the AccountSid is missing, or is not that of the account that this URL's tenant uses: \
@@ -97,27 +97,28 @@ impl Webhook {
 }
 
 /// Receives a message for the tenant of the URL's slug, or of the number.
-pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), Refusal> {
+pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<(), WebhookRejection> {
     let webhook = Webhook::read(request).await?;
     let snapshot = state.directory.now();
     let tenant = match slug {
         Some(slug) => snapshot
             .by_slug(slug)
             .cloned()
-            .ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
+            .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
         None => by_content(&snapshot, &webhook.params)?,
     };
-    take(state, &tenant, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+    take(state, &tenant, webhook).await.map_err(|rejection| rejection.of(tenant.id))
 }
 
 /// Ingests a message for a tenant, whose account must have signed it.
-async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), Refusal> {
+async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), WebhookRejection> {
     webhook.verify(state, tenant)?;
-    let message = InboundMessage::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
+    let message =
+        InboundMessage::parse(&webhook.params).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
     let channel = channel_of(&message)?;
     let snapshot = state.directory.now();
     if snapshot.owner(channel, &message.to.value).is_some_and(|owner| owner.id != tenant.id) {
-        return Err(misdirected(
+        return Err(wrong_recipient(
             state,
             RefusalKind::Number,
             "the number that was written to belongs to another tenant",
@@ -134,13 +135,17 @@ async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result
 
 /// Refuses a webhook that belongs to another account or tenant. The caller learns the cause only where unsigned webhooks
 /// are accepted.
-fn misdirected(state: &AppState, kind: RefusalKind, cause: &'static str) -> Refusal {
-    if state.skip_signatures { Refusal::misdirected(kind, cause) } else { Refusal::forged(kind, cause) }
+fn wrong_recipient(state: &AppState, kind: RefusalKind, cause: &'static str) -> WebhookRejection {
+    if state.skip_signatures {
+        WebhookRejection::wrong_recipient(kind, cause)
+    } else {
+        WebhookRejection::unverified(kind, cause)
+    }
 }
 
 /// Finds the tenant by number, then by Messaging Service, then by the tenant's own account. The platform's account finds
 /// none.
-fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
+fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, WebhookRejection> {
     let to = params.get("To").unwrap_or_default();
     let (channel, number) = Channel::of_address(to);
     let service = params.get("MessagingServiceSid").unwrap_or_default();
@@ -150,16 +155,16 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
         .or_else(|| snapshot.by_own_account(params.get("AccountSid").unwrap_or_default()))
         .cloned()
         .ok_or_else(|| {
-            Refusal::unknown_tenant(
+            WebhookRejection::unknown_tenant(
                 "no tenant owns the number that was written to; add it with 'recado tenant set'".to_owned(),
             )
         })
 }
 
-fn channel_of(message: &InboundMessage) -> Result<Channel, Refusal> {
+fn channel_of(message: &InboundMessage) -> Result<Channel, WebhookRejection> {
     // An unknown prefix is still part of the value.
     if message.from.value.contains(':') || message.to.value.contains(':') {
-        return Err(Refusal::bad_form(format!(
+        return Err(WebhookRejection::bad_form(format!(
             "From and To are of a channel that is not spoken here: use {}",
             Channel::inbound_labels()
         )));

@@ -8,7 +8,7 @@ use axum::routing::post;
 use crate::config::webhook_urls::WHATSAPP_WITHOUT_SLUG;
 use crate::domain::Channel;
 use crate::http::webhooks::inbound;
-use crate::http::{AppState, Empty, Refusal};
+use crate::http::{AppState, Empty, WebhookRejection};
 
 pub fn routes() -> Router<AppState> {
     let without_slug = Router::new().route(WHATSAPP_WITHOUT_SLUG, post(whatsapp_without_slug));
@@ -21,7 +21,10 @@ pub fn routes() -> Router<AppState> {
     })
 }
 
-async fn whatsapp_without_slug(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
+async fn whatsapp_without_slug(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> Result<Empty, WebhookRejection> {
     receive(state, Channel::WhatsApp.as_str(), None, request).await
 }
 
@@ -30,7 +33,7 @@ async fn receive(
     name: &'static str,
     slug: Option<String>,
     request: Request<Body>,
-) -> Result<Empty, Refusal> {
+) -> Result<Empty, WebhookRejection> {
     let received = inbound::receive(&state, slug.as_deref(), request).await;
     state.record_webhook(name, received.map(|()| Empty))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 
 use crate::domain::{ActionId, DeliveryStatus, Route};
 use crate::http::webhooks::inbound::Webhook;
-use crate::http::{AppState, Empty, Refusal};
+use crate::http::{AppState, Empty, WebhookRejection};
 use crate::integrations::twilio::inbound::StatusCallback;
 use crate::store::{Settled, StatusReport};
 use crate::tenants::Tenant;
@@ -14,23 +14,26 @@ pub async fn webhook(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
-) -> Result<Empty, Refusal> {
+) -> Result<Empty, WebhookRejection> {
     let settled = settle(&state, &slug, &action, request).await;
     state.record_webhook("status", settled.map(|()| Empty))
 }
 
-async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), Refusal> {
+async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Body>) -> Result<(), WebhookRejection> {
     let webhook = Webhook::read(request).await?;
     let snapshot = state.directory.now();
-    let tenant =
-        snapshot.by_slug(slug).ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
-    apply(state, tenant, action, webhook).await.map_err(|refusal| refusal.of(tenant.id))
+    let tenant = snapshot
+        .by_slug(slug)
+        .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
+    apply(state, tenant, action, webhook).await.map_err(|rejection| rejection.of(tenant.id))
 }
 
-async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Webhook) -> Result<(), Refusal> {
+async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Webhook) -> Result<(), WebhookRejection> {
     webhook.verify(state, tenant)?;
-    let action: ActionId = action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))?;
-    let callback = StatusCallback::parse(&webhook.params).map_err(|error| Refusal::bad_form(error.to_string()))?;
+    let action: ActionId =
+        action.parse().map_err(|_| WebhookRejection::bad_form(format!("'{action}' is no action's id")))?;
+    let callback =
+        StatusCallback::parse(&webhook.params).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
     let Some(status) = DeliveryStatus::parse(&callback.status) else {
         // The set may grow. A new status is logged and not refused: the provider would repeat it.
         tracing::warn!(tenant = %tenant.slug, status = %callback.status, "a delivery status that is not known here");

@@ -18,14 +18,14 @@ fn call(arguments: &str) -> Result<Answer, ChatError> {
 
 #[test]
 fn turns_are_kept_as_they_are_documented() {
-    let kept = json!([
+    let stored = json!([
         {"role": "user", "text": "¿Tienen hora?"},
         {"role": "assistant", "text": "", "calls": [{"id": "call_1", "name": "free_slots", "arguments": {"day": "tue"}}]},
         {"role": "tool", "call_id": "call_1", "text": "[\"10:00\"]"},
         {"role": "assistant", "text": "A las diez."},
     ]);
-    let turns: Vec<Turn> = serde_json::from_value(kept.clone()).unwrap();
-    assert_eq!(serde_json::to_value(&turns).unwrap(), kept);
+    let turns: Vec<Turn> = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&turns).unwrap(), stored);
 
     let request = Request { system: "Be kind.", messages: &turns, max_tokens: Some(50), ..Request::default() };
     let body = wire::body("m", &request, false);

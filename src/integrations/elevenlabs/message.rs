@@ -88,7 +88,7 @@ pub struct Correction {
     pub corrected_agent_response: String,
 }
 
-/// The caller interrupted the agent: audio with this id or a lower one must not be played any more.
+/// The caller interrupted the agent: audio with this id or a lower one must no longer be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Interruption {
     pub event_id: i64,

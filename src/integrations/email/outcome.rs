@@ -127,7 +127,7 @@ fn refused(stage: Stage, code: u16, reply: &str) -> SendFailure {
     SendFailure { kind, http_status: None, code: Some(code.into()), detail }
 }
 
-/// What a person can do about a permanent refusal.
+/// Returns the remedy for a permanent refusal.
 fn remedy(code: u16, enhanced: &str) -> &'static str {
     match (code, enhanced) {
         (_, "5.1.8" | "5.1.7") => ": the server does not take MAIL_FROM as a sender, correct it",

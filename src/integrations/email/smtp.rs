@@ -94,21 +94,21 @@ impl Server {
 
     /// `stage` is always current, even if this future is dropped halfway.
     async fn dialogue(&self, mime: &MimeMessage, stage: &mut Stage) -> Result<(), Fault> {
-        let mut kept = match self.reuse().await {
-            Some(kept) => kept,
+        let mut pooled = match self.reuse().await {
+            Some(pooled) => pooled,
             None => PooledConnection { connection: self.connect(stage).await?, mails: 0, since: Instant::now() },
         };
         *stage = Stage::Envelope;
-        let ended = converse(&mut kept.connection, mime, stage).await;
+        let ended = converse(&mut pooled.connection, mime, stage).await;
         let usable = match &ended {
             Ok(()) => true,
             // A refusal leaves the connection usable, except 421, which closes it.
             Err(Fault::Smtp(error)) => error.status().is_some_and(|code| u16::from(code) != 421),
             Err(_) => false,
         };
-        if usable && kept.mails + 1 < MAILS_MAX {
-            let kept = PooledConnection { mails: kept.mails + 1, since: Instant::now(), ..kept };
-            self.idle().push(kept);
+        if usable && pooled.mails + 1 < MAILS_MAX {
+            let pooled = PooledConnection { mails: pooled.mails + 1, since: Instant::now(), ..pooled };
+            self.idle().push(pooled);
         }
         ended
     }
@@ -116,11 +116,11 @@ impl Server {
     /// Returns a kept connection that still answers, and resets it.
     async fn reuse(&self) -> Option<PooledConnection> {
         loop {
-            let mut kept = self.idle().pop()?;
-            let alive = kept.since.elapsed() < IDLE_MAX
-                && matches!(timeout(RESET_TIMEOUT, kept.connection.command(Rset)).await, Ok(Ok(_)));
+            let mut pooled = self.idle().pop()?;
+            let alive = pooled.since.elapsed() < IDLE_MAX
+                && matches!(timeout(RESET_TIMEOUT, pooled.connection.command(Rset)).await, Ok(Ok(_)));
             if alive {
-                return Some(kept);
+                return Some(pooled);
             }
         }
     }

@@ -11,7 +11,7 @@
 //! | [`header`] | headers from descriptions and rules |
 //! | [`pattern`] | finds a value in an answer |
 //! | [`template`] | texts with `{{placeholders}}`, escaped for their target |
-//! | [`file`] | `PROVIDERS_FILE` |
+//! | [`mod@file`] | `PROVIDERS_FILE` |
 //! | [`provider`] | a described provider: one send, one delivery callback |
 //! | [`callback`] | URLs of delivery callbacks |
 //! | [`providers`] | all providers, and the routes by number |

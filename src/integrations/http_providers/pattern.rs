@@ -10,7 +10,7 @@ const REGEX_MAX_BYTES: usize = 1024 * 1024;
 /// Limit of a found value; longer ones count as missing.
 pub const FOUND_MAX_CHARS: usize = 200;
 
-/// Where to find a value in an answer.
+/// The place of a value in a response.
 #[derive(Clone, Debug)]
 pub enum Pattern {
     /// `/messages/0/id` (RFC 6901)

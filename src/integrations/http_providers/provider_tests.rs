@@ -103,16 +103,16 @@ fn callbacks_are_read_by_their_patterns() {
     let provider = described(
         "callback = { id = \"/m/id\", status = \"state\", error_code = \"/m/code\", delivered = [\"DELIVRD\"], failed = [\"REJECTD\"] }",
     );
-    let told = |body: Value| provider.status_report(&body);
+    let report = |body: Value| provider.status_report(&body);
     assert_eq!(
-        told(json!({"state": "delivrd", "m": {"id": 7}})),
+        report(json!({"state": "delivrd", "m": {"id": 7}})),
         Ok(StatusReport { sid: Some("7".to_owned()), status: DeliveryStatus::Delivered, error_code: None })
     );
     assert_eq!(
-        told(json!({"state": "REJECTD", "m": {"code": "34"}})),
+        report(json!({"state": "REJECTD", "m": {"code": "34"}})),
         Ok(StatusReport { sid: None, status: DeliveryStatus::Failed, error_code: Some(34) })
     );
-    assert_eq!(told(json!({"state": "ACCEPTD"})), Err(CallbackError::UnknownStatus("ACCEPTD".to_owned())));
-    assert_eq!(told(json!({"other": 1})), Err(CallbackError::NoStatus("/state".to_owned())));
+    assert_eq!(report(json!({"state": "ACCEPTD"})), Err(CallbackError::UnknownStatus("ACCEPTD".to_owned())));
+    assert_eq!(report(json!({"other": 1})), Err(CallbackError::NoStatus("/state".to_owned())));
     assert_eq!(described("").status_report(&json!({})), Err(CallbackError::NotDescribed("india".to_owned())));
 }

@@ -158,7 +158,7 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
             };
             match step {
                 Break(ended) => return ended,
-                Continue(()) if !agent_there && self.session.unheard_ms() == 0 => return last.1,
+                Continue(()) if !agent_there && self.session.unplayed_ms() == 0 => return last.1,
                 Continue(()) => {}
             }
         }
@@ -186,8 +186,8 @@ impl<H: ToolHandler> Carrying<'_, '_, H> {
 
     /// How long the bridge waits for the agent's last words to be played.
     fn farewell(&self) -> Duration {
-        let unheard = Duration::from_millis(self.session.unheard_ms());
-        (unheard + FAREWELL_SLACK).min(self.limits.farewell_max)
+        let unplayed = Duration::from_millis(self.session.unplayed_ms());
+        (unplayed + FAREWELL_SLACK).min(self.limits.farewell_max)
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lane_wakes_its_reader() {
+    async fn a_frame_wakes_the_reader() {
         let queue = FrameQueue::<ToAgent>::default();
         let (got, ()) = tokio::join!(queue.next(), async {
             tokio::task::yield_now().await;

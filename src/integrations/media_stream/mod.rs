@@ -6,8 +6,8 @@
 //!            └ writes ─ ToCaller ←─ Session ─ reads ┘
 //! ```
 //!
-//! Audio is μ-law at 8 kHz on both sides and passes unchanged, as base64. [`session`] interprets the frames, without I/O.
-//! Two bounded queues ([`frame_queue`]) stand before the two writers, so that a slow socket delays only itself. If
+//! Audio is μ-law at 8 kHz on both sides and passes unchanged, as base64. `session` interprets the frames, without I/O.
+//! Two bounded queues (`frame_queue`) stand before the two writers, so that a slow socket delays only itself. If
 //! ElevenLabs does not keep up, the oldest audio of the caller is dropped: old speech is of no use to a conversation. The
 //! agent's audio is only dropped by an interruption: if Twilio does not keep up, the stream ends. Tools run on their own
 //! tasks.
@@ -130,7 +130,7 @@ pub enum BridgeEvent {
     },
     Interrupted,
     /// Twilio has played a piece of the agent's audio.
-    Heard {
+    Played {
         event_id: i64,
         ms: u64,
     },

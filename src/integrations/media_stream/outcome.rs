@@ -1,4 +1,4 @@
-//! How a stream ended, and its statistics.
+//! The end of a stream, and its statistics.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ pub struct StreamStats {
     pub agent_frames_interrupted: u64,
     pub agent_audio_ms: u64,
     /// Audio that Twilio's marks confirm; audio cleared halfway does not count.
-    pub agent_heard_ms: u64,
+    pub agent_played_ms: u64,
     pub interruptions: u64,
     pub tool_calls: u64,
     /// Events that the receiver did not take in time.

@@ -35,14 +35,14 @@ pub struct Session<'a> {
     events: mpsc::Sender<BridgeEvent>,
     pub conversation_id: Option<String>,
     pub stats: StreamStats,
-    /// Audio up to this id must not be played any more.
+    /// Audio up to this id must no longer be played.
     interrupted: Option<i64>,
     /// Audio that is sent, or queued, and not yet played.
-    marks: VecDeque<Unheard>,
+    marks: VecDeque<UnplayedAudio>,
     last_mark: u64,
 }
 
-struct Unheard {
+struct UnplayedAudio {
     mark: u64,
     event_id: i64,
     ms: u64,
@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends an event.
-    pub fn tell(&mut self, event: BridgeEvent) {
+    pub fn emit(&mut self, event: BridgeEvent) {
         // The session never waits here: a slow receiver of events must not delay the audio.
         self.stats.events_dropped += u64::from(self.events.try_send(event).is_err());
     }
@@ -72,11 +72,11 @@ impl<'a> Session<'a> {
     /// Handles Twilio's `start`.
     pub fn start(&mut self, start: Start) {
         let Start { call_sid, stream_sid, custom_parameters: parameters, .. } = start;
-        self.tell(BridgeEvent::Started { call_sid, stream_sid, parameters });
+        self.emit(BridgeEvent::Started { call_sid, stream_sid, parameters });
     }
 
     /// Returns the length of the audio that has not been played.
-    pub fn unheard_ms(&self) -> u64 {
+    pub fn unplayed_ms(&self) -> u64 {
         self.marks.iter().map(|mark| mark.ms).sum()
     }
 
@@ -88,11 +88,11 @@ impl<'a> Session<'a> {
                     return garbled(Side::Twilio, "the audio is no base64");
                 }
                 if media.track == "inbound" {
-                    self.hear(&media.payload);
+                    self.forward_caller_audio(&media.payload);
                 }
             }
-            twilio::Received::Mark { mark } => self.heard(&mark.name),
-            twilio::Received::Dtmf { dtmf } => self.tell(BridgeEvent::Digit { digit: cut(&dtmf.digit) }),
+            twilio::Received::Mark { mark } => self.on_mark(&mark.name),
+            twilio::Received::Dtmf { dtmf } => self.emit(BridgeEvent::Digit { digit: cut(&dtmf.digit) }),
             twilio::Received::Stop => return Break(Ended::Stopped),
             twilio::Received::Connected | twilio::Received::Start { .. } => {
                 return garbled(Side::Twilio, "the stream starts twice");
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
     }
 
     /// Passes the caller's audio on.
-    fn hear(&mut self, payload: &str) {
+    fn forward_caller_audio(&mut self, payload: &str) {
         self.stats.caller_frames += 1;
         let chunk = elevenlabs::audio_chunk(payload);
         let dropped = self.queues.to_agent.change(|queue| queue.push_audio(chunk, self.limits.caller_frames_max));
@@ -111,14 +111,14 @@ impl<'a> Session<'a> {
     }
 
     /// Handles a mark. The marks of cleared audio come back as well, and are unknown by then.
-    fn heard(&mut self, name: &str) {
+    fn on_mark(&mut self, name: &str) {
         let Ok(mark) = name.parse::<u64>() else { return };
-        if !self.marks.iter().any(|unheard| unheard.mark == mark) {
+        if !self.marks.iter().any(|unplayed| unplayed.mark == mark) {
             return;
         }
-        while let Some(Unheard { event_id, ms, .. }) = self.marks.pop_front_if(|unheard| unheard.mark <= mark) {
-            self.stats.agent_heard_ms += ms;
-            self.tell(BridgeEvent::Heard { event_id, ms });
+        while let Some(UnplayedAudio { event_id, ms, .. }) = self.marks.pop_front_if(|unplayed| unplayed.mark <= mark) {
+            self.stats.agent_played_ms += ms;
+            self.emit(BridgeEvent::Played { event_id, ms });
         }
     }
 
@@ -133,14 +133,14 @@ impl<'a> Session<'a> {
             elevenlabs::Received::ConversationInitiationMetadata { event } => self.begin(event)?,
             elevenlabs::Received::Audio { event } => self.speak(event)?,
             elevenlabs::Received::UserTranscript { event } => {
-                self.tell(BridgeEvent::Caller { text: cut(&event.user_transcript) });
+                self.emit(BridgeEvent::Caller { text: cut(&event.user_transcript) });
             }
             elevenlabs::Received::AgentResponse { event } => {
-                self.tell(BridgeEvent::Agent { text: cut(&event.agent_response) });
+                self.emit(BridgeEvent::Agent { text: cut(&event.agent_response) });
             }
             elevenlabs::Received::AgentResponseCorrection { event } => {
                 let (original, text) = (cut(&event.original_agent_response), cut(&event.corrected_agent_response));
-                self.tell(BridgeEvent::AgentCorrected { original, text });
+                self.emit(BridgeEvent::AgentCorrected { original, text });
             }
             elevenlabs::Received::Interruption { event } => self.interrupt(event.event_id),
             elevenlabs::Received::Ping { event } => {
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             let (output, input) = (cut(&agent_output_audio_format), cut(&user_input_audio_format));
             return Break(Ended::WrongFormat { output, input });
         }
-        self.tell(BridgeEvent::Conversation { id: cut(&conversation_id) });
+        self.emit(BridgeEvent::Conversation { id: cut(&conversation_id) });
         Continue(())
     }
 
@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
         if self.marks.len() == MARKS_MAX {
             self.marks.pop_front();
         }
-        self.marks.push_back(Unheard { mark: self.last_mark, event_id, ms });
+        self.marks.push_back(UnplayedAudio { mark: self.last_mark, event_id, ms });
         Continue(())
     }
 
@@ -204,8 +204,8 @@ impl<'a> Session<'a> {
         let (gone, left) = self.queues.to_caller.change(|queue| queue.interrupt(event_id));
         self.stats.agent_frames_interrupted += gone;
         // Twilio's buffer has no ids: only audio that is still in the queue can be played.
-        self.marks.retain(|unheard| left.is_some_and(|left| unheard.mark >= left));
-        self.tell(BridgeEvent::Interrupted);
+        self.marks.retain(|unplayed| left.is_some_and(|left| unplayed.mark >= left));
+        self.emit(BridgeEvent::Interrupted);
     }
 
     /// Handles a tool's result.
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
         let result = result.and_then(|text| {
             if text.len() > TOOL_RESULT_MAX_BYTES { Err("the tool's answer is too long".to_owned()) } else { Ok(text) }
         });
-        self.tell(BridgeEvent::Tool { name, ok: result.is_ok() });
+        self.emit(BridgeEvent::Tool { name, ok: result.is_ok() });
         let (text, is_error) = match &result {
             Ok(text) => (text.as_str(), false),
             Err(text) => (text.as_str(), true),
@@ -282,10 +282,10 @@ mod tests {
     #[test]
     fn a_tool_s_answer_is_bounded() {
         let queues = FrameQueues::default();
-        let (events, mut told) = mpsc::channel(1);
+        let (events, mut receiver) = mpsc::channel(1);
         let mut session = Session::new(Limits::DEFAULT, &queues, events);
         let long = "x".repeat(TOOL_RESULT_MAX_BYTES + 1);
         assert_eq!(session.on_tool("look".into(), "1", Ok(long)), Continue(()));
-        assert_eq!(told.try_recv(), Ok(BridgeEvent::Tool { name: "look".into(), ok: false }));
+        assert_eq!(receiver.try_recv(), Ok(BridgeEvent::Tool { name: "look".into(), ok: false }));
     }
 }

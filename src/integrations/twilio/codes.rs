@@ -31,7 +31,7 @@ pub enum CodeAdvice {
 pub struct Code {
     pub code: u32,
     pub meaning: &'static str,
-    /// What the user can do.
+    /// The user's remedy.
     pub remedy: &'static str,
     pub advice: CodeAdvice,
 }

@@ -228,8 +228,8 @@ mod tests {
     /// `SMS` with one field replaced or removed.
     fn changed(field: &str, value: Option<&str>) -> Params {
         let params = Params::parse(SMS).unwrap();
-        let kept = params.iter().filter(|(key, _)| *key != field);
-        kept.chain(value.map(|value| (field, value))).collect()
+        let unchanged = params.iter().filter(|(key, _)| *key != field);
+        unchanged.chain(value.map(|value| (field, value))).collect()
     }
 
     #[test]

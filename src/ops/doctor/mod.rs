@@ -34,7 +34,7 @@ use crate::tenants::{Account, DEMO_SLUG, Directory, Tenant};
 /// The scope of an examination.
 #[derive(Clone, Default)]
 pub struct Scope {
-    /// This tenant alone, with its account and numbers.
+    /// Only this tenant, with its account and numbers.
     pub tenant: Option<Arc<Tenant>>,
     /// Ask only the database and this machine.
     pub offline: bool,

@@ -8,7 +8,7 @@ use crate::engine::sending::gate::SendGate;
 use crate::ops::forecast;
 use crate::ops::forecast::{ForecastInputs, Outcome};
 
-/// How far ahead the check looks.
+/// The time ahead that the check covers.
 const AHEAD: Duration = Duration::from_secs(48 * 3_600);
 /// Findings at most. Sends of the same tenant and rule are one finding.
 const FINDINGS_MAX: usize = 50;
@@ -54,7 +54,7 @@ impl Doctor<'_> {
 
 fn finding((slug, rule, why, outcome): (&str, &str, &str, Outcome), count: usize) -> Finding {
     let says = format!("within 48 hours {count} of its sends will not leave ({}): {why}", outcome.as_str());
-    // An opt-out is the customer's own wish: there is nothing to put right.
+    // An opt-out is the customer's decision: there is nothing to put right.
     let found = match outcome {
         Outcome::Blocked if why.contains("opted out") => Finding::note(Check::Forecast, rule, says),
         Outcome::Waits => Finding::error(Check::Forecast, rule, says),
@@ -67,7 +67,7 @@ fn finding((slug, rule, why, outcome): (&str, &str, &str, Outcome), count: usize
     })
 }
 
-/// The remedy, where the reason itself does not tell it.
+/// Returns the remedy, unless the reason itself contains it.
 fn remedy(why: &str) -> Option<&'static str> {
     let remedies = [
         ("opted out", "nothing to do: they said STOP, and START brings them back"),

@@ -20,7 +20,7 @@ pub enum ExportError {
     Store(#[from] StoreError),
 }
 
-/// Writes all lines. Gives the number of rows of each kind.
+/// Writes all lines. Returns the number of rows of each kind.
 pub async fn export(store: &Store, slug: &str, to: &mut impl Write) -> Result<Counts, ExportError> {
     let frozen = store.freeze().await?;
     let tenant = frozen.tenant(slug).await?.ok_or_else(|| ExportError::NoTenant(slug.to_owned()))?;

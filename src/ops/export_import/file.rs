@@ -42,7 +42,7 @@ impl Draft {
         &self.draft
     }
 
-    /// Gives the file its name, after which it survives a power cut. Gives its length in bytes.
+    /// Renames the file, after which it survives a power cut. Returns its length in bytes.
     pub fn keep(self) -> Result<u64, FileError> {
         if !self.replace && self.target.exists() {
             return Err(FileError::Exists(self.target.clone()));
@@ -62,7 +62,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // A kept file has no temporary one any more.
+        // A completed file was renamed: its temporary path is gone.
         let _ = fs::remove_file(&self.draft);
     }
 }

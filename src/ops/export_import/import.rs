@@ -39,7 +39,7 @@ pub struct Options {
     pub slug: Option<String>,
     /// Checks every line and writes nothing.
     pub dry_run: bool,
-    /// Open work goes on here. The other installation must not run any more.
+    /// Open work continues here. The other installation must have stopped for good.
     pub resume: bool,
     /// First removes the rows that a killed import of this slug left.
     pub restart: bool,
@@ -118,7 +118,7 @@ pub async fn import(
     Ok(Imported { slug, rows: work.rows, held: work.held, paused: work.paused, account_sid })
 }
 
-/// Reads the header and the tenant. Gives the tenant's row and its slug.
+/// Reads the header and the tenant. Returns the tenant's row and its slug.
 fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tenant::Model, String), ImportError> {
     let header: Header = lines.named("header")?;
     if header.format != FORMAT {

@@ -13,7 +13,7 @@ use crate::store::{PendingTimer, Replanned, StoreError, TIMERS_PAGE};
 impl Walk<'_> {
     /// Fills the queue with everything that is open now.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        self.plan_anew().await?;
+        self.sync_timers().await?;
         self.read_timers().await?;
         let snapshot = self.snapshot.clone();
         let wanted = self.tenant;
@@ -55,43 +55,43 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Does what the server does when it starts with these rules and tenants, by the same functions, without writing.
-    async fn plan_anew(&mut self) -> Result<(), StoreError> {
+    /// Brings timers in step with the rules and tenants like a starting server, by the same functions, without writing.
+    async fn sync_timers(&mut self) -> Result<(), StoreError> {
         let (store, rules) = (self.inputs.store, self.inputs.rules);
         let snapshot = self.snapshot.clone();
         let Schedules { gone, missing } = Schedules::compare(store, rules, &snapshot).await?;
         self.replanned = !gone.is_empty() || !missing.is_empty();
-        self.make_room(gone);
+        self.remove_timers(gone);
         let missing = missing.into_iter().filter(|timer| self.tenant.is_none_or(|only| only == timer.tenant));
         let missing: Vec<PendingTimer> = missing.map(PendingTimer::from).collect();
-        self.promise(missing);
+        self.put_timers(missing);
         let platform = self.inputs.directory.platform();
         let timer_sync = TimerSync { store, rules, directory: &snapshot, platform };
-        let Some(changed) = timer_sync.changed().await? else { return Ok(()) };
+        let Some(changed) = timer_sync.find_changes().await? else { return Ok(()) };
         self.replanned = true;
         let mut after = None;
         loop {
             let page = store.timers_ahead(self.tenant, after).await?;
             after = page.last().map(|last| (last.due, last.id));
-            self.make_room(timer_sync.replanned(&page, &changed).await?);
+            self.remove_timers(timer_sync.replan_page(&page, &changed).await?);
             if page.len() < TIMERS_PAGE {
                 break;
             }
         }
         let mut coming = timer_sync.new_timers(&changed, self.tenant);
         while let Some(timers) = coming.next().await? {
-            self.promise(timers.into_iter().map(PendingTimer::from));
+            self.put_timers(timers.into_iter().map(PendingTimer::from));
         }
         Ok(())
     }
 
     /// Takes replaced timers out. Their replacement may be due at the same time.
-    fn make_room(&mut self, replanned: Vec<Replanned>) {
+    fn remove_timers(&mut self, replanned: Vec<Replanned>) {
         for Replanned { due, id, by, .. } in replanned {
             self.met.insert((due, id));
             match by.map(PendingTimer::from) {
                 Some(by) if (by.due, by.id) == (due, id) => self.put(due, Item::Timer(by)),
-                by => self.promise(by),
+                by => self.put_timers(by),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use icalendar::{Calendar, Component, Event, EventLike};
 use sha2::{Digest, Sha256};
 
-use super::{Forecast, Foreseen, Outcome};
+use super::{Forecast, ForecastSend, Outcome};
 use crate::features::appointments::feed::clean;
 
 /// The length of an entry. Some calendars do not show an entry without length.
@@ -21,7 +21,7 @@ pub fn write(forecast: &Forecast) -> String {
     calendar.to_string()
 }
 
-fn entry(send: &Foreseen, forecast: &Forecast) -> Event {
+fn entry(send: &ForecastSend, forecast: &Forecast) -> Event {
     let stops = if send.outcome == Outcome::Send { String::new() } else { format!("{}: ", send.outcome.as_str()) };
     let mut says = format!("{}\n\n{} by \"{}\"\n{}", send.text, send.channel, send.rule, send.reason);
     if let Some(why) = &send.why_not {

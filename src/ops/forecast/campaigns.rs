@@ -29,14 +29,14 @@ impl Walk<'_> {
             let Some((tenant, plan)) = tenant.zip(Plan::from_stored(&campaign).ok()) else { continue };
             let members = self.inputs.store.due_members(&campaign, self.until, MEMBERS_MAX as usize).await?;
             let platform = self.inputs.directory.platform();
-            self.foresee_tries(&Tries { tenant, platform, campaign: &campaign, plan: &plan }, members, &mut looks)?;
+            self.forecast_tries(&Tries { tenant, platform, campaign: &campaign, plan: &plan }, members, &mut looks)?;
         }
         Ok(())
     }
 
     /// Foresees tries as the campaign's rounds make them: the first member that is due and allowed gets the next slot, and a
     /// member that is not allowed waits.
-    fn foresee_tries(&mut self, tries: &Tries<'_>, members: Vec<Member>, looks: &mut usize) -> Result<(), StoreError> {
+    fn forecast_tries(&mut self, tries: &Tries<'_>, members: Vec<Member>, looks: &mut usize) -> Result<(), StoreError> {
         let mut waiting: BTreeMap<(Timestamp, String), Member> =
             members.into_iter().map(|member| ((member.due, member.key.clone()), member)).collect();
         let (mut slot, mut foreseen) = (tries.campaign.paced.max(self.now()), 0);
@@ -52,7 +52,7 @@ impl Walk<'_> {
             }
             *looks -= 1;
             let hours = tries.hours(&member.phone, member.zone);
-            match hours.next(from) {
+            match hours.next_allowed(from) {
                 None => {}
                 Some(at) if at > from => drop(waiting.insert((at, key), member)),
                 Some(at) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{ForecastInputs, Foreseen, Outcome};
+use super::{ForecastInputs, ForecastSend, Outcome};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments};
 use crate::rules::PendingEffects;
@@ -38,7 +38,7 @@ impl DueSend {
 }
 
 /// The result of judging a send.
-pub(super) enum Judged {
+pub(super) enum GateDecision {
     /// The send is in the forecast.
     Noted,
     /// The send is in the forecast; the gate has stopped it for good.
@@ -54,15 +54,15 @@ pub(super) struct Outlook<'a> {
     /// Recipients by tenant, channel, address and sender.
     people: HashMap<(TenantId, Option<Channel>, String, String), Left>,
     /// Automatic sends to each customer, or to an address that belongs to none.
-    lately: HashMap<String, Vec<(Timestamp, Origin)>>,
-    pub foreseen: Vec<Foreseen>,
+    recent_sends: HashMap<String, Vec<(Timestamp, Origin)>>,
+    pub foreseen: Vec<ForecastSend>,
 }
 
 impl<'a> Outlook<'a> {
     pub fn new(inputs: &'a ForecastInputs<'a>, from: Timestamp) -> Self {
         let since = from.minus(DAY.max(inputs.gate.limits().loop_guard_window));
-        let (people, lately) = Default::default();
-        Self { inputs, since, people, lately, foreseen: Vec::new() }
+        let (people, recent_sends) = Default::default();
+        Self { inputs, since, people, recent_sends, foreseen: Vec::new() }
     }
 
     /// Judges a send at `now`: notes its outcome, or tells when to judge it again.
@@ -73,7 +73,7 @@ impl<'a> Outlook<'a> {
         now: Timestamp,
         customers: &HashMap<ContactId, ContactFacts>,
         so_far: &HashMap<ContactId, PendingEffects>,
-    ) -> Result<Judged, StoreError> {
+    ) -> Result<GateDecision, StoreError> {
         let send = due.send.send.message()?.clone();
         let stopped = |outcome, why: &str| Some((outcome, why.to_owned()));
         let early = if due.send.state == "blocked" {
@@ -88,32 +88,32 @@ impl<'a> Outlook<'a> {
         };
         if let Some((outcome, why)) = early {
             self.note(tenant, due, &send, now, outcome, Some(why));
-            return Ok(Judged::Noted);
+            return Ok(GateDecision::Noted);
         }
-        let (whose, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
+        let (key, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
         facts.account.clone_from(&tenant.account.sid);
         let candidate = Candidate { send: due.send.send.clone(), facts };
         let quiet = tenant.quiet(self.inputs.directory.platform());
         match self.inputs.gate.judge(&candidate, now, &quiet) {
             Gate::Pass => {
-                self.lately.entry(whose).or_default().push((now, due.send.send.origin));
+                self.recent_sends.entry(key).or_default().push((now, due.send.send.origin));
                 self.note(tenant, due, &send, now, Outcome::Send, None);
             }
             Gate::Block(reason) | Gate::TooLate(_, reason) => {
                 let (blocked, why) = (Box::new(candidate.send), due.why.clone());
                 self.note(tenant, due, &send, now, Outcome::Blocked, Some(reason.clone()));
-                return Ok(Judged::Blocked { send: blocked, reason, why });
+                return Ok(GateDecision::Blocked { send: blocked, reason, why });
             }
             Gate::Hold(why) => self.note(tenant, due, &send, now, Outcome::Held, Some(why)),
             Gate::Postpone(until, why) | Gate::Replan(until, why) => {
                 due.postponed.get_or_insert((now, why));
-                return Ok(Judged::Again(until, Box::new(due)));
+                return Ok(GateDecision::Again(until, Box::new(due)));
             }
         }
-        Ok(Judged::Noted)
+        Ok(GateDecision::Noted)
     }
 
-    /// Gives what the gate reads at the moment of sending, and the name under which the send is counted.
+    /// Returns the gate's facts at the moment of sending, and the key under which the send is counted.
     async fn ask(
         &mut self,
         tenant: &Tenant,
@@ -134,8 +134,8 @@ impl<'a> Outlook<'a> {
         let contact = send.contact.or(left.contact);
         send.contact = contact;
         let name = contact.map_or_else(|| format!("{} {}", tenant.id, send.peer_key), |contact| contact.to_string());
-        let lately = self.lately.entry(name.clone()).or_insert(left.lately);
-        let within = |span: Duration| lately.iter().filter(move |(at, _)| *at > now.minus(span));
+        let recent_sends = self.recent_sends.entry(name.clone()).or_insert(left.lately);
+        let within = |span: Duration| recent_sends.iter().filter(move |(at, _)| *at > now.minus(span));
         let recent = within(self.inputs.gate.limits().loop_guard_window).count() as i64;
         let by_us = within(DAY).filter(|(_, origin)| *origin == Origin::Business).count() as i64;
         let started = if send.origin == Origin::Business { by_us } else { 0 };
@@ -172,7 +172,7 @@ impl<'a> Outlook<'a> {
             _ => None,
         };
         let (postponed_from, postponed_because) = due.postponed.unzip();
-        self.foreseen.push(Foreseen {
+        self.foreseen.push(ForecastSend {
             at: now,
             tenant: tenant.slug.clone(),
             outcome,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::outlook::{DueSend, Judged, Outlook};
+use super::outlook::{DueSend, GateDecision, Outlook};
 use super::{DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, why};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
@@ -79,7 +79,7 @@ pub(super) struct Walk<'a> {
     /// Customers that a foreseen message creates.
     newcomers: BTreeSet<(TenantId, ContactId)>,
     so_far: HashMap<ContactId, PendingEffects>,
-    /// Appointments that will have ended. Their timers do not fire any more.
+    /// Appointments that will have ended. Their timers no longer fire.
     ended: HashSet<Uuid>,
     outlook: Outlook<'a>,
     decided: usize,
@@ -180,13 +180,13 @@ impl<'a> Walk<'a> {
             let page = self.inputs.store.timers_ahead(self.tenant, self.read).await?;
             self.more = page.len() == TIMERS_PAGE && page.last().is_some_and(|last| last.due <= self.until);
             self.read = page.last().map(|last| (last.due, last.id)).or(self.read);
-            self.promise(page);
+            self.put_timers(page);
         }
         Ok(())
     }
 
     /// Puts timers that are not in the queue yet.
-    pub fn promise(&mut self, timers: impl IntoIterator<Item = PendingTimer>) {
+    pub fn put_timers(&mut self, timers: impl IntoIterator<Item = PendingTimer>) {
         for timer in timers {
             if self.met.insert((timer.due, timer.id)) {
                 self.put(timer.due, Item::Timer(timer));
@@ -207,8 +207,8 @@ impl<'a> Walk<'a> {
         }
         let Some(tenant) = self.snapshot.by_id(due.tenant).cloned() else { return };
         if due.purpose == Purpose::Cron {
-            let next = self.inputs.rules.follows(&due.rule, due.due, &tenant.facts, now);
-            self.promise(next.map(PendingTimer::from));
+            let next = self.inputs.rules.next_schedule_timer(&due.rule, due.due, &tenant.facts, now);
+            self.put_timers(next.map(PendingTimer::from));
         }
         self.put_event(event, why::of_timer(timer, self.inputs.rules, &tenant.facts));
     }
@@ -254,7 +254,7 @@ impl<'a> Walk<'a> {
         for child in children {
             self.put_event(child, why.to_owned());
         }
-        self.promise(next.map(PendingTimer::from));
+        self.put_timers(next.map(PendingTimer::from));
         Ok(())
     }
 
@@ -277,7 +277,7 @@ impl<'a> Walk<'a> {
             QuestionChange::Close(_) => None,
         });
         let asked: Vec<PendingTimer> = asked.map(PendingTimer::from).collect();
-        self.promise(asked);
+        self.put_timers(asked);
     }
 
     /// Puts everything that a decision plans.
@@ -291,14 +291,14 @@ impl<'a> Walk<'a> {
         for action in &decided.actions {
             self.change_appointment(decided, action, facts, why);
         }
-        self.promise(decided.timers.iter().cloned().map(PendingTimer::from).collect::<Vec<_>>());
+        self.put_timers(decided.timers.iter().cloned().map(PendingTimer::from).collect::<Vec<_>>());
         for action in decided.actions.iter().cloned() {
             if self.planned.contains(&action.id.uuid()) {
                 continue;
             }
             let contact = match (&action.action, action.contact) {
                 (Action::Send(send), None) => match send.to.phone() {
-                    Some(phone) => Some(self.whose(decided.tenant, phone).await?),
+                    Some(phone) => Some(self.contact_of(decided.tenant, phone).await?),
                     None => None,
                 },
                 (_, contact) => contact,
@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Finds the customer of a number. A message to an unknown number creates a customer of whom nothing else is known.
-    async fn whose(&mut self, tenant: TenantId, phone: &Phone) -> Result<ContactId, StoreError> {
+    async fn contact_of(&mut self, tenant: TenantId, phone: &Phone) -> Result<ContactId, StoreError> {
         let key = (tenant, phone.key());
         if let Some(known) = self.numbers.get(&key) {
             return Ok(*known);
@@ -369,14 +369,14 @@ impl<'a> Walk<'a> {
     async fn send(&mut self, due: DueSend, now: Timestamp) -> Result<(), StoreError> {
         let Some(tenant) = self.snapshot.by_id(due.send.send.tenant).cloned() else { return Ok(()) };
         match self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
-            Judged::Again(until, due) => self.put(until, Item::Send(due)),
-            Judged::Blocked { send, reason, why } => {
+            GateDecision::Again(until, due) => self.put(until, Item::Send(due)),
+            GateDecision::Blocked { send, reason, why } => {
                 if let Some(event) = fallback_wanted(&send, reason, self.ids.next(), now)? {
                     let why = format!("{why}, then {}", event.kind);
                     self.put_event(event, why);
                 }
             }
-            Judged::Noted => {}
+            GateDecision::Noted => {}
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::domain::contact::TenantFacts;
 use crate::domain::timer::Anchor;
 use crate::domain::{Event, Purpose, Timestamp};
-use crate::engine::timers::sync::pending_of;
+use crate::engine::timers::sync::stored_timer;
 use crate::rules::RuleSet;
 use crate::store::PendingTimer;
 
@@ -25,7 +25,7 @@ pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> 
 
 /// The time that the rule asks for, quiet hours aside.
 fn own_time(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> Option<Timestamp> {
-    Some(rules.replanned(&pending_of(timer), tenant, Timestamp::from_unix_us(0), true)??.due)
+    Some(rules.replan(&stored_timer(timer), tenant, Timestamp::from_unix_us(0), true)??.due)
 }
 
 /// Describes an event that is not decided yet.

@@ -77,7 +77,7 @@ impl Default for CaseFacts {
     }
 }
 
-/// What a case expects.
+/// The expected result of a case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expectation {
@@ -100,7 +100,7 @@ impl CaseQuestion {
     /// Makes it the open question on the event's channel.
     pub fn open(&self, rules: &RuleSet, file: &str, event: &mut Event, facts: &mut Facts) {
         let channel = self.channel.or(event.kind.inbound_channel()).unwrap_or(Channel::Sms);
-        let rule = self.rule.clone().or_else(|| rules.asker_in(file, &self.name)).unwrap_or_default();
+        let rule = self.rule.clone().or_else(|| rules.rule_with_question(file, &self.name)).unwrap_or_default();
         let question = Question {
             id: ActionId::new(uuid::Uuid::nil()),
             channel,

@@ -25,18 +25,22 @@ pub enum CannotStartCall {
 
 impl RuleSet {
     /// Checks that a tenant's call can start at a step of a rule, as `.on_call("step", …)` declares it.
-    pub fn check_beginning(&self, rule: &str, step: &str, tenant: &TenantFacts) -> Result<(), CannotStartCall> {
+    pub fn check_call_start(&self, rule: &str, step: &str, tenant: &TenantFacts) -> Result<(), CannotStartCall> {
         let known = self.rules.iter().find(|known| known.info.name == rule);
         let named = || rule.to_owned();
         let Some(found) = known else {
-            return Err(CannotStartCall::Rule { rule: named(), instead: self.instead(rule) });
+            return Err(CannotStartCall::Rule { rule: named(), instead: self.suggest_rules(rule) });
         };
         let steps = &found.handlers.calls;
         if steps.is_empty() {
-            return Err(CannotStartCall::Silent { rule: named(), step: step.to_owned(), instead: self.instead(rule) });
+            return Err(CannotStartCall::Silent {
+                rule: named(),
+                step: step.to_owned(),
+                instead: self.suggest_rules(rule),
+            });
         }
         if !steps.contains_key(step) {
-            let instead = among("its steps", step, steps.keys().map(String::as_str));
+            let instead = suggest_names("its steps", step, steps.keys().map(String::as_str));
             return Err(CannotStartCall::Step { rule: named(), step: step.to_owned(), instead });
         }
         if !found.is_enabled_for(tenant) {
@@ -46,16 +50,16 @@ impl RuleSet {
     }
 
     /// Words the rules that begin calls, the nearest to a name first, and a hint if some rules could not be loaded.
-    fn instead(&self, rule: &str) -> String {
+    fn suggest_rules(&self, rule: &str) -> String {
         let begins = |rule: &&Rule| !rule.handlers.calls.is_empty();
         let names = self.rules.iter().filter(begins).map(|rule| rule.info.name.as_str());
-        let instead = among("those that begin calls", rule, names);
+        let instead = suggest_names("those that begin calls", rule, names);
         if self.complete { instead } else { format!("{instead}; some rules are broken: 'recado check' says which") }
     }
 }
 
 /// Words the known names: the one that was probably meant, and a few others.
-fn among<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+fn suggest_names<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let meant = did_you_mean(name, known.clone()).map(|near| format!("did you mean '{near}'? "));
     let names: Vec<&str> = known.clone().take(NAMED_MAX).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

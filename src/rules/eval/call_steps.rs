@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::call::{Awaited, Gather, PendingInput, Step};
 use crate::domain::event::CallData;
 use crate::domain::fold::fold;
-use crate::domain::voice_words::{StockPhrase, words};
+use crate::domain::stock_phrase::{StockPhrase, stock_phrase};
 use crate::domain::{Action, Event, EventKind, Facts};
 use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace};
 use crate::rules::model::Rule;
@@ -72,7 +72,7 @@ impl RuleSet {
         let before = decision.actions.len();
         let trace = self.run(eval, rule, None, left, decision, || self.invoke_step(eval, rule, handler, &step));
         decision.trace.rules.push(trace);
-        decision.actions[before..].iter().any(is_heard)
+        decision.actions[before..].iter().any(is_audible)
     }
 
     fn invoke_step(
@@ -97,7 +97,7 @@ impl RuleSet {
 
     /// Repeats the prompt, or gives up, if no rule has said anything to the input.
     pub(in crate::rules) fn repeat_if_unanswered(&self, eval: &Arc<EvalContext>, decision: &mut Decision) {
-        if eval.event.kind != EventKind::CALL_INPUT || decision.actions.iter().any(is_heard) {
+        if eval.event.kind != EventKind::CALL_INPUT || decision.actions.iter().any(is_audible) {
             return;
         }
         let waiting = eval.facts.call.as_ref().and_then(|facts| facts.state.waiting.as_ref());
@@ -138,8 +138,8 @@ fn step_of(waiting: &PendingInput, event: &Event) -> Option<String> {
     }
 }
 
-fn is_heard(planned: &Planned) -> bool {
-    matches!(&planned.action, Action::Voice(step) if step.is_heard())
+fn is_audible(planned: &Planned) -> bool {
+    matches!(&planned.action, Action::Voice(step) if step.is_audible())
 }
 
 /// Returns the steps after a missing or unfitting input: the prompt again, or `otherwise`, or a farewell.
@@ -148,12 +148,15 @@ pub fn repeat_prompt(gather: &Gather, silent: bool, language: &str) -> Vec<Step>
         return match &gather.otherwise {
             Some(step) => vec![Step::Redirect { step: step.clone() }],
             None => {
-                vec![Step::say(gather.farewell(silent).unwrap_or(words(StockPhrase::Farewell, language))), Step::Hangup]
+                vec![
+                    Step::say(gather.farewell(silent).unwrap_or(stock_phrase(StockPhrase::Farewell, language))),
+                    Step::Hangup,
+                ]
             }
         };
     }
     let before = if silent { gather.no_input.clone() } else { gather.no_match.clone() };
-    let before = before.or_else(|| (!silent).then(|| words(StockPhrase::NotUnderstood, language).to_owned()));
+    let before = before.or_else(|| (!silent).then(|| stock_phrase(StockPhrase::NotUnderstood, language).to_owned()));
     let next = Gather { tried: gather.tried + 1, ..gather.clone() };
     before.map(Step::say).into_iter().chain([Step::Gather(next)]).collect()
 }

@@ -24,7 +24,7 @@ pub(in crate::rules) enum Turn<'r> {
     Answer(&'r Rule, &'r str, Question),
     /// The question of this rule got no answer in time.
     Silence(&'r Rule, Question),
-    /// The rule that asked is gone, not enabled, or has no such question any more.
+    /// The rule that asked is gone, is not enabled, or no longer has the question.
     NoHandler(Question),
     /// Input in a call, for the rule that waits for it.
     Call(AwaitedStep<'r>),
@@ -34,7 +34,7 @@ pub(in crate::rules) enum Turn<'r> {
 
 impl RuleSet {
     /// Returns whether this tenant's rules ask anything, so that open questions must be known.
-    pub fn asks(&self, tenant: &TenantFacts) -> bool {
+    pub fn has_questions(&self, tenant: &TenantFacts) -> bool {
         self.with_handlers.values().any(|number| {
             let rule = &self.rules[*number];
             !rule.handlers.answers.is_empty() && rule.is_enabled_for(tenant)
@@ -42,7 +42,7 @@ impl RuleSet {
     }
 
     /// Returns the rule of a file that handles answers to a question of this name.
-    pub(in crate::rules) fn asker_in(&self, file: &str, question: &str) -> Option<String> {
+    pub(in crate::rules) fn rule_with_question(&self, file: &str, question: &str) -> Option<String> {
         let handles = |rule: &&Rule| rule.info.file == file && rule.handlers.answers.contains_key(question);
         self.rules.iter().find(handles).map(|rule| rule.info.name.clone())
     }
@@ -82,7 +82,7 @@ impl RuleSet {
     }
 
     /// Runs the conversation. Returns whether no other rule is evaluated.
-    pub(in crate::rules) fn converse(
+    pub(in crate::rules) fn run_conversation(
         &self,
         eval: &Arc<EvalContext>,
         turn: Turn<'_>,

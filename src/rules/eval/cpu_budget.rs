@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn waiting_uses_nothing_up_and_work_does() {
         let mut allowance = CpuAllowance::new(Duration::from_millis(40));
-        // Nothing comes, and the thread waits for it.
+        // The thread waits for a message that never comes.
         let (_open, nothing) = std::sync::mpsc::channel::<()>();
         assert!(nothing.recv_timeout(Duration::from_millis(80)).is_err());
         assert!(!allowance.is_over());

@@ -9,7 +9,7 @@ use crate::domain::timer::Fired;
 use crate::domain::{Event, Facts, NewTimer, Purpose};
 use crate::rules::eval::conversation::{Turn, describe_questions};
 use crate::rules::eval::cpu_budget::{self, CpuTimer};
-use crate::rules::eval::index::{Beginnings, Candidate};
+use crate::rules::eval::index::{Candidate, TextPrefixes};
 use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace, Trace};
 use crate::rules::eval::{stack, timers};
 use crate::rules::load::error::SourcePosition;
@@ -57,7 +57,7 @@ impl RuleSet {
         }
         stack::on_rules_stack(|| {
             let (templates, links) = (Arc::clone(&self.templates), Arc::clone(&self.links));
-            let eval = EvalContext::new(timers::as_seen(event), facts.clone(), templates, links);
+            let eval = EvalContext::new(timers::anchor_event(event), facts.clone(), templates, links);
             self.evaluate(&eval, turn, candidates, &mut decision);
         });
         decision
@@ -92,7 +92,7 @@ impl RuleSet {
         let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
         let keywords = &self.rules[number].keywords;
         let longest = keywords.iter().map(|keyword| keyword.split(' ').count()).max().unwrap_or_default();
-        vec![Candidate { rule: number, keyword: Beginnings::new(&event.data, longest).first_of(keywords) }]
+        vec![Candidate { rule: number, keyword: TextPrefixes::new(&event.data, longest).first_of(keywords) }]
     }
 
     /// Returns the result of a rule that does not run now, and its timer; `None` if it runs now.
@@ -122,7 +122,7 @@ impl RuleSet {
     ) {
         let timer = CpuTimer::start();
         let whole = Duration::from_millis(self.limits.decision_ms);
-        if turn.is_some_and(|turn| self.converse(eval, turn, whole, decision)) {
+        if turn.is_some_and(|turn| self.run_conversation(eval, turn, whole, decision)) {
             return;
         }
         for (deferred, candidate) in candidates {

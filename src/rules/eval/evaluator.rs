@@ -113,7 +113,7 @@ fn decide_in_order(rules: &RuleSet, batch: &[(Event, Facts)], budget: Duration) 
         if let Some(pending) = pending {
             pending.add(&decision);
         }
-        let moves = decision.moves();
+        let moves = decision.moves_appointment();
         decisions.push(decision);
         if moves {
             break;
@@ -231,7 +231,7 @@ mod tests {
         let decided =
             evaluator.decide_batch(Arc::new(rules), batch.to_vec().into(), Duration::from_secs(60)).await.unwrap();
         assert_eq!(decided.len(), 2);
-        assert!(decided[1].moves());
+        assert!(decided[1].moves_appointment());
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ impl RuleSet {
     fn passes(&self, rule: &Rule, event: &Event, facts: Facts) -> Result<bool, Failure> {
         let Some(Some(filter)) = &rule.for_each else { return Ok(true) };
         let eval =
-            EvalContext::new(timers::as_seen(event), facts, Arc::clone(&self.templates), Arc::clone(&self.links));
+            EvalContext::new(timers::anchor_event(event), facts, Arc::clone(&self.templates), Arc::clone(&self.links));
         *eval.frame() = RuleFrame { params: rule.params(&eval.facts), ..RuleFrame::default() };
         cpu_budget::refill(&self.limits, Duration::MAX);
         let answer = self.invoke(&eval, rule, filter, (ContactView(Arc::clone(&eval)),))?;

@@ -75,14 +75,14 @@ impl Index {
         tenant: &TenantFacts,
         rule_of: impl Fn(usize) -> IndexedRule<'a>,
     ) -> Vec<Candidate> {
-        let beginnings = Beginnings::new(data, self.longest_keyword_words);
+        let prefixes = TextPrefixes::new(data, self.longest_keyword_words);
         let mut found = Vec::new();
         if let Some(of_kind) = self.kinds.get(kind) {
             let without_text = if has_text(data) { &[][..] } else { &of_kind.with_keywords };
             let regardless = of_kind.always.iter().chain(without_text);
             found.extend(regardless.map(|rule| Candidate { rule: *rule, keyword: None }));
             // Longest first: if two keywords of one rule match, the longer one counts.
-            for (beginning, rest) in beginnings.longest_first() {
+            for (beginning, rest) in prefixes.longest_first() {
                 for rule in of_kind.keywords.get(beginning).into_iter().flatten() {
                     found.push(Candidate {
                         rule: *rule,
@@ -97,7 +97,7 @@ impl Index {
             if !rule.kinds.contains(kind) {
                 continue;
             }
-            let keyword = beginnings.first_of(rule.keywords);
+            let keyword = prefixes.first_of(rule.keywords);
             if rule.keywords.is_empty() || keyword.is_some() || !has_text(data) {
                 found.push(Candidate { rule: *number, keyword });
             }
@@ -115,13 +115,13 @@ pub(in crate::rules) fn has_text(data: &Value) -> bool {
 
 /// The parts of a text that a keyword can match: its first word, and all of it if that is no longer than the longest
 /// keyword. Each is folded and has the text after it.
-pub(in crate::rules) struct Beginnings(Vec<(String, String)>);
+pub(in crate::rules) struct TextPrefixes(Vec<(String, String)>);
 
-impl Beginnings {
+impl TextPrefixes {
     /// Takes the text apart, up to this number of words.
     pub fn new(data: &Value, words: usize) -> Self {
         let body = data.get("body").and_then(Value::as_str).unwrap_or_default();
-        let mut beginnings: Vec<(String, String)> = Vec::new();
+        let mut prefixes: Vec<(String, String)> = Vec::new();
         let mut rest = body.trim_start();
         let mut folded = String::new();
         for number in 0..words {
@@ -135,10 +135,10 @@ impl Beginnings {
             folded.push_str(&normal_word(&rest[..end]));
             rest = rest[end..].trim_start();
             if number == 0 || rest.is_empty() {
-                beginnings.push((folded.clone(), rest.trim_end().to_owned()));
+                prefixes.push((folded.clone(), rest.trim_end().to_owned()));
             }
         }
-        Self(beginnings)
+        Self(prefixes)
     }
 
     fn longest_first(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -32,7 +32,7 @@ impl Rule {
 
 impl RuleSet {
     /// Returns the moment since which runs must be known to decide the event; `None` if no concerned rule has a limit.
-    pub fn looks_back(&self, event: &Event, facts: &Facts) -> Option<Timestamp> {
+    pub fn firings_since(&self, event: &Event, facts: &Facts) -> Option<Timestamp> {
         if !self.has_limits || event.contact.is_none() {
             return None;
         }
@@ -44,7 +44,7 @@ impl RuleSet {
     }
 
     /// Returns the moment since which any limit counts runs; older ones may be deleted. `None` if there are no limits.
-    pub fn remembers(&self, facts: &Facts) -> Option<Timestamp> {
+    pub fn oldest_firing_counted(&self, facts: &Facts) -> Option<Timestamp> {
         self.rules.iter().filter_map(|rule| rule.limit.as_ref()).map(|limit| limit.since(facts)).min()
     }
 }

@@ -64,12 +64,16 @@ impl Timing {
         if found >= until || late > span.nominal() / BEFORE_LATE_PART {
             return Some(skipped);
         }
-        if path[0] == "appointment" { voided(until, facts).map(|why| RuleResult::Void { why }) } else { None }
+        if path[0] == "appointment" {
+            appointment_mismatch(until, facts).map(|why| RuleResult::Void { why })
+        } else {
+            None
+        }
     }
 }
 
 /// Returns why an appointment no longer matches the timer.
-fn voided(starts_at: Timestamp, facts: &Facts) -> Option<String> {
+fn appointment_mismatch(starts_at: Timestamp, facts: &Facts) -> Option<String> {
     let appointment = facts.appointment.as_ref()?;
     if appointment.starts_at != starts_at {
         return Some(format!("the appointment has been moved to {}", appointment.starts_at));
@@ -95,7 +99,7 @@ impl Rule {
             return Err(RuleResult::TooLate { due });
         }
         let about = matches!(&timing.when, When::Before(_, path) if path[0] == "appointment");
-        if about && let Some(why) = until.and_then(|until| voided(until, facts)) {
+        if about && let Some(why) = until.and_then(|until| appointment_mismatch(until, facts)) {
             return Err(RuleResult::Void { why });
         }
         let subject = if about { subject_of(&event.data) } else { None };
@@ -145,19 +149,25 @@ impl RuleSet {
 
     /// Returns the moment after which the next time of a fired schedule is looked for: the due time if every missed time runs,
     /// else now.
-    pub fn schedule_goes_on(&self, rule: &str, due: Timestamp, now: Timestamp) -> Timestamp {
+    pub fn schedule_resumes_after(&self, rule: &str, due: Timestamp, now: Timestamp) -> Timestamp {
         let timing = self.rule(rule).and_then(|rule| rule.timing.as_ref());
         if timing.is_some_and(|timing| timing.missed == Missed::All) { due } else { due.max(now) }
     }
 
     /// Returns the next timer of a schedule whose timer fires at `now`.
-    pub fn follows(&self, rule: &str, due: Timestamp, tenant: &TenantFacts, now: Timestamp) -> Option<NewTimer> {
-        self.next_of_schedule(rule, tenant, self.schedule_goes_on(rule, due, now))
+    pub fn next_schedule_timer(
+        &self,
+        rule: &str,
+        due: Timestamp,
+        tenant: &TenantFacts,
+        now: Timestamp,
+    ) -> Option<NewTimer> {
+        self.next_of_schedule(rule, tenant, self.schedule_resumes_after(rule, due, now))
     }
 
     /// Returns what happens to a pending timer under these rules: `None` if it stays, else its replacement, if it has one.
-    /// Nothing is planned for a time that has passed.
-    pub fn replanned(
+    /// Past times get no timer.
+    pub fn replan(
         &self,
         timer: &StoredTimer<'_>,
         tenant: &TenantFacts,
@@ -232,7 +242,7 @@ impl RuleSet {
 }
 
 /// Returns the event as its rule sees it: for a timer, the event that planned it.
-pub(in crate::rules) fn as_seen(event: &Event) -> Event {
+pub(in crate::rules) fn anchor_event(event: &Event) -> Event {
     let mut seen = event.clone();
     if let Some(anchor) = Fired::of(event).and_then(|_| Anchor::in_data(&event.data)) {
         seen.kind = anchor.kind;

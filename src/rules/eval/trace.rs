@@ -27,7 +27,7 @@ pub struct Decision {
 
 impl Decision {
     /// Returns whether the decision moves an appointment.
-    pub fn moves(&self) -> bool {
+    pub fn moves_appointment(&self) -> bool {
         let moves = |planned: &Planned| matches!(planned.action, Action::Effect(Effect::MoveAppointment { .. }));
         self.actions.iter().any(moves)
     }
@@ -132,7 +132,7 @@ pub enum RuleResult {
     Silent { question: String },
     /// The question was answered or replaced before its time was up.
     SilenceBroken { question: String },
-    /// The rule that asked is gone, not enabled, or has no such question any more. The other rules are evaluated.
+    /// The rule that asked is gone, is not enabled, or no longer has the question. The other rules are evaluated.
     NobodyHears { question: String },
     /// A call step waited for keys or words, and none came.
     NothingHeard,

@@ -47,7 +47,7 @@ struct Loader {
     engine: Engine,
     templates: Templates,
     rules: Vec<Rule>,
-    /// Where each rule stands: its file and position.
+    /// The file and position of each rule.
     positions: HashMap<String, (String, SourcePosition)>,
     kinds_used: Vec<(EventKind, String, String, SourcePosition)>,
     emitted: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! What scripts see and can do: the engine, the registry, the values, the views, the functions.
+//! The script side of rules: the engine, the registry, the values, the views, the functions.
 
 pub(in crate::rules) mod arguments;
 pub(in crate::rules) mod context;

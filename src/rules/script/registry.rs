@@ -93,7 +93,7 @@ impl Group {
         }
     }
 
-    /// Where the functions of the section may be called.
+    /// The places where the functions of the section may be called.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Rule => "These calls declare a rule. They are chained at the top of a file, while it is loaded.",

@@ -18,7 +18,7 @@ thread_local! {
 enum Before {
     /// After a dot.
     Dot,
-    /// Where a map's key stands.
+    /// At a map's key.
     Key,
     Other,
 }

@@ -103,8 +103,8 @@ fn a_limit_counts_for_one_customer() {
     assert_eq!(decision.firings[0].since, ago(240));
     let nobody = Event { contact: None, ..sms("hola") };
     assert_eq!(result(&set.decide(&nobody, &Facts { contact: None, ..facts() })), &RuleResult::Fired);
-    assert_eq!(set.looks_back(&sms("hola"), &facts()), Some(ago(240)));
-    assert_eq!(set.looks_back(&event("opted_in", json!({})), &facts()), None, "no rule of that event's has one");
+    assert_eq!(set.firings_since(&sms("hola"), &facts()), Some(ago(240)));
+    assert_eq!(set.firings_since(&event("opted_in", json!({})), &facts()), None, "no rule of that event's has one");
     for bad in ["limit(0, \"4h\")", "limit(1, \"x\")", "limit(\"1\", \"4h\")", "limit(101, \"4h\")"] {
         let said = complaints(&format!("rule(\"r\").on(\"inbound_sms\").{bad}.then(|e| note(\"x\"));"));
         assert!(said.contains("limit"), "{bad}: {said}");
@@ -282,15 +282,15 @@ fn every_rule_is_explained_when_one_has_heard_the_answer() {
     let set = rules(BOOKING);
     let mut facts = facts();
     says(&set, &mut facts, "BOOK");
-    let told = |body: &str| -> Vec<(String, RuleResult)> {
+    let decide_answer = |body: &str| -> Vec<(String, RuleResult)> {
         let explained = set.explain(&sms(body), &facts);
         explained.into_iter().map(|one| (one.trace.rule, one.trace.result)).collect()
     };
     let elsewhere = RuleResult::AnsweredElsewhere { rule: "booking".into() };
     let answered = RuleResult::Answered { question: "day".into() };
-    assert_eq!(told("monday"), [("booking".to_owned(), answered), ("other".to_owned(), elsewhere)]);
+    assert_eq!(decide_answer("monday"), [("booking".to_owned(), answered), ("other".to_owned(), elsewhere)]);
     let fits_nothing = RuleResult::FitsNothing { question: "day".into() };
-    assert_eq!(told("x"), [("booking".to_owned(), fits_nothing), ("other".to_owned(), RuleResult::Fired)]);
+    assert_eq!(decide_answer("x"), [("booking".to_owned(), fits_nothing), ("other".to_owned(), RuleResult::Fired)]);
 }
 
 #[test]

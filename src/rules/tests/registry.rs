@@ -150,7 +150,7 @@ fn the_registry_and_the_engine_agree() {
     for function in functions() {
         described.entry(function.name.to_owned()).or_default().extend(function.arities());
     }
-    // `when` takes a closure alone, too, to say what is missing.
+    // `when` also accepts a single closure, in order to say what is missing.
     registered.entry("when".to_owned()).or_default().remove(&2);
     for (name, arities) in &mut described {
         let known = |arity: &usize| !language.contains(&(name.clone(), *arity));

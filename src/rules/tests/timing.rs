@@ -174,8 +174,9 @@ fn a_schedule_goes_on_from_now_or_makes_up_for_all() {
     let first = rules.next_of_schedule("daily", &tenant, now()).unwrap();
     assert_eq!(first.due, at("2026-11-22T08:00:00Z"));
     let found = at("2026-11-25T12:00:00Z");
-    let next =
-        |rule: &str| rules.next_of_schedule(rule, &tenant, rules.schedule_goes_on(rule, first.due, found)).unwrap();
+    let next = |rule: &str| {
+        rules.next_of_schedule(rule, &tenant, rules.schedule_resumes_after(rule, first.due, found)).unwrap()
+    };
     assert_eq!(next("daily").due, at("2026-11-26T08:00:00Z"));
     assert_eq!(next("each").due, at("2026-11-23T08:00:00Z"));
     assert_eq!(rules.next_of_schedule("asleep", &tenant, now()), None);

@@ -34,7 +34,7 @@ pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Rewrites the database without the unused parts of its file and log, such as deleted rows. Gives `false` if a reader
 /// still uses the log, so that it could not be emptied.
 ///
-/// Other writers wait meanwhile. After [`BUSY_TIMEOUT`] webhooks are refused.
+/// Other writers wait meanwhile. After `BUSY_TIMEOUT` webhooks are refused.
 pub fn compact_sqlite(path: &Path) -> Result<bool, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_TIMEOUT)?;

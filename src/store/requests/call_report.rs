@@ -22,7 +22,7 @@ pub struct CallReport {
     pub detail: Option<String>,
     /// A call that ends without a word of the caller counts as missed.
     pub silence_is_missed: bool,
-    /// The event of the call's end waits for a summary: see [`Store::untold_calls`].
+    /// The event of the call's end waits for a summary: see [`crate::store::Store::untold_calls`].
     pub tell_later: bool,
     pub at: Timestamp,
 }

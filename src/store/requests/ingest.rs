@@ -36,7 +36,7 @@ pub struct NewInbound {
     pub at: Timestamp,
     pub segments: i32,
     /// The customer's STOP, START or HELP.
-    pub wish: Option<OptOutKeyword>,
+    pub opt_out_keyword: Option<OptOutKeyword>,
 }
 
 impl NewInbound {
@@ -47,12 +47,12 @@ impl NewInbound {
         data: InboundData,
         at: Timestamp,
         segments: i32,
-        keyword: Option<OptOutKeyword>,
+        opt_out_keyword: Option<OptOutKeyword>,
     ) -> Self {
         // The data has texts, numbers and lists only, which JSON can always hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
         let event_text = event_data.to_string();
-        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, wish: keyword }
+        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, opt_out_keyword }
     }
 
     /// The data of the event; `nth` is the number of the message among the customer's messages.
@@ -259,9 +259,9 @@ async fn write_rows(
             event: Some(event.id),
             message: Some(id),
             duplicate: false,
-            confirmed: item.wish.as_ref().is_some_and(|keyword| keyword.confirmation.is_some()),
+            confirmed: item.opt_out_keyword.as_ref().is_some_and(|keyword| keyword.confirmation.is_some()),
         });
-        if let Some(keyword) = &item.wish {
+        if let Some(keyword) = &item.opt_out_keyword {
             keywords.push((*item, keyword, key, contact, event.id));
         }
         if handled.is_none() {

@@ -27,7 +27,7 @@ pub struct ApiToken {
 }
 
 impl Store {
-    /// Stores the hash of a new token; `None` if the tenant has [`TOKENS_MAX`] tokens.
+    /// Stores the hash of a new token; `None` if the tenant has `TOKENS_MAX` tokens.
     pub async fn add_api_token(
         &self,
         tenant: TenantId,

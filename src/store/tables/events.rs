@@ -22,7 +22,7 @@ impl Store {
     }
 
     /// Lists a tenant's oldest undecided events, at most `limit`, from the cache or from the rows. The events of a call
-    /// that is being answered are left to its turn for [`LINE_HOLD`].
+    /// that is being answered are left to its turn for `LINE_HOLD`.
     pub async fn pending_events(&self, tenant: TenantId, limit: usize) -> Result<Vec<Pending>, StoreError> {
         if let Oldest::Cached(events) = self.context.pending.oldest(tenant, limit) {
             return Ok(events);

@@ -1,4 +1,4 @@
-//! What a new user meets when something is not quite right.
+//! Typical mistakes of new users, and their messages.
 
 use std::time::Duration;
 

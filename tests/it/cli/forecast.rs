@@ -47,7 +47,7 @@ fn book(folder: &Path, starts: &str) {
 }
 
 /// Each planned send: time, rule and text.
-fn told(sends: &Value) -> Vec<(&str, &str, &str)> {
+fn summaries(sends: &Value) -> Vec<(&str, &str, &str)> {
     let sends = sends.as_array().expect("an array").iter();
     sends.map(|one| (word(one, "at"), word(one, "rule"), word(one, "text"))).collect()
 }
@@ -66,7 +66,7 @@ async fn a_forecast_is_a_table_json_or_a_calendar_and_comes_true() {
     assert_eq!((word(thanks, "rule"), word(thanks, "text")), ("thanks", "Thank you!"));
     assert!(word(thanks, "reason").contains("appointment_booked"), "it waits to be decided: {thanks}");
     let (leaves, _) = day(2);
-    assert_eq!(told(&json)[1], (&*leaves.to_string(), "reminder", "See you at 10:00"));
+    assert_eq!(summaries(&json)[1], (&*leaves.to_string(), "reminder", "See you at 10:00"));
     assert_eq!((word(reminder, "to"), word(reminder, "outcome")), (CUSTOMER, "send"));
     assert_eq!((&reminder["segments"], word(reminder, "from")), (&Value::from(1), "+15005550006"));
 
@@ -104,7 +104,7 @@ async fn a_rule_that_the_server_has_not_planned_by_is_forecast() {
     let foreseen = ahead(server.folder(), &["forecast", "--json"]);
     assert!(foreseen.err.contains("once it has been started"), "{foreseen:?}");
     let foreseen = foreseen.json();
-    assert_eq!(told(&foreseen).len(), 1, "{foreseen}");
+    assert_eq!(summaries(&foreseen).len(), 1, "{foreseen}");
     assert!(server.stop().await.success());
     server.start_again().await;
     let timers = eventually(Duration::from_secs(DELIVERED_WITHIN_S), || {
@@ -112,7 +112,7 @@ async fn a_rule_that_the_server_has_not_planned_by_is_forecast() {
         async move { if timers[0].is_object() { Ok(timers) } else { Err(timers) } }
     })
     .await;
-    assert_eq!((word(&timers[0], "rule"), word(&timers[0], "due")), ("reminder", told(&foreseen)[0].0));
+    assert_eq!((word(&timers[0], "rule"), word(&timers[0], "due")), ("reminder", summaries(&foreseen)[0].0));
     let again = ahead(server.folder(), &["forecast", "--json"]);
     assert!(again.err.is_empty(), "{again:?}");
     assert_eq!(again.json(), foreseen);
@@ -137,7 +137,7 @@ fn a_simulation_sends_on_a_copy_and_leaves_the_original_alone() {
     assert!(bytes() == before, "the original is as it was");
     let foreseen = ahead(folder.path(), &["forecast", "--days", "5", "--json"]).json();
     let sent = ahead(folder.path(), &[&args[..], &["--json"]].concat()).json();
-    let (foreseen, sent) = (told(&foreseen), told(&sent));
+    let (foreseen, sent) = (summaries(&foreseen), summaries(&sent));
     assert_eq!(sent[1], foreseen[1], "that which hangs on the appointment, to the second");
     assert_eq!(sent.len(), foreseen.len());
     let waits = ahead(folder.path(), &["events", "--json"]).json();

@@ -1,4 +1,4 @@
-//! What `recado tenant` changes stays changed, whatever else is changed meanwhile.
+//! Concurrent changes by `recado tenant` do not overwrite each other.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -45,8 +45,8 @@ fn all_templates_are_kept(folder: &TempDir, url: Option<&str>) {
         assert!(one.wait().expect("it ends").success());
     }
     let shown = shown(recado(&["tenant", "show", "luna", "--json"]));
-    let kept = shown["templates"].as_object().expect("an object");
-    assert_eq!(kept.len(), AT_ONCE, "{kept:?}");
+    let templates = shown["templates"].as_object().expect("an object");
+    assert_eq!(templates.len(), AT_ONCE, "{templates:?}");
 }
 
 #[test]

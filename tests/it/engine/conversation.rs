@@ -144,14 +144,14 @@ async fn a_conversation_goes_on_across_restarts() {
     assert_eq!(scene.says("10").await, ["monday at 10"]);
     assert_eq!((scene.questions().await.as_str(), scene.silences().await), ("", 0));
     assert_eq!(scene.says("10").await, ["other 10"]);
-    let told = rig::recado(&scene.server, &["explain", &message_sid(3)]).output().expect("it runs");
-    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    let shown = rig::recado(&scene.server, &["explain", &message_sid(3)]).output().expect("it runs");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     for words in [
         "+ booking: answered: this answers its question \"day\"",
         "asks \"hour\" on sms, until 20",
         "- other: not asked: this answers a question of \"booking\"",
     ] {
-        assert!(told.contains(words), "{words}\n{told}");
+        assert!(shown.contains(words), "{words}\n{shown}");
     }
 }
 

@@ -22,8 +22,8 @@ rule("rings").on("call_received")
 #[tokio::test]
 async fn todays_rules_read_the_call_of_a_call_event() {
     let server = Server::start(options(RINGS)).await;
-    let heard = Caller::new(&server, 1).posts("/api/twilio/demo/answer", &[]).await;
-    heard.says("Hola");
+    let twiml = Caller::new(&server, 1).posts("/api/twilio/demo/answer", &[]).await;
+    twiml.says("Hola");
     let event = eventually(WITHIN, || async {
         let events = cli::run(&mut rig::recado(&server, &["events", "--json"])).json();
         let found = events.as_array().and_then(|events| events.iter().find(|event| event["kind"] == "call_received"));

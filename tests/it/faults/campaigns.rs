@@ -10,12 +10,12 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 
 const MEMBERS: usize = 12;
-/// How long a life may last that is cut short.
+/// The longest run of a process that is killed.
 const SHORT_LIFE: Duration = Duration::from_secs(3);
 /// The server asks for the end of a call after a minute without report.
 const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 
-/// Where a life ends.
+/// The point at which a process is killed.
 #[derive(Clone, Copy, Debug)]
 enum Ends {
     /// At the nth pass of an abort point.

@@ -12,12 +12,12 @@ use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid};
 
-/// How long a life may last after its webhooks are posted, before it is killed.
+/// The longest run of a process after its webhooks are posted, before it is killed.
 const SHORT_LIFE: Duration = Duration::from_millis(1_500);
-/// How long the last life may take until no work is open.
+/// Time limit of the last process to finish all work.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Where a life ends.
+/// The point at which a process is killed.
 #[derive(Clone, Copy, Debug)]
 enum End {
     /// At the nth pass of an abort point.

@@ -18,7 +18,7 @@ const WELL_AGAIN_WITHIN: Duration = Duration::from_secs(10);
 /// Webhooks posted at once.
 const AT_ONCE: usize = 8;
 
-/// How a disk becomes full, and has space again.
+/// The ways to fill a disk and to free it.
 enum Disk {
     /// A limit on the size of the process's files, which needs no rights.
     Limit,

@@ -68,15 +68,19 @@ impl World {
     /// Waits until the send to a customer has this state and its message this status.
     async fn settled(&self, to: &str, state: &str, status: &str) -> Vec<String> {
         eventually(SETTLED_WITHIN, || async {
-            let (is, told, tries) = self.verdict(to).await?;
+            let (is, message_status, tries) = self.verdict(to).await?;
             // A callback may settle a send whose answer is still awaited. The try is stored afterwards.
             let closed = !tries.is_empty() && tries.iter().all(|outcome| !outcome.is_empty());
-            if is == state && told == status && closed { Ok(tries) } else { Err(format!("{is} {told} {tries:?}")) }
+            if is == state && message_status == status && closed {
+                Ok(tries)
+            } else {
+                Err(format!("{is} {message_status} {tries:?}"))
+            }
         })
         .await
     }
 
-    /// How often the provider took a message to a customer.
+    /// Counts the messages to a customer that the provider took.
     fn taken(&self, to: &str) -> usize {
         self.provider.carrier.count_to(to)
     }

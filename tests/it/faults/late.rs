@@ -275,7 +275,7 @@ async fn an_unknown_send_is_looked_for_in_the_account_it_went_through() {
     // The platform's account is still known, and shows it.
     let row = world.row(&of_demo).await;
     assert_eq!((row.state.as_str(), row.provider_sid), ("sent", Some(sid)));
-    // A's account is not known any more: B's list tells nothing about it.
+    // A's account is no longer known: B's list tells nothing about it.
     let row = world.row(&of_a).await;
     assert_eq!(row.state, "unknown");
     assert!(row.reason.as_deref().is_some_and(|reason| reason.contains(A.account)), "{:?}", row.reason);

@@ -27,8 +27,8 @@ async fn callbacks_before_the_answer_are_joined() {
     provider.wait_taken(TEXTS as u64).await;
     // The first callback settles a send. The second may still be in flight.
     let all_told = || async {
-        let told = look.count("events WHERE kind = 'message_status'").await;
-        if told < 2 * TEXTS as i64 { Err(format!("{told} statuses")) } else { look.open().await }
+        let statuses = look.count("events WHERE kind = 'message_status'").await;
+        if statuses < 2 * TEXTS as i64 { Err(format!("{statuses} statuses")) } else { look.open().await }
     };
     eventually(SETTLED_WITHIN, all_told).await;
     let sids: HashMap<_, _> = provider.sent().into_iter().map(|message| (message.body, message.sid)).collect();

@@ -375,7 +375,7 @@ pub async fn taken_to(provider: &Provider, to: &str, count: usize) {
     }
 }
 
-/// How long texts to a tenant take from their posting to their answer's arrival at the provider, sorted.
+/// Returns the round-trip times of texts to a tenant, sorted: from the webhook to the answer's arrival at the provider.
 pub async fn round_trips(
     provider: &Provider,
     own: &Own,

@@ -1,4 +1,4 @@
-//! Rules that do not end, or use all memory, harm their own tenant alone.
+//! Rules that do not end, or use all memory, harm only their own tenant.
 
 use std::time::Duration;
 

@@ -139,7 +139,7 @@ async fn a_stranger_learns_nothing_from_the_ids_of_others() {
     assert_eq!((look.messages().await, look.count("events").await), before, "nothing was moved");
 }
 
-/// How a stranger's callbacks were answered.
+/// The responses to a stranger's callbacks.
 struct Knocked {
     /// Status and body, each once.
     words: Vec<(u16, String)>,

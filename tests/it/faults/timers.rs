@@ -27,9 +27,9 @@ rule(\"end\").on(\"counted\").when(\"no\", |e| false).then(|e| note(\"x\"));\n";
 const TIMERS: usize = 1_200;
 /// One in this many seeds is run, because each run fires all timers through several lives.
 const SEEDS_IN: u64 = 8;
-/// How long the last life may take until no timer is due.
+/// Time limit of the last process until no timer is due.
 const DONE_WITHIN: Duration = Duration::from_secs(90);
-/// How long a process stands still.
+/// The time for which a process is stopped.
 const STOPPED_FOR: Duration = Duration::from_secs(60);
 
 /// Timers of the demo tenant that are due already.
@@ -179,8 +179,8 @@ fn is_stopped(id: u32) -> bool {
 }
 
 fn signal(signal: &str, id: u32) {
-    let told = Command::new("kill").args([signal, &id.to_string()]).status();
-    assert!(told.is_ok_and(|status| status.success()), "process {id} cannot be told {signal}");
+    let killed = Command::new("kill").args([signal, &id.to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()), "process {id} cannot be told {signal}");
 }
 
 async fn open(url: &str) -> Store {

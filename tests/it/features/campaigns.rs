@@ -49,9 +49,9 @@ fn happened(call: &Call) -> Vec<&CallEvent> {
     call.entries.iter().map(|entry| &entry.what).collect()
 }
 
-fn heard(call: &Call) -> Vec<String> {
+fn said_texts(call: &Call) -> Vec<String> {
     let text = |what: &&CallEvent| match what {
-        CallEvent::Heard { text, .. } => Some(text.clone()),
+        CallEvent::Said { text, .. } => Some(text.clone()),
         _ => None,
     };
     happened(call).iter().filter_map(text).collect()
@@ -79,11 +79,11 @@ async fn a_campaign_greets_says_its_text_asks_and_keeps_the_answer() {
     let answers: Vec<&Value> = (0..3).map(|n| &shown["first_members"][n]["answer"]).collect();
     assert_eq!(answers, ["interested", "call later", "no answer"]);
     let calls = provider.carrier.calls();
-    let says = heard(call_to(&calls, 1));
+    let says = said_texts(call_to(&calls, 1));
     assert!(says[0].starts_with("Hello, Ana. This is"), "{says:?}");
     assert_eq!(says[1], script);
     assert!(says.last().unwrap().ends_with("Goodbye!"), "{says:?}");
-    assert!(heard(call_to(&calls, 3)).last().unwrap().starts_with("We did not get an answer"));
+    assert!(said_texts(call_to(&calls, 3)).last().unwrap().starts_with("We did not get an answer"));
     let by_us = |what: &&CallEvent| matches!(what, CallEvent::HungUp { by: HungUpBy::Document });
     assert!(calls.iter().all(|call| happened(call).iter().any(by_us)), "each call is ended by us");
     let look = Look::into(server.folder()).await;
@@ -162,8 +162,8 @@ async fn statistics_change_once_for_repeated_and_reordered_reports() {
     let twilio = rig::twilio(&server);
     let actions: Vec<_> = look.actions().await.into_iter().filter(|action| action.state == "sent").collect();
     for (action, order) in actions.iter().zip(&orders) {
-        let told = order.iter().chain(order.iter().rev());
-        for (n, status) in told.enumerate() {
+        let callbacks = order.iter().chain(order.iter().rev());
+        for (n, status) in callbacks.enumerate() {
             let form = fields(&[
                 ("CallSid", action.provider_sid.as_deref().unwrap()),
                 ("AccountSid", ACCOUNT),
@@ -209,13 +209,13 @@ async fn a_campaign_has_its_own_voice_language_and_text_for_machines() {
     assert_eq!(shown["outcomes"], json!({"completed": 1, "machine": 1}), "{shown}");
     let calls = provider.carrier.calls();
     for (number, said) in [(1, "Hola"), (2, "Llámenos")] {
-        let heard = CallEvent::Heard {
+        let expected = CallEvent::Said {
             text: said.to_owned(),
             voice: Some("Polly.Lucia".to_owned()),
             language: Some("es-ES".to_owned()),
         };
         let call = call_to(&calls, number);
-        assert!(happened(call).contains(&&heard), "{:?}", happened(call));
+        assert!(happened(call).contains(&&expected), "{:?}", happened(call));
     }
 }
 

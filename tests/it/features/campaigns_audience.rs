@@ -1,4 +1,4 @@
-//! Whom campaigns call: by filter, by table over the API, or by an operator; with an agent.
+//! Audiences of campaigns: by filter, by table over the API, or by an operator; with an agent.
 
 use std::time::Duration;
 
@@ -137,9 +137,9 @@ async fn a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
     let refused = lines.iter().enumerate().filter_map(|(n, (_, why))| Some((after(n), (*why)?)));
     let refused = refused.chain([(after(lines.len()), "at most 80 characters")]);
     let named = came["refused_lines"].as_array().unwrap();
-    for ((line, why), told) in refused.zip(named) {
-        assert_eq!(told["line"], json!(line), "{why}: {told}");
-        assert!(told["reason"].as_str().unwrap().contains(why), "{why}: {told}");
+    for ((line, why), listed) in refused.zip(named) {
+        assert_eq!(listed["line"], json!(line), "{why}: {listed}");
+        assert!(listed["reason"].as_str().unwrap().contains(why), "{why}: {listed}");
     }
     let again = api.table(&import, long.as_bytes(), "one").await;
     assert_eq!(again.headers()["idempotency-replayed"], "true");
@@ -202,16 +202,16 @@ async fn an_agent_handles_the_calls_of_a_campaign() {
     assert_eq!(shown["outcomes"], json!({"completed": 1}), "{shown}");
     let calls = provider.carrier.calls();
     let [call] = &calls[..] else { panic!("one call: {calls:?}") };
-    let heard: Vec<(&str, Option<&str>)> = call
+    let said: Vec<(&str, Option<&str>)> = call
         .entries
         .iter()
         .filter_map(|entry| match &entry.what {
-            CallEvent::Heard { text, voice, .. } => Some((text.as_str(), voice.as_deref())),
+            CallEvent::Said { text, voice, .. } => Some((text.as_str(), voice.as_deref())),
             _ => None,
         })
         .collect();
     let lucia = Some("Polly.Lucia");
-    assert_eq!(heard, [("Here is Lucia of Demo", lucia), ("You said what time is it.", lucia)]);
+    assert_eq!(said, [("Here is Lucia of Demo", lucia), ("You said what time is it.", lucia)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,16 +232,16 @@ async fn a_conversation_model_handles_the_calls_of_a_campaign() {
     assert_eq!((&shown["outcomes"], &shown["tries"]), (&json!({"completed": 1}), &json!(1)), "{shown}");
     let calls = provider.carrier.calls();
     let [call] = &calls[..] else { panic!("one call: {calls:?}") };
-    let heard: Vec<&str> = call
+    let said: Vec<&str> = call
         .entries
         .iter()
         .filter_map(|entry| match &entry.what {
-            CallEvent::Heard { text, .. } => Some(text.as_str()),
+            CallEvent::Said { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();
-    assert_eq!(heard.first(), Some(&"Hello, this is Lucia"), "{heard:?}");
-    assert_eq!(heard.last(), Some(&"You said: What is it about?"), "{heard:?}");
+    assert_eq!(said.first(), Some(&"Hello, this is Lucia"), "{said:?}");
+    assert_eq!(said.last(), Some(&"You said: What is it about?"), "{said:?}");
     let asked = scene.chat.requests();
     let system = asked[0]["messages"][0]["content"].as_str().unwrap_or_default();
     assert!(system.contains("Offer the course."), "{system}");

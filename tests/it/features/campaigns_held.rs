@@ -89,10 +89,10 @@ impl Scene {
     async fn completes(&self, claimed: &Claimed) {
         let sid = format!("CA{}", claimed.send.id.uuid().simple());
         self.end(claimed, AttemptResult::Sent { sid, status: DeliveryStatus::Queued }).await;
-        self.told(&claimed.send).await;
+        self.report_sent(&claimed.send).await;
     }
 
-    async fn told(&self, send: &QueuedSend) {
+    async fn report_sent(&self, send: &QueuedSend) {
         let caller = Caller {
             tenant: self.campaign.tenant,
             sid: format!("CA{}", send.id.uuid().simple()),
@@ -175,7 +175,7 @@ async fn an_unsettled_try_does_not_stop_a_campaign_and_counts_once() {
     assert_eq!(scene.state().await, CampaignState::Running, "three have not come to anything");
 
     // One was placed after all, one is given up, one is released.
-    scene.told(&one.send).await;
+    scene.report_sent(&one.send).await;
     scene.settled(other.send.id, OperatorDecision::GiveUp).await;
     let members = scene.members().await;
     let known = [one.send.id, other.send.id];

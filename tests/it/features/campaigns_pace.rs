@@ -41,7 +41,7 @@ fn zone(number: &str) -> Tz {
     if number.starts_with("+1") { Tz::America__New_York } else { Tz::Europe__Madrid }
 }
 
-/// How a try of this number ends: of ten, two are busy at first, one never answers, one is out of order.
+/// The outcome of a try: of ten numbers, two are busy at first, one never answers, one is out of order.
 fn ends(number: &str, tries: usize) -> CallStatus {
     match (number.bytes().rev().nth(1).unwrap_or_default() % 10, tries) {
         (0 | 1, 1) => CallStatus::Busy,
@@ -140,12 +140,12 @@ impl Run {
         let later = self.under_way.split_off(&now.plus(Duration::from_micros(1)));
         let over = std::mem::replace(&mut self.under_way, later);
         let writer = self.inside.store.writer();
-        let told = over.into_values().flatten().flat_map(|(action, number, tries)| {
+        let reports = over.into_values().flatten().flat_map(|(action, number, tries)| {
             let report = report(&self.campaign, action, &number, ends(&number, tries), now);
             [writer.call(report.clone()), writer.call(report)]
         });
-        for told in join_all(told).await {
-            told.expect("it can be written");
+        for report in join_all(reports).await {
+            report.expect("it can be written");
         }
     }
 

@@ -92,7 +92,7 @@ impl Shop {
     }
 
     /// The customer writes.
-    async fn hear(&mut self, channel: &str, body: &str) {
+    async fn text(&mut self, channel: &str, body: &str) {
         self.said += 1;
         self.hear_from(ANA, self.said, channel, body).await;
     }
@@ -197,7 +197,7 @@ async fn a_visit_from_its_booking_to_its_review() {
     let reminder =
         "Demo: you have an appointment on Mon 23 Nov at 10:00. Reply C to confirm, M to move it, X to cancel.";
     assert_eq!(shop.texts(2).await[1], reminder);
-    shop.hear("sms", "C").await;
+    shop.text("sms", "C").await;
     assert_eq!(shop.texts(3).await[2], "Thank you, see you on Mon 23 Nov at 10:00.");
     shop.decided("appointment_confirmed", 1).await;
     shop.timers(1).await;
@@ -228,20 +228,20 @@ async fn an_x_cancels_and_ends_what_was_planned() {
     shop.book(MONDAY).await;
     shop.texts(1).await;
     shop.timers(2).await;
-    shop.hear("sms", "X").await;
+    shop.text("sms", "X").await;
     shop.decided("appointment_cancelled", 1).await;
     shop.timers(0).await;
     let gone = "Your appointment on Mon 23 Nov at 10:00 is cancelled. Write to us whenever you like.";
     assert_eq!(shop.texts(2).await[1], gone);
-    shop.hear("sms", "X").await;
+    shop.text("sms", "X").await;
     shop.decided("inbound_sms", 2).await;
     assert_eq!(shop.events("appointment_cancelled").await.len(), 1, "there is none any more");
     // The customer is told when staff cancel.
     let path = shop.book(MONDAY).await;
     shop.texts(3).await;
     shop.api(&format!("{path}/cancel"), json!({})).await;
-    let told = "Demo: your appointment on Mon 23 Nov at 10:00 is cancelled.";
-    assert_eq!(shop.texts(4).await[3], told);
+    let text = "Demo: your appointment on Mon 23 Nov at 10:00 is cancelled.";
+    assert_eq!(shop.texts(4).await[3], text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +265,7 @@ async fn a_link_counts_each_step_once_and_no_scanner_scores() {
     let mut shop = Shop::open(ASK, all()).await;
     let mut paths = Vec::new();
     for number in 1..=2 {
-        shop.hear("sms", "ASK").await;
+        shop.text("sms", "ASK").await;
         let link = shop.texts(number).await.remove(number - 1);
         paths.push(link.strip_prefix(PUBLIC_URL).expect("it is ours").to_owned());
     }
@@ -298,9 +298,9 @@ async fn a_link_counts_each_step_once_and_no_scanner_scores() {
     let [scored] = &shop.decided("review_scored", 1).await[..] else { panic!("one score") };
     assert!(scored.contact_id.is_some());
     assert_eq!(serde_json::from_str::<Value>(&scored.data).expect("JSON")["score"], 2);
-    let [told] = &shop.decided("review_feedback", 1).await[..] else { panic!("one word") };
-    let told: Value = serde_json::from_str(&told.data).expect("JSON");
-    assert_eq!((&told["text"], &told["score"]), (&json!("<script>alert(1)</script> cold"), &json!(2)));
+    let [feedback] = &shop.decided("review_feedback", 1).await[..] else { panic!("one word") };
+    let feedback: Value = serde_json::from_str(&feedback.data).expect("JSON");
+    assert_eq!((&feedback["text"], &feedback["score"]), (&json!("<script>alert(1)</script> cold"), &json!(2)));
     // From the minimum score on, the public page follows, its address escaped.
     let (_, page) = shop.visit(Method::POST, high, "score=4").await;
     assert!(page.contains("href=\"https://reviews.example/?a=1&amp;b=&quot;2&quot;\""), "{page}");
@@ -325,10 +325,10 @@ rule("later").on("inbound_whatsapp").keyword("LATER").then(|e| notify(e.contact,
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_whatsapp_refuses_is_sent_as_sms_once() {
     let mut shop = Shop::open(PREFER, json!({})).await;
-    shop.hear("whatsapp", "PREFER").await;
+    shop.text("whatsapp", "PREFER").await;
     shop.decided("inbound_whatsapp", 1).await;
     // Here the session window is open; the provider has not seen the customer's message, and reports so later.
-    shop.hear("whatsapp", "NOW").await;
+    shop.text("whatsapp", "NOW").await;
     shop.provider.wait_taken(1).await;
     let taken = shop.provider.sent().remove(0);
     assert_eq!((taken.to.as_str(), taken.body.as_str()), ("whatsapp:+34600111222", "now"));
@@ -345,7 +345,7 @@ async fn a_message_that_whatsapp_refuses_is_sent_as_sms_once() {
     let [wanted] = &shop.decided("fallback_wanted", 1).await[..] else { panic!("one of them") };
     assert!(wanted.data.contains("63016"), "{}", wanted.data);
     // Planned while the window was open, and due when it is closed: the gate blocks it.
-    shop.hear("whatsapp", "LATER").await;
+    shop.text("whatsapp", "LATER").await;
     shop.decided("inbound_whatsapp", 3).await;
     shop.clock.advance(25 * HOUR + MINUTE);
     assert_eq!(shop.texts(2).await, ["now", "later"]);

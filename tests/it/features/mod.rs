@@ -1,4 +1,4 @@
-//! What businesses use the engine for: campaigns, numbers, reminders, the rule library.
+//! The features that businesses use: campaigns, numbers, reminders, the rule library.
 
 mod campaign_rules;
 pub mod campaigns;

@@ -1,4 +1,4 @@
-//! Row E4: what a token for a voice agent opens, and what a repeat of its request does.
+//! Tokens for voice agents: their access, and the effect of a repeated request.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::support::server::Server;
 use crate::voice::agents::Api;
 use crate::voice::caller::{ANA, options};
 
-/// Has a tool called with a token, and a key if there is one.
+/// Calls a tool with a token and, unless it is empty, an idempotency key.
 async fn tool(api: &Api, token: &str, tool: &str, body: &Value, key: &str) -> Response {
     let url = format!("{}/api/agent/{tool}", api.server.url());
     let mut request = http_client().post(url).bearer_auth(token).json(body);
@@ -74,7 +74,7 @@ async fn a_tool_that_writes_does_so_once_a_key() {
         let answer = tool(&api, &api.token, "free_slots", &slots, key).await;
         answer.json::<Value>().await.expect("JSON")["slots"][0]["starts_at"].as_str().expect("a time").to_owned()
     };
-    // What only looks looks anew.
+    // A tool that only reads is called again.
     let first = free("look").await;
     let book = json!({"phone": ANA, "service": "cut", "starts_at": first, "name": "Ana"});
     let booked = tool(&api, &api.token, "book_appointment", &book, "b1").await;

@@ -1,4 +1,4 @@
-//! The REST API as programs meet it: the real binary over HTTP.
+//! The REST API of the real binary, over HTTP.
 
 use std::process::Command;
 
@@ -212,7 +212,7 @@ async fn what_cannot_be_read_is_refused_as_a_problem() {
     assert_eq!(api.ask(&api.token, Method::DELETE, "customers", None, "").await.status(), 405);
 }
 
-/// The description is valid, and a tester that makes requests of it finds nothing that it does not say.
+/// The description is valid, and generated requests get only responses that it names.
 #[tokio::test]
 async fn the_description_is_true() {
     let api = Api::start().await;
@@ -229,7 +229,7 @@ async fn the_description_is_true() {
     let authorization = format!("Authorization: Bearer {}", api.token);
     let tested = Command::new(python().with_file_name("schemathesis"))
         .args(["run", &url, "-H", &authorization, "-n", &cases, "--seed", "2026", "--no-color"])
-        // A body of the right form may still say what cannot be done: a customer that there is not, a key used before.
+        // A valid body may still ask for the impossible: an unknown customer, or a key that was used before.
         .args(["--exclude-checks", "positive_data_acceptance"])
         .current_dir(api.server.folder())
         .output()

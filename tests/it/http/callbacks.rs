@@ -1,15 +1,15 @@
-//! Status callbacks in every order, each any number of times: one effect, and no step back.
+//! Status callbacks in any order and with repeats: each has one effect, and no status goes back.
 
 use proptest::prelude::*;
 use recado::domain::DeliveryStatus;
 use recado::domain::DeliveryStatus::{Canceled, Delivered, Failed, Queued, Read, Sending, Sent, Undelivered};
 use strum::VariantArray;
 
-/// What a message went through: each status that took effect, in order.
-fn effects(start: DeliveryStatus, heard: impl IntoIterator<Item = DeliveryStatus>) -> Vec<DeliveryStatus> {
+/// The statuses of a message that took effect, in order.
+fn effects(start: DeliveryStatus, reported_statuses: impl IntoIterator<Item = DeliveryStatus>) -> Vec<DeliveryStatus> {
     let mut status = start;
     let mut effects = Vec::new();
-    for reported in heard {
+    for reported in reported_statuses {
         let next = status.advance(reported);
         if next != status {
             effects.push(next);
@@ -31,41 +31,41 @@ fn each_order<T: Copy>(items: &mut [T], fixed: usize, visit: &mut impl FnMut(&[T
     }
 }
 
-fn assert_forward_only(start: DeliveryStatus, heard: &[DeliveryStatus]) {
-    let effects = effects(start, heard.iter().copied());
+fn assert_forward_only(start: DeliveryStatus, reported_statuses: &[DeliveryStatus]) {
+    let effects = effects(start, reported_statuses.iter().copied());
     let ranks: Vec<_> = [start].iter().chain(&effects).map(|status| status.rank()).collect();
-    assert!(ranks.is_sorted_by(|one, next| one < next), "a step back: {heard:?} gave {effects:?}");
-    let furthest = heard.iter().map(|status| status.rank()).chain([start.rank()]).max();
-    assert_eq!(ranks.last().copied(), furthest, "not as far as reported: {heard:?} gave {effects:?}");
+    assert!(ranks.is_sorted_by(|one, next| one < next), "a step back: {reported_statuses:?} gave {effects:?}");
+    let furthest = reported_statuses.iter().map(|status| status.rank()).chain([start.rank()]).max();
+    assert_eq!(ranks.last().copied(), furthest, "not as far as reported: {reported_statuses:?} gave {effects:?}");
 }
 
 #[test]
-fn every_order_of_a_messages_life_ends_where_the_life_ended() {
+fn every_order_of_callbacks_ends_in_the_final_status() {
     for end in [Delivered, Undelivered, Failed, Canceled] {
-        each_order(&mut [Queued, Sending, Sent, end], 0, &mut |heard| {
-            assert_forward_only(Queued, heard);
-            assert_eq!(heard.iter().fold(Queued, |status, &reported| status.advance(reported)), end);
+        each_order(&mut [Queued, Sending, Sent, end], 0, &mut |reported_statuses| {
+            assert_forward_only(Queued, reported_statuses);
+            assert_eq!(reported_statuses.iter().fold(Queued, |status, &reported| status.advance(reported)), end);
         });
     }
-    each_order(&mut [Queued, Sending, Sent, Delivered, Read], 0, &mut |heard| {
-        assert_eq!(heard.iter().fold(Queued, |status, &reported| status.advance(reported)), Read);
+    each_order(&mut [Queued, Sending, Sent, Delivered, Read], 0, &mut |reported_statuses| {
+        assert_eq!(reported_statuses.iter().fold(Queued, |status, &reported| status.advance(reported)), Read);
     });
 }
 
 #[test]
-fn a_callback_told_ten_times_has_the_effect_of_one() {
-    each_order(&mut [Queued, Sending, Sent, Delivered, Read, Failed], 0, &mut |heard| {
-        let once = effects(DeliveryStatus::Accepted, heard.iter().copied());
-        // Ten times in a row, and the whole story ten times over.
-        let in_a_row = heard.iter().flat_map(|&status| std::iter::repeat_n(status, 10));
-        let over_again = heard.iter().copied().cycle().take(10 * heard.len());
+fn a_callback_that_comes_ten_times_has_the_effect_of_one() {
+    each_order(&mut [Queued, Sending, Sent, Delivered, Read, Failed], 0, &mut |reported_statuses| {
+        let once = effects(DeliveryStatus::Accepted, reported_statuses.iter().copied());
+        // Each callback comes ten times in a row, and then the whole sequence ten times.
+        let in_a_row = reported_statuses.iter().flat_map(|&status| std::iter::repeat_n(status, 10));
+        let over_again = reported_statuses.iter().copied().cycle().take(10 * reported_statuses.len());
         assert_eq!(effects(DeliveryStatus::Accepted, in_a_row), once);
         assert_eq!(effects(DeliveryStatus::Accepted, over_again), once);
     });
 }
 
 #[test]
-fn of_two_ends_the_first_to_come_stays() {
+fn the_first_of_two_final_statuses_stays() {
     for first in [Delivered, Undelivered, Failed, Canceled] {
         for second in [Delivered, Undelivered, Failed, Canceled] {
             assert_eq!(Sent.advance(first).advance(second), first);
@@ -75,21 +75,21 @@ fn of_two_ends_the_first_to_come_stays() {
 
 proptest! {
     #[test]
-    fn no_story_makes_a_message_step_back(
+    fn no_sequence_makes_a_status_go_back(
         start in prop::sample::select(DeliveryStatus::VARIANTS.to_vec()),
-        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..100),
+        reported_statuses in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..100),
     ) {
-        assert_forward_only(start, &heard);
+        assert_forward_only(start, &reported_statuses);
     }
 
-    /// What matters of a callback that comes again is only its first coming.
+    /// A repeated callback has an effect only the first time.
     #[test]
     fn repeats_change_nothing(
-        heard in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..30),
+        reported_statuses in prop::collection::vec(prop::sample::select(DeliveryStatus::VARIANTS.to_vec()), 0..30),
         again in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
     ) {
-        let once = effects(Queued, heard.iter().copied());
-        let repeats = again.iter().filter(|_| !heard.is_empty()).map(|index| heard[index.index(heard.len())]);
-        prop_assert_eq!(effects(Queued, heard.iter().copied().chain(repeats)), once);
+        let once = effects(Queued, reported_statuses.iter().copied());
+        let repeats = again.iter().filter(|_| !reported_statuses.is_empty()).map(|index| reported_statuses[index.index(reported_statuses.len())]);
+        prop_assert_eq!(effects(Queued, reported_statuses.iter().copied().chain(repeats)), once);
     }
 }

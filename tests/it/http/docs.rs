@@ -1,4 +1,4 @@
-//! `/docs/` on a real server: every page, and what it may load.
+//! `/docs/` on a real server: every page, and the resources that it may load.
 
 use recado::docs;
 use reqwest::{Response, StatusCode};
@@ -36,7 +36,7 @@ async fn every_topic_is_a_page_with_links_to_all_and_without_scripts() {
 }
 
 #[tokio::test]
-async fn what_is_no_topic_is_not_found() {
+async fn an_unknown_topic_is_not_found() {
     let server = Server::start(ServerOptions::default().env("METRICS_LISTEN", "off")).await;
     let page = get(&server, "/docs/nothing%3Cb%3E").await;
     assert_eq!(page.status(), StatusCode::NOT_FOUND);

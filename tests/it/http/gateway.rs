@@ -1,4 +1,4 @@
-//! Numbers of a prefix by another provider, and requests of rules: the real binary, a gateway in the test's own process.
+//! Sends by another provider, and requests of rules. The binary is real; the gateway runs in the test's process.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,14 +22,14 @@ use crate::support::server::{Server, ServerOptions};
 use crate::support::wait::eventually;
 use crate::support::webhook::{fields, message_sid};
 
-/// In India, whose numbers the gateway takes; in Spain, whose numbers Twilio takes.
+/// A number in India, which the gateway takes; and one in Spain, which Twilio takes.
 const INDIAN: &str = "+919876543210";
 const SPANISH: &str = "+34600111222";
 const KEY: &str = "s3cretKeyInTheDotEnvFile";
 const TOKEN: &str = "s3cretTokenInTheEnvironment";
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// What the gateway was asked.
+/// A request that the gateway received.
 #[derive(Clone, Debug)]
 struct Asked {
     method: Method,
@@ -48,7 +48,7 @@ impl Asked {
     }
 }
 
-/// A gateway that answers with these statuses one after another, the last for ever.
+/// A gateway that answers with these statuses in order, and then repeats the last one.
 #[derive(Clone)]
 struct Gateway {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -70,7 +70,7 @@ impl Gateway {
         self.asked.lock().expect("no test panics within").clone()
     }
 
-    /// From now on it answers so.
+    /// Sets the status of all further answers.
     fn answer(&self, status: u16) {
         *self.answers.lock().expect("no test panics within") = vec![status];
     }
@@ -83,7 +83,7 @@ impl Gateway {
         .await
     }
 
-    /// As `PROVIDERS_FILE` describes it, and one line more.
+    /// Returns its description for `PROVIDERS_FILE`, with one more line.
     fn described(&self, more: &str) -> String {
         let url = &self.url;
         format!(
@@ -111,7 +111,7 @@ error_code = "/code"
     }
 }
 
-/// What an impatient gateway reports before it has answered.
+/// The callback that an eager gateway sends before its response.
 const EARLY: &str = "early";
 
 async fn take(State(gateway): State<Gateway>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
@@ -123,13 +123,13 @@ async fn take(State(gateway): State<Gateway>, method: Method, uri: Uri, headers:
     };
     if body.contains(EARLY) {
         let message: Value = serde_json::from_str(&body).expect("JSON");
-        let told = http_client().post(message["callback"].as_str().expect("a URL"));
-        let told = told.json(&json!({"id": format!("gw-{id}"), "state": "DELIVERED"})).send().await;
-        assert_eq!(told.expect("an answer").status(), 204);
+        let answer = http_client().post(message["callback"].as_str().expect("a URL"));
+        let answer = answer.json(&json!({"id": format!("gw-{id}"), "state": "DELIVERED"})).send().await;
+        assert_eq!(answer.expect("an answer").status(), 204);
     }
     let mut answers = gateway.answers.lock().expect("no test panics within");
     let status = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
-    // What it says of an error, it says with our own credentials in it: some do.
+    // Some gateways repeat our credentials in their error texts.
     let said = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = json!({"id": format!("gw-{id}"), "message": format!("no, {said} {uri}")}).to_string();
     (StatusCode::from_u16(status).expect("a status"), body).into_response()
@@ -143,7 +143,7 @@ fn options(twilio: &Provider, described: &str) -> ServerOptions {
         .file("gateways.toml", described)
 }
 
-/// A command beside the server, with the variable that the server was started with.
+/// Runs a command with the server's environment variable; returns its JSON.
 fn ask(server: &Server, args: &[&str]) -> Value {
     run(recado(server, args).env("INDIA_TOKEN", TOKEN)).json()
 }
@@ -153,7 +153,7 @@ async fn write(server: &Server, sid: u128, from: &str, body: &str) {
     assert_eq!(post(&twilio, &twilio.inbound(&message_sid(sid), from, OURS, body)).await, Some(200));
 }
 
-/// The newest send to a number, once it is as it should be.
+/// Waits until the newest message to a number has this status; returns the message.
 async fn outgoing(server: &Server, to: &str, status: &str) -> Value {
     eventually(WITHIN, || async {
         let messages = ask(server, &["messages", "--contact", to, "--json"]);
@@ -199,19 +199,19 @@ async fn sms_to_a_prefix_go_through_the_generic_provider_and_come_back_delivered
     let (callback, client) = (body["callback"].as_str().expect("a URL"), http_client());
     let id = body["ref"].as_str().expect("an id");
     assert!(callback.starts_with(&format!("{}/api/providers/india/demo/{id}/", server.url())), "{callback}");
-    let told = |state: &str| client.post(callback).json(&json!({"id": "gw-1", "state": state})).send();
-    assert_eq!(told("sent").await.expect("an answer").status(), 204);
+    let report_state = |state: &str| client.post(callback).json(&json!({"id": "gw-1", "state": state})).send();
+    assert_eq!(report_state("sent").await.expect("an answer").status(), 204);
     let form = client.post(callback).form(&fields(&[("id", "gw-1"), ("state", "DELIVERED")])).send();
     assert_eq!(form.await.expect("an answer").status(), 204);
     for state in ["DELIVERED", "SENT", "FAILED", "NEWLY INVENTED"] {
-        assert_eq!(told(state).await.expect("an answer").status(), 204, "{state}");
+        assert_eq!(report_state(state).await.expect("an answer").status(), 204, "{state}");
     }
     let query = client.get(format!("{callback}?id=gw-1&state=DELIVERED")).send();
     assert_eq!(query.await.expect("an answer").status(), 204);
     outgoing(&server, INDIAN, "delivered").await;
     assert_eq!(client.post(callback).body("{}").send().await.expect("an answer").status(), 400, "it has no status");
 
-    // Whoever was not given the URL is refused, whatever of it they change.
+    // Each change of the URL makes the callback invalid.
     let mac = callback.rsplit('/').next().expect("it ends with its proof");
     let other = message_sid(7).to_lowercase();
     for forged in [
@@ -232,7 +232,7 @@ async fn sms_to_a_prefix_go_through_the_generic_provider_and_come_back_delivered
     nothing_secret_is_kept(&server);
 }
 
-/// No secret stands in the database, the log, or what is explained.
+/// Checks that no secret is in the database, the log or the output of `explain`.
 fn nothing_secret_is_kept(server: &Server) {
     for entry in std::fs::read_dir(server.folder()).expect("the folder can be read").flatten() {
         let files = if entry.path().is_dir() {
@@ -256,22 +256,22 @@ async fn an_answer_that_was_lost_is_settled_by_the_callback_and_nothing_is_sent_
     let mut server = Server::start(options(&twilio, &gateway.described(""))).await;
     write(&server, 1, INDIAN, "one").await;
     state(&server, INDIAN, "unknown").await;
-    // Behind it waits the next, so that they do not overtake each other.
+    // The next send waits behind it, so that neither overtakes the other.
     write(&server, 2, INDIAN, "two").await;
     let body = gateway.wait_asked(1).await[0].json();
-    // It outlives the process, and its reconciliation falls due meanwhile.
+    // The send outlives the process, and its reconciliation falls due meanwhile.
     assert!(server.stop().await.success());
     server.start_again().await;
     let callback = body["callback"].as_str().expect("a URL");
-    let told = http_client().post(callback).json(&json!({"id": "gw-1", "state": "DELIVERED"})).send().await;
-    assert_eq!(told.expect("an answer").status(), 204);
+    let answer = http_client().post(callback).json(&json!({"id": "gw-1", "state": "DELIVERED"})).send().await;
+    assert_eq!(answer.expect("an answer").status(), 204);
     let asked = gateway.wait_asked(2).await;
     state(&server, INDIAN, "sent").await;
     let texts: Vec<_> = asked.iter().map(|asked| asked.json()["text"].clone()).collect();
     assert_eq!(texts, ["re one", "re two"]);
     let look = Look::into(server.folder()).await;
     assert_eq!(look.count("actions WHERE state = 'sent'").await, 2);
-    // What the gateway said of the error had our credentials in it.
+    // The gateway's error text contained our credentials.
     assert!(server.log().contains("(500 Internal Server Error: no, Bearer •••• /send?key=••••)"), "{}", server.log());
     assert!(server.stop().await.success());
     nothing_secret_is_kept(&server);
@@ -303,18 +303,18 @@ async fn a_process_that_died_after_sending_does_not_send_again() {
     server.unset_env("RECADO_ABORT_AT");
     server.start_again().await;
     state(&server, INDIAN, "unknown").await;
-    // By another way meanwhile, so that its reconciliation has had its turns.
+    // Another route works meanwhile, so that the reconciliation has had its turns.
     write(&server, 2, SPANISH, "hola").await;
     twilio.wait_taken(1).await;
     let callback = body["callback"].as_str().expect("a URL");
-    let told = http_client().post(callback).json(&json!({"id": "gw-1", "state": "SENT"})).send().await;
-    assert_eq!(told.expect("an answer").status(), 204);
+    let answer = http_client().post(callback).json(&json!({"id": "gw-1", "state": "SENT"})).send().await;
+    assert_eq!(answer.expect("an answer").status(), 204);
     state(&server, INDIAN, "sent").await;
     assert_eq!(gateway.asked().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_planned_for_a_provider_that_was_taken_out_waits() {
+async fn sends_of_a_removed_provider_wait() {
     let (twilio, gateway) = (Provider::start(9).await, Gateway::answering(&[503]).await);
     let described = gateway.described("");
     let mut server = Server::start(options(&twilio, &described)).await;
@@ -341,7 +341,7 @@ async fn what_is_planned_for_a_provider_that_was_taken_out_waits() {
 }
 
 #[test]
-fn a_broken_description_is_said_by_file_provider_and_field() {
+fn an_error_in_a_description_names_file_provider_and_field() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     let described = "[[provider]]\nname = \"india\"\nprefixes = [\"91\"]\nsender = \"RECADO\"\n\
         url = \"https://sms.example.com/send?key={{env.NOWHERE}}&text={{text}}\"\nmethod = \"GET\"\n";
@@ -394,7 +394,7 @@ async fn a_gateway_that_is_down_harms_nobody_else_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_chooses_its_own_way() {
+async fn a_tenant_chooses_its_own_route() {
     let (twilio, gateway) = (Provider::start(5).await, Gateway::answering(&[200]).await);
     let server = Server::start(options(&twilio, &gateway.described(""))).await;
     let set =
@@ -436,7 +436,7 @@ async fn a_rule_makes_a_request_once_and_repeats_only_what_may_be() {
     let why = run(&mut recado(&server, &["explain", "last"])).ok();
     assert!(why.contains("http_request") && why.contains("/orders?…") && !why.contains("inTheQuery"), "{why}");
 
-    // A POST that may have been done is not done again; a PUT is, under the same key.
+    // A POST that may have succeeded is not repeated. A PUT is repeated, with the same key.
     write(&server, 2, "+34600111001", &format!("order {}", gateway.url)).await;
     gateway.wait_asked(2).await;
     eventually(WITHIN, || look.open()).await;
@@ -449,7 +449,7 @@ async fn a_rule_makes_a_request_once_and_repeats_only_what_may_be() {
     assert_eq!(asked[3].method, Method::PUT);
 }
 
-/// No sweep runs here: only the wake-up of the request itself can make it leave.
+/// No sweep runs here: only the wake-up of the request can make the message leave.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_the_api_wakes_the_queue_that_it_is_in() {
     let gateway = Gateway::answering(&[200]).await;

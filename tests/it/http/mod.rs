@@ -1,4 +1,4 @@
-//! What comes in over HTTP, and what is answered.
+//! The HTTP interface: webhooks, the API and its pages.
 
 pub mod api;
 pub mod callbacks;

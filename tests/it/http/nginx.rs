@@ -1,4 +1,4 @@
-//! Row E7: the shipped configuration in a real nginx, with TLS, in front of the server.
+//! The shipped configuration in a real nginx, with TLS, in front of the server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/deploy/nginx.conf");
 const NAME: &str = "recado.example.com";
 const PUBLIC: &str = "https://recado.example.com";
-/// Of a certificate that stands for itself.
+/// A self-signed certificate.
 const CERTIFICATE: &str = "[req]\ndistinguished_name = name\nx509_extensions = more\n[name]\n[more]\n\
     subjectAltName = DNS:recado.example.com\nbasicConstraints = critical,CA:FALSE\n";
 
@@ -33,7 +33,7 @@ struct Nginx {
     child: Child,
     folder: TempDir,
     port: u16,
-    /// Trusts its certificate and finds its name here.
+    /// A client that trusts the certificate and resolves the host name to this machine.
     client: reqwest::Client,
 }
 
@@ -93,7 +93,7 @@ impl Nginx {
         .await;
     }
 
-    /// Where it listens, by its name.
+    /// Its URL, by its host name.
     fn url(&self) -> String {
         format!("{PUBLIC}:{}", self.port)
     }
@@ -105,7 +105,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Fails only where it has ended already.
+        // This fails only if the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -129,7 +129,7 @@ fn make_certificate(at: &Path) {
 fn start(at: &Path) -> Child {
     let path = std::env::var("PATH").unwrap_or_default();
     Command::new("nginx")
-        // Debian keeps it where only root looks.
+        // Debian installs it outside the path of ordinary users.
         .env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"))
         .args(["-p", ".", "-c", "nginx.conf", "-e", "error.log"])
         .current_dir(at)
@@ -141,22 +141,22 @@ fn start(at: &Path) -> Child {
 }
 
 #[tokio::test]
-async fn e7_behind_the_shipped_nginx_signed_webhooks_pass_and_a_media_stream_is_upgraded() {
+async fn behind_nginx_signed_webhooks_pass_and_a_media_stream_is_upgraded() {
     let scene = Scene::with(options(RULES).env("APP_URL", PUBLIC)).await;
     let nginx = Nginx::before(&scene.server).await;
     let twilio = rig::twilio(&scene.server).through(&nginx.url(), PUBLIC, nginx.client.clone());
     let ana = Caller { twilio, ..Caller::new(&scene.server, 1) };
-    // The provider signs the public URL, with its query as it stands there.
+    // The provider signs the public URL with its query, byte by byte.
     for path in ["/api/twilio/demo/status", "/api/twilio/demo/status?a=1%2B2%20%C3%B1&b="] {
         assert_eq!(ana.posts(path, &[("CallStatus", "ringing")]).await.status, 200, "{path}");
     }
-    let heard = ana.posts("/api/twilio/voice", &[]).await;
-    assert_eq!(heard.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", heard.document);
+    let twiml = ana.posts("/api/twilio/voice", &[]).await;
+    assert_eq!(twiml.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", twiml.document);
     let inner = rig::twilio(&scene.server).through(&nginx.url(), &scene.server.url(), nginx.client.clone());
     let other = Caller { twilio: inner, ..Caller::new(&scene.server, 2) };
     assert_eq!(other.posts("/api/twilio/voice", &[]).await.status, 403, "signed for another URL");
 
-    let url = heard.attribute("url").expect("a stream's URL");
+    let url = twiml.attribute("url").expect("a stream's URL");
     let path = url.strip_prefix("wss://recado.example.com/").expect("it is the public one, over TLS");
     let request = nginx.client.get(format!("{}/{path}", nginx.url()));
     let upgraded = request
@@ -171,13 +171,13 @@ async fn e7_behind_the_shipped_nginx_signed_webhooks_pass_and_a_media_stream_is_
     let socket = upgraded.upgrade().await.expect("it is upgraded");
     let mut stream = Stream::begin(WebSocketStream::from_raw_socket(socket, Role::Client, None).await, &ana.sid).await;
     let mut agent = scene.conversation().await;
-    agent.hear().await.expect("it is told how to begin");
+    agent.receive().await.expect("it is told how to begin");
     agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
     let media = json!({"track": "inbound", "chunk": "1", "timestamp": "20", "payload": "f39/f39/"});
     stream.send(json!({"event": "media", "sequenceNumber": "2", "streamSid": "MZ1", "media": media})).await;
-    assert_eq!(agent.hear().await, Some(json!({"user_audio_chunk": "f39/f39/"})));
+    assert_eq!(agent.receive().await, Some(json!({"user_audio_chunk": "f39/f39/"})));
     agent.say(Step::Audio { event_id: 1, payload: "AAAA".into() }).await;
-    assert_eq!(stream.hears("media").await["media"]["payload"], "AAAA");
+    assert_eq!(stream.wait_event("media").await["media"]["payload"], "AAAA");
     ana.posts("/api/twilio/status", &[("CallStatus", "completed"), ("CallDuration", "7")]).await;
     assert!(stream.closed().await, "the stream ends with its call");
 

@@ -1,4 +1,4 @@
-//! RCS from end to end: the real binary, the built-in carrier as its provider.
+//! RCS from end to end, with the real binary and the built-in carrier.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ async fn an_rcs_message_at_the_webhook_of_another_channel_is_taken_as_rcs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_by_rcs_is_confirmed_and_holds_on_that_channel_alone() {
+async fn a_stop_by_rcs_is_confirmed_and_holds_on_that_channel_only() {
     let (provider, mut server) = rig().await;
     write(&server, "/api/twilio/demo/rcs", 1, "Baja").await;
     provider.wait_taken(1).await;

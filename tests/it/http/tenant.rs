@@ -1,4 +1,4 @@
-//! The tenant over the API: what it shows, what it changes, and what it refuses.
+//! The tenant over the API: views, changes, and rejected changes.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ async fn a_tenant_is_shown_alike_by_the_api_and_the_command_without_its_tokens()
 }
 
 #[tokio::test]
-async fn a_change_leaves_alone_what_it_does_not_name() {
+async fn a_change_leaves_omitted_fields_as_they_are() {
     let api = Api::start().await;
     let before = api.get().await;
     assert_eq!(api.change(json!({})).await, before);

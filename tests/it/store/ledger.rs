@@ -366,7 +366,7 @@ async fn a_late_keyword_does_not_undo_a_newer_one() {
         let late = |sid: &str, from: &str, at, word| {
             let mut inbound = bench.text(sid, from, "x");
             (inbound.at, inbound.data.late) = (at, true);
-            inbound.wish = Some(wish(word, confirmation()));
+            inbound.opt_out_keyword = Some(wish(word, confirmation()));
             inbound
         };
         let before = bench.now();

@@ -114,7 +114,7 @@ impl Bench {
     }
 
     async fn wished(&self, sid: &str, from: &str, wish: OptOutKeyword) -> (EventId, ContactId) {
-        let inbound = NewInbound { wish: Some(wish.clone()), ..self.text(sid, from, &wish.text) };
+        let inbound = NewInbound { opt_out_keyword: Some(wish.clone()), ..self.text(sid, from, &wish.text) };
         self.take_in(inbound).await
     }
 

@@ -178,14 +178,14 @@ fn check(request: &Value) -> Result<(), &'static str> {
 }
 
 fn echo(request: &Value) -> String {
-    let heard = request["messages"].as_array().and_then(|messages| messages.last());
-    let heard = heard.and_then(|message| message["content"].as_str()).unwrap_or_default();
+    let prompt = request["messages"].as_array().and_then(|messages| messages.last());
+    let prompt = prompt.and_then(|message| message["content"].as_str()).unwrap_or_default();
     if request["response_format"]["type"] == "json_object" {
-        let mut lines = heard.lines();
+        let mut lines = prompt.lines();
         let summary = format!("{}\n{}", lines.next().unwrap_or("-"), lines.next_back().unwrap_or("-"));
         return json!({"sentiment": "neutral", "score": 0.0, "summary": summary}).to_string();
     }
-    format!("You said: {heard}")
+    format!("You said: {prompt}")
 }
 
 fn completion(request: &Value, message: Value, finish_reason: &str) -> Response {

@@ -92,7 +92,7 @@ pub enum Step {
 /// A conversation of a scripted agent.
 pub struct Conversation {
     steps: mpsc::Sender<Step>,
-    heard: mpsc::Receiver<Value>,
+    received: mpsc::Receiver<Value>,
 }
 
 impl Conversation {
@@ -102,8 +102,8 @@ impl Conversation {
     }
 
     /// Receives the next message of the client; `None` once the socket is closed.
-    pub async fn hear(&mut self) -> Option<Value> {
-        self.heard.recv().await
+    pub async fn receive(&mut self) -> Option<Value> {
+        self.received.recv().await
     }
 }
 
@@ -119,7 +119,7 @@ struct Inner {
     signatures: Mutex<VecDeque<String>>,
     new_conversations: mpsc::Sender<Conversation>,
     conversations: AsyncMutex<mpsc::Receiver<Conversation>>,
-    heard: Mutex<VecDeque<Value>>,
+    received: Mutex<VecDeque<Value>>,
     /// Number of open conversations.
     open: watch::Sender<u64>,
 }
@@ -136,7 +136,7 @@ impl ElevenLabsEmulator {
             signatures: Mutex::default(),
             new_conversations,
             conversations: AsyncMutex::new(conversations),
-            heard: Mutex::default(),
+            received: Mutex::default(),
             open: watch::Sender::new(0),
         }))
     }
@@ -155,8 +155,8 @@ impl ElevenLabsEmulator {
     }
 
     /// Returns the messages of all clients without audio, oldest first.
-    pub fn heard(&self) -> Vec<Value> {
-        self.0.heard.lock().iter().cloned().collect()
+    pub fn received(&self) -> Vec<Value> {
+        self.0.received.lock().iter().cloned().collect()
     }
 
     /// Waits until exactly `count` conversations are open.
@@ -166,11 +166,11 @@ impl ElevenLabsEmulator {
     }
 
     fn record(&self, message: &Value) {
-        let mut heard = self.0.heard.lock();
-        if heard.len() == KEEP_MAX {
-            heard.pop_front();
+        let mut received = self.0.received.lock();
+        if received.len() == KEEP_MAX {
+            received.pop_front();
         }
-        heard.push_back(message.clone());
+        received.push_back(message.clone());
     }
 }
 
@@ -218,18 +218,18 @@ async fn converse(
     Ok(upgrade.on_upgrade(|socket| async move {
         api.0.open.send_modify(|open| *open += 1);
         let (steps, script) = mpsc::channel(STEPS_MAX);
-        let (heard, inbox) = mpsc::channel(INBOX_MAX);
+        let (received, inbox) = mpsc::channel(INBOX_MAX);
         let scripted = api.0.behavior == Behavior::Scripted;
         if scripted {
             // Fails if no test takes conversations: the agent stays silent.
-            let _ = api.0.new_conversations.try_send(Conversation { steps, heard: inbox });
+            let _ = api.0.new_conversations.try_send(Conversation { steps, received: inbox });
         }
         let id = format!("conv_{:016x}", api.0.random.next_u64());
         let mut agent = Agent {
             socket,
             id,
             api: api.clone(),
-            heard: scripted.then_some(heard),
+            received: scripted.then_some(received),
             playing: VecDeque::new(),
             last_event: 0,
         };
@@ -245,7 +245,7 @@ struct Agent {
     id: String,
     api: ElevenLabsEmulator,
     /// Inbox of the scripted agent; `None` for an echo.
-    heard: Option<mpsc::Sender<Value>>,
+    received: Option<mpsc::Sender<Value>>,
     playing: VecDeque<(i64, String)>,
     last_event: i64,
 }
@@ -281,9 +281,9 @@ impl Agent {
         if chunk.is_none() {
             self.api.record(&message);
         }
-        if let Some(heard) = &self.heard {
+        if let Some(received) = &self.received {
             // Blocks on a full inbox, so that nothing more is read. Fails if the test dropped the conversation.
-            let _ = heard.send(message).await;
+            let _ = received.send(message).await;
             return Ok(());
         }
         match chunk {

@@ -37,7 +37,7 @@ pub fn python() -> std::path::PathBuf {
     python
 }
 
-/// Puts a row in the place of a tenant's, whatever has changed in it meanwhile.
+/// Replaces a tenant's row, even if it was changed meanwhile.
 pub async fn replace_tenant(store: &Store, row: tenant::Model) -> Result<(), StoreError> {
     let id = TenantId::new(row.id);
     let changed = store.change_tenant(id, |stored| {

@@ -184,8 +184,8 @@ impl Server {
     /// Stops it (SIGTERM) and waits until it has ended.
     pub async fn stop(&mut self) -> ExitStatus {
         let id = self.child.as_ref().expect("the server is started").id();
-        let told = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status();
-        assert!(told.expect("there is a shell").success(), "process {id} cannot be told to stop");
+        let killed = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id.to_string()]).status();
+        assert!(killed.expect("there is a shell").success(), "process {id} cannot be told to stop");
         self.ended().await
     }
 

@@ -26,7 +26,7 @@ impl fmt::Debug for Shot {
 
 /// A program in a terminal.
 pub struct Terminal {
-    parser: Arc<Mutex<vt100::Parser<Heard>>>,
+    parser: Arc<Mutex<vt100::Parser<TitleListener>>>,
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -34,11 +34,11 @@ pub struct Terminal {
 
 /// A program's requests to the terminal besides text.
 #[derive(Default)]
-struct Heard {
+struct TitleListener {
     titles: Vec<String>,
 }
 
-impl vt100::Callbacks for Heard {
+impl vt100::Callbacks for TitleListener {
     fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
         self.titles.push(String::from_utf8_lossy(title).into_owned());
     }
@@ -56,7 +56,7 @@ impl Terminal {
         command.env("TZ", "UTC");
         command.env("RUST_BACKTRACE", "1");
         let child = pair.slave.spawn_command(command).expect("the binary can be started");
-        let parser = vt100::Parser::new_with_callbacks(positive(rows), positive(columns), 0, Heard::default());
+        let parser = vt100::Parser::new_with_callbacks(positive(rows), positive(columns), 0, TitleListener::default());
         let parser = Arc::new(Mutex::new(parser));
         let mut reader = pair.master.try_clone_reader().expect("a pseudo-terminal can be read");
         let screen = parser.clone();
@@ -130,8 +130,8 @@ impl Terminal {
     /// Sends SIGTERM to the program.
     pub fn terminate(&self) {
         let id = self.child.process_id().expect("it runs").to_string();
-        let told = std::process::Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status();
-        assert!(told.expect("there is a shell").success(), "process {id} cannot be told to end");
+        let killed = std::process::Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status();
+        assert!(killed.expect("there is a shell").success(), "process {id} cannot be told to end");
     }
 
     /// Waits until the program has ended; returns its exit code.

@@ -1,4 +1,4 @@
-//! What imports what: modules only from above, siblings never from each other, no long cycles.
+//! Rules for imports: modules only from above, siblings never from each other, no long cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,7 @@ fn cycles(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Vec<Module>> {
     cycles
 }
 
-/// Where a file stands: `src/http/sms/webhook.rs` is `[http, sms, webhook]`, a `mod.rs` is its folder.
+/// Returns a file's module path: `src/http/sms/webhook.rs` is `[http, sms, webhook]`, a `mod.rs` is its folder.
 pub(super) fn module_path(file: &str) -> Vec<String> {
     let path = file.strip_prefix("src/").unwrap_or(file).trim_end_matches(".rs").trim_end_matches("/mod");
     path.split('/').map(str::to_owned).collect()
@@ -171,7 +171,7 @@ fn relative_paths(code: &str, here: &[String]) -> Vec<(usize, Vec<String>)> {
             rest = after;
             base.pop();
         }
-        // What stands in an inline module is the file's own.
+        // Names of an inline module belong to the file.
         base.retain(|part| !part.is_empty());
         let found = expand(rest).into_iter().map(|path| base.iter().cloned().chain(path).collect());
         paths.extend(found.filter(|path: &Vec<String>| !path.is_empty()).map(|path| (at, path)));
@@ -184,7 +184,7 @@ fn begins_a_path(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ':' | '$'))
 }
 
-/// Where the bodies of `mod name { … }` stand.
+/// Returns the places of the bodies of `mod name { … }`.
 fn inline_modules(code: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("mod ") {

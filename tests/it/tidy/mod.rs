@@ -13,7 +13,7 @@ use crate::support::source::{self, Parted, SourceFile, files, top};
 const FILE_LINES_MAX: usize = 600;
 /// The longest README, in lines: the manual has the rest.
 const README_LINES_MAX: usize = 150;
-/// What may stand at the top, besides dot files and what `.gitignore` names.
+/// The allowed top-level entries, besides dot files and those that `.gitignore` names.
 const TOP_ENTRIES: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",

@@ -3,7 +3,7 @@
 use super::{assert_none, rust_files};
 
 /// A retired name, and what to write.
-const RETIRED: [(&str, &str); 28] = [
+const RETIRED: [(&str, &str); 36] = [
     ("Outlet", "SendQueue"),
     ("Ways", "Transports"),
     ("Door", "SendTarget"),
@@ -32,10 +32,18 @@ const RETIRED: [(&str, &str); 28] = [
     ("become_so", "transition"),
     ("one_moment", "hold_response"),
     ("patience", "hold_response"),
+    ("Heard", "TwimlResponse, or the event's own name"),
+    ("WaitingLine", "CallQueue"),
+    ("Strike", "RequestFaults"),
+    ("Foreseen", "ForecastSend"),
+    ("Judged", "GateDecision"),
+    ("Beginnings", "TextPrefixes"),
+    ("NoList", "ListUnavailable"),
+    ("block_unheard", "block_late_steps"),
 ];
 
 /// Old names of files.
-const RETIRED_FILES: [&str; 11] = [
+const RETIRED_FILES: [&str; 16] = [
     "desk.rs",
     "lane.rs",
     "lanes.rs",
@@ -47,6 +55,11 @@ const RETIRED_FILES: [&str; 11] = [
     "ways.rs",
     "stops.rs",
     "outbox.rs",
+    "lost.rs",
+    "ended.rs",
+    "waiting_line.rs",
+    "voice_words.rs",
+    "twin.rs",
 ];
 
 #[test]
@@ -67,7 +80,7 @@ fn retired_names_stay_retired() {
     assert_none("use the standard term", faults);
 }
 
-/// Where a name stands as a whole identifier.
+/// Returns the places where a name is a whole identifier.
 fn identifiers<'a>(code: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(name)

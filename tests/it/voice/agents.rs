@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::caller::{Caller, Heard, options};
+use super::caller::{Caller, TwimlResponse, options};
 use crate::cli;
 use crate::faults::rig;
 use crate::support::http_client;
@@ -66,11 +66,11 @@ impl Api {
 }
 
 /// Calls a number.
-async fn ring(server: &Server, call: u128, number: &str) -> (Caller, Heard) {
+async fn ring(server: &Server, call: u128, number: &str) -> (Caller, TwimlResponse) {
     let ana = Caller { to: number.to_owned(), ..Caller::new(server, call) };
-    let heard = ana.posts("/api/twilio/voice", &[]).await;
-    assert_eq!(heard.status, 200, "{heard:?}");
-    (ana, heard)
+    let twiml = ana.posts("/api/twilio/voice", &[]).await;
+    assert_eq!(twiml.status, 200, "{twiml:?}");
+    (ana, twiml)
 }
 
 #[tokio::test]
@@ -88,12 +88,12 @@ async fn agents_of_the_three_modes_are_made_over_http_and_answer_calls() {
         "voice": "Polly.Lucia", "mode": "script"});
     let (status, made) = api.put("Lucia", &lucia).await;
     assert_eq!((status, &made["name"], &made["lacks"]), (201, &json!("Lucia"), &Value::Null), "{made}");
-    let (ana, heard) = ring(&api.server, 1, NUMBERS[0]).await;
-    assert_eq!(&heard.verbs()[..3], ["Response", "Gather", "Say"], "{}", heard.document);
+    let (ana, twiml) = ring(&api.server, 1, NUMBERS[0]).await;
+    assert_eq!(&twiml.verbs()[..3], ["Response", "Gather", "Say"], "{}", twiml.document);
     for part in ["Aquí Lucia de Demo", "voice=\"Polly.Lucia\"", "language=\"es-ES\""] {
-        heard.says(part);
+        twiml.says(part);
     }
-    let ended = ana.answers(&heard, &[("SpeechResult", "When do you open?")]).await;
+    let ended = ana.answers(&twiml, &[("SpeechResult", "When do you open?")]).await;
     ended.says("We open at nine.");
     assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"]);
 
@@ -103,9 +103,9 @@ async fn agents_of_the_three_modes_are_made_over_http_and_answer_calls() {
     assert_eq!(status, 201, "{made}");
     let lacks = made["lacks"].as_str().expect("it says so");
     assert!(lacks.contains("OPENAI_API_KEY") && lacks.contains("meanwhile"), "{lacks}");
-    let (ana, heard) = ring(&api.server, 2, NUMBERS[1]).await;
-    heard.says("Max here");
-    ana.answers(&heard, &[("SpeechResult", "What is a cut?")]).await.says("We call you back.");
+    let (ana, twiml) = ring(&api.server, 2, NUMBERS[1]).await;
+    twiml.says("Max here");
+    ana.answers(&twiml, &[("SpeechResult", "What is a cut?")]).await.says("We call you back.");
     // The command reports it, too.
     let add = cli::run(&mut rig::recado(&api.server, &["agents", "add", "Max", "--mode", "model"])).ok();
     assert!(add.contains("OPENAI_API_KEY"), "{add}");
@@ -117,9 +117,9 @@ async fn agents_of_the_three_modes_are_made_over_http_and_answer_calls() {
     // Mode stream.
     let (status, made) = api.put("Live", &json!({"number": NUMBERS[2], "mode": "stream"})).await;
     assert_eq!((status, &made["lacks"]), (201, &Value::Null), "{made}");
-    let (_, heard) = ring(&api.server, 3, NUMBERS[2]).await;
-    assert_eq!(heard.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", heard.document);
-    let url = heard.attribute("url").expect("a URL");
+    let (_, twiml) = ring(&api.server, 3, NUMBERS[2]).await;
+    assert_eq!(twiml.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", twiml.document);
+    let url = twiml.attribute("url").expect("a URL");
     assert!(url.contains("/api/twilio/stream/"), "{url}");
 }
 

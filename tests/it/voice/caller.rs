@@ -17,9 +17,9 @@ pub struct Caller {
     pub direction: &'static str,
 }
 
-/// The document that the provider was given.
+/// A response to a webhook of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct TwimlResponse {
     pub status: u16,
     pub document: String,
 }
@@ -53,12 +53,12 @@ impl Caller {
         form
     }
 
-    pub async fn posts(&self, path: &str, more: &[(&str, &str)]) -> Heard {
-        heard(self.twilio.post(path, &self.form(more)).await.expect("it answers")).await
+    pub async fn posts(&self, path: &str, more: &[(&str, &str)]) -> TwimlResponse {
+        read_response(self.twilio.post(path, &self.form(more)).await.expect("it answers")).await
     }
 
     /// By GET: all parameters are in the URL, which is signed whole.
-    pub async fn gets(&self, path: &str, more: &[(&str, &str)]) -> Heard {
+    pub async fn gets(&self, path: &str, more: &[(&str, &str)]) -> TwimlResponse {
         let params: Params = self.form(more).into_iter().collect();
         let joint = if path.contains('?') { '&' } else { '?' };
         let target = format!("{path}{joint}{}", params.encode());
@@ -66,32 +66,32 @@ impl Caller {
         let request = crate::support::http_client()
             .get(format!("{}{target}", self.twilio.server_url))
             .header("X-Twilio-Signature", signature);
-        heard(request.send().await.expect("it answers")).await
+        read_response(request.send().await.expect("it answers")).await
     }
 
     /// Answers the question that was heard.
-    pub async fn answers(&self, heard: &Heard, more: &[(&str, &str)]) -> Heard {
-        self.posts(&self.next(heard), more).await
+    pub async fn answers(&self, twiml: &TwimlResponse, more: &[(&str, &str)]) -> TwimlResponse {
+        self.posts(&self.next(twiml), more).await
     }
 
     /// The URL at which the call continues after the document.
-    pub fn next_of_redirect(&self, heard: &Heard) -> String {
-        let url = heard.text("Redirect").expect("it goes on");
+    pub fn next_of_redirect(&self, twiml: &TwimlResponse) -> String {
+        let url = twiml.text("Redirect").expect("it goes on");
         url.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
     }
 
     /// The URL at which the question is answered, on this server.
-    pub fn next(&self, heard: &Heard) -> String {
-        let action = heard.attribute("action").or_else(|| heard.text("Redirect")).expect("it goes on");
+    pub fn next(&self, twiml: &TwimlResponse) -> String {
+        let action = twiml.attribute("action").or_else(|| twiml.text("Redirect")).expect("it goes on");
         action.strip_prefix(&self.twilio.public_url).expect("a URL of ours").to_owned()
     }
 }
 
-async fn heard(response: reqwest::Response) -> Heard {
-    Heard { status: response.status().as_u16(), document: response.text().await.expect("a text") }
+async fn read_response(response: reqwest::Response) -> TwimlResponse {
+    TwimlResponse { status: response.status().as_u16(), document: response.text().await.expect("a text") }
 }
 
-impl Heard {
+impl TwimlResponse {
     /// The text between the first such tag and its end.
     pub fn text(&self, tag: &str) -> Option<String> {
         let start = self.document.find(&format!("<{tag}"))?;

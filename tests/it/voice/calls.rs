@@ -43,9 +43,9 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     let api = Api::start(options(RULES)).await;
     cli::run(&mut rig::recado(&api.server, &["tenant", "add", "other"])).ok();
     let ana = Caller::new(&api.server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    assert_eq!(heard.text("Number").as_deref(), Some(STAFF));
-    let callback = heard.attribute("statusCallback").expect("it is told how the leg fares");
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(twiml.text("Number").as_deref(), Some(STAFF));
+    let callback = twiml.attribute("statusCallback").expect("it is told how the leg fares");
     let callback = callback.strip_prefix(&ana.twilio.public_url).expect("a URL of ours").to_owned();
     let leg = format!("CA{:032x}", 77);
     // Out of order, and repeated.
@@ -56,7 +56,7 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
     assert_eq!((&shown["legs"][0]["status"], &shown["legs"][0]["ended_at"]), (&json!("in-progress"), &Value::Null));
     assert_eq!(leg_told(&ana, &callback, &leg, "completed", &[("CallDuration", "31")]).await, 200);
     let ended = [("DialCallStatus", "completed"), ("DialCallSid", leg.as_str()), ("DialCallDuration", "31")];
-    ana.answers(&heard, &ended).await;
+    ana.answers(&twiml, &ended).await;
     let recording = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
     let over =
         [("CallStatus", "completed"), ("CallDuration", "42"), ("RecordingSid", "RE1"), ("RecordingUrl", recording)];
@@ -64,9 +64,9 @@ async fn a_call_is_shown_whole_with_its_legs_and_only_to_its_tenant() {
 
     let (status, shown) = api.get(&format!("calls/{}", ana.sid)).await;
     assert_eq!(status, 200, "{shown}");
-    let told =
+    let expected =
         [("from", ANA), ("to", OURS), ("direction", "in"), ("status", "completed"), ("recording_url", recording)];
-    for (name, value) in told {
+    for (name, value) in expected {
         assert_eq!(shown[name], value, "{shown}");
     }
     assert_eq!((&shown["duration_s"], &shown["rules"]), (&json!(42), &json!(["desk"])), "{shown}");

@@ -93,8 +93,8 @@ async fn model_latency_and_open_streams_are_measured() {
     let scene = model::Scene::with(options_of_model).await;
     let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
-    let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Hello")]).await;
-    scene.patiently(&ana, heard).await.says("You said: Hello");
+    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Hello")]).await;
+    scene.follow_hold_responses(&ana, twiml).await.says("You said: Hello");
     let metrics = Metrics::read(port).await;
     assert_eq!(metrics.value("recado_model_seconds_count"), 1.0, "{}", metrics.0);
     assert_eq!(metrics.value("recado_call_turns_total{how=\"model\"}"), 1.0);
@@ -103,9 +103,9 @@ async fn model_latency_and_open_streams_are_measured() {
     let (port, options_of_stream) = measured(options(""));
     let scene = stream::Scene::with(options_of_stream).await;
     let ana = Caller::new(&scene.server, 1);
-    let heard = ana.posts("/api/twilio/voice", &[]).await;
-    let mut open = Stream::open(&heard, &ana.sid).await;
-    scene.conversation().await.hear().await.expect("it is told how to begin");
+    let twiml = ana.posts("/api/twilio/voice", &[]).await;
+    let mut open = Stream::open(&twiml, &ana.sid).await;
+    scene.conversation().await.receive().await.expect("it is told how to begin");
     let reads = |count: f64| async move {
         let open = Metrics::read(port).await.value("recado_streams_open");
         if open == count { Ok(()) } else { Err(open) }

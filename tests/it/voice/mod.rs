@@ -4,7 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod calls;
 mod chat_client;
 pub(crate) mod caller;
-pub(crate) mod lost;
+pub(crate) mod lost_calls;
 mod media_stream;
 pub(crate) mod model;
 pub(crate) mod verbs;

@@ -6,7 +6,7 @@ use recado::domain::Clock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::caller::{ANA, Caller, Heard, options};
+use super::caller::{ANA, Caller, TwimlResponse, options};
 use crate::cli;
 use crate::faults::rig::{self, Look};
 use crate::support::chat_model::{ChatModelEmulator, Reply};
@@ -43,14 +43,14 @@ impl Scene {
     }
 
     /// Follows the document again and again, as the provider does, until the answer is no hold response.
-    pub async fn patiently(&self, ana: &Caller, mut heard: Heard) -> Heard {
+    pub async fn follow_hold_responses(&self, ana: &Caller, mut twiml: TwimlResponse) -> TwimlResponse {
         for _ in 0..20 {
-            if heard.attribute("action").is_some() || !heard.document.contains("/wait?") {
-                return heard;
+            if twiml.attribute("action").is_some() || !twiml.document.contains("/wait?") {
+                return twiml;
             }
-            heard = ana.answers(&heard, &[]).await;
+            twiml = ana.answers(&twiml, &[]).await;
         }
-        panic!("nothing was said but words of patience: {heard:?}");
+        panic!("nothing was said but words of patience: {twiml:?}");
     }
 }
 
@@ -58,16 +58,16 @@ impl Scene {
 async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
     let scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    heard.says("Hello, you have called Demo.");
-    let heard =
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    twiml.says("Hello, you have called Demo.");
+    let twiml =
         ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "What are your hours?"), ("Confidence", "0.9")]).await;
-    let heard = scene.patiently(&ana, heard).await;
-    heard.says("You said: What are your hours?");
-    assert_eq!(&heard.verbs()[..3], ["Response", "Gather", "Say"], "{}", heard.document);
-    let heard = ana.answers(&heard, &[("SpeechResult", "Thanks")]).await;
-    let heard = scene.patiently(&ana, heard).await;
-    heard.says("You said: Thanks");
+    let twiml = scene.follow_hold_responses(&ana, twiml).await;
+    twiml.says("You said: What are your hours?");
+    assert_eq!(&twiml.verbs()[..3], ["Response", "Gather", "Say"], "{}", twiml.document);
+    let twiml = ana.answers(&twiml, &[("SpeechResult", "Thanks")]).await;
+    let twiml = scene.follow_hold_responses(&ana, twiml).await;
+    twiml.says("You said: Thanks");
     // The second request contains the first question and its answer.
     let asked = scene.chat.requests();
     let messages = asked.last().expect("it was asked")["messages"].as_array().expect("a list").clone();
@@ -75,7 +75,7 @@ async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
     assert_eq!(said, ["What are your hours?", "You said: What are your hours?", "Thanks"]);
     assert!(messages[0]["content"].as_str().is_some_and(|system| system.contains("You answer the telephone for Demo")));
     // A rule with that keyword comes before the model.
-    ana.answers(&heard, &[("SpeechResult", "stop")]).await.says("Bye");
+    ana.answers(&twiml, &[("SpeechResult", "stop")]).await.says("Bye");
     assert_eq!(scene.chat.requests().len(), 2);
 }
 
@@ -84,8 +84,8 @@ async fn the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() {
     let scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
-    let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "I love it")]).await;
-    scene.patiently(&ana, heard).await;
+    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "I love it")]).await;
+    scene.follow_hold_responses(&ana, twiml).await;
     let digest = json!({"sentiment": "positive", "score": 0.8, "summary": "Likes it.\nWants nothing."});
     scene.chat.then(Duration::ZERO, Reply::Text(digest.to_string()));
     for _ in 0..3 {
@@ -120,24 +120,24 @@ async fn a_model_that_is_slow_hangs_or_fails_keeps_no_caller_waiting() {
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(delay, reply);
         let said = [("SpeechResult", "When?")];
-        let mut heard = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
-        if heard.document.contains("/wait?") {
+        let mut twiml = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
+        if twiml.document.contains("/wait?") {
             // The provider repeats the webhook while the model is asked.
             let again = ana.posts("/api/twilio/demo/gather?turn=1", &said).await;
             assert!(again.document.contains("/wait?") || again.document.contains(expected), "{}", again.document);
         }
         let begun = Instant::now();
         let mut rounds = 0;
-        while heard.document.contains("/wait?") {
-            assert!(rounds > 0 || heard.document.contains("One moment, please."), "{}", heard.document);
+        while twiml.document.contains("/wait?") {
+            assert!(rounds > 0 || twiml.document.contains("One moment, please."), "{}", twiml.document);
             assert!(begun.elapsed() < Duration::from_secs(60), "nothing else is ever said");
-            heard = ana.answers(&heard, &[]).await;
+            twiml = ana.answers(&twiml, &[]).await;
             rounds += 1;
         }
-        heard.says(expected);
+        twiml.says(expected);
         // The provider's repeat of the last question hears the same.
         let again = ana.posts("/api/twilio/demo/wait?turn=2&round=9", &[]).await;
-        assert_eq!(again, heard);
+        assert_eq!(again, twiml);
     }
 }
 
@@ -149,8 +149,8 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     let tools = vec![("leave_message".to_owned(), json!({"message": "Call me <back>"}).to_string())];
     scene.chat.then(Duration::ZERO, Reply::Tools(tools));
     scene.chat.then(Duration::ZERO, Reply::Text("I have told them.".into()));
-    let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Tell them to call me")]).await;
-    scene.patiently(&ana, heard).await.says("I have told them.");
+    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Tell them to call me")]).await;
+    scene.follow_hold_responses(&ana, twiml).await.says("I have told them.");
     let look = Look::into(scene.server.folder()).await;
     eventually(WITHIN, || async {
         let notes = look.text_or_number("SELECT coalesce(group_concat(new, '|'), '') FROM contact_history").await;
@@ -162,17 +162,17 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     // No person is configured to be handed over to; later one is.
     let person = || Reply::Tools(vec![("hand_over_to_person".to_owned(), "{}".to_owned())]);
     scene.chat.then(Duration::ZERO, person());
-    let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
-    scene.patiently(&ana, heard).await.says("We are sorry");
+    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
+    scene.follow_hold_responses(&ana, twiml).await.says("We are sorry");
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(2);
     eventually(WITHIN, || async {
         let ana = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(Duration::ZERO, person());
-        let heard = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
-        let heard = scene.patiently(&ana, heard).await;
-        if heard.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(heard) }
+        let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
+        let twiml = scene.follow_hold_responses(&ana, twiml).await;
+        if twiml.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(twiml) }
     })
     .await;
 }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::caller::{ANA, Caller, Heard, options};
+use super::caller::{ANA, Caller, TwimlResponse, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::elevenlabs::{Behavior, Conversation, ElevenLabsEmulator, Step};
@@ -57,8 +57,8 @@ impl Scene {
 pub struct Stream<S>(WebSocketStream<S>);
 
 impl Stream<MaybeTlsStream<TcpStream>> {
-    pub async fn open(heard: &Heard, call: &str) -> Self {
-        let url = heard.attribute("url").expect("a stream's URL");
+    pub async fn open(twiml: &TwimlResponse, call: &str) -> Self {
+        let url = twiml.attribute("url").expect("a stream's URL");
         let (socket, _) = connect_async(&url).await.expect("it is upgraded");
         Self::begin(socket, call).await
     }
@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         self.0.send(Message::text(message.to_string())).await.expect("the socket is open");
     }
 
-    pub async fn hears(&mut self, event: &str) -> Value {
+    pub async fn wait_event(&mut self, event: &str) -> Value {
         loop {
             let message = tokio::time::timeout(WITHIN, self.0.next()).await.expect("in time");
             let message = message.expect("the socket is open").expect("a message");
@@ -110,12 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
     let scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
-    let heard = ana.posts("/api/twilio/voice", &[]).await;
-    assert!(heard.document.starts_with("<?xml version=\"1.0\""), "{}", heard.document);
-    assert_eq!(heard.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", heard.document);
-    let mut stream = Stream::open(&heard, &ana.sid).await;
+    let twiml = ana.posts("/api/twilio/voice", &[]).await;
+    assert!(twiml.document.starts_with("<?xml version=\"1.0\""), "{}", twiml.document);
+    assert_eq!(twiml.verbs(), ["Response", "Connect", "Stream", "Redirect"], "{}", twiml.document);
+    let mut stream = Stream::open(&twiml, &ana.sid).await;
     let mut agent = scene.conversation().await;
-    let opening = agent.hear().await.expect("it is told how to begin");
+    let opening = agent.receive().await.expect("it is told how to begin");
     assert_eq!(opening["type"], "conversation_initiation_client_data");
     assert_eq!(opening["conversation_config_override"]["agent"]["first_message"], "Aquí Demo");
     agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
@@ -123,20 +123,20 @@ async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
         .send(json!({"event": "media", "sequenceNumber": "2", "streamSid": "MZ1",
         "media": {"track": "inbound", "chunk": "1", "timestamp": "20", "payload": "f39/f39/"}}))
         .await;
-    assert_eq!(agent.hear().await, Some(json!({"user_audio_chunk": "f39/f39/"})));
+    assert_eq!(agent.receive().await, Some(json!({"user_audio_chunk": "f39/f39/"})));
     agent.say(Step::Caller("Hola".into())).await;
     agent.say(Step::Agent("Buenos días".into())).await;
     agent.say(Step::Audio { event_id: 1, payload: "AAAA".into() }).await;
-    assert_eq!(stream.hears("media").await["media"]["payload"], "AAAA");
-    let mark = stream.hears("mark").await;
+    assert_eq!(stream.wait_event("media").await["media"]["payload"], "AAAA");
+    let mark = stream.wait_event("mark").await;
     agent.say(Step::Interrupt { event_id: 1 }).await;
-    stream.hears("clear").await;
+    stream.wait_event("clear").await;
     stream.send(json!({"event": "mark", "sequenceNumber": "3", "streamSid": "MZ1", "mark": mark["mark"]})).await;
     agent.say(Step::Tool { id: "t1".into(), name: "find_customer".into(), parameters: json!({}) }).await;
-    let result = agent.hear().await.expect("an answer");
+    let result = agent.receive().await.expect("an answer");
     assert_eq!((&result["type"], &result["is_error"]), (&json!("client_tool_result"), &json!(false)), "{result}");
     // The token is valid once, and no other is valid.
-    let url = heard.attribute("url").expect("a URL");
+    let url = twiml.attribute("url").expect("a URL");
     assert!(connect_async(&url).await.is_err(), "a second stream on one token");
     let forged = format!("{}x", &url[..url.len() - 1]);
     assert!(connect_async(&forged).await.is_err(), "a forged token");
@@ -166,37 +166,37 @@ async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
 async fn where_no_live_conversation_can_be_had_the_script_answers() {
     let scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    let mut stream = Stream::open(&heard, &ana.sid).await;
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let mut stream = Stream::open(&twiml, &ana.sid).await;
     let agent = scene.conversation().await;
     agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
     agent.say(Step::Close).await;
     assert!(stream.closed().await);
     // The agent ended the conversation, so the call ends.
-    let ended = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
+    let ended = ana.posts(&ana.next_of_redirect(&twiml), &[]).await;
     assert_eq!(ended.verbs(), ["Response", "Hangup"], "{}", ended.document);
     // The stream breaks: the greeting is spoken by script, and the caller's words are heard.
     let bo = Caller::new(&scene.server, 2);
-    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
-    let mut stream = Stream::open(&heard, &bo.sid).await;
+    let twiml = bo.posts("/api/twilio/demo/answer", &[]).await;
+    let mut stream = Stream::open(&twiml, &bo.sid).await;
     scene.conversation().await.say(Step::Metadata { format: "pcm_16000".into() }).await;
     assert!(stream.closed().await);
-    let goes_on = bo.posts(&bo.next_of_redirect(&heard), &[]).await;
+    let goes_on = bo.posts(&bo.next_of_redirect(&twiml), &[]).await;
     goes_on.says("Aquí Demo");
     assert_eq!(goes_on.verbs()[..2], ["Response", "Gather"], "{}", goes_on.document);
     // The token of a broken stream is used up all the same.
-    assert!(connect_async(&heard.attribute("url").expect("a URL")).await.is_err());
+    assert!(connect_async(&twiml.attribute("url").expect("a URL")).await.is_err());
     // The stream never starts.
     let eva = Caller::new(&scene.server, 3);
-    let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
-    eva.posts(&eva.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+    let twiml = eva.posts("/api/twilio/demo/answer", &[]).await;
+    eva.posts(&eva.next_of_redirect(&twiml), &[]).await.says("Aquí Demo");
     // A person is configured to be connected to.
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(4);
     eventually(WITHIN, || async {
         let line = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
-        let heard = line.posts("/api/twilio/demo/answer", &[]).await;
-        let through = line.posts(&line.next_of_redirect(&heard), &[]).await;
+        let twiml = line.posts("/api/twilio/demo/answer", &[]).await;
+        let through = line.posts(&line.next_of_redirect(&twiml), &[]).await;
         if through.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(through) }
     })
     .await;
@@ -214,27 +214,27 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
 async fn the_script_goes_on_if_the_server_stops_in_a_live_conversation() {
     let mut scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    let _stream = Stream::open(&heard, &ana.sid).await;
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let _stream = Stream::open(&twiml, &ana.sid).await;
     let mut agent = scene.conversation().await;
-    agent.hear().await.expect("it is told how to begin");
+    agent.receive().await.expect("it is told how to begin");
     agent.say(Step::Metadata { format: "ulaw_8000".into() }).await;
     agent.say(Step::Caller("Hola".into())).await;
     agent.say(Step::Tool { id: "t1".into(), name: "find_customer".into(), parameters: json!({}) }).await;
-    agent.hear().await.expect("an answer: what came before was heard, too");
+    agent.receive().await.expect("an answer: what came before was heard, too");
     assert!(scene.server.stop().await.success());
     scene.server.start_again().await;
-    ana.posts(&ana.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+    ana.posts(&ana.next_of_redirect(&twiml), &[]).await.says("Aquí Demo");
     let shown = cli::run(&mut rig::recado(&scene.server, &["calls", &ana.sid])).ok();
     assert!(shown.contains("Hola"), "{shown}");
 
     let bo = Caller::new(&scene.server, 2);
-    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
-    let _stream = Stream::open(&heard, &bo.sid).await;
-    scene.conversation().await.hear().await.expect("it is told how to begin");
+    let twiml = bo.posts("/api/twilio/demo/answer", &[]).await;
+    let _stream = Stream::open(&twiml, &bo.sid).await;
+    scene.conversation().await.receive().await.expect("it is told how to begin");
     scene.server.kill();
     scene.server.start_again().await;
-    bo.posts(&bo.next_of_redirect(&heard), &[]).await.says("Aquí Demo");
+    bo.posts(&bo.next_of_redirect(&twiml), &[]).await.says("Aquí Demo");
 }
 
 /// The business's setting applies to live conversations, too: a call in which the caller says nothing was missed.
@@ -255,16 +255,16 @@ async fn a_live_conversation_in_which_nothing_is_said_was_missed() {
     // The server sees the setting within a moment.
     eventually(WITHIN, || async {
         let ana = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
-        let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-        let mut stream = Stream::open(&heard, &ana.sid).await;
-        scene.conversation().await.hear().await.expect("it is told how to begin");
+        let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+        let mut stream = Stream::open(&twiml, &ana.sid).await;
+        scene.conversation().await.receive().await.expect("it is told how to begin");
         ana.posts("/api/twilio/demo/status", &[("CallStatus", "completed"), ("CallDuration", "7")]).await;
         assert!(stream.closed().await);
-        let told = || async {
-            let told = look.count("events WHERE kind = 'call_completed' AND handled_us IS NOT NULL").await;
-            if told > 0 { Ok(()) } else { Err(told) }
+        let reported = || async {
+            let reported = look.count("events WHERE kind = 'call_completed' AND handled_us IS NOT NULL").await;
+            if reported > 0 { Ok(()) } else { Err(reported) }
         };
-        eventually(WITHIN, told).await;
+        eventually(WITHIN, reported).await;
         let notes = notes().await;
         if notes.contains("missed: hung up before a word or a key") { Ok(()) } else { Err(notes) }
     })

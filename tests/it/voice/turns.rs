@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::caller::{ANA, Caller, Heard, options};
+use super::caller::{ANA, Caller, TwimlResponse, options};
 use crate::cli;
 use crate::faults::rig::{self, Look, OURS};
 use crate::support::server::Server;
@@ -62,18 +62,18 @@ fn calls(server: &Server, args: &[&str]) -> Value {
 async fn an_unknown_call_hears_the_tenants_greeting_in_a_gather() {
     let server = server("").await;
     let ana = Caller::new(&server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    assert_eq!(heard.status, 200);
-    assert!(heard.document.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), "{}", heard.document);
-    assert_eq!(&heard.verbs()[..3], ["Response", "Gather", "Say"]);
-    heard.says("Hello, you have called Demo.");
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(twiml.status, 200);
+    assert!(twiml.document.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>"), "{}", twiml.document);
+    assert_eq!(&twiml.verbs()[..3], ["Response", "Gather", "Say"]);
+    twiml.says("Hello, you have called Demo.");
     let set = ["agents", "default", "--greeting", "Aquí {name}, <diga>", "--language", "es-ES"];
     cli::run(&mut rig::recado(&server, &set)).ok();
     let next = AtomicU32::new(2);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let heard = Caller::new(&server, number.into()).posts("/api/twilio/demo/voice", &[]).await;
-        if heard.document.contains("Aquí Demo, &lt;diga&gt;") { Ok(()) } else { Err(heard) }
+        let twiml = Caller::new(&server, number.into()).posts("/api/twilio/demo/voice", &[]).await;
+        if twiml.document.contains("Aquí Demo, &lt;diga&gt;") { Ok(()) } else { Err(twiml) }
     })
     .await;
 }
@@ -85,22 +85,22 @@ async fn a_menu_by_key_or_word_is_answered_and_stored_and_the_call_ends() {
         [(1, ("Digits", "1"), "interested: 1"), (2, ("SpeechResult", "Sí, interesado."), "interested: Sí, interesado.")]
     {
         let ana = Caller::new(&server, number);
-        let heard = ana.posts("/api/webhooks/twilio", &[]).await;
-        assert_eq!(heard.verbs(), ["Response", "Say", "Gather", "Say", "Redirect"], "{}", heard.document);
+        let twiml = ana.posts("/api/webhooks/twilio", &[]).await;
+        assert_eq!(twiml.verbs(), ["Response", "Say", "Gather", "Say", "Redirect"], "{}", twiml.document);
         for part in ["input=\"dtmf speech\"", "timeout=\"4\"", "numDigits=\"1\"", "method=\"POST\"", "Polly.Lucia"] {
-            heard.says(part);
+            twiml.says(part);
         }
-        let heard = ana.answers(&heard, &[said]).await;
-        assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"], "{}", heard.document);
-        heard.says("Gracias");
+        let twiml = ana.answers(&twiml, &[said]).await;
+        assert_eq!(twiml.verbs(), ["Response", "Say", "Hangup"], "{}", twiml.document);
+        twiml.says("Gracias");
         noted(&server, note).await;
     }
     let ana = Caller::new(&server, 3);
-    let heard = ana.posts("/api/webhooks/twilio", &[]).await;
-    let heard = ana.answers(&heard, &[("Digits", "2")]).await;
-    heard.says("¿Cuándo?");
-    let heard = ana.answers(&heard, &[("SpeechResult", "Mañana")]).await;
-    heard.says("De acuerdo, manana");
+    let twiml = ana.posts("/api/webhooks/twilio", &[]).await;
+    let twiml = ana.answers(&twiml, &[("Digits", "2")]).await;
+    twiml.says("¿Cuándo?");
+    let twiml = ana.answers(&twiml, &[("SpeechResult", "Mañana")]).await;
+    twiml.says("De acuerdo, manana");
     noted(&server, "later: manana").await;
 }
 
@@ -203,16 +203,16 @@ async fn every_url_works_by_get_with_its_query_signed() {
     let paths = ["/api/twilio/demo/answer", "/api/twilio/voice", "/api/voice/webhook", "/api/webhooks/twilio"];
     for (number, path) in paths.into_iter().enumerate() {
         let ana = Caller::new(&server, number as u128);
-        let heard = ana.gets(path, &[]).await;
-        assert_eq!(heard.status, 200, "{path}");
-        heard.says("Pulse 1");
-        let ended = ana.gets(&ana.next(&heard), &[("Digits", "1")]).await;
+        let twiml = ana.gets(path, &[]).await;
+        assert_eq!(twiml.status, 200, "{path}");
+        twiml.says("Pulse 1");
+        let ended = ana.gets(&ana.next(&twiml), &[("Digits", "1")]).await;
         assert_eq!(ended.verbs(), ["Response", "Say", "Hangup"], "{path}: {}", ended.document);
     }
     // The digits are part of the signed URL: others are refused.
     let ana = Caller::new(&server, 9);
-    let heard = ana.gets("/api/twilio/voice", &[]).await;
-    let target = ana.next(&heard);
+    let twiml = ana.gets("/api/twilio/voice", &[]).await;
+    let target = ana.next(&twiml);
     let forged = crate::support::http_client().get(format!("{}{target}&Digits=1", ana.twilio.server_url));
     assert_eq!(forged.send().await.expect("it answers").status().as_u16(), 403);
 }
@@ -258,8 +258,8 @@ async fn a_caller_whom_nobody_answers_is_told_so() {
     let ends = [("busy", true), ("no-answer", true), ("failed", true), ("completed", false)];
     for (number, (outcome, is_told)) in ends.into_iter().enumerate() {
         let ana = Caller::new(&server, number as u128);
-        let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-        let ended = ana.answers(&heard, &[("DialCallStatus", outcome)]).await;
+        let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+        let ended = ana.answers(&twiml, &[("DialCallStatus", outcome)]).await;
         assert_eq!(ended.document.contains("Nobody is available"), is_told, "{outcome}: {}", ended.document);
         assert_eq!(ended.verbs().last().map(String::as_str), Some("Hangup"), "{outcome}");
     }
@@ -270,8 +270,8 @@ async fn a_caller_whom_nobody_answers_is_told_so() {
 async fn an_unreadable_webhook_of_a_call_is_answered_with_words() {
     let server = server(DESK).await;
     let ana = Caller::new(&server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    let odd = ana.answers(&heard, &[("SpeechResult", "hola"), ("Confidence", "very")]).await;
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let odd = ana.answers(&twiml, &[("SpeechResult", "hola"), ("Confidence", "very")]).await;
     assert_eq!(odd.status, 200);
     assert_eq!(odd.verbs(), ["Response", "Say", "Hangup"], "{}", odd.document);
 }
@@ -283,14 +283,14 @@ async fn a_call_that_goes_round_in_a_circle_ends() {
         .on_input("again", |e, input| redirect("again"));"#;
     let server = server(rules).await;
     let ana = Caller::new(&server, 1);
-    let mut heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let mut twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
     let mut turns = 1;
-    while heard.text("Redirect").is_some() {
+    while twiml.text("Redirect").is_some() {
         turns += 1;
         assert!(turns <= 501, "it never ends");
-        heard = ana.posts(&ana.next_of_redirect(&heard), &[]).await;
+        twiml = ana.posts(&ana.next_of_redirect(&twiml), &[]).await;
     }
-    assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"], "{}", heard.document);
+    assert_eq!(twiml.verbs(), ["Response", "Say", "Hangup"], "{}", twiml.document);
 }
 
 #[tokio::test]
@@ -302,16 +302,16 @@ async fn a_caller_in_a_queue_hears_their_place_and_leaves_by_key_or_person() {
         rule("nobody").on("call_input").when("is staff", |e| e.from == "+34600999888").then(|e| { say(`Result: ${e.data.outcome}`); hangup() });"#;
     let server = server(rules).await;
     let ana = Caller::new(&server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    assert_eq!(heard.text("Enqueue").as_deref(), Some("staff"));
-    let wait = heard.attribute("waitUrl").expect("it waits");
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(twiml.text("Enqueue").as_deref(), Some("staff"));
+    let wait = twiml.attribute("waitUrl").expect("it waits");
     let wait = wait.strip_prefix(&ana.twilio.public_url).expect("a URL of ours");
     let waits = ana.posts(wait, &[("QueuePosition", "3"), ("QueueTime", "10")]).await;
     waits.says("You are number 3 in the queue. To stop waiting, press any key.");
     assert_eq!(waits.verbs(), ["Response", "Gather", "Say", "Play"], "{}", waits.document);
     let leaves = ana.posts(wait, &[("QueuePosition", "3"), ("Digits", "1")]).await;
     assert_eq!(leaves.verbs(), ["Response", "Leave"]);
-    let ended = ana.posts(&ana.next(&heard), &[("QueueResult", "leave"), ("QueueTime", "12")]).await;
+    let ended = ana.posts(&ana.next(&twiml), &[("QueueResult", "leave"), ("QueueTime", "12")]).await;
     ended.says("We call you back");
     noted(&server, "call back").await;
 
@@ -351,19 +351,19 @@ async fn a_business_whose_rules_overrun_keeps_nobody_elses_callers_waiting() {
         async move { line.posts("/api/twilio/other/answer", &[]).await }
     });
     let ours = async {
-        let mut heard = Vec::new();
+        let mut twiml = Vec::new();
         for n in 100..110 {
-            heard.push(Caller::new(&server, n).posts("/api/twilio/demo/answer", &[]).await);
+            twiml.push(Caller::new(&server, n).posts("/api/twilio/demo/answer", &[]).await);
         }
-        heard
+        twiml
     };
     let (theirs, ours) = futures_util::future::join(futures_util::future::join_all(theirs), ours).await;
-    for heard in ours {
-        heard.says("Pulse 1 si le interesa");
+    for twiml in ours {
+        twiml.says("Pulse 1 si le interesa");
     }
     // Each takes a quarter of a second, one after another: a caller who is too late hears so, and is not waited for.
-    let late = theirs.iter().filter(|heard| heard.verbs() == ["Response", "Say", "Hangup"]).count();
-    assert!(late > 0 && theirs.iter().all(|heard| heard.status == 200), "{late} of {}", theirs.len());
+    let late = theirs.iter().filter(|twiml| twiml.verbs() == ["Response", "Say", "Hangup"]).count();
+    assert!(late > 0 && theirs.iter().all(|twiml| twiml.status == 200), "{late} of {}", theirs.len());
     let look = Look::into(server.folder()).await;
     eventually(WITHIN, || async {
         let unanswered = look.text_or_number("SELECT count(*) FROM call_turns WHERE answer IS NULL").await;
@@ -409,10 +409,10 @@ async fn the_fallback_url_answers_without_the_database() {
     let ana = Caller::new(&server, 1);
     let lock = rusqlite_lock(&server);
     for path in ["/api/twilio/demo/fallback", "/api/twilio/fallback"] {
-        let heard = ana.posts(path, &[("ErrorCode", "11200"), ("ErrorUrl", "https://example.com")]).await;
-        assert_eq!(heard.status, 200);
-        heard.says("We are sorry, we cannot take your call right now.");
-        assert_eq!(heard.verbs(), ["Response", "Say", "Hangup"]);
+        let twiml = ana.posts(path, &[("ErrorCode", "11200"), ("ErrorUrl", "https://example.com")]).await;
+        assert_eq!(twiml.status, 200);
+        twiml.says("We are sorry, we cannot take your call right now.");
+        assert_eq!(twiml.verbs(), ["Response", "Say", "Hangup"]);
     }
     drop(lock);
     assert!(server.is_running());
@@ -423,20 +423,20 @@ async fn the_fallback_url_answers_without_the_database() {
 async fn a_call_is_answered_in_time_whatever_the_database_or_a_rule_does() {
     let server = server(&format!("{DESK}\nrule(\"endless\").on(\"call_input\").then(|e| {{ loop {{}} }});")).await;
     let ana = Caller::new(&server, 1);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    heard.says("Pulse 1");
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    twiml.says("Pulse 1");
     // The endless rule is stopped, the one that waits for the key is heard.
-    ana.answers(&heard, &[("Digits", "1")]).await.says("Gracias");
+    ana.answers(&twiml, &[("Digits", "1")]).await.says("Gracias");
     let lock = rusqlite_lock(&server);
-    let in_trouble: Heard = Caller::new(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
+    let in_trouble: TwimlResponse = Caller::new(&server, 2).posts("/api/twilio/demo/answer", &[]).await;
     in_trouble.says("We are sorry");
     drop(lock);
-    // What was heard is stored, and the next caller is answered as usual.
+    // The caller's input is stored, and the next caller is answered as usual.
     let next = AtomicU32::new(3);
     eventually(WITHIN, || async {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let heard = Caller::new(&server, number.into()).posts("/api/twilio/demo/answer", &[]).await;
-        if heard.document.contains("Pulse 1") { Ok(()) } else { Err(heard) }
+        let twiml = Caller::new(&server, number.into()).posts("/api/twilio/demo/answer", &[]).await;
+        if twiml.document.contains("Pulse 1") { Ok(()) } else { Err(twiml) }
     })
     .await;
 }
@@ -487,9 +487,9 @@ async fn messages_calls_and_their_ends_arrive_by_the_urls_without_a_slug() {
     assert_eq!(written.status().as_u16(), 200);
     noted(&server, "wrote: Hola").await;
     assert_eq!(look.count("messages WHERE channel = 'whatsapp' AND direction = 'in'").await, 1);
-    let heard = ana.posts(all[1].0, &[]).await;
-    heard.says("Pulse 1");
-    ana.answers(&heard, &[("Digits", "1")]).await.says("Gracias");
+    let twiml = ana.posts(all[1].0, &[]).await;
+    twiml.says("Pulse 1");
+    ana.answers(&twiml, &[("Digits", "1")]).await.says("Gracias");
     assert_eq!(calls(&server, &[])[0]["status"], "in-progress");
     let ended = ana.twilio.post(all[2].0, &all[2].1).await.expect("it answers");
     assert_eq!(ended.status().as_u16(), 200);

@@ -58,22 +58,22 @@ async fn verbs_of_rules_are_rendered_and_the_call_continues_after_each() {
     let answer = "/api/twilio/demo/answer";
 
     let one = caller(&server, 1);
-    let heard = one.posts(answer, &[]).await;
-    assert_eq!(heard.verbs(), ["Response", "Play", "Pause", "Say", "Record", "Redirect"], "{}", heard.document);
+    let twiml = one.posts(answer, &[]).await;
+    assert_eq!(twiml.verbs(), ["Response", "Play", "Pause", "Say", "Record", "Redirect"], "{}", twiml.document);
     for part in
         ["https://example.com/a.mp3", "length=\"2\"", "maxLength=\"30\"", "playBeep=\"false\"", "finishOnKey=\"*\""]
     {
-        heard.says(part);
+        twiml.says(part);
     }
     let recorded = [("RecordingUrl", "https://api.twilio.com/RE1"), ("RecordingDuration", "4"), ("Digits", "hangup")];
-    one.answers(&heard, &recorded).await.says("kept recorded");
+    one.answers(&twiml, &recorded).await.says("kept recorded");
 
     // Without a step, the call ends whether something was recorded or not.
     let two = caller(&server, 2);
-    let heard = two.posts(answer, &[]).await;
-    assert_eq!(heard.verbs(), ["Response", "Say", "Record", "Hangup"], "{}", heard.document);
+    let twiml = two.posts(answer, &[]).await;
+    assert_eq!(twiml.verbs(), ["Response", "Say", "Record", "Hangup"], "{}", twiml.document);
     let url = [("RecordingUrl", "https://api.twilio.com/RE2")];
-    assert_eq!(two.answers(&heard, &url).await.verbs(), ["Response", "Hangup"]);
+    assert_eq!(two.answers(&twiml, &url).await.verbs(), ["Response", "Hangup"]);
 
     let busy = caller(&server, 3).posts(answer, &[]).await;
     assert_eq!(
@@ -84,20 +84,20 @@ async fn verbs_of_rules_are_rendered_and_the_call_continues_after_each() {
     assert_eq!(rejected.attribute("reason").as_deref(), Some("rejected"));
 
     let five = caller(&server, 5);
-    let heard = five.posts(answer, &[]).await;
-    assert_eq!(heard.verbs(), ["Response", "Dial", "Number"], "{}", heard.document);
-    assert_eq!(heard.text("Number").as_deref(), Some(STAFF));
+    let twiml = five.posts(answer, &[]).await;
+    assert_eq!(twiml.verbs(), ["Response", "Dial", "Number"], "{}", twiml.document);
+    assert_eq!(twiml.text("Number").as_deref(), Some(STAFF));
     for part in ["timeout=\"15\"", "record=\"record-from-answer\"", "answerOnBridge=\"true\""] {
-        heard.says(part);
+        twiml.says(part);
     }
-    let heard = five.answers(&heard, &[("DialCallStatus", "no-answer"), ("DialCallSid", "CA5")]).await;
-    heard.says("nobody: no-answer");
+    let twiml = five.answers(&twiml, &[("DialCallStatus", "no-answer"), ("DialCallSid", "CA5")]).await;
+    twiml.says("nobody: no-answer");
     // The person answered: the call ends.
     let talks = Caller { sid: format!("CA{:032x}", 750), ..caller(&server, 5) };
     let dials = talks.posts(answer, &[]).await;
     let over = talks.answers(&dials, &[("DialCallStatus", "completed"), ("DialCallDuration", "9")]).await;
     assert_eq!(over.verbs(), ["Response", "Hangup"], "{}", over.document);
-    assert_eq!(heard.verbs(), ["Response", "Say", "Record", "Redirect"], "{}", heard.document);
+    assert_eq!(twiml.verbs(), ["Response", "Say", "Record", "Redirect"], "{}", twiml.document);
 
     let six = caller(&server, 6).posts(answer, &[]).await;
     six.says("Soy Eva");
@@ -110,7 +110,7 @@ async fn verbs_of_rules_are_rendered_and_the_call_continues_after_each() {
 async fn a_question_is_repeated_and_then_the_call_continues() {
     let server = server().await;
     let ana = caller(&server, 7);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
     for part in [
         "input=\"speech\"",
         "hints=\"lunes,martes\"",
@@ -119,16 +119,16 @@ async fn a_question_is_repeated_and_then_the_call_continues() {
         "timeout=\"7\"",
         "speechTimeout=\"3\"",
     ] {
-        heard.says(part);
+        twiml.says(part);
     }
-    let again = ana.answers(&heard, &[]).await;
+    let again = ana.answers(&twiml, &[]).await;
     again.says("¿Sigue ahí?");
     ana.answers(&again, &[("SpeechResult", "martes")]).await.says("day martes");
 
     let eva = caller(&server, 8);
-    let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
-    heard.says("finishOnKey=\"\"");
-    let again = eva.answers(&heard, &[("Digits", "5")]).await;
+    let twiml = eva.posts("/api/twilio/demo/answer", &[]).await;
+    twiml.says("finishOnKey=\"\"");
+    let again = eva.answers(&twiml, &[("Digits", "5")]).await;
     again.says("Eso no existe");
     // The last try ends with a farewell, not with the question whether they are there.
     let farewell = &again.document[again.document.find("</Gather>").expect("a question")..];
@@ -140,12 +140,12 @@ async fn a_question_is_repeated_and_then_the_call_continues() {
 async fn a_caller_who_leaves_a_queue_is_led_on_and_called_back() {
     let server = server().await;
     let ana = caller(&server, 9);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    assert_eq!(heard.text("Enqueue").as_deref(), Some("ventas"));
-    let wait = heard.attribute("waitUrl").expect("it waits");
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(twiml.text("Enqueue").as_deref(), Some("ventas"));
+    let wait = twiml.attribute("waitUrl").expect("it waits");
     let waits = ana.posts(wait.strip_prefix(&ana.twilio.public_url).expect("ours"), &[("QueuePosition", "1")]).await;
     waits.says("finishOnKey=\"\"");
-    ana.answers(&heard, &[("QueueResult", "leave"), ("QueueTime", "3")]).await.says("left leave");
+    ana.answers(&twiml, &[("QueueResult", "leave"), ("QueueTime", "3")]).await.says("left leave");
     let look = Look::into(server.folder()).await;
     eventually(WITHIN, || async {
         let calls = look.count("actions WHERE channel = 'voice' AND state = 'planned'").await;
@@ -164,8 +164,8 @@ async fn a_caller_whom_nobody_answered_was_missed_despite_a_key() {
     };
     let ended = [("CallStatus", "completed"), ("CallDuration", "20")];
     let ana = caller(&server, 5);
-    let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-    ana.answers(&heard, &[("DialCallStatus", "no-answer")]).await;
+    let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+    ana.answers(&twiml, &[("DialCallStatus", "no-answer")]).await;
     ana.posts("/api/twilio/demo/status", &ended).await;
     eventually(WITHIN, || async {
         let notes = notes().await;
@@ -176,21 +176,21 @@ async fn a_caller_whom_nobody_answered_was_missed_despite_a_key() {
     for (call, last) in [(800, ("RecordingUrl", "https://api.twilio.com/RE1")), (801, ("DialCallStatus", "completed"))]
     {
         let eva = Caller { from: "+34600111225".into(), ..Caller::new(&server, call) };
-        let heard = eva.posts("/api/twilio/demo/answer", &[]).await;
-        let heard = eva.answers(&heard, &[("DialCallStatus", "busy")]).await;
-        eva.answers(&heard, &[last]).await;
+        let twiml = eva.posts("/api/twilio/demo/answer", &[]).await;
+        let twiml = eva.answers(&twiml, &[("DialCallStatus", "busy")]).await;
+        eva.answers(&twiml, &[last]).await;
         eva.posts("/api/twilio/demo/status", &ended).await;
     }
     eventually(WITHIN, || async {
-        let told = look.count("events WHERE kind = 'call_completed' AND handled_us IS NOT NULL").await;
-        if told == 3 { Ok(()) } else { Err(told) }
+        let reported = look.count("events WHERE kind = 'call_completed' AND handled_us IS NOT NULL").await;
+        if reported == 3 { Ok(()) } else { Err(reported) }
     })
     .await;
     assert_eq!(notes().await, "\"missed: no-answer\"");
     // A caller who hangs up while waiting was missed, too.
     let bo = caller(&server, 9);
-    let heard = bo.posts("/api/twilio/demo/answer", &[]).await;
-    bo.answers(&heard, &[("QueueResult", "hangup"), ("QueueTime", "60"), ("CallStatus", "completed")]).await;
+    let twiml = bo.posts("/api/twilio/demo/answer", &[]).await;
+    bo.answers(&twiml, &[("QueueResult", "hangup"), ("QueueTime", "60"), ("CallStatus", "completed")]).await;
     bo.posts("/api/twilio/demo/status", &ended).await;
     eventually(WITHIN, || async {
         let notes = notes().await;
@@ -203,8 +203,8 @@ async fn a_caller_whom_nobody_answered_was_missed_despite_a_key() {
 async fn every_url_of_a_call_works_by_get() {
     let server = server().await;
     let ana = caller(&server, 9);
-    let heard = ana.gets("/api/twilio/demo/answer", &[]).await;
-    let wait = heard.attribute("waitUrl").expect("it waits");
+    let twiml = ana.gets("/api/twilio/demo/answer", &[]).await;
+    let wait = twiml.attribute("waitUrl").expect("it waits");
     let wait = wait.strip_prefix(&ana.twilio.public_url).expect("ours");
     ana.gets(wait, &[("QueuePosition", "2")]).await.says("You are number 2");
     ana.gets("/api/twilio/demo/fallback", &[("ErrorCode", "11200")]).await.says("<Hangup");
@@ -257,10 +257,10 @@ async fn all_urls_of_a_call_begin_with_app_url() {
     server.start_again().await;
     for digit in [1, 5, 7, 9] {
         let ana = caller(&server, digit);
-        let heard = ana.posts("/api/twilio/demo/answer", &[]).await;
-        let urls: Vec<&str> = heard.document.split(['"', '>', '<']).filter(|part| part.starts_with("http")).collect();
+        let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
+        let urls: Vec<&str> = twiml.document.split(['"', '>', '<']).filter(|part| part.starts_with("http")).collect();
         let theirs = urls.iter().filter(|url| url.contains("/api/"));
-        assert!(theirs.clone().count() > 0, "{}", heard.document);
+        assert!(theirs.clone().count() > 0, "{}", twiml.document);
         theirs.for_each(|url| assert!(url.starts_with(&ana.twilio.public_url), "{url}"));
     }
     // The older name of the setting.

@@ -14,7 +14,7 @@ const GREETING: Duration = Duration::from_secs(3);
 const MESSAGE: Duration = Duration::from_secs(8);
 
 impl Leg {
-    /// Detects who or what has answered. The result goes with the first request, or to its own callback.
+    /// Detects an answering machine. The result goes with the first request, or to its own callback.
     pub async fn detect(&mut self) -> Result<(), End> {
         let Some(amd) = self.plan.amd.clone() else { return Ok(()) };
         let (found, took) = match (self.plan.party.picks_up, amd.to_the_end) {
@@ -30,7 +30,7 @@ impl Leg {
             if let Source::Url { extra, .. } = &mut self.plan.first {
                 result.iter().for_each(|(key, value)| extra.push(key, value));
             }
-            return self.spend(took).await;
+            return self.pass_time(took).await;
         };
         let mut params: Params = [("CallSid", self.sid.as_str()), ("AccountSid", &self.account)].into_iter().collect();
         result.iter().for_each(|(key, value)| params.push(key, value));

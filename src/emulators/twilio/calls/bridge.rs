@@ -13,7 +13,7 @@ const TALK: Duration = Duration::from_secs(10);
 /// Duration of a party's silence.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How one side left the bridge.
+/// The reason why one side left the bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BridgeExit {
     /// This side hung up.
@@ -27,10 +27,10 @@ pub enum BridgeExit {
 impl Leg {
     /// Talks with the other side. The side that `closes` hangs up when both are done.
     pub async fn talk(&mut self, bridge: &Bridge, closes: bool, star: bool) -> BridgeExit {
-        let (_seat, before) = (BridgeSide(bridge), self.talked());
+        let (_seat, before) = (BridgeSide(bridge), self.call_time());
         let out = loop {
             let clock = self.carrier.clock.clone();
-            let step = if self.hands.are_done() {
+            let step = if self.party_input.is_done() {
                 tokio::select! {
                     biased;
                     lasted = bridge.over() => break self.alone(before, lasted),
@@ -40,13 +40,13 @@ impl Leg {
                     break self.alone(before, bridge.over().await);
                 }
                 // A call at Twilio's time limit ends the same way.
-                let _ = self.spend(TALK).await;
+                let _ = self.pass_time(TALK).await;
                 Step::hangup()
             } else {
                 tokio::select! {
                     biased;
                     lasted = bridge.over() => break self.alone(before, lasted),
-                    step = self.hands.next(SILENCE, &clock) => step,
+                    step = self.party_input.next(SILENCE, &clock) => step,
                 }
             };
             let (what, time) = match step {
@@ -63,17 +63,17 @@ impl Leg {
                 Step::Silence { .. } | Step::Sound(_) => (CallEvent::Silent, SILENCE),
             };
             self.note(what);
-            if self.spend(time).await.is_err() {
+            if self.pass_time(time).await.is_err() {
                 break BridgeExit::HungUp;
             }
         };
-        bridge.end(self.talked().saturating_sub(before));
+        bridge.end(self.call_time().saturating_sub(before));
         out
     }
 
     /// The other side left; counts the time that this side has been connected.
     fn alone(&mut self, before: Duration, lasted: Duration) -> BridgeExit {
-        let own = self.talked().saturating_sub(before);
+        let own = self.call_time().saturating_sub(before);
         self.skip(lasted.saturating_sub(own));
         BridgeExit::Alone
     }

@@ -63,13 +63,14 @@ pub enum CallEvent {
     Status {
         status: CallStatus,
     },
-    /// The other side hears speech.
-    Heard {
+    /// `<Say>` spoke a text to the other side.
+    #[serde(rename = "heard")]
+    Said {
         text: String,
         voice: Option<String>,
         language: Option<String>,
     },
-    /// The other side hears a sound file, or tones.
+    /// A sound file or tones were played to the other side.
     Played {
         url: String,
         digits: Option<String>,
@@ -147,7 +148,7 @@ impl CallEvent {
     /// Returns its approximate size.
     fn bytes(&self) -> usize {
         64 + match self {
-            Self::Heard { text, .. } | Self::Spoke { text, .. } | Self::Document { text } => text.len(),
+            Self::Said { text, .. } | Self::Spoke { text, .. } | Self::Document { text } => text.len(),
             Self::Requested { url, params, .. } => {
                 url.len() + params.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
             }
@@ -261,13 +262,13 @@ impl Call {
         if self.direction == CallDirection::Inbound { &self.from } else { &self.to }
     }
 
-    /// Returns the texts that were heard, in order.
-    pub fn heard(&self) -> Vec<&str> {
-        let heard = self.entries.iter().filter_map(|entry| match &entry.what {
-            CallEvent::Heard { text, .. } => Some(text.as_str()),
+    /// Returns the texts that were said to the other side, in order.
+    pub fn said(&self) -> Vec<&str> {
+        let said = self.entries.iter().filter_map(|entry| match &entry.what {
+            CallEvent::Said { text, .. } => Some(text.as_str()),
             _ => None,
         });
-        heard.collect()
+        said.collect()
     }
 
     /// Returns the billed seconds: each begun second counts.

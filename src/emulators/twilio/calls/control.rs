@@ -123,7 +123,7 @@ impl Carrier {
 }
 
 /// Formats a call for these routes.
-fn shown(call: &Call, after: u64) -> Value {
+fn call_view(call: &Call, after: u64) -> Value {
     let entries: Vec<&CallLogEntry> = call.entries.iter().filter(|entry| entry.number > after).collect();
     json!({
         "seq": call.seq,
@@ -147,7 +147,7 @@ fn shown(call: &Call, after: u64) -> Value {
 /// Starts an inbound call.
 pub async fn begin(State(carrier): State<Carrier>, Json(given): Json<CustomerCall>) -> Result<Response, CallError> {
     let call = carrier.take_call(&given)?;
-    Ok((StatusCode::CREATED, Json(shown(&call, 0))).into_response())
+    Ok((StatusCode::CREATED, Json(call_view(&call, 0))).into_response())
 }
 
 /// Performs an act of the person at the phone.
@@ -180,7 +180,7 @@ pub async fn follow(
     let look = || {
         let store = carrier.0.calls.store();
         let found = store.find(&sid);
-        found.map(|call| (call.happened > query.after || call.status.is_final(), shown(call, query.after)))
+        found.map(|call| (call.happened > query.after || call.status.is_final(), call_view(call, query.after)))
     };
     match wait_for(&carrier.0.calls.changes, query.wait_ms, look).await {
         Some(found) => Json(found).into_response(),
@@ -194,7 +194,7 @@ pub async fn list(State(carrier): State<Carrier>, Query(query): Query<FollowQuer
         let store = carrier.0.calls.store();
         let calls = store.changed_after(query.after, query.customer.as_deref(), PAGE_MAX);
         let seq = calls.last().filter(|_| calls.len() == PAGE_MAX).map_or(store.seq(), |last| last.seq);
-        let calls: Vec<Value> = calls.into_iter().map(|call| shown(call, u64::MAX)).collect();
+        let calls: Vec<Value> = calls.into_iter().map(|call| call_view(call, u64::MAX)).collect();
         Some((!calls.is_empty(), json!({"seq": seq, "calls": calls})))
     };
     Json(wait_for(&carrier.0.calls.changes, query.wait_ms, look).await).into_response()

@@ -13,7 +13,7 @@ use super::call::{Call, CallDirection, CallEvent, CallStatus};
 use super::document::{AGAINST_SCHEMA, Element, Fault};
 use super::leg::{Leg, hung_up};
 use super::order::Source;
-use super::plan::{Document, End, Farewell, Flow, Plan, TIME_LIMIT};
+use super::plan::{Document, End, Flow, HangupAction, Plan, TIME_LIMIT};
 use super::report::Report;
 use super::validate;
 use super::verbs::method;
@@ -51,16 +51,16 @@ impl Leg {
         let star = verb.is_true("hangupOnStar");
         if let Some(action) = verb.get("action") {
             let url = self.resolve(document, Some(action))?;
-            let told = [("DialCallStatus", "completed")].into_iter().collect();
-            let (method, since) = (method(verb, "method"), self.talked());
-            self.farewell = Some(Farewell { url, method, told, lasted: "DialCallDuration", since });
+            let params = [("DialCallStatus", "completed")].into_iter().collect();
+            let (method, since) = (method(verb, "method"), self.call_time());
+            self.hangup_action = Some(HangupAction { url, method, params, lasted: "DialCallDuration", since });
         }
         let dialled = match nouns[0].name.as_str() {
             "Queue" => self.dial_queue(document, verb, &nouns[0], star).await?,
-            "Conference" => self.confer(&nouns[0], star).await,
+            "Conference" => self.join_conference(&nouns[0], star).await,
             _ => self.dial_numbers(document, verb, &nouns, star).await?,
         };
-        self.farewell = None;
+        self.hangup_action = None;
         self.after_dial(document, verb, dialled).await
     }
 
@@ -111,12 +111,15 @@ impl Leg {
             for noun in nouns {
                 children.push(self.child(document, verb, noun)?);
             }
-            let mut ringing: FuturesUnordered<_> =
-                children.iter_mut().enumerate().map(|(at, (child, _))| async move { (at, child.up().await) }).collect();
+            let mut ringing: FuturesUnordered<_> = children
+                .iter_mut()
+                .enumerate()
+                .map(|(at, (child, _))| async move { (at, child.set_up().await) })
+                .collect();
             let mut answered = None;
             let mut failed = Vec::new();
-            while let Some((at, up)) = ringing.next().await {
-                match up {
+            while let Some((at, set_up)) = ringing.next().await {
+                match set_up {
                     Ok(()) => {
                         answered = Some(at);
                         break;
@@ -181,14 +184,14 @@ impl Leg {
 
     async fn connect(&mut self, mut child: Self, whisper: Option<Source>, star: bool) -> Dialled {
         let (sid, to) = (child.sid.clone(), child.to.clone());
-        let mut orders = child.take_orders();
+        let mut orders = child.take_order_receiver();
         let mut dialled = Dialled { sid: Some(sid.clone()), ..Dialled::not(CallStatus::Completed) };
         if let Some(source) = whisper
             && let Err(end) = Box::pin(child.follow(source, false)).await
         {
             child.finish(end);
         } else {
-            let (bridge, before) = (Bridge::new(2), self.talked());
+            let (bridge, before) = (Bridge::new(2), self.call_time());
             let theirs = async {
                 tokio::select! {
                     biased;
@@ -201,7 +204,7 @@ impl Leg {
             };
             let (ours, _) = tokio::join!(self.talk(&bridge, false, star), theirs);
             child.finish(End::status(CallStatus::Completed));
-            dialled.lasted = Some(self.talked().saturating_sub(before));
+            dialled.lasted = Some(self.call_time().saturating_sub(before));
             dialled.end = end_of(ours);
         }
         self.note(CallEvent::Dialled { sid, to, status: CallStatus::Completed });
@@ -209,11 +212,11 @@ impl Leg {
     }
 
     /// An empty conference: the caller talks, and hangs up.
-    async fn confer(&mut self, noun: &Element, star: bool) -> Dialled {
-        let (room, before) = (Bridge::new(1), self.talked());
+    async fn join_conference(&mut self, noun: &Element, star: bool) -> Dialled {
+        let (room, before) = (Bridge::new(1), self.call_time());
         let status = CallStatus::Completed;
         self.note(CallEvent::Dialled { sid: self.carrier.new_sid("CF"), to: noun.text().to_owned(), status });
         let out = self.talk(&room, true, star).await;
-        Dialled { status, sid: None, lasted: Some(self.talked().saturating_sub(before)), end: end_of(out) }
+        Dialled { status, sid: None, lasted: Some(self.call_time().saturating_sub(before)), end: end_of(out) }
     }
 }

@@ -54,7 +54,7 @@ impl Leg {
                 keys(digits, finish_on.chars().next(), verb.number("numDigits"))
             }
             Step::Speech { speech, confidence } if input.contains("speech") => {
-                self.hear_out(document, verb, speech).await?;
+                self.post_partial_results(document, verb, speech).await?;
                 result.push("SpeechResult", speech);
                 result.push("Confidence", &confidence.unwrap_or(CONFIDENCE).to_string());
                 GatherInput::Speech
@@ -65,7 +65,7 @@ impl Leg {
             GatherInput::Digits { digits, finished_on } => {
                 // Without a finishing key, the timeout ends the input.
                 if finished_on.is_none() && verb.number("numDigits") != Some(digits.len() as u64) {
-                    self.spend(timeout).await?;
+                    self.pass_time(timeout).await?;
                 }
                 result.push("msg", "Gather End");
                 result.push("Digits", digits);
@@ -73,7 +73,7 @@ impl Leg {
             }
             GatherInput::Speech => {}
             GatherInput::Nothing => {
-                self.spend(timeout).await?;
+                self.pass_time(timeout).await?;
                 if !verb.is_true("actionOnEmptyResult") {
                     return Ok(Flow::Next);
                 }
@@ -88,7 +88,7 @@ impl Leg {
     /// Performs the party's next step, and records it with the call.
     pub async fn act(&mut self, timeout: Duration) -> Result<Step, End> {
         let clock = self.carrier.clock.clone();
-        let step = self.hands.next(timeout, &clock).await;
+        let step = self.party_input.next(timeout, &clock).await;
         match &step {
             Step::Digits { digits } => self.note(CallEvent::Pressed { digits: digits.clone() }),
             Step::Speech { speech, confidence } => {
@@ -101,7 +101,7 @@ impl Leg {
     }
 
     /// Speech takes time, and partial results are posted on request.
-    async fn hear_out(&mut self, document: &Document, verb: &Element, speech: &str) -> Result<(), End> {
+    async fn post_partial_results(&mut self, document: &Document, verb: &Element, speech: &str) -> Result<(), End> {
         if let Some(callback) = verb.get("partialResultCallback") {
             let url = self.resolve(document, Some(callback))?;
             let unstable = speech.split_whitespace().next().unwrap_or_default();
@@ -110,7 +110,7 @@ impl Leg {
             // The answer, or its absence, does not matter.
             let _ = self.request(&url, method(verb, "partialResultCallbackMethod"), &partial).await;
         }
-        self.spend(Duration::from_secs(1 + speech.chars().count() as u64 / 15)).await
+        self.pass_time(Duration::from_secs(1 + speech.chars().count() as u64 / 15)).await
     }
 }
 
@@ -119,7 +119,7 @@ fn keys(pressed: &str, finish_on: Option<char>, most: Option<u64>) -> GatherInpu
     let mut digits = String::new();
     for key in pressed.chars().filter(|key| *key != 'w') {
         if finish_on == Some(key) {
-            // The finishing key alone is no input.
+            // A finishing key without digits before it is no input.
             let finished_on = Some(key);
             return if digits.is_empty() { GatherInput::Nothing } else { GatherInput::Digits { digits, finished_on } };
         }

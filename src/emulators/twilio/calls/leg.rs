@@ -12,7 +12,7 @@ use super::call::{Call, CallDirection, CallEvent, CallStatus, HungUpBy};
 use super::document::{self, Element, Fault};
 use super::order::{Order, Source};
 use super::party::PartyInput;
-use super::plan::{Document, End, Farewell, Flow, Plan};
+use super::plan::{Document, End, Flow, HangupAction, Plan};
 use super::report::Reporter;
 use super::stream::Open;
 use crate::domain::Timestamp;
@@ -35,12 +35,12 @@ pub struct Leg {
     pub from: String,
     pub to: String,
     pub direction: CallDirection,
-    pub hands: PartyInput,
+    pub party_input: PartyInput,
     orders: mpsc::Receiver<Order>,
     pub plan: Plan,
     status: CallStatus,
     /// The fields of every request of the call.
-    told: Params,
+    base_params: Params,
     reporter: Option<Reporter>,
     answered_at: Option<Timestamp>,
     /// Time that has passed in the call, but not on the clock.
@@ -48,7 +48,7 @@ pub struct Leg {
     documents: u32,
     /// Streams beside the call.
     pub streams: Vec<Open>,
-    pub farewell: Option<Farewell>,
+    pub hangup_action: Option<HangupAction>,
 }
 
 impl Leg {
@@ -63,23 +63,23 @@ impl Leg {
             from: call.from.clone(),
             to: call.to.clone(),
             direction: call.direction,
-            hands: PartyInput::new(&plan.party, call.live, acts),
+            party_input: PartyInput::new(&plan.party, call.live, acts),
             orders,
             status: call.status,
-            told: request_fields(call),
-            reporter: report.map(|report| Reporter::new(carrier, &call.account_sid, report, plan.strike)),
+            base_params: request_fields(call),
+            reporter: report.map(|report| Reporter::new(carrier, &call.account_sid, report, plan.callback_fault)),
             answered_at: None,
             skipped: Duration::ZERO,
             documents: 0,
             streams: Vec::new(),
-            farewell: None,
+            hangup_action: None,
             plan,
         }
     }
 
     /// Runs the call to its end.
     pub async fn run(mut self) {
-        let end = match self.up().await {
+        let end = match self.set_up().await {
             Ok(()) => self.converse().await,
             Err(end) => end,
         };
@@ -87,39 +87,39 @@ impl Leg {
     }
 
     /// Dials, unless the call is inbound; stops on an order to hang up.
-    pub async fn up(&mut self) -> Result<(), End> {
+    pub async fn set_up(&mut self) -> Result<(), End> {
         if self.direction == CallDirection::Inbound {
             return Ok(());
         }
-        let mut orders = self.take_orders();
-        let up = tokio::select! {
+        let mut orders = self.take_order_receiver();
+        let set_up = tokio::select! {
             biased;
             () = hung_up(&mut orders) => Err(End::status(CallStatus::Canceled)),
-            up = self.dial() => up,
+            set_up = self.dial() => set_up,
         };
         self.orders = orders;
-        up
+        set_up
     }
 
     /// Takes the receiver of the orders, which interrupt any other work of the leg.
-    pub fn take_orders(&mut self) -> mpsc::Receiver<Order> {
+    pub fn take_order_receiver(&mut self) -> mpsc::Receiver<Order> {
         std::mem::replace(&mut self.orders, mpsc::channel(1).1)
     }
 
     /// Performs documents until the call ends; an order interrupts them.
     async fn converse(&mut self) -> End {
-        let mut orders = self.take_orders();
+        let mut orders = self.take_order_receiver();
         let mut source = self.plan.first.clone();
         loop {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Go(next)) => {
-                        self.farewell = None;
+                        self.hangup_action = None;
                         source = next;
                     }
                     Some(Order::HangUp(by)) => {
-                        self.bid_farewell().await;
+                        self.request_hangup_action().await;
                         return End::by(by);
                     }
                     None => return End::by(HungUpBy::Api),
@@ -136,10 +136,10 @@ impl Leg {
     }
 
     /// Requests the action after the party is gone; the answer is ignored.
-    async fn bid_farewell(&mut self) {
-        let Some(Farewell { url, method, mut told, lasted, since }) = self.farewell.take() else { return };
-        told.push(lasted, &self.talked().saturating_sub(since).as_secs().to_string());
-        let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
+    async fn request_hangup_action(&mut self) {
+        let Some(HangupAction { url, method, mut params, lasted, since }) = self.hangup_action.take() else { return };
+        params.push(lasted, &self.call_time().saturating_sub(since).as_secs().to_string());
+        let _ = self.request_as(CallStatus::Completed, &url, method, &params).await;
     }
 
     /// Performs a document and those that follow it. While `waiting` in a queue, some verbs are ignored.
@@ -176,7 +176,7 @@ impl Leg {
         }
         self.pick_up();
         let (text, voice, language) = (APOLOGY.to_owned(), None, None);
-        self.note(CallEvent::Heard { text, voice, language });
+        self.note(CallEvent::Said { text, voice, language });
         Err(End::by(HungUpBy::Document))
     }
 
@@ -231,7 +231,7 @@ impl Leg {
     }
 
     fn params(&self, status: &str) -> Params {
-        let mut params = self.told.clone();
+        let mut params = self.base_params.clone();
         params.push("CallStatus", status);
         params
     }
@@ -264,7 +264,7 @@ impl Leg {
     pub fn pick_up(&mut self) {
         if self.answered_at.is_none() {
             self.answered_at = Some(self.carrier.clock.now());
-            self.enter(CallStatus::InProgress, "answered");
+            self.set_status(CallStatus::InProgress, "answered");
         }
     }
 
@@ -274,10 +274,10 @@ impl Leg {
     }
 
     /// Changes the status, records and reports it.
-    pub fn enter(&mut self, status: CallStatus, event: &str) {
+    pub fn set_status(&mut self, status: CallStatus, event: &str) {
         let now = self.carrier.clock.now();
         self.status = status;
-        let duration = self.talked();
+        let duration = self.call_time();
         self.carrier.change_call(&self.sid, |call| {
             call.status = status;
             if status == CallStatus::Ringing {
@@ -289,15 +289,15 @@ impl Leg {
             }
             call.add(now, CallEvent::Status { status });
         });
-        self.tell(event, &Params::default());
+        self.report_status(event, &Params::default());
     }
 
     /// Reports a status to its callback.
-    pub fn tell(&mut self, event: &str, extra: &Params) {
+    pub fn report_status(&mut self, event: &str, extra: &Params) {
         // This event is not a status of its own.
         let mut params = self.params(if event == "initiated" { event } else { self.status.as_str() });
         if self.status.is_final() {
-            let seconds = self.talked().as_millis().div_ceil(1_000) as u64;
+            let seconds = self.call_time().as_millis().div_ceil(1_000) as u64;
             params.push("CallDuration", &seconds.to_string());
             params.push("Duration", &seconds.div_ceil(60).to_string());
             let code = match self.status {
@@ -310,12 +310,12 @@ impl Leg {
         }
         extra.iter().for_each(|(key, value)| params.push(key, value));
         if let Some(reporter) = &mut self.reporter {
-            reporter.tell(&self.carrier, event, params);
+            reporter.report(&self.carrier, event, params);
         }
     }
 
     /// Lets time pass, on the clock or only in the call.
-    pub async fn spend(&mut self, time: Duration) -> Result<(), End> {
+    pub async fn pass_time(&mut self, time: Duration) -> Result<(), End> {
         if self.carrier.calls.pace().real_time {
             self.carrier.clock.sleep(time).await;
         } else {
@@ -323,13 +323,13 @@ impl Leg {
             // Lets other calls run.
             tokio::task::yield_now().await;
         }
-        if self.talked() >= self.plan.time_limit { Err(End::by(HungUpBy::Document)) } else { Ok(()) }
+        if self.call_time() >= self.plan.time_limit { Err(End::by(HungUpBy::Document)) } else { Ok(()) }
     }
 
     /// Returns the time since the answer.
-    pub fn talked(&self) -> Duration {
-        let talked = |at: Timestamp| self.carrier.clock.now().since(at) + self.skipped;
-        self.answered_at.map_or(Duration::ZERO, talked).min(self.plan.time_limit)
+    pub fn call_time(&self) -> Duration {
+        let call_time = |at: Timestamp| self.carrier.clock.now().since(at) + self.skipped;
+        self.answered_at.map_or(Duration::ZERO, call_time).min(self.plan.time_limit)
     }
 
     /// Adds time that does not pass on the clock.
@@ -347,19 +347,19 @@ impl Leg {
         }
         let mut extra = Params::default();
         if self.is_up()
-            && let Some(told) = self.plan.record.take()
+            && let Some(callback) = self.plan.record.take()
         {
-            extra = self.keep_recording(self.talked(), "OutboundAPI", told);
+            extra = self.keep_recording(self.call_time(), "OutboundAPI", callback);
         }
         self.status = end.status;
-        let (now, duration) = (self.carrier.clock.now(), self.talked());
+        let (now, duration) = (self.carrier.clock.now(), self.call_time());
         self.carrier.change_call(&self.sid, |call| {
             call.status = end.status;
             call.ended_at = Some(now);
             call.duration = duration;
             call.add(now, CallEvent::Status { status: end.status });
         });
-        self.tell("completed", &extra);
+        self.report_status("completed", &extra);
         self.carrier.calls.forget(&self.sid);
     }
 }
@@ -382,7 +382,7 @@ pub async fn hung_up(orders: &mut mpsc::Receiver<Order>) {
 }
 
 fn request_fields(call: &Call) -> Params {
-    let mut told: Params = [
+    let mut params: Params = [
         ("CallSid", call.sid.as_str()),
         ("AccountSid", &call.account_sid),
         ("From", &call.from),
@@ -400,7 +400,7 @@ fn request_fields(call: &Call) -> Params {
         ("CallerName", &call.caller_name),
     ];
     for (key, value) in further {
-        value.iter().for_each(|value| told.push(key, value));
+        value.iter().for_each(|value| params.push(key, value));
     }
-    told
+    params
 }

@@ -26,7 +26,7 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const FRAME: Duration = Duration::from_millis(20);
 /// Time for the other side to accept a message, and to close.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limit of audio that waits to be played: ten minutes.
 const PLAYING_MAX_BYTES: usize = 4_800_000;
 const MARKS_MAX: usize = 1_000;
@@ -120,13 +120,13 @@ impl Media {
             let stop = json!({"event": "stop", "stop": {"accountSid": account, "callSid": call}});
             // The socket may be closed already.
             let _ = self.send(&mut state, stop).await;
-            let _ = tokio::time::timeout(PATIENCE, self.socket.close(None)).await;
+            let _ = tokio::time::timeout(SOCKET_TIMEOUT, self.socket.close(None)).await;
         }
         over
     }
 
     async fn speak(&mut self, state: &mut State) -> Result<StreamEnd, StreamEnd> {
-        self.introduce(state).await?;
+        self.send_start(state).await?;
         let began = Instant::now();
         let mut ticks = tokio::time::interval(FRAME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -149,7 +149,7 @@ impl Media {
         }
     }
 
-    async fn introduce(&mut self, state: &mut State) -> Result<(), StreamEnd> {
+    async fn send_start(&mut self, state: &mut State) -> Result<(), StreamEnd> {
         self.write(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"})).await?;
         let Identity { account, call, stream, tracks, parameters, .. } = &self.identity;
         let start = json!({"event": "start", "start": {
@@ -172,7 +172,7 @@ impl Media {
             let media = json!({"track": track, "chunk": chunk, "timestamp": at, "payload": payload});
             self.send(state, json!({"event": "media", "media": media})).await?;
         }
-        self.carrier.change_stream(&self.identity.stream, |kept| kept.frames_sent += 1);
+        self.carrier.change_stream(&self.identity.stream, |record| record.frames_sent += 1);
         let played = state.playing.len().min(FRAME_BYTES);
         state.playing.drain(..played);
         state.played += played as u64;
@@ -201,19 +201,19 @@ impl Media {
                     return Err(invalid("more sound than ten minutes ahead"));
                 }
                 state.came += sound.len() as u64;
-                self.carrier.change_stream(&self.identity.stream, |kept| kept.take(&sound));
+                self.carrier.change_stream(&self.identity.stream, |record| record.take(&sound));
                 state.playing.extend(sound);
             }
             Sent::Mark { mark, .. } => {
                 if state.marks.len() >= MARKS_MAX {
                     return Err(invalid("more than a thousand marks ahead"));
                 }
-                self.carrier.change_stream(&self.identity.stream, |kept| kept.mark(&mark.name));
+                self.carrier.change_stream(&self.identity.stream, |record| record.mark(&mark.name));
                 state.marks.push_back((state.came, mark.name));
             }
             Sent::Clear { .. } => {
                 let bytes = state.playing.len() as u64;
-                self.carrier.change_stream(&self.identity.stream, |kept| kept.clear(bytes));
+                self.carrier.change_stream(&self.identity.stream, |record| record.clear(bytes));
                 state.playing.clear();
                 state.played = state.came;
             }
@@ -240,7 +240,7 @@ impl Media {
 
     async fn write(&mut self, message: Value) -> Result<(), StreamEnd> {
         let sent = self.socket.send(Message::text(message.to_string()));
-        match tokio::time::timeout(PATIENCE, sent).await {
+        match tokio::time::timeout(SOCKET_TIMEOUT, sent).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(StreamEnd::Failed { code: 31921, why: error.to_string() }),
             Err(_) => Err(StreamEnd::Failed { code: 31921, why: "the other side takes nothing".to_owned() }),

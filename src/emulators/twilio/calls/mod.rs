@@ -21,6 +21,7 @@ mod order;
 pub(super) mod party;
 mod plan;
 mod queue;
+mod queue_state;
 mod record;
 pub(super) mod recordings;
 mod report;
@@ -34,7 +35,6 @@ mod stream;
 pub(super) mod stream_record;
 mod validate;
 mod verbs;
-mod waiting_line;
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ use state::Pace;
 const OPEN_MAX: usize = 20_000;
 
 impl Carrier {
-    /// Sets the script of a number. Refused if [`PARTIES_MAX`] numbers have one.
+    /// Sets the script of a number. Refused if `PARTIES_MAX` numbers have one.
     pub fn set_party(&self, number: &str, party: Party) -> Result<(), String> {
         party.check()?;
         let mut parties = self.0.calls.parties.lock();

@@ -19,9 +19,9 @@ const WORDS_MAX_CHARS: usize = 4_096;
 const DIGITS_MAX: usize = 64;
 const AFTER_MAX_MS: u64 = 3_600_000;
 /// Wait for a person who types, if the timeout for speech is shorter.
-const PATIENCE: Duration = Duration::from_secs(60);
+const INPUT_WAIT_MIN: Duration = Duration::from_secs(60);
 
-/// What happens when a number is called.
+/// The reaction of a called number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PicksUp {
@@ -182,7 +182,7 @@ impl PartyInput {
                 _ => Step::silence(),
             };
         }
-        let until = clock.now().plus(timeout.max(PATIENCE));
+        let until = clock.now().plus(timeout.max(INPUT_WAIT_MIN));
         loop {
             tokio::select! {
                 biased;
@@ -224,12 +224,12 @@ impl PartyInput {
     }
 
     /// True if no step is left, and no person can act.
-    pub fn are_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.steps.is_empty() && !self.live && self.acts.is_empty()
     }
 
     /// True if a person acts.
-    pub const fn live(&self) -> bool {
+    pub const fn is_live(&self) -> bool {
         self.live
     }
 }

@@ -39,19 +39,19 @@ impl Document {
 }
 
 /// The callback if the party hangs up in the middle of a verb.
-pub struct Farewell {
+pub struct HangupAction {
     pub url: String,
     pub method: Method,
-    pub told: Params,
+    pub params: Params,
     /// The field with the duration in seconds, and its start.
     pub lasted: &'static str,
     pub since: Duration,
 }
 
-impl Farewell {
+impl HangupAction {
     /// Replaces the value of a field.
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        self.told = self.told.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
+        self.params = self.params.iter().map(|(known, old)| (known, if known == key { value } else { old })).collect();
         self
     }
 }
@@ -88,7 +88,7 @@ pub struct Plan {
     pub send_digits: Option<String>,
     /// Records the call, and reports the recording.
     pub record: Option<Option<(String, Method)>>,
-    pub strike: Option<CallbackFault>,
+    pub callback_fault: Option<CallbackFault>,
 }
 
 impl Plan {
@@ -104,7 +104,7 @@ impl Plan {
             amd: None,
             send_digits: None,
             record: None,
-            strike: None,
+            callback_fault: None,
         }
     }
 }

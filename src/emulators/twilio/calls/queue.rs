@@ -16,9 +16,9 @@ use super::dial::Dialled;
 use super::document::{AGAINST_SCHEMA, Element, Fault};
 use super::leg::Leg;
 use super::order::Source;
-use super::plan::{Document, End, Farewell, Flow};
+use super::plan::{Document, End, Flow, HangupAction};
+use super::queue_state::{CallQueue, DequeuedCaller, QueuedCaller};
 use super::verbs::method;
-use super::waiting_line::{TakenCaller, Waiting, WaitingLine};
 use crate::integrations::twilio::form::Params;
 
 /// Limit of queues, over all accounts.
@@ -44,44 +44,44 @@ struct QueuePlace {
 
 impl Drop for QueuePlace {
     fn drop(&mut self) {
-        if let Some(line) = self.carrier.calls.queues.lines.lock().get_mut(&self.key) {
-            line.waiting.retain(|waiting| waiting.call_sid != self.call_sid);
+        if let Some(queue) = self.carrier.calls.queues.by_name.lock().get_mut(&self.key) {
+            queue.callers.retain(|caller| caller.call_sid != self.call_sid);
         }
     }
 }
 
 impl QueuePlace {
     /// Takes a place; `None` if the queue is full.
-    fn take(leg: &Leg, name: &str, size_max: u64) -> Option<(Self, oneshot::Receiver<TakenCaller>)> {
+    fn take(leg: &Leg, name: &str, size_max: u64) -> Option<(Self, oneshot::Receiver<DequeuedCaller>)> {
         let (carrier, key) = (leg.carrier.clone(), (leg.account.clone(), name.to_owned()));
-        let queues = &leg.carrier.calls.queues;
-        let mut lines = queues.lines.lock();
-        if lines.len() >= QUEUES_MAX && !lines.contains_key(&key) {
+        let state = &leg.carrier.calls.queues;
+        let mut queues = state.by_name.lock();
+        if queues.len() >= QUEUES_MAX && !queues.contains_key(&key) {
             return None;
         }
-        let line = lines
+        let queue = queues
             .entry(key.clone())
-            .or_insert_with(|| WaitingLine { sid: leg.carrier.new_sid("QU"), waiting: VecDeque::new() });
-        if line.waiting.len() as u64 >= size_max {
+            .or_insert_with(|| CallQueue { sid: leg.carrier.new_sid("QU"), callers: VecDeque::new() });
+        if queue.callers.len() as u64 >= size_max {
             return None;
         }
         let (sender, taken) = oneshot::channel();
         let since = leg.carrier.clock.now();
-        line.waiting.push_back(Waiting { call_sid: leg.sid.clone(), since, taken: sender });
-        let queue_sid = line.sid.clone();
-        drop(lines);
-        queues.entered.send_modify(|entered| *entered += 1);
+        queue.callers.push_back(QueuedCaller { call_sid: leg.sid.clone(), since, taken: sender });
+        let queue_sid = queue.sid.clone();
+        drop(queues);
+        state.entered.send_modify(|entered| *entered += 1);
         Some((Self { carrier, key, call_sid: leg.sid.clone(), queue_sid, size_max }, taken))
     }
 
     /// The fields of a request to the wait URL.
     fn wait_fields(&self, waited: Duration) -> Params {
-        let lines = self.carrier.calls.queues.lines.lock();
-        let waiting = lines.get(&self.key).map(|line| &line.waiting);
-        let position = waiting.and_then(|waiting| waiting.iter().position(|one| one.call_sid == self.call_sid));
+        let queues = self.carrier.calls.queues.by_name.lock();
+        let callers = queues.get(&self.key).map(|queue| &queue.callers);
+        let position = callers.and_then(|callers| callers.iter().position(|one| one.call_sid == self.call_sid));
         let now = self.carrier.clock.now();
-        let size = waiting.map_or(0, VecDeque::len);
-        let all: u64 = waiting.into_iter().flatten().map(|one| now.since(one.since).as_secs()).sum();
+        let size = callers.map_or(0, VecDeque::len);
+        let all: u64 = callers.into_iter().flatten().map(|one| now.since(one.since).as_secs()).sum();
         let average = all.checked_div(size as u64).unwrap_or_default().max(waited.as_secs() / size.max(1) as u64);
         [
             ("QueueSid", self.queue_sid.clone()),
@@ -98,7 +98,7 @@ impl QueuePlace {
 
 /// Why a call left its queue.
 enum QueueExit {
-    TakenCaller(TakenCaller),
+    Dequeued(DequeuedCaller),
     ByItself,
     Ended(End),
     /// The wait URL was requested too often.
@@ -118,35 +118,35 @@ impl Leg {
             return self.after_queue(document, verb, &name, "queue-full", Params::default(), None).await;
         };
         self.note(CallEvent::Queue { name: name.clone(), what: "entered" });
-        let entered = self.talked();
+        let entered = self.call_time();
         if let Some(action) = verb.get("action") {
             let url = self.resolve(document, Some(action))?;
-            let told = [("QueueSid", place.queue_sid.as_str()), ("QueueResult", "hangup")].into_iter().collect();
+            let params = [("QueueSid", place.queue_sid.as_str()), ("QueueResult", "hangup")].into_iter().collect();
             let method = method(verb, "method");
-            self.farewell = Some(Farewell { url, method, told, lasted: "QueueTime", since: entered });
+            self.hangup_action = Some(HangupAction { url, method, params, lasted: "QueueTime", since: entered });
         }
         let left = tokio::select! {
             biased;
-            Ok(taken) = taken => QueueExit::TakenCaller(taken),
+            Ok(taken) = taken => QueueExit::Dequeued(taken),
             left = self.wait(document, verb, &place, entered) => left,
         };
-        let mut told: Params = [("QueueSid", place.queue_sid.clone())].into_iter().collect();
-        told.push("QueueTime", &self.talked().saturating_sub(entered).as_secs().to_string());
+        let mut params: Params = [("QueueSid", place.queue_sid.clone())].into_iter().collect();
+        params.push("QueueTime", &self.call_time().saturating_sub(entered).as_secs().to_string());
         drop(place);
-        let farewell = self.farewell.take();
+        let hangup_action = self.hangup_action.take();
         let (result, end) = match left {
-            QueueExit::TakenCaller(taken) => {
+            QueueExit::Dequeued(taken) => {
                 // From now on a caller who hangs up counts as bridged.
-                self.farewell = farewell.map(|farewell| farewell.with("QueueResult", "bridged"));
-                let end = self.bridge_with(&taken, &told).await;
-                self.farewell = None;
+                self.hangup_action = hangup_action.map(|hangup_action| hangup_action.with("QueueResult", "bridged"));
+                let end = self.bridge_with(&taken, &params).await;
+                self.hangup_action = None;
                 ("bridged", end)
             }
             QueueExit::ByItself => ("leave", None),
             QueueExit::Ended(end) => ("hangup", Some(end)),
             QueueExit::TooLong => ("system-error", None),
         };
-        self.after_queue(document, verb, &name, result, told, end).await
+        self.after_queue(document, verb, &name, result, params, end).await
     }
 
     /// Performs the wait URL's documents again and again.
@@ -161,7 +161,7 @@ impl Leg {
                     Ok(url) => url,
                     Err(end) => return QueueExit::Ended(end),
                 };
-                let extra = place.wait_fields(self.talked().saturating_sub(entered));
+                let extra = place.wait_fields(self.call_time().saturating_sub(entered));
                 let source = Source::Url { url, method: method(verb, "waitUrlMethod"), extra };
                 match Box::pin(self.follow(source, true)).await {
                     Ok(Flow::Left) => return QueueExit::ByItself,
@@ -169,7 +169,7 @@ impl Leg {
                     Err(end) => return QueueExit::Ended(end),
                 }
             }
-            if self.hands.hangs_up() {
+            if self.party_input.hangs_up() {
                 return QueueExit::Ended(End::by(HungUpBy::Party));
             }
             self.carrier.clock.sleep(ROUND).await;
@@ -178,9 +178,9 @@ impl Leg {
     }
 
     /// Talks with the side that took the call; returns the call's end, if that ends it.
-    async fn bridge_with(&mut self, taken: &TakenCaller, told: &Params) -> Option<End> {
+    async fn bridge_with(&mut self, taken: &DequeuedCaller, params: &Params) -> Option<End> {
         if let Some((url, method)) = taken.whisper.clone() {
-            let mut extra = told.clone();
+            let mut extra = params.clone();
             extra.push("DequeingCallSid", &taken.by);
             if let Err(end) = Box::pin(self.follow(Source::Url { url, method, extra }, false)).await {
                 taken.bridge.end(Duration::ZERO);
@@ -197,20 +197,20 @@ impl Leg {
         verb: &Element,
         name: &str,
         result: &'static str,
-        mut told: Params,
+        mut params: Params,
         end: Option<End>,
     ) -> Result<Flow, End> {
         self.note(CallEvent::Queue { name: name.to_owned(), what: result });
-        told.push("QueueResult", result);
+        params.push("QueueResult", result);
         let Some(action) = verb.get("action") else { return end.map_or(Ok(Flow::Next), Err) };
         let url = self.resolve(document, Some(action))?;
         let method = method(verb, "method");
         match end {
             Some(end) => {
-                let _ = self.request_as(CallStatus::Completed, &url, method, &told).await;
+                let _ = self.request_as(CallStatus::Completed, &url, method, &params).await;
                 Err(end)
             }
-            None => Ok(Flow::Go(Source::Url { url, method, extra: told })),
+            None => Ok(Flow::Go(Source::Url { url, method, extra: params })),
         }
     }
 
@@ -227,34 +227,34 @@ impl Leg {
             None => None,
         };
         let key = (self.account.clone(), noun.text().to_owned());
-        if !self.carrier.calls.queues.lines.lock().contains_key(&key) {
+        if !self.carrier.calls.queues.by_name.lock().contains_key(&key) {
             return Ok(Dialled::not(CallStatus::Failed));
         }
         let timeout = Duration::from_secs(verb.number("timeout").unwrap_or(TIMEOUT));
         let bridge = Arc::new(Bridge::new(2));
-        let taken = TakenCaller { bridge: bridge.clone(), by: self.sid.clone(), whisper };
+        let taken = DequeuedCaller { bridge: bridge.clone(), by: self.sid.clone(), whisper };
         let Some(sid) = self.take_first(&key, taken, timeout).await else {
             return Ok(Dialled::not(CallStatus::NoAnswer));
         };
-        let (status, before) = (CallStatus::Completed, self.talked());
+        let (status, before) = (CallStatus::Completed, self.call_time());
         let out = self.talk(&bridge, true, star).await;
         self.note(CallEvent::Dialled { sid: sid.clone(), to: key.1, status });
-        let lasted = Some(self.talked().saturating_sub(before));
+        let lasted = Some(self.call_time().saturating_sub(before));
         Ok(Dialled { status, sid: Some(sid), lasted, end: end_of(out) })
     }
 
     /// Returns the taken call. In real time, it waits for a caller in an empty queue.
-    async fn take_first(&self, key: &(String, String), mut taken: TakenCaller, timeout: Duration) -> Option<String> {
+    async fn take_first(&self, key: &(String, String), mut taken: DequeuedCaller, timeout: Duration) -> Option<String> {
         let queues = &self.carrier.calls.queues;
         let mut entered = queues.entered.subscribe();
-        let patient = self.carrier.calls.pace().real_time || self.hands.live();
+        let patient = self.carrier.calls.pace().real_time || self.party_input.is_live();
         let until = self.carrier.clock.now().plus(timeout);
         loop {
             entered.mark_unchanged();
-            while let Some(first) = queues.lines.lock().get_mut(key).and_then(|line| line.waiting.pop_front()) {
+            while let Some(first) = queues.by_name.lock().get_mut(key).and_then(|queue| queue.callers.pop_front()) {
                 match first.taken.send(taken) {
                     Ok(()) => return Some(first.call_sid),
-                    // That caller has just left.
+                    // The caller has just left.
                     Err(back) => taken = back,
                 }
             }

@@ -45,7 +45,7 @@ impl Leg {
                 return Err(end);
             }
         };
-        self.spend(Duration::from_secs(timeout)).await?;
+        self.pass_time(Duration::from_secs(timeout)).await?;
         if said.is_none() && ended_by.is_empty() {
             // Without a recording, Twilio continues with the next verb.
             return Ok(Flow::Next);
@@ -66,14 +66,14 @@ impl Leg {
         result.push("Digits", ended_by);
         let transcribe = verb.get("transcribeCallback").filter(|_| said.is_some());
         if let Some(url) = transcribe.and_then(|url| document.resolve(Some(url)).ok()) {
-            let mut told = self.names();
-            told.push("TranscriptionText", said.as_deref().unwrap_or_default());
-            told.push("TranscriptionStatus", "completed");
+            let mut params = self.names();
+            params.push("TranscriptionText", said.as_deref().unwrap_or_default());
+            params.push("TranscriptionStatus", "completed");
             result
                 .iter()
                 .filter(|(key, _)| key.starts_with("Recording"))
-                .for_each(|(key, value)| told.push(key, value));
-            self.carrier.post_soon(&self.account, url, Method::Post, told);
+                .for_each(|(key, value)| params.push(key, value));
+            self.carrier.post_soon(&self.account, url, Method::Post, params);
         }
         result
     }
@@ -89,12 +89,12 @@ impl Leg {
             .into_iter()
             .collect();
         if let Some((callback, method)) = tells {
-            let mut told = self.names();
-            result.iter().for_each(|(key, value)| told.push(key, value));
-            told.push("RecordingStatus", "completed");
-            told.push("RecordingChannels", "1");
-            told.push("RecordingSource", source);
-            self.carrier.post_soon(&self.account, callback, method, told);
+            let mut params = self.names();
+            result.iter().for_each(|(key, value)| params.push(key, value));
+            params.push("RecordingStatus", "completed");
+            params.push("RecordingChannels", "1");
+            params.push("RecordingSource", source);
+            self.carrier.post_soon(&self.account, callback, method, params);
         }
         result
     }

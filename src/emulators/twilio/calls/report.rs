@@ -34,16 +34,16 @@ pub struct Reporter {
 
 impl Reporter {
     /// Creates a reporter, which posts in the background.
-    pub fn new(carrier: &Arc<Inner>, account: &str, report: Report, strike: Option<CallbackFault>) -> Self {
+    pub fn new(carrier: &Arc<Inner>, account: &str, report: Report, callback_fault: Option<CallbackFault>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let Report { url, method, events } = report;
-        let post = Post { carrier: carrier.clone(), account: account.to_owned(), url, method, strike };
+        let post = Post { carrier: carrier.clone(), account: account.to_owned(), url, method, callback_fault };
         tokio::spawn(post.run(waiting));
         Self { events, queue, sequence: 0 }
     }
 
     /// Queues a callback if its event was requested.
-    pub fn tell(&mut self, carrier: &Inner, event: &str, mut params: Params) {
+    pub fn report(&mut self, carrier: &Inner, event: &str, mut params: Params) {
         if !self.events.contains(&event) {
             return;
         }
@@ -64,16 +64,16 @@ struct Post {
     account: String,
     url: String,
     method: Method,
-    strike: Option<CallbackFault>,
+    callback_fault: Option<CallbackFault>,
 }
 
 impl Post {
     async fn run(self, mut waiting: mpsc::Receiver<Params>) {
-        let kind = self.strike.map(|strike| strike.kind);
+        let kind = self.callback_fault.map(|callback_fault| callback_fault.kind);
         let delay = self
-            .strike
+            .callback_fault
             .filter(|_| kind == Some(FaultKind::CallbacksLate))
-            .map_or(Duration::ZERO, |strike| strike.delay);
+            .map_or(Duration::ZERO, |callback_fault| callback_fault.delay);
         let (mut held, mut late) = (Vec::new(), delay);
         while let Some(params) = waiting.recv().await {
             if kind == Some(FaultKind::CallbacksReordered) {
@@ -91,7 +91,7 @@ impl Post {
     }
 
     async fn post(&self, params: &Params) {
-        let copies = match self.strike.map(|strike| strike.kind) {
+        let copies = match self.callback_fault.map(|callback_fault| callback_fault.kind) {
             Some(FaultKind::CallbacksLost) => 0,
             Some(FaultKind::CallbacksDoubled) => 2,
             _ => 1,

@@ -32,19 +32,19 @@ pub async fn create(
     Authenticated(account): Authenticated<String>,
     body: Bytes,
 ) -> Response {
-    let strike = carrier.0.faults.strike(On::Call, &account, &carrier.0.random);
-    if let Some(response) = answer::fail_before(strike.answer).await {
+    let request_faults = carrier.0.faults.draw(On::Call, &account, &carrier.0.random);
+    if let Some(response) = answer::fail_before(request_faults.answer).await {
         return response;
     }
     let Ok(form) = Params::parse(&body) else { return answer::bad_request("The request body is not a form.") };
-    let call = match carrier.accept_call(&account, &form, strike.callbacks) {
+    let call = match carrier.accept_call(&account, &form, request_faults.callbacks) {
         Ok(call) => call,
         Err(refusal) => return refusal.into_response(),
     };
-    if strike.callbacks.is_some_and(|strike| strike.kind == FaultKind::CallbacksBeforeAnswer) {
+    if request_faults.callbacks.is_some_and(|fault| fault.kind == FaultKind::CallbacksBeforeAnswer) {
         carrier.wait_calls().await;
     }
-    answer::created(&call.resource(), strike.answer, &carrier.0.clock).await
+    answer::created(&call.resource(), request_faults.answer, &carrier.0.clock).await
 }
 
 impl Carrier {
@@ -53,7 +53,7 @@ impl Carrier {
         &self,
         account: &str,
         form: &Params,
-        strike: Option<faults::CallbackFault>,
+        callback_fault: Option<faults::CallbackFault>,
     ) -> Result<Call, Refusal> {
         let (from, to) = validate::addresses(form)?;
         let owned = self.0.numbers.owns(account, &from);
@@ -62,7 +62,7 @@ impl Carrier {
             return Err(validate::not_ours(&from));
         }
         let mut plan = validate::plan(form, self.0.calls.party(&to))?;
-        plan.strike = strike;
+        plan.callback_fault = callback_fault;
         let now = self.0.clock.now();
         let mut call = Call::new(self.new_sid("CA"), account.to_owned(), CallDirection::OutboundApi, now);
         (call.from, call.to) = (from, to);

@@ -16,7 +16,7 @@ impl Leg {
             let turn = self.carrier.calls.turn(&self.account, self.carrier.clock.now());
             self.carrier.clock.sleep_until(turn).await;
         }
-        self.tell("initiated", &Params::default());
+        self.report_status("initiated", &Params::default());
         self.ring().await?;
         self.pick_up();
         if let Some(digits) = self.plan.send_digits.take() {
@@ -30,7 +30,7 @@ impl Leg {
         if party.picks_up == PicksUp::Failed {
             return Err(End::status(CallStatus::Failed));
         }
-        self.enter(CallStatus::Ringing, "ringing");
+        self.set_status(CallStatus::Ringing, "ringing");
         let after = Duration::from_millis(party.after_ms);
         self.carrier.clock.sleep(after.min(timeout)).await;
         let no_answer = Err(End::status(CallStatus::NoAnswer));
@@ -44,7 +44,7 @@ impl Leg {
             }
             PicksUp::Live => {
                 let clock = self.carrier.clock.clone();
-                match self.hands.answers(timeout.saturating_sub(after), &clock).await {
+                match self.party_input.answers(timeout.saturating_sub(after), &clock).await {
                     Some(true) => Ok(()),
                     Some(false) => Err(End::status(CallStatus::Busy)),
                     None => no_answer,

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::order::Order;
 use super::party::{ACTS_MAX, Act, Party};
+use super::queue_state::Queues;
 use super::store::CallStore;
 use super::stream_record::StreamRecord;
-use super::waiting_line::Queues;
 use crate::domain::Timestamp;
 
 /// Limit of stored calls.

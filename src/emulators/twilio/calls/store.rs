@@ -21,7 +21,7 @@ pub struct Conditions<'a> {
 pub type Range = (Option<Timestamp>, Option<Timestamp>);
 
 impl Conditions<'_> {
-    fn hold(&self, call: &Call) -> bool {
+    fn matches(&self, call: &Call) -> bool {
         let within = |ranges: &[Range], at: Option<Timestamp>| {
             ranges.iter().all(|(from, before)| {
                 at.is_some_and(|at| from.is_none_or(|from| at >= from) && before.is_none_or(|before| at < before))
@@ -116,7 +116,7 @@ impl CallStore {
     /// Returns a page of the calls created before `before`, newest first, and whether more follow.
     pub fn page(&self, conditions: &Conditions, before: Option<&str>, size: usize) -> (Vec<&Call>, bool) {
         let end = before.and_then(|sid| self.by_sid.get(sid)).copied().unwrap_or(u64::MAX);
-        let mut found = self.calls.range(..end).rev().map(|(_, call)| call).filter(|call| conditions.hold(call));
+        let mut found = self.calls.range(..end).rev().map(|(_, call)| call).filter(|call| conditions.matches(call));
         let page = found.by_ref().take(size).collect();
         (page, found.next().is_some())
     }

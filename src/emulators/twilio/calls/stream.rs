@@ -53,8 +53,8 @@ impl Carrier {
 impl Inner {
     /// Changes a stored stream.
     pub fn change_stream(&self, sid: &str, change: impl FnOnce(&mut StreamRecord)) {
-        if let Some(kept) = self.calls.streams.lock().iter_mut().rfind(|kept| kept.sid == sid) {
-            change(kept);
+        if let Some(record) = self.calls.streams.lock().iter_mut().rfind(|record| record.sid == sid) {
+            change(record);
         }
     }
 }
@@ -87,10 +87,10 @@ impl Leg {
         let Some(noun) = verb.children.first() else { return Ok(Flow::Next) };
         match self.open_stream(document, noun, true).await {
             Ok(open) => {
-                let (began, before) = (Instant::now(), self.talked());
+                let (began, before) = (Instant::now(), self.call_time());
                 let ended = self.stream(open).await;
                 // The system's time has passed, whatever the clock says.
-                let counted = self.talked().saturating_sub(before);
+                let counted = self.call_time().saturating_sub(before);
                 self.skip(began.elapsed().saturating_sub(counted));
                 ended?;
             }
@@ -105,14 +105,14 @@ impl Leg {
     async fn stream(&mut self, mut open: Open) -> Result<(), End> {
         let clock = self.carrier.clock.clone();
         loop {
-            if self.hands.are_done() {
+            if self.party_input.is_done() {
                 open.ended().await;
                 return Ok(());
             }
             let step = tokio::select! {
                 biased;
                 () = open.ended() => return Ok(()),
-                step = self.hands.next(Duration::from_millis(SILENCE_MS), &clock) => step,
+                step = self.party_input.next(Duration::from_millis(SILENCE_MS), &clock) => step,
             };
             let sound = match step {
                 Step::Hangup { .. } => return Err(End::by(HungUpBy::Party)),
@@ -157,7 +157,7 @@ impl Leg {
         let name = noun.get("name").unwrap_or(&sid).to_owned();
         let callback = noun.get("statusCallback").and_then(|url| document.resolve(Some(url)).ok());
         let callback = callback.map(|url| (url, method(noun, "statusCallbackMethod")));
-        let told = StreamStatus {
+        let status_callback = StreamStatus {
             carrier: self.carrier.clone(),
             account: self.account.clone(),
             call: self.sid.clone(),
@@ -166,7 +166,7 @@ impl Leg {
         let socket = match self.handshake(given).await {
             Ok(socket) => socket,
             Err(fault) => {
-                told.tell(&sid, &name, "stream-error", Some(&fault.why));
+                status_callback.report_status(&sid, &name, "stream-error", Some(&fault.why));
                 return Err(fault);
             }
         };
@@ -185,7 +185,7 @@ impl Leg {
             parameters: parameters.collect::<BTreeMap<_, _>>(),
             both_ways,
         };
-        let kept = StreamRecord {
+        let record = StreamRecord {
             sid: sid.clone(),
             call_sid: self.sid.clone(),
             name: name.clone(),
@@ -196,19 +196,19 @@ impl Leg {
         if streams.len() >= STREAMS_MAX {
             streams.pop_front();
         }
-        streams.push_back(kept);
+        streams.push_back(record);
         drop(streams);
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         let (ended, over) = watch::channel(false);
-        told.tell(&sid, &name, "stream-started", None);
+        status_callback.report_status(&sid, &name, "stream-started", None);
         let media = Media { carrier: self.carrier.clone(), socket, identity, orders: ordered };
         let label = name.clone();
         self.carrier.callbacks.begin();
         tokio::spawn(async move {
             let over = media.run().await;
-            told.ended(&sid, &label, &over);
+            status_callback.ended(&sid, &label, &over);
             ended.send_replace(true);
-            told.carrier.callbacks.finished();
+            status_callback.carrier.callbacks.finished();
         });
         Ok(Open { name, orders, over })
     }
@@ -246,19 +246,19 @@ struct StreamStatus {
 
 impl StreamStatus {
     fn ended(&self, sid: &str, name: &str, over: &StreamEnd) {
-        self.carrier.change_stream(sid, |kept| kept.over = true);
+        self.carrier.change_stream(sid, |record| record.over = true);
         match over {
-            StreamEnd::Stopped => self.tell(sid, name, "stream-stopped", None),
-            StreamEnd::Closed => self.tell(sid, name, "stream-stopped", Some("closed by the other side")),
+            StreamEnd::Stopped => self.report_status(sid, name, "stream-stopped", None),
+            StreamEnd::Closed => self.report_status(sid, name, "stream-stopped", Some("closed by the other side")),
             StreamEnd::Failed { code, why } => {
                 let (now, fault) = (self.carrier.clock.now(), CallEvent::Fault { code: *code, why: why.clone() });
                 self.carrier.change_call(&self.call, |call| call.add(now, fault));
-                self.tell(sid, name, "stream-error", Some(why));
+                self.report_status(sid, name, "stream-error", Some(why));
             }
         }
     }
 
-    fn tell(&self, sid: &str, name: &str, event: &'static str, why: Option<&str>) {
+    fn report_status(&self, sid: &str, name: &str, event: &'static str, why: Option<&str>) {
         let detail = why.unwrap_or_default().to_owned();
         let now = self.carrier.clock.now();
         let happening = CallEvent::Stream { sid: sid.to_owned(), what: event, detail };

@@ -75,7 +75,7 @@ impl Leg {
             "Say" => {
                 let text = verb.text().to_owned();
                 let time = Duration::from_secs((text.chars().count() as u64).div_ceil(LETTERS_PER_S));
-                (CallEvent::Heard { text, voice: own("voice"), language: own("language") }, time)
+                (CallEvent::Said { text, voice: own("voice"), language: own("language") }, time)
             }
             "Play" => {
                 let digits = own("digits");
@@ -94,7 +94,7 @@ impl Leg {
         match verb.number("loop") {
             // Until the call is taken out of the queue.
             Some(0) if waiting && !self.carrier.calls.pace().real_time => {
-                if self.hands.hangs_up() {
+                if self.party_input.hangs_up() {
                     return Err(End::by(HungUpBy::Party));
                 }
                 std::future::pending().await
@@ -106,7 +106,7 @@ impl Leg {
 
     async fn repeat(&mut self, time: Duration, times: u64) -> Result<(), End> {
         for _ in 0..times.min(ENDLESS) {
-            self.spend(time).await?;
+            self.pass_time(time).await?;
         }
         Ok(())
     }

@@ -124,18 +124,18 @@ async fn a_caller_hears_presses_and_is_led_on() {
     let mut app = App::new(&[("/voice", MENU), ("/pressed", "<Response><Say>Gracias</Say></Response>")]).await;
     let world = World::answering(&app).await;
     let call = world.caller(vec![Step::digits("1")]).await;
-    assert_eq!(call.heard(), ["Pulse uno", "Gracias"]);
+    assert_eq!(call.said(), ["Pulse uno", "Gracias"]);
     assert_eq!((call.status, call.error), (CallStatus::Completed, None));
     assert!(call.entries.iter().any(|entry| matches!(&entry.what,
-        CallEvent::Heard { language: Some(language), .. } if language == "es-ES")));
+        CallEvent::Said { language: Some(language), .. } if language == "es-ES")));
     let asked = app.all();
     let paths: Vec<_> = asked.iter().map(|asked| asked.path.as_str()).collect();
     assert_eq!(paths, ["/voice", "/pressed", "/status"]);
     for (key, value) in [("CallSid", call.sid.as_str()), ("AccountSid", SID), ("From", TO), ("To", FROM)] {
         assert!(asked.iter().all(|asked| asked.get(key) == value), "{key}");
     }
-    let told: Vec<_> = asked.iter().map(|asked| asked.get("CallStatus")).collect();
-    assert_eq!(told, ["ringing", "in-progress", "completed"]);
+    let reported: Vec<_> = asked.iter().map(|asked| asked.get("CallStatus")).collect();
+    assert_eq!(reported, ["ringing", "in-progress", "completed"]);
     assert_eq!((asked[1].get("Digits"), asked[0].get("Direction")), ("1", "inbound"));
     assert_eq!((asked[2].get("CallDuration"), asked[2].get("SequenceNumber")), ("2", "0"));
 }
@@ -145,7 +145,7 @@ async fn who_stays_silent_hears_the_next_verb() {
     let mut app = App::new(&[("/voice", MENU)]).await;
     let world = World::answering(&app).await;
     let call = world.caller(vec![]).await;
-    assert_eq!(call.heard(), ["Pulse uno", "Nada"]);
+    assert_eq!(call.said(), ["Pulse uno", "Nada"]);
     assert_eq!(app.paths(), ["/voice", "/status"]);
 }
 
@@ -180,7 +180,7 @@ async fn who_hangs_up_hears_no_more() {
     let mut app = App::new(&[("/voice", MENU)]).await;
     let world = World::answering(&app).await;
     let call = world.caller(vec![Step::hangup()]).await;
-    assert_eq!((call.heard(), statuses(&call)), (vec!["Pulse uno"], vec!["in-progress", "completed"]));
+    assert_eq!((call.said(), statuses(&call)), (vec!["Pulse uno"], vec!["in-progress", "completed"]));
     let by = call.entries.iter().find_map(|entry| match entry.what {
         CallEvent::HungUp { by } => Some(by),
         _ => None,
@@ -205,7 +205,7 @@ async fn what_is_no_twiml_ends_the_call_with_twilio_s_code() {
         let world = World::answering(&app).await;
         let call = world.caller(vec![]).await;
         assert_eq!((call.error, call.status), (Some(code), CallStatus::Completed), "{document}");
-        assert!(call.heard().last().unwrap().contains("application error"), "{document}");
+        assert!(call.said().last().unwrap().contains("application error"), "{document}");
     }
 }
 
@@ -219,7 +219,7 @@ async fn a_fallback_is_asked_once_something_failed() {
     let path = format!("IncomingPhoneNumbers/{sid}.json");
     world.rest(Method::POST, &path, &[("VoiceFallbackUrl", &fallback), ("VoiceFallbackMethod", "GET")]).await;
     let call = world.caller(vec![]).await;
-    assert_eq!((call.heard(), call.error), (vec!["Luego"], Some(12100)));
+    assert_eq!((call.said(), call.error), (vec!["Luego"], Some(12100)));
     let asked = app.all();
     assert_eq!((asked[1].path.as_str(), &asked[1].method), ("/fallback", &Method::GET));
     assert_eq!((asked[1].get("ErrorCode"), asked[1].get("ErrorUrl")), ("12100", format!("{}/voice", app.url).as_str()));
@@ -242,11 +242,15 @@ async fn a_call_out_is_made_and_its_states_are_told_in_order() {
     assert!(crate::integrations::twilio::is_sid("CA", sid), "{sid}");
     world.carrier.wait_calls().await;
     let asked = app.all();
-    let told: Vec<_> = asked.iter().filter(|asked| asked.path == "/told").collect();
-    let states: Vec<_> = told.iter().map(|told| (told.get("CallStatus"), told.get("SequenceNumber"))).collect();
+    let reported: Vec<_> = asked.iter().filter(|asked| asked.path == "/told").collect();
+    let states: Vec<_> =
+        reported.iter().map(|reported| (reported.get("CallStatus"), reported.get("SequenceNumber"))).collect();
     assert_eq!(states, [("initiated", "0"), ("ringing", "1"), ("in-progress", "2"), ("completed", "3")]);
-    assert!(told.iter().all(|told| told.get("CallbackSource") == "call-progress-events"));
-    assert_eq!((told[0].get("Timestamp"), told[3].get("CallDuration")), ("Sat, 21 Nov 2026 08:00:00 +0000", "1"));
+    assert!(reported.iter().all(|reported| reported.get("CallbackSource") == "call-progress-events"));
+    assert_eq!(
+        (reported[0].get("Timestamp"), reported[3].get("CallDuration")),
+        ("Sat, 21 Nov 2026 08:00:00 +0000", "1")
+    );
     let first = asked.iter().find(|asked| asked.path == "/call").unwrap();
     assert_eq!((first.get("CallStatus"), first.get("Direction")), ("in-progress", "outbound-api"));
     let (_, found) = world.rest(Method::GET, &format!("Calls/{sid}.json"), &[]).await;
@@ -267,8 +271,8 @@ async fn who_does_not_answer_is_told_as_such() {
         world.carrier.set_party(TO, Party::picks_up(picks_up)).unwrap();
         let (_, made) = world.call(&[("Url", &url), ("StatusCallback", &status)]).await;
         world.carrier.wait_calls().await;
-        let told = app.all().pop().unwrap();
-        assert_eq!((told.path.as_str(), told.get("CallStatus")), ("/told", expect));
+        let reported = app.all().pop().unwrap();
+        assert_eq!((reported.path.as_str(), reported.get("CallStatus")), ("/told", expect));
         let (_, found) = world.rest(Method::GET, &format!("Calls/{}.json", made["sid"].as_str().unwrap()), &[]).await;
         assert_eq!(found["status"], expect);
     }

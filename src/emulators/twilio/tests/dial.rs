@@ -49,11 +49,11 @@ async fn a_dialled_number_is_rung_and_connected() {
     let call = world.caller(vec![]).await;
     let leg = world.leg_to(AGENT);
     assert_eq!((leg.direction, leg.parent_sid.as_deref()), (CallDirection::OutboundDial, Some(call.sid.as_str())));
-    assert_eq!((leg.from.as_str(), leg.status, leg.heard()), (FROM, CallStatus::Completed, vec!["Pulse uno"]));
-    assert_eq!(call.heard(), ["Adiós"]);
+    assert_eq!((leg.from.as_str(), leg.status, leg.said()), (FROM, CallStatus::Completed, vec!["Pulse uno"]));
+    assert_eq!(call.said(), ["Adiós"]);
     let asked = app.all();
-    let told: Vec<_> = of(&asked, "/leg").iter().map(|asked| asked.get("CallStatus").to_owned()).collect();
-    assert_eq!(told, ["ringing", "in-progress", "completed"]);
+    let reported: Vec<_> = of(&asked, "/leg").iter().map(|asked| asked.get("CallStatus").to_owned()).collect();
+    assert_eq!(reported, ["ringing", "in-progress", "completed"]);
     let dialled = of(&asked, "/dialled")[0];
     let result = ["DialCallStatus", "DialBridged", "DialCallSid"].map(|key| dialled.get(key));
     assert_eq!(result, ["completed", "true", &leg.sid]);
@@ -100,8 +100,8 @@ async fn a_caller_waits_until_somebody_takes_the_call() {
     world.carrier.wait_calls().await;
     let asked = app.all();
     let wait = of(&asked, "/wait")[0];
-    let told = ["QueuePosition", "CurrentQueueSize", "QueueTime", "AvgQueueTime"].map(|key| wait.get(key));
-    assert_eq!(told, ["1", "1", "0", "0"]);
+    let reported = ["QueuePosition", "CurrentQueueSize", "QueueTime", "AvgQueueTime"].map(|key| wait.get(key));
+    assert_eq!(reported, ["1", "1", "0", "0"]);
     let left = of(&asked, "/left")[0];
     assert_eq!((left.get("QueueResult"), left.get("QueueSid")), ("bridged", wait.get("QueueSid")));
     assert!(left.get("QueueTime").parse::<u64>().unwrap() >= 42, "{left:?}");
@@ -109,7 +109,7 @@ async fn a_caller_waits_until_somebody_takes_the_call() {
     assert_eq!((done.get("DialCallStatus"), done.get("DialCallSid")), ("completed", caller.as_str()));
     // The side that hung up has ended; the other one is still connected.
     assert_eq!((done.get("CallStatus"), left.get("CallStatus")), ("completed", "in-progress"));
-    assert_eq!(world.carrier.find_call(&caller).unwrap().heard(), ["Espere", "Hasta luego"]);
+    assert_eq!(world.carrier.find_call(&caller).unwrap().said(), ["Espere", "Hasta luego"]);
 }
 
 #[tokio::test]
@@ -125,10 +125,10 @@ async fn a_queue_is_left_by_key_and_may_be_full() {
     let mut app = App::new(&documents).await;
     let world = World::answering(&app).await;
     let call = world.caller(vec![Step::digits("1")]).await;
-    assert_eq!(call.heard(), ["Pulse uno", "Le llamaremos"]);
+    assert_eq!(call.said(), ["Pulse uno", "Le llamaremos"]);
     assert_eq!(of(&app.all(), "/left")[0].get("QueueResult"), "leave");
     let gone = world.caller(vec![Step::hangup()]).await;
-    assert_eq!(gone.heard(), ["Pulse uno"]);
+    assert_eq!(gone.said(), ["Pulse uno"]);
     assert_eq!(of(&app.all(), "/left")[0].get("QueueResult"), "hangup");
     world.call(&[("Url", &format!("{}/full", app.url))]).await;
     world.carrier.wait_calls().await;
@@ -147,8 +147,8 @@ async fn a_person_who_hangs_up_while_waiting_is_told_to_the_action() {
     world.carrier.act(&sid, Act::Does(Step::hangup())).unwrap();
     world.carrier.wait_calls().await;
     let asked = app.all();
-    let told = ["QueueResult", "QueueTime", "CallStatus"].map(|key| of(&asked, "/left")[0].get(key));
-    assert_eq!(told, ["hangup", "0", "completed"]);
+    let reported = ["QueueResult", "QueueTime", "CallStatus"].map(|key| of(&asked, "/left")[0].get(key));
+    assert_eq!(reported, ["hangup", "0", "completed"]);
     assert_eq!(world.carrier.find_call(&sid).unwrap().status, CallStatus::Completed);
 }
 
@@ -172,7 +172,7 @@ async fn a_call_is_led_elsewhere_and_ended_over_the_api() {
     assert_eq!(post(vec![("Twiml", "<Response><Say>Uno</Say><Pause length=\"2\"/></Response>".into())]).await.0, 200);
     world.carrier.wait_calls().await;
     let call = world.leg_to(TO);
-    assert_eq!((call.heard(), call.duration_s()), (vec!["Uno"], 3));
+    assert_eq!((call.said(), call.duration_s()), (vec!["Uno"], 3));
     assert_eq!(post(vec![("Url", format!("{}/other", app.url))]).await.1["code"], 21220);
     assert_eq!(post(vec![("Status", "completed".into())]).await.1["status"], "completed");
     assert_eq!(post(vec![("Status", "busy".into())]).await.1["code"], 21218);
@@ -206,9 +206,9 @@ async fn machines_are_told_from_people() {
         world.carrier.wait_calls().await;
         let asked = app.all();
         assert_eq!(of(&asked, "/call")[0].params.get("AnsweredBy"), None);
-        let told = of(&asked, "/amd")[0];
-        assert_eq!((told.get("AnsweredBy"), told.get("CallSid")), (expect, world.leg_to(TO).sid.as_str()));
-        assert!(told.get("MachineDetectionDuration").parse::<u64>().unwrap() > 0);
+        let reported = of(&asked, "/amd")[0];
+        assert_eq!((reported.get("AnsweredBy"), reported.get("CallSid")), (expect, world.leg_to(TO).sid.as_str()));
+        assert!(reported.get("MachineDetectionDuration").parse::<u64>().unwrap() > 0);
     }
 }
 
@@ -239,7 +239,7 @@ async fn what_is_said_after_the_tone_is_recorded() {
     );
     assert_eq!(of(&asked, "/text")[0].get("TranscriptionText"), "Llámenme mañana");
     let call = world.caller(vec![Step::silence()]).await;
-    assert_eq!(call.heard(), ["Nada"], "silence is no recording");
+    assert_eq!(call.said(), ["Nada"], "silence is no recording");
     world.caller(vec![Step::hangup()]).await;
     assert_eq!(of(&app.all(), "/said")[0].get("Digits"), "hangup");
 }
@@ -249,9 +249,9 @@ async fn callbacks_of_calls_come_as_ordered() {
     use FaultKind::{CallbacksBeforeAnswer, CallbacksDoubled, CallbacksLost, CallbacksReordered};
     let mut app = App::new(&[("/call", "<Response/>")]).await;
     let world = World::answering(&app).await;
-    let (url, told) = (format!("{}/call", app.url), format!("{}/told", app.url));
+    let (url, callback_url) = (format!("{}/call", app.url), format!("{}/told", app.url));
     let events = ["initiated ringing", "answered completed"].map(|events| ("StatusCallbackEvent", events));
-    let fields: Vec<_> = [("Url", url.as_str()), ("StatusCallback", &told)].into_iter().chain(events).collect();
+    let fields: Vec<_> = [("Url", url.as_str()), ("StatusCallback", &callback_url)].into_iter().chain(events).collect();
     for (fault, expect) in [
         (None, "0123"),
         (Some(CallbacksReordered), "3210"),
@@ -328,12 +328,12 @@ async fn two_hundred_calls_at_once_lose_none() {
     let menu = "<Response><Gather numDigits=\"1\" action=\"/call\"><Say>Otra vez</Say></Gather></Response>";
     let mut app = App::new(&[("/call", menu)]).await;
     let world = World::answering(&app).await;
-    let (url, told) = (format!("{}/call", app.url), format!("{}/told", app.url));
+    let (url, callback_url) = (format!("{}/call", app.url), format!("{}/told", app.url));
     let mut made = Vec::new();
     for number in 0..200 {
         let to = format!("+346001{number:05}");
         world.carrier.set_party(&to, Party::does(vec![Step::digits("1"); 4])).unwrap();
-        let form = [("To", to.as_str()), ("From", FROM), ("Url", &url), ("StatusCallback", &told)];
+        let form = [("To", to.as_str()), ("From", FROM), ("Url", &url), ("StatusCallback", &callback_url)];
         made.push(world.rest(axum::http::Method::POST, "Calls.json", &form).await.0);
     }
     world.carrier.wait_calls().await;

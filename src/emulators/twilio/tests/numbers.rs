@@ -49,12 +49,13 @@ async fn a_number_is_bought_with_its_urls_and_calls_go_there() {
         let (status, refused) = world.rest(Method::POST, "IncomingPhoneNumbers.json", &[(field, value)]).await;
         assert_eq!((status, refused["code"].as_u64()), (400, Some(code)), "{value}");
     }
-    let (voice, told) = (format!("{}/in", app.url), format!("{}/told", app.url));
-    let urls = [("VoiceUrl", voice.as_str()), ("VoiceMethod", "GET"), ("StatusCallback", &told)];
+    let (voice, callback_url) = (format!("{}/in", app.url), format!("{}/told", app.url));
+    let urls = [("VoiceUrl", voice.as_str()), ("VoiceMethod", "GET"), ("StatusCallback", &callback_url)];
     let form = [&[("PhoneNumber", "+34911990000")], &urls[..]].concat();
     let (_, bought) = world.rest(Method::POST, "IncomingPhoneNumbers.json", &form).await;
-    let kept = ["voice_url", "voice_method", "status_callback"].map(|field| bought[field].as_str().unwrap_or_default());
-    assert_eq!(kept, [voice.as_str(), "GET", &told]);
+    let configured =
+        ["voice_url", "voice_method", "status_callback"].map(|field| bought[field].as_str().unwrap_or_default());
+    assert_eq!(configured, [voice.as_str(), "GET", &callback_url]);
     let call = || CustomerCall { from: TO.into(), to: "+34911990000".into(), ..CustomerCall::default() };
     world.carrier.take_call(&call()).unwrap();
     world.carrier.wait_calls().await;

@@ -125,9 +125,10 @@ async fn a_stream_tells_what_it_is_and_sends_sound_and_keys() {
     let (digit, after) = digit.unwrap();
     assert!(digit == "5" && after >= 5 && frames >= after + 49, "{after} of {frames}");
     let call = over.await.unwrap();
-    assert_eq!((call.status, call.heard()), (CallStatus::Completed, vec![]));
-    let told: Vec<_> = app.all().into_iter().filter(|asked| asked.path == "/stream").collect();
-    let events: Vec<_> = told.iter().map(|told| (told.get("StreamEvent"), told.get("StreamSid") == sid)).collect();
+    assert_eq!((call.status, call.said()), (CallStatus::Completed, vec![]));
+    let reported: Vec<_> = app.all().into_iter().filter(|asked| asked.path == "/stream").collect();
+    let events: Vec<_> =
+        reported.iter().map(|reported| (reported.get("StreamEvent"), reported.get("StreamSid") == sid)).collect();
     assert_eq!(events, [("stream-started", true), ("stream-stopped", true)]);
     assert!(world.carrier.streams()[0].over);
 }
@@ -160,11 +161,11 @@ async fn sound_that_comes_is_played_and_marks_come_back_after_it() {
     assert_eq!(came.event("mark").await["mark"]["name"], "never heard");
     drop(came);
     let call = over.await.unwrap();
-    assert_eq!(call.heard(), ["Adiós"], "the document goes on once the stream is closed");
-    let kept = &world.carrier.streams()[0];
-    assert_eq!((kept.frames_received, kept.bytes_received, kept.clears), (2, 480_480, 1));
-    assert!(kept.bytes_cleared > 400_000 && kept.marks == ["at once", "heard", "never heard"]);
-    let url = format!("{}/carrier/streams/{}/sound", world.base, kept.sid);
+    assert_eq!(call.said(), ["Adiós"], "the document goes on once the stream is closed");
+    let record = &world.carrier.streams()[0];
+    assert_eq!((record.frames_received, record.bytes_received, record.clears), (2, 480_480, 1));
+    assert!(record.bytes_cleared > 400_000 && record.marks == ["at once", "heard", "never heard"]);
+    let url = format!("{}/carrier/streams/{}/sound", world.base, record.sid);
     let sound = http::client().unwrap().get(url).send().await.unwrap().bytes().await.unwrap();
     assert!(sound.len() >= 480 && sound.iter().all(|byte| *byte == 7));
 }
@@ -191,9 +192,9 @@ async fn what_is_no_message_ends_the_stream_with_its_code() {
                 _ => None,
             })
             .collect();
-        assert_eq!((codes, call.heard()), (vec![31951], vec!["Adiós"]), "{wrong}");
-        let told = app.all().into_iter().rfind(|asked| asked.path == "/stream").unwrap();
-        assert_eq!(told.get("StreamEvent"), "stream-error");
+        assert_eq!((codes, call.said()), (vec![31951], vec!["Adiós"]), "{wrong}");
+        let reported = app.all().into_iter().rfind(|asked| asked.path == "/stream").unwrap();
+        assert_eq!(reported.get("StreamEvent"), "stream-error");
     }
 }
 
@@ -203,7 +204,7 @@ async fn a_stream_that_cannot_be_had_is_skipped() {
         let app = App::new(&[("/voice", &document(url))]).await;
         let world = World::answering(&app).await;
         let call = world.caller(vec![]).await;
-        assert_eq!((call.error, call.heard()), (Some(31920), vec!["Adiós"]), "{url}");
+        assert_eq!((call.error, call.said()), (Some(31920), vec!["Adiós"]), "{url}");
     }
 }
 

@@ -61,7 +61,7 @@ impl Transports {
     /// Makes one attempt.
     ///
     /// # Errors
-    /// Where the provider did not take it, or where that is unknown.
+    /// Returns an error if the provider did not take the send, or if that is unknown.
     pub async fn send(
         &self,
         tenant: &Tenant,

@@ -2,21 +2,21 @@
 
 use crate::domain::event::CallData;
 use crate::domain::{ActionId, CallDirection, CallStatus, Phone};
-use crate::http::Refusal;
+use crate::http::WebhookRejection;
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::voice::{CallRequest, Dialled, FormError, Gathered, Queued};
 use crate::store::Caller;
 use crate::tenants::Tenant;
 
-fn bad(error: impl ToString) -> Refusal {
-    Refusal::bad_form(error.to_string())
+fn bad(error: impl ToString) -> WebhookRejection {
+    WebhookRejection::bad_form(error.to_string())
 }
 
-/// Stands for the number of whoever hides it, so that no two of them count as one customer.
+/// Stands for a withheld number. It is no phone number, so that two such callers do not count as one customer.
 const ANONYMOUS: &str = "anonymous";
 
-/// Whose call it is.
-pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Result<Caller, Refusal> {
+/// Returns the caller of a call.
+pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Result<Caller, WebhookRejection> {
     let request = CallRequest::parse(params).map_err(bad)?;
     let outbound = request.direction.as_ref().is_some_and(|direction| direction.raw.starts_with("outbound"));
     let withheld = request.is_withheld();
@@ -34,14 +34,14 @@ pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Res
         peer,
         number,
         action,
-        // The set may grow; whoever asks what to say is on the line.
+        // Twilio may add statuses. A caller for whom instructions are requested is on the line.
         status: CallStatus::parse(&request.status.raw).unwrap_or(CallStatus::InProgress),
         answered_by: request.answered_by.map(|who| who.raw),
     })
 }
 
-/// What was pressed or said, or how something else has ended.
-pub fn heard(params: &Params) -> Result<CallData, FormError> {
+/// Returns what was pressed or said, or the result of another verb.
+pub fn call_data(params: &Params) -> Result<CallData, FormError> {
     let gathered = Gathered::parse(params)?;
     let text = |text: Option<String>| text.unwrap_or_default().trim().to_owned();
     let (digits, speech) = (text(gathered.digits), text(gathered.speech));

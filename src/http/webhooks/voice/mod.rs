@@ -26,7 +26,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::domain::Channel;
 use crate::http::webhooks::inbound::Webhook;
-use crate::http::{AppState, Refusal};
+use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::twiml;
 use crate::tenants::{Snapshot, Tenant};
@@ -42,7 +42,7 @@ impl IntoResponse for Document {
 
 /// Finds the tenant of a call whose URL names none: by our number, then by the tenant's own account. Our number is the
 /// called one, or the calling one where we placed the call.
-fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refusal> {
+fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, WebhookRejection> {
     let outbound = params.get("Direction").is_some_and(|direction| direction.starts_with("outbound"));
     let ours = params.get(if outbound { "From" } else { "To" }).unwrap_or_default();
     let account = params.get("AccountSid").unwrap_or_default();
@@ -52,22 +52,22 @@ fn by_content(snapshot: &Snapshot, params: &Params) -> Result<Arc<Tenant>, Refus
         .or_else(|| snapshot.by_own_account(account))
         .cloned()
         .ok_or_else(|| {
-            Refusal::unknown_tenant(
+            WebhookRejection::unknown_tenant(
                 "no tenant owns the number that was rung; add it with 'recado tenant set'".to_owned(),
             )
         })
 }
 
 /// Finds the tenant of a webhook and verifies that its account has signed it.
-fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Result<Arc<Tenant>, Refusal> {
+fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Result<Arc<Tenant>, WebhookRejection> {
     let snapshot = state.directory.now();
     let tenant = match slug {
         Some(slug) => snapshot
             .by_slug(slug)
             .cloned()
-            .ok_or_else(|| Refusal::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
+            .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
         None => by_content(&snapshot, &webhook.params)?,
     };
-    webhook.verify(state, &tenant).map_err(|refusal| refusal.of(tenant.id))?;
+    webhook.verify(state, &tenant).map_err(|rejection| rejection.of(tenant.id))?;
     Ok(tenant)
 }

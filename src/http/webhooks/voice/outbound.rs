@@ -5,19 +5,19 @@ use axum::extract::{Path, Request, State};
 
 use super::{Document, status, turn};
 use crate::domain::ActionId;
-use crate::http::{AppState, Empty, Refusal};
+use crate::http::{AppState, Empty, WebhookRejection};
 
 /// The customer has answered: gives the first steps.
 pub async fn answer(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
-    let answered = match id_of(&action) {
-        Ok(action) => turn::answered(&state, Some(&slug), Some(action), request).await,
-        Err(refusal) => Err(refusal),
+) -> Result<Document, WebhookRejection> {
+    let result = match id_of(&action) {
+        Ok(action) => turn::answer_call(&state, Some(&slug), Some(action), request).await,
+        Err(rejection) => Err(rejection),
     };
-    state.record_webhook("answer", answered)
+    state.record_webhook("answer", result)
 }
 
 /// Receives the state of a call that we placed.
@@ -25,14 +25,14 @@ pub async fn status(
     State(state): State<AppState>,
     Path((slug, action)): Path<(String, String)>,
     request: Request<Body>,
-) -> Result<Empty, Refusal> {
-    let told = match id_of(&action) {
-        Ok(action) => status::told(&state, Some(&slug), Some(action), request).await,
-        Err(refusal) => Err(refusal),
+) -> Result<Empty, WebhookRejection> {
+    let received = match id_of(&action) {
+        Ok(action) => status::receive_status(&state, Some(&slug), Some(action), request).await,
+        Err(rejection) => Err(rejection),
     };
-    state.record_webhook("call_status", told.map(|()| Empty))
+    state.record_webhook("call_status", received.map(|()| Empty))
 }
 
-fn id_of(action: &str) -> Result<ActionId, Refusal> {
-    action.parse().map_err(|_| Refusal::bad_form(format!("'{action}' is no action's id")))
+fn id_of(action: &str) -> Result<ActionId, WebhookRejection> {
+    action.parse().map_err(|_| WebhookRejection::bad_form(format!("'{action}' is no action's id")))
 }

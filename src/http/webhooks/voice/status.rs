@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use super::{form, verified};
 use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::http::webhooks::inbound::Webhook;
-use crate::http::{AppState, Empty, Refusal};
+use crate::http::{AppState, Empty, WebhookRejection};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::voice::{CallCallback, FormError};
 use crate::store::{CallReport, Leg, LegReport, Recording, Reported};
@@ -16,14 +16,14 @@ pub async fn status_of(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Empty, Refusal> {
-    let told = told(&state, Some(&slug), None, request).await;
-    state.record_webhook("call_status", told.map(|()| Empty))
+) -> Result<Empty, WebhookRejection> {
+    let received = receive_status(&state, Some(&slug), None, request).await;
+    state.record_webhook("call_status", received.map(|()| Empty))
 }
 
-pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, Refusal> {
-    let told = told(&state, None, None, request).await;
-    state.record_webhook("call_status", told.map(|()| Empty))
+pub async fn status(State(state): State<AppState>, request: Request<Body>) -> Result<Empty, WebhookRejection> {
+    let received = receive_status(&state, None, None, request).await;
+    state.record_webhook("call_status", received.map(|()| Empty))
 }
 
 /// Receives a recording. Its callback names the call without its numbers, which are known from the call.
@@ -31,17 +31,17 @@ pub async fn recording(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Empty, Refusal> {
-    let told = told(&state, Some(&slug), None, request).await;
-    state.record_webhook("recording", told.map(|()| Empty))
+) -> Result<Empty, WebhookRejection> {
+    let received = receive_status(&state, Some(&slug), None, request).await;
+    state.record_webhook("recording", received.map(|()| Empty))
 }
 
-pub(super) async fn told(
+pub(super) async fn receive_status(
     state: &AppState,
     slug: Option<&str>,
     action: Option<ActionId>,
     request: Request<Body>,
-) -> Result<(), Refusal> {
+) -> Result<(), WebhookRejection> {
     let mut webhook = Webhook::read(request).await?;
     let tenant = verified(state, slug, &mut webhook)?;
     if webhook.params.filled("ParentCallSid").is_some() {
@@ -58,7 +58,7 @@ pub(super) async fn told(
         params.push("To", &known.number);
         params.push("CallStatus", known.status.as_str());
     }
-    let mut caller = form::caller(&tenant, params, action).map_err(|refusal| refusal.of(tenant.id))?;
+    let mut caller = form::caller(&tenant, params, action).map_err(|rejection| rejection.of(tenant.id))?;
     let status = params.filled("CallStatus").unwrap_or_default();
     if CallStatus::parse(status).is_none() {
         // The set may grow. A new status is logged and not refused: the provider would repeat it.
@@ -77,28 +77,32 @@ pub(super) async fn told(
         at: state.clock.now(),
     };
     match state.voice.report(report).await? {
-        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+        Reported::Foreign => {
+            Err(WebhookRejection::unverified(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
+        }
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
 }
 
 /// Stores the status of a leg that our answer dialled. A leg is part of its call.
-async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(), Refusal> {
-    let bad = |error: FormError| Refusal::bad_form(error.to_string()).of(tenant.id);
-    let told = CallCallback::parse(&webhook.params).map_err(bad)?;
-    let Some(status) = CallStatus::parse(&told.status.raw) else {
+async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(), WebhookRejection> {
+    let bad = |error: FormError| WebhookRejection::bad_form(error.to_string()).of(tenant.id);
+    let callback = CallCallback::parse(&webhook.params).map_err(bad)?;
+    let Some(status) = CallStatus::parse(&callback.status.raw) else {
         // The set may grow.
-        tracing::warn!(tenant = %tenant.slug, status = %told.status.raw, "a leg's status that is not known here");
+        tracing::warn!(tenant = %tenant.slug, status = %callback.status.raw, "a leg's status that is not known here");
         return Ok(());
     };
     let report = LegReport {
         tenant: tenant.id,
-        call: told.parent_call_sid.unwrap_or_default(),
+        call: callback.parent_call_sid.unwrap_or_default(),
         turn: webhook.query("turn").and_then(|turn| turn.parse().ok()),
-        leg: Leg { sid: Some(told.call_sid), status, duration_s: told.duration_s, at: state.clock.now() },
+        leg: Leg { sid: Some(callback.call_sid), status, duration_s: callback.duration_s, at: state.clock.now() },
     };
-    match state.store.report_leg(&report).await.map_err(Refusal::from)? {
-        Reported::Foreign => Err(Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id)),
+    match state.store.report_leg(&report).await.map_err(WebhookRejection::from)? {
+        Reported::Foreign => {
+            Err(WebhookRejection::unverified(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
+        }
         Reported::Advanced | Reported::Ended | Reported::Stale => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! The webhooks that ask what to say next.
+//! The webhooks that ask for instructions.
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -8,7 +8,7 @@ use crate::domain::event::CallData;
 use crate::domain::phone::mask;
 use crate::domain::{ActionId, CallDirection, EventKind, RefusalKind};
 use crate::http::webhooks::inbound::Webhook;
-use crate::http::{AppState, Refusal};
+use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::twiml;
 use crate::store::NewTurn;
 
@@ -16,42 +16,42 @@ pub async fn answer_of(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
-    let answered = answered(&state, Some(&slug), None, request).await;
-    state.record_webhook("answer", answered)
+) -> Result<Document, WebhookRejection> {
+    let result = answer_call(&state, Some(&slug), None, request).await;
+    state.record_webhook("answer", result)
 }
 
-pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
-    let answered = answered(&state, None, None, request).await;
-    state.record_webhook("answer", answered)
+pub async fn answer(State(state): State<AppState>, request: Request<Body>) -> Result<Document, WebhookRejection> {
+    let result = answer_call(&state, None, None, request).await;
+    state.record_webhook("answer", result)
 }
 
 pub async fn gather_of(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
-    let gathered = gathered(&state, Some(&slug), request).await;
-    state.record_webhook("gather", gathered)
+) -> Result<Document, WebhookRejection> {
+    let result = answer_input(&state, Some(&slug), request).await;
+    state.record_webhook("gather", result)
 }
 
-pub async fn gather(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
-    let gathered = gathered(&state, None, request).await;
-    state.record_webhook("gather", gathered)
+pub async fn gather(State(state): State<AppState>, request: Request<Body>) -> Result<Document, WebhookRejection> {
+    let result = answer_input(&state, None, request).await;
+    state.record_webhook("gather", result)
 }
 
 pub async fn fallback_of(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
-    let answered = in_trouble(&state, Some(&slug), request).await;
-    state.record_webhook("fallback", answered)
+) -> Result<Document, WebhookRejection> {
+    let result = answer_fallback(&state, Some(&slug), request).await;
+    state.record_webhook("fallback", result)
 }
 
-pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> Result<Document, Refusal> {
-    let answered = in_trouble(&state, None, request).await;
-    state.record_webhook("fallback", answered)
+pub async fn fallback(State(state): State<AppState>, request: Request<Body>) -> Result<Document, WebhookRejection> {
+    let result = answer_fallback(&state, None, request).await;
+    state.record_webhook("fallback", result)
 }
 
 /// The provider comes back for an answer that was not ready.
@@ -59,31 +59,33 @@ pub async fn wait(
     State(state): State<AppState>,
     Path(slug): Path<String>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
-    let waited = waited(&state, &slug, request).await;
-    state.record_webhook("wait", waited)
+) -> Result<Document, WebhookRejection> {
+    let result = answer_wait(&state, &slug, request).await;
+    state.record_webhook("wait", result)
 }
 
-async fn waited(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, Refusal> {
+async fn answer_wait(state: &AppState, slug: &str, request: Request<Body>) -> Result<Document, WebhookRejection> {
     let mut webhook = Webhook::read(request).await?;
     let number = |name: &str| webhook.query(name).and_then(|number| number.parse::<u32>().ok());
     let (turn, round) = (number("turn").and_then(|turn| i32::try_from(turn).ok()), number("round"));
     let (Some(turn), Some(round)) = (turn, round) else {
-        return Err(Refusal::bad_form("turn and round are numbers".to_owned()));
+        return Err(WebhookRejection::bad_form("turn and round are numbers".to_owned()));
     };
     let tenant = verified(state, Some(slug), &mut webhook)?;
-    let sid =
-        webhook.params.filled("CallSid").ok_or_else(|| Refusal::bad_form("the form has no CallSid".to_owned()))?;
+    let sid = webhook
+        .params
+        .filled("CallSid")
+        .ok_or_else(|| WebhookRejection::bad_form("the form has no CallSid".to_owned()))?;
     Ok(Document(state.voice.answer_or_hold(&tenant, sid, turn, round).await))
 }
 
 /// Answers the beginning of a call; `action` is the send that placed it.
-pub(super) async fn answered(
+pub(super) async fn answer_call(
     state: &AppState,
     slug: Option<&str>,
     action: Option<ActionId>,
     request: Request<Body>,
-) -> Result<Document, Refusal> {
+) -> Result<Document, WebhookRejection> {
     let webhook = Webhook::read(request).await?;
     // Without parameters somebody tests whether the URL can be reached. A webhook of a call must be signed.
     if webhook.params.is_empty() {
@@ -97,12 +99,16 @@ pub(super) async fn answered(
 }
 
 /// Answers keys or words of the caller, their absence, or the end of a step.
-async fn gathered(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+async fn answer_input(
+    state: &AppState,
+    slug: Option<&str>,
+    request: Request<Body>,
+) -> Result<Document, WebhookRejection> {
     let webhook = Webhook::read(request).await?;
     // Our own URLs name the turn. Without it a repeat cannot be told from the next turn.
     let key = match webhook.query("turn") {
         Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
-        Some(_) => return Err(Refusal::bad_form("turn is a number".to_owned())),
+        Some(_) => return Err(WebhookRejection::bad_form("turn is a number".to_owned())),
         None => format!("loose:{}", state.clock.now().unix_us()),
     };
     turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
@@ -114,13 +120,13 @@ async fn turn(
     action: Option<ActionId>,
     mut webhook: Webhook,
     which: impl Fn(CallDirection) -> (EventKind, String, bool),
-) -> Result<Document, Refusal> {
+) -> Result<Document, WebhookRejection> {
     let tenant = verified(state, slug, &mut webhook)?;
-    let caller = form::caller(&tenant, &webhook.params, action).map_err(|refusal| refusal.of(tenant.id))?;
-    let (kind, key, hears) = which(caller.direction);
+    let caller = form::caller(&tenant, &webhook.params, action).map_err(|rejection| rejection.of(tenant.id))?;
+    let (kind, key, has_input) = which(caller.direction);
     let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "a call asks what to say");
-    let data = if hears { form::heard(&webhook.params) } else { Ok(CallData::default()) };
+    let data = if has_input { form::call_data(&webhook.params) } else { Ok(CallData::default()) };
     let data = match data {
         Ok(data) => data,
         // The webhook is genuine, and a caller waits.
@@ -133,11 +139,15 @@ async fn turn(
     let answer = state.voice.answer(&tenant, turn).await;
     answer
         .map(Document)
-        .map_err(|_| Refusal::forged(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
+        .map_err(|_| WebhookRejection::unverified(RefusalKind::Account, "this call is another tenant's").of(tenant.id))
 }
 
-/// Answers where the provider could not reach or understand the other URLs: fixed words, from memory.
-async fn in_trouble(state: &AppState, slug: Option<&str>, request: Request<Body>) -> Result<Document, Refusal> {
+/// Answers when the provider could not reach or understand the other URLs, with fixed words from memory.
+async fn answer_fallback(
+    state: &AppState,
+    slug: Option<&str>,
+    request: Request<Body>,
+) -> Result<Document, WebhookRejection> {
     let mut webhook = Webhook::read(request).await?;
     if webhook.params.is_empty() {
         return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));

@@ -33,7 +33,7 @@ pub struct NewCall {
     /// Gets status callbacks. The host must not contain an underscore.
     pub status_callback: Option<String>,
     pub status_callback_method: Option<Method>,
-    /// Empty for `completed` alone.
+    /// Empty only for `completed`.
     pub status_callback_events: Vec<CallEvent>,
     /// Ringing time: 60 by default, at most 600.
     pub timeout_s: Option<u32>,

@@ -70,7 +70,7 @@ impl MessageList {
     }
 }
 
-/// Where a list continues; see [`Client::list_next`].
+/// The next page of a list; see [`Client::list_next`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextPage(Url);
 

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::create::{code_text, remedy};
 use super::{Account, Answer, BODY_MAX_BYTES, Client, RequestFailure};
 
-/// Which of Twilio's hosts serves a resource.
+/// The Twilio host that serves a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Messaging,

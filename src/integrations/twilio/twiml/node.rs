@@ -75,9 +75,9 @@ impl Node {
 
 /// Escapes text for element content and attributes.
 fn escaped(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| is_xml_char(*c)).collect();
+    let valid: String = text.chars().filter(|c| is_xml_char(*c)).collect();
     // XML parsers normalize raw tabs and line ends: to blanks in attributes, and carriage returns to line feeds.
-    escape(kept).replace('\t', "&#9;").replace('\n', "&#10;").replace('\r', "&#13;")
+    escape(valid).replace('\t', "&#9;").replace('\n', "&#10;").replace('\r', "&#13;")
 }
 
 /// True for the characters that XML allows (<https://www.w3.org/TR/xml/#charsets>); surrogates are no `char`.

@@ -32,7 +32,7 @@ impl Gathered {
 /// The result of a `<Dial>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialled {
-    /// Of the last leg: `completed`, `busy`, `no-answer`, `failed` or `canceled`.
+    /// Status of the last leg: `completed`, `busy`, `no-answer`, `failed` or `canceled`.
     pub status: Reported<CallStatus>,
     /// The leg; absent if none was created.
     pub call_sid: Option<String>,

@@ -22,8 +22,8 @@ fn form(bytes: &[u8]) -> Params {
 /// A form with one field replaced or removed.
 fn changed(bytes: &[u8], field: &str, value: Option<&str>) -> Params {
     let params = form(bytes);
-    let kept = params.iter().filter(|(key, _)| *key != field);
-    kept.chain(value.map(|value| (field, value))).collect()
+    let unchanged = params.iter().filter(|(key, _)| *key != field);
+    unchanged.chain(value.map(|value| (field, value))).collect()
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(in crate::rules) struct Finding {
     pub warning: bool,
 }
 
-/// What the checks found in a file.
+/// The findings of the checks in a file.
 #[derive(Default)]
 pub(in crate::rules) struct Report {
     pub findings: Vec<Finding>,

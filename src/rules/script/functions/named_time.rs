@@ -172,7 +172,7 @@ fn selectors(text: &str) -> Option<Vec<Selector>> {
     Some(words)
 }
 
-/// Folds a text and makes signs blanks, but for `:`, `.` and `/` between digits.
+/// Folds a text and replaces signs with blanks, except `:`, `.` and `/` between digits.
 fn spaced(text: &str) -> String {
     let letters: Vec<char> = fold(text).chars().collect();
     let digit = |at: Option<usize>| at.and_then(|at| letters.get(at)).is_some_and(char::is_ascii_digit);
@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// Of these, on a Sunday evening, which an answer names.
+    /// Offered times, on a Sunday evening, of which an answer names one.
     fn chosen(answer: &str, offered: &[&str]) -> Option<usize> {
         let offered: Vec<_> = offered.iter().map(|at| format!("2027-{at}:00+01:00").parse().unwrap()).collect();
         find_named(answer, &offered, Timestamp::parse("2027-01-10T23:30:00Z").unwrap()).map(|place| place + 1)

@@ -1,4 +1,4 @@
-//! What scripts read: the event, the customer, the business, appointments, calls and times.
+//! The objects that scripts read: the event, the customer, the business, appointments, calls and times.
 //!
 //! To add a field, add a line to the table of its view: the trace, the checks, the reference and the suggestions follow.
 

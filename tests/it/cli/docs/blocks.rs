@@ -1,10 +1,10 @@
-//! What a page of the manual holds: blocks, commands in its text, links.
+//! The parts of a page of the manual: blocks, commands in its text, links.
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag};
 
 /// A fenced block.
 pub struct Block {
-    /// What it is written in, such as `sh`.
+    /// The language, such as `sh`.
     pub language: String,
     /// It shows something and is not run: a word follows its language, or something is left out.
     pub example: bool,
@@ -34,11 +34,11 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Code in the running text.
     pub spans: Vec<String>,
-    /// Where its links lead.
+    /// The targets of its links.
     pub links: Vec<String>,
     /// References that are defined nowhere, such as `[text][nothing]`.
     pub broken: Vec<String>,
-    /// Whether there is HTML in it.
+    /// Whether the page contains HTML.
     pub has_html: bool,
 }
 
@@ -115,19 +115,19 @@ pub fn commands(script: &str) -> Vec<Vec<String>> {
 /// A script without what it writes into files (`<<'WORD'`).
 fn without_documents(script: &str) -> String {
     let mut end = None;
-    let mut kept = String::new();
+    let mut text = String::new();
     for line in script.lines() {
         match &end {
             Some(word) if line == *word => end = None,
             Some(_) => {}
             None => {
                 end = line.split_once("<<'").and_then(|(_, rest)| Some(rest.split_once('\'')?.0.to_owned()));
-                kept += line;
-                kept += "\n";
+                text += line;
+                text += "\n";
             }
         }
     }
-    kept
+    text
 }
 
 enum Token {
@@ -151,7 +151,7 @@ fn tokens(script: &str) -> Vec<Token> {
             match c {
                 ' ' => {}
                 '>' | '<' => {
-                    // What a file is called is no argument.
+                    // A redirection's file name is no argument.
                     while chars.next_if(|c| matches!(c, '>' | '<' | '&' | ' ')).is_some() {}
                     while chars.next_if(|c| !c.is_whitespace()).is_some() {}
                 }

@@ -8,7 +8,7 @@ use super::blocks::{Block, Page};
 use crate::support::server::{Server, ServerOptions};
 use crate::support::source;
 
-/// What the manual calls the server.
+/// The server's address in the manual.
 const SERVER: &str = "http://127.0.0.1:8000";
 /// How long the decision on a message may take, in tenths of a second.
 const DECIDED_WITHIN_TENTHS: u32 = 100;
@@ -18,7 +18,7 @@ const GIVEN: [&str; 2] = ["cargo run --release", "alias recado="];
 /// A reader, with a folder, a server and the program.
 pub struct Reader {
     server: Server,
-    /// Where `recado` is found.
+    /// The folder of the program `recado`.
     programs: tempfile::TempDir,
     /// The rules have changed since the server started.
     stale: bool,

@@ -76,9 +76,9 @@ async fn a_second_token_comes_and_goes_by_itself() {
     rig.run(&file).ok();
     rig.run(&["tenant", "credentials", "sol", "--token-file", "token.txt", "--secondary", "--remove"]).fails(2, &[]);
     rig.run(&["tenant", "credentials", "sol", "--secondary", "--remove"]).fails(1, &["no secondary token"]);
-    let kept = rig.run_fed(&second, WRONG);
-    shows_no_token(&rig, &kept);
-    kept.ok();
+    let outcome = rig.run_fed(&second, WRONG);
+    shows_no_token(&rig, &outcome);
+    outcome.ok();
     let found = rig.doctor(&[], &[]);
     found.has(recado::ops::doctor::Severity::Ok, OTHER, "the token is right");
     let stale = found.has(recado::ops::doctor::Severity::Warning, OTHER, "second token");

@@ -144,7 +144,7 @@ async fn a_sound_installation_passes_the_doctor() {
     rig.run(&["tenant", "set", "demo", "--template", &format!("offer={hx}")]).ok();
     let content =
         json!({"sid": hx, "friendly_name": "offer", "language": "es", "variables": {"1": "Ana"}, "types": {}});
-    rig.twilio.kept().contents.push((hx.to_owned(), content, json!({"type": "whatsapp", "status": "approved"})));
+    rig.twilio.state().contents.push((hx.to_owned(), content, json!({"type": "whatsapp", "status": "approved"})));
     let found = rig.doctor(&[], &[]);
     assert!(found.passed(), "{found:#?}");
     for (subject, says) in [
@@ -166,7 +166,7 @@ async fn a_sound_installation_passes_the_doctor() {
     found.has(Severity::Warning, PUBLIC, "with http");
     let text = rig.run(&["doctor"]).ok();
     assert!(text.contains("0 errors") && text.contains(&format!("ok      {OURS}: its messages come here")), "{text}");
-    assert!(rig.twilio.kept().posted.is_empty(), "nothing is changed without being asked");
+    assert!(rig.twilio.state().posted.is_empty(), "nothing is changed without being asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,13 +186,13 @@ async fn faults_at_twilio_are_reported_with_a_remedy() {
     rig.run(&["tenant", "set", "sol", "--whatsapp", SOLS, "--template", "offer=HX0123456789abcdef0123456789abcdef"])
         .ok();
     {
-        let mut kept = rig.twilio.kept();
-        kept.account["type"] = "Trial".into();
-        kept.balance["balance"] = "1.20".into();
-        kept.date = Some("Sat, 21 Nov 2020 08:00:00 GMT".to_owned());
+        let mut state = rig.twilio.state();
+        state.account["type"] = "Trial".into();
+        state.balance["balance"] = "1.20".into();
+        state.date = Some("Sat, 21 Nov 2020 08:00:00 GMT".to_owned());
         let sender = json!({"sid": "XE1", "status": "OFFLINE", "sender_id": format!("whatsapp:{SOLS}"), "webhook": null,
             "offline_reasons": [{"code": "63020", "message": "the business is not verified", "more_info": "…"}]});
-        kept.senders.push(sender);
+        state.senders.push(sender);
     }
     let found = rig.doctor(&[], &[]);
     assert!(!found.passed());
@@ -231,7 +231,7 @@ async fn an_rcs_sender_is_registered_and_its_messages_come_here() {
     let found = |url: Value, status: &str| {
         let webhook = json!({"callback_url": url, "callback_method": "POST"});
         let sender = json!({"sid": "XE1", "status": status, "sender_id": format!("rcs:{agent}"), "webhook": webhook});
-        rig.twilio.kept().senders = vec![sender];
+        rig.twilio.state().senders = vec![sender];
         rig.doctor(&[], &[])
     };
     let here = format!("{PUBLIC}/api/twilio/demo/rcs");
@@ -258,13 +258,13 @@ async fn fix_sets_the_webhooks_and_nothing_else() {
 
     let private = rig.doctor(&["--fix"], &[("APP_URL", &rig.server.url())]);
     private.has_with_remedy(Severity::Error, "--fix", "nothing was changed at Twilio", "APP_URL");
-    assert!(!private.passed() && rig.twilio.kept().posted.is_empty(), "{private:#?}");
+    assert!(!private.passed() && rig.twilio.state().posted.is_empty(), "{private:#?}");
 
     let fixed = rig.doctor(&["--fix"], &[]);
     assert!(fixed.passed(), "{fixed:#?}");
     fixed.has(Severity::Ok, OURS, &format!("it was POST {before}, and is POST {}", webhook("demo")));
     fixed.has(Severity::Ok, SOLS, &webhook("sol"));
-    let posted = rig.twilio.kept().posted.clone();
+    let posted = rig.twilio.state().posted.clone();
     let form = |slug: &str| {
         format!("SmsUrl=http%3A%2F%2F198.51.100.7%2Fapi%2Ftwilio%2F{slug}%2Fsms%23rc%3D3%26rp%3Dall&SmsMethod=POST")
     };
@@ -274,7 +274,7 @@ async fn fix_sets_the_webhooks_and_nothing_else() {
 
     let again = rig.doctor(&["--fix"], &[]);
     again.has(Severity::Ok, OURS, "its messages come here");
-    assert_eq!(rig.twilio.kept().posted.len(), 2, "what is right is left alone");
+    assert_eq!(rig.twilio.state().posted.len(), 2, "what is right is left alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,12 +324,12 @@ async fn offline_nobody_is_asked_but_this_machine() {
         "rule(\"b\").on(\"inbound_sms\").then(|e| repply(1));\n",
     )
     .expect("it is ours");
-    let before = rig.twilio.kept().asked.len();
+    let before = rig.twilio.state().asked.len();
     let found = rig.doctor(&["--offline"], &[("APP_URL", PUBLIC)]);
     found.has_with_remedy(Severity::Error, "secret.key", "(mode 644)", "chmod 600");
     found.has_with_remedy(Severity::Error, "rules", "broken.rhai:1:", "recado check");
     found.has(Severity::Note, "--offline", "not asked");
-    let asked = rig.twilio.kept().asked[before..].iter().filter(|asked| !asked.contains("/Messages")).count();
+    let asked = rig.twilio.state().asked[before..].iter().filter(|asked| !asked.contains("/Messages")).count();
     assert_eq!(asked, 0, "the server's own questions aside");
     rig.run(&["doctor", "--offline", "--fix"]).fails(2, &["--fix"]);
 }

@@ -20,9 +20,9 @@ pub const TOKEN: &str = "t0ken0fTheP1atf0rm77777777777777";
 pub const OTHER: &str = "AC00000000000000000000000000000002";
 pub const OTHER_TOKEN: &str = "t0ken0fTheTenant1234567812345678";
 
-/// What Twilio has, and what was requested and changed.
+/// The state of the account, and the requests that were received.
 #[derive(Default)]
-pub struct Kept {
+pub struct TwilioState {
     pub numbers: Vec<Value>,
     pub senders: Vec<Value>,
     /// `(HX…, content, approval)`
@@ -39,22 +39,22 @@ pub struct Kept {
 
 #[derive(Clone)]
 pub struct Twilio {
-    kept: Arc<Mutex<Kept>>,
+    state: Arc<Mutex<TwilioState>>,
     pub url: String,
 }
 
 impl Twilio {
     /// An account in good standing, with these numbers.
     pub async fn start(numbers: &[Value]) -> Self {
-        let kept = Kept {
+        let state = TwilioState {
             numbers: numbers.to_vec(),
             account: json!({"sid": ACCOUNT, "friendly_name": "Sol", "status": "active", "type": "Full"}),
             balance: json!({"account_sid": ACCOUNT, "balance": "42.50", "currency": "EUR"}),
-            ..Kept::default()
+            ..TwilioState::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port can be bound");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let twilio = Self { kept: Arc::new(Mutex::new(kept)), url };
+        let twilio = Self { state: Arc::new(Mutex::new(state)), url };
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}", get(account))
             .route("/2010-04-01/Accounts/{account}/Balance.json", get(balance))
@@ -69,8 +69,8 @@ impl Twilio {
         twilio
     }
 
-    pub fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().expect("nobody has died with it")
+    pub fn state(&self) -> MutexGuard<'_, TwilioState> {
+        self.state.lock().expect("nobody has died with it")
     }
 }
 
@@ -92,9 +92,9 @@ pub fn but(mut number: Value, field: &str, value: Value) -> Value {
 async fn authenticate(State(twilio): State<Twilio>, request: Request, next: Next) -> Response {
     let asked = format!("{} {}", request.method(), request.uri().path());
     let date = {
-        let mut kept = twilio.kept();
-        kept.asked.push(asked);
-        kept.date.clone()
+        let mut state = twilio.state();
+        state.asked.push(asked);
+        state.date.clone()
     };
     let mut response = if knows(request.headers(), request.uri().path()) {
         next.run(request).await
@@ -126,26 +126,26 @@ fn missing() -> Response {
 }
 
 async fn account(State(twilio): State<Twilio>, Path(name): Path<String>) -> Json<Value> {
-    let mut account = twilio.kept().account.clone();
+    let mut account = twilio.state().account.clone();
     account["sid"] = name.trim_end_matches(".json").into();
     Json(account)
 }
 
 async fn balance(State(twilio): State<Twilio>) -> Json<Value> {
-    Json(twilio.kept().balance.clone())
+    Json(twilio.state().balance.clone())
 }
 
 async fn numbers_page(State(twilio): State<Twilio>, Path(account): Path<String>) -> Json<Value> {
-    let numbers = if account == ACCOUNT { twilio.kept().numbers.clone() } else { Vec::new() };
+    let numbers = if account == ACCOUNT { twilio.state().numbers.clone() } else { Vec::new() };
     Json(json!({"incoming_phone_numbers": numbers, "page": 0, "page_size": 1000, "next_page_uri": null}))
 }
 
 async fn change(State(twilio): State<Twilio>, Path((_, name)): Path<(String, String)>, body: String) -> Response {
     let params = recado::integrations::twilio::form::Params::parse(body.as_bytes()).expect("a form");
-    let mut kept = twilio.kept();
-    kept.posted.push((name.clone(), body));
+    let mut state = twilio.state();
+    state.posted.push((name.clone(), body));
     let Some(number) =
-        kept.numbers.iter_mut().find(|number| format!("{}.json", number["sid"].as_str().unwrap()) == name)
+        state.numbers.iter_mut().find(|number| format!("{}.json", number["sid"].as_str().unwrap()) == name)
     else {
         return missing();
     };
@@ -159,19 +159,19 @@ async fn change(State(twilio): State<Twilio>, Path((_, name)): Path<(String, Str
 
 async fn senders(State(twilio): State<Twilio>, Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
     let prefix = format!("{}:", query["Channel"]);
-    let mut senders = twilio.kept().senders.clone();
+    let mut senders = twilio.state().senders.clone();
     senders.retain(|sender| sender["sender_id"].as_str().is_some_and(|id| id.starts_with(&prefix)));
     let meta = json!({"key": "senders", "page": 0, "page_size": 50, "next_page_url": null});
     Json(json!({"senders": senders, "meta": meta}))
 }
 
 async fn content(State(twilio): State<Twilio>, Path(sid): Path<String>) -> Response {
-    let kept = twilio.kept();
-    kept.contents.iter().find(|one| one.0 == sid).map_or_else(missing, |one| Json(one.1.clone()).into_response())
+    let state = twilio.state();
+    state.contents.iter().find(|one| one.0 == sid).map_or_else(missing, |one| Json(one.1.clone()).into_response())
 }
 
 async fn approval(State(twilio): State<Twilio>, Path(sid): Path<String>) -> Response {
-    let kept = twilio.kept();
-    let found = kept.contents.iter().find(|one| one.0 == sid);
+    let state = twilio.state();
+    let found = state.contents.iter().find(|one| one.0 == sid);
     found.map_or_else(missing, |one| Json(json!({"sid": sid, "whatsapp": one.2})).into_response())
 }

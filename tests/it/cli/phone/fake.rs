@@ -136,7 +136,7 @@ impl Fake {
         later.take(PAGE_MAX).cloned().collect()
     }
 
-    /// What the business's rules do.
+    /// The reaction of the business's rules.
     fn decide(&self, sid: &str, text: &Value) {
         let body = text["body"].as_str().unwrap_or_default();
         if body == "RECHAZO" {

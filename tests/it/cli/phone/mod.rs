@@ -155,7 +155,7 @@ async fn two_customers_are_kept_apart() {
     session.press(&format!("{}1", ctrl('p')));
     let text = session.terminal.shows("¿Sigue ahí?").await;
     assert!(!text.contains('●') || text.contains("● on"), "{text}");
-    // To the other channel, and back.
+    // The user switches to the other channel, and back.
     session.press(TAB);
     session.terminal.until(row(&["by WhatsApp"])).await;
     session.press(TAB);

@@ -87,10 +87,10 @@ async fn a_call_to_the_customer_rings_and_is_taken() {
     let made = http.post(path).basic_auth(ACCOUNT, Some(TOKEN)).form(&form).send().await.expect("the carrier answers");
     assert_eq!(made.status(), 201);
     let (code, out, err) = phone.await.expect("no panic");
-    let heard =
+    let shown =
         ["calls: Enter takes the call", "< Pulse 1", "> 1", "< ¿Para qué día?", "> hoy", "< Anotado", "* completed"];
     let mut rest = out.as_str();
-    for part in heard {
+    for part in shown {
         let at = rest.find(part).unwrap_or_else(|| panic!("no {part} in {out} {err}"));
         rest = &rest[at..];
     }

@@ -214,7 +214,7 @@ impl Run {
 
     /// The sends that left or were stopped after `from`, until `until`.
     async fn settled_sends(&self, from: Timestamp, until: Timestamp) -> Vec<SendRecord> {
-        let mut told = Vec::new();
+        let mut records = Vec::new();
         let store = &self.rehearsal.installation.store;
         for tenant in self.rehearsal.installation.directory.now().tenants() {
             for send in store.settled_sends(tenant.id, from, until).await.expect("the database answers") {
@@ -223,7 +223,7 @@ impl Run {
                     _ => "send".to_owned(),
                 };
                 let text = send.send.message().expect("it is a message").body.summary();
-                told.push((
+                records.push((
                     seconds(send.due),
                     tenant.slug.clone(),
                     send.send.recipient,
@@ -234,17 +234,17 @@ impl Run {
                 ));
             }
         }
-        told.sort();
-        told
+        records.sort();
+        records
     }
 
     /// The same without the sends that were seen before.
     async fn new_sends(&self, before: Vec<SendRecord>, from: Timestamp, until: Timestamp) -> Vec<SendRecord> {
-        let mut told = self.settled_sends(from, until).await;
+        let mut records = self.settled_sends(from, until).await;
         for one in before {
-            told.remove(told.iter().position(|other| *other == one).expect("what has left stays"));
+            records.remove(records.iter().position(|other| *other == one).expect("what has left stays"));
         }
-        told
+        records
     }
 
     fn customer(&self) -> (&Business, &Phone) {
@@ -386,7 +386,7 @@ impl Run {
             "START" => Some(OptOutWord::Start),
             _ => None,
         };
-        let wish = word.map(|word| OptOutKeyword {
+        let keyword = word.map(|word| OptOutKeyword {
             word,
             text: text.to_lowercase(),
             only_if_opted_out: false,
@@ -400,7 +400,7 @@ impl Run {
             ..InboundData::default()
         };
         let now = self.rehearsal.now();
-        let inbound = NewInbound::new(business.id, channel, Some(customer.clone()), data, now, 1, wish);
+        let inbound = NewInbound::new(business.id, channel, Some(customer.clone()), data, now, 1, keyword);
         // The pipeline would decide it at once, so the store takes it.
         self.rehearsal.installation.store.writer().ingest(inbound).await.expect("it can be stored");
     }

@@ -19,26 +19,26 @@ use crate::support::replace_tenant;
 
 fn foreseen_sends(forecast: &Forecast, from: Timestamp, until: Timestamp) -> Vec<SendRecord> {
     let within = forecast.sends.iter().filter(|send| send.at > from && send.at <= until);
-    let told = |send: &forecast::Foreseen| {
+    let record = |send: &forecast::ForecastSend| {
         let outcome = send.outcome.as_str();
         let (to, channel) = (send.to.clone(), send.channel.to_string());
         (seconds(send.at), send.tenant.clone(), to, channel, send.rule.clone(), send.text.clone(), outcome.to_owned())
     };
-    let mut told: Vec<SendRecord> = within.map(told).collect();
-    told.sort();
-    told
+    let mut records: Vec<SendRecord> = within.map(record).collect();
+    records.sort();
+    records
 }
 
 #[track_caller]
-fn assert_same(forecasted: &[SendRecord], told: &[SendRecord], what: &str) {
-    let (one, other): (BTreeSet<_>, BTreeSet<_>) = (forecasted.iter().collect(), told.iter().collect());
+fn assert_same(forecasted: &[SendRecord], sent: &[SendRecord], what: &str) {
+    let (one, other): (BTreeSet<_>, BTreeSet<_>) = (forecasted.iter().collect(), sent.iter().collect());
     let missing: Vec<_> = one.difference(&other).take(5).collect();
     let unforeseen: Vec<_> = other.difference(&one).take(5).collect();
     assert!(
-        forecasted == told,
-        "{what}: foreseen and not sent so: {missing:#?}\nsent and not foreseen so: {unforeseen:#?}\n{} foreseen, {} told",
+        forecasted == sent,
+        "{what}: foreseen and not sent so: {missing:#?}\nsent and not foreseen so: {unforeseen:#?}\n{} foreseen, {} sent",
         forecasted.len(),
-        told.len()
+        sent.len()
     );
 }
 
@@ -70,10 +70,10 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
         let forecast = run.foresee(until.plus(DAY)).await;
         run.announce(unannounced).await;
         run.rehearsal.go_to(until).await.expect("the database answers");
-        let told = run.new_sends(before, from.minus(INSTANT), until).await;
+        let sent = run.new_sends(before, from.minus(INSTANT), until).await;
         let forecasted = foreseen_sends(&forecast, from.minus(INSTANT), until);
-        assert_same(&forecasted, &told, &format!("seed {seed}, from {from} until {until}"));
-        for one in told {
+        assert_same(&forecasted, &sent, &format!("seed {seed}, from {from} until {until}"));
+        for one in sent {
             *outcomes.entry(format!("{} {}", one.6, one.4)).or_default() += 1;
         }
         forecasts += 1;
@@ -94,12 +94,12 @@ async fn a_season(seed: u64) -> (usize, BTreeMap<String, usize>) {
         .collect();
     let changes = WHERE[WHERE.len() - 1].0;
     let is_theirs = |one: &SendRecord| left_alone.contains(&one.2) && one.1 != changes;
-    let of_them = |told: Vec<SendRecord>| told.into_iter().filter(is_theirs).collect::<Vec<_>>();
-    let told = of_them(run.settled_sends(begin, end).await);
-    assert!(told.len() > 50, "seed {seed}: {} sends", told.len());
+    let of_them = |sent: Vec<SendRecord>| sent.into_iter().filter(is_theirs).collect::<Vec<_>>();
+    let sent = of_them(run.settled_sends(begin, end).await);
+    assert!(sent.len() > 50, "seed {seed}: {} sends", sent.len());
     assert_same(
         &of_them(foreseen_sends(&first, begin, end)),
-        &told,
+        &sent,
         &format!("seed {seed}, {DAYS} days of the first forecast"),
     );
     (forecasts, outcomes)
@@ -161,8 +161,8 @@ async fn what_waits_to_be_decided_and_what_is_planned_anew_is_foreseen() {
     let forecast = run.foresee(until).await;
     let forecasted = foreseen_sends(&forecast, from.minus(INSTANT), until);
     let of = |customer: &Phone, rule: &str| {
-        let told = forecasted.iter().find(|one| one.2 == customer.to_string() && one.4 == rule);
-        told.map(|one| (one.0, one.5.as_str()))
+        let sent = forecasted.iter().find(|one| one.2 == customer.to_string() && one.4 == rule);
+        sent.map(|one| (one.0, one.5.as_str()))
     };
     assert_eq!(of(eva, "hours before"), Some((at(2, "20:25:00"), "Soon.")), "the evening before");
     assert_eq!(of(leo, "varies"), Some((at(4, "12:00:00"), "5")), "as the file says");

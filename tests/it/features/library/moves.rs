@@ -78,18 +78,18 @@ async fn an_m_offers_times_and_the_answer_moves() {
     shop.texts(1).await;
     shop.timers(2).await;
     assert_eq!(shop.reminders("reminder 24h").await, ["2026-11-22T10:00:00Z"]);
-    shop.hear("sms", "M").await;
+    shop.text("sms", "M").await;
     assert_eq!(shop.texts(2).await[1], OFFER);
     // By now other times would be first; the answer means what was shown.
     shop.clock.advance(3 * HOUR);
-    shop.hear("sms", "2").await;
+    shop.text("sms", "2").await;
     let [moved] = &shop.decided("appointment_moved", 1).await[..] else { panic!("one move") };
     let data: Value = serde_json::from_str(&moved.data).expect("JSON");
     assert_eq!((&data["by"], &data["appointment"]["starts_at"]), (&json!("customer"), &json!(SUNDAY)));
-    let told = "Demo: your appointment (cut) is now on Sun 22 Nov at 16:00. Reply C to confirm, X to cancel it.";
-    assert_eq!(shop.texts(3).await[2], told);
+    let confirmed = "Demo: your appointment (cut) is now on Sun 22 Nov at 16:00. Reply C to confirm, X to cancel it.";
+    assert_eq!(shop.texts(3).await[2], confirmed);
     assert_eq!(shop.starts_at(&path).await, SUNDAY);
-    // What was planned around the appointment has moved with it.
+    // Timers around the appointment have moved with it.
     shop.timers(2).await;
     assert_eq!(shop.reminders("reminder 24h").await, ["2026-11-21T16:00:00Z"]);
     assert_eq!(shop.reminders("reminder 2h").await, ["2026-11-22T14:00:00Z"]);
@@ -101,7 +101,7 @@ async fn an_m_offers_times_and_the_answer_moves() {
     let reminder =
         "Demo: you have an appointment on Sun 22 Nov at 16:00. Reply C to confirm, M to move it, X to cancel.";
     assert_eq!(shop.texts(4).await[3], reminder, "and nobody else has told the move");
-    shop.hear("sms", "C").await;
+    shop.text("sms", "C").await;
     assert_eq!(shop.texts(5).await[4], "Thank you, see you on Sun 22 Nov at 16:00.");
 }
 
@@ -112,17 +112,17 @@ async fn where_no_notice_tells_it_the_rule_does_even_at_night() {
     shop.texts(1).await;
     shop.set("quiet", json!({"all": "21:00-09:00"})).await;
     shop.clock.advance(15 * HOUR);
-    shop.hear("whatsapp", "Change it").await;
+    shop.text("whatsapp", "Change it").await;
     shop.provider.wait_taken(2).await;
     let offer = shop.provider.sent().remove(1);
     assert_eq!(offer.to, format!("whatsapp:{ANA}"));
     assert!(offer.body.contains("1: Sun 22 Nov 09:00, 2: Mon 23 Nov 16:00, 3: Tue 24 Nov 09:00."), "{}", offer.body);
-    shop.hear("whatsapp", "on Monday, please").await;
+    shop.text("whatsapp", "on Monday, please").await;
     shop.decided("appointment_moved", 1).await;
     shop.provider.wait_taken(3).await;
-    let told = shop.provider.sent().remove(2);
-    assert_eq!(told.to, offer.to);
-    assert_eq!(told.body, "Your appointment is now on Mon 23 Nov at 16:00.");
+    let notice = shop.provider.sent().remove(2);
+    assert_eq!(notice.to, offer.to);
+    assert_eq!(notice.body, "Your appointment is now on Mon 23 Nov at 16:00.");
     // A move by staff does not send this notice.
     let path = shop.book_with_marta(LUIS, "2026-11-25T12:00:00Z", 30).await;
     shop.decided("appointment_booked", 2).await;
@@ -141,7 +141,7 @@ async fn a_taken_time_is_not_offered_again_and_staff_are_told_in_the_end() {
     let path = shop.book_with_marta(ANA, MONDAY, 30).await;
     shop.texts(1).await;
     shop.timers(2).await;
-    shop.hear("sms", "M").await;
+    shop.text("sms", "M").await;
     assert_eq!(shop.texts(2).await[1], OFFER);
     for (round, taken, second) in [
         (1, SUNDAY, Some("2: Sun 22 Nov 16:30")),
@@ -149,7 +149,7 @@ async fn a_taken_time_is_not_offered_again_and_staff_are_told_in_the_end() {
         (3, "2026-11-22T17:00:00Z", None),
     ] {
         shop.book_with_marta(LUIS, taken, 30).await;
-        shop.hear("sms", "2").await;
+        shop.text("sms", "2").await;
         let refused = shop.decided("appointment_move_refused", round).await;
         let data: Value = serde_json::from_str(&refused[0].data).expect("JSON");
         assert_eq!((&data["wanted"], &data["reason"]), (&json!(taken), &json!("slot_taken")));
@@ -181,10 +181,10 @@ async fn opening_hours_bind_when_the_answer_comes() {
     let mut shop = Shop::with_marta(all()).await;
     let path = shop.book_with_marta(ANA, MONDAY, 30).await;
     shop.texts(1).await;
-    shop.hear("sms", "M").await;
+    shop.text("sms", "M").await;
     shop.texts(2).await;
     shop.set("hours", json!("mon-sat 09:00-12:00")).await;
-    shop.hear("sms", "Sunday").await;
+    shop.text("sms", "Sunday").await;
     let [refused] = &shop.decided("appointment_move_refused", 1).await[..] else { panic!("one refusal") };
     assert!(refused.data.contains("\"closed\""), "{}", refused.data);
     let others = "Sorry, that time has just gone. 1: Sat 21 Nov 10:15, 2: Mon 23 Nov 09:00, 3: Tue 24 Nov 09:00. \
@@ -192,15 +192,15 @@ async fn opening_hours_bind_when_the_answer_comes() {
     assert_eq!(shop.texts(3).await[2], others);
     assert_eq!(shop.starts_at(&path).await, MONDAY);
     // The customer changes their mind; and without opening hours customers choose nothing.
-    shop.hear("sms", "C").await;
+    shop.text("sms", "C").await;
     assert_eq!(shop.texts(4).await[3], "Thank you, see you on Mon 23 Nov at 10:00.");
     shop.set("hours", Value::Null).await;
-    shop.hear("sms", "M").await;
+    shop.text("sms", "M").await;
     assert_eq!(shop.texts(5).await[4], "When would suit you better? Write us a day and a time.");
-    shop.hear("sms", "2").await;
+    shop.text("sms", "2").await;
     assert_eq!(shop.texts(6).await[5], NOTED);
     shop.decided("appointment_move_wanted", 1).await;
-    shop.hear("sms", "X").await;
+    shop.text("sms", "X").await;
     shop.decided("appointment_cancelled", 1).await;
 }
 
@@ -220,11 +220,11 @@ async fn of_two_who_answer_for_one_time_at_once_one_has_it() {
     let starts = [shop.starts_at(&paths[0]).await, shop.starts_at(&paths[1]).await];
     assert_eq!(starts.iter().filter(|starts| *starts == SUNDAY).count(), 1, "{starts:?}");
     let texts = [shop.texts(3).await.remove(2), shop.texts_to(LUIS, 3).await.remove(2)];
-    let told = |text: &&String| text.as_str() == "Your appointment is now on Sun 22 Nov at 16:00.";
+    let confirms = |text: &&String| text.as_str() == "Your appointment is now on Sun 22 Nov at 16:00.";
     let again = |text: &&String| text.starts_with("Sorry, that time has just gone. 1: ");
-    assert_eq!((texts.iter().filter(told).count(), texts.iter().filter(again).count()), (1, 1), "{texts:?}");
+    assert_eq!((texts.iter().filter(confirms).count(), texts.iter().filter(again).count()), (1, 1), "{texts:?}");
     let key = Phone::parse(ANA).expect("a number").key();
     let ana = shop.inside.store.contact_by_phone(shop.tenant(), &key).await.expect("it can be read");
     let first = moved.contact_id.map(ContactId::new) == ana;
-    assert!(told(&&texts[usize::from(!first)]), "{texts:?}");
+    assert!(confirms(&&texts[usize::from(!first)]), "{texts:?}");
 }

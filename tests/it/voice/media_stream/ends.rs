@@ -76,7 +76,7 @@ async fn what_the_agent_said_last_is_heard_out() {
     assert!(world.outcomes.try_recv().is_err());
     caller.mark(&mark).await;
     let outcome = world.outcome().await;
-    assert_eq!((outcome.ended, outcome.stats.agent_heard_ms), (Ended::AgentGone, 20));
+    assert_eq!((outcome.ended, outcome.stats.agent_played_ms), (Ended::AgentGone, 20));
 
     // The bridge does not wait for Twilio forever.
     let mut world = World::scripted(Limits { farewell_max: Duration::from_millis(200), ..Limits::DEFAULT }).await;

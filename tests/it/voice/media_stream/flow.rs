@@ -1,4 +1,4 @@
-//! What the bridge passes on: audio, interruptions, marks, pings, tools, transcripts.
+//! The traffic of the bridge: audio, interruptions, marks, pings, tools, transcripts.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn audio_passes_both_ways_unchanged_and_in_order() {
     for number in 0..FRAMES {
         caller.speak(&numbered(number)).await;
         agent.say(audio(number as i64, &numbered(FRAMES + number))).await;
-        assert_eq!(soon(agent.hear()).await.unwrap(), json!({"user_audio_chunk": numbered(number)}));
+        assert_eq!(soon(agent.receive()).await.unwrap(), json!({"user_audio_chunk": numbered(number)}));
     }
     for number in 0..FRAMES {
         let (payload, mark) = caller.hear_audio().await;
@@ -22,7 +22,7 @@ async fn audio_passes_both_ways_unchanged_and_in_order() {
     let stats = outcome.stats;
     assert_eq!((stats.caller_frames, stats.caller_frames_dropped), (FRAMES as u64, 0));
     assert_eq!((stats.agent_frames, stats.agent_audio_ms), (FRAMES as u64, 20 * FRAMES as u64));
-    assert_eq!((stats.agent_frames_interrupted, stats.agent_heard_ms, stats.events_dropped), (0, 0, 0));
+    assert_eq!((stats.agent_frames_interrupted, stats.agent_played_ms, stats.events_dropped), (0, 0, 0));
     assert!(outcome.conversation_id.unwrap().starts_with("conv_"));
 }
 
@@ -38,10 +38,10 @@ async fn an_interruption_clears_and_what_comes_late_is_dropped() {
         marks.push(caller.hear_audio().await.1);
     }
     caller.mark(&marks[0]).await;
-    assert_eq!(world.event().await, BridgeEvent::Heard { event_id: 1, ms: 20 });
+    assert_eq!(world.event().await, BridgeEvent::Played { event_id: 1, ms: 20 });
 
     agent.say(Step::Interrupt { event_id: 4 }).await;
-    assert_eq!(caller.hear().await.unwrap(), json!({"event": "clear", "streamSid": STREAM}));
+    assert_eq!(caller.receive().await.unwrap(), json!({"event": "clear", "streamSid": STREAM}));
     assert_eq!(world.event().await, BridgeEvent::Interrupted);
     // Twilio returns the marks of cleared audio as well.
     caller.mark(&marks[1]).await;
@@ -53,11 +53,11 @@ async fn an_interruption_clears_and_what_comes_late_is_dropped() {
     assert_eq!(payload, numbered(5), "3 and 4 were interrupted");
     caller.mark("no mark of ours").await;
     caller.mark(&mark).await;
-    assert_eq!(world.event().await, BridgeEvent::Heard { event_id: 5, ms: 20 });
+    assert_eq!(world.event().await, BridgeEvent::Played { event_id: 5, ms: 20 });
     caller.stop().await;
     let stats = world.outcome().await.stats;
     assert_eq!((stats.interruptions, stats.agent_frames, stats.agent_frames_interrupted), (1, 6, 2));
-    assert_eq!(stats.agent_heard_ms, 40);
+    assert_eq!(stats.agent_played_ms, 40);
 }
 
 #[tokio::test]
@@ -68,10 +68,10 @@ async fn pings_are_answered_and_what_is_unknown_is_ignored() {
     caller.say(json!({"event": "weather", "weather": {"sunny": true}})).await;
     caller.say(json!({"event": "media", "media": {"track": "outbound", "timestamp": "1", "payload": SILENCE}})).await;
     agent.say(Step::Ping { event_id: 7 }).await;
-    assert_eq!(soon(agent.hear()).await.unwrap(), json!({"type": "pong", "event_id": 7}));
+    assert_eq!(soon(agent.receive()).await.unwrap(), json!({"type": "pong", "event_id": 7}));
     caller.raw(Said::Ping(vec![1].into())).await;
     caller.speak(SILENCE).await;
-    assert_eq!(soon(agent.hear()).await.unwrap(), json!({"user_audio_chunk": SILENCE}));
+    assert_eq!(soon(agent.receive()).await.unwrap(), json!({"user_audio_chunk": SILENCE}));
     caller.stop().await;
     assert_eq!(world.outcome().await.ended, Ended::Stopped);
 }
@@ -82,7 +82,7 @@ async fn the_transcript_comes_out_as_it_is_told() {
     let mut caller = world.dial().await;
     caller.begin().await;
     let mut agent = soon(world.api.conversation()).await.unwrap();
-    let first = soon(agent.hear()).await.unwrap();
+    let first = soon(agent.receive()).await.unwrap();
     assert_eq!(first["conversation_config_override"]["agent"], json!({"first_message": "Clínica Sol."}));
     agent.say(Step::Metadata { format: ULAW.into() }).await;
     let BridgeEvent::Started { call_sid, stream_sid, parameters } = world.event().await else { panic!("it starts") };
@@ -113,7 +113,7 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
         ("panic", "the tool failed", true),
     ] {
         agent.say(tool(name, name)).await;
-        let answer = soon(agent.hear()).await.unwrap();
+        let answer = soon(agent.receive()).await.unwrap();
         let expect =
             json!({"type": "client_tool_result", "tool_call_id": name, "result": result, "is_error": is_error});
         assert_eq!(answer, expect);
@@ -127,9 +127,9 @@ async fn tools_answer_fail_and_run_late_while_the_voice_goes_on() {
     agent.say(tool("1", "hang")).await;
     agent.say(tool("2", "hang")).await;
     agent.say(tool("3", "free_slots")).await;
-    assert_eq!(soon(agent.hear()).await.unwrap()["is_error"], true, "two hang, a third is one too many");
+    assert_eq!(soon(agent.receive()).await.unwrap()["is_error"], true, "two hang, a third is one too many");
     caller.speak(SILENCE).await;
-    assert_eq!(soon(agent.hear()).await.unwrap(), json!({"user_audio_chunk": SILENCE}));
+    assert_eq!(soon(agent.receive()).await.unwrap(), json!({"user_audio_chunk": SILENCE}));
     agent.say(audio(1, SILENCE)).await;
     assert_eq!(caller.hear_audio().await.0, SILENCE);
 }
@@ -140,7 +140,7 @@ async fn a_request_of_a_caller_is_carried_out_even_if_they_hang_up() {
     let (mut caller, mut agent) = world.call().await;
     agent.say(Step::Tool { id: "1".into(), name: "linger".into(), parameters: json!({}) }).await;
     agent.say(Step::Ping { event_id: 1 }).await;
-    assert_eq!(soon(agent.hear()).await.unwrap()["type"], "pong");
+    assert_eq!(soon(agent.receive()).await.unwrap()["type"], "pong");
     caller.stop().await;
     assert_eq!(world.outcome().await.ended, Ended::Stopped);
     world.tools.release.notify_one();
@@ -161,8 +161,8 @@ async fn an_agent_that_echoes_needs_nobody() {
     caller.stop().await;
     assert_eq!(world.outcome().await.ended, Ended::Stopped);
     soon(world.api.wait_open(0)).await;
-    let heard: Vec<_> = world.api.heard().iter().map(|message| message["type"].clone()).collect();
-    assert_eq!(heard, ["conversation_initiation_client_data", "pong"]);
+    let received: Vec<_> = world.api.received().iter().map(|message| message["type"].clone()).collect();
+    assert_eq!(received, ["conversation_initiation_client_data", "pong"]);
     assert!(matches!(world.event().await, BridgeEvent::Started { .. }));
     assert!(matches!(world.event().await, BridgeEvent::Conversation { .. }));
     assert_eq!(world.event().await, BridgeEvent::Agent { text: "Clínica Sol.".into() });

@@ -28,7 +28,7 @@ async fn of_agent(steps: Vec<Step>) -> Ended {
     }
     let ended = world.outcome().await.ended;
     soon(world.api.wait_open(0)).await;
-    while caller.hear().await.is_some() {}
+    while caller.receive().await.is_some() {}
     ended
 }
 

@@ -93,7 +93,7 @@ impl World {
         let mut caller = self.dial().await;
         caller.begin().await;
         let mut agent = soon(self.api.conversation()).await.unwrap();
-        let first = soon(agent.hear()).await.unwrap();
+        let first = soon(agent.receive()).await.unwrap();
         assert_eq!(first["type"], "conversation_initiation_client_data");
         agent.say(Step::Metadata { format: ULAW.into() }).await;
         assert!(matches!(self.event().await, BridgeEvent::Started { .. }));
@@ -191,7 +191,7 @@ impl Caller {
     }
 
     /// Receives the next message; `None` once the socket is closed.
-    async fn hear(&mut self) -> Option<Value> {
+    async fn receive(&mut self) -> Option<Value> {
         loop {
             match soon(self.0.next()).await {
                 Some(Ok(Said::Text(text))) => return Some(serde_json::from_str(text.as_str()).unwrap()),
@@ -203,7 +203,7 @@ impl Caller {
 
     /// Receives a piece of audio and its mark; returns payload and mark.
     async fn hear_audio(&mut self) -> (String, String) {
-        let (media, mark) = (self.hear().await.unwrap(), self.hear().await.unwrap());
+        let (media, mark) = (self.receive().await.unwrap(), self.receive().await.unwrap());
         assert_eq!(
             (&media["event"], &media["streamSid"], &mark["event"]),
             (&json!("media"), &json!(STREAM), &json!("mark"))

@@ -27,18 +27,18 @@ async fn an_agent_that_does_not_listen_loses_the_oldest_audio() {
     // The bridge kept reading: the digit sent after the flood arrives.
     caller.press("1").await;
     assert_eq!(world.event().await, BridgeEvent::Digit { digit: "1".into() });
-    let mut heard = Vec::new();
-    while heard.last() != Some(&(FLOOD - 1)) {
-        heard.push(number(&soon(agent.hear()).await.unwrap()["user_audio_chunk"]));
+    let mut received = Vec::new();
+    while received.last() != Some(&(FLOOD - 1)) {
+        received.push(number(&soon(agent.receive()).await.unwrap()["user_audio_chunk"]));
     }
-    assert!(heard.is_sorted_by(|one, other| one < other), "nothing is doubled or out of order");
+    assert!(received.is_sorted_by(|one, other| one < other), "nothing is doubled or out of order");
     let newest: Vec<_> = (FLOOD - WAITING..FLOOD).collect();
-    assert!(heard.ends_with(&newest), "the newest wait, the older are dropped");
+    assert!(received.ends_with(&newest), "the newest wait, the older are dropped");
     caller.stop().await;
     let stats = world.outcome().await.stats;
     assert_eq!(stats.caller_frames, FLOOD as u64);
     assert!(stats.caller_frames_dropped > 0);
-    assert_eq!(heard.len() as u64, stats.caller_frames - stats.caller_frames_dropped, "what is missing is counted");
+    assert_eq!(received.len() as u64, stats.caller_frames - stats.caller_frames_dropped, "what is missing is counted");
 }
 
 /// Runs a call in which Twilio does not read while the agent keeps speaking; then reads what arrived.
@@ -50,22 +50,22 @@ async fn unread(limits: Limits) -> (Ended, Vec<usize>) {
         said += 1;
     }
     let ended = world.outcome().await.ended;
-    let mut heard = Vec::new();
-    while let Some(message) = caller.hear().await {
+    let mut received = Vec::new();
+    while let Some(message) = caller.receive().await {
         if message["event"] == "media" {
-            heard.push(number(&message["media"]["payload"]));
+            received.push(number(&message["media"]["payload"]));
         }
     }
-    (ended, heard)
+    (ended, received)
 }
 
 #[tokio::test]
 async fn a_twilio_that_does_not_listen_ends_the_stream() {
     let waiting = Duration::from_secs(60);
     let limits = Limits { agent_audio_max: waiting, send_max: SOON, close_max: Duration::ZERO, ..Limits::DEFAULT };
-    let (ended, heard) = unread(limits).await;
+    let (ended, received) = unread(limits).await;
     assert_eq!(ended, Ended::Overflow(waiting));
-    assert!(heard.iter().copied().eq(0..heard.len()), "what arrived is whole and in order");
+    assert!(received.iter().copied().eq(0..received.len()), "what arrived is whole and in order");
 
     let long = Duration::from_secs(24 * 3_600);
     let moment = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! What is said and done in a call: one file for each function or pair of functions.
+//! The functions of calls: one file for each function or pair of functions.
 //!
 //! If nothing comes, or what comes fits nothing, the caller is asked again, `tries` times in all. Then `otherwise` follows,
 //! or a farewell.

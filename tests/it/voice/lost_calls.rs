@@ -16,8 +16,8 @@ use recado::domain::{
 };
 use recado::emulators::twilio::{Fault, FaultKind, On, Party};
 use recado::features::voice::Voice;
-use recado::features::voice::lost;
-use recado::features::voice::lost::{ASK_AFTER, LASTS_MAX, LOOK_MAX};
+use recado::features::voice::lost_calls;
+use recado::features::voice::lost_calls::{ASK_AFTER, LASTS_MAX, LOOK_MAX};
 use recado::store::{
     AttemptOutcome, AttemptResult, CallReport, Caller, ClaimRequest, Gate, ListedCall, NewTurn, OpenCall, Reported,
 };
@@ -135,7 +135,7 @@ impl Scene {
     }
 
     async fn look(&self, behind: Option<&OpenCall>) -> Option<OpenCall> {
-        lost::look(&self.voice, ASK_AFTER, behind).await.expect("it can be read")
+        lost_calls::check_open_calls(&self.voice, ASK_AFTER, behind).await.expect("it can be read")
     }
 
     async fn call(&self, sid: &str) -> ListedCall {
@@ -144,23 +144,23 @@ impl Scene {
     }
 
     /// The reported ends of calls, with their SIDs, sorted.
-    async fn told(&self) -> Vec<(String, String, String)> {
+    async fn reported_ends(&self) -> Vec<(String, String, String)> {
         let events = self.inside.store.events(self.tenant(), 1_000).await.expect("they can be read");
         let ends = [EventKind::CALL_COMPLETED, EventKind::CALL_MISSED, EventKind::CALL_FAILED];
         let ends = events.into_iter().filter(|event| ends.iter().any(|kind| kind.as_str() == event.kind));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut told: Vec<_> = ends
+        let mut reported_ends: Vec<_> = ends
             .map(|event| {
                 let data: Value = serde_json::from_str(&event.data).expect("it is JSON");
                 (text(&data["sid"]), event.kind, text(&data["reason"]))
             })
             .collect();
-        told.sort();
-        told
+        reported_ends.sort();
+        reported_ends
     }
 }
 
-fn told(sid: &str, kind: EventKind, reason: &str) -> (String, String, String) {
+fn reported_end(sid: &str, kind: EventKind, reason: &str) -> (String, String, String) {
     (sid.to_owned(), kind.as_str().to_owned(), reason.to_owned())
 }
 
@@ -183,12 +183,12 @@ async fn the_lost_end_of_any_call_is_requested_and_reported_as_by_its_callback()
     assert!(scene.look(None).await.is_none());
     assert_eq!(scene.calls.asked(), ["CAbusy", "CAin", "CAlive", "CAnobodys", "CAout"]);
     let ends = [
-        told("CAbusy", EventKind::CALL_FAILED, "busy"),
-        told("CAin", EventKind::CALL_COMPLETED, ""),
-        told("CAnobodys", EventKind::CALL_FAILED, "the provider knows no such call"),
-        told("CAout", EventKind::CALL_COMPLETED, ""),
+        reported_end("CAbusy", EventKind::CALL_FAILED, "busy"),
+        reported_end("CAin", EventKind::CALL_COMPLETED, ""),
+        reported_end("CAnobodys", EventKind::CALL_FAILED, "the provider knows no such call"),
+        reported_end("CAout", EventKind::CALL_COMPLETED, ""),
     ];
-    assert_eq!(scene.told().await, ends);
+    assert_eq!(scene.reported_ends().await, ends);
     for (sid, status, seconds) in [("CAin", CallStatus::Completed, Some(17)), ("CAnobodys", CallStatus::Failed, None)] {
         let call = scene.call(sid).await;
         assert_eq!((call.status, call.duration_s, call.ended_at.is_some()), (status, seconds, true));
@@ -196,7 +196,7 @@ async fn the_lost_end_of_any_call_is_requested_and_reported_as_by_its_callback()
     let live = scene.call("CAlive").await;
     assert_eq!((live.status, live.ended_at), (CallStatus::InProgress, None), "it goes on");
 
-    // Nothing is requested or reported twice; a callback that is late changes nothing.
+    // The end is requested and reported once; a late callback changes nothing.
     assert!(scene.look(None).await.is_none());
     assert_eq!(scene.calls.asked(), ["CAlive"]);
     let open = scene.inside.store.open_calls(scene.clock.now(), None, 9).await.unwrap();
@@ -224,7 +224,7 @@ async fn the_lost_end_of_any_call_is_requested_and_reported_as_by_its_callback()
         at: scene.clock.now(),
     };
     assert_eq!(scene.inside.store.writer().call(late).await.unwrap(), Reported::Stale);
-    assert_eq!(scene.told().await, ends);
+    assert_eq!(scene.reported_ends().await, ends);
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_call_that_goes_on_is_left_alone_for_a_day_and_then_has_failed() {
     scene.clock.advance(SECOND);
     scene.look(None).await;
     let why = "no end within 24 hours: the provider says it is in-progress";
-    assert_eq!(scene.told().await, [told("CAlong", EventKind::CALL_FAILED, why)]);
+    assert_eq!(scene.reported_ends().await, [reported_end("CAlong", EventKind::CALL_FAILED, why)]);
     assert_eq!(scene.call("CAlong").await.detail.as_deref(), Some(why));
 }
 
@@ -258,10 +258,10 @@ async fn the_oldest_calls_do_not_starve_the_others() {
     scene.calls.set("CAyoung", "completed");
     scene.clock.advance(ASK_AFTER + SECOND);
     let behind = scene.look(None).await.expect("there may be more");
-    assert_eq!((scene.calls.asked().len(), scene.told().await.len()), (LOOK_MAX, 0));
+    assert_eq!((scene.calls.asked().len(), scene.reported_ends().await.len()), (LOOK_MAX, 0));
     assert!(scene.look(Some(&behind)).await.is_none(), "all have been asked for");
     assert_eq!(scene.calls.asked(), ["CAyoung"]);
-    assert_eq!(scene.told().await, [told("CAyoung", EventKind::CALL_COMPLETED, "")]);
+    assert_eq!(scene.reported_ends().await, [reported_end("CAyoung", EventKind::CALL_COMPLETED, "")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Refused webhooks: a status for the caller, a cause for the log.
+//! Rejected webhooks, with a status for the caller and a cause for the log.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +7,7 @@ use crate::domain::{RefusalKind, TenantId};
 use crate::store::StoreError;
 
 #[derive(Debug)]
-pub struct Refusal {
+pub struct WebhookRejection {
     status: StatusCode,
     /// The answer to the caller. It tells a forger nothing.
     text: String,
@@ -19,15 +19,15 @@ pub struct Refusal {
     tenant: Option<TenantId>,
 }
 
-impl Refusal {
+impl WebhookRejection {
     /// The caller has not proven to be the provider. The answer is the same whatever the reason.
-    pub fn forged(kind: RefusalKind, cause: impl Into<String>) -> Self {
+    pub fn unverified(kind: RefusalKind, cause: impl Into<String>) -> Self {
         let text = "this request is not signed by the account that this URL belongs to";
         Self::new(StatusCode::FORBIDDEN, text, cause, kind)
     }
 
     /// The webhook belongs to another account or tenant, where the caller need not prove to be the provider.
-    pub fn misdirected(kind: RefusalKind, cause: impl Into<String>) -> Self {
+    pub fn wrong_recipient(kind: RefusalKind, cause: impl Into<String>) -> Self {
         let cause = cause.into();
         Self::new(StatusCode::FORBIDDEN, cause.clone(), cause, kind)
     }
@@ -78,7 +78,7 @@ impl Refusal {
 }
 
 /// A webhook that could not be stored was not accepted. The provider repeats it, or the catch-up finds it.
-impl From<StoreError> for Refusal {
+impl From<StoreError> for WebhookRejection {
     fn from(error: StoreError) -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -90,7 +90,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for WebhookRejection {
     fn into_response(self) -> Response {
         (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.text).into_response()
     }

@@ -39,7 +39,7 @@ const TRANSCRIPT_MAX_BYTES: usize = 1 << 20;
 const STREAMS_MAX: usize = 1_000;
 
 /// Carries live conversations.
-pub struct Live {
+pub struct LiveConversations {
     store: Store,
     directory: Arc<Directory>,
     clock: Clock,
@@ -48,11 +48,11 @@ pub struct Live {
     agent: Option<String>,
     tools: Tools,
     /// The open streams of this process. A stream stays until its transcript is stored; none is opened after the stop.
-    under_way: Mutex<UnderWay>,
+    open: Mutex<OpenStreams>,
 }
 
 #[derive(Default)]
-struct UnderWay {
+struct OpenStreams {
     stopping: bool,
     last: u64,
     /// The streams by number, because a call may have had more than one.
@@ -67,10 +67,10 @@ struct Stream {
     stop: watch::Sender<bool>,
 }
 
-impl Live {
+impl LiveConversations {
     pub fn new(engine: &Engine, eleven: ElevenLabs, agent: Option<String>, tools: Tools) -> Self {
         let (store, directory, clock) = (engine.store.clone(), engine.directory.clone(), engine.clock.clone());
-        Self { store, directory, clock, eleven, agent, tools, under_way: Mutex::default() }
+        Self { store, directory, clock, eleven, agent, tools, open: Mutex::default() }
     }
 
     /// The URL at which the provider opens the stream of a turn. Twilio drops query strings, so the token is part of
@@ -90,7 +90,7 @@ impl Live {
 
     /// Carries a call until it ends, then stores the transcript. If the stream breaks or cannot begin, the call
     /// continues with the document's next verb.
-    pub async fn carry(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
+    pub async fn run(&self, tenant: Arc<Tenant>, call: CallFacts, twilio: impl Socket) {
         let Some((until_here, stopped)) = self.begin(&call) else {
             tracing::error!(tenant = %tenant.slug, call = %call.sid, "there are {STREAMS_MAX} live conversations, or none begin any more");
             return;
@@ -105,13 +105,13 @@ impl Live {
     }
 
     fn begin(&self, call: &CallFacts) -> Option<(OpenStreamGuard<'_>, watch::Receiver<bool>)> {
-        let mut under_way = self.lock();
-        if under_way.stopping || under_way.streams.len() >= STREAMS_MAX {
+        let mut open = self.lock();
+        if open.stopping || open.streams.len() >= STREAMS_MAX {
             return None;
         }
-        under_way.last += 1;
-        let (number, (stop, stopped)) = (under_way.last, watch::channel(false));
-        under_way.streams.insert(number, Stream { call: call.id, sid: call.sid.clone(), stop });
+        open.last += 1;
+        let (number, (stop, stopped)) = (open.last, watch::channel(false));
+        open.streams.insert(number, Stream { call: call.id, sid: call.sid.clone(), stop });
         Some((OpenStreamGuard(self, number), stopped))
     }
 
@@ -153,8 +153,10 @@ impl Live {
             tools: self.tools.clone(),
             customer: ToolCustomer { tenant: tenant.clone(), phone: Phone::parse(&call.peer).ok() },
         });
-        let (outcome, lines) =
-            tokio::join!(bridge(twilio, eleven, opening, tools, events, cancel), listen(tenant, call, received));
+        let (outcome, lines) = tokio::join!(
+            bridge(twilio, eleven, opening, tools, events, cancel),
+            collect_transcript(tenant, call, received)
+        );
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
             why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.stats.caller_frames_dropped,
             "a conversation ended");
@@ -162,12 +164,12 @@ impl Live {
     }
 
     /// True if this process has yet to store a conversation of the call.
-    pub fn is_under_way(&self, call: CallId) -> bool {
+    pub fn has_open_stream(&self, call: CallId) -> bool {
         self.lock().streams.values().any(|stream| stream.call == call)
     }
 
     /// Waits until the conversation of the call with this SID is stored, because the next step depends on how it ended.
-    pub async fn written(&self, sid: &str) {
+    pub async fn wait_stored(&self, sid: &str) {
         while self.lock().streams.values().any(|stream| stream.sid == sid) {
             self.clock.sleep(LOOK_EVERY).await;
         }
@@ -180,20 +182,20 @@ impl Live {
 
     /// Ends all streams and opens no more: the server stops. The calls continue with the next verbs of their documents.
     pub fn end_all(&self) {
-        let mut under_way = self.lock();
-        under_way.stopping = true;
-        under_way.streams.values().for_each(Stream::end);
+        let mut open = self.lock();
+        open.stopping = true;
+        open.streams.values().for_each(Stream::end);
     }
 
     /// Waits until all transcripts are stored.
-    pub async fn all_written(&self) {
+    pub async fn wait_all_stored(&self) {
         while !self.lock().streams.is_empty() {
             self.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock()
+    fn lock(&self) -> MutexGuard<'_, OpenStreams> {
+        self.open.lock()
     }
 }
 
@@ -220,7 +222,7 @@ impl Drop for OpenStreamGauge {
 }
 
 /// Removes the stream from the open ones when dropped, however it ends.
-struct OpenStreamGuard<'a>(&'a Live, u64);
+struct OpenStreamGuard<'a>(&'a LiveConversations, u64);
 
 impl Drop for OpenStreamGuard<'_> {
     fn drop(&mut self) {
@@ -236,7 +238,11 @@ fn token(key: &SecretKey, call: CallId, n: i32) -> String {
 }
 
 /// Collects the transcript until the stream ends.
-async fn listen(tenant: &Tenant, call: &CallFacts, mut events: mpsc::Receiver<BridgeEvent>) -> Vec<TranscriptLine> {
+async fn collect_transcript(
+    tenant: &Tenant,
+    call: &CallFacts,
+    mut events: mpsc::Receiver<BridgeEvent>,
+) -> Vec<TranscriptLine> {
     let mut lines: Vec<TranscriptLine> = Vec::new();
     let mut bytes = 0;
     while let Some(event) = events.recv().await {
@@ -248,7 +254,7 @@ async fn listen(tenant: &Tenant, call: &CallFacts, mut events: mpsc::Receiver<Br
             BridgeEvent::Caller { text } => lines.push(line("caller", text)),
             BridgeEvent::Agent { text } => lines.push(line("us", text)),
             BridgeEvent::AgentCorrected { original, text } => {
-                // Text that the caller did not hear any more is removed.
+                // Text that the caller did not hear is removed.
                 if let Some(last) = lines.iter_mut().rev().find(|line| line.who == "us" && line.text == original) {
                     last.text = text;
                 }

@@ -1,31 +1,31 @@
-//! What is said in a call where nobody has chosen words for it, in the languages that this speaks.
+//! The default phrases of calls, in five languages.
 
-/// Something that a caller hears.
+/// A phrase for which the business has chosen no words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StockPhrase {
-    /// The call is taken; `{name}` is the business's.
+    /// Greets the caller; `{name}` stands for the business's name.
     Greeting,
-    /// The call ends, for nothing came, or nothing that could be understood.
+    /// Ends a call after no input, or none that was understood.
     Farewell,
     NotUnderstood,
-    /// An answer takes a little longer.
+    /// Asks the caller to wait for the answer.
     OneMoment,
-    /// Something does not work; the call ends.
+    /// Ends a call after an error.
     Unavailable,
-    /// The caller is put through.
+    /// Announces that the caller is put through.
     PutThrough,
-    /// Nobody can be reached at the moment.
+    /// Says that nobody can be reached.
     NobodyThere,
-    /// A place in a queue, and how it is left; `{n}` stands for the place.
+    /// Tells the caller's place in a queue, and how to leave it; `{n}` stands for the place.
     QueuePosition,
 }
 
-/// The words for `word` in a language (BCP 47; English where it is none of these).
-pub fn words(word: StockPhrase, language: &str) -> &'static str {
+/// Returns a phrase in a language (BCP 47); unknown languages get English.
+pub fn stock_phrase(phrase: StockPhrase, language: &str) -> &'static str {
     use StockPhrase::{
         Farewell, Greeting, NobodyThere, NotUnderstood, OneMoment, PutThrough, QueuePosition, Unavailable,
     };
-    match (language.get(..2).unwrap_or_default(), word) {
+    match (language.get(..2).unwrap_or_default(), phrase) {
         ("es", Greeting) => "Hola, ha llamado a {name}. ¿En qué podemos ayudarle?",
         ("es", Farewell) => "No le hemos entendido. Vuelva a llamarnos cuando quiera. Adiós.",
         ("es", NotUnderstood) => "Perdone, no le he entendido. ¿Puede repetirlo?",
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn a_language_is_known_by_its_first_part_and_any_other_is_english() {
-        assert!(words(StockPhrase::Greeting, "es-MX").starts_with("Hola"));
-        assert!(words(StockPhrase::Greeting, "xx").starts_with("Hello"));
-        assert!(words(StockPhrase::Unavailable, "").starts_with("We are sorry"));
-        assert!(words(StockPhrase::Unavailable, "é").starts_with("We are sorry"));
+        assert!(stock_phrase(StockPhrase::Greeting, "es-MX").starts_with("Hola"));
+        assert!(stock_phrase(StockPhrase::Greeting, "xx").starts_with("Hello"));
+        assert!(stock_phrase(StockPhrase::Unavailable, "").starts_with("We are sorry"));
+        assert!(stock_phrase(StockPhrase::Unavailable, "é").starts_with("We are sorry"));
     }
 }

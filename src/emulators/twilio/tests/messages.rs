@@ -194,8 +194,8 @@ async fn whatsapp_closes_after_a_day() {
         async move { world.client.create_message(&world.account, &message).await.unwrap() }
     };
     let closed = send().await;
-    let told = callbacks.recv().await.unwrap();
-    assert_eq!((told.status.as_str(), told.error_code), ("undelivered", Some(63016)));
+    let reported = callbacks.recv().await.unwrap();
+    assert_eq!((reported.status.as_str(), reported.error_code), ("undelivered", Some(63016)));
     let found = world.client.fetch_message(&world.account, &closed.sid).await.unwrap().unwrap();
     assert_eq!((found.status.as_str(), found.error_code), ("undelivered", Some(63016)));
     let chat = json!({"from": TO, "to": FROM, "channel": "whatsapp", "body": "hola", "profile_name": "Ana"});
@@ -315,8 +315,8 @@ async fn callbacks_that_come_late_hold_up_no_others() {
     assert!(callbacks.is_empty());
     world.clock.advance(Duration::from_secs(60));
     for status in ["sent", "delivered"] {
-        let told = callbacks.recv().await.unwrap();
-        assert_eq!((told.message_sid.as_str(), told.status.as_str()), (late.as_str(), status));
+        let reported = callbacks.recv().await.unwrap();
+        assert_eq!((reported.message_sid.as_str(), reported.status.as_str()), (late.as_str(), status));
     }
     world.carrier.wait_callbacks().await;
 }
@@ -345,8 +345,8 @@ async fn a_scheduled_message_leaves_in_time_unless_it_is_canceled() {
     assert!(callbacks.is_empty());
     world.clock.advance(Duration::from_secs(1));
     for status in ["sent", "delivered"] {
-        let told = callbacks.recv().await.unwrap();
-        assert_eq!((told.message_sid.as_str(), told.status.as_str()), (leaves.as_str(), status));
+        let reported = callbacks.recv().await.unwrap();
+        assert_eq!((reported.message_sid.as_str(), reported.status.as_str()), (leaves.as_str(), status));
     }
     world.carrier.wait_callbacks().await;
     let found = world.client.fetch_message(&world.account, &stays).await.unwrap().unwrap();

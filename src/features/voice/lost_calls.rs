@@ -1,5 +1,5 @@
-//! Calls whose last callback was lost: the provider is asked for their state, and its answer is applied like a callback.
-//! Without this such a call would stay open, and a campaign would wait for it.
+//! Finds the end of calls whose last callback was lost: it fetches their state from the provider, and applies the
+//! answer like a callback. Otherwise such a call would stay open, and a campaign would wait for it.
 //!
 //! A call that the provider does not know, or that has no end after a day, ends as failed, with the reason.
 
@@ -15,17 +15,17 @@ use crate::features::voice::Voice;
 use crate::integrations::twilio::client::{Account, CallResource, ListError};
 use crate::store::{CallReport, Caller, OpenCall, Reported, StoreError};
 
-/// The pause between two walks over the open calls.
+/// The pause between two rounds over the open calls.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
-/// The pause between two looks of one walk.
+/// The pause between two pages of one round.
 const GO_ON_AFTER: Duration = Duration::from_secs(1);
-/// The age at which an open call is asked for.
+/// The age at which an open call is fetched.
 pub const ASK_AFTER: Duration = Duration::from_secs(60);
-/// The most calls of one look. The next look continues after them.
+/// The most calls of one page. The next page continues after them.
 pub const LOOK_MAX: usize = 50;
 /// The provider ends a call after this at the latest (`TimeLimit` of a call, in Twilio's Calls resource).
 pub const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// A call that cannot be asked for, as its account is gone or answers nothing, is given up after this.
+/// A call that cannot be fetched, because its account is gone or does not answer, is given up after this.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 impl Voice {
@@ -42,13 +42,13 @@ impl Voice {
     }
 }
 
-/// Asks until the future is dropped.
+/// Runs rounds until the future is dropped.
 pub async fn run(voice: &Arc<Voice>) {
     // Callbacks that came while no process ran are lost.
     let (mut open_for, mut behind) = (Duration::ZERO, None);
     loop {
         let mut pause = LOOK_EVERY;
-        match look(voice, open_for, behind.as_ref()).await {
+        match check_open_calls(voice, open_for, behind.as_ref()).await {
             Ok(None) => (open_for, behind) = (ASK_AFTER, None),
             Ok(more) => (pause, behind) = (GO_ON_AFTER, more),
             Err(error) => tracing::warn!(%error, "calls whose end was not told wait for the database"),
@@ -57,9 +57,9 @@ pub async fn run(voice: &Arc<Voice>) {
     }
 }
 
-/// Looks at calls that have been open for at least `open_for`, after the last one of the look before. Gives the call after
-/// which the next look continues, where there may be more.
-pub async fn look(
+/// Checks one page of calls that have been open for at least `open_for`, after the last one of the page before. Returns
+/// the call after which the next page continues, if there may be more.
+pub async fn check_open_calls(
     voice: &Voice,
     open_for: Duration,
     behind: Option<&OpenCall>,
@@ -68,17 +68,17 @@ pub async fn look(
     let open = voice.store.open_calls(before, behind, LOOK_MAX).await?;
     let last = open.last().filter(|_| open.len() == LOOK_MAX).cloned();
     let mut accounts: HashMap<String, (Option<Account>, Vec<OpenCall>)> = HashMap::new();
-    for call in open.into_iter().filter(|call| !voice.live.is_under_way(call.id)) {
+    for call in open.into_iter().filter(|call| !voice.live.has_open_stream(call.id)) {
         let (sid, account) = account_of(voice, &call);
         accounts.entry(sid).or_insert_with(|| (account, Vec::new())).1.push(call);
     }
-    // Side by side: an account that does not answer holds up no other.
-    let asked = accounts.into_values().map(|(account, calls)| ask_all(voice, account, calls));
+    // Accounts are asked in parallel: one that does not answer holds up no other.
+    let asked = accounts.into_values().map(|(account, calls)| fetch_calls(voice, account, calls));
     join_all(asked).await.into_iter().collect::<Result<(), _>>()?;
     Ok(last)
 }
 
-/// Whom to ask: the account that a call of ours went through, while it is still the tenant's or the platform's.
+/// Returns the account to ask: a placed call's own account, while it is still the tenant's or the platform's.
 fn account_of(voice: &Voice, call: &OpenCall) -> (String, Option<Account>) {
     let directory = &voice.directory;
     let snapshot = directory.now();
@@ -89,11 +89,11 @@ fn account_of(voice: &Voice, call: &OpenCall) -> (String, Option<Account>) {
     (sid, account)
 }
 
-/// One after another. Once the account does not answer, what is left of its calls waits for the next walk.
-async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) -> Result<(), StoreError> {
+/// Fetches the calls of one account one by one. Once the account does not answer, the rest waits for the next round.
+async fn fetch_calls(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) -> Result<(), StoreError> {
     let mut silent = account.is_none().then(|| "its account is not configured any more".to_owned());
     for call in calls {
-        let told = match (&account, &silent) {
+        let fetched = match (&account, &silent) {
             (Some(account), None) => voice.transports.twilio.fetch_call(account, &call.sid).await.map_err(|error| {
                 tracing::warn!(%error, tenant = %call.tenant, "a call whose end was not told could not be asked for");
                 let why = error.to_string();
@@ -105,14 +105,14 @@ async fn ask_all(voice: &Voice, account: Option<Account>, calls: Vec<OpenCall>) 
             (_, why) => Err(why.clone().unwrap_or_default()),
         };
         let age = voice.clock.now().since(call.started);
-        if let Some(end) = end_of(told, age) {
+        if let Some(end) = end_of(fetched, age) {
             voice.report(end.report(voice, call)).await?;
         }
     }
     Ok(())
 }
 
-/// How a call has ended, as far as can be found out.
+/// The end of a call, as far as it can be found out.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
     status: CallStatus,
@@ -121,11 +121,12 @@ struct End {
     detail: Option<String>,
 }
 
-/// Pure: what the provider's answer means for a call of this age, or why there is none; `None` where it goes on.
-fn end_of(told: Result<Option<CallResource>, String>, age: Duration) -> Option<End> {
+/// Returns the end of a call of this age by the provider's answer, or by the reason for its lack; `None` if the call
+/// goes on. Pure.
+fn end_of(fetched: Result<Option<CallResource>, String>, age: Duration) -> Option<End> {
     let failed =
         |why: String| Some(End { status: CallStatus::Failed, duration_s: None, answered_by: None, detail: Some(why) });
-    match told {
+    match fetched {
         Ok(Some(call)) => match CallStatus::parse(&call.status).filter(|status| status.is_final()) {
             Some(status) => {
                 Some(End { status, duration_s: call.duration_s, answered_by: call.answered_by, detail: None })
@@ -135,7 +136,7 @@ fn end_of(told: Result<Option<CallResource>, String>, age: Duration) -> Option<E
                 failed(format!("no end within {} hours: the provider says it is {}", hours(LASTS_MAX), call.status))
             }
         },
-        // It may have begun this moment, as when we have just started.
+        // The call may have just begun, as right after our own start.
         Ok(None) if age < ASK_AFTER => None,
         Ok(None) => failed("the provider knows no such call".to_owned()),
         Err(_) if age < GIVE_UP_AFTER => None,
@@ -179,25 +180,25 @@ impl End {
 mod tests {
     use super::*;
 
-    fn told(status: &str) -> Result<Option<CallResource>, String> {
+    fn fetched(status: &str) -> Result<Option<CallResource>, String> {
         let text = format!(r#"{{"sid": "CA1", "status": "{status}", "duration": "7", "direction": "inbound"}}"#);
         Ok(Some(serde_json::from_str(&text).expect("a call as the provider shows it")))
     }
 
-    fn check(told: Result<Option<CallResource>, String>, age: Duration, expect: &str) {
-        let shown = end_of(told, age).map(|end| format!("{} {}", end.status, end.detail.unwrap_or_default()));
+    fn check(fetched: Result<Option<CallResource>, String>, age: Duration, expect: &str) {
+        let shown = end_of(fetched, age).map(|end| format!("{} {}", end.status, end.detail.unwrap_or_default()));
         assert_eq!(shown.unwrap_or_default().trim(), expect);
     }
 
     #[test]
     fn a_call_that_goes_on_is_left_alone_for_a_day_and_one_that_nobody_knows_has_failed() {
         let (minute, second) = (Duration::from_secs(60), Duration::from_secs(1));
-        check(told("completed"), minute, "completed");
-        check(told("no-answer"), minute, "no-answer");
+        check(fetched("completed"), minute, "completed");
+        check(fetched("no-answer"), minute, "no-answer");
         for going_on in ["in-progress", "queued", "something-new"] {
-            check(told(going_on), LASTS_MAX - second, "");
+            check(fetched(going_on), LASTS_MAX - second, "");
         }
-        check(told("in-progress"), LASTS_MAX, "failed no end within 24 hours: the provider says it is in-progress");
+        check(fetched("in-progress"), LASTS_MAX, "failed no end within 24 hours: the provider says it is in-progress");
         check(Ok(None), minute - second, "");
         check(Ok(None), minute, "failed the provider knows no such call");
         let silent = || Err("no answer".to_owned());

@@ -1,4 +1,4 @@
-//! After a call: summarizes the conversation and emits the event that the call has ended.
+//! Reports ended calls: summarizes the conversation and emits the call's last event.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -21,16 +21,16 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 256;
 const SUMS_UP_WITHIN: Duration = Duration::from_secs(20);
 
-/// Reports ended calls, until dropped. It can stop at any point, because the rows say what is still to do.
+/// Reports ended calls, until dropped. It may stop at any point, because the rows hold the open work.
 pub async fn run(voice: &Arc<Voice>) {
     let clock = &voice.clock;
-    let (mut telling, mut under_way) = (FuturesUnordered::new(), HashSet::new());
+    let (mut reports, mut in_progress) = (FuturesUnordered::new(), HashSet::new());
     loop {
-        match untold(voice).await {
+        match unreported_calls(voice).await {
             Ok(calls) => {
                 for (tenant, call) in calls {
-                    if telling.len() < AT_ONCE && under_way.insert(call) {
-                        telling.push(async move { (call, one(voice, tenant, call).await) });
+                    if reports.len() < AT_ONCE && in_progress.insert(call) {
+                        reports.push(async move { (call, report_call(voice, tenant, call).await) });
                     }
                 }
             }
@@ -38,30 +38,30 @@ pub async fn run(voice: &Arc<Voice>) {
         }
         let mut pause = pin!(clock.sleep(LOOK_EVERY));
         loop {
-            let (call, told) = tokio::select! {
-                Some(told) = telling.next() => told,
+            let (call, reported) = tokio::select! {
+                Some(reported) = reports.next() => reported,
                 () = &mut pause => break,
             };
-            under_way.remove(&call);
-            if let Err(error) = told {
+            in_progress.remove(&call);
+            if let Err(error) = reported {
                 tracing::warn!(%call, %error, "telling of a call that has ended waits for the database");
             }
         }
     }
 }
 
-/// The oldest unreported calls, at most twice as many as one round takes.
-async fn untold(voice: &Voice) -> Result<Vec<(TenantId, CallId)>, StoreError> {
+/// Returns the oldest unreported calls, at most twice as many as one round takes.
+async fn unreported_calls(voice: &Voice) -> Result<Vec<(TenantId, CallId)>, StoreError> {
     let before = voice.clock.now().minus(SETTLES_WITHIN);
     let mut calls = voice.store.untold_calls(before, 2 * AT_ONCE).await?;
-    calls.retain(|(_, call)| !voice.live.is_under_way(*call));
+    calls.retain(|(_, call)| !voice.live.has_open_stream(*call));
     Ok(calls)
 }
 
-async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), StoreError> {
+async fn report_call(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), StoreError> {
     let store = &voice.store;
     let transcript = store.transcript(tenant, call).await?;
-    let result = sum_up(voice, &transcript).await;
+    let result = digest(voice, &transcript).await;
     let now = voice.clock.now();
     let counts = voice.directory.now().by_id(tenant).is_some_and(|one| one.settings.voice.silence_is_missed);
     if store.tell_call(tenant, call, transcript, result, counts, now).await? {
@@ -70,7 +70,7 @@ async fn one(voice: &Arc<Voice>, tenant: TenantId, call: CallId) -> Result<(), S
     Ok(())
 }
 
-async fn sum_up(voice: &Voice, transcript: &[TranscriptLine]) -> CallResult {
+async fn digest(voice: &Voice, transcript: &[TranscriptLine]) -> CallResult {
     let chat = voice.model.chat();
     let spoke = transcript.iter().any(|line| line.who == "caller");
     if !chat.is_configured() || !spoke {

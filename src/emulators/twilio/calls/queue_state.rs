@@ -10,32 +10,32 @@ use super::super::method::Method;
 use super::bridge_state::Bridge;
 use crate::domain::Timestamp;
 
-/// A caller who was taken out of a queue: by whom, and the document they hear first.
-pub struct TakenCaller {
+/// A caller who was taken out of a queue, with the call that took them and the document they hear first.
+pub struct DequeuedCaller {
     pub bridge: Arc<Bridge>,
     pub by: String,
     pub whisper: Option<(String, Method)>,
 }
 
 /// A caller in a queue.
-pub struct Waiting {
+pub struct QueuedCaller {
     pub call_sid: String,
     pub since: Timestamp,
-    pub taken: oneshot::Sender<TakenCaller>,
+    pub taken: oneshot::Sender<DequeuedCaller>,
 }
 
 /// A queue.
 #[derive(Default)]
-pub struct WaitingLine {
+pub struct CallQueue {
     pub sid: String,
-    pub waiting: VecDeque<Waiting>,
+    pub callers: VecDeque<QueuedCaller>,
 }
 
 /// All queues.
 #[derive(Default)]
 pub struct Queues {
-    /// By account and name.
-    pub lines: Mutex<HashMap<(String, String), WaitingLine>>,
+    /// The queues by account and name.
+    pub by_name: Mutex<HashMap<(String, String), CallQueue>>,
     /// Number of callers who have entered.
     pub entered: watch::Sender<u64>,
 }

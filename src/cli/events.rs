@@ -24,8 +24,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let events = installation.store.events(tenant.id, args.limit).await?;
-    let rows =
-        events.into_iter().map(|event| EventView::from_row(&tenant.slug, event)).collect::<Result<Vec<_>, _>>()?;
+    let rows: Vec<_> = events.into_iter().map(|event| EventView::from_row(&tenant.slug, event)).collect();
     if args.json {
         print_json(&rows)?;
         return Ok(Outcome::Done);

@@ -39,7 +39,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         },
     };
     let reasons = store.reasons(tenant.id, &outbound_ids(&listed)).await?;
-    let rows = MessageView::from_listed(&tenant.slug, listed, reasons, installation.clock.now())?;
+    let rows = MessageView::from_listed(&tenant.slug, listed, reasons, installation.clock.now());
     if args.json {
         print_json(&rows)?;
         return Ok(Outcome::Done);

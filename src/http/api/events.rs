@@ -44,7 +44,7 @@ pub async fn list(
     let limit = cursor.limit()?;
     let rows = state.store.event_page(caller.0.id, cursor.after, limit + 1).await?;
     let view = |row| EventView::from_row(&caller.0.slug, row);
-    let events = rows.into_iter().map(view).collect::<Result<_, _>>()?;
+    let events = rows.into_iter().map(view).collect();
     Ok(axum::Json(Page::of(events, limit, |event: &EventView| event.id)))
 }
 

@@ -77,7 +77,7 @@ pub async fn list(
     let rows = state.store.message_page(caller.0.id, contact, query.after, limit + 1).await?;
     let listed: Vec<Listed> = rows.into_iter().map(Listed::Message).collect();
     let reasons = state.store.reasons(caller.0.id, &outbound_ids(&listed)).await?;
-    let messages = MessageView::from_listed(&caller.0.slug, listed, reasons, state.clock.now())?;
+    let messages = MessageView::from_listed(&caller.0.slug, listed, reasons, state.clock.now());
     Ok(axum::Json(Page::of(messages, limit, |message: &MessageView| message.id)))
 }
 
@@ -92,7 +92,7 @@ pub async fn show(
     let row = state.store.message(caller.0.id, MessageId::new(id)).await?;
     let row = row.ok_or_else(|| Problem::not_found("message"))?;
     let reason = state.store.reasons(caller.0.id, &[row.id]).await?.remove(&row.id);
-    Ok(axum::Json(MessageView::from_message(&caller.0.slug, row, reason)?))
+    Ok(axum::Json(MessageView::from_message(&caller.0.slug, row, reason)))
 }
 
 /// Send a message.

@@ -5,9 +5,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::parsed;
+use super::parsed_or_default;
 use crate::domain::{ContactId, Event, Timestamp};
-use crate::store::StoreError;
 use crate::store::rows::event;
 
 /// An event: a message, a call, a delivery report, or one that a rule or a program has sent.
@@ -33,9 +32,9 @@ pub struct EventView {
 }
 
 impl EventView {
-    /// A row as it is stored.
-    pub fn from_row(slug: &str, row: event::Model) -> Result<Self, StoreError> {
-        Ok(Self {
+    /// A row as it is stored. Damaged data is shown as `null`.
+    pub fn from_row(slug: &str, row: event::Model) -> Self {
+        Self {
             id: row.id,
             tenant: slug.to_owned(),
             kind: row.kind,
@@ -44,8 +43,8 @@ impl EventView {
             occurred_at: Timestamp::from_unix_us(row.occurred_us),
             decided_at: row.handled_us.map(Timestamp::from_unix_us),
             depth: row.depth,
-            data: parsed(&row.data)?,
-        })
+            data: parsed_or_default(&row.data),
+        }
     }
 
     pub fn new(slug: &str, event: Event, decided_at: Option<Timestamp>) -> Self {

@@ -7,10 +7,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::parsed;
+use super::{parsed, parsed_or_default};
 use crate::domain::{Action, ActionState, SendBody, Timestamp};
+use crate::store::Listed;
 use crate::store::rows::{action, message};
-use crate::store::{Listed, StoreError};
 
 /// Parts of a stored message's `extra` that have a field of their own here.
 const SHOWN_ELSEWHERE: [&str; 5] = ["from", "to", "body", "provider_sid", "late"];
@@ -61,7 +61,7 @@ impl MessageView {
         listed: Vec<Listed>,
         mut reasons: HashMap<Uuid, String>,
         now: Timestamp,
-    ) -> Result<Vec<Self>, StoreError> {
+    ) -> Vec<Self> {
         let views = listed.into_iter().map(|one| match one {
             Listed::Message(message) => {
                 let reason = reasons.remove(&message.id);
@@ -72,11 +72,12 @@ impl MessageView {
         views.collect()
     }
 
-    pub fn from_message(slug: &str, row: message::Model, reason: Option<String>) -> Result<Self, StoreError> {
+    /// A message as it is stored. Damaged extras are left out.
+    pub fn from_message(slug: &str, row: message::Model, reason: Option<String>) -> Self {
         let (from, to) = if row.direction == "in" { (row.peer, row.ours) } else { (row.ours, row.peer) };
-        let mut more: BTreeMap<String, Value> = parsed(&row.extra)?;
+        let mut more: BTreeMap<String, Value> = parsed_or_default(&row.extra);
         more.retain(|name, _| !SHOWN_ELSEWHERE.contains(&name.as_str()));
-        Ok(Self {
+        Self {
             id: row.id,
             tenant: slug.to_owned(),
             customer: row.contact_id,
@@ -96,15 +97,15 @@ impl MessageView {
             segments: Some(row.segments),
             origin: row.origin,
             more,
-        })
+        }
     }
 
-    /// A send that has not left: its `status` is the send's state.
-    pub fn from_send(slug: &str, send: action::Model, now: Timestamp) -> Result<Self, StoreError> {
+    /// A send that has not left: its `status` is the send's state. A damaged payload is shown by its kind.
+    pub fn from_send(slug: &str, send: action::Model, now: Timestamp) -> Self {
         let waits = send.state == ActionState::Planned.as_str();
         let mut more = BTreeMap::new();
-        let body = match parsed::<Action>(&send.payload)? {
-            Action::Send(payload) => match payload.body {
+        let body = match parsed::<Action>(&send.payload) {
+            Ok(Action::Send(payload)) => match payload.body {
                 body @ (SendBody::Text(_) | SendBody::Email(_) | SendBody::Call(_)) => body.summary(),
                 SendBody::Template(template) => {
                     let content = template.content.clone();
@@ -112,9 +113,10 @@ impl MessageView {
                     content
                 }
             },
-            other => other.kind().to_owned(),
+            Ok(other) => other.kind().to_owned(),
+            Err(_) => send.kind,
         };
-        Ok(Self {
+        Self {
             id: send.id,
             tenant: slug.to_owned(),
             customer: send.contact_id,
@@ -134,7 +136,7 @@ impl MessageView {
             segments: None,
             origin: send.origin,
             more,
-        })
+        }
     }
 }
 

@@ -21,6 +21,11 @@ use serde::de::DeserializeOwned;
 
 use crate::store::StoreError;
 
+/// Reads a document of a list: an unreadable one is shown as its default, so that one damaged row closes no page.
+fn parsed_or_default<T: DeserializeOwned + Default>(stored: &str) -> T {
+    serde_json::from_str(stored).unwrap_or_default()
+}
+
 /// Reads a document that is stored as JSON.
 fn parsed<T: DeserializeOwned>(stored: &str) -> Result<T, StoreError> {
     serde_json::from_str(stored).map_err(|error| StoreError::Stored(error.to_string()))

@@ -137,6 +137,25 @@ async fn a_message_and_an_event_go_the_way_of_all_others() {
 }
 
 #[tokio::test]
+async fn a_damaged_row_is_shown_without_what_cannot_be_read() {
+    let api = Api::start().await;
+    let database = rusqlite::Connection::open(api.server.folder().join("data/recado.db")).expect("it is SQLite");
+    assert_eq!(api.post("messages", &json!({"channel": "sms", "to": ANA, "text": "Hola"}), "").await.0, 202);
+    let sent = eventually(std::time::Duration::from_secs(30), || async {
+        let listed = api.get("messages").await;
+        if listed["items"][0]["id"].is_string() { Ok(listed["items"][0].clone()) } else { Err(listed) }
+    })
+    .await;
+    database
+        .execute_batch("UPDATE messages SET extra = ''; UPDATE events SET data = '{'")
+        .expect("they can be damaged");
+    assert_eq!(api.get("messages").await["items"][0]["body"], "Hola");
+    assert_eq!(api.get(&format!("messages/{}", sent["id"].as_str().expect("an id"))).await["body"], "Hola");
+    let events = api.get("events").await;
+    assert_eq!(events["items"][0]["data"], Value::Null, "{events}");
+}
+
+#[tokio::test]
 async fn a_key_makes_a_request_once_however_often_it_comes() {
     let api = Api::start().await;
     let body = json!({"channel": "sms", "to": ANA, "text": "Hola"});

@@ -84,16 +84,18 @@ impl Voice {
     /// Waits for calls to the customer's number and answers them.
     pub async fn ring(&self) -> Result<Outcome, CliError> {
         let mut keys = Keys::new()?;
+        // Asked for before the number is live: a call that comes at once is newer.
+        let after = self.carrier.calls(&self.me, u64::MAX, Duration::ZERO).await.map_err(refused)?.seq;
         self.carrier.set_live(&self.me, true).await.map_err(refused)?;
-        let rung = self.take_calls(&mut keys).await;
+        let rung = self.take_calls(&mut keys, after).await;
         // Later calls find the number as it was.
         self.carrier.set_live(&self.me, false).await.map_err(refused)?;
         rung
     }
 
-    async fn take_calls(&self, keys: &mut Keys) -> Result<Outcome, CliError> {
+    /// Takes the calls that come after `after`.
+    async fn take_calls(&self, keys: &mut Keys, mut after: u64) -> Result<Outcome, CliError> {
         print(format!("* {} waits for calls; Ctrl-C puts the phone away", self.me.as_str()))?;
-        let mut after = self.carrier.calls(&self.me, u64::MAX, Duration::ZERO).await.map_err(refused)?.seq;
         let mut outcome = Outcome::Done;
         loop {
             // Without input, nobody answers a call.

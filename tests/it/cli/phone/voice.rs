@@ -1,7 +1,10 @@
 //! `recado phone --call` and `--ring`, at the built-in carrier, with a business that answers TwiML.
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{Next, from_fn};
 use axum::routing::post;
 use recado::domain::Clock;
 use recado::emulators::twilio::{Carrier, CarrierConfig, NumberConfig, Pace};
@@ -10,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::CUSTOMER;
 use super::plain::plain;
+use crate::support::http_client;
 use crate::support::wait::eventually;
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -68,25 +72,8 @@ async fn the_end_of_the_input_hangs_up() {
     assert!(code == Some(1) && err.contains("nobody has the number"), "{err}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_to_the_customer_rings_and_is_taken() {
-    let (carrier, url, business) = carrier(MENU).await;
-    let phone = tokio::spawn({
-        let url = url.clone();
-        async move { plain(&["--carrier", &url, "--ring", "--wait", "1s"], "1\nhoy\n").await }
-    });
-    let (http, party) = (reqwest::Client::new(), format!("{url}/carrier/parties/{CUSTOMER}"));
-    eventually(std::time::Duration::from_secs(20), || async {
-        let answer = http.get(&party).send().await.map_err(|error| error.to_string())?;
-        let party: Value = answer.json().await.map_err(|error| error.to_string())?;
-        if party["picks_up"] == "live" { Ok(()) } else { Err(party.to_string()) }
-    })
-    .await;
-    let form = [("To", CUSTOMER), ("From", BUSINESS), ("Url", &business)];
-    let path = format!("{url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json");
-    let made = http.post(path).basic_auth(ACCOUNT, Some(TOKEN)).form(&form).send().await.expect("the carrier answers");
-    assert_eq!(made.status(), 201);
-    let (code, out, err) = phone.await.expect("no panic");
+/// The parts of a taken call, in their order.
+fn assert_taken((code, out, err): (Option<i32>, String, String)) {
     let shown =
         ["calls: Enter takes the call", "< Pulse 1", "> 1", "< ¿Para qué día?", "> hoy", "< Anotado", "* completed"];
     let mut rest = out.as_str();
@@ -95,5 +82,50 @@ async fn a_call_to_the_customer_rings_and_is_taken() {
         rest = &rest[at..];
     }
     assert_eq!(code, Some(0), "{err}");
+}
+
+/// Calls the customer as the business.
+async fn call_customer(carrier: &str, business: &str) {
+    let form = [("To", CUSTOMER), ("From", BUSINESS), ("Url", business)];
+    let path = format!("{carrier}/2010-04-01/Accounts/{ACCOUNT}/Calls.json");
+    let request = http_client().post(path).basic_auth(ACCOUNT, Some(TOKEN)).form(&form);
+    assert_eq!(request.send().await.expect("the carrier answers").status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_to_the_customer_rings_and_is_taken() {
+    let (carrier, url, business) = carrier(MENU).await;
+    let phone = tokio::spawn({
+        let url = url.clone();
+        async move { plain(&["--carrier", &url, "--ring", "--wait", "1s"], "1\nhoy\n").await }
+    });
+    let (http, party) = (http_client(), format!("{url}/carrier/parties/{CUSTOMER}"));
+    eventually(std::time::Duration::from_secs(20), || async {
+        let answer = http.get(&party).send().await.map_err(|error| error.to_string())?;
+        let party: Value = answer.json().await.map_err(|error| error.to_string())?;
+        if party["picks_up"] == "live" { Ok(()) } else { Err(party.to_string()) }
+    })
+    .await;
+    call_customer(&url, &business).await;
+    assert_taken(phone.await.expect("no panic"));
+    carrier.wait_calls().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_comes_as_soon_as_the_phone_is_ready_is_taken() {
+    let (carrier, url, business) = carrier(MENU).await;
+    // The number is live, and the phone has not been told so yet.
+    let call_at_once = from_fn(move |request: Request, next: Next| {
+        let (url, business, live) = (url.clone(), business.clone(), request.method() == Method::PUT);
+        async move {
+            let response = next.run(request).await;
+            if live {
+                call_customer(&url, &business).await;
+            }
+            response
+        }
+    });
+    let early = serve(carrier.router().layer(call_at_once)).await;
+    assert_taken(plain(&["--carrier", &early, "--ring", "--wait", "1s"], "1\nhoy\n").await);
     carrier.wait_calls().await;
 }

@@ -51,6 +51,8 @@ pub const MIGRATIONS: &[Migration] = &[
         script: include_str!("m0014_channel_columns_postgres.sql"),
         only: Some(DatabaseBackend::Postgres),
     },
+    // WhatsApp's ids of customers who hide their numbers.
+    Migration::new("m0019_whatsapp_ids", include_str!("m0019_whatsapp_ids.sql")),
 ];
 
 impl Migration {

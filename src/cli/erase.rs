@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read, Write};
 use secrecy::ExposeSecret;
 
 use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
-use crate::domain::Phone;
+use crate::domain::Address;
 use crate::store::{self, StoreError};
 
 /// The longest confirmation that is read.
@@ -18,7 +18,7 @@ const TYPED_MAX_BYTES: u64 = 256;
 pub struct Args {
     /// Slug of the tenant
     tenant: String,
-    /// Number of the customer
+    /// Number of the customer, or the id that WhatsApp gives
     number: String,
     /// Do not ask for confirmation
     #[arg(long)]
@@ -32,13 +32,13 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let phone = Phone::parse_human(&args.number)?;
+    let address = Address::parse_human(&args.number)?;
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.tenant)?;
     if !args.yes {
-        confirm(&tenant.slug, &phone)?;
+        confirm(&tenant.slug, &address)?;
     }
-    let erased = installation.store.erase_contact(tenant.id, &phone.key()).await?;
+    let erased = installation.store.erase_contact(tenant.id, &address.key()).await?;
     let database = store::sqlite_path(installation.config.database_url.expose_secret());
     let compacted = match database.filter(|_| !args.no_compact) {
         Some(path) => {
@@ -77,8 +77,8 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 /// Asks the user to type the slug, because erasing cannot be undone.
-fn confirm(slug: &str, phone: &Phone) -> Result<(), CliError> {
-    write!(io::stderr(), "Everything about {phone} at '{slug}' goes for good. Type {slug} to go on: ")?;
+fn confirm(slug: &str, address: &Address) -> Result<(), CliError> {
+    write!(io::stderr(), "Everything about {address} at '{slug}' goes for good. Type {slug} to go on: ")?;
     let mut typed = String::new();
     io::stdin().lock().take(TYPED_MAX_BYTES).read_line(&mut typed)?;
     if typed.trim() == slug {

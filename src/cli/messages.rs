@@ -3,7 +3,7 @@
 use super::{
     CliError, Outcome, TenantArg, find_tenant, for_tenant, list_length, open_existing, print, print_json, text,
 };
-use crate::domain::Phone;
+use crate::domain::Address;
 use crate::http::views::message::{MessageView, outbound_ids};
 
 /// The longest text on a line, in characters.
@@ -27,13 +27,13 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let key = args.contact.as_deref().map(Phone::parse_human).transpose()?.map(|phone| phone.key());
+    let key = args.contact.as_deref().map(Address::parse_human).transpose()?.map(|address| address.key());
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let store = &installation.store;
     let listed = match key {
         None => store.messages(tenant.id, None, args.limit).await?,
-        Some(key) => match store.contact_by_phone(tenant.id, &key).await? {
+        Some(key) => match store.contact_by_key(tenant.id, &key).await? {
             Some(contact) => store.messages(tenant.id, Some(contact), args.limit).await?,
             None => Vec::new(),
         },

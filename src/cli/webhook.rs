@@ -9,7 +9,8 @@ use super::channel_flags::ChannelFlag;
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, local_url, open_existing, print, print_json, text};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::config::webhook_urls::WebhookUrls;
-use crate::domain::{Channel, Phone, segments};
+use crate::domain::channel::AddressKind;
+use crate::domain::{Address, Channel, Phone, segments};
 use crate::emulators::twilio::content_type;
 use crate::integrations::http;
 use crate::integrations::twilio::form::Params;
@@ -135,7 +136,7 @@ async fn tell_carrier(
 /// The fields of <https://www.twilio.com/docs/messaging/guides/webhook-request>.
 fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Params, CliError> {
     let channel = args.channel.0;
-    let from = Phone::parse_human(&args.from)?;
+    let from = customer(channel, &args.from)?;
     let to = recipient(installation, tenant, args)?;
     let to = to.strip_prefix(channel.spec().prefix).unwrap_or(&to);
     let to = if channel.is_sender(to) { to.to_owned() } else { Phone::parse_human(to)?.to_string() };
@@ -163,7 +164,11 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
         form.push(&format!("MediaContentType{at}"), content_type(url));
     }
     if channel == Channel::WhatsApp {
-        form.push("WaId", from.as_str().trim_start_matches('+'));
+        match &from {
+            Address::Phone(phone) => form.push("WaId", phone.as_str().trim_start_matches('+')),
+            Address::WhatsApp(id) => form.push("ExternalUserId", id.as_str()),
+            Address::Email(_) => {}
+        }
         form.push("ProfileName", args.name.as_deref().unwrap_or_default());
         form.push("MessageType", if args.button.is_some() { "button" } else { "text" });
     }
@@ -172,6 +177,14 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
         form.push("ButtonPayload", payload);
     }
     Ok(form)
+}
+
+/// The address of the customer: on WhatsApp it may be a user id instead of a number.
+fn customer(channel: Channel, from: &str) -> Result<Address, CliError> {
+    Ok(match channel.spec().address {
+        AddressKind::PhoneOrWhatsAppId => Address::parse_human(from)?,
+        AddressKind::Phone | AddressKind::Email => Phone::parse_human(from)?.into(),
+    })
 }
 
 /// The number that receives the message. A Messaging Service is no number.

@@ -1,10 +1,11 @@
-//! The recipient of a send: a phone number or an e-mail address.
+//! The recipient of a send: a phone number, a WhatsApp user id or an e-mail address.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::phone::{NotE164, Phone, mask};
+use super::whatsapp_id::WhatsAppId;
 
 /// An e-mail address: `local@host`, ASCII, at most 254 bytes (RFC 5321, 4.5.3.1); no name, no angle brackets.
 ///
@@ -78,10 +79,12 @@ impl<'de> Deserialize<'de> for EmailAddress {
 #[serde(untagged)]
 pub enum Address {
     Phone(Phone),
+    /// Of a customer who writes on WhatsApp and hides the number.
+    WhatsApp(WhatsAppId),
     Email(EmailAddress),
 }
 
-/// A text that is neither a phone number nor an e-mail address.
+/// A text that is neither a phone number, nor a WhatsApp user id, nor an e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnAddress {
     #[error(transparent)]
@@ -91,10 +94,13 @@ pub enum NotAnAddress {
 }
 
 impl Address {
-    /// Parses an address: a text with an `@` as an e-mail address, any other as a phone number.
+    /// Parses an address: a text with an `@` as an e-mail address, a WhatsApp user id by its form, any other as a phone
+    /// number.
     pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
         if text.contains('@') {
             Ok(Self::Email(EmailAddress::parse(text)?))
+        } else if let Ok(id) = WhatsAppId::parse(text) {
+            Ok(Self::WhatsApp(id))
         } else {
             Ok(Self::Phone(Phone::parse(text)?))
         }
@@ -103,7 +109,24 @@ impl Address {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Phone(phone) => phone.as_str(),
+            Self::WhatsApp(id) => id.as_str(),
             Self::Email(email) => email.as_str(),
+        }
+    }
+
+    /// Parses the address of a customer: a number in E.164, or a WhatsApp user id.
+    pub fn parse_e164_or_id(text: &str) -> Result<Self, NotE164> {
+        match WhatsAppId::parse(text) {
+            Ok(id) => Ok(Self::WhatsApp(id)),
+            Err(_) => Ok(Self::Phone(Phone::parse(text)?)),
+        }
+    }
+
+    /// Parses the address of a customer as people write it: a number, or a WhatsApp user id.
+    pub fn parse_human(text: &str) -> Result<Self, NotE164> {
+        match WhatsAppId::parse(text.trim()) {
+            Ok(id) => Ok(Self::WhatsApp(id)),
+            Err(_) => Ok(Self::Phone(Phone::parse_human(text)?)),
         }
     }
 
@@ -111,6 +134,7 @@ impl Address {
     pub fn key(&self) -> String {
         match self {
             Self::Phone(phone) => phone.key(),
+            Self::WhatsApp(id) => id.to_string(),
             Self::Email(email) => email.key(),
         }
     }
@@ -119,7 +143,17 @@ impl Address {
     pub const fn phone(&self) -> Option<&Phone> {
         match self {
             Self::Phone(phone) => Some(phone),
-            Self::Email(_) => None,
+            Self::WhatsApp(_) | Self::Email(_) => None,
+        }
+    }
+}
+
+impl Address {
+    /// The WhatsApp user id, if it is one.
+    pub const fn whatsapp_id(&self) -> Option<&WhatsAppId> {
+        match self {
+            Self::WhatsApp(id) => Some(id),
+            Self::Phone(_) | Self::Email(_) => None,
         }
     }
 }
@@ -127,6 +161,12 @@ impl Address {
 impl From<Phone> for Address {
     fn from(phone: Phone) -> Self {
         Self::Phone(phone)
+    }
+}
+
+impl From<WhatsAppId> for Address {
+    fn from(id: WhatsAppId) -> Self {
+        Self::WhatsApp(id)
     }
 }
 
@@ -185,6 +225,7 @@ mod tests {
         let read = |text: &str| serde_json::from_value::<Address>(text.into());
         assert!(matches!(read("+34600111222"), Ok(Address::Phone(_))));
         assert!(matches!(read("ana@example.com"), Ok(Address::Email(_))));
+        assert!(matches!(read("ES.13491208655302741918"), Ok(Address::WhatsApp(_))));
         assert!(read("600").is_err());
         let email = Address::parse("Ana@Example.com").unwrap();
         assert_eq!((email.as_str(), email.key().as_str()), ("Ana@Example.com", "ana@example.com"));

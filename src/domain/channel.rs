@@ -83,6 +83,8 @@ pub struct ChannelSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressKind {
     Phone,
+    /// A phone number or, for a customer who hides it, the id that WhatsApp gives.
+    PhoneOrWhatsAppId,
     Email,
 }
 
@@ -151,7 +153,7 @@ const SPECS: [ChannelSpec; Channel::COUNT] = [
         receives: true,
         inbound_event: "inbound_whatsapp",
         rule_function: "send_whatsapp",
-        address: AddressKind::Phone,
+        address: AddressKind::PhoneOrWhatsAppId,
         senders: SenderKind::Number,
         prefix: "whatsapp:",
         transport: Transport::Twilio,

@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::Effect;
-use super::address::EmailAddress;
+use super::address::{Address, EmailAddress};
 use super::appointment::AppointmentFacts;
 use super::call::CallFacts;
-use super::channel::Channel;
+use super::channel::{AddressKind, Channel};
 use super::clock::Timestamp;
 use super::event::Event;
 use super::id::{ContactId, TenantId};
 use super::phone::Phone;
 use super::question::{Firing, Question, QuestionChange};
 use super::timer::{Fired, Purpose};
+use super::whatsapp_id::WhatsAppId;
 
 /// Everything that rules can read besides the event. One function builds it for live decisions, explanations and replays.
 ///
@@ -78,7 +79,11 @@ pub struct TenantFacts {
 #[serde(default)]
 pub struct ContactFacts {
     pub id: ContactId,
-    pub phone: Phone,
+    /// `None` if the customer hides it: WhatsApp then gives only `whatsapp_id`.
+    pub phone: Option<Phone>,
+    /// WhatsApp's id of the customer, once the provider has named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whatsapp_id: Option<WhatsAppId>,
     /// The name that staff or a rule wrote (`set_field("name", …)`), or else the customer's own profile name.
     pub name: String,
     pub tags: BTreeSet<String>,
@@ -174,9 +179,27 @@ impl ContactFacts {
         EmailAddress::parse(self.fields.get("email")?.as_str()?).ok()
     }
 
+    /// The customer's address on a channel; `None` if there is none. On WhatsApp, a known number comes before the id.
+    pub fn address_on(&self, channel: Channel) -> Option<Address> {
+        let phone = || self.phone.clone().map(Address::from);
+        match channel.spec().address {
+            AddressKind::Email => self.email().map(Address::from),
+            AddressKind::Phone => phone(),
+            AddressKind::PhoneOrWhatsAppId => phone().or_else(|| self.whatsapp_id.clone().map(Address::from)),
+        }
+    }
+
     /// The customer's addresses, each as [`super::Address::key`].
     pub fn address_keys(&self) -> Vec<String> {
-        std::iter::once(self.phone.key()).chain(self.email().map(|email| email.key())).collect()
+        let phone = self.phone.iter().map(Phone::key);
+        let id = self.whatsapp_id.iter().map(ToString::to_string);
+        phone.chain(id).chain(self.email().map(|email| email.key())).collect()
+    }
+
+    /// The name of the customer's row: the number or, without one, the id that WhatsApp gives; for people to read.
+    pub fn known_as(&self) -> &str {
+        let id = || self.whatsapp_id.as_ref().map_or("", WhatsAppId::as_str);
+        self.phone.as_ref().map_or_else(id, Phone::as_str)
     }
 
     /// The customer's time zone, if it is known: the field `zone`, an IANA name.
@@ -210,7 +233,8 @@ impl Default for ContactFacts {
     fn default() -> Self {
         Self {
             id: ContactId::new(uuid::Uuid::nil()),
-            phone: Phone::parse("+15005550006").expect("a constant that is E.164"),
+            phone: Some(Phone::parse("+15005550006").expect("a constant that is E.164")),
+            whatsapp_id: None,
             name: String::new(),
             tags: BTreeSet::new(),
             fields: BTreeMap::new(),

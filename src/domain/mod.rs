@@ -28,6 +28,7 @@ pub mod segments;
 pub mod status;
 pub mod stock_phrase;
 pub mod timer;
+pub mod whatsapp_id;
 
 pub use action::{
     Action, ActionState, CallBody, Effect, EmailBody, HttpMethod, HttpRequest, OnMachine, Origin, Send, SendBody,
@@ -53,3 +54,4 @@ pub use route::{Route, SendQueue};
 pub use scope::TokenScope;
 pub use status::DeliveryStatus;
 pub use timer::{NewTimer, Purpose, TimerId};
+pub use whatsapp_id::WhatsAppId;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::domain::channel::OptOut;
+use crate::domain::address::Address as CustomerAddress;
+use crate::domain::channel::{AddressKind, OptOut};
 use crate::domain::event::{Button, InboundData, Location, Media};
 use crate::domain::opt_out::{self, OptOutWord};
-use crate::domain::{Channel, Phone, Timestamp};
+use crate::domain::{Channel, Phone, Timestamp, WhatsAppId};
 use crate::integrations::twilio::inbound::{Address, InboundMessage, OptOutType};
 use crate::store::{Confirmation, NewInbound, OptOutKeyword};
 use crate::tenants::{Snapshot, Tenant};
@@ -18,7 +19,9 @@ pub fn prefixed_channel(from: &Address, to: &Address) -> Channel {
 /// Converts a message of the provider into a new inbound message.
 pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Timestamp, late: bool) -> NewInbound {
     let keyword = opt_out_keyword(tenant, channel, &message);
-    let from = Phone::parse(&message.from.value).ok();
+    let whatsapp_id = message.external_user_id.as_deref().and_then(|id| WhatsAppId::parse(id).ok());
+    let whatsapp_id = whatsapp_id.filter(|_| channel == Channel::WhatsApp);
+    let from = customer(channel, &message.from.value).or_else(|| whatsapp_id.clone().map(Into::into));
     let data = InboundData {
         from: message.from.value,
         to: message.to.value,
@@ -38,7 +41,14 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
         late,
     };
     let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
-    NewInbound::new(tenant.id, channel, from, data, at, segments, keyword)
+    NewInbound::new(tenant.id, channel, from, whatsapp_id, data, at, segments, keyword)
+}
+
+/// The address of a customer; `None` for a short code or a name, which nobody can be answered at.
+fn customer(channel: Channel, from: &str) -> Option<CustomerAddress> {
+    let id = || WhatsAppId::parse(from).ok().map(CustomerAddress::from);
+    let hides_number = channel.spec().address == AddressKind::PhoneOrWhatsAppId;
+    Phone::parse(from).ok().map(CustomerAddress::from).or_else(|| id().filter(|_| hides_number))
 }
 
 /// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.

@@ -69,14 +69,14 @@ pub struct Local {
 }
 
 impl Quiet<'_> {
-    /// The quiet hours of the customer with this number. `own` is their zone, if it is known; else the number's zones
-    /// count, else the tenant's.
-    pub fn for_phone(&self, phone: &Phone, own: Option<Tz>) -> Local {
+    /// The quiet hours of the customer with this number, or with none that is known. `own` is their zone, if it is known;
+    /// else the number's zones count, else the tenant's.
+    pub fn for_customer(&self, phone: Option<&Phone>, own: Option<Tz>) -> Local {
         // The longest prefix of both decides, so that a tenant's rule for all numbers does not override a country's.
         let (tenants, installations) = (self.tenant.hours_for(phone), self.installation.hours_for(phone));
         let length = |found: &Option<(usize, QuietHours)>| found.map(|(length, _)| length);
         let found = if length(&tenants) >= length(&installations) { tenants } else { installations };
-        let mut zones = own.map_or_else(|| phones::zones(phone), |own| vec![own]);
+        let mut zones = own.map_or_else(|| phone.map(phones::zones).unwrap_or_default(), |own| vec![own]);
         if zones.is_empty() {
             zones.push(self.zone);
         }
@@ -214,8 +214,9 @@ impl QuietRules {
     }
 
     /// The quiet hours of this number, with the length of the matching prefix.
-    fn hours_for(&self, phone: &Phone) -> Option<(usize, QuietHours)> {
-        let fits = self.0.iter().filter(|(prefix, _)| phone.as_str().starts_with(prefix.as_str()));
+    fn hours_for(&self, phone: Option<&Phone>) -> Option<(usize, QuietHours)> {
+        let has = |prefix: &str| phone.is_some_and(|phone| phone.as_str().starts_with(prefix));
+        let fits = self.0.iter().filter(|(prefix, _)| has(prefix));
         let longest = fits.map(|(prefix, hours)| (prefix.len(), *hours)).max_by_key(|(length, _)| *length);
         longest.or_else(|| self.0.get(ALL).map(|hours| (0, *hours)))
     }
@@ -297,7 +298,7 @@ mod tests {
     fn local(phone: &str, own: Option<Tz>, tenant: &str) -> Local {
         let (installation, tenant) = (rules("+1=21:00-08:00, all=21:00-09:00"), rules(tenant));
         let quiet = Quiet { installation: &installation, tenant: &tenant, zone: Tz::Europe__Madrid };
-        quiet.for_phone(&Phone::parse(phone).unwrap(), own)
+        quiet.for_customer(Some(&Phone::parse(phone).unwrap()), own)
     }
 
     #[test]

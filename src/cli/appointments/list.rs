@@ -39,7 +39,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let contact = match &args.customer {
         Some(number) => {
             let key = Phone::parse_human(number)?.key();
-            let found = installation.store.contact_by_phone(tenant.id, &key).await?;
+            let found = installation.store.contact_by_key(tenant.id, &key).await?;
             Some(found.ok_or_else(|| CliError::Refused(format!("'{}' has no customer {number}", tenant.slug)))?)
         }
         None => None,

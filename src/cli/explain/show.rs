@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::cli::text::{exact_time, one_line, short};
 use crate::domain::EventKind;
 use crate::http::views::action::{ActionDetailsView, AttemptView, ErrorView};
+use crate::http::views::customer::CustomerView;
 use crate::http::views::explanation::{ExplainedCustomerView, ExplainedRuleView, ExplanationView, VerdictView};
 
 /// Characters shown of a text.
@@ -51,11 +52,16 @@ fn event(out: &mut String, explanation: &ExplanationView) {
     }
 }
 
+/// The number or, without one, WhatsApp's id.
+fn known_as(customer: &CustomerView) -> &str {
+    customer.phone.as_deref().or(customer.whatsapp_id.as_deref()).unwrap_or_default()
+}
+
 fn customer(out: &mut String, explanation: &ExplanationView) {
     let Some(customer) = &explanation.customer else { return };
     line(out, "\nCustomer");
     let ExplainedCustomerView { customer, numbering_warning } = customer;
-    line(out, format_args!("  {} {}", customer.phone, one_line(&customer.name)).to_string().trim_end());
+    line(out, format_args!("  {} {}", known_as(customer), one_line(&customer.name)).to_string().trim_end());
     if let Some(warning) = numbering_warning {
         line(out, format_args!("  numbering: {warning}"));
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::domain::channel::AddressKind;
 use crate::domain::phone::Phone;
-use crate::domain::{Channel, Timestamp};
+use crate::domain::{Channel, Timestamp, WhatsAppId};
 use crate::integrations::twilio::form::Params;
 
 /// Twilio's code and message of a refusal.
@@ -98,10 +99,12 @@ fn check_to(to: &str) -> Result<(), Refusal> {
     if let Some((_, code, message)) = FAILING_TO.iter().find(|(number, ..)| *number == to) {
         return Err(refusal(*code, message));
     }
-    match Phone::parse(Channel::of_address(to).1) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(refusal(21211, &format!("The 'To' number {to} is not a valid phone number."))),
+    let (channel, bare) = Channel::of_address(to);
+    let hides_number = channel.spec().address == AddressKind::PhoneOrWhatsAppId && WhatsAppId::parse(bare).is_ok();
+    if hides_number || Phone::parse(bare).is_ok() {
+        return Ok(());
     }
+    Err(refusal(21211, &format!("The 'To' number {to} is not a valid phone number.")))
 }
 
 fn check_from(from: &str) -> Result<(), Refusal> {

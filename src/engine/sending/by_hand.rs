@@ -69,6 +69,7 @@ impl Outbox {
         let to: Address = match channel.spec().address {
             AddressKind::Email => EmailAddress::parse(to)?.into(),
             AddressKind::Phone => Phone::parse_human(to)?.into(),
+            AddressKind::PhoneOrWhatsAppId => Address::parse_human(to)?,
         };
         fits(&body)?;
         let event = Event {

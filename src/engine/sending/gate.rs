@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::config::Limits;
 use crate::domain::channel::{AddressKind, OptOut};
-use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestamp};
+use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestamp, WhatsAppId};
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate, GateFacts};
 use crate::time::Quiet;
 
@@ -63,8 +63,9 @@ impl SendGate {
         };
         let spec = send.channel.spec();
         let phone = match spec.address {
+            AddressKind::PhoneOrWhatsAppId if WhatsAppId::parse(&queued.recipient).is_ok() => None,
             AddressKind::Email => None,
-            AddressKind::Phone => match Phone::parse(&queued.recipient) {
+            AddressKind::Phone | AddressKind::PhoneOrWhatsAppId => match Phone::parse(&queued.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
@@ -109,8 +110,10 @@ impl SendGate {
         if let Some(expires) = expires.filter(|expires| *expires <= now) {
             return Gate::Block(format!("too late: it made sense until {expires}"));
         }
-        if let Some(phone) = phone.filter(|_| spec.quiet_hours && is_started(candidate, origin, now))
-            && let Some(wait) = until_allowed(candidate, &phone, expires, now, quiet)
+        if spec.address != AddressKind::Email
+            && spec.quiet_hours
+            && is_started(candidate, origin, now)
+            && let Some(wait) = until_allowed(candidate, phone.as_ref(), expires, now, quiet)
         {
             return wait;
         }
@@ -174,12 +177,12 @@ fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
 /// The judgement of the customer's quiet hours; `None` where the send may leave now.
 fn until_allowed(
     candidate: &Candidate,
-    phone: &Phone,
+    phone: Option<&Phone>,
     expires: Option<Timestamp>,
     now: Timestamp,
     quiet: &Quiet<'_>,
 ) -> Option<Gate> {
-    let local = quiet.for_phone(phone, candidate.facts.zone);
+    let local = quiet.for_customer(phone, candidate.facts.zone);
     if !local.is_quiet(now) {
         return None;
     }

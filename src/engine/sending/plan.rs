@@ -85,7 +85,7 @@ pub fn shift_out_of_quiet_hours(
         return timer.due;
     }
     let until = Anchor::in_data(&timer.payload).and_then(|anchor| anchor.until);
-    let quiet = tenant.quiet(platform).for_phone(&customer.phone, customer.zone());
+    let quiet = tenant.quiet(platform).for_customer(customer.phone.as_ref(), customer.zone());
     quiet.shift_out(timer.due, until).unwrap_or(timer.due)
 }
 

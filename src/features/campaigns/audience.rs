@@ -24,14 +24,15 @@ pub async fn add_matching(
         let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
         let fitting =
             ids.iter().filter_map(|id| known.get(id)).filter(|customer| matches(audience, &tenant.language, customer));
-        let members: Vec<NewMember> = fitting.map(member).collect();
+        let members: Vec<NewMember> = fitting.filter_map(member).collect();
         add_members(store, campaign, &members).await?;
     }
 }
 
-fn member(customer: &ContactFacts) -> NewMember {
+/// Makes a member of a customer. One who hides the number is none: a campaign goes to numbers.
+fn member(customer: &ContactFacts) -> Option<NewMember> {
     let fields = customer.fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    NewMember { phone: customer.phone.clone(), name: customer.name.clone(), fields: fields.collect() }
+    Some(NewMember { phone: customer.phone.clone()?, name: customer.name.clone(), fields: fields.collect() })
 }
 
 fn matches(audience: &Audience, language: &str, customer: &ContactFacts) -> bool {

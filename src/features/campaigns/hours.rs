@@ -26,7 +26,7 @@ impl<'a> Hours<'a> {
         if zones.is_empty() {
             zones.push(quiet.zone);
         }
-        Self { windows, quiet: quiet.for_phone(phone, own), zones }
+        Self { windows, quiet: quiet.for_customer(Some(phone), own), zones }
     }
 
     /// The first allowed instant from `at` on; `None` if there is none.

@@ -266,7 +266,7 @@ impl Tools {
 
     async fn contact(&self, customer: &ToolCustomer) -> Result<Option<ContactId>, StoreError> {
         match &customer.phone {
-            Some(phone) => self.store.contact_by_phone(customer.tenant.id, &phone.key()).await,
+            Some(phone) => self.store.contact_by_key(customer.tenant.id, &phone.key()).await,
             None => Ok(None),
         }
     }

@@ -14,9 +14,12 @@ use crate::domain::contact::ContactFacts;
 #[schema(as = Customer)]
 pub struct CustomerView {
     pub id: Uuid,
-    /// E.164
+    /// E.164; `null` if the customer hides it on WhatsApp
     #[schema(example = "+34600111222")]
-    pub phone: String,
+    pub phone: Option<String>,
+    /// WhatsApp's id of the customer, if it is known
+    #[schema(example = "ES.13491208655302741918")]
+    pub whatsapp_id: Option<String>,
     pub name: String,
     pub tags: BTreeSet<String>,
     /// Values that rules, people and programs have stored
@@ -34,7 +37,8 @@ impl From<ContactFacts> for CustomerView {
     fn from(facts: ContactFacts) -> Self {
         Self {
             id: facts.id.uuid(),
-            phone: facts.phone.to_string(),
+            phone: facts.phone.map(|phone| phone.to_string()),
+            whatsapp_id: facts.whatsapp_id.map(|id| id.to_string()),
             name: facts.name,
             tags: facts.tags,
             fields: facts.fields,

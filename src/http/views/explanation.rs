@@ -11,7 +11,7 @@ use super::action::{ActionDetailsView, ErrorView};
 use super::customer::CustomerView;
 use super::event::EventView;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Facts, Timestamp};
+use crate::domain::{Facts, Phone, Timestamp};
 use crate::integrations::twilio::codes::BAD_CREDENTIALS;
 use crate::ops::explain::{ExplainedRule, Explanation, RuleVersions};
 use crate::rules::RuleResult;
@@ -66,7 +66,7 @@ pub struct ExplainedCustomerView {
 
 impl From<ContactFacts> for ExplainedCustomerView {
     fn from(facts: ContactFacts) -> Self {
-        Self { numbering_warning: facts.phone.numbering_warning(), customer: facts.into() }
+        Self { numbering_warning: facts.phone.as_ref().and_then(Phone::numbering_warning), customer: facts.into() }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::{Counts, End, FORMAT, Header, TenantLine};
-use crate::domain::{CampaignState, Channel, Clock, Phone, TenantId, Timestamp};
+use crate::domain::{Address, CampaignState, Channel, Clock, TenantId, Timestamp};
 use crate::store::rows::{sender, tenant};
 use crate::store::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;
@@ -238,7 +238,8 @@ impl Work<'_> {
         match kind {
             "customer" | "campaign_member" => {
                 let name = if kind == "customer" { "phone_key" } else { "peer_key" };
-                let key = text(row, "phone").and_then(|phone| Phone::parse(&phone).ok()).map(|phone| phone.key());
+                let given = text(row, "phone").filter(|phone| !phone.is_empty()).or_else(|| text(row, "whatsapp_id"));
+                let key = given.and_then(|given| Address::parse(&given).ok()).map(|address| address.key());
                 if key.is_none() || key != text(row, name) {
                     return Err(format!("'{name}' is not that of 'phone'"));
                 }

@@ -12,7 +12,7 @@ use super::{DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, why};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{
-    Action, By, Clock, ContactId, Event, Facts, Ids, Origin, Phone, Purpose, QuestionChange, TenantId, TimerId,
+    Action, Address, By, Clock, ContactId, Event, Facts, Ids, Origin, Purpose, QuestionChange, TenantId, TimerId,
     Timestamp,
 };
 use crate::engine::decision::{self, AsOf};
@@ -297,9 +297,9 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let contact = match (&action.action, action.contact) {
-                (Action::Send(send), None) => match send.to.phone() {
-                    Some(phone) => Some(self.contact_of(decided.tenant, phone).await?),
-                    None => None,
+                (Action::Send(send), None) => match &send.to {
+                    Address::Email(_) => None,
+                    to => Some(self.contact_of(decided.tenant, to).await?),
                 },
                 (_, contact) => contact,
             };
@@ -311,17 +311,26 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Finds the customer of a number. A message to an unknown number creates a customer of whom nothing else is known.
-    async fn contact_of(&mut self, tenant: TenantId, phone: &Phone) -> Result<ContactId, StoreError> {
-        let key = (tenant, phone.key());
+    /// Finds the customer of an address. A message to an unknown one creates a customer of whom nothing else is known.
+    async fn contact_of(&mut self, tenant: TenantId, to: &Address) -> Result<ContactId, StoreError> {
+        let key = (tenant, to.key());
         if let Some(known) = self.numbers.get(&key) {
             return Ok(*known);
         }
-        let (contact, opted_out) = self.inputs.store.whose(tenant, phone).await?;
+        let (contact, opted_out) = self.inputs.store.whose(tenant, to).await?;
         let id = contact.unwrap_or_else(|| {
             let id = self.ids.next();
-            let (phone, created_at) = (phone.clone(), self.clock.now());
-            let facts = ContactFacts { id, phone, opted_out, created_at, inbound_count: 0, ..ContactFacts::default() };
+            let (phone, whatsapp_id) = (to.phone().cloned(), to.whatsapp_id().cloned());
+            let created_at = self.clock.now();
+            let facts = ContactFacts {
+                id,
+                phone,
+                whatsapp_id,
+                opted_out,
+                created_at,
+                inbound_count: 0,
+                ..ContactFacts::default()
+            };
             self.customers.insert(id, facts);
             self.newcomers.insert((tenant, id));
             id

@@ -125,7 +125,7 @@ pub(super) fn event(case: &Case, facts: &Facts) -> Event {
     let mut data = case.event.data.clone();
     data.extend(case.event.more.clone());
     if let (Some(_), Some(contact)) = (inbound, &facts.contact) {
-        data.entry("from").or_insert_with(|| contact.phone.as_str().into());
+        data.entry("from").or_insert_with(|| contact.known_as().into());
     }
     // For a schedule's timer, the rule is enough.
     if let Some(Value::Object(timer)) = data.get_mut("timer") {

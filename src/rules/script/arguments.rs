@@ -5,7 +5,9 @@ use std::time::Duration;
 use rhai::{Dynamic, Map};
 use serde_json::Value;
 
-use crate::domain::{Phone, Timestamp};
+use crate::domain::channel::AddressKind;
+use crate::domain::contact::ContactFacts;
+use crate::domain::{Address, Channel, Phone, Timestamp};
 use crate::rules::limits::{AHEAD_DAYS, NAME_CHARS, STATE_BYTES};
 use crate::rules::script::context::EvalContext;
 use crate::rules::script::values::{Moment, kind_of, shortened, text_of, to_json};
@@ -43,20 +45,27 @@ pub(in crate::rules) fn name(what: &str, value: &Dynamic) -> Result<String, Stri
     Ok(trimmed.to_owned())
 }
 
-/// Returns the phone number of `e.contact`, or the number that was given.
-pub(in crate::rules) fn recipient(to: &Dynamic) -> Result<Phone, String> {
+/// Returns the address of `e.contact` on a channel, or the number that was given.
+pub(in crate::rules) fn recipient(channel: Channel, to: &Dynamic) -> Result<Address, String> {
     if let Some(view) = to.read_lock::<ContactView>() {
-        return view
-            .0
-            .contact()
-            .map(|contact| contact.phone.clone())
-            .ok_or_else(|| "the event has no contact".to_owned());
+        let contact = view.0.contact().ok_or("the event has no contact")?;
+        return address_on(contact, channel);
     }
     if to.is_unit() {
         return Err("there is nobody to send to: this event concerns no customer, so e.contact is ()".to_owned());
     }
     let text = text("the recipient", to).map_err(|message| format!("{message}; use e.contact or a number"))?;
-    Phone::parse(&text).map_err(|bad| bad.to_string())
+    if channel.spec().address == AddressKind::PhoneOrWhatsAppId {
+        return Address::parse_e164_or_id(&text).map_err(|bad| bad.to_string());
+    }
+    Ok(Phone::parse(&text).map_err(|bad| bad.to_string())?.into())
+}
+
+/// Returns the customer's address on a channel.
+pub(in crate::rules) fn address_on(contact: &ContactFacts, channel: Channel) -> Result<Address, String> {
+    contact.address_on(channel).ok_or_else(|| {
+        format!("the customer hides the phone number, and {} needs one: answer on WhatsApp", channel.spec().label)
+    })
 }
 
 /// Returns the moment that lies `span` after the rules' now, by the business's wall clock.

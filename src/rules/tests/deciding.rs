@@ -40,7 +40,7 @@ fn a_reply_goes_to_the_number_that_wrote() {
     let set = rules("rule(\"r\").on(\"inbound_sms\").then(|e| reply(\"hola\"));");
     let mut facts = facts();
     // The customer is known by the old form of the number, without the ninth digit.
-    facts.contact.as_mut().unwrap().phone = "+551187654321".parse().unwrap();
+    facts.contact.as_mut().unwrap().phone = Some("+551187654321".parse().unwrap());
     let wrote = event("inbound_sms", json!({"body": "oi", "from": "+5511987654321"}));
     assert_eq!(actions(&set.decide(&wrote, &facts))[0]["to"], "+5511987654321");
     let stranger = event("inbound_sms", json!({"body": "oi", "from": "+34600111222"}));

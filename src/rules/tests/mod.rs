@@ -49,7 +49,7 @@ pub(super) fn facts() -> Facts {
     facts.tenant.zone = "Europe/Madrid".into();
     facts.tenant.language = "es".into();
     facts.contact = Some(ContactFacts {
-        phone: "+34600111222".parse().unwrap(),
+        phone: Some("+34600111222".parse().unwrap()),
         name: "Ana María".into(),
         inbound_count: 7,
         ..ContactFacts::default()

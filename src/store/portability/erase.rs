@@ -52,12 +52,12 @@ impl DataSubject {
 }
 
 impl Store {
-    /// Erases the customer with this folded number. A second call finds nothing.
+    /// Erases the customer with this address, given as [`crate::domain::Address::key`]. A second call finds nothing.
     ///
     /// A pending event counts as decided, a planned send is blocked, and a send of unknown outcome fails. While a send
     /// is in progress the erasure is refused, because the outcome would store the text again.
     pub async fn erase_contact(&self, tenant: TenantId, phone_key: &str) -> Result<Erased, StoreError> {
-        let contact = self.contact_by_phone(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
+        let contact = self.contact_by_key(tenant, phone_key).await?.map(|contact| contact.uuid()).unwrap_or_default();
         let person = DataSubject { tenant, phone_key: phone_key.to_owned(), contact };
         // A timer that fires meanwhile makes an event, and an event that is decided meanwhile may plan a timer.
         self.erase_timers(&person).await?;

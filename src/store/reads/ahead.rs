@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use crate::domain::{Channel, ContactId, Event, EventId, Origin, Phone, TenantId, TimerId, Timestamp};
+use crate::domain::{Address, Channel, ContactId, Event, EventId, Origin, TenantId, TimerId, Timestamp};
 use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
@@ -96,21 +96,23 @@ impl Store {
         events::pending(&self.read, tenant, after, UNDECIDED_PAGE).await
     }
 
-    /// Finds the customer with this number, and the channels that the number has opted out of.
+    /// Finds the customer with this address, and the channels that it has opted out of.
     pub async fn whose(
         &self,
         tenant: TenantId,
-        phone: &Phone,
+        address: &Address,
     ) -> Result<(Option<ContactId>, BTreeSet<Channel>), StoreError> {
         let text = format!(
-            "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND phone_key = ?
+            "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?)
           UNION ALL SELECT channel, NULL FROM opt_outs
             WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ({})",
             sql::channels(|spec| spec.receives)
         );
-        let of = || [tenant.uuid().into(), phone.key().into()];
+        let key = address.key();
+        let values =
+            vec![tenant.uuid().into(), key.clone().into(), key.clone().into(), tenant.uuid().into(), key.into()];
         let (mut contact, mut opted_out) = (None, BTreeSet::new());
-        for row in sql::query(&self.read, &text, [of(), of()].concat()).await? {
+        for row in sql::query(&self.read, &text, values).await? {
             let channel: Option<String> = row.try_get_by_index(0)?;
             if let Some(channel) = channel {
                 opted_out.insert(channel.parse().map_err(StoreError::stored)?);
@@ -163,11 +165,12 @@ impl Store {
     /// Reads the facts about the recipient of a send for the gate. The recent messages are those after `since`.
     pub async fn recipient(&self, tenant: TenantId, send: &QueuedSend, since: Timestamp) -> Result<Left, StoreError> {
         let key = send.peer_key.clone();
-        let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?) AS contact,
+        let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?) ORDER BY phone DESC LIMIT 1) AS contact,
             EXISTS (SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active
               AND (sender = '' OR sender = ?)) AS opted_out";
         let values = vec![
             tenant.uuid().into(),
+            key.clone().into(),
             key.clone().into(),
             tenant.uuid().into(),
             send.channel.map(Channel::as_str).into(),

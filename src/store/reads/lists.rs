@@ -186,12 +186,12 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
     }
 
-    /// Finds the customer with this folded number.
-    pub async fn contact_by_phone(&self, tenant: TenantId, phone_key: &str) -> Result<Option<ContactId>, StoreError> {
+    /// Finds the customer with this address, given as [`crate::domain::Address::key`].
+    pub async fn contact_by_key(&self, tenant: TenantId, key: &str) -> Result<Option<ContactId>, StoreError> {
         let row = sql::query_one(
             &self.read,
-            "SELECT id FROM contacts WHERE tenant_id = ? AND phone_key = ?",
-            vec![tenant.uuid().into(), phone_key.into()],
+            "SELECT id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?) ORDER BY phone DESC LIMIT 1",
+            vec![tenant.uuid().into(), key.into(), key.into()],
         )
         .await?;
         row.map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).transpose()

@@ -87,7 +87,7 @@ static CANDIDATES: LazyLock<String> = LazyLock::new(|| {
     let inbound = sql::channels(|spec| spec.receives);
     let opt_out_with_messages = sql::channels(|spec| spec.opt_out == OptOut::WithMessages);
     let windowed = sql::channels(|spec| spec.session_window.is_some());
-    let to_phones = sql::channels(|spec| spec.address == AddressKind::Phone);
+    let to_phones = sql::channels(|spec| spec.address != AddressKind::Email);
     format!(
         "SELECT {SEND_COLUMNS},
     CASE WHEN a.channel IN ({windowed}) THEN (SELECT l.last_us FROM contact_channels l

@@ -44,9 +44,9 @@ impl Store {
             return Ok(if ours { Some(ContactId::new(row.try_get_by_index(0)?)) } else { None });
         }
         let mut upsert = ContactUpsert::default();
-        upsert.add(tenant, phone, self.clock().now());
-        let contacts = upsert.upsert(&txn, &self.context).await?;
-        let (id, _) = *contacts.get(&(tenant, phone.key())).ok_or(StoreError::Busy)?;
+        let address = phone.clone().into();
+        upsert.add(tenant, &address, self.clock().now());
+        let (id, _) = upsert.upsert(&txn, &self.context).await?.get(tenant, &address).ok_or(StoreError::Busy)?;
         self.write_change(&txn, id, phone.key(), change).await?;
         txn.commit().await?;
         self.context.pending.forget(tenant);

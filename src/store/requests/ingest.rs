@@ -7,8 +7,8 @@ use sea_orm::Value;
 use crate::domain::event::InboundData;
 use crate::domain::opt_out::OptOutWord;
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, Event, EventId, EventKind, MessageId, Origin, Phone, Route,
-    Send, SendBody, TenantId, Timestamp,
+    Action, ActionId, ActionState, Address, Channel, ContactId, Event, EventId, EventKind, MessageId, Origin, Route,
+    Send, SendBody, TenantId, Timestamp, WhatsAppId,
 };
 use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Row, Txn};
@@ -25,8 +25,10 @@ use crate::store::writer::{Request, Step, Writer};
 pub struct NewInbound {
     pub tenant: TenantId,
     pub channel: Channel,
-    /// `None` if the provider gave no number, but a short code or a business-scoped id.
-    pub from: Option<Phone>,
+    /// `None` if the provider gave neither a number nor a WhatsApp id, but a short code.
+    pub from: Option<Address>,
+    /// The WhatsApp id that the provider gave beside the number.
+    pub whatsapp_id: Option<WhatsAppId>,
     pub data: InboundData,
     /// `data` as the event has it, without `nth`. The text is made here, so that the writer need not make it.
     pub event_data: serde_json::Value,
@@ -43,7 +45,8 @@ impl NewInbound {
     pub fn new(
         tenant: TenantId,
         channel: Channel,
-        from: Option<Phone>,
+        from: Option<Address>,
+        whatsapp_id: Option<WhatsAppId>,
         data: InboundData,
         at: Timestamp,
         segments: i32,
@@ -52,7 +55,26 @@ impl NewInbound {
         // The data has texts, numbers and lists only, which JSON can always hold.
         let event_data = serde_json::to_value(&data).unwrap_or_default();
         let event_text = event_data.to_string();
-        Self { tenant, channel, from, data, event_data, event_text, unmatched: false, at, segments, opt_out_keyword }
+        Self {
+            tenant,
+            channel,
+            from,
+            whatsapp_id,
+            data,
+            event_data,
+            event_text,
+            unmatched: false,
+            at,
+            segments,
+            opt_out_keyword,
+        }
+    }
+
+    /// The keys of the customer's addresses: that of the customer's row, and that of the WhatsApp id if it is another.
+    fn keys(&self, of_row: String) -> Vec<String> {
+        let ids = self.whatsapp_id.as_ref().or_else(|| self.from.as_ref()?.whatsapp_id());
+        let other = ids.map(ToString::to_string).filter(|id| *id != of_row);
+        std::iter::once(of_row).chain(other).collect()
     }
 
     /// The data of the event; `nth` is the number of the message among the customer's messages.
@@ -147,15 +169,15 @@ async fn ingest(
     let news: Vec<&NewInbound> = inbound.iter().zip(&fresh).filter(|(_, new)| **new).map(|(item, _)| item).collect();
     let mut upsert = ContactUpsert::default();
     for item in &news {
-        if let Some(phone) = &item.from {
+        if let Some(from) = &item.from {
             let name = item.data.profile_name.as_deref().unwrap_or_default();
-            upsert.add_inbound(item.tenant, phone, name, item.channel, item.at);
+            upsert.add_inbound(item.tenant, from, item.whatsapp_id.as_ref(), name, item.channel, item.at);
         }
     }
     let mut contacts = upsert.upsert(txn, context).await?;
     // The counts go back to those before the batch, so that each message gets its own number.
     for item in &news {
-        if let Some((_, count)) = item.from.as_ref().and_then(|phone| contacts.get_mut(&(item.tenant, phone.key()))) {
+        if let Some((_, count)) = item.from.as_ref().and_then(|from| contacts.get_mut(item.tenant, from)) {
             *count -= 1;
         }
     }
@@ -211,9 +233,10 @@ async fn write_rows(
     let mut stored = Vec::with_capacity(news.len());
     let mut keywords = Vec::new();
     for item in news {
-        let key = item.from.as_ref().map_or_else(|| item.data.from.clone(), Phone::key);
-        let (contact, nth) = contacts
-            .get_mut(&(item.tenant, key.clone()))
+        let from = item.from.as_ref();
+        let key = from.map_or_else(|| item.data.from.clone(), |from| contacts.key_of(item.tenant, from));
+        let (contact, nth) = from
+            .and_then(|from| contacts.get_mut(item.tenant, from))
             .map(|(contact, count)| {
                 *count += 1;
                 (*contact, *count)
@@ -328,16 +351,18 @@ async fn apply_keyword(
     }
     let mut stored = None;
     if let Some(back_in) = change {
-        let entry = crate::store::tables::opt_outs::OptOutChange {
-            tenant: item.tenant,
-            channel: item.channel,
-            peer_key: peer_key.clone(),
-            sender: String::new(),
-            active: !back_in,
-            word: keyword.text.clone(),
-            at: item.at,
-        };
-        crate::store::tables::opt_outs::record(txn, context, &entry).await?;
+        for peer_key in item.keys(peer_key) {
+            let entry = crate::store::tables::opt_outs::OptOutChange {
+                tenant: item.tenant,
+                channel: item.channel,
+                peer_key,
+                sender: String::new(),
+                active: !back_in,
+                word: keyword.text.clone(),
+                at: item.at,
+            };
+            crate::store::tables::opt_outs::record(txn, context, &entry).await?;
+        }
         if let (false, Some(contact)) = (back_in, contact) {
             crate::store::tables::questions::end_on(txn, item.tenant, contact, item.channel).await?;
         }
@@ -355,8 +380,8 @@ async fn apply_keyword(
         crate::store::tables::events::insert(txn, [(&event, None)]).await?;
         stored = Some(event);
     }
-    if let (Some(confirmation), Some(phone)) = (&keyword.confirmation, &item.from) {
-        let action = confirmation_of(cause, item, phone, contact, confirmation);
+    if let (Some(confirmation), Some(from)) = (&keyword.confirmation, &item.from) {
+        let action = confirmation_of(cause, item, from, contact, confirmation);
         actions::plan(txn, context, vec![action]).await?;
     }
     Ok(stored)
@@ -366,7 +391,7 @@ async fn apply_keyword(
 fn confirmation_of(
     cause: EventId,
     item: &NewInbound,
-    to: &Phone,
+    to: &Address,
     contact: Option<ContactId>,
     confirmation: &Confirmation,
 ) -> NewAction {
@@ -382,7 +407,7 @@ fn confirmation_of(
         origin: Origin::System,
         action: Action::Send(Send {
             channel: item.channel,
-            to: to.clone().into(),
+            to: to.clone(),
             reply: true,
             fallback: None,
             body: SendBody::Text(confirmation.text.clone()),

@@ -41,6 +41,7 @@ pub(in crate::store) enum Holds {
     MaybeWord(&'static [&'static str]),
     /// A text that this function accepts.
     Form(fn(&str) -> bool),
+    MaybeForm(fn(&str) -> bool),
     /// A JSON document that this function accepts.
     Document(fn(&Json) -> bool),
     MaybeDocument,
@@ -128,7 +129,7 @@ impl Holds {
             Id | Of(_) => row.try_get_by_index::<Uuid>(index)?.to_string().into(),
             MaybeId | MaybeOf(_) => row.try_get_by_index::<Option<Uuid>>(index)?.map(|id| id.to_string()).into(),
             Text | OneOf(_) | Form(_) => row.try_get_by_index::<String>(index)?.into(),
-            MaybeText | MaybeWord(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
+            MaybeText | MaybeWord(_) | MaybeForm(_) => row.try_get_by_index::<Option<String>>(index)?.into(),
             Document(_) => document(row.try_get_by_index(index)?)?,
             // The JSON null is not the same as no document, but here both are null.
             MaybeDocument => row.try_get_by_index::<Option<String>>(index)?.map(document).transpose()?.into(),
@@ -159,6 +160,7 @@ impl Holds {
             OneOf(words) => text(json).filter(|word| words.contains(&word.as_str()))?.into(),
             MaybeWord(words) => or_null(json, |json| text(json).filter(|word| words.contains(&word.as_str())))?.into(),
             Form(is_such) => text(json).filter(|text| is_such(text))?.into(),
+            MaybeForm(is_such) => or_null(json, |json| text(json).filter(|text| is_such(text)))?.into(),
             Document(is_such) => Some(json).filter(is_such)?.to_string().into(),
             MaybeDocument => or_null(json, Some)?.map(|json| json.to_string()).into(),
             Big => big(json)?.into(),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::contacts::ContactUpsert;
 use crate::domain::{
-    Action, ActionId, ActionState, Channel, ContactId, EventId, HttpRequest, Origin, Phone, Route, Send, TenantId,
+    Action, ActionId, ActionState, Address, Channel, ContactId, EventId, HttpRequest, Origin, Route, Send, TenantId,
     Timestamp,
 };
 use crate::store::context::WriterContext;
@@ -157,28 +157,36 @@ fn row(context: &WriterContext, now: Timestamp, new: &NewAction) -> Result<actio
     })
 }
 
-/// Finds or makes the contact of every send to a number, so that the messages of a customer can be listed and limited.
+/// Finds or makes the contact of every send to a number or a WhatsApp id, so that the messages of a customer can be listed and limited.
 async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut [NewAction]) -> Result<(), StoreError> {
     let mut unknown = ContactUpsert::default();
     let recipient = |new: &NewAction| match &new.action {
-        Action::Send(send) if new.contact.is_none() => Some((new.tenant, send.to.phone()?.clone())),
+        Action::Send(send) if new.contact.is_none() => Some((new.tenant, reachable(&send.to)?.clone())),
         _ => None,
     };
-    let wanted: Vec<(TenantId, Phone)> = actions.iter().filter_map(recipient).collect();
+    let wanted: Vec<(TenantId, Address)> = actions.iter().filter_map(recipient).collect();
     if wanted.is_empty() {
         return Ok(());
     }
     let now = context.clock.now();
-    for (tenant, phone) in &wanted {
-        unknown.add(*tenant, phone, now);
+    for (tenant, address) in &wanted {
+        unknown.add(*tenant, address, now);
     }
     let contacts = unknown.upsert(txn, context).await?;
     for new in actions {
-        if let Some((tenant, phone)) = recipient(new) {
-            new.contact = contacts.get(&(tenant, phone.key())).map(|(id, _)| *id);
+        if let Some((tenant, address)) = recipient(new) {
+            new.contact = contacts.get(tenant, &address).map(|(id, _)| id);
         }
     }
     Ok(())
+}
+
+/// The address of a customer's phone. An e-mail address is none.
+const fn reachable(to: &Address) -> Option<&Address> {
+    match to {
+        Address::Phone(_) | Address::WhatsApp(_) => Some(to),
+        Address::Email(_) => None,
+    }
 }
 
 /// The ordering key of a send. One send at a time leaves with the same key, in planned order: a customer's messages
@@ -187,7 +195,7 @@ async fn find_recipients(txn: &impl Txn, context: &WriterContext, actions: &mut 
 pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, action: &Action) -> Option<String> {
     match action {
         Action::Send(send) => {
-            let to = send.to.phone()?;
+            let to = reachable(&send.to)?;
             // A call does not hold back messages to the same customer.
             let prefix = if send.channel == Channel::Voice { "voice:" } else { send.channel.spec().prefix };
             Some(format!("{prefix}{sender}>{}", to.key()))
@@ -211,7 +219,7 @@ pub struct QueuedSend {
     pub channel: Option<Channel>,
     /// E.164, Messaging Service SID, e-mail address or a name.
     pub sender: String,
-    /// E.164, e-mail address, or the host of an HTTP request.
+    /// E.164, WhatsApp user id, e-mail address, or the host of an HTTP request.
     pub recipient: String,
     /// The folded recipient.
     pub peer_key: String,

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, Value};
 use serde_json::Value as Json;
 
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp};
+use crate::domain::{Channel, ContactId, Phone, TenantId, Timestamp, WhatsAppId};
 use crate::store::context::WriterContext;
 use crate::store::db::sql;
 use crate::store::db::sql::{Row, Txn};
@@ -27,13 +27,13 @@ pub(in crate::store) static CONTACTS: LazyLock<String> = LazyLock::new(|| {
         )
     };
     format!(
-        "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.created_us{}
+        "SELECT c.id, c.phone, c.name, c.profile_name, c.tags, c.fields, c.inbound_count, c.created_us, c.whatsapp_id{}
   FROM contacts c WHERE c.tenant_id = ? AND c.id IN ({{list}})",
         Channel::INBOUND.map(of_channel).concat()
     )
 });
 /// The number of columns in [`CONTACTS`] before those of the channels.
-const CONTACT_COLUMNS: usize = 8;
+const CONTACT_COLUMNS: usize = 9;
 
 /// Reads the facts of customers at `as_of`: their rows, with later changes undone.
 ///
@@ -62,9 +62,14 @@ pub(in crate::store) async fn contact_facts(
 
 pub(in crate::store) fn read_facts(row: &Row) -> Result<ContactFacts, StoreError> {
     let (name, profile_name): (String, String) = (row.get(2)?, row.get(3)?);
+    let given = |text: String| Some(text).filter(|text| !text.is_empty());
+    let phone = given(row.get(1)?).map(|phone| Phone::parse(&phone)).transpose().map_err(StoreError::stored)?;
+    let whatsapp_id =
+        row.get::<Option<String>>(8)?.map(|id| WhatsAppId::parse(&id)).transpose().map_err(StoreError::stored)?;
     let mut facts = ContactFacts {
         id: ContactId::new(row.get(0)?),
-        phone: Phone::parse(&row.get::<String>(1)?).map_err(StoreError::stored)?,
+        phone,
+        whatsapp_id,
         name: if name.is_empty() { profile_name } else { name },
         tags: json(&row.get::<String>(4)?)?,
         fields: json(&row.get::<String>(5)?)?,
@@ -113,7 +118,6 @@ async fn rewind(
     as_of: Timestamp,
     not_rebuilt: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    let key = contact.phone.key();
     let since = [tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
     let later = sql::query(
         db,
@@ -135,7 +139,6 @@ async fn rewind(
         }
     }
     let of_contact = vec![tenant.uuid().into(), contact.id.uuid().into(), as_of.unix_us().into()];
-    let of_number = vec![tenant.uuid().into(), key.into(), as_of.unix_us().into()];
     contact.last_inbound_at.clear();
     contact.inbound_count = 0;
     let inbound = "SELECT channel, max(at_us), count(*) FROM messages
@@ -147,9 +150,11 @@ async fn rewind(
         contact.inbound_count += row.try_get_by_index::<i64>(2)?;
     }
     contact.opted_out.clear();
+    // What was said under either address, oldest first.
     let opt_outs = "SELECT channel, sender, active FROM opt_out_history
-      WHERE tenant_id = ? AND peer_key = ? AND at_us <= ? ORDER BY at_us, id";
-    for row in sql::query(db, opt_outs, of_number).await? {
+      WHERE tenant_id = ? AND at_us <= ? AND peer_key IN ({list}) ORDER BY at_us, id";
+    let keys = contact.address_keys().into_iter().map(Value::from).collect();
+    for row in sql::query_in(db, opt_outs, &[tenant.uuid().into(), as_of.unix_us().into()], keys).await? {
         let (channel, sender, active): (String, String, bool) =
             (row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         let channel: Channel = channel.parse().map_err(StoreError::stored)?;

@@ -10,6 +10,7 @@ pub(in crate::store) mod facts;
 pub(in crate::store) mod events;
 pub(in crate::store) mod firings;
 pub(in crate::store) mod idempotency;
+mod identity;
 pub(in crate::store) mod actions;
 pub(in crate::store) mod messages;
 pub(in crate::store) mod opt_outs;

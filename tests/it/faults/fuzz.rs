@@ -202,7 +202,7 @@ async fn hostile_texts_are_stored_as_they_are_and_answered_with_nothing() {
     let tenant = inside.installation.directory.now().by_slug("demo").expect("it is made").id;
     let mut stored: HashMap<String, String> = HashMap::new();
     for customers in 0..cases().div_ceil(20) {
-        let contact = store.contact_by_phone(tenant, &customer(customers)).await.unwrap();
+        let contact = store.contact_by_key(tenant, &customer(customers)).await.unwrap();
         for listed in store.messages(tenant, contact, 1_000).await.unwrap() {
             let Listed::Message(message) = listed else { panic!("nothing is sent here") };
             stored.insert(message.provider_sid.expect("it came from the provider"), message.body);

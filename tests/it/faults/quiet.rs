@@ -152,7 +152,7 @@ proptest! {
         let expires = due.plus(MINUTE * lasts_min as u32);
         let installation: QuietRules = "+1=21:00-08:00, all=21:00-09:00".parse().expect("a constant");
         let tenant = QuietRules::default();
-        let local = Quiet { installation: &installation, tenant: &tenant, zone: tenants }.for_phone(&phone, own);
+        let local = Quiet { installation: &installation, tenant: &tenant, zone: tenants }.for_customer(Some(&phone), own);
         let shifted = local.shift_out(due, Some(expires)).expect("every day has an hour");
         prop_assert!(allowed(&phone, own, tenants, shifted) && shifted < expires, "{shifted} for {due}");
         prop_assert!(shifted >= due.minus(DAY) && (shifted == due) == allowed(&phone, own, tenants, due));

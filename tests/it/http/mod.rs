@@ -6,5 +6,6 @@ mod docs;
 pub mod gateway;
 pub mod rcs;
 mod tenant;
+mod whatsapp_ids;
 pub(crate) mod agent_tokens;
 pub(crate) mod nginx;

@@ -450,7 +450,7 @@ async fn a_file_imported_twice_changes_nothing_the_second_time() {
         let expected = ["new", "slot_taken", "new", "is_over"];
         assert_eq!(import(text, true).await, expected);
         assert!(bench.event_kinds().await.is_empty(), "a preview changes nothing");
-        assert!(bench.store.contact_by_phone(bench.tenant, ANA).await.unwrap().is_none());
+        assert!(bench.store.contact_by_key(bench.tenant, ANA).await.unwrap().is_none());
         assert_eq!(import(text, false).await, expected);
         assert_eq!(import(text, false).await, ["unchanged", "slot_taken", "unchanged", "is_over"]);
         let events = bench.event_kinds().await.len();

@@ -51,7 +51,7 @@ async fn messages_of_one_batch_leave_the_last_of_them() {
         for ingested in futures_util::future::join_all(all.map(|inbound| writer.ingest(inbound))).await {
             assert!(!ingested.unwrap().duplicate);
         }
-        let contact = bench.store.contact_by_phone(bench.tenant, ANA).await.unwrap().expect("a customer");
+        let contact = bench.store.contact_by_key(bench.tenant, ANA).await.unwrap().expect("a customer");
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         assert_eq!(facts[&contact].last_inbound_at, BTreeMap::from([(Channel::Sms, at(60))]));
     })

@@ -155,7 +155,7 @@ async fn another_tenants_customer_is_not_touched() {
         bench.received("SM2", ANA, TEXT).await;
         erase(&bench, ANA).await;
         let (facts, _) = other.store.contact_facts(other.tenant, &[theirs], None).await.unwrap();
-        assert_eq!(facts[&theirs].phone.as_str(), ANA);
+        assert_eq!(facts[&theirs].known_as(), ANA);
         assert_eq!(other.messages().await[0].body, TEXT);
     })
     .await;

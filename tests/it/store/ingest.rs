@@ -36,7 +36,7 @@ async fn a_repeat_is_counted_and_nothing_else() {
         assert_eq!(messages.len(), 1);
         assert_eq!(messages[0].repeats, 10);
         assert_eq!(bench.event_kinds().await, ["inbound_sms"]);
-        let contact = bench.store.contact_by_phone(bench.tenant, ANA).await.unwrap().unwrap();
+        let contact = bench.store.contact_by_key(bench.tenant, ANA).await.unwrap().unwrap();
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         assert_eq!(facts[&contact].inbound_count, 1);
     })
@@ -87,7 +87,7 @@ async fn the_ways_of_writing_a_mobile_are_one_customer() {
         for twin in join_all(twins.map(|twin| bench.store.writer().ingest(twin))).await {
             assert!(!twin.unwrap().duplicate);
         }
-        let contact = bench.store.contact_by_phone(bench.tenant, "+552187654321").await.unwrap().unwrap();
+        let contact = bench.store.contact_by_key(bench.tenant, "+552187654321").await.unwrap().unwrap();
         let (facts, _) = bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
         assert_eq!(facts[&contact].inbound_count, 2);
     })

@@ -22,6 +22,7 @@ mod talk;
 mod refusals;
 mod tenants;
 mod timers;
+mod whatsapp_ids;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -105,7 +106,16 @@ impl Bench {
             provider_sid: sid.to_owned(),
             ..InboundData::default()
         };
-        NewInbound::new(self.tenant, Channel::Sms, Phone::parse(from).ok(), data, self.now(), 1, None)
+        NewInbound::new(
+            self.tenant,
+            Channel::Sms,
+            Phone::parse(from).ok().map(Into::into),
+            None,
+            data,
+            self.now(),
+            1,
+            None,
+        )
     }
 
     /// Ingests a customer's message. Gives its event and the customer.

@@ -139,5 +139,5 @@ fn asked_on(eval: &Arc<EvalContext>, channel: Option<Channel>, text: &Dynamic) -
         return Err(format!("no answer can come in on {channel}: ask on {}", Channel::inbound_names()));
     }
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    Ok(Send { channel, to: contact.phone.clone().into(), reply: false, fallback: None, body })
+    Ok(Send { channel, to: arguments::address_on(contact, channel)?, reply: false, fallback: None, body })
 }

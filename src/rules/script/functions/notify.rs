@@ -11,7 +11,7 @@ use rhai::{Dynamic, Map, NativeCallContext};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, Channel, EmailBody, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
-use crate::rules::script::arguments::{TEXT_REFERENCE, text_within};
+use crate::rules::script::arguments::{TEXT_REFERENCE, address_on, text_within};
 use crate::rules::script::context::{EvalContext, ScriptError};
 use crate::rules::script::functions::send_whatsapp_template::template_body;
 use crate::rules::script::plan::{PlannedAction, plan};
@@ -55,8 +55,9 @@ fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Resul
     let contact = contact.ok_or("it goes to e.contact, and only where the event concerns a customer")?;
     let text = text_within(text, TEXT_CHARS, TEXT_REFERENCE)?;
     let prefers = contact.fields.get(PREFERS).and_then(serde_json::Value::as_str).unwrap_or_default();
-    let channel = prefers.parse::<Channel>().ok().filter(|channel| !contact.opted_out.contains(channel));
-    let to = contact.phone.clone().into();
+    // A customer who hides the number can be reached on WhatsApp only.
+    let wanted = if contact.phone.is_none() { Some(Channel::WhatsApp) } else { prefers.parse::<Channel>().ok() };
+    let channel = wanted.filter(|channel| !contact.opted_out.contains(channel));
     match (channel, contact.email()) {
         (Some(Channel::Email), Some(email)) => {
             let given = more.get("subject").and_then(text_of).filter(|subject| !subject.trim().is_empty());
@@ -65,13 +66,17 @@ fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Resul
             Ok(Send { channel: Channel::Email, to: email.into(), reply: false, fallback: Some(text), body })
         }
         (Some(Channel::WhatsApp), _) if let Some(body) = on_whatsapp(eval, contact, &text, more)? => {
+            let to = address_on(contact, Channel::WhatsApp)?;
             Ok(Send { channel: Channel::WhatsApp, to, reply: false, fallback: Some(text), body })
         }
         (Some(Channel::Rcs), _) if eval.facts.tenant.senders.contains(&Channel::Rcs) => {
-            let body = SendBody::Text(text.clone());
+            let (to, body) = (address_on(contact, Channel::Rcs)?, SendBody::Text(text.clone()));
             Ok(Send { channel: Channel::Rcs, to, reply: false, fallback: Some(text), body })
         }
-        _ => Ok(Send { channel: Channel::Sms, to, reply: false, fallback: None, body: SendBody::Text(text) }),
+        _ => {
+            let to = address_on(contact, Channel::Sms)?;
+            Ok(Send { channel: Channel::Sms, to, reply: false, fallback: None, body: SendBody::Text(text) })
+        }
     }
 }
 

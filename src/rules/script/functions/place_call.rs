@@ -50,7 +50,7 @@ fn place_call(
             Some(said) => announcement(&said)?,
             None => at_step(eval, name("a step", what)?, how)?,
         };
-        let (channel, to, body) = (Channel::Voice, recipient(to)?.into(), SendBody::Call(body));
+        let (channel, to, body) = (Channel::Voice, recipient(Channel::Voice, to)?, SendBody::Call(body));
         Ok(Action::Send(Send { channel, to, reply: false, fallback: None, body }))
     })
 }

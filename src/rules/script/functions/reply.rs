@@ -2,9 +2,9 @@
 
 use rhai::{Dynamic, NativeCallContext};
 
-use crate::domain::{Action, Phone, Send, SendBody};
+use crate::domain::{Action, Address, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
-use crate::rules::script::arguments::{TEXT_REFERENCE, text_within};
+use crate::rules::script::arguments::{TEXT_REFERENCE, address_on, text_within};
 use crate::rules::script::context::EvalContext;
 use crate::rules::script::plan::plan;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
@@ -32,8 +32,13 @@ pub(in crate::rules) fn reply(eval: &EvalContext, text: &Dynamic) -> Result<Send
         ));
     };
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    // The reply goes to the number that wrote. The customer may be known by another form of it, which may not be reachable.
-    let from = eval.event.data.get("from").and_then(serde_json::Value::as_str).and_then(|from| Phone::parse(from).ok());
-    let to = from.filter(|from| from.key() == contact.phone.key()).unwrap_or_else(|| contact.phone.clone());
-    Ok(Send { channel, to: to.into(), reply: true, fallback: None, body })
+    // The reply goes to the address that wrote. The customer may be known by another form of it, which may not be reachable.
+    let from = eval.event.data.get("from").and_then(serde_json::Value::as_str);
+    let from = from.and_then(|from| Address::parse(from).ok());
+    let own = contact.address_keys();
+    let to = match from.filter(|from| own.contains(&from.key())) {
+        Some(from) => from,
+        None => address_on(contact, channel)?,
+    };
+    Ok(Send { channel, to, reply: true, fallback: None, body })
 }

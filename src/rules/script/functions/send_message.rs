@@ -50,5 +50,5 @@ fn register(engine: &mut Engine, channel: Channel) {
 
 fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    Ok(Action::Send(Send { channel, to: recipient(to)?.into(), reply: false, fallback: None, body }))
+    Ok(Action::Send(Send { channel, to: recipient(channel, to)?, reply: false, fallback: None, body }))
 }

@@ -42,7 +42,7 @@ pub(in crate::rules) const SEND_WHATSAPP_TEMPLATE: Function = Function {
 
 fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, String> {
     let body = template_body(content, variables)?;
-    let to = recipient(to)?.into();
+    let to = recipient(Channel::WhatsApp, to)?;
     Ok(Action::Send(Send { channel: Channel::WhatsApp, to, reply: false, fallback: None, body }))
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, ImmutableString, Position};
 use serde_json::Value;
 
-use crate::domain::Channel;
 use crate::domain::channel::UnknownChannel;
 use crate::domain::contact::ContactFacts;
+use crate::domain::{Channel, Phone, WhatsAppId};
 use crate::rules::script::context::{EvalContext, ScriptError, error};
 use crate::rules::script::registry::{Field, Function, Group, Kind, Signature, View};
 use crate::rules::script::values::to_script;
@@ -30,7 +30,12 @@ const fn field(name: &'static str, kind: Kind, about: &'static str, get: Getter)
 }
 
 const FIELDS: &[Field<Getter>] = &[
-    field("phone", Kind::Text, "The number, E.164.", |eval| of(eval, |contact| contact.phone.as_str().into())),
+    field("phone", Kind::Text, "The number, E.164; empty if the customer hides it on WhatsApp.", |eval| {
+        of(eval, |contact| contact.phone.as_ref().map_or("", Phone::as_str).into())
+    }),
+    field("whatsapp_id", Kind::Text, "WhatsApp's id of the customer; empty while it is not known.", |eval| {
+        of(eval, |contact| contact.whatsapp_id.as_ref().map_or("", WhatsAppId::as_str).into())
+    }),
     field("name", Kind::Text, "The whole name; may be empty.", |eval| of(eval, |contact| contact.name.as_str().into())),
     field("first_name", Kind::Text, "The first word of the name.", |eval| {
         of(eval, |contact| contact.first_name().into())

@@ -152,9 +152,9 @@ async fn customer(
     now: Timestamp,
 ) -> Result<ContactId, BookingError> {
     let mut upsert = ContactUpsert::default();
-    upsert.add(new.tenant, &new.customer, now);
-    let contacts = upsert.upsert(txn, context).await?;
-    let found = contacts.get(&(new.tenant, new.customer.key())).copied();
+    let phone = new.customer.clone().into();
+    upsert.add(new.tenant, &phone, now);
+    let found = upsert.upsert(txn, context).await?.get(new.tenant, &phone);
     let (contact, _) = found.ok_or_else(|| StoreError::Stored("a customer that was just made is gone".to_owned()))?;
     if !new.customer_name.trim().is_empty() {
         let name = staff::name("customer's name", super::NAME_MAX_CHARS, &new.customer_name)?;

@@ -135,8 +135,9 @@ pub(in crate::store) async fn find_or_make(
     let mut contact = None;
     if let Some(phone) = &caller.phone {
         let mut upsert = ContactUpsert::default();
-        upsert.add(caller.tenant, phone, at);
-        contact = upsert.upsert(txn, context).await?.into_values().next().map(|(contact, _)| contact);
+        let phone = phone.clone().into();
+        upsert.add(caller.tenant, &phone, at);
+        contact = upsert.upsert(txn, context).await?.get(caller.tenant, &phone).map(|(contact, _)| contact);
     }
     let id: CallId = context.ids.next();
     let state = CallState::default();

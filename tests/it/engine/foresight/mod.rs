@@ -337,7 +337,7 @@ impl Run {
 
     async fn change_customer(&self, business: &Business, customer: &Phone) {
         let store = &self.rehearsal.installation.store;
-        let (contact, _) = store.whose(business.id, customer).await.expect("the database answers");
+        let (contact, _) = store.whose(business.id, &customer.clone().into()).await.expect("the database answers");
         let field = |field: &str, values: [&str; 2]| Effect::SetField {
             field: field.to_owned(),
             value: values[self.below(2)].into(),
@@ -400,7 +400,7 @@ impl Run {
             ..InboundData::default()
         };
         let now = self.rehearsal.now();
-        let inbound = NewInbound::new(business.id, channel, Some(customer.clone()), data, now, 1, keyword);
+        let inbound = NewInbound::new(business.id, channel, Some(customer.clone().into()), None, data, now, 1, keyword);
         // The pipeline would decide it at once, so the store takes it.
         self.rehearsal.installation.store.writer().ingest(inbound).await.expect("it can be stored");
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::domain::Phone;
 use crate::domain::call::{Dial, Step};
-use crate::rules::script::arguments::{only_keys, text};
+use crate::domain::{Channel, Phone};
+use crate::rules::script::arguments::{address_on, only_keys, text};
 use crate::rules::script::context::EvalContext;
 use crate::rules::script::functions::in_call::step::{optional_step, plan_step, within};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
@@ -35,7 +35,10 @@ pub(in crate::rules) const DIAL: Function = Function {
 fn dial(eval: &Arc<EvalContext>, to: &Dynamic, how: &Map) -> Result<Step, String> {
     only_keys(how, &["timeout", "record", "otherwise"])?;
     let number = match to.read_lock::<ContactView>() {
-        Some(view) => view.0.contact().map(|contact| contact.phone.to_string()).ok_or("the event has no contact")?,
+        Some(view) => {
+            let contact = view.0.contact().ok_or("the event has no contact")?;
+            address_on(contact, Channel::Voice)?.to_string()
+        }
         None => Phone::parse(&text("the number", to)?).map_err(|bad| bad.to_string())?.to_string(),
     };
     let timeout = how.get("timeout").map(|most| most.as_int().map_err(|_| "timeout is a number of seconds".to_owned()));

@@ -51,6 +51,8 @@ pub const MIGRATIONS: &[Migration] = &[
         script: include_str!("m0014_channel_columns_postgres.sql"),
         only: Some(DatabaseBackend::Postgres),
     },
+    // Questions whose texts have not left yet.
+    Migration::new("m0016_unsent_questions", include_str!("m0016_unsent_questions.sql")),
     // WhatsApp's ids of customers who hide their numbers.
     Migration::new("m0019_whatsapp_ids", include_str!("m0019_whatsapp_ids.sql")),
 ];

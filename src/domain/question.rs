@@ -10,11 +10,14 @@ use super::id::ActionId;
 /// An open question. A customer has at most one on each channel.
 ///
 /// ```text
-///          ask ─▶ open ─▶ answered   (on_answer took a message of the customer)
-///                      ├▶ silent     (no answer in time)
-///                      ├▶ replaced   (another question was asked on the same channel)
-///                      └▶ gone       (the customer opted out, or was erased)
+///   ask ─▶ waiting ─▶ open ─▶ answered   (on_answer took a message of the customer)
+///                 │        ├▶ silent     (no answer in time)
+///                 │        ├▶ replaced   (another question was asked on the same channel)
+///                 │        └▶ gone       (the customer opted out, or was erased)
+///                 └▶ unsent              (its text is blocked, or the provider refuses it)
 /// ```
+///
+/// It waits until its text is sent, and its time runs from then on. A message answers no question whose text leaves later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// The id of the send that asks it, so that the same decision asks it once.
@@ -27,7 +30,7 @@ pub struct Question {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub state: Value,
     pub asked_at: Timestamp,
-    /// From this time on it counts as not answered.
+    /// From this time on it counts as not answered, if its text left at `asked_at`.
     pub expires_at: Timestamp,
 }
 

@@ -106,7 +106,7 @@ pub use tables::api_tokens::ApiToken;
 pub use tables::calls::{CallResult, Caller, Leg, LegReport, ListedLeg, OpenCall, TurnAnswer};
 pub use tables::decided::{Decided, DecidedReceipt};
 pub use tables::idempotency::{Begun, IDEMPOTENCY_KEPT};
-pub use tables::questions::silence_of;
+pub use tables::questions::{running_from, silence_of, unsent_of};
 pub use tables::refusals::{Refused, RefusedSum};
 pub use tables::tenants::StoredTenant;
 pub use tables::timers::{Replanned, TIMERS_PAGE};

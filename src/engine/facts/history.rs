@@ -1,6 +1,6 @@
 //! A customer's open questions, and the last runs of rules that have a limit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::contact::is_silence;
 use crate::domain::{ContactId, Event, Facts, Timestamp};
@@ -41,10 +41,15 @@ pub async fn add(
         None => HashMap::new(),
     };
     let questions = if asked.is_empty() { HashMap::new() } else { store.open_questions(tenant, &asked).await? };
+    // A message answers no question that the customer has not got yet.
+    let unasked = if questions.is_empty() { HashSet::new() } else { store.unasked_questions(tenant, &asked).await? };
     for (event, facts) in batch {
         let Some(contact) = event.contact else { continue };
         facts.firings = firings.get(&contact).cloned().unwrap_or_default();
         facts.questions = questions.get(&contact).cloned().unwrap_or_else(BTreeMap::new);
+        if !is_silence(event) {
+            facts.questions.retain(|_, question| !unasked.contains(&question.id));
+        }
     }
     Ok(())
 }

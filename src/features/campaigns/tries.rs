@@ -49,7 +49,8 @@ impl Tries<'_> {
         };
         let action = Action::Send(send(&self.campaign.name, self.plan, member));
         let rule = format!("campaign {}: {key}", self.campaign.name);
-        let planned = Planned { rule, index: usize::try_from(*n).unwrap_or_default(), action, due: Some(at) };
+        let planned =
+            Planned { rule, index: usize::try_from(*n).unwrap_or_default(), action, due: Some(at), blocked: None };
         let mut action = plan::plan(self.tenant, self.platform, &event, &[], planned);
         // The number makes the identity unique. It appears nowhere that outlives the member.
         action.rule = format!("campaign {}", self.campaign.name);

@@ -24,6 +24,9 @@ impl Walk<'_> {
         }
         self.read_campaigns().await?;
         for tenant in tenants() {
+            for (contact, question) in self.inputs.store.unsent_questions(tenant).await? {
+                self.unsent.insert(question.id, (tenant, contact, question));
+            }
             for send in self.inputs.store.planned_sends(tenant, self.until).await? {
                 let why = send
                     .reason

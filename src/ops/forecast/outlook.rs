@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{ForecastInputs, ForecastSend, Outcome};
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments};
+use crate::domain::{
+    ActionId, Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments,
+};
 use crate::rules::PendingEffects;
 use crate::store::{Candidate, Gate, GateFacts, Left, PlannedSend, QueuedSend, StoreError};
 use crate::tenants::Tenant;
@@ -39,8 +41,12 @@ impl DueSend {
 
 /// The result of judging a send.
 pub(super) enum GateDecision {
-    /// The send is in the forecast.
+    /// The send is in the forecast, and its end is open.
     Noted,
+    /// The send is in the forecast, and leaves.
+    Sent { send: ActionId },
+    /// The send is in the forecast; it was stopped for good before it came to the gate.
+    Ended { send: ActionId, reason: String },
     /// The send is in the forecast; the gate has stopped it for good.
     Blocked { send: Box<QueuedSend>, reason: String, why: String },
     /// The send must be judged again at this time.
@@ -87,8 +93,9 @@ impl<'a> Outlook<'a> {
             None
         };
         if let Some((outcome, why)) = early {
-            self.note(tenant, due, &send, now, outcome, Some(why));
-            return Ok(GateDecision::Noted);
+            let (id, ends) = (due.send.send.id, matches!(outcome, Outcome::Blocked));
+            self.note(tenant, due, &send, now, outcome, Some(why.clone()));
+            return Ok(if ends { GateDecision::Ended { send: id, reason: why } } else { GateDecision::Noted });
         }
         let (key, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
         facts.account.clone_from(&tenant.account.sid);
@@ -97,7 +104,9 @@ impl<'a> Outlook<'a> {
         match self.inputs.gate.judge(&candidate, now, &quiet) {
             Gate::Pass => {
                 self.recent_sends.entry(key).or_default().push((now, due.send.send.origin));
+                let id = due.send.send.id;
                 self.note(tenant, due, &send, now, Outcome::Send, None);
+                return Ok(GateDecision::Sent { send: id });
             }
             Gate::Block(reason) | Gate::TooLate(_, reason) => {
                 let (blocked, why) = (Box::new(candidate.send), due.why.clone());

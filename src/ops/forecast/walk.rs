@@ -12,14 +12,15 @@ use super::{DECIDED_MAX, FORECAST_MAX, Forecast, ForecastInputs, why};
 use crate::domain::clock::Random;
 use crate::domain::contact::ContactFacts;
 use crate::domain::{
-    Action, Address, By, Clock, ContactId, Event, Facts, Ids, Origin, Purpose, QuestionChange, TenantId, TimerId,
-    Timestamp,
+    Action, ActionId, ActionState, Address, By, Clock, ContactId, Event, Facts, Ids, Origin, Purpose, Question,
+    QuestionChange, TenantId, TimerId, Timestamp,
 };
 use crate::engine::decision::{self, AsOf};
 use crate::engine::pipeline::fan_out::{cursor, follow_ups};
 use crate::rules::{Decision, PAGE_CONTACTS, PendingEffects};
 use crate::store::{
-    Decided, NewAction, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, fallback_wanted, silence_of,
+    Decided, NewAction, Pending, PendingTimer, PlannedSend, StoreError, TIMERS_PAGE, fallback_wanted, running_from,
+    silence_of, unsent_of,
 };
 use crate::tenants::{Snapshot, Tenant};
 
@@ -79,6 +80,8 @@ pub(super) struct Walk<'a> {
     /// Customers that a foreseen message creates.
     newcomers: BTreeSet<(TenantId, ContactId)>,
     so_far: HashMap<ContactId, PendingEffects>,
+    /// Questions whose texts have not been sent, by their sends.
+    pub unsent: HashMap<ActionId, (TenantId, ContactId, Question)>,
     /// Appointments that will have ended. Their timers no longer fire.
     ended: HashSet<Uuid>,
     outlook: Outlook<'a>,
@@ -114,6 +117,7 @@ impl<'a> Walk<'a> {
             numbers: HashMap::new(),
             newcomers: BTreeSet::new(),
             so_far: HashMap::new(),
+            unsent: HashMap::new(),
             ended: HashSet::new(),
             outlook: Outlook::new(inputs, from),
             snapshot,
@@ -272,12 +276,25 @@ impl<'a> Walk<'a> {
     fn note(&mut self, event: &Event, decision: &Decision) {
         let Some(contact) = event.contact else { return };
         self.so_far.entry(contact).or_default().add(decision);
-        let asked = decision.questions.iter().filter_map(|change| match change {
-            QuestionChange::Open(question) => Some(silence_of(event.tenant, contact, question)),
-            QuestionChange::Close(_) => None,
-        });
-        let asked: Vec<PendingTimer> = asked.map(PendingTimer::from).collect();
-        self.put_timers(asked);
+        for change in &decision.questions {
+            if let QuestionChange::Open(question) = change {
+                self.unsent.insert(question.id, (event.tenant, contact, question.clone()));
+            }
+        }
+    }
+
+    /// Starts the time of a question whose text is sent now.
+    fn start_question(&mut self, send: ActionId) {
+        let Some((tenant, contact, question)) = self.unsent.remove(&send) else { return };
+        let running = running_from(question, self.clock.now());
+        self.put_timers([PendingTimer::from(silence_of(tenant, contact, &running))]);
+    }
+
+    /// Ends a question whose text will never be sent.
+    fn end_question(&mut self, send: ActionId, why: &str) {
+        let Some((tenant, contact, question)) = self.unsent.remove(&send) else { return };
+        let now = Question { expires_at: self.clock.now(), ..question };
+        self.put_timers([PendingTimer::from(unsent_of(tenant, contact, &now, why))]);
     }
 
     /// Puts everything that a decision plans.
@@ -342,6 +359,9 @@ impl<'a> Walk<'a> {
     /// Applies a rule's change to an appointment: the one that its event is about, or the customer's next.
     fn change_appointment(&mut self, decided: &Decided, action: &NewAction, facts: &Facts, why: &str) {
         let Action::Effect(effect) = &action.action else { return };
+        if action.state == ActionState::Blocked {
+            return;
+        }
         let Some((id, change)) = effect.appointment_change() else { return };
         let mut known = facts.appointment.iter().chain(&facts.next_appointment);
         let Some(mut appointment) = known.find(|known| known.id == id).cloned() else { return };
@@ -379,7 +399,10 @@ impl<'a> Walk<'a> {
         let Some(tenant) = self.snapshot.by_id(due.send.send.tenant).cloned() else { return Ok(()) };
         match self.outlook.judge(&tenant, due, now, &self.customers, &self.so_far).await? {
             GateDecision::Again(until, due) => self.put(until, Item::Send(due)),
+            GateDecision::Sent { send } => self.start_question(send),
+            GateDecision::Ended { send, reason } => self.end_question(send, &reason),
             GateDecision::Blocked { send, reason, why } => {
+                self.end_question(send.id, &reason);
                 if let Some(event) = fallback_wanted(&send, reason, self.ids.next(), now)? {
                     let why = format!("{why}, then {}", event.kind);
                     self.put_event(event, why);

@@ -17,10 +17,17 @@ pub fn of_timer(timer: &PendingTimer, rules: &RuleSet, tenant: &TenantFacts) -> 
             let moved = own.map(|own| format!("; its own time, {}, lies in quiet hours", second(own)));
             format!("{}, {}{}", timer.timing, second(until), moved.unwrap_or_default())
         }
+        (Ok(Purpose::Silence), _) if let Some(why) = unsent(timer) => format!("a question is not sent: {why}"),
         (Ok(Purpose::Silence), _) => format!("nobody has answered by {}", second(timer.due)),
         (Ok(Purpose::Page), _) => "schedule".to_owned(),
         _ => timer.timing.clone(),
     }
+}
+
+/// The reason of a timer which tells that a question will never be sent.
+fn unsent(timer: &PendingTimer) -> Option<String> {
+    let payload: serde_json::Value = serde_json::from_str(&timer.payload).ok()?;
+    Some(payload.get("unsent")?.as_str()?.to_owned())
 }
 
 /// The time that the rule asks for, quiet hours aside.

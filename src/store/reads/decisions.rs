@@ -2,18 +2,47 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use crate::domain::{ActionId, EventId, TenantId, Timestamp};
+use crate::domain::{ActionId, EventId, EventKind, TenantId, Timestamp};
 use crate::store::db::sql;
+use crate::store::db::sql::Row;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::rows;
 use crate::store::rows::attempt;
 use crate::store::tables::actions;
 
+/// The most decisions that [`Store::failed_runs`] looks at.
+pub const LOOKED_AT_MAX: usize = 20_000;
+
 impl Store {
     /// Reads the time of an event's decision, and its trace as JSON.
     pub async fn trace(&self, tenant: TenantId, event: EventId) -> Result<Option<(Timestamp, String)>, StoreError> {
         trace(&self.read, tenant, event).await
+    }
+
+    /// Lists a tenant's decisions since then in which a rule failed, the latest first, each with its event's kind and its
+    /// trace as JSON. At most [`LOOKED_AT_MAX`] decisions are looked at.
+    pub async fn failed_runs(
+        &self,
+        tenant: TenantId,
+        since: Timestamp,
+    ) -> Result<Vec<(EventId, EventKind, String)>, StoreError> {
+        let ms = u64::try_from(since.unix_ms()).unwrap_or_default();
+        let first = uuid::Builder::from_unix_timestamp_millis(ms, &[0; 10]).into_uuid();
+        let text = format!(
+            "SELECT e.id, e.kind, r.trace FROM (SELECT event_id, trace FROM rule_runs
+               WHERE event_id >= ? AND tenant_id = ? ORDER BY event_id DESC LIMIT {LOOKED_AT_MAX}) r
+             JOIN events e ON e.id = r.event_id
+             WHERE r.trace LIKE '%\"verdict\":\"failed\"%' OR r.trace LIKE '%\"verdict\":\"too_much\"%'
+             ORDER BY r.event_id DESC"
+        );
+        let rows = sql::query(&self.read, &text, vec![first.into(), tenant.uuid().into()]).await?;
+        let read = |row| {
+            let row = Row::Sea(row);
+            let kind: String = row.get(1)?;
+            Ok((EventId::new(row.get(0)?), EventKind::parse(&kind).map_err(StoreError::stored)?, row.get(2)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Lists the actions of an event.

@@ -81,7 +81,10 @@ async fn one_report(
         return Ok(Reported::Foreign);
     }
     let before = known.facts.status;
-    placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
+    let body = placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
+    // No turn has opened the call yet, and perhaps none will.
+    let state = body.filter(|_| known.turns == 0).map(|body| body.unopened());
+    let state = state.map(|state| serde_json::to_string(&state)).transpose().map_err(StoreError::json)?;
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));
@@ -113,7 +116,7 @@ async fn one_report(
     }
     txn.execute(
         "UPDATE calls SET status = ?, answered_by = ?, duration_s = ?, action_id = ?,
-           recording_sid = coalesce(?, recording_sid),
+           state = coalesce(?, state), recording_sid = coalesce(?, recording_sid),
            recording_url = coalesce(?, recording_url), error_code = coalesce(?, error_code),
            detail = coalesce(?, detail), ended_us = coalesce(ended_us, ?), told = (told OR ?)
          WHERE id = ? AND tenant_id = ?",
@@ -122,6 +125,7 @@ async fn one_report(
             known.facts.answered_by.clone().into(),
             known.facts.duration_s.and_then(|seconds| i32::try_from(seconds).ok()).into(),
             known.action.map(ActionId::uuid).into(),
+            state.into(),
             recording.map(|one| one.sid.clone()).into(),
             recording.map(|one| one.url.clone()).into(),
             report.error_code.into(),

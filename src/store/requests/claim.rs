@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{Candidate, GateFacts, QueuedSend, SEND_COLUMNS, SEND_WIDTH, SEND_WITHIN};
-use crate::store::tables::messages;
+use crate::store::tables::{messages, questions};
 use crate::store::writer::{Request, Step, Writer};
 
 /// The gate's answer to one candidate.
@@ -220,6 +220,8 @@ async fn claim(txn: &impl Txn, context: &WriterContext, request: &ClaimRequest) 
     }
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;
     messages::merge(txn, stopped).await?;
+    let unsent: Vec<_> = blocked.iter().map(|(send, reason)| (send.id, reason.clone())).collect();
+    questions::never_sent(txn, context, &unsent).await?;
     let new_events =
         fallback::insert_events(txn, context, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
     let due = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";

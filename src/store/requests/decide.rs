@@ -79,6 +79,7 @@ pub(in crate::store) async fn write(
         }
         for action in &decided.actions {
             match &action.action {
+                _ if action.state == ActionState::Blocked => {}
                 Action::Effect(Effect::Emit { kind, data }) => {
                     children.push(emitted(context.ids.next(), decided, action, kind, data));
                 }
@@ -89,7 +90,7 @@ pub(in crate::store) async fn write(
                     }
                     None => changes.push((decided, action, effect)),
                 },
-                Action::Send(_) | Action::Request(_) | Action::Voice(_) => {}
+                Action::Send(_) | Action::Unaddressed(_) | Action::Request(_) | Action::Voice(_) => {}
             }
             actions.push(action.clone());
         }
@@ -107,7 +108,11 @@ pub(in crate::store) async fn write(
     end_plans(&mut actions, &ends, &changed);
     emitted += changed.len();
     committed.events.extend(changed);
+    let asks = decisions.iter().any(|decided| !decided.questions.is_empty());
+    let blocked = actions.iter().filter(|action| asks && action.state == ActionState::Blocked);
+    let unsent: Vec<_> = blocked.map(|action| (action.id, action.reason.clone().unwrap_or_default())).collect();
     actions::plan(txn, context, actions).await?;
+    questions::never_sent(txn, context, &unsent).await?;
     timers::plan(txn, context, decisions.iter().flat_map(|decided| &decided.timers)).await?;
     Ok(DecidedReceipt { sends, emitted, overtaken })
 }

@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::rows::attempt;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend, SEND_WITHIN};
-use crate::store::tables::{calls, messages, opt_outs};
+use crate::store::tables::{calls, messages, opt_outs, questions};
 use crate::store::writer::{Request, Step, Writer};
 
 /// The outcome of an attempt or a reconciliation.
@@ -194,11 +194,33 @@ async fn close(
             calls::begun(txn, context, &outcome.send, sid).await?;
         }
     }
+    tell_questions(txn, context, outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())), now)
+        .await?;
     let failed = outcomes
         .iter()
         .filter(|outcome| outcome.result == AttemptResult::Failed && moved.contains(&outcome.send.id.uuid()));
     fallback::insert_events(txn, context, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
     Ok(outcomes.iter().map(|outcome| moved.contains(&outcome.send.id.uuid())).collect())
+}
+
+/// Starts the time of the questions that were sent, and ends those that never will be.
+async fn tell_questions<'a>(
+    txn: &impl Txn,
+    context: &WriterContext,
+    outcomes: impl Iterator<Item = &'a AttemptOutcome>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (mut sent, mut unsent) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        let send = &outcome.send;
+        match outcome.result.reaches() {
+            ActionState::Sent => sent.push((send.id, send.tried_at.unwrap_or(now))),
+            ActionState::Failed => unsent.push((send.id, outcome.detail.clone())),
+            _ => {}
+        }
+    }
+    questions::sent(txn, context, &sent).await?;
+    questions::never_sent(txn, context, &unsent).await
 }
 
 async fn show_in_inbox(

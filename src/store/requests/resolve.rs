@@ -5,7 +5,7 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::tables::{actions, calls, messages};
+use crate::store::tables::{actions, calls, messages, questions};
 
 /// A person's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,13 @@ pub(in crate::store) async fn resolve(
     if let Some((status, rank)) = shown {
         let row = messages::row_of_send(&send, status, rank, sid.as_deref(), None, now)?;
         messages::merge(txn, row.into_iter().flatten().collect()).await?;
+    }
+    match next {
+        ActionState::Sent => questions::sent(txn, context, &[(action, send.tried_at.unwrap_or(now))]).await?,
+        ActionState::Failed | ActionState::Blocked => {
+            questions::never_sent(txn, context, &[(action, decision.reason().to_owned())]).await?;
+        }
+        _ => {}
     }
     if let Some(sid) = sid.filter(|_| send.is_call()) {
         calls::begun(txn, context, &send, &sid).await?;

@@ -2,7 +2,7 @@
 
 use sea_orm::Value;
 
-use super::table::Holds::{Big, Document, Id, Of, OneOf, Text};
+use super::table::Holds::{Big, Document, Id, MaybeBig, Of, OneOf, Text};
 use super::table::{CHANNELS, Table, column};
 use crate::domain::{ContactId, Question, TenantId};
 
@@ -19,11 +19,18 @@ pub(in crate::store) const TABLE: Table = Table {
         column("state", Document(|_| true)),
         column("asked_us", Big),
         column("expires_us", Big),
+        // How long an answer is waited for once the text is sent; 0 if it will never be sent. Null: the time runs.
+        column("wait_us", MaybeBig),
     ],
 };
 
-/// The values of a question, in the order of [`Table::insert`].
-pub(in crate::store) fn new_row(tenant: TenantId, contact: ContactId, question: &Question) -> [Value; TABLE.width()] {
+/// The values of a question, in the order of [`Table::insert`]. With `wait_us` its text has not been sent yet.
+pub(in crate::store) fn new_row(
+    tenant: TenantId,
+    contact: ContactId,
+    question: &Question,
+    wait_us: Option<i64>,
+) -> [Value; TABLE.width()] {
     [
         tenant.uuid().into(),
         contact.uuid().into(),
@@ -34,5 +41,6 @@ pub(in crate::store) fn new_row(tenant: TenantId, contact: ContactId, question: 
         question.state.to_string().into(),
         question.asked_at.unix_us().into(),
         question.expires_at.unix_us().into(),
+        wait_us.into(),
     ]
 }

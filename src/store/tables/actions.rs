@@ -34,7 +34,7 @@ pub struct NewAction {
     pub contact: Option<ContactId>,
     pub rule: String,
     pub index: usize,
-    /// `Planned`, `Done` (an effect) or `Blocked` (a send without a sender).
+    /// `Planned`, `Done` (an effect) or `Blocked` (a send without a sender, an action that cannot be done).
     pub state: ActionState,
     pub reason: Option<String>,
     pub origin: Origin,
@@ -84,6 +84,9 @@ impl ActionColumns {
                     recipient: Some(host),
                     ordering_key,
                 }
+            }
+            Action::Unaddressed(send) => {
+                Self { channel: Some(send.channel.as_str()), recipient: Some(send.to.clone()), ..Self::default() }
             }
             Action::Effect(_) | Action::Voice(_) => Self::default(),
         }
@@ -204,7 +207,7 @@ pub fn ordering_key(tenant: TenantId, contact: Option<ContactId>, sender: &str, 
             let contact = contact.map_or_else(String::new, |contact| contact.to_string());
             Some(format!("{tenant}>{}>{contact}", host(request)))
         }
-        Action::Effect(_) | Action::Voice(_) => None,
+        Action::Unaddressed(_) | Action::Effect(_) | Action::Voice(_) => None,
     }
 }
 

@@ -1,6 +1,9 @@
-//! Open questions. A customer has at most one on each channel, with a timer and one end.
+//! Open questions. A customer has at most one on each channel, with one end.
+//!
+//! The time of a question runs from the moment at which its text is sent: [`sent`] plans the timer of its silence then. If
+//! the text is never sent, [`never_sent`] plans a timer that is due at once, with the reason as `unsent` in its payload.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, Value};
@@ -31,6 +34,36 @@ impl Store {
             open.entry(ContactId::new(row.get(0)?)).or_default().insert(question.channel, question);
         }
         Ok(open)
+    }
+
+    /// Lists these customers' questions whose texts will leave later, or never. A question whose text is due counts as
+    /// asked: it may have reached the customer already.
+    pub async fn unasked_questions(
+        &self,
+        tenant: TenantId,
+        contacts: &[ContactId],
+    ) -> Result<HashSet<ActionId>, StoreError> {
+        let text = "SELECT q.id FROM questions q WHERE NOT EXISTS (
+            SELECT 1 FROM actions a WHERE a.id = q.id AND q.wait_us > 0
+              AND (a.state IN ('sending', 'unknown', 'sent') OR (a.state = 'planned' AND a.due_us <= ?)))
+            AND q.wait_us IS NOT NULL AND q.tenant_id = ? AND q.contact_id IN ({list})";
+        let before: [Value; 2] = [self.clock().now().unix_us().into(), tenant.uuid().into()];
+        let list = contacts.iter().map(|contact| contact.uuid().into()).collect();
+        let rows = sql::query_in(&self.read, text, &before, list).await?;
+        rows.iter().map(|row| Ok(ActionId::new(Row::Sea(row).get(0)?))).collect()
+    }
+
+    /// Lists a tenant's questions whose texts have not been sent, each with its customer.
+    pub async fn unsent_questions(&self, tenant: TenantId) -> Result<Vec<(ContactId, Question)>, StoreError> {
+        let columns = question::TABLE.column_list();
+        let text =
+            format!("SELECT {columns} FROM questions WHERE tenant_id = ? AND wait_us IS NOT NULL AND wait_us > 0");
+        let rows = sql::query(&self.read, &text, vec![tenant.uuid().into()]).await?;
+        let read = |row| {
+            let row = Row::Sea(row);
+            Ok((ContactId::new(row.get(0)?), read(&row)?))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// Removes questions that expired before `before` and whose timer never fired.
@@ -78,7 +111,8 @@ pub(in crate::store) async fn write(
             }
             QuestionChange::Open(question) => {
                 end(txn, decided.tenant, whose, "channel = ?", vec![question.channel.as_str().into()]).await?;
-                open(txn, context, decided.tenant, contact, question).await?;
+                let has_text = decided.actions.iter().any(|action| action.id == question.id);
+                open(txn, context, decided.tenant, contact, question, has_text).await?;
             }
         }
     }
@@ -87,16 +121,98 @@ pub(in crate::store) async fn write(
 
 static INSERT: LazyLock<String> = LazyLock::new(|| question::TABLE.insert());
 
+/// Opens a question. If it `has_text`, its time runs from the moment at which that is sent, else at once.
 async fn open(
     txn: &impl Txn,
     context: &WriterContext,
     tenant: TenantId,
     contact: ContactId,
     question: &Question,
+    has_text: bool,
 ) -> Result<(), StoreError> {
-    let values = question::new_row(tenant, contact, question).to_vec();
+    let wait_us = has_text.then(|| span_us(question).max(1));
+    let values = question::new_row(tenant, contact, question, wait_us).to_vec();
     txn.rows(&INSERT, question::TABLE.width(), Cut::Exact, values).await?;
-    timers::plan(txn, context, [&silence_of(tenant, contact, question)]).await
+    if has_text { Ok(()) } else { timers::plan(txn, context, [&silence_of(tenant, contact, question)]).await }
+}
+
+fn span_us(question: &Question) -> i64 {
+    question.expires_at.unix_us() - question.asked_at.unix_us()
+}
+
+/// The question with its time running from `at`, when its text was sent.
+pub fn running_from(question: Question, at: Timestamp) -> Question {
+    Question { expires_at: Timestamp::from_unix_us(at.unix_us() + span_us(&question)), ..question }
+}
+
+/// Finds questions among these sends whose texts have not been sent yet.
+async fn unsent_among(
+    txn: &impl Txn,
+    ids: impl Iterator<Item = ActionId>,
+) -> Result<Vec<(TenantId, ContactId, Question)>, StoreError> {
+    let list: Vec<Value> = ids.map(|id| id.uuid().into()).collect();
+    if list.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = question::TABLE.column_list();
+    let text = format!(
+        "SELECT {columns}, tenant_id FROM questions WHERE wait_us IS NOT NULL AND wait_us > 0 AND id IN ({{list}})"
+    );
+    let tenant_at = question::TABLE.columns.len();
+    let read = |row: &Row| Ok((TenantId::new(row.get(tenant_at)?), ContactId::new(row.get(0)?), read(row)?));
+    txn.query_in(&text, &[], list, read).await
+}
+
+/// Starts the time of the questions among these sends, each with the moment at which it was sent.
+pub(in crate::store) async fn sent(
+    txn: &impl Txn,
+    context: &WriterContext,
+    sends: &[(ActionId, Timestamp)],
+) -> Result<(), StoreError> {
+    for (tenant, contact, question) in unsent_among(txn, sends.iter().map(|(id, _)| *id)).await? {
+        let Some((_, at)) = sends.iter().find(|(id, _)| *id == question.id) else { continue };
+        let question = running_from(question, *at);
+        set_time(txn, tenant, contact, &question, None).await?;
+        timers::plan(txn, context, [&silence_of(tenant, contact, &question)]).await?;
+    }
+    Ok(())
+}
+
+/// Ends the questions among these sends, which will never leave, each with the reason. The rule learns it by an event.
+pub(in crate::store) async fn never_sent(
+    txn: &impl Txn,
+    context: &WriterContext,
+    sends: &[(ActionId, String)],
+) -> Result<(), StoreError> {
+    for (tenant, contact, question) in unsent_among(txn, sends.iter().map(|(id, _)| *id)).await? {
+        let Some((_, why)) = sends.iter().find(|(id, _)| *id == question.id) else { continue };
+        let question = Question { expires_at: context.clock.now(), ..question };
+        set_time(txn, tenant, contact, &question, Some(0)).await?;
+        timers::plan(txn, context, [&unsent_of(tenant, contact, &question, why)]).await?;
+    }
+    Ok(())
+}
+
+async fn set_time(
+    txn: &impl Txn,
+    tenant: TenantId,
+    contact: ContactId,
+    question: &Question,
+    wait_us: Option<i64>,
+) -> Result<(), StoreError> {
+    let values = vec![
+        question.expires_at.unix_us().into(),
+        wait_us.into(),
+        tenant.uuid().into(),
+        contact.uuid().into(),
+        question.channel.as_str().into(),
+    ];
+    txn.execute(
+        "UPDATE questions SET expires_us = ?, wait_us = ? WHERE tenant_id = ? AND contact_id = ? AND channel = ?",
+        values,
+    )
+    .await?;
+    Ok(())
 }
 
 /// The timer that fires if a question is not answered.
@@ -113,6 +229,13 @@ pub fn silence_of(tenant: TenantId, contact: ContactId, question: &Question) -> 
         subject: None,
         payload: serde_json::json!({"question": {"id": id, "channel": channel, "rule": rule, "name": name}}),
     }
+}
+
+/// The timer that tells at once that a question will never be sent, and why.
+pub fn unsent_of(tenant: TenantId, contact: ContactId, question: &Question, why: &str) -> NewTimer {
+    let mut timer = silence_of(tenant, contact, question);
+    timer.payload["unsent"] = why.into();
+    timer
 }
 
 fn timer_of(tenant: TenantId, rule: &str, question: ActionId) -> TimerId {

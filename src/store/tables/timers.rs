@@ -8,7 +8,7 @@ use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::events;
-use crate::domain::{Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
+use crate::domain::{ActionId, Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
 use crate::store::context::WriterContext;
 use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
@@ -85,13 +85,14 @@ pub(in crate::store) async fn hang_all(txn: &impl Txn, tenant: TenantId) -> Resu
     Ok(())
 }
 
-/// Ends the timers of a subject, and blocks its planned sends, in the transaction that moves or ends the subject.
+/// Ends the timers of a subject, and blocks its planned sends, in the transaction that moves or ends the subject. Gives those
+/// sends.
 pub(in crate::store) async fn end_subject(
     txn: &impl Txn,
     tenant: TenantId,
     subject: Uuid,
     reason: &str,
-) -> Result<(), StoreError> {
+) -> Result<Vec<ActionId>, StoreError> {
     let of = || vec![tenant.uuid().into(), subject.into()];
     let noted = "SELECT due_us, timer_id FROM subject_timers WHERE tenant_id = ? AND subject_id = ?";
     let theirs = txn.query(noted, of(), |row| Ok((row.get::<i64>(0)?, row.get::<Uuid>(1)?))).await?;
@@ -102,12 +103,13 @@ pub(in crate::store) async fn end_subject(
     txn.execute("DELETE FROM subject_timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
-    txn.execute(
-        "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'",
+    txn.query(
+        "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'
+         RETURNING id",
         values,
+        |row| Ok(ActionId::new(row.get(0)?)),
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Rows of one page.

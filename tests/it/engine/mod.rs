@@ -4,4 +4,5 @@ pub mod conversation;
 pub mod email;
 pub mod explain;
 pub mod foresight;
+pub mod questions;
 pub mod timers;

@@ -15,6 +15,7 @@ mod ledger;
 mod moves;
 mod pending_cache;
 mod portable;
+mod questions;
 mod quiet;
 mod retention;
 mod settle;

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::super::contacts::ContactUpsert;
-use super::super::{events, timers};
+use super::super::{events, questions, timers};
 use super::by_rules::RequestedChange;
 use super::staff::{self, StaffMember};
 use super::{Appointment, BookingError, GRANULE, NOTE_MAX_CHARS, Starts, UID_MAX_CHARS, customers, read};
@@ -283,7 +283,9 @@ pub(super) async fn change_as(
     }
     if change.ends_plans() {
         let reason = format!("{ENDED} {}", change.done().replace('_', "-"));
-        timers::end_subject(txn, order.tenant, order.id.uuid(), &reason).await?;
+        let blocked = timers::end_subject(txn, order.tenant, order.id.uuid(), &reason).await?;
+        let unsent: Vec<_> = blocked.into_iter().map(|action| (action, reason.clone())).collect();
+        questions::never_sent(txn, context, &unsent).await?;
     }
     let after = read::one(txn, order.tenant, order.id).await?.ok_or(BookingError::NotFound(order.id))?;
     let previous = moved.is_some().then_some(before.starts_at);

@@ -50,7 +50,8 @@ rule("nightly").cron("30 2 * * SUN,WED").then(|e| send_sms("+34600999888", `Nigh
 rule("joins").cron("15 12 10 * *").for_each("contacts", |c| !c.tag("member")).then(|e| { tag("member"); send_sms(e.contact, "You are a member now.").in("3d") });
 rule("asks").cron("0 17 20 * *").for_each("contacts", |c| c.tag("member")).then(|e| ask("well", "Is all well?", "26h", "sms"))
     .on_answer("well", |e, answer| { set_field("said", answer); reply(`${answer}: noted.`) })
-    .on_silence("well", |e| { set_field("silent", true); send_sms(e.contact, "We have not heard of you.") });
+    .on_silence("well", |e| { set_field("silent", true); send_sms(e.contact, "We have not heard of you.") })
+    .on_unsent("well", |e| send_sms("+34600999888", `Not asked: ${e.data.unsent}`));
 rule("cancels").on("inbound_sms").keyword("X").when("has one", |e| e.next_appointment != ()).then(|e| { reply("As you like."); cancel_appointment() });
 rule("sorry").on("appointment_cancelled").then(|e| send_sms(e.contact, `Cancelled by the ${e.data.by}.`).in("40m"));
 rule("doubts").before("4h", "appointment.starts_at").when("is doubtful", |e| e.contact.tag("doubtful"))

@@ -204,6 +204,22 @@ pub enum Input {
     Both,
 }
 
+/// The HTTP method by which the provider tells what the caller did. With GET it stands in the query string, which the
+/// signature covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ActionMethod {
+    #[default]
+    Post,
+    Get,
+}
+
+impl ActionMethod {
+    fn is_post(&self) -> bool {
+        *self == Self::Post
+    }
+}
+
 /// Asks the caller for digits or words, and says what follows if none come or none match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -252,6 +268,8 @@ pub struct Gather {
     /// The step after the last try. By default the call ends with a farewell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
+    #[serde(skip_serializing_if = "ActionMethod::is_post")]
+    pub method: ActionMethod,
 }
 
 impl Default for Gather {
@@ -274,6 +292,7 @@ impl Default for Gather {
             no_input: None,
             no_match: None,
             otherwise: None,
+            method: ActionMethod::default(),
         }
     }
 }
@@ -341,11 +360,13 @@ pub struct Record {
     /// The next step. By default the call ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub then: Option<String>,
+    #[serde(skip_serializing_if = "ActionMethod::is_post")]
+    pub method: ActionMethod,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Self { say: String::new(), max_s: 120, beep: true, finish_on_key: None, then: None }
+        Self { say: String::new(), max_s: 120, beep: true, finish_on_key: None, then: None, method: ActionMethod::Post }
     }
 }
 
@@ -362,6 +383,8 @@ pub struct Dial {
     /// The step if nobody answers. By default the call ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<String>,
+    #[serde(skip_serializing_if = "ActionMethod::is_post")]
+    pub method: ActionMethod,
 }
 
 /// The state of a call between one webhook and the next.

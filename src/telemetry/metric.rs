@@ -36,6 +36,8 @@ pub const MODEL_SECONDS: &str = "recado_model_seconds";
 pub const STREAMS_OPEN: &str = "recado_streams_open";
 /// Time from a call's webhook to its answer.
 pub const CALL_ANSWER_SECONDS: &str = "recado_call_answer_seconds";
+/// Rule evaluations in calls that ended in an error: the caller hears something else. Alert above zero.
+pub const CALL_RULE_ERRORS_TOTAL: &str = "recado_call_rule_errors_total";
 /// Calls answered with the fallback text. Alert above zero.
 pub const CALL_FALLBACKS_TOTAL: &str = "recado_call_fallbacks_total";
 pub const CAMPAIGN_TRIES_TOTAL: &str = "recado_campaign_tries_total";
@@ -69,6 +71,7 @@ pub fn describe() {
     );
     describe_gauge!(STREAMS_OPEN, "Open live conversations.");
     describe_histogram!(CALL_ANSWER_SECONDS, Unit::Seconds, "Time from a call's webhook to its answer.");
+    describe_counter!(CALL_RULE_ERRORS_TOTAL, "Rule evaluations in calls that ended in an error; alert above zero.");
     describe_counter!(CALL_FALLBACKS_TOTAL, "Calls answered with the fallback text.");
     describe_counter!(CAMPAIGN_TRIES_TOTAL, "Calls and messages that campaigns have planned.");
     describe_histogram!(WRITER_COMMIT_SECONDS, Unit::Seconds, "Duration of a group commit.");

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::dispatch::{SLOW_FOR, queue_of};
+use super::dispatch::{SLOW_FOR, queue_of, report_failures};
 use super::{INGEST_TIMEOUT, Pipeline};
 use crate::domain::{Action, ActionState, CallFacts, CallId, Event, EventKind, Facts, Step, Timestamp};
 use crate::engine::decision::{self, AsOf};
@@ -25,6 +25,8 @@ pub struct TurnDecision {
     pub n: i32,
     /// The words and verbs of the rules in their order, each with its rule.
     pub steps: Vec<(String, Step)>,
+    /// A rule failed, so that its words are missing.
+    pub failed: bool,
     decided: Decided,
 }
 
@@ -87,10 +89,12 @@ impl Pipeline {
         let Some(decision) = self.decide_turn(rules, &event, &facts, until).await? else {
             return Ok(TurnOutcome::Late { call: Box::new(facts.call.unwrap_or_default()), n });
         };
+        report_failures(&event, &decision);
+        let failed = decision.trace.rules.iter().any(|rule| rule.result.is_failure());
         let steps = decision.actions.iter().filter_map(voice_step).collect();
         let (platform, ids) = (self.directory.platform(), self.store.ids());
         let decided = decision::plan(tenant, platform, (&event, &facts), decision, ids);
-        Ok(TurnOutcome::New(Box::new(TurnDecision { event, facts, n, steps, decided })))
+        Ok(TurnOutcome::New(Box::new(TurnDecision { event, facts, n, steps, failed, decided })))
     }
 
     /// Evaluates the rules in the queue of the tenant's speed; `None` if the turn came too late.

@@ -10,7 +10,7 @@ use super::{DATABASE_RETRY, Pipeline, call_turn};
 use crate::domain::{Event, Facts, SendQueue, TenantId, Timestamp};
 use crate::engine::decision::{self, AsOf};
 use crate::engine::wakeups::Speed;
-use crate::rules::{Decision, Evaluator, RuleResult, RuleSet};
+use crate::rules::{Decision, Evaluator, RuleSet};
 use crate::store::{Decided, NewAction, StoreError};
 use crate::telemetry::metric;
 
@@ -158,11 +158,17 @@ impl Pipeline {
 }
 
 /// Counts and logs rules that failed.
-fn report_failures(event: &Event, decision: &Decision) {
+pub(super) fn report_failures(event: &Event, decision: &Decision) {
     for rule in &decision.trace.rules {
-        if let RuleResult::Failed { .. } | RuleResult::TooMuch { .. } = rule.result {
+        if rule.result.is_failure() {
             metrics::counter!(metric::RULE_ERRORS_TOTAL).increment(1);
             // The error may quote the customer: `explain` shows it, the log does not.
+            if event.kind.is_on_the_line() {
+                metrics::counter!(metric::CALL_RULE_ERRORS_TOTAL).increment(1);
+                tracing::warn!(rule = %rule.rule, event = %event.id, kind = %event.kind,
+                    "a rule failed in a call, and the caller did not hear it: see recado explain");
+                continue;
+            }
             tracing::warn!(rule = %rule.rule, event = %event.id, "a rule failed, the others went on: see recado explain");
         }
     }

@@ -230,7 +230,7 @@ impl Voice {
             let composed = Composed { steps, state: call.state.clone(), how: "fallback" };
             return self.say_and_store(&tenant, &call, decision, composed, begun).await;
         }
-        let next = self.composer(&tenant, &call).compose(&kind, &data, decision.steps.clone());
+        let next = self.composer(&tenant, &call).compose(&kind, &data, decision.steps.clone(), decision.failed);
         match next {
             Next::Say(composed) => self.say_and_store(&tenant, &call, decision, *composed, begun).await,
             Next::Ask => self.ask_model(&tenant, &call, decision, &data, begun).await,

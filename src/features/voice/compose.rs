@@ -79,8 +79,9 @@ impl Composer<'_> {
         stock_phrase(phrase, self.language()).replace("{name}", &self.tenant.name)
     }
 
-    /// Composes the turn from the steps of the rules. Each step comes with its rule.
-    pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>) -> Next {
+    /// Composes the turn from the steps of the rules. Each step comes with its rule. If a rule has `failed` and none says
+    /// anything, no greeting invites the caller to speak: the call goes to a person, or ends with the fallback text.
+    pub fn compose(&self, kind: &EventKind, data: &CallData, said: Vec<(String, Step)>, failed: bool) -> Next {
         let mut state = CallState { waiting: None, opening: Vec::new(), live: false, ..self.call.state.clone() };
         let mut steps = Vec::new();
         let is_audible = said.iter().any(|(_, step)| step.is_audible());
@@ -101,6 +102,7 @@ impl Composer<'_> {
             let agent = self.tenant.settings.voice.agent_of(&self.call.number).filter(|_| inbound);
             let how = if agent.is_some() { "agent" } else { "greeting" };
             match agent {
+                None if failed => return Next::Say(Box::new(self.hand_to_person(state))),
                 Some(agent) => self.hand_to_agent(agent, &mut steps, &mut state),
                 None => self.greet("", &mut steps, &mut state),
             }

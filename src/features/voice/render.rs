@@ -1,8 +1,10 @@
 //! Renders steps as TwiML.
 
+use strum::VariantArray;
+
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::Step;
-use crate::domain::call::{self, Gather};
+use crate::domain::call::{self, ActionMethod, Gather};
 use crate::domain::stock_phrase::StockPhrase;
 use crate::integrations::twilio::twiml;
 use crate::integrations::twilio::twiml::{Prompt, Response, Say, TwimlError};
@@ -148,7 +150,7 @@ fn record(composer: &Composer<'_>, step: &call::Record, urls: &Urls<'_>, respons
     }
     response.push(twiml::Record {
         action: Some(urls.next()),
-        method: Some(Method::Post),
+        method: Some(method_of(step.method)),
         finish_on_key: step.finish_on_key.clone(),
         max_length_s: Some(step.max_s.into()),
         play_beep: Some(step.beep),
@@ -164,7 +166,7 @@ fn record(composer: &Composer<'_>, step: &call::Record, urls: &Urls<'_>, respons
 fn dial(step: &call::Dial, urls: &Urls<'_>, response: &mut Response) {
     response.push(twiml::Dial {
         action: Some(urls.next()),
-        method: Some(Method::Post),
+        method: Some(method_of(step.method)),
         timeout_s: step.timeout_s.map(Into::into),
         answer_on_bridge: Some(true),
         record_from_answer: step.record,
@@ -174,7 +176,7 @@ fn dial(step: &call::Dial, urls: &Urls<'_>, response: &mut Response) {
                 number: step.number.clone(),
                 status_callback: Some(urls.leg()),
                 status_callback_method: Some(Method::Post),
-                status_callback_events: vec![CallEvent::Ringing, CallEvent::Answered, CallEvent::Completed],
+                status_callback_events: CallEvent::VARIANTS.to_vec(),
             }
             .into(),
         ],
@@ -195,7 +197,7 @@ fn ask(composer: &Composer<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut
             call::Input::Both => twiml::Input::DtmfSpeech,
         }),
         action: Some(urls.next()),
-        method: Some(Method::Post),
+        method: Some(method_of(gather.method)),
         timeout_s: gather.timeout_s.map(Into::into),
         // A choice that ends input, such as #, is not the key that finishes it.
         finish_on_key: gather.finish_on_key.clone().or_else(|| gather.chooses("#").then(String::new)),
@@ -216,6 +218,13 @@ fn ask(composer: &Composer<'_>, gather: &Gather, urls: &Urls<'_>, response: &mut
         response.push(twiml::Verb::Hangup);
     } else {
         response.push(redirect(urls.next()));
+    }
+}
+
+const fn method_of(method: ActionMethod) -> Method {
+    match method {
+        ActionMethod::Post => Method::Post,
+        ActionMethod::Get => Method::Get,
     }
 }
 

@@ -15,17 +15,17 @@ const WITHIN: Duration = Duration::from_secs(20);
 const DESK: &str = r#"rule("desk").on("call_received").then(|e| { say("Hello"); hangup() });"#;
 
 /// A server's metrics, as Prometheus reads them.
-struct Metrics(String);
+pub(super) struct Metrics(pub String);
 
 impl Metrics {
-    async fn read(port: u16) -> Self {
+    pub async fn read(port: u16) -> Self {
         let answer = http_client().get(format!("http://127.0.0.1:{port}/metrics")).send().await.expect("it answers");
         assert_eq!(answer.status().as_u16(), 200);
         Self(answer.text().await.expect("a text"))
     }
 
     /// A series by its name and labels; zero if it was never counted.
-    fn value(&self, series: &str) -> f64 {
+    pub fn value(&self, series: &str) -> f64 {
         let value = self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }

@@ -7,6 +7,7 @@ pub(crate) mod caller;
 pub(crate) mod lost_calls;
 mod media_stream;
 pub(crate) mod model;
+mod rule_faults;
 pub(crate) mod verbs;
 pub(crate) mod stream;
 pub(crate) mod turns;

@@ -16,7 +16,11 @@ pub struct Args {
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     let config = configure()?;
-    let report = rules::load::check::check(&config.rules_dir, Limits::default());
+    let Some(folder) = config.rules_folder() else {
+        print("RULES_DIR is off: this installation runs without rules")?;
+        return Ok(Outcome::Done);
+    };
+    let report = rules::load::check::check(folder, Limits::default());
     if args.json {
         print_json(&report)?;
     } else {

@@ -114,7 +114,21 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         // With standard error closed there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "{said}");
     }
+    warn_of_promises(&installation, &args)?;
     show_changed(&installation, &args.slug, args.json)
+}
+
+/// Says what the texts of enabled rules promise and no enabled rule answers, where the blueprints were changed.
+fn warn_of_promises(installation: &Installation, args: &Args) -> Result<(), CliError> {
+    if args.enable.is_none() && args.disable.is_none() {
+        return Ok(());
+    }
+    let tenant = find_tenant(installation, &args.slug)?;
+    for unmet in installation.load_rules().unmet_promises(&tenant.facts) {
+        // With standard error closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "warning: {unmet}: {}", unmet.remedy(&args.slug));
+    }
+    Ok(())
 }
 
 /// Converts the options into a change, without the account.

@@ -143,7 +143,8 @@ pub async fn change(
 
 async fn view(state: &AppState, caller: &Caller) -> Result<TenantView, Problem> {
     let tenant = caller.current_tenant(&state.directory).await?;
-    Ok(TenantView::new(&tenant, state.directory.platform()))
+    let rules = state.pipeline.rules();
+    Ok(TenantView::new(&tenant, state.directory.platform()).with_warnings(&rules, &tenant))
 }
 
 impl From<SettingsError> for Problem {

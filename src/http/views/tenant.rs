@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::config::webhook_urls::WebhookUrls;
 use crate::domain::{Channel, EmailAddress};
+use crate::rules::RuleSet;
 use crate::tenants::{Platform, Sender, Tenant};
 use crate::time::{QuietRules, WeeklyHours};
 
@@ -51,6 +52,9 @@ pub struct TenantView {
     /// The webhook URLs to enter at the provider, by channel
     #[schema(value_type = BTreeMap<String, String>)]
     pub webhooks: BTreeMap<&'static str, String>,
+    /// What texts of enabled rules promise and no enabled rule answers, such as "Reply X to cancel"
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A number or Messaging Service that the tenant sends from.
@@ -65,6 +69,13 @@ pub struct SenderView {
 }
 
 impl TenantView {
+    /// Adds what the tenant's texts promise under these rules and no enabled rule answers.
+    #[must_use]
+    pub fn with_warnings(self, rules: &RuleSet, tenant: &Tenant) -> Self {
+        let unmet = rules.unmet_promises(&tenant.facts).into_iter();
+        Self { warnings: unmet.map(|unmet| format!("{unmet}: {}", unmet.remedy(&tenant.slug))).collect(), ..self }
+    }
+
     pub fn new(tenant: &Tenant, platform: &Platform) -> Self {
         let url = |channel: Channel| {
             let own = tenant.senders.iter().find(|sender| sender.channel == channel);
@@ -88,6 +99,7 @@ impl TenantView {
             quiet: settings.quiet,
             hours: settings.hours,
             webhooks: Channel::INBOUND.map(|channel| (channel.as_str(), url(channel))).into(),
+            warnings: Vec::new(),
         }
     }
 }

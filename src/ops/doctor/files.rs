@@ -132,7 +132,11 @@ fn judge_space(subject: String, free: u64) -> Finding {
 /// Runs `recado check` and `recado test`, and summarizes them.
 fn rules(config: &Config) -> Vec<Finding> {
     let folder = config.rules_dir.display().to_string();
-    let report = rules::load::check::check(&config.rules_dir, Limits::default());
+    let Some(dir) = config.rules_folder() else {
+        let says = "there are no rules, as configured: nothing is ever answered by itself";
+        return vec![Finding::note(Check::Rules, "RULES_DIR", says).remedy("set RULES_DIR to a folder of rules")];
+    };
+    let report = rules::load::check::check(dir, Limits::default());
     let all = || report.findings.iter().chain(&report.cases.findings);
     let broken = all().filter(|finding| finding.is_error()).map(|error| (error.to_string(), "recado check"));
     let differing =

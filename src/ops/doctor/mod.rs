@@ -6,9 +6,11 @@
 //! To add a check, write a function that gives [`Finding`]s in the file of its subject, and call it in [`Doctor::examine`].
 
 mod accounts;
+mod failures;
 pub mod files;
 mod finding;
 mod numbers;
+mod promises;
 mod public;
 mod refusals;
 mod senders;
@@ -119,6 +121,8 @@ impl Doctor<'_> {
         }
         findings.extend(self.template_names(scope));
         findings.extend(self.refusals(scope).await);
+        findings.extend(self.failed_rules(scope).await);
+        findings.extend(self.promises(scope));
         findings.extend(self.tomorrow(scope).await);
         findings
     }

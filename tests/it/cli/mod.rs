@@ -9,6 +9,7 @@ mod manual;
 mod first_steps;
 mod export_import;
 mod settle;
+mod promises;
 mod tenants;
 mod built_in_carrier;
 pub mod doctor;

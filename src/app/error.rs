@@ -46,6 +46,12 @@ pub enum AppError {
     Listen { key: &'static str, address: SocketAddr, cause: std::io::Error },
     #[error("another 'recado serve' runs on {}: stop it first, or use another DATABASE_URL", .0.display())]
     AlreadyServing(PathBuf),
+    #[error(
+        "the rules folder {} is missing: make it, start in the folder where it is, or set RULES_DIR; RULES_DIR=off runs \
+         without rules",
+        .0.display()
+    )]
+    NoRules(PathBuf),
     #[error("the built-in carrier's account cannot be read: {0}")]
     CarrierAccount(String),
     #[error("the operating system gave no random bytes: {0}")]

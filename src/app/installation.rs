@@ -56,7 +56,10 @@ impl Installation {
 
     /// Loads the rules of `RULES_DIR`. Faulty rules are logged and left out.
     pub fn load_rules(&self) -> RuleSet {
-        let (rules, errors) = RuleSet::load(&self.config.rules_dir, Limits::default());
+        let Some(folder) = self.config.rules_folder() else {
+            return RuleSet::empty(Limits::default()).with_links(self.review_links());
+        };
+        let (rules, errors) = RuleSet::load(folder, Limits::default());
         for error in errors {
             tracing::warn!("{error}");
         }

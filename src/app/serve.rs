@@ -40,6 +40,7 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     telemetry::start_log(config.log_format, &config.log_level)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let _lock = lock_database(&config)?;
+    require_rules(&config)?;
     // The recorder comes first, so that no count is missing from the figures.
     let metrics =
         config.metrics_listen.map(|address| Ok::<_, AppError>((address, telemetry::install_metrics()?))).transpose()?;
@@ -85,6 +86,14 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     // The task fails only if it panicked, which was logged.
     let _ = rejection_counts.await;
     Ok(())
+}
+
+/// Refuses to start without the folder of rules, unless it is configured so: a mistyped path would answer nobody.
+fn require_rules(config: &Config) -> Result<(), AppError> {
+    match config.rules_folder() {
+        Some(folder) if !folder.is_dir() => Err(AppError::NoRules(folder.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Marks sends that a former process left in flight as unknown. On SQLite the lock proves that this process is alone.

@@ -25,9 +25,13 @@ struct Report {
 
 pub fn run(args: Args) -> Result<Outcome, CliError> {
     let config = configure()?;
-    let (rules, findings) = RuleSet::load(&config.rules_dir, Limits::default());
+    let Some(folder) = config.rules_folder() else {
+        print("RULES_DIR is off: this installation runs without rules")?;
+        return Ok(Outcome::Done);
+    };
+    let (rules, findings) = RuleSet::load(folder, Limits::default());
     let errors: Vec<RuleError> = findings.into_iter().filter(RuleError::is_error).collect();
-    let report = Report { errors, cases: cases::run_on(&rules, &config.rules_dir) };
+    let report = Report { errors, cases: cases::run_on(&rules, folder) };
     if args.json {
         print_json(&report)?;
     } else {

@@ -47,7 +47,7 @@ pub struct Config {
     /// `sqlite://…` or `postgres://…`. It may hold a password, so it is secret.
     pub database_url: SecretString,
     pub sqlite_synchronous: Synchronous,
-    /// The folder of rules; a relative path starts at the working directory.
+    /// The folder of rules; a relative path starts at the working directory. [`NO_RULES`]: there are none.
     pub rules_dir: PathBuf,
     /// The key that encrypts tenants' tokens, if it is set; see [`secret_key_or_create`].
     pub secret_key: Option<SecretKey>,
@@ -171,6 +171,16 @@ impl Config {
             format!("{doc}{} {value}{source}\n", key.name)
         };
         self.explained.iter().map(paragraph).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The value of `RULES_DIR` with which the server runs without rules.
+pub const NO_RULES: &str = "off";
+
+impl Config {
+    /// The folder of rules; `None` if the installation runs without rules.
+    pub fn rules_folder(&self) -> Option<&Path> {
+        Some(self.rules_dir.as_path()).filter(|folder| *folder != Path::new(NO_RULES))
     }
 }
 

@@ -67,6 +67,8 @@ impl Server {
     /// Creates the folder and its files, without starting the process.
     pub fn prepare(options: ServerOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
+        // A server without any rule has its folder of rules all the same.
+        std::fs::create_dir(folder.path().join("rules")).expect("a folder can be made");
         for (path, content) in &options.files {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder can be made");

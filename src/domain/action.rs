@@ -40,6 +40,8 @@ use super::id::AppointmentId;
 #[serde(untagged)]
 pub enum Action {
     Send(Send),
+    /// A send that has no address to go to. It is stored as blocked, with its reason.
+    Unaddressed(Unaddressed),
     Request(HttpRequest),
     Effect(Effect),
     /// A step of the event's own call, answered while the provider waits.
@@ -51,6 +53,7 @@ impl Action {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Send(send) => send.kind(),
+            Self::Unaddressed(send) => kind_of_send(false, send.channel, &send.body),
             Self::Request(_) => "http_request",
             Self::Effect(effect) => effect.kind(),
             Self::Voice(step) => step.kind(),
@@ -90,12 +93,32 @@ impl Send {
     }
 
     const fn kind(&self) -> &'static str {
-        match (self.reply, self.channel, &self.body) {
-            (true, _, _) => "reply",
-            (_, _, SendBody::Template(_)) => "send_whatsapp_template",
-            (_, channel, _) => channel.spec().rule_function,
-        }
+        kind_of_send(self.reply, self.channel, &self.body)
     }
+}
+
+const fn kind_of_send(reply: bool, channel: Channel, body: &SendBody) -> &'static str {
+    match (reply, body) {
+        (true, _) => "reply",
+        (_, SendBody::Template(_)) => "send_whatsapp_template",
+        _ => channel.spec().rule_function,
+    }
+}
+
+/// A message or call that a rule wanted to send, but to nobody: a customer without an e-mail address, no staff, a text that is
+/// no number.
+///
+/// ```json
+/// {"unaddressed": "email", "to": "staff", "email": {"subject": "A lead", "text": "Ana wrote."}}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unaddressed {
+    #[serde(rename = "unaddressed")]
+    pub channel: Channel,
+    /// What the rule gave, as far as it can be shown.
+    pub to: String,
+    #[serde(flatten)]
+    pub body: SendBody,
 }
 
 /// The content of a send.
@@ -218,16 +241,21 @@ impl CallBody {
         }
     }
 
-    /// The state of the call when it is answered. `answered_by` is the result of the machine detection, if it took place.
-    pub fn opening(&self, answered_by: Option<&str>) -> CallState {
-        let say = |text: &String| vec![Step::say(text.clone()), Step::Hangup];
-        let is_machine = answered_by.is_some_and(|who| who.starts_with("machine") || who == "fax");
-        let mut state = CallState {
+    /// The state of the call before it is answered: what rules gave it, for the event of a call that never is.
+    pub fn unopened(&self) -> CallState {
+        CallState {
             vars: self.state.clone(),
             voice: self.voice.clone(),
             language: self.language.clone(),
             ..CallState::default()
-        };
+        }
+    }
+
+    /// The state of the call when it is answered. `answered_by` is the result of the machine detection, if it took place.
+    pub fn opening(&self, answered_by: Option<&str>) -> CallState {
+        let say = |text: &String| vec![Step::say(text.clone()), Step::Hangup];
+        let is_machine = answered_by.is_some_and(|who| who.starts_with("machine") || who == "fax");
+        let mut state = self.unopened();
         match self.machine.filter(|_| is_machine) {
             Some(OnMachine::HangUp) => state.opening = vec![Step::Hangup],
             Some(OnMachine::Message) => {

@@ -173,6 +173,11 @@ pub fn is_silence(event: &Event) -> bool {
     Fired::of(event).is_some_and(|fired| fired.purpose == Purpose::Silence)
 }
 
+/// Whether such an event reports that the question was never sent.
+pub fn was_unsent(event: &Event) -> bool {
+    event.data.get("unsent").is_some()
+}
+
 impl ContactFacts {
     /// The field `email`, if it is an address.
     pub fn email(&self) -> Option<EmailAddress> {

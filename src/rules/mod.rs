@@ -24,6 +24,7 @@
 //! | how a file is read and checked | [`load`]; `load/lint` checks names, arguments and closures |
 //! | how an event is decided | `eval/decide.rs`; answers and silences in `eval/conversation.rs`, calls in `eval/call_steps.rs` |
 //! | delayed and scheduled rules | `eval/timers.rs`, `eval/fan_out.rs` |
+//! | which words texts promise | [`promises`] |
 //! | the generated reference | [`mod@reference`] |
 //!
 //! # How to add a function
@@ -62,6 +63,7 @@ pub(crate) mod eval;
 pub mod limits;
 pub mod load;
 pub mod model;
+pub mod promises;
 pub mod reference;
 mod ruleset;
 pub(crate) mod script;
@@ -79,4 +81,5 @@ pub use eval::trace::{Decision, Planned, RuleExplanation, RuleResult, RuleTrace,
 pub use limits::Limits;
 pub use load::error::{RuleError, Severity};
 pub use model::{Missed, RuleInfo, Timing, When};
+pub use promises::UnmetPromise;
 pub use ruleset::RuleSet;

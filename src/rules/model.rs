@@ -44,6 +44,10 @@ pub(in crate::rules) struct Rule {
     pub thens: Vec<String>,
     pub limit: Option<Limit>,
     pub handlers: Arc<Handlers>,
+    /// Words that texts in its code promise to answer.
+    pub promises: BTreeSet<String>,
+    /// Short texts in its code, folded: a rule without keywords may compare a message with them.
+    pub words: BTreeSet<String>,
     /// The rule's file reads `e.free_slots`.
     pub reads_free_slots: bool,
     pub timing: Option<Timing>,
@@ -78,6 +82,8 @@ pub(in crate::rules) struct Handlers {
     pub answers: BTreeMap<String, String>,
     /// `.on_silence`
     pub silences: BTreeMap<String, String>,
+    /// `.on_unsent`
+    pub unsents: BTreeMap<String, String>,
     /// `.on_input`: a step of a call that takes keys or words.
     pub inputs: BTreeMap<String, String>,
     /// `.on_call`: a step at which an outbound call begins.
@@ -87,7 +93,9 @@ pub(in crate::rules) struct Handlers {
 impl Handlers {
     /// Returns whether the rule has no handler.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.silences.is_empty() && self.inputs.is_empty() && self.calls.is_empty()
+        let of_questions = [&self.answers, &self.silences, &self.unsents];
+        let of_calls = [&self.inputs, &self.calls];
+        of_questions.into_iter().chain(of_calls).all(BTreeMap::is_empty)
     }
 }
 

@@ -127,7 +127,7 @@ fn verdict(rule: &ExplainedRuleView) -> Option<&VerdictView> {
 
 fn rule(out: &mut String, rule: &ExplainedRuleView) {
     let mark = match verdict(rule) {
-        Some(said) if matches!(said.verdict, "fired" | "answered" | "silent") => '+',
+        Some(said) if matches!(said.verdict, "fired" | "answered" | "silent" | "unsent") => '+',
         Some(said) if matches!(said.verdict, "failed" | "too_much" | "no_time") => '!',
         _ => '-',
     };

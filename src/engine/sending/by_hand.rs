@@ -84,7 +84,7 @@ impl Outbox {
             data: serde_json::json!({"to": to}),
         };
         let action = Action::Send(Send { channel, to, reply: false, fallback: None, body });
-        let by_hand = Planned { rule: "by hand".to_owned(), index: 0, action, due: None };
+        let by_hand = Planned { rule: "by hand".to_owned(), index: 0, action, due: None, blocked: None };
         let planned = plan::plan(tenant, self.directory.platform(), &event, &[], by_hand);
         if planned.state == ActionState::Blocked {
             return Err(SendRefused::Blocked(planned.reason.unwrap_or_default()));

@@ -58,7 +58,9 @@ impl SendGate {
         let send = match queued.planned() {
             Ok(Action::Send(send)) => send,
             // An action without a message disturbs nobody.
-            Ok(Action::Request(_) | Action::Effect(_) | Action::Voice(_)) => return Gate::Pass,
+            Ok(Action::Request(_) | Action::Unaddressed(_) | Action::Effect(_) | Action::Voice(_)) => {
+                return Gate::Pass;
+            }
             Err(error) => return Gate::Block(error.to_string()),
         };
         let spec = send.channel.spec();

@@ -15,7 +15,7 @@ use crate::tenants::{Platform, Tenant};
 
 /// Makes the row of an action that a rule asked for. `customer` holds the keys of the contact's addresses.
 pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[String], planned: Planned) -> NewAction {
-    let Planned { rule, index, mut action, due } = planned;
+    let Planned { rule, index, mut action, due, blocked } = planned;
     let id = ActionId::of(event.id, &rule, index);
     let (mut state, mut reason, mut route, mut sender) = (ActionState::Done, None, None, None);
     let mut contact = event.contact;
@@ -44,7 +44,10 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
         Action::Request(_) => {
             (state, route, sender) = (ActionState::Planned, Some(Route::Request), Some(HTTP_REQUEST_SENDER.to_owned()));
         }
-        Action::Effect(_) | Action::Voice(_) => {}
+        Action::Unaddressed(_) | Action::Effect(_) | Action::Voice(_) => {}
+    }
+    if let Some(why) = blocked {
+        (state, reason, route, sender) = (ActionState::Blocked, Some(why), None, None);
     }
     NewAction {
         id,

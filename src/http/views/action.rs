@@ -74,6 +74,7 @@ impl ActionView {
         let body = match asked {
             Action::Send(send) => Some(send.body.summary()),
             Action::Voice(step) => step.spoken().map(str::to_owned),
+            Action::Unaddressed(send) => Some(send.body.summary()),
             Action::Request(_) | Action::Effect(_) => None,
         };
         Self {

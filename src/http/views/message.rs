@@ -113,6 +113,7 @@ impl MessageView {
                     content
                 }
             },
+            Ok(Action::Unaddressed(payload)) => payload.body.summary(),
             Ok(other) => other.kind().to_owned(),
             Err(_) => send.kind,
         };

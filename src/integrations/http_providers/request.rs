@@ -49,6 +49,13 @@ pub enum RequestError {
     Forbidden(#[from] Forbidden),
 }
 
+impl RequestError {
+    /// Whether the rule is wrong, as opposed to the values that it was given.
+    pub const fn is_of_script(&self) -> bool {
+        matches!(self, Self::NoBody | Self::ManyHeaders | Self::IdempotencyKey)
+    }
+}
+
 /// Checks a request as far as possible without looking anything up.
 pub fn check(request: &HttpRequest) -> Result<(), RequestError> {
     parse(request, "").map(|_| ())

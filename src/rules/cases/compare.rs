@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::case::{Case, ExpectedQuestion, event};
+use crate::domain::action::Unaddressed;
 use crate::domain::timer::Fired;
 use crate::domain::{Action, Effect, Event, EventKind, Facts, HttpRequest, QuestionChange, Send, Step, Timestamp};
-use crate::rules::eval::trace::{Decision, RuleExplanation, RuleResult, RuleTrace};
+use crate::rules::eval::trace::{Decision, Planned, RuleExplanation, RuleResult, RuleTrace};
 use crate::rules::ruleset::RuleSet;
 use crate::time::Span;
 
@@ -39,8 +40,11 @@ pub(super) fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<Strin
         question.open(rules, file, &mut event, &mut facts);
     }
     let (results, decision) = decide(rules, file, &event, &facts);
-    let planned: Vec<Expected> =
-        decision.actions.iter().map(|planned| Expected { action: planned.action.clone(), due: planned.due }).collect();
+    let got = |planned: &Planned| {
+        let blocked = planned.blocked.as_deref().map(Into::into);
+        Expected { action: planned.action.clone(), due: planned.due, blocked }
+    };
+    let planned: Vec<Expected> = decision.actions.iter().map(got).collect();
     let traces: Vec<&RuleTrace> = results.iter().map(|result| &result.trace).collect();
     let mut differences = Vec::new();
     for trace in &traces {
@@ -57,7 +61,7 @@ pub(super) fn differences(rules: &RuleSet, file: &str, case: &Case) -> Vec<Strin
     }
     for at in 0..expected.len().max(planned.len()) {
         let (wanted, got) = (expected.get(at), planned.get(at));
-        if wanted != got {
+        if !wanted.is_some_and(|wanted| got.is_some_and(|got| wanted.is_met_by(got))) {
             differences.push(format!("action {}:", at + 1));
             differences.push(format!("  - {}", in_json(wanted)));
             differences.push(format!("  + {}", in_json(got)));
@@ -94,16 +98,30 @@ fn decide(rules: &RuleSet, file: &str, event: &Event, facts: &Facts) -> (Vec<Rul
     (results, decision)
 }
 
-/// An action, and when it may leave, if not at once.
-#[derive(PartialEq, Serialize)]
+/// An action, when it may leave, if not at once, and why it cannot be done, if it cannot.
+#[derive(Serialize)]
 struct Expected {
     #[serde(flatten)]
     action: Action,
     #[serde(skip_serializing_if = "Option::is_none")]
     due: Option<Timestamp>,
+    /// As expected: `true`, or a part of the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<Value>,
 }
 
-/// Reads an expected action. `in` and `due` stand beside the action's own fields.
+impl Expected {
+    fn is_met_by(&self, got: &Self) -> bool {
+        let blocked = match (&self.blocked, &got.blocked) {
+            (None, None) | (Some(Value::Bool(true)), Some(_)) => true,
+            (Some(Value::String(part)), Some(Value::String(why))) => why.contains(part),
+            _ => false,
+        };
+        blocked && self.action == got.action && self.due == got.due
+    }
+}
+
+/// Reads an expected action. `in`, `due` and `blocked` stand beside the action's own fields.
 fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Result<Expected, String> {
     let wrong = |why: String| format!("action {} is expected in a form that cannot be read: {why}: {written}", at + 1);
     let mut bare = written.clone();
@@ -116,13 +134,17 @@ fn expected_action(at: usize, written: &Value, now: Timestamp, zone: Tz) -> Resu
         (None, Some(Value::String(due))) => Timestamp::parse(&due).map(Some).map_err(|bad| format!("\"due\": {bad}")),
         _ => Err("it must have \"in\" (a span) or \"due\" (RFC 3339), a text".to_owned()),
     };
-    Ok(Expected { action: bare_action(&bare).map_err(wrong)?, due: due.map_err(wrong)? })
+    let blocked = bare.as_object_mut().and_then(|fields| fields.remove("blocked"));
+    Ok(Expected { action: bare_action(&bare).map_err(wrong)?, due: due.map_err(wrong)?, blocked })
 }
 
 fn bare_action(written: &Value) -> Result<Action, String> {
     let has = |name: &str| written.get(name).is_some();
     if has("do") {
         return Step::deserialize(written).map(Action::Voice).map_err(|error| error.to_string());
+    }
+    if has("unaddressed") {
+        return Unaddressed::deserialize(written).map(Action::Unaddressed).map_err(|error| error.to_string());
     }
     match (has("send"), has("effect"), has("url")) {
         (true, false, false) if !has("text") && !has("template") && !has("email") && !has("call") => {
@@ -133,7 +155,7 @@ fn bare_action(written: &Value) -> Result<Action, String> {
         (false, false, true) => {
             HttpRequest::deserialize(written).map(Action::Request).map_err(|error| error.to_string())
         }
-        _ => Err("it must have one of \"send\", \"effect\", \"url\" and \"do\"".to_owned()),
+        _ => Err("it must have one of \"send\", \"unaddressed\", \"effect\", \"url\" and \"do\"".to_owned()),
     }
 }
 

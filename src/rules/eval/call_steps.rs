@@ -110,6 +110,7 @@ impl RuleSet {
             index: first + index,
             action: Action::Voice(step),
             due: None,
+            blocked: None,
         };
         decision.actions.extend(steps.into_iter().enumerate().map(planned));
     }

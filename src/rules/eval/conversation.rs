@@ -7,7 +7,7 @@ use std::time::Duration;
 use rhai::ImmutableString;
 use serde_json::Value;
 
-use crate::domain::contact::{TenantFacts, is_silence};
+use crate::domain::contact::{TenantFacts, is_silence, was_unsent};
 use crate::domain::fold::fold;
 use crate::domain::{Channel, Event, Facts, Question, QuestionChange, opt_out};
 use crate::rules::eval::call_steps::AwaitedStep;
@@ -22,7 +22,7 @@ use crate::rules::script::views::event::EventView;
 pub(in crate::rules) enum Turn<'r> {
     /// A message that may answer the rule's question.
     Answer(&'r Rule, &'r str, Question),
-    /// The question of this rule got no answer in time.
+    /// The question of this rule got no answer in time, or was never sent.
     Silence(&'r Rule, Question),
     /// The rule that asked is gone, is not enabled, or no longer has the question.
     NoHandler(Question),
@@ -148,7 +148,7 @@ impl RuleSet {
         Ok((result, frame.pass_on))
     }
 
-    /// Runs the handler of a silence, if there is one.
+    /// Runs the handler of a silence, or of a question that was never sent, if there is one.
     fn handle_silence(&self, eval: &Arc<EvalContext>, rule: &Rule, open: Question) -> Result<RuleResult, Failure> {
         let question = open.name.clone();
         {
@@ -156,11 +156,13 @@ impl RuleSet {
             frame.phase = Phase::Then;
             frame.questions.push(QuestionChange::Close(open));
         }
-        if let Some(function) = rule.handlers.silences.get(&question) {
+        let unsent = was_unsent(&eval.event);
+        let handlers = if unsent { &rule.handlers.unsents } else { &rule.handlers.silences };
+        if let Some(function) = handlers.get(&question) {
             // The value of the closure is ignored.
             let _ = self.invoke(eval, rule, function, (EventView(Arc::clone(eval)),))?;
         }
-        Ok(RuleResult::Silent { question })
+        Ok(if unsent { RuleResult::Unsent { question } } else { RuleResult::Silent { question } })
     }
 }
 
@@ -196,7 +198,7 @@ pub(in crate::rules) fn describe_questions(
                     continue;
                 }
                 let Question { name, channel, expires_at, .. } = question;
-                texts.push(format!("asks \"{name}\" on {channel}, until {expires_at}"));
+                texts.push(format!("asks \"{name}\" on {channel}, until {expires_at} if it leaves at once"));
                 texts.extend(old.map(|old| {
                     format!("which replaces \"{}\" of {}, open on {channel} since {}", old.name, old.rule, old.asked_at)
                 }));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rhai::{CallFnOptions, Dynamic, FuncArgs, Scope};
 
 use crate::domain::timer::Fired;
-use crate::domain::{Event, Facts, NewTimer, Purpose};
+use crate::domain::{Action, Event, Facts, NewTimer, Purpose, Question, QuestionChange};
 use crate::rules::eval::conversation::{Turn, describe_questions};
 use crate::rules::eval::cpu_budget::{self, CpuTimer};
 use crate::rules::eval::index::{Candidate, TextPrefixes};
@@ -177,16 +177,18 @@ impl RuleSet {
         });
         decision.overran |= matches!(result, RuleResult::TooMuch { .. });
         let frame = std::mem::take(&mut *eval.frame());
+        let result = if result.counts() { taken(name, &frame, decision).unwrap_or(result) } else { result };
         let mut trace = RuleTrace { reads: frame.reads, ..RuleTrace::without_run(name, result) };
         if trace.result.counts() {
             trace.actions = frame.actions.len();
             trace.asks = describe_questions(eval, &decision.questions, &frame.questions);
             decision.questions.extend(frame.questions);
-            let planned = |(index, RequestedAction { action, due }): (usize, RequestedAction)| Planned {
+            let planned = |(index, RequestedAction { action, due, blocked }): (usize, RequestedAction)| Planned {
                 rule: name.clone(),
                 index: first_index + index,
                 action,
                 due,
+                blocked,
             };
             decision.actions.extend(frame.actions.into_iter().enumerate().map(planned));
         }
@@ -238,4 +240,28 @@ impl RuleSet {
             self.engine.call_fn_with_options(options, &mut Scope::new(), &rule.functions, function, arguments)
         })
     }
+}
+
+/// Returns the result of a rule that came too late: the first rule that speaks in a call has it, and the first that asks on a
+/// channel asks there.
+fn taken(rule: &str, frame: &RuleFrame, decision: &Decision) -> Option<RuleResult> {
+    let speaks = |action: &Action| matches!(action, Action::Voice(step) if step.is_audible());
+    if frame.actions.iter().any(|requested| speaks(&requested.action)) {
+        let has_it = decision.actions.iter().find(|planned| planned.rule != rule && speaks(&planned.action));
+        if let Some(first) = has_it {
+            return Some(RuleResult::CallTaken { by: first.rule.clone() });
+        }
+    }
+    let opened = |changes: &[QuestionChange]| -> Vec<Question> {
+        let open = changes.iter().filter_map(|change| match change {
+            QuestionChange::Open(question) => Some(question.clone()),
+            QuestionChange::Close(_) => None,
+        });
+        open.collect()
+    };
+    let asked = opened(&decision.questions);
+    opened(&frame.questions).into_iter().find_map(|new| {
+        let first = asked.iter().find(|first| first.rule != rule && first.channel == new.channel)?;
+        Some(RuleResult::QuestionTaken { by: first.rule.clone(), channel: new.channel })
+    })
 }

@@ -144,7 +144,8 @@ impl PendingEffects {
 
     /// Adds the effects of a decision.
     pub fn add(&mut self, decision: &Decision) {
-        self.effects.extend(decision.actions.iter().filter_map(|planned| match &planned.action {
+        let made = decision.actions.iter().filter(|planned| planned.blocked.is_none());
+        self.effects.extend(made.filter_map(|planned| match &planned.action {
             Action::Effect(Effect::Note { .. } | Effect::Emit { .. }) => None,
             Action::Effect(effect) => Some(effect.clone()),
             _ => None,

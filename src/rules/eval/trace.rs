@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::{Action, Effect, Firing, NewTimer, Question, QuestionChange, Timestamp};
+use crate::domain::{Action, Channel, Effect, Firing, NewTimer, Question, QuestionChange, Timestamp};
 
 /// The result of deciding one event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct Planned {
     /// Not before this instant; `None` for at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// Why it cannot be done. It is stored as blocked, and the rest of the rule stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
 }
 
 /// The rules that were evaluated. [`crate::rules::RuleSet::explain`] derives those that the index left out.
@@ -130,6 +133,12 @@ pub enum RuleResult {
     AnsweredElsewhere { rule: String },
     /// No answer came in time. The rule's `on_silence` was run; the question is closed.
     Silent { question: String },
+    /// The question will never be sent. The rule's `on_unsent` was run; the question is closed.
+    Unsent { question: String },
+    /// Another rule has the call: it was the first that spoke. None of this rule's actions count.
+    CallTaken { by: String },
+    /// Another rule asks the customer on this channel already. None of this rule's actions count.
+    QuestionTaken { by: String, channel: Channel },
     /// The question was answered or replaced before its time was up.
     SilenceBroken { question: String },
     /// The rule that asked is gone, is not enabled, or no longer has the question. The other rules are evaluated.
@@ -148,7 +157,12 @@ impl RuleResult {
 
     /// Returns whether the rule's actions count.
     pub(in crate::rules) const fn counts(&self) -> bool {
-        matches!(self, Self::Fired | Self::Answered { .. } | Self::Silent { .. })
+        matches!(self, Self::Fired | Self::Answered { .. } | Self::Silent { .. } | Self::Unsent { .. })
+    }
+
+    /// Returns whether the rule broke off: an error of its script, or a limit.
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::TooMuch { .. })
     }
 
     /// Returns whether the rule or its conversation was evaluated, as opposed to left out.
@@ -203,6 +217,9 @@ impl std::fmt::Display for RuleResult {
             }
             Self::AnsweredElsewhere { rule } => write!(f, "not asked: this answers a question of \"{rule}\""),
             Self::Silent { question } => write!(f, "nobody answered its question \"{question}\" in time"),
+            Self::Unsent { question } => write!(f, "its question \"{question}\" was never sent"),
+            Self::CallTaken { by } => write!(f, "not asked: \"{by}\" has the call"),
+            Self::QuestionTaken { by, channel } => write!(f, "not asked: \"{by}\" asks the customer on {channel}"),
             Self::SilenceBroken { question } => {
                 write!(f, "nothing to do: the question \"{question}\" was answered or replaced before its time was up")
             }

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::rules::cases::{self, CaseReport};
 use crate::rules::limits::Limits;
-use crate::rules::load::error::RuleError;
+use crate::rules::load::error::{RuleError, SourcePosition};
 use crate::rules::model::RuleInfo;
+use crate::rules::promises::UnmetPromise;
 use crate::rules::ruleset::RuleSet;
 
 /// The findings and the cases of a folder: as text for people, as JSON for machines.
@@ -22,9 +23,27 @@ pub struct CheckReport {
 
 /// Loads the folder and tries its cases.
 pub fn check(dir: &Path, limits: Limits) -> CheckReport {
-    let (rules, findings) = RuleSet::load(dir, limits);
+    let (rules, mut findings) = RuleSet::load(dir, limits);
+    findings.extend(rules.unmet_promises_of_folder().iter().filter_map(|unmet| promise_finding(&rules, unmet)));
     let cases = cases::run_on(&rules, dir);
     CheckReport { ruleset: rules.version().to_owned(), rules: rules.rules().cloned().collect(), findings, cases }
+}
+
+/// The warning of a promise that no rule keeps.
+fn promise_finding(rules: &RuleSet, unmet: &UnmetPromise) -> Option<RuleError> {
+    let rule = rules.rules().find(|rule| rule.name == unmet.rule)?;
+    let at = SourcePosition { line: rule.line, column: 0 };
+    let message = format!("a text promises that {} does something, and no rule answers it", unmet.word);
+    let found = match &unmet.answered_by {
+        Some(other) => {
+            let message =
+                format!("a text promises that {} does something, and only a blueprint answers it", unmet.word);
+            let hint = format!("ask e.business.enabled(\"{other}\") before the text offers it");
+            RuleError::new(&rule.file, at, message).hint(hint)
+        }
+        None => RuleError::new(&rule.file, at, message).hint(unmet.remedy("…")),
+    };
+    Some(found.of_rule(&rule.name).warning())
 }
 
 impl CheckReport {

@@ -6,39 +6,44 @@ mod closures;
 pub(in crate::rules) mod error;
 pub(in crate::rules) mod folder;
 pub(in crate::rules) mod lint;
+mod statements;
 mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::Mutex;
-use rhai::{AST, Dynamic, Engine, ParseErrorType, Scope};
+use rhai::{AST, Dynamic, Engine, ParseErrorType};
 use sha2::{Digest, Sha256};
 
 use crate::domain::EventKind;
 use crate::domain::event_kinds::EVENT_KINDS;
 use crate::integrations::email::template::{TemplateFault, Templates};
 use crate::rules::eval::index::Index;
-use crate::rules::eval::{cpu_budget, stack};
+use crate::rules::eval::stack;
 use crate::rules::limits::Limits;
-use crate::rules::load::builder::draft::{Draft, Drafts};
-use crate::rules::load::closures::{ClosureFault, closure_fault, closures, finished, question_faults};
+use crate::rules::load::builder::draft::Draft;
+use crate::rules::load::closures::{ClosureFault, call_faults, closure_fault, closures, finished, question_faults};
 use crate::rules::load::error::{RuleError, SourcePosition};
-use crate::rules::load::lint::report::Report;
+use crate::rules::load::lint::report::{Finding, Report};
+use crate::rules::load::statements::FailedStatement;
 use crate::rules::model::{Rule, Timing, When};
 use crate::rules::ruleset::{RuleSet, indexed};
+use crate::rules::script::engine;
 use crate::rules::script::views::appointment;
-use crate::rules::script::{engine, failure};
 use crate::rules::suggest::did_you_mean;
 
 impl RuleSet {
     /// Loads the templates of e-mails and every `*.rhai` file below `dir`, in the order of their names. Broken rules are
     /// left out and reported.
     pub fn load(dir: &Path, limits: Limits) -> (Self, Vec<RuleError>) {
-        stack::on_rules_stack(|| Loader::new(limits).folder(dir))
+        stack::on_rules_stack(|| Loader::new(limits).folder(Some(dir)))
+    }
+
+    /// Makes a set without rules.
+    pub fn empty(limits: Limits) -> Self {
+        stack::on_rules_stack(|| Loader::new(limits).folder(None)).0
     }
 }
 
@@ -71,8 +76,8 @@ impl Loader {
         }
     }
 
-    fn folder(mut self, dir: &Path) -> (RuleSet, Vec<RuleError>) {
-        let files = folder::files(dir, &self.limits, &mut self.errors);
+    fn folder(mut self, dir: Option<&Path>) -> (RuleSet, Vec<RuleError>) {
+        let files = dir.map(|dir| folder::files(dir, &self.limits, &mut self.errors)).unwrap_or_default();
         let mut hash = Sha256::new();
         let mut mix = |name: &str, source: &str| {
             for part in [name.as_bytes(), source.as_bytes()] {
@@ -80,7 +85,7 @@ impl Loader {
                 hash.update(part);
             }
         };
-        let (templates, faults) = Templates::load(dir, &mut mix);
+        let (templates, faults) = dir.map(|dir| Templates::load(dir, &mut mix)).unwrap_or_default();
         self.templates = templates;
         self.errors.extend(faults.into_iter().map(template_error));
         for (name, path) in files {
@@ -131,42 +136,24 @@ impl Loader {
             Ok(ast) => ast,
             Err(error) => {
                 let (message, hint) = parse_error(error.err_type());
+                let hint = hint.or_else(|| left_out_with_file(source));
                 let error = RuleError::new(name, error.position().into(), message);
                 return self.errors.push(hint.into_iter().fold(error, RuleError::hint));
             }
         };
         let report = lint::check(&ast, &self.templates);
         self.emitted.extend(report.emitted.iter().cloned());
-        let drafts = self.run(name, &ast, &report);
+        let outcome = statements::run(&mut self.engine, &self.limits, &ast, &report);
+        let findings = self.errors.len();
         self.report_findings(name, &report);
+        self.report_failed(name, &report, findings, outcome.failed);
         let functions = Arc::new(ast.clone_functions_only());
         let first = self.rules.len();
-        for draft in drafts {
-            self.rule(name, draft, &functions, &report);
+        for draft in outcome.drafts {
+            self.rule(name, draft, &functions, &report, findings);
         }
         let reads = source.contains(appointment::FREE_SLOTS);
         self.rules[first..].iter_mut().for_each(|rule| rule.reads_free_slots = reads);
-    }
-
-    fn run(&mut self, name: &str, ast: &AST, report: &Report) -> Vec<Draft> {
-        let drafts: Drafts = Arc::new(Mutex::new(Vec::new()));
-        self.engine.set_default_tag(Dynamic::from(Arc::clone(&drafts)));
-        let mut scope = Scope::new();
-        for statement in ast.statements() {
-            cpu_budget::refill(&self.limits, Duration::MAX);
-            let before = drafts.lock().len();
-            let one = AST::new([statement.clone()], ast.shared_lib().clone());
-            let outcome = failure::caught(|| self.engine.run_ast_with_scope(&mut scope, &one));
-            if let Err(failure) = outcome {
-                drafts.lock().iter_mut().skip(before).for_each(|draft| draft.unfinished = true);
-                // A line that the checks have reported is not reported twice.
-                if !report.findings.iter().any(|finding| !finding.warning && finding.at.line == failure.at.line) {
-                    let at = if failure.at.line > 0 { failure.at } else { statement.position().into() };
-                    self.errors.push(RuleError::new(name, at, failure.message));
-                }
-            }
-        }
-        std::mem::take(&mut *drafts.lock())
     }
 
     fn report_findings(&mut self, name: &str, report: &Report) {
@@ -176,7 +163,45 @@ impl Loader {
         }
     }
 
-    fn rule(&mut self, file: &str, mut draft: Draft, functions: &Arc<AST>, report: &Report) {
+    /// Reports the statements that failed, and each rule that is left out with them. The errors of the report's findings
+    /// begin at `findings`.
+    fn report_failed(&mut self, name: &str, report: &Report, findings: usize, failed: Vec<FailedStatement>) {
+        for FailedStatement { number, at, message, rules } in failed {
+            let told = match message {
+                Some(message) => {
+                    let error = RuleError::new(name, at, message);
+                    let hint = rules.first().map(|(rule, _)| format!("the rule \"{rule}\" is left out"));
+                    self.errors.push(hint.into_iter().fold(error, RuleError::hint));
+                    self.errors.len() - 1
+                }
+                None => {
+                    let of_statement = |finding: &Finding| finding.statement == Some(number) && !finding.warning;
+                    let Some(first) = report.findings.iter().position(of_statement) else { continue };
+                    findings + first
+                }
+            };
+            for (rule, at) in rules {
+                self.left_out(told, &rule, at);
+            }
+        }
+    }
+
+    /// Says that an error leaves out a rule: on the error itself if it names no rule yet, else by one of its own.
+    fn left_out(&mut self, error: usize, rule: &str, at: SourcePosition) {
+        let told = &mut self.errors[error];
+        match &told.rule {
+            None => told.rule = Some(rule.to_owned()),
+            Some(known) if known == rule => {}
+            Some(_) => {
+                let message = format!("the rule \"{rule}\" is left out: line {} has an error", told.line);
+                let error = RuleError::new(&told.file, at, message).of_rule(rule);
+                self.errors.push(error);
+            }
+        }
+    }
+
+    /// Makes a rule of a draft, or reports why not. The errors of the report's findings begin at `findings`.
+    fn rule(&mut self, file: &str, mut draft: Draft, functions: &Arc<AST>, report: &Report, findings: usize) {
         if draft.unfinished {
             return;
         }
@@ -208,15 +233,15 @@ impl Loader {
                 self.errors.push(fault(draft.at, "only a blueprint has parameters".into(), hint));
             }
         }
-        let mut broken = false;
+        let mut reported = None;
         for (closure, parameters, path) in closures(&draft) {
             match closure_fault(closure, parameters, path, report) {
                 ClosureFault::None => {}
-                ClosureFault::Reported => broken = true,
+                ClosureFault::Reported(finding) => reported = Some(findings + finding),
                 ClosureFault::New(at, message, hint) => self.errors.push(fault(at, message, &hint)),
             }
         }
-        for (at, message, hint) in question_faults(&draft, report) {
+        for (at, message, hint) in question_faults(&draft, report).into_iter().chain(call_faults(&draft, report)) {
             self.errors.push(fault(at, message, &hint));
         }
         if let Some((other, at)) = self.positions.get(&draft.name) {
@@ -226,7 +251,10 @@ impl Loader {
             let message = format!("a folder may hold {} rules: this one was left out", self.limits.rules);
             self.errors.push(fault(draft.at, message, ""));
         }
-        if broken || self.errors.len() > faults_before {
+        if let Some(error) = reported {
+            return self.left_out(error, &draft.name, draft.at);
+        }
+        if self.errors.len() > faults_before {
             return;
         }
         self.positions.insert(draft.name.clone(), (file.to_owned(), draft.at));
@@ -253,6 +281,18 @@ impl Loader {
 
 fn template_error(fault: TemplateFault) -> RuleError {
     RuleError::new(&fault.file, SourcePosition { line: fault.line, column: 0 }, fault.message)
+}
+
+/// Words which rules are left out with a file that cannot be parsed, as far as its text shows their names.
+fn left_out_with_file(source: &str) -> Option<String> {
+    const NAMED_MAX: usize = 10;
+    let names = source.split("rule(\"").skip(1).filter_map(|rest| rest.split_once('"').map(|(name, _)| name));
+    let mut names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
+    if names.len() > NAMED_MAX {
+        names.truncate(NAMED_MAX);
+        names.push("…".to_owned());
+    }
+    (!names.is_empty()).then(|| format!("the rules of the file are left out: {}", names.join(", ")))
 }
 
 /// Words a parse error for a rule's author.

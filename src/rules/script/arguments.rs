@@ -5,11 +5,13 @@ use std::time::Duration;
 use rhai::{Dynamic, Map};
 use serde_json::Value;
 
+use crate::domain::action::Unaddressed;
+use crate::domain::address::Address;
 use crate::domain::channel::AddressKind;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Address, Channel, Phone, Timestamp};
+use crate::domain::{Action, Channel, Phone, Send, SendBody, Timestamp};
 use crate::rules::limits::{AHEAD_DAYS, NAME_CHARS, STATE_BYTES};
-use crate::rules::script::context::EvalContext;
+use crate::rules::script::context::{EvalContext, RequestedAction};
 use crate::rules::script::values::{Moment, kind_of, shortened, text_of, to_json};
 use crate::rules::script::views::contact::ContactView;
 use crate::time::Span;
@@ -45,20 +47,60 @@ pub(in crate::rules) fn name(what: &str, value: &Dynamic) -> Result<String, Stri
     Ok(trimmed.to_owned())
 }
 
-/// Returns the address of `e.contact` on a channel, or the number that was given.
-pub(in crate::rules) fn recipient(channel: Channel, to: &Dynamic) -> Result<Address, String> {
+/// The recipient that a script gave.
+pub(in crate::rules) enum Recipient {
+    Known(Address),
+    /// Nobody can be reached: what the script gave, and why.
+    Nobody {
+        given: String,
+        why: String,
+    },
+}
+
+impl Recipient {
+    /// The recipient of an event that concerns no customer.
+    pub fn no_customer() -> Self {
+        let why = "there is nobody to send to: this event concerns no customer, so e.contact is ()";
+        Self::Nobody { given: String::new(), why: why.to_owned() }
+    }
+
+    /// A customer's address on a channel.
+    pub fn of(contact: &ContactFacts, channel: Channel) -> Self {
+        match address_on(contact, channel) {
+            Ok(to) => Self::Known(to),
+            Err(why) => Self::Nobody { given: contact.known_as().to_owned(), why },
+        }
+    }
+
+    /// Makes the send to the recipient; a blocked one if there is nobody.
+    pub fn send(self, channel: Channel, body: SendBody) -> RequestedAction {
+        match self {
+            Self::Known(to) => Action::Send(Send { channel, to, reply: false, fallback: None, body }).into(),
+            Self::Nobody { given: to, why } => {
+                RequestedAction::blocked(Action::Unaddressed(Unaddressed { channel, to, body }), why)
+            }
+        }
+    }
+}
+
+/// Returns the address of `e.contact` on a channel, or the one that was given. Only a value that is no text is an error.
+pub(in crate::rules) fn recipient(channel: Channel, to: &Dynamic) -> Result<Recipient, String> {
     if let Some(view) = to.read_lock::<ContactView>() {
-        let contact = view.0.contact().ok_or("the event has no contact")?;
-        return address_on(contact, channel);
+        return Ok(view.0.contact().map_or_else(Recipient::no_customer, |contact| Recipient::of(contact, channel)));
     }
     if to.is_unit() {
-        return Err("there is nobody to send to: this event concerns no customer, so e.contact is ()".to_owned());
+        return Ok(Recipient::no_customer());
     }
     let text = text("the recipient", to).map_err(|message| format!("{message}; use e.contact or a number"))?;
-    if channel.spec().address == AddressKind::PhoneOrWhatsAppId {
-        return Address::parse_e164_or_id(&text).map_err(|bad| bad.to_string());
-    }
-    Ok(Phone::parse(&text).map_err(|bad| bad.to_string())?.into())
+    let address = if channel.spec().address == AddressKind::PhoneOrWhatsAppId {
+        Address::parse_e164_or_id(&text)
+    } else {
+        Phone::parse(&text).map(Address::from)
+    };
+    Ok(match address {
+        Ok(to) => Recipient::Known(to),
+        Err(bad) => Recipient::Nobody { given: shortened(&text), why: bad.to_string() },
+    })
 }
 
 /// Returns the customer's address on a channel.
@@ -107,14 +149,6 @@ pub(in crate::rules) fn state(state: &Dynamic) -> Result<Value, String> {
         return Err(format!("what is to be remembered is larger than {STATE_BYTES} bytes"));
     }
     Ok(state)
-}
-
-/// Refuses a map with a key other than `names`.
-pub(in crate::rules) fn only_keys(map: &Map, names: &[&str]) -> Result<(), String> {
-    match map.keys().find(|key| !names.contains(&key.as_str())) {
-        Some(key) => Err(format!("there is no '{key}' here: use {}", names.join(", "))),
-        None => Ok(()),
-    }
 }
 
 /// Returns an optional short text of a map.

@@ -57,6 +57,21 @@ pub(in crate::rules) struct RequestedAction {
     pub action: Action,
     /// Not before this instant; `None` for at once.
     pub due: Option<Timestamp>,
+    /// Why it cannot be done. The rest of the rule stands.
+    pub blocked: Option<String>,
+}
+
+impl From<Action> for RequestedAction {
+    fn from(action: Action) -> Self {
+        Self { action, due: None, blocked: None }
+    }
+}
+
+impl RequestedAction {
+    /// Makes an action that cannot be done.
+    pub fn blocked(action: Action, why: impl Into<String>) -> Self {
+        Self { action, due: None, blocked: Some(why.into()) }
+    }
 }
 
 /// The kind of closure that runs.

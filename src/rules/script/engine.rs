@@ -4,11 +4,12 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
     BasicStringPackage, LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Engine, OptimizationLevel};
+use rhai::{Engine, EvalAltResult, OptimizationLevel, Position};
 
 use crate::rules::eval::cpu_budget::spend;
 use crate::rules::limits::Limits;
 use crate::rules::load::builder;
+use crate::rules::script::failure::{Broken, uses_broken};
 use crate::rules::script::functions::{FUNCTIONS, forbidden};
 use crate::rules::script::{tokens, views};
 
@@ -65,20 +66,30 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
     engine.set_max_variables(limits.variables);
     engine.set_max_functions(limits.functions);
     engine.set_max_modules(0);
-    // `m[k] = v` and `a[0][1] = v` check only the new element, not the value that it joins. So a value is checked whenever
-    // its variable is named. That bounds every variable, and the number of variables is bounded, too.
     #[allow(deprecated, reason = "marked so by the crate to say that its shape may change, not that it will go")]
     engine.on_var(|name, index, context| {
         let scope = context.scope();
-        let value = match scope.len().checked_sub(index) {
-            Some(at) if index > 0 => scope.iter_raw().nth(at).map(|(_, _, value)| value),
-            _ => scope.get(name),
+        // The parser has turned most names into positions. A position that holds another variable, or none, would give
+        // another value, or end in a panic of the crate.
+        let value = if index > 0 {
+            let at = scope.len().checked_sub(index);
+            let found = at.and_then(|at| scope.iter_raw().nth(at)).filter(|(found, ..)| *found == name);
+            let missing = || EvalAltResult::ErrorVariableNotFound(name.to_owned(), Position::NONE);
+            Some(found.map(|(_, _, value)| value).ok_or_else(missing)?)
+        } else {
+            scope.get(name)
         };
         match value {
+            // `m[k] = v` and `a[0][1] = v` check only the new element, not the value that it joins. So a value is checked
+            // whenever its variable is named. That bounds every variable, and the number of variables is bounded, too.
             Some(value) if value.is_array() || value.is_map() => {
                 context.engine().ensure_data_size_within_limits(value).map(|()| None)
             }
-            _ => Ok(None),
+            Some(value) => match value.read_lock::<Broken>() {
+                Some(broken) => Err(uses_broken(name, *broken)),
+                None => Ok(None),
+            },
+            None => Ok(None),
         }
     });
 }

@@ -10,6 +10,23 @@ use crate::rules::limits::MESSAGE_CHARS;
 use crate::rules::load::error::SourcePosition;
 use crate::rules::script::context::ScriptError;
 
+/// The value of a variable at the top of a file whose statement failed. Nobody may use it.
+#[derive(Clone, Copy)]
+pub(in crate::rules) struct Broken {
+    /// The line of the statement.
+    pub line: usize,
+}
+
+/// The reason with which the engine stops a script that uses a [`Broken`] variable. A script cannot catch it.
+#[derive(Clone)]
+struct UsesBroken(String);
+
+/// Makes the error of a script that uses a broken variable.
+pub(in crate::rules) fn uses_broken(name: &str, broken: Broken) -> ScriptError {
+    let message = format!("'{name}' has no value, because line {} failed", broken.line);
+    EvalAltResult::ErrorTerminated(Dynamic::from(UsesBroken(message)), Position::NONE).into()
+}
+
 /// Why a script did not run to its end.
 pub(in crate::rules) struct Failure {
     pub at: SourcePosition,
@@ -37,6 +54,9 @@ fn of(error: EvalAltResult) -> Failure {
     match &error {
         EvalAltResult::ErrorTooManyOperations(_) => limit("too many operations: is there an endless loop?"),
         EvalAltResult::ErrorTerminated(why, _) => {
+            if let Some(UsesBroken(message)) = why.read_lock::<UsesBroken>().as_deref() {
+                return Failure { at: at.into(), message: message.clone(), limit: false };
+            }
             let timed_out = why.clone().into_string().is_ok_and(|why| why == OUT_OF_TIME);
             limit(if timed_out { "it took too long" } else { "too many operations: is there an endless loop?" })
         }

@@ -7,6 +7,7 @@ pub(in crate::rules) mod failure;
 pub(in crate::rules) mod functions;
 pub(in crate::rules) mod plan;
 pub(in crate::rules) mod registry;
+pub(in crate::rules) mod settings;
 pub(in crate::rules) mod tokens;
 pub(in crate::rules) mod values;
 pub(in crate::rules) mod views;

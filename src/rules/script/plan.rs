@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rhai::NativeCallContext;
 
-use crate::domain::Action;
 use crate::rules::limits::ACTIONS_PER_EVENT;
 use crate::rules::script::context::{EvalContext, Phase, RequestedAction, ScriptError, current, error};
 
@@ -18,19 +17,21 @@ pub(in crate::rules) struct PlannedAction {
 }
 
 /// Plans one action, or says at which position and why not.
-pub(in crate::rules) fn plan(
+///
+/// An action that cannot be done is a [`RequestedAction::blocked`]; an error of `action` is a mistake of the script.
+pub(in crate::rules) fn plan<A: Into<RequestedAction>>(
     ctx: &NativeCallContext<'_>,
     function: &str,
-    action: impl FnOnce(&Arc<EvalContext>) -> Result<Action, String>,
+    action: impl FnOnce(&Arc<EvalContext>) -> Result<A, String>,
 ) -> Result<PlannedAction, ScriptError> {
-    plan_all(ctx, function, |eval| Ok(vec![action(eval)?]))
+    plan_all(ctx, function, |eval| Ok(vec![action(eval)?.into()]))
 }
 
 /// Plans an effect on our own data. It cannot be postponed, so the script gets nothing back.
-pub(in crate::rules) fn plan_effect(
+pub(in crate::rules) fn plan_effect<A: Into<RequestedAction>>(
     ctx: &NativeCallContext<'_>,
     function: &str,
-    action: impl FnOnce(&Arc<EvalContext>) -> Result<Action, String>,
+    action: impl FnOnce(&Arc<EvalContext>) -> Result<A, String>,
 ) -> Result<(), ScriptError> {
     plan(ctx, function, action).map(drop)
 }
@@ -39,7 +40,7 @@ pub(in crate::rules) fn plan_effect(
 pub(in crate::rules) fn plan_all(
     ctx: &NativeCallContext<'_>,
     function: &str,
-    actions: impl FnOnce(&Arc<EvalContext>) -> Result<Vec<Action>, String>,
+    actions: impl FnOnce(&Arc<EvalContext>) -> Result<Vec<RequestedAction>, String>,
 ) -> Result<PlannedAction, ScriptError> {
     let at = ctx.call_position();
     let Some(eval) = current(ctx) else {
@@ -54,7 +55,7 @@ pub(in crate::rules) fn plan_all(
         return Err(error(format!("one event may lead to at most {ACTIONS_PER_EVENT} actions"), at));
     }
     let first = frame.actions.len();
-    frame.actions.extend(actions.into_iter().map(|action| RequestedAction { action, due: None }));
+    frame.actions.extend(actions);
     let which = first..frame.actions.len();
     drop(frame);
     Ok(PlannedAction { eval, which })

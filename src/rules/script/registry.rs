@@ -7,6 +7,7 @@
 use rhai::Engine;
 
 use crate::rules::limits::Limits;
+use crate::rules::script::settings::Setting;
 
 /// A function that rules can call, or a method of a value.
 pub(in crate::rules) struct Function {
@@ -50,6 +51,12 @@ impl Function {
             let least = signature.parameters.len() + receiver;
             least..least + signature.repeats
         })
+    }
+
+    /// The kinds that the argument at `index` may have in a call with `count` arguments.
+    pub fn kinds_in_call(&self, index: usize, count: usize) -> impl Iterator<Item = Kind> {
+        let fitting = self.signatures.iter().filter(move |signature| signature.parameters.len() == count);
+        fitting.filter_map(move |signature| Some(signature.parameters.get(index)?.1))
     }
 
     /// The kind of the argument at `index`, if all signatures that have one there agree. The value before the dot does
@@ -101,7 +108,9 @@ impl Group {
                 "Call these in `.then`. They plan an action; nothing is sent before the decision is committed."
             }
             Self::Later => "What a send gives back can be postponed.",
-            Self::Conversation => "`.on_answer` handles the answer to a question, `.on_silence` its absence.",
+            Self::Conversation => {
+                "`.on_answer` handles the answer to a question, `.on_silence` its absence, `.on_unsent` that it was never asked."
+            }
             Self::Customer => "Call these in `.then`. They change our own data, in the transaction of the decision.",
             Self::Appointments => "Call these in `.then`. An event tells what became of the change.",
             Self::Calls => {
@@ -144,6 +153,22 @@ pub(in crate::rules) enum Kind {
     Question,
     /// The name of a step with an `.on_input` or `.on_call`.
     Step,
+    /// The name of a step with an `.on_call`.
+    CallStep,
+    /// A map of these settings.
+    Settings(&'static [Setting]),
+    /// A map of these settings and of choices, each with the step that it leads to.
+    Choices(&'static [Setting]),
+    /// A text that a caller hears.
+    Spoken,
+    /// The URL of a sound.
+    Sound,
+    /// The length of a pause.
+    Seconds,
+    /// The name of a queue of callers.
+    Queue,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// The map of an HTTP request.
     Request,
     Closure,
@@ -178,7 +203,10 @@ impl Kind {
             Self::EmailRecipient => "e.contact, \"staff\" or address",
             Self::ContentTemplate => "template",
             Self::Question => "question name",
-            Self::Step => "step name",
+            Self::Step | Self::CallStep => "step name",
+            Self::Settings(_) | Self::Choices(_) => "map",
+            Self::Spoken | Self::Sound | Self::Queue | Self::Word(_) => "text",
+            Self::Seconds => "whole number",
             Self::Request => "request map",
             Self::Closure => "closure",
             Self::PlannedAction => "planned action",
@@ -204,12 +232,17 @@ impl Kind {
             | Self::Channel
             | Self::ContentTemplate
             | Self::Question
-            | Self::Step => "String",
+            | Self::Step
+            | Self::CallStep
+            | Self::Spoken
+            | Self::Sound
+            | Self::Queue
+            | Self::Word(_) => "String",
             Self::Number => "float",
-            Self::Whole => "int",
+            Self::Whole | Self::Seconds => "int",
             Self::Boolean => "bool",
             Self::Array => "Array",
-            Self::Map | Self::Request | Self::Call | Self::OpenQuestion => "Map",
+            Self::Map | Self::Settings(_) | Self::Choices(_) | Self::Request | Self::Call | Self::OpenQuestion => "Map",
             Self::Moment => "Moment",
             Self::Closure => "FnPtr",
             Self::PlannedAction => "PlannedAction",

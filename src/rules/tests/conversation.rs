@@ -138,7 +138,7 @@ fn a_conversation_has_steps() {
     let mut facts = facts();
     let asked = says(&set, &mut facts, "BOOK");
     assert_eq!(actions(&asked)[0]["text"], "Which day?");
-    assert_eq!(asked.trace.rules[0].asks, ["asks \"day\" on sms, until 2026-11-22T08:30:00Z"]);
+    assert_eq!(asked.trace.rules[0].asks, ["asks \"day\" on sms, until 2026-11-22T08:30:00Z if it leaves at once"]);
     assert_eq!(open(&facts), Some(("day", &Value::Null)));
     let QuestionChange::Open(question) = &asked.questions[0] else { panic!("{asked:?}") };
     assert_eq!(

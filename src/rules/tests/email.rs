@@ -51,16 +51,10 @@ fn e_mails_are_written_down() {
 #[test]
 fn bad_e_mails_say_why() {
     for (body, expect) in [
-        ("send_email(e.contact, \"a\", \"b\")", "the customer has no e-mail address"),
-        ("send_email(\"staff\", \"a\", \"b\")", "recado tenant set demo --staff-email"),
-        ("let to = \"ana\"; send_email(to, \"a\", \"b\")", "'ana' is no e-mail address"),
         ("send_email(5, \"a\", \"b\")", "use e.contact, \"staff\" or an address"),
         ("let s = \"\"; s.pad(201, 'x'); send_email(\"a@b.c\", s, \"b\")", "200 is the most for a subject"),
         ("send_email(\"a@b.c\", \"\", \"b\")", "the text is empty"),
-        ("let t = \"vist\"; send_email(\"a@b.c\", t, #{})", "there is no template 'vist'"),
-        ("let t = \"visit\"; send_email(\"a@b.c\", t, #{ day: 1 })", "the value {{name}} is missing"),
         ("send_email(\"a@b.c\", \"visit\", #{ day: 1, name: [1] })", "must be text or a whole number"),
-        ("for i in 0..31 { note(`${i}`) } send_email(\"staff\", \"a\", \"b\")", "no staff"),
     ] {
         let decision = decided(body, &facts());
         assert!(

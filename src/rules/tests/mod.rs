@@ -1,6 +1,8 @@
 //! Tests that write rules into a folder, load them, and decide events.
 
 mod appointments;
+mod blocked;
+mod calls;
 mod deciding;
 mod email;
 mod hours;
@@ -8,6 +10,7 @@ mod hostile;
 mod loading;
 mod registry;
 mod scripts;
+mod statements;
 mod conversation;
 mod timing;
 

@@ -61,3 +61,44 @@ async fn hostile_rules_harm_their_own_tenant_alone() {
         assert!(after < before + MEMORY_MAX_KB, "{before} kB before, {after} kB after");
     }
 }
+
+/// A lead who answers is no lead any more, whatever becomes of the messages to the staff.
+const LEADS: &str = r#"
+rule("lead").on("inbound_sms").keyword("INFO").then(|e| { tag("lead"); ask("when", "When may we call?", "24h") })
+    .on_answer("when", |e, answer| {
+        send_email("staff", "A lead", answer);
+        send_sms(e.contact.fields["second_phone"], "Thank you");
+        http_request(#{ url: "crm.example/" + answer, json: #{ answer: answer } });
+        untag("lead");
+        tag("answered");
+        reply("Thank you, we will call you.");
+    });
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_side_action_that_cannot_be_done_is_blocked_and_the_rule_stands() {
+    let provider = rig::Provider::start(38).await;
+    let server =
+        crate::support::server::Server::start(rig::options(&provider.url).file("rules/echo.rhai", LEADS)).await;
+    let twilio = rig::twilio(&server);
+    let look = Look::into(server.folder()).await;
+    for (number, body) in [(1, "INFO"), (2, "Tomorrow")] {
+        let form = twilio.inbound(&crate::support::webhook::message_sid(number), &customer(1), rig::OURS, body);
+        assert_eq!(twilio.post("/api/twilio/demo/sms", &form).await.expect("it answers").status().as_u16(), 200);
+        eventually(SETTLED_WITHIN, || look.open()).await;
+    }
+    let texts: Vec<String> = provider.sent().into_iter().map(|message| message.body).collect();
+    assert_eq!(texts, ["When may we call?", "Thank you, we will call you."]);
+    assert_eq!(look.text_or_number("SELECT tags FROM contacts").await, r#"["answered"]"#, "no follow-up comes");
+    let blocked = "SELECT group_concat(kind || ': ' || reason, ' | ') FROM (SELECT kind, reason FROM actions
+                   WHERE state = 'blocked' ORDER BY idx)";
+    let blocked = look.text_or_number(blocked).await;
+    for part in ["send_email: 'demo' has no staff address", "send_sms: ", "http_request: the URL cannot be read"] {
+        assert!(blocked.contains(part), "{part}\n{blocked}");
+    }
+    let sid = crate::support::webhook::message_sid(2);
+    let shown = crate::cli::run(&mut rig::recado(&server, &["explain", &sid])).ok();
+    for words in ["answered", "blocked", "--staff-email"] {
+        assert!(shown.contains(words), "{words}\n{shown}");
+    }
+}

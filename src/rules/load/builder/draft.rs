@@ -26,6 +26,7 @@ pub(in crate::rules) struct Draft {
     /// `.on_answer`, by the question's name.
     pub answers: Vec<(String, Closure)>,
     pub silences: Vec<(String, Closure)>,
+    pub unsents: Vec<(String, Closure)>,
     /// `.on_input`, by the step's name.
     pub inputs: Vec<(String, Closure)>,
     pub calls: Vec<(String, Closure)>,

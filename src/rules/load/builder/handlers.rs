@@ -1,4 +1,4 @@
-//! `.on_answer`, `.on_silence`, `.on_input` and `.on_call`: closures by the name of a question or of a step of a call.
+//! `.on_answer`, `.on_silence`, `.on_unsent`, `.on_input` and `.on_call`: closures by the name of a question or of a step of a call.
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
@@ -31,7 +31,7 @@ pub(in crate::rules) const ON_SILENCE: Function = Function {
     name: "on_silence",
     receiver: Some(Kind::Rule),
     group: Group::Rule,
-    about: "Runs if a question gets no answer within its span.",
+    about: "Runs if a question gets no answer within its span, which begins when its text is sent.",
     signatures: &[Signature::new(&[("question", Kind::Question), ("closure", Kind::Closure)], Kind::Rule)],
     example: r#"rule("book or remind").on("inbound_sms").keyword("BOOK")
     .then(|e| ask("day", "Which day?", "24h"))
@@ -39,6 +39,22 @@ pub(in crate::rules) const ON_SILENCE: Function = Function {
     .on_silence("day", |e| send_sms(e.contact, "Write BOOK when you know the day."));"#,
     register: |engine, _| {
         Method { name: "on_silence", hint: "write .on_silence(\"slot\", |e| …)", list: |draft| &mut draft.silences }
+            .register(engine);
+    },
+};
+
+pub(in crate::rules) const ON_UNSENT: Function = Function {
+    name: "on_unsent",
+    receiver: Some(Kind::Rule),
+    group: Group::Rule,
+    about: "Runs if a question will never be sent: it is blocked, or the provider refuses it. `e.data.unsent` has the reason.",
+    signatures: &[Signature::new(&[("question", Kind::Question), ("closure", Kind::Closure)], Kind::Rule)],
+    example: r#"rule("book or call").on("inbound_sms").keyword("BOOK")
+    .then(|e| ask("day", "Which day?", "24h"))
+    .on_answer("day", |e, answer| reply(`See you on ${answer}.`))
+    .on_unsent("day", |e| note(`not asked: ${e.data.unsent}`));"#,
+    register: |engine, _| {
+        Method { name: "on_unsent", hint: "write .on_unsent(\"slot\", |e| …)", list: |draft| &mut draft.unsents }
             .register(engine);
     },
 };

@@ -35,6 +35,7 @@ pub(in crate::rules) const METHODS: &[&Function] = &[
     &blueprint::PARAM,
     &handlers::ON_ANSWER,
     &handlers::ON_SILENCE,
+    &handlers::ON_UNSENT,
     &handlers::ON_INPUT,
     &handlers::ON_CALL,
 ];

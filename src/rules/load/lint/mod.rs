@@ -13,7 +13,7 @@ use crate::integrations::email::template::Templates;
 use crate::rules::load::error::SourcePosition;
 use crate::rules::load::lint::report::Report;
 use crate::rules::load::lint::vocabulary::{Vocabulary, written_name};
-use crate::rules::load::lint::walker::Walker;
+use crate::rules::load::lint::walker::{Place, Walker};
 
 /// Checks a file before anything of it runs.
 pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
@@ -24,13 +24,20 @@ pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
         scripted.entry(function.name.to_string()).or_default().insert(function.params.len());
         report.parameters.insert(function.name.to_string(), function.params.len());
     }
-    let mut walker =
-        Walker { report: &mut report, vocabulary, templates, scripted: &scripted, function: None, parameter: None };
-    for statement in ast.statements() {
+    let mut walker = Walker {
+        report: &mut report,
+        vocabulary,
+        templates,
+        scripted: &scripted,
+        place: Place::Top(0),
+        parameter: None,
+    };
+    for (number, statement) in ast.statements().iter().enumerate() {
+        walker.place = Place::Top(number);
         statement.walk(&mut Vec::new(), &mut |path: &[ASTNode<'_>]| walker.visit(path));
     }
     for function in ast.iter_fn_def() {
-        walker.function = Some(function.name.to_string());
+        walker.place = Place::Function(function.name.to_string());
         walker.parameter = function.params.first().map(ToString::to_string);
         let name = written_name(function.name.as_str());
         if vocabulary.has(name) {

@@ -1,5 +1,7 @@
 //! `ask`: a message that waits for an answer.
 //!
+//! The time runs from the moment at which the text is sent. If it is never sent, the rule's `.on_unsent` runs.
+//!
 //! A message on the channel of an open question goes to the rule's `.on_answer` first. If that plans no action, or gives
 //! `false`, the message is no answer: the question stays open, and the other rules are asked. Otherwise the question is
 //! closed, and the other rules see the message only after `pass_on()`.
@@ -11,10 +13,10 @@ use serde_json::Value;
 
 use crate::domain::{Action, ActionId, Channel, Question, QuestionChange, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
-use crate::rules::script::arguments::{self, TEXT_REFERENCE, after, name, text_within, within_reach};
-use crate::rules::script::context::{EvalContext, ScriptError};
+use crate::rules::script::arguments::{self, Recipient, TEXT_REFERENCE, after, name, text_within, within_reach};
+use crate::rules::script::context::{EvalContext, RequestedAction, ScriptError};
 use crate::rules::script::functions::reply::reply;
-use crate::rules::script::plan::plan_all;
+use crate::rules::script::plan::plan;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 use crate::rules::script::values::text_of;
 
@@ -22,7 +24,8 @@ pub(in crate::rules) const ASK: Function = Function {
     name: "ask",
     receiver: None,
     group: Group::Conversation,
-    about: "Sends a question and waits for the answer for a span. The rule needs an `.on_answer` of the same name.",
+    about: "Sends a question and waits for the answer for a span from then on. The rule needs an `.on_answer` of the same \
+            name. One rule asks on a channel for one event: the first.",
     signatures: &[
         Signature::new(&[("name", Kind::Question), ("text", Kind::Text), ("span", Kind::Span)], Kind::Nothing),
         Signature::new(
@@ -70,10 +73,10 @@ fn ask(
     more: &[Dynamic],
 ) -> Result<(), ScriptError> {
     let mut asked = None;
-    let planned = plan_all(ctx, "ask", |eval| {
-        let (send, question) = asking(eval, question, text, span, more)?;
-        asked = Some(question);
-        Ok(vec![Action::Send(send)])
+    let planned = plan(ctx, "ask", |eval| {
+        let (action, question) = asking(eval, question, text, span, more)?;
+        asked = question;
+        Ok(action)
     })?;
     if let Some(mut question) = asked {
         let mut frame = planned.eval.frame();
@@ -85,14 +88,14 @@ fn ask(
     Ok(())
 }
 
-/// Makes the message and the question. The question gets its id once the action has its index.
+/// Makes the message and, if there is somebody to ask, the question. The question gets its id once the action has its index.
 fn asking(
     eval: &Arc<EvalContext>,
     question: &Dynamic,
     text: &Dynamic,
     span: &Dynamic,
     more: &[Dynamic],
-) -> Result<(Send, Question), String> {
+) -> Result<(RequestedAction, Option<Question>), String> {
     let question = name("a question", question)?;
     let has_handler = eval.frame().handlers.as_ref().is_some_and(|handlers| handlers.answers.contains_key(&question));
     if !has_handler {
@@ -109,7 +112,17 @@ fn asking(
     if expires_at <= eval.facts.as_of {
         return Err("the span must be longer than nothing".to_owned());
     }
+    let inbound = eval.event.kind.inbound_channel();
+    if eval.contact().is_none() {
+        let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
+        return Ok((Recipient::no_customer().send(channel.or(inbound).unwrap_or(Channel::Sms), body), None));
+    }
     let send = asked_on(eval, channel, text)?;
+    let asks_already =
+        |change: &QuestionChange| matches!(change, QuestionChange::Open(open) if open.channel == send.channel);
+    if eval.frame().questions.iter().any(asks_already) {
+        return Err("a rule asks one question at a time: ask the next one in .on_answer".to_owned());
+    }
     let question = Question {
         id: ActionId::new(uuid::Uuid::nil()),
         channel: send.channel,
@@ -119,7 +132,7 @@ fn asking(
         asked_at: eval.facts.as_of,
         expires_at,
     };
-    Ok((send, question))
+    Ok((Action::Send(send).into(), Some(question)))
 }
 
 /// Makes the message: a reply if the event is one, else a message on the named channel, on that of the silent question, or

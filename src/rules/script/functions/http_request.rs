@@ -12,6 +12,7 @@ use crate::domain::{Action, HttpMethod, HttpRequest};
 use crate::integrations::http_providers::request;
 use crate::rules::limits::TEXT_CHARS;
 use crate::rules::script::arguments::text;
+use crate::rules::script::context::RequestedAction;
 use crate::rules::script::plan::plan;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 use crate::rules::script::values::{kind_of, to_json};
@@ -33,7 +34,7 @@ pub(in crate::rules) const HTTP_REQUEST: Function = Function {
 const KEYS: [&str; 5] = ["method", "url", "headers", "json", "body"];
 const CONTENT_TYPE: &str = "content-type";
 
-fn http_request(request_map: &Dynamic) -> Result<Action, String> {
+fn http_request(request_map: &Dynamic) -> Result<RequestedAction, String> {
     let Ok(request_map) = request_map.as_map_ref() else {
         return Err(format!(
             "it takes a map such as #{{ url: \"https://…\", json: #{{}} }}, and this is a {}",
@@ -46,7 +47,8 @@ fn http_request(request_map: &Dynamic) -> Result<Action, String> {
     let url = request_map.get("url").ok_or("it lacks the url, as in #{ url: \"https://example.com/hook\" }")?;
     let mut http = HttpRequest {
         method: request_map.get("method").map_or(Ok(HttpMethod::Post), method)?,
-        url: text("the url", url)?,
+        // A missing value is no mistake of the script: the request cannot be made.
+        url: if url.is_unit() { String::new() } else { text("the url", url)? },
         headers: request_map.get("headers").map_or_else(|| Ok(BTreeMap::new()), headers)?,
         body: None,
     };
@@ -61,8 +63,11 @@ fn http_request(request_map: &Dynamic) -> Result<Action, String> {
         (None, Some(body)) => Some(text("the body", body)?),
         (None, None) => None,
     };
-    request::check(&http).map_err(|error| error.to_string())?;
-    Ok(Action::Request(http))
+    match request::check(&http) {
+        Ok(()) => Ok(Action::Request(http).into()),
+        Err(error) if error.is_of_script() => Err(error.to_string()),
+        Err(error) => Ok(RequestedAction::blocked(Action::Request(http), error.to_string())),
+    }
 }
 
 /// Returns what is wrong with a URL that a rule writes out.

@@ -11,8 +11,8 @@ use rhai::{Dynamic, Map, NativeCallContext};
 use crate::domain::contact::ContactFacts;
 use crate::domain::{Action, Channel, EmailBody, Send, SendBody};
 use crate::rules::limits::TEXT_CHARS;
-use crate::rules::script::arguments::{TEXT_REFERENCE, address_on, text_within};
-use crate::rules::script::context::{EvalContext, ScriptError};
+use crate::rules::script::arguments::{Recipient, TEXT_REFERENCE, address_on, text_within};
+use crate::rules::script::context::{EvalContext, RequestedAction, ScriptError};
 use crate::rules::script::functions::send_whatsapp_template::template_body;
 use crate::rules::script::plan::{PlannedAction, plan};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
@@ -44,39 +44,44 @@ pub(in crate::rules) const NOTIFY: Function = Function {
 };
 
 fn notify(ctx: &NativeCallContext<'_>, to: &Dynamic, text: &Dynamic, more: &Map) -> Result<PlannedAction, ScriptError> {
-    plan(ctx, "notify", |eval| notice(eval, to, text, more).map(Action::Send))
+    plan(ctx, "notify", |eval| notice(eval, to, text, more))
 }
 
-fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Result<Send, String> {
+fn notice(eval: &EvalContext, to: &Dynamic, text: &Dynamic, more: &Map) -> Result<RequestedAction, String> {
     if let Some(unknown) = more.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("there is no '{unknown}': it takes {}", KEYS.join(", ")));
     }
-    let contact = to.is::<ContactView>().then(|| eval.contact()).flatten();
-    let contact = contact.ok_or("it goes to e.contact, and only where the event concerns a customer")?;
+    if !to.is::<ContactView>() && !to.is_unit() {
+        return Err("it goes to e.contact, and only where the event concerns a customer".to_owned());
+    }
     let text = text_within(text, TEXT_CHARS, TEXT_REFERENCE)?;
+    let Some(contact) = eval.contact().filter(|_| !to.is_unit()) else {
+        return Ok(Recipient::no_customer().send(Channel::Sms, SendBody::Text(text)));
+    };
+    notice_to(eval, contact, text, more)
+}
+
+fn notice_to(eval: &EvalContext, contact: &ContactFacts, text: String, more: &Map) -> Result<RequestedAction, String> {
     let prefers = contact.fields.get(PREFERS).and_then(serde_json::Value::as_str).unwrap_or_default();
     // A customer who hides the number can be reached on WhatsApp only.
     let wanted = if contact.phone.is_none() { Some(Channel::WhatsApp) } else { prefers.parse::<Channel>().ok() };
     let channel = wanted.filter(|channel| !contact.opted_out.contains(channel));
+    let send = |channel, to, text, body| Action::Send(Send { channel, to, reply: false, fallback: Some(text), body }).into();
     match (channel, contact.email()) {
         (Some(Channel::Email), Some(email)) => {
             let given = more.get("subject").and_then(text_of).filter(|subject| !subject.trim().is_empty());
             let subject = given.unwrap_or_else(|| eval.facts.tenant.name.clone());
             let body = SendBody::Email(EmailBody { subject, text: text.clone(), html: None });
-            Ok(Send { channel: Channel::Email, to: email.into(), reply: false, fallback: Some(text), body })
+            Ok(send(Channel::Email, email.into(), text, body))
         }
         (Some(Channel::WhatsApp), _) if let Some(body) = on_whatsapp(eval, contact, &text, more)? => {
-            let to = address_on(contact, Channel::WhatsApp)?;
-            Ok(Send { channel: Channel::WhatsApp, to, reply: false, fallback: Some(text), body })
+            Ok(send(Channel::WhatsApp, address_on(contact, Channel::WhatsApp)?, text, body))
         }
         (Some(Channel::Rcs), _) if eval.facts.tenant.senders.contains(&Channel::Rcs) => {
-            let (to, body) = (address_on(contact, Channel::Rcs)?, SendBody::Text(text.clone()));
-            Ok(Send { channel: Channel::Rcs, to, reply: false, fallback: Some(text), body })
+            let body = SendBody::Text(text.clone());
+            Ok(send(Channel::Rcs, address_on(contact, Channel::Rcs)?, text, body))
         }
-        _ => {
-            let to = address_on(contact, Channel::Sms)?;
-            Ok(Send { channel: Channel::Sms, to, reply: false, fallback: None, body: SendBody::Text(text) })
-        }
+        _ => Ok(Recipient::of(contact, Channel::Sms).send(Channel::Sms, SendBody::Text(text))),
     }
 }
 

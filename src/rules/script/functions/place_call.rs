@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::domain::{Action, CallBody, Channel, OnMachine, Send, SendBody};
+use crate::domain::{CallBody, Channel, OnMachine, SendBody};
 use crate::rules::limits::SPOKEN_CHARS;
-use crate::rules::script::arguments::{name, only_keys, optional, recipient, state, text_within};
+use crate::rules::script::arguments::{name, optional, recipient, state, text_within};
 use crate::rules::script::context::{EvalContext, ScriptError};
 use crate::rules::script::plan::{PlannedAction, plan};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
+use crate::rules::script::settings::{self, Holds, Setting};
 use crate::rules::script::tokens::PLACE_CALL;
 use crate::rules::script::values::kind_of;
 
@@ -21,8 +22,12 @@ pub(in crate::rules) const CALL: Function = Function {
     about: "Calls the customer. A map may give `say`, `voice`, `language`, `machine` (`hangup`, `message`, `go_on`), \
             `message`, `record`, `timeout` and `state`.",
     signatures: &[
-        Signature::new(&[("to", Kind::Callee), ("step or map", Kind::Any)], Kind::PlannedAction),
-        Signature::new(&[("to", Kind::Callee), ("step", Kind::Step), ("settings", Kind::Map)], Kind::PlannedAction),
+        Signature::new(&[("to", Kind::Callee), ("step", Kind::CallStep)], Kind::PlannedAction),
+        Signature::new(&[("to", Kind::Callee), ("settings", Kind::Settings(SETTINGS))], Kind::PlannedAction),
+        Signature::new(
+            &[("to", Kind::Callee), ("step", Kind::CallStep), ("settings", Kind::Settings(SETTINGS))],
+            Kind::PlannedAction,
+        ),
     ],
     example: r#"rule("confirm by phone").on("appointment_booked")
     .then(|e| call(e.contact, "confirm", #{ machine: "hangup" }).in("1h"))
@@ -37,7 +42,16 @@ pub(in crate::rules) const CALL: Function = Function {
     },
 };
 
-const SETTINGS: [&str; 8] = ["say", "voice", "language", "machine", "message", "record", "timeout", "state"];
+const SETTINGS: &[Setting] = &[
+    Setting::new("say", Holds::Spoken),
+    Setting::new("voice", Holds::Short),
+    Setting::new("language", Holds::Short),
+    Setting::new("machine", Holds::Word(&["hangup", "message", "go_on"])),
+    Setting::new("message", Holds::Spoken),
+    Setting::new("record", Holds::Flag),
+    Setting::new("timeout", Holds::Whole(5, 600)),
+    Setting::new("state", Holds::State),
+];
 
 fn place_call(
     ctx: &NativeCallContext<'_>,
@@ -50,8 +64,7 @@ fn place_call(
             Some(said) => announcement(&said)?,
             None => at_step(eval, name("a step", what)?, how)?,
         };
-        let (channel, to, body) = (Channel::Voice, recipient(Channel::Voice, to)?, SendBody::Call(body));
-        Ok(Action::Send(Send { channel, to, reply: false, fallback: None, body }))
+        Ok(recipient(Channel::Voice, to)?.send(Channel::Voice, SendBody::Call(body)))
     })
 }
 
@@ -76,7 +89,7 @@ fn announcement(how: &Map) -> Result<CallBody, String> {
 }
 
 fn settings(how: &Map) -> Result<CallBody, String> {
-    only_keys(how, &SETTINGS)?;
+    settings::check(how, SETTINGS, false)?;
     let spoken = |key: &str| how.get(key).map(|text| text_within(text, SPOKEN_CHARS, "")).transpose();
     let word = |key: &str| optional(how, key);
     let machine = word("machine")?.map(|text| text.parse::<OnMachine>()).transpose().map_err(|bad| bad.to_string())?;

@@ -2,14 +2,14 @@
 
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::domain::{Action, Channel, EmailAddress, EmailBody, Send, SendBody};
-use crate::integrations::email::template::{NAME_CHARS, Values};
+use crate::domain::{Channel, EmailAddress, EmailBody, SendBody};
+use crate::integrations::email::template::{NAME_CHARS, Rendered, Values};
 use crate::integrations::email::{BODY_BYTES, SUBJECT_CHARS};
-use crate::rules::script::arguments::{text, text_within};
-use crate::rules::script::context::EvalContext;
+use crate::rules::script::arguments::{Recipient, text, text_within};
+use crate::rules::script::context::{EvalContext, RequestedAction};
 use crate::rules::script::plan::plan_all;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
-use crate::rules::script::values::{kind_of, text_of};
+use crate::rules::script::values::{kind_of, shortened, text_of};
 use crate::rules::script::views::contact::ContactView;
 
 /// The recipient that stands for all addresses of the tenant's staff.
@@ -36,42 +36,56 @@ pub(in crate::rules) const SEND_EMAIL: Function = Function {
 };
 
 /// Makes one action for each recipient. Templates were loaded with the rules, so rendering does no I/O.
-fn sends(eval: &EvalContext, to: &Dynamic, what: &Dynamic, with: &Dynamic) -> Result<Vec<Action>, String> {
+fn sends(eval: &EvalContext, to: &Dynamic, what: &Dynamic, with: &Dynamic) -> Result<Vec<RequestedAction>, String> {
     let recipients = recipients(eval, to)?;
     let body = match with.read_lock::<Map>() {
-        Some(values) => from_template(eval, &text("the template", what)?, &values)?,
+        Some(values) => {
+            let name = text("the template", what)?;
+            let values = template_values(&values)?;
+            match eval.templates.render(&eval.facts.tenant.slug, &name, &values) {
+                Ok(Rendered { subject, text, html }) => SendBody::Email(EmailBody { subject, text, html }),
+                // A missing template or value blocks the message; the subject shows which it would have been.
+                Err(why) => return Ok(recipients.into_iter().map(|to| without_body(to, &name, &why)).collect()),
+            }
+        }
         None => written_out(what, with)?,
     };
-    let send = |to: EmailAddress| Send {
-        channel: Channel::Email,
-        to: to.into(),
-        reply: false,
-        fallback: None,
-        body: body.clone(),
-    };
-    Ok(recipients.into_iter().map(|to| Action::Send(send(to))).collect())
+    Ok(recipients.into_iter().map(|to| to.send(Channel::Email, body.clone())).collect())
 }
 
-fn recipients(eval: &EvalContext, to: &Dynamic) -> Result<Vec<EmailAddress>, String> {
+fn without_body(to: Recipient, template: &str, why: &str) -> RequestedAction {
+    let body = SendBody::Email(EmailBody { subject: shortened(template), text: String::new(), html: None });
+    RequestedAction { blocked: Some(why.to_owned()), ..to.send(Channel::Email, body) }
+}
+
+fn recipients(eval: &EvalContext, to: &Dynamic) -> Result<Vec<Recipient>, String> {
+    let nobody = |given: &str, why: String| Ok(vec![Recipient::Nobody { given: given.to_owned(), why }]);
     if let Some(view) = to.read_lock::<ContactView>() {
-        let email = view.0.contact().and_then(|contact| contact.email());
+        let Some(contact) = view.0.contact() else { return Ok(vec![Recipient::no_customer()]) };
         let missing = "the customer has no e-mail address: ask for e.contact.email != \"\" in a when, and set it with \
                        set_field(\"email\", …)";
-        return Ok(vec![email.ok_or_else(|| missing.to_owned())?]);
+        return match contact.email() {
+            Some(email) => Ok(vec![Recipient::Known(email.into())]),
+            None => nobody("", missing.to_owned()),
+        };
     }
     if to.is_unit() {
-        return Err("there is nobody to send to: this event concerns no customer, so e.contact is ()".to_owned());
+        return Ok(vec![Recipient::no_customer()]);
     }
     let hint = "use e.contact, \"staff\" or an address";
     let address = text("the recipient", to).map_err(|message| format!("{message}; {hint}"))?;
     if address == STAFF {
         let (slug, staff) = (&eval.facts.tenant.slug, &eval.facts.tenant.staff_emails);
         if staff.is_empty() {
-            return Err(format!("'{slug}' has no staff address: 'recado tenant set {slug} --staff-email …' sets one"));
+            let why = format!("'{slug}' has no staff address: 'recado tenant set {slug} --staff-email …' sets one");
+            return nobody(STAFF, why);
         }
-        return Ok(staff.clone());
+        return Ok(staff.iter().map(|staff| Recipient::Known(staff.clone().into())).collect());
     }
-    Ok(vec![EmailAddress::parse(&address).map_err(|bad| format!("{bad}; or {hint}"))?])
+    match EmailAddress::parse(&address) {
+        Ok(email) => Ok(vec![Recipient::Known(email.into())]),
+        Err(bad) => nobody(&shortened(&address), format!("{bad}; or {hint}")),
+    }
 }
 
 fn written_out(subject: &Dynamic, text: &Dynamic) -> Result<SendBody, String> {
@@ -83,7 +97,8 @@ fn written_out(subject: &Dynamic, text: &Dynamic) -> Result<SendBody, String> {
     Ok(SendBody::Email(EmailBody { subject, text, html: None }))
 }
 
-fn from_template(eval: &EvalContext, name: &str, given: &Map) -> Result<SendBody, String> {
+/// Reads the values for a template: texts and whole numbers.
+fn template_values(given: &Map) -> Result<Values, String> {
     let mut values = Values::new();
     for (key, value) in given {
         let short: String = key.chars().take(NAME_CHARS).collect();
@@ -92,6 +107,5 @@ fn from_template(eval: &EvalContext, name: &str, given: &Map) -> Result<SendBody
             .ok_or_else(|| format!("the value {short} must be text or a whole number, and is a {}", kind_of(value)))?;
         values.insert(key.to_string(), text);
     }
-    let rendered = eval.templates.render(&eval.facts.tenant.slug, name, &values)?;
-    Ok(SendBody::Email(EmailBody { subject: rendered.subject, text: rendered.text, html: rendered.html }))
+    Ok(values)
 }

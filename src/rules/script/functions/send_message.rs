@@ -2,9 +2,10 @@
 
 use rhai::{Dynamic, Engine, NativeCallContext};
 
-use crate::domain::{Action, Channel, Send, SendBody};
+use crate::domain::{Channel, SendBody};
 use crate::rules::limits::TEXT_CHARS;
 use crate::rules::script::arguments::{TEXT_REFERENCE, recipient, text_within};
+use crate::rules::script::context::RequestedAction;
 use crate::rules::script::plan::plan;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 
@@ -48,7 +49,7 @@ fn register(engine: &mut Engine, channel: Channel) {
     });
 }
 
-fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<Action, String> {
+fn send(channel: Channel, to: &Dynamic, text: &Dynamic) -> Result<RequestedAction, String> {
     let body = SendBody::Text(text_within(text, TEXT_CHARS, TEXT_REFERENCE)?);
-    Ok(Action::Send(Send { channel, to: recipient(channel, to)?, reply: false, fallback: None, body }))
+    Ok(recipient(channel, to)?.send(channel, body))
 }

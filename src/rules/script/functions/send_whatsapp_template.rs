@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
 use crate::domain::action::Template;
-use crate::domain::{Action, Channel, Send, SendBody};
+use crate::domain::{Channel, SendBody};
 use crate::rules::limits::TEXT_CHARS;
 use crate::rules::script::arguments::{name, recipient, text_within};
+use crate::rules::script::context::RequestedAction;
 use crate::rules::script::plan::plan;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 
@@ -40,10 +41,9 @@ pub(in crate::rules) const SEND_WHATSAPP_TEMPLATE: Function = Function {
     },
 };
 
-fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<Action, String> {
+fn template(to: &Dynamic, content: &str, variables: &Map) -> Result<RequestedAction, String> {
     let body = template_body(content, variables)?;
-    let to = recipient(Channel::WhatsApp, to)?;
-    Ok(Action::Send(Send { channel: Channel::WhatsApp, to, reply: false, fallback: None, body }))
+    Ok(recipient(Channel::WhatsApp, to)?.send(Channel::WhatsApp, body))
 }
 
 /// Makes the body of a template with its variables, which are texts or whole numbers.

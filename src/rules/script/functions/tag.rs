@@ -4,7 +4,7 @@ use rhai::{Dynamic, NativeCallContext};
 
 use crate::domain::{Action, Effect};
 use crate::rules::script::arguments::name;
-use crate::rules::script::context::EvalContext;
+use crate::rules::script::context::{EvalContext, RequestedAction};
 use crate::rules::script::plan::plan_effect;
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 
@@ -38,10 +38,11 @@ pub(in crate::rules) const UNTAG: Function = Function {
     },
 };
 
-/// Makes an effect on the customer; an event without one is an error.
-pub(in crate::rules) fn on_customer(eval: &EvalContext, effect: Effect) -> Result<Action, String> {
-    if eval.contact().is_none() {
-        return Err(format!("the event {} concerns no customer", eval.event.kind));
-    }
-    Ok(Action::Effect(effect))
+/// Makes an effect on the customer; a blocked one if the event concerns none.
+pub(in crate::rules) fn on_customer(eval: &EvalContext, effect: Effect) -> Result<RequestedAction, String> {
+    let action = Action::Effect(effect);
+    Ok(match eval.contact() {
+        Some(_) => action.into(),
+        None => RequestedAction::blocked(action, format!("the event {} concerns no customer", eval.event.kind)),
+    })
 }

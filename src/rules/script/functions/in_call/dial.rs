@@ -6,20 +6,22 @@ use rhai::{Dynamic, Map, NativeCallContext};
 
 use crate::domain::call::{Dial, Step};
 use crate::domain::{Channel, Phone};
-use crate::rules::script::arguments::{address_on, only_keys, text};
+use crate::rules::script::arguments::{address_on, text};
 use crate::rules::script::context::EvalContext;
-use crate::rules::script::functions::in_call::step::{optional_step, plan_step, within};
+use crate::rules::script::functions::in_call::step::{METHOD, method, optional_step, plan_step, within};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
+use crate::rules::script::settings::{self, Holds, Setting};
 use crate::rules::script::views::contact::ContactView;
 
 pub(in crate::rules) const DIAL: Function = Function {
     name: "dial",
     receiver: None,
     group: Group::Calls,
-    about: "Connects the caller with a number. A map may give `timeout` (seconds), `record` and `otherwise` (a step).",
+    about: "Connects the caller with a number. A map may give `timeout` (seconds), `record`, `otherwise` (a step) and \
+            `method`.",
     signatures: &[
         Signature::new(&[("to", Kind::Callee)], Kind::PlannedAction),
-        Signature::new(&[("to", Kind::Callee), ("how", Kind::Map)], Kind::PlannedAction),
+        Signature::new(&[("to", Kind::Callee), ("how", Kind::Settings(SETTINGS))], Kind::PlannedAction),
     ],
     example: r#"dial("+34600111222", #{ timeout: 20 })"#,
     register: |engine, _| {
@@ -32,8 +34,15 @@ pub(in crate::rules) const DIAL: Function = Function {
     },
 };
 
+const SETTINGS: &[Setting] = &[
+    Setting::new("timeout", Holds::Whole(1, 600)),
+    Setting::new("record", Holds::Flag),
+    Setting::new("otherwise", Holds::Step),
+    METHOD,
+];
+
 fn dial(eval: &Arc<EvalContext>, to: &Dynamic, how: &Map) -> Result<Step, String> {
-    only_keys(how, &["timeout", "record", "otherwise"])?;
+    settings::check(how, SETTINGS, false)?;
     let number = match to.read_lock::<ContactView>() {
         Some(view) => {
             let contact = view.0.contact().ok_or("the event has no contact")?;
@@ -41,11 +50,12 @@ fn dial(eval: &Arc<EvalContext>, to: &Dynamic, how: &Map) -> Result<Step, String
         }
         None => Phone::parse(&text("the number", to)?).map_err(|bad| bad.to_string())?.to_string(),
     };
-    let timeout = how.get("timeout").map(|most| most.as_int().map_err(|_| "timeout is a number of seconds".to_owned()));
+    let timeout = how.get("timeout").and_then(|most| most.as_int().ok());
     Ok(Step::Dial(Dial {
         number,
-        timeout_s: timeout.transpose()?.map(|seconds| within("timeout", seconds, 600)).transpose()?,
+        timeout_s: timeout.map(|seconds| within("timeout", seconds, 600)).transpose()?,
         record: how.get("record").is_some_and(|record| record.as_bool().unwrap_or(false)),
         otherwise: optional_step(eval, how, "otherwise")?,
+        method: method(how),
     }))
 }

@@ -3,40 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Map, NativeCallContext};
+use rhai::{Dynamic, Map, NativeCallContext};
 
 use crate::domain::call::{Gather, Input, Step};
-use crate::rules::script::arguments::{name, only_keys, optional};
+use crate::rules::script::arguments::{name, optional};
 use crate::rules::script::context::EvalContext;
-use crate::rules::script::functions::in_call::step::{optional_step, plan_step, sound, spoken, with_handler};
+use crate::rules::script::functions::in_call::step::{METHOD, method, optional_step, plan_step, spoken, with_handler};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
-use crate::rules::script::values::kind_of;
-
-const TRIES_MAX: i64 = 10;
-const HINTS_MAX: usize = 100;
+use crate::rules::script::settings::{self, Holds, Setting, sound};
 
 /// The settings of a gather. In a menu, any other key is a choice.
-const SETTINGS: [&str; 15] = [
-    "say",
-    "play",
-    "voice",
-    "language",
-    "input",
-    "digits",
-    "finish_on_key",
-    "timeout",
-    "speech_timeout",
-    "hints",
-    "tries",
-    "no_input",
-    "no_match",
-    "otherwise",
-    "text",
-];
-
-const SIGNATURES: &[Signature] = &[
-    Signature::new(&[("how", Kind::Map)], Kind::PlannedAction),
-    Signature::new(&[("step", Kind::Step), ("how", Kind::Map)], Kind::PlannedAction),
+const SETTINGS: &[Setting] = &[
+    Setting::new("say", Holds::Spoken),
+    Setting::new("play", Holds::Sound),
+    Setting::new("voice", Holds::Short),
+    Setting::new("language", Holds::Short),
+    Setting::new("input", Holds::Word(&["digits", "dtmf", "speech", "both"])),
+    Setting::new("digits", Holds::Whole(1, 32)),
+    Setting::new("finish_on_key", Holds::Short),
+    Setting::new("timeout", Holds::Whole(1, 60)),
+    Setting::new("speech_timeout", Holds::Whole(1, 60)),
+    Setting::new("hints", Holds::Hints),
+    Setting::new("tries", Holds::Whole(1, 10)),
+    Setting::new("no_input", Holds::Spoken),
+    Setting::new("no_match", Holds::Spoken),
+    Setting::new("otherwise", Holds::Step),
+    METHOD,
+    Setting::new("text", Holds::Spoken),
 ];
 
 pub(in crate::rules) const GATHER: Function = Function {
@@ -45,8 +38,11 @@ pub(in crate::rules) const GATHER: Function = Function {
     group: Group::Calls,
     about: "Asks for keys or words, which the step's `.on_input` gets. Settings: `say`, `play`, `voice`, `language`, \
             `input`, `digits`, `finish_on_key`, `timeout`, `speech_timeout`, `hints`, `tries`, `no_input`, `no_match`, \
-            `otherwise`.",
-    signatures: SIGNATURES,
+            `otherwise`, `method` (`GET` or `POST`).",
+    signatures: &[
+        Signature::new(&[("how", Kind::Settings(SETTINGS))], Kind::PlannedAction),
+        Signature::new(&[("step", Kind::Step), ("how", Kind::Settings(SETTINGS))], Kind::PlannedAction),
+    ],
     example: r#"rule("order by phone").on("call_received")
     .then(|e| gather("order", #{ say: "Please enter your order number.", input: "digits", digits: 6 }))
     .on_input("order", |e, input| { note(`order ${input}`); hangup() });"#,
@@ -65,7 +61,10 @@ pub(in crate::rules) const MENU: Function = Function {
     receiver: None,
     group: Group::Calls,
     about: "Offers choices: each key or word leads to a step. Settings are those of `gather`.",
-    signatures: SIGNATURES,
+    signatures: &[
+        Signature::new(&[("how", Kind::Choices(SETTINGS))], Kind::PlannedAction),
+        Signature::new(&[("name", Kind::Text), ("how", Kind::Choices(SETTINGS))], Kind::PlannedAction),
+    ],
     example: r#"rule("front desk").on("call_received")
     .then(|e| menu("main", #{ say: "Press 1 to book, 2 for a person.", "1|book": "book", "2|person": "person" }))
     .on_input("book", |e, input| { say("We will text you a time."); hangup() })
@@ -81,17 +80,15 @@ pub(in crate::rules) const MENU: Function = Function {
 };
 
 fn gather(eval: &Arc<EvalContext>, step: String, how: &Map, menu: bool) -> Result<Step, String> {
-    if !menu {
-        only_keys(how, &SETTINGS)?;
-    }
+    settings::check(how, SETTINGS, menu)?;
     let choices = if menu { choices(eval, how)? } else { BTreeMap::new() };
     let step = if menu || step.is_empty() { step } else { with_handler(eval, step)? };
     let input = match optional(how, "input")?.as_deref() {
-        None | Some("both") => Input::Both,
         Some("digits" | "dtmf") => Input::Digits,
         Some("speech") => Input::Speech,
-        Some(other) => return Err(format!("'{other}' is no input: use \"digits\", \"speech\" or \"both\"")),
+        _ => Input::Both,
     };
+    let number = |key: &str| how.get(key).and_then(|value| value.as_int().ok());
     Ok(Step::Gather(Gather {
         step,
         input,
@@ -99,24 +96,25 @@ fn gather(eval: &Arc<EvalContext>, step: String, how: &Map, menu: bool) -> Resul
         play: how.get("play").map(sound).transpose()?,
         voice: optional(how, "voice")?,
         language: optional(how, "language")?,
-        digits: number(how, "digits", 32)?.map(|digits| digits as u8),
+        digits: number("digits").map(|digits| digits as u8),
         finish_on_key: optional(how, "finish_on_key")?,
-        timeout_s: number(how, "timeout", 60)?.map(|seconds| seconds as u16),
-        speech_timeout_s: number(how, "speech_timeout", 60)?.map(|seconds| seconds as u16),
-        hints: hints(how)?,
+        timeout_s: number("timeout").map(|seconds| seconds as u16),
+        speech_timeout_s: number("speech_timeout").map(|seconds| seconds as u16),
+        hints: how.get("hints").map_or_else(|| Ok(Vec::new()), settings::hints)?,
         choices,
-        tries: number(how, "tries", TRIES_MAX)?.map_or(Gather::TRIES, |tries| tries as u8),
+        tries: number("tries").map_or(Gather::TRIES, |tries| tries as u8),
         tried: 0,
         no_input: spoken(how, "no_input")?,
         no_match: spoken(how, "no_match")?,
         otherwise: optional_step(eval, how, "otherwise")?,
+        method: method(how),
     }))
 }
 
 /// Returns a menu's choices, each with the step that it leads to.
 fn choices(eval: &Arc<EvalContext>, how: &Map) -> Result<BTreeMap<String, String>, String> {
     let mut choices = BTreeMap::new();
-    for (key, value) in how.iter().filter(|(key, _)| !SETTINGS.contains(&key.as_str())) {
+    for (key, value) in how.iter().filter(|(key, _)| !SETTINGS.iter().any(|setting| setting.name == key.as_str())) {
         choices.insert(key.to_string(), with_handler(eval, name("a step", value)?)?);
     }
     if choices.is_empty() {
@@ -125,22 +123,4 @@ fn choices(eval: &Arc<EvalContext>, how: &Map) -> Result<BTreeMap<String, String
         );
     }
     Ok(choices)
-}
-
-fn number(how: &Map, key: &str, most: i64) -> Result<Option<i64>, String> {
-    let Some(value) = how.get(key) else { return Ok(None) };
-    let number = value.as_int().map_err(|_| format!("{key} is a whole number, and this is a {}", kind_of(value)))?;
-    if (1..=most).contains(&number) { Ok(Some(number)) } else { Err(format!("{key} must be 1 to {most}")) }
-}
-
-fn hints(how: &Map) -> Result<Vec<String>, String> {
-    let Some(value) = how.get("hints") else { return Ok(Vec::new()) };
-    let list: Array = match value.as_array_ref() {
-        Ok(list) => list.clone(),
-        Err(_) => vec![value.clone()],
-    };
-    if list.len() > HINTS_MAX {
-        return Err(format!("hints are at most {HINTS_MAX}"));
-    }
-    list.iter().map(|hint| name("a hint", hint)).collect()
 }

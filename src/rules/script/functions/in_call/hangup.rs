@@ -18,6 +18,9 @@ pub(in crate::rules) const HANGUP: Function = Function {
     },
 };
 
+/// The reasons to refuse a call.
+const REASONS: &[&str] = &["busy", "rejected"];
+
 pub(in crate::rules) const REJECT: Function = Function {
     name: "reject",
     receiver: None,
@@ -25,7 +28,7 @@ pub(in crate::rules) const REJECT: Function = Function {
     about: "Refuses the call before it is answered, as `\"busy\"` or `\"rejected\"`.",
     signatures: &[
         Signature::new(&[], Kind::PlannedAction),
-        Signature::new(&[("reason", Kind::Text)], Kind::PlannedAction),
+        Signature::new(&[("reason", Kind::Word(REASONS))], Kind::PlannedAction),
     ],
     example: r#"reject("busy")"#,
     register: |engine, _| {

@@ -13,4 +13,4 @@ pub(in crate::rules) mod record;
 pub(in crate::rules) mod redirect;
 pub(in crate::rules) mod remember;
 pub(in crate::rules) mod say;
-mod step;
+pub(in crate::rules) mod step;

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use rhai::{Dynamic, Map, NativeCallContext};
+use rhai::{Map, NativeCallContext};
 
 use crate::domain::Action;
-use crate::domain::call::Step;
+use crate::domain::call::{ActionMethod, Step};
 use crate::rules::limits::SPOKEN_CHARS;
-use crate::rules::script::arguments::{optional, text, text_within};
+use crate::rules::script::arguments::{optional, text_within};
 use crate::rules::script::context::{EvalContext, ScriptError};
 use crate::rules::script::plan::{PlannedAction, plan};
+use crate::rules::script::settings::{Holds, Setting};
+use crate::rules::script::values::text_of;
 
 /// The longest recording, pause or ringing, in seconds.
-pub(super) const SECONDS_MAX: i64 = 3_600;
+pub(in crate::rules) const SECONDS_MAX: i64 = 3_600;
 
 /// Plans a step of the call that the event belongs to. Without somebody on the line it is an error.
 pub(super) fn plan_step(
@@ -56,14 +58,18 @@ pub(super) fn spoken(how: &Map, key: &str) -> Result<Option<String>, String> {
     how.get(key).map(|text| text_within(text, SPOKEN_CHARS, "")).transpose()
 }
 
-/// Returns the URL of a sound.
-pub(super) fn sound(url: &Dynamic) -> Result<String, String> {
-    let url = text("the sound's URL", url)?;
-    let fits = url.len() <= 2_000 && (url.starts_with("https://") || url.starts_with("http://"));
-    if fits { Ok(url) } else { Err("the sound's URL begins with https:// and has at most 2000 letters".to_owned()) }
+/// How the provider tells what the caller did: `method: "GET"` or `"POST"`.
+pub(super) const METHOD: Setting = Setting::new("method", Holds::Word(&["GET", "POST"]));
+
+/// Returns the setting [`METHOD`], which was checked.
+pub(super) fn method(how: &Map) -> ActionMethod {
+    match how.get(METHOD.name).and_then(text_of).as_deref() {
+        Some("GET") => ActionMethod::Get,
+        _ => ActionMethod::Post,
+    }
 }
 
 /// Returns a number of seconds from 1 to `most`.
-pub(super) fn within(what: &str, seconds: i64, most: i64) -> Result<u16, String> {
+pub(in crate::rules) fn within(what: &str, seconds: i64, most: i64) -> Result<u16, String> {
     if (1..=most).contains(&seconds) { Ok(seconds as u16) } else { Err(format!("{what} must be 1 to {most} seconds")) }
 }

@@ -45,6 +45,43 @@ fn fill(encoding: Encoding, single: usize, several: usize, letters: impl Iterato
     Segments { encoding, units, segments: if units <= single { 1 } else { segments } }
 }
 
+/// Replaces letters beyond GSM-7 by ones within it, as Twilio does with `SmartEncoded`.
+/// <https://www.twilio.com/docs/messaging/services/smart-encoding-char-list>
+pub fn smart_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match smart(letter) {
+            Some(plain) => encoded.push_str(plain),
+            None => encoded.push(letter),
+        }
+    }
+    encoded
+}
+
+/// The replacement of a letter; `None` if it stays.
+const fn smart(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        '«' | '»' | '“' | '”' | '„' | '‟' | 'ʺ' | 'ˮ' | '❝' | '❞' | '〝' | '〞' | '＂' => "\"",
+        '‘' | '’' | '‛' | 'ʻ' | 'ʼ' | 'ʽ' | 'ʹ' | 'ˈ' | 'ˊ' | 'ˋ' | '❛' | '❜' | '´' | '`' | '＇' => {
+            "'"
+        }
+        '‐' | '‑' | '‒' | '–' | '—' | '―' | '⁃' | '﹣' | '－' => "-",
+        '⁄' | '∕' | '／' | '÷' => "/",
+        '‚' | '﹐' | '，' => ",",
+        '…' => "...",
+        '¼' => "1/4",
+        '½' => "1/2",
+        '¾' => "3/4",
+        '！' => "!",
+        '？' => "?",
+        '：' => ":",
+        '；' => ";",
+        '\t' | '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => " ",
+        '\u{200b}' | '\u{feff}' | '\u{2060}' => "",
+        _ => return None,
+    })
+}
+
 /// The septets of a letter; `None` if GSM-7 lacks it.
 const fn gsm7_units(letter: char) -> Option<usize> {
     match letter {
@@ -101,6 +138,14 @@ mod tests {
         // 67 is odd: a surrogate pair is not split, so a segment holds 33 of them.
         check(&"👋".repeat(66), Ucs2, 132, 2);
         check(&"👋".repeat(67), Ucs2, 134, 3);
+    }
+
+    #[test]
+    fn smart_encoding_makes_typographic_texts_gsm7() {
+        let text = "“It’s\u{a0}5–6 …” ½";
+        assert_eq!(smart_encode(text), "\"It's 5-6 ...\" 1/2");
+        assert_eq!(count(&smart_encode(text)).encoding, Encoding::Gsm7);
+        assert_eq!(smart_encode("añó 👋"), "añó 👋", "what has no like stays");
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub fn bad_request(message: &str) -> Response {
     error(StatusCode::BAD_REQUEST, 20001, message)
 }
 
+/// Returns Twilio's 400 for a page token that it has not given.
+pub fn unknown_page() -> Response {
+    bad_request("The PageToken is invalid: follow next_page_uri of the page before.")
+}
+
 fn internal_error() -> Response {
     error(StatusCode::INTERNAL_SERVER_ERROR, 20500, "An internal server error has occurred")
 }
@@ -122,23 +127,22 @@ impl PageQuery {
         Self {
             size: size.clamp(1, PAGE_SIZE_MAX),
             number: query.filled("Page").and_then(|page| page.parse().ok()).unwrap_or(0),
-            after: query.filled("PageToken").and_then(|token| token.strip_prefix("PA")).map(str::to_owned),
+            // A token of another kind names nothing.
+            after: query.filled("PageToken").map(|token| token.strip_prefix("PA").unwrap_or_default().to_owned()),
             query_params: query.iter().filter(|(key, _)| !matches!(*key, "Page" | "PageToken")).collect(),
         }
     }
 
-    /// Returns one page of an ordered list, and the SID of its last item if more follow.
-    pub fn cut<'a, T>(&self, all: impl Iterator<Item = &'a T>, sid: impl Fn(&T) -> &str) -> (Vec<&'a T>, Option<String>)
-    where
-        T: 'a,
-    {
+    /// Returns one page of an ordered list, and the SID of its last item if more follow; `None` for a page token that
+    /// names no item.
+    pub fn cut<T>(&self, all: impl Iterator<Item = T>, sid: impl Fn(&T) -> &str) -> Option<(Vec<T>, Option<String>)> {
         let mut all = all.peekable();
         if let Some(after) = &self.after {
-            while all.next().is_some_and(|one| sid(one) != after) {}
+            all.by_ref().find(|one| sid(one) == after)?;
         }
-        let page: Vec<_> = all.by_ref().take(self.size).collect();
+        let page: Vec<T> = all.by_ref().take(self.size).collect();
         let last = page.last().filter(|_| all.peek().is_some()).map(|last| sid(last).to_owned());
-        (page, last)
+        Some((page, last))
     }
 
     /// Returns the list's fields besides its items; `last` is the SID before the next page, if there is one.

@@ -25,6 +25,7 @@ const CONTAINS: std::ops::RangeInclusive<usize> = 2..=16;
 /// A country's numbers: its code, then the prefixes of its kinds and the number of further digits.
 struct Country {
     iso: &'static str,
+    name: &'static str,
     code: &'static str,
     local: &'static str,
     toll_free: &'static str,
@@ -32,15 +33,128 @@ struct Country {
     digits: usize,
 }
 
+/// A kind of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberKind {
+    Local,
+    TollFree,
+    Mobile,
+}
+
+impl NumberKind {
+    /// Reads the last part of a path: `Local.json`.
+    pub fn of_file(file: &str) -> Option<Self> {
+        match file.strip_suffix(".json").unwrap_or(file) {
+            "Local" => Some(Self::Local),
+            "TollFree" => Some(Self::TollFree),
+            "Mobile" => Some(Self::Mobile),
+            _ => None,
+        }
+    }
+}
+
+/// The kind of a number, by the prefixes of those for sale. Others are local.
+pub fn kind_of(number: &str) -> NumberKind {
+    let of_country = |country: &Country| {
+        let rest = number.strip_prefix(country.code)?;
+        // The first digits tell: 800 and 833 in North America, 900 in Spain, 6 for mobile numbers there.
+        if rest.starts_with(&country.toll_free[..3]) || (country.code == "+1" && rest.starts_with('8') && is_free(rest))
+        {
+            return Some(NumberKind::TollFree);
+        }
+        let mobile = country.mobile.is_some_and(|mobile| rest.starts_with(&mobile[..2]));
+        Some(if mobile { NumberKind::Mobile } else { NumberKind::Local })
+    };
+    COUNTRIES.iter().find_map(of_country).unwrap_or(NumberKind::Local)
+}
+
+/// Whether a North American number is toll-free: 800, 833, 844, 855, 866, 877, 888.
+fn is_free(number: &str) -> bool {
+    matches!(number.get(..3), Some("800" | "833" | "844" | "855" | "866" | "877" | "888"))
+}
+
 /// Fictional numbers: 555 in North America, unassigned ranges elsewhere.
 const COUNTRIES: [Country; 6] = [
-    Country { iso: "US", code: "+1", local: "415555", toll_free: "833555", mobile: None, digits: 4 },
-    Country { iso: "CA", code: "+1", local: "604555", toll_free: "833555", mobile: None, digits: 4 },
-    Country { iso: "ES", code: "+34", local: "91199", toll_free: "90099", mobile: Some("60099"), digits: 4 },
-    Country { iso: "MX", code: "+52", local: "555599", toll_free: "800599", mobile: Some("551599"), digits: 4 },
-    Country { iso: "GB", code: "+44", local: "207946", toll_free: "808157", mobile: Some("770090"), digits: 4 },
-    Country { iso: "DE", code: "+49", local: "302312", toll_free: "800231", mobile: Some("151231"), digits: 5 },
+    Country {
+        iso: "US",
+        name: "United States",
+        code: "+1",
+        local: "415555",
+        toll_free: "833555",
+        mobile: None,
+        digits: 4,
+    },
+    Country { iso: "CA", name: "Canada", code: "+1", local: "604555", toll_free: "833555", mobile: None, digits: 4 },
+    Country {
+        iso: "ES",
+        name: "Spain",
+        code: "+34",
+        local: "91199",
+        toll_free: "90099",
+        mobile: Some("60099"),
+        digits: 4,
+    },
+    Country {
+        iso: "MX",
+        name: "Mexico",
+        code: "+52",
+        local: "555599",
+        toll_free: "800599",
+        mobile: Some("551599"),
+        digits: 4,
+    },
+    Country {
+        iso: "GB",
+        name: "United Kingdom",
+        code: "+44",
+        local: "207946",
+        toll_free: "808157",
+        mobile: Some("770090"),
+        digits: 4,
+    },
+    Country {
+        iso: "DE",
+        name: "Germany",
+        code: "+49",
+        local: "302312",
+        toll_free: "800231",
+        mobile: Some("151231"),
+        digits: 5,
+    },
 ];
+
+/// Lists the countries with numbers for sale.
+pub async fn countries(Authenticated(account): Authenticated<String>) -> Response {
+    let path = format!("/2010-04-01/Accounts/{account}/AvailablePhoneNumbers.json");
+    let countries: Vec<Value> = COUNTRIES.iter().map(|country| country.resource(&account)).collect();
+    Json(json!({"uri": path, "countries": countries})).into_response()
+}
+
+/// Fetches a country: the kinds of its numbers.
+pub async fn country(Authenticated((account, file)): Authenticated<(String, String)>) -> Response {
+    let iso = file.strip_suffix(".json").unwrap_or(&file);
+    match COUNTRIES.iter().find(|country| country.iso == iso) {
+        Some(country) => Json(country.resource(&account)).into_response(),
+        None => answer::not_found(&format!("/2010-04-01/Accounts/{account}/AvailablePhoneNumbers/{file}")),
+    }
+}
+
+impl Country {
+    fn resource(&self, account: &str) -> Value {
+        let below = format!("/2010-04-01/Accounts/{account}/AvailablePhoneNumbers/{}", self.iso);
+        let mut kinds = json!({"local": format!("{below}/Local.json"), "toll_free": format!("{below}/TollFree.json")});
+        if self.mobile.is_some() {
+            kinds["mobile"] = format!("{below}/Mobile.json").into();
+        }
+        json!({
+            "country_code": self.iso,
+            "country": self.name,
+            "beta": false,
+            "subresource_uris": kinds,
+            "uri": format!("{below}.json"),
+        })
+    }
+}
 
 /// Lists numbers for sale.
 pub async fn list(

@@ -46,24 +46,52 @@ pub async fn create(State(carrier): State<Carrier>, headers: HeaderMap, body: By
 
 /// Lists templates.
 pub async fn list(State(carrier): State<Carrier>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let Some(account) = carrier.account_of(&headers) else { return answer::unauthorized() };
-    let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
-        return answer::bad_request("The query is not a form.");
+    carrier.list_templates("/v1/Content", query, &headers, |_, _| true, Template::resource)
+}
+
+/// Lists templates that match, as version 2 of the API does: by language, kind, name, text and approval.
+pub async fn search(State(carrier): State<Carrier>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    carrier.list_templates("/v2/Content", query, &headers, Template::matches, Template::resource)
+}
+
+/// Lists templates with their approvals.
+pub async fn list_approvals(State(carrier): State<Carrier>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let resource = |template: &Template| {
+        let mut resource = template.resource();
+        resource["approval_requests"] = template.approval();
+        resource
     };
-    let page = PageQuery::from_query(&query);
-    let templates = carrier.0.templates.lock();
-    let own = templates.iter().filter(|template| template.account_sid == account);
-    let (found, last) = page.cut(own, |template| &template.sid);
-    let meta = page.meta("/v1/Content", found.len(), last.as_deref());
-    let url = |uri: &str| format!("https://content.twilio.com{uri}");
-    let meta = json!({
-        "key": "contents", "page": meta.page, "page_size": meta.page_size, "url": url(&meta.uri),
-        "first_page_url": url(&meta.first_page_uri),
-        "previous_page_url": meta.previous_page_uri.as_deref().map(url),
-        "next_page_url": meta.next_page_uri.as_deref().map(url),
-    });
-    let contents: Vec<_> = found.into_iter().map(Template::resource).collect();
-    Json(json!({"contents": contents, "meta": meta})).into_response()
+    carrier.list_templates("/v1/ContentAndApprovals", query, &headers, |_, _| true, resource)
+}
+
+impl Carrier {
+    fn list_templates(
+        &self,
+        path: &str,
+        query: Option<String>,
+        headers: &HeaderMap,
+        matches: impl Fn(&Template, &Params) -> bool,
+        resource: impl Fn(&Template) -> Value,
+    ) -> Response {
+        let Some(account) = self.account_of(headers) else { return answer::unauthorized() };
+        let Ok(query) = Params::parse(query.unwrap_or_default().as_bytes()) else {
+            return answer::bad_request("The query is not a form.");
+        };
+        let page = PageQuery::from_query(&query);
+        let templates = self.0.templates.lock();
+        let own = templates.iter().filter(|template| template.account_sid == account && matches(template, &query));
+        let Some((found, last)) = page.cut(own, |template| &template.sid) else { return answer::unknown_page() };
+        let meta = page.meta(path, found.len(), last.as_deref());
+        let url = |uri: &str| format!("https://content.twilio.com{uri}");
+        let meta = json!({
+            "key": "contents", "page": meta.page, "page_size": meta.page_size, "url": url(&meta.uri),
+            "first_page_url": url(&meta.first_page_uri),
+            "previous_page_url": meta.previous_page_uri.as_deref().map(url),
+            "next_page_url": meta.next_page_uri.as_deref().map(url),
+        });
+        let contents: Vec<Value> = found.into_iter().map(resource).collect();
+        Json(json!({"contents": contents, "meta": meta})).into_response()
+    }
 }
 
 /// Fetches a template.

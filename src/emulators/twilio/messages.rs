@@ -75,7 +75,9 @@ impl Carrier {
             message.body = rendered.body.clone();
             message.template = Some(rendered);
         } else {
-            message.body = own("Body").unwrap_or_default();
+            let body = own("Body").unwrap_or_default();
+            let smart = form.get("SmartEncoded").is_some_and(|smart| smart.eq_ignore_ascii_case("true"));
+            message.body = if smart { segments::smart_encode(&body) } else { body };
         }
         message.send_at = validate::send_at(form, now)?;
         message.status = match (&message.send_at, &service) {
@@ -116,7 +118,12 @@ pub async fn list(
         sent_on_or_after: day(&query, "DateSent>"),
     };
     let page = PageQuery::from_query(&query);
-    let (messages, more) = carrier.0.store().page(&conditions, page.after.as_deref(), page.size);
+    let store = carrier.0.store();
+    if page.after.as_deref().is_some_and(|sid| store.find(sid).is_none()) {
+        return answer::unknown_page();
+    }
+    let (messages, more) = store.page(&conditions, page.after.as_deref(), page.size);
+    drop(store);
     let last = messages.last().filter(|_| more).map(|last| last.sid.as_str());
     let meta = page.meta(&format!("/2010-04-01/Accounts/{account}/Messages.json"), messages.len(), last);
     Json(Page { meta, messages: messages.iter().map(Resource::new).collect() }).into_response()

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::answer::{self, PageMeta, PageQuery};
+use super::available::{self, NumberKind};
 use super::carrier::Carrier;
 use super::number_store::{Number, NumberConfig};
 use super::request::{Authenticated, FormBody, ListQuery};
@@ -53,26 +54,47 @@ pub async fn list(
     Authenticated(account): Authenticated<String>,
     ListQuery(query): ListQuery,
 ) -> Response {
-    #[derive(Serialize)]
-    struct Page {
-        #[serde(flatten)]
-        meta: PageMeta,
-        incoming_phone_numbers: Vec<serde_json::Value>,
+    carrier.list_numbers(&account, None, &query)
+}
+
+/// Lists the numbers of one kind (`Local.json`), or fetches a number (`PN….json`).
+pub async fn fetch_or_list(
+    State(carrier): State<Carrier>,
+    Authenticated((account, file)): Authenticated<(String, String)>,
+    ListQuery(query): ListQuery,
+) -> Response {
+    match NumberKind::of_file(&file) {
+        Some(kind) => carrier.list_numbers(&account, Some((kind, &file)), &query),
+        None => carrier.with_number(&account, &file, |numbers, at| Json(numbers[at].resource()).into_response()),
     }
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let wanted = query.filled("PhoneNumber").map(digits);
-    let page = PageQuery::from_query(&query);
-    let numbers = carrier.0.numbers.lock();
-    let concerned = numbers.iter().filter(|number| {
-        number.config.account_sid == account
-            && number.is_phone()
-            && wanted.as_deref().is_none_or(|wanted| number.config.number.contains(wanted))
-            && query.filled("FriendlyName").is_none_or(|name| number.config.label == name)
-    });
-    let (found, last) = page.cut(concerned, |number| &number.sid);
-    let path = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json");
-    let meta = page.meta(&path, found.len(), last.as_deref());
-    Json(Page { meta, incoming_phone_numbers: found.into_iter().map(Number::resource).collect() }).into_response()
+}
+
+impl Carrier {
+    fn list_numbers(&self, account: &str, of: Option<(NumberKind, &str)>, query: &Params) -> Response {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let wanted = query.filled("PhoneNumber").map(digits);
+        let page = PageQuery::from_query(query);
+        let numbers = self.0.numbers.lock();
+        let concerned = numbers.iter().filter(|number| {
+            number.config.account_sid == account
+                && number.is_phone()
+                && of.is_none_or(|(kind, _)| available::kind_of(&number.config.number) == kind)
+                && wanted.as_deref().is_none_or(|wanted| number.config.number.contains(wanted))
+                && query.filled("FriendlyName").is_none_or(|name| number.config.label == name)
+        });
+        let Some((found, last)) = page.cut(concerned, |number| &number.sid) else { return answer::unknown_page() };
+        let below = of.map_or_else(|| ".json".to_owned(), |(_, file)| format!("/{file}"));
+        let path = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers{below}");
+        let meta = page.meta(&path, found.len(), last.as_deref());
+        Json(Page { meta, incoming_phone_numbers: found.into_iter().map(Number::resource).collect() }).into_response()
+    }
+}
+
+#[derive(Serialize)]
+struct Page {
+    #[serde(flatten)]
+    meta: PageMeta,
+    incoming_phone_numbers: Vec<serde_json::Value>,
 }
 
 /// Buys a number.
@@ -81,14 +103,18 @@ pub async fn create(
     Authenticated(account): Authenticated<String>,
     FormBody(form): FormBody,
 ) -> Response {
-    match carrier.buy(&account, &form) {
-        Ok(number) => (StatusCode::CREATED, Json(number.resource())).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+    carrier.sell(&account, None, &form)
 }
 
 impl Carrier {
-    fn buy(&self, account: &str, form: &Params) -> Result<Number, Refusal> {
+    fn sell(&self, account: &str, kind: Option<NumberKind>, form: &Params) -> Response {
+        match self.buy(account, kind, form) {
+            Ok(number) => (StatusCode::CREATED, Json(number.resource())).into_response(),
+            Err(refusal) => refusal.into_response(),
+        }
+    }
+
+    fn buy(&self, account: &str, kind: Option<NumberKind>, form: &Params) -> Result<Number, Refusal> {
         let wanted = match (form.filled("PhoneNumber"), form.filled("AreaCode")) {
             (Some(UNAVAILABLE), _) => return Err(Refusal::new(21422, format!("{UNAVAILABLE} is not available."))),
             (Some(number), _) if number == INVALID || Phone::parse(number).is_err() => {
@@ -103,6 +129,9 @@ impl Carrier {
             }
             _ => return Err(Refusal::new(21403, "PhoneNumber or AreaCode is required.".to_owned())),
         };
+        if kind.is_some_and(|kind| available::kind_of(&wanted) != kind) {
+            return Err(Refusal::new(21421, format!("{wanted} is not a number of this kind.")));
+        }
         let now = self.0.clock.now();
         let label = wanted.clone();
         let config = NumberConfig { account_sid: account.to_owned(), number: wanted, label, ..NumberConfig::default() };
@@ -121,20 +150,15 @@ impl Carrier {
     }
 }
 
-/// Fetches a number.
-pub async fn fetch(
-    State(carrier): State<Carrier>,
-    Authenticated((account, number)): Authenticated<(String, String)>,
-) -> Response {
-    carrier.with_number(&account, &number, |numbers, at| Json(numbers[at].resource()).into_response())
-}
-
-/// Changes a number's settings.
-pub async fn update(
+/// Changes a number's settings (`PN….json`), or buys a number of one kind (`Local.json`).
+pub async fn update_or_buy(
     State(carrier): State<Carrier>,
     Authenticated((account, number)): Authenticated<(String, String)>,
     FormBody(form): FormBody,
 ) -> Response {
+    if let Some(kind) = NumberKind::of_file(&number) {
+        return carrier.sell(&account, Some(kind), &form);
+    }
     let now = carrier.0.clock.now();
     carrier.with_number(&account, &number, |numbers, at| match numbers[at].update(&form, now) {
         Ok(()) => Json(numbers[at].resource()).into_response(),

@@ -25,17 +25,21 @@ impl Carrier {
                 get(messages::fetch).post(messages::update).delete(messages::delete),
             )
             .route("/{account}/Messages/{message}/Media.json", get(messages::media))
+            .route("/{account}/AvailablePhoneNumbers.json", get(available::countries))
+            .route("/{account}/AvailablePhoneNumbers/{country}", get(available::country))
             .route("/{account}/AvailablePhoneNumbers/{country}/{kind}", get(available::list))
             .route("/{account}/Calls.json", post(calls::rest::create).get(calls::rest::list))
             .route(
                 "/{account}/Calls/{call}",
                 get(calls::rest::fetch).post(calls::rest::update).delete(calls::rest::delete),
             )
+            .route("/{account}/Calls/{call}/Recordings.json", get(calls::recordings::list_of_call))
+            .route("/{account}/Recordings.json", get(calls::recordings::list))
             .route("/{account}/Recordings/{recording}", get(calls::recordings::fetch))
             .route("/{account}/IncomingPhoneNumbers.json", post(numbers::create).get(numbers::list))
             .route(
                 "/{account}/IncomingPhoneNumbers/{number}",
-                get(numbers::fetch).post(numbers::update).delete(numbers::delete),
+                get(numbers::fetch_or_list).post(numbers::update_or_buy).delete(numbers::delete),
             );
         let content = Router::new()
             .route("/", post(content::create).get(content::list))
@@ -45,6 +49,9 @@ impl Carrier {
         let twilio = Router::new()
             .nest("/2010-04-01/Accounts", account)
             .nest("/v1/Content", content)
+            .route("/2010-04-01/Accounts.json", get(account::list))
+            .route("/v1/ContentAndApprovals", get(content::list_approvals))
+            .route("/v2/Content", get(content::search))
             .layer(middleware::from_fn_with_state(self.clone(), name_request));
         let control = Router::new()
             .route("/carrier/numbers", get(control::numbers))
@@ -76,11 +83,15 @@ impl Carrier {
     }
 }
 
-/// Every answer names its request, as Twilio's do.
+/// Every answer names its request and has the carrier's time, as Twilio's do.
 async fn name_request(State(carrier): State<Carrier>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Ok(id) = HeaderValue::from_str(&carrier.new_sid("RQ")) {
         response.headers_mut().insert("Twilio-Request-Id", id);
+    }
+    let date = carrier.0.clock.now().to_utc().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(header::DATE, date);
     }
     response
 }

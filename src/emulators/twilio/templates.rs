@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::Timestamp;
 use crate::domain::placeholders;
 use crate::domain::placeholders::{Segment, Unclosed};
+use crate::integrations::twilio::form::Params;
 
 /// A rendered template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +70,21 @@ impl Template {
             json!({"name": name, "category": category, "content_type": self.types().next().map(|(kind, _)| kind),
                    "status": "approved", "rejection_reason": "", "allow_category_change": true})
         })
+    }
+
+    /// Whether the template matches a search of version 2.
+    /// <https://www.twilio.com/docs/content/content-api-resources#content-template-search>
+    pub fn matches(&self, query: &Params) -> bool {
+        let name = self.given.friendly_name.as_deref().unwrap_or_default();
+        let text = |part: &str| self.given.types.values().any(|kind| kind.to_string().contains(part));
+        let status = if self.approval.is_some() { "approved" } else { "unsubmitted" };
+        let all = |key: &str, fits: &dyn Fn(&str) -> bool| query.all(key).all(|value| value.is_empty() || fits(value));
+        let any = |key: &str, fits: &dyn Fn(&str) -> bool| query.filled(key).is_none() || query.all(key).any(fits);
+        any("Language", &|language: &str| self.given.language == language)
+            && any("ContentType", &|kind: &str| self.given.types.get(kind).is_some_and(|kind| !kind.is_null()))
+            && any("ChannelEligibility", &|asked: &str| asked.rsplit_once(':').is_none_or(|(_, asked)| asked == status))
+            && all("ContentName", &|part: &str| name.contains(part) || text(part))
+            && all("Content", &|part: &str| text(part))
     }
 
     /// Twilio's libraries send unused types as null.

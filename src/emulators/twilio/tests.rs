@@ -2,6 +2,7 @@
 
 mod calls;
 mod dial;
+mod lists;
 mod messages;
 mod numbers;
 mod stream;

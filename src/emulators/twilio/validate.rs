@@ -39,6 +39,8 @@ const BODY_MAX_CHARS: usize = 1600;
 const SCHEDULE_MIN: Duration = Duration::from_secs(15 * 60);
 const SCHEDULE_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
 const MEDIA_MAX: usize = 10;
+/// Range of a validity period, in seconds (<https://www.twilio.com/docs/api/errors/90007>).
+const VALIDITY_S: std::ops::RangeInclusive<u32> = 1..=36_000;
 
 /// Numbers that fail on purpose, from <https://www.twilio.com/docs/iam/test-credentials>.
 const FAILING_TO: [(&str, u32, &str); 5] = [
@@ -63,10 +65,18 @@ pub fn check(form: &Params, now: Timestamp) -> Result<(), Refusal> {
         if Channel::of_address(from).0 != Channel::of_address(to).0 {
             return Err(refusal(21910, "Invalid From and To pair. From and To should be of the same channel."));
         }
+        if from == to {
+            let (code, text) = match Channel::of_address(to).0 {
+                Channel::Sms => (21266, "'To' and 'From' number cannot be the same."),
+                _ => (63031, "Channel message cannot have the same From and To."),
+            };
+            return Err(refusal(code, &format!("{text} Both are {to}.")));
+        }
     } else if form.filled("MessagingServiceSid").is_none() {
         return Err(refusal(21603, "A 'From' phone number is required."));
     }
     check_content(form)?;
+    check_options(form)?;
     send_at(form, now)?;
     form.filled("StatusCallback").map_or(Ok(()), check_callback)
 }
@@ -146,6 +156,26 @@ fn check_content(form: &Params) -> Result<(), Refusal> {
     }
 }
 
+/// Checks the parameters that have a range of their own. <https://www.twilio.com/docs/api/errors/90014>
+fn check_options(form: &Params) -> Result<(), Refusal> {
+    if let Some(period) = form.get("ValidityPeriod").filter(|period| !period.is_empty()) {
+        match period.parse::<u32>() {
+            Ok(seconds) if VALIDITY_S.contains(&seconds) => {}
+            Ok(0) | Err(_) => {
+                return Err(refusal(90014, &format!("Validity Period should be a positive integer, not {period}.")));
+            }
+            Ok(_) => {
+                let text = format!("Invalid validity period value {period}: it is 1 to {} seconds.", VALIDITY_S.end());
+                return Err(refusal(90007, &text));
+            }
+        }
+    }
+    match form.filled("SmartEncoded") {
+        None | Some("true" | "false" | "True" | "False") => Ok(()),
+        Some(other) => Err(refusal(20001, &format!("SmartEncoded is true or false, not {other}."))),
+    }
+}
+
 fn check_callback(url: &str) -> Result<(), Refusal> {
     check_loopback(url).map_err(|why| refusal(21609, &format!("The 'StatusCallback' URL {url} is not valid: {why}.")))
 }
@@ -201,6 +231,15 @@ mod tests {
         check_changed(&[("From", "Clinica Sol")], None);
         check_changed(&[("From", "whatsapp:+34911222333")], Some(21910));
         check_changed(&[("From", "whatsapp:+34911222333"), ("To", "whatsapp:+34600111222")], None);
+        check_changed(&[("To", "+34911222333")], Some(21266));
+        check_changed(&[("From", "whatsapp:+34600111222"), ("To", "whatsapp:+34600111222")], Some(63031));
+        check_changed(&[("ValidityPeriod", "1"), ("SmartEncoded", "true")], None);
+        check_changed(&[("ValidityPeriod", "36000")], None);
+        for bad in ["0", "-1", "soon", "1.5"] {
+            check_changed(&[("ValidityPeriod", bad)], Some(90014));
+        }
+        check_changed(&[("ValidityPeriod", "36001")], Some(90007));
+        check_changed(&[("SmartEncoded", "maybe")], Some(20001));
         check_changed(&[("Body", "")], Some(21602));
         check_changed(&[("Body", ""), ("MediaUrl", "https://a/1")], None);
         check_changed(&[("Body", ""), ("ContentSid", "HX1"), ("ContentVariables", r#"{"1":"Ana"}"#)], None);

@@ -95,6 +95,7 @@ const TABLE: &[Code] = &[
     code(21217, Final, "the called number is not valid", "correct the number"),
     code(21219, Config, "a trial account calls verified numbers only", "verify the number or upgrade the account"),
     code(21220, Final, "the call is not in progress any more", "nothing is left to change: see how it ended"),
+    code(21266, Final, "sender and recipient are the same number", "send to another number"),
     code(
         21408,
         Config,
@@ -159,6 +160,7 @@ const TABLE: &[Code] = &[
     code(63016, Final, "outside WhatsApp's 24-hour window", "send an approved template"),
     code(63017, later(MINUTE_S, 5), "the account's WhatsApp rate is exceeded", "lower the rate"),
     code(63018, later(4 * HOUR_S, 3), "a rate limit of the channel or of Meta is reached", "lower the rate"),
+    code(63031, Final, "sender and recipient of the channel are the same", "send to another number"),
     code(63038, later(24 * HOUR_S, 2), "the daily cap is reached", "ask Twilio for a higher one"),
 ];
 

@@ -125,6 +125,9 @@ pub async fn list(
     };
     let page = PageQuery::from_query(&query);
     let store = carrier.0.calls.store();
+    if page.after.as_deref().is_some_and(|sid| store.find(sid).is_none()) {
+        return answer::unknown_page();
+    }
     let (calls, more) = store.page(&conditions, page.after.as_deref(), page.size);
     let last = calls.last().filter(|_| more).map(|last| last.sid.clone());
     let calls: Vec<Value> = calls.into_iter().map(Call::resource).collect();

@@ -207,6 +207,9 @@ pub struct InboundData {
     /// The catch-up found the message; no webhook brought it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// The provider's fields that were not usable. The message was taken without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
 }
 
 /// An attachment.
@@ -296,6 +299,9 @@ pub struct CallData {
     /// The lines that were said; with `call_completed`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transcript: Vec<TranscriptLine>,
+    /// The provider's fields that were not usable. The call goes on without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
     /// -1 to 1, if a conversation model was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<f64>,

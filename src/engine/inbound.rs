@@ -39,6 +39,7 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
         replied_to: message.replied_to_sid,
         opt_out_type: message.opt_out_type.map(|kind| kind.as_str().to_owned()),
         late,
+        dropped: message.dropped,
     };
     let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
     NewInbound::new(tenant.id, channel, from, whatsapp_id, data, at, segments, keyword)

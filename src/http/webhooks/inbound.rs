@@ -13,6 +13,7 @@ use crate::engine::inbound::{parse, prefixed_channel};
 use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::InboundMessage;
+use crate::integrations::twilio::recut::{self, FormKind};
 use crate::integrations::twilio::signature;
 use crate::tenants::{Snapshot, Tenant};
 
@@ -50,11 +51,11 @@ impl Webhook {
         query.filled(name).map(str::to_owned)
     }
 
-    /// Verifies that the tenant's account has signed the webhook.
+    /// Verifies that the tenant's account has signed the webhook, in this form.
     ///
     /// The URL is built from the configured public bases, never from the request's `Host`. Where unsigned webhooks are
     /// accepted, one that names no account is taken as the tenant's own.
-    pub fn verify(&mut self, state: &AppState, tenant: &Tenant) -> Result<(), WebhookRejection> {
+    pub fn verify(&mut self, state: &AppState, tenant: &Tenant, kind: FormKind) -> Result<(), WebhookRejection> {
         if state.skip_signatures {
             if self.params.get("AccountSid").is_none() {
                 self.params.push("AccountSid", &tenant.account.sid);
@@ -84,6 +85,8 @@ impl Webhook {
                 ));
             }
         }
+        // Only after the signature, so that nobody else learns what is looked at.
+        recut::check(&self.params, kind).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
         if self.params.get("AccountSid") != Some(&tenant.account.sid) {
             return Err(wrong_recipient(
                 state,
@@ -112,7 +115,7 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
 
 /// Ingests a message for a tenant, whose account must have signed it.
 async fn take(state: &AppState, tenant: &Tenant, mut webhook: Webhook) -> Result<(), WebhookRejection> {
-    webhook.verify(state, tenant)?;
+    webhook.verify(state, tenant, FormKind::Message)?;
     let message =
         InboundMessage::parse(&webhook.params).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
     let channel = channel_of(&message)?;

@@ -7,6 +7,7 @@ use crate::domain::{ActionId, DeliveryStatus, Route};
 use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Empty, WebhookRejection};
 use crate::integrations::twilio::inbound::StatusCallback;
+use crate::integrations::twilio::recut::FormKind;
 use crate::store::{Settled, StatusReport};
 use crate::tenants::Tenant;
 
@@ -29,7 +30,7 @@ async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Bod
 }
 
 async fn apply(state: &AppState, tenant: &Tenant, action: &str, mut webhook: Webhook) -> Result<(), WebhookRejection> {
-    webhook.verify(state, tenant)?;
+    webhook.verify(state, tenant, FormKind::Message)?;
     let action: ActionId =
         action.parse().map_err(|_| WebhookRejection::bad_form(format!("'{action}' is no action's id")))?;
     let callback =

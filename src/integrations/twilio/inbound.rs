@@ -2,7 +2,8 @@
 //!
 //! Fields are from <https://www.twilio.com/docs/messaging/guides/webhook-request> and
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>; the WhatsApp fields are from public
-//! code. Unknown fields are ignored: Twilio adds some at any time.
+//! code. Unknown fields are ignored: Twilio adds some at any time. A field that is not usable is left out, and the rest is
+//! taken; only what identifies the message can refuse it.
 
 pub use super::fields::{Address, FormError, limits};
 
@@ -81,34 +82,38 @@ pub struct InboundMessage {
     pub forwarded: bool,
     /// WhatsApp's business-scoped id of a customer with a hidden number.
     pub external_user_id: Option<String>,
+    /// The names of fields that were not usable and are left out.
+    pub dropped: Vec<String>,
 }
 
 impl InboundMessage {
     /// Reads the form of a message webhook.
+    ///
+    /// # Errors
+    /// Returns an error if the SIDs, the sender or the recipient are missing or have no such shape.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
-        Ok(Self {
-            message_sid: form
-                .sid(&["MessageSid", "SmsMessageSid", "SmsSid"], "a message SID: SM or MM and 32 hex digits")?,
+        let form = Form::new(params);
+        let message = Self {
+            message_sid: form.message_sid(&["MessageSid", "SmsMessageSid", "SmsSid"])?,
             account_sid: form.sid(&["AccountSid"], "the account SID: AC and 32 hex digits")?,
-            messaging_service_sid: form.text("MessagingServiceSid", limits::SID_MAX_BYTES)?,
+            messaging_service_sid: form.optional_sid("MessagingServiceSid"),
             from: form.address("From")?,
             to: form.address("To")?,
-            body: form.text("Body", limits::BODY_MAX_BYTES)?.unwrap_or_default(),
-            media: form.media()?,
-            button: form.button()?,
-            location: form.location()?,
-            profile_name: form.text("ProfileName", limits::TEXT_MAX_BYTES)?,
-            wa_id: form.text("WaId", limits::ADDRESS_MAX_BYTES)?,
-            replied_to_sid: form.text("OriginalRepliedMessageSid", limits::SID_MAX_BYTES)?,
-            replied_to_sender: form
-                .text("OriginalRepliedMessageSender", limits::ADDRESS_MAX_BYTES)?
-                .map(|sender| Address::parse(&sender)),
-            opt_out_type: form.opt_out_type(),
-            num_segments: form.number("NumSegments", "a number")?.unwrap_or(0),
+            body: form.beginning("Body", limits::BODY_MAX_BYTES).unwrap_or_default(),
+            media: form.media(),
+            button: form.button(),
+            location: form.location(),
+            profile_name: form.text("ProfileName", limits::TEXT_MAX_BYTES),
+            wa_id: form.text("WaId", limits::ADDRESS_MAX_BYTES),
+            replied_to_sid: form.optional_sid("OriginalRepliedMessageSid"),
+            replied_to_sender: form.optional_address("OriginalRepliedMessageSender"),
+            opt_out_type: form.optional("OptOutType", |text| text.parse().ok()),
+            num_segments: form.number("NumSegments").unwrap_or(0),
             forwarded: form.flag("Forwarded") || form.flag("FrequentlyForwarded"),
-            external_user_id: form.text("ExternalUserId", limits::ADDRESS_MAX_BYTES)?,
-        })
+            external_user_id: form.text("ExternalUserId", limits::ADDRESS_MAX_BYTES),
+            dropped: Vec::new(),
+        };
+        Ok(Self { dropped: form.dropped(), ..message })
     }
 }
 
@@ -134,85 +139,101 @@ pub struct StatusCallback {
 
 impl StatusCallback {
     /// Reads the form of a status callback.
+    ///
+    /// # Errors
+    /// Returns an error if a SID is missing or is none.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
+        let form = Form::new(params);
+        let word = |field| form.text(field, limits::WORD_MAX_BYTES);
         Ok(Self {
-            message_sid: form.sid(&["MessageSid", "SmsSid"], "a message SID: SM or MM and 32 hex digits")?,
+            message_sid: form.message_sid(&["MessageSid", "SmsSid"])?,
             account_sid: form.sid(&["AccountSid"], "the account SID: AC and 32 hex digits")?,
-            status: match form.text("MessageStatus", limits::WORD_MAX_BYTES)? {
-                Some(status) => status,
-                None => form.required(
-                    "SmsStatus",
-                    limits::WORD_MAX_BYTES,
-                    "the status, such as delivered (or MessageStatus)",
-                )?,
-            },
-            error_code: form
-                .number("ErrorCode", "an error code such as 30003, or leave it out")?
-                .filter(|code| *code != 0),
-            messaging_service_sid: form.text("MessagingServiceSid", limits::SID_MAX_BYTES)?,
-            from: form.text("From", limits::ADDRESS_MAX_BYTES)?.map(|from| Address::parse(&from)),
-            to: form.text("To", limits::ADDRESS_MAX_BYTES)?.map(|to| Address::parse(&to)),
-            channel_status_message: form.text("ChannelStatusMessage", limits::TEXT_MAX_BYTES)?,
-            raw_dlr_done_date: form.text("RawDlrDoneDate", limits::WORD_MAX_BYTES)?,
+            status: word("MessageStatus").or_else(|| word("SmsStatus")).unwrap_or_default(),
+            error_code: form.number("ErrorCode").filter(|code| *code != 0),
+            messaging_service_sid: form.optional_sid("MessagingServiceSid"),
+            from: form.optional_address("From"),
+            to: form.optional_address("To"),
+            channel_status_message: form.text("ChannelStatusMessage", limits::TEXT_MAX_BYTES),
+            raw_dlr_done_date: word("RawDlrDoneDate"),
         })
     }
 }
 
 impl Form<'_> {
-    fn media(&self) -> Result<Vec<Media>, FormError> {
-        let count = match self.0.filled("NumMedia").map(str::parse) {
-            None => 0,
-            Some(Ok(count)) if count <= limits::MEDIA_MAX => count,
-            Some(_) => return Err(error("NumMedia", format!("a number from 0 to {}", limits::MEDIA_MAX))),
+    /// Reads the SID of a message. Twilio sends it under two or three names, always the same one.
+    fn message_sid(&self, fields: &[&str]) -> Result<String, FormError> {
+        let sid = self.sid(fields, "a message SID: SM or MM and 32 hex digits")?;
+        let other = fields.iter().find(|field| self.filled(field).is_some_and(|other| other != sid));
+        match other {
+            Some(field) => Err(error(field, "the same SID as in MessageSid".to_owned())),
+            None => Ok(sid),
+        }
+    }
+
+    /// Reads the media. Without a usable NumMedia, those are read that have a URL.
+    fn media(&self) -> Vec<Media> {
+        let named =
+            self.optional("NumMedia", |text| text.parse::<usize>().ok().filter(|count| *count <= limits::MEDIA_MAX));
+        let count = match (named, self.filled("NumMedia")) {
+            (Some(count), _) => count,
+            (None, None) => 0,
+            (None, Some(_)) => {
+                (0..limits::MEDIA_MAX).take_while(|index| self.filled(&format!("MediaUrl{index}")).is_some()).count()
+            }
         };
-        (0..count)
-            .map(|index| {
-                let url = format!("MediaUrl{index}");
-                let content_type = self.text(&format!("MediaContentType{index}"), limits::WORD_MAX_BYTES)?;
-                Ok(Media {
-                    url: self.required(&url, limits::URL_MAX_BYTES, "the URL of each of the NumMedia media")?,
-                    content_type: content_type.unwrap_or_default(),
-                })
-            })
-            .collect()
+        (0..count).filter_map(|index| self.medium(index)).collect()
     }
 
-    fn button(&self) -> Result<Option<Button>, FormError> {
-        let text = self.text("ButtonText", limits::TEXT_MAX_BYTES)?;
-        let payload = self.text("ButtonPayload", limits::TEXT_MAX_BYTES)?;
-        Ok((text.is_some() || payload.is_some())
-            .then(|| Button { text: text.unwrap_or_default(), payload: payload.unwrap_or_default() }))
+    fn medium(&self, index: usize) -> Option<Media> {
+        let field = format!("MediaUrl{index}");
+        let is_url =
+            |text: &str| text.len() <= limits::URL_MAX_BYTES && text.starts_with("http") && text.contains("://");
+        let url = self.filled(&field).filter(|text| is_url(text)).map(str::to_owned);
+        if url.is_none() {
+            self.drop_field(&field);
+        }
+        let content_type = self.optional(&format!("MediaContentType{index}"), |text| {
+            (text.len() <= limits::WORD_MAX_BYTES && is_content_type(text)).then(|| text.to_owned())
+        });
+        Some(Media { url: url?, content_type: content_type.unwrap_or_default() })
     }
 
-    fn location(&self) -> Result<Option<Location>, FormError> {
-        let (latitude, longitude) = (self.degrees("Latitude", 90.0)?, self.degrees("Longitude", 180.0)?);
-        let Some((latitude, longitude)) = latitude.zip(longitude) else { return Ok(None) };
-        Ok(Some(Location {
+    /// Reads the button. A message of type `text` pressed none.
+    fn button(&self) -> Option<Button> {
+        let is_text = self.filled("MessageType").is_some_and(|kind| kind.eq_ignore_ascii_case("text"));
+        let part =
+            |field| self.optional(field, |text| (!is_text && text.len() <= limits::TEXT_MAX_BYTES).then_some(text));
+        let (text, payload) = (part("ButtonText"), part("ButtonPayload"));
+        let read = |part: Option<&str>| part.unwrap_or_default().replace('\0', "\u{fffd}");
+        (text.is_some() || payload.is_some()).then(|| Button { text: read(text), payload: read(payload) })
+    }
+
+    fn location(&self) -> Option<Location> {
+        let (latitude, longitude) = self.degrees("Latitude", 90.0).zip(self.degrees("Longitude", 180.0))?;
+        Some(Location {
             latitude,
             longitude,
-            address: self.text("Address", limits::TEXT_MAX_BYTES)?.unwrap_or_default(),
-            label: self.text("Label", limits::TEXT_MAX_BYTES)?.unwrap_or_default(),
-        }))
+            address: self.text("Address", limits::TEXT_MAX_BYTES).unwrap_or_default(),
+            label: self.text("Label", limits::TEXT_MAX_BYTES).unwrap_or_default(),
+        })
     }
 
-    fn degrees(&self, field: &str, max: f64) -> Result<Option<f64>, FormError> {
-        let Some(text) = self.0.filled(field) else { return Ok(None) };
+    fn degrees(&self, field: &str, max: f64) -> Option<f64> {
         // NaN is in no range.
-        let degrees = text.parse().ok().filter(|degrees| (-max..=max).contains(degrees));
-        degrees.map(Some).ok_or_else(|| error(field, format!("degrees from -{max} to {max}")))
+        self.optional(field, |text| text.parse::<f64>().ok().filter(|degrees| (-max..=max).contains(degrees)))
     }
+}
 
-    /// An unknown type must not lose the message.
-    fn opt_out_type(&self) -> Option<OptOutType> {
-        self.0.get("OptOutType")?.parse().ok()
-    }
+/// Whether a text is a media type, such as `image/jpeg` or `audio/ogg; codecs=opus`.
+fn is_content_type(text: &str) -> bool {
+    text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SID: &str = "SM0123456789abcdef0123456789abcdef";
     const SMS: &[u8] = include_bytes!("../../../tests/data/twilio/inbound_sms.form");
     const WHATSAPP: &[u8] = include_bytes!("../../../tests/data/twilio/inbound_whatsapp_button.form");
     const LOCATION: &[u8] = include_bytes!("../../../tests/data/twilio/inbound_whatsapp_location.form");
@@ -273,12 +294,19 @@ mod tests {
         let callback = StatusCallback::parse(&Params::parse(UNDELIVERED).unwrap()).unwrap();
         assert_eq!((callback.status.as_str(), callback.error_code), ("undelivered", Some(63016)));
         assert!(callback.channel_status_message.unwrap().contains("24"));
-        let bare: Params = [("SmsSid", "SM1"), ("AccountSid", "AC1"), ("SmsStatus", "sent")].into_iter().collect();
-        assert_eq!(StatusCallback::parse(&bare).unwrap().status, "sent");
+        let sids = [("SmsSid", SID), ("AccountSid", "AC00000000000000000000000000000001")];
+        let with = |more: &[(&str, &str)]| -> StatusCallback {
+            StatusCallback::parse(&sids.iter().chain(more).copied().collect()).unwrap()
+        };
+        assert_eq!(with(&[("SmsStatus", "sent")]).status, "sent");
+        assert_eq!(with(&[]).status, "", "nothing is known, and nothing is refused");
+        let odd =
+            with(&[("MessageStatus", "teleported"), ("ErrorCode", "E7"), ("From", "a b"), ("RawDlrDoneDate", "?")]);
+        assert_eq!((odd.status.as_str(), odd.error_code, odd.from), ("teleported", None, None));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn what_identifies_a_message_must_be_right() {
         let check = |field: &str, value: Option<&str>| {
             assert_eq!(InboundMessage::parse(&changed(field, value)).unwrap_err().field, field, "{value:?}");
         };
@@ -287,18 +315,64 @@ mod tests {
             check(field, Some(""));
         }
         check("From", Some(&"1".repeat(limits::ADDRESS_MAX_BYTES + 1)));
-        check("Body", Some(&"a".repeat(limits::BODY_MAX_BYTES + 1)));
-        check("AccountSid", Some("AC/../1"));
-        check("MessageSid", Some("SM 1"));
+        for address in ["+34600111222FromCountryES", " 34600111222", "+34 600", "whatsapp:+3460x", "a\nb"] {
+            check("From", Some(address));
+            check("To", Some(address));
+        }
+        for sid in ["AC/../1", "AC1", "SM 1", "sm0123456789abcdef0123456789abcdef"] {
+            check("AccountSid", Some(sid));
+            check("MessageSid", Some(sid));
+        }
+        check("MessageSid", Some(&format!("{SID}NumMedia0")));
+        check("SmsSid", Some("SM00000000000000000000000000000001"));
+        check("SmsMessageSid", Some("SM00000000000000000000000000000001"));
+    }
+
+    /// The message stays, whatever a field says that does not identify it.
+    #[test]
+    fn a_field_that_is_not_usable_is_left_out_and_named() {
+        let check = |bytes: &[u8], field: &str, value: Option<&str>, dropped: &[&str]| -> InboundMessage {
+            let params = Params::parse(bytes).unwrap();
+            let others = params.iter().filter(|(key, _)| *key != field);
+            let params: Params = others.chain(value.map(|value| (field, value))).collect();
+            let message = InboundMessage::parse(&params).unwrap();
+            assert_eq!(message.dropped, dropped, "{field}={value:?}");
+            message
+        };
         for bad in ["11", "-1", "x", "99999999999999999999"] {
-            check("NumMedia", Some(bad));
+            assert!(check(SMS, "NumMedia", Some(bad), &["NumMedia"]).media.is_empty());
+            assert_eq!(check(MMS, "NumMedia", Some(bad), &["NumMedia"]).media.len(), 2, "their URLs say what there is");
+        }
+        check(SMS, "NumMedia", Some("2"), &["MediaUrl0", "MediaUrl1"]);
+        for bad in [None, Some("javascript:x"), Some("//x")] {
+            let left = check(MMS, "MediaUrl0", bad, &["MediaUrl0"]).media;
+            assert_eq!((left.len(), left[0].content_type.as_str()), (1, "application/pdf"));
+        }
+        for bad in ["jpeg", "image/\u{7}", &format!("image/{}", "x".repeat(200))] {
+            let left = check(MMS, "MediaContentType0", Some(bad), &["MediaContentType0"]).media;
+            assert_eq!((left.len(), left[0].content_type.as_str()), (2, ""));
         }
         for (field, bad) in [("Latitude", "90.1"), ("Latitude", "NaN"), ("Longitude", "inf"), ("Longitude", "east")] {
-            check(field, Some(bad));
+            assert_eq!(check(LOCATION, field, Some(bad), &[field]).location, None);
         }
-        let error = InboundMessage::parse(&changed("NumMedia", Some("2"))).unwrap_err();
-        assert_eq!(error.field, "MediaUrl0");
-        assert!(error.to_string().contains("MediaUrl0"));
+        let long = "a".repeat(limits::TEXT_MAX_BYTES + 1);
+        assert_eq!(check(WHATSAPP, "ProfileName", Some(&long), &["ProfileName"]).profile_name, None);
+        let button = check(WHATSAPP, "ButtonPayload", Some(&long), &["ButtonPayload"]).button;
+        assert_eq!(button, Some(Button { text: "Confirmar".into(), payload: String::new() }));
+        assert_eq!(check(WHATSAPP, "MessageType", Some("text"), &["ButtonText", "ButtonPayload"]).button, None);
+        for (field, bad) in [
+            ("MessagingServiceSid", "MG1"),
+            ("NumSegments", "many"),
+            ("OptOutType", "MAYBE"),
+            ("OriginalRepliedMessageSid", "x"),
+            ("OriginalRepliedMessageSender", "a b"),
+        ] {
+            check(SMS, field, Some(bad), &[field]);
+        }
+        let long = "é".repeat(limits::BODY_MAX_BYTES);
+        let body = check(SMS, "Body", Some(&long), &["Body"]).body;
+        assert_eq!(body.len(), limits::BODY_MAX_BYTES, "the beginning is better than nothing");
+        assert!(check(SMS, "AddressRetention", Some("retain"), &[]).dropped.is_empty());
     }
 
     #[test]
@@ -308,7 +382,7 @@ mod tests {
         let message = InboundMessage::parse(&changed("Body", Some("a\0b"))).unwrap();
         assert_eq!(message.body, "a\u{fffd}b");
         let message = InboundMessage::parse(&changed("MessageSid", None)).unwrap();
-        assert_eq!(message.message_sid, "SM0123456789abcdef0123456789abcdef", "the older names serve");
+        assert_eq!(message.message_sid, SID, "the older names serve");
         let message = InboundMessage::parse(&changed("From", Some("messenger:123"))).unwrap();
         assert_eq!(message.from, Address { channel: None, value: "messenger:123".into() });
         assert!(!format!("{message:?}").contains("+34911222333"), "numbers do not go to logs whole");

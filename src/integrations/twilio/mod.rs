@@ -10,6 +10,7 @@ pub mod codes;
 mod fields;
 pub mod form;
 pub mod inbound;
+pub mod recut;
 pub mod signature;
 pub mod twiml;
 pub mod voice;

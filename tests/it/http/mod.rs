@@ -4,6 +4,7 @@ pub mod api;
 pub mod callbacks;
 mod docs;
 pub mod gateway;
+mod odd_fields;
 pub mod rcs;
 mod tenant;
 mod whatsapp_ids;

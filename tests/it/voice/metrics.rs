@@ -93,7 +93,7 @@ async fn model_latency_and_open_streams_are_measured() {
     let scene = model::Scene::with(options_of_model).await;
     let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
-    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Hello")]).await;
+    let twiml = ana.posts("/api/twilio/demo/gather?turn=1", &[("SpeechResult", "Hello")]).await;
     scene.follow_hold_responses(&ana, twiml).await.says("You said: Hello");
     let metrics = Metrics::read(port).await;
     assert_eq!(metrics.value("recado_model_seconds_count"), 1.0, "{}", metrics.0);

@@ -60,8 +60,9 @@ async fn a_conversation_model_answers_a_caller_until_they_hang_up() {
     let ana = Caller::new(&scene.server, 1);
     let twiml = ana.posts("/api/twilio/demo/answer", &[]).await;
     twiml.says("Hello, you have called Demo.");
-    let twiml =
-        ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "What are your hours?"), ("Confidence", "0.9")]).await;
+    let twiml = ana
+        .posts("/api/twilio/demo/gather?turn=1", &[("SpeechResult", "What are your hours?"), ("Confidence", "0.9")])
+        .await;
     let twiml = scene.follow_hold_responses(&ana, twiml).await;
     twiml.says("You said: What are your hours?");
     assert_eq!(&twiml.verbs()[..3], ["Response", "Gather", "Say"], "{}", twiml.document);
@@ -84,7 +85,7 @@ async fn the_end_of_a_call_comes_with_its_transcript_sentiment_and_summary() {
     let scene = Scene::start().await;
     let ana = Caller::new(&scene.server, 1);
     ana.posts("/api/twilio/demo/answer", &[]).await;
-    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "I love it")]).await;
+    let twiml = ana.posts("/api/twilio/demo/gather?turn=1", &[("SpeechResult", "I love it")]).await;
     scene.follow_hold_responses(&ana, twiml).await;
     let digest = json!({"sentiment": "positive", "score": 0.8, "summary": "Likes it.\nWants nothing."});
     scene.chat.then(Duration::ZERO, Reply::Text(digest.to_string()));
@@ -149,7 +150,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     let tools = vec![("leave_message".to_owned(), json!({"message": "Call me <back>"}).to_string())];
     scene.chat.then(Duration::ZERO, Reply::Tools(tools));
     scene.chat.then(Duration::ZERO, Reply::Text("I have told them.".into()));
-    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "Tell them to call me")]).await;
+    let twiml = ana.posts("/api/twilio/demo/gather?turn=1", &[("SpeechResult", "Tell them to call me")]).await;
     scene.follow_hold_responses(&ana, twiml).await.says("I have told them.");
     let look = Look::into(scene.server.folder()).await;
     eventually(WITHIN, || async {
@@ -162,7 +163,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
     // No person is configured to be handed over to; later one is.
     let person = || Reply::Tools(vec![("hand_over_to_person".to_owned(), "{}".to_owned())]);
     scene.chat.then(Duration::ZERO, person());
-    let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
+    let twiml = ana.posts("/api/twilio/demo/gather?turn=2", &[("SpeechResult", "A person")]).await;
     scene.follow_hold_responses(&ana, twiml).await.says("We are sorry");
     cli::run(&mut rig::recado(&scene.server, &["agents", "default", "--person", "+34600999888"])).ok();
     let next = std::sync::atomic::AtomicU32::new(2);
@@ -170,7 +171,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
         let ana = Caller::new(&scene.server, next.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into());
         ana.posts("/api/twilio/demo/answer", &[]).await;
         scene.chat.then(Duration::ZERO, person());
-        let twiml = ana.posts("/api/twilio/demo/gather", &[("SpeechResult", "A person")]).await;
+        let twiml = ana.posts("/api/twilio/demo/gather?turn=1", &[("SpeechResult", "A person")]).await;
         let twiml = scene.follow_hold_responses(&ana, twiml).await;
         if twiml.text("Number").as_deref() == Some("+34600999888") { Ok(()) } else { Err(twiml) }
     })

@@ -4,7 +4,7 @@ use crate::domain::event::CallData;
 use crate::domain::{ActionId, CallDirection, CallStatus, Phone};
 use crate::http::WebhookRejection;
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::voice::{CallRequest, Dialled, FormError, Gathered, Queued};
+use crate::integrations::twilio::voice::{CallRequest, Dialled, Gathered, Queued};
 use crate::store::Caller;
 use crate::tenants::Tenant;
 
@@ -41,20 +41,20 @@ pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Res
 }
 
 /// Returns what was pressed or said, or the result of another verb.
-pub fn call_data(params: &Params) -> Result<CallData, FormError> {
-    let gathered = Gathered::parse(params)?;
+pub fn call_data(params: &Params) -> CallData {
+    let gathered = Gathered::parse(params);
     let text = |text: Option<String>| text.unwrap_or_default().trim().to_owned();
     let (digits, speech) = (text(gathered.digits), text(gathered.speech));
     let recording_url = params.filled("RecordingUrl").map(str::to_owned);
-    let dialled = params.filled("DialCallStatus").map(|_| Dialled::parse(params)).transpose()?;
+    let dialled = params.filled("DialCallStatus").map(|_| Dialled::parse(params));
     let outcome = if let Some(leg) = &dialled {
-        Some(leg.status.raw.clone())
+        Some(leg.status.raw.clone()).filter(|status| !status.is_empty())
     } else if params.filled("QueueResult").is_some() {
-        Queued::parse(params)?.result.map(|result| result.raw)
+        Queued::parse(params).result.map(|result| result.raw)
     } else {
         recording_url.as_ref().map(|_| "recorded".to_owned())
     };
-    Ok(CallData {
+    CallData {
         body: if digits.is_empty() { speech.clone() } else { digits.clone() },
         digits,
         speech,
@@ -64,6 +64,7 @@ pub fn call_data(params: &Params) -> Result<CallData, FormError> {
         leg_sid: dialled.and_then(|leg| leg.call_sid),
         recording_s: params.filled("RecordingDuration").and_then(|seconds| seconds.parse().ok()),
         recording_url,
+        dropped: gathered.dropped,
         ..CallData::default()
-    })
+    }
 }

@@ -28,6 +28,7 @@ use crate::domain::Channel;
 use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::form::Params;
+use crate::integrations::twilio::recut::FormKind;
 use crate::integrations::twilio::twiml;
 use crate::tenants::{Snapshot, Tenant};
 
@@ -68,6 +69,6 @@ fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Resu
             .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
         None => by_content(&snapshot, &webhook.params)?,
     };
-    webhook.verify(state, &tenant).map_err(|rejection| rejection.of(tenant.id))?;
+    webhook.verify(state, &tenant, FormKind::Call).map_err(|rejection| rejection.of(tenant.id))?;
     Ok(tenant)
 }

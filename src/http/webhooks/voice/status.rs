@@ -8,7 +8,7 @@ use crate::domain::{ActionId, CallStatus, RefusalKind};
 use crate::http::webhooks::inbound::Webhook;
 use crate::http::{AppState, Empty, WebhookRejection};
 use crate::integrations::twilio::form::Params;
-use crate::integrations::twilio::voice::{CallCallback, FormError};
+use crate::integrations::twilio::voice::{CallCallback, FormError, limits};
 use crate::store::{CallReport, Leg, LegReport, Recording, Reported};
 use crate::tenants::Tenant;
 
@@ -93,10 +93,12 @@ async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(),
         tracing::warn!(tenant = %tenant.slug, status = %callback.status.raw, "a leg's status that is not known here");
         return Ok(());
     };
+    let turn = webhook.query("turn").map(|turn| turn.parse()).transpose();
+    let turn = turn.map_err(|_| WebhookRejection::bad_form("turn is a number".to_owned()).of(tenant.id))?;
     let report = LegReport {
         tenant: tenant.id,
         call: callback.parent_call_sid.unwrap_or_default(),
-        turn: webhook.query("turn").and_then(|turn| turn.parse().ok()),
+        turn,
         leg: Leg { sid: Some(callback.call_sid), status, duration_s: callback.duration_s, at: state.clock.now() },
     };
     match state.store.report_leg(&report).await.map_err(WebhookRejection::from)? {
@@ -110,6 +112,9 @@ async fn leg(state: &AppState, tenant: &Tenant, webhook: &Webhook) -> Result<(),
 fn recording_in(params: &Params) -> Option<Recording> {
     let ready = params.filled("RecordingStatus").is_none_or(|status| status == "completed");
     let (sid, url) = (params.filled("RecordingSid")?, params.filled("RecordingUrl")?);
+    if sid.len() > limits::WORD_MAX_BYTES || url.len() > limits::URL_MAX_BYTES {
+        return None;
+    }
     ready.then(|| Recording {
         sid: sid.to_owned(),
         url: url.to_owned(),

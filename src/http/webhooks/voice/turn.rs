@@ -105,11 +105,15 @@ async fn answer_input(
     request: Request<Body>,
 ) -> Result<Document, WebhookRejection> {
     let webhook = Webhook::read(request).await?;
-    // Our own URLs name the turn. Without it a repeat cannot be told from the next turn.
+    // Our own URLs name the turn. Without it a repeat could not be told from the next turn.
     let key = match webhook.query("turn") {
         Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
         Some(_) => return Err(WebhookRejection::bad_form("turn is a number".to_owned())),
-        None => format!("loose:{}", state.clock.now().unix_us()),
+        None => {
+            return Err(WebhookRejection::bad_form(
+                "the URL names no turn, such as ?turn=2: call only the URLs of the TwiML that was answered".to_owned(),
+            ));
+        }
     };
     turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
 }
@@ -126,15 +130,10 @@ async fn turn(
     let (kind, key, has_input) = which(caller.direction);
     let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "a call asks what to say");
-    let data = if has_input { form::call_data(&webhook.params) } else { Ok(CallData::default()) };
-    let data = match data {
-        Ok(data) => data,
-        // The webhook is genuine, and a caller waits.
-        Err(error) => {
-            tracing::error!(tenant = %tenant.slug, call = %caller.sid, %error, "what was heard cannot be read");
-            return Ok(Document(state.voice.fallback(&tenant)));
-        }
-    };
+    let data = if has_input { form::call_data(&webhook.params) } else { CallData::default() };
+    if !data.dropped.is_empty() {
+        tracing::warn!(tenant = %tenant.slug, call = %caller.sid, fields = ?data.dropped, "fields of a call that were not usable");
+    }
     let turn = NewTurn { caller, kind, key, data, at: state.clock.now() };
     let answer = state.voice.answer(&tenant, turn).await;
     answer

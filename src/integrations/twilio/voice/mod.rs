@@ -17,6 +17,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::fields::{Form, error};
 use super::form::Params;
+use super::is_sid;
 
 pub use super::fields::{Address, FormError, limits};
 pub use results::{Dialled, Gathered, QueueResult, Queued};
@@ -131,26 +132,33 @@ pub struct CallRequest {
     pub api_version: Option<String>,
     /// Only if the call waited for the answering machine detection.
     pub answered_by: Option<Reported<AnsweredBy>>,
+    /// The names of fields that were not usable and are left out.
+    pub dropped: Vec<String>,
 }
 
 impl CallRequest {
     /// Reads the form of a voice webhook.
+    ///
+    /// # Errors
+    /// Returns an error if the SIDs, the caller or the called number have no such shape, or are missing.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
-        Ok(Self {
+        let form = Form::new(params);
+        let request = Self {
             call_sid: form.call_sid()?,
             account_sid: form.account_sid()?,
             from: form.address_if_any("From")?.unwrap_or_default(),
             to: form.address("To")?,
-            status: form.required_value("CallStatus", "the call's status, such as ringing")?,
-            direction: form.value("Direction")?,
-            forwarded_from: form.address_if_any("ForwardedFrom")?,
-            caller_name: form.text("CallerName", limits::TEXT_MAX_BYTES)?,
-            parent_call_sid: form.text("ParentCallSid", limits::SID_MAX_BYTES)?,
-            stir_verstat: form.text("StirVerstat", limits::WORD_MAX_BYTES)?,
-            api_version: form.text("ApiVersion", limits::WORD_MAX_BYTES)?,
-            answered_by: form.value("AnsweredBy")?,
-        })
+            status: form.value("CallStatus").unwrap_or_default(),
+            direction: form.value("Direction"),
+            forwarded_from: form.optional_address("ForwardedFrom"),
+            caller_name: form.text("CallerName", limits::TEXT_MAX_BYTES),
+            parent_call_sid: form.optional_sid("ParentCallSid"),
+            stir_verstat: form.text("StirVerstat", limits::WORD_MAX_BYTES),
+            api_version: form.text("ApiVersion", limits::WORD_MAX_BYTES),
+            answered_by: form.value("AnsweredBy"),
+            dropped: Vec::new(),
+        };
+        Ok(Self { dropped: form.dropped(), ..request })
     }
 
     /// True if the caller's number is withheld: the caller cannot be identified or called back.
@@ -195,29 +203,30 @@ pub struct CallCallback {
 
 impl CallCallback {
     /// Reads the form of a status callback.
+    ///
+    /// # Errors
+    /// Returns an error if a SID is missing or is none.
     pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
+        let form = Form::new(params);
         Ok(Self {
             call_sid: form.call_sid()?,
             account_sid: form.account_sid()?,
-            status: form.required_value("CallStatus", "the call's status, such as completed")?,
-            from: form.address_if_any("From")?,
-            to: form.address_if_any("To")?,
-            direction: form.value("Direction")?,
-            parent_call_sid: form.text("ParentCallSid", limits::SID_MAX_BYTES)?,
-            duration_s: form.number("CallDuration", "whole seconds")?,
-            sequence_number: form.number("SequenceNumber", "a number from 0")?,
-            timestamp: form.timestamp("Timestamp")?,
-            sip_response_code: form.number("SipResponseCode", "a code such as 486, or leave it out")?,
-            recording_sid: form.text("RecordingSid", limits::SID_MAX_BYTES)?,
-            recording_url: form.text("RecordingUrl", limits::URL_MAX_BYTES)?,
-            recording_duration_s: form.seconds("RecordingDuration")?,
-            error_code: form
-                .number("ErrorCode", "an error code such as 13224, or leave it out")?
-                .filter(|code| *code != 0),
-            error_message: form.text("ErrorMessage", limits::TEXT_MAX_BYTES)?,
-            callback_source: form.text("CallbackSource", limits::WORD_MAX_BYTES)?,
-            answered_by: form.value("AnsweredBy")?,
+            status: form.value("CallStatus").unwrap_or_default(),
+            from: form.optional_address("From"),
+            to: form.optional_address("To"),
+            direction: form.value("Direction"),
+            parent_call_sid: form.optional_sid("ParentCallSid"),
+            duration_s: form.number("CallDuration"),
+            sequence_number: form.number("SequenceNumber"),
+            timestamp: form.timestamp("Timestamp"),
+            sip_response_code: form.number("SipResponseCode"),
+            recording_sid: form.text("RecordingSid", limits::WORD_MAX_BYTES),
+            recording_url: form.text("RecordingUrl", limits::URL_MAX_BYTES),
+            recording_duration_s: form.seconds("RecordingDuration"),
+            error_code: form.number("ErrorCode").filter(|code| *code != 0),
+            error_message: form.text("ErrorMessage", limits::TEXT_MAX_BYTES),
+            callback_source: form.text("CallbackSource", limits::WORD_MAX_BYTES),
+            answered_by: form.value("AnsweredBy"),
         })
     }
 }
@@ -225,37 +234,25 @@ impl CallCallback {
 /// Readers for the fields that all call forms share.
 impl Form<'_> {
     fn call_sid(&self) -> Result<String, FormError> {
-        self.sid(&["CallSid"], "a call SID: CA and 32 hex digits")
+        let expected = "a call SID: CA and 32 hex digits";
+        let sid = self.sid(&["CallSid"], expected)?;
+        if is_sid("CA", &sid) { Ok(sid) } else { Err(error("CallSid", expected.to_owned())) }
     }
 
     fn account_sid(&self) -> Result<String, FormError> {
         self.sid(&["AccountSid"], "the account SID: AC and 32 hex digits")
     }
 
-    fn address_if_any(&self, field: &str) -> Result<Option<Address>, FormError> {
-        Ok(self.text(field, limits::ADDRESS_MAX_BYTES)?.map(|address| Address::parse(&address)))
-    }
-
-    fn value<T: FromStr>(&self, field: &str) -> Result<Option<Reported<T>>, FormError> {
-        Ok(self.text(field, limits::WORD_MAX_BYTES)?.map(Reported::from))
-    }
-
-    fn required_value<T: FromStr>(&self, field: &str, expected: &str) -> Result<Reported<T>, FormError> {
-        Ok(self.required(field, limits::WORD_MAX_BYTES, expected)?.into())
+    fn value<T: FromStr>(&self, field: &str) -> Option<Reported<T>> {
+        self.text(field, limits::WORD_MAX_BYTES).map(Reported::from)
     }
 
     /// Reads a duration; -1 means that it is not known yet.
-    fn seconds(&self, field: &str) -> Result<Option<u32>, FormError> {
-        let seconds = self.number::<i64>(field, "whole seconds")?;
-        seconds.filter(|seconds| *seconds >= 0).map(u32::try_from).transpose().map_err(|_| {
-            let expected = format!("whole seconds, {} at most", u32::MAX);
-            error(field, expected)
-        })
+    fn seconds(&self, field: &str) -> Option<u32> {
+        if self.filled(field) == Some("-1") { None } else { self.number(field) }
     }
 
-    fn timestamp(&self, field: &str) -> Result<Option<DateTime<Utc>>, FormError> {
-        let Some(text) = self.text(field, limits::WORD_MAX_BYTES)? else { return Ok(None) };
-        let expected = || "an instant as RFC 2822 writes it: Sat, 21 Nov 2026 08:00:00 +0000".to_owned();
-        DateTime::parse_from_rfc2822(&text).map(|at| Some(at.to_utc())).map_err(|_| error(field, expected()))
+    fn timestamp(&self, field: &str) -> Option<DateTime<Utc>> {
+        self.optional(field, |text| DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc()))
     }
 }

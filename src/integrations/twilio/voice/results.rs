@@ -2,8 +2,8 @@
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::{CallStatus, FormError, Reported, limits};
-use crate::integrations::twilio::fields::{Form, error};
+use super::{CallStatus, Reported, limits};
+use crate::integrations::twilio::fields::Form;
 use crate::integrations::twilio::form::Params;
 
 /// The result of a `<Gather>`. All fields are absent if there was no input and `actionOnEmptyResult` is set.
@@ -15,17 +15,21 @@ pub struct Gathered {
     pub speech: Option<String>,
     /// From 0 to 1: the recognizer's confidence.
     pub confidence: Option<f64>,
+    /// The names of fields that were not usable and are left out.
+    pub dropped: Vec<String>,
 }
 
 impl Gathered {
     /// Reads the form of a `<Gather>`.
-    pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
-        Ok(Self {
-            digits: form.digits()?,
-            speech: form.text("SpeechResult", limits::BODY_MAX_BYTES)?,
-            confidence: form.confidence()?,
-        })
+    pub fn parse(params: &Params) -> Self {
+        let form = Form::new(params);
+        let gathered = Self {
+            digits: form.digits(),
+            speech: form.beginning("SpeechResult", limits::BODY_MAX_BYTES),
+            confidence: form.confidence(),
+            dropped: Vec::new(),
+        };
+        Self { dropped: form.dropped(), ..gathered }
     }
 }
 
@@ -44,15 +48,15 @@ pub struct Dialled {
 
 impl Dialled {
     /// Reads the form of a `<Dial>`.
-    pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
-        Ok(Self {
-            status: form.required_value("DialCallStatus", "how the leg ended, such as busy")?,
-            call_sid: form.text("DialCallSid", limits::SID_MAX_BYTES)?,
-            duration_s: form.seconds("DialCallDuration")?,
-            bridged: form.0.filled("DialBridged").map(|_| form.flag("DialBridged")),
-            recording_url: form.text("RecordingUrl", limits::URL_MAX_BYTES)?,
-        })
+    pub fn parse(params: &Params) -> Self {
+        let form = Form::new(params);
+        Self {
+            status: form.value("DialCallStatus").unwrap_or_default(),
+            call_sid: form.text("DialCallSid", limits::WORD_MAX_BYTES),
+            duration_s: form.seconds("DialCallDuration"),
+            bridged: form.filled("DialBridged").map(|_| form.flag("DialBridged")),
+            recording_url: form.text("RecordingUrl", limits::URL_MAX_BYTES),
+        }
     }
 }
 
@@ -93,30 +97,33 @@ pub struct Queued {
 
 impl Queued {
     /// Reads the form of a wait URL, or of `<Enqueue>`'s `action`.
-    pub fn parse(params: &Params) -> Result<Self, FormError> {
-        let form = Form(params);
-        Ok(Self {
-            queue_sid: form.text("QueueSid", limits::SID_MAX_BYTES)?,
-            result: form.value("QueueResult")?,
-            time_s: form.seconds("QueueTime")?,
-            position: form.number("QueuePosition", "a number from 1")?,
-            average_time_s: form.seconds("AvgQueueTime")?,
-            current_size: form.number("CurrentQueueSize", "a number")?,
-        })
+    pub fn parse(params: &Params) -> Self {
+        let form = Form::new(params);
+        Self {
+            queue_sid: form.optional_sid("QueueSid"),
+            result: form.value("QueueResult"),
+            time_s: form.seconds("QueueTime"),
+            position: form.number("QueuePosition"),
+            average_time_s: form.seconds("AvgQueueTime"),
+            current_size: form.number("CurrentQueueSize"),
+        }
     }
 }
 
 impl Form<'_> {
-    fn digits(&self) -> Result<Option<String>, FormError> {
-        self.text("Digits", limits::TEXT_MAX_BYTES)
+    /// Reads keys of a telephone. A recording that the caller ended by hanging up has the word `hangup`.
+    fn digits(&self) -> Option<String> {
+        let is_key = |b: u8| b.is_ascii_digit() || b"*#ABCDabcdwW".contains(&b);
+        self.optional("Digits", |text| {
+            let keys = text.len() <= limits::TEXT_MAX_BYTES && text.bytes().all(is_key);
+            (keys || text == "hangup").then(|| text.to_owned())
+        })
     }
 
-    fn confidence(&self) -> Result<Option<f64>, FormError> {
-        let expected = "a number from 0 to 1";
-        match self.number::<f64>("Confidence", expected)? {
-            // NaN is in no range.
-            Some(confidence) if !(0.0..=1.0).contains(&confidence) => Err(error("Confidence", expected.to_owned())),
-            confidence => Ok(confidence),
-        }
+    fn confidence(&self) -> Option<f64> {
+        // NaN is in no range.
+        self.optional("Confidence", |text| {
+            text.parse::<f64>().ok().filter(|confidence| (0.0..=1.0).contains(confidence))
+        })
     }
 }

@@ -61,7 +61,7 @@ fn callers_need_no_number() {
 
 #[test]
 fn what_was_gathered_is_read() {
-    let gathered = |params: &Params| Gathered::parse(params).unwrap();
+    let gathered = |params: &Params| Gathered::parse(params);
     let speech = gathered(&form(SPEECH));
     assert_eq!(speech.speech.as_deref(), Some("quiero cambiar mi cita, por favor"));
     assert_eq!((speech.confidence, speech.digits), (Some(0.91872), None));
@@ -88,29 +88,29 @@ fn callbacks_are_read() {
     assert_eq!((busy.status.known, busy.duration_s, busy.error_code), (Some(CallStatus::Busy), Some(0), None));
     let failed = changed(BUSY, "ErrorCode", Some("13224"));
     assert_eq!(CallCallback::parse(&failed).unwrap().error_code, Some(13224));
-    let bare: Params = [("CallSid", "CA1"), ("AccountSid", "AC1"), ("CallStatus", "paused")].into_iter().collect();
+    let bare: Params = [("CallSid", CALL), ("AccountSid", ACCOUNT), ("CallStatus", "paused")].into_iter().collect();
     let bare = CallCallback::parse(&bare).unwrap();
     assert_eq!((bare.status.raw.as_str(), bare.status.known, bare.from), ("paused", None, None), "a new word is kept");
 }
 
 #[test]
 fn what_came_of_verbs_is_read() {
-    let dialled = Dialled::parse(&form(DIALLED)).unwrap();
+    let dialled = Dialled::parse(&form(DIALLED));
     assert_eq!((dialled.status.known, dialled.bridged), (Some(CallStatus::NoAnswer), Some(false)));
     assert_eq!((dialled.call_sid.as_deref(), dialled.duration_s), (Some("CA00000000000000000000000000000002"), None));
-    let answered = Dialled::parse(&changed(DIALLED, "DialBridged", Some("true"))).unwrap();
+    let answered = Dialled::parse(&changed(DIALLED, "DialBridged", Some("true")));
     assert_eq!(answered.bridged, Some(true));
 
-    let waiting = Queued::parse(&form(WAITING)).unwrap();
+    let waiting = Queued::parse(&form(WAITING));
     assert_eq!((waiting.position, waiting.time_s, waiting.average_time_s), (Some(2), Some(35), Some(70)));
     assert_eq!((waiting.current_size, waiting.result), (Some(4), None));
-    let left = Queued::parse(&form(LEFT)).unwrap();
+    let left = Queued::parse(&form(LEFT));
     assert_eq!((left.result.unwrap().known, left.time_s), (Some(QueueResult::Leave), Some(48)));
     assert!(left.queue_sid.unwrap().starts_with("QU"));
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn what_identifies_a_call_must_be_right() {
     fn check<T: std::fmt::Debug>(
         parse: fn(&Params) -> Result<T, FormError>,
         bytes: &[u8],
@@ -124,23 +124,52 @@ fn what_is_wrong_is_named() {
     let long = "1".repeat(limits::BODY_MAX_BYTES + 1);
     let long = Some(long.as_str());
     for field in ["CallSid", "AccountSid"] {
-        let bad = [None, Some(""), Some("CA/../1"), long];
+        let cut = format!("{CALL}CallStatusringing");
+        let bad = [None, Some(""), Some("CA/../1"), Some("CA1"), Some(cut.as_str()), long];
         check(CallRequest::parse, INBOUND, field, &bad);
         check(CallCallback::parse, BUSY, field, &bad);
     }
-    check(CallRequest::parse, INBOUND, "To", &[None, Some(""), long]);
-    check(CallRequest::parse, INBOUND, "From", &[long]);
-    check(CallRequest::parse, INBOUND, "CallStatus", &[None, long]);
-    check(CallRequest::parse, INBOUND, "CallerName", &[long]);
-    check(Gathered::parse, SPEECH, "Confidence", &[Some("1.1"), Some("-0.1"), Some("NaN"), Some("sure")]);
-    check(Gathered::parse, SPEECH, "SpeechResult", &[long]);
-    check(Gathered::parse, DIGITS, "Digits", &[long]);
-    for field in ["CallDuration", "SequenceNumber", "SipResponseCode", "ErrorCode", "Timestamp"] {
-        check(CallCallback::parse, COMPLETED, field, &[Some("x"), Some("-1"), Some("99999999999")]);
+    check(CallRequest::parse, INBOUND, "CallSid", &[Some(RECORDING_SID)]);
+    check(CallRequest::parse, INBOUND, "To", &[None, Some(""), Some("+34x"), long]);
+    check(CallRequest::parse, INBOUND, "From", &[Some("+34600111222FromCountryES"), long]);
+}
+
+/// The call stays, whatever a field says that does not identify it.
+#[test]
+fn a_field_that_is_not_usable_is_left_out_and_named() {
+    let long = "1".repeat(limits::BODY_MAX_BYTES + 1);
+    let long = long.as_str();
+    for (field, bad) in [("CallStatus", long), ("CallerName", long), ("ForwardedFrom", "a b"), ("ParentCallSid", "CA1")]
+    {
+        let call = CallRequest::parse(&changed(INBOUND, field, Some(bad))).unwrap();
+        assert_eq!(call.dropped, [field]);
     }
-    check(Dialled::parse, DIALLED, "DialCallStatus", &[None, long]);
-    check(Dialled::parse, DIALLED, "DialCallDuration", &[Some("1.5"), Some("99999999999")]);
-    check(Queued::parse, WAITING, "QueuePosition", &[Some("first"), Some("-2")]);
+    assert_eq!(CallRequest::parse(&changed(INBOUND, "CallStatus", None)).unwrap().status, Reported::default());
+    let new = CallRequest::parse(&changed(INBOUND, "CallStatus", Some("paused"))).unwrap();
+    assert_eq!((new.status.raw.as_str(), new.dropped.len()), ("paused", 0), "a new word is kept");
+    for bad in ["1.1", "-0.1", "NaN", "sure"] {
+        let gathered = Gathered::parse(&changed(SPEECH, "Confidence", Some(bad)));
+        assert_eq!((gathered.confidence, gathered.dropped), (None, vec!["Confidence".to_owned()]), "{bad}");
+        assert_eq!(gathered.speech.as_deref(), Some("quiero cambiar mi cita, por favor"));
+    }
+    for bad in [long, "two", "1 2", "1Directioninbound"] {
+        assert_eq!(Gathered::parse(&changed(DIGITS, "Digits", Some(bad))).digits, None, "{bad}");
+    }
+    let speech = Gathered::parse(&changed(SPEECH, "SpeechResult", Some(long))).speech.unwrap();
+    assert_eq!(speech.len(), limits::BODY_MAX_BYTES);
+    for field in ["CallDuration", "SequenceNumber", "SipResponseCode", "ErrorCode", "Timestamp"] {
+        for bad in ["x", "-1", "99999999999"] {
+            let callback = CallCallback::parse(&changed(COMPLETED, field, Some(bad))).unwrap();
+            assert_eq!(callback.status.known, Some(CallStatus::Completed), "{field}={bad}");
+        }
+    }
+    for bad in [None, Some(long)] {
+        assert_eq!(Dialled::parse(&changed(DIALLED, "DialCallStatus", bad)).status, Reported::default());
+    }
+    for bad in ["1.5", "99999999999", "-1"] {
+        assert_eq!(Dialled::parse(&changed(DIALLED, "DialCallDuration", Some(bad))).duration_s, None);
+        assert_eq!(Queued::parse(&changed(WAITING, "QueuePosition", Some(bad))).position, None);
+    }
 }
 
 #[test]

@@ -146,6 +146,16 @@ impl Ledger {
         summary
     }
 
+    /// The times from the request to the provider of the messages that `keep` chooses by their index.
+    pub fn whole_way(&self, keep: impl Fn(usize) -> bool) -> Spread {
+        let chosen = self.slots.iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, slot)| slot);
+        let times = chosen.filter_map(|slot| {
+            let arrived = slot.arrived.load(Relaxed);
+            (arrived > 0).then(|| arrived.saturating_sub(slot.sent.load(Relaxed)))
+        });
+        spread(times.collect())
+    }
+
     fn ns(&self, at: Instant) -> u64 {
         (at.saturating_duration_since(self.start).as_nanos() as u64).max(1)
     }

@@ -5,6 +5,7 @@
 //! target/release/examples/load                 # all phases, then the ceilings of the machine
 //! target/release/examples/load --quick         # the same, small
 //! target/release/examples/load --role calls    # 1,000 callers at once, with a model that is slow, hangs or fails
+//! target/release/examples/load --role events   # events of the API and webhooks in turn: times to the provider
 //! ```
 //!
 //! Every message has its own sender and `MessageSid`, so each acknowledged webhook must reach the provider exactly once.
@@ -20,6 +21,7 @@ mod ceilings;
 #[expect(dead_code, reason = "only tests read the recorded requests")]
 mod chat_model;
 mod client;
+mod events;
 mod ledger;
 mod phases;
 mod provider;
@@ -89,6 +91,8 @@ enum Role {
     StandIn,
     /// Measure the server with many callers.
     Calls,
+    /// Measure events of the API beside webhooks.
+    Events,
     /// Measure the stand-in, and check that the generator counts correctly.
     SelfTest,
 }
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
             match options.role {
                 Role::Run => phases::run(&options).await,
                 Role::Calls => calls::run(&options).await,
+                Role::Events => events::run(&options).await,
                 Role::HttpCeiling => stand_in::serve(Does::Nothing).await.map(|()| true),
                 Role::Bare => stand_in::serve(Does::StoresAndAnswers).await.map(|()| true),
                 Role::StandIn => stand_in::serve(Does::Answers).await.map(|()| true),

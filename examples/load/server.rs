@@ -19,6 +19,7 @@ const TICKS_PER_S: f64 = 100.0;
 pub struct Server {
     child: Child,
     folder: TempDir,
+    environment: Vec<(&'static str, String)>,
     pub address: SocketAddr,
     /// Time from its start to the first good answer of `/health`.
     pub ready: Duration,
@@ -52,6 +53,19 @@ impl Server {
         let address = free_port()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let database = format!("sqlite://{}/recado.db", folder.path().display());
+        let mut environment = vec![
+            ("LISTEN", address.to_string()),
+            ("APP_URL", format!("http://{address}")),
+            ("DATABASE_URL", program.database_url.clone().unwrap_or(database)),
+            ("RULES_DIR", folder.path().join("rules").display().to_string()),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT_SID.to_owned()),
+            ("TWILIO_AUTH_TOKEN", AUTH_TOKEN.to_owned()),
+            ("TWILIO_FROM_NUMBER", OURS.to_owned()),
+            ("TWILIO_API_BASE", format!("http://{provider}")),
+            ("METRICS_LISTEN", "off".to_owned()),
+            ("LOG_LEVEL", "warn".to_owned()),
+        ];
+        environment.extend(program.settings.iter().cloned());
         let started = Instant::now();
         let child = Command::new(fs::canonicalize(&program.path).map_err(|error| {
             format!("{} ({error}): build it first with cargo build --release", program.path.display())
@@ -59,23 +73,13 @@ impl Server {
         .args(program.args)
         .current_dir(folder.path())
         .env_clear()
-        .env("LISTEN", address.to_string())
-        .env("APP_URL", format!("http://{address}"))
-        .env("DATABASE_URL", program.database_url.as_ref().unwrap_or(&database))
-        .env("RULES_DIR", folder.path().join("rules"))
-        .env("TWILIO_ACCOUNT_SID", ACCOUNT_SID)
-        .env("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
-        .env("TWILIO_FROM_NUMBER", OURS)
-        .env("TWILIO_API_BASE", format!("http://{provider}"))
-        .env("METRICS_LISTEN", "off")
-        .env("LOG_LEVEL", "warn")
-        .envs(program.settings.iter().map(|(name, value)| (*name, value)))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         // The greeting goes there. Warnings, which are checked, go to standard error.
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;
-        let mut server = Self { child, folder, address, ready: Duration::ZERO };
+        let mut server = Self { child, folder, environment, address, ready: Duration::ZERO };
         server.wait_until_ready(started).await?;
         Ok(server)
     }
@@ -97,6 +101,16 @@ impl Server {
             }
             CLOCK.sleep(PROBE_EVERY).await;
         }
+    }
+
+    /// Makes a token of the REST API for the demo tenant, with the program's own command.
+    pub fn token(&self, program: &Program) -> Result<String, Failure> {
+        let mut command = Command::new(fs::canonicalize(&program.path)?);
+        command.args(["tenant", "token", "add", "demo", "--name", "load", "--json"]).current_dir(self.folder.path());
+        let output = command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value))).output()?;
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("no token ({error}): {}", String::from_utf8_lossy(&output.stderr)))?;
+        Ok(made["token"].as_str().ok_or("the answer has no token")?.to_owned())
     }
 
     /// The file of its database, if it has one.

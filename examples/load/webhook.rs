@@ -45,11 +45,16 @@ impl Requests {
     /// Builds `count` messages `<word> <n>`, each from its own sender, numbered from `first`.
     pub fn build(app_url: &str, path: &str, random: &Random, first: usize, count: usize, word: &str) -> Self {
         let signer = Signer::new(AUTH_TOKEN);
-        let mut requests = Self { bytes: Vec::new(), ends: Vec::with_capacity(count) };
-        for number in first..first + count {
-            let sid = format!("SM{:016x}{:016x}", random.next_u64(), random.next_u64());
-            let request = request(&signer, app_url, path, &sid, &Ledger::sender(number), &format!("{word} {number}"));
-            requests.bytes.extend_from_slice(request.as_bytes());
+        let one =
+            |number| message(&signer, app_url, path, random, &Ledger::sender(number), &format!("{word} {number}"));
+        Self::of((first..first + count).map(one))
+    }
+
+    /// Holds these requests.
+    pub fn of(texts: impl Iterator<Item = String>) -> Self {
+        let mut requests = Self { bytes: Vec::new(), ends: Vec::new() };
+        for text in texts {
+            requests.bytes.extend_from_slice(text.as_bytes());
             requests.ends.push(requests.bytes.len());
         }
         requests
@@ -66,7 +71,10 @@ impl Requests {
     }
 }
 
-fn request(signer: &Signer, app_url: &str, path: &str, sid: &str, from: &str, body: &str) -> String {
+/// A message from a customer, with a SID of its own.
+pub fn message(signer: &Signer, app_url: &str, path: &str, random: &Random, from: &str, body: &str) -> String {
+    let sid = format!("SM{:016x}{:016x}", random.next_u64(), random.next_u64());
+    let sid = sid.as_str();
     let fields = [
         ("AccountSid", ACCOUNT_SID),
         ("ApiVersion", "2010-04-01"),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use crate::domain::contact::ContactFacts;
-use crate::domain::{ContactId, Event, TenantId};
+use crate::domain::{ContactId, Event, EventId, TenantId};
 
 /// The most events in the cache, of all tenants together. Further events are read from their rows.
 const CACHED_MAX: usize = 4_096;
@@ -39,6 +39,8 @@ pub(super) struct PendingCache(Mutex<State>);
 struct State {
     /// The tenants whose pending events are all cached. A missing tenant may have other rows.
     cached: HashMap<TenantId, VecDeque<CachedEvent>>,
+    /// The oldest pending row of each tenant at the last look.
+    oldest_seen: HashMap<TenantId, EventId>,
     count: usize,
     /// Counts the commits that changed customers. Facts that were read before the last of them are stale.
     changes: u64,
@@ -84,11 +86,13 @@ impl PendingCache {
         self.lock().forget(tenant);
     }
 
-    /// Notes that rows of this tenant are pending. If the cache has none, another process wrote them, and they must be
-    /// read.
-    pub fn waits(&self, tenant: TenantId) {
+    /// Notes a tenant's oldest pending row. If the cache has none of the tenant, or the same row was the oldest the last
+    /// time and is not in the cache, then another process wrote it, and the rows must be read.
+    pub fn waits(&self, tenant: TenantId, oldest: EventId) {
         let mut state = self.lock();
-        if state.cached.get(&tenant).is_some_and(|queue| queue.is_empty()) {
+        let lasts = state.oldest_seen.insert(tenant, oldest) == Some(oldest);
+        let Some(queue) = state.cached.get(&tenant) else { return };
+        if queue.is_empty() || (lasts && !queue.iter().any(|cached| cached.pending.event.id == oldest)) {
             state.forget(tenant);
         }
     }
@@ -126,5 +130,48 @@ impl State {
         if let Some(queue) = self.cached.remove(&tenant) {
             self.count -= queue.len();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{EventKind, Timestamp};
+
+    fn event(number: u128) -> Event {
+        Event {
+            id: EventId::new(Uuid::from_u128(number)),
+            tenant: TenantId::new(Uuid::from_u128(1)),
+            kind: EventKind::INBOUND_SMS,
+            channel: None,
+            contact: None,
+            occurred_at: Timestamp::from_unix_us(1),
+            dedupe_key: None,
+            depth: 0,
+            data: serde_json::Value::Null,
+        }
+    }
+
+    /// A busy tenant's cache is never empty, and still another process's event is found.
+    #[test]
+    fn a_row_that_is_not_cached_is_read_after_two_looks() {
+        let (cache, own, foreign) = (PendingCache::default(), event(2), event(3));
+        let tenant = own.tenant;
+        let push = |event: &Event| cache.push(Committed { events: vec![event.clone()], ..Committed::default() });
+        assert!(matches!(cache.oldest(tenant, 1), Oldest::Read));
+        push(&own);
+        cache.waits(tenant, foreign.id);
+        assert!(cache.keeps(tenant), "it may be on its way into the cache, or out of it");
+        cache.waits(tenant, foreign.id);
+        assert!(!cache.keeps(tenant));
+
+        assert!(matches!(cache.oldest(tenant, 1), Oldest::Read));
+        push(&own);
+        for _ in 0..3 {
+            cache.waits(tenant, own.id);
+        }
+        assert!(cache.keeps(tenant), "its own event may wait as long as it must");
     }
 }

@@ -42,6 +42,8 @@ const REST_AFTER: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) enum Step {
     Ingest,
+    BeginKey,
+    AddEvent,
     CallTurn,
     Decide,
     Outcome,
@@ -50,6 +52,7 @@ pub(in crate::store) enum Step {
     CallReport,
     Fire,
     Claim,
+    EndKey,
 }
 
 /// A kind of request to the writer.

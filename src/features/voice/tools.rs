@@ -148,7 +148,7 @@ impl Tools {
             "cancel_appointment" => self.change(customer, &given, Change::Cancel).await,
             _ => self.leave_message(EventId::new(id), customer, &given).await,
         };
-        self.pipeline.wake_dispatch(customer.tenant.id);
+        self.pipeline.wake_for_rows(customer.tenant.id);
         done
     }
 

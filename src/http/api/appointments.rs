@@ -206,7 +206,7 @@ pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOn
             Err(BookingError::UidTaken(_)) if own => by_uid(store, tenant.id, &uid).await?,
             booked => booked.map_err(refused)?,
         };
-        state.pipeline.wake_dispatch(tenant.id);
+        state.pipeline.wake_for_rows(tenant.id);
         Ok((StatusCode::CREATED, AppointmentView::from(one)))
     })
     .await
@@ -303,7 +303,7 @@ async fn order(
 ) -> Result<(StatusCode, AppointmentView), Problem> {
     let order = Order { tenant, id: AppointmentId::new(id), change, to, version, by: By::Api };
     let (one, _) = state.store.change_appointment(&order).await.map_err(refused)?;
-    state.pipeline.wake_dispatch(tenant);
+    state.pipeline.wake_for_rows(tenant);
     Ok((StatusCode::OK, one.into()))
 }
 

@@ -17,8 +17,8 @@ impl Store {
     /// Lists the tenants with undecided events, whoever wrote them.
     pub async fn pending_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
         let pending = pending_tenants(&self.read).await?;
-        pending.iter().for_each(|tenant| self.context.pending.waits(*tenant));
-        Ok(pending)
+        pending.iter().for_each(|(tenant, oldest)| self.context.pending.waits(*tenant, *oldest));
+        Ok(pending.into_iter().map(|(tenant, _)| tenant).collect())
     }
 
     /// Lists a tenant's oldest undecided events, at most `limit`, from the cache or from the rows. The events of a call
@@ -73,19 +73,28 @@ pub(in crate::store) async fn insert_rows(txn: &impl Txn, values: Vec<Value>) ->
     txn.rows(&INSERT, event::TABLE.width(), Cut::Padded, values).await
 }
 
-/// Lists the tenants with undecided events. The query walks along the index, one step for each tenant.
-pub(in crate::store) async fn pending_tenants(db: &impl ConnectionTrait) -> Result<Vec<TenantId>, StoreError> {
-    walk_tenants(
+/// Lists the tenants with undecided events, each with its oldest. The query walks along the index, two steps for each
+/// tenant.
+pub(in crate::store) async fn pending_tenants(
+    db: &impl ConnectionTrait,
+) -> Result<Vec<(TenantId, EventId)>, StoreError> {
+    let rows = sql::query(
         db,
         "WITH RECURSIVE t(id) AS (
            SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL ORDER BY tenant_id LIMIT 1)
            UNION ALL
            SELECT (SELECT tenant_id FROM events WHERE handled_us IS NULL AND tenant_id > t.id ORDER BY tenant_id LIMIT 1)
            FROM t WHERE t.id IS NOT NULL)
-         SELECT id FROM t WHERE id IS NOT NULL",
+         SELECT * FROM (SELECT id, (SELECT e.id FROM events e WHERE e.handled_us IS NULL AND e.tenant_id = t.id
+             ORDER BY e.id LIMIT 1) AS oldest
+           FROM t WHERE id IS NOT NULL) AS pending WHERE oldest IS NOT NULL",
         vec![],
     )
-    .await
+    .await?;
+    let pair = |row: &sea_orm::QueryResult| {
+        Ok((TenantId::new(row.try_get_by_index(0)?), EventId::new(row.try_get_by_index(1)?)))
+    };
+    rows.iter().map(pair).collect()
 }
 
 pub(in crate::store) async fn walk_tenants(

@@ -6,3 +6,4 @@ pub mod explain;
 pub mod foresight;
 pub mod questions;
 pub mod timers;
+mod wakeups;

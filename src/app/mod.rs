@@ -18,4 +18,4 @@ pub use composition::{engine, engine_parts, gate, start_loops, voice};
 pub use demo::CARRIER_BASE;
 pub use error::AppError;
 pub use installation::{Installation, load_providers, open_store};
-pub use serve::serve;
+pub use serve::{lock_database, serve};

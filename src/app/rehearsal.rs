@@ -4,6 +4,7 @@
 //! e-mail goes to files, HTTP providers and `http_request` count as successful, and conversation models are not asked.
 //! The catch-up and the retention loop do not run.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl Rehearsal {
         let mut parts = engine_parts(&installation, &api_base)?;
         parts.transports.rehearsing = true;
         let engine = Engine::new(parts)?;
-        installation.store.orphans_to_unknown(from, from).await?;
+        installation.store.orphans_to_unknown(from, from, &HashSet::new()).await?;
         let voice = voice(&installation, &engine)?;
         let router = router(AppState::new(&engine, voice, false));
         let serving = tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! The server: start, serve until told to stop, drain.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -54,6 +55,10 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     };
     let engine = composition::engine(&installation, &api_base)?;
     release_orphans(&installation).await?;
+    if let Some(restored) = installation.store.load_restored().await? {
+        tracing::info!(copied_at = %restored.copied_at, restored_at = %restored.restored_at,
+            "the database was restored: what may have left since its copy is looked for at the provider before it is sent");
+    }
     let mut loops = start_loops(&engine);
     let (stopping, stopped) = watch::channel(false);
     if let Some((address, handle)) = metrics {
@@ -101,7 +106,7 @@ async fn release_orphans(installation: &Installation) -> Result<(), StoreError> 
     if installation.store.is_sqlite() {
         let now = installation.clock.now();
         let look_at = now.plus(installation.config.reconcile_after);
-        installation.store.orphans_to_unknown(now, look_at).await?;
+        installation.store.orphans_to_unknown(now, look_at, &HashSet::new()).await?;
     }
     Ok(())
 }
@@ -140,7 +145,7 @@ async fn serve_until(
 }
 
 /// Locks the SQLite file, on which one server works at a time. The lock is held until the process ends, however it ends.
-fn lock_database(config: &Config) -> Result<Option<File>, AppError> {
+pub fn lock_database(config: &Config) -> Result<Option<File>, AppError> {
     let Some(path) = store::sqlite_path(config.database_url.expose_secret()) else { return Ok(None) };
     let path = path.with_extension("lock");
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&path));

@@ -15,8 +15,7 @@ use crate::store;
 /// included
 #[derive(clap::Args)]
 #[command(after_help = "Example: recado backup /backups/recado-2026-11-21.db\n\n\
-    To restore: stop the server, replace data/recado.db by the file, remove data/recado.db-wal and -shm, and restore the \
-    secret key.")]
+    To restore: stop the server, run 'recado restore <file>', and put the secret key back.")]
 pub struct Args {
     /// Path of the copy; only you can read it
     file: PathBuf,
@@ -35,7 +34,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let Some(database) = store::sqlite_path(config.database_url.expose_secret()) else {
         return Err(CliError::Refused(format!(
             "on PostgreSQL its own tool makes the backup: pg_dump --format=custom --file={} \"$DATABASE_URL\"\n\
-             and pg_restore --clean --if-exists --dbname=\"$DATABASE_URL\" {0} puts it back. {}",
+             and pg_restore --clean --if-exists --dbname=\"$DATABASE_URL\" {0} puts it back; then run 'recado restore'. {}",
             args.file.display(),
             key_is_apart(&config)
         )));

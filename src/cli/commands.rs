@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::{
     agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, do_not_call, docs,
     doctor, erase, events, explain, export, forecast, import, man, messages, migrate, numbers, phone, reference,
-    retention, send, serve, services, settle, simulate, staff, tenant, test, timers, webhook,
+    restore, retention, send, serve, services, settle, simulate, staff, tenant, test, timers, webhook,
 };
 
 /// Receive messages and calls, let rules decide, send the answers: each once, each with its reason on record.
@@ -51,6 +51,7 @@ enum Command {
     Carrier(carrier::Args),
     Tenant(tenant::Args),
     Backup(backup::Args),
+    Restore(restore::Args),
     Export(export::Args),
     Import(import::Args),
     Erase(erase::Args),
@@ -95,6 +96,7 @@ pub fn main() -> ExitCode {
             Command::Carrier(args) => carrier::run(args).await,
             Command::Tenant(args) => tenant::run(args).await,
             Command::Backup(args) => backup::run(args).await,
+            Command::Restore(args) => restore::run(args).await,
             Command::Export(args) => export::run(args).await,
             Command::Import(args) => import::run(args).await,
             Command::Erase(args) => erase::run(args).await,

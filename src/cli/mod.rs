@@ -33,6 +33,7 @@ pub mod migrate;
 pub mod numbers;
 pub mod phone;
 pub mod reference;
+mod restore;
 pub mod retention;
 pub mod send;
 pub mod serve;

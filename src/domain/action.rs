@@ -12,7 +12,8 @@
 //!   unknown ──▶ sent                            (adopted: the provider's list shows it)
 //!          ├──▶ planned                         (the complete list shows none after the grace: never accepted; or
 //!          │                                      a repeat does no harm)
-//!          └──▶ failed                          (a request whose outcome will never be known; an operator's order)
+//!          ├──▶ failed                          (a request whose outcome will never be known; an operator's order)
+//!          └──▶ blocked                         (after a restore: the customer had been answered before it)
 //!
 //!   planned, sending, unknown, held, failed ──▶ sent    (adopted: a callback of the provider reports it)
 //! ```
@@ -456,7 +457,7 @@ impl ActionState {
             (Planned, Sending | Blocked | Held | Failed)
                 | (Held, Planned | Blocked)
                 | (Sending, Sent | Failed | Unknown | Planned)
-                | (Unknown, Sent | Failed | Planned)
+                | (Unknown, Sent | Failed | Planned | Blocked)
                 // Adopted.
                 | (Planned | Held | Failed, Sent)
         )

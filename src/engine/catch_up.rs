@@ -79,7 +79,10 @@ async fn catch_up_account(engine: &Engine, account: &Account) -> Result<usize, S
         return Ok(0);
     };
     let mut found = Found::default();
-    let complete = read_list(engine, &credentials, last.minus(OVERLAP).max(now.minus(REACH)), &mut found).await?;
+    // What came since the copy of a restored database is missing, however long ago.
+    let reach = now.minus(REACH);
+    let reach = engine.store.restored().map_or(reach, |restored| restored.copied_at.minus(OVERLAP).min(reach));
+    let complete = read_list(engine, &credentials, last.minus(OVERLAP).max(reach), &mut found).await?;
     let Found { missed, unowned, unowned_number } = found;
     if missed > 0 {
         tracing::info!(account = %account.sid, missed, "messages that no webhook had brought were taken in");

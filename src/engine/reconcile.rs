@@ -2,23 +2,28 @@
 //! the provider surely never took.
 //!
 //! **No blind resend.** After the grace the provider's own list is read for this sender and recipient. Exactly one unclaimed
-//! message with our text is ours. An empty, complete list means that the provider never took the send, and it is sent. Any
-//! other send stays `unknown`, with its reason, for a person or a late callback to settle. Routes other than Twilio have no
-//! list: their sends are repeated only where that does no harm.
+//! message with our exact text, created while we tried, is ours. A complete list without any that may be ours means that
+//! the provider never took the send, and it is sent. Any other send stays `unknown`, with its reason, for a person or a
+//! late callback to settle. Routes other than Twilio have no list: their sends are repeated only where that does no harm.
+//! `reconcile/listed.rs` compares.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod listed;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::domain::{Action, Channel, DeliveryStatus, Route, Send, SendBody, SendQueue, Timestamp};
+use self::listed::{Listed, Read, Window, Words, judge, judge_restored};
+use crate::domain::{Action, Channel, Route, Send, SendBody, SendQueue, Timestamp};
 use crate::engine::Engine;
 use crate::engine::sending::deliver;
 use crate::engine::sending::transports::twilio;
 use crate::integrations::http_providers::Providers;
 use crate::integrations::twilio::client::{
-    Account, CallFilter, CallResource, ListError, MessageFilter, MessageResource,
+    Account, CallFilter, CallList, ListError, MessageFilter, MessageList, MessageResource,
 };
 use crate::integrations::twilio::is_sid;
 use crate::store::{AttemptOutcome, AttemptResult, QueuedSend, StoreError, Unknown};
@@ -29,15 +34,13 @@ const EVERY: Duration = Duration::from_secs(1);
 const ROUND_MAX: usize = 64;
 /// Pages of a thousand that are read of one list. A longer list proves nothing.
 const PAGES_MAX: usize = 20;
-/// The list is read from this long before the first try: if our clock was ahead of the provider's, the message seems older
-/// than its own try. Messages that we know already are left out by their SID.
-const CLOCK_SKEW: Duration = Duration::from_secs(3_600);
 /// The time for all pages of one look.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a look that settled nothing. It doubles.
 const LOOK_AGAIN_FIRST: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(3_600);
-/// A claim, its send and the provider's deadline take no longer than this. An older attempt has no living process.
+/// A claim, its send and the provider's deadline take no longer than this. An older attempt has no living process, unless
+/// it is in flight in this one, whose outcome may wait for the database.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 
 /// Looks for unknown sends until the future is dropped.
@@ -55,7 +58,8 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let now = engine.clock.now();
     let began_before = now.minus(ATTEMPT_MAX);
     let look_at = began_before.plus(engine.reconcile_after).max(now);
-    let orphans = engine.store.orphans_to_unknown(began_before, look_at).await?;
+    let in_flight = engine.pipeline.in_flight();
+    let orphans = engine.store.orphans_to_unknown(began_before, look_at, &in_flight).await?;
     if orphans > 0 {
         tracing::warn!(orphans, "sends whose process has ended are looked for at the provider");
     }
@@ -63,7 +67,9 @@ pub async fn round(engine: &Engine) -> Result<usize, StoreError> {
     let looked = unknown.len();
     let mut accounts: HashMap<String, Vec<Unknown>> = HashMap::new();
     for one in unknown {
-        accounts.entry(one.account_sid.clone()).or_default().push(one);
+        // A send that was never tried has no account yet: it goes through that of its tenant.
+        let tried = Some(one.account_sid.clone()).filter(|sid| !sid.is_empty());
+        accounts.entry(tried.unwrap_or_else(|| one.send.tenant.to_string())).or_default().push(one);
     }
     // Accounts are asked side by side, so that one whose list does not come holds up no other.
     let rounds = accounts.into_values().map(|of_account| search_account(engine, of_account));
@@ -144,18 +150,32 @@ async fn search_account(engine: &Engine, of_account: Vec<Unknown>) -> Result<(),
     for unknown in of_account {
         let found = match &unreadable {
             Some(why) => Err(ListUnavailable::OfAccount(String::clone(why))),
-            None => listed_messages(engine, &unknown).await,
+            None => listed(engine, &unknown).await,
         };
-        if let Err(ListUnavailable::OfAccount(why)) = &found {
-            unreadable.get_or_insert_with(|| why.clone());
-        }
-        let settled = settle(engine, unknown.send, found).await?;
-        let (tenant, action, outcome) = (settled.send.tenant, settled.send.id, settled.result.name());
-        tracing::info!(%action, outcome, reason = %settled.detail, "an unknown send was looked for");
+        let (queued, now) = (unknown.send, engine.clock.now());
+        let (result, detail) = match found {
+            Ok(unclaimed) if is_of_restore(engine, &queued) => judge_restored(&queued, &unclaimed, now),
+            Ok(unclaimed) => judge(&queued, &unclaimed, now),
+            Err(ListUnavailable::OfSend(why)) => (remain_unknown(&queued, now), why),
+            Err(ListUnavailable::OfAccount(why)) => {
+                unreadable.get_or_insert_with(|| why.clone());
+                (remain_unknown(&queued, now), why)
+            }
+            Err(ListUnavailable::Store(error)) => return Err(error),
+        };
+        let (tenant, action, outcome) = (queued.tenant, queued.id, result.name());
+        tracing::info!(%action, outcome, reason = %detail, "an unknown send was looked for");
+        let attempt = queued.tries;
+        let settled = AttemptOutcome { attempt, send: queued, result, http_status: None, error_code: None, detail };
         engine.store.writer().outcome(settled).await?;
         engine.pipeline.release_ordering_key(SendQueue::new(tenant, Route::Twilio));
     }
     Ok(())
+}
+
+/// Whether a send is looked for because the database was restored, not after an attempt.
+fn is_of_restore(engine: &Engine, queued: &QueuedSend) -> bool {
+    engine.store.restored().is_some_and(|restored| queued.tried_at == Some(restored.restored_at))
 }
 
 /// The reason why a list cannot be read, in words for people.
@@ -163,31 +183,28 @@ enum ListUnavailable {
     /// It holds for every send of the account.
     OfAccount(String),
     OfSend(String),
+    /// Our own database failed.
+    Store(StoreError),
 }
 
-/// Settles one send by the provider's list.
-async fn settle(
-    engine: &Engine,
-    queued: Arc<QueuedSend>,
-    found: Result<Vec<Listed>, ListUnavailable>,
-) -> Result<AttemptOutcome, StoreError> {
-    let now = engine.clock.now();
-    let (end, detail) = match found {
-        Err(ListUnavailable::OfAccount(why) | ListUnavailable::OfSend(why)) => (remain_unknown(&queued, now), why),
-        Ok(found) => {
-            let sids: Vec<String> = found.iter().map(|message| message.sid.clone()).collect();
-            let claimed = engine.store.known_sids(&sids).await?;
-            let unclaimed: Vec<Listed> = found.into_iter().filter(|message| !claimed.contains(&message.sid)).collect();
-            judge(&queued, &unclaimed, now)
+impl From<ListError> for ListUnavailable {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Refused { .. } | ListError::TooLong { .. } => Self::OfSend(error.to_string()),
+            error => Self::OfAccount(error.to_string()),
         }
-    };
-    Ok(AttemptOutcome { attempt: queued.tries, send: queued, result: end, http_status: None, error_code: None, detail })
+    }
 }
 
 /// The account that a send went through, if it still belongs to the tenant or the platform.
 fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, ListUnavailable> {
     let snapshot = engine.directory.now();
     let tenant = snapshot.by_id(unknown.send.tenant).map(|tenant| &tenant.account);
+    // A send of before a restore may have gone through the tenant's account alone.
+    if unknown.account_sid.is_empty() {
+        let account = tenant.and_then(|account| twilio::credentials(account));
+        return account.ok_or_else(|| ListUnavailable::OfSend("the tenant's account has no token".to_owned()));
+    }
     let accounts = tenant.into_iter().chain([&engine.directory.platform().account]);
     let same = accounts.into_iter().find(|account| account.sid == unknown.account_sid);
     same.and_then(|account| twilio::credentials(account)).ok_or_else(|| {
@@ -198,116 +215,86 @@ fn account_of(engine: &Engine, unknown: &Unknown) -> Result<Account, ListUnavail
     })
 }
 
-/// Lists the provider's messages between the send's sender and recipient since the first try.
-async fn listed_messages(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, ListUnavailable> {
-    let queued = &unknown.send;
+/// Reads the provider's list for what a send may have become: unclaimed messages or calls that resemble it.
+async fn listed(engine: &Engine, unknown: &Unknown) -> Result<Vec<Listed>, ListUnavailable> {
     let account = account_of(engine, unknown)?;
-    let send = queued.message().map_err(|error| ListUnavailable::OfSend(error.to_string()))?;
-    if send.channel == Channel::Voice {
-        return listed_calls(engine, &account, queued).await;
-    }
-    let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW);
+    let send = unknown.send.message().map_err(|error| ListUnavailable::OfSend(error.to_string()))?;
+    let look = async {
+        if send.channel == Channel::Voice {
+            listed_calls(engine, &account, &unknown.send).await
+        } else {
+            listed_messages(engine, &account, &unknown.send, send).await
+        }
+    };
+    tokio::time::timeout(LOOK_TIMEOUT, look).await.unwrap_or_else(|_| {
+        Err(ListUnavailable::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs())))
+    })
+}
+
+/// Lists the messages between the send's sender and recipient since the first try.
+async fn listed_messages(
+    engine: &Engine,
+    account: &Account,
+    queued: &QueuedSend,
+    send: &Send,
+) -> Result<Vec<Listed>, ListUnavailable> {
+    let client = &engine.transports.twilio;
     // A Messaging Service chooses the number later. Then only the recipient is known.
     let from = (!is_sid("MG", &queued.sender)).then(|| send.channel.address(&queued.sender));
-    let filter = MessageFilter {
-        to: Some(send.channel.address(&queued.recipient)),
-        from,
-        date_sent_from: None,
-        since: Some(since.to_utc()),
-    };
-    let list = engine.transports.twilio.list_messages(&account, &filter, PAGES_MAX);
-    let listing = tokio::time::timeout(LOOK_TIMEOUT, list)
-        .await
-        .map_err(|_| {
-            ListUnavailable::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs()))
-        })?
-        .map_err(|error| match error {
-            ListError::Refused { .. } => ListUnavailable::OfSend(error.to_string()),
-            error => ListUnavailable::OfAccount(error.to_string()),
-        })?;
-    if !listing.complete() {
-        let why = format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing");
-        return Err(ListUnavailable::OfSend(why));
+    let mut filter = MessageFilter { to: Some(send.channel.address(&queued.recipient)), from, ..Default::default() };
+    let asked = engine.clock.now();
+    // The first page tells the provider's time, and with it from when on the list is read.
+    let MessageList { mut messages, rest, date } = client.list_messages(account, &filter, 1).await?;
+    let window = Window::new(queued, Read { date, asked, answered: engine.clock.now() });
+    let since = window.since();
+    filter.since = Some(since);
+    // A page of nothing but older messages ends the walk.
+    let all_older = |message: &MessageResource| message.date_created.is_some_and(|created| created < since);
+    let ended = !messages.is_empty() && messages.iter().all(all_older);
+    if let Some(next) = rest.filter(|_| !ended) {
+        let more = client.list_next(account, &filter, next, PAGES_MAX - 1).await?;
+        if !more.complete() {
+            let why = format!("the provider lists more than {PAGES_MAX} pages: what is not seen proves nothing");
+            return Err(ListUnavailable::OfSend(why));
+        }
+        messages.extend(more.messages);
     }
-    let outbound = listing.messages.into_iter().filter(|message| message.direction.starts_with("outbound"));
-    Ok(outbound.map(|message| Listed::message(send, message)).collect())
+    let claimed = engine.claimed(messages.iter().map(|message| &message.sid)).await?;
+    messages.retain(|message| !claimed.contains(&message.sid));
+    let compare = |words: &Words| -> Vec<Listed> {
+        messages.iter().filter_map(|message| Listed::message(queued, words, &window, message)).collect()
+    };
+    let SendBody::Template(template) = &send.body else { return Ok(compare(&Words::new(send, None))) };
+    // Only the provider knows the words of a template. It is asked where a message could be this one.
+    let perhaps = compare(&Words::Unknown);
+    if perhaps.is_empty() {
+        return Ok(perhaps);
+    }
+    let content = client.fetch_content(account, &template.content).await;
+    if let Err(error) = &content {
+        tracing::info!(template = %template.content, %error, "the words of a template cannot be compared");
+    }
+    Ok(compare(&Words::new(send, content.ok().as_ref())))
 }
 
-/// Lists the provider's calls between the two numbers since the first try. The query names no start, because a queued call
-/// has none.
+/// Lists the calls between the two numbers since the first try. The query names no start, because a queued call has none.
 async fn listed_calls(engine: &Engine, account: &Account, queued: &QueuedSend) -> Result<Vec<Listed>, ListUnavailable> {
-    let since = queued.first_try_at.unwrap_or(Timestamp::from_unix_us(0)).minus(CLOCK_SKEW).to_utc();
     let filter =
         CallFilter { to: Some(queued.recipient.clone()), from: Some(queued.sender.clone()), ..CallFilter::default() };
-    let list = engine.transports.twilio.list_calls(account, &filter, PAGES_MAX);
-    let calls = tokio::time::timeout(LOOK_TIMEOUT, list)
-        .await
-        .map_err(|_| {
-            ListUnavailable::OfAccount(format!("the provider's list took longer than {} s", LOOK_TIMEOUT.as_secs()))
-        })?
-        .map_err(|error| match error {
-            ListError::Refused { .. } | ListError::TooLong { .. } => ListUnavailable::OfSend(error.to_string()),
-            error => ListUnavailable::OfAccount(error.to_string()),
-        })?;
-    let ours = |call: &CallResource| {
-        call.direction == "outbound-api" && call.date_created.is_none_or(|created| created >= since)
-    };
-    Ok(calls.into_iter().filter(ours).map(Listed::call).collect())
+    let asked = engine.clock.now();
+    let CallList { mut calls, date } = engine.transports.twilio.list_calls(account, &filter, PAGES_MAX).await?;
+    let window = Window::new(queued, Read { date, asked, answered: engine.clock.now() });
+    let claimed = engine.claimed(calls.iter().map(|call| &call.sid)).await?;
+    calls.retain(|call| !claimed.contains(&call.sid));
+    Ok(calls.iter().filter_map(|call| Listed::call(&window, call)).collect())
 }
 
-/// A message or a call in the provider's list.
-struct Listed {
-    sid: String,
-    status: DeliveryStatus,
-    /// It may be the send that is looked for.
-    fits: bool,
-}
-
-impl Listed {
-    fn message(send: &Send, message: MessageResource) -> Self {
-        // Trial accounts put a sentence before the text. Only the provider knows the words of a template.
-        let fits = match &send.body {
-            SendBody::Text(text) => message.body.ends_with(text.as_str()),
-            SendBody::Template(_) | SendBody::Email(_) | SendBody::Call(_) => true,
-        };
-        Self {
-            status: DeliveryStatus::parse(&message.status).unwrap_or(DeliveryStatus::Queued),
-            sid: message.sid,
-            fits,
-        }
-    }
-
-    /// A call does not tell what it is about. Between two numbers there is one at a time.
-    fn call(call: CallResource) -> Self {
-        Self { sid: call.sid, status: DeliveryStatus::Queued, fits: true }
-    }
-}
-
-/// Judges what the unclaimed messages between two numbers mean for a send. Pure.
-fn judge(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -> (AttemptResult, String) {
-    let ours: Vec<&Listed> = unclaimed.iter().filter(|seen| seen.fits).collect();
-    match (ours.as_slice(), unclaimed.len()) {
-        ([message], _) => {
-            let detail = "found in the provider's list: it had been taken".to_owned();
-            (AttemptResult::Adopted { sid: message.sid.clone(), status: message.status }, detail)
-        }
-        ([], 0) => (
-            AttemptResult::NeverTaken,
-            "the provider's complete list shows no such message: it was never taken".to_owned(),
-        ),
-        ([], others) => (
-            remain_unknown(queued, now),
-            format!(
-                "the provider lists {others} message(s) from and to these numbers that are not known here: look at them"
-            ),
-        ),
-        (several, _) => (
-            remain_unknown(queued, now),
-            format!(
-                "the provider lists {} messages with this very text, or calls, that may be it: a person must say which",
-                several.len()
-            ),
-        ),
+impl Engine {
+    /// Those of the provider's ids that a message of ours has already.
+    async fn claimed(&self, sids: impl Iterator<Item = &String>) -> Result<HashSet<String>, ListUnavailable> {
+        let sids: Vec<String> = sids.cloned().collect();
+        let known = self.store.known_sids(&sids).await;
+        known.map(|known| known.into_iter().collect()).map_err(ListUnavailable::Store)
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Accepted {
     pub status: DeliveryStatus,
     /// Status of the answer, if it came by HTTP.
     pub http_status: Option<u16>,
+    /// Why the acceptance is doubtful, for people. It is not repeated all the same.
+    pub doubt: Option<String>,
 }
 
 /// The provider did not accept the message, or the outcome is unknown.

@@ -1,8 +1,9 @@
 //! The context of every transaction: ids, the clock, the cache of pending events, the wake-up of the timers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::domain::{Clock, Ids, Timestamp};
@@ -14,6 +15,20 @@ pub(in crate::store) struct WriterContext {
     pub clock: Clock,
     pub pending: PendingCache,
     pub timer_wake: TimerWake,
+    /// Set where the database was put back from a copy.
+    pub restored: OnceLock<Restored>,
+}
+
+/// When the database was copied, and put back.
+///
+/// ```json
+/// {"copied_at": "2026-11-20T03:00:00Z", "restored_at": "2026-11-21T08:00:00Z"}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The last event of the copy.
+    pub copied_at: Timestamp,
+    pub restored_at: Timestamp,
 }
 
 /// The instant that the scheduler sleeps until; an earlier timer wakes it.

@@ -1,6 +1,6 @@
 //! The handle of the database: its connections and its writer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use secrecy::ExposeSecret;
@@ -45,8 +45,8 @@ impl Store {
         }
         let write = connect(options, 1, true).await.map_err(|error| name_file(options, error))?;
         let read = connect(options, READERS, false).await.map_err(|error| name_file(options, error))?;
-        let context =
-            Arc::new(WriterContext { ids, clock, pending: PendingCache::default(), timer_wake: TimerWake::default() });
+        let (pending, timer_wake) = (PendingCache::default(), TimerWake::default());
+        let context = Arc::new(WriterContext { ids, clock, pending, timer_wake, restored: OnceLock::new() });
         let backend = match sqlite_path(options.url.expose_secret()) {
             Some(path) => Backend::Sqlite(Sqlite::open(&path, options.synchronous)?),
             None => Backend::Postgres(write.clone()),

@@ -74,13 +74,15 @@ pub mod rows;
 pub mod tables;
 mod writer;
 
+pub use context::Restored;
 pub use db::LIST_MAX;
 pub use db::open::{Options, sqlite_path};
 pub use error::{StoreError, WRITE_QUEUE};
 pub use handle::Store;
 pub use pending_cache::Pending;
-pub use portability::backup::{compact_sqlite, copy_sqlite};
+pub use portability::backup::{check_backup, compact_sqlite, copy_sqlite};
 pub use portability::erase::Erased;
+pub use portability::restored::MarkedRestored;
 pub use portability::retention::{Removed, Step};
 pub use portability::snapshot::Snapshot;
 pub use portability::tables::TABLES;

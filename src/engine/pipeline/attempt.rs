@@ -8,6 +8,9 @@ use crate::integrations::provider::{Accepted, SendFailure};
 use crate::store::{AttemptOutcome, AttemptResult, Claimed, SEND_WITHIN, StoreError};
 use crate::telemetry::metric;
 
+/// How often the database may refuse to write an outcome, for reasons other than an outage.
+const REFUSALS_MAX: usize = 5;
+
 impl Pipeline {
     /// Sends what was claimed and stores the outcome.
     pub async fn attempt(&self, target: &SendTarget, claimed: Claimed) {
@@ -22,7 +25,12 @@ impl Pipeline {
         };
         // The provider has capacity again, while the outcome is still to be written.
         self.release_capacity(target, 1);
+        let failed = outcome.result == AttemptResult::Failed;
         self.write_outcome(outcome).await;
+        // It may have made the event of a fallback.
+        if failed {
+            self.wake_dispatch(target.tenant.id);
+        }
         if let Some(at) = again {
             self.delayed.schedule(at, target.queue.clone());
         }
@@ -67,19 +75,29 @@ impl Pipeline {
     }
 
     /// Writes an outcome, however long the database takes: nothing else is known of a message that has left.
-    async fn write_outcome(&self, outcome: AttemptOutcome) {
+    async fn write_outcome(&self, mut outcome: AttemptOutcome) {
+        let mut refusals = 0;
         while let Err(error) = self.store.writer().outcome(outcome.clone()).await {
             let action = outcome.send.id;
-            if !error.is_outage() && !matches!(error, StoreError::QueueFull) {
-                // The write would be refused again. The action stays `sending`, becomes `unknown`, and is reconciled.
-                tracing::error!(%error, %action, "an outcome could not be written down");
-                return;
-            }
             if matches!(error, StoreError::Closed) {
                 return;
             }
-            tracing::warn!(%error, %action, "an outcome waits for the database");
-            self.clock.sleep(DATABASE_RETRY).await;
+            if error.is_outage() || matches!(error, StoreError::QueueFull) {
+                tracing::warn!(%error, %action, "an outcome waits for the database");
+                self.clock.sleep(DATABASE_RETRY).await;
+                continue;
+            }
+            refusals += 1;
+            match outcome.doubted() {
+                // The provider may have repeated the id of another message.
+                Some(doubted) => outcome = doubted,
+                None if refusals < REFUSALS_MAX => self.clock.sleep(DATABASE_RETRY).await,
+                None => {
+                    // The action stays `sending`, becomes `unknown`, and is reconciled.
+                    tracing::error!(%error, %action, "an outcome could not be written down");
+                    return;
+                }
+            }
         }
     }
 }

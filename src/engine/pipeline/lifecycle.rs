@@ -10,6 +10,7 @@ use super::Pipeline;
 use crate::engine::sending::capacity::SendCapacity;
 use crate::engine::sending::circuit::IN_FLIGHT_MAX;
 use crate::engine::sending::delayed::DelayedQueues;
+use crate::engine::sending::in_flight::InFlight;
 use crate::engine::sending::recent_opt_outs::RecentOptOuts;
 use crate::engine::wakeups::LocalBus;
 use crate::engine::{Engine, Parts};
@@ -39,7 +40,8 @@ impl Pipeline {
             to_send: LocalBus::default(),
             capacity: SendCapacity::default(),
             delayed: DelayedQueues::default(),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            permits: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            in_flight: InFlight::default(),
             claiming: tokio::sync::Mutex::default(),
             stopping: watch::Sender::new(false),
         });
@@ -67,7 +69,7 @@ impl Pipeline {
         let all = async {
             // The loop ends first: it needs permits for the sends that it has claimed.
             let _claiming = self.claiming.lock().await;
-            self.in_flight.acquire_many(IN_FLIGHT_MAX as u32).await.is_ok()
+            self.permits.acquire_many(IN_FLIGHT_MAX as u32).await.is_ok()
         };
         tokio::time::timeout(within, all).await.unwrap_or(false)
     }

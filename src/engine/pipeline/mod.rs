@@ -30,6 +30,7 @@ use crate::engine::sending::capacity::SendCapacity;
 use crate::engine::sending::circuit::Circuits;
 use crate::engine::sending::delayed::DelayedQueues;
 use crate::engine::sending::gate::SendGate;
+use crate::engine::sending::in_flight::InFlight;
 use crate::engine::sending::recent_opt_outs::RecentOptOuts;
 use crate::engine::sending::transports::Transports;
 use crate::engine::wakeups::{FastSlowQueues, LocalBus, Speed};
@@ -66,7 +67,8 @@ pub struct Pipeline {
     capacity: SendCapacity,
     delayed: DelayedQueues,
     /// A permit for each send in flight.
-    in_flight: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
+    in_flight: InFlight,
     /// Held by the loop that claims sends.
     claiming: tokio::sync::Mutex<()>,
     stopping: watch::Sender<bool>,

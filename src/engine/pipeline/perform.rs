@@ -45,7 +45,7 @@ impl Pipeline {
         let Some(tenant) = self.directory.now().by_id(queue.tenant).cloned() else { return };
         // Nothing can leave by this route now. Its sends wait in their rows, and the sweep looks again.
         let Some(target) = self.target(tenant, queue.route) else { return };
-        let wanted = fair.min(self.in_flight.available_permits());
+        let wanted = fair.min(self.permits.available_permits());
         let acquired = self.capacity.acquire(&target.queue, &target.account, wanted, self.allowed(&target));
         // Without capacity, the send that releases some wakes this queue. The sweep finds a circuit that has closed.
         if acquired == 0 {
@@ -83,20 +83,22 @@ impl Pipeline {
             self.wake_ordering_keys(&target.account);
         }
         if claims.new_events {
-            self.wake_for_rows(target.tenant.id);
+            self.wake_dispatch(target.tenant.id);
         }
         claims
     }
 
     /// Starts an attempt for each claimed send. Attempts go on by themselves.
     async fn start_sends(self: &Arc<Self>, target: &SendTarget, sends: Vec<Claimed>) {
-        for one in sends {
+        // All of them before the first wait: from the claim on they are no orphans.
+        let begun: Vec<_> = sends.into_iter().map(|one| (self.in_flight.begin(one.send.id), one)).collect();
+        for (attempt, one) in begun {
             // A permit comes soon: there was one a moment ago, and only this loop takes them.
-            let Ok(permit) = self.in_flight.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
             let (pipeline, target) = (self.clone(), target.clone());
             tokio::spawn(async move {
                 pipeline.attempt(&target, one).await;
-                drop(permit);
+                drop((attempt, permit));
                 pipeline.wake_ordering_keys(&target.account);
             });
         }

@@ -1,9 +1,10 @@
 //! Wake-ups from outside the stages, and the sweep that stands in for those that were lost.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Pipeline;
-use crate::domain::{SendQueue, TenantId, Timestamp};
+use crate::domain::{ActionId, SendQueue, TenantId, Timestamp};
 use crate::engine::wakeups::Bus;
 use crate::store::StoreError;
 
@@ -30,6 +31,11 @@ impl Pipeline {
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
         self.store.due_queues().await?.into_iter().for_each(|queue| self.to_send.publish(queue));
         Ok(())
+    }
+
+    /// The sends that this process has claimed and whose outcome is not written yet.
+    pub fn in_flight(&self) -> HashSet<ActionId> {
+        self.in_flight.actions()
     }
 
     /// Tells dispatch that a tenant has events to decide.

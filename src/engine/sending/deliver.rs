@@ -33,8 +33,11 @@ pub fn outcome(
         detail,
     };
     let SendFailure { kind, http_status, code, detail } = match outcome {
-        Ok(Accepted { sid, status, http_status }) => {
+        Ok(Accepted { sid, status, http_status, doubt: None }) => {
             return (outcome_of(AttemptResult::Sent { sid, status }, http_status, None, String::new()), None);
+        }
+        Ok(Accepted { sid, status, http_status, doubt: Some(why) }) => {
+            return (outcome_of(AttemptResult::Doubtful { sid, status }, http_status, None, why), None);
         }
         Err(send_failure) => send_failure,
     };

@@ -18,7 +18,7 @@
 //! A new content of a message:
 //!
 //! 1. `domain/action.rs`: a variant of [`crate::domain::SendBody`], and its JSON example.
-//! 2. What the compiler names: `SendBody::summary` in the same file, `store/tables/messages.rs`, `engine/reconcile.rs`,
+//! 2. What the compiler names: `SendBody::summary` in the same file, `store/tables/messages.rs`, `engine/reconcile/listed.rs`,
 //!    `engine/sending/by_hand.rs`, `engine/sending/transports/twilio.rs`, `http/views/message.rs`.
 //! 3. What it does not name: the list of contents in `rules/cases/compare.rs`, the price in `domain/price.rs`, and
 //!    `http/api/messages.rs` where the API sends it.
@@ -36,6 +36,7 @@ pub mod circuit;
 pub mod delayed;
 pub mod deliver;
 pub mod gate;
+pub mod in_flight;
 pub mod plan;
 pub mod recent_opt_outs;
 pub mod services;

@@ -126,5 +126,5 @@ impl Mailer {
 }
 
 const fn accepted(sid: String) -> Accepted {
-    Accepted { sid, status: DeliveryStatus::Sent, http_status: None }
+    Accepted { sid, status: DeliveryStatus::Sent, http_status: None, doubt: None }
 }

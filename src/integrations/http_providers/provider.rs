@@ -151,14 +151,18 @@ impl Provider {
         let good = listed && self.success_body.as_ref().is_none_or(|pattern| pattern.is_match(&body));
         if good {
             let found = self.id.as_ref().map(|pattern| pattern.find(&body));
-            let sid = match found {
-                None => message.id.to_owned(),
-                Some(Some(sid)) => sid,
-                Some(None) => return Err(self.unknown(http_status, "its answer has no id where 'id' says")),
+            let (sid, doubt) = match found {
+                None => (message.id.to_owned(), None),
+                Some(Some(sid)) if !sid.is_empty() => (sid, None),
+                // A repeat does no harm, and says more.
+                Some(_) if self.idempotent => {
+                    return Err(self.unknown(http_status, "its answer has no id where 'id' says"));
+                }
+                Some(_) => (message.id.to_owned(), Some(self.without_id(status))),
             };
             // Without a callback no further status will come.
             let status = if self.callback.is_some() { DeliveryStatus::Queued } else { DeliveryStatus::Sent };
-            return Ok(Accepted { sid, status, http_status });
+            return Ok(Accepted { sid, status, http_status, doubt });
         }
         let said = self.said(&body, message);
         let code = self.error_code.as_ref().and_then(|pattern| pattern.find(&body)?.parse().ok());
@@ -188,6 +192,13 @@ impl Provider {
         };
         let detail = format!("may have taken the message or not ({why}): {next}");
         self.send_failure(FailureKind::Unknown, http_status, None, detail)
+    }
+
+    fn without_id(&self, status: StatusCode) -> String {
+        format!(
+            "provider '{}' answered {status} without an id where 'id' says: it counts as sent, but look there whether it was",
+            self.name
+        )
     }
 
     fn send_failure(

@@ -44,10 +44,26 @@ fn what_is_taken_has_the_providers_id_or_ours() {
     assert_eq!(taken(reports, "OK:x1"), Ok(("x1".to_owned(), DeliveryStatus::Queued)));
 }
 
+/// It said yes. A repeat could be a second message, so it counts as sent, with a doubt for people.
+#[test]
+fn what_is_taken_without_the_id_that_is_described_is_doubtful() {
+    for body in ["{}", r#"{"id":""}"#, r#"{"id":null}"#, "OK"] {
+        let taken = answered("id = \"/id\"", 200, body).expect(body);
+        assert_eq!(taken.sid, "id-1", "{body}");
+        assert!(
+            taken.doubt.is_some_and(|doubt| doubt.contains("'india'") && doubt.contains("without an id")),
+            "{body}"
+        );
+    }
+    assert_eq!(answered("id = \"/id\"", 200, r#"{"id":"a"}"#).map(|taken| taken.doubt), Ok(None));
+}
+
 #[test]
 fn each_answer_is_sorted_by_what_may_be_done_next() {
     let busy = FailureKind::Busy { retry_after: Some(Duration::from_secs(7)) };
     let with_id = "id = \"/id\"";
+    // A provider that knows a repeat by its id: the repeat says more.
+    let with_id_once = "id = \"/id\"\nidempotent = true";
     let by_body = "success = { status = [200], body = \"^OK\" }";
     let no_503 = "retry = { status = [429, 420] }";
     for (more, status, body, what) in [
@@ -65,8 +81,8 @@ fn each_answer_is_sorted_by_what_may_be_done_next() {
         ("", 408, "", FailureKind::Unknown),
         ("", 500, "", FailureKind::Unknown),
         ("", 504, "", FailureKind::Unknown),
-        (with_id, 200, "{}", FailureKind::Unknown),
-        (with_id, 200, "no JSON", FailureKind::Unknown),
+        (with_id_once, 200, "{}", FailureKind::Unknown),
+        (with_id_once, 200, "no JSON", FailureKind::Unknown),
     ] {
         let not = answered(more, status, body).expect_err(body);
         assert_eq!((not.kind, not.http_status), (what, Some(status)), "{status} {more}: {}", not.detail);

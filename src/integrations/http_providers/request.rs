@@ -142,7 +142,8 @@ pub async fn send(client: &Client, request: &HttpRequest, id: &str) -> Result<Ac
     };
     match client.call(made).await {
         Ok(Answer { status, .. }) if status.is_success() => {
-            Ok(Accepted { sid: id.to_owned(), status: DeliveryStatus::Sent, http_status: Some(status.as_u16()) })
+            let http_status = Some(status.as_u16());
+            Ok(Accepted { sid: id.to_owned(), status: DeliveryStatus::Sent, http_status, doubt: None })
         }
         Ok(Answer { status, retry_after, .. }) => {
             let http_status = Some(status.as_u16());

@@ -31,6 +31,19 @@ pub fn copy_sqlite(from: &Path, to: &Path) -> Result<(), StoreError> {
     Err(StoreError::Setup(format!("the copy is not sound ({said}): was the database itself damaged? check its disk")))
 }
 
+/// Checks that a file is a database of Recado.
+pub fn check_backup(path: &Path) -> Result<(), StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let steps = db.query_row("SELECT count(*) FROM seaql_migrations", [], |row| row.get::<_, i64>(0));
+    let found = steps.and_then(|_| db.query_row("SELECT count(*) FROM settings", [], |row| row.get::<_, i64>(0)));
+    found.map(|_| ()).map_err(|error| {
+        StoreError::Setup(format!(
+            "{} is no database of Recado's ({error}): name a file that 'recado backup' made",
+            path.display()
+        ))
+    })
+}
+
 /// Rewrites the database without the unused parts of its file and log, such as deleted rows. Gives `false` if a reader
 /// still uses the log, so that it could not be emptied.
 ///

@@ -146,17 +146,22 @@ impl Request for ClaimRequest {
         requests: &[Self],
         txn: &impl Txn,
         context: &WriterContext,
-        _committed: &mut Committed,
+        committed: &mut Committed,
     ) -> Result<Vec<Claims>, StoreError> {
         let mut claims = Vec::with_capacity(requests.len());
         for request in requests {
-            claims.push(claim(txn, context, request).await?);
+            claims.push(claim(txn, context, request, committed).await?);
         }
         Ok(claims)
     }
 }
 
-async fn claim(txn: &impl Txn, context: &WriterContext, request: &ClaimRequest) -> Result<Claims, StoreError> {
+async fn claim(
+    txn: &impl Txn,
+    context: &WriterContext,
+    request: &ClaimRequest,
+    committed: &mut Committed,
+) -> Result<Claims, StoreError> {
     const DAY: Duration = Duration::from_secs(24 * 3_600);
     let now = context.clock.now();
     let lock = if txn.is_postgres() { " FOR UPDATE OF a SKIP LOCKED" } else { "" };
@@ -222,8 +227,8 @@ async fn claim(txn: &impl Txn, context: &WriterContext, request: &ClaimRequest) 
     messages::merge(txn, stopped).await?;
     let unsent: Vec<_> = blocked.iter().map(|(send, reason)| (send.id, reason.clone())).collect();
     questions::never_sent(txn, context, &unsent).await?;
-    let new_events =
-        fallback::insert_events(txn, context, blocked.iter().map(|(send, reason)| (send, reason.clone()))).await? > 0;
+    let ended = blocked.iter().map(|(send, reason)| (send, reason.clone()));
+    let new_events = fallback::insert_events(txn, context, ended, committed).await? > 0;
     let due = "SELECT 1 FROM actions WHERE tenant_id = ? AND route = ? AND state = 'planned' AND due_us <= ? LIMIT 1";
     let of_queue =
         vec![request.queue.tenant.uuid().into(), request.queue.route.to_string().into(), now.unix_us().into()];

@@ -1,12 +1,13 @@
 //! Fallbacks: a message with a fallback that was not delivered makes an event, once.
 //!
-//! The transaction that ends the message stores the event, so that none is lost. The sweep finds it.
+//! The transaction that ends the message stores the event, so that none is lost.
 
 use crate::domain::event::FallbackData;
 use crate::domain::{Action, Event, EventId, EventKind, Timestamp};
 use crate::store::context::WriterContext;
 use crate::store::db::sql::Txn;
 use crate::store::error::StoreError;
+use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::QueuedSend;
 use crate::store::tables::events;
 
@@ -16,6 +17,7 @@ pub(in crate::store) async fn insert_events<'a>(
     txn: &impl Txn,
     context: &WriterContext,
     ended: impl IntoIterator<Item = (&'a QueuedSend, String)>,
+    committed: &mut Committed,
 ) -> Result<usize, StoreError> {
     let now = context.clock.now();
     let mut new_events = Vec::new();
@@ -25,7 +27,9 @@ pub(in crate::store) async fn insert_events<'a>(
     if !new_events.is_empty() {
         events::insert(txn, new_events.iter().map(|event| (event, None))).await?;
     }
-    Ok(new_events.len())
+    let count = new_events.len();
+    committed.events.extend(new_events);
+    Ok(count)
 }
 
 /// Makes the event of a message that failed at `now`; `None` where the message has no fallback.

@@ -7,7 +7,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::fallback;
-use crate::domain::{ActionState, DeliveryStatus, Route, Timestamp};
+use crate::domain::{ActionState, DeliveryStatus, Route, TenantId, Timestamp};
 use crate::store::context::WriterContext;
 use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
@@ -40,6 +40,9 @@ impl AttemptOutcome {
 pub enum AttemptResult {
     /// The provider has taken it.
     Sent { sid: String, status: DeliveryStatus },
+    /// The provider says that it has taken it, but under an id that another message has, or under none. It counts as sent
+    /// and is not repeated; its detail says that this is doubtful.
+    Doubtful { sid: String, status: DeliveryStatus },
     /// The provider has certainly not taken it. It is tried again at this time.
     Retry { at: Timestamp },
     /// The provider has refused it for good.
@@ -50,6 +53,8 @@ pub enum AttemptResult {
     Adopted { sid: String, status: DeliveryStatus },
     /// Reconciled: the provider's complete list does not show it.
     NeverTaken,
+    /// Reconciled after a restore: the customer had been answered otherwise, and is not answered again.
+    Answered,
     /// Unknown for good, but a repeat does no harm: the receiver recognises the id.
     Repeatable,
     /// Unknown for good, and a repeat could send it twice: it has failed.
@@ -59,20 +64,28 @@ pub enum AttemptResult {
 }
 
 impl AttemptResult {
-    const fn leaves(&self) -> ActionState {
+    /// The states that it ends. The outcome of an attempt counts even if the attempt was taken for dead meanwhile: what
+    /// the provider has said is better than a guess.
+    const fn leaves(&self) -> &'static [ActionState] {
         match self {
-            Self::Sent { .. } | Self::Retry { .. } | Self::Failed | Self::Unknown { .. } => ActionState::Sending,
-            Self::Adopted { .. } | Self::NeverTaken | Self::Repeatable | Self::GivenUp | Self::StillUnknown { .. } => {
-                ActionState::Unknown
-            }
+            Self::Sent { .. } | Self::Doubtful { .. } => &ActionState::ADOPTED,
+            Self::Retry { .. } | Self::Failed => &[ActionState::Sending, ActionState::Unknown],
+            Self::Unknown { .. } => &[ActionState::Sending],
+            Self::Adopted { .. }
+            | Self::NeverTaken
+            | Self::Answered
+            | Self::Repeatable
+            | Self::GivenUp
+            | Self::StillUnknown { .. } => &[ActionState::Unknown],
         }
     }
 
     const fn reaches(&self) -> ActionState {
         match self {
-            Self::Sent { .. } | Self::Adopted { .. } => ActionState::Sent,
+            Self::Sent { .. } | Self::Doubtful { .. } | Self::Adopted { .. } => ActionState::Sent,
             Self::Retry { .. } | Self::NeverTaken | Self::Repeatable => ActionState::Planned,
             Self::Failed | Self::GivenUp => ActionState::Failed,
+            Self::Answered => ActionState::Blocked,
             Self::Unknown { .. } | Self::StillUnknown { .. } => ActionState::Unknown,
         }
     }
@@ -81,14 +94,31 @@ impl AttemptResult {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sent { .. } => "sent",
+            Self::Doubtful { .. } => "doubtful",
             Self::Retry { .. } => "retry",
             Self::Failed => "failed",
             Self::Unknown { .. } | Self::StillUnknown { .. } => "unknown",
             Self::Adopted { .. } => "adopted",
             Self::NeverTaken => "never_taken",
+            Self::Answered => "answered_before",
             Self::Repeatable => "repeatable",
             Self::GivenUp => "given_up",
         }
+    }
+}
+
+impl AttemptOutcome {
+    /// The same outcome under an id that names no message; `None` if it has no id.
+    pub fn doubted(&self) -> Option<Self> {
+        let (AttemptResult::Sent { sid, status } | AttemptResult::Adopted { sid, status }) = &self.result else {
+            return None;
+        };
+        let detail = format!(
+            "the provider's id for it ('{}') is that of another message: it counts as sent, but look there whether it was",
+            sid.chars().take(SID_SHOWN_CHARS).collect::<String>()
+        );
+        let result = AttemptResult::Doubtful { sid: sid.clone(), status: *status };
+        Some(Self { result, detail, ..self.clone() })
     }
 }
 
@@ -114,6 +144,9 @@ impl Request for AttemptOutcome {
     }
 }
 
+/// The longest part of a provider's id in a detail.
+const SID_SHOWN_CHARS: usize = 40;
+
 /// An attempt that was unknown has a row already.
 static INSERT_ATTEMPTS: LazyLock<String> = LazyLock::new(|| {
     attempt::TABLE.insert()
@@ -131,25 +164,31 @@ async fn close(
     if outcomes.is_empty() {
         return Ok(Vec::new());
     }
+    let doubted = doubt_repeated_ids(txn, outcomes).await?;
+    let outcomes = doubted.as_deref().unwrap_or(outcomes);
     committed.changed_customers |= outcomes.iter().any(AttemptOutcome::says_opted_out);
     let now = context.clock.now();
     let mut attempts: Vec<Value> = Vec::with_capacity(outcomes.len() * attempt::TABLE.width());
-    let mut actions: Vec<Value> = Vec::with_capacity(outcomes.len() * 9);
+    let mut actions: Vec<Value> = Vec::with_capacity(outcomes.len() * 10);
     for outcome in outcomes {
         let result = &outcome.result;
         let (due, sid) = match result {
-            AttemptResult::Sent { sid, .. } | AttemptResult::Adopted { sid, .. } => (now, Some(sid.clone())),
+            AttemptResult::Sent { sid, .. }
+            | AttemptResult::Doubtful { sid, .. }
+            | AttemptResult::Adopted { sid, .. } => (now, Some(sid.clone())),
             AttemptResult::Retry { at }
             | AttemptResult::Unknown { look_at: at }
             | AttemptResult::StillUnknown { look_at: at } => (*at, None),
-            AttemptResult::Failed | AttemptResult::NeverTaken | AttemptResult::Repeatable | AttemptResult::GivenUp => {
+            // A send that was planned for later keeps its time.
+            AttemptResult::NeverTaken => (now.max(outcome.send.planned_at), None),
+            AttemptResult::Failed | AttemptResult::Answered | AttemptResult::Repeatable | AttemptResult::GivenUp => {
                 (now, None)
             }
         };
         let detail = (!outcome.detail.is_empty()).then(|| outcome.detail.clone());
         actions.extend([
             outcome.send.id.uuid().into(),
-            result.leaves().as_str().into(),
+            states(result.leaves()).into(),
             outcome.attempt.into(),
             result.reaches().as_str().into(),
             due.unix_us().into(),
@@ -157,6 +196,8 @@ async fn close(
             outcome.error_code.into(),
             sid.into(),
             outcome.send.tenant.uuid().into(),
+            // The restore is no try of it.
+            (*result == AttemptResult::NeverTaken && is_of_restore(context, outcome)).into(),
         ]);
         let started = outcome.send.tried_at.unwrap_or(now);
         attempts.extend(attempt::new_row(attempt::Model {
@@ -175,10 +216,12 @@ async fn close(
     let moved: Vec<Uuid> = txn
         .changed(
             "UPDATE actions SET state = v.column4, due_us = v.column5, reason = v.column6, error_code = v.column7,
-           provider_sid = coalesce(v.column8, actions.provider_sid) FROM (VALUES {rows}) AS v
-         WHERE actions.id = v.column1 AND actions.state = v.column2 AND actions.tries = v.column3
+           provider_sid = coalesce(v.column8, actions.provider_sid),
+           first_try_us = CASE WHEN v.column10 THEN NULL ELSE actions.first_try_us END,
+           tried_us = CASE WHEN v.column10 THEN NULL ELSE actions.tried_us END FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND v.column2 LIKE '% ' || actions.state || ' %' AND actions.tries = v.column3
            AND actions.tenant_id = v.column9 RETURNING actions.id",
-            9,
+            10,
             0,
             Cut::Padded,
             actions,
@@ -199,7 +242,8 @@ async fn close(
     let failed = outcomes
         .iter()
         .filter(|outcome| outcome.result == AttemptResult::Failed && moved.contains(&outcome.send.id.uuid()));
-    fallback::insert_events(txn, context, failed.map(|outcome| (&*outcome.send, outcome.detail.clone()))).await?;
+    let failed = failed.map(|outcome| (&*outcome.send, outcome.detail.clone()));
+    fallback::insert_events(txn, context, failed, committed).await?;
     Ok(outcomes.iter().map(|outcome| moved.contains(&outcome.send.id.uuid())).collect())
 }
 
@@ -223,6 +267,47 @@ async fn tell_questions<'a>(
     questions::never_sent(txn, context, &unsent).await
 }
 
+/// Doubts the outcomes under an id that another message of the tenant has; `None` if there are none. The ids of providers
+/// other than Twilio are looked up. Twilio's are its own, and one that repeats is refused by the index of the messages:
+/// the sender then doubts it.
+async fn doubt_repeated_ids(
+    txn: &impl Txn,
+    outcomes: &[AttemptOutcome],
+) -> Result<Option<Vec<AttemptOutcome>>, StoreError> {
+    let sid_of = |outcome: &AttemptOutcome| match &outcome.result {
+        AttemptResult::Sent { sid, .. } => Some(sid.clone()),
+        _ => None,
+    };
+    let of_others = outcomes.iter().filter(|one| matches!(one.send.route, Some(Route::Provider(_)))).filter_map(sid_of);
+    let taken = messages::with_sids(txn, of_others.collect()).await?;
+    let mut seen: HashSet<(TenantId, String)> = HashSet::new();
+    let mut repeats = |outcome: &AttemptOutcome| {
+        let Some(sid) = sid_of(outcome) else { return false };
+        let (tenant, id) = (outcome.send.tenant, outcome.send.id.uuid());
+        let of_another = taken.iter().any(|row| row.tenant == tenant && row.sid == sid && row.message != id);
+        !seen.insert((tenant, sid)) || of_another
+    };
+    let repeated: Vec<bool> = outcomes.iter().map(&mut repeats).collect();
+    if !repeated.contains(&true) {
+        return Ok(None);
+    }
+    let doubted = outcomes.iter().zip(repeated).map(|(outcome, repeated)| {
+        let doubted = if repeated { outcome.doubted() } else { None };
+        doubted.unwrap_or_else(|| outcome.clone())
+    });
+    Ok(Some(doubted.collect()))
+}
+
+/// Whether a send waits as unknown because the database was restored.
+fn is_of_restore(context: &WriterContext, outcome: &AttemptOutcome) -> bool {
+    context.restored.get().is_some_and(|restored| outcome.send.tried_at == Some(restored.restored_at))
+}
+
+/// States as one text, each between blanks.
+fn states(states: &[ActionState]) -> String {
+    states.iter().fold(" ".to_owned(), |text, state| text + state.as_str() + " ")
+}
+
 async fn show_in_inbox(
     txn: &impl Txn,
     context: &WriterContext,
@@ -241,6 +326,11 @@ async fn show_in_inbox(
                         .flatten(),
                 );
             }
+            // Its id names another message already.
+            AttemptResult::Doubtful { status, .. } => {
+                let row = messages::row_of_send(send, status.as_str(), status.rank(), None, None, now)?;
+                rows.extend(row.into_iter().flatten());
+            }
             AttemptResult::Failed | AttemptResult::GivenUp => {
                 rows.extend(
                     messages::row_of_send(send, "failed", 4, None, outcome.error_code, now)?.into_iter().flatten(),
@@ -257,6 +347,9 @@ async fn show_in_inbox(
                     };
                     opt_outs::record(txn, context, &entry).await?;
                 }
+            }
+            AttemptResult::Answered => {
+                rows.extend(messages::row_of_send(send, "blocked", 4, None, None, now)?.into_iter().flatten());
             }
             AttemptResult::Retry { .. }
             | AttemptResult::Unknown { .. }

@@ -109,7 +109,8 @@ async fn settle(
     let handled = |event: &Event| (!concerns(event)).then_some(event.occurred_at);
     events::insert(txn, new_events.iter().map(|event| (event, handled(event)))).await?;
     committed.events.extend(new_events.into_iter().filter(concerns));
-    fallback::insert_events(txn, context, failed.iter().map(|(send, reason)| (send, reason.clone()))).await?;
+    let failed = failed.iter().map(|(send, reason)| (send, reason.clone()));
+    fallback::insert_events(txn, context, failed, committed).await?;
     Ok(settled)
 }
 
@@ -156,15 +157,22 @@ async fn write(
 ) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
     let mut sent = Vec::new();
+    let known: Vec<SendStatus> = known.collect();
+    // A provider may repeat its ids. Twilio does not.
+    let of_others = known.iter().filter(|entry| matches!(entry.send.route, Some(Route::Provider(_))));
+    let sids = of_others.filter_map(|entry| Some(entry.latest.as_ref()?.1.sid.clone())).collect();
+    let mut named: HashMap<(TenantId, String), Uuid> =
+        messages::with_sids(txn, sids).await?.into_iter().map(|row| ((row.tenant, row.sid), row.message)).collect();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
         let send = &entry.send;
+        let owner = *named.entry((send.tenant, report.sid.clone())).or_insert_with(|| send.id.uuid());
         rows.extend(
             messages::row_of_send(
                 send,
                 status.as_str(),
                 status.rank(),
-                Some(&report.sid),
+                (owner == send.id.uuid()).then_some(&*report.sid),
                 report.error_code,
                 report.at,
             )?

@@ -8,6 +8,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::contacts::ContactUpsert;
+use super::old_causes::OldCauses;
 use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, ContactId, EventId, HttpRequest, Origin, Route, Send, TenantId,
     Timestamp,
@@ -114,10 +115,13 @@ pub(in crate::store) async fn plan(
     mut actions: Vec<NewAction>,
 ) -> Result<(), StoreError> {
     find_recipients(txn, context, &mut actions).await?;
+    let old_causes = OldCauses::find(txn, context, &actions).await?;
     let mut values: Vec<Value> = Vec::with_capacity(actions.len() * action::TABLE.width());
     let now = context.clock.now();
     for new in &actions {
-        values.extend(action::new_row(row(context, now, new)?));
+        let mut row = row(context, now, new)?;
+        old_causes.doubt(new, &mut row);
+        values.extend(action::new_row(row));
     }
     txn.rows(&INSERT, action::TABLE.width(), Cut::Padded, values).await
 }

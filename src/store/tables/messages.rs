@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use sea_orm::Value;
 use uuid::Uuid;
 
-use crate::domain::{Action, ContactId, SendBody, Timestamp, segments};
-use crate::store::db::sql::{Cut, Txn};
+use crate::domain::{Action, ContactId, SendBody, TenantId, Timestamp, segments};
+use crate::store::db::sql::{Cut, Row, Txn};
 use crate::store::error::StoreError;
 use crate::store::rows::message;
 use crate::store::tables::actions::QueuedSend;
@@ -82,4 +82,22 @@ pub(in crate::store) async fn merge(txn: &impl Txn, values: Vec<Value>) -> Resul
 pub(in crate::store) async fn statuses(txn: &impl Txn, ids: Vec<Value>) -> Result<Vec<(Uuid, String)>, StoreError> {
     txn.query_in("SELECT id, status FROM messages WHERE id IN ({list})", &[], ids, |row| Ok((row.get(0)?, row.get(1)?)))
         .await
+}
+
+/// A message that has an id of the provider's.
+pub(in crate::store) struct WithSid {
+    pub tenant: TenantId,
+    pub sid: String,
+    pub message: Uuid,
+}
+
+/// Finds the messages that have these ids of the provider's.
+pub(in crate::store) async fn with_sids(txn: &impl Txn, sids: Vec<String>) -> Result<Vec<WithSid>, StoreError> {
+    if sids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = sids.into_iter().map(Value::from).collect();
+    let text = "SELECT tenant_id, provider_sid, id FROM messages WHERE provider_sid IN ({list})";
+    let read = |row: &Row| Ok(WithSid { tenant: TenantId::new(row.get(0)?), sid: row.get(1)?, message: row.get(2)? });
+    txn.query_in(text, &[], list, read).await
 }

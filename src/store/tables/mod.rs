@@ -13,6 +13,7 @@ pub(in crate::store) mod idempotency;
 mod identity;
 pub(in crate::store) mod actions;
 pub(in crate::store) mod messages;
+pub(in crate::store) mod old_causes;
 pub(in crate::store) mod opt_outs;
 pub(in crate::store) mod refusals;
 pub(in crate::store) mod questions;

@@ -167,7 +167,7 @@ async fn put_sender(db: &impl ConnectionTrait, new: sender::Model) -> Result<(),
     Ok(())
 }
 
-async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {
+pub(in crate::store) async fn put(db: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), StoreError> {
     insert_setting(db, name, value, "DO UPDATE SET value = excluded.value").await
 }
 

@@ -1,15 +1,20 @@
 //! Sends of unknown outcome, and attempts whose process has died.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Value};
+use uuid::Uuid;
 
 use super::actions::{QueuedSend, SEND_COLUMNS, SEND_WIDTH};
-use crate::domain::{Route, Timestamp, abort};
+use crate::domain::{ActionId, Route, Timestamp, abort};
 use crate::store::db::sql;
-use crate::store::db::sql::{Row, Txn, begin};
+use crate::store::db::sql::{Cut, Row, Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+
+/// More orphans than this are marked in later rounds. The sends in flight of one process are fewer.
+const ORPHANS_MAX: usize = 4_096;
 
 impl Store {
     /// Lists sends of all tenants and one route that are of unknown outcome and due to be reconciled.
@@ -18,13 +23,20 @@ impl Store {
     }
 
     /// Marks attempts unknown that were begun before `began_before` and whose process has died. They are due at
-    /// `look_at`.
-    pub async fn orphans_to_unknown(&self, began_before: Timestamp, look_at: Timestamp) -> Result<u64, StoreError> {
-        if !has_orphans(&self.read, began_before).await? {
+    /// `look_at`. Those `in_flight` are this process's own: their outcomes are still to come.
+    pub async fn orphans_to_unknown(
+        &self,
+        began_before: Timestamp,
+        look_at: Timestamp,
+        in_flight: &HashSet<ActionId>,
+    ) -> Result<usize, StoreError> {
+        let mut orphans = orphans(&self.read, began_before).await?;
+        orphans.retain(|(action, _)| !in_flight.contains(&ActionId::new(*action)));
+        if orphans.is_empty() {
             return Ok(0);
         }
         let txn = begin(&self.write).await?;
-        let count = orphans_to_unknown(&txn, began_before, look_at).await?;
+        let count = to_unknown(&txn, &orphans, look_at).await?;
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");
@@ -32,32 +44,25 @@ impl Store {
     }
 }
 
-/// Whether there are orphaned attempts. It runs every second, so it needs no write lock.
-pub(in crate::store) async fn has_orphans(
-    db: &impl ConnectionTrait,
-    began_before: Timestamp,
-) -> Result<bool, StoreError> {
-    let text = "SELECT 1 FROM actions WHERE state = 'sending' AND tried_us < ? LIMIT 1";
-    Ok(sql::query_one(db, text, vec![began_before.unix_us().into()]).await?.is_some())
+/// Lists attempts that were begun before `began_before` and have no outcome: the action and the attempt's number. It runs
+/// every second, so it takes no write lock.
+async fn orphans(db: &impl ConnectionTrait, began_before: Timestamp) -> Result<Vec<(Uuid, i32)>, StoreError> {
+    let text = "SELECT id, tries FROM actions WHERE state = 'sending' AND tried_us < ? ORDER BY tried_us LIMIT ?";
+    let values = vec![began_before.unix_us().into(), (ORPHANS_MAX as i64).into()];
+    let rows = sql::query(db, text, values).await?;
+    rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect()
 }
 
-/// Marks attempts unknown whose process has died.
-///
-/// Attempts since `began_before` stay, because a living process may be sending them.
-pub(in crate::store) async fn orphans_to_unknown(
-    txn: &impl Txn,
-    began_before: Timestamp,
-    look_at: Timestamp,
-) -> Result<u64, StoreError> {
-    txn.execute(
-        "UPDATE actions SET state = 'unknown', due_us = ?, reason = ? WHERE state = 'sending' AND tried_us < ?",
-        vec![
-            look_at.unix_us().into(),
-            "the process ended while this was being sent; the provider may have taken it".into(),
-            began_before.unix_us().into(),
-        ],
-    )
-    .await
+/// Marks attempts unknown whose process has died, unless they have ended or were followed by others meanwhile.
+async fn to_unknown(txn: &impl Txn, orphans: &[(Uuid, i32)], look_at: Timestamp) -> Result<usize, StoreError> {
+    let values: Vec<Value> =
+        orphans.iter().flat_map(|(id, n)| [(*id).into(), (*n).into(), look_at.unix_us().into()]).collect();
+    let text = "UPDATE actions SET state = 'unknown', due_us = v.column3,
+           reason = 'the process ended while this was being sent; the provider may have taken it'
+         FROM (VALUES {rows}) AS v
+         WHERE actions.id = v.column1 AND actions.tries = v.column2 AND actions.state = 'sending' RETURNING actions.id";
+    let marked: Vec<Uuid> = txn.changed(text, 3, 0, Cut::Padded, values).await?;
+    Ok(marked.len())
 }
 
 /// A send of unknown outcome.

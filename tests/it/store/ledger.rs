@@ -1,5 +1,6 @@
 //! The life of a send, from its claim to its end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,16 +220,54 @@ async fn a_callback_settles_an_unknown_send() {
 async fn attempts_of_a_dead_process_become_unknown() {
     on_both(|bench| async move {
         let claimed = bench.under_way("SM1", ANA).await;
+        let alive = bench.under_way("SM3", "+34600111333").await;
         bench.pass(30);
         let other = bench.under_way("SM2", LUIS).await;
-        let orphans = bench.store.orphans_to_unknown(bench.now().minus(Duration::from_secs(10)), bench.now()).await;
+        let in_flight = HashSet::from([alive.send.id]);
+        let before = bench.now().minus(Duration::from_secs(10));
+        let orphans = bench.store.orphans_to_unknown(before, bench.now(), &in_flight).await;
         assert_eq!(orphans.unwrap(), 1);
         assert_eq!(bench.state(claimed.send.id).await, "unknown");
         assert_eq!(bench.state(other.send.id).await, "sending");
+        assert_eq!(bench.state(alive.send.id).await, "sending", "this process is still at it");
         assert_eq!(bench.store.unknowns(&Route::Twilio, 10).await.unwrap().len(), 1);
-        // If that process is alive after all, its outcome does no harm.
-        assert!(!bench.end(&claimed, AttemptResult::Failed, None).await);
-        assert_eq!(bench.state(claimed.send.id).await, "unknown");
+    })
+    .await;
+}
+
+/// Another process took a living one for dead, and its outcome comes late.
+#[tokio::test]
+async fn a_late_outcome_of_the_same_attempt_still_counts() {
+    on_both(|bench| async move {
+        let orphaned = async |number: usize| {
+            let claimed = bench.under_way(&format!("SM{number}"), &format!("+3460011144{number}")).await;
+            let soon = bench.now().plus(Duration::from_secs(1));
+            assert_eq!(bench.store.orphans_to_unknown(soon, bench.now(), &HashSet::new()).await.unwrap(), 1);
+            claimed
+        };
+        let (taken, refused, later) = (orphaned(1).await, orphaned(2).await, orphaned(3).await);
+        assert!(bench.end(&taken, sent("SMlate"), None).await);
+        assert_eq!(bench.row(taken.send.id).await.provider_sid.as_deref(), Some("SMlate"));
+        assert!(bench.end(&refused, AttemptResult::Failed, None).await);
+        let at = bench.now().plus(Duration::from_secs(60));
+        assert!(bench.end(&later, AttemptResult::Retry { at }, None).await);
+        let mut states = Vec::new();
+        for one in [&taken, &refused, &later] {
+            states.push(bench.state(one.send.id).await);
+        }
+        assert_eq!(states, ["sent", "failed", "planned"]);
+        // The list did not show it yet, and it is about to be sent again.
+        let hidden = orphaned(4).await;
+        reconcile(&bench, AttemptResult::NeverTaken).await;
+        assert_eq!(bench.state(hidden.send.id).await, "planned");
+        assert!(bench.end(&hidden, sent("SMhidden"), None).await);
+        assert_eq!(bench.state(hidden.send.id).await, "sent", "the provider has taken it");
+        // An outcome of an earlier attempt says nothing of the one that is under way.
+        bench.pass(60);
+        let again = bench.claim().await;
+        assert_eq!((again.len(), again[0].send.id, again[0].attempt), (1, later.send.id, 2));
+        assert!(!bench.end(&later, AttemptResult::Failed, None).await);
+        assert_eq!(bench.state(later.send.id).await, "sending");
     })
     .await;
 }

@@ -94,7 +94,10 @@ pub(super) fn resumed() -> How {
 
 /// Ends the attempt in progress, which no import accepts.
 async fn none_under_way(bench: &Bench) {
-    let orphans = bench.store.orphans_to_unknown(bench.now().plus(super::Duration::from_secs(1)), START).await;
+    let orphans = bench
+        .store
+        .orphans_to_unknown(bench.now().plus(super::Duration::from_secs(1)), START, &Default::default())
+        .await;
     assert_eq!(orphans.unwrap(), 1);
 }
 
@@ -168,7 +171,7 @@ async fn open_sends_are_not_sent_by_two_installations() {
         assert!(there.store.due_queues().await.unwrap().is_empty());
         assert!(there.store.unknowns(&recado::domain::Route::Twilio, 10).await.unwrap().is_empty());
         assert!(there.store.pending_tenants().await.unwrap().is_empty());
-        assert_eq!(there.store.orphans_to_unknown(there.now(), there.now()).await.unwrap(), 0);
+        assert_eq!(there.store.orphans_to_unknown(there.now(), there.now(), &Default::default()).await.unwrap(), 0);
         let listed = there.store.messages(there.tenant, None, 100).await.unwrap();
         let held = listed.iter().filter(|listed| matches!(listed, super::Listed::Send(send) if send.state == "held"));
         assert_eq!(held.count(), 3);

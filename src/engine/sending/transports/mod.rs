@@ -74,7 +74,7 @@ impl Transports {
         let sent = match (route, planned) {
             (Route::Provider(_) | Route::Request, _) if self.rehearsing => {
                 let sid = queued.id.to_string();
-                return Ok(Accepted { sid, status: DeliveryStatus::Sent, http_status: None });
+                return Ok(Accepted { sid, status: DeliveryStatus::Sent, http_status: None, doubt: None });
             }
             (Route::Twilio, Action::Send(send)) => twilio::send(&self.twilio, outgoing, send).await,
             (Route::Email, Action::Send(send)) => email::send(&self.mailer, outgoing, send).await,

@@ -96,7 +96,7 @@ pub(in crate::engine::sending) fn outcome(outcome: Result<Created, SendError>) -
     let error = match outcome {
         Ok(created) => {
             let status = DeliveryStatus::parse(&created.status).unwrap_or(DeliveryStatus::Queued);
-            return Ok(Accepted { sid: created.sid, status, http_status: Some(201) });
+            return Ok(Accepted { sid: created.sid, status, http_status: Some(201), doubt: None });
         }
         Err(error) => error,
     };

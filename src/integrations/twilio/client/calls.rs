@@ -5,7 +5,7 @@ use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
 use super::create::{Created, SendError};
-use super::list::{ListError, PAGE_SIZE, rfc2822, text_or_empty};
+use super::list::{ListError, PAGE_SIZE, required_option, rfc2822, text_or_empty};
 use super::{Account, BODY_MAX_BYTES, Client, PAGE_MAX_BYTES};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::types::{CallEvent, MachineDetection, Method};
@@ -178,10 +178,18 @@ pub struct CallFilter {
     pub started_until: Option<DateTime<Utc>>,
 }
 
+/// Every matching call, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallList {
+    pub calls: Vec<CallResource>,
+    /// Twilio's time of the first page, to the second.
+    pub date: Option<DateTime<Utc>>,
+}
+
 #[derive(Deserialize)]
 struct Page {
     calls: Vec<CallResource>,
-    #[serde(default)]
+    #[serde(deserialize_with = "required_option")]
     next_page_uri: Option<String>,
 }
 
@@ -218,13 +226,14 @@ impl Client {
         account: &Account,
         filter: &CallFilter,
         max_pages: usize,
-    ) -> Result<Vec<CallResource>, ListError> {
-        let mut calls = Vec::new();
+    ) -> Result<CallList, ListError> {
+        let mut list = CallList::default();
         let mut url = self.first_page_of_calls(account, filter);
         for _ in 0..max_pages {
-            let page: Page = self.get(account, self.http.get(url), PAGE_MAX_BYTES).await?;
-            calls.extend(page.calls);
-            let Some(uri) = page.next_page_uri else { return Ok(calls) };
+            let (page, date) = self.get_dated::<Page>(account, self.http.get(url), PAGE_MAX_BYTES).await?;
+            list.date = list.date.or(date);
+            list.calls.extend(page.calls);
+            let Some(uri) = page.next_page_uri else { return Ok(list) };
             url = self.same_base(&uri)?;
         }
         Err(ListError::TooLong { max_pages })

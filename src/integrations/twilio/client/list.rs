@@ -61,6 +61,8 @@ pub struct MessageList {
     pub messages: Vec<MessageResource>,
     /// `None` if every matching message is here. Otherwise the page limit was reached: a missing message may exist.
     pub rest: Option<NextPage>,
+    /// Twilio's time of the first page, to the second.
+    pub date: Option<DateTime<Utc>>,
 }
 
 impl MessageList {
@@ -104,7 +106,7 @@ pub enum ListError {
 #[derive(Deserialize)]
 struct Page {
     messages: Vec<MessageResource>,
-    #[serde(default)]
+    #[serde(deserialize_with = "required_option")]
     next_page_uri: Option<String>,
 }
 
@@ -142,7 +144,8 @@ impl Client {
         let mut next = Some(rest.0);
         for _ in 0..max_pages {
             let Some(url) = next else { break };
-            let page: Page = self.get(account, self.http.get(url), PAGE_MAX_BYTES).await?;
+            let (page, date) = self.get_dated::<Page>(account, self.http.get(url), PAGE_MAX_BYTES).await?;
+            listing.date = listing.date.or(date);
             let total = page.messages.len();
             let recent = |message: &MessageResource| filter.since.is_none_or(|since| !older(message, since));
             let before = listing.messages.len();
@@ -212,6 +215,16 @@ impl Client {
         request: RequestBuilder,
         max_bytes: usize,
     ) -> Result<T, ListError> {
+        self.get_dated(account, request, max_bytes).await.map(|(found, _)| found)
+    }
+
+    /// Like [`Client::get`], with Twilio's time of the answer.
+    pub(super) async fn get_dated<T: for<'de> Deserialize<'de>>(
+        &self,
+        account: &Account,
+        request: RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<(T, Option<DateTime<Utc>>), ListError> {
         let answer = match self.call(account, request, max_bytes).await {
             Ok(answer) => answer,
             Err(RequestFailure::NotSent(why) | RequestFailure::Unknown(why)) => {
@@ -222,7 +235,8 @@ impl Client {
             return Err(classify(&answer));
         }
         let body = answer.body.map_err(|why| ListError::Unreachable { why })?;
-        serde_json::from_slice(&body).map_err(|error| ListError::Unreadable { why: error.to_string() })
+        let found = serde_json::from_slice(&body).map_err(|error| ListError::Unreadable { why: error.to_string() })?;
+        Ok((found, answer.date))
     }
 }
 
@@ -243,6 +257,11 @@ fn classify(answer: &Answer) -> ListError {
 /// Compares whole seconds, the precision of Twilio. A message without a date is not old.
 fn older(message: &MessageResource, since: DateTime<Utc>) -> bool {
     message.date_created.is_some_and(|created| created.timestamp() < since.timestamp())
+}
+
+/// Reads a field that may be null but must be there: a page that does not say whether more follows is no list.
+pub(super) fn required_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 pub(super) fn rfc2822<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {

@@ -27,7 +27,7 @@ use crate::integrations::http;
 use crate::integrations::http::DEADLINE;
 
 pub use account::{AccountResource, Balance};
-pub use calls::{CallFilter, CallResource, CallUpdate, Instructions, NewCall};
+pub use calls::{CallFilter, CallList, CallResource, CallUpdate, Instructions, NewCall};
 pub use create::{Created, From, NewMessage, SendError};
 pub use list::{ListError, MessageFilter, MessageList, MessageMedia, MessageResource, NextPage};
 pub use lookup::{Answered, LookupError};

@@ -103,7 +103,7 @@ async fn calls_are_listed_whole_or_not_at_all() {
         Twilio::answering([(200, &first), (200, last), (200, &first), (200, &first), (200, elsewhere)]).await;
     let filter = CallFilter { status: Some("busy".into()), ..CallFilter::default() };
     let calls = client.list_calls(&account(), &filter, 2).await.unwrap();
-    assert_eq!(calls.iter().map(|call| call.sid.as_str()).collect::<Vec<_>>(), ["CA2", "CA1"]);
+    assert_eq!(calls.calls.iter().map(|call| call.sid.as_str()).collect::<Vec<_>>(), ["CA2", "CA1"]);
     twilio.assert_asked(&[&format!("GET {BASE}/Calls.json?PageSize=1000&Status=busy"), &format!("GET {next}")]);
     let long = client.list_calls(&account(), &filter, 2).await;
     assert_eq!(long, Err(ListError::TooLong { max_pages: 2 }));

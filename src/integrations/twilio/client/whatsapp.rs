@@ -58,6 +58,9 @@ pub struct Content {
     /// The placeholders `1`, `2` and so on, with their example values.
     #[serde(default)]
     pub variables: Option<BTreeMap<String, Value>>,
+    /// The template in each of its types, `twilio/text` for example. Most have a `body`.
+    #[serde(default)]
+    pub types: BTreeMap<String, Value>,
 }
 
 /// WhatsApp's approval of a template.

@@ -79,8 +79,9 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         Command::Remove(args) => {
             let tenant = find_tenant(&installation, &args.of.tenant)?;
             let known = store.services(tenant.id).await?;
-            let key = crate::domain::fold::fold(&args.name);
-            let Some(service) = known.into_iter().find(|service| crate::domain::fold::fold(&service.name) == key)
+            let key = crate::domain::name_key::name_key(&args.name);
+            let Some(service) =
+                known.into_iter().find(|service| crate::domain::name_key::name_key(&service.name) == key)
             else {
                 return Err(CliError::Refused(format!("'{}' has no service '{}'", tenant.slug, args.name)));
             };

@@ -151,8 +151,8 @@ async fn show_feed(args: FeedArgs) -> Result<Outcome, CliError> {
 }
 
 fn named(staff: &[StaffMember], slug: &str, name: &str) -> Result<StaffMember, CliError> {
-    let key = crate::domain::fold::fold(name);
-    let found = staff.iter().find(|member| crate::domain::fold::fold(&member.name) == key);
+    let key = crate::domain::name_key::name_key(name);
+    let found = staff.iter().find(|member| crate::domain::name_key::name_key(&member.name) == key);
     found.cloned().ok_or_else(|| {
         let names: Vec<&str> = staff.iter().map(|member| member.name.as_str()).collect();
         CliError::Refused(format!(

@@ -142,6 +142,12 @@ pub const PARTS: &[Part] = &[
                 "Call or write to many customers at a steady pace.",
                 include_str!("campaigns.md"),
             ),
+            Topic::file(
+                "opt-outs",
+                "Opting out",
+                "The words by which customers opt out and in, and their limits.",
+                include_str!("opt-outs.md"),
+            ),
             Topic::file("email", "E-mail", "E-mail from rules, templates, the mail server.", include_str!("email.md")),
         ],
     },
@@ -301,6 +307,11 @@ pub mod reminders {
 pub mod campaigns {
     #![doc = include_str!("links.md")]
     #![doc = include_str!("campaigns.md")]
+}
+
+pub mod opt_outs {
+    #![doc = include_str!("links.md")]
+    #![doc = include_str!("opt-outs.md")]
 }
 
 pub mod email {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use strum::VariantArray;
 
 use super::id::CallId;
+use super::words::{contains, words};
 
 /// The status of a call, by Twilio's names (spec `twilio_api_v2010`, `call.status`; `initiated` is in callbacks only).
 #[derive(
@@ -338,11 +339,7 @@ fn matches_choice(name: &str, digits: &str, said: &str) -> bool {
         return name == digits;
     }
     // The text of speech recognition has full stops and commas.
-    let words = |text: &str| {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        format!(" {} ", words.collect::<Vec<_>>().join(" "))
-    };
-    words(said).contains(&words(&super::fold::fold(name)))
+    contains(&words(said, usize::MAX), &words(name, usize::MAX))
 }
 
 /// Records the caller.

@@ -5,6 +5,7 @@ pub mod action;
 pub mod address;
 pub mod agent;
 pub mod appointment;
+pub mod appointment_answer;
 pub mod call;
 pub mod campaign;
 pub mod channel;
@@ -15,8 +16,11 @@ pub mod event_kinds;
 pub mod fold;
 pub mod hex;
 pub mod id;
+pub mod name_key;
+pub mod named_time;
 pub mod opt_out;
 pub mod phone;
+pub mod phrases;
 pub mod placeholders;
 pub mod price;
 pub mod plain;
@@ -29,6 +33,7 @@ pub mod status;
 pub mod stock_phrase;
 pub mod timer;
 pub mod whatsapp_id;
+pub mod words;
 
 pub use action::{
     Action, ActionState, CallBody, Effect, EmailBody, HttpMethod, HttpRequest, OnMachine, Origin, Send, SendBody,

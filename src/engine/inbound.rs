@@ -54,7 +54,7 @@ fn customer(channel: Channel, from: &str) -> Option<CustomerAddress> {
 
 /// Recognises STOP, START and HELP. Where the provider has recognised the word, it has answered, too.
 fn opt_out_keyword(tenant: &Tenant, channel: Channel, message: &InboundMessage) -> Option<OptOutKeyword> {
-    let text = crate::domain::fold::fold_word(&message.body);
+    let text = crate::domain::words::fold_words(&message.body);
     if let Some(kind) = message.opt_out_type {
         let word = match kind {
             OptOutType::Stop => OptOutWord::Stop,

@@ -13,7 +13,7 @@ pub use starts::{NotATime, parse_starts};
 
 use self::slots::Calendar;
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::fold::fold;
+use crate::domain::name_key::name_key;
 use crate::domain::{TenantId, Timestamp};
 pub use crate::store::tables::appointments::AHEAD_MAX_DAYS;
 use crate::store::tables::appointments::{
@@ -163,8 +163,8 @@ impl<'s> Availability<'s> {
     /// Finds a service that is offered.
     async fn service(&self, name: &str) -> Result<Service, BookingError> {
         let services = self.store.services(self.tenant).await?;
-        let key = fold(name);
-        match services.iter().find(|service| fold(&service.name) == key) {
+        let key = name_key(name);
+        match services.iter().find(|service| name_key(&service.name) == key) {
             Some(service) if service.active => Ok(service.clone()),
             Some(service) => Err(BookingError::ServiceIsOff(service.name.clone())),
             None => Err(BookingError::UnknownService {
@@ -189,8 +189,8 @@ impl<'s> Availability<'s> {
         let staff = self.store.staff(self.tenant).await?;
         let does = |member: &StaffMember| member.services.is_empty() || member.services.contains(&service.name);
         if let Some(name) = named {
-            let key = fold(name);
-            return match staff.iter().find(|member| member.active && fold(&member.name) == key) {
+            let key = name_key(name);
+            return match staff.iter().find(|member| member.active && name_key(&member.name) == key) {
                 Some(member) if does(member) => Ok(vec![Some(member.clone())]),
                 Some(member) => {
                     Err(BookingError::StaffDoesNotDo { staff: member.name.clone(), service: service.name.clone() })

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhai::ImmutableString;
 use serde_json::Value;
 
 use crate::domain::call::{Awaited, Gather, PendingInput, Step};
@@ -88,7 +87,7 @@ impl RuleSet {
         let _ = match handler {
             StepHandler::Call(function) => self.invoke(eval, rule, function, (event,))?,
             StepHandler::Input(function) => {
-                let input: ImmutableString = fold(eval.text("body")).into();
+                let input = eval.folded_body();
                 self.invoke(eval, rule, function, (event, input))?
             }
         };

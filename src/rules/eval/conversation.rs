@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rhai::ImmutableString;
-use serde_json::Value;
-
 use crate::domain::contact::{TenantFacts, is_silence, was_unsent};
-use crate::domain::fold::fold;
 use crate::domain::{Channel, Event, Facts, Question, QuestionChange, opt_out};
 use crate::rules::eval::call_steps::AwaitedStep;
 use crate::rules::eval::trace::{Decision, RuleResult, RuleTrace};
@@ -74,7 +70,8 @@ impl RuleSet {
         if let Some(step) = self.awaited_step(event, facts, &keep) {
             return Some(Turn::Call(step));
         }
-        let question = open.filter(|_| !is_opt_out_word(event))?;
+        // The intake has handled STOP, START and HELP.
+        let question = open.filter(|_| opt_out::phrase_in(event).is_none())?;
         Some(match asker(question) {
             Some(rule) => Turn::Answer(rule, &rule.handlers.answers[&question.name], question.clone()),
             None => Turn::NoHandler(question.clone()),
@@ -140,7 +137,7 @@ impl RuleSet {
             frame.phase = Phase::Answer;
             frame.questions.push(QuestionChange::Close(open));
         }
-        let answer: ImmutableString = fold(eval.text("body")).into();
+        let answer = eval.folded_body();
         let value = self.invoke(eval, rule, function, (EventView(Arc::clone(eval)), answer))?;
         let frame = eval.frame();
         let fits = !frame.actions.is_empty() && value.as_bool() != Ok(false);
@@ -170,14 +167,6 @@ impl RuleSet {
 fn end(decision: &mut Decision, trace: RuleTrace) -> bool {
     decision.trace.rules.push(trace);
     true
-}
-
-/// Returns whether the text is STOP, START or HELP, which the intake has handled. YES is a START only for customers who have
-/// opted out, and they are asked nothing.
-fn is_opt_out_word(event: &Event) -> bool {
-    let body = event.data.get("body").and_then(Value::as_str).unwrap_or_default();
-    let named = event.data.get("opt_out_type").is_some_and(|word| !word.is_null());
-    named || opt_out::recognise(body).is_some_and(|found| !found.only_if_opted_out)
 }
 
 /// Words the questions that a rule asks, for the trace. `before` are the earlier changes of this event.

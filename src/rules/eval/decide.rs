@@ -9,7 +9,7 @@ use crate::domain::timer::Fired;
 use crate::domain::{Action, Event, Facts, NewTimer, Purpose, Question, QuestionChange};
 use crate::rules::eval::conversation::{Turn, describe_questions};
 use crate::rules::eval::cpu_budget::{self, CpuTimer};
-use crate::rules::eval::index::{Candidate, TextPrefixes};
+use crate::rules::eval::index::{Candidate, keyword_of};
 use crate::rules::eval::trace::{Decision, Planned, RuleResult, RuleTrace, Trace};
 use crate::rules::eval::{stack, timers};
 use crate::rules::load::error::SourcePosition;
@@ -90,9 +90,7 @@ impl RuleSet {
             return Vec::new();
         }
         let Some(number) = self.rules.iter().position(|rule| rule.info.name == fired.rule) else { return Vec::new() };
-        let keywords = &self.rules[number].keywords;
-        let longest = keywords.iter().map(|keyword| keyword.split(' ').count()).max().unwrap_or_default();
-        vec![Candidate { rule: number, keyword: TextPrefixes::new(&event.data, longest).first_of(keywords) }]
+        vec![Candidate { rule: number, keyword: keyword_of(&event.data, &self.rules[number].keywords) }]
     }
 
     /// Returns the result of a rule that does not run now, and its timer; `None` if it runs now.

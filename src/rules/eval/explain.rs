@@ -1,7 +1,7 @@
 //! Explanations: the result of every rule for an event, also of those that the index leaves out.
 
 use crate::domain::{Event, Facts};
-use crate::rules::eval::index::{TextPrefixes, has_text};
+use crate::rules::eval::index::{has_text, keyword_of};
 use crate::rules::eval::trace::{Decision, RuleExplanation, RuleResult, RuleTrace};
 use crate::rules::model::{Rule, When};
 use crate::rules::ruleset::RuleSet;
@@ -71,9 +71,8 @@ impl Rule {
         if !self.is_enabled_for(&facts.tenant) {
             return Some(RuleResult::NotEnabled);
         }
-        let none = !self.keywords.is_empty()
-            && has_text(&event.data)
-            && TextPrefixes::new(&event.data, 8).first_of(&self.keywords).is_none();
+        let none =
+            !self.keywords.is_empty() && has_text(&event.data) && keyword_of(&event.data, &self.keywords).is_none();
         none.then(|| RuleResult::NoKeyword { keywords: self.info.keywords.clone() })
     }
 }

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use crate::domain::EventKind;
 use crate::domain::contact::TenantFacts;
-use crate::domain::fold::{fold, fold_word};
+use crate::domain::words::{join, rest_after, words};
 use crate::rules::model::Keyword;
 
 /// A rule as the index sees it.
 pub(in crate::rules) struct IndexedRule<'a> {
     pub name: &'a str,
     pub kinds: &'a [EventKind],
-    /// Normalised by [`normal`].
+    /// Folded by [`crate::domain::words::fold_words`].
     pub keywords: &'a [String],
     pub blueprint: bool,
 }
@@ -44,9 +44,7 @@ pub(in crate::rules) struct Candidate {
 impl Index {
     /// Adds a rule.
     pub fn add(&mut self, number: usize, rule: &IndexedRule<'_>) {
-        for keyword in rule.keywords {
-            self.longest_keyword_words = self.longest_keyword_words.max(keyword.split(' ').count());
-        }
+        self.longest_keyword_words = self.longest_keyword_words.max(longest(rule.keywords));
         if rule.blueprint {
             self.blueprints.insert(rule.name.to_owned(), number);
             return;
@@ -82,12 +80,9 @@ impl Index {
             let regardless = of_kind.always.iter().chain(without_text);
             found.extend(regardless.map(|rule| Candidate { rule: *rule, keyword: None }));
             // Longest first: if two keywords of one rule match, the longer one counts.
-            for (beginning, rest) in prefixes.longest_first() {
-                for rule in of_kind.keywords.get(beginning).into_iter().flatten() {
-                    found.push(Candidate {
-                        rule: *rule,
-                        keyword: Some(Keyword { word: beginning.into(), rest: rest.into() }),
-                    });
+            for prefix in prefixes.longest_first() {
+                for rule in of_kind.keywords.get(&prefix.folded).into_iter().flatten() {
+                    found.push(Candidate { rule: *rule, keyword: Some(prefixes.keyword(prefix)) });
                 }
             }
         }
@@ -113,53 +108,54 @@ pub(in crate::rules) fn has_text(data: &Value) -> bool {
     data.get("body").is_some()
 }
 
-/// The parts of a text that a keyword can match: its first word, and all of it if that is no longer than the longest
-/// keyword. Each is folded and has the text after it.
-pub(in crate::rules) struct TextPrefixes(Vec<(String, String)>);
+/// Returns the longest of a rule's keywords that the event's text is, or begins with.
+pub(in crate::rules) fn keyword_of(data: &Value, keywords: &[String]) -> Option<Keyword> {
+    TextPrefixes::new(data, longest(keywords)).first_of(keywords)
+}
 
-impl TextPrefixes {
+/// The number of words of the longest keyword.
+fn longest(keywords: &[String]) -> usize {
+    keywords.iter().map(|keyword| words(keyword, usize::MAX).len()).max().unwrap_or_default()
+}
+
+/// The parts of a text that a keyword can match: its first word, and all of it if that is no longer than the longest
+/// keyword. In writing without blanks, such as Chinese, every beginning of the first word counts: its words are not told
+/// apart. The text is folded once for all keywords.
+struct TextPrefixes<'a> {
+    body: &'a str,
+    /// Shortest first.
+    prefixes: Vec<Prefix>,
+}
+
+/// The beginning of a text.
+struct Prefix {
+    folded: String,
+    /// The byte behind it in the text as written.
+    end: usize,
+}
+
+impl<'a> TextPrefixes<'a> {
     /// Takes the text apart, up to this number of words.
-    pub fn new(data: &Value, words: usize) -> Self {
+    fn new(data: &'a Value, most: usize) -> Self {
         let body = data.get("body").and_then(Value::as_str).unwrap_or_default();
-        let mut prefixes: Vec<(String, String)> = Vec::new();
-        let mut rest = body.trim_start();
-        let mut folded = String::new();
-        for number in 0..words {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            if end == 0 {
-                break;
-            }
-            if !folded.is_empty() {
-                folded.push(' ');
-            }
-            folded.push_str(&normal_word(&rest[..end]));
-            rest = rest[end..].trim_start();
-            if number == 0 || rest.is_empty() {
-                prefixes.push((folded.clone(), rest.trim_end().to_owned()));
-            }
-        }
-        Self(prefixes)
+        let words = if most == 0 { Vec::new() } else { words(body, most + 1) };
+        let of_first_word = 1 + words.iter().skip(1).take_while(|word| word.glued).count();
+        let prefixes = (1..=words.len().min(most))
+            .filter(|count| *count <= of_first_word || *count == words.len())
+            .map(|count| Prefix { folded: join(&words[..count]), end: words[count - 1].end });
+        Self { body, prefixes: prefixes.collect() }
     }
 
-    fn longest_first(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().rev().map(|(beginning, rest)| (beginning.as_str(), rest.as_str()))
+    fn longest_first(&self) -> impl Iterator<Item = &Prefix> {
+        self.prefixes.iter().rev()
     }
 
     /// Returns the longest beginning that is one of these keywords.
-    pub fn first_of(&self, keywords: &[String]) -> Option<Keyword> {
-        self.longest_first()
-            .find(|(beginning, _)| keywords.iter().any(|keyword| keyword == beginning))
-            .map(|(word, rest)| Keyword { word: word.into(), rest: rest.into() })
+    fn first_of(&self, keywords: &[String]) -> Option<Keyword> {
+        self.longest_first().find(|prefix| keywords.contains(&prefix.folded)).map(|prefix| self.keyword(prefix))
     }
-}
 
-/// Normalises a keyword: folds it word by word, without the punctuation around words.
-pub(in crate::rules) fn normal(keyword: &str) -> String {
-    keyword.split_whitespace().map(normal_word).collect::<Vec<_>>().join(" ")
-}
-
-/// Makes `hola` of `¡Hola!`. A word of signs only, such as `👍`, stays as it is.
-fn normal_word(word: &str) -> String {
-    let bare = fold_word(word);
-    if bare.is_empty() { fold(word) } else { bare }
+    fn keyword(&self, prefix: &Prefix) -> Keyword {
+        Keyword { word: prefix.folded.clone(), rest: rest_after(self.body, prefix.end).to_owned() }
+    }
 }

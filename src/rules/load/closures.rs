@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rhai::AST;
 
-use crate::rules::eval::index::normal;
+use crate::domain::words::fold_words;
 use crate::rules::load::builder::draft::{Closure, Draft};
 use crate::rules::load::error::SourcePosition;
 use crate::rules::load::lint::report::Report;
@@ -119,7 +119,7 @@ pub(in crate::rules) fn finished(
 ) -> Rule {
     let mut folded: Vec<String> = Vec::new();
     for keyword in &draft.keywords {
-        let keyword = normal(keyword);
+        let keyword = fold_words(keyword);
         if !folded.contains(&keyword) {
             folded.push(keyword);
         }

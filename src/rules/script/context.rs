@@ -1,16 +1,17 @@
 //! The evaluation of one event: what scripts see of it, and what they have requested so far.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono_tz::Tz;
 use parking_lot::{Mutex, MutexGuard};
-use rhai::{Dynamic, NativeCallContext, Position};
+use rhai::{Dynamic, ImmutableString, NativeCallContext, Position};
 use serde_json::Value;
 
 use super::values::{Moment, in_short};
 use crate::config::review_links::Links;
 use crate::domain::contact::ContactFacts;
+use crate::domain::fold::fold;
 use crate::domain::{Action, Event, Facts, QuestionChange, Timestamp};
 use crate::integrations::email::template::Templates;
 use crate::rules::limits::READS_PER_RULE;
@@ -28,6 +29,7 @@ pub(in crate::rules) struct EvalContext {
     pub zone: Tz,
     pub templates: Arc<Templates>,
     pub links: Arc<Links>,
+    folded_body: OnceLock<ImmutableString>,
     frame: Mutex<RuleFrame>,
 }
 
@@ -90,7 +92,7 @@ impl EvalContext {
     pub fn new(event: Event, facts: Facts, templates: Arc<Templates>, links: Arc<Links>) -> Arc<Self> {
         // The zone was checked when it was set. An unknown name falls back to UTC rather than stopping the rules.
         let zone = facts.tenant.zone.parse().unwrap_or(Tz::UTC);
-        Arc::new(Self { event, facts, zone, templates, links, frame: Mutex::default() })
+        Arc::new(Self { event, facts, zone, templates, links, folded_body: OnceLock::new(), frame: Mutex::default() })
     }
 
     /// The state of the current rule.
@@ -116,6 +118,11 @@ impl EvalContext {
     /// A text of the event's data; empty if there is none.
     pub fn text(&self, key: &str) -> &str {
         self.event.data.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The event's text, folded once for all rules.
+    pub fn folded_body(&self) -> ImmutableString {
+        self.folded_body.get_or_init(|| fold(self.text("body")).into()).clone()
     }
 
     /// Records in the trace, once, that the rule read `path`.

@@ -36,6 +36,55 @@ fn keywords_are_the_whole_body_or_its_first_word() {
 }
 
 #[test]
+fn keywords_match_however_they_were_typed() {
+    for (keywords, body, expect) in [
+        ("\"I CAN'T COME\"", "I can’t come", Some("[i can't come|]")),
+        ("\"I CAN’T COME\"", "i can`t come.", Some("[i can't come|]")),
+        ("\"cita\"", "CITA,hoy", Some("[cita|hoy]")),
+        ("\"cita\"", "cita.hoy a las 10", Some("[cita|hoy a las 10]")),
+        ("\"cita\"", "(Cita) ¿hoy?", Some("[cita|¿hoy?]")),
+        ("\"cita\"", "ci\u{200b}t\u{200d}a\u{feff}", Some("[cita|]")),
+        ("\"cita\"", "\u{202a}CITA\u{202c} : mañana", Some("[cita|: mañana]")),
+        ("\"cita\"", "ＣＩＴＡ", Some("[cita|]")),
+        ("\"cita\"", "cita !", Some("[cita|]")),
+        ("\"programare\"", "PROGRAMĂRE", Some("[programare|]")),
+        ("\"știri\"", "Ştiri", Some("[stiri|]")),
+        ("\"hủy lịch\"", "HỦY LỊCH", Some("[huy lich|]")),
+        ("\"ΡΑΝΤΕΒΟΥΣ\"", "ραντεβούς", Some("[ραντεβουσ|]")),
+        ("\"ещё\"", "ЕЩЕ раз", Some("[еще|раз]")),
+        ("\"straße\"", "STRASSE 5", Some("[strasse|5]")),
+        ("\"iptal\"", "İPTAL", Some("[iptal|]")),
+        ("\"opt-out\"", "opt out", Some("[opt out|]")),
+        ("\"👍\"", "👍🏽", Some("[👍|]")),
+        ("\"👍🏿\"", "👍👍 ok", Some("[👍|ok]")),
+        ("\"❤️\"", "❤ gracias", Some("[❤|gracias]")),
+        ("\"👨\"", "👨‍👩‍👧", None),
+        ("\"1\"", "1️⃣", Some("[1|]")),
+        ("\"ℹ️\"", "i am here", None),
+        ("\"?\"", "?", Some("[?|]")),
+        ("\"取消\"", "取消", Some("[取消|]")),
+        ("\"取消\"", "取消预约,谢谢", Some("[取消|预约,谢谢]")),
+        ("\"取消\"", "我想取消", None),
+        ("\"キャンセル\"", "ｷｬﾝｾﾙお願いします", Some("[キャンセル|お願いします]")),
+        ("\"ยกเลิก\"", "ยกเลิกนัดครับ", Some("[ยกเลิก|นัดครับ]")),
+        ("\"ไม่\"", "ไม", None),
+        ("\"취소\"", "취소 해주세요", Some("[취소|해주세요]")),
+        ("\"حجز\"", "حَجْز", Some("[حجز|]")),
+    ] {
+        assert_eq!(rest_after(keywords, body).as_deref(), expect, "{keywords} {body}");
+    }
+}
+
+#[test]
+fn a_long_keyword_is_explained_as_it_matches() {
+    let long = "one two three four five six seven eight nine ten";
+    let set = rules(&format!("rule(\"r\").on(\"inbound_sms\").keyword(\"{long}\").then(|e| note(\"x\"));"));
+    assert_eq!(set.explain(&sms(&long.to_uppercase()), &facts())[0].trace.result, RuleResult::Fired);
+    let result = &set.explain(&sms("one two"), &facts())[0].trace.result;
+    assert!(matches!(result, RuleResult::NoKeyword { .. }), "{result:?}");
+}
+
+#[test]
 fn a_reply_goes_to_the_number_that_wrote() {
     let set = rules("rule(\"r\").on(\"inbound_sms\").then(|e| reply(\"hola\"));");
     let mut facts = facts();

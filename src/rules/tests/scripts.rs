@@ -53,6 +53,16 @@ fn helpers_help() {
         ("contains_any(\"¿Tenéis PRECIOS?\", [\"precios\", \"price\"])", "true"),
         ("contains_any(\"precioso\", [\"precio\"])", "false"),
         ("contains_any(\"a que hora abren hoy\", [\"que hora\"])", "true"),
+        ("contains_any(\"Hola.Tengo cita,hoy\", [\"tengo\", \"x\"])", "true"),
+        ("contains_any(\"i can’t today\", [\"can't\"])", "true"),
+        ("contains_any(\"我想取消预约\", [\"取消\"])", "true"),
+        ("contains_any(\"gracias👍🏽\", [\"👍\"])", "true"),
+        ("fold(\"I can’t, ΝΑΙΣ\")", "i can't, ναισ"),
+        ("appointment_answer(\"ok cancela\")", "cancel"),
+        ("appointment_answer(\"sí, gracias\", e.now)", "yes"),
+        ("appointment_answer(\"ok, hoy\", e.now)", "yes"),
+        ("appointment_answer(\"ok, mañana\", e.now)", "no"),
+        ("appointment_answer(\"hola\") == ()", "true"),
         ("number(\"mesa para 4\")", "4"),
         ("number(\"son 12,50 euros\")", "12.5"),
         ("number(\"nada\") == ()", "true"),
@@ -74,6 +84,36 @@ fn helpers_help() {
     }
     assert!(failure("local(e.now, \"%Q\")").contains("'%Q' is no time format"));
     assert!(failure("local(\"tomorrow\", \"%H\")").contains("is no time: write it as"));
+}
+
+#[test]
+fn rules_see_that_a_message_opted_out_or_in() {
+    let set = rules(
+        "rule(\"r\").on(\"inbound_sms\", \"inbound_whatsapp\", \"inbound_rcs\", \"told\").then(|e| note(`<${e.opt_out_word}>`));",
+    );
+    let word = |kind: &str, data: serde_json::Value| {
+        let noted = actions(&set.decide(&event(kind, data), &facts()));
+        noted[0]["text"].as_str().unwrap().trim_matches(['<', '>']).to_owned()
+    };
+    for kind in ["inbound_sms", "inbound_whatsapp", "inbound_rcs"] {
+        for (body, expect) in [
+            ("STOP", "stop"),
+            ("¡Baja!", "baja"),
+            ("Please stop texting me, thanks", "stop texting me"),
+            ("ayuda", "ayuda"),
+            ("Start.", "start"),
+            ("YES", ""),
+            ("stop by at 5?", ""),
+            ("", ""),
+        ] {
+            assert_eq!(word(kind, json!({"body": body})), expect, "{kind} {body}");
+        }
+    }
+    // Words that the provider recognised.
+    assert_eq!(word("inbound_sms", json!({"body": "Yes", "opt_out_type": "START"})), "yes");
+    assert_eq!(word("inbound_sms", json!({"body": "¡Basta ya!", "opt_out_type": "STOP"})), "basta ya");
+    assert_eq!(word("told", json!({"body": "STOP"})), "", "this is no message of a customer");
+    assert_eq!(value("e.opt_out_word == ()"), "true");
 }
 
 #[test]

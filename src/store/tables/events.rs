@@ -97,15 +97,6 @@ pub(in crate::store) async fn pending_tenants(
     rows.iter().map(pair).collect()
 }
 
-pub(in crate::store) async fn walk_tenants(
-    db: &impl ConnectionTrait,
-    walk: &str,
-    values: Vec<Value>,
-) -> Result<Vec<TenantId>, StoreError> {
-    let rows = sql::query(db, walk, values).await?;
-    rows.iter().map(|row| Ok(TenantId::new(row.try_get_by_index(0)?))).collect()
-}
-
 /// The time that an event of a call is left to the turn that answers the call. Twilio hangs up after 15 s.
 pub const LINE_HOLD: Duration = Duration::from_secs(20);
 

@@ -9,4 +9,5 @@ mod campaigns_messages;
 mod campaigns_audience;
 mod numbers;
 pub mod library;
+mod phrases;
 pub mod reminders;

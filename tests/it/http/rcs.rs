@@ -103,7 +103,7 @@ async fn an_rcs_message_at_the_webhook_of_another_channel_is_taken_as_rcs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_by_rcs_is_confirmed_and_holds_on_that_channel_only() {
     let (provider, mut server) = rig().await;
-    write(&server, "/api/twilio/demo/rcs", 1, "Baja").await;
+    write(&server, "/api/twilio/demo/rcs", 1, "Dame de baja, por favor").await;
     provider.wait_taken(1).await;
     assert!(provider.sent()[0].body.contains("START"), "{:?}", provider.sent()[0].body);
 

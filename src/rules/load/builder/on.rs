@@ -5,6 +5,7 @@ use std::any::TypeId;
 use rhai::{Dynamic, Engine, NativeCallContext};
 
 use crate::domain::EventKind;
+use crate::domain::words::fold_words;
 use crate::rules::limits::{NAME_CHARS, WORDS_PER_RULE};
 use crate::rules::load::builder::draft::{Draft, RuleBuilder};
 use crate::rules::load::error::SourcePosition;
@@ -92,7 +93,7 @@ fn add_kind(draft: &mut Draft, kind: &str, at: SourcePosition) -> Result<(), Str
 }
 
 fn add_keyword(draft: &mut Draft, word: &str, _: SourcePosition) -> Result<(), String> {
-    if word.trim().is_empty() || word.chars().count() > NAME_CHARS {
+    if fold_words(word).is_empty() || word.chars().count() > NAME_CHARS {
         return Err(format!("a keyword must have 1 to {NAME_CHARS} characters"));
     }
     draft.keywords.push(word.trim().to_owned());

@@ -3,6 +3,7 @@
 //! [`crate::rules`] says how to add one.
 
 pub(in crate::rules) mod appointment;
+pub(in crate::rules) mod appointment_answer;
 pub(in crate::rules) mod ask;
 pub(in crate::rules) mod emit;
 pub(in crate::rules) mod fill;
@@ -70,6 +71,7 @@ pub(in crate::rules) const FUNCTIONS: &[&Function] = &[
     &in_call::hangup::REJECT,
     &text::FOLD,
     &text::CONTAINS_ANY,
+    &appointment_answer::APPOINTMENT_ANSWER,
     &number::NUMBER,
     &pick::PICK,
     &fill::FILL,

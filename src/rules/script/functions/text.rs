@@ -3,6 +3,7 @@
 use rhai::{Array, Position};
 
 use crate::domain::fold::fold;
+use crate::domain::words::{contains, words};
 use crate::rules::script::context::{ScriptError, error};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
 use crate::rules::script::values::{kind_of, text_of};
@@ -11,7 +12,7 @@ pub(in crate::rules) const FOLD: Function = Function {
     name: "fold",
     receiver: None,
     group: Group::Text,
-    about: "Folds a text: lower case, without accents, single blanks.",
+    about: "Folds a text: lower case, without accents, single blanks, one apostrophe for all, nothing invisible.",
     signatures: &[Signature::new(&[("text", Kind::Text)], Kind::Text)],
     example: r#"if fold(e.body) == "hola, que tal" { note("a greeting") } else { note("something else") }"#,
     register: |engine, _| {
@@ -31,22 +32,15 @@ pub(in crate::rules) const CONTAINS_ANY: Function = Function {
     },
 };
 
-fn contains_any(text: &str, words: Array) -> Result<bool, ScriptError> {
-    let text = format!(" {} ", spaced(text));
-    for word in &words {
+fn contains_any(text: &str, wanted: Array) -> Result<bool, ScriptError> {
+    let text = words(text, usize::MAX);
+    for word in &wanted {
         let word = text_of(word).ok_or_else(|| {
             error(format!("contains_any: its words must be text, and one is a {}", kind_of(word)), Position::NONE)
         })?;
-        let word = spaced(&word);
-        if !word.is_empty() && text.contains(&format!(" {word} ")) {
+        if contains(&text, &words(&word, usize::MAX)) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// Folds a text and makes everything but letters and digits a blank, so that whole words can be found.
-fn spaced(text: &str) -> String {
-    let bare: String = fold(text).chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    fold(&bare)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, ImmutableString};
 use serde_json::Value;
 
-use crate::domain::fold::fold;
+use crate::domain::opt_out;
+use crate::domain::words::fold_words;
 use crate::rules::script::context::{EvalContext, ScriptError};
 use crate::rules::script::registry::{Field, Kind, View};
 use crate::rules::script::values::to_script;
@@ -39,11 +40,10 @@ const FIELDS: &[Field<Getter>] = &[
     field("body", Kind::Text, "The customer's text as written; in a call, the keys or words.", |eval| {
         Ok(eval.text("body").into())
     }),
-    field("text", Kind::Text, "The text folded: lower case, without accents.", |eval| {
-        Ok(fold(eval.text("body")).into())
-    }),
-    field("words", Kind::Array, "The words of the folded text.", |eval| {
-        Ok(fold(eval.text("body"))
+    field("text", Kind::Text, "The text folded: lower case, without accents.", |eval| Ok(eval.folded_body().into())),
+    field("words", Kind::Array, "The words of the text, folded, without the signs between them.", |eval| {
+        let folded = fold_words(eval.text("body"));
+        Ok(folded
             .split(' ')
             .filter(|word| !word.is_empty())
             .map(|word| word.to_owned().into())
@@ -70,6 +70,12 @@ const FIELDS: &[Field<Getter>] = &[
     field("opt_out_type", Kind::Text, "`STOP`, `START` or `HELP`, if the provider recognised the word.", |eval| {
         optional(eval, "opt_out_type")
     }),
+    field(
+        "opt_out_word",
+        Kind::Text,
+        "The word or phrase by which the customer opted out or in or asked for help, folded, whoever recognised it; else `()`.",
+        |eval| Ok(opt_out::phrase_in(&eval.event).map_or(Dynamic::UNIT, Dynamic::from)),
+    ),
     field("late", Kind::Boolean, "The catch-up found the message; no webhook brought it.", |eval| {
         Ok(eval.event.data.get("late").and_then(Value::as_bool).unwrap_or(false).into())
     }),

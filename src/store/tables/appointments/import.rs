@@ -4,7 +4,7 @@ use sea_orm::TransactionTrait;
 
 use super::write::{self, Moved, NewAppointment, Order};
 use super::{Appointment, BookingError, read};
-use crate::domain::fold::fold;
+use crate::domain::name_key::name_key;
 use crate::domain::{AppointmentId, AppointmentState, By, Change, Phone, TenantId};
 use crate::store::context::WriterContext;
 use crate::store::db::sql::{Txn, begin};
@@ -83,7 +83,7 @@ async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Im
         return Ok(Imported::New(booked.id));
     };
     let same_customer = before.customer.as_deref().and_then(|known| Phone::parse(known).ok()).map(|known| known.key());
-    if fold(&before.service) != fold(&new.service) || same_customer != Some(new.customer.key()) {
+    if name_key(&before.service) != name_key(&new.service) || same_customer != Some(new.customer.key()) {
         return Err(BookingError::AnotherOne(before.uid));
     }
     let mut changed = false;
@@ -103,7 +103,7 @@ async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Im
 
 /// Whether the row has another place or time than the appointment.
 fn differs(stands: &Appointment, new: &NewAppointment) -> bool {
-    let staff = new.staff.as_ref().is_some_and(|name| stands.staff.as_deref().map(fold) != Some(fold(name)));
+    let staff = new.staff.as_ref().is_some_and(|name| stands.staff.as_deref().map(name_key) != Some(name_key(name)));
     let minutes = new.minutes.is_some_and(|minutes| u64::from(minutes) * 60 != stands.lasts().as_secs());
     staff || minutes || new.starts.at(stands.zone) != stands.starts_at
 }

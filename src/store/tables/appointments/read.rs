@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, Value};
 
 use super::{Appointment, NewAppointment, staff};
 use crate::domain::appointment::AppointmentFacts;
-use crate::domain::fold::fold;
+use crate::domain::name_key::name_key;
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp};
 use crate::store::db::LIST_MAX;
 use crate::store::db::sql;
@@ -104,7 +104,7 @@ pub(super) async fn same(txn: &impl Txn, new: &NewAppointment) -> Result<Option<
     let values = vec![
         new.tenant.uuid().into(),
         new.starts.at(zone).unix_us().into(),
-        fold(&new.service).into(),
+        name_key(&new.service).into(),
         new.customer.key().into(),
     ];
     Ok(txn.query(&text, values, read).await?.pop())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{BookingError, DEFAULT_MINUTES, MINUTES_MAX, NAME_MAX_CHARS};
-use crate::domain::fold::fold;
+use crate::domain::name_key::name_key;
 use crate::domain::{ServiceId, StaffId, TenantId};
 use crate::store::context::WriterContext;
 use crate::store::db::sql;
@@ -103,7 +103,7 @@ pub(super) async fn service_named(
     make: bool,
 ) -> Result<Service, BookingError> {
     let given = name("service", NAME_MAX_CHARS, given)?;
-    let by_key = || vec![tenant.uuid().into(), fold(&given).into()];
+    let by_key = || vec![tenant.uuid().into(), name_key(&given).into()];
     let text = format!("{SERVICES} AND name_key = ?");
     if make {
         insert_service(txn, context, tenant, &given, minutes.unwrap_or(DEFAULT_MINUTES)).await?;
@@ -128,7 +128,7 @@ async fn insert_service(
     minutes: u32,
 ) -> Result<(), StoreError> {
     let id: ServiceId = context.ids.next();
-    let values = service::new_row(tenant, id, name, fold(name), minutes, context.clock.now()).to_vec();
+    let values = service::new_row(tenant, id, name, name_key(name), minutes, context.clock.now()).to_vec();
     txn.rows(&INSERT_SERVICE, service::TABLE.width(), Cut::Exact, values).await
 }
 
@@ -161,7 +161,8 @@ fn read_staff(row: &Row) -> Result<StaffMember, StoreError> {
 /// The zone of the member of staff with this name, if the member has one.
 pub(super) async fn zone_of(txn: &impl Txn, tenant: TenantId, given: &str) -> Result<Option<Tz>, StoreError> {
     let text = format!("{STAFF} AND t.name_key = ?");
-    let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
+    let found =
+        txn.query(&text, vec!["\n".into(), tenant.uuid().into(), name_key(given).into()], read_staff).await?.pop();
     Ok(found.and_then(|member| member.zone))
 }
 
@@ -173,7 +174,8 @@ pub(super) async fn who_does(
     service: &Service,
 ) -> Result<StaffMember, BookingError> {
     let text = format!("{STAFF} AND t.name_key = ? AND t.active");
-    let found = txn.query(&text, vec!["\n".into(), tenant.uuid().into(), fold(given).into()], read_staff).await?.pop();
+    let found =
+        txn.query(&text, vec!["\n".into(), tenant.uuid().into(), name_key(given).into()], read_staff).await?.pop();
     let Some(member) = found else {
         let text =
             format!("SELECT name FROM staff WHERE tenant_id = ? AND active ORDER BY name_key LIMIT {LISTED_MAX}");
@@ -214,7 +216,7 @@ impl Store {
         let lasts = lasts.map(|lasts| i32::try_from(lasts).unwrap_or(i32::MAX));
         let set = "UPDATE services SET name = ?, minutes = coalesce(?, minutes), active = coalesce(?, active)
           WHERE tenant_id = ? AND name_key = ? RETURNING id, name, minutes, active";
-        let key = fold(&given);
+        let key = name_key(&given);
         let values = vec![given.into(), lasts.into(), active.into(), tenant.uuid().into(), key.into()];
         let service = Txn::query(&txn, set, values, read_service).await?.pop();
         txn.commit().await.map_err(StoreError::from)?;
@@ -240,7 +242,7 @@ impl Store {
     /// Adds a member of staff, or changes the one with this name. Unknown services are made.
     pub async fn set_staff(&self, tenant: TenantId, new: &NewStaff) -> Result<StaffMember, BookingError> {
         let given = name("name of staff", NAME_MAX_CHARS, &new.name)?;
-        let key = fold(&given);
+        let key = name_key(&given);
         let txn = begin(&self.write).await?;
         let id: StaffId = self.context.ids.next();
         let values = staff::new_row(tenant, id, &given, &key, self.context.clock.now()).to_vec();

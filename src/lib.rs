@@ -25,7 +25,7 @@
 //! | whether a send may leave, when, from which number, by which transport | [`engine::sending`] |
 //! | what fires when it is due | [`engine::timers`] |
 //! | what becomes of a send whose outcome is unknown | [`engine::reconcile`] |
-//! | appointments in calendars and tables, campaigns, numbers, calls, reviews | [`features`] |
+//! | appointments in calendars and tables, campaigns, customers, numbers, calls, reviews | [`features`] |
 //! | why something was sent or not | [`ops::explain`] |
 //! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
 //! | the manual | [`docs`] |

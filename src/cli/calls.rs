@@ -2,15 +2,15 @@
 
 use strum::VariantArray;
 
-use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json};
-use crate::domain::phone::mask;
+use super::customers::history_line;
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
 use crate::http::views::call::{CallDetailsView, CallView};
 use crate::store::{CallFilter, Store};
 use crate::tenants::Tenant;
 use crate::time::Span;
 
-/// List calls, newest first; or show one call with its legs and transcript
+/// List calls, newest first; or show one call with its legs, transcript and notes
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  recado calls --number +34600111222 --status completed --since 7d\n  \
                   recado calls CA0123456789abcdef0123456789abcdef")]
@@ -96,31 +96,45 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
     }
     print(line(&shown.call))?;
     if let Some(summary) = &shown.call.summary {
-        print(format!("  {summary}"))?;
+        text::lines(summary).into_iter().try_for_each(|line| print(format!("  {line}")))?;
+    }
+    if let Some(recording) = &shown.call.recording_url {
+        print(format!("  recording: {}", text::one_line(recording)))?;
     }
     for turn in &shown.turns {
         if !turn.heard.is_empty() {
-            print(format!("  caller: {}", turn.heard))?;
+            print(format!("  caller: {}", text::one_line(&turn.heard)))?;
         }
-        let how = turn.how.as_deref().unwrap_or("no answer");
+        let how = text::one_line(turn.how.as_deref().unwrap_or("no answer"));
         for step in turn.steps.iter().flatten() {
-            print(format!("  us: {} [{how}]", describe_step(step)))?;
+            print(format!("  us: {} [{how}]", text::one_line(&describe_step(step))))?;
         }
         for leg in shown.legs.iter().filter(|leg| leg.turn == turn.n) {
             let lasted = leg.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
-            print(format!("  put through to {}: {}{lasted}", mask(&leg.to), leg.status))?;
+            print(format!("  put through to {}: {}{lasted}", text::one_line(&leg.to), leg.status))?;
         }
     }
+    shown.notes.iter().try_for_each(|note| print(format!("  {}", history_line(note))))?;
     Ok(Outcome::Done)
 }
 
+/// One line of a list. The numbers are whole, so that somebody can call back.
 fn line(call: &CallView) -> String {
     let lasted = call.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
-    let who = call.answered_by.as_deref().map(|who| format!(", {who}")).unwrap_or_default();
-    let detail = call.detail.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    let who = call.answered_by.as_deref().map(|who| format!(", {}", text::one_line(who))).unwrap_or_default();
+    let detail = call.detail.as_deref().map(|detail| format!(": {}", text::one_line(detail))).unwrap_or_default();
     let code = call.error_code.map(|code| format!(" (error {code})")).unwrap_or_default();
-    let (from, to) = (mask(&call.from), mask(&call.to));
+    let (from, to) = (number(&call.from), number(&call.to));
     format!("{} {} {from} → {to}: {}{lasted}{who}{code}{detail}", call.started_at, call.sid, call.status)
+}
+
+/// The number of an end of a call.
+fn number(end: &str) -> String {
+    match end {
+        "" => "(erased)".to_owned(),
+        "anonymous" => "(withheld)".to_owned(),
+        end => text::one_line(end),
+    }
 }
 
 fn describe_step(step: &Step) -> String {

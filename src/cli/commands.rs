@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
-    agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, do_not_call, docs,
-    doctor, erase, events, explain, export, forecast, import, man, messages, migrate, numbers, phone, reference,
-    restore, retention, send, serve, services, settle, simulate, staff, tenant, test, timers, webhook,
+    agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, customers,
+    do_not_call, docs, doctor, erase, events, explain, export, forecast, import, man, messages, migrate,
+    numbers, phone, reference, restore, retention, send, serve, services, settle, simulate, staff, tenant, test,
+    timers, webhook,
 };
 
 /// Receive messages and calls, let rules decide, send the answers: each once, each with its reason on record.
@@ -37,6 +38,7 @@ enum Command {
     Campaigns(campaigns::Args),
     DoNotCall(do_not_call::Args),
     Settle(settle::Args),
+    Customers(customers::Args),
     Appointments(appointments::Args),
     Services(services::Args),
     Staff(staff::Args),
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
             Command::Campaigns(args) => campaigns::run(args).await,
             Command::DoNotCall(args) => do_not_call::run(args).await,
             Command::Settle(args) => settle::run(args).await,
+            Command::Customers(args) => customers::run(args).await,
             Command::Appointments(args) => appointments::run(args).await,
             Command::Services(args) => services::run(args).await,
             Command::Staff(args) => staff::run(args).await,

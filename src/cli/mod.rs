@@ -18,6 +18,7 @@ pub mod commands;
 pub mod completions;
 pub mod config;
 pub mod cron;
+pub mod customers;
 pub mod do_not_call;
 pub mod docs;
 pub mod doctor;
@@ -65,6 +66,7 @@ use crate::domain::{ActionId, Clock, TenantId};
 use crate::engine::sending::by_hand::SendRefused;
 use crate::engine::sending::services::CallRefused;
 use crate::features::campaigns::CampaignError;
+use crate::features::customers::UnfitEdit;
 use crate::features::numbers::NumbersError;
 use crate::features::voice::agents::AgentError;
 use crate::integrations::http;
@@ -125,6 +127,8 @@ pub enum CliError {
     Import(#[from] ImportError),
     #[error(transparent)]
     Campaign(#[from] CampaignError),
+    #[error(transparent)]
+    Customer(#[from] UnfitEdit),
     #[error(transparent)]
     Agent(#[from] AgentError),
     #[error(transparent)]

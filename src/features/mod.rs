@@ -2,6 +2,7 @@
 
 pub mod appointments;
 pub mod campaigns;
+pub mod customers;
 pub mod voice;
 pub mod numbers;
 pub mod reviews;

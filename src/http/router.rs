@@ -75,6 +75,10 @@ fn api_v1() -> OpenApiRouter<AppState> {
         .routes(routes!(customers::list, customers::add))
         // GET, PATCH /customers/{id}
         .routes(routes!(customers::show, customers::change))
+        // GET /customers/{id}/history
+        .routes(routes!(customers::history))
+        // POST /customers/{id}/notes
+        .routes(routes!(customers::note))
         // GET, POST /messages
         .routes(routes!(messages::list, messages::send))
         // GET /messages/{id}

@@ -88,6 +88,7 @@ pub use portability::snapshot::Snapshot;
 pub use portability::tables::TABLES;
 pub use reads::ahead::{Ahead, Left, PlannedSend};
 pub use reads::calls::{CallEvent, CallFilter, ListedCall, ListedTurn};
+pub use reads::history::CustomerHistory;
 pub use reads::lists::{Backlog, Listed, Unsettled};
 pub use requests::call_report::{CallReport, Recording, Reported};
 pub use requests::call_turn::{NewTurn, Turned};

@@ -127,7 +127,7 @@ pub async fn list(
     Ok(axum::Json(Page::of(calls, limit, |call: &CallView| call.id)))
 }
 
-/// Get a call with its legs, transcript and events.
+/// Get a call with its legs, transcript, notes and events.
 #[utoipa::path(get, path = "/calls/{id}", operation_id = "getCall", tag = "calls",
     params(("id" = String, Path, description = "The call's id, the provider's (`CA…`), or the id of the send that placed it")),
     responses((status = 200, description = "The call", body = CallDetailsView), Common))]

@@ -15,14 +15,14 @@ use super::caller::Caller;
 use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
+use crate::domain::contact::ContactFacts;
 use crate::domain::{ContactId, Effect, EventId, Phone, TenantId};
+use crate::features::customers::{self, MANY_MAX, UnfitEdit};
 use crate::http::AppState;
 use crate::http::views::customer::CustomerView;
-use crate::rules::limits::{DATA_BYTES, NAME_CHARS};
+use crate::http::views::customer_history::{CustomerDetailsView, HistoryView};
 use crate::store::{CustomerChange, Store};
 
-/// The most tags of one customer, and the most fields of one request.
-const MANY_MAX: usize = 100;
 const BY: &str = "api";
 
 /// A new customer.
@@ -51,6 +51,14 @@ pub struct CustomerEdit {
     fields: Option<BTreeMap<String, Value>>,
     /// Do-not-call flag
     do_not_call: Option<bool>,
+}
+
+/// A note about a customer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNote {
+    #[schema(example = "asked for a call back", min_length = 1, max_length = 2000)]
+    text: String,
 }
 
 /// List customers, oldest first.
@@ -84,20 +92,63 @@ pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCu
             let detail = "there is a customer with this number: change them with PATCH";
             return Err(Problem::new(StatusCode::CONFLICT, "customer_exists", detail));
         };
-        Ok((StatusCode::CREATED, find(store, tenant, customer).await?))
+        Ok((StatusCode::CREATED, CustomerView::from(find(store, tenant, customer).await?)))
     })
     .await
 }
 
-/// Get a customer.
+/// Get a customer with the newest entries of their history.
 #[utoipa::path(get, path = "/customers/{id}", operation_id = "getCustomer", tag = "customers", params(("id" = Uuid, Path)),
-    responses((status = 200, description = "The customer", body = CustomerView), Common))]
+    responses((status = 200, description = "The customer", body = CustomerDetailsView), Common))]
 pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-) -> Result<axum::Json<CustomerView>, Problem> {
-    Ok(axum::Json(find(&state.store, caller.0.id, ContactId::new(id)).await?))
+) -> Result<axum::Json<CustomerDetailsView>, Problem> {
+    let (store, tenant) = (&state.store, caller.0.id);
+    let facts = find(store, tenant, ContactId::new(id)).await?;
+    Ok(axum::Json(CustomerDetailsView::load(store, tenant, facts).await?))
+}
+
+/// List what was changed of a customer, and the notes; newest first.
+#[utoipa::path(get, path = "/customers/{id}/history", operation_id = "listCustomerHistory", tag = "customers",
+    params(("id" = Uuid, Path), Cursor),
+    responses((status = 200, description = "A page of the history", body = Page<HistoryView>), Common))]
+pub async fn history(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    Query(cursor): Query<Cursor>,
+) -> Result<axum::Json<Page<HistoryView>>, Problem> {
+    let (store, tenant, limit) = (&state.store, caller.0.id, cursor.limit()?);
+    let customer = find(store, tenant, ContactId::new(id)).await?.id;
+    let rows = store.customer_history(tenant, customer, cursor.after, limit + 1).await?;
+    Ok(axum::Json(Page::of(rows.into_iter().map(HistoryView::from).collect(), limit, |one| one.id)))
+}
+
+/// Add a note about a customer.
+#[utoipa::path(post, path = "/customers/{id}/notes", operation_id = "addNote", tag = "customers", request_body = NewNote,
+    params(("id" = Uuid, Path), IdempotencyKey),
+    responses((status = 201, description = "The note in the history", body = HistoryView), Common, Writing))]
+pub async fn note(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    body: Body<NewNote>,
+) -> Result<Response, Problem> {
+    let (store, tenant, customer) = (&state.store, caller.0.id, ContactId::new(id));
+    once(&state, &caller, body, async |event, new: NewNote| {
+        let event = EventId::new(event);
+        let effects = vec![customers::note(&new.text)?];
+        let change = CustomerChange { event, tenant, by: BY, effects, do_not_call: None };
+        if !store.change_customer(customer, change).await? {
+            return Err(Problem::not_found("customer"));
+        }
+        let made = store.history_of_event(tenant, customer, event).await?.pop();
+        let made = made.ok_or_else(|| Problem::not_found("customer"))?;
+        Ok((StatusCode::CREATED, HistoryView::from(made)))
+    })
+    .await
 }
 
 /// Change a customer.
@@ -119,53 +170,39 @@ pub async fn change(
         if !store.change_customer(customer, change).await? {
             return Err(Problem::not_found("customer"));
         }
-        Ok((StatusCode::OK, find(store, tenant, customer).await?))
+        Ok((StatusCode::OK, CustomerView::from(find(store, tenant, customer).await?)))
     })
     .await
 }
 
-async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<CustomerView, Problem> {
+async fn find(store: &Store, tenant: TenantId, id: ContactId) -> Result<ContactFacts, Problem> {
     let (mut known, _) = store.contact_facts(tenant, &[id], None).await?;
-    known.remove(&id).map(CustomerView::from).ok_or_else(|| Problem::not_found("customer"))
+    known.remove(&id).ok_or_else(|| Problem::not_found("customer"))
 }
 
 /// Returns the effects that apply the edit to a customer.
-fn effects(edit: CustomerEdit, tags: &BTreeSet<String>) -> Result<Vec<Effect>, Problem> {
+fn effects(edit: CustomerEdit, known: &BTreeSet<String>) -> Result<Vec<Effect>, UnfitEdit> {
     let mut effects = Vec::new();
-    if let Some(name) = edit.name {
-        check_text("name", &name, true)?;
-        effects.push(Effect::SetField { field: "name".to_owned(), value: Value::String(name) });
-    }
+    effects.extend(edit.name.map(customers::name).transpose()?);
     if let Some(wanted) = edit.tags {
         if wanted.len() > MANY_MAX {
-            return Err(Problem::unfit("too_many", format!("a customer has at most {MANY_MAX} tags")));
+            return Err(UnfitEdit::Tags);
         }
-        for tag in wanted.difference(tags) {
-            check_text("tag", tag, false)?;
-            effects.push(Effect::Tag { tag: tag.clone() });
-        }
-        effects.extend(tags.difference(&wanted).map(|tag| Effect::Untag { tag: tag.clone() }));
+        let gone = known.difference(&wanted).cloned().collect();
+        effects.extend(customers::tags(known, &wanted, &gone)?);
     }
     let fields = edit.fields.unwrap_or_default();
     if fields.len() > MANY_MAX {
-        return Err(Problem::unfit("too_many", format!("a request sets at most {MANY_MAX} fields")));
+        return Err(UnfitEdit::Fields);
     }
     for (field, value) in fields {
-        check_text("field", &field, false)?;
-        let text = value.to_string();
-        if text.len() > DATA_BYTES || text.contains("\\u0000") {
-            let detail = format!("field '{field}' has at most {DATA_BYTES} bytes of JSON, and no NUL in it");
-            return Err(Problem::unfit("bad_field", detail));
-        }
-        effects.push(Effect::SetField { field, value });
+        effects.push(customers::field(field, value)?);
     }
     Ok(effects)
 }
 
-fn check_text(what: &'static str, text: &str, may_be_empty: bool) -> Result<(), Problem> {
-    let good = text.chars().count() <= NAME_CHARS
-        && (may_be_empty || !text.trim().is_empty())
-        && !text.chars().any(char::is_control);
-    let detail = format!("a {what} has at most {NAME_CHARS} characters and no control characters, and is not empty");
-    if good { Ok(()) } else { Err(Problem::unfit("bad_text", detail)) }
+impl From<UnfitEdit> for Problem {
+    fn from(error: UnfitEdit) -> Self {
+        Self::unfit(error.code(), error)
+    }
 }

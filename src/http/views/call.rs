@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::customer_history::HistoryView;
 use crate::domain::{ContactId, Step, TenantId};
 use crate::store::{CallEvent, ListedCall, ListedLeg, ListedTurn, Store, StoreError};
 
@@ -72,7 +73,7 @@ impl From<ListedCall> for CallView {
     }
 }
 
-/// A call with its legs, its transcript and its events.
+/// A call with its legs, its transcript, its notes and its events.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WholeCall)]
 pub struct CallDetailsView {
@@ -86,6 +87,8 @@ pub struct CallDetailsView {
     pub transcript: Vec<SpokenView>,
     /// The turns: what was heard, and the answer
     pub turns: Vec<TurnView>,
+    /// What rules have noted because of the call, in it and after it; the oldest first
+    pub notes: Vec<HistoryView>,
     /// The events of the call
     pub events: Vec<CallEventView>,
 }
@@ -99,6 +102,7 @@ impl CallDetailsView {
             legs: store.call_legs(tenant, call.id).await?.into_iter().map(LegView::from).collect(),
             transcript: transcript.into_iter().map(|line| SpokenView { who: line.who, text: line.text }).collect(),
             turns: store.call_turns(tenant, call.id).await?.into_iter().map(TurnView::from).collect(),
+            notes: store.notes_of_call(tenant, &call).await?.into_iter().map(HistoryView::from).collect(),
             events: store.events_of_call(tenant, &call).await?.into_iter().map(CallEventView::from).collect(),
             call: call.into(),
         })

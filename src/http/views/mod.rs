@@ -9,6 +9,7 @@ pub mod appointment;
 pub mod call;
 pub mod campaign;
 pub mod customer;
+pub mod customer_history;
 pub mod event;
 pub mod explanation;
 pub mod message;

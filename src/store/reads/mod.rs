@@ -5,3 +5,4 @@ pub(in crate::store) mod lists;
 pub(crate) mod calls;
 pub(in crate::store) mod customers;
 pub(in crate::store) mod decisions;
+pub(in crate::store) mod history;

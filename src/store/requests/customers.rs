@@ -15,7 +15,7 @@ use crate::store::tables::decided::Decided;
 use crate::store::tables::{events, opt_outs};
 
 /// The rule name of changes by hand in the ledger.
-const BY_HAND: &str = "by hand";
+pub(in crate::store) const BY_HAND: &str = "by hand";
 
 /// A change of a customer.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 mod forecast;
 mod appointments;
+mod customers;
 mod backup;
 mod docs;
 mod hours;

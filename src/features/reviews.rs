@@ -62,6 +62,16 @@ impl Reviews<'_> {
         Ok(Some(ReviewLink { tenant, asked, language }))
     }
 
+    /// The token that a form on the page of this link carries.
+    pub fn form_token(&self, link: &ReviewLink) -> String {
+        self.pipeline.rules().links().form_token(link.asked.id, self.store.clock().now())
+    }
+
+    /// Whether a form came from a page of this link that was shown not long ago.
+    pub fn accepts_form(&self, link: &ReviewLink, token: &str) -> bool {
+        self.pipeline.rules().links().accepts_form(link.asked.id, token, self.store.clock().now())
+    }
+
     /// Says what the customer is asked next.
     pub async fn next_step(&self, link: &ReviewLink) -> Result<NextStep, StoreError> {
         let Some(scored) = self.done(link, &EventKind::REVIEW_SCORED).await? else { return Ok(NextStep::Score) };

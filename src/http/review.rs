@@ -1,15 +1,17 @@
 //! `/r/{token}`: the page of a review link.
 //!
-//! Opening the page scores nothing, since scanners and message previews open links, too: a button posts the score. Each
-//! step is stored before the answer. The page has no script, no cookie and nothing from other servers; texts of customers
+//! Opening the page scores nothing, since scanners and message previews open links, too: a button posts the score. No other
+//! page can post it: a form has a token of its own, and the browser's word for where it comes from is checked. Each step is
+//! stored before the answer. The page has no script, no cookie and nothing from other servers; texts of customers
 //! and businesses are escaped.
 
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use reqwest::Url;
 
 use super::AppState;
 use crate::domain::placeholders::escape_html;
@@ -20,14 +22,15 @@ use crate::store::StoreError;
 const BODY_MAX_BYTES: usize = 32 * 1024;
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 const POLICY: &str = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-/// The token does not leak to the public page, and the page is neither cached nor indexed.
-const HEADERS: [(header::HeaderName, &str); 6] = [
+const FORM_TOKEN: &str = "form";
+/// The token does not leak to the public page, and the page is neither cached nor indexed. Its own forms name their origin.
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     (header::CONTENT_SECURITY_POLICY, POLICY),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "private, no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::HeaderName::from_static("x-robots-tag"), "noindex"),
+    (HeaderName::from_static("x-robots-tag"), "noindex"),
 ];
 
 /// Shows the page of a review link.
@@ -39,13 +42,14 @@ pub async fn show(State(state): State<AppState>, Path(token): Path<String>, meth
         if next == NextStep::Score && method == Method::GET {
             reviews.open(&link).await?;
         }
-        Ok(page(&link, &next))
+        Ok(page(&link, &next, &reviews.form_token(&link)))
     };
     respond(shown.await)
 }
 
 /// Stores a score or a feedback, and shows the next page.
 pub async fn submit(State(state): State<AppState>, Path(token): Path<String>, request: Request<Body>) -> Response {
+    let ours = is_same_origin(request.headers(), &state.directory.platform().app_url);
     let body = tokio::time::timeout(BODY_WITHIN, to_bytes(request.into_body(), BODY_MAX_BYTES)).await;
     let form = match body {
         Ok(Ok(body)) => Params::parse(&body).ok(),
@@ -55,13 +59,22 @@ pub async fn submit(State(state): State<AppState>, Path(token): Path<String>, re
     let reviews = reviews(&state);
     let done = async {
         let Some(link) = reviews.find(&token).await? else { return Ok(not_found()) };
-        if let Some(score) = form.get("score").and_then(score_of) {
-            reviews.score(&link, score).await?;
+        if !ours {
+            tracing::warn!(tenant = %link.tenant.slug, "a review form was refused: another page sent it");
+            return Ok(forbidden());
         }
-        if let Some(text) = form.filled("feedback") {
-            reviews.feedback(&link, text).await?;
+        let fresh = reviews.accepts_form(&link, form.get(FORM_TOKEN).unwrap_or_default());
+        if fresh {
+            if let Some(score) = form.get("score").and_then(score_of) {
+                reviews.score(&link, score).await?;
+            }
+            if let Some(text) = form.filled("feedback") {
+                reviews.feedback(&link, text).await?;
+            }
         }
-        Ok(page(&link, &reviews.next_step(&link).await?))
+        let shown = page(&link, &reviews.next_step(&link).await?, &reviews.form_token(&link));
+        // The page with a new token: the customer sends it once more.
+        Ok(if fresh { shown } else { (StatusCode::FORBIDDEN, shown).into_response() })
     };
     respond(done.await)
 }
@@ -74,6 +87,31 @@ fn score_of(text: &str) -> Option<u8> {
     text.parse().ok().filter(|score| SCORES.contains(score))
 }
 
+/// Whether a form comes from a page of this server, as the browser says: by `Sec-Fetch-Site` (Fetch Metadata) and `Origin`
+/// (RFC 6454). A page cannot set either. Programs and old browsers send neither; for them the form's token decides.
+fn is_same_origin(headers: &HeaderMap, app_url: &str) -> bool {
+    let value = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").to_ascii_lowercase());
+    let site = value(HeaderName::from_static("sec-fetch-site"));
+    if site.as_deref().is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return false;
+    }
+    match value(header::ORIGIN).as_deref() {
+        None => true,
+        // A browser that hides the origin.
+        Some("null") => site.as_deref() == Some("same-origin"),
+        Some(origin) => {
+            let host = value(header::HOST);
+            let reached = origin.split_once("://").map(|(_, authority)| authority);
+            reached.is_some() && (host.as_deref() == reached || origin_of(app_url).as_deref() == Some(origin))
+        }
+    }
+}
+
+/// The origin of a URL, as browsers write it.
+fn origin_of(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.origin().ascii_serialization())
+}
+
 fn respond(result: Result<Response, StoreError>) -> Response {
     result.unwrap_or_else(|error| {
         tracing::warn!(%error, "a review waits for the database");
@@ -81,13 +119,13 @@ fn respond(result: Result<Response, StoreError>) -> Response {
     })
 }
 
-fn page(link: &ReviewLink, next: &NextStep) -> Response {
+fn page(link: &ReviewLink, next: &NextStep, form_token: &str) -> Response {
     let words = Words { spanish: link.language.starts_with("es") };
     let thanks = paragraph(words.pick("Thank you!", "¡Gracias!"));
     let inner = match next {
-        NextStep::Score => words.ask_score(),
+        NextStep::Score => words.ask_score(form_token),
         NextStep::PublicReview(url) => format!("{thanks}{}", words.ask_public_review(url)),
-        NextStep::Feedback => format!("{thanks}{}", words.ask_feedback()),
+        NextStep::Feedback => format!("{thanks}{}", words.ask_feedback(form_token)),
         NextStep::Done => thanks,
     };
     let name = escape_html(&link.tenant.facts.name);
@@ -97,6 +135,13 @@ fn page(link: &ReviewLink, next: &NextStep) -> Response {
         words.pick("en", "es")
     );
     (HEADERS, page).into_response()
+}
+
+/// The answer to a form of another page. It has no token of a form.
+fn forbidden() -> Response {
+    let text = "<!doctype html><meta charset=\"utf-8\"><title>403</title><p>Nothing was sent: please open the link of your \
+                message again. No se ha enviado nada: abre otra vez el enlace de tu mensaje.</p>";
+    (StatusCode::FORBIDDEN, HEADERS, text).into_response()
 }
 
 fn not_found() -> Response {
@@ -115,11 +160,12 @@ impl Words {
         if self.spanish { spanish } else { english }
     }
 
-    fn ask_score(&self) -> String {
+    fn ask_score(&self, form_token: &str) -> String {
         let ask =
             self.pick("How was it? From 1 (bad) to 5 (very good):", "¿Qué tal ha ido? De 1 (mal) a 5 (muy bien):");
         let button = |score| format!("<button name=\"score\" value=\"{score}\">{score}</button> ");
-        format!("{}<form method=\"post\"><p>{}</p></form>", paragraph(ask), SCORES.map(button).collect::<String>())
+        let buttons: String = SCORES.map(button).collect();
+        format!("{}<form method=\"post\">{}<p>{buttons}</p></form>", paragraph(ask), hidden(form_token))
     }
 
     fn ask_public_review(&self, url: &str) -> String {
@@ -132,17 +178,67 @@ impl Words {
         )
     }
 
-    fn ask_feedback(&self) -> String {
+    fn ask_feedback(&self, form_token: &str) -> String {
         let ask =
             self.pick("What could we do better? Only we read this.", "¿Qué podemos mejorar? Solo lo leemos nosotros.");
         let send = self.pick("Send", "Enviar");
         format!(
-            "<form method=\"post\"><p><label>{ask}<br><textarea name=\"feedback\" rows=\"6\" cols=\"34\" \
-             maxlength=\"{FEEDBACK_CHARS}\" required></textarea></label></p><p><button>{send}</button></p></form>"
+            "<form method=\"post\">{}<p><label>{ask}<br><textarea name=\"feedback\" rows=\"6\" cols=\"34\" \
+             maxlength=\"{FEEDBACK_CHARS}\" required></textarea></label></p><p><button>{send}</button></p></form>",
+            hidden(form_token)
         )
     }
 }
 
+/// The field of a form that carries its token.
+fn hidden(form_token: &str) -> String {
+    format!("<input type=\"hidden\" name=\"{FORM_TOKEN}\" value=\"{}\">", escape_html(form_token))
+}
+
 fn paragraph(text: &str) -> String {
     format!("<p>{}</p>", escape_html(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_page_is_told_from_our_own() {
+        let check = |expect: bool, origin: &str, site: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:8000".parse().unwrap());
+            for (name, value) in [("origin", origin), ("sec-fetch-site", site)] {
+                if !value.is_empty() {
+                    headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+                }
+            }
+            assert_eq!(is_same_origin(&headers, "https://Messages.example.com:443/base"), expect, "{origin} {site}");
+        };
+        for origin in ["", "https://messages.example.com", "HTTPS://messages.example.com", "http://127.0.0.1:8000"] {
+            for site in ["", "same-origin", "none"] {
+                check(true, origin, site);
+            }
+            for site in ["cross-site", "same-site", "x"] {
+                check(false, origin, site);
+            }
+        }
+        check(true, "null", "same-origin");
+        for site in ["", "none", "same-site", "cross-site"] {
+            check(false, "null", site);
+        }
+        for origin in [
+            "https://evil.example",
+            "http://messages.example.com",
+            "https://messages.example.com.evil.example",
+            "https://messages.example.com:8443",
+            "http://127.0.0.1:8001",
+            "http://127.0.0.1",
+            "127.0.0.1:8000",
+            "messages.example.com",
+        ] {
+            check(false, origin, "");
+            check(false, origin, "same-origin");
+        }
+    }
 }

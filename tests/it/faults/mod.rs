@@ -10,6 +10,7 @@ mod database;
 mod demand;
 mod failover;
 mod fair;
+mod forgery;
 mod flood;
 mod fuzz;
 pub mod inside;

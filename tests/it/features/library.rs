@@ -160,9 +160,16 @@ impl Shop {
         sent.filter(|message| message.to == who).map(|message| message.body).collect()
     }
 
+    /// Opens the page of a review link, or sends its form with the page's own token.
     async fn visit(&self, method: Method, path: &str, form: &str) -> (u16, String) {
+        let (rules, now) = (self.inside.pipeline.rules(), self.clock.now());
+        let event = path.strip_prefix("/r/").and_then(|token| rules.links().event(token, now));
+        let form = match event {
+            Some(event) if method == Method::POST => format!("form={}&{form}", rules.links().form_token(event, now)),
+            _ => form.to_owned(),
+        };
         let request = Request::builder().method(method).uri(path).header("content-type", FORM);
-        let request = request.body(Body::from(form.to_owned())).expect("a request of ours");
+        let request = request.body(Body::from(form)).expect("a request of ours");
         let (status, page) = self.inside.answer(request).await;
         (status, String::from_utf8(page).expect("UTF-8"))
     }

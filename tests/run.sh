@@ -7,6 +7,7 @@
 #   PROPTEST_RNG_SEED=7 tests/run.sh runs other cases of the property tests; one seed always makes the same (2026 by default)
 #   PROPTEST_CASES=100000 tests/run.sh
 #                                    runs more of them
+#   tests/mutants.sh                 tries the tests themselves: small mistakes that they must find (hours)
 #   RECADO_TEST_POSTGRES=postgres://user@host tests/run.sh
 #                                    makes its databases on this server (no path, no parameters), not on a throwaway one
 set -euo pipefail
@@ -17,6 +18,10 @@ export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-2026}"
 export JUDGE_CASES="${JUDGE_CASES:-20000}"
 venv="${CARGO_TARGET_DIR:-$PWD/target}/test-venv"
 export RECADO_TEST_PYTHON="$venv/bin/python"
+# What tests could not do on this machine, for the summary.
+RECADO_TESTS_LEFT_OUT="$(mktemp)"
+export RECADO_TESTS_LEFT_OUT
+trap 'rm -f "$RECADO_TESTS_LEFT_OUT"' EXIT
 
 step() { printf '\n--- %s\n' "$*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -60,7 +65,7 @@ make_venv() {
 start_postgres() {
     coproc POSTGRES { exec tests/it/support/postgres.sh; }
     local script=$POSTGRES_PID
-    trap "exec ${POSTGRES[1]}>&-; wait $script || true" EXIT
+    trap "rm -f '$RECADO_TESTS_LEFT_OUT'; exec ${POSTGRES[1]}>&-; wait $script || true" EXIT
     read -r -t 60 RECADO_TEST_POSTGRES <&"${POSTGRES[0]}" || fail "PostgreSQL did not start; see the lines above."
     export RECADO_TEST_POSTGRES
 }
@@ -95,4 +100,9 @@ fault_tests
 step "judges: the official twilio library"
 "$RECADO_TEST_PYTHON" tests/judge/signatures.py
 
-step "all tests passed"
+if [ -s "$RECADO_TESTS_LEFT_OUT" ]; then
+    step "all tests passed, but these parts were left out"
+    sort -u "$RECADO_TESTS_LEFT_OUT"
+else
+    step "all tests passed"
+fi

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     agents, appointments, backup, call, calls, campaigns, carrier, check, completions, config, cron, customers,
-    do_not_call, docs, doctor, erase, events, explain, export, forecast, import, man, messages, migrate,
+    do_not_call, docs, doctor, erase, events, explain, export, forecast, health, import, man, messages, migrate,
     numbers, phone, reference, restore, retention, send, serve, services, settle, simulate, staff, tenant, test,
     timers, webhook,
 };
@@ -63,6 +63,7 @@ enum Command {
     Config(config::Args),
     Docs(docs::Args),
     Doctor(doctor::Args),
+    Health(health::Args),
     Man(man::Args),
     Completions(completions::Args),
 }
@@ -109,6 +110,7 @@ pub fn main() -> ExitCode {
             Command::Config(args) => config::run(args),
             Command::Docs(args) => docs::run(&args),
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Health(args) => health::run(args).await,
             Command::Man(args) => man::run(&args, definition()),
             Command::Completions(args) => completions::run(&args, definition()),
         }

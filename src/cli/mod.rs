@@ -27,6 +27,7 @@ pub mod events;
 pub mod explain;
 pub mod export;
 pub mod forecast;
+pub mod health;
 pub mod import;
 pub mod man;
 pub mod messages;

@@ -3,6 +3,7 @@
 mod forecast;
 mod appointments;
 mod customers;
+mod deploy;
 mod backup;
 mod docs;
 mod hours;

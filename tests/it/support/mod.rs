@@ -3,6 +3,7 @@
 
 pub mod chat_model;
 pub mod elevenlabs;
+pub mod left_out;
 pub mod mail;
 pub mod ports;
 pub mod postgres;

@@ -141,4 +141,26 @@ mod tests {
             assert_eq!(end(1, code, &Random::seeded(1)), AttemptResult::Failed, "{code}");
         }
     }
+
+    #[test]
+    fn a_send_that_is_always_refused_for_the_moment_is_given_up_after_a_day() {
+        let after = |first_try_s: u64| {
+            let mut claimed = claimed(9);
+            let first = Some(NOW.minus(Duration::from_secs(first_try_s)));
+            claimed.send = Arc::new(QueuedSend { first_try_at: first, ..(*claimed.send).clone() });
+            let busy = SendFailure {
+                kind: FailureKind::Busy { retry_after: Some(Duration::from_secs(1)) },
+                http_status: Some(429),
+                code: None,
+                detail: String::new(),
+            };
+            outcome(&claimed, Err(busy), NOW, Duration::ZERO, &Random::seeded(1)).0.result
+        };
+        for seconds in [0, 3_600, 86_399] {
+            assert!(matches!(after(seconds), AttemptResult::Retry { .. }), "{seconds}");
+        }
+        for seconds in [86_400, 90_000, 1_000_000] {
+            assert_eq!(after(seconds), AttemptResult::Failed, "{seconds}");
+        }
+    }
 }

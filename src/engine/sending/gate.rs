@@ -297,7 +297,8 @@ mod tests {
 
     #[test]
     fn whatsapp_text_needs_an_open_window() {
-        let closed = NOW.minus(Channel::WhatsApp.spec().session_window.expect("it has one"));
+        // Meta's window: 24 hours after the customer's last message.
+        let closed = NOW.minus(Duration::from_secs(86_400));
         let open = closed.plus(Duration::from_micros(1));
         for (session_from, expect) in [(None, "block"), (Some(closed), "block"), (Some(open), "pass")] {
             let facts = GateFacts { session_from, ..GateFacts::default() };
@@ -315,6 +316,10 @@ mod tests {
 
     #[test]
     fn caps_hold_for_what_the_business_starts() {
+        check(
+            &candidate_with(Channel::Sms, Origin::Business, GateFacts { started: 2, ..GateFacts::default() }),
+            "pass",
+        );
         check(
             &candidate_with(Channel::Sms, Origin::Business, GateFacts { started: 3, ..GateFacts::default() }),
             "block",

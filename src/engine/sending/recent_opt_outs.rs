@@ -48,6 +48,7 @@ mod tests {
         let at = Timestamp::from_unix_us;
         stops.note(tenant, Channel::Sms, "+34600111222".to_owned(), at(10));
         assert!(stops.since(tenant, Channel::Sms, "+34600111222", at(9)));
+        assert!(stops.since(tenant, Channel::Sms, "+34600111222", at(10)), "at the same instant");
         assert!(!stops.since(tenant, Channel::Sms, "+34600111222", at(11)), "the gate has seen it");
         assert!(!stops.since(tenant, Channel::WhatsApp, "+34600111222", at(9)));
     }

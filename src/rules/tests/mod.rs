@@ -7,6 +7,7 @@ mod deciding;
 mod email;
 mod hours;
 mod hostile;
+mod limits;
 mod loading;
 mod registry;
 mod scripts;

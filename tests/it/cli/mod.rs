@@ -4,6 +4,7 @@ mod forecast;
 mod appointments;
 mod customers;
 mod deploy;
+mod staff;
 mod backup;
 mod docs;
 mod hours;

@@ -5,5 +5,6 @@ pub mod email;
 pub mod explain;
 pub mod foresight;
 pub mod questions;
+mod opt_out_words;
 pub mod timers;
 mod wakeups;

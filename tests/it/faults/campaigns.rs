@@ -1,5 +1,6 @@
 //! SIGKILL in the middle of a campaign, with answers of the provider lost: each member is called, and none twice for one try.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use recado::emulators::twilio::{Fault, FaultKind, On, Party, PicksUp};
@@ -38,11 +39,24 @@ impl Ends {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_the_middle_of_a_campaign_nobody_is_called_twice_for_one_try() {
-    let calls: usize = rig::one_seed_in(20, killed).await.into_iter().sum();
-    eprintln!("{calls} calls were made");
+    let (mut calls, mut points, mut fired) = (0, 0, 0);
+    for run in rig::one_seed_in(20, killed).await {
+        calls += run.calls;
+        points += run.points;
+        fired += run.fired;
+    }
+    eprintln!("{calls} calls were made; killed at {fired} of {points} abort points");
+    rig::assert_points_fired("campaigns", points, fired);
 }
 
-async fn killed(seed: u64) -> usize {
+/// What a run met: the calls, the abort points that were asked for, and those that ended their process.
+struct Run {
+    calls: usize,
+    points: usize,
+    fired: usize,
+}
+
+async fn killed(seed: u64) -> Run {
     let dice = Dice::new(seed);
     let provider = provider(seed).await;
     if dice.percent(60) {
@@ -59,14 +73,18 @@ async fn killed(seed: u64) -> usize {
     campaigns(&server, &[&args[..], &["--retry-after", "1s", "--start"]].concat());
     server.kill();
     let lives: Vec<Ends> = (0..dice.between(1, 3)).map(|_| Ends::roll(&dice)).collect();
+    let (mut points, mut fired) = (0, 0);
     for end in &lives {
         server.unset_env("RECADO_ABORT_AT");
         if let Ends::Point(point, count) = end {
             server.set_env("RECADO_ABORT_AT", &format!("{point}:{count}"));
+            points += 1;
         }
         let made = provider.carrier.calls().len();
         server.spawn();
-        if server.ready_or_ended().await.is_err() {
+        if let Err(status) = server.ready_or_ended().await {
+            assert_eq!(status.signal(), Some(9), "{lives:?}: the server ended by itself: {status}");
+            fired += 1;
             continue;
         }
         let id = server.id().expect("it is started");
@@ -77,6 +95,7 @@ async fn killed(seed: u64) -> usize {
         };
         // A life that does not reach its end is killed.
         let _ = tokio::time::timeout(SHORT_LIFE, eventually(SHORT_LIFE * 10, enough)).await;
+        fired += usize::from(!server.is_running());
         sigkill(id);
         server.kill();
     }
@@ -106,5 +125,5 @@ async fn killed(seed: u64) -> usize {
     }
     assert_eq!(shown["done"], MEMBERS, "{lives:?}: {shown}");
     assert_eq!(shown["tries"], calls.len(), "{lives:?}: {shown}");
-    calls.len()
+    Run { calls: calls.len(), points, fired }
 }

@@ -1,6 +1,7 @@
 //! SIGKILL anywhere, with answers of the provider lost: no message is lost, and none is sent twice.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,6 +17,8 @@ use crate::support::webhook::{Twilio, message_sid};
 const SHORT_LIFE: Duration = Duration::from_millis(1_500);
 /// Time limit of the last process to finish all work.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// The abort points on the way of a message.
+const POINTS: [&str; 4] = ["before-commit", "after-commit", "before-send", "after-send"];
 
 /// The point at which a process is killed.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +58,10 @@ impl End {
     fn roll(dice: &Dice, webhooks: usize) -> Self {
         match dice.below(10) {
             // A webhook takes part in four to six commits: in, decided, claimed, sent, two callbacks; some share one.
-            0 | 1 => Self::Point("before-commit", dice.between(1, 3 * webhooks)),
-            2 | 3 => Self::Point("after-commit", dice.between(1, 3 * webhooks)),
-            4 | 5 => Self::Point("before-send", dice.between(1, webhooks)),
-            6 | 7 => Self::Point("after-send", dice.between(1, webhooks)),
+            0 | 1 => Self::Point(POINTS[0], dice.between(1, 3 * webhooks)),
+            2 | 3 => Self::Point(POINTS[1], dice.between(1, 3 * webhooks)),
+            4 | 5 => Self::Point(POINTS[2], dice.between(1, webhooks)),
+            6 | 7 => Self::Point(POINTS[3], dice.between(1, webhooks)),
             8 => Self::Answers(dice.between(1, webhooks)),
             _ => Self::Taken(dice.between(1, webhooks) as u64),
         }
@@ -67,17 +70,52 @@ impl End {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere_nothing_is_lost_and_nothing_is_sent_twice() {
-    let mut aborted: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut planned, mut aborted): (BTreeMap<&str, usize>, BTreeMap<&str, usize>) = Default::default();
     let mut looked_for = 0;
     for run in rig::each_seed(crash).await {
+        run.planned.iter().for_each(|point| *planned.entry(point).or_default() += 1);
         run.aborted.iter().for_each(|point| *aborted.entry(point).or_default() += 1);
         looked_for += run.looked_for;
     }
-    eprintln!("killed at {aborted:?}; {looked_for} sends were looked for at the provider");
+    eprintln!("killed at {aborted:?} of {planned:?}; {looked_for} sends were looked for at the provider");
+    for (point, planned) in planned {
+        rig::assert_points_fired(point, planned, aborted.get(point).copied().unwrap_or_default());
+    }
+}
+
+/// Each abort point ends the process, and what it was about to do is done by the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_abort_point_of_a_message_kills_the_process() {
+    for point in POINTS {
+        let provider = Provider::start(1).await;
+        let mut server = Server::start(rig::options(&provider.url)).await;
+        server.kill();
+        server.set_env("RECADO_ABORT_AT", &format!("{point}:1"));
+        server.spawn();
+        let twilio = rig::twilio(&server);
+        let form = twilio.inbound(&message_sid(1), &customer(1), OURS, "w1.");
+        let status = match server.ready_or_ended().await {
+            // It had something to commit at its start.
+            Err(status) => status,
+            Ok(()) => {
+                // The process may end before it answers.
+                rig::post(&twilio, &form).await;
+                server.ended().await
+            }
+        };
+        assert_eq!(status.signal(), Some(9), "{point}: {status}");
+        server.unset_env("RECADO_ABORT_AT");
+        server.start_again().await;
+        assert_eq!(rig::post(&twilio, &form).await, Some(200), "{point}");
+        let look = Look::into(server.folder()).await;
+        eventually(SETTLED_WITHIN, || look.open()).await;
+        assert_eq!(provider.sent().len(), 1, "{point}: it is sent once");
+    }
 }
 
 /// The faults that a run met, to check that runs do meet them.
 struct Run {
+    planned: Vec<&'static str>,
     aborted: Vec<&'static str>,
     looked_for: usize,
 }
@@ -105,7 +143,12 @@ async fn crash(seed: u64) -> Run {
     eventually(SETTLED_WITHIN, || look.open()).await;
     server.kill();
     check(&plan, &provider, &look).await;
-    Run { aborted, looked_for: server.log().matches("an unknown send was looked for").count() }
+    let planned = plan.lives.iter().filter_map(|end| if let End::Point(point, _) = end { Some(*point) } else { None });
+    Run {
+        planned: planned.collect(),
+        aborted,
+        looked_for: server.log().matches("an unknown send was looked for").count(),
+    }
 }
 
 /// One life of the server, ended by SIGKILL: the webhooks that it did not answer, and the abort point it died at.
@@ -123,8 +166,9 @@ async fn cut_short(
     }
     let taken = provider.carrier.taken();
     server.spawn();
-    if server.ready_or_ended().await.is_err() {
+    if let Err(status) = server.ready_or_ended().await {
         let End::Point(point, _) = end else { panic!("{plan:?}: the server ended by itself") };
+        assert_eq!(status.signal(), Some(9), "{plan:?}: it did not end at {point}: {status}");
         return (waiting, Some(point));
     }
     let id = server.id().expect("it is started");

@@ -23,6 +23,7 @@ mod quiet;
 mod recut;
 mod repeated_ids;
 mod restore;
+mod reconciliation;
 pub mod rig;
 mod rules;
 mod secrets;

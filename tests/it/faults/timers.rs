@@ -80,11 +80,17 @@ fn assert_once(rows: Vec<(String, String)>, count: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_timers_fire_none_is_lost_and_none_fires_twice() {
-    let deaths: usize = rig::one_seed_in(SEEDS_IN, killed).await.into_iter().sum();
-    eprintln!("killed {deaths} times while timers fired");
+    let (mut lives, mut deaths) = (0, 0);
+    for (of_seed, died) in rig::one_seed_in(SEEDS_IN, killed).await {
+        lives += of_seed;
+        deaths += died;
+    }
+    eprintln!("killed {deaths} of {lives} times while timers fired");
+    rig::assert_points_fired("timers", lives, deaths);
 }
 
-async fn killed(seed: u64) -> usize {
+/// Gives the number of lives with an abort point, and of those that ended at it.
+async fn killed(seed: u64) -> (usize, usize) {
     let dice = Dice::new(seed);
     let provider = Provider::start(seed).await;
     let mut server = Server::prepare(options(&provider));
@@ -96,8 +102,8 @@ async fn killed(seed: u64) -> usize {
         store.plan_timers(part).await.expect("they can be written");
     }
     drop(store);
-    let mut deaths = 0;
-    for _ in 0..dice.between(1, 3) {
+    let (lives, mut deaths) = (dice.between(1, 3), 0);
+    for _ in 0..lives {
         // Three batches of timers fire, and their events are decided beside them.
         let (point, passings) = *dice.pick(&[("timers-taken", 3), ("before-commit", 8), ("after-commit", 8)]);
         server.set_env("RECADO_ABORT_AT", &format!("{point}:{}", dice.between(1, passings)));
@@ -128,7 +134,7 @@ async fn killed(seed: u64) -> usize {
     look.assert_sound().await;
     let events = look.events().await.into_iter().map(|event| (event.kind, event.data));
     assert_once(events.collect(), TIMERS);
-    deaths
+    (lives, deaths)
 }
 
 /// One process takes due timers and is stopped before it commits. Another goes on with the same database.

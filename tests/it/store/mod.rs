@@ -6,6 +6,7 @@ mod calls;
 mod campaigns;
 mod contact_channels;
 mod decided;
+mod edges;
 mod erase;
 mod facts;
 mod fallback;

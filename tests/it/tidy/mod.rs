@@ -1,6 +1,7 @@
 //! The repository's own rules, as tests. Each failure says where, and what to do instead.
 
 mod imports;
+mod mutants;
 mod words;
 
 use std::collections::BTreeSet;

@@ -55,6 +55,9 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new("m0016_unsent_questions", include_str!("m0016_unsent_questions.sql")),
     // WhatsApp's ids of customers who hide their numbers.
     Migration::new("m0019_whatsapp_ids", include_str!("m0019_whatsapp_ids.sql")),
+    // The look-up keys of Argentine numbers without the 9 of mobiles: that of the number with it. Of two opt-outs of one
+    // customer the later stays.
+    Migration::new("m0020_argentine_keys", include_str!("m0020_argentine_keys.sql")),
 ];
 
 impl Migration {

@@ -4,7 +4,7 @@ use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, 
 use crate::app::Installation;
 use crate::config::Config;
 use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
-use crate::domain::{AgentMode, Phone, VoiceAgent, VoiceSettings};
+use crate::domain::{AgentMode, Country, Phone, VoiceAgent, VoiceSettings};
 use crate::features::voice::Streams;
 use crate::features::voice::agents;
 use crate::features::voice::agents::{AgentError, Agents};
@@ -131,7 +131,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
     let mut agent = tenant.settings.voice.agent(&args.name).cloned().unwrap_or_default();
     agent.name = args.name;
     if let Some(number) = &args.number {
-        agent.number = number_of(number)?;
+        agent.number = number_of(number, tenant.home())?;
     }
     agent.greeting = args.greeting.unwrap_or(agent.greeting);
     agent.instructions = args.instructions.unwrap_or(agent.instructions);
@@ -195,7 +195,7 @@ async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
 async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let person = args.person.as_deref().map(number_of).transpose()?;
+    let person = args.person.as_deref().map(|text| number_of(text, tenant.home())).transpose()?;
     let mut before = VoiceSettings::default();
     let voice = agents(&installation)
         .change(&tenant, |voice| {
@@ -251,8 +251,8 @@ fn line(agent: &VoiceAgent) -> String {
     format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode)
 }
 
-fn number_of(text: &str) -> Result<Option<Phone>, CliError> {
-    if text.is_empty() { Ok(None) } else { Ok(Some(Phone::parse_human(text)?)) }
+fn number_of(text: &str, home: Option<Country>) -> Result<Option<Phone>, CliError> {
+    if text.is_empty() { Ok(None) } else { Ok(Some(Phone::parse_human(text, home)?)) }
 }
 
 fn set(current: &mut Option<String>, new: Option<&str>) -> Result<(), AgentError> {

@@ -55,9 +55,9 @@ fn status(text: &str) -> Result<CallStatus, String> {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let peer = args.number.as_deref().map(Phone::parse_human).transpose()?;
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let peer = args.number.as_deref().map(|number| Phone::parse_human(number, tenant.home())).transpose()?;
     let store = &installation.store;
     if let Some(wanted) = &args.call {
         return show(store, &tenant, wanted, args.json).await;

@@ -279,15 +279,15 @@ async fn note(args: NoteArgs) -> Result<Outcome, CliError> {
 }
 
 /// Parses a number as a person writes it.
-fn number(_tenant: &Tenant, number: &str) -> Result<Phone, CliError> {
-    Ok(Phone::parse_human(number)?)
+fn number(tenant: &Tenant, number: &str) -> Result<Phone, CliError> {
+    Ok(Phone::parse_human(number, tenant.home())?)
 }
 
 /// Finds the customer with this number or id.
 async fn find(store: &Store, tenant: &Tenant, wanted: &str) -> Result<ContactFacts, CliError> {
     let id = match wanted.parse() {
         Ok(id) => Some(id),
-        Err(_) => store.contact_by_phone(tenant.id, &number(tenant, wanted)?.key()).await?,
+        Err(_) => store.contact_by_key(tenant.id, &crate::domain::Address::parse_human(wanted, tenant.home())?.key()).await?,
     };
     let id = id.ok_or_else(|| none(tenant, wanted))?;
     let (mut known, _) = store.contact_facts(tenant.id, &[id], None).await?;
@@ -323,7 +323,7 @@ fn line(facts: &ContactFacts) -> String {
     let tags: Vec<String> = facts.tags.iter().map(|tag| text::short(tag, SHOWN_CHARS)).collect();
     let tags = if tags.is_empty() { String::new() } else { format!("  [{}]", tags.join(", ")) };
     let name = text::short(&facts.name, SHOWN_CHARS);
-    format!("{}  {}  {name}{tags}", facts.id, facts.phone).trim_end().to_owned()
+    format!("{}  {}  {name}{tags}", facts.id, facts.known_as()).trim_end().to_owned()
 }
 
 /// One line of the history.

@@ -9,7 +9,7 @@ use crate::domain::Phone;
 pub struct Args {
     #[command(flatten)]
     of: TenantArg,
-    /// Phone number, E.164
+    /// Phone number, such as +34600111222
     to: String,
     /// Lift the flag: the number may be called again
     #[arg(long)]
@@ -19,7 +19,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let phone = Phone::parse_human(&args.to)?;
+    let phone = Phone::parse_human(&args.to, tenant.home())?;
     installation.store.set_do_not_call(tenant.id, &phone, !args.lift).await?;
     let may = if args.lift { "may be called again" } else { "is not called any more" };
     print(format!("{phone} {may} by '{}'", tenant.slug))?;

@@ -32,9 +32,9 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let address = Address::parse_human(&args.number)?;
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.tenant)?;
+    let address = Address::parse_human(&args.number, tenant.home())?;
     if !args.yes {
         confirm(&tenant.slug, &address)?;
     }

@@ -27,9 +27,10 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let key = args.contact.as_deref().map(Address::parse_human).transpose()?.map(|address| address.key());
     let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
+    let address = args.contact.as_deref().map(|given| Address::parse_human(given, tenant.home())).transpose()?;
+    let key = address.map(|address| address.key());
     let store = &installation.store;
     let listed = match key {
         None => store.messages(tenant.id, None, args.limit).await?,

@@ -62,7 +62,7 @@ use serde::Serialize;
 use crate::app::{AppError, Installation};
 use crate::config::secret::SealError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
-use crate::domain::phone::NotE164;
+use crate::domain::phone::NotANumber;
 use crate::domain::{ActionId, Clock, TenantId};
 use crate::engine::sending::by_hand::SendRefused;
 use crate::engine::sending::services::CallRefused;
@@ -111,7 +111,7 @@ pub enum CliError {
     #[error(transparent)]
     Call(#[from] CallRefused),
     #[error(transparent)]
-    Number(#[from] NotE164),
+    Number(#[from] NotANumber),
     #[error(transparent)]
     Numbers(#[from] NumbersError),
     #[error(transparent)]

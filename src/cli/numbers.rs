@@ -201,7 +201,7 @@ fn available_line(one: &AvailableNumberView) -> String {
 
 async fn buy(installation: &Installation, service: &NumberService<'_>, args: BuyArgs) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = Phone::parse_human(&args.number)?;
+    let number = Phone::parse_human(&args.number, tenant.home())?;
     if args.name.as_ref().is_some_and(|name| name.chars().count() > FRIENDLY_NAME_CHARS) {
         return Err(CliError::Usage(format!("a name has {FRIENDLY_NAME_CHARS} characters at most")));
     }
@@ -276,7 +276,7 @@ async fn configure(
     args: ConfigureArgs,
 ) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = OwnedNumberView::from(service.configure(&tenant, &Phone::parse_human(&args.number)?).await?);
+    let number = OwnedNumberView::from(service.configure(&tenant, &Phone::parse_human(&args.number, tenant.home())?).await?);
     if args.json {
         print_json(&number)?
     } else {
@@ -291,7 +291,7 @@ async fn release(
     args: ReleaseArgs,
 ) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = Phone::parse_human(&args.number)?;
+    let number = Phone::parse_human(&args.number, tenant.home())?;
     let uses = service.uses(&tenant, &number);
     if !args.yes {
         let uses = if uses.is_empty() { String::new() } else { format!("{}. ", uses.join("; ")) };

@@ -136,10 +136,10 @@ async fn tell_carrier(
 /// The fields of <https://www.twilio.com/docs/messaging/guides/webhook-request>.
 fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Params, CliError> {
     let channel = args.channel.0;
-    let from = customer(channel, &args.from)?;
+    let from = customer(tenant, channel, &args.from)?;
     let to = recipient(installation, tenant, args)?;
     let to = to.strip_prefix(channel.spec().prefix).unwrap_or(&to);
-    let to = if channel.is_sender(to) { to.to_owned() } else { Phone::parse_human(to)?.to_string() };
+    let to = if channel.is_sender(to) { to.to_owned() } else { Phone::parse_human(to, tenant.home())?.to_string() };
     let sid = args.sid.clone().map_or_else(|| new_sid(!args.media.is_empty()), Ok)?;
     let segments = segments::count(&args.body).segments.to_string();
     let media = args.media.len().to_string();
@@ -180,10 +180,10 @@ fn form(installation: &Installation, tenant: &Tenant, args: &Args) -> Result<Par
 }
 
 /// The address of the customer: on WhatsApp it may be a user id instead of a number.
-fn customer(channel: Channel, from: &str) -> Result<Address, CliError> {
+fn customer(tenant: &Tenant, channel: Channel, from: &str) -> Result<Address, CliError> {
     Ok(match channel.spec().address {
-        AddressKind::PhoneOrWhatsAppId => Address::parse_human(from)?,
-        AddressKind::Phone | AddressKind::Email => Phone::parse_human(from)?.into(),
+        AddressKind::PhoneOrWhatsAppId => Address::parse_human(from, tenant.home())?,
+        AddressKind::Phone | AddressKind::Email => Phone::parse_human(from, tenant.home())?.into(),
     })
 }
 

@@ -158,7 +158,7 @@ pub fn auth_token(text: &str) -> Option<SecretString> {
 }
 
 pub fn phone(text: &str) -> Option<Phone> {
-    Phone::parse_human(text).ok()
+    Phone::parse_human(text, None).ok()
 }
 
 pub fn whatsapp(text: &str) -> Option<Phone> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::phone::{NotE164, Phone, mask};
+use super::phone::{Country, NotANumber, NotE164, Phone, mask};
 use super::whatsapp_id::WhatsAppId;
 
 /// An e-mail address: `local@host`, ASCII, at most 254 bytes (RFC 5321, 4.5.3.1); no name, no angle brackets.
@@ -114,19 +114,11 @@ impl Address {
         }
     }
 
-    /// Parses the address of a customer: a number in E.164, or a WhatsApp user id.
-    pub fn parse_e164_or_id(text: &str) -> Result<Self, NotE164> {
-        match WhatsAppId::parse(text) {
-            Ok(id) => Ok(Self::WhatsApp(id)),
-            Err(_) => Ok(Self::Phone(Phone::parse(text)?)),
-        }
-    }
-
     /// Parses the address of a customer as people write it: a number, or a WhatsApp user id.
-    pub fn parse_human(text: &str) -> Result<Self, NotE164> {
+    pub fn parse_human(text: &str, home: Option<Country>) -> Result<Self, NotANumber> {
         match WhatsAppId::parse(text.trim()) {
             Ok(id) => Ok(Self::WhatsApp(id)),
-            Err(_) => Ok(Self::Phone(Phone::parse_human(text)?)),
+            Err(_) => Ok(Self::Phone(Phone::parse_human(text, home)?)),
         }
     }
 

@@ -31,6 +31,7 @@ pub mod scope;
 pub mod segments;
 pub mod status;
 pub mod stock_phrase;
+pub mod template;
 pub mod timer;
 pub mod whatsapp_id;
 pub mod words;
@@ -51,7 +52,7 @@ pub use hex::hex;
 pub use id::{
     ActionId, AppointmentId, CallId, CampaignId, ContactId, EventId, Ids, MessageId, ServiceId, StaffId, TenantId,
 };
-pub use phone::Phone;
+pub use phone::{Country, Phone};
 pub use price::{Cost, Prices};
 pub use question::{Firing, Question, QuestionChange};
 pub use refusal::RefusalKind;

@@ -66,25 +66,40 @@ pub fn split(text: &str) -> impl Iterator<Item = Result<Segment<'_>, Unclosed>> 
     segments.into_iter()
 }
 
-/// Replaces `{name}` by its value. Names without a value stay as they are, and placeholders in values are not replaced.
-pub fn fill<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let found = after.split_once('}').and_then(|(name, behind)| Some((value(name)?, behind)));
-        rest = match found {
-            Some((value, behind)) => {
-                filled.push_str(value);
-                behind
-            }
-            None => {
-                filled.push('{');
-                after
-            }
+/// A piece of a text with `{name}` and `{name|text without a value}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    Literal(&'a str),
+    Placeholder {
+        /// The name, trimmed; never empty.
+        name: &'a str,
+        /// The text for when there is no value.
+        otherwise: Option<&'a str>,
+        /// The whole, with its braces.
+        written: &'a str,
+    },
+}
+
+/// Splits a text at its `{placeholders}`. Braces without a name between them are literal.
+pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let (mut pieces, mut literal_from, mut from) = (Vec::new(), 0, 0);
+    while let Some(open) = text[from..].find('{').map(|at| from + at) {
+        from = open + 1;
+        let Some(end) = text[from..].find(['{', '}']).map(|at| from + at).filter(|end| text[*end..].starts_with('}'))
+        else {
+            continue;
         };
+        let inner = &text[from..end];
+        let (name, otherwise) = inner.split_once('|').map_or((inner, None), |(name, text)| (name, Some(text)));
+        if name.trim().is_empty() || name.contains(char::is_control) {
+            continue;
+        }
+        pieces.push(Piece::Literal(&text[literal_from..open]));
+        pieces.push(Piece::Placeholder { name: name.trim(), otherwise, written: &text[open..=end] });
+        (literal_from, from) = (end + 1, end + 1);
     }
-    filled + rest
+    pieces.push(Piece::Literal(&text[literal_from..]));
+    pieces
 }
 
 /// Escapes text for HTML.
@@ -137,12 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn names_are_replaced_and_values_are_not_templates() {
-        let value = |name: &str| [("name", "{day}"), ("day", "Monday")].into_iter().find(|(known, _)| *known == name);
-        let check = |text: &str, expect: &str| assert_eq!(fill(text, |name| Some(value(name)?.1)), expect, "{text}");
-        check("{name}, on {day}", "{day}, on Monday");
-        check("{other} {name} {", "{other} {day} {");
-        check("{ {day}", "{ Monday");
+    fn a_text_is_cut_into_pieces_at_its_names() {
+        fn show(piece: Piece<'_>) -> String {
+            match piece {
+                Piece::Literal(literal) => literal.to_owned(),
+                Piece::Placeholder { name, otherwise, written } => format!("<{name} {otherwise:?} {written}>"),
+            }
+        }
+        let check = |text: &str, expect: &str| {
+            assert_eq!(pieces(text).into_iter().map(show).collect::<String>(), expect, "{text}");
+        };
+        check("{name}, on { day }.", "<name None {name}>, on <day None { day }>.");
+        check("{city|here} {city|}", "<city Some(\"here\") {city|here}> <city Some(\"\") {city|}>");
+        check("{ {day}} {} { x", "{ <day None {day}>} {} { x");
+        check("{a\nb} ñ{é}", "{a\nb} ñ<é None {é}>");
         check("", "");
     }
 

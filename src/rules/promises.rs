@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::domain::contact::TenantFacts;
 use crate::domain::fold::fold;
 use crate::domain::opt_out;
-use crate::rules::eval::index::normal;
+use crate::domain::words::fold_words;
 use crate::rules::model::Rule;
 use crate::rules::ruleset::RuleSet;
 
@@ -114,7 +114,7 @@ impl Rule {
             return self.words.contains(&fold(word));
         }
         let first = word.split(' ').next().unwrap_or_default();
-        [word, first].into_iter().any(|word| self.keywords.contains(&normal(word)))
+        [word, first].into_iter().any(|word| self.keywords.contains(&fold_words(word)))
     }
 }
 

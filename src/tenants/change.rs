@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::settings::TenantSettings;
 use super::{Platform, TWILIO};
 use crate::config::secret::SealError;
-use crate::domain::{Channel, EmailAddress};
+use crate::domain::{Channel, Country, EmailAddress};
 use crate::integrations::http_providers::file::is_prefix;
 use crate::integrations::twilio::is_sid;
 use crate::store::StoreError;
@@ -37,6 +37,8 @@ pub struct TenantChange {
     pub name: Option<String>,
     pub zone: Option<Tz>,
     pub language: Option<String>,
+    /// `Some(None)` goes back to the country of the tenant's own numbers.
+    pub country: Option<Option<Country>>,
     /// `Some(None)` keeps everything.
     pub retain_days: Option<Option<u32>>,
     pub staff_emails: StaffChange,
@@ -216,6 +218,9 @@ impl TenantChange {
     ) -> Result<(), SettingsError> {
         if let Some(days) = self.retain_days {
             settings.retain_days = days;
+        }
+        if let Some(country) = self.country {
+            settings.country = country;
         }
         self.staff_emails.apply(&mut settings.staff_emails, context)?;
         self.apply_templates(settings)?;

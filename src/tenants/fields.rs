@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use crate::domain::channel::SenderKind;
-use crate::domain::{Channel, Phone};
+use crate::domain::{Channel, Country, Phone};
 use crate::integrations::twilio::is_sid;
 
 /// The longest slug, in bytes.
@@ -55,6 +55,11 @@ pub fn language(text: &str) -> Result<String, String> {
     if good { Ok(text.to_owned()) } else { Err("write a language tag, such as es or en-US".to_owned()) }
 }
 
+/// A country with a numbering plan.
+pub fn country(text: &str) -> Result<Country, String> {
+    text.parse::<Country>().map_err(|error| error.to_string())
+}
+
 /// Days of retention; `None` keeps everything and is written as 0.
 pub fn retain_days(days: u32) -> Result<Option<u32>, String> {
     match days {
@@ -81,7 +86,7 @@ pub fn sender_of(channel: Channel, text: &str) -> Result<String, String> {
     let spec = channel.spec();
     let bare = text.strip_prefix(spec.prefix).unwrap_or(text);
     match spec.senders {
-        SenderKind::Number => Phone::parse_human(bare)
+        SenderKind::Number => Phone::parse_human(bare, None)
             .map(|phone| phone.to_string())
             .map_err(|error| format!("{error}; a Messaging Service is MG and 32 hex digits")),
         SenderKind::Name if channel.is_sender(bare) => Ok(bare.to_owned()),

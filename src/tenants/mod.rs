@@ -33,7 +33,7 @@ pub use service::{Missing, TenantService};
 pub use settings::TenantSettings;
 
 use crate::domain::contact::TenantFacts;
-use crate::domain::{Channel, Phone, Route, TenantId};
+use crate::domain::{Channel, Country, Phone, Route, TenantId};
 use crate::integrations::http_providers::Providers;
 use crate::store::Store;
 use crate::store::rows::tenant;
@@ -129,6 +129,16 @@ impl Tenant {
         let also = || of(Channel::Sms).filter(|sender| channel == Channel::Voice && sender.number.starts_with('+'));
         let own = of(channel).or_else(also);
         own.map(|sender| sender.number.clone()).or_else(|| platform.sender(channel))
+    }
+
+    /// The country of numbers that people write without a country code: the setting, else that of the tenant's own
+    /// numbers, where they are all of one.
+    pub fn home(&self) -> Option<Country> {
+        let own = self.senders.iter().filter_map(|sender| Country::of_number(&Phone::parse(&sender.number).ok()?));
+        let mut countries: Vec<Country> = own.collect();
+        countries.dedup();
+        let only = countries.first().filter(|_| countries.len() == 1);
+        self.settings.country.or_else(|| only.copied())
     }
 
     /// Chooses the route of a text message to this number: the tenant's, else the installation's. The longest prefix

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::domain::{EmailAddress, VoiceSettings};
+use crate::domain::{Country, EmailAddress, VoiceSettings};
 use crate::time::{QuietRules, WeeklyHours};
 
 /// The settings that a tenant has chosen.
@@ -30,6 +30,9 @@ pub struct TenantSettings {
     /// Opening hours with holidays; `None` where none are set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours: Option<WeeklyHours>,
+    /// The country of numbers that people write without a country code; `None`: that of the tenant's own numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     /// Settings of a newer version. This version keeps them and ignores them.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, Json>,

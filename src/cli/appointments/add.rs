@@ -51,7 +51,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let new = NewAppointment {
         tenant: tenant.id,
         zone: tenant.zone,
-        customer: Phone::parse_human(&args.customer)?,
+        customer: Phone::parse_human(&args.customer, tenant.home())?,
         customer_name: args.name,
         service: args.service,
         new_service: true,

@@ -38,7 +38,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let contact = match &args.customer {
         Some(number) => {
-            let key = Phone::parse_human(number)?.key();
+            let key = Phone::parse_human(number, tenant.home())?.key();
             let found = installation.store.contact_by_key(tenant.id, &key).await?;
             Some(found.ok_or_else(|| CliError::Refused(format!("'{}' has no customer {number}", tenant.slug)))?)
         }

@@ -56,13 +56,14 @@ pub struct Args {
     /// Record the calls
     #[arg(long)]
     record: bool,
-    /// Text message to send; {name} and {field} are replaced by the member's
+    /// Text message to send; {name} and {field} are replaced by the member's; {field|text} has a text for members without
+    /// one
     #[arg(long, value_name = "TEXT")]
     sms: Option<String>,
     /// Approved WhatsApp template to send: its Content SID, or the tenant's name for it
     #[arg(long, value_name = "HX…")]
     template: Option<String>,
-    /// Variable of the template; repeatable
+    /// Variable of the template, with {name} and {field} as in --sms; repeatable
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value, requires = "template")]
     variables: Vec<(String, String)>,
     /// Customers with this tag
@@ -114,7 +115,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let mut campaign = campaigns::add(store, &rules, &tenant, store.ids().next(), &args.name, &plan(&args)).await?;
     let mut refused = 0;
     if let Some(file) = &args.import {
-        let imported = import_members(&installation, &campaign, file).await?;
+        let imported = import_members(&installation, &tenant, &campaign, file).await?;
         refused = imported.refused.len();
         if !args.json {
             super::print_imported(&imported)?;

@@ -174,6 +174,7 @@ async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
 
 async fn import_members(
     installation: &Installation,
+    tenant: &Tenant,
     campaign: &Campaign,
     file: &PathBuf,
 ) -> Result<ImportedMembers, CliError> {
@@ -181,7 +182,7 @@ async fn import_members(
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(refused)?;
     opened.take(sheet::FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
-    let sheet = sheet::read(&bytes).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
+    let sheet = sheet::read(&bytes, tenant.home()).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
     Ok(campaigns::import_members(&installation.store, campaign, sheet).await?)
 }
 
@@ -189,7 +190,7 @@ async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
-    let imported = import_members(&installation, &campaign, &args.file).await?;
+    let imported = import_members(&installation, &tenant, &campaign, &args.file).await?;
     let outcome = if imported.refused.is_empty() { Outcome::Done } else { Outcome::Failed };
     if args.json {
         print_json(&ImportedMembersView::from(imported))?;

@@ -258,7 +258,7 @@ impl Handset {
     fn handle_answer(&mut self, what: Ask, answer: &str) -> Vec<Command> {
         let mut commands = Vec::new();
         let taken = match what {
-            Ask::Number => Phone::parse_human(answer).map_err(|error| error.to_string()).map(|number| {
+            Ask::Number => Phone::parse_human(answer, None).map_err(|error| error.to_string()).map(|number| {
                 let known = self.customers.iter().position(|customer| customer.number == number);
                 self.customer = known.unwrap_or_else(|| {
                     commands.push(Command::Watch(number.clone()));

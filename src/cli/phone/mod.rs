@@ -102,7 +102,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     let asked = if args.whatsapp { Channel::WhatsApp } else { Channel::Sms };
     phone.update_numbers(&numbers, asked);
     if let Some(to) = &args.to {
-        let number = Phone::parse_human(to)?;
+        let number = Phone::parse_human(to, None)?;
         let only_whatsapp = numbers
             .iter()
             .any(|one| one.number == number.as_str() && one.sms_url.is_none() && one.whatsapp_url.is_some());
@@ -124,7 +124,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 /// The number to call: the one that was named, or the first that answers calls.
 fn callee(to: Option<&str>, numbers: &[Number]) -> Result<String, CliError> {
     match to {
-        Some(to) => Ok(Phone::parse_human(to)?.as_str().to_owned()),
+        Some(to) => Ok(Phone::parse_human(to, None)?.as_str().to_owned()),
         None => {
             numbers.iter().find(|number| number.voice_url.is_some()).map(|number| number.number.clone()).ok_or_else(
                 || {
@@ -140,7 +140,7 @@ fn callee(to: Option<&str>, numbers: &[Number]) -> Result<String, CliError> {
 fn customers(from: &[String]) -> Result<Vec<Phone>, CliError> {
     let mut customers: Vec<Phone> = Vec::new();
     for number in from {
-        let number = Phone::parse_human(number)?;
+        let number = Phone::parse_human(number, None)?;
         if !customers.contains(&number) {
             customers.push(number);
         }

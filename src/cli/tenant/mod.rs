@@ -58,6 +58,9 @@ fn text(view: &TenantView) -> String {
         let base = sender.base_url.as_ref().map(|base| format!(", webhooks at {base}")).unwrap_or_default();
         lines.push(format!("  sends {} from {}{base}", sender.channel, sender.number));
     }
+    if let Some(country) = &view.country {
+        lines.push(format!("  numbers without a country code are of {country}"));
+    }
     if view.senders.is_empty() {
         lines.push("  sends from the installation's numbers".to_owned());
     }

@@ -10,7 +10,7 @@ use super::{account, apply, hours, non_empty, show_changed};
 use crate::app::Installation;
 use crate::cli::channel_flags::SenderFlags;
 use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
-use crate::domain::EmailAddress;
+use crate::domain::{Country, EmailAddress};
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::fields::{self, base_url, language, name, sender, zone};
 use crate::tenants::{
@@ -39,6 +39,9 @@ pub struct Args {
     /// Language, such as es
     #[arg(long, value_parser = language)]
     language: Option<String>,
+    /// Country of numbers that are written without a country code, such as ES; 'own': that of the tenant's own numbers
+    #[arg(long, value_name = "COUNTRY", value_parser = country)]
+    country: Option<OwnOr<Country>>,
     #[command(flatten)]
     senders: SenderFlags,
     /// Public base URL of the webhooks of the senders named here, or of all senders, if it is not APP_URL
@@ -158,6 +161,7 @@ fn change_of(args: &Args) -> Result<TenantChange, CliError> {
         name: args.name.clone(),
         zone: args.zone,
         language: args.language.clone(),
+        country: args.country.map(|OwnOr(country)| country),
         retain_days: args.retain_days.map(|days| (days > 0).then_some(days)),
         staff_emails: StaffChange {
             replace: None,
@@ -220,6 +224,14 @@ fn token(args: &Args) -> Result<SecretString, CliError> {
 
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+/// A value, or none for the word `own`.
+#[derive(Clone, Copy)]
+struct OwnOr<T>(Option<T>);
+
+fn country(text: &str) -> Result<OwnOr<Country>, String> {
+    if text == "own" { Ok(OwnOr(None)) } else { fields::country(text).map(|country| OwnOr(Some(country))) }
 }
 
 fn retain_days(text: &str) -> Result<u32, String> {

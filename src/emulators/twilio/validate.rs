@@ -35,6 +35,8 @@ pub const TEST_SENDER: &str = "+15005550006";
 /// Prefix of the other test numbers.
 const TEST_NUMBERS: &str = "+1500555";
 const BODY_MAX_CHARS: usize = 1600;
+/// The most blanks in a row in a template's variable.
+const VARIABLE_BLANKS_MAX: usize = 4;
 /// Limits of a message's schedule (<https://www.twilio.com/docs/api/errors/35114>).
 const SCHEDULE_MIN: Duration = Duration::from_secs(15 * 60);
 const SCHEDULE_MAX: Duration = Duration::from_secs(35 * 24 * 3_600);
@@ -150,10 +152,30 @@ fn check_content(form: &Params) -> Result<(), Refusal> {
         return Err(refusal(21602, "Message body is required."));
     }
     let variables = form.filled("ContentVariables").unwrap_or("{}");
-    match serde_json::from_str::<serde_json::Map<_, _>>(variables) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(refusal(21656, "The ContentVariables Parameter is invalid.")),
+    let variables = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(variables);
+    variables.map_err(|_| invalid_variables())?.values().try_for_each(check_variable)
+}
+
+fn invalid_variables() -> Refusal {
+    refusal(21656, "The ContentVariables Parameter is invalid.")
+}
+
+/// Checks the value of a template's variable, after <https://www.twilio.com/docs/api/errors/21656> and 21658: neither null nor
+/// empty, no line break, no tab, at most four blanks in a row, at most 1,600 characters.
+fn check_variable(value: &serde_json::Value) -> Result<(), Refusal> {
+    let text = match value {
+        serde_json::Value::Null => return Err(invalid_variables()),
+        serde_json::Value::String(text) => text,
+        _ => return Ok(()),
+    };
+    let gap = " ".repeat(VARIABLE_BLANKS_MAX + 1);
+    if text.trim().is_empty() || text.contains(['\n', '\r', '\t']) || text.contains(&gap) {
+        return Err(invalid_variables());
     }
+    if text.chars().count() > BODY_MAX_CHARS {
+        return Err(refusal(21658, "Parameter exceeded character limit."));
+    }
+    Ok(())
 }
 
 /// Checks the parameters that have a range of their own. <https://www.twilio.com/docs/api/errors/90014>
@@ -244,6 +266,20 @@ mod tests {
         check_changed(&[("Body", ""), ("MediaUrl", "https://a/1")], None);
         check_changed(&[("Body", ""), ("ContentSid", "HX1"), ("ContentVariables", r#"{"1":"Ana"}"#)], None);
         check_changed(&[("Body", ""), ("ContentSid", "HX1"), ("ContentVariables", "[1]")], Some(21656));
+        for (value, code) in [
+            ("Ana", None),
+            ("a    b", None),
+            ("", Some(21656)),
+            (" ", Some(21656)),
+            ("a\\nb", Some(21656)),
+            ("a\\tb", Some(21656)),
+            ("a     b", Some(21656)),
+            (&*"é".repeat(1601), Some(21658)),
+        ] {
+            let variables = format!(r#"{{"1":"Ana","2":"{value}"}}"#);
+            check_changed(&[("Body", ""), ("ContentSid", "HX1"), ("ContentVariables", &variables)], code);
+        }
+        check_changed(&[("Body", ""), ("ContentSid", "HX1"), ("ContentVariables", r#"{"1":null}"#)], Some(21656));
         check_changed(&[("Body", &"é".repeat(1600))], None);
         check_changed(&[("Body", &"é".repeat(1601))], Some(21617));
         check_changed(&[("MediaUrl", "https://a/1"); 11], Some(21623));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::plan;
 use crate::domain::address::NotAnEmail;
 use crate::domain::channel::AddressKind;
-use crate::domain::phone::NotE164;
+use crate::domain::phone::NotANumber;
 use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, EmailAddress, Event, EventId, EventKind, Phone, Send, SendBody,
 };
@@ -22,7 +22,7 @@ pub const BODY_MAX_CHARS: usize = 1_600;
 #[derive(Debug, thiserror::Error)]
 pub enum SendRefused {
     #[error(transparent)]
-    Number(#[from] NotE164),
+    Number(#[from] NotANumber),
     #[error(transparent)]
     Email(#[from] NotAnEmail),
     #[error("no tenant has the slug '{0}'; see 'recado tenant list'")]
@@ -68,8 +68,8 @@ impl Outbox {
     ) -> Result<ActionId, SendRefused> {
         let to: Address = match channel.spec().address {
             AddressKind::Email => EmailAddress::parse(to)?.into(),
-            AddressKind::Phone => Phone::parse_human(to)?.into(),
-            AddressKind::PhoneOrWhatsAppId => Address::parse_human(to)?,
+            AddressKind::Phone => Phone::parse_human(to, tenant.home())?.into(),
+            AddressKind::PhoneOrWhatsAppId => Address::parse_human(to, tenant.home())?,
         };
         fits(&body)?;
         let event = Event {

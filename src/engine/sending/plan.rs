@@ -27,7 +27,7 @@ pub fn plan(tenant: &Tenant, platform: &Platform, event: &Event, customer: &[Str
             follows = contact.is_some() && (follows_customer_message(event) || is_from_caller(event, customer));
             let mut leaves_by = route_of(tenant, platform, send);
             let mut from =
-                name_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &leaves_by));
+                fit_template(tenant, send).and_then(|()| sender_of(tenant, platform, event, send, &leaves_by));
             if from.is_err()
                 && let Some(instead) = send.instead()
             {
@@ -187,6 +187,15 @@ fn is_from_caller(event: &Event, customer: &[String]) -> bool {
     let rang = || event.data["from"].as_str().and_then(|from| Phone::parse(from).ok());
     event.channel == Some(Channel::Voice)
         && (event.kind == EventKind::CALL_INPUT || rang().is_some_and(|from| customer.contains(&from.key())))
+}
+
+/// Makes the body one that is taken: a template with its Content SID and with fitting variables.
+fn fit_template(tenant: &Tenant, send: &mut Send) -> Result<(), String> {
+    name_template(tenant, send)?;
+    match &mut send.body {
+        SendBody::Template(template) => template.fit_variables().map_err(|unfit| unfit.to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces the tenant's own name of a template by its Content SID. A name that is neither cannot be sent.

@@ -151,7 +151,7 @@ mod tests {
         let feed = write("Marta", &appointments);
         assert_eq!(feed.etag, write("Marta", &appointments).etag, "no clock in it");
         assert_ne!(feed.etag, write("Marta", &[booked("another")]).etag);
-        let context = Context { tenant: TenantId::new(Uuid::nil()), zone: chrono_tz::Tz::UTC, staff: None };
+        let context = Context { tenant: TenantId::new(Uuid::nil()), zone: chrono_tz::Tz::UTC, home: None, staff: None };
         let now = Timestamp::parse("2026-11-21T00:00:00Z").unwrap();
         let read = ical::read(feed.text.as_bytes(), context, now).unwrap();
         let row = read.entries[0].row.as_ref().unwrap();

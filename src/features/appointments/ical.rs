@@ -1,6 +1,6 @@
 //! Reads appointments from a calendar file (iCalendar, RFC 5545), with recurring ones.
 //!
-//! The customer is the first phone number in international form in ATTENDEE, CONTACT, SUMMARY, DESCRIPTION or LOCATION.
+//! The customer is the one phone number in ATTENDEE, CONTACT, SUMMARY, DESCRIPTION and LOCATION, as [`in_text`] finds it.
 //! The service is the first of CATEGORIES, else the SUMMARY without the number. Files are hostile: size, nesting and
 //! recurrence are limited before anything is computed.
 
@@ -14,9 +14,10 @@ use chrono_tz::Tz;
 use icalendar::parser::{Component, read_calendar, unfold};
 use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
 
-use fields::{all, find, first_of_list, instant, local, minutes, number_in, short, text_of, time_of, value, zone_of};
+use fields::{all, find, first_of_list, instant, local, minutes, short, text_of, time_of, value, zone_of};
 
 use super::sheet::Context;
+use crate::domain::phone::in_text;
 use crate::domain::{AppointmentState, By, Timestamp};
 use crate::store::tables::appointments::{IMPORT_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts};
 use crate::time::zone::{to_instant, to_wall};
@@ -240,9 +241,8 @@ fn row(
 ) -> Result<Row, String> {
     let named = ["ATTENDEE", "CONTACT", "SUMMARY", "DESCRIPTION", "LOCATION"];
     let texts: Vec<String> = named.iter().flat_map(|name| all(event, name)).map(value).collect();
-    let found = texts.iter().find_map(|text| number_in(text));
-    let (customer, written) = found.ok_or("it names no customer: write their number in it, such as +34600111222")?;
-    let summary = text_of(event, "SUMMARY").replace(&written, " ");
+    let customer = in_text::one_number(&texts, context.home).map_err(|why| why.to_string())?;
+    let summary = in_text::without_numbers(&text_of(event, "SUMMARY"), context.home);
     let category = find(event, "CATEGORIES").map(|list| first_of_list(list.val.as_str())).unwrap_or_default();
     let category = category.trim();
     let words: Vec<&str> = summary.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).collect();

@@ -1,14 +1,12 @@
-//! Appointments as a spreadsheet: CSV (RFC 4180) in UTF-8 with a header line.
-//!
-//! A cell that a spreadsheet would read as a formula gets a `'` before it; an import removes it.
+//! Appointments as a spreadsheet: CSV with a header line, as [`csv`] reads it. An export is in UTF-8.
 
 use std::collections::HashMap;
 
 use chrono_tz::Tz;
 
-use crate::domain::{AppointmentState, By, Phone, TenantId};
+use crate::domain::{AppointmentState, By, Country, Phone, TenantId};
 use crate::engine::availability::parse_starts;
-use crate::integrations::csv::LineCount;
+use crate::integrations::csv::{self, BadTable, escape_formula, is_shortened};
 use crate::store::tables::appointments::{Appointment, IMPORT_MAX, NewAppointment, Row};
 use crate::time::zone::to_wall;
 
@@ -17,7 +15,6 @@ pub const TITLES: [&str; 9] =
     ["external_id", "customer", "name", "service", "staff", "starts_at", "minutes", "state", "note"];
 /// The largest file that is imported.
 pub const FILE_MAX_BYTES: u64 = 4 << 20;
-const LINE_MAX_BYTES: usize = 16 << 10;
 
 /// Why the whole file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +23,8 @@ pub enum BadSheet {
     NoColumn(&'static str),
     #[error("the file has the column '{0}' twice: rename one")]
     Twice(String),
-    #[error("line {line}: {why}")]
-    Csv { line: u64, why: String },
-    #[error("more than {IMPORT_MAX} appointments: part the file")]
-    TooMany,
+    #[error(transparent)]
+    Table(#[from] BadTable),
 }
 
 /// A line of a file: an appointment, or why it is none.
@@ -44,21 +39,18 @@ pub struct SheetRow {
 pub struct Context<'c> {
     pub tenant: TenantId,
     pub zone: Tz,
+    /// The country of numbers without a country code.
+    pub home: Option<Country>,
     /// The staff member for lines that name none.
     pub staff: Option<&'c str>,
 }
 
 /// Reads a file. Column names are case-insensitive; unknown columns are ignored.
 pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<SheetRow>, BadSheet> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    // Spreadsheets in many countries separate cells by semicolons.
-    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(text);
-    let titles = reader.headers().map_err(of_csv)?.clone();
+    let table = csv::read(text, IMPORT_MAX)?;
     let mut columns: HashMap<&'static str, usize> = HashMap::new();
-    for (index, title) in titles.iter().enumerate() {
-        let title = title.trim().to_lowercase();
+    for (index, title) in table.titles.iter().enumerate() {
+        let title = title.to_lowercase();
         if let Some(known) = TITLES.iter().find(|known| **known == title)
             && columns.insert(known, index).is_some()
         {
@@ -68,43 +60,27 @@ pub fn read(text: &[u8], context: Context<'_>) -> Result<Vec<SheetRow>, BadSheet
     if let Some(missing) = ["customer", "service", "starts_at"].iter().find(|title| !columns.contains_key(*title)) {
         return Err(BadSheet::NoColumn(missing));
     }
-    let mut lines = Vec::new();
-    let mut lines_to = LineCount::default();
-    for record in reader.records() {
-        let record = record.map_err(of_csv)?;
-        if record.iter().all(|cell| cell.trim().is_empty()) {
-            continue;
-        }
-        if lines.len() == IMPORT_MAX {
-            return Err(BadSheet::TooMany);
-        }
-        let at = record.position().map_or(0, |position| position.byte() as usize);
-        let line = lines_to.count(text, at);
-        let cell = |title: &str| columns.get(title).and_then(|index| record.get(*index)).map(bare).unwrap_or_default();
-        let row = if record.as_slice().len() > LINE_MAX_BYTES {
-            Err(format!("the line is longer than {LINE_MAX_BYTES} bytes"))
-        } else {
-            one(cell, context)
-        };
-        lines.push(SheetRow { line, row });
-    }
-    Ok(lines)
-}
-
-fn of_csv(error: csv::Error) -> BadSheet {
-    let line = error.position().map_or(1, csv::Position::line);
-    BadSheet::Csv { line, why: error.to_string().chars().take(200).collect() }
+    let read = |row: &csv::Row| {
+        row.cells().and_then(|cells| one(|title| columns.get(title).map_or("", |index| cells.get(*index)), context))
+    };
+    Ok(table.rows.iter().map(|row| SheetRow { line: row.line, row: read(row) }).collect())
 }
 
 fn one<'r>(cell: impl Fn(&str) -> &'r str, context: Context<'_>) -> Result<Row, String> {
     let or_none = |title: &str| Some(cell(title)).filter(|text| !text.is_empty());
     let minutes = or_none("minutes").map(|text| text.parse().map_err(|_| "the minutes are to be a whole number"));
     let state = or_none("state").map(|text| text.parse::<AppointmentState>().map_err(|bad| bad.to_string()));
+    if is_shortened(cell("external_id")) {
+        return Err(format!(
+            "a spreadsheet has shortened the external_id to '{}': format the column as text there and enter it again",
+            cell("external_id")
+        ));
+    }
     Ok(Row {
         new: NewAppointment {
             tenant: context.tenant,
             zone: context.zone,
-            customer: Phone::parse_human(cell("customer")).map_err(|bad| bad.to_string())?,
+            customer: Phone::parse_human(cell("customer"), context.home).map_err(|bad| bad.to_string())?,
             customer_name: cell("name").to_owned(),
             service: cell("service").to_owned(),
             new_service: true,
@@ -143,25 +119,11 @@ pub fn write(appointments: &[Appointment]) -> String {
 
 fn line(cells: [String; TITLES.len()]) -> String {
     let cells = cells.map(|cell| {
-        let harmless = harmless(&cell);
-        let quoted = harmless.contains([',', ';', '"', '\n', '\r', '\t', '\'']);
-        if quoted { format!("\"{}\"", harmless.replace('"', "\"\"")) } else { harmless }
+        let cell = escape_formula(&cell);
+        let quoted = cell.contains([',', ';', '"', '\n', '\r', '\t', '\'']);
+        if quoted { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
     });
     cells.join(",") + "\r\n"
-}
-
-/// Puts a `'` before a cell that begins like a formula, or with `'` itself.
-fn harmless(cell: &str) -> String {
-    if is_marked(cell) { format!("'{cell}") } else { cell.to_owned() }
-}
-
-/// Undoes [`harmless`].
-fn bare(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| is_marked(rest)).unwrap_or(cell).trim()
-}
-
-fn is_marked(cell: &str) -> bool {
-    cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\''])
 }
 
 #[cfg(test)]
@@ -172,16 +134,7 @@ mod tests {
     use crate::store::tables::appointments::Starts;
 
     fn context() -> Context<'static> {
-        Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None }
-    }
-
-    #[test]
-    fn formulas_are_made_harmless_and_come_back() {
-        for cell in ["=1+1", "+34600111222", "-1", "@SUM(A1)", "\tx", "\rx", "'quoted", "''", "plain", ""] {
-            let written = harmless(cell);
-            assert!(!written.starts_with(['=', '+', '-', '@', '\t', '\r']), "{written:?}");
-            assert_eq!(bare(&written), cell.trim(), "{written:?}");
-        }
+        Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: None }
     }
 
     #[test]
@@ -196,8 +149,12 @@ mod tests {
         assert!(matches!(row.new.starts, Starts::Local(_)));
         assert!(matches!(read(b"customer,service\n", context()), Err(BadSheet::NoColumn("starts_at"))));
         assert!(matches!(read(b"customer,service,starts_at,Service\n", context()), Err(BadSheet::Twice(_))));
+        let shortened = read(b"customer,service,starts_at,external_id
++34600111222,x,2026-12-01 10:00,1.2E+11
+", context());
+        assert!(shortened.unwrap()[0].row.as_ref().is_err_and(|why| why.contains("format the column as text")));
         let many = format!("customer,service,starts_at\n{}", "x,y,z\n".repeat(IMPORT_MAX + 1));
-        assert!(matches!(read(many.as_bytes(), context()), Err(BadSheet::TooMany)));
+        assert!(matches!(read(many.as_bytes(), context()), Err(BadSheet::Table(BadTable::TooManyRows(IMPORT_MAX)))));
     }
 
     proptest! {

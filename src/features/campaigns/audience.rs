@@ -1,6 +1,6 @@
 //! Reads an audience: the tenant's customers that match when the campaign starts.
 
-use super::{Audience, CampaignError, add_members};
+use super::{Audience, CampaignError, Plan, add_members, refuse_missing};
 use crate::domain::contact::ContactFacts;
 use crate::store::Store;
 use crate::store::tables::campaigns::{Campaign, NewMember};
@@ -9,24 +9,32 @@ use crate::tenants::Tenant;
 /// The customers that are read at once.
 const PAGE: usize = 500;
 
-/// Adds the customers that match the audience.
+/// Adds the customers that match the audience. If one of them lacks a value that the texts use, nobody is added.
 pub async fn add_matching(
     store: &Store,
     tenant: &Tenant,
     campaign: &Campaign,
     audience: &Audience,
+    plan: &Plan,
 ) -> Result<(), CampaignError> {
-    let mut after = None;
-    loop {
-        let ids = store.customer_page(tenant.id, after, PAGE).await?;
-        let Some(last) = ids.last() else { return Ok(()) };
-        after = Some(*last);
-        let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
-        let fitting =
-            ids.iter().filter_map(|id| known.get(id)).filter(|customer| matches(audience, &tenant.language, customer));
-        let members: Vec<NewMember> = fitting.filter_map(member).collect();
-        add_members(store, campaign, &members).await?;
+    for adds in [false, true] {
+        let mut after = None;
+        loop {
+            let ids = store.customer_page(tenant.id, after, PAGE).await?;
+            let Some(last) = ids.last() else { break };
+            after = Some(*last);
+            let (known, _) = store.contact_facts(tenant.id, &ids, None).await?;
+            let fitting =
+                ids.iter().filter_map(|id| known.get(id)).filter(|one| matches(audience, &tenant.language, one));
+            let members: Vec<NewMember> = fitting.filter_map(member).collect();
+            if adds {
+                add_members(store, campaign, &members).await?;
+            } else {
+                refuse_missing(plan, &members)?;
+            }
+        }
     }
+    Ok(())
 }
 
 /// Makes a member of a customer. One who hides the number is none: a campaign goes to numbers.

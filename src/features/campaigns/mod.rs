@@ -6,6 +6,7 @@
 //! transaction that updates the member. Counts come from rows, so repeats of the provider count once.
 
 mod audience;
+mod texts;
 mod validation;
 mod hours;
 pub mod round;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
 use self::sheet::{RefusedLine, Sheet};
+use self::texts::Values;
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignId, CampaignState, TenantId};
 use crate::rules::{CannotStartCall, RuleSet};
@@ -46,7 +48,8 @@ pub const AT_ONCE_MAX: u32 = 1_000;
 pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallBody>,
-    /// A text message; `{name}` is the member's name, `{field}` any of their fields.
+    /// A text message; `{name}` is the member's name, `{field}` any of their fields; `{field|text}` gives the text for
+    /// members without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms: Option<String>,
     /// An approved WhatsApp template; its variables may use `{name}` and `{field}`, too.
@@ -147,6 +150,13 @@ pub enum CampaignError {
     Closed(CampaignState),
     #[error("a campaign has at most {MEMBERS_MAX} members: part it")]
     Full,
+    /// The table has no column for a value that the texts use.
+    #[error("the texts of the campaign use {missing}, and the table has no such column; it has {columns}: rename a column, or \
+             change the text")]
+    NoColumn { missing: String, columns: String },
+    /// Customers lack a value that the texts use.
+    #[error("{0}: fill it in, or write {{name|text}} for a text without a value")]
+    Missing(String),
     #[error("the campaign has nobody to try: import numbers, or choose an audience that somebody fits")]
     Nobody,
     #[error(transparent)]
@@ -205,7 +215,35 @@ pub async fn add_members(store: &Store, campaign: &Campaign, members: &[NewMembe
     if !campaign.state.is_open() {
         return Err(CampaignError::Closed(campaign.state));
     }
+    refuse_missing(&Plan::from_stored(campaign)?, members)?;
     store.add_members(campaign, members).await?.ok_or(CampaignError::Full)
+}
+
+/// The members that an error names.
+const MISSING_NAMED_MAX: usize = 10;
+
+/// Refuses members without a value that the texts use.
+fn refuse_missing(plan: &Plan, members: &[NewMember]) -> Result<(), CampaignError> {
+    let needs = plan.needs();
+    let mut missing = members.iter().filter_map(|member| {
+        let missing = Values::from(member).missing(&needs)?;
+        Some(format!("{} has no value for {missing}", member.phone))
+    });
+    let named: Vec<String> = missing.by_ref().take(MISSING_NAMED_MAX).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let named = named.join("; ");
+    Err(CampaignError::Missing(match missing.count() {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }))
+}
+
+impl<'m> From<&'m NewMember> for Values<'m> {
+    fn from(member: &'m NewMember) -> Self {
+        Self { name: &member.name, fields: &member.fields }
+    }
 }
 
 /// The result of an import.
@@ -216,14 +254,34 @@ pub struct ImportedMembers {
     pub refused: Vec<RefusedLine>,
 }
 
-/// Adds the members of a spreadsheet. Lines without a member are refused; the others are added.
+/// Adds the members of a spreadsheet. Lines without a member, or without a value that the texts use, are refused; the
+/// others are added.
 pub async fn import_members(
     store: &Store,
     campaign: &Campaign,
     sheet: Sheet,
 ) -> Result<ImportedMembers, CampaignError> {
-    let new = add_members(store, campaign, &sheet.members).await?;
-    Ok(ImportedMembers { new, known: sheet.members.len() as u64 - new, refused: sheet.refused })
+    let plan = Plan::from_stored(campaign)?;
+    let needs = plan.needs();
+    if let Some(missing) = texts::without_column(&needs, &sheet.columns) {
+        return Err(CampaignError::NoColumn { missing, columns: sheet.columns.join(", ") });
+    }
+    let (mut members, mut refused) = (Vec::with_capacity(sheet.members.len()), sheet.refused);
+    for (line, member) in sheet.members {
+        match Values::from(&member).missing(&needs) {
+            Some(missing) => {
+                let reason = format!(
+                    "there is no value for {missing}, which the texts of the campaign use: fill it in, or write \
+                     {{name|text}} for a text without a value"
+                );
+                refused.push(RefusedLine { line, reason });
+            }
+            None => members.push(member),
+        }
+    }
+    refused.sort_by_key(|refused| refused.line);
+    let new = add_members(store, campaign, &members).await?;
+    Ok(ImportedMembers { new, known: members.len() as u64 - new, refused })
 }
 
 /// Moves a campaign to another state. A start reads its audience first.
@@ -254,7 +312,7 @@ pub async fn transition(
 /// Adds the audience. An empty audience is an error.
 async fn fill(store: &Store, tenant: &Tenant, campaign: &Campaign, plan: &Plan) -> Result<(), CampaignError> {
     if let Some(audience) = &plan.audience {
-        audience::add_matching(store, tenant, campaign, audience).await?;
+        audience::add_matching(store, tenant, campaign, audience, plan).await?;
     }
     let (trying, next) = store.campaign_outlook(campaign).await?;
     if trying == 0 && next.is_none() { Err(CampaignError::Nobody) } else { Ok(()) }

@@ -1,17 +1,16 @@
-//! Members from a spreadsheet: CSV (RFC 4180) in UTF-8 with a header line. `phone` is required, `name` is optional;
-//! every other column is a field.
+//! Members from a spreadsheet: CSV with a header line, as [`csv`] reads it. `phone` is required, `name` is optional; every
+//! other column is a field.
 
 use std::collections::BTreeMap;
 
-use crate::domain::Phone;
-use crate::integrations::csv::LineCount;
+use crate::domain::{Country, Phone};
+use crate::integrations::csv::{self, BadTable};
 use crate::store::tables::campaigns::NewMember;
 
 /// The largest file.
 pub const FILE_MAX_BYTES: u64 = 16 << 20;
 /// The most lines of a file.
 pub const LINES_MAX: usize = 100_000;
-const LINE_MAX_BYTES: usize = 16 << 10;
 /// The most columns besides `phone` and `name`.
 const FIELDS_MAX: usize = 20;
 const NAME_CHARS: usize = 80;
@@ -26,14 +25,12 @@ pub enum BadSheet {
     NoPhone,
     #[error("the file has the column '{0}' twice: rename one")]
     Twice(String),
-    #[error("the column '{0}' has no name of 1 to {NAME_CHARS} characters")]
+    #[error("the name of the column '{0}' has more than {NAME_CHARS} characters, or a line break: shorten it")]
     Title(String),
     #[error("besides phone and name a file has at most {FIELDS_MAX} columns")]
     Columns,
-    #[error("line {line}: {why}")]
-    Csv { line: u64, why: String },
-    #[error("more than {LINES_MAX} lines: part the file")]
-    TooMany,
+    #[error(transparent)]
+    Table(#[from] BadTable),
 }
 
 /// A line without a member, and why.
@@ -46,35 +43,27 @@ pub struct RefusedLine {
 /// The content of a file.
 #[derive(Debug, Default)]
 pub struct Sheet {
-    pub members: Vec<NewMember>,
+    /// The names of the columns that have one.
+    pub columns: Vec<String>,
+    /// The members, each with its line.
+    pub members: Vec<(u64, NewMember)>,
     pub refused: Vec<RefusedLine>,
 }
 
-/// Reads a file. Of a repeated number the first line counts.
-pub fn read(bytes: &[u8]) -> Result<Sheet, BadSheet> {
+/// Reads a file. Of a repeated number the first line counts. Numbers without a country code are of the `home` country.
+pub fn read(bytes: &[u8], home: Option<Country>) -> Result<Sheet, BadSheet> {
     if bytes.len() as u64 > FILE_MAX_BYTES {
         return Err(BadSheet::TooLarge);
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // Spreadsheets in many countries separate cells by semicolons.
-    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = if first.contains(&b';') && !first.contains(&b',') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(bytes);
-    let titles = titles(reader.headers().map_err(of_csv)?)?;
-    let mut sheet = Sheet::default();
+    let table = csv::read(bytes, LINES_MAX)?;
+    let titles = titles(&table.titles)?;
+    let columns = titles.iter().filter(|title| !title.is_empty()).cloned().collect();
+    let mut sheet = Sheet { columns, ..Sheet::default() };
     let mut seen = std::collections::HashSet::new();
-    let mut lines_to = LineCount::default();
-    for (index, record) in reader.records().enumerate() {
-        if index == LINES_MAX {
-            return Err(BadSheet::TooMany);
-        }
-        let record = record.map_err(of_csv)?;
-        let line = lines_to.count(bytes, record.position().map_or(0, |position| position.byte() as usize));
-        if record.iter().all(|cell| cell.trim().is_empty()) {
-            continue;
-        }
-        match one(&titles, &record) {
-            Ok(member) if seen.insert(member.phone.key()) => sheet.members.push(member),
+    for row in &table.rows {
+        let line = row.line;
+        match row.cells().and_then(|cells| one(&titles, cells, home)) {
+            Ok(member) if seen.insert(member.phone.key()) => sheet.members.push((line, member)),
             Ok(_) => sheet.refused.push(RefusedLine { line, reason: "the number stands in a line before".to_owned() }),
             Err(reason) => sheet.refused.push(RefusedLine { line, reason }),
         }
@@ -82,16 +71,16 @@ pub fn read(bytes: &[u8]) -> Result<Sheet, BadSheet> {
     Ok(sheet)
 }
 
-fn titles(record: &csv::StringRecord) -> Result<Vec<String>, BadSheet> {
+/// The names of the columns; empty for a column without a name, which has no values either.
+fn titles(given: &[String]) -> Result<Vec<String>, BadSheet> {
     let mut titles: Vec<String> = Vec::new();
-    for title in record {
-        let title = title.trim();
+    for title in given {
         let known = title.to_lowercase();
         let title = if known == "phone" || known == "name" { known } else { title.to_owned() };
-        if title.is_empty() || title.chars().count() > NAME_CHARS || title.chars().any(char::is_control) {
-            return Err(BadSheet::Title(title.chars().take(NAME_CHARS).collect()));
+        if title.chars().count() > NAME_CHARS || title.chars().any(char::is_control) {
+            return Err(BadSheet::Title(title.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect()));
         }
-        if titles.contains(&title) {
+        if !title.is_empty() && titles.contains(&title) {
             return Err(BadSheet::Twice(title));
         }
         titles.push(title);
@@ -99,20 +88,16 @@ fn titles(record: &csv::StringRecord) -> Result<Vec<String>, BadSheet> {
     if !titles.iter().any(|title| title == "phone") {
         return Err(BadSheet::NoPhone);
     }
-    if titles.len() > FIELDS_MAX + 2 {
+    if titles.iter().filter(|title| !title.is_empty()).count() > FIELDS_MAX + 2 {
         return Err(BadSheet::Columns);
     }
     Ok(titles)
 }
 
-fn one(titles: &[String], record: &csv::StringRecord) -> Result<NewMember, String> {
-    if record.as_slice().len() > LINE_MAX_BYTES {
-        return Err(format!("the line is longer than {LINE_MAX_BYTES} bytes"));
-    }
+fn one(titles: &[String], cells: csv::Cells<'_>, home: Option<Country>) -> Result<NewMember, String> {
     let (mut phone, mut name, mut fields) = ("", String::new(), BTreeMap::new());
-    for (title, cell) in titles.iter().zip(record) {
-        // A cell that a spreadsheet would read as a formula has a ' before it.
-        let cell = cell.trim().strip_prefix('\'').unwrap_or(cell.trim());
+    for (column, title) in titles.iter().enumerate() {
+        let cell = cells.get(column);
         if cell.chars().count() > VALUE_CHARS || cell.chars().any(char::is_control) {
             return Err(format!("'{title}' has at most {VALUE_CHARS} characters and no line breaks"));
         }
@@ -126,7 +111,7 @@ fn one(titles: &[String], record: &csv::StringRecord) -> Result<NewMember, Strin
             _ => drop(fields.insert(title.clone(), cell.to_owned())),
         }
     }
-    let phone = Phone::parse_human(phone).map_err(|bad| bad.to_string())?;
+    let phone = Phone::parse_human(phone, home).map_err(|bad| bad.to_string())?;
     Ok(NewMember { phone, name, fields })
 }
 
@@ -149,11 +134,6 @@ pub fn check(member: &NewMember) -> Result<(), String> {
     }
 }
 
-fn of_csv(error: csv::Error) -> BadSheet {
-    let line = error.position().map_or(1, csv::Position::line);
-    BadSheet::Csv { line, why: error.to_string().chars().take(200).collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,25 +142,25 @@ mod tests {
     fn lines_are_read_and_hostile_ones_are_named() {
         let text = "\u{feff}Phone;Name;city\r\n+34 600 11 12 22;Ana;Jaén\r\n'+34600111333;;\r\nnobody;X;\r\n\
             +34600111222;Ana again;\r\n+34600111444;\"a\u{7}b\";\r\n\r\n";
-        let sheet = read(text.as_bytes()).unwrap();
-        let phones: Vec<&str> = sheet.members.iter().map(|member| member.phone.as_str()).collect();
+        let sheet = read(text.as_bytes(), None).unwrap();
+        let phones: Vec<&str> = sheet.members.iter().map(|(_, member)| member.phone.as_str()).collect();
         assert_eq!(phones, ["+34600111222", "+34600111333"]);
-        assert_eq!(sheet.members[0].name, "Ana");
-        assert_eq!(sheet.members[0].fields["city"], "Jaén");
-        assert!(sheet.members[1].fields.is_empty());
+        assert_eq!(sheet.members[0].1.name, "Ana");
+        assert_eq!(sheet.members[0].1.fields["city"], "Jaén");
+        assert!(sheet.members[1].1.fields.is_empty());
         let lines: Vec<u64> = sheet.refused.iter().map(|refused| refused.line).collect();
         assert_eq!(lines, [4, 5, 6], "{:?}", sheet.refused);
     }
 
     #[test]
     fn a_file_that_is_no_table_of_numbers_is_refused() {
-        assert!(matches!(read(b"name,city\nAna,X\n"), Err(BadSheet::NoPhone)));
-        assert!(matches!(read(b"phone,Name,name\n"), Err(BadSheet::Twice(_))));
-        assert!(matches!(read(b"phone,\n"), Err(BadSheet::Title(_))));
-        assert!(matches!(read(b"phone\n\xff\xfe\n"), Err(BadSheet::Csv { line: 2, .. })));
+        assert!(matches!(read(b"name,city\nAna,X\n", None), Err(BadSheet::NoPhone)));
+        assert!(matches!(read(b"phone,Name,name\n", None), Err(BadSheet::Twice(_))));
+        assert!(matches!(read(format!("phone,{}\n", "x".repeat(81)).as_bytes(), None), Err(BadSheet::Title(_))));
+        assert!(matches!(read(b"PK\x03\x04", None), Err(BadSheet::Table(BadTable::Workbook))));
         let many: String = (0..30).map(|n| format!(",c{n}")).collect();
-        assert!(matches!(read(format!("phone{many}\n").as_bytes()), Err(BadSheet::Columns)));
+        assert!(matches!(read(format!("phone{many}\n").as_bytes(), None), Err(BadSheet::Columns)));
         let long = format!("phone\n{}", "+34600111222\n".repeat(LINES_MAX + 1));
-        assert!(matches!(read(long.as_bytes()), Err(BadSheet::TooMany)));
+        assert!(matches!(read(long.as_bytes(), None), Err(BadSheet::Table(BadTable::TooManyRows(LINES_MAX)))));
     }
 }

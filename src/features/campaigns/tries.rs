@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Plan;
 use super::hours::Hours;
+use super::texts::Values;
 use crate::domain::action::Template;
-use crate::domain::placeholders;
-use crate::domain::{Action, Channel, Event, EventKind, Phone, Send, SendBody, Timestamp};
+use crate::domain::{Action, ActionState, Channel, Event, EventKind, Phone, Send, SendBody, Timestamp};
 use crate::engine::sending::plan;
 use crate::rules::Planned;
 use crate::store::tables::campaigns::{Campaign, Member, NewTry};
@@ -55,14 +55,20 @@ impl Tries<'_> {
         // The number makes the identity unique. It appears nowhere that outlives the member.
         action.rule = format!("campaign {}", self.campaign.name);
         action.expires = closes;
+        // A member of an older version may lack a value. No placeholder is sent.
+        let values = Values { name: &member.name, fields: &member.fields };
+        if let Some(missing) = values.missing(&self.plan.needs()) {
+            action.state = ActionState::Blocked;
+            action.reason = Some(format!("the customer has no value for {missing}, which the text uses"));
+        }
         NewTry { key: key.clone(), n: *n, action }
     }
 }
 
 /// The send to a member.
 fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
-    let value = |name: &str| if name == "name" { Some(&member.name) } else { member.fields.get(name) };
-    let text = |text: &str| placeholders::fill(text, |name| value(name).map(String::as_str));
+    let values = Values { name: &member.name, fields: &member.fields };
+    let text = |text: &str| values.fill(text);
     let (channel, body) = match (&plan.call, &plan.whatsapp) {
         (Some(call), _) => {
             let mut call = call.clone();
@@ -74,6 +80,7 @@ fn send(campaign: &str, plan: &Plan, member: &Member) -> Send {
                 call.state.entry(key).or_insert_with(|| value.into());
             }
             call.say = call.say.as_deref().map(text);
+            call.message = call.message.as_deref().map(text);
             (Channel::Voice, SendBody::Call(call))
         }
         (None, Some(template)) => {

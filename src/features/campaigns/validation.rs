@@ -46,6 +46,10 @@ pub fn validate(rules: &RuleSet, tenant: &Tenant, plan: &Plan) -> Result<(), Cam
             slug = tenant.slug
         )));
     }
+    if let Some(template) = &plan.whatsapp {
+        // What is known before the members' values: that no variable is left empty.
+        template.clone().fit_variables().map_err(|unfit| CampaignError::Plan(unfit.to_string()))?;
+    }
     plan.call.as_ref().map_or(Ok(()), |body| call(rules, tenant, body))?;
     plan.audience.as_ref().map_or(Ok(()), audience)
 }

@@ -13,7 +13,7 @@ use super::body::{Body, Path};
 use super::caller::AgentCaller;
 use super::once::once;
 use super::problem::{Common, Problem, Writing};
-use crate::domain::Phone;
+use crate::domain::{Country, Phone};
 use crate::features::voice::tools::{MESSAGE_CHARS, ToolCustomer, ToolError};
 use crate::http::AppState;
 use crate::store::tables::appointments::NAME_MAX_CHARS;
@@ -106,7 +106,7 @@ pub async fn call(
     // A tool that only reads runs again.
     let body = if tool.writes() { body } else { Body { key: None, ..body } };
     once(&state, &caller, body, async |id, wanted: ToolRequest| {
-        let (phone, arguments) = validate(wanted)?;
+        let (phone, arguments) = validate(wanted, caller.0.home())?;
         let whom = ToolCustomer { tenant: caller.0.clone(), phone: Some(phone) };
         let done = run(&state, &whom, id, tool, &arguments).await?;
         Ok((StatusCode::OK, Done(done)))
@@ -115,8 +115,8 @@ pub async fn call(
 }
 
 /// Checks the request; returns the caller's number and the arguments of the tool.
-fn validate(wanted: ToolRequest) -> Result<(Phone, Map<String, Value>), Problem> {
-    let phone = Phone::parse(&wanted.phone).map_err(|error| Problem::unfit("not_e164", error))?;
+fn validate(wanted: ToolRequest, home: Option<Country>) -> Result<(Phone, Map<String, Value>), Problem> {
+    let phone = Phone::parse_human(&wanted.phone, home).map_err(|error| Problem::unfit("not_e164", error))?;
     for (name, text) in [("service", &wanted.service), ("staff", &wanted.staff), ("name", &wanted.name)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > NAME_MAX_CHARS) {
             return Err(Problem::unfit("too_long", format!("{name} has at most {NAME_MAX_CHARS} characters")));

@@ -10,7 +10,7 @@ use super::body::{Body, Path};
 use super::caller::Caller;
 use super::once::{IdempotencyKey, once};
 use super::problem::{Common, Problem, Writing};
-use crate::domain::{AgentMode, Phone, VoiceAgent};
+use crate::domain::{AgentMode, Country, Phone, VoiceAgent};
 use crate::features::voice::agents::{self as voice_agents, AgentError, Agents};
 use crate::http::AppState;
 use crate::http::views::agent::AgentView;
@@ -49,9 +49,9 @@ pub struct SetAgent {
 }
 
 impl SetAgent {
-    fn named(self, name: String) -> Result<VoiceAgent, Problem> {
+    fn named(self, name: String, home: Option<Country>) -> Result<VoiceAgent, Problem> {
         let number = self.number.filter(|number| !number.is_empty());
-        let number = number.map(|number| Phone::parse(&number)).transpose();
+        let number = number.map(|number| Phone::parse_human(&number, home)).transpose();
         let word = |text: Option<String>| voice_agents::optional_text(&text.unwrap_or_default()).map_err(refused);
         Ok(VoiceAgent {
             name,
@@ -102,7 +102,7 @@ pub async fn put(
     body: Body<SetAgent>,
 ) -> Result<Response, Problem> {
     once(&state, &caller, body, async |_, set: SetAgent| {
-        let agent = set.named(name)?;
+        let agent = set.named(name, caller.0.home())?;
         let tenant = caller.current_tenant(&state.directory).await?;
         let is_new = agents(&state).put(&tenant, agent.clone()).await.map_err(refused)?;
         Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, view(&state, agent)))

@@ -111,7 +111,7 @@ pub async fn list(
     Query(query): Query<CallQuery>,
 ) -> Result<axum::Json<Page<CallView>>, Problem> {
     let limit = Cursor { limit: query.limit, after: query.after }.limit()?;
-    let phone = query.number.as_deref().map(Phone::parse).transpose();
+    let phone = query.number.as_deref().map(|number| Phone::parse_human(number, caller.0.home())).transpose();
     let filter = CallFilter {
         contact: query.customer.map(ContactId::new),
         peer_key: phone.map_err(|error| Problem::bad_request(error.to_string()))?.map(|phone| phone.key()),
@@ -156,7 +156,7 @@ pub async fn begin(State(state): State<AppState>, caller: Caller, body: Body<New
     let pipeline = &state.pipeline;
     let calls = CallService(Outbox { store: state.store.clone(), directory: state.directory.clone() });
     once(&state, &caller, body, async |id, new: NewCall| {
-        let to = Phone::parse(&new.to).map_err(|error| Problem::unfit("not_e164", error))?;
+        let to = Phone::parse_human(&new.to, caller.0.home()).map_err(|error| Problem::unfit("not_e164", error))?;
         let event = EventId::new(id);
         let begun = calls.call(&pipeline.rules(), event, &caller.0, to.as_str(), new.into()).await;
         let action = begun.map_err(refused)?;

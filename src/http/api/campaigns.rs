@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::once::{IdempotencyKey, once};
 use super::page::{Cursor, Page};
 use super::problem::{Common, Problem, Writing};
-use crate::domain::{CampaignId, CampaignState, Phone};
+use crate::domain::{CampaignId, CampaignState, Country, Phone};
 use crate::features::campaigns;
 use crate::features::campaigns::{CampaignError, Plan, sheet};
 use crate::http::AppState;
@@ -212,14 +212,14 @@ pub async fn add_members(
         if given.members.len() > MEMBERS_MAX {
             return Err(Problem::unfit("too_many", format!("a request adds at most {MEMBERS_MAX} members")));
         }
-        let parsed = given.members.into_iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        let parsed = given.members.into_iter().map(|given| member(given, caller.0.home())).collect::<Result<Vec<_>, _>>()?;
         let new = campaigns::add_members(store, &campaign, &parsed).await.map_err(refused)?;
         Ok((StatusCode::OK, Added { new }))
     })
     .await
 }
 
-/// Add members from a table: CSV in UTF-8, whose first line names the columns `phone`, `name` and fields.
+/// Add members from a table: CSV, whose first line names the columns `phone`, `name` and fields.
 ///
 /// Lines without a valid number are refused; the others are added.
 #[utoipa::path(post, path = "/campaigns/{id}/members/import", operation_id = "importCampaignMembers", tag = "campaigns",
@@ -235,15 +235,15 @@ pub async fn import_members(
     let store = &state.store;
     once(&state, &caller, body, async |_, bytes: Bytes| {
         let campaign = find(store, &caller, id).await?;
-        let sheet = sheet::read(&bytes).map_err(|bad| Problem::unfit("bad_table", bad))?;
+        let sheet = sheet::read(&bytes, caller.0.home()).map_err(|bad| Problem::unfit("bad_table", bad))?;
         let imported = campaigns::import_members(store, &campaign, sheet).await.map_err(refused)?;
         Ok((StatusCode::OK, ImportedMembersView::from(imported)))
     })
     .await
 }
 
-fn member(given: NewMember) -> Result<rows::NewMember, Problem> {
-    let phone = Phone::parse(&given.phone).map_err(|error| Problem::unfit("not_e164", error))?;
+fn member(given: NewMember, home: Option<Country>) -> Result<rows::NewMember, Problem> {
+    let phone = Phone::parse_human(&given.phone, home).map_err(|error| Problem::unfit("not_e164", error))?;
     let new = rows::NewMember { phone, name: given.name, fields: given.fields };
     sheet::check(&new).map_err(|why| Problem::unfit("bad_member", why))?;
     Ok(new)
@@ -265,6 +265,7 @@ fn refused(error: CampaignError) -> Problem {
         CampaignError::Name | CampaignError::Plan(_) | CampaignError::Beginning(_) => "bad_campaign",
         CampaignError::Many | CampaignError::Full => "too_many",
         CampaignError::Nobody => "nobody",
+        CampaignError::NoColumn { .. } | CampaignError::Missing(_) => "missing_values",
     };
     Problem::unfit(code, error)
 }

@@ -222,7 +222,7 @@ fn purchase(wanted: Buy) -> Result<Purchase, Problem> {
 }
 
 fn phone(text: &str) -> Result<Phone, Problem> {
-    Phone::parse_human(text).map_err(|error| Problem::unfit("not_e164", error))
+    Phone::parse_human(text, None).map_err(|error| Problem::unfit("not_e164", error))
 }
 
 fn refused(error: NumbersError) -> Problem {

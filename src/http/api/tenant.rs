@@ -38,6 +38,10 @@ pub struct ChangeTenant {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, example = "es", max_length = 35)]
     language: Option<String>,
+    /// Country of numbers that are written without a country code (ISO 3166-1); `null`: that of the tenant's own numbers
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "ES")]
+    country: Option<Option<String>>,
     /// Days after which old events are removed, 7 to 3650; 0 or `null` keeps everything
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, maximum = 3650)]
@@ -93,11 +97,13 @@ impl TryFrom<ChangeTenant> for TenantChange {
         };
         let blueprint = |given: Option<_>| given.map_or(BlueprintChange::Disable, params);
         let hours = |text: Option<String>| text.map(|text| text.parse()).transpose();
+        let country = |text: Option<String>| text.as_deref().map(fields::country).transpose();
         let days = |days: Option<u32>| fields::retain_days(days.unwrap_or_default());
         Ok(Self {
             name: body.name.as_deref().map(fields::name).transpose().map_err(invalid("name"))?,
             zone: body.zone.as_deref().map(fields::zone).transpose().map_err(invalid("zone"))?,
             language: body.language.as_deref().map(fields::language).transpose().map_err(invalid("language"))?,
+            country: body.country.map(country).transpose().map_err(invalid("country"))?,
             retain_days: body.retain_days.map(days).transpose().map_err(invalid("retain_days"))?,
             staff_emails: StaffChange { replace: staff.transpose()?, ..StaffChange::default() },
             templates: body.templates,

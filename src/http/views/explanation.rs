@@ -66,7 +66,8 @@ pub struct ExplainedCustomerView {
 
 impl From<ContactFacts> for ExplainedCustomerView {
     fn from(facts: ContactFacts) -> Self {
-        Self { numbering_warning: facts.phone.as_ref().and_then(Phone::numbering_warning), customer: facts.into() }
+        let numbering_warning = facts.phone.as_ref().and_then(Phone::numbering_warning).map(str::to_owned);
+        Self { numbering_warning, customer: facts.into() }
     }
 }
 

@@ -27,6 +27,9 @@ pub struct TenantView {
     /// Language tag (BCP 47)
     #[schema(example = "es")]
     pub language: String,
+    /// Country of numbers that are written without a country code (ISO 3166-1); `null`: there is no such number
+    #[schema(example = "ES")]
+    pub country: Option<String>,
     /// The tenant's own account at Twilio; `null`: the installation's
     pub account_sid: Option<String>,
     /// Numbers of the tenant's own; none: it sends from the installation's
@@ -89,6 +92,7 @@ impl TenantView {
             name: tenant.name.clone(),
             zone: tenant.zone.name().to_owned(),
             language: tenant.language.clone(),
+            country: tenant.home().map(|country| country.to_string()),
             account_sid: tenant.owns_account.then(|| tenant.account.sid.clone()),
             senders: tenant.senders.iter().cloned().map(SenderView::from).collect(),
             blueprints: settings.blueprints,

@@ -133,7 +133,7 @@ const TABLE: &[Code] = &[
         "the number can be had with a regulatory bundle only",
         "have one approved under Phone Numbers, Regulatory compliance, and give its SID",
     ),
-    code(21656, Final, "the template's variables are not valid", "compare them with the template"),
+    code(21656, Final, "the template's variables are not valid", "compare them with the template; none may be empty"),
     code(21910, Config, "sender and recipient are not of one channel", "configure a sender for this channel"),
     code(30001, Final, "the queue overflowed", "lower the rate or add senders; send anew if it still matters"),
     code(30002, Credentials, "the account is suspended", "talk to Twilio"),

@@ -156,6 +156,21 @@ fn beginning(lines: &mut Lines<impl BufRead>, options: &Options) -> Result<(tena
     Ok((row, slug))
 }
 
+/// Gives the look-up keys of numbers the form of this version: an older one kept the forms of some countries apart.
+fn renew_keys(row: &mut Map<String, Json>) {
+    let key = |number: &str| Phone::parse(number).ok().map(|phone| phone.key());
+    for name in ["phone_key", "peer_key"] {
+        if let Some(key) = row.get(name).and_then(Json::as_str).and_then(key) {
+            row.insert(name.to_owned(), key.into());
+        }
+    }
+    if let Some((queue, number)) = row.get("lane").and_then(Json::as_str).and_then(|lane| lane.rsplit_once('>'))
+        && let Some(key) = key(number)
+    {
+        row.insert("lane".to_owned(), format!("{queue}>{key}").into());
+    }
+}
+
 /// Rows of one table that are written together.
 #[derive(Default)]
 struct Batch {
@@ -197,6 +212,7 @@ impl Work<'_> {
             place = at;
             *self.rows.entry(kind.clone()).or_default() += 1;
             let Json::Object(mut row) = row else { return Err(lines.wrong(format!("a {kind} is an object"))) };
+            renew_keys(&mut row);
             self.check(&kind, &mut row).map_err(|why| lines.wrong(why))?;
             if kind == "sender" {
                 let sender = self.sender(table, row).map_err(|why| lines.wrong(why))?;

@@ -9,7 +9,7 @@ use crate::domain::action::Unaddressed;
 use crate::domain::address::Address;
 use crate::domain::channel::AddressKind;
 use crate::domain::contact::ContactFacts;
-use crate::domain::{Action, Channel, Phone, Send, SendBody, Timestamp};
+use crate::domain::{Action, Channel, Phone, Send, SendBody, Timestamp, WhatsAppId};
 use crate::rules::limits::{AHEAD_DAYS, NAME_CHARS, STATE_BYTES};
 use crate::rules::script::context::{EvalContext, RequestedAction};
 use crate::rules::script::values::{Moment, kind_of, shortened, text_of, to_json};
@@ -92,15 +92,20 @@ pub(in crate::rules) fn recipient(channel: Channel, to: &Dynamic) -> Result<Reci
         return Ok(Recipient::no_customer());
     }
     let text = text("the recipient", to).map_err(|message| format!("{message}; use e.contact or a number"))?;
-    let address = if channel.spec().address == AddressKind::PhoneOrWhatsAppId {
-        Address::parse_e164_or_id(&text)
+    let address = if channel.spec().address == AddressKind::PhoneOrWhatsAppId && WhatsAppId::parse(&text).is_ok() {
+        Address::parse(&text).map_err(|bad| bad.to_string())
     } else {
-        Phone::parse(&text).map(Address::from)
+        number(&text).map(Address::from)
     };
     Ok(match address {
         Ok(to) => Recipient::Known(to),
-        Err(bad) => Recipient::Nobody { given: shortened(&text), why: bad.to_string() },
+        Err(why) => Recipient::Nobody { given: shortened(&text), why },
     })
+}
+
+/// Reads a number that a rule names. One in E.164, such as `e.from`, is taken even if no numbering plan has it.
+pub(in crate::rules) fn number(text: &str) -> Result<Phone, String> {
+    Phone::parse_human(text, None).or_else(|bad| Phone::parse(text).map_err(|_| bad.to_string()))
 }
 
 /// Returns the customer's address on a channel.

@@ -11,6 +11,7 @@ mod hours;
 mod manual;
 mod first_steps;
 mod export_import;
+mod files;
 mod settle;
 mod promises;
 mod tenants;
@@ -234,7 +235,7 @@ async fn a_send_says_what_became_of_it() {
     assert!(blocked.out.contains("blocked") && blocked.out.contains("24 hours"), "{}", blocked.out);
     assert!(beside(&server, &["explain", "last"]).ok().contains("Sent by hand"));
 
-    beside(&server, &["send", "--to", "600 111 222", "Hi"]).fails(1, &["not an E.164 number", "such as +34"]);
+    beside(&server, &["send", "--to", "600 111 222", "Hi"]).fails(1, &["has no country code", "such as +34"]);
     beside(&server, &["send", "--tenant", "nobody", "--to", CUSTOMER, "Hi"]).fails(1, &["there are: demo"]);
     beside(&server, &["send", "--to", CUSTOMER]).fails(2, &["TEXT"]);
 

@@ -8,6 +8,7 @@ mod crash;
 mod credentials;
 mod database;
 mod demand;
+mod exports;
 mod failover;
 mod fair;
 mod forgery;

@@ -57,7 +57,7 @@ async fn a_campaign_by_sms_writes_to_each_once_and_respects_stop() {
 }
 
 /// An approved template at the provider; returns its Content SID.
-async fn template(provider: &Provider, body: &str) -> String {
+pub async fn template(provider: &Provider, body: &str) -> String {
     let template = json!({"friendly_name": "offer", "language": "en", "types": {"twilio/text": {"body": body}}});
     let made = http_client().post(format!("{}/v1/Content", provider.url)).basic_auth(ACCOUNT, Some(TOKEN));
     let made: Value = made.json(&template).send().await.unwrap().json().await.unwrap();
@@ -104,7 +104,7 @@ async fn a_campaign_by_whatsapp_respects_a_stop_on_whatsapp() {
     // Opt-outs of SMS and of WhatsApp are separate.
     let stop = twilio.inbound(&message_sid(2), &customer(3), OURS, "STOP");
     assert_eq!(rig::post(&twilio, &stop).await, Some(200));
-    let args = ["add", "offer", "--template", hx, "--var", "1={name}", "--import", "list.csv", "--per-minute", "6000"];
+    let args = ["add", "offer", "--template", hx, "--var", "1={name|you}", "--import", "list.csv", "--per-minute", "6000"];
     campaigns(&server, &[&args[..], &["--start"]].concat());
     let shown = done(&server, "offer").await;
     assert_eq!(shown["outcomes"], json!({"sent": 2, "blocked": 1}), "{shown}");

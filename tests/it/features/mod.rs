@@ -1,6 +1,7 @@
 //! The features that businesses use: campaigns, numbers, reminders, the rule library.
 
 mod campaign_rules;
+mod campaign_texts;
 pub mod campaigns;
 mod campaigns_forecast;
 mod campaigns_held;

@@ -2,6 +2,7 @@
 
 pub mod croner;
 pub mod carrier;
+pub mod numbering_plans;
 pub mod phone_zones;
 pub mod signatures;
 pub mod twiml;

@@ -433,7 +433,7 @@ async fn a_file_imported_twice_changes_nothing_the_second_time() {
             ,+34600333444,cut,Marta,2027-06-01 10:15,,\n\
             ,+34600333444,cut,Marta,2027-06-01 11:00,45,confirmed\n\
             ,+34600333444,cut,,2026-06-01 11:00,,completed\n";
-        let context = Context { tenant: bench.tenant, zone: MADRID, staff: None };
+        let context = Context { tenant: bench.tenant, zone: MADRID, home: None, staff: None };
         let rows = |text: &str| -> Vec<Row> {
             sheet::read(text.as_bytes(), context).unwrap().into_iter().map(|line| line.row.unwrap()).collect()
         };

@@ -14,6 +14,7 @@ mod ingest;
 mod keys;
 mod ledger;
 mod moves;
+mod number_keys;
 mod pending_cache;
 mod portable;
 mod questions;

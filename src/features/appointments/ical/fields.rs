@@ -1,22 +1,12 @@
-//! Reads single properties of a calendar event: text, times, durations, phone numbers.
+//! Reads single properties of a calendar event: text, times, durations.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use icalendar::parser::{Component, Property};
 
-use crate::domain::{Phone, Timestamp};
+use crate::domain::Timestamp;
 use crate::store::tables::appointments::MINUTES_MAX;
 use crate::time::zone::to_instant;
-
-/// The first number in international form, and its spelling there.
-pub(super) fn number_in(text: &str) -> Option<(Phone, String)> {
-    text.match_indices('+').find_map(|(at, _)| {
-        let written: String =
-            text[at..].chars().take_while(|c| c.is_ascii_digit() || "+ ().-\u{a0}".contains(*c)).take(30).collect();
-        let written = written.trim_end_matches([' ', '(', '.', '-', '\u{a0}']);
-        Some((Phone::parse_human(written).ok()?, written.to_owned()))
-    })
-}
 
 /// The duration from DTEND or DURATION; `None` where neither is present.
 pub(super) fn minutes(event: &Component<'_>, starts: Timestamp, zone: Tz) -> Result<Option<u32>, String> {

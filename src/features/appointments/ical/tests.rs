@@ -19,7 +19,7 @@ fn event(uid: &str, rest: &str) -> String {
 }
 
 fn read_at(text: &str, now: &str) -> Read {
-    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None };
+    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: None };
     read(text.as_bytes(), context, at(now)).unwrap()
 }
 
@@ -78,7 +78,7 @@ fn what_is_refused_says_why() {
 
 #[test]
 fn deep_long_and_foreign_files_are_refused() {
-    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::UTC, staff: None };
+    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::UTC, home: None, staff: None };
     let read = |text: &str| read(text.as_bytes(), context, at("2026-10-01T00:00:00Z"));
     assert!(matches!(read(&"BEGIN:VCALENDAR\r\n".repeat(100_000)), Err(BadCalendar::TooDeep(5))));
     let long = file(&format!("X-A:{}\r\n", "x".repeat(20_000)));
@@ -109,7 +109,7 @@ proptest! {
         let text = file(&event("a", &format!(
             "DTSTART;TZID=Europe/Madrid:202603{day:02}T{hour:02}3000\r\nRRULE:{rule}\r\n{name}{param}:{noise}\r\n"
         )));
-        let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, staff: None };
+        let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: None };
         let _ = read(text.as_bytes(), context, at("2026-02-01T00:00:00Z"));
         let _ = read(noise.as_bytes(), context, at("2026-02-01T00:00:00Z"));
     }

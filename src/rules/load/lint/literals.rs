@@ -47,7 +47,7 @@ fn literal_fault(function: &str, kind: Kind, argument: &Expr) -> Option<Fault> {
             fault(at, error.to_string(), "use e.contact, \"staff\" or an address")
         }
         (Kind::Recipient | Kind::Callee, Expr::StringConstant(number, at)) => {
-            let error = Phone::parse(number).err()?;
+            let error = Phone::parse_human(number, None).err()?;
             fault(at, error.to_string(), "use e.contact, or a whole number")
         }
         (Kind::Span, Expr::StringConstant(span, at)) => {

@@ -16,7 +16,7 @@ pub(in crate::rules) const SEND_WHATSAPP_TEMPLATE: Function = Function {
     name: "send_whatsapp_template",
     receiver: None,
     group: Group::Messages,
-    about: "Sends an approved WhatsApp template, which may leave at any time.",
+    about: "Sends an approved WhatsApp template, which may leave at any time. No variable may be empty; line breaks become blanks.",
     signatures: &[
         Signature::new(&[("to", Kind::Recipient), ("template", Kind::ContentTemplate)], Kind::PlannedAction),
         Signature::new(

@@ -2,14 +2,14 @@
 
 use chrono::NaiveDateTime;
 
-use crate::domain::phone::NotE164;
+use crate::domain::phone::NotANumber;
 use crate::domain::{AppointmentId, AppointmentState, Change, Timestamp};
 use crate::store::error::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BookingError {
     #[error(transparent)]
-    Customer(#[from] NotE164),
+    Customer(#[from] NotANumber),
     #[error("a {what} has 1 to {max} characters and no line breaks; this is none: '{given}'")]
     Name { what: &'static str, max: usize, given: String },
     #[error("the note has more than {0} characters: shorten it")]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rhai::{Dynamic, Map, NativeCallContext};
 
 use crate::domain::call::{Dial, Step};
-use crate::domain::{Channel, Phone};
-use crate::rules::script::arguments::{address_on, text};
+use crate::domain::Channel;
+use crate::rules::script::arguments::{address_on, number, text};
 use crate::rules::script::context::EvalContext;
 use crate::rules::script::functions::in_call::step::{METHOD, method, optional_step, plan_step, within};
 use crate::rules::script::registry::{Function, Group, Kind, Signature};
@@ -48,7 +48,7 @@ fn dial(eval: &Arc<EvalContext>, to: &Dynamic, how: &Map) -> Result<Step, String
             let contact = view.0.contact().ok_or("the event has no contact")?;
             address_on(contact, Channel::Voice)?.to_string()
         }
-        None => Phone::parse(&text("the number", to)?).map_err(|bad| bad.to_string())?.to_string(),
+        None => number(&text("the number", to)?)?.to_string(),
     };
     let timeout = how.get("timeout").and_then(|most| most.as_int().ok());
     Ok(Step::Dial(Dial {

@@ -1,9 +1,28 @@
 //! Phone numbers in E.164.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`human`] | reads one number as people write it |
+//! | [`in_text`] | finds the numbers in a text |
+//! | [`plan`] | what numbers a country has |
+//! | [`variants`] | the forms of one number |
+//! | [`letters`] | the characters that people write numbers with |
+//!
+//! The provider's numbers are in E.164 already: [`Phone::parse`] takes them without any of this.
+
+pub mod human;
+pub mod in_text;
+mod letters;
+pub mod plan;
+mod variants;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use human::NotANumber;
+pub use plan::Country;
 
 /// An E.164 number: `+` and 8 to 15 digits, the first not zero (ITU-T E.164 allows 15 at most).
 ///
@@ -28,31 +47,18 @@ impl Phone {
         if good { Ok(Self(text.to_owned())) } else { Err(NotE164(text.chars().take(40).collect())) }
     }
 
-    /// Parses a number as people write it: blanks, dots, dashes and brackets are dropped, and `00` becomes `+`.
-    pub fn parse_human(text: &str) -> Result<Self, NotE164> {
-        let bare: String =
-            text.chars().filter(|c| !matches!(c, ' ' | '\u{a0}' | '-' | '.' | '(' | ')' | '/')).collect();
-        let bare = bare.strip_prefix("00").map_or_else(|| bare.clone(), |rest| format!("+{rest}"));
-        Self::parse(&bare).map_err(|_| NotE164(text.chars().take(40).collect()))
+    /// Reads a number as a person writes it; see [`human`]. Without a country code it is of the home country.
+    pub fn parse_human(text: &str, home: Option<Country>) -> Result<Self, NotANumber> {
+        human::read(text, home)
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key for look-ups, which is the same for all forms of one mobile number.
-    ///
-    /// A Brazilian mobile is `+55`, two digits of area and eight or, with the ninth digit, nine digits. A Mexican mobile had
-    /// a `1` after `+52`. Networks and WhatsApp report either form.
+    /// The key for look-ups, which is the same for all [forms](variants) of one number.
     pub fn key(&self) -> String {
-        let n = self.0.as_str();
-        if n.len() == 14 && n.starts_with("+55") && n.as_bytes()[5] == b'9' {
-            return format!("{}{}", &n[..5], &n[6..]);
-        }
-        if n.len() == 14 && n.starts_with("+521") {
-            return format!("+52{}", &n[4..]);
-        }
-        n.to_owned()
+        variants::key(&self.0)
     }
 
     /// The number for logs: `+34•••••1222` keeps the first three and the last four characters.
@@ -61,12 +67,8 @@ impl Phone {
     }
 
     /// A warning if the national numbering plan does not know this number. It is never a reason to refuse it.
-    pub fn numbering_warning(&self) -> Option<String> {
-        match phonenumber::parse(None, &self.0) {
-            Err(error) => Some(format!("no numbering plan knows this number: {error}")),
-            Ok(number) if !number.is_valid() => Some("the national numbering plan has no such number".to_owned()),
-            Ok(_) => None,
-        }
+    pub fn numbering_warning(&self) -> Option<&'static str> {
+        human::owner_of(self).is_none().then_some("the national numbering plan has no such number")
     }
 }
 
@@ -156,14 +158,15 @@ mod tests {
         ] {
             assert!(Phone::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(Phone::parse_human("0034 600-11.12 22").unwrap().as_str(), "+34600111222");
     }
 
     #[test]
-    fn brazil_and_mexico_fold_to_one_customer() {
+    fn the_forms_of_a_number_fold_to_one_customer() {
         assert_eq!(key("+5511987654321"), key("+551187654321"));
         assert_eq!(key("+5215512345678"), key("+525512345678"));
         assert_ne!(key("+5511987654321"), key("+5521987654321"));
+        assert_eq!(key("+5491123456789"), key("+541123456789"));
+        assert_eq!(key("+541123456789"), "+5491123456789");
         // A Brazilian landline has eight digits and does not begin with nine: nothing is taken from it.
         assert_eq!(key("+551133334444"), "+551133334444");
         assert_eq!(key("+34600111222"), "+34600111222");

@@ -276,7 +276,8 @@ async fn configure(
     args: ConfigureArgs,
 ) -> Result<Outcome, CliError> {
     let tenant = find_tenant(installation, &args.of.tenant)?;
-    let number = OwnedNumberView::from(service.configure(&tenant, &Phone::parse_human(&args.number, tenant.home())?).await?);
+    let number =
+        OwnedNumberView::from(service.configure(&tenant, &Phone::parse_human(&args.number, tenant.home())?).await?);
     if args.json {
         print_json(&number)?
     } else {

@@ -68,7 +68,8 @@ mod tests {
     use super::*;
 
     fn fitted(value: &str) -> Result<String, UnfitVariable> {
-        let mut template = Template { content: "HX1".to_owned(), variables: [("1".to_owned(), value.to_owned())].into() };
+        let mut template =
+            Template { content: "HX1".to_owned(), variables: [("1".to_owned(), value.to_owned())].into() };
         template.fit_variables()?;
         Ok(template.variables["1"].clone())
     }

@@ -236,7 +236,8 @@ pub fn escape_formula(cell: &str) -> String {
 fn content(cell: &str) -> &str {
     let invisible = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}');
     let bare = cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA)).unwrap_or(cell);
-    let text = cell.trim().strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('"'));
+    let text =
+        cell.trim().strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('"'));
     text.unwrap_or(bare).trim_matches(invisible)
 }
 

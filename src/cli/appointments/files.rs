@@ -77,8 +77,7 @@ pub async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
     let bytes = read(&args.file)?;
     let installation = open().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
-    let context =
-        Context { tenant: tenant.id, zone: tenant.zone, home: tenant.home(), staff: args.staff.as_deref() };
+    let context = Context { tenant: tenant.id, zone: tenant.zone, home: tenant.home(), staff: args.staff.as_deref() };
     let mut report = Report { preview: args.preview, ..Report::default() };
     let refused = |error: &dyn std::fmt::Display| CliError::Refused(format!("{}: {error}", args.file.display()));
     let is_calendar = args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("ics"));

@@ -182,7 +182,8 @@ async fn import_members(
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(refused)?;
     opened.take(sheet::FILE_MAX_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
-    let sheet = sheet::read(&bytes, tenant.home()).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
+    let sheet =
+        sheet::read(&bytes, tenant.home()).map_err(|bad| CliError::Refused(format!("{}: {bad}", file.display())))?;
     Ok(campaigns::import_members(&installation.store, campaign, sheet).await?)
 }
 

@@ -119,7 +119,8 @@ const HIDDEN: char = '\u{1}';
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     fixed(r#"(?i)\b(?:[a-z][a-z0-9+.\-]*://|www\.|mailto:|sips?:)[^\s<>"]*|[^\s<>,;:"()]*@[^\s<>,;"()]+"#)
 });
-static BREAKING_TAG: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?i)^</?(?:br|p|div|li|tr|td|h[1-6]|ul|ol|table|hr)\b"));
+static BREAKING_TAG: LazyLock<Regex> =
+    LazyLock::new(|| fixed(r"(?i)^</?(?:br|p|div|li|tr|td|h[1-6]|ul|ol|table|hr)\b"));
 
 /// The plain characters that a reader of the text sees: no addresses, no markup.
 fn visible(text: &str) -> Vec<Char> {
@@ -134,7 +135,9 @@ fn visible(text: &str) -> Vec<Char> {
         }
         let (form, length) = if addresses.get(address).is_some_and(|range| range.contains(&at)) {
             (Some(HIDDEN), c.len_utf8())
-        } else if c == '<' && let Some(length) = tag(&text[at..]) {
+        } else if c == '<'
+            && let Some(length) = tag(&text[at..])
+        {
             (Some(if BREAKING_TAG.is_match(&text[at..]) { '\n' } else { ' ' }), length)
         } else if text[at..].starts_with("&nbsp;") {
             (Some(' '), "&nbsp;".len())

@@ -5,7 +5,8 @@
 const ZEROS: &[u32] = &[
     0x0030, 0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0DE6,
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40,
-    0x1C50, 0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6,
+    0x1C50, 0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC,
+    0x1D7F6,
 ];
 
 /// The plain form of a character: an ASCII digit, `+`, blank, `-`, `.`, `/` or bracket; `None` for what cannot be seen.
@@ -19,8 +20,18 @@ pub(super) fn plain(c: char) -> Option<char> {
     }
     Some(match c {
         '＋' | '﹢' | '⁺' => '+',
-        '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2053}' | '\u{207B}' | '\u{2212}' | '\u{30FC}' | '\u{301C}' | '﹘'
-        | '﹣' | '－' | '～' | '∼' => '-',
+        '\u{2010}'..='\u{2015}'
+        | '\u{2043}'
+        | '\u{2053}'
+        | '\u{207B}'
+        | '\u{2212}'
+        | '\u{30FC}'
+        | '\u{301C}'
+        | '﹘'
+        | '﹣'
+        | '－'
+        | '～'
+        | '∼' => '-',
         '·' | '•' | '‧' | '∙' | '⋅' | '・' | '･' | '．' | '。' | '․' => '.',
         '／' | '⁄' | '∕' => '/',
         '（' | '⁽' | '﹙' | '［' => '(',

@@ -197,7 +197,8 @@ impl Country {
 impl FromStr for Country {
     type Err = NotACountry;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = PLANS.iter().find(|plan| plan.region != NO_COUNTRY && plan.region.eq_ignore_ascii_case(text.trim()));
+        let known =
+            PLANS.iter().find(|plan| plan.region != NO_COUNTRY && plan.region.eq_ignore_ascii_case(text.trim()));
         known.map(|plan| Self(plan.region)).ok_or_else(|| NotACountry(text.chars().take(20).collect()))
     }
 }

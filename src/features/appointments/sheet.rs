@@ -149,9 +149,12 @@ mod tests {
         assert!(matches!(row.new.starts, Starts::Local(_)));
         assert!(matches!(read(b"customer,service\n", context()), Err(BadSheet::NoColumn("starts_at"))));
         assert!(matches!(read(b"customer,service,starts_at,Service\n", context()), Err(BadSheet::Twice(_))));
-        let shortened = read(b"customer,service,starts_at,external_id
+        let shortened = read(
+            b"customer,service,starts_at,external_id
 +34600111222,x,2026-12-01 10:00,1.2E+11
-", context());
+",
+            context(),
+        );
         assert!(shortened.unwrap()[0].row.as_ref().is_err_and(|why| why.contains("format the column as text")));
         let many = format!("customer,service,starts_at\n{}", "x,y,z\n".repeat(IMPORT_MAX + 1));
         assert!(matches!(read(many.as_bytes(), context()), Err(BadSheet::Table(BadTable::TooManyRows(IMPORT_MAX)))));

@@ -151,8 +151,10 @@ pub enum CampaignError {
     #[error("a campaign has at most {MEMBERS_MAX} members: part it")]
     Full,
     /// The table has no column for a value that the texts use.
-    #[error("the texts of the campaign use {missing}, and the table has no such column; it has {columns}: rename a column, or \
-             change the text")]
+    #[error(
+        "the texts of the campaign use {missing}, and the table has no such column; it has {columns}: rename a column, or \
+             change the text"
+    )]
     NoColumn { missing: String, columns: String },
     /// Customers lack a value that the texts use.
     #[error("{0}: fill it in, or write {{name|text}} for a text without a value")]

@@ -83,9 +83,13 @@ mod tests {
 
     #[test]
     fn values_are_filled_in_once_and_gaps_are_named() {
-        let fields: BTreeMap<_, _> = [("Ciudad", "{name}"), ("day", " "), ("n", "{")].map(|(a, b)| (a.into(), b.into())).into();
+        let fields: BTreeMap<_, _> =
+            [("Ciudad", "{name}"), ("day", " "), ("n", "{")].map(|(a, b)| (a.into(), b.into())).into();
         let values = Values { name: "{ciudad}", fields: &fields };
-        assert_eq!(values.fill("{name} de {ciudad}, {n}name} {day} {day|hoy} {other|}"), "{ciudad} de {name}, {name} {day} hoy ");
+        assert_eq!(
+            values.fill("{name} de {ciudad}, {n}name} {day} {day|hoy} {other|}"),
+            "{ciudad} de {name}, {name} {day} hoy "
+        );
         let plan = plan("{name} {ciudad} {day} {day|hoy} {other} {} { x");
         assert_eq!(plan.needs(), BTreeSet::from(["ciudad", "day", "other"]));
         assert_eq!(values.missing(&plan.needs()).as_deref(), Some("{day} and {other}"));

@@ -186,7 +186,8 @@ pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewOn
         let asked = NewAppointment {
             tenant: tenant.id,
             zone: tenant.zone,
-            customer: Phone::parse_human(&new.phone, tenant.home()).map_err(|error| Problem::unfit("not_e164", error))?,
+            customer: Phone::parse_human(&new.phone, tenant.home())
+                .map_err(|error| Problem::unfit("not_e164", error))?,
             customer_name: new.name,
             service: new.service,
             new_service: !new.within_hours,

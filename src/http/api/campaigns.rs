@@ -212,7 +212,8 @@ pub async fn add_members(
         if given.members.len() > MEMBERS_MAX {
             return Err(Problem::unfit("too_many", format!("a request adds at most {MEMBERS_MAX} members")));
         }
-        let parsed = given.members.into_iter().map(|given| member(given, caller.0.home())).collect::<Result<Vec<_>, _>>()?;
+        let parsed =
+            given.members.into_iter().map(|given| member(given, caller.0.home())).collect::<Result<Vec<_>, _>>()?;
         let new = campaigns::add_members(store, &campaign, &parsed).await.map_err(refused)?;
         Ok((StatusCode::OK, Added { new }))
     })

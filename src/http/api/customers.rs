@@ -84,7 +84,8 @@ pub async fn list(
 pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCustomer>) -> Result<Response, Problem> {
     let (store, tenant) = (&state.store, caller.0.id);
     once(&state, &caller, body, async |id, new: NewCustomer| {
-        let phone = Phone::parse_human(&new.phone, caller.0.home()).map_err(|error| Problem::unfit("not_e164", error))?;
+        let phone =
+            Phone::parse_human(&new.phone, caller.0.home()).map_err(|error| Problem::unfit("not_e164", error))?;
         let do_not_call = new.rest.do_not_call;
         let effects = effects(new.rest, &BTreeSet::new())?;
         let change = CustomerChange { event: EventId::new(id), tenant, by: BY, effects, do_not_call };

@@ -101,7 +101,21 @@ fn what_is_no_table_says_what_to_do() {
 #[test]
 fn formulas_are_escaped_and_come_back() {
     for cell in [
-        "=1+1", "+34600111222", "-1", "@SUM(A1)", "\tx", "\rx", "\n=1", "＝1+1", "＋34", "－1", "＠x", "'quoted", "''", "plain", "",
+        "=1+1",
+        "+34600111222",
+        "-1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "\n=1",
+        "＝1+1",
+        "＋34",
+        "－1",
+        "＠x",
+        "'quoted",
+        "''",
+        "plain",
+        "",
     ] {
         let written = escape_formula(cell);
         assert!(!written.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']), "{written:?}");

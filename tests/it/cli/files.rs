@@ -1,5 +1,6 @@
 //! Files that people bring: tables as spreadsheets write them, calendars with numbers in their texts.
 
+use recado::domain::Clock;
 use serde_json::{Value, json};
 
 use super::{command, run};
@@ -17,20 +18,15 @@ fn imported(name: &str, bytes: &[u8], settings: &[&str]) -> (Value, Vec<Value>) 
     (report, listed.as_array().expect("a list").clone())
 }
 
+/// A calendar with one event, next month. Lines of `event` are parted by line feeds.
 fn calendar(event: &str) -> String {
-    let lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "BEGIN:VEVENT",
-        "UID:one",
-        event,
-        "DTSTART:20361219T100000Z",
-        "DURATION:PT30M",
-        "END:VEVENT",
-        "END:VCALENDAR",
-    ];
-    // A calendar's line has at most 75 bytes, which its readers do not ask for.
-    lines.join("\r\n").replace('\n', "\r\n").replace("\r\r\n", "\r\n") + "\r\n"
+    let starts = Clock::system().now().to_utc() + chrono::TimeDelta::days(30);
+    let starts = starts.format("%Y%m%dT100000Z");
+    let text = format!(
+        "BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:one\n{event}\nDTSTART:{starts}\nDURATION:PT30M\nEND:VEVENT\n\
+         END:VCALENDAR\n"
+    );
+    text.replace('\n', "\r\n")
 }
 
 #[test]
@@ -38,7 +34,11 @@ fn an_event_is_of_the_one_customer_that_its_text_names() {
     for (event, phone, service) in [
         ("SUMMARY:Corte Ana +34 600 111 222 - 30 min", "+34600111222", "Corte Ana 30 min"),
         ("SUMMARY:Haircut\nDESCRIPTION:Tom\\, +44 (0)7911 123456\\nPrice 30", "+447911123456", "Haircut"),
-        ("SUMMARY:Corte\nATTENDEE;CN=Ana:mailto:ana+20361219@example.com\nCONTACT:+34 600 111 222", "+34600111222", "Corte"),
+        (
+            "SUMMARY:Corte\nATTENDEE;CN=Ana:mailto:ana+20361219@example.com\nCONTACT:+34 600 111 222",
+            "+34600111222",
+            "Corte",
+        ),
         (
             "SUMMARY:Videollamada Ana\nDESCRIPTION:Ana +34 600 111 222\\n\\nUnirse por Zoom\\nDial-in: +1 415 555 2671\\,\\,123#",
             "+34600111222",
@@ -49,7 +49,8 @@ fn an_event_is_of_the_one_customer_that_its_text_names() {
         assert_eq!((&report["new"], booked.len()), (&json!(1), 1), "{event}: {report}");
         assert_eq!((&booked[0]["phone"], &booked[0]["service"]), (&json!(phone), &json!(service)), "{event}");
     }
-    let (report, booked) = imported("week.ics", calendar("SUMMARY:Corte Ana 600 111 222").as_bytes(), &["--country", "ES"]);
+    let (report, booked) =
+        imported("week.ics", calendar("SUMMARY:Corte Ana 600 111 222").as_bytes(), &["--country", "ES"]);
     assert_eq!((&report["new"], &booked[0]["phone"]), (&json!(1), &json!("+34600111222")));
 }
 
@@ -83,8 +84,13 @@ fn a_table_is_read_as_spreadsheets_write_it() {
     ];
     for bytes in files {
         let (report, booked) = imported("week.csv", &bytes, &[]);
-        assert_eq!((&report["new"], &report["refused"]), (&json!(1), &json!([])), "{:?}", String::from_utf8_lossy(&bytes));
-        let one = (&booked[0]["phone"], &booked[0]["service"], &booked[0]["name"]);
+        assert_eq!(
+            (&report["new"], &report["refused"]),
+            (&json!(1), &json!([])),
+            "{:?}",
+            String::from_utf8_lossy(&bytes)
+        );
+        let one = (&booked[0]["phone"], &booked[0]["service"], &booked[0]["customer_name"]);
         assert_eq!(one, (&json!("+34600111222"), &json!("Peluquería"), &json!("Núñez, Ana")));
     }
 }
@@ -116,7 +122,9 @@ fn a_refused_row_is_named_by_the_line_that_an_editor_shows() {
 fn numbers_are_read_in_any_spelling_on_the_command_line() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     let recado = |args: &[&str]| run(&mut command(folder.path(), args));
-    for spelling in ["+44 (0)7911 123456", "0044 7911 123456", "+44\u{a0}07911\u{2011}123456", "tel:+44-7911-123456;ext=1"] {
+    for spelling in
+        ["+44 (0)7911 123456", "0044 7911 123456", "+44\u{a0}07911\u{2011}123456", "tel:+44-7911-123456;ext=1"]
+    {
         let said = recado(&["do-not-call", spelling]).ok();
         assert!(said.starts_with("+447911123456 is not called"), "{spelling}: {said}");
     }

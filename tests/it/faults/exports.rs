@@ -11,7 +11,8 @@ fn cells_that_begin_like_a_formula_are_neutralised() {
     let recado = |args: &[&str]| run(&mut command(folder.path(), args));
     for (n, begins) in BEGINNINGS.iter().enumerate() {
         let [name, note] = ["name", "note"].map(|cell| format!("--{cell}={begins}HYPERLINK(\"http://example.com\")"));
-        let (customer, at) = (format!("--customer=+346001112{n:02}"), format!("--starts-at=2036-12-01T{:02}:00", n + 8));
+        let (customer, at) =
+            (format!("--customer=+346001112{n:02}"), format!("--starts-at=2036-12-01T{:02}:00", n + 8));
         recado(&["appointments", "add", "--service=cut", &customer, &at, &note]).ok();
         // A name has no line breaks and tabs.
         recado(&["appointments", "add", "--service=cut", &customer, &at.replace("12-01", "12-02"), &name]);

@@ -49,14 +49,17 @@ async fn customers_without_a_value_of_the_text_stop_the_start() {
     let server = Server::start(options(&provider)).await;
     let twilio = rig::twilio(&server);
     for n in [1, 2] {
-        assert_eq!(rig::post(&twilio, &twilio.inbound(&message_sid(n), &customer(n), OURS, "hola")).await, Some(200));
+        assert_eq!(
+            rig::post(&twilio, &twilio.inbound(&message_sid(n as u128), &customer(n), OURS, "hola")).await,
+            Some(200)
+        );
     }
     let before = bodies(&provider);
     let add = |name: &str, text: &str| {
         let args = ["campaigns", "add", name, "--sms", text, "--everybody", "--per-minute", "6000", "--start"];
         cli::run(&mut rig::recado(&server, &args))
     };
-    add("gap", "Hola {ciudad}").fails(1, &[&format!("{} has no value for {{ciudad}}", customer(1)), &customer(2)]);
+    add("gap", "Hola {ciudad}").fails(1, &[&*format!("{} has no value for {{ciudad}}", customer(1)), &*customer(2)]);
     assert_eq!(campaigns(&server, &["show", "gap"])["state"], "draft");
     assert_eq!(bodies(&provider), before, "nothing leaves");
     add("filled", "Hola {ciudad|Jaén}").ok();
@@ -78,7 +81,10 @@ async fn a_template_leaves_with_variables_of_one_line_or_not_at_all() {
     let server = Server::start(options).await;
     let twilio = rig::twilio(&server);
     for (n, word) in [(1, "LINES"), (2, "EMPTY")] {
-        assert_eq!(rig::post(&twilio, &twilio.inbound(&message_sid(n), &customer(n), OURS, word)).await, Some(200));
+        assert_eq!(
+            rig::post(&twilio, &twilio.inbound(&message_sid(n as u128), &customer(n), OURS, word)).await,
+            Some(200)
+        );
     }
     let send = |value: &str| {
         let variable = format!("1={value}");
@@ -94,7 +100,8 @@ async fn a_template_leaves_with_variables_of_one_line_or_not_at_all() {
     assert!(import.code == Some(1), "{import:?}");
     let blocked = crate::support::wait::eventually(std::time::Duration::from_secs(20), || async {
         let explained = cli::run(&mut rig::recado(&server, &["events", "--json"])).json();
-        let decided = explained.as_array().is_some_and(|all| all.iter().filter(|one| !one["decided_at"].is_null()).count() >= 2);
+        let decided =
+            explained.as_array().is_some_and(|all| all.iter().filter(|one| !one["decided_at"].is_null()).count() >= 2);
         let sent: Vec<Value> = bodies(&provider).into_iter().map(|(to, body)| json!([to, body])).collect();
         if decided && sent.len() == 2 { Ok(sent) } else { Err(json!([explained, sent])) }
     })
@@ -113,7 +120,8 @@ async fn an_opt_out_holds_in_every_spelling_of_the_number() {
         assert_eq!(rig::post(&twilio, &twilio.inbound(&message_sid(n), from, OURS, "STOP")).await, Some(200));
     }
     let before = bodies(&provider).len();
-    let add = ["campaigns", "add", "offer", "--sms", "Offer", "--import", "list.csv", "--per-minute", "6000", "--start"];
+    let add =
+        ["campaigns", "add", "offer", "--sms", "Offer", "--import", "list.csv", "--per-minute", "6000", "--start"];
     let added = cli::run(&mut rig::recado(&server, &add));
     assert!(added.out.contains("line 5: the number stands in a line before"), "{added:?}");
     assert_eq!(done(&server, "offer").await["outcomes"], json!({"sent": 1, "blocked": 2}));

@@ -104,7 +104,8 @@ async fn a_campaign_by_whatsapp_respects_a_stop_on_whatsapp() {
     // Opt-outs of SMS and of WhatsApp are separate.
     let stop = twilio.inbound(&message_sid(2), &customer(3), OURS, "STOP");
     assert_eq!(rig::post(&twilio, &stop).await, Some(200));
-    let args = ["add", "offer", "--template", hx, "--var", "1={name|you}", "--import", "list.csv", "--per-minute", "6000"];
+    let args =
+        ["add", "offer", "--template", hx, "--var", "1={name|you}", "--import", "list.csv", "--per-minute", "6000"];
     campaigns(&server, &[&args[..], &["--start"]].concat());
     let shown = done(&server, "offer").await;
     assert_eq!(shown["outcomes"], json!({"sent": 2, "blocked": 1}), "{shown}");

@@ -102,7 +102,10 @@ fn numbers_of_conferences_and_services_are_nobodys() {
         assert!(!found.is_empty() && found.iter().all(|one| one.nobodys), "{text:?}: {found:?}");
         assert!(matches!(one_number(&[text], None), Err(NoClearNumber::Nobodys(_))), "{text:?}");
     }
-    check("Corte Ana +34 600 111 222\n\nJoin Zoom Meeting\nhttps://zoom.us/j/1\nDial in: +1 415 555 2671", "+34600111222");
+    check(
+        "Corte Ana +34 600 111 222\n\nJoin Zoom Meeting\nhttps://zoom.us/j/1\nDial in: +1 415 555 2671",
+        "+34600111222",
+    );
     check("Corte Ana +34 600 111 222\nDial-in: +1 415 555 2671,,123#", "+34600111222");
     check("Ana +34 600 111 222, dial-in +1 415 555 2671", "+34600111222");
     // Behind them it is not clear whose a number is.
@@ -130,7 +133,9 @@ fn without_a_code_only_numbers_of_the_home_country_count() {
     check_at_home("GB", "Ana (020) 7946 0958", "+442079460958");
     check_at_home("AR", "Ana 011 15 2345-6789", "+5491123456789");
     check_at_home("ES", "Ana +44 7911 123456, pedido 600111222", "+447911123456");
-    for text in ["Pedido 600111222", "Ref. 600 111 222", "2026 600 111 222", "x600111222", "19-600111222", "IBAN ES91 2100"] {
+    for text in
+        ["Pedido 600111222", "Ref. 600 111 222", "2026 600 111 222", "x600111222", "19-600111222", "IBAN ES91 2100"]
+    {
         assert_eq!(find(text, home("ES")), [], "{text:?}");
     }
     assert_eq!(one_number(&["Corte Ana 600 111 222"], None), Err(NoClearNumber::None));

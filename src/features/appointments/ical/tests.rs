@@ -19,7 +19,8 @@ fn event(uid: &str, rest: &str) -> String {
 }
 
 fn read_at(text: &str, now: &str) -> Read {
-    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: None };
+    let context =
+        Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: None };
     read(text.as_bytes(), context, at(now)).unwrap()
 }
 
